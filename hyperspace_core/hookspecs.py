@@ -1,0 +1,209 @@
+"""Every hook of hyperspace, in the order of a run's life.
+
+A plugin or project implements any of them with `@hookimpl` under the same name, and may leave out arguments that it
+does not need. "The child" is the process that executes one run; "the worker" is the process that claims runs and
+watches over children. With `inline` isolation and in `Study.run` both are the same process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.markers import hookspec
+
+if TYPE_CHECKING:
+    import click
+
+    from hyperspace_core.components import Scenario
+    from hyperspace_core.extension.project import Register
+    from hyperspace_core.extension.storage import StorageRegister
+    from hyperspace_core.records.run import RunRecord, WorkerInfo
+    from hyperspace_core.run import Absent, Run, Section
+
+# ---------------------------------------------------------------------------------------------------------------
+# Registration: once per process, when a project or the plugins are loaded
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def hyperspace_register(register: Register) -> None:
+    """Tell hyperspace about components, scenarios and tasks.
+
+    :When: when a project is opened, in every process that opens it (command line, worker's child, notebook).
+    :Default: core registers `Pipeline`, `Unchanged` and `Fit`.
+    :If it raises: the project cannot be opened; a plugin is rolled back and reported as broken.
+    :register: the one door: `module`, `component`, `scenario`, `tasks`.
+    """
+
+
+@hookspec
+def hyperspace_storage(register: StorageRegister) -> None:
+    """Offer stores by URL scheme, named as strings that are imported only when such a URL is opened.
+
+    :When: when a process looks for the store of a URL.
+    :Default: core registers `sqlite`.
+    :If it raises: the plugin is reported as broken; other schemes work.
+    :register: `register.scheme("mongodb", "my_plugin.store:open_store", "MongoDB")`.
+    """
+
+
+@hookspec
+def hyperspace_commands(cli: click.Group) -> None:
+    """Add commands to `hyperspace`.
+
+    :When: when the command line is built, in the process of the command line only.
+    :Default: none.
+    :If it raises: the plugin is reported as broken; all other commands work.
+    :cli: the root group; a command that exists already is refused.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# A run: in the child, in this order; the first answer that is not None wins, the default (`trylast`) calls the
+# chosen component. Wrap one (`wrapper=True`) to time, cache or profile a stage. What raises, fails the run.
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def hyperspace_execute(run: Run, scenario: Scenario) -> Any:
+    """Execute the run and give back what its scenario returns.
+
+    :When: in the child, after seeding and capture.
+    :Default: `scenario.single_run(**run.arguments)`.
+    :If it raises: the run is FAILED, with the traceback.
+    :returns: a number or a dict of numbers.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_load_data(run: Run, dataset: Any) -> Any:
+    """Load the data.
+
+    :When: in the child, where a scenario calls `run.stages.load_data(dataset)`; `Pipeline` does, first.
+    :Default: `dataset.load()`.
+    :If it raises: the run is FAILED, with the traceback.
+    :dataset: the component, or the plain settings dict of that name in a project without component classes.
+    :returns: the data, anything but None.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_preprocess(run: Run, preprocessor: Any, data: Any) -> Any:
+    """Turn the data into what model and trainer see.
+
+    :When: in the child, after `hyperspace_load_data`, where a scenario calls `run.stages.preprocess(...)`.
+    :Default: `preprocessor.apply(data)`.
+    :If it raises: the run is FAILED, with the traceback.
+    :returns: the data, anything but None.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_build_model(run: Run, model: Any, data: Any) -> Any:
+    """Build an unfitted model.
+
+    :When: in the child, after `hyperspace_preprocess`, where a scenario calls `run.stages.build_model(...)`.
+    :Default: `model.build(data)`.
+    :If it raises: the run is FAILED, with the traceback.
+    :returns: the model, anything but None.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_train(run: Run, trainer: Any, model: Any, data: Any) -> Any:
+    """Fit the model.
+
+    :When: in the child, after `hyperspace_build_model`, where a scenario calls `run.stages.train(...)`.
+    :Default: `trainer.train(model, data)`.
+    :If it raises: the run is FAILED, with the traceback.
+    :returns: the fitted model, anything but None.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_score(run: Run, scorer: Any, model: Any, data: Any) -> dict[str, float]:
+    """Say how good the fitted model is.
+
+    :When: in the child, last, where a scenario calls `run.stages.score(...)`.
+    :Default: `scorer.score(model, data)`.
+    :If it raises: the run is FAILED, with the traceback.
+    :returns: name → number.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Reproducibility: in the child
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def hyperspace_seed(seed: int) -> None:
+    """Seed a source of randomness.
+
+    :When: in the child, before the scenario and its components are built.
+    :Default: core seeds `random`, and numpy and torch where the project has imported them.
+    :If it raises: the run is FAILED: a run with a wrong seed must not look like one with the right seed.
+    :seed: a whole number from 0 to 2**32 - 1.
+    """
+
+
+@hookspec
+def hyperspace_capture(run: Run) -> Section | Absent | None:
+    """Record one named section of what this run depends on.
+
+    :When: in the child, after seeding, before the scenario runs; every implementation is called.
+    :Default: core captures `git`, `packages`, `python`, `host`, `plugins` and `seeds`.
+    :If it raises: logged, and kept as an absent section with the error as its reason; the run goes on.
+    :returns: `Section(name, data)`, or `Absent(name, reason)`.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_fingerprint(data: Any) -> str | None:
+    """Name loaded data by their content.
+
+    :When: in the child, after `hyperspace_load_data`; kept in the provenance section `data`.
+    :Default: SHA-256 of bytes, text, numbers, arrays and containers of them; says `partial:` where it met others.
+    :If it raises: logged; the section is absent with the reason; the run goes on.
+    :returns: a short text that is equal for equal data, or None to leave it to others.
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Observers: called one by one; a failing one is logged and the rest still hear
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def hyperspace_run_started(run: Run) -> None:
+    """Hear that a run starts.
+
+    :When: in the child, after capture, right before `hyperspace_execute`.
+    :Default: none.
+    :If it raises: logged into the run's output; the run goes on.
+    :run: the live run; may be logged to.
+    """
+
+
+@hookspec
+def hyperspace_run_finished(run: Run, record: RunRecord) -> None:
+    """Hear how a run ended.
+
+    :When: in the child, when the scenario has returned or raised; in the worker, where the child can no longer
+        speak (killed, crashed, out of memory, timed out, cancelled): there only installed plugins hear it.
+    :Default: none.
+    :If it raises: logged; the outcome stands.
+    :run: the run; in the child still open for logging, in the worker closed.
+    :record: what is about to be stored (in the child) or has been stored (in the worker).
+    """
+
+
+@hookspec
+def hyperspace_worker_changed(worker: WorkerInfo, state: str) -> None:
+    """Hear what a worker does.
+
+    :When: in the worker, at each change.
+    :Default: none.
+    :If it raises: logged; the worker goes on.
+    :state: `started`, `idle`, `busy`, `draining`, `uncertain` (the store is away), `stopped`.
+    """

@@ -1,0 +1,122 @@
+"""The six states of a run, the outcomes of an attempt, and the one table of legal transitions.
+
+Every store obeys this table and is tested against it. "Lost", "cancelling" and "late" are not states: they are
+an attempt's outcome, a command to the owner, and a note.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    QUEUED = "QUEUED"
+    PAUSED = "PAUSED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; an attempt that is still going on has none."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"                  # an exception in user code
+    CRASHED = "crashed"                # the process vanished: signal, os._exit, SystemExit
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    RELEASED = "released"              # given back by its worker; costs nothing
+    LOST = "lost"                      # its worker died or was cut off; costs one of max_losses
+
+
+class Command(StrEnum):
+    """What someone wants of the owner of a running run; it travels in the answer to the owner's beat."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+
+
+class Verb(StrEnum):
+    """The transitions, by the name of the port's verb (T1 to T14 of the state machine)."""
+
+    SUBMIT = "submit"          # T1
+    CLAIM = "claim"            # T2
+    BEAT = "beat"              # T3
+    COMPLETE = "complete"      # T4
+    FAIL = "fail"              # T5, T6
+    RELEASE = "release"        # T7
+    REAP = "reap"              # T8
+    CANCEL = "cancel"          # T9
+    CANCELLED = "cancelled"    # T10
+    PAUSE = "pause"            # T11
+    RESUME = "resume"          # T11
+    LATE = "late"              # T12
+    READOPT = "readopt"        # T13
+    REQUEUE = "requeue"        # T14
+
+
+_ANY = frozenset(State)
+
+# verb -> state before (None: no run yet) -> states after that are legal. A missing entry is a refusal.
+TRANSITIONS: dict[Verb, dict[State | None, frozenset[State]]] = {
+    Verb.SUBMIT: {None: frozenset({State.QUEUED})},
+    Verb.CLAIM: {State.QUEUED: frozenset({State.RUNNING})},
+    Verb.BEAT: {State.RUNNING: frozenset({State.RUNNING})},
+    Verb.COMPLETE: {State.RUNNING: frozenset({State.COMPLETED})},
+    Verb.FAIL: {
+        State.RUNNING: frozenset({State.FAILED, State.QUEUED, State.PAUSED, State.CANCELLED}),
+    },
+    Verb.RELEASE: {State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.CANCELLED})},
+    Verb.REAP: {
+        State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.FAILED, State.CANCELLED}),
+    },
+    Verb.CANCEL: {
+        State.QUEUED: frozenset({State.CANCELLED}),
+        State.PAUSED: frozenset({State.CANCELLED}),
+        State.RUNNING: frozenset({State.RUNNING}),      # as a command to the owner
+    },
+    Verb.CANCELLED: {State.RUNNING: frozenset({State.CANCELLED})},
+    Verb.PAUSE: {
+        State.QUEUED: frozenset({State.PAUSED}),
+        State.RUNNING: frozenset({State.RUNNING}),      # as a command to the owner
+    },
+    Verb.RESUME: {State.PAUSED: frozenset({State.QUEUED})},
+    Verb.LATE: {state: frozenset({state}) for state in _ANY},
+    Verb.READOPT: {State.QUEUED: frozenset({State.RUNNING})},
+    Verb.REQUEUE: {state: frozenset({State.QUEUED}) for state in TERMINAL},
+}
+
+
+def allowed(verb: Verb, before: State | None) -> frozenset[State]:
+    """The states that may follow; empty where the verb is refused."""
+    return TRANSITIONS[verb].get(before, frozenset())
+
+
+def after_reap(command: Command | None, losses: int, max_losses: int) -> State:
+    """Where a reaped run goes; `losses` counts this loss already."""
+    if command is Command.CANCEL:
+        return State.CANCELLED
+    if losses >= max_losses:
+        return State.FAILED
+    return State.PAUSED if command is Command.PAUSE else State.QUEUED
+
+
+def after_release(command: Command | None) -> State:
+    """Where a run goes that its worker gives back; an accepted cancel never leads back to the queue."""
+    if command is Command.CANCEL:
+        return State.CANCELLED
+    return State.PAUSED if command is Command.PAUSE else State.QUEUED
+
+
+def after_failure(command: Command | None, failures: int, max_failures: int) -> State:
+    """Where a run goes whose code failed; `failures` counts this failure already."""
+    return State.FAILED if failures > max_failures else after_release(command)

@@ -1,0 +1,76 @@
+"""Ranges of hyper-parameters, written beside the type: `Annotated[int, Int(10, 1000, log=True)] = 100`.
+
+Three value objects are enough: whole numbers, real numbers, and a choice among values. Bounds are inclusive.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.errors import RegistrationError
+
+
+@dataclass(frozen=True)
+class Int:
+    """Whole numbers from `low` to `high`, both included; `log` samples magnitudes evenly."""
+
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        _check_bounds(self, self.low, self.high, log=self.log, step=self.step)
+
+    def contains(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+
+@dataclass(frozen=True)
+class Float:
+    """Real numbers from `low` to `high`, both included; `log` samples magnitudes evenly."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_bounds(self, self.low, self.high, log=self.log, step=self.step)
+
+    def contains(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, init=False)
+class Choice:
+    """One of the given values: `Choice("relu", "gelu")`."""
+
+    values: tuple[Any, ...]
+
+    def __init__(self, *values: Any) -> None:
+        if not values:
+            raise RegistrationError("Choice() has no values: name at least one, as in Choice('relu', 'gelu')")
+        object.__setattr__(self, "values", values)
+
+    def contains(self, value: object) -> bool:
+        # 1 == True and 1 == 1.0 in Python, but not in a config
+        return any(value == known and type(value) is type(known) for known in self.values)
+
+
+Range = Int | Float | Choice
+
+
+def _check_bounds(range_: Int | Float, low: float, high: float, *, log: bool, step: float | None) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+        raise RegistrationError(f"{range_!r}: the bounds must be finite and low <= high")
+    if log and low <= 0:
+        raise RegistrationError(f"{range_!r}: a logarithmic range needs low > 0")
+    if step is not None and step <= 0:
+        raise RegistrationError(f"{range_!r}: step must be positive")

@@ -1,0 +1,291 @@
+"""The store as a port of domain verbs: what every backend promises, in prose and in signatures.
+
+**Consistency.** Every verb is one atomic step: two callers see it happen entirely or not at all, in some order that
+is the same for both. Every verb may be repeated after an unknown outcome (a lost answer, a killed caller) and leaves
+the state as if it had happened once: `submit` is keyed by `uid`, `claim` and everything an owner does by the token,
+`append` by `(run, attempt, seq)`.
+
+**Fencing.** Whoever claims a run gets a `Lease`. Every write of an owner names it and is refused when `(attempt,
+token)` is no longer current. A refusal is an ordinary return value, never an exception.
+
+**Transitions.** Only those of `records.states.TRANSITIONS`. A person's verb (`cancel`, `pause`, `resume`,
+`requeue`) that the state does not allow raises `Refused` and names the state.
+
+**Time.** No decision reads a wall clock, but for the back-off before a retry. Times in records are for display.
+
+**Values.** What `records.codec.check` accepts is given back equal: type class, NaN, infinities, -0.0, 64-bit
+integers, any key, any text. The codec checks at the edge, in `submit`, `update` and `finish`; it raises
+`ValueNotStorable`. Metric values may be NaN or infinite.
+
+**Errors.** `StoreUnavailable` when the store does not answer now (the caller may try again, all verbs are
+idempotent); `StoreError` when trying again does not help (no rights, newer schema, disk full); `NotFound` for an id
+that names nothing; nothing else.
+
+**Threads and processes.** A store object may be used from several threads. It may not cross a fork.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.run import (
+    Artifact,
+    BeatAnswer,
+    Claim,
+    Finish,
+    Held,
+    Lease,
+    NewRun,
+    OutputChunk,
+    Owner,
+    Point,
+    Progress,
+    RunRecord,
+    Update,
+    WorkerInfo,
+)
+from hyperspace_core.records.states import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSettings:
+    """What all workers of a project must agree on; kept in the store, made on first use."""
+
+    paused: bool = False           # the whole queue: nothing is claimed, running runs go on
+    heartbeat_s: float = 5.0
+    ttl_s: float = 30.0            # a lease whose beat stands still that long may be reaped; >= 4 heartbeats
+
+
+@dataclass(frozen=True, kw_only=True)
+class GarbageReport:
+    """What `collect_garbage` removed, or would remove."""
+
+    blobs: int
+    bytes: int
+    dry_run: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    """What a store says of itself, for `hyperspace store info` and `doctor`."""
+
+    url: str                       # without password
+    backend: str                   # "sqlite 3.45.1"
+    schema: int
+    runs: dict[str, int]           # project -> number of runs
+    bytes: int | None = None       # on disk, where that is known
+    notes: tuple[str, ...] = ()    # anything a person should look at
+
+
+class Store(ABC):
+    """Where runs live. One object per process and address; `close` it or use it in a `with`."""
+
+    url: str                       # as shown to people: never with a password
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections. Idempotent."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    @abstractmethod
+    def info(self) -> StoreInfo: ...
+
+    @abstractmethod
+    def check(self) -> tuple[str, ...]:
+        """Look for damage: integrity of the database, missing artifact contents. One line per problem."""
+
+    @abstractmethod
+    def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
+        """Bring the schema up to this code's version; `(from, to)`. A newer schema raises `StoreError`."""
+
+    # -- settings of a project's queue ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def settings(self, project: str) -> QueueSettings:
+        """The project's settings; defaults are stored on first use."""
+
+    @abstractmethod
+    def change_settings(self, project: str, *, paused: bool | None = None, heartbeat_s: float | None = None,
+                        ttl_s: float | None = None) -> QueueSettings:
+        """Change what is not None. Refuses a TTL under four heartbeats with `UsageError`."""
+
+    # -- the queue -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
+               tokens: Sequence[str] = ()) -> list[int]:
+        """T1: store all of them or none, and give back their ids in order.
+
+        A run whose `uid` is known keeps its id and its state. With `owner` and one token a run, the new runs are
+        claimed in the same step (attempt 1), for a caller that executes them here and now; no other worker ever
+        sees them queued.
+        """
+
+    @abstractmethod
+    def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
+              exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
+        """T2: take the queued run with the highest priority, the oldest first; None where there is none.
+
+        `token` is made by the caller, new for every claim (`new_token`); a repeat with the same token gives the
+        same claim. `tasks` limits to those that the worker knows, `exclude` leaves out runs by id, `only` limits
+        to some. A paused project gives None.
+        """
+
+    @abstractmethod
+    def wait_for_change(self, project: str, timeout_s: float) -> bool:
+        """Block until the queue may have changed since this thread last looked, or the time is over.
+
+        True where something may have changed. Called again and again; must notice a submission by another process
+        within 0.1 s where the backend is local, 0.5 s over a network.
+        """
+
+    @abstractmethod
+    def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
+        """T3: renew, store the progress where given, and bring back what the owner is asked to do."""
+
+    @abstractmethod
+    def update(self, lease: Lease, change: Update) -> bool:
+        """Fenced: keep what an owner learned about its run. `info` replaces, provenance sections are added."""
+
+    @abstractmethod
+    def finish(self, lease: Lease, finish: Finish) -> bool:
+        """T4, T5, T6, T10 by `finish.outcome`. False: fenced (then call `late`). Repeats give True.
+
+        COMPLETED ends as COMPLETED, CANCELLED as CANCELLED; the other outcomes count a failure and end where
+        `states.after_failure` says (`retry=False`: always FAILED).
+        """
+
+    @abstractmethod
+    def release(self, lease: Lease, reason: str | None = None) -> bool:
+        """T7: give the run back unused up; the attempt's outcome is RELEASED. False: fenced. Repeats give True."""
+
+    @abstractmethod
+    def held(self, project: str) -> list[Held]:
+        """All running runs of the project, as an observer needs them."""
+
+    @abstractmethod
+    def reap(self, seen: Held, reason: str = "") -> State | None:
+        """T8: compare-and-set on `(attempt, token, beat)`. The new state, or None where the owner had moved on.
+
+        Only for the observer of leases or after a local proof of death.
+        """
+
+    @abstractmethod
+    def readopt(self, lease: Lease, owner: Owner) -> bool:
+        """T13: take a reaped run up again that nobody has claimed since; the loss is not counted."""
+
+    @abstractmethod
+    def late(self, lease: Lease, finish: Finish) -> bool:
+        """T12: keep the outcome of a fenced owner as a note on its attempt. False: no such attempt and token."""
+
+    @abstractmethod
+    def cancel(self, run: int) -> State:
+        """T9: CANCELLED at once, or RUNNING with the command passed to its owner."""
+
+    @abstractmethod
+    def pause(self, run: int) -> State:
+        """T11: PAUSED at once, or RUNNING with the command passed to its owner. Never downgrades a cancel."""
+
+    @abstractmethod
+    def resume(self, run: int) -> State:
+        """T11: back to QUEUED. On a running run that was asked to pause: the request is withdrawn."""
+
+    @abstractmethod
+    def requeue(self, run: int) -> State:
+        """T14: a finished run back to QUEUED; losses and failures from 0, attempts and their numbers kept."""
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def get(self, run: int) -> RunRecord:
+        """The record, attempts and provenance included. Raises `NotFound`."""
+
+    @abstractmethod
+    def find(self, where: RunFilter, *, order: str = ORDER_NEWEST, limit: int | None = None) -> Iterator[RunRecord]:
+        """Records that match. `order` is one of `records.filter.ORDERS`."""
+
+    @abstractmethod
+    def count(self, where: RunFilter) -> dict[State, int]:
+        """How many match, by state; states without any are left out."""
+
+    @abstractmethod
+    def ids(self, project: str) -> tuple[int, int] | None:
+        """The lowest and the highest id of a project's runs, for messages; None without any."""
+
+    # -- notes of people -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
+                 note: str | None = None, priority: int | None = None) -> RunRecord:
+        """Change what people say about a run; never its outcome."""
+
+    @abstractmethod
+    def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
+        """Remove runs with their metrics, output and artifact names; the ids removed. A running one: `Refused`."""
+
+    # -- series, output, artifacts -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def append(self, run: int, attempt: int, *, points: Sequence[Point] = (),
+               output: Sequence[OutputChunk] = ()) -> None:
+        """Add to an attempt's series and output; what is there already by `seq` is left alone. No fence."""
+
+    @abstractmethod
+    def points(self, run: int, *, attempt: int | None = None, names: Collection[str] | None = None,
+               after: int = -1, limit: int | None = None) -> Iterator[Point]:
+        """Metric points with `seq > after`, in order; of the current attempt unless told otherwise."""
+
+    @abstractmethod
+    def output(self, run: int, *, attempt: int | None = None, after: int = -1) -> Iterator[OutputChunk]:
+        """Output chunks with `seq > after`, in order; of the current attempt unless told otherwise."""
+
+    @abstractmethod
+    def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
+        """Copy a file in under a label. Same label and attempt again: the new content replaces the old."""
+
+    @abstractmethod
+    def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
+        """Labels and contents; of the current attempt unless told otherwise, sorted by name."""
+
+    @abstractmethod
+    def open_artifact(self, artifact: Artifact) -> IO[bytes]:
+        """The content, for reading. Raises `NotFound` where it is gone."""
+
+    @abstractmethod
+    def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
+        """Remove contents that no artifact names any more. Nothing that is still named is ever removed."""
+
+    # -- workers -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def present(self, worker: WorkerInfo) -> None:
+        """A worker says that it is there and what it does; called at its start and with each of its beats."""
+
+    @abstractmethod
+    def absent(self, worker: str) -> None:
+        """A worker says good-bye."""
+
+    @abstractmethod
+    def workers(self, project: str) -> list[WorkerInfo]:
+        """Those that have not said good-bye, dead ones included; the reader judges by beat and process."""
+
+
+def new_token() -> str:
+    """128 random bits, as 32 hexadecimal digits."""
+    import secrets
+
+    return secrets.token_hex(16)
