@@ -1,0 +1,38 @@
+"""One rule for the seed of a run, wherever a config is completed.
+
+The submission's seed wins, then the config's key `seed`, then the task's, else one is drawn. `seed` in a config is
+the run's seed and no hyper-parameter, unless `single_run` has a parameter of that name: then that one receives it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from hyperspace_core.config.schema import Signature
+from hyperspace_core.errors import ConfigError
+
+LIMIT = 2**32          # what numpy accepts, the narrowest of the usual generators
+
+
+def choose_seed(config: Any, *, given: int | None = None, task: int | None = None) -> int:
+    """The seed of a run by the rule above. Raises `ConfigError` for one that no generator would take."""
+    written = config.get("seed") if isinstance(config, dict) else None
+    for where, value in (("seed", given), ("config `seed`", written), ("the task's seed", task)):
+        if value is not None:
+            return check_seed(where, value)
+    return secrets.randbelow(LIMIT)
+
+
+def check_seed(where: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LIMIT:
+        raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {value!r}")
+    return value
+
+
+def without_seed(config: dict[str, Any], signature: Signature, seed: int) -> dict[str, Any]:
+    """The config as `single_run` takes it: `seed` left out, or set where the signature asks for it."""
+    tree = {key: value for key, value in config.items() if key != "seed"}
+    if any(parameter.name == "seed" for parameter in signature.parameters):
+        tree["seed"] = seed
+    return tree

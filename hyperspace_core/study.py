@@ -1,0 +1,198 @@
+"""A project opened on a store: what a notebook holds in its hand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from hyperspace_core.errors import NotFound, UsageError
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.project import open_project
+from hyperspace_core.extension.storage import open_store, resolve_url
+from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition
+from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.submission import Wishes, iter_plan, plan, plan_rerun, problem_of_task
+
+if TYPE_CHECKING:
+    from hyperspace_core.results.overview import Overview
+    from hyperspace_core.results.results import Results
+
+BATCH = 1000                   # runs stored in one step; a larger grid is validated whole before the first batch
+
+
+class Study:
+    """`Study("digits")`: submit, run, look at results, steer the queue.
+
+    `storage`: a URL; else `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. `tasks_dir`: a folder
+    with more task files. `no_plugins`: installed plugins to leave out.
+
+    Raises `ProjectError` for a project that is not installed or cannot be imported, `StoreError` for a store that
+    cannot be opened.
+    """
+
+    def __init__(self, project: str, storage: str | None = None, *, tasks_dir: str | Path | None = None,
+                 no_plugins: Collection[str] = ()) -> None:
+        self.no_plugins = tuple(no_plugins)
+        self.tasks_dir = None if tasks_dir is None else Path(tasks_dir)
+        self.extensions = build_manager(disable=self.no_plugins)
+        self.project = open_project(project, self.extensions, tasks_dir=self.tasks_dir)
+        self.name = self.project.name
+        self.store: Store = open_store(resolve_url(storage, self.name), self.extensions, self.name)
+        self.queue = QueueControl(self)
+
+    # -- submitting ----------------------------------------------------------------------------------------------
+
+    def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1, seed: int | None = None,
+               priority: int = 0, tags: Collection[str] = (), note: str = "", retries: int = 0) -> int | list[int]:
+        """Queue one config; its id, or a list of ids where `repeats` is more than 1.
+
+        Raises `TaskError`, `ConfigError` with every problem of the config; then nothing is queued.
+        """
+        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note, retries=retries)
+        ids = self.store.submit(plan(self.project, problem_of_task(self.project, task), config, wishes))
+        return ids if repeats > 1 else ids[0]
+
+    def submit_grid(self, task: str, grid: Mapping[str, Any], *, repeats: int = 1, seed: int | None = None,
+                    priority: int = 0, tags: Collection[str] = (), note: str = "", retries: int = 0) -> list[int]:
+        """Queue every combination of a grid; their ids, in the grid's order.
+
+        A list stands for alternatives where the parameter's type is not itself a sequence; `each(a, b)` says so
+        anywhere. One bad combination and nothing is queued.
+        """
+        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note, retries=retries)
+        return self.submit_runs(list(iter_plan(self.project, problem_of_task(self.project, task), grid, wishes)))
+
+    def submit_runs(self, runs: Iterable[NewRun]) -> list[int]:
+        """Queue planned runs, a thousand in a step."""
+        ids: list[int] = []
+        rest = iter(runs)
+        while batch := list(islice(rest, BATCH)):
+            ids += self.store.submit(batch)
+        return ids
+
+    # -- here and now --------------------------------------------------------------------------------------------
+
+    def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
+            tags: Collection[str] = (), note: str = "", echo: bool = True) -> RunRecord:
+        """Execute one config in this process, recorded like any other; no worker ever sees it queued.
+
+        A failure of the scenario is in the record (`state`, `attempt.traceback`); Ctrl-C cancels the run and is
+        raised again. `echo`: also print here what the run prints.
+        """
+        wishes = Wishes(seed=seed, tags=tuple(tags), note=note)
+        return self._execute(plan(self.project, problem_of_task(self.project, task), config, wishes)[0], echo=echo)
+
+    def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None, here: bool = False,
+              repeats: int = 1, priority: int = 0, tags: Collection[str] = (), note: str = "",
+              ) -> RunRecord | int | list[int]:
+        """A past run again, with some hyper-parameters changed and the past run as its parent.
+
+        Queued: the new id (a list where `repeats` is more than 1). `here=True` executes it now: the record.
+        """
+        if here and repeats > 1:
+            raise UsageError("rerun: here=True executes one run; queue the repeats instead")
+        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note)
+        runs = plan_rerun(self.project, self.get(run), changes, wishes)
+        if here:
+            return self._execute(runs[0], echo=True)
+        ids = self.store.submit(runs)
+        return ids if repeats > 1 else ids[0]
+
+    def _execute(self, run: NewRun, *, echo: bool) -> RunRecord:
+        from hyperspace_core.execution.identity import this_process, worker_name
+        from hyperspace_core.worker.inline import execute_here
+
+        owner, token = this_process(worker_name()), new_token()
+        number = self.store.submit([run], owner=owner, tokens=[token])[0]
+        claim = Claim(lease=Lease(run=number, attempt=1, token=token), record=self.store.get(number))
+        return execute_here(self.store, self.project, self.extensions, claim, echo=echo)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def get(self, run: int) -> RunRecord:
+        """One run of this project. Raises `NotFound`."""
+        return get_run(self.store, self.name, run)
+
+    def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
+                states: Collection[State] = (State.COMPLETED,), limit: int | None = None) -> Results:
+        """Finished runs, best first by the task's metric; `.to_frame()` gives a pandas frame.
+
+        `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold.
+        """
+        from hyperspace_core.results.results import Results
+
+        wanted = RunFilter(project=self.name, tasks=() if task is None else (self.project.task(task).name,),
+                           states=tuple(states), where=conditions(where))
+        return Results(list(self.store.find(wanted, order=ORDER_BEST, limit=limit)))
+
+    def overview(self) -> Overview:
+        """The queue, the workers and what they do, in one record."""
+        from hyperspace_core.results.overview import overview
+
+        return overview(self.store, self.name)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r} on {self.store.url}>"
+
+
+class QueueControl:
+    """`study.queue`: steer the project's queue and single runs."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def pause_all(self) -> None:
+        """Nothing is claimed any more, also of what is submitted later; running runs go on."""
+        self._study.store.change_settings(self._study.name, paused=True)
+
+    def resume_all(self) -> None:
+        """Claiming goes on; runs that were paused one by one stay paused."""
+        self._study.store.change_settings(self._study.name, paused=False)
+
+    def cancel(self, run: int) -> State:
+        return self._study.store.cancel(self._study.get(run).id)
+
+    def pause(self, run: int) -> State:
+        return self._study.store.pause(self._study.get(run).id)
+
+    def resume(self, run: int) -> State:
+        return self._study.store.resume(self._study.get(run).id)
+
+    def requeue(self, run: int) -> State:
+        return self._study.store.requeue(self._study.get(run).id)
+
+
+def get_run(store: Store, project: str, run: int) -> RunRecord:
+    """A run of this project; `NotFound` tells which ids there are."""
+    try:
+        record = store.get(run)
+    except NotFound:
+        record = None
+    if record is None or record.project != project:
+        known = store.ids(project)
+        has = f"has {known[0]} to {known[1]}" if known else "has none yet"
+        raise NotFound(f"no run {run} in this store (project '{project}' {has})")
+    return record
+
+
+def conditions(where: str | Iterable[str | Condition]) -> tuple[Condition, ...]:
+    """Texts of the filter grammar, or conditions, as conditions."""
+    items = [where] if isinstance(where, str) else where
+    return tuple(item if isinstance(item, Condition) else parse_condition(item) for item in items)

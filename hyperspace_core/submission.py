@@ -1,0 +1,133 @@
+"""From what a user wrote to runs that can be stored: validated, completed, seeded. Nothing is stored here."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hyperspace_core.config.overrides import grid_size, iter_grid
+from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
+from hyperspace_core.config.tree import merge
+from hyperspace_core.errors import ConfigError, UsageError
+from hyperspace_core.execution.identity import user_at_host
+from hyperspace_core.extension.project import Project
+from hyperspace_core.records.run import Metric, NewRun, RunRecord
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a submitter may say beside the config."""
+
+    repeats: int = 1
+    seed: int | None = None
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    retries: int = 0               # how often a run whose code fails is tried again
+
+    def __post_init__(self) -> None:
+        for name, least in (("repeats", 1), ("retries", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UsageError(f"{name}: expected a whole number >= {least}, got {value!r}")
+        if self.seed is not None:
+            check_seed("seed", self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What all runs of one submission share: a task as it is now, or as a past run had it."""
+
+    task: str
+    scenario: Tree                 # completed
+    metric: Metric
+    seed: int | None               # the task's own
+
+
+def problem_of_task(project: Project, name: str) -> Problem:
+    """Raises `TaskError` for an unknown task, `ConfigError` for one whose scenario does not fit its signature."""
+    task = project.task(name)
+    return Problem(task=task.name, scenario=project.complete_scenario(task), metric=task.metric, seed=task.seed)
+
+
+def problem_of_run(record: RunRecord) -> Problem:
+    """The problem as a past run had it: a task file edited since then changes nothing."""
+    if record.scenario is None:
+        raise ConfigError(f"run {record.id} never started and its project was not installed where it was submitted, "
+                          "so its scenario is unknown; submit the task anew")
+    return Problem(task=record.task, scenario=record.scenario, metric=record.metric, seed=record.seed)
+
+
+def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, wishes: Wishes,
+         *, parent: int | None = None) -> list[NewRun]:
+    """The runs of one config, one a repeat; repeat i has seed + i, so that repeats of different configs pair up.
+
+    Raises `ConfigError` with every problem of the config.
+    """
+    written = _as_tree(config)
+    signature = project.scenario_signature(problem.scenario)
+    first = choose_seed(written, given=wishes.seed, task=problem.seed)
+    completed = project.complete(problem.scenario, without_seed(written, signature, first))
+    template = NewRun(
+        uid="", project=project.name, task=problem.task, submitted=written, submitted_by=user_at_host(),
+        scenario=problem.scenario, metric=problem.metric, priority=wishes.priority, tags=wishes.tags,
+        note=wishes.note, max_failures=wishes.retries, parent=parent,
+    )
+    runs = []
+    for repeat in range(wishes.repeats):
+        seed = (first + repeat) % LIMIT
+        runs.append(replace(template, uid=uuid.uuid4().hex, seed=seed,
+                            config=without_seed(completed, signature, seed)))
+    return runs
+
+
+def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes) -> Iterator[NewRun]:
+    """The runs of a grid, lazily, in the grid's order. `seed` may be a list in it like any other value."""
+    signature = project.scenario_signature(problem.scenario)
+    # one drawn seed serves the whole grid, so that its configs differ in nothing else
+    base = wishes.seed if wishes.seed is not None else problem.seed
+    alone, seeds = _split_seeds(_as_tree(grid))
+    shared = replace(wishes, seed=choose_seed({}, given=base) if not seeds else None)
+    for config in iter_grid(alone, signature, project.catalog):
+        for seed in seeds or [None]:
+            yield from plan(project, problem, config if seed is None else config | {"seed": seed}, shared)
+
+
+def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes) -> int:
+    """How many runs `iter_plan` would give, without making them."""
+    signature = project.scenario_signature(problem.scenario)
+    alone, seeds = _split_seeds(_as_tree(grid))
+    return grid_size(alone, signature, project.catalog) * max(1, len(seeds)) * wishes.repeats
+
+
+def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes) -> list[NewRun]:
+    """A past run again: its completed config with changes, its scenario, its seed unless another is wished."""
+    problem = problem_of_run(record)
+    changed = _as_tree(changes)
+    base = record.config if record.config is not None else record.submitted
+    runs = plan(project, problem, merge(base, changed), wishes, parent=record.id)
+    written = merge(record.submitted, changed)
+    return [replace(run, submitted=written) for run in runs]
+
+
+def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
+    if "seed" not in grid:
+        return grid, []
+    seeds = grid["seed"]
+    if isinstance(seeds, dict) and set(seeds) == {"each"}:
+        seeds = seeds["each"]
+    values = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
+    return {key: value for key, value in grid.items() if key != "seed"}, [check_seed("`seed`", s) for s in values]
+
+
+def _as_tree(config: Mapping[str, Any] | None) -> Tree:
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"config: expected a dict of hyper-parameters, found {type(config).__name__}")
+    return copy.deepcopy(dict(config))
