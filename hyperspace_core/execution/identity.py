@@ -1,0 +1,111 @@
+"""Who holds a run, and whether that process is provably dead.
+
+A dead pid proves death only within one boot and one pid namespace, and only together with the time at which the
+process started: pids are used again. Everything else proves nothing, and the lease decides.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from functools import cache
+from pathlib import Path
+
+from hyperspace_core.records.run import Owner
+
+_STAT_STATE = 0            # fields of /proc/PID/stat behind the command's closing bracket
+_STAT_STARTED = 19         # clock ticks since boot: no step of the wall clock changes it
+
+
+def this_process(worker: str) -> Owner:
+    """The owner that this process is, under the worker's name."""
+    pid = os.getpid()
+    started = _started(pid)
+    return Owner(worker=worker, host=host_name(), user=user_name(), boot_id=_boot_id(),
+                 pid_namespace=_pid_namespace(), pid=pid, process_started=0.0 if started is None else started)
+
+
+def proven_dead(owner: Owner) -> bool:
+    """True only where the owner's process is certainly gone; False means "alive, or nobody here can tell"."""
+    if not owner.pid or not owner.boot_id or not owner.pid_namespace:
+        return False
+    if owner.boot_id != _boot_id() or owner.pid_namespace != _pid_namespace():
+        return False
+    stat = _stat(owner.pid)
+    if stat is None:
+        return _gone(owner.pid)
+    if stat[_STAT_STATE] in ("Z", "X"):
+        return True
+    return bool(owner.process_started) and _seconds(stat) != owner.process_started
+
+
+def worker_name() -> str:
+    """A name that no other worker has, and that tells a person where to look: host, pid, four random digits."""
+    return f"{host_name()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+def user_at_host() -> str:
+    return f"{user_name()}@{host_name()}"
+
+
+def host_name() -> str:
+    return socket.gethostname() or "localhost"
+
+
+def user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):       # a container's uid without an entry in passwd
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _pid_namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()         # the command may itself hold brackets and blanks
+
+
+def _seconds(stat: list[str]) -> float:
+    return int(stat[_STAT_STARTED]) / os.sysconf("SC_CLK_TCK")
+
+
+def _started(pid: int) -> float | None:
+    stat = _stat(pid)
+    if stat is not None:
+        return _seconds(stat)
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def _gone(pid: int) -> bool:
+    """/proc may hide other people's processes; a signal that cannot find its target does not lie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

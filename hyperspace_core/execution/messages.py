@@ -1,0 +1,145 @@
+"""What the process that executes a run tells its worker, and how it is framed.
+
+MessagePack, so that NaN, infinities and -0.0 arrive as they left; only plain values cross, never objects. A frame is
+the payload's length in four bytes, then the payload.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import msgspec
+
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.records.run import Finish, Goal
+from hyperspace_core.records.states import Outcome
+
+PointTuple = tuple[int, str, int | None, float, float]      # seq, name, step, value, at: the fields of `Point`
+
+
+class Points(msgspec.Struct, frozen=True, tag="points", array_like=True):
+    """Metric points in their order."""
+
+    points: list[PointTuple]
+
+
+class InfoSet(msgspec.Struct, frozen=True, tag="info", array_like=True):
+    """`run.info[key] = value`; a later one of the same key replaces the earlier."""
+
+    key: str
+    value: Any
+
+
+class ProgressSet(msgspec.Struct, frozen=True, tag="progress", array_like=True):
+    """How far the run is; the fields of `records.run.Progress`."""
+
+    done: float
+    total: float | None
+    eta_s: float | None
+    note: str
+
+
+class ArtifactStaged(msgspec.Struct, frozen=True, tag="artifact", array_like=True):
+    """A finished file in the run's workdir that the worker may take over."""
+
+    name: str
+    path: str
+
+
+class SectionCaptured(msgspec.Struct, frozen=True, tag="section", array_like=True):
+    """A part of the provenance; either `data`, or the `reason` why there are none."""
+
+    name: str
+    data: dict[str, Any] | None
+    reason: str | None
+
+
+class Resolved(msgspec.Struct, frozen=True, tag="resolved", array_like=True):
+    """What is really executed, where the submission could not tell or this code has more parameters."""
+
+    scenario: dict[str, Any]
+    config: dict[str, Any]
+    metric_name: str
+    metric_goal: Goal
+    seed: int
+
+
+class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=True):
+    """A validated run does not fit the code that is installed here: give it back unused."""
+
+    reason: str
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
+    """The last message: how the attempt ended, as far as the process itself can tell."""
+
+    outcome: Outcome
+    reason: str | None
+    result: float | None
+    metrics: dict[str, Any]
+    traceback: str | None
+    retry: bool
+
+    def finish(self) -> Finish:
+        return Finish(outcome=self.outcome, reason=self.reason, result=self.result, metrics=self.metrics,
+                      traceback=self.traceback, retry=self.retry)
+
+
+def ended(finish: Finish) -> Ended:
+    return Ended(finish.outcome, finish.reason, finish.result, finish.metrics, finish.traceback, finish.retry)
+
+
+Message = Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | Resolved | CodeDiffers | Ended
+
+_HEADER = struct.Struct("!I")
+HEADER_BYTES = _HEADER.size
+_encode = msgspec.msgpack.Encoder().encode
+_decode: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+class DamagedChannel(HyperspaceError):
+    """Bytes arrived that are no message: user code wrote into a descriptor that is not its own."""
+
+
+def frame(message: Message) -> bytes:
+    """One message as bytes."""
+    payload = _encode(message)
+    return _HEADER.pack(len(payload)) + payload
+
+
+def frame_bytes(payload: bytes) -> bytes:
+    """Any payload with its length in front."""
+    return _HEADER.pack(len(payload)) + payload
+
+
+def length_of(header: bytes) -> int:
+    return int(_HEADER.unpack(header)[0])
+
+
+class Unframer:
+    """Cuts a stream of bytes into messages; keeps what is not yet whole."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that became whole, in order. Raises `DamagedChannel`."""
+        stream = self._rest + data
+        found: list[Message] = []
+        start = 0
+        while len(stream) - start >= HEADER_BYTES:
+            end = start + HEADER_BYTES + length_of(stream[start:start + HEADER_BYTES])
+            if len(stream) < end:
+                break
+            found.append(_read(stream[start + HEADER_BYTES:end]))
+            start = end
+        self._rest = stream[start:]
+        return found
+
+
+def _read(payload: bytes) -> Message:
+    try:
+        return _decode.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise DamagedChannel(f"the run's channel to its worker carries something else: {error}") from error
