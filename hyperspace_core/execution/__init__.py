@@ -1,1 +1,3 @@
-"""How one run is executed: the job as a process hands it to another, the process that executes it, its guardian."""
+"""How one run is executed: the job as a process hands it to another, the process that executes it, its
+guardian.
+"""

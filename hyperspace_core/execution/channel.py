@@ -1,38 +1,187 @@
-"""The child's end of the channel to its worker."""
+"""The child's end of the channel to its worker.
+
+A message is written to the pipe by the thread that logs, at once: what `log_scalar` has returned for is out
+of the process and survives a segfault in the very next line. That costs about three microseconds. Only where
+the pipe is full, or a message is too large to be written in one piece, a thread takes over and the caller
+goes on.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.execution.messages import Message
-from hyperspace_core.records.run import Finish, Point, Progress
+from hyperspace_core.execution.messages import (
+    ArtifactStaged,
+    CodeDiffers,
+    InfoSet,
+    Message,
+    Points,
+    ProgressSet,
+    Resolved,
+    SectionCaptured,
+    ended,
+    frame,
+)
+from hyperspace_core.execution.output import say
+from hyperspace_core.records.run import Finish, Metric, Point, Progress
 from hyperspace_core.run import Absent, Section
+
+ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes that a pipe takes whole or not at all
+BACKLOG = 8 << 20                              # bytes that may wait before callers are slowed down
+SLOWED_S = 0.001
 
 
 class ChannelSink:
-    """Sends what a run logs over a pipe. Safe to use from several threads."""
+    """Sends what a run logs over a pipe, whose write end it owns. Safe to use from several threads.
+
+    In a process that user code forked it is mute: two processes that count points would contradict each
+    other.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
         self._descriptor = descriptor
+        self._lock = threading.RLock()             # a signal handler of user code may log, too
+        self._changed = threading.Condition(self._lock)
+        self._backlog: list[bytes] = []            # for the sender
+        self._waiting = 0                          # bytes in the backlog and in the sender's hands
+        self._sender: threading.Thread | None = None
+        self._broken = False                       # nobody reads any more
+        self._muted = False
+        _mute_in_forks(self)
+
+    # -- what a run logs -------------------------------------------------------------------------------------
 
     def point(self, point: Point) -> None:
-        raise NotImplementedError
+        self.send(Points([(point.seq, point.name, point.step, point.value, point.at)]))
 
     def info(self, key: str, value: Any) -> None:
-        raise NotImplementedError
+        self.send(InfoSet(key, value))
 
     def progress(self, progress: Progress) -> None:
-        raise NotImplementedError
+        self.send(ProgressSet(progress.done, progress.total, progress.eta_s, progress.note))
 
     def artifact(self, name: str, path: Path) -> None:
-        raise NotImplementedError
+        self.send(ArtifactStaged(name, str(path)))
 
     def section(self, section: Section | Absent) -> None:
-        raise NotImplementedError
+        if isinstance(section, Section):
+            self.send(SectionCaptured(section.name, section.data, None))
+        else:
+            self.send(SectionCaptured(section.name, None, section.reason))
 
-    def send(self, message: Message) -> None:
-        raise NotImplementedError
+    # -- what the executor tells -----------------------------------------------------------------------------
+
+    def resolved(self, scenario: dict[str, Any], config: dict[str, Any], metric: Metric, seed: int) -> None:
+        self.send(Resolved(scenario, config, metric.name, metric.goal, seed))
+
+    def code_differs(self, reason: str) -> None:
+        self.send(CodeDiffers(reason))
 
     def outcome(self, finish: Finish) -> None:
-        raise NotImplementedError
+        self.send(ended(finish))
+
+    # -- the pipe --------------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Hand one message over; waits at most a millisecond, and only while the backlog is full."""
+        data = frame(message)
+        with self._lock:
+            if self._muted or self._broken:
+                self._say_muted()
+                return
+            if not self._waiting and len(data) <= ATOMIC and self._written(data):
+                return                             # while anything waits, nobody overtakes it
+            self._backlog.append(data)
+            self._waiting += len(data)
+            self._start_sender()
+            if self._waiting > BACKLOG:
+                self._changed.wait(SLOWED_S)
+
+    def flush(self) -> None:
+        """Wait until everything is in the pipe, or nobody reads it any more."""
+        with self._lock:
+            self._changed.wait_for(lambda: not self._waiting or self._broken or self._muted)
+
+    def close(self) -> None:
+        """Flush, then let go of the pipe. Idempotent."""
+        self.flush()
+        with self._lock, contextlib.suppress(OSError):
+            if not self._muted and self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._broken, self._descriptor = True, -1
+
+    def _written(self, data: bytes) -> bool:
+        """Whole or not at all; False where the pipe is full. An exception of a signal handler cannot tear
+        it.
+        """
+        try:
+            os.write(self._descriptor, data)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._broken = True
+        return True
+
+    def _start_sender(self) -> None:
+        if self._sender is None:
+            self._sender = threading.Thread(target=self._send_backlog, name="hyperspace-channel", daemon=True)
+            self._sender.start()
+        self._changed.notify_all()
+
+    def _send_backlog(self) -> None:
+        whole = True
+        while whole:
+            with self._lock:
+                self._changed.wait_for(lambda: bool(self._backlog))
+                batch, self._backlog = b"".join(self._backlog), []
+            whole = self._pushed(batch)
+            with self._lock:
+                self._waiting -= len(batch)
+                self._broken = self._broken or not whole
+                self._changed.notify_all()
+
+    def _pushed(self, data: bytes) -> bool:
+        """Write all of it, however long that takes; False where nobody reads any more."""
+        room = select.poll()
+        rest = memoryview(data)
+        try:
+            room.register(self._descriptor, select.POLLOUT)
+            while rest:
+                room.poll()
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(self._descriptor, rest):]
+        except OSError:
+            return False
+        return True
+
+    # -- forks -----------------------------------------------------------------------------------------------
+
+    def _mute(self) -> None:
+        """In a forked process: its copy of the lock may be held for ever, so there is a new one."""
+        self._muted = True
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+
+    def _say_muted(self) -> None:
+        if self._muted and not self._broken:
+            self._broken = True
+            say("what is logged in a process that the run forked is not recorded; log in the run's own")
+
+
+def _mute_in_forks(sink: ChannelSink) -> None:
+    reference = weakref.ref(sink)
+
+    def mute() -> None:
+        held = reference()
+        if held is not None:
+            held._mute()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=mute)

@@ -1,13 +1,27 @@
-"""Execute one run in this process: the same for a worker's child and for `inline`."""
+"""Execute one run in this process: the same for a worker's child and for `inline`.
+
+Nothing in here knows of processes, pipes or stores; what it learns goes into a sink.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hyperspace_core.errors import ConfigError, HyperspaceError
+from hyperspace_core.execution.failure import failure, one_line, shortened
+from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import Job
-from hyperspace_core.records.run import Finish, Metric
-from hyperspace_core.run import Run, Sink
+from hyperspace_core.execution.large import BoundedSink, bounded_result
+from hyperspace_core.execution.output import flush, say
+from hyperspace_core.execution.plan import Plan, plan_of
+from hyperspace_core.execution.result import BadResult, numbers_of
+from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.run import Absent, Run, RunInterrupted, Section, Sink, active
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -24,7 +38,9 @@ class RunSink(Sink, Protocol):
         ...
 
     def code_differs(self, reason: str) -> None:
-        """The run was validated at submission but does not fit the code here; `outcome` (RELEASED) follows."""
+        """The run was validated at submission but does not fit the code here; `outcome` (RELEASED)
+        follows.
+        """
         ...
 
     def outcome(self, finish: Finish) -> None:
@@ -33,10 +49,133 @@ class RunSink(Sink, Protocol):
 
 
 def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *,
-            on_run: Callable[[Run], None]) -> Finish:
+            on_run: Callable[[Run], None], interruption: Interruption | None = None) -> Finish:
     """Execute `job` and tell `sink` all about it; never raises for what user code does.
 
-    `on_run` is called with the live run before any user code sees it. The outcome is given to `sink.outcome` and
-    returned. An interrupted run (`RunInterrupted`) ends as RELEASED: why it was interrupted, only the caller knows.
+    `on_run` is called with the live run before any user code sees it. The outcome is given to `sink.outcome`
+    and returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
+    RELEASED: why it was interrupted, only the caller knows.
     """
-    raise NotImplementedError
+    execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
+                           interruption=interruption or Interruption())
+    finish = execution.outcome(on_run)
+    sink.outcome(finish)
+    return finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Execution:
+    """One attempt with all that takes part in it."""
+
+    job: Job
+    sink: RunSink
+    extensions: Extensions
+    project: Project
+    interruption: Interruption
+
+    def outcome(self, on_run: Callable[[Run], None]) -> Finish:
+        try:
+            plan = plan_of(self.job, self.project)
+        except ConfigError as error:
+            return self._misfit(error)
+        except HyperspaceError as error:           # a task that is not here, or broken
+            return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
+        if plan.differs:
+            self.sink.resolved(plan.scenario, plan.config, plan.metric, plan.seed)
+        run = self._live_run(plan)
+        self.interruption.watch(run)
+        on_run(run)
+        with active(run):
+            finish = self._executed(run, plan)
+            if finish.outcome is not Outcome.RELEASED:         # given back: it has not finished
+                record = _record(self.job, plan, finish)
+                self.extensions.observers("hyperspace_run_finished", run=run, record=record)
+        _send_info_again(run)
+        return finish
+
+    def _executed(self, run: Run, plan: Plan) -> Finish:
+        """Seed, capture, build, run, look at what came back."""
+        here = os.getpid()
+        try:
+            self.extensions.hook.hyperspace_seed(seed=plan.seed)
+            self._capture(run)
+            with self.interruption.user_code():
+                finish = self._built_and_run(run, plan)
+        except RunInterrupted:
+            finish = Finish(outcome=Outcome.RELEASED, reason="interrupted")
+        except BadResult as error:
+            finish = Finish(outcome=Outcome.FAILED, reason=shortened(str(error)), metrics=dict(error.metrics),
+                            retry=False)
+        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt of user code, too
+            _end_copy(here, error)
+            finish = failure(error)
+        _end_copy(here, None)
+        return finish
+
+    def _built_and_run(self, run: Run, plan: Plan) -> Finish:
+        try:
+            scenario = self.project.build_scenario(plan.scenario)
+            run.arguments = self.project.build_arguments(scenario, plan.config, run)
+        except ConfigError as error:
+            return self._misfit(error)
+        self.extensions.observers("hyperspace_run_started", run=run)
+        returned = self.extensions.hook.hyperspace_execute(run=run, scenario=scenario)
+        result, metrics = numbers_of(returned, plan.metric.name)
+        kept = bounded_result(run.sink, run.workdir, plan.metric.name, metrics)
+        return Finish(outcome=Outcome.COMPLETED, result=result, metrics=dict(kept))
+
+    def _misfit(self, error: ConfigError) -> Finish:
+        """It does not fit: the submitter's mistake, or, where it had been validated, older code here."""
+        if not self.job.validated:
+            return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
+        self.sink.code_differs(str(error))
+        return Finish(outcome=Outcome.RELEASED, reason=f"this worker's code differs: {shortened(str(error))}")
+
+    def _live_run(self, plan: Plan) -> Run:
+        from hyperspace_core.stages import HookStages
+
+        job, workdir = self.job, Path(self.job.workdir)
+        run = Run(sink=BoundedSink(self.sink, workdir), seed=plan.seed, workdir=workdir, id=job.run,
+                  attempt=job.attempt, project=job.project, task=job.task, config=plan.config,
+                  scenario=plan.scenario)
+        run.stages = HookStages(run, self.extensions)
+        return run
+
+    def _capture(self, run: Run) -> None:
+        """One section a plugin; one that fails is absent, with the error as its reason."""
+        for name, answer in self.extensions.each("hyperspace_capture", run=run):
+            if isinstance(answer, BaseException):
+                say(f"capture by '{name}' failed: {one_line(answer)}")
+                run.sink.section(Absent(name, one_line(answer)))
+            elif isinstance(answer, Section | Absent):
+                run.sink.section(answer)
+
+
+def _end_copy(here: int, error: BaseException | None) -> None:
+    """User code forked, and its copy of this process came back here: a run must not be reported twice."""
+    if os.getpid() != here:
+        flush()
+        code = error.code if isinstance(error, SystemExit) else error is not None
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _send_info_again(run: Run) -> None:
+    """A list or dict in it may have grown in place; one that can no longer be stored stays as it was sent."""
+    for key in list(run.info):
+        try:
+            run.info[key] = run.info[key]
+        except HyperspaceError as error:
+            say(f"{error}; the record keeps info[{key!r}] as it was set")
+
+
+def _record(job: Job, plan: Plan, finish: Finish) -> RunRecord:
+    """What is about to be stored, as far as this process knows it."""
+    state = State.COMPLETED if finish.outcome is Outcome.COMPLETED else State.FAILED
+    attempt = Attempt(number=job.attempt, outcome=finish.outcome, reason=finish.reason,
+                      traceback=finish.traceback)
+    return RunRecord(
+        id=job.run, uid=job.uid, project=job.project, task=job.task, state=state, reason=finish.reason,
+        tags=job.tags, note=job.note, submitted=job.submitted, scenario=plan.scenario, config=plan.config,
+        metric=plan.metric, seed=plan.seed, validated=job.validated, result=finish.result,
+        metrics=finish.metrics, attempts=(attempt,), parent=job.parent,
+    )

@@ -1,7 +1,7 @@
 """Who holds a run, and whether that process is provably dead.
 
-A dead pid proves death only within one boot and one pid namespace, and only together with the time at which the
-process started: pids are used again. Everything else proves nothing, and the lease decides.
+A dead pid proves death only within one boot and one pid namespace, and only together with the time at which
+the process started: pids are used again. Everything else proves nothing, and the lease decides.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def proven_dead(owner: Owner) -> bool:
 
 
 def worker_name() -> str:
-    """A name that no other worker has, and that tells a person where to look: host, pid, four random digits."""
+    """A name that no other worker has, and that tells a person where to look: host, pid, four random
+    digits.
+    """
     return f"{host_name()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 

@@ -37,7 +37,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parent: int | None = None
 
 
-def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str], workdir: str | Path) -> Job:
+def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str],
+           workdir: str | Path) -> Job:
     """The job of a run that has just been claimed."""
     record = claim.record
     return Job(

@@ -1,7 +1,7 @@
 """What the process that executes a run tells its worker, and how it is framed.
 
-MessagePack, so that NaN, infinities and -0.0 arrive as they left; only plain values cross, never objects. A frame is
-the payload's length in four bytes, then the payload.
+MessagePack, so that NaN, infinities and -0.0 arrive as they left; only plain values cross, never objects. A
+frame is the payload's length in four bytes, then the payload.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.run import Finish, Goal
 from hyperspace_core.records.states import Outcome
 
-PointTuple = tuple[int, str, int | None, float, float]      # seq, name, step, value, at: the fields of `Point`
+PointTuple = tuple[int, str, int | None, float, float]      # seq, name, step, value, at: as in `Point`
 
 
 class Points(msgspec.Struct, frozen=True, tag="points", array_like=True):

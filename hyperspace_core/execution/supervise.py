@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hyperspace_core.execution import messages
+from hyperspace_core.errors import ProjectError
+from hyperspace_core.execution.attempt import Child, ChildEnded, Event, Output
+from hyperspace_core.execution.control import Begin, Opened, Role
+from hyperspace_core.execution.freshness import changed, forget_bytecode
+from hyperspace_core.execution.guarding import GuardianProcess
 from hyperspace_core.execution.job import Job
+
+__all__ = ["Child", "ChildEnded", "Event", "Guardian", "Isolation", "Output", "ProjectView"]
 
 Isolation = Literal["warm", "spawn"]
 
@@ -18,63 +26,89 @@ class ProjectView:
 
     tasks: tuple[str, ...]
     forks: bool                    # whether runs are forked from a process that has the project imported
-    note: str | None               # why not
+    note: str | None               # why not, where that was wished
     plugins: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChildEnded:
-    """How the process ended, as the system tells it; both None: its guardian was lost and nobody saw it end."""
-
-    exit_code: int | None
-    signal: int | None
-    out_of_memory: str | None      # proof that the kernel ended it for want of memory, for people
-    max_rss_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Output:
-    """Bytes that the run printed, stdout and stderr in the order they came; may end in mid-character."""
-
-    data: bytes
-
-
-Event = messages.Message | Output | ChildEnded
-
-
 class Guardian:
-    """One slot's guardian process; executes one run at a time."""
+    """One slot's guardian process; executes one run at a time.
+
+    It is started when it is first needed, and again when it was lost or when the project's sources changed on
+    disk, so that the code that is recorded is the code that ran. One thread uses it; any may `close` it.
+    """
 
     def __init__(self, project: str, *, isolation: Isolation, tasks_dir: Path | None = None,
                  no_plugins: tuple[str, ...] = (), grace_s: float = 10.0) -> None:
-        raise NotImplementedError
+        if not hasattr(socket, "send_fds"):
+            raise ProjectError(f"isolation '{isolation}' does not work on this system; use 'inline'")
+        self._project = project
+        self._warm = isolation == "warm"
+        self._tasks_dir = None if tasks_dir is None else str(Path(tasks_dir).absolute())
+        self._no_plugins = tuple(no_plugins)
+        self._grace_s = grace_s
+        self._lock = threading.RLock()
+        self._process: GuardianProcess | None = None
+        self._opened: Opened | None = None
+        self._closed = False
 
     def view(self) -> ProjectView:
-        """The project as it stands on disk now. Raises `ProjectError`."""
-        raise NotImplementedError
+        """The project as it stands on disk now. Raises `ProjectError` where it cannot be opened."""
+        with self._lock:
+            opened, _ = self._fresh()
+        return ProjectView(tasks=opened.tasks, forks=self._warm and opened.unsafe is None,
+                           note=opened.unsafe if self._warm else None, plugins=opened.plugins)
 
     def start(self, job: Job) -> Child:
         """Start a run with the code that stands on disk now. Raises `ProjectError`."""
-        raise NotImplementedError
+        with self._lock:
+            for _ in range(2):                     # a guardian may have been lost since the last run
+                _, process = self._fresh()
+                child = process.start(job)
+                if child is not None:
+                    return child
+                self._let_go()
+        raise ProjectError("the guardian process of this slot was lost twice as a run was to start")
 
     def close(self) -> None:
         """End the guardian and anything under it. Idempotent."""
-        raise NotImplementedError
+        self._closed = True
+        self._let_go()
 
+    def _fresh(self) -> tuple[Opened, GuardianProcess]:
+        """A living guardian, of the sources as they are."""
+        stale = [] if self._opened is None else changed(self._opened.stamps)
+        if self._opened is not None and self._process is not None and self._process.alive() and not stale:
+            return self._opened, self._process
+        self._let_go()
+        forget_bytecode(stale)
+        opened, process = self._open()
+        if self._closed:
+            self._let_go()
+            raise ProjectError("this guardian is closed")
+        self._opened = opened
+        return opened, process
 
-class Child:
-    """One attempt, while it runs."""
+    def _open(self) -> tuple[Opened, GuardianProcess]:
+        """A look at the project, and a guardian: the same process where runs are forked from it."""
+        look = self._launch("fork" if self._warm else "look")
+        try:
+            opened = look.opened()
+        except BaseException:
+            self._let_go()
+            raise
+        if self._warm and opened.unsafe is None:
+            return opened, look
+        self._let_go()
+        return opened, self._launch("spawn")
 
-    pid: int
+    def _launch(self, role: Role) -> GuardianProcess:
+        if self._closed:
+            raise ProjectError("this guardian is closed")
+        begin = Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s)
+        self._process = GuardianProcess(begin)
+        return self._process
 
-    def events(self, timeout_s: float) -> list[Event]:
-        """Blocks until something came or the time is over. `ChildEnded` comes once, last."""
-        raise NotImplementedError
-
-    def interrupt(self) -> None:
-        """Ask the run to stop: the `should_stop()` flag where user code watches it, else an exception there."""
-        raise NotImplementedError
-
-    def kill(self) -> None:
-        """End the run and everything that it started, at once."""
-        raise NotImplementedError
+    def _let_go(self) -> None:
+        process, self._process, self._opened = self._process, None, None
+        if process is not None:
+            process.end()

@@ -1,0 +1,156 @@
+"""One attempt as its worker sees it: what it says, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from dataclasses import dataclass
+from typing import IO
+
+from hyperspace_core.execution import messages, processes
+from hyperspace_core.execution.control import Control, Exited, Interrupt, Kill
+from hyperspace_core.execution.messages import DamagedChannel, Points, Unframer
+
+GATHER_S = 0.005               # messages that follow each other this fast are taken together
+PIPE_BYTES = 1 << 20           # how much a run may be ahead of its worker before it waits
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildEnded:
+    """How the process ended, as the system tells it; both None: its guardian was lost and nobody saw it
+    end.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    out_of_memory: str | None      # proof that the kernel ended it for want of memory, for people
+    max_rss_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Bytes that the run printed, stdout and stderr in the order they came; may end in mid-character."""
+
+    data: bytes
+
+
+Event = messages.Message | Output | ChildEnded
+
+
+class Child:
+    """One attempt, while it runs. One thread reads its events; any may interrupt or kill it."""
+
+    def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes]) -> None:
+        self.pid = pid
+        self.over = False                          # `ChildEnded` was given out
+        self._control = control
+        self._channel = channel
+        self._printed = printed
+        self._unframer: Unframer | None = Unframer()
+        self._open = {channel.fileno(), printed.fileno()}
+        self._looked = 0.0
+
+    def events(self, timeout_s: float) -> list[Event]:
+        """Blocks until something came or the time is over. `ChildEnded` comes once, last; then nothing
+        more.
+        """
+        if self.over:
+            return []
+        ready = self._ready({*self._open, self._control.fileno()}, timeout_s)
+        if ready and self._control.fileno() not in ready:
+            # a run that logs all the time would wake its worker for each point, and cost a core doing so
+            ready |= self._ready({self._control.fileno()}, self._looked + GATHER_S - time.monotonic())
+        found: list[Event] = []
+        if self._control.fileno() in ready:
+            found += self._end()
+        else:
+            found += self._said(CHUNK) if self._channel.fileno() in ready else []
+            found += self._was_printed(CHUNK) if self._printed.fileno() in ready else []
+        self._looked = time.monotonic()
+        return found
+
+    def interrupt(self) -> None:
+        """Ask the run to stop: the `should_stop()` flag where user code watches it, else an exception
+        there.
+        """
+        if not self.over:
+            self._control.send(Interrupt())
+
+    def kill(self) -> None:
+        """End the run and everything that it started, at once."""
+        if not self.over:
+            self._control.send(Kill())
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def _ready(self, descriptors: set[int], timeout_s: float) -> set[int]:
+        poll = select.poll()
+        for descriptor in descriptors:
+            poll.register(descriptor, select.POLLIN)
+        return {descriptor for descriptor, _ in poll.poll(max(0, round(timeout_s * 1000)))}
+
+    def _end(self) -> list[Event]:
+        """The guardian says that the run is gone, or is gone itself."""
+        word, _ = self._control.receive()
+        if not isinstance(word, Exited):
+            processes.kill_session(self.pid)
+            word = Exited(None, None, None, None)
+        rest = [*self._said(None), *self._was_printed(None)]
+        self.over = True
+        self._channel.close()
+        self._printed.close()
+        return [*rest, ChildEnded(exit_code=word.exit_code, signal=word.signal,
+                                  out_of_memory=word.out_of_memory, max_rss_bytes=word.max_rss_bytes)]
+
+    def _said(self, limit: int | None) -> list[Event]:
+        data = self._read(self._channel.fileno(), limit)
+        if self._unframer is None:
+            return []
+        try:
+            return _points_together(self._unframer.feed(data))
+        except DamagedChannel as damage:
+            self._unframer = None                  # nothing behind this can be trusted
+            return [Output(f"hyperspace: {damage}\n".encode())]
+
+    def _was_printed(self, limit: int | None) -> list[Event]:
+        data = self._read(self._printed.fileno(), limit)
+        return [Output(data)] if data else []
+
+    def _read(self, descriptor: int, limit: int | None) -> bytes:
+        """What is there, up to about `limit` bytes. The writers may live on, so the end is not waited for."""
+        parts: list[bytes] = []
+        size = 0
+        with contextlib.suppress(BlockingIOError):
+            while descriptor in self._open and (limit is None or size < limit):
+                data = os.read(descriptor, CHUNK)
+                if not data:
+                    self._open.discard(descriptor)
+                parts.append(data)
+                size += len(data)
+        return b"".join(parts)
+
+
+def pipe() -> tuple[IO[bytes], int]:
+    """A pipe from a run: the end to read from, which never blocks, and the end to give away."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return os.fdopen(reader, "rb", buffering=0), writer
+
+
+def _points_together(found: list[messages.Message]) -> list[Event]:
+    """Neighbouring points as one message."""
+    together: list[Event] = []
+    for message in found:
+        last = together[-1] if together else None
+        if isinstance(message, Points) and isinstance(last, Points):
+            last.points.extend(message.points)
+        else:
+            together.append(message)
+    return together

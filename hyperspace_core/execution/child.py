@@ -1,0 +1,97 @@
+"""The process that executes one run: forked from a guardian that has the project, or a fresh interpreter."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from hyperspace_core.execution import output
+from hyperspace_core.execution.channel import ChannelSink
+from hyperspace_core.execution.executor import execute
+from hyperspace_core.execution.failure import failure
+from hyperspace_core.execution.interruption import Interruption
+from hyperspace_core.execution.job import Job, decode
+from hyperspace_core.execution.opening import Opening, open_here
+from hyperspace_core.records.run import Finish
+from hyperspace_core.records.states import Outcome
+
+CLEAN_UP_S = 5.0               # for exit handlers of user code, once the outcome is delivered
+
+
+def run_and_exit(data: bytes, channel: int, opened: Opening | None) -> NoReturn:
+    """Execute the encoded job and end this process; nothing that called this is ever returned to."""
+    code = 1
+    try:
+        # what was registered before the fork belongs to the guardian: a folder removed here is missing there
+        atexit._clear()
+        gc.enable()
+        output.show_at_once()
+        sink = ChannelSink(channel)
+        _executed(decode(data), sink, opened)
+        output.flush()
+        sink.close()
+        _clean_up()
+        code = 0
+    except BaseException:                          # noqa: BLE001 - a bug of ours; the guardian reports the exit code
+        sys.excepthook(*sys.exc_info())
+    finally:
+        output.flush()
+        os._exit(code)
+
+
+def _executed(job: Job, sink: ChannelSink, opened: Opening | None) -> None:
+    interruption = Interruption()
+    _obey(interruption.ask)
+    try:
+        opening = opened or open_here(job.project, tasks_dir=job.tasks_dir, no_plugins=job.no_plugins)
+    except BaseException as error:                 # noqa: BLE001 - whatever an import may do
+        text = failure(error)
+        sink.outcome(Finish(outcome=Outcome.FAILED, reason=text.reason, traceback=text.traceback))
+        return
+    execute(job, sink, opening.extensions, opening.project, on_run=lambda run: None,
+            interruption=interruption)
+
+
+def _obey(ask: Callable[[], None]) -> None:
+    """SIGTERM asks the run to stop. It was held back until here, so that none is lost or kills."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        ask()
+
+    signal.signal(signal.SIGTERM, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _clean_up() -> None:
+    """Run what user code registered for its exit, for a limited time: the outcome stands already."""
+    if not atexit._ncallbacks():
+        return
+    end = threading.Timer(CLEAN_UP_S, os._exit, args=(0,))
+    end.daemon = True
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end.start()
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+
+
+def main() -> NoReturn:
+    """A fresh interpreter: the descriptors of the channel and of the job are its arguments."""
+    channel, job = (int(argument) for argument in sys.argv[1:3])
+    sys.argv[1:] = []
+    os.set_inheritable(channel, False)
+    with os.fdopen(job, "rb") as file:
+        file.seek(0)
+        data = file.read()
+    run_and_exit(data, channel, None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What user code raised, as text: only text ever crosses a process border."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import pluggy
+
+from hyperspace_core.records.run import Finish
+from hyperspace_core.records.states import Outcome
+
+REASON_CHARACTERS = 500
+TRACEBACK_CHARACTERS = 64 << 10
+_OWN_CODE = (str(Path(__file__).parent), pluggy.__file__)      # spelt as code objects spell them
+_FRAMEWORK = tuple(f"{Path(file).parent}{os.sep}" for file in _OWN_CODE)
+
+
+def failure(error: BaseException) -> Finish:
+    """The outcome of a run whose code raised `error`."""
+    text = one_line(error)
+    if isinstance(error, SystemExit):
+        reason = f"{text}: the run's code ended its process instead of returning a result"
+        return Finish(outcome=Outcome.CRASHED, traceback=traceback_text(error), reason=shortened(reason))
+    outcome = Outcome.OUT_OF_MEMORY if isinstance(error, MemoryError) else Outcome.FAILED
+    return Finish(outcome=outcome, reason=text, traceback=traceback_text(error))
+
+
+def one_line(error: BaseException) -> str:
+    """`ValueError: what it says`, on one line of bearable length, also where `__str__` itself fails."""
+    try:
+        said = str(error)
+    except BaseException as second:                # noqa: BLE001 - whatever user code does there
+        said = f"<its __str__ raised {type(second).__name__}>"
+    name = type(error).__name__
+    if isinstance(error, SystemExit):
+        return shortened(f"{name}({said})")
+    return shortened(f"{name}: {' '.join(said[:4 * REASON_CHARACTERS].split())}" if said else name)
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback from the user's first frame on, its middle left out where it is very long."""
+    for link in _chain(error):
+        link.__traceback__ = _users_part(link.__traceback__)
+    try:
+        lines = traceback.TracebackException.from_exception(error, compact=True).format()
+        return shortened("".join(lines), TRACEBACK_CHARACTERS)
+    except BaseException as second:                # noqa: BLE001 - an exception object may do anything when it is read
+        return f"{one_line(error)}\n(its traceback cannot be shown: {type(second).__name__})\n"
+
+
+def shortened(text: str, limit: int = REASON_CHARACTERS) -> str:
+    """`text`, or its head and tail with a note of how much is missing; always encodable."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} … [{len(text) - 2 * half} characters left out] … {text[-half:]}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        link = todo.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        todo += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            todo += link.exceptions
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """Without the leading frames that are the framework's; all of it where nothing else is left."""
+    own = trace
+    while own is not None and own.tb_frame.f_code.co_filename.startswith(_FRAMEWORK):
+        own = own.tb_next
+    return own or trace

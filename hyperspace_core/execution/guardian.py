@@ -1,0 +1,238 @@
+"""The guardian of a slot: a process between the worker and the run.
+
+It starts the run, sees it end, and ends whatever the run leaves behind; when the worker vanishes, it ends the
+run. In the role `fork` it has the project imported and forks each run from itself; in the role `spawn` it
+imports no user code, and each run is a fresh interpreter. Its loop holds one run at a time, so every orphan
+that it adopts is that run's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from typing import NoReturn
+
+from hyperspace_core.errors import ProjectError
+from hyperspace_core.execution import output, processes
+from hyperspace_core.execution.control import (
+    Begin,
+    CannotOpen,
+    Control,
+    Exited,
+    Interrupt,
+    Kill,
+    Start,
+    Started,
+)
+from hyperspace_core.execution.memory import out_of_memory_kills, proof
+from hyperspace_core.execution.opening import Opening, described, open_here, prepare_for_forks
+
+
+class Guard:
+    """One guardian's state and loop."""
+
+    def __init__(self, control: Control, opened: Opening | None, grace_s: float) -> None:
+        self._control = control
+        self._opened = opened
+        self._grace_s = grace_s
+        self._child: int | None = None
+        self._kills_before: dict[str, int] = {}
+        self._deadline: float | None = None        # when a run whose worker has vanished is killed
+        self._spared = processes.children()        # what the project's import started is not a run's
+        self._wakeup = _wake_when_a_child_ends()
+
+    def loop(self) -> None:
+        """Until the worker is gone and no run is left."""
+        listening = True
+        while listening or self._child is not None:
+            ready = self._wait(listening)
+            if self._wakeup.fileno() in ready:
+                self._wakeup.recv(4096)
+            if self._control.fileno() in ready:
+                listening = self._obey()
+            self._look_after_the_child()
+        processes.end_strays(())
+
+    def _wait(self, listening: bool) -> set[int]:
+        poll = select.poll()
+        poll.register(self._wakeup, select.POLLIN)
+        if listening:
+            poll.register(self._control, select.POLLIN)
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic()) * 1000
+        return {descriptor for descriptor, _ in poll.poll(left)}
+
+    def _obey(self) -> bool:
+        word, descriptors = self._control.receive()
+        if isinstance(word, Start):
+            self._start(word, *descriptors)
+        elif isinstance(word, Interrupt):
+            self._signal(signal.SIGTERM)
+        elif isinstance(word, Kill):
+            self._kill()
+        elif word is None:                         # the worker is gone
+            self._signal(signal.SIGTERM)
+            self._deadline = time.monotonic() + self._grace_s
+        return word is not None
+
+    def _start(self, start: Start, channel: int, printed: int) -> None:
+        self._kills_before = out_of_memory_kills()
+        output.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")        # native threads of BLAS handle a fork themselves
+            pid = os.fork()
+        if pid == 0:
+            self._become_the_run(start.job, channel, printed)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.close(channel)
+        os.close(printed)
+        self._child = pid
+        self._control.send(Started(pid))
+
+    def _become_the_run(self, job: bytes, channel: int, printed: int) -> NoReturn:
+        """In the forked process. A fork server's child goes on from here; a fresh interpreter replaces it."""
+        try:
+            parent = os.getppid()
+            os.setsid()
+            processes.die_with_parent(parent)
+            processes.volunteer_for_the_kernel()
+            signal.set_wakeup_fd(-1)
+            self._wakeup.close()
+            self._control.drop()
+            for number in (signal.SIGCHLD, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            output.redirect(printed)
+            os.close(printed)
+            if self._opened is None:
+                _fresh_interpreter(job, channel)
+            from hyperspace_core.execution.child import run_and_exit
+
+            run_and_exit(job, channel, self._opened)
+        except BaseException:                      # noqa: BLE001 - never back into the guardian's loop
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+
+    def _signal(self, number: int) -> None:
+        if self._child is not None:
+            processes.kill(self._child, number)
+
+    def _kill(self) -> None:
+        if self._child is not None:
+            processes.kill_group(self._child)
+            self._signal(signal.SIGKILL)           # in the moment before it leads its group
+
+    def _look_after_the_child(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._kill()
+        death = None if self._child is None else processes.death_of(self._child)
+        self._spared -= processes.reap_others(self._child)
+        if death is None:
+            return
+        self._child = None
+        processes.end_strays(self._spared)
+        proved = None
+        if death.signal == signal.SIGKILL:
+            proved = proof(self._kills_before, out_of_memory_kills(), death.max_rss_bytes)
+        self._control.send(Exited(death.exit_code, death.signal, proved, death.max_rss_bytes))
+
+
+def _fresh_interpreter(job: bytes, channel: int) -> NoReturn:
+    file = tempfile.TemporaryFile()                # noqa: SIM115 - it lives as long as the next program
+    file.write(job)
+    file.flush()
+    for descriptor in (channel, file.fileno()):
+        os.set_inheritable(descriptor, True)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "hyperspace_core.execution.child",
+                              str(channel), str(file.fileno())])
+
+
+@contextlib.contextmanager
+def ending_with(control: Control) -> Iterator[None]:
+    """While an import has this thread, another one ends the process should the worker vanish."""
+    stop_reader, stop_writer = os.pipe()
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(control, 0)                  # nothing but the end of the stream
+        poll.register(stop_reader, select.POLLIN)
+        if stop_reader not in dict(poll.poll()):
+            os._exit(1)
+
+    watcher = threading.Thread(target=watch, name="hyperspace-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        os.write(stop_writer, b"x")
+        watcher.join()
+        os.close(stop_reader)
+        os.close(stop_writer)
+
+
+def _wake_when_a_child_ends() -> socket.socket:
+    """A socket that becomes readable then. Set after the project's import, which may have set handlers,
+    too.
+    """
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the worker decides
+        signal.signal(number, signal.SIG_IGN)
+    return reader
+
+
+def main() -> None:
+    """The descriptor of the control socket is the only argument."""
+    control = Control(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv[1:] = []
+    begin, _ = control.receive()
+    if not isinstance(begin, Begin):
+        return
+    opening = None
+    if begin.role != "spawn":
+        opening = _open(begin, control)
+        if opening is None:
+            return
+        _prepare(opening)
+    processes.adopt_orphans()
+    Guard(control, opening, begin.grace_s).loop()
+
+
+def _open(begin: Begin, control: Control) -> Opening | None:
+    """The project to fork runs from; None where that was not wished, is not safe or not possible."""
+    output.show_at_once()
+    began = time.time_ns()
+    try:
+        with ending_with(control):
+            opening = open_here(begin.project, tasks_dir=begin.tasks_dir, no_plugins=begin.no_plugins)
+    except ProjectError as error:
+        control.send(CannotOpen(str(error)))
+        return None
+    opened = described(opening, begin, read_since_ns=began)
+    control.send(opened)
+    return opening if begin.role == "fork" and opened.unsafe is None else None
+
+
+def _prepare(opening: Opening) -> Opening:
+    """What is the same for all runs is done before the first."""
+    from hyperspace_core.execution import child  # noqa: F401 - and all that it imports
+
+    prepare_for_forks(opening.project)
+    return opening
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""A guardian process, held from the worker's side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+
+from hyperspace_core.errors import ProjectError
+from hyperspace_core.execution.attempt import Child, pipe
+from hyperspace_core.execution.control import Begin, CannotOpen, Control, Opened, Start, Started
+from hyperspace_core.execution.job import Job, encode
+
+KEPT_FROM_RUNS = "HYPERSPACE_STORAGE"      # also longer names: the store's address may hold a password
+LEAVE_S = 5.0                              # for a guardian that has nothing left to guard
+TAIL_BYTES = 2000
+
+
+class GuardianProcess:
+    """One process of `execution.guardian`, from its start to its end."""
+
+    def __init__(self, begin: Begin) -> None:
+        mine, theirs = socket.socketpair()
+        self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints, for when it fails
+        self._control = Control(mine)
+        self._child: Child | None = None
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "hyperspace_core.execution.guardian", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL, stdout=self._printed, stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ), start_new_session=True,
+            )
+        self._control.send(begin)
+        self._project = begin.project
+
+    def opened(self) -> Opened:
+        """What the guardian found when it opened the project. Raises `ProjectError`."""
+        word, _ = self._control.receive()
+        if isinstance(word, Opened):
+            return word
+        if isinstance(word, CannotOpen):
+            raise ProjectError(word.reason)
+        raise ProjectError(self._explained())
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self, job: Job) -> Child | None:
+        """A run's process; None where the guardian was lost. A run that is still there is killed first."""
+        self._end_child()
+        channel, give_channel = pipe()
+        printed, give_printed = pipe()
+        self._control.send(Start(encode(job)), (give_channel, give_printed))
+        os.close(give_channel)
+        os.close(give_printed)
+        word, _ = self._control.receive()
+        if not isinstance(word, Started):
+            channel.close()
+            printed.close()
+            return None
+        self._child = Child(word.pid, self._control, channel, printed)
+        return self._child
+
+    def end(self) -> None:
+        """End the process and anything under it. Idempotent."""
+        self._end_child()
+        self._control.close()
+        try:
+            self._process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:          # it is stuck in an import
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._printed.close()
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            while not self._child.over:
+                self._child.events(1.0)
+
+    def _explained(self) -> str:
+        """The guardian ended without a word: user code did that while it was imported."""
+        code = self._process.wait(LEAVE_S)
+        how = f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.Signals(-code).name})"
+        self._printed.seek(0, os.SEEK_END)
+        self._printed.seek(max(0, self._printed.tell() - TAIL_BYTES))
+        tail = self._printed.read().decode("utf-8", "backslashreplace").strip()
+        said = f"\n{tail}" if tail else ""
+        return f"project '{self._project}': importing it ended the process: {how}{said}"
+
+
+def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
+    """What user code may see of the worker's environment."""
+    return {name: value for name, value in environment.items() if not name.startswith(KEPT_FROM_RUNS)}

@@ -1,0 +1,88 @@
+"""Values too large for a record are kept as artifacts, with a note in their place: nothing is lost, nothing
+refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hyperspace_core.execution.result import Number, in_bytes
+from hyperspace_core.records.run import Point, Progress
+from hyperspace_core.run import MAX_NAME, Absent, Section, Sink
+
+LIMIT = 1_000_000              # bytes of one value, or of a whole result
+TOTAL_LIMIT = 8_000_000        # bytes of all `run.info`: some stores end at 16 MB a document
+
+
+class BoundedSink:
+    """A sink before another one, that turns large values of `run.info` into artifacts."""
+
+    def __init__(self, sink: Sink, workdir: Path) -> None:
+        self._sink = sink
+        self._workdir = workdir
+        self._sizes: dict[str, int] = {}
+        self._sent: dict[str, bytes] = {}
+
+    def point(self, point: Point) -> None:
+        self._sink.point(point)
+
+    def progress(self, progress: Progress) -> None:
+        self._sink.progress(progress)
+
+    def artifact(self, name: str, path: Path) -> None:
+        self._sink.artifact(name, path)
+
+    def section(self, section: Section | Absent) -> None:
+        self._sink.section(section)
+
+    def info(self, key: str, value: Any) -> None:
+        encoded = msgspec.msgpack.encode(value)
+        digest = hashlib.blake2b(encoded).digest()
+        if self._sent.get(key) == digest:          # all is sent again at the end: it may have grown
+            return
+        self._sent[key] = digest
+        size = len(encoded)
+        others = sum(self._sizes.values()) - self._sizes.get(key, 0)
+        if size > LIMIT or others + size > TOTAL_LIMIT:
+            name = f"info/{_file_name(key)}.json"
+            self._sink.artifact(name, written(value, self._workdir))
+            value = f"{in_bytes(size)}, kept as the artifact {name}"
+            size = len(value)
+        self._sizes[key] = size
+        self._sink.info(key, value)
+
+
+def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Number]) -> dict[str, Number]:
+    """The metrics as they fit into a record: all, or the task's own, the others as an artifact with a
+    note.
+    """
+    size = len(msgspec.msgpack.encode(metrics))
+    if size <= LIMIT:
+        return metrics
+    sink.artifact("result.json", written(metrics, workdir))
+    sink.info("result_omitted", f"result is {in_bytes(size)} (limit {in_bytes(LIMIT)}): kept as the artifact "
+                                "result.json; use log_artifact for large things")
+    return {metric: metrics[metric]}
+
+
+def written(value: Any, workdir: Path) -> Path:
+    """`value` as a JSON file of its own, NaN and infinities as JavaScript spells them."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    handle, path = tempfile.mkstemp(prefix=".artifact-", suffix=".json", dir=workdir)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    return Path(path)
+
+
+def _file_name(key: str) -> str:
+    """A key may be any text; a label is a plain relative name, and different keys get different ones."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", key)[:MAX_NAME - 40]
+    return plain if plain == key else f"{plain}-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"

@@ -1,0 +1,88 @@
+"""Open a project in this process, and say what a worker has to know of it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hyperspace_core.errors import HyperspaceError, ProjectError
+from hyperspace_core.execution.control import Begin, Opened
+from hyperspace_core.execution.failure import one_line, traceback_text
+from hyperspace_core.execution.freshness import loaded_sources, stamps
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """A project, and the plugins that go with it."""
+
+    extensions: Extensions
+    project: Project
+
+
+def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str]) -> Opening:
+    """Import the project into this process. Raises `ProjectError`, also for a broken plugin."""
+    from hyperspace_core.extension.manager import build_manager
+    from hyperspace_core.extension.project import open_project
+
+    try:
+        extensions = build_manager(disable=no_plugins)
+        extensions.require_whole()
+        project = open_project(name, extensions, tasks_dir=None if tasks_dir is None else Path(tasks_dir))
+    except HyperspaceError as error:
+        raise ProjectError(str(error)) from error
+    except BaseException as error:
+        text = f"project '{name}' cannot be opened: {one_line(error)}\n{traceback_text(error)}"
+        raise ProjectError(text) from error
+    return Opening(extensions=extensions, project=project)
+
+
+def described(opening: Opening, begin: Begin, *, read_since_ns: int) -> Opened:
+    """What a worker has to know of a project that this process began to open at that (wall clock) time."""
+    plugins = tuple(plugin.name for plugin in opening.extensions.loaded)
+    files = stamps(_sources(opening.project, begin.tasks_dir), read_since_ns=read_since_ns)
+    return Opened(tuple(sorted(opening.project.tasks)), plugins, why_not_to_fork(), files)
+
+
+def why_not_to_fork() -> str | None:
+    """What this process has that would not survive a fork; None where nothing is known."""
+    if sys.platform == "darwin":
+        return "system libraries of macOS do not survive a fork"
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if others:
+        return f"importing the project started {len(others)} thread(s): {', '.join(sorted(others)[:5])}"
+    torch = sys.modules.get("torch")
+    try:
+        if torch is not None and torch.cuda.is_initialized():
+            return "importing the project started CUDA"
+    except Exception:                              # noqa: BLE001 - some other module of that name
+        return None
+    return None
+
+
+def prepare_for_forks(project: Project) -> None:
+    """Whatever is the same for all runs is done once; then no collection touches pages that forks share."""
+    try:
+        from hyperspace_core.capture import warm_up
+
+        warm_up(project)
+    except Exception as error:                     # noqa: BLE001 - each run will say what cannot be captured
+        logging.getLogger("hyperspace").warning("capture could not be prepared: %s", one_line(error))
+    gc.collect()
+    gc.freeze()
+
+
+def _sources(project: Project, tasks_dir: str | None) -> set[Path]:
+    packages = {"."}
+    folders = {Path(tasks_dir)} if tasks_dir else set[Path]()
+    files = {file for folder in folders for file in (folder, *folder.glob("*.json"))}
+    return loaded_sources(packages) | files

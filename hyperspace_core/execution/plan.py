@@ -1,0 +1,53 @@
+"""What exactly a job executes: the stored trees where the submission completed them, else completed here."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.config.seeds import choose_seed, without_seed
+from hyperspace_core.execution.job import Job
+from hyperspace_core.records.run import Metric
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A job with nothing left open."""
+
+    scenario: Tree                 # completed
+    config: Tree                   # completed
+    metric: Metric
+    seed: int
+    differs: bool                  # from what the job says, so that the record has to learn it
+
+
+def plan_of(job: Job, project: Project) -> Plan:
+    """Complete the job with the code that is installed here. Builds nothing.
+
+    The config is completed again also where the submission did so: what fits is left as it is, a parameter
+    that has come since then is recorded with its default, and what does not fit raises `ConfigError` before
+    anything runs. Raises `TaskError` for a task that is needed and not here.
+    """
+    if job.scenario is None or job.config is None or job.seed is None:
+        return _from_the_task(job, project)
+    config = project.complete(job.scenario, copy.deepcopy(job.config))
+    return Plan(scenario=job.scenario, config=config, seed=job.seed, differs=config != job.config,
+                metric=Metric(name=job.metric_name, goal=job.metric_goal))
+
+
+def _from_the_task(job: Job, project: Project) -> Plan:
+    task = project.task(job.task)
+    scenario = project.complete_scenario(task) if job.scenario is None else job.scenario
+    metric = task.metric if job.scenario is None else Metric(name=job.metric_name, goal=job.metric_goal)
+    signature = project.scenario_signature(scenario)
+    written = copy.deepcopy(job.submitted)
+    seed = choose_seed(written, given=job.seed, task=task.seed)
+    config = project.complete(scenario, without_seed(written, signature, seed))
+    return Plan(scenario=scenario, config=without_seed(config, signature, seed), metric=metric, seed=seed,
+                differs=True)
