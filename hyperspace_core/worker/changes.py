@@ -1,0 +1,110 @@
+"""What a run's record learns while the run goes on: provenance, info, what is really executed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.records.codec import storable
+from hyperspace_core.records.run import Lease, Update
+from hyperspace_core.storage import Store
+
+Remark = Callable[[str], None]
+
+_FILLED, _INFO, _SECTION = "filled:", "info:", "section:"
+
+
+class Changes:
+    """Gathers updates of one record and writes what is new of them in one step."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._filled = Update()
+        self._info: dict[str, Any] = {}
+        self._sections: dict[str, Any] = {}
+        self._fresh: set[str] = set()      # parts that the store does not have yet
+        self._refused: set[str] = set()    # parts that it refused, because the run was not ours at that moment
+
+    def fill(self, resolved: Update) -> None:
+        with self._lock:
+            self._filled = resolved
+            self._fresh.add(_FILLED)
+
+    def info(self, key: str, value: Any) -> None:
+        with self._lock:
+            self._info[key] = value
+            self._fresh.add(_INFO)
+
+    def section(self, name: str, data: dict[str, Any]) -> None:
+        with self._lock:
+            self._sections[name] = data
+            self._fresh.add(_SECTION + name)
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._fresh)
+
+    def deliver(self, store: Store, lease: Lease, remark: Remark, *, again: bool = False) -> None:
+        """Write what is fresh; with `again` also what was refused before the run was taken up again.
+
+        Raises `StoreError`, `StoreUnavailable`, `NotFound`; then all of it is fresh again.
+        """
+        with self._lock:
+            parts = self._fresh | (self._refused if again else set())
+            self._fresh = set()
+            update = self._update_of(parts)
+        if not parts:
+            return
+        try:
+            held = self._write(store, lease, update, remark)
+        except BaseException:
+            with self._lock:
+                self._fresh |= parts
+            raise
+        self._refused = set() if held else self._refused | parts
+
+    def _update_of(self, parts: set[str]) -> Update:
+        sections = {name: data for name, data in self._sections.items() if _SECTION + name in parts}
+        return replace(self._filled if _FILLED in parts else Update(),
+                       info=dict(self._info) if _INFO in parts else None, provenance=sections or None)
+
+    def _write(self, store: Store, lease: Lease, update: Update, remark: Remark) -> bool:
+        try:
+            return store.update(lease, update)
+        except (StoreError, NotFound):
+            raise
+        except Exception:                  # noqa: BLE001 - one part is not storable: the others are kept
+            parts = [replace(update, info=None, provenance=None)]
+            parts += [Update(provenance={name: data}) for name, data in (update.provenance or {}).items()]
+            if update.info is not None:
+                parts.append(Update(info=_without_the_unstorable(update.info)))
+            held = [self._write_part(store, lease, part, remark) for part in parts]
+            return all(held)
+
+    @staticmethod
+    def _write_part(store: Store, lease: Lease, part: Update, remark: Remark) -> bool:
+        try:
+            return store.update(lease, part)
+        except (StoreError, NotFound):
+            raise
+        except Exception as error:         # noqa: BLE001 - told instead
+            remark(f"left out of the record: {one_line(error)}")
+            return True
+
+
+def _without_the_unstorable(info: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in info.items():
+        try:
+            kept |= storable({str(key): value}, "info")
+        except Exception as error:         # noqa: BLE001 - the note takes its place
+            kept[str(key)] = f"left out: {one_line(error)}"
+    return kept
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one short line for people."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

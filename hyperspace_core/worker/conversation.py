@@ -1,0 +1,119 @@
+"""One attempt in a process of its own: hear what it tells, see that it does what is asked of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from hyperspace_core.execution import messages
+from hyperspace_core.execution.supervise import Child, ChildEnded, Event, Output
+from hyperspace_core.records.run import Finish, Metric, Progress, Update
+from hyperspace_core.worker.endings import Ask, Ending, settle
+from hyperspace_core.worker.output import OutputTape
+from hyperspace_core.worker.report import Printed
+from hyperspace_core.worker.shift import Shift
+from hyperspace_core.worker.ward import Ward
+
+LISTEN_S = 0.1             # how often it is seen whether something is asked of the run
+YIELD_GRACE_S = 5.0        # a run that was taken from this worker is being executed elsewhere: no long grace
+LINGER_S = 10.0            # a process that has told its end may take that long to go (threads, exit handlers)
+DEAF_S = 30.0              # after a kill: then its guardian is not to be trusted any more
+
+
+class Conversation:
+    """From the start of the process to its end."""
+
+    def __init__(self, child: Child, ward: Ward, shift: Shift) -> None:
+        self._child, self._ward, self._shift = child, ward, shift
+        self._journal = ward.journal
+        self._tape = OutputTape(shift.clock)
+        self._told: Finish | None = None
+        self._differs: str | None = None
+        self._ended: ChildEnded | None = None
+        self._asked = Ask.NOTHING          # what the process has been asked so far
+        self._kill_at: float | None = None
+        self._killed_at: float | None = None
+
+    @property
+    def heard_the_end(self) -> bool:
+        """Whether the process itself told how the attempt ended."""
+        return self._told is not None
+
+    def follow(self) -> Ending:
+        """Everything the process says goes to the journal; gives back how the attempt is to be settled."""
+        while self._ended is None:
+            for event in self._child.events(LISTEN_S):
+                self._hear(event)
+            self._journal_output()
+            if self._ended is None:
+                self._control(self._shift.clock.monotonic())
+        chunks = self._tape.close()
+        if chunks:
+            self._journal.output(chunks)
+        ask, why = self._ward.asked
+        return settle(self._told, self._ended, ask, why, differs=self._differs, failures=self._ward.record.failures)
+
+    # -- hearing ---------------------------------------------------------------------------------------------
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Output(data=data):
+                self._show(self._tape.feed(data))
+            case messages.Points(points=points):
+                self._journal.points(points)
+            case messages.ProgressSet():
+                self._ward.report_progress(Progress(done=event.done, total=event.total, eta_s=event.eta_s,
+                                                    note=event.note))
+                self._shift.heart.poke()
+            case messages.InfoSet(key=key, value=value):
+                self._journal.info(key, value)
+            case messages.ArtifactStaged(name=name, path=path):
+                self._journal.artifact(name, Path(path))
+            case messages.SectionCaptured(name=name, data=data, reason=reason):
+                self._journal.section(name, data if data is not None else {"absent": reason or "no reason given"})
+            case messages.Resolved():
+                self._journal.fill(Update(
+                    scenario=event.scenario, config=event.config, seed=event.seed,
+                    metric=Metric(name=event.metric_name, goal=event.metric_goal)))
+            case messages.CodeDiffers(reason=reason):
+                self._differs = reason
+            case messages.Ended():
+                self._told = event.finish()
+                self._kill_by(LINGER_S)
+                self._journal.hurry()      # while the process ends, what it logged is written
+            case ChildEnded():
+                self._ended = event
+
+    def _show(self, text: str) -> None:
+        if text and self._shift.options.echo:
+            self._shift.emit(Printed(run=self._ward.lease.run, text=text))
+
+    def _journal_output(self) -> None:
+        chunks = self._tape.ready()
+        if chunks:
+            self._journal.output(chunks)
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def _control(self, now: float) -> None:
+        ask, why = self._ward.asked
+        if ask > self._asked:
+            if self._asked is Ask.NOTHING:
+                self._child.interrupt()
+            self._asked = ask
+            self._show(self._tape.note(f"the run is being stopped: {why}"))
+            self._kill_by(YIELD_GRACE_S if ask is Ask.YIELD else self._shift.options.grace_s)
+        if self._ward.wants_kill:
+            self._kill_by(0.0)
+        if self._killed_at is None:
+            if self._kill_at is not None and now >= self._kill_at:
+                self._killed_at = now
+                self._child.kill()
+        elif now - self._killed_at > DEAF_S:
+            self._shift.tell(f"run {self._ward.lease.run}: its process {self._child.pid} was killed but its end was "
+                             "never seen", logging.ERROR)
+            self._ended = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
+
+    def _kill_by(self, seconds: float) -> None:
+        at = self._shift.clock.monotonic() + seconds
+        self._kill_at = at if self._kill_at is None else min(self._kill_at, at)

@@ -1,0 +1,157 @@
+"""What a worker does at the store beside its own runs: be seen, reap the dead, count the queue, say what waits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.errors import StoreError
+from hyperspace_core.execution.identity import proven_dead
+from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
+from hyperspace_core.records.run import Held, WorkerInfo
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.heart import Tell
+from hyperspace_core.worker.observer import Observer, dead_here
+from hyperspace_core.worker.report import Left
+
+EXPLAIN_AFTER_S = 60.0
+WATCHED_S = 5.0                # how long after the last look the queue is still counted
+LOOK_AT_MOST = 10_000          # queued runs that an explanation looks at
+RESTING = "they rest before another try"
+
+
+class Presence:
+    """Says at the store that this worker is there and what it does."""
+
+    def __init__(self, store: Store, describe: Callable[[], WorkerInfo]) -> None:
+        self._store, self._describe = store, describe
+        self._beat = 0
+        self._said: WorkerInfo | None = None
+
+    def __call__(self) -> None:
+        self._say(self._describe())
+
+    def if_changed(self) -> None:
+        info = self._describe()
+        if info != self._said:
+            self._say(info)
+
+    def _say(self, info: WorkerInfo) -> None:
+        self._beat += 1
+        self._store.present(replace(info, beat=self._beat))
+        self._said = info
+
+
+class Care:
+    """The observer of leases, and the local proof of death."""
+
+    def __init__(self, store: Store, project: str, ttl_s: float, *, clock: Clock, tell: Tell,
+                 settings_changed: Callable[[float], None]) -> None:
+        self._store, self._project, self._tell = store, project, tell
+        self._observer = Observer(clock, ttl_s)
+        self._settings_changed = settings_changed
+
+    def forget(self) -> None:
+        self._observer.forget()
+
+    def __call__(self) -> None:
+        """One look at all running runs. The round must have written to the store before."""
+        try:
+            settings = self._store.settings(self._project)
+            self._settings_changed(settings.heartbeat_s)
+            self._observer.ttl_s = settings.ttl_s
+            held = self._store.held(self._project)
+            dead = dead_here(held, proven_dead)
+            for row in dead:
+                self._reap(row, "its worker's process is gone")
+            for row in self._observer.expired(row for row in held if row not in dead):
+                self._reap(row, f"its worker gave no sign for {settings.ttl_s:g} s")
+        except StoreError:
+            self._observer.forget()
+            raise
+
+    def _reap(self, row: Held, why: str) -> None:
+        state = self._store.reap(row)
+        if state is not None:
+            self._tell(f"run {row.run} was lost with {row.owner.worker} ({why}): now {state}", logging.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueLook:
+    """The project's queue as it was a moment ago."""
+
+    counts: Mapping[State, int] = field(default_factory=dict)
+    paused: bool = False
+
+
+class Counts:
+    """Counts the queue, but only while somebody looks."""
+
+    def __init__(self, store: Store, project: str, clock: Clock) -> None:
+        self.look = QueueLook()
+        self._store, self._project, self._clock = store, project, clock
+        self._wanted_at: float | None = None
+
+    def want(self) -> QueueLook:
+        """The last count; somebody looks, so it is counted again for a while."""
+        self._wanted_at = self._clock.monotonic()
+        return self.look
+
+    def __call__(self) -> None:
+        if self._wanted_at is not None and self._clock.monotonic() - self._wanted_at < WATCHED_S:
+            self.look = QueueLook(counts=self._store.count(RunFilter(project=self._project)),
+                                  paused=self._store.settings(self._project).paused)
+
+
+class Explainer:
+    """Says why queued runs wait, once a worker has been idle beside them for a minute, and when that changes."""
+
+    def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell,
+                 idle: Callable[[], bool], known: Callable[[], tuple[Collection[str], Collection[int]]]) -> None:
+        self._store, self._project, self._clock, self._tell = store, project, clock, tell
+        self._idle, self._known = idle, known
+        self._idle_since: float | None = None
+        self._told: tuple[str, ...] = ()
+
+    def __call__(self) -> None:
+        now = self._clock.monotonic()
+        if not self._idle():
+            self._idle_since = None
+            self._told = ()
+            return
+        if self._idle_since is None:
+            self._idle_since = now
+        if now - self._idle_since < EXPLAIN_AFTER_S:
+            return
+        tasks, refused = self._known()
+        lines = tuple(describe(left) for left in what_waits(self._store, self._project, tasks, refused))
+        if lines != self._told:
+            self._told = lines
+            for line in lines:
+                self._tell(line, logging.WARNING)
+
+
+def what_waits(store: Store, project: str, tasks: Collection[str], refused: Collection[int]) -> list[Left]:
+    """Queued runs that a worker with these tasks cannot take, by task and reason."""
+    paused = store.settings(project).paused
+    groups: dict[tuple[str, str], list[int]] = {}
+    queued = RunFilter(project=project, states=(State.QUEUED,))
+    for record in store.find(queued, order=ORDER_QUEUE, limit=LOOK_AT_MOST):
+        if paused:
+            why = "the queue is paused (hyperspace queue resume --all)"
+        elif record.task not in tasks:
+            why = f"no such task here; this worker knows {', '.join(sorted(tasks)) or 'none'}"
+        elif record.id in refused:
+            why = "this worker's code does not fit them; another with newer code can take them"
+        else:
+            why = RESTING
+        groups.setdefault((record.task, why), []).append(record.id)
+    return [Left(task=task, count=len(ids), why=why, runs=tuple(ids[:10])) for (task, why), ids in groups.items()]
+
+
+def describe(left: Left) -> str:
+    runs = "1 run waits" if left.count == 1 else f"{left.count} runs wait"
+    return f"{runs} for task '{left.task}': {left.why}"

@@ -1,0 +1,96 @@
+"""How an attempt is to be settled: from what its process told, how the process ended, and what was asked of it."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from hyperspace_core.execution.supervise import ChildEnded
+from hyperspace_core.records.run import Finish
+from hyperspace_core.records.states import Outcome
+
+LONGEST_BACK_OFF_S = 300.0
+
+
+class Ask(IntEnum):
+    """What is asked of a run in its midst; the higher one wins."""
+
+    NOTHING = 0
+    RETURN = 1                 # end, and go back to the queue (the worker stops, or the run is paused)
+    CANCEL = 2
+    YIELD = 3                  # end: the run has been taken from this worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveBack:
+    """The run goes back unused; `refused`: not to this worker again, its code differs."""
+
+    reason: str
+    refused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The run is not this worker's any more; how the attempt ended is kept as a note."""
+
+    finish: Finish
+
+
+Ending = Finish | GiveBack | Evidence
+
+
+def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differs: str | None = None,
+           failures: int = 0) -> Ending:
+    """What becomes of an attempt.
+
+    `told`: what its process said of it, None where it could not speak. `why`: the reason for what was asked.
+    `differs`: the process says that this worker's code is not the submission's. `failures`: of earlier attempts.
+    """
+    if ask is Ask.YIELD:
+        return Evidence(finish=told or Finish(outcome=Outcome.LOST, reason=why))
+    if ask is Ask.CANCEL:
+        finish = told if told is not None else Finish(outcome=Outcome.CANCELLED)
+        return replace(finish, outcome=Outcome.CANCELLED, reason=why, retry=False)
+    if told is not None and told.outcome is Outcome.COMPLETED:
+        return told
+    if ask is Ask.RETURN:
+        return GiveBack(reason=why)
+    if differs is not None:
+        return GiveBack(reason=differs, refused=True)
+    finish = told if told is not None else vanished(ended)
+    return replace(finish, retry_after_s=back_off_s(failures)) if finish.retry else finish
+
+
+def vanished(ended: ChildEnded) -> Finish:
+    """The outcome of a process that ended without a word."""
+    peak = "" if ended.max_rss_bytes is None else f" (peak memory {_gibibytes(ended.max_rss_bytes)})"
+    if ended.out_of_memory is not None:
+        return Finish(outcome=Outcome.OUT_OF_MEMORY,
+                      reason=f"killed by the kernel: out of memory{peak}; {ended.out_of_memory}")
+    if ended.signal is None and ended.exit_code is None:
+        return Finish(outcome=Outcome.CRASHED, reason="the process's guardian was killed, and the process with it")
+    if ended.signal:
+        often = f" (often: out of memory){peak}" if ended.signal == signal.SIGKILL else ""
+        return Finish(outcome=Outcome.CRASHED, reason=f"killed by signal {signal_name(ended.signal)}{often}")
+    if ended.exit_code:
+        return Finish(outcome=Outcome.CRASHED,
+                      reason=f"the process ended with exit code {ended.exit_code} before the scenario returned")
+    return Finish(outcome=Outcome.CRASHED, reason="the process ended with exit code 0 before the scenario returned "
+                                                  "(os._exit, or a library that ends the process)")
+
+
+def signal_name(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)
+
+
+def back_off_s(failures: int) -> float:
+    """How long a run rests before it is tried again: 1 s, doubled with each failure."""
+    return float(min(LONGEST_BACK_OFF_S, 2.0 ** min(failures, 20)))
+
+
+def _gibibytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

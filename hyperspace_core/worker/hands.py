@@ -1,0 +1,67 @@
+"""What a slot executes runs with: a guardian's processes, or (`inline`) this very process."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hyperspace_core.execution.job import job_of
+from hyperspace_core.execution.supervise import Guardian
+from hyperspace_core.worker.conversation import Conversation
+from hyperspace_core.worker.endings import Ending
+from hyperspace_core.worker.shift import Shift
+from hyperspace_core.worker.ward import Ward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conducted:
+    """An attempt that is over. `silent`: its process could not speak, so no observer in it has heard of the end."""
+
+    ending: Ending
+    silent: bool
+
+
+class Hands(Protocol):
+    """Executes one run at a time."""
+
+    def tasks(self) -> frozenset[str]:
+        """The tasks of the project as it stands on disk now. Raises `ProjectError`."""
+        ...
+
+    def conduct(self, ward: Ward, workdir: Path) -> Conducted:
+        """Execute a run to its end, or until what is asked of it is done. Raises `ProjectError`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ChildHands:
+    """Each run in a process of its own, under one guardian."""
+
+    def __init__(self, shift: Shift, *, first: bool) -> None:
+        options = shift.options
+        self._shift = shift
+        self._note_to_tell = first         # one slot says it for all
+        self._guardian = Guardian(
+            shift.project, isolation="spawn" if options.isolation == "spawn" else "warm",
+            tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, grace_s=min(10.0, options.grace_s))
+
+    def tasks(self) -> frozenset[str]:
+        view = self._guardian.view()
+        if view.note is not None and self._note_to_tell:
+            self._note_to_tell = False
+            self._shift.tell(view.note, logging.WARNING)
+        return frozenset(view.tasks)
+
+    def conduct(self, ward: Ward, workdir: Path) -> Conducted:
+        options = self._shift.options
+        job = job_of(ward.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, workdir=workdir)
+        child = self._guardian.start(job)
+        conversation = Conversation(child, ward, self._shift)
+        ending = conversation.follow()
+        return Conducted(ending=ending, silent=not conversation.heard_the_end)
+
+    def close(self) -> None:
+        self._guardian.close()

@@ -1,0 +1,181 @@
+"""The thread that keeps this worker's leases alive and does the worker's other regular duties at the store.
+
+It runs no user code and waits for nobody who does, so that no training step can starve it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.records.run import Owner
+from hyperspace_core.records.states import Command
+from hyperspace_core.storage import QueueSettings, Store
+from hyperspace_core.worker.endings import Ask
+from hyperspace_core.worker.ward import Ward
+
+SOON_S = 1.0                   # news between two beats (progress, presence) are sent at most this often
+FIRST_PAUSE_S = 0.1
+
+Tell = Callable[[str, int], None]      # a line for a person, and its logging level
+Duty = Callable[[], None]
+
+
+class Heart(threading.Thread):
+    """Beats for all wards, and does its duties, every heartbeat.
+
+    `regular`: done in each full round, after the beats. `soon`: also done about a second after `poke`.
+    `away_changed(away)` is called when the store stops or starts to answer. Duties may raise `StoreError`.
+    """
+
+    def __init__(self, store: Store, owner: Owner, settings: QueueSettings, *, clock: Clock, tell: Tell,
+                 regular: Sequence[Duty] = (), soon: Sequence[Duty] = (), farewell: Duty | None = None,
+                 away_changed: Callable[[bool], None] = lambda away: None) -> None:
+        super().__init__(name=f"{owner.worker}-heart", daemon=True)
+        self.away = False              # the store did not answer when last asked
+        self.heartbeat_s = settings.heartbeat_s
+        self._store, self._owner, self._clock, self._tell = store, owner, clock, tell
+        self._regular, self._soon, self._farewell, self._away_changed = regular, soon, farewell, away_changed
+        self._wards: dict[str, Ward] = {}              # by token
+        self._lock = threading.Lock()
+        self._bell = threading.Event()
+        self._closing = False
+        self._news = False
+        self._failures = 0
+        self._full_at = self._soon_at = clock.monotonic()
+        self._not_before = self._full_at
+
+    # -- for other threads -----------------------------------------------------------------------------------
+
+    def add(self, ward: Ward) -> None:
+        with self._lock:
+            self._wards[ward.lease.token] = ward
+
+    def remove(self, ward: Ward) -> None:
+        with self._lock:
+            self._wards.pop(ward.lease.token, None)
+
+    def wards(self) -> list[Ward]:
+        with self._lock:
+            return list(self._wards.values())
+
+    def poke(self) -> None:
+        """There are news to send before the next beat."""
+        if not self._news:
+            self._news = True
+            self._bell.set()
+
+    def store_failed(self, error: StoreError) -> None:
+        """Another thread found that the store does not answer."""
+        self._failures = max(1, self._failures)
+        self._note_away(error)
+        self._bell.set()
+
+    def close(self) -> None:
+        """Say farewell and end; does not wait for it."""
+        self._closing = True
+        self._bell.set()
+
+    # -- rounds ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        while not self._closing:
+            self._bell.wait(max(0.0, self._due_at() - self._clock.monotonic()))
+            self._bell.clear()
+            if not self._closing and self._clock.monotonic() >= self._due_at():
+                self._try_round()
+        if self._farewell is not None:
+            try:
+                self._farewell()
+            except StoreError as error:
+                self._tell(f"the worker could not say good-bye to the store: {error}", logging.WARNING)
+
+    def full_round(self) -> None:
+        """Beat for every ward and do all duties. Raises `StoreError`."""
+        self._full_at = self._soon_at = self._clock.monotonic()
+        self._news = False
+        for ward in self.wards():
+            ward.tick()
+            self._beat(ward)
+        for duty in (*self._soon, *self._regular):
+            duty()
+
+    def _due_at(self) -> float:
+        if self._failures:
+            return self._not_before
+        regular = self._full_at + self.heartbeat_s
+        return min(regular, self._soon_at + SOON_S) if self._news else regular
+
+    def _try_round(self) -> None:
+        try:
+            if self._failures or self._clock.monotonic() >= self._full_at + self.heartbeat_s:
+                self.full_round()
+            else:
+                self._short_round()
+        except StoreError as error:
+            self._back_off()
+            self._note_away(error)
+        except Exception as error:     # noqa: BLE001 - a heart that stops loses every run of this worker
+            self._back_off()
+            self._tell(f"the worker's heart stumbled and goes on: {type(error).__name__}: {error}", logging.ERROR)
+        else:
+            self._failures = 0
+            if self.away:
+                self.away = False
+                self._tell("the store answers again", logging.WARNING)
+                self._away_changed(False)
+
+    def _short_round(self) -> None:
+        self._soon_at = self._clock.monotonic()
+        self._news = False
+        for ward in self.wards():
+            if ward.progress_is_new:
+                self._beat(ward)
+        for duty in self._soon:
+            duty()
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        pause = min(self.heartbeat_s, FIRST_PAUSE_S * 2 ** min(self._failures, 16))
+        self._not_before = self._clock.monotonic() + pause * random.uniform(0.5, 1.0)
+
+    def _note_away(self, error: StoreError) -> None:
+        if not self.away:
+            self.away = True
+            self._tell(f"the store does not take anything, so nothing is claimed; running runs go on, what they log "
+                       f"is kept: {error}", logging.WARNING)
+            self._away_changed(True)
+
+    # -- beats -----------------------------------------------------------------------------------------------
+
+    def _beat(self, ward: Ward) -> None:
+        if ward.asked[0] is Ask.YIELD:
+            return
+        progress = ward.take_progress()
+        try:
+            answer = self._store.beat(ward.lease, progress)
+        except NotFound:
+            ward.ask(Ask.YIELD, "the run has been deleted")
+            return
+        except StoreError:
+            ward.give_progress_back()
+            raise
+        if not answer.held:
+            self._take_up_again(ward)
+        elif answer.command is Command.CANCEL:
+            ward.ask(Ask.CANCEL, "cancelled")
+        elif answer.command is Command.PAUSE:
+            ward.ask(Ask.RETURN, "paused")
+
+    def _take_up_again(self, ward: Ward) -> None:
+        if ward.journal.ending is not None:        # its end is on its way: the journal sees to this itself
+            return
+        run = ward.lease.run
+        if self._store.readopt(ward.lease, self._owner):
+            self._tell(f"run {run} was thought lost; nobody had begun it again, so it goes on here", logging.WARNING)
+        elif ward.journal.ending is None and ward.ask(Ask.YIELD, "taken from this worker, which was cut off"):
+            self._tell(f"run {run} was thought lost and given to another worker; it is stopped here", logging.WARNING)

@@ -1,0 +1,165 @@
+"""Execute a run in this very process: for `Study.run`, for notebooks, for a debugger.
+
+The same executor, journal and beats as in a worker's child; but user code shares the process with everything else,
+so that it can be asked to stop and, in the main thread, be interrupted, but not be killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.clock import SystemClock
+from hyperspace_core.execution.executor import execute
+from hyperspace_core.execution.identity import this_process, worker_name
+from hyperspace_core.execution.interruption import Interruption
+from hyperspace_core.execution.job import job_of
+from hyperspace_core.execution.supervise import ChildEnded
+from hyperspace_core.records.run import Claim, Finish, Metric, Owner, Point, Progress, RunRecord, Update
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.run import Absent, Run, Section
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.changes import one_line
+from hyperspace_core.worker.courier import Courier
+from hyperspace_core.worker.endings import Ask, Ending, settle
+from hyperspace_core.worker.hands import Conducted
+from hyperspace_core.worker.heart import Heart
+from hyperspace_core.worker.journal import Journal, Settlement
+from hyperspace_core.worker.shift import Shift
+from hyperspace_core.worker.signals import UserCodeSignals
+from hyperspace_core.worker.tee import Tee
+from hyperspace_core.worker.ward import Ward
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+
+Tree = dict[str, Any]
+LAST_WORD_S = 5.0              # after a second Ctrl-C, a store that is away is not waited for any longer
+_LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
+
+
+def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *,
+                 echo: bool = True) -> RunRecord:
+    """Execute a claimed run now, and give back its record.
+
+    What user code raises is in the record. Ctrl-C cancels the run and is raised again as `KeyboardInterrupt`. While
+    the store is away, this waits for it once the run has ended. `echo`: what the run prints is printed here, too.
+    """
+    owner = _owner_of(claim)
+    log = logging.getLogger("hyperspace.worker")
+    heart = Heart(store, owner, store.settings(claim.record.project), clock=SystemClock(),
+                  tell=lambda text, level: log.log(level, "%s", text),
+                  away_changed=lambda away: None if away else courier.hurry())
+    courier = Courier(store, owner.worker, remark=log.warning, unavailable=heart.store_failed)
+    journal = Journal(claim.lease, owner, remark=log.warning)
+    ward = Ward(claim, journal, 0, SystemClock())
+    workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{claim.lease.run}-"))
+    heart.add(ward)
+    courier.carry(journal)
+    courier.start()
+    heart.start()
+    try:
+        ending, interrupted = conduct(ward, workdir, project, extensions, heart, echo=echo)
+        journal.end(ending)
+        journal.settled.wait()
+    except BaseException as error:         # Ctrl-C before user code or while the store is away; a bug
+        if journal.ending is None:
+            journal.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
+        journal.settled.wait(LAST_WORD_S)
+        raise
+    finally:
+        heart.close()
+        journal.give_up(Settlement.ABANDONED)
+        courier.close()
+        for thread in (heart, courier):        # the store may be closed right after this
+            thread.join(LAST_WORD_S)
+        shutil.rmtree(workdir, ignore_errors=True)
+    if interrupted:
+        raise KeyboardInterrupt
+    return store.get(claim.lease.run)
+
+
+class InlineHands:
+    """A worker that executes in its own process, one run at a time; source edits need a new worker."""
+
+    def __init__(self, shift: Shift, extensions: Extensions) -> None:
+        from hyperspace_core.extension.project import open_project
+
+        self._shift, self._extensions = shift, extensions
+        self._project = open_project(shift.project, extensions, tasks_dir=shift.options.tasks_dir)
+
+    def tasks(self) -> frozenset[str]:
+        return frozenset(self._project.tasks)
+
+    def conduct(self, ward: Ward, workdir: Path) -> Conducted:
+        ending, _ = conduct(ward, workdir, self._project, self._extensions, self._shift.heart,
+                            echo=self._shift.options.echo)
+        return Conducted(ending=ending, silent=False)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions, heart: Heart, *,
+            echo: bool) -> tuple[Ending, bool]:
+    """Execute a run in this thread: how it is to be settled, and whether Ctrl-C ended it."""
+    interruption = Interruption()
+    sink = JournalSink(ward, heart)
+    job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir)
+
+    def hear(run: Run) -> None:
+        def stop() -> None:
+            run.ask_to_stop()
+            signals.ask_from_elsewhere()
+
+        ward.listen(stop)
+
+    with Tee(ward, echo=echo), UserCodeSignals(interruption.ask) as signals:
+        finish = execute(job, sink, extensions, project, interruption=interruption, on_run=hear)
+    if signals.pressed:
+        ward.ask(Ask.CANCEL, "interrupted with Ctrl-C")
+    ask, why = ward.asked
+    return settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures), signals.pressed
+
+
+class JournalSink:
+    """What user code logs goes straight into the journal."""
+
+    def __init__(self, ward: Ward, heart: Heart) -> None:
+        self.differs: str | None = None
+        self._ward, self._journal, self._heart = ward, ward.journal, heart
+
+    def point(self, point: Point) -> None:
+        self._journal.points([(point.seq, point.name, point.step, point.value, point.at)])
+
+    def info(self, key: str, value: Any) -> None:
+        self._journal.info(key, value)
+
+    def progress(self, progress: Progress) -> None:
+        self._ward.report_progress(progress)
+        self._heart.poke()
+
+    def artifact(self, name: str, path: Path) -> None:
+        self._journal.artifact(name, path)
+
+    def section(self, section: Section | Absent) -> None:
+        self._journal.section(section.name, section.data if isinstance(section, Section)
+                              else {"absent": section.reason})
+
+    def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
+        self._journal.fill(Update(scenario=scenario, config=config, metric=metric, seed=seed))
+
+    def code_differs(self, reason: str) -> None:
+        self.differs = reason
+
+    def outcome(self, finish: Finish) -> None:
+        """The executor's caller gets it, too."""
+
+
+def _owner_of(claim: Claim) -> Owner:
+    attempt = claim.record.attempt
+    return attempt.worker if attempt is not None and attempt.worker is not None else this_process(worker_name())

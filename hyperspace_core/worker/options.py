@@ -1,0 +1,50 @@
+"""How a worker is asked to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from hyperspace_core.errors import UsageError, did_you_mean
+
+Isolation = Literal["warm", "spawn", "inline"]
+MAX_SLOTS = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """What a person chooses when starting a worker. Raises `UsageError` for what cannot be meant."""
+
+    slots: int = 1                         # runs at a time
+    isolation: Isolation = "warm"
+    drain: bool = False                    # stop when nothing is left that this worker can take
+    max_runs: int | None = None            # stop after so many runs
+    poll_s: float | None = None            # longest wait between two looks at the queue
+    tasks_dir: Path | None = None          # a folder with more task files
+    grace_s: float = 30.0                  # from asking a run to stop until it is killed
+    echo: bool = False                     # tell what the runs print as it comes
+    no_plugins: tuple[str, ...] = ()       # installed plugins to leave out
+
+    def __post_init__(self) -> None:
+        _at_least_one("--slots", self.slots)
+        if self.slots > MAX_SLOTS:
+            raise UsageError(f"--slots: at most {MAX_SLOTS}, got {self.slots}")
+        if self.max_runs is not None:
+            _at_least_one("--max-runs", self.max_runs)
+        known = get_args(Isolation)
+        if self.isolation not in known:
+            raise UsageError(f"--isolation: expected one of {', '.join(known)}, got {self.isolation!r}"
+                             + did_you_mean(str(self.isolation), known))
+        if self.isolation == "inline" and self.slots > 1:
+            raise UsageError(f"--slots {self.slots} and --isolation inline contradict each other: "
+                             "inline executes in the worker's own process, one run at a time")
+        if self.poll_s is not None and not self.poll_s > 0:
+            raise UsageError(f"--poll: expected seconds > 0, got {self.poll_s:g}")
+        if not self.grace_s >= 0:
+            raise UsageError(f"--grace: expected seconds >= 0, got {self.grace_s:g}")
+
+
+def _at_least_one(option: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{option}: expected a whole number >= 1, got {value!r}")

@@ -1,0 +1,131 @@
+"""What a worker tells while it works and when it is done: events, a view for live displays, the final report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hyperspace_core.records.run import Metric, Progress
+from hyperspace_core.records.states import Outcome, State
+
+_log = logging.getLogger("hyperspace.worker")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """A run has been claimed and its process is about to start."""
+
+    run: int
+    attempt: int
+    task: str
+    slot: int                              # from 0
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded:
+    """An attempt is over and the store knows it."""
+
+    run: int
+    attempt: int
+    task: str
+    slot: int
+    state: State                           # of the run, now; QUEUED where it was given back or is tried again
+    outcome: Outcome
+    reason: str | None
+    result: float | None
+    metric: Metric
+    seconds: float                         # from claim to the store's answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A piece of what a run printed (option `echo`)."""
+
+    run: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something that a person should know; one line."""
+
+    text: str
+    level: int = logging.WARNING
+
+
+Event = RunStarted | RunEnded | Printed | Notice
+Listener = Callable[[Event], None]
+
+
+def log_notices(event: Event) -> None:
+    """The listener of a worker that nobody listens to: notices go to the log."""
+    if isinstance(event, Notice):
+        _log.log(event.level, "%s", event.text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """Queued runs that a worker cannot take, and why."""
+
+    task: str
+    count: int
+    why: str
+    runs: tuple[int, ...] = ()             # the first of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotView:
+    """What one slot does now; `run` is None while it is idle."""
+
+    slot: int
+    run: int | None = None
+    attempt: int | None = None
+    task: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress | None = None
+    started_at: datetime | None = None
+    seconds: float = 0.0
+    stopping: bool = False                 # it has been asked to end
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerView:
+    """A worker at one moment."""
+
+    worker: str
+    state: str                             # as in `WorkerInfo.state`
+    slots: tuple[SlotView, ...]
+    ended: Mapping[State, int]             # attempts that this worker ended, by the state they left the run in
+    queue: Mapping[State, int]             # the project's runs, about a second old
+    paused: bool                           # the whole queue
+    stopping: int                          # 0 no, 1 after the current runs, 2 gives them back, 3 kills
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerReport:
+    """What a worker did, from `run()` to its end."""
+
+    ended: tuple[RunEnded, ...] = ()       # in order; a run may be there more than once (retries)
+    left: tuple[Left, ...] = ()
+    why: str = ""                          # why it stopped: "drained", "max runs reached", "asked to stop"
+
+    @property
+    def states(self) -> dict[int, State]:
+        """Run → the state in which this worker last left it."""
+        return {each.run: each.state for each in self.ended}
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many runs this worker left in each state."""
+        counts: dict[State, int] = {}
+        for state in self.states.values():
+            counts[state] = counts.get(state, 0) + 1
+        return counts
+
+    @property
+    def failed(self) -> bool:
+        return State.FAILED in self.counts

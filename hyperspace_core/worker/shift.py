@@ -1,0 +1,134 @@
+"""What the slots of a worker share: how long to go on, what not to take, what has been done."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.records.run import Owner
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.doorbell import Doorbell
+from hyperspace_core.worker.duties import RESTING, what_waits
+from hyperspace_core.worker.endings import Ask
+from hyperspace_core.worker.heart import Heart
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import Event, Left, Listener, Notice, RunEnded
+
+GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # how a worker is asked to stop
+
+
+@dataclass
+class Shift:
+    """One worker's work from its start to its end. Safe to use from several threads."""
+
+    store: Store
+    project: str
+    owner: Owner
+    options: WorkerOptions
+    clock: Clock
+    bell: Doorbell
+    listener: Listener
+    news: Callable[[], None]               # wakes the main thread: something about the worker has changed
+    heart: Heart = field(init=False)
+    level: int = GO_ON                     # how it was asked to stop
+    over: bool = False                     # nothing more is claimed
+    why: str = ""                          # why it is over
+    ended: list[RunEnded] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    tasks: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun = 0                    # runs claimed
+        self._claiming = 0                 # slots that are at it
+        self._empty: set[int] = set()      # slots that found nothing when they last looked
+        self._raised_at = self.clock.monotonic()
+
+    # -- stopping --------------------------------------------------------------------------------------------
+
+    def stop(self, level: int, why: str) -> None:
+        """Raise the level of stopping; it never goes down."""
+        with self._lock:
+            if level <= self.level:
+                return
+            self.level, self._raised_at = min(level, KILL), self.clock.monotonic()
+        for ward in self.heart.wards():
+            if self.level >= GIVE_BACK:
+                ward.ask(Ask.RETURN, "its worker was stopped")
+            ward.wants_kill = self.level >= KILL
+        self.close(why)
+
+    def close(self, why: str) -> None:
+        """Nothing more is claimed; what is running goes on."""
+        with self._lock:
+            self.over = True
+            self.why = self.why or why
+        self.bell.ring()
+        self.news()
+
+    def since_stop_s(self) -> float:
+        """Seconds since the level was last raised."""
+        return self.clock.monotonic() - self._raised_at
+
+    # -- claiming --------------------------------------------------------------------------------------------
+
+    def may_claim(self) -> bool:
+        """Reserve one more run; every True is answered by `claimed`."""
+        with self._lock:
+            limit = self.options.max_runs
+            if self.over or (limit is not None and self._begun + self._claiming >= limit):
+                return False
+            self._claiming += 1
+            return True
+
+    def claimed(self, slot: int, got: bool) -> None:
+        with self._lock:
+            self._claiming -= 1
+            self._begun += got
+            if got:
+                self._empty.discard(slot)
+            enough = self.options.max_runs is not None and self._begun >= self.options.max_runs
+        if enough:
+            self.close(f"it has begun {self.options.max_runs} runs, as many as it was to do")
+
+    def not_begun(self) -> None:
+        """A claimed run went back unused; it does not count."""
+        with self._lock:
+            self._begun -= 1
+
+    def found_nothing(self, slot: int) -> bool:
+        """A slot found the queue without anything for it. True where, with `drain`, the worker is done by that."""
+        with self._lock:
+            self._empty.add(slot)
+            all_idle = len(self._empty) == self.options.slots
+        if not (self.options.drain and all_idle):
+            return False
+        if any(left.why == RESTING for left in self.left()):
+            return False
+        self.close("nothing is left that it could take")
+        return True
+
+    def left(self) -> list[Left]:
+        """Queued runs that this worker cannot take now. Raises `StoreError`."""
+        return what_waits(self.store, self.project, self.tasks, self.refused)
+
+    # -- telling ---------------------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        try:
+            self.listener(event)
+        except Exception:                  # a display must not end a worker
+            logging.getLogger("hyperspace.worker").exception("a listener failed on %s", type(event).__name__)
+
+    def tell(self, text: str, level: int = logging.WARNING) -> None:
+        self.emit(Notice(text=text, level=level))
+
+    def record(self, ended: RunEnded) -> None:
+        with self._lock:
+            self.ended.append(ended)
+        self.emit(ended)
+        self.bell.ring()                   # idle slots of a draining worker look again
+        self.news()

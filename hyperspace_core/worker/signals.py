@@ -1,0 +1,76 @@
+"""Signals become words to the worker; a handler does nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import Self
+
+from hyperspace_core.worker.shift import FINISH, GIVE_BACK
+
+TERMINATING = ("SIGTERM", "SIGHUP")        # a service manager, a closed terminal: give the run back at once
+
+
+@contextlib.contextmanager
+def heard_as_stop(stop: Callable[[int, str], None]) -> Iterator[None]:
+    """Each signal calls `stop(at_least, why)`: Ctrl-C with `FINISH`, SIGTERM and SIGHUP with `GIVE_BACK`.
+
+    Outside the main thread no signal can be handled, and nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop(FINISH if number == signal.SIGINT else GIVE_BACK, f"it received {signal.Signals(number).name}")
+
+    numbers = [signal.SIGINT] + [getattr(signal, name) for name in TERMINATING if hasattr(signal, name)]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+class UserCodeSignals:
+    """While user code runs in this thread: Ctrl-C calls `ask` in its midst, a second one raises `KeyboardInterrupt`.
+
+    Outside the main thread no signal can be handled: then user code only sees `should_stop()`.
+    """
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self.pressed = False               # by a person
+        self._ask = ask
+        self._from_elsewhere = False
+        self._main = threading.current_thread() is threading.main_thread()
+        self._before: signal._HANDLER = None
+
+    def __enter__(self) -> Self:
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, signal.default_int_handler if self._before is None else self._before)
+            self._main = False
+
+    def ask_from_elsewhere(self) -> None:
+        """Another thread wants the run to stop: its `ask` is called in the thread of user code."""
+        if self._main:
+            self._from_elsewhere = True
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._from_elsewhere:
+            self._from_elsewhere = False
+        elif self.pressed:
+            raise KeyboardInterrupt
+        else:
+            self.pressed = True
+        self._ask()

@@ -1,0 +1,210 @@
+"""A slot: claims a run, has it executed, sees its end into the store, and claims the next."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable
+from hyperspace_core.records.run import Claim, Finish
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.run import Memory, Run
+from hyperspace_core.storage import new_token
+from hyperspace_core.worker.changes import one_line
+from hyperspace_core.worker.courier import Courier
+from hyperspace_core.worker.endings import Ending, Evidence, GiveBack
+from hyperspace_core.worker.hands import Conducted, Hands
+from hyperspace_core.worker.journal import Journal, Settlement
+from hyperspace_core.worker.report import RunEnded, RunStarted
+from hyperspace_core.worker.shift import GIVE_BACK, KILL, Shift
+from hyperspace_core.worker.ward import Ward
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+
+LOOK_S = 5.0               # an idle slot looks at the queue at least this often, whatever the store tells
+DRAIN_LOOK_S = 0.5         # a draining one waits for runs that rest before another try
+TROUBLE_S = 2.0            # rest after something that trying again at once would not mend
+LAST_WORD_S = 5.0          # a worker that is told to stop waits so long for a store that is away
+
+
+class Slot(threading.Thread):
+    """One run at a time. Nothing that a run, a project or the store does ends it before the shift does."""
+
+    def __init__(self, number: int, shift: Shift, hands: Hands, extensions: Extensions) -> None:
+        super().__init__(name=f"{shift.owner.worker}-slot-{number}", daemon=True)
+        self.number = number
+        self.ward: Ward | None = None
+        self.courier = Courier(shift.store, self.name, remark=shift.tell, unavailable=shift.heart.store_failed)
+        self._shift, self._hands, self._extensions = shift, hands, extensions
+        self._token: str | None = None
+        self._token_at = 0.0
+        self._told_trouble = ""
+
+    def run(self) -> None:
+        self.courier.start()
+        try:
+            while not self._shift.over:
+                self._turn()
+        finally:
+            self._hands.close()
+            self.courier.close()
+            self._shift.news()
+
+    def _turn(self) -> None:
+        rings = self._shift.bell.rings
+        try:
+            claim = self._claim()
+            if claim is not None:
+                self._told_trouble = ""
+                self._execute(claim)
+            elif not self._shift.over and not self._shift.found_nothing(self.number):
+                self._shift.bell.wait(rings, self._longest_wait_s())
+        except StoreUnavailable as error:
+            self._shift.heart.store_failed(error)
+            self._shift.bell.pause(rings, TROUBLE_S)
+        except Exception as error:         # noqa: BLE001 - the project is broken, the disk full: it may be mended
+            self._trouble(error)
+            self._shift.bell.pause(rings, TROUBLE_S)
+
+    def _longest_wait_s(self) -> float:
+        options = self._shift.options
+        return options.poll_s or (LOOK_S if not options.drain else DRAIN_LOOK_S)
+
+    def _trouble(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, ProjectError | StoreError) else one_line(error)
+        if text != self._told_trouble:     # once, not with every try
+            self._told_trouble = text
+            self._shift.tell(f"nothing is claimed for now: {text}", logging.ERROR)
+
+    # -- claiming --------------------------------------------------------------------------------------------
+
+    def _claim(self) -> Claim | None:
+        """Raises `ProjectError`, `StoreError`."""
+        shift = self._shift
+        tasks = self._hands.tasks()
+        shift.tasks = tasks
+        if shift.heart.away:
+            raise StoreUnavailable("the store is away")
+        if not shift.may_claim():
+            return None
+        claim = None
+        try:
+            claim = shift.store.claim(shift.project, shift.owner, self._claim_token(), tasks=tasks,
+                                      exclude=shift.refused)
+            self._token = None
+        finally:
+            shift.claimed(self.number, claim is not None)
+        return claim
+
+    def _claim_token(self) -> str:
+        """The same again after an answer that never came: it may have been "yes"."""
+        now = self._shift.clock.monotonic()
+        if self._token is None or now - self._token_at > self._shift.heart.heartbeat_s:
+            self._token, self._token_at = new_token(), now
+        return self._token
+
+    # -- executing -------------------------------------------------------------------------------------------
+
+    def _execute(self, claim: Claim) -> None:
+        shift = self._shift
+        journal = Journal(claim.lease, shift.owner, remark=lambda text: shift.tell(f"run {claim.lease.run}: {text}"))
+        ward = Ward(claim, journal, self.number, shift.clock)
+        self.courier.carry(journal)
+        shift.heart.add(ward)
+        self.ward = ward
+        shift.news()
+        try:
+            conducted = self._conduct(ward)
+            journal.end(conducted.ending)
+            self._see_settled(journal)
+            self._report(ward, conducted)
+        finally:
+            shift.heart.remove(ward)
+            self.ward = None
+            if ward.workdir is not None:
+                shutil.rmtree(ward.workdir, ignore_errors=True)
+            shift.news()
+
+    def _conduct(self, ward: Ward) -> Conducted:
+        shift, lease, record = self._shift, ward.lease, ward.record
+        if shift.level:                    # stopped while it was being claimed
+            return Conducted(ending=GiveBack(reason="its worker was stopped before it began"), silent=False)
+        shift.emit(RunStarted(run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number,
+                              config=record.config if record.config is not None else record.submitted))
+        try:
+            ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
+            return self._hands.conduct(ward, ward.workdir)
+        except (ProjectError, OSError) as error:       # its source is being edited, no disk, no process: it passes
+            self._trouble(error)
+            shift.bell.pause(shift.bell.rings, TROUBLE_S)
+            return Conducted(ending=GiveBack(reason=one_line(error)), silent=False)
+        except Exception as error:         # noqa: BLE001 - not this run again, or it would come back for ever
+            shift.tell(f"run {lease.run} could not be executed here and is given back: {one_line(error)}",
+                       logging.ERROR)
+            return Conducted(ending=GiveBack(reason=one_line(error), refused=True), silent=False)
+
+    def _see_settled(self, journal: Journal) -> None:
+        """The store may be away for hours: the end waits here, the heart goes on beating."""
+        while not journal.settled.wait(0.2):
+            level = self._shift.level
+            patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(level)
+            if patience is not None and self._shift.since_stop_s() > patience:
+                journal.give_up(Settlement.ABANDONED)
+
+    # -- telling ---------------------------------------------------------------------------------------------
+
+    def _report(self, ward: Ward, conducted: Conducted) -> None:
+        shift, lease, record = self._shift, ward.lease, ward.record
+        ending = ward.journal.ending or conducted.ending
+        finish = _as_finish(ending)
+        if isinstance(ending, GiveBack):
+            shift.not_begun()
+            if ending.refused:
+                shift.refused.add(lease.run)
+        self._tell_settlement(ward, finish)
+        state = self._state_of(ward, finish)
+        shift.record(RunEnded(
+            run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number, state=state,
+            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=record.metric,
+            seconds=shift.clock.monotonic() - ward.began))
+        if conducted.silent and ward.journal.settlement is Settlement.STORED:
+            self._tell_observers(ward)
+
+    def _tell_settlement(self, ward: Ward, finish: Finish) -> None:
+        run, what = ward.lease.run, ward.journal.settlement
+        if what is Settlement.ABANDONED:
+            result = "" if finish.result is None else f" with result {finish.result:g}"
+            self._shift.tell(f"run {run} ended here ({finish.outcome}{result}), but the store was away until this "
+                             "worker was stopped: another worker will do it again", logging.ERROR)
+        elif what is Settlement.GONE:
+            self._shift.tell(f"run {run} is not in the store any more; its end is not kept", logging.ERROR)
+        elif what is Settlement.LATE:
+            self._shift.tell(f"run {run} had been taken from this worker; its end is kept as a note on attempt "
+                             f"{ward.lease.attempt}", logging.WARNING)
+
+    def _state_of(self, ward: Ward, finish: Finish) -> State:
+        if finish.outcome is Outcome.COMPLETED and ward.journal.settlement is Settlement.STORED:
+            return State.COMPLETED
+        try:
+            return self._shift.store.get(ward.lease.run).state
+        except Exception:                  # noqa: BLE001 - only shown: the store has it
+            return State.RUNNING
+
+    def _tell_observers(self, ward: Ward) -> None:
+        """The process could not: installed plugins hear it here."""
+        record = self._shift.store.get(ward.lease.run)
+        closed = Run(sink=Memory(), seed=record.seed or 0, workdir=ward.workdir or Path(tempfile.gettempdir()),
+                     id=record.id, attempt=ward.lease.attempt, project=record.project, task=record.task,
+                     config=record.config, scenario=record.scenario)
+        self._extensions.observers("hyperspace_run_finished", run=closed, record=record)
+
+
+def _as_finish(ending: Ending) -> Finish:
+    if isinstance(ending, GiveBack):
+        return Finish(outcome=Outcome.RELEASED, reason=ending.reason)
+    return ending.finish if isinstance(ending, Evidence) else ending

@@ -1,0 +1,78 @@
+"""What a run prints in this process: into its journal, and on where it was going."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from hyperspace_core.clock import SystemClock
+from hyperspace_core.worker.output import OutputTape
+from hyperspace_core.worker.ward import Ward
+
+
+class Tee:
+    """Takes over `sys.stdout` and `sys.stderr` while it is entered.
+
+    Python's prints only: what C code writes to the descriptors is seen in a child alone.
+    """
+
+    def __init__(self, ward: Ward, *, echo: bool) -> None:
+        self._ward, self._echo = ward, echo
+        self._tape = OutputTape(SystemClock())
+        self._lock = threading.RLock()
+        self._stack = contextlib.ExitStack()
+        # a worker's display runs in the main thread, its inline runs do not: what it prints is not the run's
+        main = threading.main_thread()
+        self._not_of: threading.Thread | None = None if threading.current_thread() is main else main
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(contextlib.redirect_stdout(_Stream(self, sys.stdout)))
+        self._stack.enter_context(contextlib.redirect_stderr(_Stream(self, sys.stderr)))
+        self._ward.on_tick = self._deliver
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._stack.close()
+        self._ward.on_tick = None
+        with self._lock:
+            chunks = self._tape.close()
+        if chunks:
+            self._ward.journal.output(chunks)
+
+    def write(self, text: str, to: TextIO) -> None:
+        if threading.current_thread() is self._not_of:
+            to.write(text)
+            return
+        with self._lock:
+            self._tape.feed(text.encode("utf-8", "backslashreplace"))
+        self._deliver()
+        if self._echo:
+            to.write(text)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            chunks = self._tape.ready()
+            if chunks:
+                self._ward.journal.output(chunks)
+
+
+class _Stream:
+    """One of the two streams; everything but writing is the original's."""
+
+    def __init__(self, tee: Tee, original: TextIO) -> None:
+        self._tee, self._original = tee, original
+
+    def write(self, text: str) -> int:
+        self._tee.write(text, self._original)
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)

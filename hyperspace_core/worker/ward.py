@@ -1,0 +1,85 @@
+"""A run that this worker holds: its lease, and what others want of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.records.run import Claim, Lease, Progress, RunRecord
+from hyperspace_core.worker.endings import Ask
+from hyperspace_core.worker.journal import Journal
+
+
+class Ward:
+    """Shared by the slot that executes the run, the heart that beats for it, and whoever wants it to stop."""
+
+    def __init__(self, claim: Claim, journal: Journal, slot: int, clock: Clock) -> None:
+        self.claim = claim
+        self.journal = journal
+        self.slot = slot
+        self.started_at: datetime = clock.now()
+        self.began = clock.monotonic()
+        self.progress: Progress | None = None
+        self.progress_is_new = False
+        self.workdir: Path | None = None
+        self.wants_kill = False
+        self.on_tick: Callable[[], None] | None = None     # called with each beat, by the heart
+        self._listener: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+        self._ask = Ask.NOTHING
+        self._why = ""
+
+    @property
+    def lease(self) -> Lease:
+        return self.claim.lease
+
+    @property
+    def record(self) -> RunRecord:
+        return self.claim.record
+
+    @property
+    def asked(self) -> tuple[Ask, str]:
+        """What is asked of the run, and why."""
+        with self._lock:
+            return self._ask, self._why
+
+    def ask(self, what: Ask, why: str) -> bool:
+        """Ask for something; a weaker wish never replaces a stronger one. True where it is new."""
+        with self._lock:
+            if what <= self._ask:
+                return False
+            self._ask, self._why = what, why
+            listener = self._listener
+        if listener is not None:
+            listener()
+        return True
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """`listener` is called, in whatever thread asks, for each new wish; at once where there is one already."""
+        with self._lock:
+            self._listener = listener
+            asked = self._ask is not Ask.NOTHING
+        if asked:
+            listener()
+
+    def tick(self) -> None:
+        on_tick = self.on_tick
+        if on_tick is not None:
+            on_tick()
+
+    def report_progress(self, progress: Progress) -> None:
+        self.progress = progress
+        self.progress_is_new = True
+
+    def take_progress(self) -> Progress | None:
+        """The progress, where the store does not have it yet."""
+        if not self.progress_is_new:
+            return None
+        self.progress_is_new = False
+        return self.progress
+
+    def give_progress_back(self) -> None:
+        self.progress_is_new = self.progress is not None

@@ -1,0 +1,203 @@
+"""The worker: its main thread hears signals and coordinates; slots, couriers and the heart do the work."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hyperspace_core.clock import Clock, SystemClock
+from hyperspace_core.errors import StoreError
+from hyperspace_core.execution.identity import this_process, worker_name
+from hyperspace_core.records.run import WorkerInfo
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.doorbell import Doorbell
+from hyperspace_core.worker.duties import RESTING, Care, Counts, Explainer, Presence
+from hyperspace_core.worker.hands import ChildHands, Hands
+from hyperspace_core.worker.heart import Heart
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import Left, Listener, SlotView, WorkerReport, WorkerView, log_notices
+from hyperspace_core.worker.shift import KILL, Shift
+from hyperspace_core.worker.signals import heard_as_stop
+from hyperspace_core.worker.slot import Slot
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+
+FAREWELL_S = 5.0               # a store that is away does not hold up a worker's end any longer
+KILLED_S = 10.0                # likewise a slot whose run was to be killed
+
+
+class Worker:
+    """Claims and executes the runs of one project until it is done or told to stop.
+
+    `on_event` is called from several threads with what happens (see `report`).
+    """
+
+    def __init__(self, store: Store, project_name: str, extensions: Extensions, options: WorkerOptions | None = None,
+                 *, clock: Clock | None = None, on_event: Listener = log_notices) -> None:
+        self.name = worker_name()
+        self._options = options or WorkerOptions()
+        self._store, self._project, self._extensions = store, project_name, extensions
+        self._clock = clock or SystemClock()
+        self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._owner = this_process(self.name)
+        self._started_at = self._clock.now()
+        self._counts = Counts(store, project_name, self._clock)
+        self._shift = Shift(store=store, project=project_name, owner=self._owner, options=self._options,
+                            clock=self._clock, bell=Doorbell(store, project_name), listener=on_event,
+                            news=lambda: self._news.put(None))
+        self._slots: list[Slot] = []
+        self._state = ""
+
+    # -- for other threads and signal handlers ---------------------------------------------------------------
+
+    def stop(self, level: int | None = None, why: str = "it was asked to") -> None:
+        """Ask the worker to stop: 1 after the current runs, 2 gives them back, 3 kills; None: one more than before.
+
+        Returns at once; may be called from any thread and by a signal handler.
+        """
+        # a SimpleQueue may be filled even by a handler that interrupts filling it
+        self._news.put(lambda: self._shift.stop(self._shift.level + 1 if level is None else level, why))
+
+    def _signalled(self, at_least: int, why: str) -> None:
+        self._news.put(lambda: self._shift.stop(max(self._shift.level + 1, at_least), why))
+
+    def snapshot(self) -> WorkerView:
+        """The worker at this moment; cheap, asks no store."""
+        look = self._counts.want()
+        heart: Heart | None = getattr(self._shift, "heart", None)
+        if heart is not None:
+            heart.poke()
+        ended: dict[State, int] = {}
+        for each in list(self._shift.ended):
+            ended[each.state] = ended.get(each.state, 0) + 1
+        return WorkerView(worker=self.name, state=self._now(), slots=tuple(map(self._view_of, self._slots)),
+                          ended=ended, queue=look.counts, paused=look.paused, stopping=self._shift.level)
+
+    # -- the main thread -------------------------------------------------------------------------------------
+
+    def run(self) -> WorkerReport:
+        """Work until done. Raises `ProjectError` and `StoreError` only before anything was claimed."""
+        self._extensions.require_whole()
+        shift = self._shift
+        settings = self._store.settings(self._project)
+        care = Care(self._store, self._project, settings.ttl_s, clock=self._clock, tell=shift.tell,
+                    settings_changed=self._set_heartbeat)
+        presence = Presence(self._store, self._describe)
+        explainer = Explainer(self._store, self._project, clock=self._clock, tell=shift.tell, idle=self._idle,
+                              known=lambda: (shift.tasks, shift.refused))
+        shift.heart = Heart(
+            self._store, self._owner, settings, clock=self._clock, tell=shift.tell, regular=(presence, care, explainer),
+            soon=(presence.if_changed, self._counts), farewell=lambda: self._store.absent(self.name),
+            away_changed=lambda away: self._store_changed(away, care))
+        hands = self._hands_on_an_open_project()
+        with heard_as_stop(self._signalled):
+            self._work(hands)
+        return WorkerReport(ended=tuple(shift.ended), left=self._left(), why=shift.why)
+
+    def _hands_on_an_open_project(self) -> list[Hands]:
+        """Tell of a project that cannot be opened, and bring home what dead workers left, before any claim."""
+        hands = [self._hands(number) for number in range(self._options.slots)]
+        try:
+            self._shift.tasks = hands[0].tasks()
+            self._shift.heart.full_round()
+        except BaseException:
+            for each in hands:
+                each.close()
+            raise
+        return hands
+
+    def _work(self, hands: list[Hands]) -> None:
+        shift = self._shift
+        self._slots = [Slot(number, shift, each, self._extensions) for number, each in enumerate(hands)]
+        shift.heart.start()
+        for slot in self._slots:
+            slot.start()
+        self._tell_state("started")
+        try:
+            while any(slot.is_alive() for slot in self._slots):
+                self._hear(timeout_s=1.0)
+                self._tell_state(self._now())
+                if shift.level >= KILL and shift.since_stop_s() > KILLED_S:
+                    shift.tell("a run did not end although it was killed; the worker ends without it", logging.ERROR)
+                    break
+        finally:
+            shift.heart.close()
+            shift.heart.join(FAREWELL_S)
+            for slot in self._slots:
+                slot.courier.join(0.1)
+            self._tell_state("stopped")
+
+    def _hear(self, timeout_s: float) -> None:
+        try:
+            word = self._news.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+        if word is not None:
+            word()
+
+    def _hands(self, number: int) -> Hands:
+        if self._options.isolation == "inline":
+            from hyperspace_core.worker.inline import InlineHands
+
+            return InlineHands(self._shift, self._extensions)
+        return ChildHands(self._shift, first=number == 0)
+
+    # -- what it is doing ------------------------------------------------------------------------------------
+
+    def _now(self) -> str:
+        shift = self._shift
+        heart: Heart | None = getattr(shift, "heart", None)
+        if heart is not None and heart.away:
+            return "uncertain"
+        if shift.over:
+            return "draining"
+        return "idle" if self._idle() else "busy"
+
+    def _idle(self) -> bool:
+        return all(slot.ward is None for slot in self._slots)
+
+    def _describe(self) -> WorkerInfo:
+        shift = self._shift
+        running = tuple(sorted(ward.lease.run for ward in shift.heart.wards()))
+        return WorkerInfo(owner=self._owner, project=self._project, tasks=tuple(sorted(shift.tasks)), state=self._now(),
+                          slots=self._options.slots, running=running, refused=tuple(sorted(shift.refused)),
+                          started_at=self._started_at)
+
+    def _view_of(self, slot: Slot) -> SlotView:
+        ward = slot.ward
+        if ward is None:
+            return SlotView(slot=slot.number)
+        record = ward.record
+        return SlotView(
+            slot=slot.number, run=ward.lease.run, attempt=ward.lease.attempt, task=record.task,
+            config=record.config if record.config is not None else record.submitted, progress=ward.progress,
+            started_at=ward.started_at, seconds=self._clock.monotonic() - ward.began, stopping=bool(ward.asked[0]))
+
+    def _tell_state(self, state: str) -> None:
+        if state == self._state:
+            return
+        self._state = state
+        self._shift.heart.poke()
+        self._extensions.observers("hyperspace_worker_changed", worker=self._describe(), state=state)
+
+    def _left(self) -> tuple[Left, ...]:
+        try:
+            return tuple(left for left in self._shift.left() if left.why != RESTING)
+        except StoreError:                 # told already
+            return ()
+
+    def _set_heartbeat(self, seconds: float) -> None:
+        self._shift.heart.heartbeat_s = seconds
+
+    def _store_changed(self, away: bool, care: Care) -> None:
+        if away:
+            care.forget()
+        else:
+            for slot in self._slots:
+                slot.courier.hurry()
+            self._shift.bell.ring()
+        self._news.put(None)
