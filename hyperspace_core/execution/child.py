@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -20,20 +19,25 @@ from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import Job, decode
 from hyperspace_core.execution.opening import Opening, open_here
+from hyperspace_core.execution.rehearsal import rehearse
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 
 CLEAN_UP_S = 5.0               # for exit handlers of user code, once the outcome is delivered
 
 
+def prepare() -> None:
+    """In a process that was forked: what can be done before there is a job."""
+    # what was registered before the fork belongs to the guardian: a folder removed here is missing there
+    atexit._clear()
+    output.show_at_once()
+    rehearse()
+
+
 def run_and_exit(data: bytes, channel: int, opened: Opening | None) -> NoReturn:
     """Execute the encoded job and end this process; nothing that called this is ever returned to."""
     code = 1
     try:
-        # what was registered before the fork belongs to the guardian: a folder removed here is missing there
-        atexit._clear()
-        gc.enable()
-        output.show_at_once()
         sink = ChannelSink(channel)
         _executed(decode(data), sink, opened)
         output.flush()
@@ -90,6 +94,7 @@ def main() -> NoReturn:
     with os.fdopen(job, "rb") as file:
         file.seek(0)
         data = file.read()
+    output.show_at_once()
     run_and_exit(data, channel, None)
 
 

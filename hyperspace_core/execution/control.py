@@ -119,10 +119,6 @@ class Control:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def drop(self) -> None:
-        """Let go of this process's copy only: after a fork the other copy goes on."""
-        self._socket.close()
-
     def _header(self) -> tuple[bytes, list[int]]:
         header, descriptors = b"", list[int]()
         while len(header) < HEADER_BYTES:

@@ -14,12 +14,9 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterator
-from typing import NoReturn
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import output, processes
@@ -35,12 +32,13 @@ from hyperspace_core.execution.control import (
 )
 from hyperspace_core.execution.memory import out_of_memory_kills, proof
 from hyperspace_core.execution.opening import Opening, described, open_here, prepare_for_forks
+from hyperspace_core.execution.recruit import recruit
 
 
 class Guard:
     """One guardian's state and loop."""
 
-    def __init__(self, control: Control, opened: Opening | None, grace_s: float) -> None:
+    def __init__(self, control: Control, end: socket.socket, opened: Opening | None, grace_s: float) -> None:
         self._control = control
         self._opened = opened
         self._grace_s = grace_s
@@ -49,6 +47,8 @@ class Guard:
         self._deadline: float | None = None        # when a run whose worker has vanished is killed
         self._spared = processes.children()        # what the project's import started is not a run's
         self._wakeup = _wake_when_a_child_ends()
+        self._not_inherited = (end, self._wakeup)
+        self._next = recruit(opened, self._not_inherited)
 
     def loop(self) -> None:
         """Until the worker is gone and no run is left."""
@@ -83,45 +83,16 @@ class Guard:
             self._deadline = time.monotonic() + self._grace_s
         return word is not None
 
-    def _start(self, start: Start, channel: int, printed: int) -> None:
+    def _start(self, start: Start, *descriptors: int) -> None:
+        if not self._next.hand_over(start, descriptors):       # somebody killed it while it waited
+            self._next = recruit(self._opened, self._not_inherited)
+            self._next.hand_over(start, descriptors)
+        self._child = self._next.pid
+        self._control.send(Started(self._child))
+        for descriptor in descriptors:
+            os.close(descriptor)
         self._kills_before = out_of_memory_kills()
-        output.flush()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")        # native threads of BLAS handle a fork themselves
-            pid = os.fork()
-        if pid == 0:
-            self._become_the_run(start.job, channel, printed)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        os.close(channel)
-        os.close(printed)
-        self._child = pid
-        self._control.send(Started(pid))
-
-    def _become_the_run(self, job: bytes, channel: int, printed: int) -> NoReturn:
-        """In the forked process. A fork server's child goes on from here; a fresh interpreter replaces it."""
-        try:
-            parent = os.getppid()
-            os.setsid()
-            processes.die_with_parent(parent)
-            processes.volunteer_for_the_kernel()
-            signal.set_wakeup_fd(-1)
-            self._wakeup.close()
-            self._control.drop()
-            for number in (signal.SIGCHLD, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            output.redirect(printed)
-            os.close(printed)
-            if self._opened is None:
-                _fresh_interpreter(job, channel)
-            from hyperspace_core.execution.child import run_and_exit
-
-            run_and_exit(job, channel, self._opened)
-        except BaseException:                      # noqa: BLE001 - never back into the guardian's loop
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)
+        self._next = recruit(self._opened, self._not_inherited)
 
     def _signal(self, number: int) -> None:
         if self._child is not None:
@@ -130,7 +101,7 @@ class Guard:
     def _kill(self) -> None:
         if self._child is not None:
             processes.kill_group(self._child)
-            self._signal(signal.SIGKILL)           # in the moment before it leads its group
+            self._signal(signal.SIGKILL)           # should it not lead a group yet
 
     def _look_after_the_child(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -140,21 +111,11 @@ class Guard:
         if death is None:
             return
         self._child = None
-        processes.end_strays(self._spared)
+        processes.end_strays({*self._spared, self._next.pid})
         proved = None
         if death.signal == signal.SIGKILL:
             proved = proof(self._kills_before, out_of_memory_kills(), death.max_rss_bytes)
         self._control.send(Exited(death.exit_code, death.signal, proved, death.max_rss_bytes))
-
-
-def _fresh_interpreter(job: bytes, channel: int) -> NoReturn:
-    file = tempfile.TemporaryFile()                # noqa: SIM115 - it lives as long as the next program
-    file.write(job)
-    file.flush()
-    for descriptor in (channel, file.fileno()):
-        os.set_inheritable(descriptor, True)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "hyperspace_core.execution.child",
-                              str(channel), str(file.fileno())])
 
 
 @contextlib.contextmanager
@@ -196,7 +157,8 @@ def _wake_when_a_child_ends() -> socket.socket:
 
 def main() -> None:
     """The descriptor of the control socket is the only argument."""
-    control = Control(socket.socket(fileno=int(sys.argv[1])))
+    end = socket.socket(fileno=int(sys.argv[1]))
+    control = Control(end)
     sys.argv[1:] = []
     begin, _ = control.receive()
     if not isinstance(begin, Begin):
@@ -208,7 +170,7 @@ def main() -> None:
             return
         _prepare(opening)
     processes.adopt_orphans()
-    Guard(control, opening, begin.grace_s).loop()
+    Guard(control, end, opening, begin.grace_s).loop()
 
 
 def _open(begin: Begin, control: Control) -> Opening | None:

@@ -26,7 +26,7 @@ def show_at_once() -> None:
     for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
         if isinstance(stream, io.TextIOWrapper) and not stream.closed:
             stream.reconfigure(line_buffering=True)
-            # not twice: behind a stream that was opened on a file there may be a pipe by now, which cannot seek
+            # not twice: a stream that was opened on a file may be a pipe by now, which cannot seek
             if (stream.encoding, stream.errors) != ("utf-8", "backslashreplace"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     with contextlib.suppress(Exception):
