@@ -77,12 +77,12 @@ class Child:
         there.
         """
         if not self.over:
-            self._control.send(Interrupt())
+            self._control.send(Interrupt(self.pid))
 
     def kill(self) -> None:
         """End the run and everything that it started, at once."""
         if not self.over:
-            self._control.send(Kill())
+            self._control.send(Kill(self.pid))
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class ChannelSink:
         self._waiting = 0                          # bytes in the backlog and in the sender's hands
         self._sender: threading.Thread | None = None
         self._broken = False                       # nobody reads any more
+        self._told = False                         # the outcome is the last word
         self._muted = False
         _mute_in_forks(self)
 
@@ -85,7 +86,9 @@ class ChannelSink:
         self.send(CodeDiffers(reason))
 
     def outcome(self, finish: Finish) -> None:
-        self.send(ended(finish))
+        with self._lock:
+            self.send(ended(finish))
+            self._told = True
 
     # -- the pipe --------------------------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ class ChannelSink:
         """Hand one message over; waits at most a millisecond, and only while the backlog is full."""
         data = frame(message)
         with self._lock:
-            if self._muted or self._broken:
+            if self._muted or self._broken or self._told:
                 self._say_muted()
                 return
             if not self._waiting and len(data) <= ATOMIC and self._written(data):

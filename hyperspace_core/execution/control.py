@@ -40,11 +40,15 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
 
 
 class Interrupt(msgspec.Struct, frozen=True, tag="interrupt"):
-    """Worker: ask the run to stop."""
+    """Worker: ask the run to stop. It is named, for a late word must not hit the run that came after it."""
+
+    pid: int
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """Worker: end the run at once."""
+
+    pid: int
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):

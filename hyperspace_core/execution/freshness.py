@@ -10,7 +10,7 @@ import sysconfig
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-Stamp = tuple[int, int]        # mtime in ns, size; of a folder, the mtime tells of new and removed files
+Stamp = tuple[int, int]        # mtime in ns, size
 GONE: Stamp = (-1, -1)
 TOUCHED: Stamp = (-2, -2)      # changed while it was being read: nobody can tell which half was
 

@@ -46,8 +46,8 @@ class Guard:
         self._kills_before: dict[str, int] = {}
         self._deadline: float | None = None        # when a run whose worker has vanished is killed
         self._spared = processes.children()        # what the project's import started is not a run's
-        self._wakeup = _wake_when_a_child_ends()
-        self._not_inherited = (end, self._wakeup)
+        self._wakeup, alarm = _wake_when_a_child_ends()
+        self._not_inherited = (end, self._wakeup, alarm)
         self._next = recruit(opened, self._not_inherited)
 
     def loop(self) -> None:
@@ -60,7 +60,6 @@ class Guard:
             if self._control.fileno() in ready:
                 listening = self._obey()
             self._look_after_the_child()
-        processes.end_strays(())
 
     def _wait(self, listening: bool) -> set[int]:
         poll = select.poll()
@@ -74,9 +73,9 @@ class Guard:
         word, descriptors = self._control.receive()
         if isinstance(word, Start):
             self._start(word, *descriptors)
-        elif isinstance(word, Interrupt):
+        elif isinstance(word, Interrupt) and word.pid == self._child:
             self._signal(signal.SIGTERM)
-        elif isinstance(word, Kill):
+        elif isinstance(word, Kill) and word.pid == self._child:
             self._kill()
         elif word is None:                         # the worker is gone
             self._signal(signal.SIGTERM)
@@ -141,18 +140,16 @@ def ending_with(control: Control) -> Iterator[None]:
         os.close(stop_writer)
 
 
-def _wake_when_a_child_ends() -> socket.socket:
-    """A socket that becomes readable then. Set after the project's import, which may have set handlers,
-    too.
-    """
+def _wake_when_a_child_ends() -> tuple[socket.socket, socket.socket]:
+    """A socket that becomes readable then, and its other end. After the import: that may set handlers, too."""
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)
-    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the worker decides
         signal.signal(number, signal.SIG_IGN)
-    return reader
+    return reader, writer
 
 
 def main() -> None:
@@ -163,13 +160,20 @@ def main() -> None:
     begin, _ = control.receive()
     if not isinstance(begin, Begin):
         return
+    processes.adopt_orphans()
+    try:
+        _guard(begin, control, end)
+    finally:
+        processes.end_strays(())                   # and what the project's import started
+
+
+def _guard(begin: Begin, control: Control, end: socket.socket) -> None:
     opening = None
     if begin.role != "spawn":
         opening = _open(begin, control)
         if opening is None:
             return
         _prepare(opening)
-    processes.adopt_orphans()
     Guard(control, end, opening, begin.grace_s).loop()
 
 

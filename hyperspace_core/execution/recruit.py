@@ -68,7 +68,7 @@ def _serve(opened: Opening | None, control: Control, guardian: int,
         start, descriptors = control.receive()
         control.close()
         if isinstance(start, Start):
-            _execute(start.job, *descriptors, opened)
+            _execute(start.job, descriptors, opened)
         os._exit(0)                                # the guardian has no use for it any more
     except BaseException:  # noqa: BLE001 - a bug of ours
         sys.excepthook(*sys.exc_info())
@@ -76,7 +76,8 @@ def _serve(opened: Opening | None, control: Control, guardian: int,
         os._exit(1)
 
 
-def _execute(job: bytes, channel: int, printed: int, opened: Opening | None) -> NoReturn:
+def _execute(job: bytes, descriptors: list[int], opened: Opening | None) -> NoReturn:
+    channel, printed = descriptors
     processes.volunteer_for_the_kernel()
     for number in (signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

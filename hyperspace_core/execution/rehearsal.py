@@ -1,14 +1,13 @@
 """A run that is nobody's, executed before there is a job.
 
-In a process that has just been forked, each page that is touched for the first time is copied: that makes the first
-pass through any code many times slower than the second. A recruit makes the first pass while it waits.
+In a process that has just been forked, each page that is touched for the first time is copied: the first
+pass through any code is many times slower than the second. A recruit makes the first pass while it waits.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
