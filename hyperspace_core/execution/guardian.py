@@ -141,7 +141,7 @@ def ending_with(control: Control) -> Iterator[None]:
 
 
 def _wake_when_a_child_ends() -> tuple[socket.socket, socket.socket]:
-    """A socket that becomes readable then, and its other end. After the import: that may set handlers, too."""
+    """A socket that becomes readable then, and its other end. After the import, which may set handlers."""
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)

@@ -29,6 +29,7 @@ class GuardianProcess:
         self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints, for when it fails
         self._control = Control(mine)
         self._child: Child | None = None
+        self._ending = False
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "hyperspace_core.execution.guardian", str(theirs.fileno())],
@@ -45,7 +46,7 @@ class GuardianProcess:
             return word
         if isinstance(word, CannotOpen):
             raise ProjectError(word.reason)
-        raise ProjectError(self._explained())
+        raise ProjectError("this guardian is closed" if self._ending else self._explained())
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -68,6 +69,7 @@ class GuardianProcess:
 
     def end(self) -> None:
         """End the process and anything under it. Idempotent."""
+        self._ending = True
         self._end_child()
         self._control.close()
         try:

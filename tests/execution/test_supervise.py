@@ -1,0 +1,498 @@
+"""Runs in processes of their own, as a worker sees them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hyperspace_core.errors import ProjectError
+from hyperspace_core.execution import messages
+from hyperspace_core.execution.supervise import ChildEnded, Guardian
+from hyperspace_core.records.states import Outcome
+
+from .conftest import RUNS, Hands, finished, job, until_printed
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="adopting orphans needs Linux")
+
+
+def pids_in(attempt_or_events):
+    return json.loads(attempt_or_events.printed.splitlines()[0])
+
+
+def assert_gone(pids, timeout=20.0):
+    """Each of them has ended, or ends while we watch."""
+    for pid in pids:
+        try:
+            psutil.Process(pid).wait(timeout)
+        except psutil.NoSuchProcess:
+            continue
+
+
+# -- looking at the project ------------------------------------------------------------------------------------------
+
+
+def test_a_warm_guardian_shows_the_project(guardian):
+    view = guardian("warm").view()
+    assert {"good", "waits"} <= set(view.tasks)
+    assert view.forks
+    assert view.note is None
+
+
+def test_a_spawning_guardian_shows_it_too(guardian):
+    view = guardian("spawn").view()
+    assert "good" in view.tasks
+    assert not view.forks
+    assert view.note is None
+
+
+def test_a_project_with_threads_is_not_forked_but_runs(guardian, lab, workdir):
+    lab.write("__init__.py", "import threading\n"
+                             "threading.Thread(target=threading.Event().wait, name='poller', daemon=True).start()\n")
+    one = guardian("warm")
+    assert not one.view().forks
+    assert "poller" in one.view().note
+    assert Hands(one, workdir).run("good").outcome.result == 1.0
+
+
+@pytest.mark.parametrize("isolation", ["warm", "spawn"])
+@pytest.mark.parametrize(("code", "says"), [
+    ("import no_such_module_anywhere", "no_such_module_anywhere"),
+    ("raise ValueError('not today')", "not today"),
+    ("import sys; sys.exit('no licence')", "no licence"),
+    ("import os; os._exit(5)", "exit code 5"),
+    ("import os, sys; print('oh dear', flush=True); os.abort()", "oh dear"),
+])
+def test_a_project_that_cannot_be_imported(guardian, lab, isolation, code, says):
+    lab.write("runs.py", code + "\n")
+    with pytest.raises(ProjectError, match=says) as caught:
+        guardian(isolation).view()
+    assert "lab" in str(caught.value)
+
+
+def test_a_project_that_is_not_installed():
+    nobody = Guardian("no_such_project", isolation="warm")
+    with pytest.raises(ProjectError, match="no_such_project"):
+        nobody.view()
+    nobody.close()
+
+
+def test_a_closed_guardian_starts_nothing(guardian):
+    one = guardian()
+    one.view()
+    one.close()
+    one.close()
+    with pytest.raises(ProjectError, match="closed"):
+        one.view()
+
+
+# -- what a run says -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_from_start_to_end(hands):
+    attempt = hands.run("good", value=2.5)
+    assert [point[:4] for point in attempt.points] == [(0, "value", 0, 2.5)]
+    assert attempt.outcome.outcome is Outcome.COMPLETED
+    assert attempt.outcome.metrics == {"result": 2.5}
+    assert attempt.end == ChildEnded(exit_code=0, signal=None, out_of_memory=None,
+                                     max_rss_bytes=attempt.end.max_rss_bytes)
+    assert attempt.end.max_rss_bytes > 1_000_000
+
+
+def test_runs_follow_each_other_in_processes_of_their_own(hands):
+    first, second = hands.start("good"), None
+    finished(first)
+    second = hands.start("good")
+    finished(second)
+    assert first.pid != second.pid
+
+
+def test_all_kinds_of_messages_arrive(warm, workdir):
+    attempt = warm.run("everything")
+    kinds = {type(event): event for event in attempt.events}
+    assert kinds[messages.ProgressSet].note == "first fold"
+    assert kinds[messages.InfoSet] == messages.InfoSet("folds", [1, 2, 3])
+    staged = kinds[messages.ArtifactStaged]
+    assert staged.name == "model.bin"
+    assert Path(staged.path).read_bytes() == b"weights"
+    assert workdir in Path(staged.path).parents
+    assert attempt.outcome.metrics == {"result": 0.5, "loss": 2}
+
+
+def test_nan_and_infinities_survive(warm):
+    attempt = warm.run("odd_numbers")
+    assert [repr(point[3]) for point in attempt.points] == ["nan", "inf", "-inf", "-0.0"]
+    assert math.isnan(attempt.outcome.result)
+
+
+def test_a_config_of_megabytes_arrives(hands):
+    assert hands.run("echo", text="x" * 3_000_000).outcome.result == 3_000_000
+
+
+# -- how a run ends --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("how", "code", "number"), [
+    ("segfault", None, signal.SIGSEGV), ("exit 0", 0, None), ("exit 3", 3, None), ("abort", None, signal.SIGABRT),
+    ("kill", None, signal.SIGKILL),
+])
+def test_a_run_that_dies_loses_nothing_that_it_said_and_harms_nobody(hands, how, code, number):
+    attempt = hands.run("dies", how=how)
+    assert (attempt.end.exit_code, attempt.end.signal) == (code, number)
+    assert attempt.outcomes == []
+    assert [point[0] for point in attempt.points] == list(range(1000))
+    assert "last words" in attempt.printed
+    assert attempt.end.out_of_memory is None
+    assert hands.run("good").outcome.result == 1.0
+
+
+def test_a_segfault_leaves_a_traceback_in_the_output(warm):
+    printed = warm.run("dies", how="segfault").printed
+    assert "Segmentation fault" in printed
+    assert "in dies" in printed
+
+
+@pytest.mark.parametrize(("what", "outcome", "reason"), [
+    ("ValueError", Outcome.FAILED, "ValueError: too high"),
+    ("SystemExit", Outcome.CRASHED, "SystemExit(3): the run's code ended its process instead of returning a result"),
+    ("KeyboardInterrupt", Outcome.FAILED, "KeyboardInterrupt"),
+    ("GeneratorExit", Outcome.FAILED, "GeneratorExit"),
+])
+def test_what_a_run_raises_is_named_with_the_users_frames(hands, what, outcome, reason):
+    ended = hands.run("raises", what=what).outcome
+    assert (ended.outcome, ended.reason) == (outcome, reason)
+    lines = ended.traceback.splitlines()
+    assert "in raises" in lines[1]
+    assert not any("hyperspace_core" in line for line in lines)
+
+
+def test_a_coroutine_is_no_result(warm):
+    ended = warm.run("later").outcome
+    assert ended.outcome is Outcome.FAILED
+    assert "did you forget await" in ended.reason
+    assert not ended.retry
+
+
+def test_exit_handlers_of_the_run_are_called_and_those_of_the_import_are_not(warm, lab):
+    lab.write("runs.py", RUNS.replace("VERSION = 1", "atexit.register(print, 'guardian only')"))
+    printed = warm.run("at_exit").printed
+    assert "cleaned up" in printed
+    assert "guardian only" not in printed
+
+
+# -- what it prints --------------------------------------------------------------------------------------------------
+
+
+def test_output_of_python_and_c(hands):
+    printed = hands.run("prints_in_c").printed
+    for part in ("from C\n", "held back by C", "from Python é"):
+        assert part in printed
+
+
+def test_output_is_heard_while_the_run_goes_on(warm):
+    child = warm.start("waits")
+    until_printed(child, "waiting")
+    child.kill()
+    finished(child)
+
+
+def test_a_flood_is_passed_on_in_bounded_pieces(warm):
+    child = warm.start("prints", count=64, size=1 << 20)
+    largest = total = 0
+    while not child.over:
+        for event in child.events(1.0):
+            size = len(getattr(event, "data", b""))
+            largest, total = max(largest, size), total + size
+    assert total == 64 * ((1 << 20) + 1)
+    assert largest <= 4 << 20
+
+
+def test_output_that_is_no_text(warm):
+    attempt = warm.run("prints_bytes")
+    assert any(getattr(event, "data", b"") == b"\xff\xfe no newline" for event in attempt.events)
+
+
+# -- stopping it -----------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_is_released(hands):
+    child = hands.start("waits")
+    heard = until_printed(child, "waiting")
+    child.interrupt()
+    attempt = finished(child, tuple(heard))
+    assert attempt.outcome.outcome is Outcome.RELEASED
+    assert attempt.end.exit_code == 0
+
+
+def test_an_interrupt_right_after_the_start_is_not_lost(hands):
+    child = hands.start("waits")
+    child.interrupt()
+    attempt = finished(child)
+    assert attempt.outcome.outcome is Outcome.RELEASED
+
+
+def test_a_run_that_watches_finishes_by_itself(warm):
+    child = warm.start("waits", how="polite")
+    heard = until_printed(child, "waiting")
+    child.interrupt()
+    ended = finished(child, tuple(heard)).outcome
+    assert (ended.outcome, ended.result) == (Outcome.COMPLETED, 7.0)
+
+
+def test_a_deaf_run_is_killed(warm):
+    child = warm.start("waits", how="deaf")
+    until_printed(child, "waiting")
+    child.interrupt()
+    child.kill()
+    assert finished(child).end.signal == signal.SIGKILL
+    assert warm.run("good").outcome.result == 1.0
+
+
+def test_a_word_that_comes_too_late_does_not_hit_the_next_run(warm):
+    first = warm.start("good")
+    finished(first)
+    second = warm.start("waits")
+    until_printed(second, "waiting")
+    first.kill()
+    first.interrupt()
+    assert not any(isinstance(event, (ChildEnded, messages.Ended)) for event in second.events(0.2))
+    second.kill()
+    finished(second)
+
+
+def test_starting_again_ends_a_run_that_was_forgotten(warm):
+    first = warm.start("waits")
+    assert warm.run("good").outcome.result == 1.0
+    assert_gone([first.pid])
+
+
+# -- what it leaves behind -------------------------------------------------------------------------------------------
+
+
+def test_a_vandal_harms_only_itself(hands):
+    here, environment = Path.cwd(), dict(os.environ)
+    assert hands.run("vandal").outcome.result == 3.0
+    assert Path.cwd() == here
+    assert dict(os.environ) == environment
+    attempt = hands.run("surroundings")
+    assert attempt.outcome.result == 1.0
+    assert json.loads(attempt.printed)["cwd"] == str(here)
+
+
+def test_a_copy_of_the_run_does_not_report_it_again(warm):
+    attempt = warm.run("forks")
+    assert attempt.outcome.result == 2.0
+    assert attempt.points == []
+    assert "not recorded" in attempt.printed
+
+
+@linux
+def test_daemons_are_ended_with_their_run(hands):
+    attempt = hands.run("leaves_daemon")
+    assert attempt.outcome.result == 1.0
+    assert not any(psutil.pid_exists(pid) for pid in pids_in(attempt))
+
+
+@linux
+def test_daemons_are_ended_when_the_run_is_killed(warm):
+    child = warm.start("leaves_daemon", then="wait")
+    heard = until_printed(child, "]")
+    child.kill()
+    assert not any(psutil.pid_exists(pid) for pid in pids_in(finished(child, tuple(heard))))
+
+
+@linux
+def test_shared_memory_that_was_forgotten_is_cleaned_up(warm):
+    attempt = warm.run("shares_memory")
+    assert attempt.outcome.result == 3.0
+    name = next(line for line in attempt.printed.splitlines() if line.startswith("psm_"))
+    assert not Path("/dev/shm", name).exists()
+
+
+# -- when others vanish ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_kills_its_guardian_is_ended_and_the_slot_goes_on(hands):
+    child = hands.start("dies", how="guardian")
+    attempt = finished(child)
+    assert (attempt.end.exit_code, attempt.end.signal) == (None, None)
+    assert len(attempt.points) == 1000
+    assert_gone([child.pid])
+    assert hands.run("good").outcome.result == 1.0
+
+
+def test_a_waiting_process_that_somebody_killed_is_replaced(warm):
+    warm.run("good")
+    guardian = psutil.Process(warm.start("good").pid).parent()
+    waiting = {process.pid for process in guardian.children()}
+    for pid in waiting:
+        os.kill(pid, signal.SIGKILL)
+    assert warm.run("good").outcome.result == 1.0
+    assert warm.run("good").outcome.result == 1.0
+
+
+WORKER = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from execution.conftest import job, until_printed
+from hyperspace_core.execution.supervise import Guardian
+
+guardian = Guardian("lab", isolation={isolation!r}, grace_s={grace})
+child = guardian.start(job({function!r}, {config!r}, Path({workdir!r})))
+heard = b"".join(event.data for event in until_printed(child, {until!r}))
+print(child.pid, heard.decode().strip(), flush=True)
+threading.Event().wait()
+"""
+
+
+def vanishing_worker(workdir, isolation, function, until, grace=10.0, **config):
+    """A worker's process that is killed once its run goes on; the run's pid, and what the run had printed."""
+    code = WORKER.format(here=str(Path(__file__).parent.parent), isolation=isolation, function=function, config=config,
+                         workdir=str(workdir), until=until, grace=grace)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        process.kill()
+    pid, _, printed = line.strip().partition(" ")
+    return int(pid), printed
+
+
+@linux
+@pytest.mark.parametrize("isolation", ["warm", "spawn"])
+def test_a_vanished_worker_takes_its_run_and_everything_below_with_it(lab, workdir, isolation):
+    pid, printed = vanishing_worker(workdir, isolation, "leaves_daemon", "]", then="wait")
+    assert_gone([pid, *json.loads(printed)])
+
+
+def test_a_deaf_run_of_a_vanished_worker_is_killed_after_the_grace(lab, workdir):
+    pid, _ = vanishing_worker(workdir, "warm", "waits", "waiting", grace=0.3, how="deaf")
+    assert_gone([pid])
+
+
+def test_a_guardian_does_not_wait_for_an_import_without_end(lab, guardian):
+    fifo = lab.root / "importing"
+    os.mkfifo(fifo)
+    lab.write("runs.py", f"import os, threading\nwith open({str(fifo)!r}, 'w') as f: f.write(str(os.getpid()))\n"
+                         "threading.Event().wait()\n")
+    one = guardian()
+    failures = []
+
+    def look():
+        try:
+            one.view()
+        except ProjectError as error:
+            failures.append(error)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    pid = int(fifo.read_text())
+    one.close()
+    looking.join(20)
+    assert len(failures) == 1
+    assert_gone([pid])
+
+
+def test_closing_ends_a_run_that_goes_on(guardian, workdir):
+    one = guardian()
+    child = Hands(one, workdir).start("waits")
+    until_printed(child, "waiting")
+    one.close()
+    assert_gone([child.pid])
+
+
+# -- the code that is recorded is the code that ran ------------------------------------------------------------------
+
+
+def test_an_edit_between_two_runs_is_executed(hands, lab):
+    assert hands.run("version").outcome.result == 1.0
+    for number in (2, 3, 4):                                    # same size, within one second
+        lab.write("runs.py", RUNS.replace("VERSION = 1", f"VERSION = {number}"))
+        assert hands.run("version").outcome.result == number
+
+
+def test_a_broken_edit_is_named_and_its_mending_is_seen(hands, lab):
+    assert hands.run("version").outcome.result == 1.0
+    lab.write("runs.py", RUNS + "\ndef oops(:\n")
+    with pytest.raises(ProjectError, match="runs.py"):
+        hands.start("version")
+    lab.write("runs.py", RUNS.replace("VERSION = 1", "VERSION = 5"))
+    assert hands.run("version").outcome.result == 5
+
+
+def test_sources_that_stand_still_are_not_imported_again(warm):
+    warm.run("good")
+    guardian = psutil.Process(warm.start("good").pid).ppid()
+    assert psutil.Process(warm.start("good").pid).ppid() == guardian
+
+
+def test_a_new_task_file_is_seen(lab, guardian, tmp_path):
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    one = guardian("warm", tasks_dir=folder)
+    assert "morning" not in one.view().tasks
+    (folder / "morning.json").write_text(json.dumps({"scenario": {"className": "good"}}))
+    assert "morning" in one.view().tasks
+
+
+# -- what it can see -------------------------------------------------------------------------------------------------
+
+
+@linux
+def test_a_run_sees_neither_the_store_nor_its_password(hands):
+    attempt = hands.run("surroundings")
+    seen = json.loads(attempt.printed)
+    assert "S3cr3t-canary" not in attempt.printed
+    assert "HYPERSPACE_STORAGE" not in seen["environment"]
+    assert not [target for target in seen["open"].values() if "socket" in target]
+    assert seen["open"]["0"] == os.devnull
+    assert seen["open"]["1"] == seen["open"]["2"]
+    assert len(seen["open"]) <= 5                               # those, the channel, and the listing itself
+    assert seen["leads"]
+    assert seen["blocked"] == []
+
+
+@linux
+def test_no_command_line_holds_the_password(warm):
+    child = warm.start("waits")
+    until_printed(child, "waiting")
+    family = [psutil.Process(child.pid), psutil.Process(child.pid).parent()]
+    assert not any("S3cr3t-canary" in " ".join(process.cmdline()) for process in family)
+    assert not any("S3cr3t-canary" in " ".join(process.environ().values()) for process in family)
+    child.kill()
+    finished(child)
+
+
+def test_files_of_the_working_directory_are_never_imported(lab, guardian, workdir, tmp_path, monkeypatch):
+    for name in ("json.py", "random.py", "lab.py", "threading.py"):
+        (tmp_path / name).write_text("raise SystemExit('hijacked')\n")
+    monkeypatch.chdir(tmp_path)
+    for isolation in ("warm", "spawn"):
+        attempt = Hands(guardian(isolation), workdir).run("surroundings")
+        seen = json.loads(attempt.printed)
+        assert str(tmp_path) not in seen["path"]
+        assert "" not in seen["path"]
+
+
+def test_two_slots_run_side_by_side(guardian, workdir):
+    children = [Hands(guardian(), workdir).start("waits") for _ in range(2)]
+    for child in children:
+        until_printed(child, "waiting")
+    began = time.monotonic()
+    for child in children:
+        child.kill()
+        finished(child)
+    assert time.monotonic() - began < 10
+
+
+def test_a_job_reaches_another_process_as_it_is(warm, workdir):
+    given = job("echo", {"text": "é\0"}, workdir, tags=("a",), note="n")
+    assert finished(warm.guardian.start(given)).outcome.result == 2
