@@ -1,0 +1,198 @@
+"""From an annotation to the kind of value that it describes."""
+
+from __future__ import annotations
+
+import collections.abc as abc
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+
+from hyperspace_core.config.kinds import (
+    AnyValue,
+    DictOf,
+    EnumOf,
+    FamilyKind,
+    Kind,
+    LazyOf,
+    ListOf,
+    Nested,
+    Opaque,
+    OptionalOf,
+    RawDict,
+    TupleOf,
+    UnionOf,
+    Value,
+)
+from hyperspace_core.config.lazy import Lazy
+from hyperspace_core.config.values import is_checked, union_members
+from hyperspace_core.errors import RegistrationError
+from hyperspace_core.space import Choice, Float, Int, Range
+
+_LISTS = (list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection)
+_SETS = (set, abc.Set, abc.MutableSet)
+_DICTS = (dict, abc.Mapping, abc.MutableMapping)
+
+
+class Unresolvable(Exception):
+    """An annotation that cannot be evaluated; the text says why."""
+
+
+def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:
+    """The annotation with every string in it evaluated among `names`. Raises `Unresolvable`."""
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(holder, globalns=dict(names), localns={}, include_extras=True)["it"]
+    except Exception as error:
+        raise Unresolvable(f"{type(error).__name__}: {error}") from error
+
+
+def family_of(target: Any) -> type | None:
+    """The family that a class belongs to: the class just below the root `Component`; None for other classes."""
+    for base in getattr(target, "__mro__", ()):
+        if any(_is_root(parent) for parent in base.__bases__):
+            return typing.cast("type", base)
+    return None
+
+
+def _is_root(target: Any) -> bool:
+    return bool(vars(target).get("__hyperspace_root__"))
+
+
+def is_run(annotation: Any) -> bool:
+    """Whether the parameter receives the live run: `Run` or `Run | None`."""
+    members = [m for m in union_members(annotation) or (annotation,) if m is not type(None)]
+    # told by name: this floor must not import the live handle
+    return len(members) == 1 and getattr(members[0], "__name__", "") == "Run" and (
+        getattr(members[0], "__module__", "") == "hyperspace_core.run")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """Reads annotations of one parameter; `where` names it in errors, e.g. `Forest.trees`."""
+
+    where: str
+
+    def read(self, annotation: Any) -> tuple[Kind, Range | None, str]:
+        """Kind, range and help text of a whole annotation."""
+        range_, text = None, ""
+        if get_origin(annotation) is Annotated:
+            annotation, *extras = get_args(annotation)
+            ranges = [extra for extra in extras if isinstance(extra, Int | Float | Choice)]
+            if len(ranges) > 1:
+                raise RegistrationError(f"{self.where}: two ranges, {ranges[0]!r} and {ranges[1]!r}; keep one")
+            range_ = ranges[0] if ranges else None
+            text = next((doc for doc in map(_documentation, extras) if doc), "")
+        kind = self._kind(annotation)
+        if range_ is not None:
+            return _with_range(kind, range_), range_, text
+        return kind, _range_in(kind), text
+
+    def _inner(self, annotation: Any) -> Kind:
+        return self.read(annotation)[0]
+
+    def _kind(self, annotation: Any) -> Kind:
+        if annotation is Any or annotation is object:
+            return AnyValue()
+        if isinstance(annotation, TypeVar):
+            return self._inner(annotation.__bound__) if annotation.__bound__ else AnyValue()
+        for attribute in ("__supertype__", "__value__"):                   # NewType, `type X = …`
+            if hasattr(annotation, attribute) and not isinstance(annotation, type):
+                return self._inner(getattr(annotation, attribute))
+        if isinstance(annotation, dataclasses.InitVar):
+            return self._inner(annotation.type)
+        if annotation is None or annotation is type(None):
+            return OptionalOf(Opaque("None"))
+        members = union_members(annotation)
+        if members:
+            return self._union(members)
+        origin = get_origin(annotation) or annotation
+        if origin is ClassVar or origin is typing.Final:
+            return self._inner(get_args(annotation)[0]) if get_args(annotation) else AnyValue()
+        return self._class(annotation, origin, get_args(annotation))
+
+    def _union(self, members: tuple[Any, ...]) -> Kind:
+        kinds = tuple(self._inner(member) for member in members if member is not type(None))
+        joined = kinds[0] if len(kinds) == 1 else UnionOf(kinds)
+        return OptionalOf(joined) if len(kinds) < len(members) else joined
+
+    def _class(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> Kind:
+        if origin is Lazy:
+            return self._lazy(args)
+        if origin in _LISTS:
+            return ListOf(self._inner(args[0]) if args else AnyValue())
+        if origin in _SETS or origin is frozenset:
+            return ListOf(self._inner(args[0]) if args else AnyValue(),
+                          into=frozenset if origin is frozenset else set)
+        if origin is tuple:
+            return self._tuple(args)
+        if origin in _DICTS:
+            return self._dict(args)
+        if origin is Literal or not isinstance(origin, type):
+            return Value(annotation) if is_checked(annotation) else Opaque(str(annotation))
+        return self._plain_class(origin)
+
+    def _plain_class(self, target: type) -> Kind:
+        if _is_root(target):
+            raise RegistrationError(f"{self.where}: {target.__name__} is the root of all families; annotate it with "
+                                    "a family, a direct subclass of it")
+        family = family_of(target)
+        if family is not None:
+            return FamilyKind(family, target)
+        if issubclass(target, Enum):
+            return EnumOf(target)
+        if is_checked(target):
+            return Value(target)
+        return Nested(target) if dataclasses.is_dataclass(target) else Opaque(target.__name__)
+
+    def _lazy(self, args: tuple[Any, ...]) -> Kind:
+        kind = self._inner(args[0]) if args else None
+        if not isinstance(kind, FamilyKind | Nested):
+            raise RegistrationError(f"{self.where}: write Lazy[Family] with a family of components; "
+                                    f"found Lazy{list(args) if args else ''}")
+        return LazyOf(kind)
+
+    def _tuple(self, args: tuple[Any, ...]) -> Kind:
+        if not args:
+            return TupleOf(rest=AnyValue())
+        if args[-1] is Ellipsis:
+            return TupleOf(rest=self._inner(args[0]))
+        return TupleOf() if args == ((),) else TupleOf(items=tuple(map(self._inner, args)))
+
+    def _dict(self, args: tuple[Any, ...]) -> Kind:
+        if not args:
+            return RawDict()
+        key, item = args
+        if key is not str and key is not Any:
+            return Opaque(f"dict with keys of type {getattr(key, '__name__', key)}")
+        inner = self._inner(item)
+        return RawDict() if inner == AnyValue() else DictOf(inner)
+
+
+def _with_range(kind: Kind, range_: Range) -> Kind:
+    match kind:
+        case Value(type=type_):
+            return Value(type_, range_)
+        case OptionalOf(kind=inner):
+            return OptionalOf(_with_range(inner, range_))
+        case _:
+            return kind
+
+
+def _range_in(kind: Kind) -> Range | None:
+    match kind:
+        case Value(range=range_):
+            return range_
+        case OptionalOf(kind=inner):
+            return _range_in(inner)
+        case _:
+            return None
+
+
+def _documentation(extra: Any) -> str:
+    if isinstance(extra, str):
+        return extra
+    text = getattr(extra, "documentation", "")                             # PEP 727
+    return text if isinstance(text, str) else ""

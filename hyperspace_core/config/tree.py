@@ -1,0 +1,224 @@
+"""Pure functions on config trees. A tree is a dict of JSON values; a *section* is a dict inside it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Final
+
+from hyperspace_core.errors import ConfigError
+
+Tree = dict[str, Any]
+
+CLASS_NAME = "className"
+MAX_DEPTH = 64                 # the same limit for files, configs and every store
+
+
+class Missing(Enum):
+    """The one value that says "there is none", where None is a value of its own."""
+
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One leaf that differs; `old` or `new` is `MISSING` where one side lacks it."""
+
+    path: str
+    old: Any
+    new: Any
+
+
+def snake_case(key: str) -> str:
+    """`"TrainingSchedule"` → `"training_schedule"`, `"HTTPServer"` → `"http_server"`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", key)
+    return spaced.lower()
+
+
+def is_camel(key: str) -> bool:
+    """Whether `key` may be an old CamelCase spelling; `C` and `URL` are names of their own."""
+    return key[:1].isupper() and any(letter.islower() for letter in key)
+
+
+def match_key(key: str, known: Mapping[str, Any]) -> str | None:
+    """The name in `known` that `key` stands for: itself, else its snake_case if it is CamelCase, else None."""
+    if key in known:
+        return key
+    plain = snake_case(key) if is_camel(key) else None
+    return plain if plain in known else None
+
+
+def join(path: str, key: object) -> str:
+    """The dotted path of `key` below `path`."""
+    return f"{path}.{key}" if path else str(key)
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> Tree:
+    """`base` with `change` laid over it; neither is touched, nothing is shared.
+
+    A changed `className`, or a component's bare name, replaces the whole section; a section without `className` or
+    with the same one keeps what it does not mention. Lists are replaced whole. An old CamelCase key meets its
+    snake_case sister. Raises `ConfigError` where a section would silently replace a value or the reverse.
+    """
+    merged = copy.deepcopy(dict(base))
+    spellings = {snake_case(key): key for key in merged if is_camel(key)}
+    for key, new in change.items():
+        name = match_key(key, merged) or spellings.get(snake_case(key), key)
+        old = merged.get(name, MISSING)
+        merged[name] = _merged(old, new, join(path, key))
+    return merged
+
+
+def _merged(old: Any, new: Any, path: str) -> Any:
+    if old is MISSING or old is None or new is None:
+        return copy.deepcopy(new)
+    if isinstance(new, dict):
+        if isinstance(old, str):                   # a component's bare name
+            old = {CLASS_NAME: old}
+        if _replaces(old, new):
+            return copy.deepcopy(new)
+        if isinstance(old, dict):
+            return merge(old, new, path=path)
+        raise ConfigError(f"`{path}`: cannot replace a value by a section; found {shown(old)} where "
+                          f"the change has a section with {_keys(new)}")
+    if isinstance(old, dict) and not (isinstance(new, str) and (CLASS_NAME in old or not old)):
+        raise ConfigError(f"`{path}`: cannot replace a section by a value; found a section with {_keys(old)} where "
+                          f"the change has {shown(new)}")
+    return copy.deepcopy(new)
+
+
+def _replaces(old: Any, new: Mapping[str, Any]) -> bool:
+    """A section with a `className` replaces everything but a section of the same class."""
+    if CLASS_NAME not in new:
+        return False
+    return not isinstance(old, dict) or old.get(CLASS_NAME) != new[CLASS_NAME]
+
+
+def _keys(section: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{key}`" for key in list(section)[:3]) or "no keys"
+
+
+def shown(value: Any) -> str:
+    """A value for a message: its type and what it looks like, never more than a line."""
+    if value is None:
+        return "None"
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a broken __repr__ of a user's object must not hide the message
+        text = "…"
+    text = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '…'}"
+
+
+def flatten(tree: Mapping[str, Any]) -> Tree:
+    """Dotted path → leaf. Lists of plain values and empty sections are leaves; lists with sections in them become
+    `layers.0.units`.
+    """
+    return dict(_leaves(tree, ""))
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and (value or not path):
+        for key, inner in value.items():
+            yield from _leaves(inner, join(path, key))
+    elif isinstance(value, list | tuple) and _has_section(value):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, join(path, index))
+    else:
+        yield path, copy.deepcopy(value)
+
+
+def _has_section(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list | tuple) and any(map(_has_section, value)))
+
+
+def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """The leaves that differ, in `old`'s order and then `new`'s. `1`, `1.0` and `True` differ; NaN equals NaN."""
+    before, after = flatten(old), flatten(new)
+    paths = [*before, *(path for path in after if path not in before)]
+    found = (Difference(path, before.get(path, MISSING), after.get(path, MISSING)) for path in paths)
+    return tuple(d for d in found if MISSING in (d.old, d.new) or canonical(d.old) != canonical(d.new))
+
+
+def canonical(tree: Any) -> str:
+    """The tree as JSON with sorted keys: equal text means equal trees. Raises `ConfigError` for what is not JSON."""
+    try:
+        return json.dumps(tree, sort_keys=True, separators=(",", ":"), default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"config: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    plain = unwrapped(value)
+    if plain is not value:
+        return plain
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.name
+    raise TypeError(f"{shown(value)} is no JSON value")
+
+
+def digest(tree: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON, in hex: two configs with the same digest are the same config."""
+    return hashlib.sha256(canonical(tree).encode("ascii")).hexdigest()
+
+
+def unwrapped(value: Any) -> Any:
+    """A number out of numpy's or torch's scalars and 0-d arrays, without importing either."""
+    if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
+        return value.item()
+    return value
+
+
+def copied(value: Any) -> Any:
+    """A copy that shares nothing, as JSON would give it back: tuples become lists, scalars are unwrapped."""
+    if isinstance(value, Mapping):
+        return {key: copied(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(inner) for inner in value]
+    return copy.deepcopy(unwrapped(value))
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON (with NaN) can hold the value as it is; tuples count as lists."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) for key in value) and all(map(is_json, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_json, value))
+    return value is None or type(unwrapped(value)) in (bool, int, float, str)
+
+
+def too_deep(tree: Any) -> str | None:
+    """The path of something nested deeper than 64 levels, or None. A tree that holds itself counts as too deep."""
+    level: list[tuple[str, Any]] = [("", tree)]
+    seen: set[int] = set()
+    for _ in range(MAX_DEPTH + 1):
+        # what is shared is looked at once a level, so that a tree that doubles at each level costs nothing
+        seen = set()
+        deeper: list[tuple[str, Any]] = []
+        for path, value in level:
+            if isinstance(value, Mapping | list | tuple) and id(value) not in seen:
+                seen.add(id(value))
+                items = value.items() if isinstance(value, Mapping) else enumerate(value)
+                deeper += [(join(path, key), inner) for key, inner in items]
+        if not deeper:
+            return None
+        level = deeper
+    inner = next((path for path, value in level), "")
+    return ".".join(inner.split(".")[:3]) + "…"
