@@ -12,7 +12,7 @@ from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Held, WorkerInfo
 from hyperspace_core.records.states import State
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.worker.heart import Tell
 from hyperspace_core.worker.observer import Observer, dead_here
 from hyperspace_core.worker.report import Left
@@ -48,11 +48,11 @@ class Presence:
 class Care:
     """The observer of leases, and the local proof of death."""
 
-    def __init__(self, store: Store, project: str, ttl_s: float, *, clock: Clock, tell: Tell,
-                 settings_changed: Callable[[float], None]) -> None:
+    def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell,
+                 heartbeat_is: Callable[[float], None]) -> None:
         self._store, self._project, self._tell = store, project, tell
-        self._observer = Observer(clock, ttl_s)
-        self._settings_changed = settings_changed
+        self._observer = Observer(clock, QueueSettings.ttl_s)
+        self._heartbeat_is = heartbeat_is
 
     def forget(self) -> None:
         self._observer.forget()
@@ -61,7 +61,7 @@ class Care:
         """One look at all running runs. The round must have written to the store before."""
         try:
             settings = self._store.settings(self._project)
-            self._settings_changed(settings.heartbeat_s)
+            self._heartbeat_is(settings.heartbeat_s)
             self._observer.ttl_s = settings.ttl_s
             held = self._store.held(self._project)
             dead = dead_here(held, proven_dead)

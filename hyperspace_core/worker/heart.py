@@ -32,12 +32,13 @@ class Heart(threading.Thread):
     `away_changed(away)` is called when the store stops or starts to answer. Duties may raise `StoreError`.
     """
 
-    def __init__(self, store: Store, owner: Owner, settings: QueueSettings, *, clock: Clock, tell: Tell,
-                 regular: Sequence[Duty] = (), soon: Sequence[Duty] = (), farewell: Duty | None = None,
+    def __init__(self, store: Store, owner: Owner, *, clock: Clock, tell: Tell,
+                 heartbeat_s: float = QueueSettings.heartbeat_s, regular: Sequence[Duty] = (),
+                 soon: Sequence[Duty] = (), farewell: Duty | None = None,
                  away_changed: Callable[[bool], None] = lambda away: None) -> None:
         super().__init__(name=f"{owner.worker}-heart", daemon=True)
         self.away = False              # the store did not answer when last asked
-        self.heartbeat_s = settings.heartbeat_s
+        self.heartbeat_s = heartbeat_s  # the project's, see `Care`
         self._store, self._owner, self._clock, self._tell = store, owner, clock, tell
         self._regular, self._soon, self._farewell, self._away_changed = regular, soon, farewell, away_changed
         self._wards: dict[str, Ward] = {}              # by token

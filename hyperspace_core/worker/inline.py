@@ -51,7 +51,7 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     """
     owner = _owner_of(claim)
     log = logging.getLogger("hyperspace.worker")
-    heart = Heart(store, owner, store.settings(claim.record.project), clock=SystemClock(),
+    heart = Heart(store, owner, clock=SystemClock(), heartbeat_s=store.settings(claim.record.project).heartbeat_s,
                   tell=lambda text, level: log.log(level, "%s", text),
                   away_changed=lambda away: None if away else courier.hurry())
     courier = Courier(store, owner.worker, remark=log.warning, unavailable=heart.store_failed)

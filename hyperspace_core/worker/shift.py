@@ -29,10 +29,10 @@ class Shift:
     owner: Owner
     options: WorkerOptions
     clock: Clock
+    heart: Heart
     bell: Doorbell
     listener: Listener
     news: Callable[[], None]               # wakes the main thread: something about the worker has changed
-    heart: Heart = field(init=False)
     level: int = GO_ON                     # how it was asked to stop
     over: bool = False                     # nothing more is claimed
     why: str = ""                          # why it is over

@@ -39,6 +39,7 @@ class Slot(threading.Thread):
         super().__init__(name=f"{shift.owner.worker}-slot-{number}", daemon=True)
         self.number = number
         self.ward: Ward | None = None
+        self.done = False                  # it will touch nothing any more
         self.courier = Courier(shift.store, self.name, remark=shift.tell, unavailable=shift.heart.store_failed)
         self._shift, self._hands, self._extensions = shift, hands, extensions
         self._token: str | None = None
@@ -53,6 +54,7 @@ class Slot(threading.Thread):
         finally:
             self._hands.close()
             self.courier.close()
+            self.done = True
             self._shift.news()
 
     def _turn(self) -> None:

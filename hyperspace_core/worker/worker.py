@@ -41,16 +41,23 @@ class Worker:
         self.name = worker_name()
         self._options = options or WorkerOptions()
         self._store, self._project, self._extensions = store, project_name, extensions
-        self._clock = clock or SystemClock()
-        self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._clock = clock = clock or SystemClock()
         self._owner = this_process(self.name)
-        self._started_at = self._clock.now()
-        self._counts = Counts(store, project_name, self._clock)
-        self._shift = Shift(store=store, project=project_name, owner=self._owner, options=self._options,
-                            clock=self._clock, bell=Doorbell(store, project_name), listener=on_event,
-                            news=lambda: self._news.put(None))
+        self._started_at = clock.now()
+        self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._slots: list[Slot] = []
         self._state = ""
+        self._counts = Counts(store, project_name, clock)
+        self._care = Care(store, project_name, clock=clock, tell=self._tell, heartbeat_is=self._set_heartbeat)
+        presence = Presence(store, self._describe)
+        explainer = Explainer(store, project_name, clock=clock, tell=self._tell, idle=self._idle,
+                              known=lambda: (self._shift.tasks, self._shift.refused))
+        self._heart = Heart(store, self._owner, clock=clock, tell=self._tell, regular=(presence, self._care, explainer),
+                            soon=(presence.if_changed, self._counts), farewell=lambda: store.absent(self.name),
+                            away_changed=self._store_changed)
+        self._shift = Shift(store=store, project=project_name, owner=self._owner, options=self._options, clock=clock,
+                            heart=self._heart, bell=Doorbell(store, project_name), listener=on_event,
+                            news=lambda: self._news.put(None))
 
     # -- for other threads and signal handlers ---------------------------------------------------------------
 
@@ -68,9 +75,7 @@ class Worker:
     def snapshot(self) -> WorkerView:
         """The worker at this moment; cheap, asks no store."""
         look = self._counts.want()
-        heart: Heart | None = getattr(self._shift, "heart", None)
-        if heart is not None:
-            heart.poke()
+        self._heart.poke()
         ended: dict[State, int] = {}
         for each in list(self._shift.ended):
             ended[each.state] = ended.get(each.state, 0) + 1
@@ -82,28 +87,17 @@ class Worker:
     def run(self) -> WorkerReport:
         """Work until done. Raises `ProjectError` and `StoreError` only before anything was claimed."""
         self._extensions.require_whole()
-        shift = self._shift
-        settings = self._store.settings(self._project)
-        care = Care(self._store, self._project, settings.ttl_s, clock=self._clock, tell=shift.tell,
-                    settings_changed=self._set_heartbeat)
-        presence = Presence(self._store, self._describe)
-        explainer = Explainer(self._store, self._project, clock=self._clock, tell=shift.tell, idle=self._idle,
-                              known=lambda: (shift.tasks, shift.refused))
-        shift.heart = Heart(
-            self._store, self._owner, settings, clock=self._clock, tell=shift.tell, regular=(presence, care, explainer),
-            soon=(presence.if_changed, self._counts), farewell=lambda: self._store.absent(self.name),
-            away_changed=lambda away: self._store_changed(away, care))
         hands = self._hands_on_an_open_project()
         with heard_as_stop(self._signalled):
             self._work(hands)
-        return WorkerReport(ended=tuple(shift.ended), left=self._left(), why=shift.why)
+        return WorkerReport(ended=tuple(self._shift.ended), left=self._left(), why=self._shift.why)
 
     def _hands_on_an_open_project(self) -> list[Hands]:
         """Tell of a project that cannot be opened, and bring home what dead workers left, before any claim."""
         hands = [self._hands(number) for number in range(self._options.slots)]
         try:
             self._shift.tasks = hands[0].tasks()
-            self._shift.heart.full_round()
+            self._heart.full_round()
         except BaseException:
             for each in hands:
                 each.close()
@@ -113,20 +107,20 @@ class Worker:
     def _work(self, hands: list[Hands]) -> None:
         shift = self._shift
         self._slots = [Slot(number, shift, each, self._extensions) for number, each in enumerate(hands)]
-        shift.heart.start()
+        self._heart.start()
         for slot in self._slots:
             slot.start()
         self._tell_state("started")
         try:
-            while any(slot.is_alive() for slot in self._slots):
+            while not all(slot.done for slot in self._slots):
                 self._hear(timeout_s=1.0)
                 self._tell_state(self._now())
                 if shift.level >= KILL and shift.since_stop_s() > KILLED_S:
                     shift.tell("a run did not end although it was killed; the worker ends without it", logging.ERROR)
                     break
         finally:
-            shift.heart.close()
-            shift.heart.join(FAREWELL_S)
+            self._heart.close()
+            self._heart.join(FAREWELL_S)
             for slot in self._slots:
                 slot.courier.join(0.1)
             self._tell_state("stopped")
@@ -162,7 +156,7 @@ class Worker:
 
     def _describe(self) -> WorkerInfo:
         shift = self._shift
-        running = tuple(sorted(ward.lease.run for ward in shift.heart.wards()))
+        running = tuple(sorted(ward.lease.run for ward in self._heart.wards()))
         return WorkerInfo(owner=self._owner, project=self._project, tasks=tuple(sorted(shift.tasks)), state=self._now(),
                           slots=self._options.slots, running=running, refused=tuple(sorted(shift.refused)),
                           started_at=self._started_at)
@@ -181,7 +175,7 @@ class Worker:
         if state == self._state:
             return
         self._state = state
-        self._shift.heart.poke()
+        self._heart.poke()
         self._extensions.observers("hyperspace_worker_changed", worker=self._describe(), state=state)
 
     def _left(self) -> tuple[Left, ...]:
@@ -191,11 +185,14 @@ class Worker:
             return ()
 
     def _set_heartbeat(self, seconds: float) -> None:
-        self._shift.heart.heartbeat_s = seconds
+        self._heart.heartbeat_s = seconds
 
-    def _store_changed(self, away: bool, care: Care) -> None:
+    def _tell(self, text: str, level: int) -> None:
+        self._shift.tell(text, level)
+
+    def _store_changed(self, away: bool) -> None:
         if away:
-            care.forget()
+            self._care.forget()
         else:
             for slot in self._slots:
                 slot.courier.hurry()
