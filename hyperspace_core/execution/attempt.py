@@ -98,14 +98,14 @@ class Child:
         if not isinstance(word, Exited):
             processes.kill_session(self.pid)
             word = Exited(None, None, None, None)
-        rest = [*self._said(None), *self._was_printed(None)]
+        rest = [*self._said(2 * PIPE_BYTES), *self._was_printed(2 * PIPE_BYTES)]
         self.over = True
         self._channel.close()
         self._printed.close()
         return [*rest, ChildEnded(exit_code=word.exit_code, signal=word.signal,
                                   out_of_memory=word.out_of_memory, max_rss_bytes=word.max_rss_bytes)]
 
-    def _said(self, limit: int | None) -> list[Event]:
+    def _said(self, limit: int) -> list[Event]:
         data = self._read(self._channel.fileno(), limit)
         if self._unframer is None:
             return []
@@ -115,16 +115,16 @@ class Child:
             self._unframer = None                  # nothing behind this can be trusted
             return [Output(f"hyperspace: {damage}\n".encode())]
 
-    def _was_printed(self, limit: int | None) -> list[Event]:
+    def _was_printed(self, limit: int) -> list[Event]:
         data = self._read(self._printed.fileno(), limit)
         return [Output(data)] if data else []
 
-    def _read(self, descriptor: int, limit: int | None) -> bytes:
-        """What is there, up to about `limit` bytes. The writers may live on, so the end is not waited for."""
+    def _read(self, descriptor: int, limit: int) -> bytes:
+        """What is there, up to about `limit` bytes: a writer may live on, so the end is not waited for."""
         parts: list[bytes] = []
         size = 0
         with contextlib.suppress(BlockingIOError):
-            while descriptor in self._open and (limit is None or size < limit):
+            while descriptor in self._open and size < limit:
                 data = os.read(descriptor, CHUNK)
                 if not data:
                     self._open.discard(descriptor)

@@ -104,6 +104,7 @@ class Guard:
 
     def _look_after_the_child(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = None
             self._kill()
         death = None if self._child is None else processes.death_of(self._child)
         self._spared -= processes.reap_others(self._child)

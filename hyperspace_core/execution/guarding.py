@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 
 from hyperspace_core.errors import ProjectError
@@ -81,10 +82,14 @@ class GuardianProcess:
         self._printed.close()
 
     def _end_child(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            while not self._child.over:
-                self._child.events(1.0)
+        if self._child is None or self._child.over:
+            return
+        self._child.kill()
+        deadline = time.monotonic() + LEAVE_S
+        while not self._child.over:
+            self._child.events(0.5)
+            if time.monotonic() > deadline:        # stopped, or stuck: its end is heard, whatever it is
+                self._process.kill()
 
     def _explained(self) -> str:
         """The guardian ended without a word: user code did that while it was imported."""
@@ -99,4 +104,7 @@ class GuardianProcess:
 
 def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
     """What user code may see of the worker's environment."""
-    return {name: value for name, value in environment.items() if not name.startswith(KEPT_FROM_RUNS)}
+    # so that `torch.cuda.is_available()` at the top of a module does not make the process unfit for forks
+    defaults = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+    kept = {name: value for name, value in environment.items() if not name.startswith(KEPT_FROM_RUNS)}
+    return defaults | kept

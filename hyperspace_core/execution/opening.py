@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import sys
@@ -15,6 +16,8 @@ from hyperspace_core.errors import HyperspaceError, ProjectError
 from hyperspace_core.execution.control import Begin, Opened
 from hyperspace_core.execution.failure import one_line, traceback_text
 from hyperspace_core.execution.freshness import loaded_sources, stamps
+
+GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -60,13 +63,28 @@ def why_not_to_fork() -> str | None:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         return f"importing the project started {len(others)} thread(s): {', '.join(sorted(others)[:5])}"
+    devices = _open_devices()
+    if devices or _cuda_started():
+        return f"importing the project started the GPU ({', '.join(devices) or 'CUDA'})"
+    return None
+
+
+def _cuda_started() -> bool:
     torch = sys.modules.get("torch")
     try:
-        if torch is not None and torch.cuda.is_initialized():
-            return "importing the project started CUDA"
-    except Exception:                              # noqa: BLE001 - some other module of that name
-        return None
-    return None
+        return torch is not None and bool(torch.cuda.is_initialized())
+    except Exception:  # noqa: BLE001 - some other module of that name
+        return False
+
+
+def _open_devices() -> list[str]:
+    """Devices of GPUs that this process holds open, whichever library did that."""
+    targets = set()
+    with contextlib.suppress(OSError):
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                targets.add(str(entry.readlink()))
+    return sorted(target for target in targets if target.startswith(GPU_DEVICES))
 
 
 def prepare_for_forks(project: Project) -> None:

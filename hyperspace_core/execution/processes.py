@@ -51,17 +51,12 @@ def children() -> set[int]:
 
 
 def death_of(pid: int) -> Death | None:
-    """Reap a child that has ended; None while it lives. Its group is killed before its number is free
-    again.
-    """
-    if hasattr(os, "waitid"):
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            return None
-        if not LINUX:
-            kill_group(pid)
+    """Reap a child that has ended; None while it lives."""
     reaped, status, usage = os.wait4(pid, os.WNOHANG)
     if not reaped:
         return None
+    if not LINUX:                                  # there `end_strays` finds everything
+        kill_group(pid)
     code = os.waitstatus_to_exitcode(status)
     return Death(exit_code=code if code >= 0 else None, signal=-code if code < 0 else None,
                  max_rss_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))

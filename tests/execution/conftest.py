@@ -51,8 +51,9 @@ class Attempt:
     def __init__(self, events: list[Any]) -> None:
         self.events = events
         self.end = events[-1]
-        self.printed = b"".join(event.data for event in events if isinstance(event, Output)).decode(errors="replace")
-        self.points = [point for event in events if isinstance(event, messages.Points) for point in event.points]
+        data = b"".join(event.data for event in events if isinstance(event, Output))
+        self.printed = data.decode(errors="replace")
+        self.points = [p for event in events if isinstance(event, messages.Points) for p in event.points]
         self.outcomes = [event for event in events if isinstance(event, messages.Ended)]
 
     @property
@@ -77,7 +78,8 @@ class Hands:
 
 def job(function: str, config: dict[str, Any], workdir: Path, **others: Any) -> Job:
     values: dict[str, Any] = {
-        "run": 1, "uid": "u", "attempt": 1, "project": "lab", "task": function, "scenario": {"className": function},
+        "run": 1, "uid": "u", "attempt": 1, "project": "lab", "task": function,
+        "scenario": {"className": function},
         "config": config, "submitted": config, "metric_name": "result", "metric_goal": "maximize", "seed": 1,
         "validated": True, "tasks_dir": None, "no_plugins": (), "workdir": str(workdir)}
     return Job(**values | others)
@@ -108,7 +110,10 @@ def until_printed(child: Any, text: str) -> list[Any]:
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     made = Lab(tmp_path / "src")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(made.root), os.environ.get("PYTHONPATH")])))
+    path = [str(made.root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+        monkeypatch.delenv(name, raising=False)                 # as on a machine where nobody thought of it
     monkeypatch.setenv("HYPERSPACE_STORAGE", "mongodb://me:S3cr3t-canary@db/lab")
     return made
 

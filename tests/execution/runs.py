@@ -1,7 +1,8 @@
-"""Runs that behave and misbehave. The text of this file is the module `lab.runs` of the project in the tests."""
+"""Runs that behave and misbehave: the text of this file is the module `lab.runs` of the tests' project."""
 
 import asyncio
 import atexit
+import contextlib
 import ctypes
 import json
 import locale
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from multiprocessing import shared_memory
+from pathlib import Path
 
 from hyperspace_core.run import Run
 
@@ -166,14 +168,13 @@ def at_exit(run: Run) -> float:
 
 
 def surroundings(run: Run) -> float:
-    with open("/proc/self/environ", "rb") as file:
-        started_with = file.read().decode(errors="replace")
-    import random
+    opened = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):                      # the listing's own descriptor
+            opened[entry.name] = str(entry.readlink())
     print(json.dumps({
-        "environment": dict(os.environ), "started_with": started_with, "cwd": os.getcwd(), "path": sys.path,
-        "open": {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
-                 if os.path.exists(f"/proc/self/fd/{fd}") or fd in "012"},
-        "random": random.__file__, "json": json.__file__, "leads": os.getsid(0) == os.getpid(),
+        "environment": dict(os.environ), "started_with": Path("/proc/self/environ").read_text(),
+        "cwd": str(Path.cwd()), "path": sys.path, "open": opened, "leads": os.getsid(0) == os.getpid(),
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
     }))
     return 1.0
@@ -183,5 +184,5 @@ def echo(run: Run, text: str = "") -> float:
     return float(len(text))
 
 
-ALL = [good, odd_numbers, everything, version, dies, raises, later, prints, prints_bytes, prints_in_c, waits, vandal,
-       forks, leaves_daemon, shares_memory, at_exit, surroundings, echo]
+ALL = [good, odd_numbers, everything, version, dies, raises, later, prints, prints_bytes, prints_in_c, waits,
+       vandal, forks, leaves_daemon, shares_memory, at_exit, surroundings, echo]

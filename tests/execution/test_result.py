@@ -86,7 +86,8 @@ def test_a_dict_without_the_metric_keeps_its_numbers():
 
 def test_every_wrong_entry_is_named_and_the_right_ones_are_kept():
     with pytest.raises(BadResult) as caught:
-        numbers_of({"accuracy": 0.9, "preds": np.zeros(10), "ok": True, 3: 1.0, "": 1.0, "none": None}, "accuracy")
+        numbers_of({"accuracy": 0.9, "preds": np.zeros(10), "ok": True, 3: 1.0, "": 1.0, "none": None},
+                   "accuracy")
     text = str(caught.value)
     for part in ("result.preds: expected a number, found ndarray of 80 bytes",
                  "result.ok: expected a number, found True", "result.none: expected a number, found None",

@@ -38,7 +38,7 @@ def assert_gone(pids, timeout=20.0):
             continue
 
 
-# -- looking at the project ------------------------------------------------------------------------------------------
+# -- looking at the project ----------------------------------------------------------------------------------
 
 
 def test_a_warm_guardian_shows_the_project(guardian):
@@ -56,8 +56,9 @@ def test_a_spawning_guardian_shows_it_too(guardian):
 
 
 def test_a_project_with_threads_is_not_forked_but_runs(guardian, lab, workdir):
-    lab.write("__init__.py", "import threading\n"
-                             "threading.Thread(target=threading.Event().wait, name='poller', daemon=True).start()\n")
+    lab.write("__init__.py",
+              "import threading\n"
+              "threading.Thread(target=threading.Event().wait, name='poller', daemon=True).start()\n")
     one = guardian("warm")
     assert not one.view().forks
     assert "poller" in one.view().note
@@ -95,7 +96,7 @@ def test_a_closed_guardian_starts_nothing(guardian):
         one.view()
 
 
-# -- what a run says -------------------------------------------------------------------------------------------------
+# -- what a run says -----------------------------------------------------------------------------------------
 
 
 def test_a_run_from_start_to_end(hands):
@@ -138,7 +139,7 @@ def test_a_config_of_megabytes_arrives(hands):
     assert hands.run("echo", text="x" * 3_000_000).outcome.result == 3_000_000
 
 
-# -- how a run ends --------------------------------------------------------------------------------------------------
+# -- how a run ends ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("how", "code", "number"), [
@@ -163,7 +164,8 @@ def test_a_segfault_leaves_a_traceback_in_the_output(warm):
 
 @pytest.mark.parametrize(("what", "outcome", "reason"), [
     ("ValueError", Outcome.FAILED, "ValueError: too high"),
-    ("SystemExit", Outcome.CRASHED, "SystemExit(3): the run's code ended its process instead of returning a result"),
+    ("SystemExit", Outcome.CRASHED,
+     "SystemExit(3): the run's code ended its process instead of returning a result"),
     ("KeyboardInterrupt", Outcome.FAILED, "KeyboardInterrupt"),
     ("GeneratorExit", Outcome.FAILED, "GeneratorExit"),
 ])
@@ -189,7 +191,7 @@ def test_exit_handlers_of_the_run_are_called_and_those_of_the_import_are_not(war
     assert "guardian only" not in printed
 
 
-# -- what it prints --------------------------------------------------------------------------------------------------
+# -- what it prints ------------------------------------------------------------------------------------------
 
 
 def test_output_of_python_and_c(hands):
@@ -221,7 +223,7 @@ def test_output_that_is_no_text(warm):
     assert any(getattr(event, "data", b"") == b"\xff\xfe no newline" for event in attempt.events)
 
 
-# -- stopping it -----------------------------------------------------------------------------------------------------
+# -- stopping it ---------------------------------------------------------------------------------------------
 
 
 def test_an_interrupted_run_is_released(hands):
@@ -275,7 +277,7 @@ def test_starting_again_ends_a_run_that_was_forgotten(warm):
     assert_gone([first.pid])
 
 
-# -- what it leaves behind -------------------------------------------------------------------------------------------
+# -- what it leaves behind -----------------------------------------------------------------------------------
 
 
 def test_a_vandal_harms_only_itself(hands):
@@ -318,7 +320,7 @@ def test_shared_memory_that_was_forgotten_is_cleaned_up(warm):
     assert not Path("/dev/shm", name).exists()
 
 
-# -- when others vanish ----------------------------------------------------------------------------------------------
+# -- when others vanish --------------------------------------------------------------------------------------
 
 
 def test_a_run_that_kills_its_guardian_is_ended_and_the_slot_goes_on(hands):
@@ -331,11 +333,12 @@ def test_a_run_that_kills_its_guardian_is_ended_and_the_slot_goes_on(hands):
 
 
 def test_a_waiting_process_that_somebody_killed_is_replaced(warm):
-    warm.run("good")
-    guardian = psutil.Process(warm.start("good").pid).parent()
-    waiting = {process.pid for process in guardian.children()}
-    for pid in waiting:
-        os.kill(pid, signal.SIGKILL)
+    child = warm.start("waits")
+    until_printed(child, "waiting")
+    guardian = psutil.Process(child.pid).parent()
+    waiting = [process for process in guardian.children() if process.pid != child.pid]
+    assert len(waiting) == 1
+    waiting[0].kill()
     assert warm.run("good").outcome.result == 1.0
     assert warm.run("good").outcome.result == 1.0
 
@@ -357,8 +360,8 @@ threading.Event().wait()
 
 def vanishing_worker(workdir, isolation, function, until, grace=10.0, **config):
     """A worker's process that is killed once its run goes on; the run's pid, and what the run had printed."""
-    code = WORKER.format(here=str(Path(__file__).parent.parent), isolation=isolation, function=function, config=config,
-                         workdir=str(workdir), until=until, grace=grace)
+    code = WORKER.format(here=str(Path(__file__).parent.parent), isolation=isolation, function=function,
+                         config=config, workdir=str(workdir), until=until, grace=grace)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         process.kill()
@@ -381,7 +384,8 @@ def test_a_deaf_run_of_a_vanished_worker_is_killed_after_the_grace(lab, workdir)
 def test_a_guardian_does_not_wait_for_an_import_without_end(lab, guardian):
     fifo = lab.root / "importing"
     os.mkfifo(fifo)
-    lab.write("runs.py", f"import os, threading\nwith open({str(fifo)!r}, 'w') as f: f.write(str(os.getpid()))\n"
+    lab.write("runs.py", "import os, threading\n"
+                         f"with open({str(fifo)!r}, 'w') as file: file.write(str(os.getpid()))\n"
                          "threading.Event().wait()\n")
     one = guardian()
     failures = []
@@ -409,7 +413,7 @@ def test_closing_ends_a_run_that_goes_on(guardian, workdir):
     assert_gone([child.pid])
 
 
-# -- the code that is recorded is the code that ran ------------------------------------------------------------------
+# -- the code that is recorded is the code that ran ----------------------------------------------------------
 
 
 def test_an_edit_between_two_runs_is_executed(hands, lab):
@@ -422,16 +426,21 @@ def test_an_edit_between_two_runs_is_executed(hands, lab):
 def test_a_broken_edit_is_named_and_its_mending_is_seen(hands, lab):
     assert hands.run("version").outcome.result == 1.0
     lab.write("runs.py", RUNS + "\ndef oops(:\n")
-    with pytest.raises(ProjectError, match="runs.py"):
+    with pytest.raises(ProjectError, match=r"runs\.py"):
         hands.start("version")
     lab.write("runs.py", RUNS.replace("VERSION = 1", "VERSION = 5"))
     assert hands.run("version").outcome.result == 5
 
 
 def test_sources_that_stand_still_are_not_imported_again(warm):
-    warm.run("good")
-    guardian = psutil.Process(warm.start("good").pid).ppid()
-    assert psutil.Process(warm.start("good").pid).ppid() == guardian
+    parents = set()
+    for _ in range(3):
+        child = warm.start("waits")
+        until_printed(child, "waiting")
+        parents.add(psutil.Process(child.pid).ppid())
+        child.kill()
+        finished(child)
+    assert len(parents) == 1
 
 
 def test_a_new_task_file_is_seen(lab, guardian, tmp_path):
@@ -443,7 +452,7 @@ def test_a_new_task_file_is_seen(lab, guardian, tmp_path):
     assert "morning" in one.view().tasks
 
 
-# -- what it can see -------------------------------------------------------------------------------------------------
+# -- what it can see -----------------------------------------------------------------------------------------
 
 
 @linux
@@ -480,6 +489,16 @@ def test_files_of_the_working_directory_are_never_imported(lab, guardian, workdi
         seen = json.loads(attempt.printed)
         assert str(tmp_path) not in seen["path"]
         assert "" not in seen["path"]
+
+
+@pytest.mark.parametrize("isolation", ["warm", "spawn"])
+def test_odd_settings_of_the_interpreter_do_not_matter(guardian, workdir, monkeypatch, isolation):
+    for name, value in {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1", "PYTHONIOENCODING": "ascii",
+                        "LC_ALL": "C", "PYTHONHASHSEED": "0"}.items():
+        monkeypatch.setenv(name, value)
+    hands = Hands(guardian(isolation), workdir)
+    assert hands.run("good").outcome.result == 1.0
+    assert "from Python é" in hands.run("prints_in_c").printed
 
 
 def test_two_slots_run_side_by_side(guardian, workdir):
