@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections.abc as abc
 import dataclasses
 import types
 import typing
+from collections import abc
 from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
@@ -50,7 +50,7 @@ def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:
 
 
 def family_of(target: Any) -> type | None:
-    """The family that a class belongs to: the class just below the root `Component`; None for other classes."""
+    """The family of a class: its base just below the root `Component`; None for other classes."""
     for base in getattr(target, "__mro__", ()):
         if any(_is_root(parent) for parent in base.__bases__):
             return typing.cast("type", base)
@@ -82,7 +82,8 @@ class Reader:
             annotation, *extras = get_args(annotation)
             ranges = [extra for extra in extras if isinstance(extra, Int | Float | Choice)]
             if len(ranges) > 1:
-                raise RegistrationError(f"{self.where}: two ranges, {ranges[0]!r} and {ranges[1]!r}; keep one")
+                raise RegistrationError(f"{self.where}: two ranges, {ranges[0]!r} and {ranges[1]!r}; "
+                                        "keep one")
             range_ = ranges[0] if ranges else None
             text = next((doc for doc in map(_documentation, extras) if doc), "")
         kind = self._kind(annotation)
@@ -93,7 +94,7 @@ class Reader:
     def _inner(self, annotation: Any) -> Kind:
         return self.read(annotation)[0]
 
-    def _kind(self, annotation: Any) -> Kind:
+    def _kind(self, annotation: Any) -> Kind:  # noqa: PLR0911 - one line a form
         if annotation is Any or annotation is object:
             return AnyValue()
         if isinstance(annotation, TypeVar):
@@ -118,7 +119,8 @@ class Reader:
         joined = kinds[0] if len(kinds) == 1 else UnionOf(kinds)
         return OptionalOf(joined) if len(kinds) < len(members) else joined
 
-    def _class(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> Kind:
+    def _class(self, annotation: Any, origin: Any,  # noqa: PLR0911 - one line a form
+               args: tuple[Any, ...]) -> Kind:
         if origin is Lazy:
             return self._lazy(args)
         if origin in _LISTS:
@@ -136,8 +138,8 @@ class Reader:
 
     def _plain_class(self, target: type) -> Kind:
         if _is_root(target):
-            raise RegistrationError(f"{self.where}: {target.__name__} is the root of all families; annotate it with "
-                                    "a family, a direct subclass of it")
+            raise RegistrationError(f"{self.where}: {target.__name__} is the root of all families; annotate "
+                                    "it with a family, a direct subclass of it")
         family = family_of(target)
         if family is not None:
             return FamilyKind(family, target)

@@ -41,11 +41,11 @@ class Catalog:
         self._notes: list[str] = []
 
     def add(self, family: type, target: Any, *, name: str | None = None, origin: str = "") -> Entry:
-        """Register a class in a family. The same class under the same name again is fine; so is a class that was
-        defined anew in its own place (a notebook's cell, a reloaded module): it takes the old one's place.
+        """Register a class in a family. The same class under the same name again is fine; so is a class that
+        was defined anew in its own place (a notebook's cell, a reloaded module): it takes the old one's place.
 
-        Raises `RegistrationError` for a name or alias that another class has, for abstract classes and families,
-        and for whatever is wrong with the class's signature.
+        Raises `RegistrationError` for a name or alias that another class has, for abstract classes and
+        families, and for whatever is wrong with the class's signature.
         """
         entry = _entry(family, target, name, origin)
         old = self._families.get(family, {}).get(entry.name)
@@ -78,7 +78,8 @@ class Catalog:
             return entry
         names = [e.name for e in self.entries(family) if _is_below(e, family, below)]
         what = snake_case((below or family).__name__).replace("_", " ")
-        raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{_meant(name, names)}{self._noted()}")
+        raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{_meant(name, names)}"
+                                f"{self._noted()}")
 
     def entries(self, family: type | None = None) -> tuple[Entry, ...]:
         """The classes of a family, or of all, by name."""
@@ -126,7 +127,8 @@ def _entry(family: type, target: Any, name: str | None, origin: str) -> Entry:
         shown = getattr(family, "__name__", repr(family))
         raise RegistrationError(f"{shown}: not a family; a family is a direct subclass of Component")
     if isinstance(target, type) and is_abstract(target):
-        raise RegistrationError(f"{target.__name__}: abstract, so it cannot be built; register its subclasses")
+        raise RegistrationError(f"{target.__name__}: abstract, so it cannot be built; register its "
+                                "subclasses")
     entry_name = getattr(target, "__name__", "") if name is None else name
     if not isinstance(entry_name, str) or not entry_name.isprintable() or not entry_name.strip():
         raise RegistrationError(f"{target!r}: its name must be printable text, found {entry_name!r}")

@@ -8,9 +8,10 @@ from typing import Any
 
 
 def help_of(target: Any, name: str) -> str:
-    """What the docstring of a class, its constructor or a function says of `name`; empty where it says nothing.
+    """What the docstring of a class, its constructor or a function says of `name`; else empty.
 
-    Reads `:param name: text`, `name: text`, `name (type): text` and numpydoc's `name : type` with the text below.
+    Reads `:param name: text`, `name: text`, `name (type): text` and numpydoc's `name : type` with the text
+    below.
     """
     docs = [inspect.getdoc(target) or ""]
     if isinstance(target, type) and "__init__" in vars(target):

@@ -40,11 +40,11 @@ def class_name(family: type, target: type) -> str:
 
 
 def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
-    """The config that builds an object like `instance`: its class and its constructor's arguments, read back from
-    attributes of the same names, at every depth.
+    """The config that builds an object like `instance`: its class and its constructor's arguments, read back
+    from attributes of the same names, at every depth.
 
-    `instance`: a component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an attribute is
-    missing or holds what no config can.
+    `instance`: a component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an attribute
+    is missing or holds what no config can.
     """
     held = instance.target if isinstance(instance, Lazy) else type(instance)
     family = family_of(held)
@@ -56,15 +56,16 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
 
 
 def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name) -> Any:
-    """A parameter's default as it stands in a completed config; `MISSING` where it has none or no config can hold
-    it, so that only the constructor knows it.
+    """A parameter's default as it stands in a completed config; `MISSING` where it has none or no config can
+    hold it, so that only the constructor knows it.
     """
     if parameter.default is MISSING:
         return MISSING
     return _attribute_tree(parameter.default, parameter, where, name_of)
 
 
-def value_tree(value: Any, kind: Kind, where: str, name_of: NameOf) -> Any:  # noqa: PLR0911 - one line a kind
+def value_tree(value: Any, kind: Kind, where: str,  # noqa: PLR0911, PLR0912 - one line a kind
+               name_of: NameOf) -> Any:
     """A Python value as it stands in a tree. Raises `RegistrationError` where it is not of `kind`."""
     match kind:
         case Value() | EnumOf():
@@ -175,11 +176,12 @@ def _arguments_tree(value: Any, signature: Signature, where: str, name_of: NameO
     stored = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else None
     for parameter in signature.parameters:
         name = parameter.name
-        only_init = stored is not None and name not in stored and name in type(value).__dataclass_fields__   # InitVar
+        # an InitVar's default would be found as an attribute of the class
+        only_init = stored is not None and name not in stored and name in type(value).__dataclass_fields__
         if only_init or not hasattr(value, name):
             raise RegistrationError(
-                f"{where}: the default {signature.name}(…) cannot be read back, it has no attribute `{name}`; store "
-                f"the argument as self.{name}, or make {signature.name} a dataclass")
+                f"{where}: the default {signature.name}(…) cannot be read back, it has no attribute `{name}`; "
+                f"store the argument as self.{name}, or make {signature.name} a dataclass")
         read = _attribute_tree(getattr(value, name), parameter, f"{where}.{name}", name_of)
         if read is not MISSING:
             tree[name] = read

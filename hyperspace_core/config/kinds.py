@@ -11,7 +11,7 @@ from hyperspace_core.space import Range
 
 @dataclass(frozen=True)
 class Value:
-    """A plain value of a type: int, float, str, bool, `Literal[…]`, Path, datetime and what else msgspec checks."""
+    """A plain value: int, float, str, bool, `Literal[…]`, Path, datetime and what else msgspec checks."""
 
     type: Any
     range: Range | None = None
@@ -84,8 +84,8 @@ class RawDict:
 
 @dataclass(frozen=True)
 class AnyValue:
-    """No type is known: JSON values pass as they are. `as_tuple`: a list is handed over as a tuple, because the
-    parameter's default is one.
+    """No type is known: JSON values pass as they are. `as_tuple`: a list is handed over as a tuple, because
+    the parameter's default is one.
     """
 
     as_tuple: bool = False
@@ -98,8 +98,8 @@ class Opaque:
     label: str
 
 
-Kind = (Value | EnumOf | FamilyKind | Nested | LazyOf | ListOf | TupleOf | DictOf | OptionalOf | UnionOf | RawDict
-        | AnyValue | Opaque)
+Kind = (Value | EnumOf | FamilyKind | Nested | LazyOf | ListOf | TupleOf | DictOf | OptionalOf | UnionOf
+        | RawDict | AnyValue | Opaque)
 
 
 def describe(kind: Kind) -> str:  # noqa: PLR0911 - one line a kind

@@ -12,7 +12,16 @@ from typing import Any
 
 from hyperspace_core.config.annotations import Reader, Unresolvable, family_of, is_run, resolve
 from hyperspace_core.config.helptext import help_of
-from hyperspace_core.config.kinds import AnyValue, EnumOf, FamilyKind, Kind, Opaque, OptionalOf, UnionOf, Value
+from hyperspace_core.config.kinds import (
+    AnyValue,
+    EnumOf,
+    FamilyKind,
+    Kind,
+    Opaque,
+    OptionalOf,
+    UnionOf,
+    Value,
+)
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.config.values import Mismatch, accept
 from hyperspace_core.errors import RegistrationError
@@ -23,7 +32,7 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One hyper-parameter. `default` is the object that stands in the signature, `MISSING` where there is none."""
+    """One hyper-parameter. `default` is the object in the signature itself, `MISSING` where there is none."""
 
     name: str
     kind: Kind
@@ -38,7 +47,7 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What a class, function or method can be given by a config; `run` names the parameter for the live run."""
+    """What a config can give to a class, function or method; `run` names the parameter for the live run."""
 
     target: Any
     name: str
@@ -85,14 +94,16 @@ def read_method(owner: type, method: str) -> Signature:
     function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
     if not callable(function):
         raise RegistrationError(f"{owner.__name__}.{method} is no method but {type(found).__name__}")
-    name = getattr(function, "__name__", method) if isinstance(found, staticmethod) else f"{owner.__name__}.{method}"
+    static = isinstance(found, staticmethod)
+    name = getattr(function, "__name__", method) if static else f"{owner.__name__}.{method}"
     return _read(_Source(target=function, name=name, function=function, fields={}, foreign=False,
-                         bound=not isinstance(found, staticmethod)))
+                         bound=not static))
 
 
 def _source_of_class(target: type) -> _Source:
     foreign = family_of(target) is None and not dataclasses.is_dataclass(target)
-    source = _Source(target=target, name=target.__name__, function=None, bound=True, fields={}, foreign=foreign)
+    source = _Source(target=target, name=target.__name__, function=None, bound=True, fields={},
+                     foreign=foreign)
     for owner in target.__mro__[:-1]:
         if "__init__" in vars(owner):
             generated = "__dataclass_params__" in vars(owner) and vars(owner)["__dataclass_params__"].init
@@ -141,8 +152,8 @@ def _raw_parameters(source: _Source) -> list[inspect.Parameter]:
         if isinstance(source.target, type) and isinstance(declared, inspect.Signature):
             return list(declared.parameters.values())      # a metaclass that says what its constructor takes
     except (TypeError, ValueError):
-        raise RegistrationError(f"{source.name}: its parameters cannot be read (a constructor written in C?); wrap "
-                                "it in a class with a constructor in Python") from None
+        raise RegistrationError(f"{source.name}: its parameters cannot be read (a constructor written in C?); "
+                                "wrap it in a class with a constructor in Python") from None
     return raw[1:] if source.bound else raw
 
 
@@ -161,8 +172,8 @@ def _annotation(source: _Source, raw: inspect.Parameter, where: str) -> Any:
         if source.foreign and raw.default is not raw.empty:
             return raw.empty
         raise RegistrationError(
-            f"{where}: the annotation {str(annotation)!r} cannot be resolved at run time ({error}). Import its "
-            "names at run time (not only under `if TYPE_CHECKING:`), and define the classes at module level"
+            f"{where}: the annotation {str(annotation)!r} cannot be resolved at run time ({error}). Import "
+            "its names at run time (not only under `if TYPE_CHECKING:`), and define the classes at module level"
         ) from None
 
 
@@ -187,7 +198,8 @@ def _names(source: _Source, owner: Any) -> dict[str, Any]:
 def _parameter(source: _Source, raw: inspect.Parameter, annotation: Any, where: str) -> Parameter:
     default = _default(source, raw, where)
     if annotation is raw.empty:
-        return Parameter(name=raw.name, kind=_guessed(default), default=default, help=help_of(source.target, raw.name))
+        return Parameter(name=raw.name, kind=_guessed(default), default=default,
+                         help=help_of(source.target, raw.name))
     try:
         kind, range_, text = Reader(where).read(annotation)
     except RecursionError:
@@ -206,7 +218,8 @@ def _default(source: _Source, raw: inspect.Parameter, where: str) -> Any:
         try:
             return field.default_factory()
         except Exception as error:
-            raise RegistrationError(f"{where}: its default_factory raised {type(error).__name__}: {error}") from error
+            cause = f"{type(error).__name__}: {error}"
+            raise RegistrationError(f"{where}: its default_factory raised {cause}") from error
     return MISSING if raw.default is raw.empty else raw.default
 
 

@@ -1,7 +1,7 @@
 """Signatures: the one source of names, types, defaults, help and search ranges.
 
-`signature_of` reads a class, a function or a method and checks that its defaults are of their own types and lie in
-their own ranges, so that a mistake is found when a component is registered and not in the middle of a run.
+`signature_of` reads a class, a function or a method and checks that its defaults are of their own types and lie
+in their own ranges, so that a mistake is found when a component is registered and not in the middle of a run.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ from hyperspace_core.config.values import Mismatch, accept
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.space import Choice, Float, Range
 
-__all__ = ["MISSING", "Parameter", "Signature", "describe", "family_of", "signature_of", "signature_of_method"]
+__all__ = ["MISSING", "Parameter", "Signature", "describe", "family_of", "signature_of",
+           "signature_of_method"]
 
 
 @functools.lru_cache(maxsize=4096)
 def signature_of(target: Any) -> Signature:
-    """What a config can give to a class's constructor or a function. The parameter for the live run, if there is
-    one, is named in `Signature.run` and is no hyper-parameter.
+    """What a config can give to a class's constructor or a function. The parameter for the live run, if there
+    is one, is named in `Signature.run` and is no hyper-parameter.
 
-    Raises `RegistrationError`, naming class and parameter, for annotations that cannot be resolved, defaults that
-    are not of their type or outside their range, and ranges that do not fit the type.
+    Raises `RegistrationError`, naming class and parameter, for annotations that cannot be resolved, defaults
+    that are not of their type or outside their range, and ranges that do not fit the type.
     """
     return _checked(read_signature(target))
 
 
 @functools.lru_cache(maxsize=1024)
 def signature_of_method(owner: type, method: str) -> Signature:
-    """The same for a method, without its `self`; plain, static and class methods. Raises `RegistrationError`."""
+    """The same for a method without its `self`: plain, static and class methods."""
     return _checked(read_method(owner, method))
 
 

@@ -56,7 +56,7 @@ def is_camel(key: str) -> bool:
 
 
 def match_key(key: str, known: Mapping[str, Any]) -> str | None:
-    """The name in `known` that `key` stands for: itself, else its snake_case if it is CamelCase, else None."""
+    """The name in `known` that `key` stands for: itself, else the snake_case of a CamelCase key, else None."""
     if key in known:
         return key
     plain = snake_case(key) if is_camel(key) else None
@@ -71,8 +71,8 @@ def join(path: str, key: object) -> str:
 def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> Tree:
     """`base` with `change` laid over it; neither is touched, nothing is shared.
 
-    A changed `className`, or a component's bare name, replaces the whole section; a section without `className` or
-    with the same one keeps what it does not mention. Lists are replaced whole. An old CamelCase key meets its
+    A changed `className`, or a component's bare name, replaces the whole section; a section without `className`
+    or with the same one keeps what it does not mention. Lists are replaced whole. An old CamelCase key meets its
     snake_case sister. Raises `ConfigError` where a section would silently replace a value or the reverse.
     """
     merged = copy.deepcopy(dict(base))
@@ -97,8 +97,8 @@ def _merged(old: Any, new: Any, path: str) -> Any:
         raise ConfigError(f"`{path}`: cannot replace a value by a section; found {shown(old)} where "
                           f"the change has a section with {_keys(new)}")
     if isinstance(old, dict) and not (isinstance(new, str) and (CLASS_NAME in old or not old)):
-        raise ConfigError(f"`{path}`: cannot replace a section by a value; found a section with {_keys(old)} where "
-                          f"the change has {shown(new)}")
+        raise ConfigError(f"`{path}`: cannot replace a section by a value; found a section with "
+                          f"{_keys(old)} where the change has {shown(new)}")
     return copy.deepcopy(new)
 
 
@@ -126,8 +126,8 @@ def shown(value: Any) -> str:
 
 
 def flatten(tree: Mapping[str, Any]) -> Tree:
-    """Dotted path → leaf. Lists of plain values and empty sections are leaves; lists with sections in them become
-    `layers.0.units`.
+    """Dotted path → leaf. Lists of plain values and empty sections are leaves; lists with sections in them
+    become `layers.0.units`.
     """
     return dict(_leaves(tree, ""))
 
@@ -148,7 +148,7 @@ def _has_section(value: Any) -> bool:
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """The leaves that differ, in `old`'s order and then `new`'s. `1`, `1.0` and `True` differ; NaN equals NaN."""
+    """The leaves that differ, in `old`'s order, then `new`'s. `1`, `1.0` and `True` differ; NaN equals NaN."""
     before, after = flatten(old), flatten(new)
     paths = [*before, *(path for path in after if path not in before)]
     found = (Difference(path, before.get(path, MISSING), after.get(path, MISSING)) for path in paths)
@@ -156,7 +156,7 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ..
 
 
 def canonical(tree: Any) -> str:
-    """The tree as JSON with sorted keys: equal text means equal trees. Raises `ConfigError` for what is not JSON."""
+    """The tree as JSON with sorted keys: equal text, equal trees. Raises `ConfigError` for what is not JSON."""
     try:
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -205,7 +205,7 @@ def is_json(value: Any) -> bool:
 
 
 def too_deep(tree: Any) -> str | None:
-    """The path of something nested deeper than 64 levels, or None. A tree that holds itself counts as too deep."""
+    """The path of something nested deeper than 64 levels, or None; a tree that holds itself is too deep."""
     level: list[tuple[str, Any]] = [("", tree)]
     seen: set[int] = set()
     for _ in range(MAX_DEPTH + 1):

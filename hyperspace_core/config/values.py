@@ -73,7 +73,7 @@ def construct(kind: Value | EnumOf, tree: Any) -> Any:
 
 
 def _number(expected: type, value: Any) -> Any:
-    if isinstance(value, Enum) or isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, Enum | bool) or not isinstance(value, int | float):
         raise _expected(expected.__name__, value)
     if expected is float:
         try:

@@ -1,0 +1,254 @@
+"""Grids: a config in which some values are alternatives, counted first and then expanded lazily.
+
+A list stands for alternatives where the parameter's type is not itself a sequence; `{"each": [a, b]}` says so
+anywhere. A section with `each` and more keys (or with a list of class names) offers classes, and the other keys go to
+those classes that have such a parameter: `{"each": ["Forest", "Support"], "trees": [50, 100]}` is three configs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.combinations import Leaf, Node, Product, Sum
+from hyperspace_core.config.instances import default_tree
+from hyperspace_core.config.kinds import (
+    AnyValue,
+    DictOf,
+    FamilyKind,
+    Kind,
+    LazyOf,
+    ListOf,
+    Nested,
+    OptionalOf,
+    RawDict,
+    TupleOf,
+    UnionOf,
+    is_sequence,
+    item_kinds,
+)
+from hyperspace_core.config.schema import Parameter, Signature, signature_of
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, too_deep
+from hyperspace_core.config.unions import fits
+from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError, did_you_mean
+
+EACH = "each"
+
+
+def each(*values: Any) -> Tree:
+    """Alternatives, for any place in a grid: `{"layers": each([50], [100, 50])}`."""
+    return {EACH: list(values)}
+
+
+def grid_size(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> int:
+    """How many configs `iter_grid` would give, without making them. Raises `ConfigError` like it."""
+    return _node(grid, signature, catalog).size
+
+
+def iter_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> Iterator[Tree]:
+    """Every combination, one at a time; the first key varies slowest. The configs are not yet completed.
+
+    Raises `ConfigError` for an empty list of alternatives, at once and not in the middle.
+    """
+    node = _node(grid, signature, catalog)
+    return (copy.deepcopy(config) for config in node.configs())
+
+
+def expand_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> list[Tree]:
+    """All of `iter_grid` in a list."""
+    return list(iter_grid(grid, signature, catalog))
+
+
+def _node(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> Node:
+    if not isinstance(grid, Mapping):
+        raise ConfigError(f"grid: expected a dict of hyper-parameters, found {type(grid).__name__}")
+    deep = too_deep(grid)
+    if deep is not None:
+        raise ConfigError(f"grid: nested deeper than 64 levels at {deep}")
+    if EACH in grid and EACH not in signature.by_name:
+        raise ConfigError("grid: `each` needs a parameter before it, as in `classifier.each`")
+    return _Reading(catalog).section(grid, signature, None, "")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Reads a grid by the types of its parameters; what fits no type is left for completion to refuse."""
+
+    catalog: Catalog
+
+    def section(self, grid: Mapping[str, Any], signature: Signature | None, base: Any, path: str) -> Node:
+        """A section's keys, multiplied; `base` is the default it changes, as a tree."""
+        nodes = []
+        for key, value in grid.items():
+            parameter = None
+            if signature is not None and isinstance(key, str):
+                name = match_key(key, signature.by_name)
+                parameter = signature.by_name[name] if name else None
+            if parameter is None:
+                nodes.append(Leaf(value) if key == CLASS_NAME else self.untyped(value, join(path, key)))
+            else:
+                default = self.default(parameter, base)
+                nodes.append(self.value(value, parameter.kind, default, join(path, key)))
+        return Product(tuple(grid), tuple(nodes))
+
+    def value(self, value: Any, kind: Kind, base: Any, path: str) -> Node:
+        if isinstance(value, Mapping):
+            return self.mapping(value, kind, base, path)
+        if not isinstance(value, list | tuple):
+            return Leaf(value)
+        if is_sequence(kind, base):
+            return self.sequence(value, kind, path)
+        return self.alternatives(value, kind, base, path)
+
+    def alternatives(self, values: Any, kind: Kind, base: Any, path: str) -> Node:
+        if not isinstance(values, list | tuple):
+            raise ConfigError(f"`{join(path, EACH)}`: expected a list of alternatives, found {values!r}")
+        if not values:
+            raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
+        return Sum(tuple(self.alternative(value, kind, base, path) for value in values))
+
+    def alternative(self, value: Any, kind: Kind, base: Any, path: str) -> Node:
+        # a list inside alternatives is a value, or it would not be one of them
+        if isinstance(value, list | tuple):
+            return self.sequence(value, kind, path)
+        return self.value(value, kind, base, path)
+
+    def sequence(self, values: list[Any] | tuple[Any, ...], kind: Kind, path: str) -> Node:
+        """A list that is a value; its items may be sections with alternatives in them."""
+        inner = _member(kind, list(values), self.catalog)
+        kinds: tuple[Kind, ...] = (AnyValue(),) * len(values)
+        if isinstance(inner, ListOf | TupleOf) and len(item_kinds(inner, len(values))) == len(values):
+            kinds = item_kinds(inner, len(values))
+        nodes = []
+        for index, (value, item) in enumerate(zip(values, kinds, strict=True)):
+            here = join(path, index)
+            if isinstance(value, list | tuple):
+                if not is_sequence(item) and not isinstance(item, AnyValue):
+                    raise ConfigError(f"`{here}`: a list inside a list; alternatives of a parameter that is a list "
+                                      'are written {"each": [[…], […]]}')
+                nodes.append(self.sequence(value, item, here))
+            else:
+                nodes.append(self.value(value, item, None, here))
+        return Product(None, tuple(nodes))
+
+    def mapping(self, value: Mapping[str, Any], kind: Kind, base: Any, path: str) -> Node:
+        if set(value) == {EACH}:
+            return self.alternatives(value[EACH], kind, base, path)
+        family = _family_in(kind)
+        if family is None:
+            return self.plain_mapping(value, _member(kind, dict(value), self.catalog), base, path)
+        offered = value.get(CLASS_NAME, value.get(EACH))
+        if isinstance(offered, list | tuple):
+            rest = {key: inner for key, inner in value.items() if key not in (CLASS_NAME, EACH)}
+            return self.classes(offered, rest, family, base, path)
+        if CLASS_NAME not in value and _has_raw(kind):
+            return self.untyped(value, path)               # plain settings in the place of a component
+        kept = base if isinstance(base, dict) and value.get(CLASS_NAME, base.get(CLASS_NAME)) == base.get(
+            CLASS_NAME) else None
+        return self.section(value, self.signature_for(value, family, base), kept, path)
+
+    def plain_mapping(self, value: Mapping[str, Any], kind: Kind | None, base: Any, path: str) -> Node:
+        match kind:
+            case Nested(target=target) | LazyOf(kind=Nested(target=target)):
+                return self.section(value, signature_of(target), base, path)
+            case DictOf(item=item):
+                bases = base if isinstance(base, dict) else {}
+                nodes = (self.value(inner, item, bases.get(key), join(path, key)) for key, inner in value.items())
+                return Product(tuple(value), tuple(nodes))
+            case _:
+                return self.untyped(value, path)
+
+    def untyped(self, value: Any, path: str) -> Node:
+        """Where no type is known, only `each` speaks of alternatives."""
+        if isinstance(value, Mapping):
+            if set(value) == {EACH} and isinstance(value[EACH], list | tuple):
+                return self.alternatives(value[EACH], RawDict(), None, path)
+            return Product(tuple(value), tuple(self.untyped(v, join(path, k)) for k, v in value.items()))
+        if isinstance(value, list | tuple):
+            return Product(None, tuple(self.untyped(v, join(path, i)) for i, v in enumerate(value)))
+        return Leaf(value)
+
+    def classes(self, offered: Any, rest: Tree, family: FamilyKind, base: Any, path: str) -> Node:
+        """Alternative components; each takes those of the other keys that it has a parameter for."""
+        if not offered:
+            raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
+        used: set[str] = set()
+        nodes = []
+        for one in offered:
+            own = dict(one) if isinstance(one, Mapping) else {CLASS_NAME: one}
+            signature = self.signature_for(own, family, base)
+            names = signature.by_name if signature is not None else {}
+            shared = {key: value for key, value in rest.items() if match_key(key, names) and key not in own}
+            used |= set(shared)
+            bare = not isinstance(one, Mapping) and not shared
+            nodes.append(Leaf(one) if bare else self.value(own | shared, family, base, path))
+        unused = next((key for key in rest if key not in used), None)
+        if unused is not None:
+            known = {name for one in offered for name in self.names_of(one, family, base)}
+            raise ConfigError(f"`{join(path, unused)}`: none of the alternatives has such a parameter"
+                              f"{did_you_mean(unused, known)}")
+        return Sum(tuple(nodes))
+
+    def names_of(self, one: Any, family: FamilyKind, base: Any) -> list[str]:
+        own = one if isinstance(one, Mapping) else {CLASS_NAME: one}
+        signature = self.signature_for(own, family, base)
+        return list(signature.by_name) if signature is not None else []
+
+    def signature_for(self, section: Mapping[str, Any], family: FamilyKind, base: Any) -> Signature | None:
+        name = section.get(CLASS_NAME) or (base.get(CLASS_NAME) if isinstance(base, dict) else None)
+        name = name or family.base.__name__
+        if not isinstance(name, str):
+            return None
+        try:
+            return signature_of(self.catalog.find(family.family, name, below=family.base).target)
+        except UnknownClassError:
+            return None
+
+    def default(self, parameter: Parameter, base: Any) -> Any:
+        if isinstance(base, dict) and parameter.name in base:
+            return base[parameter.name]
+        try:
+            tree = default_tree(parameter, parameter.name, self.catalog.name_of)
+        except HyperspaceError:
+            return None                                    # completion names it, if it is used at all
+        return None if tree is MISSING else tree
+
+
+def _family_in(kind: Kind) -> FamilyKind | None:
+    match kind:
+        case FamilyKind():
+            return kind
+        case LazyOf(kind=inner) | OptionalOf(kind=inner):
+            return _family_in(inner)
+        case UnionOf(kinds=kinds):
+            return next((found for found in map(_family_in, kinds) if found is not None), None)
+        case _:
+            return None
+
+
+def _has_raw(kind: Kind) -> bool:
+    match kind:
+        case RawDict() | DictOf():
+            return True
+        case OptionalOf(kind=inner):
+            return _has_raw(inner)
+        case UnionOf(kinds=kinds):
+            return any(map(_has_raw, kinds))
+        case _:
+            return False
+
+
+def _member(kind: Kind, value: Any, catalog: Catalog) -> Kind | None:
+    """The kind inside Optional, or the first member of a union that takes sections or lists like this one."""
+    match kind:
+        case OptionalOf(kind=inner):
+            return _member(inner, value, catalog)
+        case UnionOf(kinds=kinds):
+            fitting = next((inner for inner in kinds if fits(inner, value, catalog)), None)
+            wanted = (ListOf, TupleOf) if isinstance(value, list) else (Nested, DictOf, RawDict)
+            return fitting or next((inner for inner in kinds if isinstance(inner, wanted)), None)
+        case _:
+            return kind

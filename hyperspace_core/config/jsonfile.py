@@ -1,0 +1,220 @@
+"""JSON as people write it in task and config files: read strictly, refused with the place and a caret.
+
+The standard parser takes the last of two equal keys, reads `NaN` and turns `1e999` into infinity, all in silence, and
+cannot say on which line a key stood. This one is for small files that people edit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from json import decoder
+from pathlib import Path
+from typing import Any
+
+from hyperspace_core.config.tree import MAX_DEPTH, Tree
+from hyperspace_core.errors import TaskError
+
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+WIDTH = 100                    # how much of a long line is shown
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_WORD = re.compile(r"-?[A-Za-z_][A-Za-z_0-9]*")
+_WORDS = {"true": True, "false": False, "null": None}
+_NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+
+
+class Syntax(TaskError):
+    """Text that is no JSON at all, as against JSON that is not allowed here."""
+
+
+def read_json(path: str | Path) -> Any:
+    """The value in a JSON file (UTF-8, with or without a byte order mark).
+
+    Raises `TaskError`: `file:line:column: cause` with the line and a caret.
+    """
+    return parse_json(_text_of(Path(path)), str(path))
+
+
+def read_object(path: str | Path) -> Tree:
+    """The same, for a file that must hold an object."""
+    return _as_object(read_json(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """The value of a JSON text; `where` names the file or option in errors. Raises `TaskError`."""
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise Syntax(f"{where}: expected an object, found nothing")
+    return _Parser(text, where).document()
+
+
+def parse_object(text: str, where: str) -> Tree:
+    """The same, for a text that must hold an object."""
+    return _as_object(parse_json(text, where), where)
+
+
+def _as_object(value: Any, where: str) -> Tree:
+    if not isinstance(value, dict):
+        raise TaskError(f"{where}: expected an object, found {_named(value)}")
+    return value
+
+
+def _named(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return {"list": "a list", "str": "a string"}.get(type(value).__name__, "a number")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise TaskError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise TaskError(f"{path}: is a directory") from None
+    except PermissionError:
+        raise TaskError(f"{path}: permission denied") from None
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path}: not UTF-8 (byte 0x{data[error.start]:02X} at offset {error.start})") from None
+
+
+@dataclass
+class _Parser:
+    """Recursive descent; the depth is limited, so the interpreter's own limit is never met."""
+
+    text: str
+    where: str
+    keys: list[str] = field(default_factory=list)      # the path of what is being read
+
+    def document(self) -> Any:
+        value, at = self.value(self.skip(0))
+        at = self.skip(at)
+        if at < len(self.text):
+            raise self.error(at, "expected the end, found more text")
+        return value
+
+    def value(self, at: int) -> tuple[Any, int]:
+        start = self.text[at:at + 1]
+        if start in ("{", "["):
+            if len(self.keys) >= MAX_DEPTH:
+                raise self.error(at, f"nested deeper than {MAX_DEPTH} levels at {'.'.join(self.keys[:3])}…",
+                                 TaskError)
+            return self.object(at + 1) if start == "{" else self.array(at + 1)
+        if start == '"':
+            return self.string(at)
+        word = _WORD.match(self.text, at)
+        if word:
+            return self.word(word[0], at)
+        number = _NUMBER.match(self.text, at)
+        if number:
+            return self.number(number, at), number.end()
+        raise self.error(at, f"expected a value, found {self.found(at)}")
+
+    def object(self, at: int) -> tuple[Tree, int]:
+        tree: Tree = {}
+        places: dict[str, int] = {}
+        at = self.skip(at)
+        if self.text[at:at + 1] == "}":
+            return tree, at + 1
+        while True:
+            place = at
+            if self.text[at:at + 1] != '"':
+                raise self.error(at, f"expected a key in double quotes, found {self.found(at)}")
+            key, at = self.string(at)
+            if key in places:
+                first, second = self.line(places[key]), self.line(place)
+                raise self.error(place, f"key \"{key}\" twice, on lines {first} and {second}; keep one", TaskError)
+            places[key] = place
+            at = self.skip(at)
+            if self.text[at:at + 1] != ":":
+                raise self.error(at, f"expected ':', found {self.found(at)}")
+            self.keys.append(key)
+            tree[key], at = self.value(self.skip(at + 1))
+            self.keys.pop()
+            at, more = self.next(at, "}")
+            if not more:
+                return tree, at
+
+    def array(self, at: int) -> tuple[list[Any], int]:
+        items: list[Any] = []
+        at = self.skip(at)
+        if self.text[at:at + 1] == "]":
+            return items, at + 1
+        while True:
+            self.keys.append(str(len(items)))
+            item, at = self.value(at)
+            self.keys.pop()
+            items.append(item)
+            at, more = self.next(at, "]")
+            if not more:
+                return items, at
+
+    def next(self, at: int, end: str) -> tuple[int, bool]:
+        """After an item: where the next one starts, or where the container has ended."""
+        at = self.skip(at)
+        mark = self.text[at:at + 1]
+        if mark == end:
+            return at + 1, False
+        if mark != ",":
+            raise self.error(at, f"expected ',' or '{end}'")
+        following = self.skip(at + 1)
+        if self.text[following:following + 1] == end:
+            raise self.error(at, f"a comma before '{end}'; remove it")
+        return following, True
+
+    def string(self, at: int) -> tuple[str, int]:
+        try:
+            value, end = decoder.scanstring(self.text, at + 1, True)  # type: ignore[attr-defined]
+        except json.JSONDecodeError as error:
+            raise self.error(error.pos, error.msg[:1].lower() + error.msg[1:].removesuffix(" at")) from None
+        return value, end
+
+    def word(self, word: str, at: int) -> tuple[Any, int]:
+        if word in _WORDS:
+            return _WORDS[word], at + len(word)
+        if word in _NOT_FINITE:
+            raise self.error(at, f"{self.path()}{word} is no JSON number", TaskError)
+        raise self.error(at, f"expected a value, found {word[:20]}; strings need double quotes")
+
+    def number(self, found: re.Match[str], at: int) -> int | float:
+        if found[1] is None and found[2] is None:
+            # 64 bits are 19 digits: longer texts are not even converted
+            value = int(found[0]) if len(found[0]) <= 20 else HIGHEST + 1
+            if not LOWEST <= value <= HIGHEST:
+                raise self.error(at, f"{self.path()}integer too large (limit 64 bit)", TaskError)
+            return value
+        number = float(found[0])
+        if not math.isfinite(number):
+            raise self.error(at, f"{self.path()}{found[0][:20]} is too large for a float", TaskError)
+        return number
+
+    def skip(self, at: int) -> int:
+        space = _SPACE.match(self.text, at)
+        return space.end() if space else at
+
+    def found(self, at: int) -> str:
+        return repr(self.text[at]) if at < len(self.text) else "the end"
+
+    def path(self) -> str:
+        return f"`{'.'.join(self.keys)}`: " if self.keys else ""
+
+    def line(self, at: int) -> int:
+        return self.text.count("\n", 0, at) + 1
+
+    def error(self, at: int, cause: str, kind: type[TaskError] = Syntax) -> TaskError:
+        """`where:line:column: cause`, the line, and a caret below the place."""
+        start = self.text.rfind("\n", 0, at) + 1
+        end = self.text.find("\n", at)
+        line = self.text[start:end if end >= 0 else len(self.text)].rstrip("\r")
+        column = at - start
+        shift = max(0, column - WIDTH // 2)
+        shown = "".join(c if c.isprintable() else " " for c in line[shift:shift + WIDTH])
+        return kind(f"{self.where}:{self.line(at)}:{column + 1}: {cause}\n{shown}\n{' ' * (column - shift)}^")
