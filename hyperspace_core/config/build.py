@@ -36,8 +36,8 @@ def build_arguments(tree: Mapping[str, Any], signature: Signature, catalog: Cata
                     path: str = "") -> dict[str, Any]:
     """The keyword arguments that a completed tree describes; components in it are built.
 
-    What the tree lacks is left to the signature's own default. Raises `ConfigError` (`UnknownClassError`) where the
-    tree does not fit, and whatever a component's constructor raises.
+    What the tree lacks is left to the signature's own default. Raises `ConfigError` (`UnknownClassError`)
+    where the tree does not fit, and whatever a component's constructor raises.
     """
     if not isinstance(tree, Mapping):
         raise _unfit(tree, Nested(signature.target), path)

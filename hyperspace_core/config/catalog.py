@@ -42,7 +42,8 @@ class Catalog:
 
     def add(self, family: type, target: Any, *, name: str | None = None, origin: str = "") -> Entry:
         """Register a class in a family. The same class under the same name again is fine; so is a class that
-        was defined anew in its own place (a notebook's cell, a reloaded module): it takes the old one's place.
+        was defined anew in its own place (a notebook's cell, a reloaded module): it takes the old one's
+        place.
 
         Raises `RegistrationError` for a name or alias that another class has, for abstract classes and
         families, and for whatever is wrong with the class's signature.

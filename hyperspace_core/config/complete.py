@@ -1,8 +1,9 @@
 """Completion: every default is written into a config, at every depth, and every mistake in it is named.
 
-A parameter's default is the base, what a config holds is a change to it: a section without `className`, or with the
-default's, keeps what it does not mention; another `className` starts from that class's own defaults, and so does a
-component's bare name. Values outside a search range are accepted: the range says where to search, not what is valid.
+A parameter's default is the base, what a config holds is a change to it: a section without `className`, or
+with the default's, keeps what it does not mention; another `className` starts from that class's own defaults,
+and so does a component's bare name. Values outside a search range are accepted: the range says where to
+search, not what is valid.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from hyperspace_core.config.catalog import Catalog, Entry
 from hyperspace_core.config.instances import default_tree
+from hyperspace_core.config.keys import bad_key, by_parameter, missing
 from hyperspace_core.config.kinds import (
     AnyValue,
     DictOf,
@@ -37,14 +39,13 @@ from hyperspace_core.config.tree import (
     Tree,
     copied,
     join,
-    match_key,
     shown,
     too_deep,
     unwrapped,
 )
 from hyperspace_core.config.unions import pick
 from hyperspace_core.config.values import Mismatch, accept
-from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError, nearest
+from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError
 
 
 def complete(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *, path: str = "") -> Tree:
@@ -57,12 +58,16 @@ def complete(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
 
 
 def complete_component(family: type, tree: Any, catalog: Catalog, *, path: str = "") -> Tree:
-    """The same for a component: a section with a `className`, or a bare name. `family` may be a class below one."""
+    """The same for a component: a section with a `className`, or a bare name.
+
+    `family` may be a class below a family: then only its subclasses are chosen from.
+    """
     kind = FamilyKind(family_of(family) or family, family)
     return _Completion(catalog).run(kind, tree, path, None)
 
 
-def validate(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *, path: str = "") -> tuple[str, ...]:
+def validate(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
+             path: str = "") -> tuple[str, ...]:
     """Every problem that `complete` would name, each a full line; none for a good tree."""
     try:
         complete(tree, signature, catalog, path=path)
@@ -99,7 +104,7 @@ class _Completion:
     def mismatch(self, path: str, kind: Kind, value: Any) -> Any:
         return self.problem(path, f"expected {describe(kind)}, found {shown(value)}")
 
-    # -- values ------------------------------------------------------------------------------------------------
+    # -- values ----------------------------------------------------------------------------------------------
 
     def value(self, value: Any, kind: Kind, base: Any, path: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a kind
         """The completed value; `base` is the default that it changes, as a tree."""
@@ -143,24 +148,19 @@ class _Completion:
             return self.mismatch(path, kind, value)
         kinds = item_kinds(kind, len(value))
         if len(kinds) != len(value):
-            return self.problem(path, f"expected {describe(kind)} with {len(kinds)} items, found {len(value)}")
+            return self.problem(path, f"expected {describe(kind)}, {len(kinds)} items, found {len(value)}")
         return [self.value(inner, k, MISSING, join(path, index))
                 for index, (inner, k) in enumerate(zip(value, kinds, strict=True))]
 
     def named_items(self, value: Any, kind: Kind, item: Kind, base: Any, path: str) -> Any:
-        """A dict replaces its default whole, but an item without `className` keeps the class of its namesake."""
+        """A dict replaces its default whole; an item without `className` keeps the class of its namesake."""
         if not isinstance(value, Mapping):
             return self.mismatch(path, kind, value)
         bases = base if isinstance(base, dict) else {}
         return {key: self.value(inner, item, bases.get(key, MISSING), join(path, key))
-                for key, inner in value.items() if self.is_key(key, path)}
+                for key, inner in value.items() if isinstance(key, str) or self.problem(path, bad_key(key))}
 
-    def is_key(self, key: Any, path: str) -> bool:
-        if not isinstance(key, str):
-            self.problem(path, f"key {key!r} is {type(key).__name__}; keys must be strings")
-        return isinstance(key, str)
-
-    # -- sections ----------------------------------------------------------------------------------------------
+    # -- sections --------------------------------------------------------------------------------------------
 
     def component(self, value: Any, kind: FamilyKind, base: Any, path: str, *, lazy: bool = False) -> Any:
         if isinstance(value, str):
@@ -175,10 +175,11 @@ class _Completion:
                                       f"found {shown(value)}")
         if entry is None:
             return None
-        return {CLASS_NAME: entry.name} | self.section(body, signature_of(entry.target), base, path, lazy=lazy)
+        signature = signature_of(entry.target)
+        return {CLASS_NAME: entry.name} | self.section(body, signature, base, path, lazy=lazy)
 
     def class_of(self, section: Mapping[str, Any], kind: FamilyKind, base: Any, path: str) -> Entry | None:
-        """The class that a section names, else its default's, else the annotated class where it can be built."""
+        """The class that a section names, else its default's, else the annotated class if it is a choice."""
         name = section.get(CLASS_NAME, MISSING)
         if name is MISSING and isinstance(base, dict):
             name = base.get(CLASS_NAME, MISSING)
@@ -215,37 +216,25 @@ class _Completion:
         if not isinstance(value, Mapping):
             self.problem(path, f"expected a section for {signature.name}, found {shown(value)}")
             return {}
-        given = self.given(value, signature, path)
+        given, problems = by_parameter(value, signature, path)
+        self.problems += problems
         bases = base if isinstance(base, dict) else {}
         completed: Tree = {}
         for parameter in signature.parameters:
             name = parameter.name
-            default = bases[name] if name in bases else self.default(parameter, signature, path, name not in given)
+            default = bases.get(name, MISSING)
+            if default is MISSING:
+                default = self.default(parameter, signature, path, used=name not in given)
             if name in given:
                 completed[name] = self.value(given[name], parameter.kind, default, join(path, name))
             elif default is not MISSING:
                 completed[name] = self.value(default, parameter.kind, default, join(path, name))
             elif parameter.required and not lazy:
-                self.problem(join(path, name), f"missing; {_need(signature, parameter)}")
+                self.problem(join(path, name), missing(signature, parameter))
         return completed
 
-    def given(self, section: Mapping[str, Any], signature: Signature, path: str) -> Tree:
-        """What a section holds, by parameter; CamelCase keys of old configs are read as their snake_case."""
-        given: Tree = {}
-        spelling: dict[str, str] = {}
-        for key in section:
-            if not self.is_key(key, path):
-                continue
-            name = match_key(key, signature.by_name)
-            if name is None:
-                self.problem(join(path, key), _unknown(key, signature))
-            elif name in spelling:
-                self.problem(join(path, key), f"the same parameter as `{spelling[name]}`; keep one of them")
-            else:
-                given[name], spelling[name] = section[key], key
-        return given
-
-    def default(self, parameter: Parameter, signature: Signature, path: str, used: bool) -> Any:
+    def default(self, parameter: Parameter, signature: Signature, path: str, *,
+                used: bool) -> Any:
         """A parameter's default as a tree; a default that no one uses may be of an unregistered class."""
         where = f"{signature.name}.{parameter.name}"
         try:
@@ -262,23 +251,3 @@ class _Completion:
 
 def _at(path: str) -> str:
     return f"`{path}`: " if path else ""
-
-
-def _need(signature: Signature, parameter: Parameter) -> str:
-    if isinstance(parameter.kind, AnyValue) and parameter.name == "run":
-        return f"{signature.name} needs it; annotate it `run: Run` if it is to receive the live run"
-    if isinstance(parameter.kind, Opaque):
-        return (f"{signature.name} needs it, but {parameter.kind.label} cannot be written in a config; give it a "
-                "default, or take the component as Lazy")
-    return f"{signature.name} needs it ({describe(parameter.kind)})"
-
-
-def _unknown(key: str, signature: Signature) -> str:
-    near = nearest(key, signature.by_name)
-    meant = f"; did you mean `{near}`?" if near else _known(signature)
-    return f"{signature.name} has no such parameter{meant}"
-
-
-def _known(signature: Signature) -> str:
-    names = list(signature.by_name)
-    return f"; it has {', '.join(f'`{name}`' for name in names[:20])}" if names else "; it has no parameters"

@@ -1,8 +1,9 @@
 """Grids: a config in which some values are alternatives, counted first and then expanded lazily.
 
 A list stands for alternatives where the parameter's type is not itself a sequence; `{"each": [a, b]}` says so
-anywhere. A section with `each` and more keys (or with a list of class names) offers classes, and the other keys go to
-those classes that have such a parameter: `{"each": ["Forest", "Support"], "trees": [50, 100]}` is three configs.
+anywhere. A section with `each` and more keys (or with a list of class names) offers classes, and the other
+keys go to those classes that have such a parameter: `{"each": ["Forest", "Support"], "trees": [50, 100]}` is
+three configs.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class _Reading:
             here = join(path, index)
             if isinstance(value, list | tuple):
                 if not is_sequence(item) and not isinstance(item, AnyValue):
-                    raise ConfigError(f"`{here}`: a list inside a list; alternatives of a parameter that is a list "
+                    raise ConfigError(f"`{here}`: a list inside a list; alternatives of a list parameter "
                                       'are written {"each": [[…], […]]}')
                 nodes.append(self.sequence(value, item, here))
             else:
@@ -156,8 +157,8 @@ class _Reading:
                 return self.section(value, signature_of(target), base, path)
             case DictOf(item=item):
                 bases = base if isinstance(base, dict) else {}
-                nodes = (self.value(inner, item, bases.get(key), join(path, key)) for key, inner in value.items())
-                return Product(tuple(value), tuple(nodes))
+                return Product(tuple(value), tuple(
+                    self.value(inner, item, bases.get(key), join(path, key)) for key, inner in value.items()))
             case _:
                 return self.untyped(value, path)
 

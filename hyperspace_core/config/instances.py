@@ -43,8 +43,8 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
     """The config that builds an object like `instance`: its class and its constructor's arguments, read back
     from attributes of the same names, at every depth.
 
-    `instance`: a component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an attribute
-    is missing or holds what no config can.
+    `instance`: a component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an
+    attribute is missing or holds what no config can.
     """
     held = instance.target if isinstance(instance, Lazy) else type(instance)
     family = family_of(held)
@@ -180,8 +180,8 @@ def _arguments_tree(value: Any, signature: Signature, where: str, name_of: NameO
         only_init = stored is not None and name not in stored and name in type(value).__dataclass_fields__
         if only_init or not hasattr(value, name):
             raise RegistrationError(
-                f"{where}: the default {signature.name}(…) cannot be read back, it has no attribute `{name}`; "
-                f"store the argument as self.{name}, or make {signature.name} a dataclass")
+                f"{where}: the default {signature.name}(…) cannot be read back, it has no attribute "
+                f"`{name}`; store the argument as self.{name}, or make {signature.name} a dataclass")
         read = _attribute_tree(getattr(value, name), parameter, f"{where}.{name}", name_of)
         if read is not MISSING:
             tree[name] = read

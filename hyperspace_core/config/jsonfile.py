@@ -1,7 +1,7 @@
 """JSON as people write it in task and config files: read strictly, refused with the place and a caret.
 
-The standard parser takes the last of two equal keys, reads `NaN` and turns `1e999` into infinity, all in silence, and
-cannot say on which line a key stood. This one is for small files that people edit.
+The standard parser takes the last of two equal keys, reads `NaN` and turns `1e999` into infinity, all in
+silence, and cannot say on which line a key stood. This one is for small files that people edit.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def _text_of(path: Path) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TaskError(f"{path}: not UTF-8 (byte 0x{data[error.start]:02X} at offset {error.start})") from None
+        place = f"byte 0x{data[error.start]:02X} at offset {error.start}"
+        raise TaskError(f"{path}: not UTF-8 ({place})") from None
 
 
 @dataclass
@@ -130,8 +131,8 @@ class _Parser:
                 raise self.error(at, f"expected a key in double quotes, found {self.found(at)}")
             key, at = self.string(at)
             if key in places:
-                first, second = self.line(places[key]), self.line(place)
-                raise self.error(place, f"key \"{key}\" twice, on lines {first} and {second}; keep one", TaskError)
+                lines = f"on lines {self.line(places[key])} and {self.line(place)}"
+                raise self.error(place, f'key "{key}" twice, {lines}; keep one', TaskError)
             places[key] = place
             at = self.skip(at)
             if self.text[at:at + 1] != ":":

@@ -40,9 +40,9 @@ def parse_assignments(texts: Iterable[str]) -> Tree:
 def parse_grid(texts: Iterable[str]) -> Tree:
     """`["classifier=Forest,Support", "lr=[0.1, 0.2]"]` → a grid.
 
-    A comma separates alternatives, but not inside brackets or quotes; a JSON list stands for alternatives where the
-    parameter is not itself a list. With `classifier.trees=50,100` beside several classifiers, those of them that
-    have `trees` take it. Raises `ConfigError`.
+    A comma separates alternatives, but not inside brackets or quotes; a JSON list stands for alternatives
+    where the parameter is not itself a list. With `classifier.trees=50,100` beside several classifiers, those
+    of them that have `trees` take it. Raises `ConfigError`.
     """
     return _tree(texts, _alternatives)
 
@@ -53,7 +53,7 @@ def _alternatives(text: str) -> Any:
     if whole != text or len(parts) == 1:                   # it is JSON, or nothing stands beside it
         return whole
     if not all(part.strip() for part in parts):
-        raise ConfigError(f"{text}: an empty alternative; remove the extra comma, or write \"\" for an empty text")
+        raise ConfigError(f'{text}: an empty alternative; remove the extra comma, or write "" for no text')
     return each(*(parse_value(part.strip()) for part in parts))
 
 

@@ -152,7 +152,7 @@ def _raw_parameters(source: _Source) -> list[inspect.Parameter]:
         if isinstance(source.target, type) and isinstance(declared, inspect.Signature):
             return list(declared.parameters.values())      # a metaclass that says what its constructor takes
     except (TypeError, ValueError):
-        raise RegistrationError(f"{source.name}: its parameters cannot be read (a constructor written in C?); "
+        raise RegistrationError(f"{source.name}: its parameters cannot be read (a constructor in C?); "
                                 "wrap it in a class with a constructor in Python") from None
     return raw[1:] if source.bound else raw
 
@@ -173,7 +173,7 @@ def _annotation(source: _Source, raw: inspect.Parameter, where: str) -> Any:
             return raw.empty
         raise RegistrationError(
             f"{where}: the annotation {str(annotation)!r} cannot be resolved at run time ({error}). Import "
-            "its names at run time (not only under `if TYPE_CHECKING:`), and define the classes at module level"
+            "its names at run time (not only under `if TYPE_CHECKING:`), and define classes at module level"
         ) from None
 
 

@@ -1,7 +1,8 @@
 """Signatures: the one source of names, types, defaults, help and search ranges.
 
-`signature_of` reads a class, a function or a method and checks that its defaults are of their own types and lie
-in their own ranges, so that a mistake is found when a component is registered and not in the middle of a run.
+`signature_of` reads a class, a function or a method and checks that its defaults are of their own types and
+lie in their own ranges, so that a mistake is found when a component is registered and not in the middle of a
+run.
 """
 
 from __future__ import annotations

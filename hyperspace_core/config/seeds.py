@@ -1,8 +1,8 @@
 """One rule for the seed of a run, wherever a config is completed.
 
-The submission's seed wins, then the config's key `seed`, then the task's, else one is drawn. `seed` in a config
-is the run's seed and no hyper-parameter, unless `single_run` has a parameter of that name: then that one
-receives it.
+The submission's seed wins, then the config's key `seed`, then the task's, else one is drawn. `seed` in a
+config is the run's seed and no hyper-parameter, unless `single_run` has a parameter of that name: then that
+one receives it.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def is_camel(key: str) -> bool:
 
 
 def match_key(key: str, known: Mapping[str, Any]) -> str | None:
-    """The name in `known` that `key` stands for: itself, else the snake_case of a CamelCase key, else None."""
+    """The name in `known` that `key` means: itself, else the snake_case of a CamelCase key, else None."""
     if key in known:
         return key
     plain = snake_case(key) if is_camel(key) else None
@@ -71,9 +71,10 @@ def join(path: str, key: object) -> str:
 def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> Tree:
     """`base` with `change` laid over it; neither is touched, nothing is shared.
 
-    A changed `className`, or a component's bare name, replaces the whole section; a section without `className`
-    or with the same one keeps what it does not mention. Lists are replaced whole. An old CamelCase key meets its
-    snake_case sister. Raises `ConfigError` where a section would silently replace a value or the reverse.
+    A changed `className`, or a component's bare name, replaces the whole section; a section without
+    `className` or with the same one keeps what it does not mention. Lists are replaced whole. An old
+    CamelCase key meets its snake_case sister. Raises `ConfigError` where a section would silently replace a
+    value or the reverse.
     """
     merged = copy.deepcopy(dict(base))
     spellings = {snake_case(key): key for key in merged if is_camel(key)}
@@ -148,7 +149,7 @@ def _has_section(value: Any) -> bool:
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """The leaves that differ, in `old`'s order, then `new`'s. `1`, `1.0` and `True` differ; NaN equals NaN."""
+    """The leaves that differ, in `old`'s order, then `new`'s. `1`, `1.0` and `True` differ, NaN is NaN."""
     before, after = flatten(old), flatten(new)
     paths = [*before, *(path for path in after if path not in before)]
     found = (Difference(path, before.get(path, MISSING), after.get(path, MISSING)) for path in paths)
@@ -156,7 +157,7 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ..
 
 
 def canonical(tree: Any) -> str:
-    """The tree as JSON with sorted keys: equal text, equal trees. Raises `ConfigError` for what is not JSON."""
+    """The tree as JSON with sorted keys: one text, one tree. Raises `ConfigError` for what is not JSON."""
     try:
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError) as error:

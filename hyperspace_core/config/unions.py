@@ -28,8 +28,8 @@ from hyperspace_core.errors import UnknownClassError
 
 
 def pick(kinds: tuple[Kind, ...], value: Any, catalog: Catalog) -> Kind | None:
-    """The first member that fits the value, exact types first (`1` is an int in `float | int`); else the member
-    that its error message should speak of, or None where no member is any likelier than the others.
+    """The first member that fits the value, exact types first (`1` is an int in `float | int`); else the
+    member that its error message should speak of, or None where no member is any likelier than the others.
     """
     for kind in kinds:
         if isinstance(kind, Value) and kind.type is type(value):
