@@ -77,21 +77,22 @@ class Changes:
         except (StoreError, NotFound):
             raise
         except Exception:                  # noqa: BLE001 - one part is not storable: the others are kept
-            parts = [replace(update, info=None, provenance=None)]
-            parts += [Update(provenance={name: data}) for name, data in (update.provenance or {}).items()]
+            parts = {"what is executed": replace(update, info=None, provenance=None)}
+            parts |= {f"provenance '{name}'": Update(provenance={name: data})
+                      for name, data in (update.provenance or {}).items()}
             if update.info is not None:
-                parts.append(Update(info=_without_the_unstorable(update.info)))
-            held = [self._write_part(store, lease, part, remark) for part in parts]
+                parts["info"] = Update(info=_without_the_unstorable(update.info))
+            held = [self._write_part(store, lease, what, part, remark) for what, part in parts.items()]
             return all(held)
 
     @staticmethod
-    def _write_part(store: Store, lease: Lease, part: Update, remark: Remark) -> bool:
+    def _write_part(store: Store, lease: Lease, what: str, part: Update, remark: Remark) -> bool:
         try:
             return store.update(lease, part)
         except (StoreError, NotFound):
             raise
         except Exception as error:         # noqa: BLE001 - told instead
-            remark(f"left out of the record: {one_line(error)}")
+            remark(f"{what} could not be kept: {one_line(error)}")
             return True
 
 

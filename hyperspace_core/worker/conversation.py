@@ -72,7 +72,7 @@ class Conversation:
             case messages.SectionCaptured(name=name, data=data, reason=reason):
                 self._journal.section(name, data if data is not None else {"absent": reason or "no reason given"})
             case messages.Resolved():
-                self._journal.fill(Update(
+                self._ward.resolved(Update(
                     scenario=event.scenario, config=event.config, seed=event.seed,
                     metric=Metric(name=event.metric_name, goal=event.metric_goal)))
             case messages.CodeDiffers(reason=reason):

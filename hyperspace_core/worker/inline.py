@@ -151,7 +151,7 @@ class JournalSink:
                               else {"absent": section.reason})
 
     def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
-        self._journal.fill(Update(scenario=scenario, config=config, metric=metric, seed=seed))
+        self._ward.resolved(Update(scenario=scenario, config=config, metric=metric, seed=seed))
 
     def code_differs(self, reason: str) -> None:
         self.differs = reason

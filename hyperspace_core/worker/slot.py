@@ -59,6 +59,9 @@ class Slot(threading.Thread):
 
     def _turn(self) -> None:
         rings = self._shift.bell.rings
+        if self._shift.heart.away:
+            self._shift.bell.pause(rings, TROUBLE_S)           # the heart tells when it is back
+            return
         try:
             claim = self._claim()
             if claim is not None:
@@ -90,8 +93,6 @@ class Slot(threading.Thread):
         shift = self._shift
         tasks = self._hands.tasks()
         shift.tasks = tasks
-        if shift.heart.away:
-            raise StoreUnavailable("the store is away")
         if not shift.may_claim():
             return None
         claim = None
@@ -133,11 +134,11 @@ class Slot(threading.Thread):
             shift.news()
 
     def _conduct(self, ward: Ward) -> Conducted:
-        shift, lease, record = self._shift, ward.lease, ward.record
+        shift, lease = self._shift, ward.lease
         if shift.level:                    # stopped while it was being claimed
             return Conducted(ending=GiveBack(reason="its worker was stopped before it began"), silent=False)
-        shift.emit(RunStarted(run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number,
-                              config=record.config if record.config is not None else record.submitted))
+        shift.emit(RunStarted(run=lease.run, attempt=lease.attempt, task=ward.record.task, slot=self.number,
+                              config=ward.config))
         try:
             ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
             return self._hands.conduct(ward, ward.workdir)
@@ -172,7 +173,7 @@ class Slot(threading.Thread):
         state = self._state_of(ward, finish)
         shift.record(RunEnded(
             run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number, state=state,
-            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=record.metric,
+            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=ward.metric,
             seconds=shift.clock.monotonic() - ward.began))
         if conducted.silent and ward.journal.settlement is Settlement.STORED:
             self._tell_observers(ward)

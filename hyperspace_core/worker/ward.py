@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hyperspace_core.clock import Clock
-from hyperspace_core.records.run import Claim, Lease, Progress, RunRecord
+from hyperspace_core.records.run import Claim, Lease, Progress, RunRecord, Tree, Update
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.journal import Journal
 
@@ -22,6 +22,8 @@ class Ward:
         self.slot = slot
         self.started_at: datetime = clock.now()
         self.began = clock.monotonic()
+        self.config: Tree = claim.record.config if claim.record.config is not None else claim.record.submitted
+        self.metric = claim.record.metric
         self.progress: Progress | None = None
         self.progress_is_new = False
         self.workdir: Path | None = None
@@ -69,6 +71,12 @@ class Ward:
         on_tick = self.on_tick
         if on_tick is not None:
             on_tick()
+
+    def resolved(self, update: Update) -> None:
+        """What is really executed, where the record could not tell."""
+        self.config = self.config if update.config is None else update.config
+        self.metric = update.metric or self.metric
+        self.journal.fill(update)
 
     def report_progress(self, progress: Progress) -> None:
         self.progress = progress

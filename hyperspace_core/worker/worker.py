@@ -130,7 +130,9 @@ class Worker:
             word = self._news.get(timeout=timeout_s)
         except queue.Empty:
             return
-        if word is not None:
+        if word is None:
+            self._heart.poke()             # a slot has begun or ended a run
+        else:
             word()
 
     def _hands(self, number: int) -> Hands:
@@ -165,11 +167,10 @@ class Worker:
         ward = slot.ward
         if ward is None:
             return SlotView(slot=slot.number)
-        record = ward.record
         return SlotView(
-            slot=slot.number, run=ward.lease.run, attempt=ward.lease.attempt, task=record.task,
-            config=record.config if record.config is not None else record.submitted, progress=ward.progress,
-            started_at=ward.started_at, seconds=self._clock.monotonic() - ward.began, stopping=bool(ward.asked[0]))
+            slot=slot.number, run=ward.lease.run, attempt=ward.lease.attempt, task=ward.record.task,
+            config=ward.config, progress=ward.progress, started_at=ward.started_at,
+            seconds=self._clock.monotonic() - ward.began, stopping=bool(ward.asked[0]))
 
     def _tell_state(self, state: str) -> None:
         if state == self._state:
