@@ -1,0 +1,1 @@
+"""Which classifier reads handwritten digits best?"""

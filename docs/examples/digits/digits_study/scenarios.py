@@ -1,0 +1,37 @@
+"""The task `holdout`: learn from a growing part of the images, judge by those that were held back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.pipeline import make_pipeline
+
+from digits_study.components import Classifier, Scaler, Standard
+from digits_study.data import split
+from hyperspace_core import Dataset, Run, Scenario
+
+
+@dataclass
+class Holdout(Scenario):
+    """Train on growing shares of the training images, so that every run leaves a learning curve."""
+
+    dataset: Dataset
+    test_share: float = 0.25
+    curve_points: int = 4
+
+    def single_run(self, run: Run, classifier: Classifier, scaler: Scaler = Standard()) -> dict[str, float]:
+        """Accuracy and log loss on the held-out images, trained on all the others."""
+        data = split(*self.dataset.load(), test_share=self.test_share, seed=run.seed)
+        for point in range(1, self.curve_points + 1):
+            size = len(data.train_labels) * point // self.curve_points
+            model = make_pipeline(scaler.build(), classifier.build(run.seed))
+            model.fit(data.train_images[:size], data.train_labels[:size])
+            chances = model.predict_proba(data.test_images)
+            loss = float(log_loss(data.test_labels, chances))
+            accuracy = float(accuracy_score(data.test_labels, chances.argmax(axis=1)))
+            run.log_scalar("loss", loss, size)
+            run.log_scalar("accuracy", accuracy, size)
+            run.progress(point, self.curve_points, f"{size} images")
+        print(f"{accuracy:.1%} of {len(data.test_labels)} images read correctly")
+        return {"accuracy": accuracy, "log_loss": loss}

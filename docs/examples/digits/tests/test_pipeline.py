@@ -1,0 +1,52 @@
+"""The five stages one after the other, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from digits_study.stages import Accuracy, Binarized, Network, Passes, Perceptron, Rescaled, SplitDigits
+from hyperspace_core import Fit, Model, Preprocessor, Run, active
+from hyperspace_core.run import Memory
+
+
+def steps_of(run: Run) -> list[int | None]:
+    assert isinstance(run.sink, Memory)
+    return [point.step for point in run.sink.points]
+
+
+@pytest.mark.parametrize(("preprocessor", "model"), [(Rescaled(), Network()), (Binarized(), Perceptron())])
+def test_the_stages_learn_to_read(preprocessor: Preprocessor, model: Model) -> None:
+    run = Run.local(seed=0)
+    with active(run):
+        data = preprocessor.apply(SplitDigits().load())
+        trained = Passes(epochs=5).train(model.build(data), data)
+        scores = Accuracy().score(trained, data)
+
+    assert scores["accuracy"] > 0.85
+    assert steps_of(run) == [1, 2, 3, 4, 5]
+
+
+def test_core_s_own_trainer_fits_too() -> None:
+    with active(Run.local(seed=0)):
+        data = Rescaled().apply(SplitDigits().load())
+        trained = Fit().train(Perceptron().build(data), data)
+
+    assert Accuracy().score(trained, data)["accuracy"] > 0.9
+
+
+def test_a_run_that_is_asked_to_stop_keeps_what_it_learnt() -> None:
+    run = Run.local(seed=0)
+    run.ask_to_stop()
+    with active(run):
+        data = Rescaled().apply(SplitDigits().load())
+        trained = Passes(epochs=50).train(Perceptron().build(data), data)
+
+    assert steps_of(run) == [1]
+    assert Accuracy().score(trained, data)["accuracy"] > 0.5
+
+
+def test_all_runs_are_judged_by_the_same_images() -> None:
+    first, second = SplitDigits().load(), SplitDigits().load()
+
+    assert (first.test_images == second.test_images).all()
+    assert len(first.test_labels) == 450

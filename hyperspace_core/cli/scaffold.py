@@ -1,0 +1,78 @@
+"""A small working project, for `hyperspace new`."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+from string import Template
+
+from hyperspace_core.errors import UsageError
+
+SUFFIX = ".txt"        # templates are no Python files: nothing tries to import or lint them
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
+
+
+def files_of(name: str, folder: Path) -> dict[Path, str]:
+    """Path → text of every file of a new project `name` in `folder/name`; nothing is written.
+
+    Raises `UsageError` for a name that cannot be a package's, and where the folder holds something already.
+    """
+    package = _package_name(name)
+    root = folder / name
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise UsageError(f"{root}: exists already and is not an empty folder; choose another name or folder")
+    words = {"project": name, "package": package, "distribution": name.lower()}
+    return {
+        root / PurePosixPath(*(package if part == "package" else part for part in path.parts)):
+            Template(text).substitute(words)
+        for path, text in _templates()
+    }
+
+
+def create(name: str, folder: Path) -> list[Path]:
+    """Write the project; the files, in the order in which a reader wants them.
+
+    Raises `UsageError` as `files_of` does, and where the folder cannot be written.
+    """
+    files = files_of(name, folder)
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
+    return list(files)
+
+
+def _package_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"project name {name!r}: letters, digits, '-' and '_' only, a letter first, "
+                         "as in 'my-project'")
+    package = name.replace("-", "_").lower()
+    if keyword.iskeyword(package) or keyword.issoftkeyword(package):
+        raise UsageError(f"project name {name!r}: is a word of the Python language; choose another, "
+                         f"such as 'my-{name}'")
+    if package in sys.stdlib_module_names or package in ("hyperspace", "hyperspace_core", "tests"):
+        raise UsageError(f"project name {name!r}: its package '{package}' would hide another of that name; "
+                         f"choose another, such as 'my-{name}'")
+    return package
+
+
+def _templates() -> list[tuple[PurePosixPath, str]]:
+    root = resources.files("hyperspace_core.cli") / "template"
+    found = [(path, file.read_text(encoding="utf-8")) for path, file in _walk(root, PurePosixPath())]
+    return sorted(found, key=lambda item: (len(item[0].parts), item[0].name != "README.md", str(item[0])))
+
+
+def _walk(folder: Traversable, path: PurePosixPath) -> list[tuple[PurePosixPath, Traversable]]:
+    found: list[tuple[PurePosixPath, Traversable]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _walk(entry, path / entry.name)
+        elif entry.name.endswith(SUFFIX):
+            found.append((path / entry.name.removesuffix(SUFFIX), entry))
+    return found
