@@ -1,0 +1,85 @@
+"""Everything that is checked, each in an environment of its own: `nox -l` lists it.
+
+The README's two commands are the source of what `tests` and `demo` install and run, so that they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "docs", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/stage_timer/stage_timer.py",
+                  "tests/projects/functions_only/wine_functions")
+
+
+def readme_command(number: int) -> list[list[str]]:
+    """The README's first or second command as argument lists, split at `&&`."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    return [shlex.split(part) for part in blocks[number - 1].strip().split("&&")]
+
+
+def install_as_readme(session: nox.Session, number: int) -> list[list[str]]:
+    """Install what the command installs; what it runs after that."""
+    install, *rest = readme_command(number)
+    session.install(*install[install.index("install") + 1:])
+    return rest
+
+
+def data_folder(session: nox.Session) -> dict[str, str]:
+    """Keeps the user's own runs out of it."""
+    return {"XDG_DATA_HOME": session.create_tmp(), "HYPERSPACE_STORAGE": "", "HYPERSPACE_PROJECT": ""}
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The README's second command; what follows `--` goes to pytest."""
+    for command in install_as_readme(session, 2):
+        session.run(*command, *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The README's first command, on a store of its own."""
+    for command in install_as_readme(session, 1):
+        session.run(*command, env=data_folder(session))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and which module may import which."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict over the package, the typed examples and this file."""
+    session.install("-e", ".", "nox", *nox.project.dependency_groups(PYPROJECT, "types"))
+    session.run("mypy")
+    session.run("mypy", "noxfile.py", "docs/_ext", *TYPED_EXAMPLES)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, where a warning is an error."""
+    session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "docs"))
+    session.run("sphinx-build", "-W", "--keep-going", "-E", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Every figure beside a bare peer, measured in the same run."""
+    session.install("-e", ".", "-e", "docs/examples/digits")
+    for script in session.posargs or sorted(str(path) for path in Path("tests/bench").glob("bench_*.py")):
+        session.run("python", script, env=data_folder(session))
