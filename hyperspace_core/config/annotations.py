@@ -43,8 +43,10 @@ class Unresolvable(Exception):
 def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:
     """The annotation with every string in it evaluated among `names`. Raises `Unresolvable`."""
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    # a generated constructor may hide the builtins; without the key, Python puts its own there
+    scope = {name: value for name, value in names.items() if name != "__builtins__"}
     try:
-        return typing.get_type_hints(holder, globalns=dict(names), localns={}, include_extras=True)["it"]
+        return typing.get_type_hints(holder, globalns=scope, localns={}, include_extras=True)["it"]
     except Exception as error:
         raise Unresolvable(f"{type(error).__name__}: {error}") from error
 
@@ -129,7 +131,7 @@ class Reader:
             return ListOf(self._inner(args[0]) if args else AnyValue(),
                           into=frozenset if origin is frozenset else set)
         if origin is tuple:
-            return self._tuple(args)
+            return self._tuple(annotation, args)
         if origin in _DICTS:
             return self._dict(args)
         if origin is Literal or not isinstance(origin, type):
@@ -156,12 +158,12 @@ class Reader:
                                     f"found Lazy{list(args) if args else ''}")
         return LazyOf(kind)
 
-    def _tuple(self, args: tuple[Any, ...]) -> Kind:
-        if not args:
+    def _tuple(self, annotation: Any, args: tuple[Any, ...]) -> Kind:
+        if annotation in (tuple, typing.Tuple):  # noqa: UP006 - old code may say so
             return TupleOf(rest=AnyValue())
-        if args[-1] is Ellipsis:
+        if args and args[-1] is Ellipsis:
             return TupleOf(rest=self._inner(args[0]))
-        return TupleOf() if args == ((),) else TupleOf(items=tuple(map(self._inner, args)))
+        return TupleOf(items=tuple(map(self._inner, args)))
 
     def _dict(self, args: tuple[Any, ...]) -> Kind:
         if not args:

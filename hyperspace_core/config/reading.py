@@ -110,8 +110,8 @@ def _source_of_class(target: type) -> _Source:
             fields = getattr(owner, "__dataclass_fields__") if generated else {}  # noqa: B009 - mypy
             return dataclasses.replace(source, function=vars(owner)["__init__"], fields=fields)
         if "__new__" in vars(owner):
-            made = inspect.unwrap(vars(owner)["__new__"].__func__)
-            return dataclasses.replace(source, function=made)
+            made = vars(owner)["__new__"]
+            return dataclasses.replace(source, function=getattr(made, "__func__", made))
     return source
 
 
@@ -186,13 +186,13 @@ def _names(source: _Source, owner: Any) -> dict[str, Any]:
     """The names an annotation may use: the module's, and the class's own (never a field of the same name)."""
     scope: dict[str, Any] = {}
     if isinstance(owner, type):
-        scope |= {owner.__name__: owner}
-        scope |= {name: value for name, value in vars(owner).items()
-                  if isinstance(value, type) and not name.startswith("__")}
-    if isinstance(owner, type) and source.fields:
-        return scope | vars(sys.modules[owner.__module__]) if owner.__module__ in sys.modules else scope
+        scope = {name: value for name, value in vars(owner).items()
+                 if isinstance(value, type) and not name.startswith("__")}
+        scope |= {owner.__name__: owner} | vars(sys.modules.get(owner.__module__, object))
+    if source.function is None or owner is not source.target or source.fields:
+        return scope
     function = source.function.func if isinstance(source.function, functools.partial) else source.function
-    return scope | getattr(inspect.unwrap(function), "__globals__", {}) if function is not None else scope
+    return scope | getattr(inspect.unwrap(function), "__globals__", {})
 
 
 def _parameter(source: _Source, raw: inspect.Parameter, annotation: Any, where: str) -> Parameter:

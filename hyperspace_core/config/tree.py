@@ -208,18 +208,13 @@ def is_json(value: Any) -> bool:
 def too_deep(tree: Any) -> str | None:
     """The path of something nested deeper than 64 levels, or None; a tree that holds itself is too deep."""
     level: list[tuple[str, Any]] = [("", tree)]
-    seen: set[int] = set()
     for _ in range(MAX_DEPTH + 1):
         # what is shared is looked at once a level, so that a tree that doubles at each level costs nothing
-        seen = set()
-        deeper: list[tuple[str, Any]] = []
-        for path, value in level:
-            if isinstance(value, Mapping | list | tuple) and id(value) not in seen:
-                seen.add(id(value))
-                items = value.items() if isinstance(value, Mapping) else enumerate(value)
-                deeper += [(join(path, key), inner) for key, inner in items]
-        if not deeper:
+        containers = {id(value): (path, value) for path, value in level
+                      if isinstance(value, Mapping | list | tuple)}
+        if not containers:
             return None
-        level = deeper
-    inner = next((path for path, value in level), "")
-    return ".".join(inner.split(".")[:3]) + "…"
+        deepest = next(path for path, _ in containers.values())
+        level = [(join(path, key), inner) for path, value in containers.values()
+                 for key, inner in (value.items() if isinstance(value, Mapping) else enumerate(value))]
+    return ".".join(deepest.split(".")[:3]) + "…"
