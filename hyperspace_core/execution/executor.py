@@ -58,7 +58,10 @@ def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *
     """
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
                            interruption=interruption or Interruption())
-    finish = execution.outcome(on_run)
+    try:
+        finish = execution.outcome(on_run)
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the run has an outcome
+        finish = failure(error)
     sink.outcome(finish)
     return finish
 
@@ -164,8 +167,8 @@ def _send_info_again(run: Run) -> None:
     for key in list(run.info):
         try:
             run.info[key] = run.info[key]
-        except HyperspaceError as error:
-            say(f"{error}; the record keeps info[{key!r}] as it was set")
+        except Exception as error:  # noqa: BLE001 - a full disk, a value that fails as it is read
+            say(f"{one_line(error)}; the record keeps info[{key!r}] as it was set")
 
 
 def _record(job: Job, plan: Plan, finish: Finish) -> RunRecord:

@@ -17,7 +17,7 @@ import pytest
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import messages
-from hyperspace_core.execution.supervise import ChildEnded, Guardian
+from hyperspace_core.execution.supervise import ChildEnded, Guardian, Output
 from hyperspace_core.records.states import Outcome
 
 from .conftest import RUNS, Hands, finished, job, until_printed
@@ -143,8 +143,8 @@ def test_a_config_of_megabytes_arrives(hands):
 
 
 @pytest.mark.parametrize(("how", "code", "number"), [
-    ("segfault", None, signal.SIGSEGV), ("exit 0", 0, None), ("exit 3", 3, None), ("abort", None, signal.SIGABRT),
-    ("kill", None, signal.SIGKILL),
+    ("segfault", None, signal.SIGSEGV), ("abort", None, signal.SIGABRT),
+    ("exit 0", 0, None), ("exit 3", 3, None), ("kill", None, signal.SIGKILL),
 ])
 def test_a_run_that_dies_loses_nothing_that_it_said_and_harms_nobody(hands, how, code, number):
     attempt = hands.run("dies", how=how)
@@ -212,7 +212,7 @@ def test_a_flood_is_passed_on_in_bounded_pieces(warm):
     largest = total = 0
     while not child.over:
         for event in child.events(1.0):
-            size = len(getattr(event, "data", b""))
+            size = len(event.data) if isinstance(event, Output) else 0
             largest, total = max(largest, size), total + size
     assert total == 64 * ((1 << 20) + 1)
     assert largest <= 4 << 20
@@ -220,7 +220,7 @@ def test_a_flood_is_passed_on_in_bounded_pieces(warm):
 
 def test_output_that_is_no_text(warm):
     attempt = warm.run("prints_bytes")
-    assert any(getattr(event, "data", b"") == b"\xff\xfe no newline" for event in attempt.events)
+    assert Output(b"\xff\xfe no newline") in attempt.events
 
 
 # -- stopping it ---------------------------------------------------------------------------------------------
@@ -347,13 +347,13 @@ WORKER = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from execution.conftest import job, until_printed
+from execution.conftest import Attempt, job, until_printed
 from hyperspace_core.execution.supervise import Guardian
 
 guardian = Guardian("lab", isolation={isolation!r}, grace_s={grace})
 child = guardian.start(job({function!r}, {config!r}, Path({workdir!r})))
-heard = b"".join(event.data for event in until_printed(child, {until!r}))
-print(child.pid, heard.decode().strip(), flush=True)
+heard = Attempt(until_printed(child, {until!r})).printed
+print(child.pid, heard.strip(), flush=True)
 threading.Event().wait()
 """
 
