@@ -60,12 +60,12 @@ class Catalog:
     def replace(self, family: type, target: Any, *, name: str | None = None, origin: str = "") -> Entry:
         """Register a class in the place of the one that has its name now, if any."""
         entry = _entry(family, target, name, origin)
-        old = self._families.get(family, {}).pop(entry.name, None)
+        old = self._families.get(family, {}).get(entry.name)
+        self._check_free(entry, old)
         if old is not None:
             self._names.pop((family, old.target), None)
             aliases = self._aliases[family]
             self._aliases[family] = {alias: kept for alias, kept in aliases.items() if kept is not old}
-        self._check_free(entry)
         return self._keep(entry)
 
     def find(self, family: type, name: str, *, below: type | None = None) -> Entry:
@@ -106,11 +106,11 @@ class Catalog:
     def _noted(self) -> str:
         return f" ({'; '.join(self._notes)})" if self._notes else ""
 
-    def _check_free(self, entry: Entry) -> None:
+    def _check_free(self, entry: Entry, leaving: Entry | None = None) -> None:
         known, aliases = self._families.get(entry.family, {}), self._aliases.get(entry.family, {})
         for name in (entry.name, *entry.aliases):
             taken = known.get(name) or aliases.get(name)
-            if taken is not None and taken.target is not entry.target:
+            if taken not in (None, leaving) and taken.target is not entry.target:
                 raise RegistrationError(
                     f"two classes are registered as {entry.family.__name__} {name!r}: {taken.where} and "
                     f"{entry.where}; give one of them another name")

@@ -112,7 +112,8 @@ def _plain_tree(value: Any, kind: Value | EnumOf, where: str) -> Any:
 def _component_tree(value: Any, kind: FamilyKind, where: str, name_of: NameOf) -> Tree:
     target = type(value)
     # a third-party class may be registered in any family, so only the catalog can tell whether it fits
-    if isinstance(value, type | str | Mapping) or (family_of(target) and not isinstance(value, kind.base)):
+    plain = is_json(value) or isinstance(value, type)
+    if plain or (family_of(target) and not isinstance(value, kind.base)):
         cure = f"; write {value.__name__}()" if isinstance(value, type) else ""
         raise RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}{cure}")
     arguments = _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)

@@ -13,6 +13,7 @@ from typing import Any
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.instances import default_tree
 from hyperspace_core.config.kinds import (
+    AnyValue,
     DictOf,
     EnumOf,
     FamilyKind,
@@ -20,6 +21,7 @@ from hyperspace_core.config.kinds import (
     LazyOf,
     ListOf,
     Nested,
+    Opaque,
     OptionalOf,
     TupleOf,
     UnionOf,
@@ -69,11 +71,21 @@ def _checked(signature: Signature) -> Signature:
 
 
 def _check_parameter(where: str, parameter: Parameter) -> None:
+    if parameter.name == CLASS_NAME:
+        raise RegistrationError(f"{where}: this name picks a component's class; rename the parameter")
+    if parameter.default is None and not _may_be_none(parameter.kind):
+        raise RegistrationError(f"{where}: the default is None; annotate it "
+                                f"`{describe(parameter.kind)} | None`")
     if parameter.range is not None:
         _check_range(where, parameter.kind, parameter.range)
     tree = default_tree(parameter, where)
     if tree is not MISSING:
         _check_bounds(where, tree, parameter.kind, parameter.range)
+
+
+def _may_be_none(kind: Kind) -> bool:
+    return isinstance(kind, OptionalOf | AnyValue | Opaque) or (
+        isinstance(kind, UnionOf) and any(map(_may_be_none, kind.kinds)))
 
 
 def _dataclasses_in(kind: Kind) -> list[type]:

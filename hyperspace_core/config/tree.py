@@ -110,6 +110,22 @@ def _replaces(old: Any, new: Mapping[str, Any]) -> bool:
     return not isinstance(old, dict) or old.get(CLASS_NAME) != new[CLASS_NAME]
 
 
+def dropped(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> tuple[str, ...]:
+    """The paths that `merge` would drop because the change names another class: worth a note to the user."""
+    lost: list[str] = []
+    for key, new in change.items():
+        name = match_key(key, base) or key
+        old, here = base.get(name), join(path, key)
+        if not isinstance(old, dict):
+            continue
+        if isinstance(new, str) or (isinstance(new, dict) and _replaces(old, new)):
+            kept = new if isinstance(new, dict) else {}
+            lost += [join(here, inner) for inner in old if inner != CLASS_NAME and inner not in kept]
+        elif isinstance(new, dict):
+            lost += dropped(old, new, path=here)
+    return tuple(lost)
+
+
 def _keys(section: Mapping[str, Any]) -> str:
     return ", ".join(f"`{key}`" for key in list(section)[:3]) or "no keys"
 

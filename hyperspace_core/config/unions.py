@@ -31,10 +31,10 @@ def pick(kinds: tuple[Kind, ...], value: Any, catalog: Catalog) -> Kind | None:
     """The first member that fits the value, exact types first (`1` is an int in `float | int`); else the
     member that its error message should speak of, or None where no member is any likelier than the others.
     """
-    for kind in kinds:
-        if isinstance(kind, Value) and kind.type is type(value):
-            return kind
-    fitting = next((kind for kind in kinds if fits(kind, value, catalog)), None)
+    exact: list[Kind] = [kind for kind in kinds if isinstance(kind, Value) and kind.type is type(value)]
+    if isinstance(value, str):                             # a component's name is more than a text
+        exact = [*(kind for kind in kinds if isinstance(kind, FamilyKind | LazyOf)), *exact]
+    fitting = next((kind for kind in [*exact, *kinds] if fits(kind, value, catalog)), None)
     return fitting or next((kind for kind in kinds if _resembles(kind, value)), None)
 
 

@@ -49,7 +49,7 @@ def accept(kind: Value | EnumOf, value: Any) -> Any:
         return _number(expected, value)
     if expected is str or expected is bool:
         if isinstance(value, expected):
-            return str(value) if expected is str and type(value) is not str else value
+            return str.__str__(value) if isinstance(value, str) else value
         raise _expected(expected.__name__, value)
     if get_origin(expected) is Literal:
         return _literal(expected, value)
@@ -73,7 +73,7 @@ def construct(kind: Value | EnumOf, tree: Any) -> Any:
 
 
 def _number(expected: type, value: Any) -> Any:
-    if isinstance(value, Enum | bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _expected(expected.__name__, value)
     if expected is float:
         try:

@@ -1,3 +1,4 @@
+# ruff: noqa: B006, B008 - instances as defaults are what is tested
 from __future__ import annotations
 
 import dataclasses
@@ -56,48 +57,51 @@ def only(signature: Signature) -> Any:
     return signature.parameters[0]
 
 
-@pytest.mark.parametrize(("annotation", "kind"), [
-    (int, Value(int)),
-    (Annotated[int, Int(1, 9)], Value(int, Int(1, 9))),
-    (Literal["a", "b"], Value(Literal["a", "b"])),
-    (Path, Value(Path)),
-    (Rate, Value(float)),
-    (Any, AnyValue()),
-    (object, AnyValue()),
-    (dict, RawDict()),
-    (dict[str, Any], RawDict()),
-    (Mapping[str, Any], RawDict()),
-    (dict[str, int], DictOf(Value(int))),
-    (dict[int, int], Opaque("dict with keys of type int")),
-    (list, ListOf(AnyValue())),
-    (list[int], ListOf(Value(int))),
-    (Sequence[int], ListOf(Value(int))),
-    (frozenset[str], ListOf(Value(str), into=frozenset)),
-    (tuple, TupleOf(rest=AnyValue())),
-    (tuple[()], TupleOf()),
-    (tuple[int, str], TupleOf(items=(Value(int), Value(str)))),
-    (tuple[int, ...], TupleOf(rest=Value(int))),
-    (Optional[int], OptionalOf(Value(int))),
-    (int | None, OptionalOf(Value(int))),
-    (Annotated[int, Int(1, 9)] | None, OptionalOf(Value(int, Int(1, 9)))),
-    (Annotated[int | None, Int(1, 9)], OptionalOf(Value(int, Int(1, 9)))),
-    (Union[int, str], UnionOf((Value(int), Value(str)))),
-    (int | str | None, OptionalOf(UnionOf((Value(int), Value(str))))),
-    (zoo.Classifier, FAMILY),
-    (zoo.Forest, FamilyKind(zoo.Classifier, zoo.Forest)),
-    (list[zoo.Classifier], ListOf(FAMILY)),
-    (dict[str, zoo.Classifier], DictOf(FAMILY)),
-    (Lazy[zoo.Classifier], LazyOf(FAMILY)),
-    (Lazy[zoo.Optimizer], LazyOf(Nested(zoo.Optimizer))),
-    (Lazy[zoo.Classifier] | None, OptionalOf(LazyOf(FAMILY))),
-    (zoo.Classifier | dict, UnionOf((FAMILY, RawDict()))),
-    (zoo.Optimizer, Nested(zoo.Optimizer)),
-    (zoo.Mode, EnumOf(zoo.Mode)),
-    (Callable[[int], int], Opaque("Callable")),
-    (np.ndarray, Opaque("ndarray")),
-    (list["zoo.Classifier"], ListOf(FAMILY)),
-    ("Annotated[int, Int(1, 9)] | None", OptionalOf(Value(int, Int(1, 9)))),
-])
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        (int, Value(int)),
+        (Annotated[int, Int(1, 9)], Value(int, Int(1, 9))),
+        (Literal["a", "b"], Value(Literal["a", "b"])),
+        (Path, Value(Path)),
+        (Rate, Value(float)),
+        (Any, AnyValue()),
+        (object, AnyValue()),
+        (dict, RawDict()),
+        (dict[str, Any], RawDict()),
+        (Mapping[str, Any], RawDict()),
+        (dict[str, int], DictOf(Value(int))),
+        (dict[int, int], Opaque("dict with keys of type int")),
+        (list, ListOf(AnyValue())),
+        (list[int], ListOf(Value(int))),
+        (Sequence[int], ListOf(Value(int))),
+        (frozenset[str], ListOf(Value(str), into=frozenset)),
+        (tuple, TupleOf(rest=AnyValue())),
+        (tuple[()], TupleOf()),
+        (tuple[int, str], TupleOf(items=(Value(int), Value(str)))),
+        (tuple[int, ...], TupleOf(rest=Value(int))),
+        (Optional[int], OptionalOf(Value(int))),  # noqa: UP045
+        (int | None, OptionalOf(Value(int))),
+        (Annotated[int, Int(1, 9)] | None, OptionalOf(Value(int, Int(1, 9)))),
+        (Annotated[int | None, Int(1, 9)], OptionalOf(Value(int, Int(1, 9)))),
+        (Union[int, str], UnionOf((Value(int), Value(str)))),  # noqa: UP007
+        (int | str | None, OptionalOf(UnionOf((Value(int), Value(str))))),
+        (zoo.Classifier, FAMILY),
+        (zoo.Forest, FamilyKind(zoo.Classifier, zoo.Forest)),
+        (list[zoo.Classifier], ListOf(FAMILY)),
+        (dict[str, zoo.Classifier], DictOf(FAMILY)),
+        (Lazy[zoo.Classifier], LazyOf(FAMILY)),
+        (Lazy[zoo.Optimizer], LazyOf(Nested(zoo.Optimizer))),
+        (Lazy[zoo.Classifier] | None, OptionalOf(LazyOf(FAMILY))),
+        (zoo.Classifier | dict, UnionOf((FAMILY, RawDict()))),
+        (zoo.Optimizer, Nested(zoo.Optimizer)),
+        (zoo.Mode, EnumOf(zoo.Mode)),
+        (Callable[[int], int], Opaque("Callable")),
+        (np.ndarray, Opaque("ndarray")),
+        (list["zoo.Classifier"], ListOf(FAMILY)),
+        ("Annotated[int, Int(1, 9)] | None", OptionalOf(Value(int, Int(1, 9)))),
+    ],
+)
 def test_kinds(annotation: Any, kind: Any) -> None:
     assert kind_of(annotation) == kind
     assert describe(kind)
@@ -108,14 +112,19 @@ def test_descriptions_are_what_a_user_would_annotate() -> None:
     assert describe(kind) == "dict[str, list[Classifier]] | tuple[int, ...] | Lazy[Scaler] | None"
 
 
-# -- parameters -----------------------------------------------------------------------------------------------------
+# -- parameters -----------------------------------------------------------------------------------------
 
 
 def test_a_dataclass_with_strings_ranges_and_help() -> None:
     signature = signature_of(zoo.Forest)
     assert (signature.name, signature.doc.splitlines()[0]) == ("Forest", "Random forest.")
     trees = signature.by_name["trees"]
-    assert (trees.default, trees.range, trees.help, trees.required) == (100, Int(10, 1000, log=True), "how many", False)
+    assert (trees.default, trees.range, trees.help, trees.required) == (
+        100,
+        Int(10, 1000, log=True),
+        "how many",
+        False,
+    )
     assert signature_of(zoo.Support).by_name["C"].required
 
 
@@ -188,16 +197,26 @@ def test_third_party_classes_without_annotations() -> None:
 
 def test_a_third_party_default_may_contradict_its_annotation() -> None:
     class Library:
-        def __init__(self, depth: int = None, alpha: float = "auto", mode: "Unknown" = 3, weights: dict[int, int] = {}):  # noqa
+        def __init__(
+            self,
+            depth: int = None,  # noqa: RUF013
+            alpha: float = "auto",
+            mode: Unknown = 3,  # noqa: F821
+            weights: dict[int, int] = {},
+        ):
             ...
 
     kinds = {p.name: p.kind for p in signature_of(Library).parameters}
-    assert kinds == {"depth": OptionalOf(Value(int)), "alpha": AnyValue(), "mode": AnyValue(),
-                     "weights": Opaque("dict with keys of type int")}
+    assert kinds == {
+        "depth": OptionalOf(Value(int)),
+        "alpha": AnyValue(),
+        "mode": AnyValue(),
+        "weights": Opaque("dict with keys of type int"),
+    }
 
 
 def test_an_unannotated_component_default_tells_its_family() -> None:
-    def function(scaler=zoo.Standard()): ...  # noqa: B008
+    def function(scaler=zoo.Standard()): ...
 
     assert only(signature_of(function)).kind == FamilyKind(zoo.Scaler, zoo.Scaler)
 
@@ -252,7 +271,7 @@ class Node:
     child: Node | None = None
 
 
-# -- mistakes at registration ---------------------------------------------------------------------------------------
+# -- mistakes at registration ---------------------------------------------------------------------------
 
 
 def refused(target: Any) -> str:
@@ -267,9 +286,17 @@ def test_an_annotation_that_cannot_be_resolved_says_how_to_mend_it() -> None:
         def __init__(self, scaler: OnlyForTypeCheckers) -> None: ...  # noqa: F821
 
     message = refused(Local)
-    assert message.startswith("Local.scaler: the annotation 'OnlyForTypeCheckers' cannot be resolved at run time")
+    assert message.startswith(
+        "Local.scaler: the annotation 'OnlyForTypeCheckers' cannot be resolved at run time"
+    )
     assert "TYPE_CHECKING" in message
     assert "module level" in message
+
+
+def test_the_key_that_picks_a_class_is_no_parameter() -> None:
+    def function(className: str = "x"): ...
+
+    assert refused(function).endswith("this name picks a component's class; rename the parameter")
 
 
 def test_two_runs() -> None:
@@ -294,32 +321,37 @@ def test_lazy_of_nothing_and_the_root_itself() -> None:
     assert "Component is the root of all families" in refused(root)
 
 
-@pytest.mark.parametrize(("annotation", "default", "cause"), [
-    ("int", "many", "expected int, found str 'many'"),
-    ("int", True, "expected int, found bool True"),
-    ("int", None, "expected int, found None"),
-    ("int", 2**70, "integer too large (limit 64 bit)"),
-    ("Annotated[int, Int(10, 20)]", 5, "the default 5 is outside Int(low=10, high=20"),
-    ("Annotated[int, Int(10, 20, step=2)]", 11, "is outside"),
-    ("Annotated[float, Float(0, 1)]", 2, "the default 2.0 is outside Float(low=0"),
-    ("Annotated[str, Choice('a', 'b')]", "c", "the default 'c' is outside Choice"),
-    ("Annotated[int, Float(0, 1)]", 1, "does not describe values of type int"),
-    ("Annotated[str, Int(0, 1)]", "a", "does not describe values of type str"),
-    ("Annotated[int, Choice('a')]", 1, "does not fit the type: expected int, found str 'a'"),
-    ("Annotated[int, Int(0, 1), Int(0, 2)]", 1, "two ranges"),
-    ("list[Annotated[float, Float(0, 1)]]", [0.5, 3.0], "the default 3.0 is outside"),
-    ("Annotated[int, Int(1, 9)] | None", 10, "the default 10 is outside"),
-    ("tuple[int, str]", (1, 2), "expected str, found int 2"),
-    ("tuple[int, str]", (1,), "expected tuple[int, str]"),
-    ("zoo.Scaler", "Standard", "expected Scaler, found str 'Standard'"),
-    ("zoo.Scaler", zoo.Standard, "write Standard()"),
-    ("zoo.Scaler", zoo.Forest(), "expected Scaler, found Forest"),
-    ("Lazy[zoo.Scaler]", zoo.Forest, "expected Lazy[Scaler]"),
-    ("Lazy[zoo.Scaler]", zoo.Standard(), "write a class or Lazy(Class, argument=value)"),
-    ("Lazy[zoo.Scaler]", Lazy(zoo.Standard, meen=1), "Standard has no parameter `meen`"),
-    ("zoo.Mode", "fast", None),
-    ("dict", [1], "expected dict"),
-])
+@pytest.mark.parametrize(
+    ("annotation", "default", "cause"),
+    [
+        ("int", "many", "expected int, found str 'many'"),
+        ("int", True, "expected int, found bool True"),
+        ("int", None, "the default is None; annotate it `int | None`"),
+        ("zoo.Scaler", None, "the default is None; annotate it `Scaler | None`"),
+        ("zoo.Scaler", 3, "expected Scaler, found int 3"),
+        ("int", 2**70, "integer too large (limit 64 bit)"),
+        ("Annotated[int, Int(10, 20)]", 5, "the default 5 is outside Int(low=10, high=20"),
+        ("Annotated[int, Int(10, 20, step=2)]", 11, "is outside"),
+        ("Annotated[float, Float(0, 1)]", 2, "the default 2.0 is outside Float(low=0"),
+        ("Annotated[str, Choice('a', 'b')]", "c", "the default 'c' is outside Choice"),
+        ("Annotated[int, Float(0, 1)]", 1, "does not describe values of type int"),
+        ("Annotated[str, Int(0, 1)]", "a", "does not describe values of type str"),
+        ("Annotated[int, Choice('a')]", 1, "does not fit the type: expected int, found str 'a'"),
+        ("Annotated[int, Int(0, 1), Int(0, 2)]", 1, "two ranges"),
+        ("list[Annotated[float, Float(0, 1)]]", [0.5, 3.0], "the default 3.0 is outside"),
+        ("Annotated[int, Int(1, 9)] | None", 10, "the default 10 is outside"),
+        ("tuple[int, str]", (1, 2), "expected str, found int 2"),
+        ("tuple[int, str]", (1,), "expected tuple[int, str]"),
+        ("zoo.Scaler", "Standard", "expected Scaler, found str 'Standard'"),
+        ("zoo.Scaler", zoo.Standard, "write Standard()"),
+        ("zoo.Scaler", zoo.Forest(), "expected Scaler, found Forest"),
+        ("Lazy[zoo.Scaler]", zoo.Forest, "expected Lazy[Scaler]"),
+        ("Lazy[zoo.Scaler]", zoo.Standard(), "write a class or Lazy(Class, argument=value)"),
+        ("Lazy[zoo.Scaler]", Lazy(zoo.Standard, meen=1), "Standard has no parameter `meen`"),
+        ("zoo.Mode", "fast", None),
+        ("dict", [1], "expected dict"),
+    ],
+)
 def test_defaults_are_checked(annotation: str, default: Any, cause: str | None) -> None:
     def function(x=default): ...
 
@@ -349,11 +381,13 @@ class Bad:
 
 
 def test_a_default_that_cannot_be_read_back_names_the_cure() -> None:
-    def forgetful(scaler: zoo.Scaler = zoo.Forgetful()): ...  # noqa: B008
-    def init_var(scaler: zoo.Scaler = zoo.WithInitVar()): ...  # noqa: B008
+    def forgetful(scaler: zoo.Scaler = zoo.Forgetful()): ...
+    def init_var(scaler: zoo.Scaler = zoo.WithInitVar()): ...
 
     message = refused(forgetful)
-    assert "no attribute `factor`; store the argument as self.factor, or make Forgetful a dataclass" in message
+    assert (
+        "no attribute `factor`; store the argument as self.factor, or make Forgetful a dataclass" in message
+    )
     assert "no attribute `factor`" in refused(init_var)
 
 
@@ -370,7 +404,11 @@ def test_constructors_in_c_say_what_to_do() -> None:
 
 
 def test_defaults_that_only_python_can_hold_stay_with_the_constructor() -> None:
-    def function(activation: Callable[[float], float] = abs, dtype=np.float64, weights: np.ndarray | None = None,
-                 loss: str | Callable[..., float] = max): ...
+    def function(
+        activation: Callable[[float], float] = abs,
+        dtype=np.float64,
+        weights: np.ndarray | None = None,
+        loss: str | Callable[..., float] = max,
+    ): ...
 
     assert not any(parameter.required for parameter in signature_of(function).parameters)

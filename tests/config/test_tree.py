@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperspace_core.config.tree import (
@@ -17,6 +17,7 @@ from hyperspace_core.config.tree import (
     canonical,
     diff,
     digest,
+    dropped,
     flatten,
     is_json,
     merge,
@@ -27,24 +28,37 @@ from hyperspace_core.config.tree import (
 from hyperspace_core.errors import ConfigError
 
 KEYS = st.text("abcxyz_", min_size=1, max_size=4)
-LEAVES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=True) | st.text("ab", max_size=2)
-SECTIONS = st.recursive(st.dictionaries(KEYS, LEAVES | st.lists(LEAVES, max_size=3), max_size=4),
-                        lambda inner: st.dictionaries(KEYS, inner | LEAVES, max_size=4), max_leaves=12)
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=True) | st.text("ab", max_size=2)
+)
+SECTIONS = st.recursive(
+    st.dictionaries(KEYS, LEAVES | st.lists(LEAVES, max_size=3), max_size=4),
+    lambda inner: st.dictionaries(KEYS, inner | LEAVES, max_size=4),
+    max_leaves=12,
+)
 
 
 def same(a: object, b: object) -> bool:
     return canonical(a) == canonical(b)
 
 
-@pytest.mark.parametrize(("key", "snake"), [
-    ("Classifier", "classifier"), ("TrainingSchedule", "training_schedule"), ("HTTPServer", "http_server"),
-    ("drop_mult", "drop_mult"), ("Layer2Size", "layer2_size"), ("C", "c"), ("", ""),
-])
+@pytest.mark.parametrize(
+    ("key", "snake"),
+    [
+        ("Classifier", "classifier"),
+        ("TrainingSchedule", "training_schedule"),
+        ("HTTPServer", "http_server"),
+        ("drop_mult", "drop_mult"),
+        ("Layer2Size", "layer2_size"),
+        ("C", "c"),
+        ("", ""),
+    ],
+)
 def test_snake_case(key: str, snake: str) -> None:
     assert snake_case(key) == snake
 
 
-# -- merge ----------------------------------------------------------------------------------------------------------
+# -- merge ----------------------------------------------------------------------------------------------
 
 
 def test_another_class_replaces_the_whole_section() -> None:
@@ -78,16 +92,21 @@ def test_deep_sections_merge_and_none_gives_way_both_ways() -> None:
 
 def test_camel_case_meets_its_sister() -> None:
     assert merge({"classifier": {"n": 1}}, {"Classifier": {"m": 2}}) == {"classifier": {"n": 1, "m": 2}}
-    assert merge({"TrainingSchedule": {"n": 1}}, {"training_schedule": {"n": 2}}) == {"TrainingSchedule": {"n": 2}}
-    assert merge({"c": 1}, {"C": 2}) == {"c": 1, "C": 2}            # two names of one letter are two names
+    assert merge({"TrainingSchedule": {"n": 1}}, {"training_schedule": {"n": 2}}) == {
+        "TrainingSchedule": {"n": 2}
+    }
+    assert merge({"c": 1}, {"C": 2}) == {"c": 1, "C": 2}  # two names of one letter are two names
 
 
-@pytest.mark.parametrize(("base", "change", "message"), [
-    ({"a": 1}, {"a": {"b": 2}}, "`a`: cannot replace a value by a section; found int 1"),
-    ({"a": {"b": 2}}, {"a": 1}, "`a`: cannot replace a section by a value; found a section with `b`"),
-    ({"x": {"a": {"b": 2}}}, {"x": {"a": [1]}}, "`x.a`: cannot replace a section by a value"),
-    ({"a": {"b": 2}}, {"a": "Forest"}, "`a`: cannot replace a section by a value"),
-])
+@pytest.mark.parametrize(
+    ("base", "change", "message"),
+    [
+        ({"a": 1}, {"a": {"b": 2}}, "`a`: cannot replace a value by a section; found int 1"),
+        ({"a": {"b": 2}}, {"a": 1}, "`a`: cannot replace a section by a value; found a section with `b`"),
+        ({"x": {"a": {"b": 2}}}, {"x": {"a": [1]}}, "`x.a`: cannot replace a section by a value"),
+        ({"a": {"b": 2}}, {"a": "Forest"}, "`a`: cannot replace a section by a value"),
+    ],
+)
 def test_a_section_and_a_value_never_replace_each_other(base: dict, change: dict, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         merge(base, change)
@@ -103,6 +122,7 @@ def test_merge_shares_nothing() -> None:
     assert (base, change) == ({"a": {"l": [1]}}, {"b": {"l": [2]}})
 
 
+@settings(deadline=None)
 @given(SECTIONS)
 def test_merge_with_nothing_or_itself_changes_nothing(tree: dict) -> None:
     assert same(merge(tree, {}), tree)
@@ -110,6 +130,7 @@ def test_merge_with_nothing_or_itself_changes_nothing(tree: dict) -> None:
     assert same(merge(tree, tree), tree)
 
 
+@settings(deadline=None)
 @given(SECTIONS, SECTIONS)
 def test_a_change_is_there_after_it_was_made(base: dict, change: dict) -> None:
     try:
@@ -119,14 +140,33 @@ def test_a_change_is_there_after_it_was_made(base: dict, change: dict) -> None:
     assert same(merge(merged, change), merged)
 
 
-# -- flatten and diff -----------------------------------------------------------------------------------------------
+def test_keys_that_a_switch_of_class_drops_are_listed() -> None:
+    base = {"c": {"className": "Forest", "trees": 5, "depth": 2}, "x": {"y": {"className": "A", "n": 1}}}
+    assert dropped(base, {"c": {"className": "Support", "depth": 1}}) == ("c.trees",)
+    assert dropped(base, {"C": 1, "c": "Support", "x": {"y": {"className": "B"}}}) == (
+        "c.trees",
+        "c.depth",
+        "x.y.n",
+    )
+    assert dropped(base, {"c": {"trees": 1}, "x": {"y": {"className": "A"}}}) == ()
+
+
+# -- flatten and diff -----------------------------------------------------------------------------------
 
 
 def test_flatten() -> None:
     tree = {"a": {"b": 1, "l": [1, 2], "e": {}}, "layers": [{"units": 3}, "Dense"], "n": []}
-    assert flatten(tree) == {"a.b": 1, "a.l": [1, 2], "a.e": {}, "layers.0.units": 3, "layers.1": "Dense", "n": []}
+    assert flatten(tree) == {
+        "a.b": 1,
+        "a.l": [1, 2],
+        "a.e": {},
+        "layers.0.units": 3,
+        "layers.1": "Dense",
+        "n": [],
+    }
 
 
+@settings(deadline=None)
 @given(SECTIONS)
 def test_flatten_loses_nothing(tree: dict) -> None:
     back: dict = {}
@@ -142,33 +182,42 @@ def test_flatten_loses_nothing(tree: dict) -> None:
 def test_diff() -> None:
     old = {"a": {"b": 1, "c": 2}, "x": math.nan}
     new = {"a": {"b": 1.0, "d": 3}, "x": math.nan}
-    assert diff(old, new) == (Difference("a.b", 1, 1.0), Difference("a.c", 2, MISSING), Difference("a.d", MISSING, 3))
+    assert diff(old, new) == (
+        Difference("a.b", 1, 1.0),
+        Difference("a.c", 2, MISSING),
+        Difference("a.d", MISSING, 3),
+    )
     assert diff({"a": True}, {"a": 1}) == (Difference("a", True, 1),)
 
 
+@settings(deadline=None)
 @given(SECTIONS, SECTIONS)
 def test_no_difference_means_the_same_digest(a: dict, b: dict) -> None:
     assert diff(a, a) == ()
     assert (diff(a, b) == ()) == (digest(a) == digest(b))
 
 
-# -- canonical and digest -------------------------------------------------------------------------------------------
+# -- canonical and digest -------------------------------------------------------------------------------
 
 
 def test_digest_knows_neither_order_nor_process() -> None:
     tree = {"b": [1, 2.5, None], "a": {"ü": "x", "n": math.inf}}
     assert digest(tree) == digest({"a": {"n": math.inf, "ü": "x"}, "b": [1, 2.5, None]})
-    code = "from hyperspace_core.config.tree import digest; import math; print(digest(" \
-           "{'b': [1, 2.5, None], 'a': {'n': math.inf, '\\xfc': 'x'}}))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                            env={"PYTHONHASHSEED": "7"})
+    code = (
+        "from hyperspace_core.config.tree import digest; import math; print(digest("
+        "{'b': [1, 2.5, None], 'a': {'n': math.inf, '\\xfc': 'x'}}))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"}
+    )
     assert answer.stdout.strip() == digest(tree)
 
 
 def test_digest_is_stable_over_releases() -> None:
     # stored in databases: a change here orphans every "does this run exist already?"
     assert digest({"classifier": {"className": "Forest", "trees": 100}, "lr": 0.1}) == (
-        "c0894ad4af79da650b9a05f84aae492ddc3af5820af64f8dee6faf718a9d23aa")
+        "c0894ad4af79da650b9a05f84aae492ddc3af5820af64f8dee6faf718a9d23aa"
+    )
 
 
 def test_canonical_reads_what_stores_would_convert() -> None:
@@ -176,7 +225,8 @@ def test_canonical_reads_what_stores_would_convert() -> None:
         FAST = 1
 
     assert canonical({"n": np.int64(3), "p": Path("a/b"), "m": Mode.FAST, "t": (1, 2)}) == (
-        '{"m":"FAST","n":3,"p":"a/b","t":[1,2]}')
+        '{"m":"FAST","n":3,"p":"a/b","t":[1,2]}'
+    )
     with pytest.raises(ConfigError, match="is no JSON value"):
         canonical({"a": object()})
 
@@ -188,7 +238,7 @@ def test_canonical_of_a_tree_that_holds_itself() -> None:
         canonical(tree)
 
 
-# -- small things ---------------------------------------------------------------------------------------------------
+# -- small things ---------------------------------------------------------------------------------------
 
 
 def test_too_deep() -> None:

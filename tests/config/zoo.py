@@ -1,5 +1,6 @@
 """Components of every shape that a project may have; annotations are strings here, as with many users."""
 
+# ruff: noqa: B006, B008 - instances as defaults are what is tested
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, InitVar, dataclass, field
@@ -10,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from hyperspace_core.components import Component, Scenario
 from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.lazy import Lazy
+from hyperspace_core.config.schema import signature_of_method
 from hyperspace_core.run import Run
 from hyperspace_core.space import Choice, Float, Int
 
@@ -68,7 +70,9 @@ class Bottleneck(Aggregation):
 
 
 class Attention(Aggregation):
-    def __init__(self, dv: int, *, heads: int = 4, inner: Lazy[Aggregation] = Lazy(Bottleneck, layers=(7,))) -> None:
+    def __init__(
+        self, dv: int, *, heads: int = 4, inner: Lazy[Aggregation] = Lazy(Bottleneck, layers=(7,))
+    ) -> None:
         self.dv, self.heads, self.inner = dv, heads, inner
 
 
@@ -111,7 +115,9 @@ class Training:
 class Holdout(Scenario):
     test_share: float = 0.25
 
-    def single_run(self, run: Run, classifier: Classifier, scaler: Scaler = Standard(std=False)) -> dict[str, float]:
+    def single_run(
+        self, run: Run, classifier: Classifier, scaler: Scaler = Standard(std=False)
+    ) -> dict[str, float]:
         return {"accuracy": 1.0}
 
 
@@ -124,15 +130,15 @@ class Everything(Scenario):
         classifier: Classifier = Forest(trees=20),
         scaler: Scaler | None = None,
         aggregation: Lazy[Aggregation] = Bottleneck,
-        layers: list[Layer] = [Dense(), Dropout(0.1)],      # noqa: B006 - what users write
-        named: dict[str, Layer] = {"head": Dense(3)},      # noqa: B006
-        training: Training = Training(epochs=3),      # noqa: B008
+        layers: list[Layer] = [Dense(), Dropout(0.1)],
+        named: dict[str, Layer] = {"head": Dense(3)},
+        training: Training = Training(epochs=3),
         mode: Mode = Mode.FAST,
         folder: Path = Path("data"),
-        rates: Annotated[list[Annotated[float, Float(0, 1)]], "one a fold"] = [0.5],      # noqa: B006
+        rates: Annotated[list[Annotated[float, Float(0, 1)]], "one a fold"] = [0.5],
         depth: Annotated[int, Int(1, 9)] | None = 3,
         choice: int | str = "auto",
-        model: Classifier | dict = Forest(),      # noqa: B008
+        model: Classifier | dict = Forest(),
         raw: dict[str, Any] | None = None,
         *,
         run: Run | None = None,
@@ -173,3 +179,8 @@ def make_catalog() -> Catalog:
         for target in targets:
             catalog.add(family, target)
     return catalog
+
+
+# for laws, whose examples are too many for a fixture each; no test changes them
+CATALOG = make_catalog()
+EVERYTHING = signature_of_method(Everything, "single_run")

@@ -1,0 +1,570 @@
+# ruff: noqa: B008 - instances as defaults are what is tested
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestClassifier
+
+from hyperspace_core.components import Component, Scenario
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.complete import complete, complete_component, validate
+from hyperspace_core.config.lazy import Lazy
+from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
+from hyperspace_core.config.tree import digest, merge
+from hyperspace_core.errors import ConfigError, UnknownClassError
+
+from . import zoo
+from .zoo import CATALOG, EVERYTHING
+
+
+def problems(tree: Any, signature: Signature, catalog: Catalog) -> tuple[str, ...]:
+    found = validate(tree, signature, catalog)
+    assert all("\n" not in problem for problem in found)
+    return found
+
+
+def of(catalog: Catalog, function: Any, **tree: Any) -> Any:
+    """A function's config, completed."""
+    return complete(tree, signature_of(function), catalog)
+
+
+# -- defaults -------------------------------------------------------------------------------------------
+
+
+def test_defaults_are_filled_at_every_depth(everything: Signature, catalog: Catalog) -> None:
+    assert complete({}, everything, catalog) == {
+        "classifier": {"className": "Forest", "trees": 20, "max_depth": None},
+        "scaler": None,
+        "aggregation": {"className": "Bottleneck", "layers": [50], "dropouts": None},
+        "layers": [{"className": "Dense", "units": 10}, {"className": "Dropout", "share": 0.1}],
+        "named": {"head": {"className": "Dense", "units": 3}},
+        "training": {"epochs": 3, "optimizer": {"lr": 0.5, "betas": [0.9, 0.99], "name": "adam"}},
+        "mode": "FAST",
+        "folder": "data",
+        "rates": [0.5],
+        "depth": 3,
+        "choice": "auto",
+        "model": {"className": "Forest", "trees": 100, "max_depth": None},
+        "raw": None,
+        "pair": [1, "a"],
+        "tags": ["a", "b"],
+        "anything": None,
+    }
+
+
+def test_partial_sections_keep_the_defaults_around_them(everything: Signature, catalog: Catalog) -> None:
+    tree = complete(
+        {
+            "training": {"optimizer": {"name": "sgd"}},
+            "layers": [{"className": "Dense"}, "Dropout"],
+            "named": {"head": {"units": 7}, "foot": "Dropout"},
+        },
+        everything,
+        catalog,
+    )
+    assert tree["training"] == {"epochs": 3, "optimizer": {"lr": 0.5, "betas": [0.9, 0.99], "name": "sgd"}}
+    assert tree["layers"] == [{"className": "Dense", "units": 10}, {"className": "Dropout", "share": 0.5}]
+    assert tree["named"] == {
+        "head": {"className": "Dense", "units": 7},
+        "foot": {"className": "Dropout", "share": 0.5},
+    }
+
+
+def test_another_class_replaces_the_whole_subtree(everything: Signature, catalog: Catalog) -> None:
+    tree = complete({"classifier": {"className": "Support", "C": 1}}, everything, catalog)
+    assert tree["classifier"] == {"className": "Support", "C": 1.0, "kernel": "rbf"}
+
+
+def test_an_update_without_class_keeps_the_class(everything: Signature, catalog: Catalog) -> None:
+    tree = complete({"classifier": {"max_depth": 2}}, everything, catalog)
+    assert tree["classifier"] == {"className": "Forest", "trees": 20, "max_depth": 2}
+
+
+def test_the_same_class_is_an_update_but_a_bare_name_is_the_class_with_its_own_defaults(
+    everything: Signature, catalog: Catalog
+) -> None:
+    update = complete({"classifier": {"className": "Forest"}}, everything, catalog)
+    bare = complete({"classifier": "Forest"}, everything, catalog)
+    assert (update["classifier"]["trees"], bare["classifier"]["trees"]) == (20, 100)
+
+
+def test_an_alias_becomes_the_name_of_today(holdout: Signature, catalog: Catalog) -> None:
+    tree = complete({"classifier": {"className": "HugeForest", "leaves": 2}}, holdout, catalog)
+    assert tree["classifier"] == {"className": "BigForest", "trees": 100, "max_depth": None, "leaves": 2}
+
+
+def test_lazy_may_lack_what_only_run_time_knows(everything: Signature, catalog: Catalog) -> None:
+    tree = complete({"aggregation": {"className": "Attention"}}, everything, catalog)
+    assert tree["aggregation"] == {
+        "className": "Attention",
+        "heads": 4,
+        "inner": {"className": "Bottleneck", "layers": [7], "dropouts": None},
+    }
+    assert complete({"aggregation": {"dv": 3}}, everything, catalog)["aggregation"]["dv"] == 3
+
+
+def test_optional_components(everything: Signature, catalog: Catalog) -> None:
+    assert complete({"scaler": "Unscaled"}, everything, catalog)["scaler"] == {"className": "Unscaled"}
+    assert problems({"scaler": {"mean": True}}, everything, catalog) == (
+        "`scaler.className`: missing; choose the Scaler: Standard, Unscaled",
+    )
+
+
+def test_a_concrete_annotation_needs_no_class_name(catalog: Catalog) -> None:
+    def function(forest: zoo.Forest): ...
+
+    assert of(catalog, function, forest={"trees": 7})["forest"]["className"] == "Forest"
+    assert of(catalog, function, forest="BigForest")["forest"]["leaves"] == 5
+    assert problems({"forest": "Support"}, signature_of(function), catalog) == (
+        "`forest`: no forest 'Support'. Known: BigForest, Forest.",
+    )
+
+
+def test_two_components_of_one_family_and_families_of_one_name(catalog: Catalog) -> None:
+    other = type("Scaler", (Component,), {})
+    catalog.add(other, type("Standard", (other,), {}))
+
+    def function(
+        first: zoo.Scaler = zoo.Standard(), second: zoo.Scaler = zoo.Unscaled(), third: other = None
+    ): ...
+
+    function.__annotations__ = {"first": zoo.Scaler, "second": zoo.Scaler, "third": other | None}
+    tree = of(catalog, function, second="Standard", third="Standard")
+    assert tree == {
+        "first": {"className": "Standard", "mean": True, "std": True},
+        "second": {"className": "Standard", "mean": True, "std": True},
+        "third": {"className": "Standard"},
+    }
+
+
+def test_a_third_party_instance_as_default(catalog: Catalog) -> None:
+    def function(classifier: zoo.Classifier = RandomForestClassifier(n_estimators=7)): ...
+
+    assert "not registered as Classifier" in problems({}, signature_of(function), catalog)[0]
+    catalog.add(zoo.Classifier, RandomForestClassifier, name="Sklearn")
+    tree = of(catalog, function)["classifier"]
+    assert (tree["className"], tree["n_estimators"]) == ("Sklearn", 7)
+    assert of(catalog, function, classifier={"max_depth": 3})["classifier"]["n_estimators"] == 7
+
+
+def test_an_unregistered_default_matters_only_where_it_is_used(holdout: Signature, catalog: Catalog) -> None:
+    bare = Catalog()
+    bare.add(zoo.Classifier, zoo.Forest)
+    bare.add(zoo.Scaler, zoo.Unscaled)
+    assert problems({"classifier": "Forest"}, holdout, bare) == (
+        "`scaler`: the default is of class Standard, which is not registered as Scaler; register it",
+    )
+    assert complete({"classifier": "Forest", "scaler": "Unscaled"}, holdout, bare)["scaler"] == {
+        "className": "Unscaled"
+    }
+
+
+# -- a component or plain settings ----------------------------------------------------------------------
+
+
+def test_family_or_dict(everything: Signature, catalog: Catalog) -> None:
+    settings = {"layers": [1, {"x": None}], "Classifier": "kept"}
+    assert complete({"model": settings}, everything, catalog)["model"] == settings
+    tree = complete({"model": {"className": "Support", "C": 2}}, everything, catalog)
+    assert tree["model"] == {"className": "Support", "C": 2.0, "kernel": "rbf"}
+    assert problems({"model": {"className": "Suport"}}, everything, catalog) == (
+        ("`model.className`: no classifier 'Suport'. Known: BigForest, Forest, Support. "
+        "Did you mean 'Support'?"),
+    )
+
+
+def test_raw_values_are_copied(everything: Signature, catalog: Catalog) -> None:
+    raw = {"a": {"b": [1]}, "t": (1, 2)}
+    tree = complete({"raw": raw}, everything, catalog)
+    tree["raw"]["a"]["b"].append(2)
+    assert raw == {"a": {"b": [1]}, "t": (1, 2)}
+    assert tree["raw"]["t"] == [1, 2]
+
+
+# -- old spellings --------------------------------------------------------------------------------------
+
+
+def test_camel_case_keys_are_read(holdout: Signature, catalog: Catalog) -> None:
+    assert (
+        complete({"Classifier": {"className": "Forest"}}, holdout, catalog)["classifier"]["className"]
+        == "Forest"
+    )
+
+
+def test_camel_case_beside_snake_case_is_an_error(holdout: Signature, catalog: Catalog) -> None:
+    assert problems({"classifier": "Forest", "Classifier": "Support"}, holdout, catalog) == (
+        "`Classifier`: the same parameter as `classifier`; keep one",
+    )
+
+
+def test_an_exact_name_wins(catalog: Catalog) -> None:
+    def function(Rate: int = 1, rate: int = 2, C: float = 1.0): ...
+
+    assert of(catalog, function, Rate=5, rate=6, C=3) == {"Rate": 5, "rate": 6, "C": 3.0}
+
+
+def test_the_ancestors_files_unchanged() -> None:
+    """Its task and its queue call, old spelling, with classes of those names."""
+
+    @dataclass
+    class SmallTrainSample(Scenario):
+        dataset: AncestorDataset
+
+        def single_run(
+            self,
+            classifier: AncestorClassifier,
+            training_schedule: Schedule,
+            aggregation: Lazy[zoo.Aggregation] | None = None,
+        ) -> float: ...
+
+    catalog = zoo.make_catalog()
+    for family, target in (
+        (AncestorDataset, Imdb),
+        (AncestorClassifier, AggregatingClassifier),
+        (Schedule, DefaultSchedule),
+        (Scenario, SmallTrainSample),
+    ):
+        catalog.add(family, target)
+    task = {
+        "Scenario": {"className": "SmallTrainSample", "Dataset": {"className": "Imdb", "size": 100}},
+        "seed": 42,
+    }
+    assert complete_component(Scenario, task["Scenario"], catalog) == {
+        "className": "SmallTrainSample",
+        "dataset": {"className": "Imdb", "size": 100},
+    }
+    config = {
+        "Classifier": {
+            "className": "AggregatingClassifier",
+            "drop_mult": 1,
+            "lin_ftrs": [50],
+            "Aggregation": {"className": "Bottleneck", "layers": [3]},
+        },
+        "TrainingSchedule": {"className": "DefaultSchedule", "cycles": 2},
+    }
+    assert complete(config, signature_of_method(SmallTrainSample, "single_run"), catalog) == {
+        "classifier": {
+            "className": "AggregatingClassifier",
+            "drop_mult": 1.0,
+            "lin_ftrs": [50],
+            "aggregation": {"className": "Bottleneck", "layers": [3], "dropouts": None},
+        },
+        "training_schedule": {"className": "DefaultSchedule", "cycles": 2, "lr": 0.01},
+        "aggregation": None,
+    }
+
+
+class AncestorDataset(Component): ...
+
+
+class AncestorClassifier(Component): ...
+
+
+class Schedule(Component): ...
+
+
+@dataclass
+class Imdb(AncestorDataset):
+    size: int = 10
+
+
+@dataclass
+class AggregatingClassifier(AncestorClassifier):
+    aggregation: Lazy[zoo.Aggregation]
+    drop_mult: float = 0.5
+    lin_ftrs: list[int] | None = None
+
+
+@dataclass
+class DefaultSchedule(Schedule):
+    cycles: int = 1
+    lr: float = 0.01
+
+
+# -- types ----------------------------------------------------------------------------------------------
+
+
+def test_int_becomes_float_and_nothing_else_is_converted(catalog: Catalog) -> None:
+    def function(f: float = 0.0, i: int = 0, b: bool = False, s: str = ""): ...
+
+    completed = of(catalog, function, f=1)
+    assert type(completed["f"]) is float
+    assert digest(completed) == digest(of(catalog, function, f=1.0))
+    assert problems({"f": True, "i": 3.0, "b": 1, "s": 1}, signature_of(function), catalog) == (
+        "`f`: expected float, found bool True",
+        "`i`: expected int, found float 3.0",
+        "`b`: expected bool, found int 1",
+        "`s`: expected str, found int 1",
+    )
+    assert problems({"f": "0.5", "i": True, "b": None}, signature_of(function), catalog) == (
+        "`f`: expected float, found str '0.5'",
+        "`i`: expected int, found bool True",
+        "`b`: expected bool, found None",
+    )
+    assert problems({"i": 2**63, "f": 10**400}, signature_of(function), catalog) == (
+        "`f`: number too large for a float",
+        "`i`: integer too large (limit 64 bit)",
+    )
+    assert math.isnan(of(catalog, function, f=math.nan)["f"])
+
+
+def test_scalars_of_numpy_are_unwrapped(catalog: Catalog) -> None:
+    def function(f: float = 0.0, i: int = 0, b: bool = False, u: int | str = 0, a=None): ...
+
+    tree = of(
+        catalog, function, f=np.float32(0.5), i=np.int64(3), b=np.bool_(True), u=np.array(7), a=np.float64(1)
+    )
+    assert [type(value) for value in tree.values()] == [float, int, bool, int, float]
+
+
+def test_values_outside_a_search_range_are_accepted(holdout: Signature, catalog: Catalog) -> None:
+    assert complete({"classifier": {"className": "Forest", "trees": 5000}}, holdout, catalog)
+
+
+def test_enums_literals_paths_and_tuples(everything: Signature, catalog: Catalog) -> None:
+    tree = complete({"mode": "slow", "pair": (2, "b"), "folder": "x/y", "tags": ["z"]}, everything, catalog)
+    assert (tree["mode"], tree["pair"], tree["folder"], tree["tags"]) == ("SLOW", [2, "b"], "x/y", ["z"])
+    assert problems({"mode": "FASST", "pair": [1], "folder": 3, "tags": "z"}, everything, catalog) == (
+        "`mode`: expected one of FAST, SLOW, found str 'FASST'; did you mean 'FAST'?",
+        "`folder`: expected a path, found int 3",
+        "`pair`: expected tuple[int, str], 2 items, found 1",
+        "`tags`: expected frozenset[str], found str 'z'",
+    )
+    assert problems(
+        {"classifier": {"className": "Support", "C": 1, "kernel": "rbff"}}, everything, catalog
+    ) == ("`classifier.kernel`: expected 'rbf' or 'linear', found str 'rbff'; did you mean 'rbf'?",)
+
+
+def test_unions_of_values(everything: Signature, catalog: Catalog) -> None:
+    assert complete({"choice": 3}, everything, catalog)["choice"] == 3
+    assert problems({"choice": [3]}, everything, catalog) == ("`choice`: expected int | str, found list [3]",)
+
+    def function(x: float | int, y: zoo.Classifier | zoo.Scaler, z: list[int] | int = 3): ...
+
+    def named(scaler: zoo.Scaler | str = "auto"): ...
+
+    assert of(catalog, named) == {"scaler": "auto"}
+    assert of(catalog, named, scaler="Unscaled") == {"scaler": {"className": "Unscaled"}}
+    tree = of(catalog, function, x=1, y="Standard", z=[1])
+    assert type(tree["x"]) is int
+    assert tree["y"]["className"] == "Standard"
+    assert tree["z"] == [1]
+    assert problems({"x": 1, "y": 3}, signature_of(function), catalog) == (
+        "`y`: expected Classifier | Scaler, found int 3",
+    )
+
+
+def test_what_no_config_can_hold(catalog: Catalog) -> None:
+    def function(weights: np.ndarray): ...
+
+    assert (
+        "but ndarray cannot be written in a config; give it a default"
+        in problems({}, signature_of(function), catalog)[0]
+    )
+    assert problems({"weights": [1]}, signature_of(function), catalog) == (
+        "`weights`: ndarray cannot be written in a config; found list [1]",
+    )
+
+
+# -- mistakes -------------------------------------------------------------------------------------------
+
+
+def test_all_problems_of_a_tree_are_reported_together(everything: Signature, catalog: Catalog) -> None:
+    tree = {
+        "clasifier": 1,
+        "classifier": {"tress": 1},
+        "training": {"optimizer": {"lr": "fast"}},
+        "layers": ["Dense", {"className": "Dnse"}],
+        "named": {"a": {}},
+        "scaler": 3,
+    }
+    with pytest.raises(UnknownClassError) as error:
+        complete(tree, everything, catalog)
+    assert error.value.problems == (
+        "`clasifier`: Everything.single_run has no such parameter; did you mean `classifier`?",
+        "`classifier.tress`: Forest has no such parameter; did you mean `trees`?",
+        "`scaler`: expected Scaler (a name, or a section with className), found int 3",
+        "`layers.1.className`: no layer 'Dnse'. Known: Dense, Dropout. Did you mean 'Dense'?",
+        "`named.a.className`: missing; choose the Layer: Dense, Dropout",
+        "`training.optimizer.lr`: expected float, found str 'fast'",
+    )
+    assert str(error.value) == "\n".join(error.value.problems)
+
+
+def test_only_unknown_classes_are_unknown_class_errors(holdout: Signature, catalog: Catalog) -> None:
+    with pytest.raises(ConfigError) as error:
+        complete({"classifier": "Support"}, holdout, catalog)
+    assert not isinstance(error.value, UnknownClassError)
+    assert error.value.problems == ("`classifier.C`: missing; Support needs it (float)",)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "Forrest",
+            (
+                "`classifier.className`: no classifier 'Forrest'. Known: BigForest, Forest, Support. "
+                "Did you mean 'Forest'?"
+            ),
+        ),
+        (3, "`classifier.className`: expected a class name, found int 3"),
+        (None, "`classifier.className`: expected a class name, found None"),
+        (["Forest"], "`classifier.className`: expected a class name, found list ['Forest']"),
+    ],
+)
+def test_class_names(name: Any, message: str, holdout: Signature, catalog: Catalog) -> None:
+    assert problems({"classifier": {"className": name}}, holdout, catalog) == (message,)
+
+
+def test_missing_class_name(holdout: Signature, catalog: Catalog) -> None:
+    assert problems({"classifier": {}}, holdout, catalog) == (
+        "`classifier.className`: missing; choose the Classifier: BigForest, Forest, Support",
+    )
+    assert problems({}, holdout, catalog) == (
+        "`classifier`: missing; Holdout.single_run needs it (Classifier)",
+    )
+
+
+def test_a_misspelt_top_level_key_is_refused(holdout: Signature, catalog: Catalog) -> None:
+    assert "`scalar`: Holdout.single_run has no such parameter; did you mean `scaler`?" in problems(
+        {"classifier": "Forest", "scalar": {}}, holdout, catalog
+    )
+
+
+def test_a_key_like_nothing_lists_the_parameters(holdout: Signature, catalog: Catalog) -> None:
+    assert problems({"classifier": {"className": "Unscaled"}, "zzz": 1}, holdout, catalog)[0] == (
+        "`zzz`: Holdout.single_run has no such parameter; it has `classifier`, `scaler`"
+    )
+    assert problems(
+        {"classifier": "Forest", "scaler": {"className": "Unscaled", "x": 1}}, holdout, catalog
+    ) == ("`scaler.x`: Unscaled has no such parameter; it has no parameters",)
+
+
+def test_keys_must_be_strings(everything: Signature, catalog: Catalog) -> None:
+    assert problems({1: 2}, everything, catalog) == (
+        "`Everything.single_run`: key 1 is int; keys must be strings",
+    )
+    assert problems({"named": {1: "Dense"}}, everything, catalog) == (
+        "`named`: key 1 is int; keys must be strings",
+    )
+
+
+def test_the_path_stands_before_everything(catalog: Catalog) -> None:
+    assert validate({"x": 1}, signature_of(zoo.Dense), catalog, path="scenario.layer") == (
+        "`scenario.layer.x`: Dense has no such parameter; it has `units`",
+    )
+    with pytest.raises(ConfigError, match=r"^`scenario.test_share`: expected float, found str 'x'$"):
+        complete_component(Scenario, {"className": "Holdout", "test_share": "x"}, catalog, path="scenario")
+
+
+@pytest.mark.parametrize("tree", [3, None, [], "Forest"])
+def test_a_config_is_a_section(tree: Any, holdout: Signature, catalog: Catalog) -> None:
+    assert len(problems(tree, holdout, catalog)) == 1
+
+
+def test_an_unannotated_run_gets_a_hint(catalog: Catalog) -> None:
+    def function(run, lr: float = 0.1): ...
+
+    assert "annotate it `run: Run`" in problems({}, signature_of(function), catalog)[0]
+
+
+def test_too_deep_and_endless(everything: Signature, catalog: Catalog) -> None:
+    endless: dict[str, Any] = {}
+    endless["raw"] = endless
+    with pytest.raises(ConfigError, match=r"nested deeper than 64 levels at raw\.raw\.raw"):
+        complete(endless, everything, catalog)
+
+
+# -- laws -----------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+FORESTS = st.fixed_dictionaries(
+    {"className": st.sampled_from(["Forest", "BigForest", "HugeForest"])},
+    optional={"trees": st.integers(1, 9), "max_depth": st.none() | st.integers(1, 9)},
+)
+CLASSIFIERS = (
+    st.sampled_from(["Forest", "BigForest"])
+    | FORESTS
+    | st.fixed_dictionaries({"className": st.just("Support"), "C": st.integers(1, 5) | st.floats(0.5, 5)})
+)
+LAYERS = st.sampled_from(["Dense", "Dropout"]) | st.fixed_dictionaries(
+    {"className": st.just("Dense")}, optional={"units": st.integers(1, 5)}
+)
+CONFIGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "classifier": CLASSIFIERS,
+        "Scaler": st.none() | st.just("Standard"),
+        "layers": st.lists(LAYERS, max_size=3),
+        "named": st.dictionaries(st.text(max_size=3), LAYERS, max_size=3),
+        "model": CLASSIFIERS | st.dictionaries(st.text("ab", max_size=2), JSON, max_size=3),
+        "raw": st.none() | st.dictionaries(st.text(max_size=3), JSON, max_size=3),
+        "anything": JSON,
+        "training": st.fixed_dictionaries(
+            {},
+            optional={
+                "epochs": st.integers(-(2**63), 2**63 - 1),
+                "optimizer": st.fixed_dictionaries({}, optional={"lr": st.floats(0, 1) | st.just(1)}),
+            },
+        ),
+        "choice": st.integers(-5, 5) | st.text(max_size=2),
+        "mode": st.sampled_from(["FAST", "slow"]),
+        "aggregation": st.sampled_from(["Bottleneck", "Attention"]),
+    },
+)
+
+
+@settings(deadline=None)
+@given(CONFIGS)
+def test_complete_is_idempotent_and_leaves_its_input_alone(config: dict[str, Any]) -> None:
+    before = copy.deepcopy(config)
+    completed = complete(config, EVERYTHING, CATALOG)
+    assert config == before
+    again = complete(completed, EVERYTHING, CATALOG)
+    assert again == completed
+    assert digest(again) == digest(completed)
+    assert list(completed) == [p.name for p in EVERYTHING.parameters]
+
+
+@settings(deadline=None)
+@given(CONFIGS)
+def test_a_config_may_be_laid_over_its_own_completion(config: dict[str, Any]) -> None:
+    completed = complete(config, EVERYTHING, CATALOG)
+    config = {
+        key: value for key, value in config.items() if key not in ("raw", "model")
+    }  # free dicts merge deeply
+    assert digest(complete(merge(completed, config), EVERYTHING, CATALOG)) == digest(completed)
+
+
+@settings(deadline=None)
+@given(JSON)
+def test_no_json_at_all_breaks_completion(tree: Any) -> None:
+    validate(tree, EVERYTHING, CATALOG)
+    validate(
+        {
+            "classifier": tree,
+            "layers": tree,
+            "named": tree,
+            "training": tree,
+            "aggregation": tree,
+            "pair": tree,
+            "model": tree,
+            "scaler": tree,
+            "choice": tree,
+            "mode": tree,
+        },
+        EVERYTHING,
+        CATALOG,
+    )

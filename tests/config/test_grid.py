@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.complete import complete
+from hyperspace_core.config.overrides import (
+    each,
+    expand_grid,
+    grid_size,
+    iter_grid,
+    parse_assignments,
+    parse_grid,
+    parse_value,
+)
+from hyperspace_core.config.schema import Signature, signature_of
+from hyperspace_core.errors import ConfigError
+
+from .zoo import CATALOG, EVERYTHING
+
+
+def expanded(grid: dict[str, Any], signature: Signature, catalog: Catalog) -> list[dict[str, Any]]:
+    found = expand_grid(grid, signature, catalog)
+    assert grid_size(grid, signature, catalog) == len(found)
+    return found
+
+
+def test_the_contracts_example(holdout: Signature, catalog: Catalog) -> None:
+    grid = {
+        "classifier": [
+            {"className": "Forest", "trees": [50, 100, 200]},
+            {"className": "Support", "C": [0.1, 1, 10]},
+        ]
+    }
+    found = expanded(grid, holdout, catalog)
+    assert [config["classifier"].get("trees") or config["classifier"]["C"] for config in found] == [
+        50,
+        100,
+        200,
+        0.1,
+        1,
+        10,
+    ]
+    assert all(complete(config, holdout, catalog) for config in found)
+    assert grid["classifier"][0]["trees"] == [50, 100, 200]
+
+
+def test_the_first_key_varies_slowest(everything: Signature, catalog: Catalog) -> None:
+    found = expanded({"depth": [1, 2], "choice": ["a", "b"]}, everything, catalog)
+    assert [(c["depth"], c["choice"]) for c in found] == [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
+
+
+def test_a_list_is_a_value_where_the_parameter_is_a_sequence(everything: Signature, catalog: Catalog) -> None:
+    assert expanded({"rates": [0.1, 0.2], "pair": [1, "a"], "tags": ["x"]}, everything, catalog) == [
+        {"rates": [0.1, 0.2], "pair": [1, "a"], "tags": ["x"]}
+    ]
+    assert expanded({"rates": each([0.1], [0.2])}, everything, catalog) == [
+        {"rates": [0.1]},
+        {"rates": [0.2]},
+    ]
+
+
+def test_optional_none_is_an_alternative(everything: Signature, catalog: Catalog) -> None:
+    assert expanded({"scaler": [None, "Standard", {"mean": True}]}, everything, catalog) == [
+        {"scaler": None},
+        {"scaler": "Standard"},
+        {"scaler": {"mean": True}},
+    ]
+
+
+def test_sections_inside_values(everything: Signature, catalog: Catalog) -> None:
+    found = expanded(
+        {
+            "layers": ["Dense", {"className": "Dense", "units": [1, 2]}],
+            "named": {"head": {"units": [3, 4]}},
+            "training": {"optimizer": {"lr": [0.1, 0.2], "betas": [0.5, 0.6]}},
+        },
+        everything,
+        catalog,
+    )
+    assert len(found) == 8
+    assert found[0] == {
+        "layers": ["Dense", {"className": "Dense", "units": 1}],
+        "named": {"head": {"units": 3}},
+        "training": {"optimizer": {"lr": 0.1, "betas": [0.5, 0.6]}},
+    }
+    assert all(complete(config, everything, catalog) for config in found)
+
+
+def test_a_section_without_class_is_read_by_its_default(everything: Signature, catalog: Catalog) -> None:
+    assert len(expanded({"classifier": {"trees": [10, 20]}}, everything, catalog)) == 2
+    assert len(expanded({"aggregation": {"layers": [10, 20]}}, everything, catalog)) == 1  # a tuple parameter
+    assert (
+        len(
+            expanded(
+                {"aggregation": {"className": "Attention", "inner": {"layers": each([1], [2])}}},
+                everything,
+                catalog,
+            )
+        )
+        == 2
+    )
+
+
+def test_old_spellings(holdout: Signature, catalog: Catalog) -> None:
+    assert expanded({"Classifier": ["Forest", "BigForest"]}, holdout, catalog) == [
+        {"Classifier": "Forest"},
+        {"Classifier": "BigForest"},
+    ]
+
+
+def test_raw_dicts_only_know_each(everything: Signature, catalog: Catalog) -> None:
+    assert expanded({"raw": {"a": [1, 2]}}, everything, catalog) == [{"raw": {"a": [1, 2]}}]
+    assert expanded({"raw": {"a": each(1, 2)}}, everything, catalog) == [{"raw": {"a": 1}}, {"raw": {"a": 2}}]
+    assert expanded({"model": {"lr": [1, 2]}}, everything, catalog) == [{"model": {"lr": [1, 2]}}]
+    assert expanded({"model": each({"lr": 1}, "Forest")}, everything, catalog) == [
+        {"model": {"lr": 1}},
+        {"model": "Forest"},
+    ]
+    assert expanded({"model": {"className": "Forest", "trees": [1, 2]}}, everything, catalog) == [
+        {"model": {"className": "Forest", "trees": 1}},
+        {"model": {"className": "Forest", "trees": 2}},
+    ]
+
+
+def test_untyped_parameters_take_lists_as_alternatives_unless_their_default_is_one(catalog: Catalog) -> None:
+    def function(n=3, sizes=(100,)): ...
+
+    assert expanded({"n": [1, 2], "sizes": [50, 50]}, signature_of(function), catalog) == [
+        {"n": 1, "sizes": [50, 50]},
+        {"n": 2, "sizes": [50, 50]},
+    ]
+
+
+def test_parameters_go_to_the_classes_that_have_them(holdout: Signature, catalog: Catalog) -> None:
+    found = expanded(
+        {"classifier": {"each": ["Forest", "Support"], "trees": [50, 100], "C": [1, 2]}}, holdout, catalog
+    )
+    assert found == [
+        {"classifier": {"className": "Forest", "trees": 50}},
+        {"classifier": {"className": "Forest", "trees": 100}},
+        {"classifier": {"className": "Support", "C": 1}},
+        {"classifier": {"className": "Support", "C": 2}},
+    ]
+    assert found == expanded(
+        {"classifier": {"className": ["Forest", "Support"], "trees": [50, 100], "C": [1, 2]}},
+        holdout,
+        catalog,
+    )
+    with pytest.raises(ConfigError) as error:
+        expand_grid({"classifier": {"each": ["Forest", "Support"], "tress": [1]}}, holdout, catalog)
+    assert str(error.value) == (
+        "`classifier.tress`: none of the alternatives has such a parameter; did you mean 'trees'?"
+    )
+
+
+def test_what_fits_no_type_is_left_to_completion(holdout: Signature, catalog: Catalog) -> None:
+    assert expanded(
+        {"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}, holdout, catalog
+    ) == [{"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"depth": []}, "`depth`: an empty list of alternatives leaves nothing to run"),
+        (
+            {"classifier": {"trees": []}},
+            "`classifier.trees`: an empty list of alternatives leaves nothing to run",
+        ),
+        (
+            {"classifier": {"each": [], "trees": 1}},
+            "`classifier`: an empty list of alternatives leaves nothing to run",
+        ),
+        ({"rates": {"each": 3}}, "`rates.each`: expected a list of alternatives, found 3"),
+        (
+            {"rates": [[0.1], [0.2]]},
+            "`rates.0`: a list inside a list; alternatives of a list parameter are written",
+        ),
+        ({"each": [1]}, "grid: `each` needs a parameter before it"),
+        ([1], "grid: expected a dict of hyper-parameters, found list"),
+    ],
+)
+def test_mistakes(grid: Any, message: str, everything: Signature, catalog: Catalog) -> None:
+    for read in (expand_grid, grid_size, iter_grid):
+        with pytest.raises(ConfigError) as error:
+            read(grid, everything, catalog)
+        assert str(error.value).startswith(message)
+        assert "\n" not in str(error.value)
+
+
+def test_an_empty_grid_is_one_config(everything: Signature, catalog: Catalog) -> None:
+    assert expanded({}, everything, catalog) == [{}]
+
+
+def test_a_huge_grid_is_counted_and_streamed(everything: Signature, catalog: Catalog) -> None:
+    grid = {
+        "depth": list(range(1000)),
+        "choice": list(range(1000)),
+        "rates": each(*[[i] for i in range(1000)]),
+    }
+    assert grid_size(grid, everything, catalog) == 10**9
+    assert [c["rates"] for c in islice(iter_grid(grid, everything, catalog), 3)] == [[0], [1], [2]]
+
+
+def test_configs_share_nothing(everything: Signature, catalog: Catalog) -> None:
+    one, two = expanded({"raw": {"a": []}, "depth": [1, 2]}, everything, catalog)
+    one["raw"]["a"].append(1)
+    assert two["raw"] == {"a": []}
+
+
+ALTERNATIVES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+GRIDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "depth": ALTERNATIVES | st.integers(1, 9),
+        "choice": ALTERNATIVES,
+        "classifier": st.fixed_dictionaries(
+            {"className": st.lists(st.sampled_from(["Forest", "BigForest"]), min_size=1)},
+            optional={"trees": ALTERNATIVES},
+        ),
+        "layers": st.lists(
+            st.fixed_dictionaries({"className": st.just("Dense"), "units": ALTERNATIVES}), max_size=2
+        ),
+    },
+)
+
+
+@settings(deadline=None)
+@given(GRIDS)
+def test_size_is_the_number_of_configs_and_each_is_valid(grid: dict[str, Any]) -> None:
+    found = expanded(grid, EVERYTHING, CATALOG)
+    for config in found:
+        complete(config, EVERYTHING, CATALOG)
+
+
+# -- the command line -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("200", 200),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("null", None),
+        ('"200"', "200"),
+        ("Forest", "Forest"),
+        ("[1, 2]", [1, 2]),
+        ('{"a": 1}', {"a": 1}),
+        ("", ""),
+        ("True", "True"),
+        ("NaN", "NaN"),
+        ("1.2.3", "1.2.3"),
+        ("[1", "[1"),
+        (" 3 ", 3),
+        ("a b", "a b"),
+        ("-", "-"),
+    ],
+)
+def test_values(text: str, value: Any) -> None:
+    found = parse_value(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('{"a": 1, "a": 2}', 'key "a" twice'),
+        ("1e999", "too large for a float"),
+        ("9" * 30, "integer too large"),
+        ("[NaN]", "NaN is no JSON number"),
+        ("[" * 70 + "]" * 70, "nested deeper than 64 levels"),
+    ],
+)
+def test_values_that_no_config_may_hold(text: str, cause: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_assignments([f"a.b={text}"])
+    assert str(error.value).startswith("`a.b`: ")
+    assert cause in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_assignments() -> None:
+    assert parse_assignments(["classifier.trees=200", "classifier=Forest", "lr=0.1", "name=a=b"]) == {
+        "classifier": {"className": "Forest", "trees": 200},
+        "lr": 0.1,
+        "name": "a=b",
+    }
+    assert parse_assignments([]) == {}
+    assert parse_assignments(['c={"className": "Forest", "depth": 1}', "c.trees=2", "c.a.b=3"]) == {
+        "c": {"className": "Forest", "depth": 1, "trees": 2, "a": {"b": 3}}
+    }
+    assert list(parse_assignments(["b.c.d=1", "a=2"])) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["lr"], "lr: expected name=value, as in classifier.trees=200"),
+        (["=3"], "=3: expected name=value, as in classifier.trees=200"),
+        (["a..b=3"], "a..b=3: expected name=value, as in classifier.trees=200"),
+        (["a=1", "a=2"], "`a`: given twice; keep one"),
+        (["a=1", "a.b=2"], "`a.b`: `a` is int 1 here and has nothing inside it"),
+        (["a.b=null", "a.b.c=2"], "`a.b.c`: `a.b` is None here and has nothing inside it"),
+    ],
+)
+def test_bad_assignments(texts: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_assignments(texts)
+    assert str(error.value) == message
+
+
+def test_grids_of_the_command_line(holdout: Signature, catalog: Catalog) -> None:
+    assert parse_grid(
+        [
+            "classifier=Forest,Support",
+            "scaler=Unscaled",
+            "lr=[0.1, 0.2]",
+            "a=[1,2],[3]",
+            'b="x,y"',
+            'c={"d": 1},e',
+            "f=1, 2",
+        ]
+    ) == {
+        "classifier": each("Forest", "Support"),
+        "scaler": "Unscaled",
+        "lr": [0.1, 0.2],
+        "a": each([1, 2], [3]),
+        "b": "x,y",
+        "c": each({"d": 1}, "e"),
+        "f": each(1, 2),
+    }
+    grid = parse_grid(["classifier=Forest,Support", "classifier.C=1,10", "scaler=Unscaled,Standard"])
+    assert grid_size(grid, holdout, catalog) == 6
+    assert (
+        grid_size(parse_grid(['classifier=["Forest","Support"]', "classifier.C=1,10"]), holdout, catalog) == 3
+    )
+    with pytest.raises(ConfigError, match=r"^`lr`: 1,: an empty alternative; remove the extra comma"):
+        parse_grid(["lr=1,"])
