@@ -75,9 +75,9 @@ def value_tree(value: Any, kind: Kind, where: str,  # noqa: PLR0911, PLR0912 - o
         case FamilyKind():
             return _component_tree(value, kind, where, name_of)
         case Nested(target=target):
-            if not isinstance(value, target):
+            if type(value) is not target:                  # a section has no className to tell a subclass by
                 raise _unfit(value, kind, where)
-            return _arguments_tree(value, read_signature(target), where, name_of)
+            return _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)
         case LazyOf():
             return _lazy_tree(value, kind, where, name_of)
         case ListOf() | TupleOf():
@@ -123,7 +123,8 @@ def _component_tree(value: Any, kind: FamilyKind, where: str, name_of: NameOf) -
 def _lazy_tree(value: Any, kind: LazyOf, where: str, name_of: NameOf) -> Tree:
     target = value if isinstance(value, type) else getattr(value, "target", None)
     base = kind.kind.base if isinstance(kind.kind, FamilyKind) else kind.kind.target
-    known = isinstance(target, type) and (issubclass(target, base) or family_of(target) is None)
+    known = target is base if isinstance(kind.kind, Nested) else isinstance(target, type) and (
+        issubclass(target, base) or family_of(target) is None)
     if not isinstance(target, type) or not known or not isinstance(value, type | Lazy):
         raise RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}; write a class or "
                                 "Lazy(Class, argument=value)")

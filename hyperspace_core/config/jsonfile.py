@@ -14,10 +14,9 @@ from json import decoder
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.config.tree import MAX_DEPTH, Tree
+from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH, Tree
 from hyperspace_core.errors import TaskError
 
-LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WIDTH = 100                    # how much of a long line is shown
 
 _SPACE = re.compile(r"[ \t\n\r]*")

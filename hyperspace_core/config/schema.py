@@ -143,8 +143,6 @@ def _check_bounds(where: str, tree: Any, kind: Kind, range_: Range | None) -> No
         case DictOf(item=item):
             for key, inner_tree in tree.items():
                 _check_bounds(f"{where}.{key}", inner_tree, item, _range_of(item))
-        case FamilyKind() if isinstance(range_, Choice):
-            _check_contained(where, tree[CLASS_NAME], range_)
         case Value() | EnumOf() if range_ is not None:
             _check_contained(where, tree, _in_tree_form(where, kind, range_))
 

@@ -17,7 +17,8 @@ from hyperspace_core.errors import ConfigError
 Tree = dict[str, Any]
 
 CLASS_NAME = "className"
-MAX_DEPTH = 64                 # the same limit for files, configs and every store
+MAX_DEPTH = 64                 # the same limits for files, configs and every store
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 
 class Missing(Enum):

@@ -8,16 +8,14 @@ import types
 import typing
 import uuid
 from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from hyperspace_core.config.kinds import EnumOf, Value
-from hyperspace_core.config.tree import shown, unwrapped
+from hyperspace_core.config.tree import HIGHEST, LOWEST, shown, unwrapped
 from hyperspace_core.errors import did_you_mean
-
-LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 _CHECKED_TYPES = (int, float, str, bool, bytes, type(None), datetime.datetime, datetime.date, datetime.time,
                   datetime.timedelta, uuid.UUID, decimal.Decimal)
@@ -127,5 +125,3 @@ def union_members(annotation: Any) -> tuple[Any, ...]:
         return get_args(annotation)
     return ()
 
-
-__all__ = ["Mismatch", "Path", "accept", "construct", "is_checked", "union_members"]

@@ -369,6 +369,14 @@ def test_an_int_default_of_a_float_is_fine_and_choices_are_read_by_type() -> Non
     assert [p.name for p in signature_of(function).parameters] == ["x", "y"]
 
 
+def test_a_choice_among_components_is_kept_for_the_search() -> None:
+    def function(classifier: Annotated[zoo.Classifier, Choice("Forest", "Support")] = zoo.Forest()): ...
+    def wrong(classifier: Annotated[zoo.Classifier, Int(1, 2)] = zoo.Forest()): ...
+
+    assert only(signature_of(function)).range == Choice("Forest", "Support")
+    assert "does not describe values of type Classifier" in refused(wrong)
+
+
 def test_defaults_of_nested_dataclasses_are_checked_too() -> None:
     def function(bad: Bad): ...
 
@@ -412,3 +420,14 @@ def test_defaults_that_only_python_can_hold_stay_with_the_constructor() -> None:
     ): ...
 
     assert not any(parameter.required for parameter in signature_of(function).parameters)
+
+
+def test_a_subclass_as_default_of_a_plain_dataclass_is_refused() -> None:
+    @dataclass
+    class Fancy(zoo.Optimizer): ...
+
+    def direct(optimizer: zoo.Optimizer = Fancy()): ...
+    def lazy(optimizer: Lazy[zoo.Optimizer] = Fancy): ...
+
+    assert "expected Optimizer, found Fancy" in refused(direct)
+    assert "expected Lazy[Optimizer]" in refused(lazy)
