@@ -1,6 +1,6 @@
 """Everything that is checked, each in an environment of its own: `nox -l` lists it.
 
-The README's two commands are the source of what `tests` and `demo` install and run, so that they cannot drift.
+The README's two commands are the source of what `tests` and `demo` install and run, so they cannot drift.
 """
 
 from __future__ import annotations

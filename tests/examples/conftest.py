@@ -1,0 +1,91 @@
+"""A copy of the checkout and a virtual environment of its own, in which what the pages show is typed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NEEDED = ("hyperspace_core", "docs/examples", "pyproject.toml", "README.md", "LICENSE")
+
+
+@dataclass
+class Shell:
+    """A shell in a folder; remembers what has been exported."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, block: str, *, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """Type a block of commands; output and errors together in `stdout`."""
+        command = ["bash", "-euo", "pipefail", "-c", self.offline(block)]
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        assert done.returncode == expect, f"{block}\nended with {done.returncode}:\n{done.stdout}"
+        for line in block.splitlines():
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").partition("=")
+                self.environment[name] = value
+        return done
+
+    def start(self, command: str) -> subprocess.Popen[str]:
+        """Start a command that does not end by itself."""
+        words = ["bash", "-c", f"exec {command}"]
+        return subprocess.Popen(words, cwd=self.folder, env=self.environment, text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    @staticmethod
+    def offline(block: str) -> str:
+        """What is installed is in the checkout, and what it needs is there already: no index is asked."""
+        return block.replace("pip install ", "pip install --quiet --no-deps --no-build-isolation ")
+
+
+@pytest.fixture(scope="session")
+def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment that sees the packages of this one, but installs into itself."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=True)
+    own = next(folder.glob("lib/python*/site-packages"))
+    others = "; ".join(f"site.addsitedir({path!r})" for path in site.getsitepackages())
+    (own / "parent.pth").write_text(f"import site; {others}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """In a copy of the checkout, with a data folder of its own."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in NEEDED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / name)
+    return Shell(folder, own_data(tmp_path_factory.mktemp("data"), first=fresh_environment / "bin"))
+
+
+def own_data(folder: Path, *, first: Path = Path(sys.executable).parent) -> dict[str, str]:
+    """The environment of a user who has never run anything, with `first` before all else on the path."""
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith(("HYPERSPACE_", "PYTHON", "COV_", "VIRTUAL_ENV"))}
+    return {
+        **kept, "PATH": f"{first}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder / "data"), "COLUMNS": "160", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore", "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Shell:
+    """In an empty folder, with the packages of this environment and a data folder of its own."""
+    (tmp_path / "elsewhere").mkdir()
+    return Shell(tmp_path / "elsewhere", own_data(tmp_path))

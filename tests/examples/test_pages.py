@@ -1,0 +1,75 @@
+"""Every command that the documentation tells a reader to type is typed here, page by page."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .conftest import Shell
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {
+    # what a reader of the page has installed and done before
+    "quickstart.md": "",
+    "one-function.md": "python -m pip install -e .",
+    "project.md": "python -m pip install -e . -e docs/examples/digits",
+    "plugins.md": "python -m pip install -e .",
+    "workers.md": "python -m pip install -e . -e docs/examples/digits",
+}
+_BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
+                    r"^```(?P<language>bash|python)\n(?P<text>.*?)^```", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    note: str
+
+
+def blocks(page: str) -> Iterator[Block]:
+    for found in _BLOCK.finditer((DOCS / page).read_text(encoding="utf-8")):
+        yield Block(found["language"], found["text"].strip(), found["note"] or "")
+
+
+def complete(block: Block) -> bool:
+    """A piece of Python that shows a hook cannot be typed alone."""
+    return block.language == "bash" or "import" in block.text
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_path: Path) -> None:
+    shell.environment.pop("HYPERSPACE_PROJECT", None)
+    shell.environment["XDG_DATA_HOME"] = str(tmp_path)
+    if PAGES[page]:
+        shell.run(PAGES[page])
+    for block in filter(complete, blocks(page)):
+        type_it(shell, block)
+
+
+def type_it(shell: Shell, block: Block) -> None:
+    if block.note == "runs until Ctrl-C":
+        worker = shell.start(block.text)
+        assert worker.stdout is not None
+        seen = worker.stdout.readline()
+        worker.send_signal(signal.SIGINT)
+        rest, _ = worker.communicate(timeout=60)
+        assert worker.returncode == 0, seen + rest
+    elif block.language == "python":
+        (shell.folder / "typed.py").write_text(block.text)
+        shell.run("python typed.py")
+    else:
+        shell.run(block.text, expect=int(block.note.removeprefix("exits with ") or 0))
+
+
+def test_the_pages_that_show_commands_are_all_typed() -> None:
+    showing = {path.name for path in DOCS.glob("*.md") if "```bash" in path.read_text(encoding="utf-8")}
+
+    assert showing == set(PAGES)
+    assert all(len(list(blocks(page))) >= 2 for page in PAGES)

@@ -1,0 +1,34 @@
+"""What the README's first command does after it has installed, and what it shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .conftest import Shell
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def demo() -> str:
+    command = README.partition("```bash\n")[2].partition("\n```")[0]
+    return " && ".join(part.strip() for part in command.split("&&")[1:])
+
+
+def test_six_runs_are_compared_best_first(here: Shell) -> None:
+    output = here.run(demo()).stdout
+
+    table = output[output.rindex("accuracy"):]
+    results = [float(number) for number in re.findall(r"\b0\.[89]\d+\b", table)]
+    accuracies = results[::2]
+    assert len(accuracies) == 6
+    assert accuracies == sorted(accuracies, reverse=True)
+    for name in ("Forest", "Support", "Linear", "Unscaled", "Standard"):
+        assert name in table
+
+
+def test_all_of_it_is_there_afterwards(here: Shell) -> None:
+    here.run(demo())
+
+    listed = here.run("hyperspace results holdout --project digits --json").stdout
+    assert listed.count('"COMPLETED"') == 6

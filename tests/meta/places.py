@@ -1,0 +1,40 @@
+"""Where things lie in the checkout."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "hyperspace_core"
+
+
+def modules() -> list[str]:
+    """The dotted name of every module of the package."""
+    return [dotted(path) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    """Every source file of the package, parsed."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def bash_blocks(page: Path) -> list[str]:
+    """The shell commands that a page shows, block by block."""
+    blocks, block = [], None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line == "```bash":
+            block = []
+        elif line.startswith("```") and block is not None:
+            blocks.append("\n".join(block))
+            block = None
+        elif block is not None:
+            block.append(line)
+    return blocks

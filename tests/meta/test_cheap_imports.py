@@ -1,0 +1,61 @@
+"""What importing a project's components costs: nothing of the queue, the stores, git or the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"click", "git", "pandas", "pymongo", "optuna", "rich", "psutil", "sqlite3", "importlib_metadata",
+         "platformdirs"}
+FRONT = {f"hyperspace_core.{name}" for name in (
+    "cli", "queue", "study", "stores.sqlite", "worker.worker", "execution.guardian", "storage")}
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("statement", [
+    "import hyperspace_core",
+    "from hyperspace_core import Component, Scenario, Run, Lazy, Int, Float, Choice, hookimpl, current_run",
+    "from hyperspace_core import Pipeline",
+])
+def test_the_names_that_a_project_needs_load_nothing_heavy(statement: str) -> None:
+    loaded = loaded_by(statement)
+
+    assert not loaded & HEAVY
+    assert not loaded & FRONT
+
+
+def test_the_root_itself_loads_no_other_module_of_the_package() -> None:
+    assert {name for name in loaded_by("import hyperspace_core") if name.startswith("hyperspace_core")} == {
+        "hyperspace_core",
+    }
+
+
+def test_a_component_in_production_brings_no_machinery() -> None:
+    # numpy and scikit-learn are the project's own affair, and load some of these themselves
+    alone = loaded_by("import sklearn.ensemble, sklearn.svm, sklearn.calibration, sklearn.linear_model")
+    loaded = loaded_by("from digits_study.components import Forest; Forest(trees=3).build(0)") - alone
+
+    assert "digits_study.components" in loaded
+    assert not loaded & HEAVY
+    assert not loaded & FRONT
+
+
+def test_every_name_of_the_root_is_there() -> None:
+    statement = "import hyperspace_core; [getattr(hyperspace_core, name) for name in hyperspace_core.__all__]"
+
+    assert "hyperspace_core.study" in loaded_by(statement)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    statement = ("import contextlib, io; from hyperspace_core.cli import build_cli; "
+                 "contextlib.redirect_stdout(io.StringIO()).__enter__(); "
+                 "build_cli().main(['--help'], standalone_mode=False); sys.stdout = sys.__stdout__")
+
+    assert not loaded_by(statement) & {"git", "pandas", "rich", "psutil", "sqlite3", "msgspec"}

@@ -1,0 +1,83 @@
+"""Imports only go down, and each third-party package has its place."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+import hyperspace_core
+
+from .places import PACKAGE, ROOT, sources
+
+# package -> the only places that may import it
+PLACES = {
+    "click": ("hyperspace_core/cli/", "hyperspace_core/__main__.py"),
+    "rich": ("hyperspace_core/cli/",),
+    "git": ("hyperspace_core/capture/git.py",),
+    "importlib_metadata": ("hyperspace_core/extension/discovery.py", "hyperspace_core/capture/packages.py"),
+    "pandas": ("hyperspace_core/results/frame.py",),
+    "sqlite3": ("hyperspace_core/stores/sqlite/",),
+    "pytest": ("hyperspace_core/testing/",),
+    "hypothesis": ("hyperspace_core/testing/",),
+    "pymongo": (),
+    "optuna": (),
+}
+
+
+def test_the_contracts_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+
+    assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+def test_every_module_has_a_floor() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    outside = {"testing"}          # may import anything, is imported by nothing
+    there = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()
+             if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    lost = [name for name in there - outside - {"__init__"} if f"hyperspace_core.{name}" not in text]
+    assert lost == []
+
+
+@pytest.mark.parametrize("package", PLACES)
+def test_a_package_is_imported_in_its_place_only(package: str) -> None:
+    elsewhere = [f"{path}:{line}" for path, tree in sources() for line, name in imports(tree)
+                 if name.split(".")[0] == package and not str(path).startswith(PLACES[package] or "nowhere")]
+
+    assert elsewhere == []
+
+
+def test_nobody_inside_imports_the_root() -> None:
+    lazy = set(hyperspace_core.__all__)
+    inside = [f"{path}:{node.lineno}" for path, tree in sources() for node in ast.walk(tree)
+              if isinstance(node, ast.ImportFrom) and node.module == "hyperspace_core"
+              and lazy & {alias.name for alias in node.names}]
+
+    assert inside == []
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and module of every import that happens at run time."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.lineno, node.module
+        yield from imports(node)
+
+
+def test_what_it_finds() -> None:
+    tree = ast.parse("import a.b\nif TYPE_CHECKING:\n    import c\ndef f():\n    from d import e\n")
+
+    assert list(imports(tree)) == [(1, "a.b"), (5, "d")]
+    assert Path("hyperspace_core/run.py") in dict(sources())

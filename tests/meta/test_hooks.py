@@ -1,0 +1,73 @@
+"""Every hook is specified in full, on the page of hooks, called somewhere and used by a test."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+
+import pytest
+
+from hyperspace_core import hookspecs
+
+from .places import PACKAGE, ROOT
+
+HOOKS = [name for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)
+         if name.startswith("hyperspace_")]
+PHASES = {"Registration", "A run", "Reproducibility", "Observers"}
+
+
+def text_below(folder: str, *, without: str = "") -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).rglob("*.py"))
+                     if not without or without not in path.parts)
+
+
+@pytest.fixture(scope="module")
+def called() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))
+                     if path.name != "hookspecs.py")
+
+
+@pytest.fixture(scope="module")
+def tested() -> str:
+    return text_below("tests", without="meta") + text_below("docs/examples")
+
+
+def test_there_are_hooks() -> None:
+    assert len(HOOKS) == 15
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_its_docstring_says_what_a_plugin_must_know(hook: str) -> None:
+    text = inspect.getdoc(getattr(hookspecs, hook)) or ""
+
+    for field in (":When:", ":Default:", ":If it raises:"):
+        assert field in text
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_it_is_called_in_one_of_core_s_places(called: str, hook: str) -> None:
+    assert re.search(rf"\.{hook}\(|[\"']{hook}[\"']|\.{hook}\b", called)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_test_implements_it(tested: str, hook: str) -> None:
+    assert re.search(rf"def {hook}\(", tested)
+
+
+def test_the_page_of_hooks_has_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx", reason="the page is checked where Sphinx is: nox -s docs")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs" / "_ext")])
+    from reference_pages import phases
+
+    shown = dict(phases())
+
+    assert {banner.partition(":")[0] for banner in shown} == PHASES
+    assert sorted(name for names in shown.values() for name in names) == HOOKS
+
+
+def test_the_picture_of_a_run_names_every_hook_of_a_run() -> None:
+    picture = (ROOT / "docs/_static/life.svg").read_text(encoding="utf-8")
+    elsewhere = {f"hyperspace_{name}" for name in ("register", "storage", "commands", "worker_changed")}
+
+    assert sorted(re.findall(r"hyperspace_\w+", picture)) == sorted(set(HOOKS) - elsewhere)

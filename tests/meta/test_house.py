@@ -1,0 +1,110 @@
+"""The README, the CI script, nox and the packages say the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from .places import PACKAGE, ROOT, bash_blocks
+
+LONGEST_MODULE = 400
+
+
+def test_the_readme_has_its_two_commands_each_in_a_line() -> None:
+    demo, tests = bash_blocks(ROOT / "README.md")[:2]
+
+    assert demo.startswith("python -m pip install ") and "hyperspace worker --project digits --drain" in demo
+    assert tests.startswith("python -m pip install ") and tests.endswith("&& python -m pytest")
+    assert "\n" not in demo + tests
+
+
+def test_ci_takes_its_commands_from_the_readme() -> None:
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    function = re.search(r"^readme_command\(\) \{.*?^\}", script, re.M | re.S)
+    assert function is not None
+
+    for number, command in enumerate(bash_blocks(ROOT / "README.md")[:2], start=1):
+        lines = f"{function.group()}\nreadme_command {number}"
+        shown = subprocess.run(["bash", "-c", lines], cwd=ROOT, text=True, capture_output=True,
+                               check=True).stdout
+        assert shown.strip() == command
+        assert f"$(readme_command {number})" in script
+
+
+def test_the_test_command_installs_every_example() -> None:
+    installed = shlex.split(bash_blocks(ROOT / "README.md")[1])
+    examples = [str(path.parent.relative_to(ROOT)) for folder in ("docs/examples", "tests/projects")
+                for path in (ROOT / folder).glob("*/pyproject.toml")]
+
+    assert len(examples) >= 4
+    assert [example for example in examples if example not in installed] == []
+
+
+def test_nox_has_the_sessions_that_the_house_promises() -> None:
+    text = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^@nox\.session\ndef (\w+)", text, re.M)) == {
+        "tests", "demo", "lint", "types", "docs", "bench",
+    }
+
+
+def test_no_module_has_grown_out_of_hand() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+               for path in PACKAGE.rglob("*.py")}
+
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_nothing_is_left_for_later() -> None:
+    word = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError(\(\))?$", re.M)
+    found = [path for path in PACKAGE.rglob("*.py") if word.search(path.read_text(encoding="utf-8"))]
+
+    assert found == []
+
+
+def test_the_version_is_in_the_changelog() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wheel and source distribution, built from the checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", str(folder)], cwd=ROOT, check=True,
+                   capture_output=True)
+    return folder
+
+
+def files_of_package() -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts}
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+
+    inside = {name for name in names if ".dist-info/" not in name}
+    assert inside == files_of_package()
+    assert "hyperspace_core/py.typed" in inside
+    assert "hyperspace_core/cli/template/pyproject.toml.txt" in inside
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_source_distribution_is_what_the_wheel_is_built_from(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    beside = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert names - files_of_package() <= beside
+    assert files_of_package() <= names
