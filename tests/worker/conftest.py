@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.testing.project import ProjectFolder, make_project
+
+from hyperspace_core.execution.identity import this_process
+from hyperspace_core.records.run import Claim, NewRun, Owner
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.worker import Worker
+
+from .faults import Door
+from .scene import FILES, PATIENCE_S, PROJECT, WorkerProcess
+
+E = TypeVar("E")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with open_store(url) as opened:
+        # five heartbeats a TTL; ten times faster than a person's
+        opened.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+        yield opened
+
+
+@pytest.fixture
+def door(store: Store) -> Door:
+    return Door(store)
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return this_process("me")
+
+
+@pytest.fixture
+def claim_one(store: Store, owner: Owner) -> Callable[[], Claim]:
+    """Submit a run and claim it."""
+
+    def one() -> Claim:
+        run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
+        claim = store.claim(PROJECT, owner, new_token(), only=[run])
+        assert claim is not None
+        return claim
+
+    return one
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
+    folder.activate(monkeypatch)
+    return folder
+
+
+class WorkerHere:
+    """A worker in a thread of this process; its runs are in processes of their own."""
+
+    def __init__(self, store: Store, options: dict[str, Any]) -> None:
+        self.events: list[Any] = []
+        self._heard: queue.Queue[tuple[Any, float]] = queue.Queue()
+        self.worker = Worker(store, PROJECT, build_manager(), WorkerOptions(**options), on_event=self._hear)
+        self._result: list[WorkerReport | BaseException] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _hear(self, event: Any) -> None:
+        self.events.append(event)
+        self._heard.put((event, time.monotonic()))
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self.worker.run())
+        except BaseException as error:
+            self._result.append(error)
+
+    def wait_for(self, kind: type[E], **values: Any) -> tuple[E, float]:
+        """The next event of this kind with these values, and when it was heard."""
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                event, at = self._heard.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {kind.__name__} {values}; heard {self.events}") from None
+            if isinstance(event, kind) and all(getattr(event, key) == value for key, value in values.items()):
+                return event, at
+
+    def stop(self, level: int | None = None) -> None:
+        self.worker.stop(level)
+
+    def join(self) -> WorkerReport:
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive(), f"the worker goes on; heard {self.events}"
+        (result,) = self._result
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+
+@pytest.fixture
+def here(store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerHere]]:
+    started: list[WorkerHere] = []
+
+    def one(*, store: Store = store, **options: Any) -> WorkerHere:
+        started.append(WorkerHere(store, options))
+        return started[-1]
+
+    yield one
+    for worker in started:
+        worker.stop(3)
+        worker._thread.join(PATIENCE_S)
+
+
+@pytest.fixture
+def start(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerProcess]]:
+    started: list[WorkerProcess] = []
+
+    def one(**options: Any) -> WorkerProcess:
+        started.append(WorkerProcess(url, project.env(), **options))
+        return started[-1]
+
+    yield one
+    for worker in started:
+        worker.end()

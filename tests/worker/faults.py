@@ -1,0 +1,48 @@
+"""A real store behind a door that can be shut, or that swallows answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from hyperspace_core.errors import StoreError, StoreUnavailable
+from hyperspace_core.storage import Store
+
+
+class Door:
+    """Passes every verb on to a real store, unless told otherwise; remembers what was asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.calls: list[str] = []
+        self.shut: StoreError | None = None            # every verb raises this
+        self.before: dict[str, list[Exception]] = {}   # verb → raised instead of doing it, one a call
+        self.after: dict[str, list[Exception]] = {}    # verb → raised after it was done: the answer is lost
+
+    def __getattr__(self, verb: str) -> Any:
+        target = getattr(self.store, verb)
+        if not callable(target):
+            return target
+
+        def passed(*args: Any, **named: Any) -> Any:
+            self.calls.append(verb)
+            if self.shut is not None:
+                raise self.shut
+            if self.before.get(verb):
+                raise self.before[verb].pop(0)
+            answer = cast(Callable[..., Any], target)(*args, **named)
+            if self.after.get(verb):
+                raise self.after[verb].pop(0)
+            return answer
+
+        return passed
+
+    def shut_it(self) -> None:
+        self.shut = StoreUnavailable("the store is away")
+
+    def open_it(self) -> None:
+        self.shut = None
+
+    @property
+    def port(self) -> Store:
+        return cast(Store, self)

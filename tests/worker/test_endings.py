@@ -1,0 +1,92 @@
+"""One table: what was told, how the process ended, what was asked of it, and what becomes of the attempt."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hyperspace_core.execution.supervise import ChildEnded
+from hyperspace_core.records.run import Finish
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.worker.endings import Ask, Evidence, GiveBack, back_off_s, settle, vanished
+
+DONE = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"accuracy": 0.5})
+BROKE = Finish(outcome=Outcome.FAILED, reason="ValueError: no", traceback="...")
+INTERRUPTED = Finish(outcome=Outcome.RELEASED, reason="interrupted")
+
+
+def ended(code: int | None = 0, signal: int | None = None, oom: str | None = None) -> ChildEnded:
+    return ChildEnded(exit_code=code, signal=signal, out_of_memory=oom, max_rss_bytes=3 * 2**30)
+
+
+def test_a_result_is_kept_as_it_is_whatever_the_process_did_afterwards() -> None:
+    assert settle(DONE, ended(None, 11), Ask.NOTHING, "") is DONE
+
+
+def test_a_failure_is_kept_and_rests_before_it_is_tried_again() -> None:
+    settled = settle(BROKE, ended(), Ask.NOTHING, "", failures=2)
+    assert isinstance(settled, Finish)
+    assert (settled.reason, settled.traceback, settled.retry_after_s) == ("ValueError: no", "...", 4.0)
+
+
+def test_a_failure_that_no_retry_mends_does_not_rest() -> None:
+    bad = Finish(outcome=Outcome.FAILED, reason="`a`: missing", retry=False)
+    assert settle(bad, ended(), Ask.NOTHING, "") is bad
+
+
+@pytest.mark.parametrize("told", [None, INTERRUPTED, BROKE])
+def test_a_run_that_was_asked_to_go_back_goes_back(told: Finish | None) -> None:
+    assert settle(told, ended(None, 9), Ask.RETURN, "paused") == GiveBack(reason="paused")
+
+
+def test_a_run_that_was_asked_to_go_back_but_finished_is_finished() -> None:
+    assert settle(DONE, ended(), Ask.RETURN, "paused") is DONE
+
+
+@pytest.mark.parametrize("told", [None, INTERRUPTED, BROKE, DONE])
+def test_an_accepted_cancel_is_final(told: Finish | None) -> None:
+    settled = settle(told, ended(None, 9), Ask.CANCEL, "cancelled")
+    assert isinstance(settled, Finish)
+    assert (settled.outcome, settled.reason, settled.retry) == (Outcome.CANCELLED, "cancelled", False)
+
+
+def test_what_a_cancelled_run_had_reached_is_kept() -> None:
+    settled = settle(DONE, ended(), Ask.CANCEL, "cancelled")
+    assert isinstance(settled, Finish)
+    assert settled.metrics == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("told", [None, DONE])
+def test_a_run_that_was_taken_away_leaves_evidence_only(told: Finish | None) -> None:
+    settled = settle(told, ended(None, 9), Ask.YIELD, "taken")
+    assert isinstance(settled, Evidence)
+    assert settled.finish == (DONE if told else Finish(outcome=Outcome.LOST, reason="taken"))
+
+
+def test_other_code_gives_the_run_back_unused_and_refuses_it() -> None:
+    settled = settle(INTERRUPTED, ended(), Ask.NOTHING, "", differs="`classifier`: no Forest")
+    assert settled == GiveBack(reason="`classifier`: no Forest", refused=True)
+
+
+@pytest.mark.parametrize(("child", "outcome", "reason"), [
+    (ended(0), Outcome.CRASHED,
+     "the process ended with exit code 0 before the scenario returned (os._exit, or a library that ends the process)"),
+    (ended(3), Outcome.CRASHED, "the process ended with exit code 3 before the scenario returned"),
+    (ended(None, 11), Outcome.CRASHED, "killed by signal 11 (SIGSEGV)"),
+    (ended(None, 9), Outcome.CRASHED, "killed by signal 9 (SIGKILL) (often: out of memory) (peak memory 3.0 GiB)"),
+    (ended(None, 9, "oom_kill of its cgroup rose"), Outcome.OUT_OF_MEMORY,
+     "killed by the kernel: out of memory (peak memory 3.0 GiB); oom_kill of its cgroup rose"),
+    (ended(None), Outcome.CRASHED, "the process's guardian was killed, and the process with it"),
+])
+def test_a_process_that_vanished_is_explained(child: ChildEnded, outcome: Outcome, reason: str) -> None:
+    assert vanished(child) == Finish(outcome=outcome, reason=reason)
+    settled = settle(None, child, Ask.NOTHING, "")
+    assert isinstance(settled, Finish)
+    assert settled.outcome is outcome
+
+
+def test_the_rest_before_a_retry_doubles_up_to_a_limit() -> None:
+    assert [back_off_s(n) for n in range(4)] == [1.0, 2.0, 4.0, 8.0]
+    assert back_off_s(10**6) == 300.0
+    assert math.isfinite(back_off_s(10**9))

@@ -1,0 +1,204 @@
+"""Workers as processes that are killed, stopped and signalled; stores that go away in mid-run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hyperspace_core.errors import StoreUnavailable
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.report import Notice, RunEnded
+
+from .faults import Door
+from .scene import PROJECT, WorkerProcess, alive, began, in_state, submit, until
+
+Start = Callable[..., WorkerProcess]
+
+
+def test_a_killed_worker_loses_nothing_another_does_its_run_again(
+        store: Store, start: Start, tmp_path: Path) -> None:
+    first = start()
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    pid = began(tmp_path, run)
+    first.signal(signal.SIGKILL)
+    second = start()
+    began(tmp_path, run, attempt=2)
+    (tmp_path / "go").touch()
+    record = in_state(store, run, State.COMPLETED)
+    assert [attempt.outcome for attempt in record.attempts] == [Outcome.LOST, Outcome.COMPLETED]
+    assert [attempt.worker.worker for attempt in record.attempts] == [first.name, second.name]
+    assert record.losses == 1
+    until(lambda: not alive(pid), "the orphan is gone")
+    second.signal(signal.SIGINT)
+    assert second.report()["states"] == {str(run): "COMPLETED"}
+
+
+def test_a_worker_that_stood_still_for_too_long_is_fenced_off_and_works_on(
+        store: Store, start: Start, tmp_path: Path) -> None:
+    zombie = start()
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    began(tmp_path, run)
+    os.killpg(zombie.process.pid, signal.SIGSTOP)
+    other = start()
+    began(tmp_path, run, attempt=2)                            # after a TTL: it lives, so nothing is proved
+    zombie.signal(signal.SIGCONT)
+    zombie.wait_for("RunEnded", run=run, attempt=1)
+    (tmp_path / "go").touch()
+    other.wait_for("RunEnded", run=run, attempt=2, state="COMPLETED")
+    record = store.get(run)
+    assert record.state is State.COMPLETED
+    assert [attempt.outcome for attempt in record.attempts] == [Outcome.LOST, Outcome.COMPLETED]
+    assert record.attempts[0].late is not None
+    other.signal(signal.SIGINT)
+    other.report()
+    last = submit(store)[0]
+    zombie.wait_for("RunEnded", run=last, state="COMPLETED")
+
+
+def test_one_interrupt_finishes_the_run_and_stops(store: Store, start: Start, tmp_path: Path) -> None:
+    worker = start()
+    run, never = submit(store, "wait", 2, config={"folder": str(tmp_path)})
+    began(tmp_path, run)
+    worker.signal(signal.SIGINT)
+    until(lambda: [each for each in store.workers(PROJECT) if each.state == "draining"], "a draining worker")
+    (tmp_path / "go").touch()
+    assert worker.report()["states"] == {str(run): "COMPLETED"}
+    assert store.get(never).attempts == ()
+    assert store.workers(PROJECT) == []
+
+
+def test_two_interrupts_give_the_run_back(store: Store, start: Start, tmp_path: Path) -> None:
+    worker = start()
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    pid = began(tmp_path, run)
+    worker.signal(signal.SIGINT)
+    until(lambda: [each for each in store.workers(PROJECT) if each.state == "draining"], "a draining worker")
+    worker.signal(signal.SIGINT)
+    report = worker.report()
+    assert report["states"] == {str(run): "QUEUED"}
+    assert report["why"] == "it received SIGINT"
+    record = store.get(run)
+    assert (record.losses, record.attempts[0].outcome) == (0, Outcome.RELEASED)
+    assert not alive(pid)
+
+
+def test_terminate_gives_the_run_back(store: Store, start: Start, tmp_path: Path) -> None:
+    worker = start()
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    began(tmp_path, run)
+    worker.signal(signal.SIGTERM)
+    assert worker.report()["states"] == {str(run): "QUEUED"}
+    assert store.get(run).attempts[0].outcome is Outcome.RELEASED
+
+
+def test_a_third_interrupt_kills_a_run_that_will_not_hear(store: Store, start: Start, tmp_path: Path) -> None:
+    worker = start(grace_s=600)
+    run = submit(store, "deaf", config={"folder": str(tmp_path)})[0]
+    pid = began(tmp_path, run)
+    grandchild = int(until(lambda: (tmp_path / "grandchild").exists() and (tmp_path / "grandchild").read_text(),
+                           "a grandchild"))
+    for _ in range(3):
+        worker.signal(signal.SIGINT)
+        os.sched_yield()
+        until(lambda: [each for each in store.workers(PROJECT) if each.state == "draining"], "a draining worker")
+    assert worker.report()["states"] == {str(run): "QUEUED"}
+    assert store.get(run).attempts[0].outcome is Outcome.RELEASED
+    until(lambda: not alive(pid) and not alive(grandchild), "both processes are gone")
+
+
+def test_an_idle_worker_stops_at_once(store: Store, start: Start) -> None:
+    worker = start()
+    until(lambda: store.workers(PROJECT), "a worker")
+    worker.signal(signal.SIGINT)
+    assert worker.report()["states"] == {}
+
+
+def test_a_store_that_is_locked_for_three_ttls_costs_nothing(store: Store, start: Start, tmp_path: Path) -> None:
+    settings = store.settings(PROJECT)
+    worker, observer = start(), start()
+    run = submit(store, "wait", config={"folder": str(tmp_path), "points": 2000})[0]
+    pid = began(tmp_path, run)
+    lock = sqlite3.connect(tmp_path / "runs.db", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    (tmp_path / "go").touch()                                  # it ends while nothing can be written
+    try:
+        until(lambda: not alive(pid), "the run has ended")
+        end = time.monotonic() + 3 * settings.ttl_s
+        until(lambda: time.monotonic() >= end, "three TTLs")
+    finally:
+        lock.execute("COMMIT")
+        lock.close()
+    record = in_state(store, run, State.COMPLETED)
+    assert len(record.attempts) == 1
+    assert record.losses == 0
+    assert [point.seq for point in store.points(run)] == list(range(2000))
+    for each in (worker, observer):
+        each.signal(signal.SIGINT)
+        each.report()
+
+
+def test_a_store_that_is_away_stops_claims_and_nothing_else(
+        store: Store, door: Door, here: Any, tmp_path: Path) -> None:
+    worker = here(store=door.port)
+    run = submit(store, "wait", config={"folder": str(tmp_path), "points": 500})[0]
+    pid = began(tmp_path, run)
+    door.shut_it()
+    notice = worker.wait_for(Notice)[0]
+    assert "nothing is claimed" in notice.text
+    until(lambda: worker.worker.snapshot().state == "uncertain", "an uncertain worker")
+    other = submit(store)[0]
+    (tmp_path / "go").touch()
+    until(lambda: not alive(pid), "the run has ended")
+    assert store.get(run).state is State.RUNNING
+    assert store.get(other).state is State.QUEUED
+    door.open_it()
+    worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
+    worker.wait_for(RunEnded, run=other, state=State.COMPLETED)
+    assert [point.seq for point in store.points(run)] == list(range(500))
+    worker.stop()
+    worker.join()
+
+
+def test_a_claim_whose_answer_was_lost_is_not_forgotten(store: Store, door: Door, here: Any) -> None:
+    door.after["claim"] = [StoreUnavailable("answer lost")]
+    run = submit(store)[0]
+    report = here(store=door.port, drain=True).join()
+    assert report.states == {run: State.COMPLETED}
+    assert len(store.get(run).attempts) == 1
+
+
+def test_a_worker_that_is_told_to_go_does_not_wait_for_a_store_that_is_away(
+        store: Store, door: Door, here: Any, tmp_path: Path) -> None:
+    worker = here(store=door.port)
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    began(tmp_path, run)
+    door.shut_it()
+    worker.wait_for(Notice)
+    worker.stop(2)
+    worker.join()
+    assert any("another worker will do it again" in event.text for event in worker.events
+               if isinstance(event, Notice))
+    assert store.get(run).state is State.RUNNING               # its lease expires
+
+
+def test_a_run_that_ends_its_workers_is_given_up_after_three(store: Store, start: Start, tmp_path: Path) -> None:
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    for attempt in (1, 2, 3):
+        worker = start()
+        began(tmp_path, run, attempt)
+        worker.signal(signal.SIGKILL)
+        worker.process.wait()
+    last = start()
+    good = submit(store)[0]
+    last.wait_for("RunEnded", run=good, state="COMPLETED")
+    record = store.get(run)
+    assert (record.state, record.reason) == (State.FAILED, "worker lost 3 times")
+    assert [attempt.outcome for attempt in record.attempts] == [Outcome.LOST] * 3
+    last.signal(signal.SIGINT)
+    last.report()

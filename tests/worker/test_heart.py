@@ -1,0 +1,189 @@
+"""The heart keeps leases, hears commands, takes runs up again, and reaps for others; driven round by round."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hyperspace_core.testing.clock import FakeClock
+
+from hyperspace_core.clock import SystemClock
+from hyperspace_core.errors import StoreUnavailable
+from hyperspace_core.execution.identity import this_process
+from hyperspace_core.records.run import Claim, Finish, NewRun, Owner, Progress
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import QueueSettings, Store, new_token
+from hyperspace_core.worker.duties import Care
+from hyperspace_core.worker.endings import Ask
+from hyperspace_core.worker.heart import Heart
+from hyperspace_core.worker.journal import Journal
+from hyperspace_core.worker.ward import Ward
+
+from .faults import Door
+
+PROJECT = "behaving"
+SETTINGS = QueueSettings(heartbeat_s=1.0, ttl_s=6.0)
+
+
+class Scene:
+    def __init__(self, door: Door, owner: Owner) -> None:
+        self.told: list[str] = []
+        self.away: list[bool] = []
+        self.clock = FakeClock()
+        self.door = door
+        self.care = Care(door.port, PROJECT, clock=self.clock, tell=self.tell, heartbeat_is=lambda seconds: None)
+        self.heart = Heart(door.port, owner, heartbeat_s=SETTINGS.heartbeat_s, clock=self.clock, tell=self.tell,
+                           regular=(self.care,), away_changed=self.away.append)
+        self.owner = owner
+
+    def tell(self, text: str, level: int) -> None:
+        self.told.append(text)
+
+    def ward(self, claim: Claim) -> Ward:
+        ward = Ward(claim, Journal(claim.lease, self.owner, remark=self.told.append), 0, self.clock)
+        self.heart.add(ward)
+        return ward
+
+    def rounds(self, count: int) -> None:
+        for _ in range(count):
+            self.heart.full_round()
+            self.clock.advance(SETTINGS.heartbeat_s)
+
+
+@pytest.fixture
+def scene(door: Door, owner: Owner) -> Scene:
+    door.store.change_settings(PROJECT, heartbeat_s=SETTINGS.heartbeat_s, ttl_s=SETTINGS.ttl_s)
+    return Scene(door, owner)
+
+
+def test_each_round_beats_for_each_ward(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+    scene.ward(claim_one())
+    gone = scene.ward(claim_one())
+    scene.heart.remove(gone)
+    before = {held.run: held.beat for held in store.held(PROJECT)}
+    scene.rounds(3)
+    after = {held.run: held.beat for held in store.held(PROJECT)}
+    assert sorted(after[run] - before[run] for run in before) == [0, 3]
+
+
+def test_progress_travels_with_the_beat_and_once(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+    ward = scene.ward(claim_one())
+    ward.report_progress(Progress(done=3, total=10))
+    scene.door.before["beat"] = [StoreUnavailable("away")]
+    with pytest.raises(StoreUnavailable):
+        scene.heart.full_round()
+    scene.heart.full_round()
+    assert store.get(ward.lease.run).progress == Progress(done=3, total=10)
+    assert not ward.progress_is_new
+
+
+@pytest.mark.parametrize(("command", "ask", "why"), [("cancel", Ask.CANCEL, "cancelled"),
+                                                     ("pause", Ask.RETURN, "paused")])
+def test_commands_come_with_the_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store, command: str,
+                                       ask: Ask, why: str) -> None:
+    ward = scene.ward(claim_one())
+    getattr(store, command)(ward.lease.run)
+    scene.rounds(1)
+    assert ward.asked == (ask, why)
+
+
+def test_a_run_thought_lost_is_taken_up_again(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+    ward = scene.ward(claim_one())
+    store.reap(store.held(PROJECT)[0])
+    scene.rounds(1)
+    record = store.get(ward.lease.run)
+    assert (record.state, record.losses, len(record.attempts)) == (State.RUNNING, 0, 1)
+    assert ward.asked[0] is Ask.NOTHING
+    assert "goes on here" in scene.told[0]
+
+
+def test_a_run_begun_again_elsewhere_is_stopped_here_and_beaten_for_no_more(
+        scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+    ward = scene.ward(claim_one())
+    store.reap(store.held(PROJECT)[0])
+    other = store.claim(PROJECT, Owner(worker="other", host="h"), new_token())
+    assert other is not None
+    scene.rounds(2)
+    assert ward.asked[0] is Ask.YIELD
+    assert scene.door.calls.count("beat") == 1
+    assert len(scene.told) == 1
+
+
+def test_a_run_whose_end_is_on_its_way_is_left_to_its_journal(
+        scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+    ward = scene.ward(claim_one())
+    finish = Finish(outcome=Outcome.COMPLETED, result=1.0)
+    ward.journal.end(finish)
+    assert store.finish(ward.lease, finish)
+    scene.rounds(1)
+    assert ward.asked[0] is Ask.NOTHING
+    assert "readopt" not in scene.door.calls
+
+
+def test_an_owner_that_stands_still_for_a_ttl_loses_its_run(scene: Scene, store: Store) -> None:
+    run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
+    assert store.claim(PROJECT, Owner(worker="far", host="elsewhere"), new_token()) is not None
+    scene.rounds(6)
+    assert store.get(run).state is State.RUNNING
+    scene.rounds(1)
+    record = store.get(run)
+    assert (record.state, record.attempts[0].outcome) == (State.QUEUED, Outcome.LOST)
+    assert scene.told == [f"run {run} was lost with far (its worker gave no sign for 6 s): now QUEUED"]
+
+
+def test_a_store_that_is_away_for_long_costs_nobody_a_run(scene: Scene, store: Store) -> None:
+    run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
+    assert store.claim(PROJECT, Owner(worker="far", host="elsewhere"), new_token()) is not None
+    scene.rounds(5)
+    for _ in range(30):                    # nobody can beat, nobody can look
+        scene.door.before["held"] = [StoreUnavailable("away")]
+        with pytest.raises(StoreUnavailable):
+            scene.heart.full_round()
+        scene.clock.advance(1.0)
+    scene.rounds(6)
+    assert store.get(run).state is State.RUNNING
+
+
+def test_the_run_of_a_process_that_is_gone_is_back_in_the_first_round(scene: Scene, store: Store) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
+    dead = replace(this_process("dead"), pid=gone.pid)
+    assert store.claim(PROJECT, dead, new_token()) is not None
+    scene.rounds(1)
+    assert store.get(run).state is State.QUEUED
+    assert "its worker's process is gone" in scene.told[0]
+
+
+def test_the_thread_says_once_that_the_store_is_away_and_once_that_it_is_back(
+        store: Store, owner: Owner) -> None:
+    door = Door(store)
+    changes: list[bool] = []
+    told: list[str] = []
+    changed = threading.Semaphore(0)
+
+    def away_changed(away: bool) -> None:
+        changes.append(away)
+        changed.release()
+
+    heart = Heart(door.port, owner, heartbeat_s=0.05, clock=SystemClock(),
+                  tell=lambda text, level: told.append(text), away_changed=away_changed,
+                  regular=(lambda: door.port.settings(PROJECT) and None,),
+                  farewell=lambda: door.port.absent("me"))
+    heart.start()
+    door.shut_it()
+    assert changed.acquire(timeout=5)
+    assert heart.away
+    door.open_it()
+    assert changed.acquire(timeout=5)
+    assert not heart.away
+    heart.close()
+    heart.join(5)
+    assert not heart.is_alive()
+    assert changes == [True, False]
+    assert len(told) == 2
+    assert door.calls[-1] == "absent"
