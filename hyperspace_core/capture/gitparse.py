@@ -1,0 +1,97 @@
+"""What git's machine-readable outputs mean. Names are separated by NUL, whatever characters they hold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_OURS = ("system", "global", "command")        # scopes that no repository can write
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    commit: str | None
+    branch: str | None
+    changed: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The remote, and the filters that a repository has brought itself: programs that git would run on files."""
+
+    remote: str | None = None
+    filters: tuple[str, ...] = ()
+
+    @property
+    def odd(self) -> bool:
+        """Whether a filter's name cannot be given on a command line."""
+        return any("=" in name or "\n" in name for name in self.filters)
+
+    def overrides(self) -> tuple[str, ...]:
+        options: list[str] = []
+        for name in self.filters:
+            for setting in ("clean=", "smudge=", "process=", "required=false"):
+                options += ["-c", f"filter.{name}.{setting}"]
+        return tuple(options)
+
+
+def parse_settings(output: bytes) -> Settings:
+    """Of `git config --show-scope -z --get-regexp`: scope NUL key LF value NUL."""
+    fields = output.decode("utf-8", "replace").split("\0")
+    remotes: dict[str, str] = {}
+    filters: dict[str, None] = {}
+    for scope, entry in zip(fields[::2], fields[1::2], strict=False):
+        key, _, value = entry.partition("\n")
+        section, _, rest = key.partition(".")
+        name = rest.rpartition(".")[0]
+        if section == "remote":
+            remotes.setdefault(name, value)
+        elif scope not in _OURS:
+            filters[name] = None
+    remote = remotes.get("origin") or next(iter(remotes.values()), None)
+    return Settings(remote=remote, filters=tuple(filters))
+
+
+def parse_status(output: bytes) -> Status:
+    """Of `git status --porcelain=v2 --branch -z`."""
+    commit = branch = None
+    changed: list[str] = []
+    fields = iter(output.split(b"\0"))
+    for field in fields:
+        text = field.decode("utf-8", "backslashreplace")
+        if text.startswith("# branch.oid "):
+            commit = _unless(text.removeprefix("# branch.oid "), "(initial)")
+        elif text.startswith("# branch.head "):
+            branch = _unless(text.removeprefix("# branch.head "), "(detached)")
+        elif text[:2] == "1 ":
+            changed.append(text.split(" ", 8)[-1])
+        elif text[:2] == "2 ":
+            changed.append(text.split(" ", 9)[-1])
+            next(fields, None)                     # what it was renamed from
+        elif text[:2] == "u ":
+            changed.append(text.split(" ", 10)[-1])
+    return Status(commit=commit, branch=branch, changed=changed)
+
+
+def without_credentials(remote: str) -> str:
+    """A remote's address without user, password and query: any of them may be a token."""
+    scheme, separator, rest = remote.partition("://")
+    if not separator:
+        # "git@host:path": a user but no place for a password; a token in the user's place is told by its length
+        user, at, place = remote.partition("@")
+        return place if at and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,15}", user) else remote
+    plain = rest.partition("?")[0].partition("#")[0]
+    authority, slash, path = plain.partition("/")
+    if "@" in path and "@" not in authority and re.search(r":[^/]*$", authority) and not re.search(r":\d+$", authority):
+        authority, slash, path = "", "", plain.rpartition("@")[2]      # a password with an unescaped slash
+        return f"{scheme}://{path}"
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def first_line(text: bytes) -> str:
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    return lines[0][:300] if lines else ""
+
+
+def _unless(text: str, nothing: str) -> str | None:
+    return None if text == nothing else text

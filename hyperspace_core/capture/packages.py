@@ -1,0 +1,51 @@
+"""The installed distributions and their versions."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Any
+
+from hyperspace_core.markers import hookimpl
+from hyperspace_core.run import Absent, Section
+
+_HEADER_LINES = 40             # Name and Version stand at the top; a long description may follow
+
+
+@hookimpl
+def hyperspace_capture() -> Section | Absent:
+    installed, editable = _installed(tuple(sys.path))
+    if not installed:
+        return Absent("packages", "no installed distribution was found")
+    return Section("packages", {"installed": dict(installed), "editable": list(editable)})
+
+
+def prepare() -> None:
+    _installed(tuple(sys.path))
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Name → version, in the order of names, and the names of those that are installed in place.
+
+    Kept for the life of the process, because that is what the process has imported or will import.
+    """
+    from importlib_metadata import distributions
+
+    found: dict[str, str] = {}
+    editable = set()
+    for distribution in distributions(path=list(path)):
+        name, version = _name_and_version(distribution)
+        if name and name not in found:             # the first on the path is the one that is imported
+            found[name] = version
+            if '"editable": true' in (distribution.read_text("direct_url.json") or ""):
+                editable.add(name)
+    ordered = {name: found[name] for name in sorted(found, key=str.casefold)}
+    return ordered, tuple(name for name in ordered if name in editable)
+
+
+def _name_and_version(distribution: Any) -> tuple[str, str]:
+    """Read off the top of the file: parsing whole descriptions takes ten times as long."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    fields = dict(line.partition(": ")[::2] for line in text.split("\n", _HEADER_LINES)[:_HEADER_LINES])
+    return fields.get("Name", "").strip(), fields.get("Version", "").strip()

@@ -1,0 +1,39 @@
+"""Seeds the sources of randomness that a project uses, and records which ones."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import TYPE_CHECKING
+
+from hyperspace_core.markers import hookimpl
+from hyperspace_core.run import Run, Section
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+
+
+class Seeds:
+    """Seeds `random`, and numpy and torch where the project has imported them: it imports neither itself."""
+
+    def __init__(self, extensions: Extensions) -> None:
+        self._seeded: tuple[int, list[str]] | None = None
+
+    @hookimpl
+    def hyperspace_seed(self, seed: int) -> None:
+        random.seed(seed)
+        seeded = ["random"]
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and hasattr(numpy, "random"):
+            numpy.random.seed(seed)
+            seeded.append("numpy")
+        torch = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "manual_seed"):
+            torch.manual_seed(seed)                # on the GPUs, too, once they are in use
+            seeded.append("torch")
+        self._seeded = seed, seeded
+
+    @hookimpl
+    def hyperspace_capture(self, run: Run) -> Section:
+        seed, seeded = self._seeded or (run.seed, [])
+        return Section("seeds", {"seed": seed, "seeded": seeded})

@@ -1,0 +1,131 @@
+"""Addresses of stores: from what a person types to one complete URL, and to one that may be shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hyperspace_core.errors import StoreError
+
+VARIABLE = "HYPERSPACE_STORAGE"
+SQLITE = "sqlite"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_FILE = re.compile(r"\.(db|sqlite3?)$", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A URL in parts. `path` is without the slash that separates it."""
+
+    scheme: str
+    user: str                      # "name" or "name:password"; "" without
+    hosts: str                     # "a:1,b:2"
+    path: str
+    options: str                   # behind the "?"
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        path = f"/{self.path}" if self.path else ""
+        return f"{self.scheme}://{user}{self.hosts}{path}" + (f"?{self.options}" if self.options else "")
+
+
+def resolve_url(text: str | None, project: str) -> str:
+    """The complete URL of the store that `text` means for a project.
+
+    None or "": `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. A path that ends in `.db` is a
+    SQLite file, a relative one in the present folder; `host` or `host:port` is MongoDB; a URL without a database
+    means the database named after the project. Raises `StoreError` with the password hidden.
+    """
+    written = (text or "").strip() or os.environ.get(VARIABLE, "").strip()
+    if not written:
+        return f"sqlite:///{_data_folder() / f'{project}.db'}"
+    match = _SCHEME.fullmatch(written)
+    if match is None:
+        return _without_scheme(written, project)
+    scheme, rest = match[1].lower(), match[2]
+    return _sqlite(rest) if scheme == SQLITE else str(_server(scheme, rest, project))
+
+
+def redact(url: str) -> str:
+    """The URL as people and logs may see it: passwords and secret options as `***`."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    before, mark, options = rest.partition("?")
+    # the last "@": where a password holds an unescaped one, too much is hidden rather than too little
+    user, at, hosts = (before + mark + options if "@" in options else before).rpartition("@")
+    if at and "@" in options:
+        hosts, mark, options = hosts.partition("?")
+    name, colon, _ = user.partition(":")
+    shown = f"{name}:***@" if colon else f"{name}@" if at else ""
+    return scheme + separator + shown + hosts + mark + "&".join(_redacted_option(one) for one in options.split("&"))
+
+
+def _redacted_option(option: str) -> str:
+    key, equals, _ = option.partition("=")
+    return f"{key}=***" if equals and _SECRET_OPTION.search(key) else option
+
+
+def _data_folder() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("hyperspace", appauthor=False)
+
+
+def _without_scheme(written: str, project: str) -> str:
+    if re.match(r"sqlite3?:", written, re.IGNORECASE):
+        path = written.partition(":")[2].lstrip("/")
+        raise StoreError(f"storage {written!r}: write sqlite:///{path} for a file in the present folder, or "
+                         f"sqlite:////{path} for an absolute path")
+    if _FILE.search(written) or written.startswith(("/", "./", "../", "~", ".\\")) or re.match(r"[A-Za-z]:\\", written):
+        return _sqlite("/" + written)
+    return str(_server("mongodb", written, project))
+
+
+def _sqlite(rest: str) -> str:
+    """`rest` is "/path": the slash that ends the (empty) host, and a relative or absolute path."""
+    if not rest.startswith("/"):
+        raise StoreError(f"storage 'sqlite://{rest}': SQLite has no host; write sqlite:///{rest} for a file in the "
+                         f"present folder, or sqlite:////{rest} for an absolute path")
+    path = rest[1:]
+    if not path.strip("/"):
+        raise StoreError(f"storage 'sqlite://{rest}': names no file; write sqlite:///runs.db")
+    if "\0" in path:
+        raise StoreError("storage: the path holds a NUL character")
+    return f"sqlite:///{Path(path).expanduser().absolute()}"
+
+
+def _server(scheme: str, rest: str, project: str) -> Address:
+    before, _, options = rest.partition("?")
+    authority, _, path = before.partition("/")
+    if "@" in path or "@" in options:
+        # "u:p/w@host" and "u:p?w@host": the password ends the authority too early
+        authority = rest.rpartition("@")[0] + "@"
+    where = f"storage '{redact(f'{scheme}://{rest}')}'"
+    user, _, hosts = authority.rpartition("@")
+    if "@" in user or (user and any(c in user for c in "/?#[]")) or user.count(":") > 1:
+        raise StoreError(f"{where}: the user name or password holds a character that must be escaped "
+                         "(@ as %40, : as %3A, / as %2F, ? as %3F)")
+    if not hosts:
+        raise StoreError(f"{where}: names no host; write {scheme}://host/{project}")
+    if re.search(r"\s", rest):
+        raise StoreError(f"{where}: holds a space")
+    for host in hosts.split(","):
+        _check_host(where, host)
+    address = Address(scheme, user, hosts, path, options)
+    return address if path else replace(address, path=project)
+
+
+def _check_host(where: str, host: str) -> None:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(.*))?", host)
+    if match is None:
+        raise StoreError(f"{where}: {host!r} is no host; write an IPv6 address in brackets")
+    name, port = match.groups()
+    if not name:
+        raise StoreError(f"{where}: names no host")
+    if port is not None and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+        raise StoreError(f"{where}: port must be 1-65535, found {port!r}")

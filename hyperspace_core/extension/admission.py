@@ -1,0 +1,74 @@
+"""One plugin at a time into a plugin manager: entirely, or not at all.
+
+pluggy keeps what it had registered before it found a mistake; a half-registered plugin would take part in runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pluggy
+
+from hyperspace_core.errors import ProjectError, nearest
+from hyperspace_core.extension.causes import LOAD_ERRORS, one_line
+from hyperspace_core.markers import PROJECT_NAME
+
+PREFIX = f"{PROJECT_NAME}_"
+ONE_BY_ONE = frozenset({
+    "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_capture",
+    "hyperspace_run_started", "hyperspace_run_finished", "hyperspace_worker_changed",
+})
+"""Hooks whose implementations are called apart from each other, so that there is nothing to wrap."""
+
+
+def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    """Register a plugin. Raises `ProjectError` with the bare cause, and then nothing of it is left behind."""
+    try:
+        _check(manager, plugin)
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except LOAD_ERRORS as error:
+        evict(manager, plugin)
+        if isinstance(error, ProjectError):
+            raise
+        said = " ".join(str(error).split()) if isinstance(error, pluggy.PluginValidationError) else one_line(error)
+        raise ProjectError(said) from error
+
+
+def evict(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Take a plugin out again, also one that was registered only in part."""
+    if manager.is_registered(plugin):
+        manager.unregister(plugin)
+    for name, caller in list(vars(manager.hook).items()):
+        if isinstance(caller, pluggy.HookCaller) and not caller.has_spec() and not caller.get_hookimpls():
+            delattr(manager.hook, name)
+
+
+def implemented(manager: pluggy.PluginManager, plugin: Any) -> Iterator[tuple[str, Any]]:
+    """The hooks that a plugin implements, with pluggy's options of each."""
+    for name in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        if options is not None:
+            yield options.get("specname") or name, options
+
+
+def _check(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """What pluggy would accept in silence or refuse without a cure."""
+    if isinstance(plugin, type):
+        raise ProjectError(f"it is the class {plugin.__name__}; name a module in the entry point, or an object")
+    specified = [name for name in vars(manager.hook) if getattr(manager.hook, name).has_spec()]
+    hooks = dict(implemented(manager, plugin))
+    for name, options in hooks.items():
+        if name not in specified and not options.get("optionalhook"):
+            near = nearest(name, specified)
+            raise ProjectError(f"it implements {name}, which this version of hyperspace does not have"
+                               + (f"; did you mean {near}?" if near else ""))
+        if name in ONE_BY_ONE and (options.get("wrapper") or options.get("hookwrapper")):
+            raise ProjectError(f"it wraps {name}, whose implementations are called one by one; only stages, "
+                               "hyperspace_execute, hyperspace_seed and hyperspace_fingerprint can be wrapped")
+    bare = [name for name in specified if name not in hooks and callable(getattr(plugin, name, None))]
+    if bare:
+        raise ProjectError(f"its {bare[0]} is not marked as a hook; write @hookimpl above it")
+    if not hooks:
+        raise ProjectError("it implements no hook; write @hookimpl above functions named hyperspace_…")

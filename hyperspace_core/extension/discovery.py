@@ -1,0 +1,86 @@
+"""Entry points with the distributions behind them. Nothing is imported before `load`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.errors import ProjectError
+from hyperspace_core.extension.causes import LOAD_ERRORS, why_not_imported
+
+_VALUE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An entry point: who offers what under which name."""
+
+    name: str
+    group: str
+    distribution: str
+    version: str
+    value: str                     # "package.module" or "package.module:object"
+
+    @property
+    def source(self) -> str:
+        """The distribution as people know it: `name version`."""
+        return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def module(self) -> str:
+        return self.value.partition(":")[0].strip()
+
+    def load(self) -> Any:
+        """The module or object. Raises `ProjectError` whose text is the bare cause, in one line."""
+        parsed = _VALUE.fullmatch(self.value.strip())
+        if parsed is None:
+            raise ProjectError(f"its entry point {self.value!r} is not of the form 'package.module'")
+        name, attribute = parsed.groups()
+        try:
+            loaded = importlib.import_module(name)
+        except LOAD_ERRORS as error:
+            raise ProjectError(why_not_imported(error, name)) from error
+        for part in filter(None, (attribute or "").split(".")):
+            if not hasattr(loaded, part):
+                raise ProjectError(f"its module '{name}' has no '{attribute}'")
+            loaded = getattr(loaded, part)
+        return loaded
+
+
+def find(group: str) -> list[Found]:
+    """All entry points of a group, by name and then by distribution: never in the file system's order."""
+    from importlib_metadata import entry_points
+
+    found = {
+        Found(name=point.name, group=group, value=point.value,
+              distribution=point.dist.name if point.dist else "?", version=point.dist.version if point.dist else "")
+        for point in entry_points(group=group)
+    }
+    return sorted(found, key=lambda one: (one.name, one.distribution, one.value))
+
+
+def by_name(found: Iterable[Found]) -> dict[str, list[Found]]:
+    """Several under one name are a conflict that only a person can settle."""
+    names: dict[str, list[Found]] = {}
+    for one in found:
+        names.setdefault(one.name, []).append(one)
+    return names
+
+
+def conflict(found: Iterable[Found]) -> str:
+    """What to say of several under one name."""
+    sources = " and ".join(one.source for one in found)
+    return f"offered by {sources}; uninstall all but one"
+
+
+def core_version() -> str:
+    """The version of this framework as it is installed."""
+    from importlib_metadata import PackageNotFoundError, version
+
+    try:
+        return version("hyperspace-core")
+    except PackageNotFoundError:                   # run from a source tree that nobody installed
+        return "unknown"

@@ -1,0 +1,213 @@
+"""The plugins of one process, and the one way to call their hooks.
+
+The entry-point loop is our own: pluggy's dies at the first broken plugin, keeps it half registered, and takes the
+file system's order. Here a broken plugin is left out whole and its cause is remembered; whoever needs all of them
+calls `require_whole`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pluggy
+
+from hyperspace_core import hookspecs
+from hyperspace_core.errors import ProjectError, UsageError, did_you_mean
+from hyperspace_core.extension.admission import admit, evict
+from hyperspace_core.extension.builtins import BUILTINS
+from hyperspace_core.extension.causes import LOAD_ERRORS, file_of, one_line, with_place
+from hyperspace_core.extension.discovery import Found, by_name, conflict, find
+from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
+
+_CORE = "core."                # before the name of a built-in plugin, so that an installed one may have that name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """An installed plugin that takes part, or the opened project's own hooks."""
+
+    name: str
+    distribution: str
+    version: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """An installed plugin that does not take part, and why, in one line."""
+
+    name: str
+    distribution: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"plugin '{self.name}' ({self.distribution}) is left out: {self.cause}"
+
+
+class Extensions:
+    """Built-in and installed plugins, and the hooks of the opened project. Made by `build_manager`."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager(PROJECT_NAME)
+        self.manager.add_hookspecs(hookspecs)
+        self.disabled: tuple[str, ...] = ()
+        self.project: Loaded | None = None         # whose hooks take part; one at a time
+        self.project_source: str | None = None     # the folder of its code
+        self.builtins: list[Any] = []
+        self._loaded: dict[str, Loaded] = {}
+        self._broken: dict[str, Broken] = {}
+
+    @property
+    def hook(self) -> pluggy.HookRelay:
+        """For hooks whose errors fail the run, and that plugins may wrap: `hook.hyperspace_train(...)`."""
+        return self.manager.hook
+
+    @property
+    def loaded(self) -> tuple[Loaded, ...]:
+        """The installed plugins that take part, in the order in which they were loaded."""
+        return tuple(self._loaded.values())
+
+    @property
+    def broken(self) -> tuple[Broken, ...]:
+        """The installed plugins that do not take part although nobody disabled them."""
+        return tuple(self._broken.values())
+
+    def require_whole(self) -> None:
+        """For a worker: no run may go without a plugin that was meant to take part. Raises `ProjectError`."""
+        if self._broken:
+            raise ProjectError("\n".join(f"{broken}; mend it, or leave it out with --no-plugin {broken.name}"
+                                         for broken in self.broken))
+
+    # -- calling hooks one by one --------------------------------------------------------------------------------
+
+    def each(self, name: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Call the implementations of a hook apart from each other: `(plugin, its answer or its exception)`.
+
+        Core's come first, then the plugins in the order of their names; `tryfirst` and `trylast` are heeded.
+        """
+        for plugin, call in self.implementations(name):
+            try:
+                answer = call(**arguments)
+            except LOAD_ERRORS as error:
+                answer = error
+            yield plugin, answer
+
+    def implementations(self, name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+        """The implementations of a hook, each to be called with all of the hook's arguments."""
+        for one in self._sorted(name):
+            yield one.plugin_name.removeprefix(_CORE), partial(_called, one)
+
+    def observers(self, name: str, **arguments: Any) -> None:
+        """Tell every observer; one that fails is logged and the rest still hear."""
+        for plugin, answer in self.each(name, **arguments):
+            if isinstance(answer, BaseException):
+                logging.getLogger("hyperspace").error(
+                    "%s of plugin '%s' failed: %s", name, plugin, one_line(answer), exc_info=answer)
+
+    def implements(self, name: str) -> tuple[str, ...]:
+        """The plugins, core's left out, that implement a hook and do not merely wrap it."""
+        plain = (i for i in self._sorted(name) if not (i.wrapper or i.hookwrapper))
+        return tuple(i.plugin_name for i in plain if not i.plugin_name.startswith(_CORE))
+
+    def _sorted(self, name: str) -> list[pluggy.HookImpl]:
+        caller: pluggy.HookCaller = getattr(self.manager.hook, name)
+        return sorted(caller.get_hookimpls(), key=lambda one: one.trylast - one.tryfirst)
+
+    # -- who takes part ------------------------------------------------------------------------------------------
+
+    def add(self, plugin: Any, found: Found, *, name: str | None = None) -> Loaded:
+        """Let an installed plugin take part, wholly. Raises `ProjectError` with the bare cause, or not at all."""
+        name = found.name if name is None else name
+        admit(self.manager, plugin, name)
+        self._loaded[name] = described(plugin, found, name)
+        return self._loaded[name]
+
+    def report_broken(self, name: str, cause: BaseException | str, distribution: str = "") -> None:
+        """Leave a plugin out from now on, because one of its hooks failed where that breaks a promise."""
+        loaded = self._loaded.pop(name, None)
+        plugin = self.manager.get_plugin(name)
+        if plugin is not None:
+            evict(self.manager, plugin)
+        text = cause if isinstance(cause, str) else with_place(cause)
+        source = f"{loaded.distribution} {loaded.version}".strip() if loaded else distribution
+        self._broken[name] = Broken(name=name, distribution=source, cause=text)
+
+    def attach_project(self, plugin: Any, found: Found, source: str | None) -> None:
+        """Let the hooks of a project take part. Raises `ProjectError` where another one's do already."""
+        if self.project is not None and self.project.name != found.name:
+            raise ProjectError(f"project '{self.project.name}' is open already, and its hooks take part here; open "
+                               f"'{found.name}' with plugins of its own: build_manager()")
+        if not self.manager.is_registered(plugin):
+            if self.project is not None:           # its module was imported anew
+                self.detach_project()
+            admit(self.manager, plugin, f"project {found.name}")
+        self.project, self.project_source = described(plugin, found, found.name), source
+
+    def detach_project(self) -> None:
+        """Take the hooks of the opened project out again."""
+        plugin = None if self.project is None else self.manager.get_plugin(f"project {self.project.name}")
+        if plugin is not None:
+            evict(self.manager, plugin)
+        self.project, self.project_source = None, None
+
+
+def _called(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
+    return implementation.function(*(arguments[name] for name in implementation.argnames))
+
+
+def build_manager(*, disable: Collection[str] = (), discover: bool = True) -> Extensions:
+    """A new manager with core's own plugins and, unless `discover` is False, the installed ones.
+
+    `disable`: installed plugins to leave out. Raises `UsageError` for a name that no installed plugin has; a
+    plugin that cannot be loaded is in `.broken`.
+    """
+    extensions = Extensions()
+    for builtin in BUILTINS:
+        _add_builtin(extensions, builtin)
+    installed = find(PLUGINS_GROUP) if discover else []
+    extensions.disabled = _checked_names(disable, installed)
+    for name, found in by_name(installed).items():
+        if name not in extensions.disabled:
+            _add_installed(extensions, name, found)
+    return extensions
+
+
+def described(plugin: Any, found: Found, name: str) -> Loaded:
+    return Loaded(name=name, distribution=found.distribution, version=found.version, file=file_of(plugin))
+
+
+def _add_builtin(extensions: Extensions, text: str) -> None:
+    module_name, _, factory = text.partition(":")
+    plugin: Any = importlib.import_module(module_name)
+    if factory:
+        make: Callable[[Extensions], Any] = getattr(plugin, factory)
+        plugin = make(extensions)
+    admit(extensions.manager, plugin, f"{_CORE}{module_name.rpartition('.')[2]}")
+    extensions.builtins.append(plugin)
+
+
+def _add_installed(extensions: Extensions, name: str, found: list[Found]) -> None:
+    if len(found) > 1:
+        extensions.report_broken(name, conflict(found), " and ".join(one.source for one in found))
+        return
+    try:
+        extensions.add(found[0].load(), found[0])
+    except ProjectError as error:
+        extensions.report_broken(name, str(error), found[0].source)
+
+
+def _checked_names(disable: Collection[str], installed: list[Found]) -> tuple[str, ...]:
+    if not disable:
+        return ()
+    # who adds components to a project is known by its distribution
+    known = {found.name for found in installed} | {found.distribution for found in find(COMPONENTS_GROUP)}
+    for name in disable:
+        if name not in known:
+            listed = f" Installed: {', '.join(sorted(known))}." if known else " None is installed."
+            raise UsageError(f"no plugin '{name}' to leave out{did_you_mean(name, known) or '.'}{listed}")
+    return tuple(dict.fromkeys(disable))

@@ -1,0 +1,121 @@
+"""A project that has been opened: what it can run, and how its trees become objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.components import Scenario
+from hyperspace_core.config.build import build_arguments, build_component
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.complete import complete, complete_component
+from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
+from hyperspace_core.config.tree import CLASS_NAME
+from hyperspace_core.errors import ConfigError, TaskError, UnknownClassError, did_you_mean
+from hyperspace_core.extension.discovery import Found, find
+from hyperspace_core.extension.register import Register
+from hyperspace_core.extension.settings import misplaced_settings
+from hyperspace_core.markers import PROJECTS_GROUP
+from hyperspace_core.records.run import Tree
+from hyperspace_core.records.task import Task
+from hyperspace_core.run import Run
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+
+__all__ = ["Project", "Register", "installed_projects", "open_project"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """An opened project: its components and tasks. Made by `open_project`."""
+
+    name: str
+    distribution: str
+    version: str
+    module: str                    # that the entry point names
+    catalog: Catalog
+    tasks: Mapping[str, Task]
+    task_errors: Mapping[str, str]         # name → what is wrong with its file
+    task_folders: tuple[Path, ...]
+    packages: frozenset[str]       # top-level packages that its code came from
+    source: Path | None            # folder of the package or module of the entry point
+    extensions: Extensions
+
+    def task(self, name: str) -> Task:
+        """Raises `TaskError` for a task that does not exist or whose file is broken."""
+        found = self.tasks.get(name)
+        if found is not None:
+            return found
+        if name in self.task_errors:
+            raise TaskError(self.task_errors[name])
+        known = sorted({*self.tasks, *self.task_errors})
+        listed = f"Known: {', '.join(known)}" if known else "It has no tasks"
+        raise TaskError(f"no task '{name}' in project '{self.name}'{did_you_mean(name, known) or '.'} {listed}.")
+
+    def scenario_signature(self, scenario: Task | Tree) -> Signature:
+        """The hyper-parameters of a scenario: the signature of its class's `single_run`."""
+        return signature_of_method(self._scenario_class(scenario), "single_run")
+
+    def complete_scenario(self, task: Task) -> Tree:
+        """The task's scenario with every default. Raises `ConfigError` with every problem, each with its file."""
+        try:
+            tree = complete_component(Scenario, task.scenario, self.catalog, path="scenario")
+            self._check_settings(tree, signature_of(self._scenario_class(tree)), "scenario")
+        except ConfigError as error:
+            at = f"{task.origin}: " if task.origin else ""
+            raise type(error)(*(f"{at}{problem}" for problem in error.problems)) from None
+        return tree
+
+    def complete(self, scenario: Task | Tree, tree: Mapping[str, Any]) -> Tree:
+        """Hyper-parameters with every default. Raises `ConfigError` with every problem of the tree."""
+        signature = self.scenario_signature(scenario)
+        completed = complete(tree, signature, self.catalog)
+        self._check_settings(completed, signature, "")
+        return completed
+
+    def build_scenario(self, tree: Tree) -> Any:
+        """A fresh scenario of a completed tree. Raises `ConfigError` where the code here does not fit it."""
+        return build_component(Scenario, tree, self.catalog, path="scenario")
+
+    def build_arguments(self, scenario: Any, config: Tree, run: Run) -> dict[str, Any]:
+        """What to call the scenario's `single_run` with: fresh components, and the live run where it is wanted."""
+        signature = signature_of_method(type(scenario), "single_run")
+        arguments = build_arguments(config, signature, self.catalog)
+        return arguments if signature.run is None else arguments | {signature.run: run}
+
+    def _scenario_class(self, scenario: Task | Tree) -> type:
+        tree = scenario.scenario if isinstance(scenario, Task) else scenario
+        name = tree.get(CLASS_NAME)
+        if not isinstance(name, str):
+            raise ConfigError(f"`scenario.{CLASS_NAME}`: missing; name the scenario's class")
+        try:
+            target: type = self.catalog.find(Scenario, name).target
+        except UnknownClassError as error:
+            raise UnknownClassError(f"`scenario.{CLASS_NAME}`: {error}") from None
+        return target
+
+    def _check_settings(self, tree: Tree, signature: Signature, path: str) -> None:
+        problems = misplaced_settings(tree, signature, self.catalog, self.extensions, path)
+        if problems:
+            raise ConfigError(*problems)
+
+
+def installed_projects() -> list[Found]:
+    """The projects that are installed here, by name; none of them is imported."""
+    return find(PROJECTS_GROUP)
+
+
+def open_project(name: str, extensions: Extensions, *, tasks_dir: str | Path | None = None) -> Project:
+    """Import an installed project and let it, core and the plugins register what they bring.
+
+    `tasks_dir`: a folder with more task files, which win over the project's of the same name. The project's own
+    hooks take part in `extensions` from now on. Raises `ProjectError` for a project that is not installed or
+    cannot be imported, `RegistrationError` for what it cannot register, `TaskError` for a `tasks_dir` that is no
+    folder. A plugin that fails to register is reported as broken and left out.
+    """
+    from hyperspace_core.extension.opening import opened
+
+    return opened(name, extensions, None if tasks_dir is None else Path(tasks_dir))

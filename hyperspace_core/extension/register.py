@@ -1,0 +1,140 @@
+"""The one door through which projects and plugins bring components, scenarios and tasks."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+from hyperspace_core.components import Scenario
+from hyperspace_core.config.annotations import family_of
+from hyperspace_core.config.catalog import Catalog, is_abstract
+from hyperspace_core.config.schema import signature_of, signature_of_method
+from hyperspace_core.config.tree import CLASS_NAME
+from hyperspace_core.errors import RegistrationError
+from hyperspace_core.records.run import Goal, Metric
+from hyperspace_core.records.task import Task, check_task_name
+
+
+@dataclass(kw_only=True)
+class Contents:
+    """What has been registered for a project so far."""
+
+    catalog: Catalog = field(default_factory=Catalog)
+    tasks: dict[str, Task] = field(default_factory=dict)         # those without a file
+    task_folders: list[Path] = field(default_factory=list)
+    packages: set[str] = field(default_factory=set)              # top-level packages that code came from
+
+
+class Register:
+    """What `hyperspace_register` receives. All methods raise `RegistrationError` for what cannot be registered."""
+
+    def __init__(self, contents: Contents, *, origin: str, project: str) -> None:
+        self.project = project         # name of the project that is being opened
+        self._contents = contents
+        self._origin = origin
+
+    def module(self, module: ModuleType | str) -> None:
+        """Register every concrete component class that is defined in a module.
+
+        Left out are families, classes with abstract methods, names that begin with an underscore, and what the
+        module merely imports.
+        """
+        if isinstance(module, str):
+            module = importlib.import_module(module)
+        if not isinstance(module, ModuleType):
+            raise RegistrationError(f"register.module({module!r}): expected a module; register a class with "
+                                    "register.component(Family, Class)")
+        families = 0
+        for name, target in vars(module).items():
+            if not isinstance(target, type) or target.__module__ != module.__name__ or name.startswith("_"):
+                continue
+            family = family_of(target)
+            families += family is not None
+            if family is not None and not is_abstract(target):
+                self.component(family, target)
+        if not families:
+            raise RegistrationError(f"register.module({module.__name__}): no component is defined there; name the "
+                                    "module in which the classes stand")
+
+    def component(self, family: type, target: Any, name: str | None = None) -> None:
+        """Register one class in a family, also a third-party class that knows nothing of it."""
+        if isinstance(target, type) and family is Scenario:
+            signature_of_method(target, "single_run")
+        elif not callable(target):
+            raise RegistrationError(f"register.component(…, {target!r}): expected a class, found "
+                                    f"{type(target).__name__}")
+        self._contents.catalog.add(family, target, name=name, origin=self._origin)
+        self._note_package(target)
+
+    def scenario(self, target: Callable[..., Any], name: str | None = None, metric: str | None = None,
+                 goal: Goal = "maximize") -> None:
+        """Register a plain function as a scenario, with a task of its name: its parameters are the
+        hyper-parameters, and what it returns is a number or a dict that holds `metric` (default `result`).
+
+        A `Scenario` class is registered likewise; it gets a task where it can be built without parameters.
+        """
+        if goal not in get_args(Goal):
+            raise RegistrationError(f"register.scenario(…, goal={goal!r}): expected 'maximize' or 'minimize'")
+        made = target if isinstance(target, type) else _scenario_class(target, name)
+        label = made.__name__ if name is None else name
+        self.component(Scenario, made, name=label)
+        self._note_package(target)
+        if any(parameter.required for parameter in signature_of(made).parameters):
+            return
+        task = check_task_name(label)
+        if task in self._contents.tasks:
+            # the catalog has refused another scenario of the name: it is the same one again
+            return
+        self._contents.tasks[task] = Task(name=task, scenario={CLASS_NAME: label}, origin=self._origin,
+                                          metric=Metric(name=metric or Metric().name, goal=goal))
+
+    def tasks(self, place: str | Path | ModuleType) -> None:
+        """Every JSON file of a package ("digits_study.tasks") or folder is a task, named after the file."""
+        for folder in [place] if isinstance(place, Path) else _folders_of(place):
+            if not folder.is_dir():
+                raise RegistrationError(f"register.tasks({str(folder)!r}): there is no such folder")
+            if folder not in self._contents.task_folders:
+                self._contents.task_folders.append(folder)
+
+    def _note_package(self, target: Any) -> None:
+        module = getattr(target, "__module__", None)
+        if isinstance(module, str):
+            self._contents.packages.add(module.partition(".")[0])
+
+
+def _scenario_class(function: Callable[..., Any], name: str | None) -> type[Scenario]:
+    if not callable(function):
+        raise RegistrationError(f"register.scenario({function!r}): expected a function or a Scenario class")
+    label = name or getattr(function, "__name__", "")
+    if not label.isidentifier() and name is None:
+        raise RegistrationError(f"register.scenario({function!r}): has no name of its own; give it one, as in "
+                                "register.scenario(function, name='train')")
+    members = {
+        "single_run": staticmethod(function),
+        "__doc__": inspect.getdoc(function),
+        "__module__": getattr(function, "__module__", __name__),
+        "__qualname__": getattr(function, "__qualname__", label),
+    }
+    return type(label, (Scenario,), members)
+
+
+def _folders_of(place: str | ModuleType) -> list[Path]:
+    if isinstance(place, ModuleType):
+        return [Path(folder) for folder in getattr(place, "__path__", ())] or [Path(str(place.__file__)).parent]
+    if "/" in place or "\\" in place:
+        return [Path(place)]
+    try:
+        spec = find_spec(place)
+    except ModuleNotFoundError as error:
+        raise RegistrationError(f"register.tasks({place!r}): there is no package '{error.name}'") from None
+    folders = None if spec is None else spec.submodule_search_locations
+    if not folders:
+        what = "there is no such package" if spec is None else "it is a module; name the package of JSON files"
+        raise RegistrationError(f"register.tasks({place!r}): {what}")
+    return [Path(folder) for folder in folders]

@@ -1,0 +1,42 @@
+"""Core's own scenarios, registered into every project that is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.components import Dataset, Fit, Model, Preprocessor, Scenario, Scorer, Trainer, Unchanged
+from hyperspace_core.markers import hookimpl
+from hyperspace_core.run import Run
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Register
+
+Settings = dict[str, Any]
+
+
+@dataclass
+class Pipeline(Scenario):
+    """Load, preprocess, build, train, score: each stage a component, or a hook of the project's own.
+
+    Where the project has no class of a family and implements the stage as a hook, the parameter takes a plain
+    settings dict, which the hook receives as it is.
+    """
+
+    dataset: Dataset | Settings
+    scorer: Scorer | Settings
+
+    def single_run(self, run: Run, model: Model | Settings, preprocessor: Preprocessor | Settings = Unchanged(),  # noqa: B008 - a config
+                   trainer: Trainer | Settings = Fit()) -> dict[str, float]:  # noqa: B008 - a config
+        """The scorer's numbers."""
+        stages = run.stages
+        data = stages.preprocess(preprocessor, stages.load_data(self.dataset))
+        fitted = stages.train(trainer, stages.build_model(model, data), data)
+        return stages.score(self.scorer, fitted, data)
+
+
+@hookimpl
+def hyperspace_register(register: Register) -> None:
+    register.component(Scenario, Pipeline)
+    register.component(Preprocessor, Unchanged)
+    register.component(Trainer, Fit)

@@ -1,0 +1,123 @@
+"""The stages of a run: core's own answers to the hooks, and the one place where a stage's hook is called.
+
+The defaults are ordinary `trylast` implementations that call the chosen component.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.markers import hookimpl
+from hyperspace_core.run import Absent, Run, Section, Stages
+
+if TYPE_CHECKING:
+    from hyperspace_core.components import Scenario
+    from hyperspace_core.extension.manager import Extensions
+
+MAX_FINGERPRINTS = 1000        # of a scenario that loads again and again
+
+
+@hookimpl(trylast=True)
+def hyperspace_execute(run: Run, scenario: Scenario) -> Any:
+    return scenario.single_run(**run.arguments)
+
+
+# A plain settings dict is for a hook of the project's own: core has no method to call, and leaves it unanswered.
+
+
+@hookimpl(trylast=True)
+def hyperspace_load_data(dataset: Any) -> Any:
+    return None if _is_settings(dataset) else dataset.load()
+
+
+@hookimpl(trylast=True)
+def hyperspace_preprocess(preprocessor: Any, data: Any) -> Any:
+    return None if _is_settings(preprocessor) else preprocessor.apply(data)
+
+
+@hookimpl(trylast=True)
+def hyperspace_build_model(model: Any, data: Any) -> Any:
+    return None if _is_settings(model) else model.build(data)
+
+
+@hookimpl(trylast=True)
+def hyperspace_train(trainer: Any, model: Any, data: Any) -> Any:
+    return None if _is_settings(trainer) else trainer.train(model, data)
+
+
+@hookimpl(trylast=True)
+def hyperspace_score(scorer: Any, model: Any, data: Any) -> Any:
+    return None if _is_settings(scorer) else scorer.score(model, data)
+
+
+def _is_settings(component: Any) -> bool:
+    return type(component) is dict
+
+
+class StageError(HyperspaceError):
+    """A stage that nobody answered, or that gave back None."""
+
+
+class HookStages(Stages):
+    """`run.stages` in a run of the framework's: each stage goes through its hook.
+
+    A stage raises `StageError` where its answer is None, and whatever its implementation raises.
+    """
+
+    def __init__(self, run: Run, extensions: Extensions) -> None:
+        self._run, self._extensions = run, extensions
+        self._hook = extensions.hook
+        self._fingerprints: list[str] = []
+
+    def load_data(self, dataset: Any) -> Any:
+        data = self._hook.hyperspace_load_data(run=self._run, dataset=dataset)
+        data = self._answered("load_data", "dataset", dataset, data)
+        self._fingerprint(data)
+        return data
+
+    def preprocess(self, preprocessor: Any, data: Any) -> Any:
+        data = self._hook.hyperspace_preprocess(run=self._run, preprocessor=preprocessor, data=data)
+        return self._answered("preprocess", "preprocessor", preprocessor, data)
+
+    def build_model(self, model: Any, data: Any) -> Any:
+        built = self._hook.hyperspace_build_model(run=self._run, model=model, data=data)
+        return self._answered("build_model", "model", model, built)
+
+    def train(self, trainer: Any, model: Any, data: Any) -> Any:
+        fitted = self._hook.hyperspace_train(run=self._run, trainer=trainer, model=model, data=data)
+        return self._answered("train", "trainer", trainer, fitted)
+
+    def score(self, scorer: Any, model: Any, data: Any) -> dict[str, float]:
+        scores = self._hook.hyperspace_score(run=self._run, scorer=scorer, model=model, data=data)
+        answered: dict[str, float] = self._answered("score", "scorer", scorer, scores)
+        return answered
+
+    def _answered(self, stage: str, argument: str, component: Any, answer: Any) -> Any:
+        if answer is not None:
+            return answer
+        hook = f"hyperspace_{stage}"
+        others = self._extensions.implements(hook)
+        if not _is_settings(component):
+            method = f"{type(component).__name__}, or a hook in its place" if not others else (
+                f"{', '.join(others)} and {type(component).__name__}")
+            raise StageError(f"stage {stage}: {hook} was answered with None by {method}; return a value")
+        if others:
+            raise StageError(f"stage {stage}: {hook} was answered with None by {', '.join(others)}; return a value")
+        raise StageError(f"stage {stage}: `{argument}` is a plain settings dict and nothing implements {hook}; "
+                         f"implement it with @hookimpl, or choose a registered class by className")
+
+    def _fingerprint(self, data: Any) -> None:
+        """Name the data in the record; whatever goes wrong here, the run goes on."""
+        try:
+            name = self._hook.hyperspace_fingerprint(data=data)
+        except Exception as error:  # noqa: BLE001 - evidence only
+            self._run.sink.section(Absent("data", f"{type(error).__name__}: {error}"))
+            return
+        if not isinstance(name, str):
+            reason = "nothing could name these data" if name is None else f"the name given is {type(name).__name__}"
+            self._run.sink.section(Absent("data", reason))
+            return
+        if len(self._fingerprints) < MAX_FINGERPRINTS:
+            self._fingerprints.append(name)
+        self._run.sink.section(Section("data", {"fingerprints": list(self._fingerprints)}))
