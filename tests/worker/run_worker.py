@@ -9,7 +9,6 @@ import threading
 from typing import Any
 
 from hyperspace_core.extension.manager import build_manager
-
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import Event

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.extension.project import open_project
 from hyperspace_core.testing.project import ProjectFolder
 
 from hyperspace_core.execution.identity import this_process
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.project import open_project
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
