@@ -39,8 +39,8 @@ class Shell:
     def start(self, command: str) -> subprocess.Popen[str]:
         """Start a command that does not end by itself."""
         words = ["bash", "-c", f"exec {command}"]
-        return subprocess.Popen(words, cwd=self.folder, env=self.environment, text=True, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(words, cwd=self.folder, env=self.environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
     @staticmethod
     def offline(block: str) -> str:
