@@ -26,7 +26,8 @@ PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000;
 """
 TABLE = """
 CREATE TABLE runs(id INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL,
-  priority INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0, token TEXT, owner TEXT, config TEXT NOT NULL) STRICT;
+  priority INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0, token TEXT, owner TEXT,
+  config TEXT NOT NULL) STRICT;
 CREATE INDEX claims ON runs(state, priority DESC, id);
 """
 CLAIM = """
@@ -115,7 +116,8 @@ def claims_per_second(fill: Callable[[Path], None], opened: Opened) -> float:
     counts = Counter(number for taken, _, _ in results for number in taken)
     if errors or len(counts) != RUNS or set(counts.values()) != {1}:
         raise SystemExit(f"not every run was claimed once: {len(counts)} of {RUNS}, {errors}")
-    return RUNS / (max(ended for _, _, ended in results) - began)
+    last: float = max(ended for _, _, ended in results)
+    return RUNS / (last - began)
 
 
 def main() -> None:
