@@ -26,8 +26,10 @@ class Pipeline(Scenario):
     dataset: Dataset | Settings
     scorer: Scorer | Settings
 
-    def single_run(self, run: Run, model: Model | Settings, preprocessor: Preprocessor | Settings = Unchanged(),  # noqa: B008 - a config
-                   trainer: Trainer | Settings = Fit()) -> dict[str, float]:  # noqa: B008 - a config
+    def single_run(self, run: Run, model: Model | Settings,
+                   preprocessor: Preprocessor | Settings = Unchanged(),  # noqa: B008 - a default is a config
+                   trainer: Trainer | Settings = Fit(),  # noqa: B008
+                   ) -> dict[str, float]:
         """The scorer's numbers."""
         stages = run.stages
         data = stages.preprocess(preprocessor, stages.load_data(self.dataset))

@@ -23,7 +23,7 @@ def hyperspace_execute(run: Run, scenario: Scenario) -> Any:
     return scenario.single_run(**run.arguments)
 
 
-# A plain settings dict is for a hook of the project's own: core has no method to call, and leaves it unanswered.
+# A plain settings dict is for a hook of the project's own: core has no method to call and gives no answer.
 
 
 @hookimpl(trylast=True)
@@ -97,15 +97,14 @@ class HookStages(Stages):
         if answer is not None:
             return answer
         hook = f"hyperspace_{stage}"
-        others = self._extensions.implements(hook)
+        asked = list(self._extensions.implements(hook))
         if not _is_settings(component):
-            method = f"{type(component).__name__}, or a hook in its place" if not others else (
-                f"{', '.join(others)} and {type(component).__name__}")
-            raise StageError(f"stage {stage}: {hook} was answered with None by {method}; return a value")
-        if others:
-            raise StageError(f"stage {stage}: {hook} was answered with None by {', '.join(others)}; return a value")
-        raise StageError(f"stage {stage}: `{argument}` is a plain settings dict and nothing implements {hook}; "
-                         f"implement it with @hookimpl, or choose a registered class by className")
+            asked.append(type(component).__name__)
+        if asked:
+            raise StageError(f"stage {stage}: {hook} was answered with None by {' and '.join(asked)}; return "
+                             "a value")
+        raise StageError(f"stage {stage}: `{argument}` is a plain settings dict and nothing implements "
+                         f"{hook}; implement it with @hookimpl, or choose a class by className")
 
     def _fingerprint(self, data: Any) -> None:
         """Name the data in the record; whatever goes wrong here, the run goes on."""
@@ -115,8 +114,7 @@ class HookStages(Stages):
             self._run.sink.section(Absent("data", f"{type(error).__name__}: {error}"))
             return
         if not isinstance(name, str):
-            reason = "nothing could name these data" if name is None else f"the name given is {type(name).__name__}"
-            self._run.sink.section(Absent("data", reason))
+            self._run.sink.section(Absent("data", f"expected a text, was given {type(name).__name__}"))
             return
         if len(self._fingerprints) < MAX_FINGERPRINTS:
             self._fingerprints.append(name)

@@ -23,5 +23,6 @@ def warm_up(project: Project) -> None:
             continue
         try:
             prepare()
-        except Exception:  # noqa: BLE001 - each run will say what cannot be captured
+        except Exception:
+            # each run will say what it could not capture
             logging.getLogger("hyperspace").debug("capture could not be prepared", exc_info=True)

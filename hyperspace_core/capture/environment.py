@@ -1,4 +1,4 @@
-"""Which environment variables are recorded: a short list by exact name, and never what looks like a secret."""
+"""Which environment variables are recorded: a short list by exact name, never what looks like a secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ RECORDED = (
 )
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|pwd|credential|auth|cookie|dsn", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/\s]*@|^(gh[pousr]_|github_pat_|AKIA|ASIA|sk-|xox[abpr]-|eyJ|glpat-|hf_)|PRIVATE KEY")
+_SECRET_VALUE = re.compile(r"://[^/\s]*@|PRIVATE KEY"
+                           r"|^(gh[pousr]_|github_pat_|AKIA|ASIA|sk-|xox[abpr]-|eyJ|glpat-|hf_)")
 _WORD = re.compile(r"[A-Za-z0-9+/_=.-]{20,}")
 _RANDOM_BITS = 3.5             # entropy a character: above that of words, paths and host names of such length
 
@@ -39,7 +40,8 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _looks_random(word: str) -> bool:
-    if not (re.search(r"[0-9]", word) and re.search(r"[A-Za-z]", word)) or re.search(r"[.-]\D|/\w+/\w+/", word):
+    mixed = re.search(r"[0-9]", word) and re.search(r"[A-Za-z]", word)
+    if not mixed or re.search(r"[.-]\D|/\w+/\w+/", word):         # host names, versions, paths
         return False
     counts = Counter(word).values()
     entropy = -sum(n / len(word) * math.log2(n / len(word)) for n in counts)

@@ -27,8 +27,8 @@ def hyperspace_fingerprint(data: Any) -> str:
 def fingerprint(data: Any) -> str:
     """`"sha256:…"` of bytes, text, numbers, arrays, tables and containers of them.
 
-    `"partial:sha256:…"` where something else was met, of which only the type counts, or where the data are larger
-    than is worth reading whole. A set or dict is named by what it holds, in whatever order.
+    `"partial:sha256:…"` where something else was met, of which only the type counts, or where the data are
+    larger than is worth reading whole. A set or dict is named by what it holds, in whatever order.
     """
     reader = _Reader()
     digest = reader.digest(data)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ LIMIT_S = 10.0
 FRESH_S = 5.0                  # how long a state of the working tree is believed without looking again
 MAX_LISTED = 20
 
+_INSTALLED = {"site-packages", "dist-packages"}
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks")
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
 # they would make git look at another repository than the code's own
@@ -95,7 +97,7 @@ def _repository(source: str) -> _Repository | GitUnavailable:
         redirected = [name for name in _REDIRECTING if name in os.environ]
         if redirected:
             raise GitUnavailable(f"{redirected[0]} is set, so git speaks of another repository")
-        if {"site-packages", "dist-packages"} & set(Path(source).parts):
+        if _INSTALLED & set(Path(source).parts):
             raise GitUnavailable("the project is an installed copy, not run from a working tree")
         text = _git(source, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
         top, own, common = (os.fsdecode(line) for line in text.splitlines()[:3])
@@ -104,8 +106,9 @@ def _repository(source: str) -> _Repository | GitUnavailable:
     except ValueError:
         return GitUnavailable("git gave no answer that could be read")
     folder = Path(own)
-    watched = (folder / "HEAD", folder / "index", folder / "logs" / "HEAD", Path(source, common) / "packed-refs",
-               Path(source, common) / "config")
+    shared = Path(source, common)
+    watched = (folder / "HEAD", folder / "index", folder / "logs" / "HEAD", shared / "packed-refs",
+               shared / "config")
     return _Repository(top=Path(top), watched=watched)
 
 
@@ -122,7 +125,8 @@ def _answer(repository: _Repository, files: list[str]) -> Section | Absent:
     return Section("git", _data(repository, settings, status, untracked))
 
 
-def _data(repository: _Repository, settings: Settings, status: Status, untracked: list[str]) -> dict[str, Any]:
+def _data(repository: _Repository, settings: Settings, status: Status,
+          untracked: list[str]) -> dict[str, Any]:
     return {
         "root": str(repository.top),
         "commit": status.commit,               # None: nothing has been committed yet
@@ -144,7 +148,7 @@ def _settings(top: str) -> Settings:
         raise
     settings = parse_settings(text)
     if settings.odd:
-        raise GitUnavailable("the repository's configuration has a filter that cannot be switched off by its name")
+        raise GitUnavailable("the repository configures a filter whose name is too odd to switch it off")
     return settings
 
 
@@ -163,7 +167,7 @@ def _git(folder: str, *arguments: str) -> bytes:
     git = _gitpython()
     command = [git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *_HARDENED, *arguments]
     try:
-        running = git.Git(folder).execute(command, as_process=True, env=_ENVIRONMENT, with_extended_output=False)
+        running = git.Git(folder).execute(command, as_process=True, env=_ENVIRONMENT)
     except (git.GitCommandNotFound, FileNotFoundError):
         raise GitUnavailable("git: not found") from None
     except (git.GitCommandError, OSError) as error:
@@ -190,7 +194,7 @@ def _reason(errors: bytes) -> str:
 
 
 def _gitpython() -> Any:
-    """GitPython looks for the program when it is imported, and raises where there is none, unless told not to."""
+    """GitPython looks for the program when it is imported, and raises without one unless told not to."""
     name = "GIT_PYTHON_REFRESH"
     before = os.environ.get(name)
     os.environ[name] = "quiet"
@@ -208,8 +212,15 @@ def _loaded_files(top: Path) -> list[str]:
     """The modules of the repository that this process has imported."""
     root = f"{top}{os.sep}"
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    real = (os.path.realpath(file) for file in files if isinstance(file, str) and file.endswith(".py"))
-    return sorted(file for file in real if file.startswith(root) and "site-packages" not in file)
+    return sorted(real for real in map(_real_source, files) if real is not None and real.startswith(root))
+
+
+@lru_cache(maxsize=1 << 16)
+def _real_source(file: str | None) -> str | None:
+    """A module's file as git would name it; None for what is installed or is no source."""
+    if not isinstance(file, str) or not file.endswith(".py") or _INSTALLED & set(Path(file).parts):
+        return None
+    return os.path.realpath(file)
 
 
 def _stamp(files: tuple[Path | str, ...]) -> Stamp:

@@ -17,7 +17,7 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The remote, and the filters that a repository has brought itself: programs that git would run on files."""
+    """The remote, and the filters that a repository brings itself: programs that git would run on files."""
 
     remote: str | None = None
     filters: tuple[str, ...] = ()
@@ -77,15 +77,14 @@ def without_credentials(remote: str) -> str:
     """A remote's address without user, password and query: any of them may be a token."""
     scheme, separator, rest = remote.partition("://")
     if not separator:
-        # "git@host:path": a user but no place for a password; a token in the user's place is told by its length
+        # "git@host:path" has no place for a password, but a token may stand in the user's
         user, at, place = remote.partition("@")
         return place if at and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,15}", user) else remote
-    plain = rest.partition("?")[0].partition("#")[0]
-    authority, slash, path = plain.partition("/")
-    if "@" in path and "@" not in authority and re.search(r":[^/]*$", authority) and not re.search(r":\d+$", authority):
-        authority, slash, path = "", "", plain.rpartition("@")[2]      # a password with an unescaped slash
-        return f"{scheme}://{path}"
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    host = authority.rpartition("@")[2]
+    if re.search(r":(?!\d*$)", re.sub(r"^\[.*\]", "", host)):
+        return f"{scheme}://***"                   # no port: the head of a password with an unescaped slash
+    return f"{scheme}://{host}{slash}{path}"
 
 
 def first_line(text: bytes) -> str:

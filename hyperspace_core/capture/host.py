@@ -1,4 +1,4 @@
-"""The machine: operating system, processor, memory, GPUs, and a few variables that change what is computed."""
+"""The machine: operating system, processor, memory, GPUs, and a few variables that change results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from hyperspace_core.run import Section
 @hookimpl
 def hyperspace_capture() -> Section:
     machine = _machine()
-    return Section("host", machine | {"gpus": list(machine["gpus"]), "environment": recorded_variables(os.environ)})
+    changing = {"gpus": list(machine["gpus"]), "environment": recorded_variables(os.environ)}
+    return Section("host", machine | changing)
 
 
 def prepare() -> None:

@@ -41,4 +41,5 @@ def _version() -> str:
 
 
 def _shown(plugin: Loaded) -> dict[str, Any]:
-    return {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "file": plugin.file}
+    return {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version,
+            "file": plugin.file}

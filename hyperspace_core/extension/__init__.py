@@ -1,1 +1,3 @@
-"""What others bring: plugins and projects, found by entry point, loaded one by one, rolled back where they fail."""
+"""What others bring: plugins and projects, found by entry point, loaded one by one, left out whole where
+they fail.
+"""

@@ -13,8 +13,9 @@ VARIABLE = "HYPERSPACE_STORAGE"
 SQLITE = "sqlite"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_PATH = re.compile(r"/|~|\.{1,2}[/\\]|[A-Za-z]:\\")
 _FILE = re.compile(r"\.(db|sqlite3?)$", re.IGNORECASE)
-_SECRET_OPTION = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|secret|token|key|credential)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Address:
 def resolve_url(text: str | None, project: str) -> str:
     """The complete URL of the store that `text` means for a project.
 
-    None or "": `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. A path that ends in `.db` is a
-    SQLite file, a relative one in the present folder; `host` or `host:port` is MongoDB; a URL without a database
-    means the database named after the project. Raises `StoreError` with the password hidden.
+    None or "": `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. A path that ends in `.db`
+    is a SQLite file, a relative one in the present folder; `host` or `host:port` is MongoDB; a URL without a
+    database means the database named after the project. Raises `StoreError` with the password hidden.
     """
     written = (text or "").strip() or os.environ.get(VARIABLE, "").strip()
     if not written:
@@ -52,22 +53,12 @@ def resolve_url(text: str | None, project: str) -> str:
 
 def redact(url: str) -> str:
     """The URL as people and logs may see it: passwords and secret options as `***`."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    before, mark, options = rest.partition("?")
+    scheme, separator, rest = url.rpartition("://") if "://" in url else ("", "", url)
     # the last "@": where a password holds an unescaped one, too much is hidden rather than too little
-    user, at, hosts = (before + mark + options if "@" in options else before).rpartition("@")
-    if at and "@" in options:
-        hosts, mark, options = hosts.partition("?")
+    user, at, hosts = rest.rpartition("@")
     name, colon, _ = user.partition(":")
-    shown = f"{name}:***@" if colon else f"{name}@" if at else ""
-    return scheme + separator + shown + hosts + mark + "&".join(_redacted_option(one) for one in options.split("&"))
-
-
-def _redacted_option(option: str) -> str:
-    key, equals, _ = option.partition("=")
-    return f"{key}=***" if equals and _SECRET_OPTION.search(key) else option
+    shown = f"{scheme}{separator}{name}{':***' if colon else ''}{at}{hosts}"
+    return _SECRET_OPTION.sub(r"\1***", shown)
 
 
 def _data_folder() -> Path:
@@ -81,7 +72,7 @@ def _without_scheme(written: str, project: str) -> str:
         path = written.partition(":")[2].lstrip("/")
         raise StoreError(f"storage {written!r}: write sqlite:///{path} for a file in the present folder, or "
                          f"sqlite:////{path} for an absolute path")
-    if _FILE.search(written) or written.startswith(("/", "./", "../", "~", ".\\")) or re.match(r"[A-Za-z]:\\", written):
+    if _FILE.search(written) or _PATH.match(written):
         return _sqlite("/" + written)
     return str(_server("mongodb", written, project))
 
@@ -89,8 +80,8 @@ def _without_scheme(written: str, project: str) -> str:
 def _sqlite(rest: str) -> str:
     """`rest` is "/path": the slash that ends the (empty) host, and a relative or absolute path."""
     if not rest.startswith("/"):
-        raise StoreError(f"storage 'sqlite://{rest}': SQLite has no host; write sqlite:///{rest} for a file in the "
-                         f"present folder, or sqlite:////{rest} for an absolute path")
+        raise StoreError(f"storage 'sqlite://{rest}': SQLite has no host; write sqlite:///{rest} for a file "
+                         f"in the present folder, or sqlite:////{rest} for an absolute path")
     path = rest[1:]
     if not path.strip("/"):
         raise StoreError(f"storage 'sqlite://{rest}': names no file; write sqlite:///runs.db")

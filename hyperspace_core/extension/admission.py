@@ -1,6 +1,7 @@
 """One plugin at a time into a plugin manager: entirely, or not at all.
 
-pluggy keeps what it had registered before it found a mistake; a half-registered plugin would take part in runs.
+pluggy keeps what it had registered before it found a mistake; a half-registered plugin would take part in
+runs.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
         evict(manager, plugin)
         if isinstance(error, ProjectError):
             raise
-        said = " ".join(str(error).split()) if isinstance(error, pluggy.PluginValidationError) else one_line(error)
-        raise ProjectError(said) from error
+        refused = isinstance(error, pluggy.PluginValidationError)      # pluggy's words, over several lines
+        raise ProjectError(" ".join(str(error).split()) if refused else one_line(error)) from error
 
 
 def evict(manager: pluggy.PluginManager, plugin: Any) -> None:
@@ -56,7 +57,7 @@ def implemented(manager: pluggy.PluginManager, plugin: Any) -> Iterator[tuple[st
 def _check(manager: pluggy.PluginManager, plugin: Any) -> None:
     """What pluggy would accept in silence or refuse without a cure."""
     if isinstance(plugin, type):
-        raise ProjectError(f"it is the class {plugin.__name__}; name a module in the entry point, or an object")
+        raise ProjectError(f"it is the class {plugin.__name__}; name a module or an object instead")
     specified = [name for name in vars(manager.hook) if getattr(manager.hook, name).has_spec()]
     hooks = dict(implemented(manager, plugin))
     for name, options in hooks.items():
@@ -65,8 +66,8 @@ def _check(manager: pluggy.PluginManager, plugin: Any) -> None:
             raise ProjectError(f"it implements {name}, which this version of hyperspace does not have"
                                + (f"; did you mean {near}?" if near else ""))
         if name in ONE_BY_ONE and (options.get("wrapper") or options.get("hookwrapper")):
-            raise ProjectError(f"it wraps {name}, whose implementations are called one by one; only stages, "
-                               "hyperspace_execute, hyperspace_seed and hyperspace_fingerprint can be wrapped")
+            raise ProjectError(f"it wraps {name}, whose implementations are called one by one; only the "
+                               "stages, hyperspace_execute, _seed and _fingerprint can be wrapped")
     bare = [name for name in specified if name not in hooks and callable(getattr(plugin, name, None))]
     if bare:
         raise ProjectError(f"its {bare[0]} is not marked as a hook; write @hookimpl above it")

@@ -1,7 +1,7 @@
 """Core's own plugins, as strings, so that nothing here is imported before a manager is built.
 
-`module` is registered itself; `module:Class` is called with the `Extensions` that it becomes part of. The last part
-of the module's name is the plugin's.
+`module` is registered itself; `module:Class` is called with the `Extensions` that it becomes part of. The
+last part of the module's name is the plugin's.
 """
 
 from __future__ import annotations

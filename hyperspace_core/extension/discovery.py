@@ -54,11 +54,10 @@ def find(group: str) -> list[Found]:
     """All entry points of a group, by name and then by distribution: never in the file system's order."""
     from importlib_metadata import entry_points
 
-    found = {
-        Found(name=point.name, group=group, value=point.value,
-              distribution=point.dist.name if point.dist else "?", version=point.dist.version if point.dist else "")
-        for point in entry_points(group=group)
-    }
+    found = set()
+    for point in entry_points(group=group):
+        name, version = (point.dist.name, point.dist.version) if point.dist else ("?", "")
+        found.add(Found(name=point.name, group=group, value=point.value, distribution=name, version=version))
     return sorted(found, key=lambda one: (one.name, one.distribution, one.value))
 
 

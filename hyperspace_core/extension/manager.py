@@ -1,8 +1,8 @@
 """The plugins of one process, and the one way to call their hooks.
 
-The entry-point loop is our own: pluggy's dies at the first broken plugin, keeps it half registered, and takes the
-file system's order. Here a broken plugin is left out whole and its cause is remembered; whoever needs all of them
-calls `require_whole`.
+The entry-point loop is our own: pluggy's dies at the first broken plugin, keeps it half registered, and takes
+the file system's order. Here a broken plugin is left out whole and its cause is remembered; whoever needs all
+of them calls `require_whole`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hyperspace_core.extension.causes import LOAD_ERRORS, file_of, one_line, wit
 from hyperspace_core.extension.discovery import Found, by_name, conflict, find
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
-_CORE = "core."                # before the name of a built-in plugin, so that an installed one may have that name
+_CORE = "core."                # before a built-in plugin's name, so that an installed one may have the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Extensions:
             raise ProjectError("\n".join(f"{broken}; mend it, or leave it out with --no-plugin {broken.name}"
                                          for broken in self.broken))
 
-    # -- calling hooks one by one --------------------------------------------------------------------------------
+    # -- calling hooks one by one ----------------------------------------------------------------------------
 
     def each(self, name: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Call the implementations of a hook apart from each other: `(plugin, its answer or its exception)`.
@@ -118,10 +118,11 @@ class Extensions:
         caller: pluggy.HookCaller = getattr(self.manager.hook, name)
         return sorted(caller.get_hookimpls(), key=lambda one: one.trylast - one.tryfirst)
 
-    # -- who takes part ------------------------------------------------------------------------------------------
+    # -- who takes part --------------------------------------------------------------------------------------
 
     def add(self, plugin: Any, found: Found, *, name: str | None = None) -> Loaded:
-        """Let an installed plugin take part, wholly. Raises `ProjectError` with the bare cause, or not at all."""
+        """Let an installed plugin take part. Raises `ProjectError` with the bare cause; then it does not.
+        """
         name = found.name if name is None else name
         admit(self.manager, plugin, name)
         self._loaded[name] = described(plugin, found, name)
@@ -140,8 +141,8 @@ class Extensions:
     def attach_project(self, plugin: Any, found: Found, source: str | None) -> None:
         """Let the hooks of a project take part. Raises `ProjectError` where another one's do already."""
         if self.project is not None and self.project.name != found.name:
-            raise ProjectError(f"project '{self.project.name}' is open already, and its hooks take part here; open "
-                               f"'{found.name}' with plugins of its own: build_manager()")
+            raise ProjectError(f"project '{self.project.name}' is open already and its hooks take part here; "
+                               f"open '{found.name}' with plugins of its own: build_manager()")
         if not self.manager.is_registered(plugin):
             if self.project is not None:           # its module was imported anew
                 self.detach_project()

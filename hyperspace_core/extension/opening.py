@@ -1,4 +1,4 @@
-"""Open a project: import it, and it alone; then let core, the plugins and the project register what they bring."""
+"""Open a project: import it, and it alone; then let core, the plugins and the project register."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def _installed(name: str) -> Found:
         near = nearest(name, names)
         known = f"Known: {', '.join(names)}." if names else "None is."
         meant = f" Did you mean '{near}'?" if near else ""
-        raise ProjectError(f"no project '{name}' is installed. {known}{meant} (A project registers itself under "
-                           f"'{PROJECTS_GROUP}'; is it pip-installed?)")
+        raise ProjectError(f"no project '{name}' is installed. {known}{meant} (A project registers itself "
+                           f"under '{PROJECTS_GROUP}'; is it pip-installed?)")
     if len(found) > 1:
         raise ProjectError(f"project '{name}' is {conflict(found)}")
     return found[0]
@@ -78,8 +78,8 @@ def _registered(found: Found, extensions: Extensions) -> Contents:
 
 
 def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, ModuleType]]:
-    """Other distributions' components for this project, by distribution. Those with hooks become plugins; the rest
-    are plain modules of components.
+    """Other distributions' components for this project, by distribution. Those with hooks become plugins; the
+    rest are plain modules of components.
     """
     modules: dict[str, tuple[Found, ModuleType]] = {}
     for one in find(COMPONENTS_GROUP):
@@ -101,16 +101,16 @@ def _fill(contents: Contents, found: Found, extensions: Extensions,
     """Let everyone register; the plugin that failed and why. Raises what the project itself raised."""
     own = f"project {found.name}"
     for name, register in extensions.implementations("hyperspace_register"):
-        is_own = name == own
+        origin = name if name == own else f"plugin {name}"
         try:
-            register(register=Register(contents, origin=own if is_own else f"plugin {name}", project=found.name))
+            register(register=Register(contents, origin=origin, project=found.name))
         except LOAD_ERRORS as error:
-            if not is_own:
+            if name != own:
                 return name, error
             if isinstance(error, HyperspaceError):
                 raise
-            raise ProjectError(f"project '{found.name}' ({found.source}) cannot be opened: its hyperspace_register "
-                               f"failed: {with_place(error)}") from error
+            raise ProjectError(f"project '{found.name}' ({found.source}) cannot be opened: "
+                               f"its hyperspace_register failed: {with_place(error)}") from error
     for name, (one, module) in modules.items():
         try:
             Register(contents, origin=one.source, project=found.name).module(module)

@@ -52,15 +52,16 @@ class Project:
         if name in self.task_errors:
             raise TaskError(self.task_errors[name])
         known = sorted({*self.tasks, *self.task_errors})
-        listed = f"Known: {', '.join(known)}" if known else "It has no tasks"
-        raise TaskError(f"no task '{name}' in project '{self.name}'{did_you_mean(name, known) or '.'} {listed}.")
+        listed = f"Known: {', '.join(known)}." if known else "It has no tasks."
+        meant = did_you_mean(name, known) or "."
+        raise TaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
 
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
         """The hyper-parameters of a scenario: the signature of its class's `single_run`."""
         return signature_of_method(self._scenario_class(scenario), "single_run")
 
     def complete_scenario(self, task: Task) -> Tree:
-        """The task's scenario with every default. Raises `ConfigError` with every problem, each with its file."""
+        """The task's scenario with every default. Raises `ConfigError`: every problem, each with its file."""
         try:
             tree = complete_component(Scenario, task.scenario, self.catalog, path="scenario")
             self._check_settings(tree, signature_of(self._scenario_class(tree)), "scenario")
@@ -81,8 +82,9 @@ class Project:
         return build_component(Scenario, tree, self.catalog, path="scenario")
 
     def build_arguments(self, scenario: Any, config: Tree, run: Run) -> dict[str, Any]:
-        """What to call the scenario's `single_run` with: fresh components, and the live run where it is wanted."""
-        signature = signature_of_method(type(scenario), "single_run")
+        """What to call the scenario's `single_run` with: fresh components, and the run where it is wanted."""
+        owner: Any = type(scenario)
+        signature = signature_of_method(owner, "single_run")
         arguments = build_arguments(config, signature, self.catalog)
         return arguments if signature.run is None else arguments | {signature.run: run}
 
@@ -111,10 +113,10 @@ def installed_projects() -> list[Found]:
 def open_project(name: str, extensions: Extensions, *, tasks_dir: str | Path | None = None) -> Project:
     """Import an installed project and let it, core and the plugins register what they bring.
 
-    `tasks_dir`: a folder with more task files, which win over the project's of the same name. The project's own
-    hooks take part in `extensions` from now on. Raises `ProjectError` for a project that is not installed or
-    cannot be imported, `RegistrationError` for what it cannot register, `TaskError` for a `tasks_dir` that is no
-    folder. A plugin that fails to register is reported as broken and left out.
+    `tasks_dir`: a folder with more task files, which win over the project's of the same name. The project's
+    own hooks take part in `extensions` from now on. Raises `ProjectError` for a project that is not installed
+    or cannot be imported, `RegistrationError` for what it cannot register, `TaskError` for a `tasks_dir` that
+    is no folder. A plugin that fails to register is reported as broken and left out.
     """
     from hyperspace_core.extension.opening import opened
 

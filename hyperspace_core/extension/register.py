@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.annotations import family_of
@@ -32,7 +32,7 @@ class Contents:
 
 
 class Register:
-    """What `hyperspace_register` receives. All methods raise `RegistrationError` for what cannot be registered."""
+    """What `hyperspace_register` receives. Its methods raise `RegistrationError` for what cannot be."""
 
     def __init__(self, contents: Contents, *, origin: str, project: str) -> None:
         self.project = project         # name of the project that is being opened
@@ -42,8 +42,8 @@ class Register:
     def module(self, module: ModuleType | str) -> None:
         """Register every concrete component class that is defined in a module.
 
-        Left out are families, classes with abstract methods, names that begin with an underscore, and what the
-        module merely imports.
+        Left out are families, classes with abstract methods, names that begin with an underscore, and what
+        the module merely imports.
         """
         if isinstance(module, str):
             module = importlib.import_module(module)
@@ -59,13 +59,13 @@ class Register:
             if family is not None and not is_abstract(target):
                 self.component(family, target)
         if not families:
-            raise RegistrationError(f"register.module({module.__name__}): no component is defined there; name the "
-                                    "module in which the classes stand")
+            raise RegistrationError(f"register.module({module.__name__}): no component is defined there; "
+                                    "name the module in which the classes stand")
 
     def component(self, family: type, target: Any, name: str | None = None) -> None:
         """Register one class in a family, also a third-party class that knows nothing of it."""
         if isinstance(target, type) and family is Scenario:
-            signature_of_method(target, "single_run")
+            _check_scenario(target)
         elif not callable(target):
             raise RegistrationError(f"register.component(…, {target!r}): expected a class, found "
                                     f"{type(target).__name__}")
@@ -108,13 +108,20 @@ class Register:
             self._contents.packages.add(module.partition(".")[0])
 
 
+def _check_scenario(target: type) -> None:
+    if not hasattr(target, "single_run"):
+        raise RegistrationError(f"scenario {target.__name__} has no method single_run(); where it is only a "
+                                f"base of others, name it _{target.__name__}")
+    signature_of_method(cast("Any", target), "single_run")
+
+
 def _scenario_class(function: Callable[..., Any], name: str | None) -> type[Scenario]:
     if not callable(function):
         raise RegistrationError(f"register.scenario({function!r}): expected a function or a Scenario class")
-    label = name or getattr(function, "__name__", "")
+    label = str(name or getattr(function, "__name__", ""))
     if not label.isidentifier() and name is None:
-        raise RegistrationError(f"register.scenario({function!r}): has no name of its own; give it one, as in "
-                                "register.scenario(function, name='train')")
+        raise RegistrationError(f"register.scenario({function!r}): has no name of its own; give it one: "
+                                "register.scenario(f, name='train')")
     members = {
         "single_run": staticmethod(function),
         "__doc__": inspect.getdoc(function),
@@ -126,15 +133,16 @@ def _scenario_class(function: Callable[..., Any], name: str | None) -> type[Scen
 
 def _folders_of(place: str | ModuleType) -> list[Path]:
     if isinstance(place, ModuleType):
-        return [Path(folder) for folder in getattr(place, "__path__", ())] or [Path(str(place.__file__)).parent]
+        folders = [Path(folder) for folder in getattr(place, "__path__", ())]
+        return folders or [Path(str(place.__file__)).parent]
     if "/" in place or "\\" in place:
         return [Path(place)]
     try:
         spec = find_spec(place)
     except ModuleNotFoundError as error:
         raise RegistrationError(f"register.tasks({place!r}): there is no package '{error.name}'") from None
-    folders = None if spec is None else spec.submodule_search_locations
-    if not folders:
-        what = "there is no such package" if spec is None else "it is a module; name the package of JSON files"
-        raise RegistrationError(f"register.tasks({place!r}): {what}")
-    return [Path(folder) for folder in folders]
+    if spec is None:
+        raise RegistrationError(f"register.tasks({place!r}): there is no such package")
+    if not spec.submodule_search_locations:
+        raise RegistrationError(f"register.tasks({place!r}): it is a module; name the package of JSON files")
+    return [Path(folder) for folder in spec.submodule_search_locations]

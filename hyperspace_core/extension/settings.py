@@ -1,7 +1,7 @@
 """Where a plain settings dict may stand in the place of a component.
 
-`Pipeline` takes either. A dict without `className` is right only where a hook will receive it; anywhere else it is a
-section that lacks its `className`, and that is to be said before the run is queued.
+`Pipeline` takes either. A dict without `className` is right only where a hook will receive it; anywhere else
+it is a section that lacks its `className`, and that is to be said before the run is queued.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _STAGES: Mapping[type, str] = {
 }
 
 
-def misplaced_settings(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, extensions: Extensions,
-                       path: str) -> list[str]:
+def misplaced_settings(tree: Mapping[str, Any], signature: Signature, catalog: Catalog,
+                       extensions: Extensions, path: str) -> list[str]:
     """The problems of a completed tree's sections without `className`, each a full line."""
     problems = []
     for parameter in signature.parameters:
@@ -39,10 +39,11 @@ def misplaced_settings(tree: Mapping[str, Any], signature: Signature, catalog: C
         own = [entry.name for entry in catalog.entries(family) if not _is_core(entry.target)]
         where = join(path, parameter.name)
         if own:
-            problems.append(f"`{join(where, CLASS_NAME)}`: missing; choose the {family.__name__}: {', '.join(own[:20])}")
+            problems.append(f"`{join(where, CLASS_NAME)}`: missing; choose the {family.__name__}: "
+                            f"{', '.join(own[:20])}")
         elif hook is not None and not extensions.implements(hook):
-            problems.append(f"`{where}`: a plain settings dict needs a hook that receives it, and nothing implements "
-                            f"{hook}; implement it, or register a {family.__name__}")
+            problems.append(f"`{where}`: a plain settings dict needs a hook that receives it, and nothing "
+                            f"implements {hook}; implement it, or register a {family.__name__}")
     return problems
 
 

@@ -46,12 +46,12 @@ class StorageRegister:
         name = scheme.lower()
         module, colon, function = target.partition(":")
         if not (module and colon and function):
-            raise RegistrationError(f"store {scheme}://: expected 'package.module:function', found {target!r}")
+            raise RegistrationError(f"store {scheme}://: expected 'package.module:function', not {target!r}")
         # who offers it is read off the target, so that a plugin cannot speak in another's name
         plugin = module.partition(".")[0]
         taken = self._offers.get(name)
         if taken is not None and taken.target != target:
-            raise RegistrationError(f"stores {name}:// are offered by {taken.plugin} and {plugin}; uninstall one")
+            raise RegistrationError(f"{name}:// is offered by {taken.plugin} and {plugin}; uninstall one")
         self._offers[name] = Offer(scheme=name, target=target, label=label or name, plugin=plugin)
 
     def offers(self) -> dict[str, Offer]:

@@ -48,10 +48,10 @@ class TaskShelf:
     def _claim(self, name: str, origin: str) -> bool:
         taken = self._folded.get(name.casefold())
         if taken is not None:
-            first = self.tasks.pop(name, None)     # the very same name: neither can be meant
-            self.errors[name] = (f"two tasks are named '{name}': {taken} and {origin}; rename one"
-                                 if first is not None or name in self.errors else
-                                 f"task '{name}' ({origin}) differs from {taken} in nothing but case; rename one")
+            same = name in self.tasks or name in self.errors
+            self.tasks.pop(name, None)             # neither can be meant
+            self.errors[name] = (f"two tasks named '{name}': {taken} and {origin}; rename one" if same else
+                                 f"task '{name}' ({origin}) and {taken} differ only in case; rename one")
             return False
         self._folded[name.casefold()] = f"{name} ({origin})"
         return True

@@ -26,18 +26,18 @@ class Task:
 
     name: str
     scenario: Tree                 # as written: not yet completed
-    metric: Metric = Metric()
+    metric: Metric = Metric()      # noqa: RUF009 - frozen
     seed: int | None = None        # of runs that bring none of their own
     origin: str = ""               # the file, or who registered it
 
 
 def check_task_name(name: object) -> str:
-    """The name, normalized. Raises `TaskError` for one that could be mistaken for another or for an option."""
+    """The name, normalized. Raises `TaskError` for one that could be taken for another, or for an option."""
     plain = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
     if not _NAME.fullmatch(plain):
         escaped = ascii(name if not isinstance(name, str) or len(name) <= 100 else f"{name[:100]}…")
-        raise TaskError(f"task name {escaped}: use 1 to 100 of the characters A-Z a-z 0-9 . _ - and begin with a "
-                        "letter or digit")
+        raise TaskError(f"task name {escaped}: use 1 to 100 of the characters A-Z a-z 0-9 . _ - and begin "
+                        "with a letter or digit")
     return plain
 
 
@@ -94,8 +94,8 @@ def _scenario(given: Mapping[str, Any], problems: list[str]) -> Tree:
         return {}
     name = scenario.get(CLASS_NAME)
     if not isinstance(name, str):
-        found = "missing; name the scenario's class" if name is None else f"expected a class name, found {shown(name)}"
-        problems.append(f"`scenario.{CLASS_NAME}`: {found}")
+        problems.append(f"`scenario.{CLASS_NAME}`: missing; name the scenario's class" if name is None else
+                        f"`scenario.{CLASS_NAME}`: expected a class name, found {shown(name)}")
         return {}
     tree: Tree = copied(scenario)
     return tree
@@ -110,7 +110,8 @@ def _metric(section: Any, problems: list[str]) -> Metric:
     given = _by_key(section, _METRIC_KEYS, "a metric", "metric.", problems)
     name, goal = given.get("name", "result"), given.get("goal", "maximize")
     if not isinstance(name, str) or not 0 < len(name) <= MAX_METRIC_NAME or not name.isprintable():
-        problems.append(f"`metric.name`: expected one line of 1 to {MAX_METRIC_NAME} characters, found {shown(name)}")
+        problems.append(f"`metric.name`: expected 1 to {MAX_METRIC_NAME} printable characters, found "
+                        f"{shown(name)}")
         return Metric()
     goals = get_args(Goal)
     if goal not in goals:
