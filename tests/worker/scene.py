@@ -173,7 +173,8 @@ class WorkerProcess:
             stdout=subprocess.PIPE, text=True, env=os.environ | env, start_new_session=True)
         self.lines: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self.name: str = self.wait_for("Ready")["worker"]
 
     def _read(self) -> None:
@@ -210,3 +211,6 @@ class WorkerProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
         self.process.wait()
+        self._reader.join(PATIENCE_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
