@@ -10,7 +10,8 @@ import logging
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.execution.executor import execute
@@ -49,38 +50,52 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     What user code raises is in the record. Ctrl-C cancels the run and is raised again as `KeyboardInterrupt`. While
     the store is away, this waits for it once the run has ended. `echo`: what the run prints is printed here, too.
     """
-    owner = _owner_of(claim)
-    log = logging.getLogger("hyperspace.worker")
-    heart = Heart(store, owner, clock=SystemClock(), heartbeat_s=store.settings(claim.record.project).heartbeat_s,
-                  tell=lambda text, level: log.log(level, "%s", text),
-                  away_changed=lambda away: None if away else courier.hurry())
-    courier = Courier(store, owner.worker, remark=log.warning, unavailable=heart.store_failed)
-    journal = Journal(claim.lease, owner, remark=log.warning)
-    ward = Ward(claim, journal, 0, SystemClock())
-    workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{claim.lease.run}-"))
-    heart.add(ward)
-    courier.carry(journal)
-    courier.start()
-    heart.start()
-    try:
-        ending, interrupted = conduct(ward, workdir, project, extensions, heart, echo=echo)
-        journal.end(ending)
-        journal.settled.wait()
-    except BaseException as error:         # Ctrl-C before user code or while the store is away; a bug
-        if journal.ending is None:
-            journal.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
-        journal.settled.wait(LAST_WORD_S)
-        raise
-    finally:
-        heart.close()
-        journal.give_up(Settlement.ABANDONED)
-        courier.close()
-        for thread in (heart, courier):        # the store may be closed right after this
-            thread.join(LAST_WORD_S)
-        shutil.rmtree(workdir, ignore_errors=True)
+    with _Attended(store, claim) as attended:
+        ending, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart, echo=echo)
+        attended.settle(ending)
     if interrupted:
         raise KeyboardInterrupt
     return store.get(claim.lease.run)
+
+
+class _Attended:
+    """A claimed run with all that it needs beside it: beats, a courier, a directory of its own."""
+
+    def __init__(self, store: Store, claim: Claim) -> None:
+        log = logging.getLogger("hyperspace.worker")
+        owner = _owner_of(claim)
+        self.heart = Heart(store, owner, clock=SystemClock(), tell=lambda text, level: log.log(level, "%s", text),
+                           heartbeat_s=store.settings(claim.record.project).heartbeat_s,
+                           away_changed=lambda away: None if away else self._courier.hurry())
+        self._courier = Courier(store, owner.worker, remark=log.warning, unavailable=self.heart.store_failed)
+        self._journal = Journal(claim.lease, owner, remark=log.warning)
+        self.ward = Ward(claim, self._journal, 0, SystemClock())
+        self.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{claim.lease.run}-"))
+
+    def __enter__(self) -> Self:
+        self.heart.add(self.ward)
+        self._courier.carry(self._journal)
+        self._courier.start()
+        self.heart.start()
+        return self
+
+    def settle(self, ending: Ending) -> None:
+        """Wait until the store has everything, however long it is away."""
+        self._journal.end(ending)
+        self._journal.settled.wait()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if error is not None:              # Ctrl-C before user code, or while the store is away; a bug
+            if self._journal.ending is None:
+                self._journal.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
+            self._journal.settled.wait(LAST_WORD_S)
+        self._journal.give_up(Settlement.ABANDONED)
+        self.heart.close()
+        self._courier.close()
+        for thread in (self.heart, self._courier):     # the store may be closed right after this
+            thread.join(LAST_WORD_S)
+        shutil.rmtree(self.workdir, ignore_errors=True)
 
 
 class InlineHands:
