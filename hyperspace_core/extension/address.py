@@ -113,7 +113,7 @@ def _server(scheme: str, rest: str, project: str) -> Address:
 
 def _check_host(where: str, host: str) -> None:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(.*))?", host)
-    if match is None:
+    if match is None or ":" in (match[2] or ""):
         raise StoreError(f"{where}: {host!r} is no host; write an IPv6 address in brackets")
     name, port = match.groups()
     if not name:

@@ -1,0 +1,37 @@
+"""Short names for long paths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from hyperspace_core.config.tree import CLASS_NAME
+
+
+def shortest_names(paths: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Path → the shortest end of it that no other path and no name in `taken` has.
+
+    A class stands for its section: `config.classifier.className` is `classifier` where that is unique.
+    """
+    steps = {path: _steps(path) for path in paths}
+    length = dict.fromkeys(steps, 1)
+    while True:
+        names = {path: ".".join(parts[-length[path]:]) for path, parts in steps.items()}
+        counts = Counter(names.values())
+        unclear = [path for path, name in names.items()
+                   if (counts[name] > 1 or name in taken) and length[path] < len(steps[path])]
+        if not unclear:
+            return _told_apart(names)
+        for path in unclear:
+            length[path] += 1
+
+
+def _steps(path: str) -> list[str]:
+    steps = path.split(".")
+    return steps[:-1] if steps[-1] == CLASS_NAME and len(steps) > 1 else steps
+
+
+def _told_apart(names: dict[str, str]) -> dict[str, str]:
+    """A section's class and a value of the very same path cannot both have its name."""
+    counts = Counter(names.values())
+    return {path: path if counts[name] > 1 else name for path, name in names.items()}

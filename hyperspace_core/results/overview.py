@@ -1,0 +1,145 @@
+"""A queue on one page: what waits, who works on what, what failed last, what is best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Literal
+
+from hyperspace_core.clock import Clock, SystemClock
+from hyperspace_core.execution.identity import proven_dead
+from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_QUEUE, RunFilter
+from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+
+Life = Literal["alive", "silent", "gone"]
+
+LOOK_AT_MOST = 10_000          # queued runs that are looked at one by one
+RECENT = 200                   # finished runs whose tasks count as in use
+FAILURES = 5
+FORGOTTEN = timedelta(days=1)  # a worker that vanished is shown no longer
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLine:
+    """A worker and whether it lives: `silent` has not been seen for a TTL, `gone` is proved dead."""
+
+    worker: WorkerInfo
+    life: Life
+    seen_s: float | None           # seconds since it was last seen, by two wall clocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Queued runs that no living worker can take, and why."""
+
+    task: str
+    count: int
+    why: str
+    runs: tuple[int, ...] = ()     # the first of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """A project's queue at one moment."""
+
+    project: str
+    url: str                       # of the store, without password
+    at: datetime
+    paused: bool                   # the whole queue
+    counts: Mapping[State, int]
+    workers: tuple[WorkerLine, ...] = ()
+    running: tuple[RunRecord, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    failures: tuple[RunRecord, ...] = ()           # the last, newest first
+    best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → its best run so far
+
+    @property
+    def alive(self) -> tuple[WorkerLine, ...]:
+        return tuple(line for line in self.workers if line.life == "alive")
+
+
+def overview(store: Store, project: str, *, clock: Clock | None = None,
+             is_dead: Callable[[Owner], bool] = proven_dead) -> Overview:
+    """Look at a project's queue. Raises `StoreError`."""
+    now = (clock or SystemClock()).now()
+    settings = store.settings(project)
+    counts = store.count(RunFilter(project=project))
+    lines = [_line(worker, now, settings.ttl_s, is_dead) for worker in store.workers(project)]
+    workers = [line for line in lines if line.life == "alive" or not _forgotten(line)]
+    running = _found(store, project, State.RUNNING, ORDER_NEWEST, None) if counts.get(State.RUNNING) else []
+    failures = _found(store, project, State.FAILED, ORDER_NEWEST, RECENT) if counts.get(State.FAILED) else []
+    failures.sort(key=lambda record: (record.finished_at is not None, record.finished_at, record.id), reverse=True)
+    alive = [line.worker for line in workers if line.life == "alive"]
+    queued = _found(store, project, State.QUEUED, ORDER_QUEUE, LOOK_AT_MOST) if counts.get(State.QUEUED) else []
+    return Overview(
+        project=project, url=store.url, at=now, paused=settings.paused, counts=counts,
+        workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
+        running=tuple(sorted(running, key=lambda record: record.id)),
+        waiting=() if settings.paused else tuple(waiting(queued, alive)), failures=tuple(failures[:FAILURES]),
+        best=_best(store, project, counts, [*running, *queued, *failures]),
+    )
+
+
+def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Waiting]:
+    """Queued runs that none of these workers can take, by task and reason."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    tasks = frozenset(task for worker in alive for task in worker.tasks)
+    for record in queued:
+        why = _why(record, alive, tasks)
+        if why is not None:
+            groups.setdefault((record.task, why), []).append(record.id)
+    return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10])) for (task, why), ids in groups.items()]
+
+
+def life_of(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool] = proven_dead) -> Life:
+    """Whether a worker lives, as far as can be told from here."""
+    if is_dead(worker.owner):
+        return "gone"
+    seen = _seen_s(worker, now)
+    return "silent" if seen is not None and seen > ttl_s else "alive"
+
+
+def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str]) -> str | None:
+    if not alive:
+        return "no worker is running"
+    if record.task not in tasks:
+        return f"no worker knows this task; they know {', '.join(sorted(tasks)) or 'none'}"
+    if all(record.id in worker.refused for worker in alive if record.task in worker.tasks):
+        return "the workers' code does not fit them: it is older than their submission"
+    return None
+
+
+def _line(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool]) -> WorkerLine:
+    return WorkerLine(worker=worker, life=life_of(worker, now, ttl_s, is_dead), seen_s=_seen_s(worker, now))
+
+
+def _seen_s(worker: WorkerInfo, now: datetime) -> float | None:
+    return None if worker.seen_at is None else max(0.0, (now - worker.seen_at).total_seconds())
+
+
+def _forgotten(line: WorkerLine) -> bool:
+    return line.seen_s is not None and line.seen_s > FORGOTTEN.total_seconds()
+
+
+def _found(store: Store, project: str, state: State, order: str, limit: int | None) -> list[RunRecord]:
+    return list(store.find(RunFilter(project=project, states=(state,)), order=order, limit=limit))
+
+
+def _best(store: Store, project: str, counts: Mapping[State, int],
+          others: Iterable[RunRecord]) -> dict[str, RunRecord]:
+    """The best run of each task in use; a task that nobody has touched lately is left out."""
+    if not counts.get(State.COMPLETED):
+        return {}
+    recent = _found(store, project, State.COMPLETED, ORDER_NEWEST, RECENT)
+    best = {}
+    for task in sorted({record.task for record in (*recent, *others)}):
+        wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
+        # a run without a usable result is last in this order
+        for record in islice(store.find(wanted, order=ORDER_BEST, limit=1), 1):
+            if record.result is not None:
+                best[task] = record
+    return best

@@ -1,0 +1,145 @@
+"""Runs side by side: best first, without the columns that tell nothing apart, each under its shortest name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.results.names import shortest_names
+
+ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column. `path` says where the values come from: `id`, `config.classifier.trees`, `metrics.accuracy`."""
+
+    name: str                      # unique within its table
+    path: str
+    values: tuple[Any, ...]        # one a row; `MISSING` where a run has none
+
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """The values with None in the place of `MISSING`."""
+        return tuple(None if value is MISSING else value for value in self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Runs in rows, in the order of `records`."""
+
+    columns: tuple[Column, ...]
+    records: tuple[RunRecord, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        return list(zip(*(column.shown for column in self.columns), strict=True)) if self.columns else []
+
+
+def tabulate(records: Iterable[RunRecord], *, constant: bool = False) -> Table:
+    """Compare runs, best first. Repeats are rows of their own. `constant=True` keeps the columns that tell nothing."""
+    ordered = best_first(records)
+    metrics = {record.metric.name for record in ordered}
+    result = metrics.pop() if len(metrics) == 1 else RESULT
+    first = [
+        _column("run", ID, ordered, lambda record: record.id),
+        *_where_it_differs(_column(TASK, TASK, ordered, lambda record: record.task), constant),
+        *_where_it_tells(_column(STATE, STATE, ordered, lambda record: record.state.value), constant),
+        _column(result, RESULT, ordered, lambda record: MISSING if record.result is None else record.result),
+    ]
+    last = [
+        *_where_it_differs(_column(SEED, SEED, ordered, lambda record: _or_missing(record.seed)), constant),
+        *_metric_columns(ordered, result),
+        *_if_any(_column(SECONDS, SECONDS, ordered, seconds_of)),
+    ]
+    taken = {column.name for column in (*first, *last)}
+    return Table(columns=(*first, *_parameter_columns(ordered, taken, constant), *last), records=tuple(ordered))
+
+
+def best_first(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """By task, then by result in the task's direction; NaN and missing results last, then the older run first."""
+    return sorted(records, key=lambda record: (record.task, _rank(record), record.id))
+
+
+def seconds_of(record: RunRecord) -> Any:
+    """How long the last attempt took, in seconds; `MISSING` where it did not start or did not end."""
+    attempt = record.attempt
+    if attempt is None or attempt.started_at is None or attempt.ended_at is None:
+        return MISSING
+    return max(0.0, (attempt.ended_at - attempt.started_at).total_seconds())
+
+
+def parameters_of(record: RunRecord) -> Tree:
+    """Scenario and hyper-parameters by dotted path; what the user wrote, where nothing has completed it yet."""
+    scenario = {f"scenario.{path}": value for path, value in flatten(record.scenario or {}).items()}
+    config = record.config if record.config is not None else record.submitted
+    return scenario | {f"config.{path}": value for path, value in flatten(config).items()}
+
+
+def _rank(record: RunRecord) -> tuple[int, float]:
+    if record.result is None:
+        return 2, 0.0
+    if math.isnan(record.result):
+        return 1, 0.0
+    return 0, -record.result if record.metric.goal == "maximize" else record.result
+
+
+def _column(name: str, path: str, records: Sequence[RunRecord], value: Callable[[RunRecord], Any]) -> Column:
+    return Column(name=name, path=path, values=tuple(map(value, records)))
+
+
+def _or_missing(value: Any) -> Any:
+    return MISSING if value is None else value
+
+
+def _where_it_differs(column: Column, constant: bool) -> list[Column]:
+    return [column] if constant or len(set(column.values)) > 1 else []
+
+
+def _where_it_tells(column: Column, constant: bool) -> list[Column]:
+    return [column] if constant or set(column.values) - {State.COMPLETED.value} else []
+
+
+def _if_any(column: Column) -> list[Column]:
+    return [column] if any(value is not MISSING for value in column.values) else []
+
+
+def _metric_columns(records: Sequence[RunRecord], result: str) -> list[Column]:
+    """Everything that `single_run` returned, but for the number that decides."""
+    found = [flatten(record.metrics) for record in records]
+    names = dict.fromkeys(name for metrics in found for name in metrics if name != result)
+    taken = {"run", TASK, STATE, SEED, SECONDS, RESULT}
+    return [Column(name=f"metrics.{name}" if name in taken else name, path=f"metrics.{name}",
+                   values=tuple(metrics.get(name, MISSING) for metrics in found)) for name in names]
+
+
+def _parameter_columns(records: Sequence[RunRecord], taken: set[str], constant: bool) -> list[Column]:
+    trees = [parameters_of(record) for record in records]
+    paths = dict.fromkeys(path for tree in trees for path in tree)
+    kept = [path for path in paths if constant or not _tells_nothing(path, trees)]
+    names = shortest_names(kept, taken)
+    return [Column(name=names[path], path=path, values=tuple(tree.get(path, MISSING) for tree in trees))
+            for path in kept]
+
+
+def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
+    """Equal wherever it stands, and missing only where another class has been chosen above it."""
+    if len({canonical(tree[path]) for tree in trees if path in tree}) > 1:
+        return False
+    steps = path.split(".")
+    above = [".".join([*steps[:depth], CLASS_NAME]) for depth in range(1, len(steps))]
+    there: dict[tuple[Any, ...], bool] = {}
+    for tree in trees:
+        classes = tuple(canonical(tree.get(name)) for name in above if name != path)
+        if there.setdefault(classes, path in tree) is not (path in tree):
+            return False
+    return True

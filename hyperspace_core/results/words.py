@@ -1,0 +1,110 @@
+"""Values as people read them: short, on one line, and harmless on a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from hyperspace_core.config.tree import CLASS_NAME
+
+# colours and "erase to the end of the line" may vanish; every other control character is shown, never sent
+_HARMLESS = re.compile(r"\x1b\[[0-9;]*[mK]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def harmless(text: str) -> str:
+    """Stored text as a terminal may see it: newlines and tabs stay, other control characters are spelled out."""
+    return _CONTROLS.sub(_spelled, _HARMLESS.sub("", text))
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """The same on one line, cut to `limit` characters."""
+    line = harmless(text.replace("\n", "⏎").replace("\t", " "))
+    return line if limit is None or len(line) <= limit else f"{line[:max(0, limit - 1)]}…"
+
+
+def number(value: float | None) -> str:
+    """Six significant digits; whole numbers whole; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    return f"{value:.6g}"
+
+
+def value_text(value: Any) -> str:
+    """A value of a config, a metric or a note on one line."""
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return brief(value)
+    return one_line(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def brief(tree: Mapping[str, Any]) -> str:
+    """A config on one line: `classifier=Forest(trees=200) scaler=Standard`."""
+    return " ".join(f"{one_line(str(key))}={_inner(value)}" for key, value in tree.items())
+
+
+def seconds(value: float | None) -> str:
+    """`0.8s`, `42s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`; nothing for None."""
+    if value is None or not math.isfinite(value):
+        return ""
+    value = max(0.0, value)        # a wall clock that was set back
+    if value < 9.95:
+        return f"{value:.1f}s"
+    if value < 60:
+        return f"{value:.0f}s"
+    for index, (size, unit) in enumerate(_UNITS):
+        if value >= size:
+            whole, rest = divmod(value, size)
+            below, short = _UNITS[index + 1] if index + 1 < len(_UNITS) else (1.0, "s")
+            part = int(rest // below)
+            return f"{int(whole)} {unit} {part} {short}" if part else f"{int(whole)} {unit}"
+    return f"{value:.0f}s"
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long a moment is past: `3 min 10 s ago`; nothing for None."""
+    if moment is None:
+        return ""
+    return f"{seconds((now - moment).total_seconds())} ago"
+
+
+def byte_count(count: int | None) -> str:
+    """`712 B`, `3.4 MB`; nothing for None."""
+    if count is None:
+        return ""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return ""
+
+
+def _inner(value: Any) -> str:
+    if isinstance(value, Mapping):
+        name = value.get(CLASS_NAME)
+        rest = {key: inner for key, inner in value.items() if key != CLASS_NAME}
+        inside = ", ".join(f"{one_line(str(key))}={_inner(inner)}" for key, inner in rest.items())
+        if isinstance(name, str):
+            return one_line(name) + (f"({inside})" if rest else "")
+        return "{" + inside + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_inner(inner) for inner in value) + "]"
+    if isinstance(value, str):
+        return one_line(value) if value and value == value.strip() else json.dumps(value)
+    return value_text(value)
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -1,0 +1,436 @@
+"""The section `git` on real repositories, healthy, odd and hostile. Whatever they are, capture fails no run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.capture import git as capture
+from hyperspace_core.capture.git import GitCapture
+from hyperspace_core.capture.gitparse import parse_settings, parse_status, without_credentials
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.run import Absent, Section
+
+CANARY = "ghp_S3cr3tCanary"
+ENVIRONMENT = {
+    "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b",
+    "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+class Repository:
+    """A working tree with one package, `labcode`, that this process has imported."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.package = root / "labcode"
+        self.package.mkdir(parents=True)
+        self.code = self.write("labcode/__init__.py", "VALUE = 1\n")
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True).stdout
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def commit(self) -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "x", "--no-gpg-sign")
+        return self.git("rev-parse", "HEAD").strip()
+
+
+@pytest.fixture
+def bare_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    # whatever stands above the temporary folder
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    made = Repository(tmp_path / "work")
+    load("labcode", made.code)
+    yield made
+    for name in [name for name in sys.modules if name.partition(".")[0] == "labcode"]:
+        del sys.modules[name]
+
+
+def load(name: str, file: Path) -> None:
+    """Import a file as a module of the project."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+@pytest.fixture
+def repository(bare_folder: Repository) -> Repository:
+    bare_folder.git("init", "-q", "-b", "main")
+    return bare_folder
+
+
+@pytest.fixture
+def look(bare_folder: Repository) -> Callable[..., Any]:
+    """Look at the repository with a new eye."""
+
+    def answer(source: Path | None = None) -> Any:
+        extensions = build_manager(discover=False)
+        extensions.project_source = str(source or bare_folder.package)
+        found = GitCapture(extensions).hyperspace_capture()
+        return found.data if isinstance(found, Section) else found
+
+    return answer
+
+
+# -- healthy -------------------------------------------------------------------------------------------------
+
+
+def test_a_clean_commit(repository: Repository, look: Callable[..., Any]) -> None:
+    commit = repository.commit()
+    assert look() == {"root": str(repository.root), "commit": commit, "branch": "main", "dirty": False, "changed": [],
+                      "untracked_sources": [], "remote": None}
+
+
+def test_b58_a_changed_file_makes_it_dirty_and_is_named(repository: Repository, look: Callable[..., Any]) -> None:
+    repository.commit()
+    repository.write("labcode/__init__.py", "VALUE = 2\n")
+    assert (look()["dirty"], look()["changed"]) == (True, ["labcode/__init__.py"])
+
+
+def test_staged_renamed_and_deleted_files_count_once(repository: Repository, look: Callable[..., Any]) -> None:
+    repository.write("old name.txt", "a\n" * 50)
+    repository.write("gone.txt", "b\n")
+    repository.commit()
+    repository.git("mv", "old name.txt", "new name.txt")
+    repository.git("rm", "-q", "gone.txt")
+    assert look()["changed"] == ["gone.txt", "new name.txt"]
+
+
+def test_b62_odd_names_are_read_whole(repository: Repository, look: Callable[..., Any]) -> None:
+    odd = "labcode/two\nlines \"quoted\" é.txt"
+    repository.write(odd, "a")
+    (repository.package / os.fsdecode(b"not-utf8-\xff.txt")).write_text("a")
+    repository.commit()
+    repository.write(odd, "b")
+    (repository.package / os.fsdecode(b"not-utf8-\xff.txt")).write_text("b")
+    assert look()["changed"] == ["labcode/not-utf8-\\xff.txt", odd]
+
+
+def test_b60_untracked_files_are_not_scanned_but_loaded_sources_count(repository: Repository,
+                                                                      look: Callable[..., Any]) -> None:
+    repository.commit()
+    repository.write("data.bin", "x")
+    assert look()["dirty"] is False
+    load("labcode.fresh", repository.write("labcode/fresh.py", "x = 1"))
+    assert (look()["dirty"], look()["untracked_sources"]) == (True, ["labcode/fresh.py"])
+
+
+def test_ignored_sources_that_were_loaded_count_too(repository: Repository, look: Callable[..., Any]) -> None:
+    repository.write(".gitignore", "secret_sauce.py\n")
+    repository.commit()
+    load("labcode.sauce", repository.write("labcode/secret_sauce.py", "x = 1"))
+    assert look()["untracked_sources"] == ["labcode/secret_sauce.py"]
+
+
+# -- odd -----------------------------------------------------------------------------------------------------
+
+
+def test_b57_no_commit_yet(repository: Repository, look: Callable[..., Any]) -> None:
+    found = look()
+    assert (found["commit"], found["branch"], found["dirty"]) == (None, "main", True)
+
+
+def test_b59_a_detached_head_has_a_commit_and_no_branch(repository: Repository, look: Callable[..., Any]) -> None:
+    commit = repository.commit()
+    repository.git("checkout", "-q", "--detach")
+    assert (look()["commit"], look()["branch"]) == (commit, None)
+
+
+def test_b57_no_repository(bare_folder: Repository, look: Callable[..., Any]) -> None:
+    assert look() == Absent("git", "the project's code is in no git repository")
+
+
+def test_b57_a_bare_repository_has_no_working_tree(repository: Repository, look: Callable[..., Any],
+                                                   tmp_path: Path) -> None:
+    repository.commit()
+    subprocess.run(["git", "clone", "-q", "--bare", str(repository.root), str(tmp_path / "bare")], check=True)
+    found = look(tmp_path / "bare")
+    assert isinstance(found, Absent)
+    assert "work tree" in found.reason
+
+
+def test_b57_a_linked_worktree_and_a_submodule(repository: Repository, look: Callable[..., Any],
+                                               tmp_path: Path) -> None:
+    commit = repository.commit()
+    repository.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    found = look(tmp_path / "side" / "labcode")
+    assert (found["commit"], found["branch"], found["root"]) == (commit, "side", str(tmp_path / "side"))
+    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository.root), "inner")
+    repository.commit()
+    assert look(repository.root / "inner")["commit"] == commit
+    assert look()["dirty"] is False
+
+
+def test_b56_no_git_program(repository: Repository, look: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
+                            tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert look() == Absent("git", "git: not found")
+
+
+def test_b56_without_a_git_program_the_library_can_still_be_imported(tmp_path: Path) -> None:
+    code = ("from hyperspace_core.capture.git import GitCapture\n"
+            "from types import SimpleNamespace\n"
+            f"print(GitCapture(SimpleNamespace(project_source={str(tmp_path)!r})).hyperspace_capture())\n")
+    environment = {name: value for name, value in os.environ.items() if name != "GIT_PYTHON_REFRESH"}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment | {"PATH": str(tmp_path)},
+                          capture_output=True, text=True, check=False)
+    assert "git: not found" in done.stdout, done.stderr
+
+
+def test_b61_a_repository_of_somebody_else(repository: Repository, look: Callable[..., Any],
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.commit()
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    found = look()
+    assert isinstance(found, Absent)
+    assert "dubious ownership" in found.reason
+    assert "\n" not in found.reason
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
+def test_an_environment_that_speaks_of_another_repository(repository: Repository, look: Callable[..., Any],
+                                                          monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    repository.commit()
+    monkeypatch.setenv(name, "/elsewhere")
+    assert look() == Absent("git", f"{name} is set, so git speaks of another repository")
+
+
+def test_an_installed_copy_is_not_the_working_tree_round_it(repository: Repository, look: Callable[..., Any]) -> None:
+    repository.commit()
+    installed = repository.root / "venv" / "lib" / "site-packages" / "labcode"
+    installed.mkdir(parents=True)
+    assert look(installed) == Absent("git", "the project is an installed copy, not run from a working tree")
+
+
+def test_a_project_without_a_folder() -> None:
+    found = GitCapture(build_manager(discover=False)).hyperspace_capture()
+    assert found == Absent("git", "the project's code is in no folder")
+
+
+def test_b60_a_call_that_hangs_is_ended(repository: Repository, look: Callable[..., Any],
+                                        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hanging = tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", str(hanging.parent))
+    monkeypatch.setattr(capture, "LIMIT_S", 0.3)
+    assert look() == Absent("git", "git took longer than 0.3 s")
+
+
+# -- hostile (S21, S23) --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("remote", "shown"), [
+    (f"https://me:{CANARY}@github.com/a/b.git", "https://github.com/a/b.git"),
+    (f"https://{CANARY}@github.com/a/b.git", "https://github.com/a/b.git"),
+    (f"https://github.com/a/b.git?token={CANARY}#x", "https://github.com/a/b.git"),
+    (f"https://me:a/{CANARY}@github.com/a/b.git", "https://***"),
+    (f"https://me:{CANARY}@x@github.com:8443/a", "https://github.com:8443/a"),
+    ("ssh://git@[::1]:22/a/b", "ssh://[::1]:22/a/b"),
+    ("git@github.com:a/b.git", "git@github.com:a/b.git"),
+    (f"{CANARY}@github.com:a/b.git", "github.com:a/b.git"),
+    ("https://npm.example/@scope/b", "https://npm.example/@scope/b"),
+    ("/srv/git/b.git", "/srv/git/b.git"),
+])
+def test_s21_credentials_of_a_remote_are_never_recorded(repository: Repository, look: Callable[..., Any], remote: str,
+                                                        shown: str) -> None:
+    assert without_credentials(remote) == shown
+    repository.commit()
+    repository.git("remote", "add", "origin", remote)
+    assert look()["remote"] == shown
+    assert CANARY not in str(look())
+
+
+def test_origin_is_the_remote_that_counts(repository: Repository, look: Callable[..., Any]) -> None:
+    repository.commit()
+    repository.git("remote", "add", "backup", "https://b/x")
+    assert look()["remote"] == "https://b/x"
+    repository.git("remote", "add", "origin", "https://o/x")
+    assert look()["remote"] == "https://o/x"
+
+
+@pytest.fixture
+def trap(repository: Repository, tmp_path: Path) -> Path:
+    """A program that leaves a mark when somebody runs it."""
+    program = tmp_path / "trap.sh"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
+    program.chmod(0o755)
+    return program
+
+
+def plant_fsmonitor(repository: Repository, trap: Path) -> None:
+    repository.git("config", "core.fsmonitor", str(trap))
+
+
+def plant_hooks(repository: Repository, trap: Path) -> None:
+    hooks = repository.root / ".git" / "hooks"
+    for name in ("post-index-change", "fsmonitor-watchman", "pre-auto-gc"):
+        (hooks / name).write_text(trap.read_text())
+        (hooks / name).chmod(0o755)
+
+
+def plant_filter(repository: Repository, trap: Path) -> None:
+    repository.write(".gitattributes", "*.py filter=evil\n")
+    for setting in ("clean", "smudge"):
+        repository.git("config", f"filter.evil.{setting}", str(trap))
+    repository.git("config", "filter.evil.required", "true")
+
+
+def plant_process_filter(repository: Repository, trap: Path) -> None:
+    repository.write(".gitattributes", "*.py filter=evil\n")
+    repository.git("config", "filter.evil.process", str(trap))
+
+
+def plant_included_filter(repository: Repository, trap: Path) -> None:
+    repository.write(".gitattributes", "*.py filter=evil\n")
+    repository.write("more.config", f"[filter \"evil\"]\n\tclean = {trap}\n")
+    repository.git("config", "include.path", "../more.config")
+
+
+def plant_diff(repository: Repository, trap: Path) -> None:
+    repository.write(".gitattributes", "*.py diff=evil\n")
+    repository.git("config", "diff.external", str(trap))
+    repository.git("config", "diff.evil.textconv", str(trap))
+
+
+PLANTS = [plant_fsmonitor, plant_hooks, plant_filter, plant_process_filter, plant_included_filter, plant_diff]
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_s23_nothing_that_a_repository_names_is_run(repository: Repository, look: Callable[..., Any], trap: Path,
+                                                    plant: Callable[[Repository, Path], None]) -> None:
+    repository.commit()
+    plant(repository, trap)
+    repository.write("labcode/__init__.py", "VALUE = 3\n")
+    mark = trap.parent / "sprung"
+    mark.unlink(missing_ok=True)
+    found = look()
+    assert "labcode/__init__.py" in found["changed"]
+    assert not mark.exists()
+
+
+def test_s23_the_traps_do_spring_for_an_unhardened_call(repository: Repository, trap: Path) -> None:
+    repository.commit()
+    plant_filter(repository, trap)
+    repository.write("labcode/__init__.py", "VALUE = 3\n")
+    subprocess.run(["git", "status"], cwd=repository.root, capture_output=True, check=False)
+    assert (trap.parent / "sprung").exists()
+
+
+def test_s23_a_filter_whose_name_cannot_be_switched_off(repository: Repository, look: Callable[..., Any],
+                                                        trap: Path) -> None:
+    repository.commit()
+    repository.write(".gitattributes", "*.py filter=a=b\n")
+    with (repository.root / ".git" / "config").open("a") as config:
+        config.write(f'[filter "a=b"]\n\tclean = {trap}\n')
+    repository.write("labcode/__init__.py", "VALUE = 3\n")
+    assert look() == Absent("git", "the repository configures a filter whose name is too odd to switch it off")
+    assert not (trap.parent / "sprung").exists()
+
+
+def test_nothing_is_written_into_the_repository(repository: Repository, look: Callable[..., Any]) -> None:
+    repository.commit()
+    index = repository.root / ".git" / "index"
+    os.utime(repository.code)
+    before = (index.stat().st_mtime_ns, sorted(os.listdir(repository.root / ".git")))
+    assert look()["dirty"] is False
+    assert (index.stat().st_mtime_ns, sorted(os.listdir(repository.root / ".git"))) == before
+
+
+# -- kept for a while ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    made: list[str] = []
+    real = capture._git
+
+    def counted(folder: str, *arguments: str) -> bytes:
+        made.append(next(a for a in arguments if not a.startswith("-") and "=" not in a))
+        return real(folder, *arguments)
+
+    monkeypatch.setattr(capture, "_git", counted)
+    return made
+
+
+@pytest.fixture
+def eye(repository: Repository) -> GitCapture:
+    repository.commit()
+    extensions = build_manager(discover=False)
+    extensions.project_source = str(repository.package)
+    return GitCapture(extensions)
+
+
+def test_what_has_been_seen_just_now_is_not_looked_at_again(eye: GitCapture, calls: list[str]) -> None:
+    first = eye.hyperspace_capture()
+    asked = len(calls)
+    second = eye.hyperspace_capture()
+    assert (first, len(calls)) == (second, asked)
+    assert isinstance(second, Section)
+    second.data["commit"] = "changed by whoever received it"
+    assert eye.hyperspace_capture() == first
+
+
+def test_a_changed_source_is_seen_at_once(eye: GitCapture, repository: Repository) -> None:
+    eye.prepare()
+    repository.write("labcode/__init__.py", "VALUE = 2345\n")
+    found = eye.hyperspace_capture()
+    assert isinstance(found, Section)
+    assert found.data["dirty"] is True
+
+
+def test_a_new_commit_is_seen_at_once(eye: GitCapture, repository: Repository) -> None:
+    eye.prepare()
+    repository.write("notes.txt", "x")
+    commit = repository.commit()
+    found = eye.hyperspace_capture()
+    assert isinstance(found, Section)
+    assert found.data["commit"] == commit
+
+
+def test_other_changes_are_seen_after_a_while(eye: GitCapture, repository: Repository,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.write("notes.txt", "x")
+    repository.commit()
+    eye.prepare()
+    repository.write("notes.txt", "y")
+    monkeypatch.setattr(capture, "FRESH_S", -1.0)
+    found = eye.hyperspace_capture()
+    assert isinstance(found, Section)
+    assert found.data["changed"] == ["notes.txt"]
+
+
+# -- what git says -------------------------------------------------------------------------------------------
+
+
+def test_settings_of_ours_are_no_filters_of_the_repository() -> None:
+    output = (b"global\0filter.lfs.clean\ngit-lfs clean -- %f\0local\0filter.own.x.process\nrun\0"
+              b"local\0remote.origin.url\nhttps://a/b\0")
+    settings = parse_settings(output)
+    assert (settings.filters, settings.remote) == (("own.x",), "https://a/b")
+    assert settings.overrides()[:2] == ("-c", "filter.own.x.clean=")
+
+
+def test_a_conflict_counts_as_a_change() -> None:
+    status = parse_status(b"# branch.oid abc\0# branch.head main\0"
+                          b"u UU N... 100644 100644 100644 100644 a b c my file.txt\0")
+    assert (status.commit, status.branch, status.changed) == ("abc", "main", ["my file.txt"])

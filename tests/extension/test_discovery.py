@@ -1,0 +1,86 @@
+"""Entry points: who offers what, in an order of our own, and why one cannot be loaded."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from hyperspace_core.errors import ProjectError
+from hyperspace_core.extension.discovery import by_name, conflict, core_version, find
+
+from .world import World
+
+GROUP = "hyperspace.tests"
+
+
+def test_entry_points_are_sorted_by_name_whatever_the_path_says(world: World) -> None:
+    for name in ("mid", "alpha", "zeta"):
+        world.install(f"dist-{name}", {GROUP: {name: "nowhere"}}, {})
+    assert [one.name for one in find(GROUP)] == ["alpha", "mid", "zeta"]
+
+
+def test_the_distribution_and_its_version_are_known(world: World) -> None:
+    world.install("dist-a", {GROUP: {"a": "nowhere:thing"}}, {}, version="2.5")
+    (found,) = find(GROUP)
+    assert (found.source, found.module, found.value) == ("dist-a 2.5", "nowhere", "nowhere:thing")
+
+
+def test_finding_imports_nothing(world: World) -> None:
+    world.install("dist-a", {GROUP: {"a": "shy_module"}}, {"shy_module.py": "raise RuntimeError('imported')"})
+    assert len(find(GROUP)) == 1
+    assert "shy_module" not in sys.modules
+
+
+def test_two_distributions_under_one_name_are_both_named(world: World) -> None:
+    world.install("dist-b", {GROUP: {"same": "b"}}, {})
+    world.install("dist-a", {GROUP: {"same": "a"}}, {})
+    (several,) = by_name(find(GROUP)).values()
+    assert conflict(several) == "offered by dist-a 1.0 and dist-b 1.0; uninstall all but one"
+
+
+def test_a_module_or_an_object_in_it_is_loaded(world: World) -> None:
+    world.install("dist-a", {GROUP: {"m": "loadable", "o": "loadable:Outer.inner"}},
+                  {"loadable.py": "class Outer:\n    inner = 7\n"})
+    module, inner = (one.load() for one in find(GROUP))
+    assert module.__name__ == "loadable"
+    assert inner == 7
+
+
+@pytest.mark.parametrize(("value", "text", "cause"), [
+    ("missing_module", "", "its module 'missing_module' does not exist"),
+    ("faulty.sub", "", "its module 'faulty.sub' does not exist"),
+    ("faulty", "import not_installed_at_all", "it needs the module 'not_installed_at_all', which is not installed"),
+    ("faulty", "from json import nonsense", "ImportError: cannot import name 'nonsense' from 'json'"),
+    ("faulty", "x = 1\nraise ValueError('two\\nlines')", "ValueError: two lines"),
+    ("faulty", "def f(:\n    pass", "SyntaxError: "),
+    ("faulty", "import sys; sys.exit(3)", "SystemExit: 3"),
+    ("faulty:absent", "present = 1", "its module 'faulty' has no 'absent'"),
+    ("faulty:a b", "", "its entry point 'faulty:a b' is not of the form 'package.module'"),
+])
+def test_kinds_of_failure_are_told_apart_in_one_line(world: World, value: str, text: str, cause: str) -> None:
+    world.install("dist-a", {GROUP: {"a": value}}, {"faulty.py": text})
+    (found,) = find(GROUP)
+    with pytest.raises(ProjectError) as caught:
+        found.load()
+    assert str(caught.value).startswith(cause)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_place_of_the_failure_is_named(world: World) -> None:
+    folder = world.install("dist-a", {GROUP: {"a": "faulty"}}, {"faulty.py": "x = 1\n\nx.y\n"})
+    (found,) = find(GROUP)
+    with pytest.raises(ProjectError, match=r"faulty\.py:3\)$") as caught:
+        found.load()
+    assert str(folder) in str(caught.value)
+
+
+def test_ctrl_c_during_an_import_is_no_fault_of_the_plugin(world: World) -> None:
+    world.install("dist-a", {GROUP: {"a": "faulty"}}, {"faulty.py": "raise KeyboardInterrupt"})
+    (found,) = find(GROUP)
+    with pytest.raises(KeyboardInterrupt):
+        found.load()
+
+
+def test_the_framework_knows_its_own_version() -> None:
+    assert core_version()[0].isdigit()
