@@ -1,0 +1,134 @@
+"""Which values a store keeps, and the text that keeps them: one edge for every store.
+
+| given | kept as |
+| --- | --- |
+| None, bool, int within 64 bit, float (NaN, infinities and -0.0 too), str | itself |
+| dict with text keys, list | itself, copied |
+| tuple | list |
+| numpy or torch scalar, 0-d array | the number in it |
+| `Path` | its text |
+| `Enum` | its name |
+| aware `datetime` | ISO 8601 text |
+| all else | refused, with its path |
+
+Text may hold any character but half of a surrogate pair; a key any but that and NUL. Nesting ends at 64 levels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH, join, shown, unwrapped
+from hyperspace_core.errors import ValueNotStorable
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+_decoder = json.JSONDecoder()
+
+
+def storable(value: Any, path: str) -> Any:
+    """The value as every store gives it back: plain, and sharing nothing with what was given.
+
+    `path` names the value in messages. Raises `ValueNotStorable` with the path of what no store could keep.
+    """
+    return _plain(value, path, ())
+
+
+def to_text(value: Any) -> str:
+    """What `storable` gave back, as JSON on one line; NaN and infinities as JavaScript spells them."""
+    return _encoder.encode(value)
+
+
+def from_text(text: str) -> Any:
+    """The value that `to_text` wrote: the same types, the same bits."""
+    return _decoder.decode(text)
+
+
+def _plain(value: Any, path: str, above: tuple[int, ...]) -> Any:
+    kind = type(value)
+    if value is None or kind is bool or kind is float:
+        return value
+    if kind is str:
+        return _text(value, path)
+    if kind is int:
+        return _integer(value, path)
+    if isinstance(value, Mapping):
+        return _section(value, path, _deeper(value, path, above))
+    if isinstance(value, list | tuple):
+        inside = _deeper(value, path, above)
+        # long lists of numbers are the common case, and their paths are needed only for messages
+        return [inner if type(inner) is float else _plain(inner, f"{path}[{index}]", inside)
+                for index, inner in enumerate(value)]
+    return _converted(value, path, above)
+
+
+def _section(value: Mapping[Any, Any], path: str, above: tuple[int, ...]) -> dict[str, Any]:
+    plain = {}
+    for key, inner in value.items():
+        if not isinstance(key, str):
+            raise ValueNotStorable(f"{path}: key {key!r} is {type(key).__name__}; keys must be strings")
+        name = _text(key, path, what=f"key {ascii(key)}")
+        if "\0" in name:
+            raise ValueNotStorable(f"{path}: key {ascii(key)} holds a NUL character; leave it out")
+        plain[name] = _plain(inner, join(path, name), above)
+    return plain
+
+
+def _converted(value: Any, path: str, above: tuple[int, ...]) -> Any:
+    """What is not JSON itself: subclasses of its types first, then what has a text or a number of its own."""
+    if isinstance(value, Enum):
+        return _text(value.name, path)
+    scalar = unwrapped(value)
+    if scalar is not value:
+        return _plain(scalar, path, above)
+    if isinstance(value, str):
+        return _text(str.__str__(value), path)
+    if isinstance(value, int):
+        return _integer(int(value), path)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, PurePath):
+        return _text(str(value), path)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueNotStorable(f"{path}: a datetime without a time zone could mean any; use datetime.now(UTC)")
+        return value.isoformat()
+    raise ValueNotStorable(f"{path}: {_refused(value)}")
+
+
+def _refused(value: Any) -> str:
+    size = getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return (f"{type(value).__name__} of {size / 1e6:.3g} MB; log it with log_artifact(), "
+                "or keep a list of numbers")
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value)} bytes; log them with log_artifact()"
+    return f"{shown(value)} cannot be stored; use None, bool, int, float, str, or lists and dicts of these"
+
+
+def _deeper(value: Any, path: str, above: tuple[int, ...]) -> tuple[int, ...]:
+    if id(value) in above:
+        raise ValueNotStorable(f"{path}: refers to itself")
+    if len(above) >= MAX_DEPTH:
+        raise ValueNotStorable(f"nested deeper than {MAX_DEPTH} levels at {path[:60]}…")
+    return (*above, id(value))
+
+
+def _text(value: str, path: str, *, what: str = "text") -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueNotStorable(f"{path}: {what} holds half of a surrogate pair at position {error.start} "
+                               "(of a file name that is not UTF-8?); use os.fsencode and a spelling of your own"
+                               ) from None
+    return value
+
+
+def _integer(value: int, path: str) -> int:
+    if not LOWEST <= value <= HIGHEST:
+        raise ValueNotStorable(f"{path}: integer too large (limit 64 bit)")
+    return value
