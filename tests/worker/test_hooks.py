@@ -111,7 +111,7 @@ def test_a_worker_does_not_start_with_a_broken_plugin(
 
 def test_a_worker_does_not_start_with_a_project_that_cannot_be_opened(
         project: Any, store: Store, here: Callable[..., Any]) -> None:
-    (project.path / "scenarios.py").write_text("import does_not_exist\n")
+    (project.package / "scenarios.py").write_text("import does_not_exist\n")
     run = submit(store)[0]
     with pytest.raises(ProjectError, match="does_not_exist"):
         here(drain=True).join()

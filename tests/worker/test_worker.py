@@ -204,7 +204,7 @@ def test_the_second_of_two_runs_executes_the_code_that_was_edited_between_them(
     worker = here()
     first = submit(store, "version")[0]
     worker.wait_for(RunEnded, run=first)
-    source = project.path / "scenarios.py"
+    source = project.package / "scenarios.py"
     source.write_text(source.read_text().replace("VERSION = 1", "VERSION = 2"))
     second = submit(store, "version")[0]
     worker.wait_for(RunEnded, run=second)
@@ -216,7 +216,7 @@ def test_the_second_of_two_runs_executes_the_code_that_was_edited_between_them(
 def test_a_source_that_is_broken_for_a_while_costs_no_run(store: Store, here: RunHere, project: Any) -> None:
     worker = here()
     worker.wait_for(RunEnded, run=submit(store)[0])
-    source = project.path / "scenarios.py"
+    source = project.package / "scenarios.py"
     whole = source.read_text()
     source.write_text("def broken(:\n")
     run = submit(store)[0]

@@ -1,0 +1,90 @@
+"""A project for a test: a dict of files becomes a package on disk that counts as installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+
+@dataclass(frozen=True)
+class ProjectFolder:
+    """A project on disk; it is found once `root` is on the path."""
+
+    root: Path                     # the folder to put on `sys.path`
+    name: str                      # as the entry point names it
+
+    @property
+    def package(self) -> Path:
+        """The folder of the package itself."""
+        return self.root / _package(self.name)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the package, such as "tasks/a.json", or write it anew; the text is dedented."""
+        path = self.package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        if path.suffix == ".py":
+            # a change of equal length within a second would otherwise go unnoticed
+            Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+        return path
+
+    def env(self) -> dict[str, str]:
+        """The environment of a process that has the project installed."""
+        there = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+                 if place and place != str(self.root)]
+        return os.environ | {"PYTHONPATH": os.pathsep.join([str(self.root), *there])}
+
+    def activate(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Install the project for this test and the processes that it starts; at its end all is forgotten."""
+        monkeypatch.setenv("PYTHONPATH", self.env()["PYTHONPATH"])
+        monkeypatch.syspath_prepend(str(self.root))
+        forget(self.package.name)
+        monkeypatch.setitem(_Loaded(), self.package.name, True)
+        importlib.invalidate_caches()
+
+
+def make_project(root: Path, *, name: str, files: Mapping[str, str], version: str = "1.0",
+                 entry: str = "hyperspace") -> ProjectFolder:
+    """Write a project under `root`, with what pip would have written beside it.
+
+    The package is called as the project, `-` replaced by `_`; `files` are its files and their text, and a
+    missing `__init__.py` is added. `entry` is the module that registers the project.
+    """
+    folder = ProjectFolder(root, name)
+    for file, text in ({"__init__.py": ""} | dict(files)).items():
+        folder.write(file, text)
+    package = folder.package.name
+    info = root / f"{package}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[hyperspace.projects]\n{name} = {package}.{entry}\n")
+    return folder
+
+
+def forget(package: str) -> None:
+    """Let the next import of a package read its files again."""
+    for name in list(sys.modules):
+        if name == package or name.startswith(f"{package}."):
+            del sys.modules[name]
+
+
+class _Loaded(dict[str, bool]):
+    """What `monkeypatch` undoes by deleting the key: here that forgets the package of this name."""
+
+    def __delitem__(self, package: str) -> None:
+        super().__delitem__(package)
+        forget(package)
+
+
+def _package(name: str) -> str:
+    return name.replace("-", "_")
