@@ -1,0 +1,121 @@
+"""Arguments that several commands share: run ids, the filter, `--json`, `--dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hyperspace_core.cli.completion import complete_run, complete_task
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.place import Place
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.records.run import RunRecord
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LARGEST_ID = 2**63 - 1
+
+
+class RunId(click.ParamType):  # type: ignore[type-arg] - generic in newer versions only
+    """The number of a run; nothing else ever reaches a store."""
+
+    name = "run"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).removeprefix("#")
+        if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= LARGEST_ID):
+            shown = ascii(value if len(value) <= 40 else f"{value[:40]}…")
+            raise click.UsageError(f"not a run id: expected a whole number, got {shown}", ctx)
+        return int(text)
+
+
+RUN = RunId()
+run_argument = click.argument("run", type=RUN, shell_complete=complete_run)
+task_argument = click.argument("task", shell_complete=complete_task)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the filter options say, before it is known of which project."""
+
+    tasks: tuple[str, ...]
+    statuses: tuple[str, ...]
+    tags: tuple[str, ...]
+    where: tuple[str, ...]
+    since: str | None
+
+    @property
+    def options(self) -> list[str]:
+        """The filter options that were given, as typed."""
+        given = {"--task": self.tasks, "--status": self.statuses, "--tag": self.tags, "--where": self.where,
+                 "--since": self.since}
+        return [name for name, value in given.items() if value]
+
+    def of(self, project: str) -> RunFilter:
+        """Raises `UsageError` for what cannot be read."""
+        from datetime import UTC, datetime
+
+        from hyperspace_core.records.filter import RunFilter, parse_condition, parse_since, parse_states
+
+        return RunFilter(
+            project=project, tasks=self.tasks, states=parse_states(self.statuses), tags=self.tags,
+            where=tuple(map(parse_condition, self.where)),
+            since=None if self.since is None else parse_since(self.since, datetime.now(UTC)))
+
+
+def filtered(command: F) -> F:
+    """The options of the one filter grammar; the command gets a `Wanted` as `wanted`."""
+    for option in reversed((
+        click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete_task,
+                     help="Runs of this task; may be given again."),
+        click.option("--status", "statuses", multiple=True, metavar="STATE",
+                     help="In this state (queued, paused, running, completed, failed, cancelled)."),
+        click.option("--tag", "tags", multiple=True, metavar="TAG",
+                     help="With this tag; given again: with all of them."),
+        click.option("--where", multiple=True, metavar="CONDITION",
+                     help="As in 'classifier.trees>=100'; operators = != < <= > >= and ~ for text inside."),
+        click.option("--since", metavar="AGE", help="Submitted since: 2d, 3h, 90m, or a date."),
+    )):
+        command = option(command)
+
+    @wraps(command)
+    def wanting(*, tasks: tuple[str, ...], statuses: tuple[str, ...], tags: tuple[str, ...],
+                where: tuple[str, ...], since: str | None, **others: Any) -> Any:
+        wanted = Wanted(tasks=tasks, statuses=statuses, tags=tags, where=where, since=since)
+        return command(wanted=wanted, **others)
+
+    return wanting  # type: ignore[return-value]
+
+
+def some_runs(command: F) -> F:
+    """Run ids, or filter options in their place; the command gets `runs` and `wanted` (see `chosen`)."""
+    return click.argument("runs", nargs=-1, type=RUN, shell_complete=complete_run)(filtered(command))
+
+
+def chosen(place: Place, runs: tuple[int, ...], wanted: Wanted) -> list[RunRecord]:
+    """The runs that were named by id or by filter, by id.
+
+    Raises `UsageError` where both or neither were given, `NotFound` for an id that is none of the project's.
+    """
+    from hyperspace_core.errors import UsageError
+    from hyperspace_core.records.filter import ORDER_OLDEST
+    from hyperspace_core.study import get_run
+
+    if runs and wanted.options:
+        raise UsageError(f"run {', '.join(map(str, runs))} and {', '.join(wanted.options)} contradict each "
+                         "other: name runs, or describe them")
+    if not runs and not wanted.options:
+        raise UsageError("which runs? Name them by id, or describe them with --status, --task, --tag, "
+                         "--where or --since")
+    if runs:
+        return [get_run(place.store, place.name, run) for run in dict.fromkeys(runs)]
+    return list(place.store.find(wanted.of(place.name), order=ORDER_OLDEST))

@@ -1,0 +1,65 @@
+"""What a shell may complete: projects, tasks, run ids. Nothing here may ever fail or speak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+MAX_RUNS = 200                 # the newest; a shell shows no more
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def _quietly(found: Callable[[click.Context, str], Iterable[tuple[str, str]]]) -> Complete:
+    """Values with a word about each → a completion that answers nothing where anything is wrong."""
+
+    @wraps(found)
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            return [CompletionItem(value, help=about) for value, about in found(ctx, incomplete)
+                    if value.startswith(incomplete)]
+        except Exception:  # noqa: BLE001 - a message would land in the middle of what is being typed
+            return []
+
+    return complete
+
+
+@_quietly
+def complete_project(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.extension.project import installed_projects
+
+    return ((found.name, found.source) for found in installed_projects())
+
+
+@_quietly
+def complete_task(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.extension.manager import build_manager
+    from hyperspace_core.extension.project import open_project
+
+    project = open_project(_project_of(ctx), build_manager())
+    return ((name, str(task.scenario.get("className", ""))) for name, task in project.tasks.items())
+
+
+@_quietly
+def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.extension.manager import build_manager
+    from hyperspace_core.extension.storage import open_store, resolve_url
+    from hyperspace_core.records.filter import RunFilter
+
+    name = _project_of(ctx)
+    url = resolve_url(ctx.params.get("storage"), name)
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return []
+    with open_store(url, build_manager(), name) as store:
+        return [(str(record.id), f"{record.state} {record.task}")
+                for record in store.find(RunFilter(project=name), limit=MAX_RUNS)]
+
+
+def _project_of(ctx: click.Context) -> str:
+    import os
+
+    return str(ctx.params.get("project_name") or os.environ["HYPERSPACE_PROJECT"])

@@ -1,0 +1,95 @@
+"""From arguments to an exit code: whatever goes wrong is one line on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hyperspace_core.cli.root import build_cli
+from hyperspace_core.cli.screen import complain, warn
+from hyperspace_core.errors import ExitCode, HyperspaceError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; what to answer to the shell (see `ExitCode`)."""
+    _never_fail_to_print()
+    logging.getLogger("hyperspace").addHandler(_Warnings())
+    debug = "--debug" in arguments or bool(os.environ.get("HYPERSPACE_DEBUG"))
+    # --debug is welcome anywhere
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        answer = build_cli().main(list(arguments), prog_name="hyperspace", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return ExitCode.OK
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit):
+            logging.getLogger("hyperspace").error("the traceback, as --debug asks for", exc_info=error)
+        return _code_of(error)
+    return answer if isinstance(answer, int) else ExitCode.OK
+
+
+def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
+    match error:
+        case SystemExit(code=code):
+            return code if isinstance(code, int) else ExitCode.FAILED
+        case KeyboardInterrupt() | click.Abort():
+            complain("interrupted")
+            return ExitCode.INTERRUPTED
+        case click.UsageError():
+            complain(_usage(error))
+            return ExitCode.USAGE
+        case click.ClickException():
+            complain(error.format_message())
+            return ExitCode.FAILED
+        case HyperspaceError():
+            complain(str(error))
+            return error.exit_code
+        case OSError(filename=name, strerror=why) if name is not None:
+            complain(f"{name}: {why}")
+            return ExitCode.FAILED
+        case _:
+            complain(f"this is a bug in hyperspace: {type(error).__name__}: {error}; --debug shows where")
+            return ExitCode.FAILED
+
+
+def _usage(error: click.UsageError) -> str:
+    """In the words of the other messages: a small letter first, the cure last."""
+    message = error.format_message()
+    message = message[:1].lower() + message[1:]
+    if error.ctx is not None and isinstance(error, click.MissingParameter | click.NoSuchOption):
+        message = f"{message.removesuffix('.')} (`{error.ctx.command_path} --help` tells more)"
+    return message
+
+
+def _never_fail_to_print() -> None:
+    """A terminal that knows no "é" gets an escape instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    """Whoever read the output has gone (`| head`): Python must not complain at exit, either."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Warnings(logging.Handler):
+    """What the framework logs, as lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and os.environ.get("HYPERSPACE_DEBUG"):
+            warn(self.format(record))
+        else:
+            warn(record.getMessage())

@@ -1,0 +1,145 @@
+"""Where a command works: a project and a store, opened when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hyperspace_core.cli.completion import complete_project
+from hyperspace_core.cli.screen import warn
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.storage import Store
+    from hyperspace_core.study import Study
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Place:
+    """What `--project`, `--storage` and `--no-plugin` mean. Everything opened is closed with the command."""
+
+    def __init__(self, project: str | None, storage: str | None, no_plugins: tuple[str, ...]) -> None:
+        self._project, self.storage, self.no_plugins = project, storage, no_plugins
+
+    @cached_property
+    def name(self) -> str:
+        """The project's name. Raises `ProjectError` where none was given."""
+        if self._project:
+            return self._project
+        from hyperspace_core.errors import ProjectError
+        from hyperspace_core.extension.project import installed_projects
+
+        known = ", ".join(found.name for found in installed_projects())
+        listed = f"Installed: {known}" if known else "None is installed; `hyperspace new` writes one"
+        raise ProjectError(f"no project was given; name one with --project or HYPERSPACE_PROJECT. {listed}")
+
+    @cached_property
+    def extensions(self) -> Extensions:
+        """The plugins; broken ones are warned of."""
+        from hyperspace_core.extension.manager import build_manager
+
+        return self._warned(build_manager(disable=self.no_plugins))
+
+    def project(self, tasks_dir: Path | None = None) -> Project:
+        """The opened project. Raises `ProjectError` and what its registration raises."""
+        from hyperspace_core.extension.project import open_project
+
+        return open_project(self.name, self.extensions, tasks_dir=tasks_dir)
+
+    @cached_property
+    def url(self) -> str:
+        """The complete URL of the store, with its password."""
+        from hyperspace_core.extension.storage import resolve_url
+
+        return resolve_url(self.storage, self.name)
+
+    @cached_property
+    def store(self) -> Store:
+        """The opened store. Reading runs does not need the project's code, but a project of that name.
+
+        Raises `StoreError`; `ProjectError` for a name that neither an installed project nor the store knows.
+        """
+        from hyperspace_core.extension.project import installed_projects
+        from hyperspace_core.extension.storage import open_store
+
+        here = any(found.name == self.name for found in installed_projects())
+        # a misspelt name must not leave an empty store behind
+        if not here and self._is_a_file_not_there():
+            self._unknown()
+        store = open_store(self.url, self.extensions, self.name)
+        click.get_current_context().call_on_close(store.close)
+        if not here and store.ids(self.name) is None:
+            self._unknown()
+        return store
+
+    def study(self, tasks_dir: Path | None = None) -> Study:
+        """Project and store together, for what needs the project's code."""
+        from hyperspace_core.study import Study
+
+        study = Study(self.name, self.storage, tasks_dir=tasks_dir, no_plugins=self.no_plugins)
+        click.get_current_context().call_on_close(study.close)
+        self._warned(study.extensions)
+        return study
+
+    def _unknown(self) -> None:
+        self.project()                     # says what is wrong with the name
+
+    def _is_a_file_not_there(self) -> bool:
+        scheme, _, path = self.url.partition(":///")
+        return scheme == "sqlite" and not Path(path).exists()
+
+    @staticmethod
+    def _warned(extensions: Extensions) -> Extensions:
+        for broken in extensions.broken:
+            warn(str(broken))
+        return extensions
+
+
+def at_place(command: F) -> F:
+    """Options that say where a command works; it gets a `Place` as `place`."""
+    for option in reversed((
+        click.option("--project", "-p", "project_name", envvar="HYPERSPACE_PROJECT", metavar="NAME",
+                     shell_complete=complete_project, help="The project.", show_envvar=True),
+        click.option("--storage", envvar="HYPERSPACE_STORAGE", metavar="URL", show_envvar=True,
+                     help="The store; without it a SQLite file named after the project in your data folder."),
+        click.option("--storage-file", metavar="FILE",
+                     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                     help="A file with the URL of the store, for a URL with a password."),
+        click.option("--no-plugin", "no_plugins", multiple=True, metavar="NAME",
+                     help="An installed plugin to leave out; may be given again."),
+    )):
+        command = option(command)
+    return _with_place(command)
+
+
+def _with_place(command: F) -> F:
+    from functools import wraps
+
+    @wraps(command)
+    def placed(*, project_name: str | None, storage: str | None, storage_file: Path | None,
+               no_plugins: tuple[str, ...], **others: Any) -> Any:
+        return command(place=Place(project_name, _url(storage, storage_file), no_plugins), **others)
+
+    return placed  # type: ignore[return-value]
+
+
+def _url(storage: str | None, file: Path | None) -> str | None:
+    context = click.get_current_context()
+    typed = context.get_parameter_source("storage") is click.core.ParameterSource.COMMANDLINE
+    if file is not None:
+        if typed:
+            raise click.UsageError("--storage and --storage-file contradict each other; give one")
+        return file.read_text(encoding="utf-8").strip()
+    if typed and storage:
+        from hyperspace_core.extension.address import redact
+
+        if redact(storage) != storage:
+            warn("a password on the command line can be read by every user of this machine; "
+                 "put the URL into HYPERSPACE_STORAGE or --storage-file")
+    return storage

@@ -1,0 +1,125 @@
+"""The root command: core's commands by name, each imported when it is needed, and those that plugins add."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from hyperspace_core.errors import RegistrationError, nearest
+
+# heading -> command -> the module that holds it, under the same name
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Work": ("submit", "worker", "status", "results"),
+    "Runs": ("run", "rerun", "runs", "queue"),
+    "Projects": ("new", "projects", "tasks", "components"),
+    "House": ("plugins", "store", "doctor"),
+}
+COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
+
+
+class Commands(click.Group):
+    """A group that names the nearest command to a misspelt one."""
+
+    def resolve_command(self, ctx: click.Context,
+                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            if name.startswith("-"):
+                return super().resolve_command(ctx, args)
+            near = nearest(name, self.list_commands(ctx))
+            cure = f"Did you mean '{near}'?" if near else f"`{ctx.command_path} --help` lists them."
+            raise click.UsageError(f"no command '{name}'. {cure}", ctx)
+        return (name if command is None else command.name), command, args[1:]
+
+
+class Root(Commands):
+    """Core's commands are found by name; plugins are asked only where a name is not core's, or to list all."""
+
+    def __init__(self, load_plugins: Callable[[click.Group], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._load_plugins = load_plugins
+        self._asked = False
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._ask_plugins()
+        return [*COMMANDS, *sorted(self.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"hyperspace_core.cli.{cmd_name}")
+            command: click.Command = getattr(module, cmd_name)
+            return command
+        self._ask_plugins()
+        return self.commands.get(cmd_name)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """For plugins. Raises `RegistrationError` for a command that exists already."""
+        wanted = name or cmd.name
+        if not wanted or wanted in COMMANDS or wanted in self.commands:
+            raise RegistrationError(f"command '{wanted}' exists already; give it another name")
+        super().add_command(cmd, wanted)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        listed = self.list_commands(ctx)
+        sections = {**SECTIONS, "From plugins": tuple(name for name in listed if name not in COMMANDS)}
+        # one width for all sections
+        widest = max(map(len, listed))
+        for heading, names in sections.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name.ljust(widest), command.get_short_help_str(limit=formatter.width - widest - 6))
+                    for name, command in commands if command is not None and not command.hidden]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+    def _ask_plugins(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._load_plugins(self)
+
+
+def _plugin_commands(cli: click.Group) -> None:
+    """Let each installed plugin add its commands; one that fails is reported and adds none."""
+    from hyperspace_core.cli.screen import warn
+    from hyperspace_core.extension.manager import build_manager
+
+    extensions = build_manager()
+    for plugin, add in extensions.implementations("hyperspace_commands"):
+        before = dict(cli.commands)
+        try:
+            add(cli=cli)
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not take the other commands away
+            cli.commands = before
+            extensions.report_broken(plugin, error)
+    for broken in extensions.broken:
+        warn(str(broken))
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from hyperspace_core.extension.discovery import core_version
+
+        click.echo(f"hyperspace {core_version()}")
+        ctx.exit()
+
+
+def build_cli(load_plugins: Callable[[click.Group], None] = _plugin_commands) -> click.Group:
+    """A new command line; `load_plugins` is asked once, when a command that is not core's is wanted."""
+    return Root(
+        load_plugins, name="hyperspace",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        params=[
+            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False,
+                         callback=_show_version, help="Show the version and exit."),
+            click.Option(["--debug"], is_flag=True, expose_value=False, envvar="HYPERSPACE_DEBUG",
+                         help="Show the traceback of an error."),
+        ],
+        help="Queue, run and compare experiments, and lose none of them.\n\n"
+             "HYPERSPACE_PROJECT and HYPERSPACE_STORAGE stand in for --project and --storage.",
+    )
+
+

@@ -1,0 +1,99 @@
+"""What people and programs get to see: text for a terminal, plain columns for a pipe, JSON for a program.
+
+Results go to stdout, everything about them (warnings, progress, hints) to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+
+def say(text: str = "") -> None:
+    """A result, or a part of one. Stored text is harmless to a terminal."""
+    from hyperspace_core.results.words import harmless
+
+    click.echo(harmless(text))
+
+
+def hint(text: str) -> None:
+    """Something beside the result, for people; not said where nobody looks."""
+    if sys.stderr.isatty():
+        click.secho(_one(text), err=True, dim=True)
+
+
+def warn(text: str) -> None:
+    """Something that a person should know."""
+    click.echo(click.style("warning: ", fg="yellow") + _one(text), err=True)
+
+
+def complain(text: str) -> None:
+    """Why the command did not do what it was to do."""
+    click.echo(click.style("error: ", fg="red", bold=True) + _one(text), err=True)
+
+
+def say_json(value: Any) -> None:
+    """Records as JSON, under the names that they have in Python."""
+    from hyperspace_core.results.plain import plain
+
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+
+def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
+    """Columns under heads; `empty` is said where there are no rows. Cells are one line each."""
+    from hyperspace_core.results.align import aligned
+    from hyperspace_core.results.words import one_line
+
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    if not cells:
+        if empty:
+            hint(empty)
+        return
+    first, *lines = aligned([list(heads), *cells])
+    click.echo(click.style(first, bold=True) if sys.stdout.isatty() else first)
+    for line in lines:
+        click.echo(_cut(line))
+
+
+def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """The items, with a bar on the terminal while they take long; silent where nobody looks."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=what, total=total, console=Console(stderr=True), transient=True)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; where nobody can answer, `--yes` must have been given."""
+    from hyperspace_core.errors import UsageError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question}: nobody is here to answer; say so with --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+def _one(text: str) -> str:
+    from hyperspace_core.results.words import harmless
+
+    return harmless(text)
+
+
+def _cut(line: str) -> str:
+    """A terminal shows the beginning of a long row, a pipe gets all of it."""
+    if not sys.stdout.isatty():
+        return line
+    from shutil import get_terminal_size
+
+    width = get_terminal_size().columns
+    return line if len(line) <= width else f"{line[:width - 1]}…"
