@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 LARGEST_ID = 2**63 - 1
 
 
-class RunId(click.ParamType):  # type: ignore[type-arg] - generic in newer versions only
+class RunId(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """The number of a run; nothing else ever reaches a store."""
 
     name = "run"

@@ -37,7 +37,7 @@ class Commands(click.Group):
 
 
 class Root(Commands):
-    """Core's commands are found by name; plugins are asked only where a name is not core's, or to list all."""
+    """Core's commands are found by name; plugins are asked only for other names, or to list all."""
 
     def __init__(self, load_plugins: Callable[[click.Group], None], **options: Any) -> None:
         super().__init__(**options)
