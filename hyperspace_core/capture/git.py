@@ -43,7 +43,11 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 class GitUnavailable(Exception):
-    """Nothing can be said; the text is the reason."""
+    """Nothing can be said; the text is the reason, `exit_code` git's own where it ran."""
+
+    def __init__(self, reason: str, exit_code: int | None = None) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +147,7 @@ def _settings(top: str) -> Settings:
         text = _git(top, "config", "--includes", "--show-scope", "-z", "--get-regexp",
                     r"^(remote\..*\.url|filter\..*\.(clean|smudge|process|required))$")
     except GitUnavailable as error:
-        if error.args[1:] == (1,):                 # none of them is set
+        if error.exit_code == 1:                   # none of them is set
             return Settings()
         raise
     settings = parse_settings(text)
@@ -163,7 +167,7 @@ def _untracked(top: str, files: list[str]) -> list[str]:
 
 
 def _git(folder: str, *arguments: str) -> bytes:
-    """The output of a hardened call. Raises `GitUnavailable(reason, exit code)`."""
+    """The output of a hardened call. Raises `GitUnavailable`."""
     git = _gitpython()
     command = [git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *_HARDENED, *arguments]
     try:

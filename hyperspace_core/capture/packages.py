@@ -47,5 +47,6 @@ def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
 def _name_and_version(distribution: Any) -> tuple[str, str]:
     """Read off the top of the file: parsing whole descriptions takes ten times as long."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    fields = dict(line.partition(": ")[::2] for line in text.split("\n", _HEADER_LINES)[:_HEADER_LINES])
+    header = text.partition("\n\n")[0].split("\n", _HEADER_LINES)[:_HEADER_LINES]
+    fields = dict(line.partition(": ")[::2] for line in header)
     return fields.get("Name", "").strip(), fields.get("Version", "").strip()
