@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import io
+import itertools
+import logging
 import math
+import os
 import secrets
 import shutil
 import tempfile
@@ -12,14 +16,22 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, Self
 
+from hyperspace_core.config.tree import shown
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
 from hyperspace_core.records.codec import storable
+from hyperspace_core.records.logged import (
+    MAX_INT,
+    MAX_NAME,
+    check_label,
+    check_name,
+    check_number,
+    check_step,
+)
 from hyperspace_core.records.run import Point, Progress
 
-MAX_NAME = 200
-MAX_INT = 2**63 - 1
+_log = logging.getLogger("hyperspace.run")
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,11 @@ class Stages:
 
 
 class Info(dict[str, Any]):
-    """`run.info`: a dict whose entries are sent on as they are set. Values must be storable."""
+    """`run.info`: a dict whose entries are sent on as they are set, each checked in that very line.
+
+    What was sent stays in the record: an entry can be replaced, not taken back. Raises `ValueNotStorable`
+    with the path of a value that no store could keep.
+    """
 
     def __init__(self, sink: Sink) -> None:
         super().__init__()
@@ -119,15 +135,14 @@ class Info(dict[str, Any]):
         for key, value in dict(*others, **named).items():
             self[key] = value
 
+    def __ior__(self, others: Any) -> Self:  # type: ignore[override,misc]
+        self.update(others)
+        return self
+
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key not in self:
             self[key] = default
         return self[key]
-
-    def resend(self) -> None:
-        """Send all entries again: a list or dict in it may have grown in place."""
-        for key in list(self):
-            self[key] = self[key]
 
 
 class Run:
@@ -151,7 +166,9 @@ class Run:
         self.stages = stages or Stages()
         self.info = Info(sink)
         self.sink = sink
-        self._seq = 0
+        self._seq = itertools.count()          # whose `next` is one step, also for several threads
+        self._steps: dict[str, int] = {}       # the last of each series
+        self._remarked: set[tuple[str, str]] = set()
         self._stop = False
         self._asked_to_stop_politely = False
         self._began = time.monotonic()
@@ -162,56 +179,80 @@ class Run:
 
         Without `workdir` a temporary directory is made, removed when the interpreter ends.
         """
-        if workdir is None:
-            import atexit
-
-            directory = Path(tempfile.mkdtemp(prefix="hyperspace-"))
-            atexit.register(shutil.rmtree, directory, ignore_errors=True)
-        else:
-            directory = Path(workdir)
+        directory = _until_the_end() if workdir is None else Path(workdir).absolute()
         return cls(sink=Memory(), seed=secrets.randbelow(2**32) if seed is None else seed, workdir=directory)
 
     def log_scalar(self, name: str, value: float, step: int | None = None) -> None:
         """Add one value to the series `name`.
 
-        `value`: any real number, also a numpy or torch scalar; NaN and infinities are kept. `step`: a whole number
-        >= 0, or None. Raises `ValueNotStorable` in this very line for anything else.
+        `value`: a float or an int, also a numpy or torch scalar; NaN and infinities are kept. `step`: a whole
+        number >= 0, or None; steps may repeat or go back, the order is that of the calls. Raises
+        `ValueNotStorable` in this very line for anything else.
         """
         if type(value) is not float:
-            value = _number(name, value)
-        if type(name) is not str or not 0 < len(name) <= MAX_NAME or "\n" in name or "\0" in name:
-            raise ValueNotStorable(f"log_scalar({str(name)[:40]!r}, ...): a name is one line of 1 to {MAX_NAME} characters")
-        if step is not None and (type(step) is not int or not 0 <= step <= MAX_INT):
-            step = _step(name, step)
-        seq = self._seq
-        self._seq = seq + 1
-        self.sink.point(Point(seq=seq, name=name, step=step, value=value, at=time.time()))
+            value = check_number(name, value, step)
+        if type(name) is not str or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            name = check_name(name)
+        if step is not None:
+            if type(step) is not int or not 0 <= step <= MAX_INT:
+                step = check_step(name, step)
+            before = self._steps.get(name, -1)
+            if step <= before:
+                self._remark(name, "step %s after %s; points keep the order of the calls", step, before)
+            self._steps[name] = step
+        if not math.isfinite(value):
+            self._remark(name, "%s at step %s; it is kept, and is never taken for the best", value, step)
+        self.sink.point(Point(seq=next(self._seq), name=name, step=step, value=value, at=time.time()))
+
+    def _remark(self, name: str, text: str, *values: Any) -> None:
+        """Say it once a series: there may be a million points like this one."""
+        if (name, text) not in self._remarked:
+            self._remarked.add((name, text))
+            _log.warning(f"series '%s': {text}", name, *values)
 
     def log_artifact(self, content: str | Path | bytes, name: str | None = None) -> None:
         """Keep a file, or bytes under `name`. A later one of the same name replaces the earlier.
 
-        The content is copied before this returns. `name` is a label with `/` allowed between its parts; it defaults
-        to the file's name.
+        The content is copied before this returns. `name` is a label with `/` allowed between its parts; it
+        defaults to the file's name. Raises `ValueNotStorable` for a label that is no plain relative path and
+        for what is no file, `OSError` for a file that cannot be read and for a full disk.
         """
-        if isinstance(content, bytes) and name is None:
-            raise ValueNotStorable("log_artifact(bytes): give it a name, as in log_artifact(data, 'model.bin')")
-        label = _label(name if name is not None else Path(str(content)).name)
+        if isinstance(content, bytes | bytearray | memoryview):
+            if name is None:
+                raise ValueNotStorable("log_artifact(bytes): give it a name, as in "
+                                       "log_artifact(data, 'model.bin')")
+            source: IO[bytes] = io.BytesIO(content)
+        else:
+            source = _opened(content)
+        with source:
+            label = check_label(Path(source.name).name if name is None else name)
+            staged = self._staged(source)
+        self.sink.artifact(label, staged)
+
+    def _staged(self, source: IO[bytes]) -> Path:
+        """A copy in the run's own directory; nothing is left there of a copy that failed."""
         self.workdir.mkdir(parents=True, exist_ok=True)
-        handle, staged = tempfile.mkstemp(prefix=".artifact-", dir=self.workdir)
-        with open(handle, "wb") as target:
-            if isinstance(content, bytes):
-                target.write(content)
-            else:
-                with Path(content).open("rb") as source:
-                    shutil.copyfileobj(source, target, 1 << 20)
-        self.sink.artifact(label, Path(staged))
+        handle, path = tempfile.mkstemp(prefix=".artifact-", dir=self.workdir)
+        try:
+            with os.fdopen(handle, "wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+        except BaseException:
+            Path(path).unlink(missing_ok=True)
+            raise
+        return Path(path)
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Say how far the run is, in units of your own; shown with an estimate of the time that is left."""
-        elapsed = time.monotonic() - self._began
-        eta = elapsed / done * (total - done) if total and done and done > 0 else None
-        self.sink.progress(Progress(done=float(done), total=None if total is None else float(total),
-                                    eta_s=eta, note=note[:MAX_NAME]))
+        """Say how far the run is, in units of your own; shown with an estimate of the time that is left.
+
+        What is no finite number counts as not known: a bar is no reason to end a run.
+        """
+        so_far = _finite(done) or 0.0
+        whole = None if total is None else _finite(total)
+        eta = None
+        if whole and so_far > 0:
+            eta = max(0.0, (time.monotonic() - self._began) / so_far * (whole - so_far))
+        text = str(note)[:MAX_NAME].encode("utf-8", "backslashreplace").decode("utf-8")
+        self.sink.progress(Progress(done=so_far, total=whole, eta_s=eta, note=text))
 
     def should_stop(self) -> bool:
         """True once the run has been asked to end early: save what you have and return.
@@ -238,7 +279,8 @@ def current_run() -> Run:
     """The run that is being executed here, for code that is not handed one."""
     run = _current.get(None) or (_last_active[-1] if _last_active else None)
     if run is None:
-        raise HyperspaceError("no run is being executed here; in a script use `with active(Run.local(seed=0)):`")
+        raise HyperspaceError("no run is being executed here; in a script use "
+                              "`with active(Run.local(seed=0)):`")
     return run
 
 
@@ -254,41 +296,35 @@ def active(run: Run) -> Iterator[Run]:
         _current.reset(token)
 
 
-def _number(name: str, value: Any) -> float:
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():     # numpy and torch scalars
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueNotStorable(f"log_scalar({str(name)[:40]!r}, ...): expected a number, got {type(value).__name__}")
-    if isinstance(value, int) and abs(value) > MAX_INT:
-        raise ValueNotStorable(f"log_scalar({str(name)[:40]!r}, ...): a whole number beyond 64 bit")
-    return float(value)
+def _until_the_end() -> Path:
+    """A new temporary directory that lives as long as this process."""
+    import atexit
+
+    directory, maker = Path(tempfile.mkdtemp(prefix="hyperspace-")), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == maker:           # not at the end of a process that was forked from it
+            shutil.rmtree(directory, ignore_errors=True)
+
+    atexit.register(remove)
+    return directory
 
 
-def _step(name: str, step: Any) -> int:
-    if hasattr(step, "item") and getattr(step, "shape", None) == ():
-        step = step.item()
-    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= MAX_INT:
-        raise ValueNotStorable(f"log_scalar({str(name)[:40]!r}, step={step!r}): a step is a whole number >= 0")
-    return step
+def _opened(path: str | Path) -> IO[bytes]:
+    try:
+        return Path(path).open("rb")
+    except TypeError:
+        cause = "expected a path or bytes"
+    except IsADirectoryError:
+        cause = "a directory; log its files one by one, or an archive of it (shutil.make_archive)"
+    except (FileNotFoundError, ValueError):            # ValueError: a NUL in it
+        cause = "no such file; a text itself is logged as text.encode() under a name"
+    raise ValueNotStorable(f"log_artifact({shown(path)}): {cause}")
 
 
-def _label(name: str) -> str:
-    parts = name.split("/")
-    if (not 0 < len(name) <= MAX_NAME or any(part in ("", ".", "..") for part in parts) or "\\" in name
-            or any(ord(c) < 32 for c in name) or ":" in parts[0]):
-        raise ValueNotStorable(f"artifact name {name[:60]!r}: use a plain relative name such as 'plots/roc.png'")
-    return name
-
-
-def is_number(value: Any) -> bool:
-    """A real number that is not a bool; NaN and infinities count."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_better(candidate: float | None, than: float | None, goal: str) -> bool:
-    """Whether a result beats another in the task's direction; a missing one or NaN never does."""
-    if candidate is None or math.isnan(candidate):
-        return False
-    if than is None or math.isnan(than):
-        return True
-    return candidate > than if goal == "maximize" else candidate < than
+def _finite(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

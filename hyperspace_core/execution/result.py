@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperspace_core.errors import HyperspaceError, did_you_mean
-from hyperspace_core.run import MAX_INT, MAX_NAME, is_number
+from hyperspace_core.records.logged import MAX_INT, MAX_NAME, is_number
 
 Number = int | float
 

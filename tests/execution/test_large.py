@@ -52,7 +52,7 @@ def test_sending_again_sends_only_what_has_grown(tmp_path):
     memory.info = lambda key, value: sent.append((key, list(value)))
     run.info["a"], run.info["b"] = [1], [2]
     run.info["a"].append(3)
-    run.info.resend()
+    run.info.update(run.info)
     assert sent == [("a", [1]), ("b", [2]), ("a", [1, 3])]
 
 

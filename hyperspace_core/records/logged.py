@@ -1,0 +1,73 @@
+"""What user code may log: names, numbers and steps of a series, labels of artifacts.
+
+Each check is made in the very call that logs, so that a mistake shows where it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
+from hyperspace_core.errors import ValueNotStorable
+
+MAX_NAME = 200                 # characters
+MAX_INT = HIGHEST
+
+
+def is_number(value: Any) -> bool:
+    """A real number that is not a bool; NaN and infinities count."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_name(name: Any) -> bool:
+    """Text of one line that every terminal, file and store can show."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
+
+
+def check_name(name: Any) -> str:
+    """The name of a series. Raises `ValueNotStorable`."""
+    if not is_name(name):
+        raise ValueNotStorable(f"{_call(name)}: a name is 1 to {MAX_NAME} printable characters")
+    return str.__str__(name)       # plain, also of an Enum
+
+
+def check_number(name: str, value: Any, step: Any = None) -> float:
+    """A value of a series, out of numpy's or torch's scalars, too. Raises `ValueNotStorable`."""
+    number = unwrapped(value)
+    if not is_number(number):
+        raise ValueNotStorable(f"{_call(name, step)}: expected a number, got {type(number).__name__}")
+    if isinstance(number, int) and abs(number) > MAX_INT:
+        raise ValueNotStorable(f"{_call(name, step)}: a whole number beyond 64 bit")
+    return float(number)
+
+
+def check_step(name: str, step: Any) -> int:
+    """A step of a series. Raises `ValueNotStorable`."""
+    number = unwrapped(step)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_INT:
+        raise ValueNotStorable(f"{_call(name)}: a step is a whole number >= 0, got {shown(number)}")
+    return int(number)
+
+
+def check_label(name: Any) -> str:
+    """The label of an artifact: a plain relative path, whatever system it is written out on.
+
+    Raises `ValueNotStorable`.
+    """
+    parts = name.split("/") if is_name(name) else [""]
+    if {"", ".", ".."} & set(parts) or "\\" in name or ":" in parts[0]:
+        raise ValueNotStorable(f"artifact name {_short(name)}: use a plain relative name such as "
+                               "'plots/roc.png'")
+    return str.__str__(name)
+
+
+def _call(name: Any, step: Any = None) -> str:
+    at = "" if step is None else f", step={_short(step)}"
+    return f"log_scalar({_short(name)}, …{at})"
+
+
+def _short(value: Any) -> str:
+    """A value as it was written, on one line and not for ever."""
+    if isinstance(value, str):
+        return ascii(value) if len(value) <= 60 else f"{value[:60]!a}…"
+    return shown(value)
