@@ -11,29 +11,45 @@ from collections.abc import Sequence
 
 import click
 
-from hyperspace_core.cli.root import build_cli
+from hyperspace_core.cli.root import COMPLETION, build_cli
 from hyperspace_core.cli.screen import complain, warn
 from hyperspace_core.errors import ExitCode, HyperspaceError
+
+NAME = "hyperspace"
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; what to answer to the shell (see `ExitCode`)."""
     _never_fail_to_print()
-    logging.getLogger("hyperspace").addHandler(_Warnings())
     debug = "--debug" in arguments or bool(os.environ.get("HYPERSPACE_DEBUG"))
-    # --debug is welcome anywhere
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    log, warnings = logging.getLogger("hyperspace"), _Warnings(tracebacks=debug)
+    log.addHandler(warnings)
     try:
-        answer = build_cli().main(list(arguments), prog_name="hyperspace", standalone_mode=False)
+        # --debug is welcome anywhere
+        answer = _answer([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.OK
     except BaseException as error:
         if debug and not isinstance(error, SystemExit):
-            logging.getLogger("hyperspace").error("the traceback, as --debug asks for", exc_info=error)
+            log.error("the traceback, as --debug asks for", exc_info=error)
         return _code_of(error)
+    finally:
+        log.removeHandler(warnings)
     return answer if isinstance(answer, int) else ExitCode.OK
+
+
+def _answer(arguments: list[str]) -> object:
+    """What the command gives back. Not by click's `main`, which takes broken pipes and Ctrl-C for itself."""
+    cli = build_cli()
+    if COMPLETION in os.environ:
+        return cli.main(arguments, prog_name=NAME, standalone_mode=False)
+    try:
+        with cli.make_context(NAME, arguments) as context:
+            return cli.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
 
 
 def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
@@ -41,6 +57,8 @@ def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
         case SystemExit(code=code):
             return code if isinstance(code, int) else ExitCode.FAILED
         case KeyboardInterrupt() | click.Abort():
+            if sys.stderr.isatty():
+                click.echo(err=True)       # the terminal shows ^C
             complain("interrupted")
             return ExitCode.INTERRUPTED
         case click.UsageError():
@@ -85,11 +103,9 @@ def _forget_stdout() -> None:
 class _Warnings(logging.Handler):
     """What the framework logs, as lines for people."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tracebacks: bool) -> None:
         super().__init__(logging.WARNING)
+        self._tracebacks = tracebacks
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and os.environ.get("HYPERSPACE_DEBUG"):
-            warn(self.format(record))
-        else:
-            warn(record.getMessage())
+        warn(self.format(record) if self._tracebacks else record.getMessage())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Projects": ("new", "projects", "tasks", "components"),
     "House": ("plugins", "store", "doctor"),
 }
+COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that wants to know what may be typed
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 
@@ -95,7 +97,8 @@ def _plugin_commands(cli: click.Group) -> None:
         except Exception as error:  # noqa: BLE001 - a broken plugin must not take the other commands away
             cli.commands = before
             extensions.report_broken(plugin, error)
-    for broken in extensions.broken:
+    # a message would land in the middle of what is being typed
+    for broken in () if COMPLETION in os.environ else extensions.broken:
         warn(str(broken))
 
 

@@ -6,6 +6,7 @@ Results go to stdout, everything about them (warnings, progress, hints) to stder
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 import click
 
 T = TypeVar("T")
+
+_OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def say(text: str = "") -> None:
@@ -42,7 +45,10 @@ def say_json(value: Any) -> None:
     """Records as JSON, under the names that they have in Python."""
     from hyperspace_core.results.plain import plain
 
-    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    text = json.dumps(plain(value), ensure_ascii=not _speaks_unicode(),
+                      indent=2 if sys.stdout.isatty() else None)
+    # JSON leaves some characters alone that a terminal obeys
+    click.echo(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
@@ -74,13 +80,20 @@ def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator
 
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone; where nobody can answer, `--yes` must have been given."""
-    from hyperspace_core.errors import UsageError
+    from hyperspace_core.errors import ExitCode, UsageError
 
+    question = f"{question.rstrip('?')}?"
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question}: nobody is here to answer; say so with --yes")
-    click.confirm(question, abort=True, err=True)
+        raise UsageError(f"{question} Nobody is here to answer; say so with --yes")
+    if not click.confirm(question, err=True):
+        click.echo("nothing was done", err=True)
+        raise click.exceptions.Exit(ExitCode.FAILED)
+
+
+def _speaks_unicode() -> bool:
+    return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
 
 
 def _one(text: str) -> str:
