@@ -188,7 +188,7 @@ def _open(begin: Begin, control: Control) -> Opening | None:
     except ProjectError as error:
         control.send(CannotOpen(str(error)))
         return None
-    opened = described(opening, begin, read_since_ns=began)
+    opened = described(opening, read_since_ns=began)
     control.send(opened)
     return opening if begin.role == "fork" and opened.unsafe is None else None
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from typing import IO
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution.attempt import Child, pipe
@@ -19,7 +20,7 @@ from hyperspace_core.execution.job import Job, encode
 
 KEPT_FROM_RUNS = "HYPERSPACE_STORAGE"      # also longer names: the store's address may hold a password
 LEAVE_S = 5.0                              # for a guardian that has nothing left to guard
-TAIL_BYTES = 2000
+SHOWN_BYTES = 2000                         # of what an import printed, at each end
 
 
 class GuardianProcess:
@@ -95,11 +96,19 @@ class GuardianProcess:
         """The guardian ended without a word: user code did that while it was imported."""
         code = self._process.wait(LEAVE_S)
         how = f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.Signals(-code).name})"
-        self._printed.seek(0, os.SEEK_END)
-        self._printed.seek(max(0, self._printed.tell() - TAIL_BYTES))
-        tail = self._printed.read().decode("utf-8", "backslashreplace").strip()
-        said = f"\n{tail}" if tail else ""
-        return f"project '{self._project}': importing it ended the process: {how}{said}"
+        said = _head_and_tail(self._printed).decode("utf-8", "backslashreplace").strip()
+        return f"project '{self._project}': importing it ended the process: {how}" + (f"\n{said}" if said else "")
+
+
+def _head_and_tail(file: IO[bytes]) -> bytes:
+    """What was printed, without the middle of a flood: the cause may stand at either end."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size <= 2 * SHOWN_BYTES:
+        return file.read()
+    head = file.read(SHOWN_BYTES)
+    file.seek(size - SHOWN_BYTES)
+    return head + b"\n[...]\n" + file.read()
 
 
 def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import HyperspaceError, ProjectError
-from hyperspace_core.execution.control import Begin, Opened
+from hyperspace_core.execution.control import Opened
 from hyperspace_core.execution.failure import one_line, traceback_text
 from hyperspace_core.execution.freshness import loaded_sources, stamps
 
@@ -49,10 +49,10 @@ def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str]) 
     return Opening(extensions=extensions, project=project)
 
 
-def described(opening: Opening, begin: Begin, *, read_since_ns: int) -> Opened:
+def described(opening: Opening, *, read_since_ns: int) -> Opened:
     """What a worker has to know of a project that this process began to open at that (wall clock) time."""
     plugins = tuple(plugin.name for plugin in opening.extensions.loaded)
-    files = stamps(_sources(opening.project, begin.tasks_dir), read_since_ns=read_since_ns)
+    files = stamps(_sources(opening.project), read_since_ns=read_since_ns)
     return Opened(tuple(sorted(opening.project.tasks)), plugins, why_not_to_fork(), files)
 
 
@@ -99,8 +99,7 @@ def prepare_for_forks(project: Project) -> None:
     gc.freeze()
 
 
-def _sources(project: Project, tasks_dir: str | None) -> set[Path]:
-    packages = {"."}
-    folders = {Path(tasks_dir)} if tasks_dir else set[Path]()
-    files = {file for folder in folders for file in (folder, *folder.glob("*.json"))}
-    return loaded_sources(packages) | files
+def _sources(project: Project) -> set[Path]:
+    """What the project was read from: its modules, wherever they are installed, and its task files."""
+    tasks = {file for folder in project.task_folders for file in (folder, *folder.glob("*.json"))}
+    return loaded_sources({project.module.partition(".")[0]}) | tasks

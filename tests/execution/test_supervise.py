@@ -20,7 +20,7 @@ from hyperspace_core.execution import messages
 from hyperspace_core.execution.supervise import ChildEnded, Guardian, Output
 from hyperspace_core.records.states import Outcome
 
-from .conftest import RUNS, Hands, finished, job, until_printed
+from .conftest import ENTRY, RUNS, Hands, finished, job, until_printed
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="adopting orphans needs Linux")
 
@@ -449,6 +449,15 @@ def test_a_new_task_file_is_seen(lab, guardian, tmp_path):
     one = guardian("warm", tasks_dir=folder)
     assert "morning" not in one.view().tasks
     (folder / "morning.json").write_text(json.dumps({"scenario": {"className": "good"}}))
+    assert "morning" in one.view().tasks
+
+
+def test_a_new_task_file_of_the_project_s_own_is_seen(lab, guardian):
+    (lab.package / "tasks").mkdir()
+    lab.write("hyperspace.py", ENTRY + "    register.tasks('lab.tasks')\n")
+    one = guardian("warm")
+    assert "morning" not in one.view().tasks
+    lab.write("tasks/morning.json", json.dumps({"scenario": {"className": "good"}}))
     assert "morning" in one.view().tasks
 
 
