@@ -77,15 +77,16 @@ class Catalog:
         entry = known.get(name) or self._aliases.get(family, {}).get(name)
         if entry is not None and _is_below(entry, family, below):
             return entry
-        names = [e.name for e in self.entries(family) if _is_below(e, family, below)]
+        names = [entry.name for entry in self.entries(family, below=below)]
         what = snake_case((below or family).__name__).replace("_", " ")
         raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{_meant(name, names)}"
                                 f"{self._noted()}")
 
-    def entries(self, family: type | None = None) -> tuple[Entry, ...]:
-        """The classes of a family, or of all, by name."""
+    def entries(self, family: type | None = None, *, below: type | None = None) -> tuple[Entry, ...]:
+        """The classes of a family, or of all, by name; `below` leaves only its subclasses."""
         families = self.families() if family is None else (family,)
-        return tuple(entry for one in families for _, entry in sorted(self._families.get(one, {}).items()))
+        return tuple(entry for one in families for _, entry in sorted(self._families.get(one, {}).items())
+                     if _is_below(entry, one, below))
 
     def families(self) -> tuple[type, ...]:
         """The families that have classes, in the order of their first registration."""

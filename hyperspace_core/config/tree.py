@@ -154,15 +154,16 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and (value or not path):
         for key, inner in value.items():
             yield from _leaves(inner, join(path, key))
-    elif isinstance(value, list | tuple) and _has_section(value):
+    elif isinstance(value, list | tuple) and has_section(value):
         for index, inner in enumerate(value):
             yield from _leaves(inner, join(path, index))
     else:
         yield path, copy.deepcopy(value)
 
 
-def _has_section(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list | tuple) and any(map(_has_section, value)))
+def has_section(value: Any) -> bool:
+    """Whether it is a section, or a list with one in it."""
+    return isinstance(value, Mapping) or (isinstance(value, list | tuple) and any(map(has_section, value)))
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:

@@ -44,7 +44,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, Mapping):
-        return brief(value)
+        return _inner(value) if CLASS_NAME in value else brief(value)
     return one_line(json.dumps(value, ensure_ascii=False, default=str))
 
 

@@ -1,0 +1,103 @@
+"""Parameters as people and programs read them: type, range, default, what may be chosen, help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.instances import default_tree
+from hyperspace_core.config.kinds import (
+    DictOf,
+    FamilyKind,
+    Kind,
+    LazyOf,
+    ListOf,
+    Nested,
+    OptionalOf,
+    TupleOf,
+    UnionOf,
+    describe,
+)
+from hyperspace_core.config.schema import Parameter, Signature, signature_of
+from hyperspace_core.config.tree import MISSING, join
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.space import Choice, Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """One parameter. `default` is as it stands in a completed config; None also where there is none."""
+
+    name: str                      # a dotted path where it lies in a plain dataclass
+    type: str                      # as a user would annotate it
+    required: bool
+    default: Any = None
+    range: str = ""                # "10 to 1000, log"
+    choices: tuple[str, ...] = ()  # class names, where it takes a component
+    help: str = ""
+
+
+def described(signature: Signature, catalog: Catalog, *, path: str = "",
+              above: tuple[type, ...] = ()) -> Iterator[Described]:
+    """What a config can give to a signature, in its order; the fields of a plain dataclass follow its parameter.
+
+    `above`: the dataclasses that this one lies in; one that holds itself is described once.
+    """
+    for parameter in signature.parameters:
+        name = join(path, parameter.name)
+        yield Described(
+            name=name, type=describe(parameter.kind), required=parameter.required, help=parameter.help,
+            default=_default(parameter, catalog), range=range_text(parameter.range),
+            choices=tuple(dict.fromkeys(entry.name for kind in _families(parameter.kind)
+                                        for entry in catalog.entries(kind.family, below=kind.base))))
+        nested = _nested(parameter.kind)
+        if nested is not None and nested.target not in above:
+            yield from described(signature_of(nested.target), catalog, path=name,
+                                 above=(*above, nested.target))
+
+
+def range_text(given: Range | None) -> str:
+    """`10 to 1000, log`; empty for None."""
+    if given is None:
+        return ""
+    if isinstance(given, Choice):
+        return f"one of {', '.join(map(str, given.values))}"
+    step = given.step if given.step not in (None, 1) else None
+    return (f"{given.low} to {given.high}" + (", log" if given.log else "")
+            + (f", in steps of {step}" if step is not None else ""))
+
+
+def _default(parameter: Parameter, catalog: Catalog) -> Any:
+    try:
+        tree = default_tree(parameter, parameter.name, catalog.name_of)
+    except HyperspaceError:        # of a class that is not registered: completion says so where it is used
+        return None
+    return None if tree is MISSING else tree
+
+
+def _families(kind: Kind) -> Iterator[FamilyKind]:
+    if isinstance(kind, FamilyKind):
+        yield kind
+    for inner in _inside(kind):
+        yield from _families(inner)
+
+
+def _nested(kind: Kind) -> Nested | None:
+    if isinstance(kind, Nested):
+        return kind
+    inner = kind.kind if isinstance(kind, OptionalOf | LazyOf) else None
+    return None if inner is None else _nested(inner)
+
+
+def _inside(kind: Kind) -> tuple[Kind, ...]:
+    match kind:
+        case OptionalOf(kind=inner) | LazyOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner):
+            return (inner,)
+        case UnionOf(kinds=kinds):
+            return kinds
+        case TupleOf(items=items, rest=rest):
+            return items if rest is None else (*items, rest)
+        case _:
+            return ()

@@ -1,0 +1,40 @@
+"""A completed config beside what its user wrote: which leaves are the user's, which are defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, has_section, join, match_key
+
+
+@dataclass(frozen=True)
+class WrittenLeaf:
+    """One leaf of a completed config, as `flatten` has it."""
+
+    path: str
+    value: Any
+    written: bool                  # by the user; else a default
+
+
+def told_apart(completed: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[WrittenLeaf, ...]:
+    """The leaves of a completed config, in its order, each with whether it was written."""
+    return tuple(_leaves(completed, written, ""))
+
+
+def _leaves(value: Any, given: Any, path: str) -> Iterator[WrittenLeaf]:
+    if isinstance(value, Mapping) and (value or not path):
+        if isinstance(given, str):                         # a component's bare name
+            given = {CLASS_NAME: given}
+        by_name = {match_key(key, value) or key: inner for key, inner in given.items()} \
+            if isinstance(given, Mapping) else {}
+        for key, inner in value.items():
+            yield from _leaves(inner, by_name.get(key, MISSING), join(path, key))
+    elif isinstance(value, list) and has_section(value):
+        items = given if isinstance(given, list | tuple) else ()
+        for index, inner in enumerate(value):
+            item = items[index] if index < len(items) else MISSING
+            yield from _leaves(inner, item, join(path, index))
+    else:
+        yield WrittenLeaf(path, value, given is not MISSING)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from hyperspace_core.config.describing import described, range_text
+from hyperspace_core.config.schema import signature_of
+from hyperspace_core.space import Choice, Float, Int, Range
+
+from .zoo import CATALOG, EVERYTHING, Attention, Forest, Optimizer
+
+
+def test_a_parameter_has_its_type_range_default_and_help() -> None:
+    trees, depth = described(signature_of(Forest), CATALOG)
+
+    assert (trees.name, trees.type, trees.default, trees.range, trees.help, trees.required) == (
+        "trees", "int", 100, "10 to 1000, log", "how many", False)
+    assert (depth.type, depth.default, depth.range) == ("int | None", None, "")
+
+
+def test_a_component_names_the_classes_to_choose_from_and_its_default_as_a_tree() -> None:
+    found = {one.name: one for one in described(EVERYTHING, CATALOG)}
+
+    assert found["classifier"].choices == ("BigForest", "Forest", "Support")
+    assert found["classifier"].default == {"className": "Forest", "trees": 20, "max_depth": None}
+    assert found["layers"].choices == ("Dense", "Dropout")
+    assert found["scaler"].choices == ("Standard", "Unscaled")
+    assert found["depth"].choices == ()
+
+
+def test_a_lazy_component_is_a_choice_too_and_may_lack_what_run_time_knows() -> None:
+    dv, _, inner = described(signature_of(Attention), CATALOG)
+
+    assert (dv.required, dv.default) == (True, None)
+    assert inner.choices == ("Attention", "Bottleneck")
+
+
+def test_the_fields_of_a_plain_dataclass_follow_it_by_their_paths() -> None:
+    names = [one.name for one in described(EVERYTHING, CATALOG)]
+
+    assert names[names.index("training"):names.index("mode")] == [
+        "training", "training.epochs", "training.optimizer", "training.optimizer.lr",
+        "training.optimizer.betas", "training.optimizer.name",
+    ]
+
+
+@pytest.mark.parametrize(("given", "text"), [
+    (None, ""),
+    (Int(1, 9), "1 to 9"),
+    (Int(0, 100, step=10), "0 to 100, in steps of 10"),
+    (Float(1e-5, 1, log=True), "1e-05 to 1, log"),
+    (Choice("adam", 3), "one of adam, 3"),
+])
+def test_a_range_in_words(given: Range | None, text: str) -> None:
+    assert range_text(given) == text
+
+
+def test_the_range_of_a_nested_field_is_its_own() -> None:
+    lr, *_, name = described(signature_of(Optimizer), CATALOG)
+
+    assert lr.range == "1e-05 to 1, log"
+    assert name.range == "one of adam, sgd"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from hypothesis import given
+
+from hyperspace_core.config.complete import complete
+from hyperspace_core.config.tree import flatten
+from hyperspace_core.config.written import told_apart
+
+from .test_tree import SECTIONS
+from .zoo import CATALOG, EVERYTHING
+
+
+def written_in(config: dict[str, object]) -> list[str]:
+    return [leaf.path for leaf in told_apart(complete(config, EVERYTHING, CATALOG), config) if leaf.written]
+
+
+def test_what_stands_in_the_config_is_written_and_all_else_is_default() -> None:
+    assert written_in({"classifier": {"trees": 5}, "mode": "SLOW"}) == ["classifier.trees", "mode"]
+
+
+def test_a_bare_name_writes_the_class_alone() -> None:
+    config = {"classifier": "BigForest", "model": {"className": "Support", "C": 1.0}}
+
+    assert written_in(config) == ["classifier.className", "model.className", "model.C"]
+
+
+def test_a_value_that_equals_the_default_was_written_all_the_same() -> None:
+    assert written_in({"classifier": {"trees": 20}}) == ["classifier.trees"]
+
+
+def test_old_spellings_count_as_the_parameters_they_mean() -> None:
+    assert written_in({"Classifier": {"trees": 5}}) == ["classifier.trees"]
+
+
+def test_sections_in_lists_are_told_apart_one_by_one() -> None:
+    assert written_in({"layers": ["Dense", {"className": "Dropout", "share": 0.2}]}) == [
+        "layers.0.className", "layers.1.className", "layers.1.share",
+    ]
+
+
+@given(SECTIONS)
+def test_the_leaves_are_those_of_flatten(tree: dict[str, object]) -> None:
+    leaves = told_apart(tree, tree)
+
+    assert repr({leaf.path: leaf.value for leaf in leaves}) == repr(flatten(tree))
+    assert all(leaf.written for leaf in leaves)
+    assert not any(leaf.written for leaf in told_apart(tree, {}) if leaf.path)
