@@ -97,7 +97,8 @@ class GuardianProcess:
         code = self._process.wait(LEAVE_S)
         how = f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.Signals(-code).name})"
         said = _head_and_tail(self._printed).decode("utf-8", "backslashreplace").strip()
-        return f"project '{self._project}': importing it ended the process: {how}" + (f"\n{said}" if said else "")
+        cause = f"project '{self._project}': importing it ended the process: {how}"
+        return f"{cause}\n{said}" if said else cause
 
 
 def _head_and_tail(file: IO[bytes]) -> bytes:
