@@ -129,7 +129,8 @@ class Info(dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         checked = storable({key: value}, "info")[key]
         super().__setitem__(key, checked)
-        self._sink.info(key, checked)
+        # another copy: what was sent must not change while a thread of the sink's writes it
+        self._sink.info(key, storable(checked, "info"))
 
     def update(self, *others: Any, **named: Any) -> None:
         for key, value in dict(*others, **named).items():

@@ -54,7 +54,8 @@ def test_points_are_counted_without_a_gap_over_all_series(run: Run) -> None:
 
 @pytest.mark.parametrize(("value", "kept"), [
     (3, 3.0), (2**63 - 1, float(2**63 - 1)), (-0.0, -0.0), (np.float32(0.5), 0.5), (np.float64(0.1), 0.1),
-    (np.int64(7), 7.0), (np.array(1.5), 1.5), (np.uint8(255), 255.0), (math.inf, math.inf), (-math.inf, -math.inf),
+    (np.int64(7), 7.0), (np.array(1.5), 1.5), (np.uint8(255), 255.0),
+    (math.inf, math.inf), (-math.inf, -math.inf),
 ])
 def test_b32_every_kind_of_real_number_becomes_a_float(run: Run, value: Any, kept: float) -> None:
     run.log_scalar("x", value)
@@ -91,12 +92,15 @@ def test_b37_what_is_no_number_is_refused_in_that_line(run: Run, value: Any, kin
 
 
 def test_b35_a_whole_number_beyond_64_bit_is_named_with_its_step(run: Run) -> None:
-    with pytest.raises(ValueNotStorable, match=r"^log_scalar\('parameters', …, step=int 3\): a whole number beyond"):
+    with pytest.raises(ValueNotStorable) as caught:
         run.log_scalar("parameters", 2**64, 3)
+
+    assert str(caught.value) == "log_scalar('parameters', …, step=int 3): a whole number beyond 64 bit"
 
 
 @pytest.mark.parametrize("name", [
-    "", "x" * 201, "x" * 5000, "a\nb", "a\r", "a\0b", "a\x1b[31m", "half \ud800", "a\u2028b", None, 7, b"loss",
+    "", "x" * 201, "x" * 5000, "a\nb", "a\r", "a\0b", "a\x1b[31m", "half \ud800", "a\u2028b", None, 7,
+    b"loss",
 ])
 def test_b38_a_name_is_one_line_that_can_be_shown(run: Run, name: Any) -> None:
     with pytest.raises(ValueNotStorable) as caught:
@@ -199,8 +203,8 @@ def test_info_keeps_a_copy_that_later_changes_of_the_original_do_not_reach(run: 
 
 def test_a_list_in_info_may_grow_in_place_and_is_then_set_again(run: Run) -> None:
     run.info.setdefault("losses", []).append(0.5)
+    assert sink(run).infos == {"losses": []}
     run.info["losses"] = run.info["losses"]
-
     assert sink(run).infos == {"losses": [0.5]}
 
 
@@ -236,7 +240,8 @@ def test_b28_b32_b34_what_info_keeps(run: Run, given: Any, kept: Any) -> None:
 @pytest.mark.parametrize(("value", "says"), [
     pytest.param(circle(), "info.x.self: refers to itself", id="b26"),
     pytest.param({"table": {1: "a"}}, "info.x.table: key 1 is int; keys must be strings", id="b27"),
-    pytest.param({"table": {None: "a"}}, "info.x.table: key None is NoneType; keys must be strings", id="b27-none"),
+    pytest.param({"table": {None: "a"}}, "info.x.table: key None is NoneType; keys must be strings",
+                 id="b27-none"),
     pytest.param({(1, 2): "a"}, "info.x: key (1, 2) is tuple; keys must be strings", id="b27-tuple"),
     pytest.param({"a\0b": 1}, "info.x: key 'a\\x00b' holds a NUL character; leave it out", id="b29"),
     pytest.param(["ok", "\ud800"], "info.x[1]: text holds half of a surrogate pair at position 0", id="b30"),
@@ -249,7 +254,7 @@ def test_b28_b32_b34_what_info_keeps(run: Run, given: Any, kept: Any) -> None:
     pytest.param(2**64, "info.x: integer too large (limit 64 bit)", id="b35"),
     pytest.param(deep(70), "nested deeper than 64 levels at info.x.a.a", id="b17"),
 ])
-def test_what_info_refuses_is_named_with_its_path_and_leaves_no_trace(run: Run, value: Any, says: str) -> None:
+def test_what_info_refuses_is_named_by_its_path_and_leaves_no_trace(run: Run, value: Any, says: str) -> None:
     run.info["x"] = "before"
     with pytest.raises(ValueNotStorable) as caught:
         run.info["x"] = value
@@ -309,8 +314,8 @@ def test_a_later_artifact_of_the_same_name_replaces_the_earlier(run: Run) -> Non
 
 
 HOSTILE = [
-    "", ".", "..", "/", "/etc/passwd", "../up", "a/../b", "a/..", "a//b", "a/", "./a", "a/./b", "..\\up", "a\\b",
-    "C:\\windows", "C:up", "C:/up", "a\0b", "a\nb", "a\x1bb", "half \udcff", "txt.\u202egnp", "x" * 201, 7,
+    "", ".", "..", "/", "/etc/passwd", "../up", "a/../b", "a/..", "a//b", "a/", "./a", "a/./b", "..\\up",
+    "a\\b", "C:\\windows", "C:up", "C:/up", "a\0b", "a\nb", "a\x1bb", "half \udcff", "txt.\u202egnp", "x" * 201, 7,
 ]
 
 
@@ -326,7 +331,10 @@ def test_a_name_that_could_lead_elsewhere_is_refused(run: Run, name: Any) -> Non
     assert not run.workdir.exists()
 
 
-@given(st.text(max_size=12) | st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", ":", "~"])).map("/".join))
+PIECES = st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", ":", "~"]))
+
+
+@given(st.text(max_size=12) | PIECES.map("/".join))
 def test_a_name_that_is_taken_stays_below_its_folder_on_every_system(name: str) -> None:
     from pathlib import PurePosixPath, PureWindowsPath
 
@@ -342,7 +350,9 @@ def test_a_name_that_is_taken_stays_below_its_folder_on_every_system(name: str) 
         assert ".." not in path.parts and "." not in path.parts
 
 
-@pytest.mark.parametrize("name", ["a", "plots/roc.png", ".hidden", "a b", "größe.png", "..a", "a..", "x" * 200])
+@pytest.mark.parametrize("name", [
+    "a", "plots/roc.png", ".hidden", "a b", "größe.png", "..a", "a..", "x" * 200,
+])
 def test_plain_names_are_kept_as_they_are(run: Run, name: str) -> None:
     run.log_artifact(b"x", name)
 
@@ -460,8 +470,8 @@ def test_a_local_run_s_own_folder_stays_put_when_the_program_goes_elsewhere(
 
 def outside(code: str, tmp_path: Path) -> str:
     """What a program prints in an interpreter of its own."""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True,
-                          env=os.environ | {"TMPDIR": str(tmp_path)}, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True,
+                          check=True, env=os.environ | {"TMPDIR": str(tmp_path)}, cwd=tmp_path)
     assert done.stderr == ""
     return done.stdout
 
@@ -493,8 +503,8 @@ with active(run):
     current_run().log_scalar("loss", 0.5, 0)
     run.info["a"] = 1
     run.progress(1, 2)
-heavy = ("click", "rich", "git", "sqlite3", "pandas", "pluggy", "hyperspace_core.storage", "hyperspace_core.stores",
-         "hyperspace_core.worker", "hyperspace_core.extension")
+heavy = ("click", "rich", "git", "sqlite3", "pandas", "pluggy", "hyperspace_core.storage",
+         "hyperspace_core.stores", "hyperspace_core.worker", "hyperspace_core.extension")
 print([name for name in heavy if name in sys.modules])
 """
     assert outside(code, tmp_path) == "[]\n"
@@ -511,7 +521,7 @@ def test_a_run_says_what_it_is() -> None:
 
 
 def test_outside_of_a_run_there_is_no_current_one() -> None:
-    with pytest.raises(HyperspaceError, match=r"no run is being executed here; in a script use `with active\("):
+    with pytest.raises(HyperspaceError, match=r"no run is being executed here; in a script use `with active"):
         current_run()
 
 
