@@ -315,7 +315,8 @@ def test_a_later_artifact_of_the_same_name_replaces_the_earlier(run: Run) -> Non
 
 HOSTILE = [
     "", ".", "..", "/", "/etc/passwd", "../up", "a/../b", "a/..", "a//b", "a/", "./a", "a/./b", "..\\up",
-    "a\\b", "C:\\windows", "C:up", "C:/up", "a\0b", "a\nb", "a\x1bb", "half \udcff", "txt.\u202egnp", "x" * 201, 7,
+    "a\\b", "C:\\windows", "C:up", "C:/up", "a\0b", "a\nb", "a\x1bb", "half \udcff",
+    "txt.\u202egnp", "x" * 201, 7,
 ]
 
 
