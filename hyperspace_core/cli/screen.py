@@ -9,9 +9,12 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.page import Page
 
 T = TypeVar("T")
 
@@ -31,6 +34,11 @@ def hint(text: str) -> None:
         click.secho(_one(text), err=True, dim=True)
 
 
+def note(text: str) -> None:
+    """Something beside the result that must be said wherever the result goes."""
+    click.echo(_one(text), err=True)
+
+
 def warn(text: str) -> None:
     """Something that a person should know."""
     click.echo(click.style("warning: ", fg="yellow") + _one(text), err=True)
@@ -45,15 +53,19 @@ def say_json(value: Any) -> None:
     """Records as JSON, under the names that they have in Python."""
     from hyperspace_core.results.plain import plain
 
-    text = json.dumps(plain(value), ensure_ascii=not _speaks_unicode(),
+    text = json.dumps(plain(value), ensure_ascii=not speaks_unicode(),
                       indent=2 if sys.stdout.isatty() else None)
     # JSON leaves some characters alone that a terminal obeys
     click.echo(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
-def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
-    """Columns under heads; `empty` is said where there are no rows. Cells are one line each."""
-    from hyperspace_core.results.align import aligned
+def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "",
+              whole: bool = False) -> None:
+    """Columns under heads; `empty` is said where there are no rows. Cells are one line each.
+
+    A pipe gets all of it. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
+    """
+    from hyperspace_core.results.align import aligned, cut, fitting
     from hyperspace_core.results.words import one_line
 
     cells = [[one_line(cell) for cell in row] for row in rows]
@@ -61,10 +73,45 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str
         if empty:
             hint(empty)
         return
-    first, *lines = aligned([list(heads), *cells])
-    click.echo(click.style(first, bold=True) if sys.stdout.isatty() else first)
-    for line in lines:
-        click.echo(_cut(line))
+    cells, room = [list(heads), *cells], room_of_stdout()
+    if whole and room is not None:
+        count = fitting(cells, room)
+        left_out, cells = cells[0][count:], [row[:count] for row in cells]
+        if left_out:
+            hint(f"no room for {', '.join(left_out)}: widen the terminal, or pipe it into `less -S`")
+    lines = aligned(cells)
+    for number, line in enumerate(lines if room is None else [cut(line, room, dots()) for line in lines]):
+        click.echo(click.style(line, bold=True) if number == 0 else line)
+
+
+def new_page() -> Page:
+    """A page for stdout, as it is now."""
+    from hyperspace_core.cli.page import Page
+
+    return Page(room_of_stdout(), dots=dots())
+
+
+def say_page(page: Page) -> None:
+    click.echo(page.text)
+
+
+def room_of_stdout() -> int | None:
+    """How many places a line has on this terminal; None where there is no terminal."""
+    if not sys.stdout.isatty():
+        return None
+    from shutil import get_terminal_size
+
+    return max(20, get_terminal_size().columns)
+
+
+def dots() -> str:
+    """What says that a line goes on."""
+    return "…" if speaks_unicode() else "..."
+
+
+def speaks_unicode() -> bool:
+    """Whether stdout can show what lies beyond ASCII."""
+    return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
 
 
 def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
@@ -92,21 +139,7 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.exceptions.Exit(ExitCode.FAILED)
 
 
-def _speaks_unicode() -> bool:
-    return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
-
-
 def _one(text: str) -> str:
     from hyperspace_core.results.words import harmless
 
     return harmless(text)
-
-
-def _cut(line: str) -> str:
-    """A terminal shows the beginning of a long row, a pipe gets all of it."""
-    if not sys.stdout.isatty():
-        return line
-    from shutil import get_terminal_size
-
-    width = get_terminal_size().columns
-    return line if len(line) <= width else f"{line[:width - 1]}…"

@@ -17,8 +17,20 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     columns = list(zip(*rows, strict=True))
     widths = [max(map(width, column)) for column in columns]
     right = [is_numeric(column[1:]) for column in columns]
-    return [GAP.join(_padded(cell, size, lean) for cell, size, lean in zip(row, widths, right, strict=True)).rstrip()
+    shapes = list(zip(widths, right, strict=True))
+    return [GAP.join(_padded(cell, size, lean) for cell, (size, lean) in zip(row, shapes, strict=True)).rstrip()
             for row in rows]
+
+
+def fitting(rows: Sequence[Sequence[str]], room: int) -> int:
+    """How many of the columns, from the left, fit into `room` places; at least one."""
+    used, count = -len(GAP), 0
+    for column in zip(*rows, strict=True):
+        used += len(GAP) + max(map(width, column))
+        if used > room:
+            break
+        count += 1
+    return max(1, count)
 
 
 def is_numeric(cells: Sequence[str]) -> bool:
@@ -30,8 +42,22 @@ def width(text: str) -> int:
     """How many places of a terminal the text takes."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+    return sum(0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
                for letter in text)
+
+
+def cut(text: str, room: int, dots: str = "…") -> str:
+    """The beginning of a text that takes more than `room` places of a terminal."""
+    if width(text) <= room:
+        return text
+    left = room - len(dots)
+    kept = []
+    for letter in text:
+        left -= width(letter)
+        if left < 0:
+            break
+        kept.append(letter)
+    return "".join(kept) + dots[:room]
 
 
 def _padded(cell: str, size: int, right: bool) -> str:
