@@ -27,7 +27,9 @@ def choose_seed(config: Any, *, given: int | None = None, task: int | None = Non
 
 def check_seed(where: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LIMIT:
-        raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {value!r}")
+        huge = isinstance(value, int) and value.bit_length() > 64      # Python may refuse to print it
+        found = "an integer beyond 64 bit" if huge else repr(value)
+        raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {found}")
     return value
 
 

@@ -1,21 +1,26 @@
 """Which runs are meant: one frozen filter for every store, and one grammar for every command.
 
-The grammar of a condition is `PATH OP VALUE` with `= != < <= > >= ~`; `~` looks for text, without regard to case.
-A path is a name of the record (`result`, `seed`, `priority`, `state`, `task`, ...), `metrics.accuracy`, `info.x`,
-`scenario.dataset.version`, `config.classifier.trees`, or a hyper-parameter alone: `classifier.trees`.
+The grammar of a condition is `PATH OP VALUE` with `= != < <= > >= ~`; `~` looks for text, without regard to
+case. A path is a name of the record (`result`, `seed`, `priority`, `state`, `submitted_at`, ...),
+`metrics.accuracy`, `info.x`, `scenario.dataset.version`, `attempt.worker.host`, `config.classifier.trees`, or
+a hyper-parameter alone: `classifier.trees`. A value is JSON where it parses as JSON, else text. A component
+stands for its class: `classifier=Forest`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
-from hyperspace_core.errors import UsageError
+from hyperspace_core.config.tree import CLASS_NAME
+from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 
@@ -26,7 +31,9 @@ ORDER_BEST = "best"            # by result, in the direction of the run's metric
 ORDERS = (ORDER_NEWEST, ORDER_OLDEST, ORDER_QUEUE, ORDER_BEST)
 
 _MISSING = object()
-_CONDITION = re.compile(r"^\s*(?P<path>[^=!<>~\s]+)\s*(?P<op><=|>=|!=|==|=|<|>|~)\s*(?P<value>.*?)\s*$", re.DOTALL)
+_CONDITION = re.compile(r"""\s*(?P<path>[^=!<>~\s]+)\s*
+                            (?P<op><=|>=|!=|==|=|<|>|~)(?![=<>~!])\s*
+                            (?P<value>.*?)\s*""", re.DOTALL | re.VERBOSE)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }
@@ -52,7 +59,7 @@ class Condition:
             return _equal(found, self.value)
         if self.op == "~":
             return str(self.value).casefold() in _as_text(found).casefold()
-        return _comparable(found, self.value) and _COMPARE[self.op](found, self.value)
+        return _compares(found, self.op, self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +84,7 @@ class RunFilter:
             and (not self.ids or record.id in self.ids)
             and (not self.states or record.state in self.states)
             and set(self.tags) <= set(record.tags)
-            and (self.since is None or (record.submitted_at is not None and record.submitted_at >= self.since))
+            and (self.since is None or _compares(record.submitted_at, ">=", self.since))
             and (self.parent is None or record.parent == self.parent)
             and (self.search is None or record.search == self.search)
             and all(condition.matches(record) for condition in self.where)
@@ -86,7 +93,7 @@ class RunFilter:
 
 def parse_condition(text: str) -> Condition:
     """`"classifier.trees>=100"` → a `Condition`. Raises `UsageError`."""
-    match = _CONDITION.match(text)
+    match = _CONDITION.fullmatch(text)
     if match is None:
         raise UsageError(f"--where {text!r}: expected PATH OP VALUE with one of = != < <= > >= ~, "
                          "as in 'classifier.trees>=100'")
@@ -96,13 +103,14 @@ def parse_condition(text: str) -> Condition:
 def parse_since(text: str, now: datetime) -> datetime:
     """`2d`, `90m` or an ISO date or time → an aware moment. Raises `UsageError`."""
     age = _AGE.match(text.strip())
-    if age:
-        return now - timedelta(seconds=float(age[1]) * _UNIT_S[age[2]])
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(f"--since {text!r}: expected an age such as 2d, 3h, 90m or a date such as 2026-01-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = now - timedelta(seconds=float(age[1]) * _UNIT_S[age[2]]) if age else _moment(text)
+    except OverflowError:
+        moment = datetime.min.replace(tzinfo=UTC)      # older than all that there is
+    if moment is None:
+        raise UsageError(f"--since {text!r}: expected an age such as 2d, 3h, 90m or a date such as "
+                         "2026-01-31")
+    return moment
 
 
 def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
@@ -114,61 +122,81 @@ def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
         try:
             states.append(State(text.strip().upper()))
         except ValueError:
-            known = ", ".join(state.lower() for state in State)
-            raise UsageError(f"--status {text.strip()!r}: expected one of {known}") from None
+            known = [state.lower() for state in State]
+            raise UsageError(f"--status {text.strip()!r}: expected one of {', '.join(known)}"
+                             f"{did_you_mean(text.strip(), known)}") from None
     return tuple(states)
 
 
 def look_up(record: RunRecord, path: str) -> Any:
     """The value at a dotted path; a private marker where there is none (`is_missing` tells)."""
     head, _, rest = path.partition(".")
+    config = record.config if record.config is not None else record.submitted
     if head in _FIELDS:
-        found = _walk(getattr(record, head), rest)
+        found = _walk(config if head == "config" else getattr(record, head), rest)
         if found is not _MISSING:
             return found
-    return _walk(record.config if record.config is not None else record.submitted, path)
+    return _walk(config, path)
 
 
 def is_missing(value: object) -> bool:
     return value is _MISSING
 
 
-_FIELDS = frozenset(field.name for field in fields(RunRecord))
+_FIELDS = frozenset(field.name for field in fields(RunRecord)) | {"attempt"}
 
 
 def _walk(value: Any, path: str) -> Any:
-    while path:
-        if isinstance(value, dict):
-            if path in value:                  # a key may hold dots itself
-                return value[path]
-            step, _, path = path.partition(".")
-            if step not in value:
-                return _MISSING
-            value = value[step]
-        elif isinstance(value, list | tuple):
-            step, _, path = path.partition(".")
-            if not step.isdigit() or int(step) >= len(value):
-                return _MISSING
-            value = value[int(step)]
-        else:
-            step, _, path = path.partition(".")
-            value = getattr(value, step, _MISSING) if step in getattr(value, "__dataclass_fields__", ()) else _MISSING
-    # a component stands for its class: "classifier=Forest"
+    while path and value is not _MISSING:
+        if isinstance(value, dict) and path in value:      # a key may hold dots itself
+            return value[path]
+        step, _, path = path.partition(".")
+        value = _inside(value, step)
     return value
+
+
+def _inside(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(step, _MISSING)
+    if isinstance(value, list | tuple):
+        known = step.isascii() and step.isdigit() and len(step) < 10 and int(step) < len(value)
+        return value[int(step)] if known else _MISSING
+    # records only: nothing else of an object may be reached from a command line
+    return getattr(value, step) if step in getattr(value, "__dataclass_fields__", ()) else _MISSING
 
 
 def _equal(found: Any, wanted: Any) -> bool:
     if isinstance(found, dict) and isinstance(wanted, str):
-        return found.get("className") == wanted
+        return found.get(CLASS_NAME) == wanted
+    if isinstance(found, StrEnum) and isinstance(wanted, str):
+        return found.casefold() == wanted.casefold()   # `state=failed`, as people write it
+    if isinstance(found, datetime) and isinstance(wanted, str):
+        return found == _moment(wanted)
     if isinstance(found, bool) != isinstance(wanted, bool):
         return False
-    return bool(found == wanted)
+    if isinstance(found, float) and isinstance(wanted, float) and math.isnan(found):
+        return math.isnan(wanted)                      # `result=NaN` finds the runs that diverged
+    return bool((list(found) if isinstance(found, tuple) else found) == wanted)
 
 
-def _comparable(found: Any, wanted: Any) -> bool:
+def _compares(found: Any, op: str, wanted: Any) -> bool:
+    """Numbers with numbers, texts with texts, moments with dates; nothing else has an order."""
+    if isinstance(found, datetime):
+        moment = _moment(wanted) if isinstance(wanted, str) else wanted
+        return isinstance(moment, datetime) and _COMPARE[op](found, moment)
     numbers = isinstance(found, int | float) and isinstance(wanted, int | float)
     booleans = isinstance(found, bool) or isinstance(wanted, bool)
-    return (numbers and not booleans) or (isinstance(found, str) and isinstance(wanted, str))
+    comparable = (numbers and not booleans) or (isinstance(found, str) and isinstance(wanted, str))
+    return comparable and _COMPARE[op](found, wanted)
+
+
+def _moment(text: str) -> datetime | None:
+    """An ISO date or time, in UTC unless it says otherwise; None where it is neither."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _as_text(value: Any) -> str:
@@ -178,5 +206,5 @@ def _as_text(value: Any) -> str:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
