@@ -59,7 +59,13 @@ RUN = RunId()
 run_argument = click.argument("run", type=RUN, shell_complete=complete_run)
 task_argument = click.argument("task", shell_complete=complete_task)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+attempt_option = click.option("--attempt", type=WholeNumber(1), metavar="N", help="Of this attempt; else the last.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+def limit_option(text: str) -> Callable[[F], F]:
+    """`--limit N`; what happens without it, each command says itself."""
+    return click.option("--limit", type=WholeNumber(1), metavar="N", help=text)
 
 
 @dataclass(frozen=True, kw_only=True)
