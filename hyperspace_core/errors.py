@@ -64,6 +64,12 @@ class TaskError(HyperspaceError):
     """A task file that cannot be read or a task that does not exist."""
 
 
+class UnknownTaskError(TaskError):
+    """A task that the opened project does not have."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
 class ValueNotStorable(HyperspaceError):
     """A value that no store could give back unchanged; names its path and the cure."""
 

@@ -42,9 +42,14 @@ class Place:
     @cached_property
     def extensions(self) -> Extensions:
         """The plugins; broken ones are warned of."""
+        return self._warned(self.quiet_extensions)
+
+    @cached_property
+    def quiet_extensions(self) -> Extensions:
+        """The plugins, for a command that itself tells of the broken ones."""
         from hyperspace_core.extension.manager import build_manager
 
-        return self._warned(build_manager(disable=self.no_plugins))
+        return build_manager(disable=self.no_plugins)
 
     def project(self, tasks_dir: Path | None = None) -> Project:
         """The opened project. Raises `ProjectError` and what its registration raises."""
@@ -101,32 +106,47 @@ class Place:
         return extensions
 
 
+_PROJECT = click.option(
+    "--project", "-p", "project_name", envvar="HYPERSPACE_PROJECT", metavar="NAME", show_envvar=True,
+    shell_complete=complete_project, help="The project.")
+_NO_PLUGIN = click.option(
+    "--no-plugin", "no_plugins", multiple=True, metavar="NAME",
+    help="An installed plugin to leave out; may be given again.")
+_STORAGE = (
+    click.option("--storage", envvar="HYPERSPACE_STORAGE", metavar="URL", show_envvar=True,
+                 help="The store; without it a SQLite file named after the project in your data folder."),
+    click.option("--storage-file", metavar="FILE",
+                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                 help="A file with the URL of the store, for a URL with a password."),
+)
+tasks_dir_option = click.option(
+    "--tasks-dir", metavar="DIR", type=click.Path(path_type=Path),
+    help="A folder with more task files; they win over the project's of the same name.")
+
+
 def at_place(command: F) -> F:
     """Options that say where a command works; it gets a `Place` as `place`."""
-    for option in reversed((
-        click.option("--project", "-p", "project_name", envvar="HYPERSPACE_PROJECT", metavar="NAME",
-                     shell_complete=complete_project, help="The project.", show_envvar=True),
-        click.option("--storage", envvar="HYPERSPACE_STORAGE", metavar="URL", show_envvar=True,
-                     help="The store; without it a SQLite file named after the project in your data folder."),
-        click.option("--storage-file", metavar="FILE",
-                     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                     help="A file with the URL of the store, for a URL with a password."),
-        click.option("--no-plugin", "no_plugins", multiple=True, metavar="NAME",
-                     help="An installed plugin to leave out; may be given again."),
-    )):
-        command = option(command)
-    return _with_place(command)
+    return _placed(command, _PROJECT, *_STORAGE, _NO_PLUGIN)
 
 
-def _with_place(command: F) -> F:
+def in_project(command: F) -> F:
+    """The same for a command that needs no store."""
+    return _placed(command, _PROJECT, _NO_PLUGIN)
+
+
+def _placed(command: F, *options: Callable[[F], F]) -> F:
     from functools import wraps
 
     @wraps(command)
-    def placed(*, project_name: str | None, storage: str | None, storage_file: Path | None,
-               no_plugins: tuple[str, ...], **others: Any) -> Any:
-        return command(place=Place(project_name, _url(storage, storage_file), no_plugins), **others)
+    def placed(*, project_name: str | None, no_plugins: tuple[str, ...], storage: str | None = None,
+               storage_file: Path | None = None, **others: Any) -> Any:
+        place = Place(project_name, _url(storage, storage_file), no_plugins)
+        return command(place=place, **others)
 
-    return placed  # type: ignore[return-value]
+    made: F = placed  # type: ignore[assignment]
+    for option in reversed(options):
+        made = option(made)
+    return made
 
 
 def _url(storage: str | None, file: Path | None) -> str | None:

@@ -34,14 +34,14 @@ class Described:
     type: str                      # as a user would annotate it
     required: bool
     default: Any = None
-    range: str = ""                # "10 to 1000, log"
+    range: Range | None = None
     choices: tuple[str, ...] = ()  # class names, where it takes a component
     help: str = ""
 
 
 def described(signature: Signature, catalog: Catalog, *, path: str = "",
               above: tuple[type, ...] = ()) -> Iterator[Described]:
-    """What a config can give to a signature, in its order; the fields of a plain dataclass follow its parameter.
+    """What a config can give to a signature, in its order; fields of a dataclass follow its parameter.
 
     `above`: the dataclasses that this one lies in; one that holds itself is described once.
     """
@@ -49,7 +49,7 @@ def described(signature: Signature, catalog: Catalog, *, path: str = "",
         name = join(path, parameter.name)
         yield Described(
             name=name, type=describe(parameter.kind), required=parameter.required, help=parameter.help,
-            default=_default(parameter, catalog), range=range_text(parameter.range),
+            default=_default(parameter, catalog), range=parameter.range,
             choices=tuple(dict.fromkeys(entry.name for kind in _families(parameter.kind)
                                         for entry in catalog.entries(kind.family, below=kind.base))))
         nested = _nested(parameter.kind)
@@ -58,15 +58,16 @@ def described(signature: Signature, catalog: Catalog, *, path: str = "",
                                  above=(*above, nested.target))
 
 
-def range_text(given: Range | None) -> str:
-    """`10 to 1000, log`; empty for None."""
-    if given is None:
-        return ""
+def range_text(given: Range) -> str:
+    """`10 to 1000, log`, or `one of adam, sgd`."""
     if isinstance(given, Choice):
         return f"one of {', '.join(map(str, given.values))}"
-    step = given.step if given.step not in (None, 1) else None
-    return (f"{given.low} to {given.high}" + (", log" if given.log else "")
-            + (f", in steps of {step}" if step is not None else ""))
+    step = "" if given.step in (None, 1) else f", in steps of {_short(given.step)}"
+    return f"{_short(given.low)} to {_short(given.high)}{', log' if given.log else ''}{step}"
+
+
+def _short(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _default(parameter: Parameter, catalog: Catalog) -> Any:

@@ -18,10 +18,10 @@ import pluggy
 
 from hyperspace_core import hookspecs
 from hyperspace_core.errors import ProjectError, UsageError, did_you_mean
-from hyperspace_core.extension.admission import admit, evict
+from hyperspace_core.extension.admission import admit, evict, implemented
 from hyperspace_core.extension.builtins import BUILTINS
 from hyperspace_core.extension.causes import LOAD_ERRORS, file_of, one_line, with_place
-from hyperspace_core.extension.discovery import Found, by_name, conflict, find
+from hyperspace_core.extension.discovery import Found, by_name, conflict, core_version, find
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
 _CORE = "core."                # before a built-in plugin's name, so that an installed one may have the same
@@ -29,12 +29,13 @@ _CORE = "core."                # before a built-in plugin's name, so that an ins
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """An installed plugin that takes part, or the opened project's own hooks."""
+    """A plugin that takes part, or the opened project's own hooks."""
 
     name: str
     distribution: str
     version: str
     file: str
+    hooks: tuple[str, ...] = ()    # that it implements or wraps, by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,15 @@ class Extensions:
     def loaded(self) -> tuple[Loaded, ...]:
         """The installed plugins that take part, in the order in which they were loaded."""
         return tuple(self._loaded.values())
+
+    @property
+    def core(self) -> tuple[Loaded, ...]:
+        """Core's own plugins."""
+        itself = Found(name="", group=PLUGINS_GROUP, distribution="hyperspace-core", version=core_version(),
+                       value="")
+        named = self.manager.list_name_plugin()
+        return tuple(self._described(plugin, itself, name.removeprefix(_CORE)) for name, plugin in named
+                     if name.startswith(_CORE))
 
     @property
     def broken(self) -> tuple[Broken, ...]:
@@ -125,7 +135,7 @@ class Extensions:
         """
         name = found.name if name is None else name
         admit(self.manager, plugin, name)
-        self._loaded[name] = described(plugin, found, name)
+        self._loaded[name] = self._described(plugin, found, name)
         return self._loaded[name]
 
     def report_broken(self, name: str, cause: BaseException | str, distribution: str = "") -> None:
@@ -147,7 +157,7 @@ class Extensions:
             if self.project is not None:           # its module was imported anew
                 self.detach_project()
             admit(self.manager, plugin, f"project {found.name}")
-        self.project, self.project_source = described(plugin, found, found.name), source
+        self.project, self.project_source = self._described(plugin, found, found.name), source
 
     def detach_project(self) -> None:
         """Take the hooks of the opened project out again."""
@@ -155,6 +165,11 @@ class Extensions:
         if plugin is not None:
             evict(self.manager, plugin)
         self.project, self.project_source = None, None
+
+    def _described(self, plugin: Any, found: Found, name: str) -> Loaded:
+        hooks = sorted(hook for hook, _ in implemented(self.manager, plugin))
+        return Loaded(name=name, distribution=found.distribution, version=found.version,
+                      file=file_of(plugin), hooks=tuple(hooks))
 
 
 def _called(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
@@ -176,10 +191,6 @@ def build_manager(*, disable: Collection[str] = (), discover: bool = True) -> Ex
         if name not in extensions.disabled:
             _add_installed(extensions, name, found)
     return extensions
-
-
-def described(plugin: Any, found: Found, name: str) -> Loaded:
-    return Loaded(name=name, distribution=found.distribution, version=found.version, file=file_of(plugin))
 
 
 def _add_builtin(extensions: Extensions, text: str) -> None:

@@ -13,7 +13,7 @@ from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete, complete_component
 from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
 from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.errors import ConfigError, TaskError, UnknownClassError, did_you_mean
+from hyperspace_core.errors import ConfigError, TaskError, UnknownClassError, UnknownTaskError, did_you_mean
 from hyperspace_core.extension.discovery import Found, find
 from hyperspace_core.extension.register import Register
 from hyperspace_core.extension.settings import misplaced_settings
@@ -54,7 +54,7 @@ class Project:
         known = sorted({*self.tasks, *self.task_errors})
         listed = f"Known: {', '.join(known)}." if known else "It has no tasks."
         meant = did_you_mean(name, known) or "."
-        raise TaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
+        raise UnknownTaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
 
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
         """The hyper-parameters of a scenario: the signature of its class's `single_run`."""

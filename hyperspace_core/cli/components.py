@@ -1,0 +1,102 @@
+"""`hyperspace components`: what a config can choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import json_option
+from hyperspace_core.cli.place import Place, in_project
+from hyperspace_core.cli.screen import say_json, say_page
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.page import Page
+    from hyperspace_core.config.catalog import Catalog, Entry
+    from hyperspace_core.config.describing import Described
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A class as programs read it."""
+
+    family: str
+    name: str
+    aliases: tuple[str, ...]
+    doc: str
+    where: str                               # module:line, and who registered it
+    parameters: tuple[Described, ...]
+    hyper_parameters: tuple[Described, ...]  # of a scenario's `single_run`
+
+
+@click.command
+@click.argument("name", required=False)
+@in_project
+@json_option
+def components(place: Place, name: str | None, as_json: bool) -> None:
+    """List families, their classes and the parameters of each; NAME: one family or class."""
+    from hyperspace_core.cli.page import Page
+    from hyperspace_core.cli.parameters import first_paragraph
+
+    catalog = place.project().catalog
+    found = [_shown(catalog, entry) for entry in _named(catalog, name)]
+    if as_json:
+        say_json(found)
+        return
+    page = Page()                              # folded, not cut: nothing here can be looked up elsewhere
+    families = {family.__name__: family for family in catalog.families()}
+    for family in dict.fromkeys(one.family for one in found):
+        page.heading(family, first_paragraph(families[family].__doc__))
+        for one in found:
+            if one.family == family:
+                _show(page, one)
+    say_page(page)
+
+
+def _named(catalog: Catalog, name: str | None) -> list[Entry]:
+    """All classes, a family's, or those of one name or alias. Raises `NotFound`."""
+    from hyperspace_core.config.tree import snake_case
+    from hyperspace_core.errors import NotFound, did_you_mean
+
+    entries = list(catalog.entries())
+    if name is None:
+        return entries
+    wanted = snake_case(name)
+    found = [entry for entry in entries if snake_case(entry.family.__name__) == wanted] or [
+        entry for entry in entries if wanted in map(snake_case, (entry.name, *entry.aliases))]
+    if not found:
+        known = [*dict.fromkeys(entry.family.__name__ for entry in entries),
+                 *(entry.name for entry in entries)]
+        cure = did_you_mean(name, known) or "; `hyperspace components` lists them"
+        raise NotFound(f"no family or class '{name}'{cure}")
+    return found
+
+
+def _shown(catalog: Catalog, entry: Entry) -> Shown:
+    from hyperspace_core.cli.parameters import first_paragraph
+    from hyperspace_core.components import Scenario
+    from hyperspace_core.config.describing import described
+    from hyperspace_core.config.schema import signature_of, signature_of_method
+
+    varied = signature_of_method(entry.target, "single_run") if entry.family is Scenario else None
+    return Shown(
+        family=entry.family.__name__, name=entry.name, aliases=entry.aliases, where=entry.where,
+        doc=first_paragraph(entry.target.__doc__),
+        parameters=tuple(described(signature_of(entry.target), catalog)),
+        hyper_parameters=() if varied is None else tuple(described(varied, catalog)))
+
+
+def _show(page: Page, one: Shown) -> None:
+    from hyperspace_core.cli.parameters import show_parameters
+
+    former = f"(formerly {', '.join(one.aliases)})" if one.aliases else ""
+    page.gap()
+    page.line((one.name, "head"), former, one.doc, indent=2)
+    page.line((one.where, "quiet"), indent=4)
+    if one.family != "Scenario":
+        show_parameters(page, one.parameters, indent=4)
+        return
+    for title, parameters in (("of the task", one.parameters), ("hyper-parameters", one.hyper_parameters)):
+        page.line(f"{title}:", indent=4)
+        show_parameters(page, parameters, indent=6)

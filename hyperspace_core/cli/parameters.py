@@ -1,0 +1,35 @@
+"""The parameters of a class or scenario on a page: a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hyperspace_core.cli.page import Page
+from hyperspace_core.config.describing import Described, range_text
+from hyperspace_core.results.words import value_text
+
+
+def show_parameters(page: Page, parameters: Iterable[Described], *, indent: int = 2) -> None:
+    """Name, type, default, what may be chosen, help."""
+    rows = [[one.name, one.type, _default(one), _choice(one), one.help] for one in parameters]
+    if rows:
+        page.rows(rows, indent=indent)
+    else:
+        page.line(("no parameters", "quiet"), indent=indent)
+
+
+def first_paragraph(doc: str | None) -> str:
+    """What a docstring says first, on one line."""
+    from inspect import cleandoc
+
+    return " ".join(cleandoc(doc or "").partition("\n\n")[0].split())
+
+
+def _default(parameter: Described) -> str:
+    return "required" if parameter.required else f"default {value_text(parameter.default)}"
+
+
+def _choice(parameter: Described) -> str:
+    if parameter.range is not None:
+        return range_text(parameter.range)
+    return f"one of {', '.join(parameter.choices)}" if parameter.choices else ""
