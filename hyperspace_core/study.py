@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -13,16 +14,16 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition
-from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
+from hyperspace_core.records.run import Claim, Lease, NewRun, Progress, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.submission import Wishes, iter_plan, plan, plan_rerun, problem_of_task
+from hyperspace_core.submission import BATCH, Wishes, checked_plan, plan, plan_rerun, problem_of_task
 
 if TYPE_CHECKING:
     from hyperspace_core.results.overview import Overview
     from hyperspace_core.results.results import Results
 
-BATCH = 1000                   # runs stored in one step; a larger grid is validated whole before the first batch
+Watch = Callable[[RunRecord, Progress | None], None]
 
 
 class Study:
@@ -65,27 +66,31 @@ class Study:
         anywhere. One bad combination and nothing is queued.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note, retries=retries)
-        return self.submit_runs(list(iter_plan(self.project, problem_of_task(self.project, task), grid, wishes)))
+        return self.submit_runs(checked_plan(self.project, problem_of_task(self.project, task), grid, wishes))
 
     def submit_runs(self, runs: Iterable[NewRun]) -> list[int]:
-        """Queue planned runs, a thousand in a step."""
-        ids: list[int] = []
+        """Queue planned runs; their ids."""
+        return [run for batch in self.submit_batches(runs) for run in batch]
+
+    def submit_batches(self, runs: Iterable[NewRun]) -> Iterator[list[int]]:
+        """Queue planned runs, a thousand in a step, and give back the ids of each step."""
         rest = iter(runs)
         while batch := list(islice(rest, BATCH)):
-            ids += self.store.submit(batch)
-        return ids
+            yield self.store.submit(batch)
 
     # -- here and now --------------------------------------------------------------------------------------------
 
     def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
-            tags: Collection[str] = (), note: str = "", echo: bool = True) -> RunRecord:
+            tags: Collection[str] = (), note: str = "", echo: bool = True, watch: Watch | None = None) -> RunRecord:
         """Execute one config in this process, recorded like any other; no worker ever sees it queued.
 
         A failure of the scenario is in the record (`state`, `attempt.traceback`); Ctrl-C cancels the run and is
-        raised again. `echo`: also print here what the run prints.
+        raised again. `echo`: also print here what the run prints. `watch` is called with the record and None when
+        the run begins, and with each progress that it reports, in the thread that reports it.
         """
         wishes = Wishes(seed=seed, tags=tuple(tags), note=note)
-        return self._execute(plan(self.project, problem_of_task(self.project, task), config, wishes)[0], echo=echo)
+        run = plan(self.project, problem_of_task(self.project, task), config, wishes)[0]
+        return self.execute(run, echo=echo, watch=watch)
 
     def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None, here: bool = False,
               repeats: int = 1, priority: int = 0, tags: Collection[str] = (), note: str = "",
@@ -99,18 +104,23 @@ class Study:
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note)
         runs = plan_rerun(self.project, self.get(run), changes, wishes)
         if here:
-            return self._execute(runs[0], echo=True)
+            return self.execute(runs[0])
         ids = self.store.submit(runs)
         return ids if repeats > 1 else ids[0]
 
-    def _execute(self, run: NewRun, *, echo: bool) -> RunRecord:
+    def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
+        """Execute a planned run in this process; see `run`."""
         from hyperspace_core.execution.identity import this_process, worker_name
         from hyperspace_core.worker.inline import execute_here
 
         owner, token = this_process(worker_name()), new_token()
         number = self.store.submit([run], owner=owner, tokens=[token])[0]
-        claim = Claim(lease=Lease(run=number, attempt=1, token=token), record=self.store.get(number))
-        return execute_here(self.store, self.project, self.extensions, claim, echo=echo)
+        record = self.store.get(number)
+        if watch is not None:
+            watch(record, None)
+        claim = Claim(lease=Lease(run=number, attempt=1, token=token), record=record)
+        return execute_here(self.store, self.project, self.extensions, claim, echo=echo,
+                            on_progress=None if watch is None else partial(watch, record))
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -190,6 +200,17 @@ def get_run(store: Store, project: str, run: int) -> RunRecord:
         has = f"has {known[0]} to {known[1]}" if known else "has none yet"
         raise NotFound(f"no run {run} in this store (project '{project}' {has})")
     return record
+
+
+def pick_attempt(record: RunRecord, number: int | None) -> int | None:
+    """The attempt that is meant: this one, else the last; None for a run that has none. Raises `NotFound`."""
+    there = [attempt.number for attempt in record.attempts]
+    if number is None:
+        return there[-1] if there else None
+    if number not in there:
+        has = f"it has {', '.join(map(str, there))}" if there else f"it is {record.state} and has not started yet"
+        raise NotFound(f"run {record.id} has no attempt {number}; {has}")
+    return number
 
 
 def conditions(where: str | Iterable[str | Condition]) -> tuple[Condition, ...]:

@@ -59,7 +59,8 @@ RUN = RunId()
 run_argument = click.argument("run", type=RUN, shell_complete=complete_run)
 task_argument = click.argument("task", shell_complete=complete_task)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-attempt_option = click.option("--attempt", type=WholeNumber(1), metavar="N", help="Of this attempt; else the last.")
+attempt_option = click.option("--attempt", type=WholeNumber(1), metavar="N",
+                              help="Of this attempt; else of the last.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 

@@ -18,7 +18,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(width, column)) for column in columns]
     right = [is_numeric(column[1:]) for column in columns]
     shapes = list(zip(widths, right, strict=True))
-    return [GAP.join(_padded(cell, size, lean) for cell, (size, lean) in zip(row, shapes, strict=True)).rstrip()
+    return [GAP.join(_padded(cell, *shape) for cell, shape in zip(row, shapes, strict=True)).rstrip()
             for row in rows]
 
 

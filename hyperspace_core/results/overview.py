@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -87,12 +87,24 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
 def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Waiting]:
     """Queued runs that none of these workers can take, by task and reason."""
     groups: dict[tuple[str, str], list[int]] = {}
-    tasks = frozenset(task for worker in alive for task in worker.tasks)
-    for record in queued:
-        why = _why(record, alive, tasks)
+    for record, why in told_why(queued, alive):
         if why is not None:
             groups.setdefault((record.task, why), []).append(record.id)
     return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10])) for (task, why), ids in groups.items()]
+
+
+def told_why(queued: Iterable[RunRecord],
+             alive: Sequence[WorkerInfo]) -> Iterator[tuple[RunRecord, str | None]]:
+    """Each of the queued runs, with why none of these workers can take it."""
+    tasks = frozenset(task for worker in alive for task in worker.tasks)
+    return ((record, _why(record, alive, tasks)) for record in queued)
+
+
+def living_workers(store: Store, project: str, *, clock: Clock | None = None,
+                   is_dead: Callable[[Owner], bool] = proven_dead) -> list[WorkerInfo]:
+    """The workers that live, as far as can be told from here."""
+    now, ttl_s = (clock or SystemClock()).now(), store.settings(project).ttl_s
+    return [worker for worker in store.workers(project) if life_of(worker, now, ttl_s, is_dead) == "alive"]
 
 
 def life_of(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool] = proven_dead) -> Life:
