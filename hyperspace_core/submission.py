@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.config.overrides import grid_size, iter_grid
 from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
-from hyperspace_core.config.tree import merge
+from hyperspace_core.config.tree import digest, merge
 from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
 
 Tree = dict[str, Any]
+BATCH = 1000                       # runs that are planned, or stored, in one step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +109,19 @@ def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes:
     return grid_size(alone, signature, project.catalog) * max(1, len(seeds)) * wishes.repeats
 
 
+def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes,
+                 watch: Callable[[Iterator[NewRun]], Iterable[NewRun]] = iter) -> Iterable[NewRun]:
+    """The runs of a grid, once all of them have been validated; `watch` may look on while that goes on.
+
+    A large grid is planned twice, so that it need not be held in memory. Raises `ConfigError`.
+    """
+    if size_of(project, problem, grid, wishes) <= BATCH:
+        return list(iter_plan(project, problem, grid, wishes))
+    for _ in watch(iter_plan(project, problem, grid, wishes)):
+        pass
+    return iter_plan(project, problem, grid, wishes)
+
+
 def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes) -> list[NewRun]:
     """A past run again: its completed config with changes, its scenario, its seed unless another is wished."""
     problem = problem_of_run(record)
@@ -115,6 +132,22 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
     return [replace(run, submitted=written) for run in runs]
 
 
+def key_of(run: NewRun | RunRecord) -> str:
+    """Runs with the same key are the same experiment: task, scenario, completed config and seed agree."""
+    return digest({"task": run.task, "scenario": run.scenario, "config": run.config, "seed": run.seed})
+
+
+def existing_runs(store: Store, project: str, task: str) -> dict[str, int]:
+    """Key → id of a task's runs that wait, run or have completed; of several the oldest."""
+    wanted = RunFilter(project=project, tasks=(task,), states=(State.QUEUED, State.PAUSED, State.RUNNING,
+                                                               State.COMPLETED))
+    found: dict[str, int] = {}
+    for record in store.find(wanted, order=ORDER_OLDEST):
+        if record.config is not None:
+            found.setdefault(key_of(record), record.id)
+    return found
+
+
 def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
     if "seed" not in grid:
         return grid, []
@@ -122,6 +155,8 @@ def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
     if isinstance(seeds, dict) and set(seeds) == {"each"}:
         seeds = seeds["each"]
     values = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
+    if not values:
+        raise ConfigError("`seed`: an empty list of alternatives leaves nothing to run")
     return {key: value for key, value in grid.items() if key != "seed"}, [check_seed("`seed`", s) for s in values]
 
 

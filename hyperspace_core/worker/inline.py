@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -43,14 +44,16 @@ LAST_WORD_S = 5.0              # after a second Ctrl-C, a store that is away is 
 _LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
 
 
-def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *,
-                 echo: bool = True) -> RunRecord:
+def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *, echo: bool = True,
+                 on_progress: Callable[[Progress], None] | None = None) -> RunRecord:
     """Execute a claimed run now, and give back its record.
 
     What user code raises is in the record. Ctrl-C cancels the run and is raised again as `KeyboardInterrupt`. While
     the store is away, this waits for it once the run has ended. `echo`: what the run prints is printed here, too.
+    `on_progress` hears what progress it reports, in the thread that reports it.
     """
     with _Attended(store, claim) as attended:
+        attended.ward.on_progress = on_progress
         ending, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart, echo=echo)
         attended.settle(ending)
     if interrupted:

@@ -29,6 +29,7 @@ class Ward:
         self.workdir: Path | None = None
         self.wants_kill = False
         self.on_tick: Callable[[], None] | None = None     # called with each beat, by the heart
+        self.on_progress: Callable[[Progress], None] | None = None
         self._listener: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._ask = Ask.NOTHING
@@ -81,6 +82,9 @@ class Ward:
     def report_progress(self, progress: Progress) -> None:
         self.progress = progress
         self.progress_is_new = True
+        on_progress = self.on_progress
+        if on_progress is not None:
+            on_progress(progress)
 
     def take_progress(self) -> Progress | None:
         """The progress, where the store does not have it yet."""
