@@ -1,0 +1,7 @@
+"""The embedded store. `open_store("sqlite:///PATH")` opens a file, and makes it where there is none."""
+
+from __future__ import annotations
+
+from hyperspace_core.stores.sqlite.store import open_store
+
+__all__ = ["open_store"]

@@ -1,0 +1,82 @@
+"""Artifacts: labels in the database, contents in files beside it, and what keeps the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.records.run import Artifact
+from hyperspace_core.storage import GarbageReport
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Verbs, no_run
+from hyperspace_core.stores.sqlite.rows import plain_text, texts_text
+
+SLICE = 200                    # contents removed in one step: beats must come through between two
+TRIES = 10                     # a content may be collected before it is named; not again and again
+
+
+class ArtifactVerbs(Verbs):
+    """Put, list, open, collect.
+
+    A content is written first and named afterwards. In between nothing names it, and a collection may take it. Both
+    the naming and the taking are done while holding the database's one write lock, and the naming looks whether the
+    content is still there: if not, it is written again.
+    """
+
+    def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
+        label = plain_text(name, "artifact name") or ""
+        self._require(run)
+        for _ in range(TRIES):
+            digest, size = self._blobs.keep(label, content)
+            with self._database.writing() as connection:
+                if connection.execute(sql.CURRENT_ATTEMPT, (run,)).fetchone() is None:
+                    raise no_run(run)
+                if self._blobs.has(digest, size):
+                    connection.execute(sql.NAME_ARTIFACT, (run, attempt, label, digest, size))
+                    return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
+        raise StoreError(f"{self._blobs.root}: artifact '{label}' was removed {TRIES} times while it was being put; "
+                         "does another program clean this folder?")
+
+    def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
+        current = self._require(run)
+        number = current if attempt is None else attempt
+        with self._database.using() as connection:
+            rows = connection.execute(sql.ARTIFACTS, (run, number)).fetchall()
+        return [Artifact(run=run, attempt=number, name=name, digest=digest, size=size) for name, digest, size in rows]
+
+    def open_artifact(self, artifact: Artifact) -> IO[bytes]:
+        return self._blobs.open(artifact.digest)
+
+    def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
+        contents = list(self._blobs.all())
+        slices = [contents[start:start + SLICE] for start in range(0, len(contents), SLICE)]
+        removed = [size for each in slices for size in (self._unnamed(each) if dry_run else self._removed(each))]
+        left_over = self._blobs.left_over()
+        if dry_run:
+            removed += [size for _, size in left_over]
+        elif left_over:
+            with self._database.writing():
+                removed += [self._blobs.remove_left_over(path) for path, _ in left_over]
+        return GarbageReport(blobs=len(removed), bytes=sum(removed), dry_run=dry_run)
+
+    def _unnamed(self, contents: Sequence[tuple[str, int]]) -> list[int]:
+        with self._database.using() as connection:
+            named = {digest for digest, in connection.execute(
+                sql.NAMED, (texts_text(digest for digest, _ in contents),)).fetchall()}
+        return [size for digest, size in contents if digest not in named]
+
+    def _removed(self, contents: Sequence[tuple[str, int]]) -> list[int]:
+        with self._database.writing() as connection:
+            named = {digest for digest, in connection.execute(
+                sql.NAMED, (texts_text(digest for digest, _ in contents),)).fetchall()}
+            return [self._blobs.remove(digest) for digest, _ in contents if digest not in named]
+
+    def _require(self, run: int) -> int:
+        """The current attempt. Raises `NotFound`."""
+        with self._database.using() as connection:
+            row = connection.execute(sql.CURRENT_ATTEMPT, (run,)).fetchone()
+        if row is None:
+            raise no_run(run)
+        return int(row[0])

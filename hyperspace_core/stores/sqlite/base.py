@@ -1,0 +1,68 @@
+"""What all groups of verbs stand on: the database, and questions that several of them ask."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import NamedTuple
+
+from hyperspace_core.errors import NotFound
+from hyperspace_core.records.run import Lease
+from hyperspace_core.records.states import Command, State
+from hyperspace_core.storage import QueueSettings
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.blobs import Blobs
+from hyperspace_core.stores.sqlite.connection import Database
+
+
+class Standing(NamedTuple):
+    """A run as an owner's verb sees it, within one step."""
+
+    project: str
+    state: State
+    attempt: int
+    token: str | None
+    command: Command | None
+    losses: int
+    max_losses: int
+    failures: int
+    max_failures: int
+
+    def held_by(self, lease: Lease) -> bool:
+        """The fence: everything that an owner writes passes it."""
+        return self.state is State.RUNNING and self.attempt == lease.attempt and self.token == lease.token
+
+
+class Verbs:
+    """One group of verbs of the store."""
+
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._looked = threading.local()       # per thread: what it has seen of each project's queue
+
+
+def standing(connection: sqlite3.Connection, run: int) -> Standing:
+    """Raises `NotFound`."""
+    row = connection.execute(sql.STANDING, (run,)).fetchone()
+    if row is None:
+        raise no_run(run)
+    return standing_of(row)
+
+
+def standing_of(row: tuple[str, str, int, str | None, str | None, int, int, int, int]) -> Standing:
+    project, state, attempt, token, command, *counts = row
+    return Standing(project, State(state), attempt, token, None if command is None else Command(command), *counts)
+
+
+def no_run(run: int) -> NotFound:
+    return NotFound(f"no run {run} in this store")
+
+
+def ring(connection: sqlite3.Connection, project: str) -> None:
+    """Wake whoever waits for something to claim; within the step that brings it."""
+    connection.execute(sql.RING, (project, *settings_row(QueueSettings())))
+
+
+def settings_row(settings: QueueSettings) -> tuple[int, float, float]:
+    return int(settings.paused), settings.heartbeat_s, settings.ttl_s

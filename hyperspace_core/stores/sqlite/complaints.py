@@ -1,0 +1,59 @@
+"""What SQLite complains of, as one line that names the file and the cure."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from hyperspace_core.errors import HyperspaceError, StoreError, StoreUnavailable, ValueNotStorable
+
+PATIENCE_S = 30.0              # how long a verb waits for another process's write
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_UNREADABLE = "not an SQLite database, or an encrypted one; name another file, or move this one away"
+_CURES = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room, or move the file to a disk that has some",
+    sqlite3.SQLITE_READONLY: "cannot be written; you need the right to write to the file and to its folder, on a "
+                             "disk that is not mounted read-only",
+    sqlite3.SQLITE_PERM: "no right to use the file",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; you need the right to read and write the file and its folder",
+    sqlite3.SQLITE_NOTADB: _UNREADABLE,
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; bring back a copy, or save what can be read with "
+                            "`sqlite3 FILE .recover`",
+    sqlite3.SQLITE_PROTOCOL: "its locks do not work; the file must lie on a local disk",
+}
+
+
+def code_of(error: sqlite3.Error) -> int | None:
+    """SQLite's primary result code; None for a complaint of the Python module itself."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Another process or thread writes at this moment."""
+    return code_of(error) in _BUSY
+
+
+def explained(error: Exception, path: Path) -> HyperspaceError:
+    """What a verb raises in place of `error`."""
+    if isinstance(error, UnicodeEncodeError):
+        return ValueNotStorable(f"{ascii(error.object)[:60]}: text holds half of a surrogate pair at position "
+                                f"{error.start}; use os.fsencode and a spelling of your own")
+    if isinstance(error, OverflowError):
+        return ValueNotStorable("integer too large (limit 64 bit)")
+    if not isinstance(error, sqlite3.Error):
+        return StoreError(f"{path}: {type(error).__name__}: {error}")
+    code = code_of(error)
+    if code in _BUSY:
+        return StoreUnavailable(f"{path}: another process has been writing to it for {PATIENCE_S:g} s; "
+                                "trying again may help")
+    if code == sqlite3.SQLITE_TOOBIG:
+        return ValueNotStorable("more than 1 GB of text; log it with log_artifact()")
+    if code == sqlite3.SQLITE_IOERR:
+        return StoreError(f"{path}: the disk reports an error ({error.sqlite_errorname}); look at the system's log")
+    if code in _CURES:
+        return StoreError(f"{path}: {_CURES[code]}")
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return StoreError(f"{path}: this store has been closed")
+    return StoreError(f"{path}: {error}; `hyperspace store check` looks for damage")

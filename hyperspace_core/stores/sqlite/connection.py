@@ -1,0 +1,174 @@
+"""Connections to one file: one a thread, in the process that opened it, each statement's complaint made one line."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.stores.sqlite.complaints import PATIENCE_S, code_of, explained, is_busy
+
+# Waiting for another's write: SQLite's own handler soon sleeps for 100 ms at a time, while a write takes less than
+# one; whoever looks again that late is overtaken by everyone else.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.0005, 0.01
+
+_SETTINGS = (
+    f"PRAGMA busy_timeout = {PATIENCE_S * 1000:.0f}",
+    "PRAGMA trusted_schema = OFF",     # before the schema is read
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = FULL",       # NORMAL may undo the last commits after a power cut
+)
+_inherited: list[sqlite3.Connection] = []      # of a process that forked; to close them would touch its locks
+
+
+def connect(path: Path, options: str = "mode=rw") -> sqlite3.Connection:
+    """A connection as every verb wants it; `options` are those of SQLite's URIs. Raises `sqlite3.Error`."""
+    connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, isolation_level=None, cached_statements=256,
+                                 check_same_thread=False, timeout=PATIENCE_S)
+    try:
+        for setting in _SETTINGS:
+            connection.execute(setting)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def insist(connection: sqlite3.Connection, statement: str, closed: threading.Event | None = None) -> None:
+    """Execute what needs the file for itself, however often others come first.
+
+    Raises `sqlite3.OperationalError` when the patience is at its end, or `closed` is set.
+    """
+    until = time.monotonic() + PATIENCE_S
+    wait = FIRST_WAIT_S
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute(statement).fetchall()
+                return
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() > until or (closed is not None and closed.is_set()):
+                    raise
+            time.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(LONGEST_WAIT_S, wait * 1.2)
+    finally:
+        connection.execute(_SETTINGS[0])
+
+
+@contextmanager
+def step(connection: sqlite3.Connection, closed: threading.Event | None = None) -> Iterator[None]:
+    """A write: all of it, or, where something is raised, nothing. What it reads cannot change meanwhile."""
+    insist(connection, "BEGIN IMMEDIATE", closed)
+    with _ended(connection):
+        yield
+
+
+@contextmanager
+def _ended(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class _Link:
+    """One thread's connection; closed when the thread has ended, or by `Database.close`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.lock = threading.RLock()      # held during each use, so that nobody closes it under a statement
+        self.close = weakref.finalize(self, _close, connection, os.getpid())
+
+
+class Database:
+    """A file that has been opened and found good. `refusal` says why nothing may be written, where that is so."""
+
+    def __init__(self, path: Path, *, options: str = "mode=rw", refusal: str | None = None) -> None:
+        self.path = path
+        self.refusal = refusal
+        self.closed = threading.Event()
+        self._options = options
+        self._pid = os.getpid()
+        self._local = threading.local()
+        self._links: weakref.WeakSet[_Link] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, for single statements. Raises what the port allows, whatever SQLite raises."""
+        try:
+            link = self._link()
+            with link.lock:
+                yield link.connection
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError, OverflowError) as error:
+            if isinstance(error, sqlite3.Error) and code_of(error) == sqlite3.SQLITE_IOERR:
+                self._local.link = None    # after a failed fsync nothing that this connection remembers is sure
+            if self.closed.is_set():
+                raise self._was_closed() from error
+            raise explained(error, self.path) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Several statements that see the same state."""
+        with self.using() as connection, _ended(connection):
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One step; see `step`."""
+        if self.refusal is not None:
+            raise StoreError(f"{self.path}: {self.refusal}")
+        with self.using() as connection, step(connection, self.closed):
+            yield connection
+
+    def close(self) -> None:
+        """Let go of all threads' connections. Idempotent."""
+        self.closed.set()
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            if link.lock.acquire(timeout=1.0):         # else its thread is in the middle of something: it will end
+                link.close()
+                link.lock.release()
+
+    def _link(self) -> _Link:
+        if os.getpid() != self._pid:
+            raise StoreError(f"{self.path}: this store was opened by process {self._pid} and may not cross a fork; "
+                             "open it again in this process")
+        if self.closed.is_set():
+            raise self._was_closed()
+        link: _Link | None = getattr(self._local, "link", None)
+        if link is None:
+            link = self._local.link = _Link(connect(self.path, self._options))
+            with self._lock:
+                self._links.add(link)
+        return link
+
+    def _was_closed(self) -> StoreError:
+        return StoreError(f"{self.path}: this store has been closed")
+
+    def local(self) -> Any:
+        """A place where a verb may keep what only this thread knows."""
+        return self._local
+
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    if os.getpid() == pid:
+        connection.close()
+    else:
+        _inherited.append(connection)

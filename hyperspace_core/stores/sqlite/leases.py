@@ -1,0 +1,170 @@
+"""What owners do to the runs they hold, and what becomes of runs whose owner is gone. Every write passes the fence."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.codec import from_text, to_text
+from hyperspace_core.records.run import BeatAnswer, Finish, Held, Lease, Owner, Progress, Update
+from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Standing, Verbs, no_run, ring, standing, standing_of
+from hyperspace_core.stores.sqlite.rows import (
+    late_text,
+    moment_text,
+    now,
+    owner_of,
+    owner_text,
+    plain_text,
+    progress_text,
+    special_of,
+    tree_text,
+)
+
+LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
+
+# how an attempt ends that its owner settles with `finish`
+_FINISHES = frozenset(Outcome) - {Outcome.RELEASED, Outcome.LOST}
+
+
+class LeaseVerbs(Verbs):
+    """T3 to T8, T10, T12 and T13."""
+
+    def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
+        text = progress_text(progress)
+        with self._database.writing() as connection:
+            rows = connection.execute(sql.BEAT, (text, lease.run, lease.attempt, lease.token)).fetchall()
+            if not rows:
+                standing(connection, lease.run)
+                return BeatAnswer(held=False)
+        (command,) = rows[0]
+        return BeatAnswer(held=True, command=None if command is None else Command(command))
+
+    def update(self, lease: Lease, change: Update) -> bool:
+        info, scenario, config = (tree_text(getattr(change, name), name) for name in ("info", "scenario", "config"))
+        provenance = tree_text(change.provenance, "provenance")
+        metric = (None, None) if change.metric is None else (plain_text(change.metric.name, "metric.name"),
+                                                             change.metric.goal)
+        with self._database.writing() as connection:
+            if not standing(connection, lease.run).held_by(lease):
+                return False
+            connection.execute(sql.FILL_RUN, (*metric, change.seed, lease.run))
+            connection.execute(sql.FILL_BODY, (scenario, config, info, lease.run))
+            if provenance is not None:
+                _add_sections(connection, lease, from_text(provenance))
+        return True
+
+    def finish(self, lease: Lease, finish: Finish) -> bool:
+        if finish.outcome not in _FINISHES:
+            raise UsageError(f"finish: an owner cannot end its attempt as {finish.outcome}; give it back by release")
+        metrics, info = tree_text(finish.metrics, "metrics"), tree_text(finish.info, "info")
+        reason, traceback = plain_text(finish.reason, "reason"), plain_text(finish.traceback, "traceback")
+        with self._database.writing() as connection:
+            run = standing(connection, lease.run)
+            if not run.held_by(lease):
+                return _ended(connection, lease) in _FINISHES
+            state, failures = _after_finish(finish, run)
+            _settle(connection, lease, run, state, reason=reason, failures=failures,
+                    result=None if finish.result is None else float(finish.result),
+                    not_before=_not_before(finish) if state is State.QUEUED else None)
+            _end(connection, lease, finish.outcome, reason, traceback)
+            connection.execute(sql.KEEP_RESULT, (metrics, info, lease.run))
+        return True
+
+    def release(self, lease: Lease, reason: str | None = None) -> bool:
+        reason = plain_text(reason, "reason")
+        with self._database.writing() as connection:
+            run = standing(connection, lease.run)
+            if not run.held_by(lease):
+                return _ended(connection, lease) is Outcome.RELEASED
+            _settle(connection, lease, run, after_release(run.command), reason=reason)
+            _end(connection, lease, Outcome.RELEASED, reason)
+        return True
+
+    def held(self, project: str) -> list[Held]:
+        with self._database.using() as connection:
+            rows = connection.execute(sql.HELD, (project,)).fetchall()
+        return [Held(run=run, attempt=attempt, token=token, beat=beat, owner=owner_of(worker))
+                for run, attempt, token, beat, worker in rows]
+
+    def reap(self, seen: Held, reason: str = "") -> State | None:
+        plain_text(reason, "reason")
+        lease = Lease(run=seen.run, attempt=seen.attempt, token=seen.token)
+        with self._database.writing() as connection:
+            row = connection.execute(sql.REAPABLE, (seen.run, seen.attempt, seen.token, seen.beat)).fetchone()
+            if row is None:
+                return None
+            run = standing_of(row)
+            losses = run.losses + 1
+            state = after_reap(run.command, losses, run.max_losses)
+            why = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}.get(state)
+            _settle(connection, lease, run, state, reason=why, losses=losses)
+            _end(connection, lease, Outcome.LOST, reason or None)
+        return state
+
+    def readopt(self, lease: Lease, owner: Owner) -> bool:
+        worker = owner_text(owner)
+        key = {"run": lease.run, "attempt": lease.attempt, "token": lease.token}
+        with self._database.writing() as connection:
+            if standing(connection, lease.run).held_by(lease):     # a repeat
+                return True
+            if not connection.execute(sql.READOPT, key).fetchall():
+                return False
+            connection.execute(sql.REOPEN_ATTEMPT, (worker, lease.run, lease.attempt))
+        return True
+
+    def late(self, lease: Lease, finish: Finish) -> bool:
+        note = late_text(finish.outcome, finish.reason, finish.result, finish.metrics)
+        with self._database.writing() as connection:
+            kept = connection.execute(sql.LATE, (note, lease.run, lease.attempt, lease.token)).rowcount
+            if not kept and connection.execute(sql.CURRENT_ATTEMPT, (lease.run,)).fetchone() is None:
+                raise no_run(lease.run)
+        return bool(kept)
+
+
+def _after_finish(finish: Finish, run: Standing) -> tuple[State, int]:
+    """Where the run goes, and how many failures it then has."""
+    if finish.outcome is Outcome.COMPLETED:
+        return State.COMPLETED, run.failures
+    if finish.outcome is Outcome.CANCELLED:
+        return State.CANCELLED, run.failures
+    failures = run.failures + 1
+    return after_failure(run.command, failures, run.max_failures) if finish.retry else State.FAILED, failures
+
+
+def _not_before(finish: Finish) -> str | None:
+    if not finish.retry_after_s > 0:
+        return None
+    return moment_text(datetime.now(UTC) + timedelta(seconds=min(finish.retry_after_s, LONGEST_REST_S)))
+
+
+def _settle(connection: sqlite3.Connection, lease: Lease, run: Standing, state: State, *, reason: str | None,
+            losses: int | None = None, failures: int | None = None, result: float | None = None,
+            not_before: str | None = None) -> None:
+    connection.execute(sql.SETTLE, {
+        "run": lease.run, "state": state, "reason": reason, "result": result, "special": special_of(result),
+        "losses": run.losses if losses is None else losses, "failures": run.failures if failures is None else failures,
+        "not_before": not_before, "finished_at": now() if state.terminal else None})
+    if state is State.QUEUED:
+        ring(connection, run.project)
+
+
+def _end(connection: sqlite3.Connection, lease: Lease, outcome: Outcome, reason: str | None,
+         traceback: str | None = None) -> None:
+    connection.execute(sql.END_ATTEMPT, {"run": lease.run, "attempt": lease.attempt, "outcome": outcome,
+                                         "reason": reason, "traceback": traceback, "now": now()})
+
+
+def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
+    """How this very attempt ended: an owner that repeats what it did already hears "yes" again."""
+    row = connection.execute(sql.ATTEMPT_OF, (lease.run, lease.attempt, lease.token)).fetchone()
+    return None if row is None or row[0] is None else Outcome(row[0])
+
+
+def _add_sections(connection: sqlite3.Connection, lease: Lease, sections: dict[str, Any]) -> None:
+    key = (lease.run, lease.attempt)
+    (text,) = connection.execute(sql.PROVENANCE, key).fetchone()
+    connection.execute(sql.KEEP_PROVENANCE, (to_text(from_text(text) | sections), *key))

@@ -1,0 +1,90 @@
+"""The part of a filter that SQLite can decide faster; `RunFilter.matches` has the last word on every record.
+
+Whatever is left out here is only slower, never different.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hyperspace_core.config.tree import HIGHEST, LOWEST
+from hyperspace_core.records.codec import to_text
+from hyperspace_core.records.filter import (
+    ORDER_BEST,
+    ORDER_NEWEST,
+    ORDER_OLDEST,
+    ORDER_QUEUE,
+    Condition,
+    RunFilter,
+)
+from hyperspace_core.stores.sqlite.rows import moment_text, numbers_text, texts_text
+
+_ORDERS = {
+    ORDER_NEWEST: "id DESC",
+    ORDER_OLDEST: "id",
+    ORDER_QUEUE: "priority DESC, id",
+    ORDER_BEST: "rank IS NULL, rank, id",      # of a missing result and of NaN it is NULL
+}
+
+# paths that always mean the column, and comparisons that mean the same in SQL for a number that is there
+_COLUMNS = {"result": "result", "priority": "priority", "seed": "seed", "id": "id"}
+_COMPARE = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
+
+
+def listing(where: RunFilter, order: str, limit: int | None) -> tuple[str, list[Any]]:
+    """The statement that lists the ids of all that may match, in order; and its parameters.
+
+    `limit` only where nothing is left to decide outside of SQL.
+    """
+    conditions, values = narrowed(where)
+    statement = f"SELECT id FROM runs WHERE {conditions} ORDER BY {_ORDERS[order]}"
+    return (statement, values) if limit is None else (statement + " LIMIT ?", [*values, limit])
+
+
+def counting(where: RunFilter) -> tuple[str, list[Any]]:
+    """The statement that counts by state, for a filter that SQL decides alone."""
+    conditions, values = narrowed(where)
+    return f"SELECT state, count(*) FROM runs WHERE {conditions} GROUP BY state", values
+
+
+def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
+    """A condition on `runs` that everything that matches fulfils."""
+    parts: list[tuple[str, list[Any]]] = []
+    if where.project is not None:
+        parts.append(("project = ?", [where.project]))
+    if where.states:
+        parts.append((f"state IN ({', '.join('?' * len(where.states))})", [str(state) for state in where.states]))
+    if where.tasks:
+        parts.append(("task IN (SELECT value FROM json_each(?))", [texts_text(where.tasks)]))
+    if where.ids:
+        parts.append(("id IN (SELECT value FROM json_each(?))", [numbers_text(where.ids)]))
+    if where.since is not None:
+        parts.append(("submitted_at >= ?", [moment_text(where.since)]))
+    if where.parent is not None:
+        parts.append(("parent = ?", [where.parent]))
+    if where.search is not None:
+        parts.append(("search = ?", [where.search]))
+    # a tag stands in the list as this text; the same text may stand there by accident
+    parts += [("instr(tags, ?) > 0", [to_text(tag)]) for tag in where.tags]
+    parts += [part for condition in where.where if (part := _compared(condition)) is not None]
+    return " AND ".join(text for text, _ in parts) or "TRUE", [value for _, values in parts for value in values]
+
+
+def decided(where: RunFilter) -> bool:
+    """Whether `narrowed` says all that the filter says."""
+    return not where.tags and not where.where
+
+
+def looks_at_attempts(where: RunFilter) -> bool:
+    return any(condition.path.partition(".")[0] == "attempts" for condition in where.where)
+
+
+def _compared(condition: Condition) -> tuple[str, list[Any]] | None:
+    column, operator = _COLUMNS.get(condition.path), _COMPARE.get(condition.op)
+    value = condition.value
+    if column is None or operator is None or type(value) not in (int, float):
+        return None
+    if (isinstance(value, int) and not LOWEST <= value <= HIGHEST) or math.isnan(value):
+        return None
+    return f"{column} {operator} ?", [value]

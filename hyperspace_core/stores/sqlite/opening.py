@@ -1,0 +1,151 @@
+"""From a URL to a database that is ours: the file is made where there is none, and refused where it cannot serve."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.extension.address import redact, resolve_url
+from hyperspace_core.stores.sqlite import schema
+from hyperspace_core.stores.sqlite.complaints import explained
+from hyperspace_core.stores.sqlite.connection import Database, connect, insist, step
+from hyperspace_core.stores.sqlite.mounts import network_kind_of
+
+NEEDED = (3, 37)               # STRICT tables
+
+_READ_ONLY = ("cannot be written; you need the right to write to the file and to its folder, on a disk that is not "
+              "mounted read-only")
+
+
+def path_of(url: str, project: str | None) -> Path:
+    """The file that a URL names, with symbolic links followed. Raises `StoreError`."""
+    address = resolve_url(url, project or "")
+    if not address.startswith("sqlite:///"):
+        raise StoreError(f"storage {redact(url)!r}: not a file for SQLite; write sqlite:///runs.db")
+    try:
+        return Path(address.removeprefix("sqlite:///")).resolve()
+    except (OSError, RuntimeError) as error:       # a loop of symbolic links
+        raise StoreError(f"{address}: leads nowhere: {error}") from error
+
+
+def opened(path: Path) -> Database:
+    """The database in the file, made new where there is none. Raises `StoreError` and `StoreUnavailable`."""
+    _check_library()
+    _make(path)
+    kind = network_kind_of(path.parent)
+    if kind is not None:
+        raise StoreError(f"{path}: lies on a network file system ({kind}), where SQLite's locks do not hold; use a "
+                         "file on a local disk, or a server store (mongodb://HOST) for several machines")
+    options = _options(path)
+    try:
+        connection = connect(path, options)
+        try:
+            refusal = _refusal(connection, path, writable=options == "mode=rw")
+        finally:
+            connection.close()
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise explained(error, path) from error
+    return Database(path, options=options, refusal=refusal)
+
+
+def this_version() -> str:
+    """The version of hyperspace-core that is installed here."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hyperspace-core")
+    except PackageNotFoundError:       # run from a folder on the path
+        return "unknown"
+
+
+def _check_library() -> None:
+    if sqlite3.sqlite_version_info < NEEDED:
+        needed = ".".join(map(str, NEEDED))
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed; install a Python "
+                         "that brings one, or use a server store (mongodb://HOST)")
+
+
+def _make(path: Path) -> None:
+    """Only this user may look into folders and files that are made here; what is there already stays as it is."""
+    try:
+        if path.is_dir():
+            raise StoreError(f"{path}: is a folder; name a file, such as {path / 'runs.db'}")
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be made: {error.strerror} ({error.filename}); name a file in a folder that "
+                         "you may write to") from error
+
+
+def _options(path: Path) -> str:
+    """How to connect: for writing where that is possible, else so that at least reading is."""
+    beside = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
+    there = all(one.exists() for one in beside)
+    if os.access(path, os.W_OK) and (there or os.access(path.parent, os.W_OK)):
+        return "mode=rw"
+    if there or os.access(path.parent, os.W_OK):
+        return "mode=ro"
+    # nobody can have it open for writing here, and SQLite could not make the files that it reads a log with
+    return "mode=ro&immutable=1"
+
+
+def _refusal(connection: sqlite3.Connection, path: Path, *, writable: bool) -> str | None:
+    """Why nothing may be written, or None. Raises `StoreError` for a file that may not even be read."""
+    version = _schema(connection)
+    if version is None and writable:
+        _create(connection, path)
+        version = _schema(connection)
+    if version is None:
+        raise StoreError(f"{path}: is not a store of hyperspace; name another file")
+    strange = schema.strangers(connection, version)
+    if strange:
+        raise StoreError(f"{path}: holds what hyperspace did not put there ({', '.join(strange[:3])}), and so may do "
+                         "what its maker wants; copy the runs out of it, or use another file")
+    if version != schema.SCHEMA:
+        return _other_schema(connection, version)
+    if not writable:
+        return _READ_ONLY
+    _log_ahead(connection)
+    return None
+
+
+def _schema(connection: sqlite3.Connection) -> int | None:
+    """The file's schema; None for a file that is not ours, an empty one too."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version) if application == schema.APPLICATION_ID else None
+
+
+def _create(connection: sqlite3.Connection, path: Path) -> None:
+    if not _is_empty(connection):
+        raise StoreError(f"{path}: is an SQLite database of another program; name another file")
+    _log_ahead(connection)
+    with step(connection):
+        if _is_empty(connection):      # another process may have been faster
+            schema.create(connection, this_version())
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    return not things and not application
+
+
+def _other_schema(connection: sqlite3.Connection, version: int) -> str:
+    if version < schema.SCHEMA:
+        return (f"its schema is {version}, this hyperspace writes {schema.SCHEMA}; run `hyperspace store upgrade` "
+                "once, when no worker runs")
+    row = connection.execute("SELECT value FROM meta WHERE key = 'needs'").fetchone()
+    return (f"its schema is {version} and needs hyperspace-core {row[0] if row else '(newer)'} or newer; here is "
+            f"{this_version()}, which may read it but not write: pip install --upgrade hyperspace-core")
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """WAL mode, which the file remembers. SQLite itself does not wait for others here."""
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        insist(connection, "PRAGMA journal_mode = WAL")

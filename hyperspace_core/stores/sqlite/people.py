@@ -1,0 +1,100 @@
+"""What people do to runs: stop them, let them wait, do them again, write on them, remove them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection
+
+from hyperspace_core.errors import Refused
+from hyperspace_core.records.codec import from_text
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import Command, State, Verb, allowed
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Standing, Verbs, no_run, ring, standing
+from hyperspace_core.stores.sqlite.reading import record
+from hyperspace_core.stores.sqlite.rows import checked_tags, now, numbers_text, plain_text
+
+_CURES = {
+    Verb.CANCEL: "only a queued, paused or running run can be cancelled",
+    Verb.PAUSE: "only a queued or running run can be paused",
+    Verb.RESUME: "only a paused run, or a running one that was asked to pause, can be resumed",
+    Verb.REQUEUE: "only a run that has ended can be queued again",
+}
+
+
+class PeoplesVerbs(Verbs):
+    """T9, T11 and T14, notes, and removal."""
+
+    def cancel(self, run: int) -> State:
+        return self._ask(run, Verb.CANCEL, lambda before: Command.CANCEL)
+
+    def pause(self, run: int) -> State:
+        return self._ask(run, Verb.PAUSE, lambda before: before.command or Command.PAUSE)
+
+    def resume(self, run: int) -> State:
+        with self._database.writing() as connection:
+            before = standing(connection, run)
+            if before.state is State.RUNNING and before.command is Command.PAUSE:
+                connection.execute(sql.COMMAND, (None, run))
+                return State.RUNNING
+            return _moved(connection, run, before, Verb.RESUME)
+
+    def requeue(self, run: int) -> State:
+        with self._database.writing() as connection:
+            before = standing(connection, run)
+            state = _next(run, before, Verb.REQUEUE)
+            connection.execute(sql.REQUEUE, (run,))
+            connection.execute(sql.FORGET_METRICS, (run,))
+            ring(connection, before.project)
+        return state
+
+    def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
+                 note: str | None = None, priority: int | None = None) -> RunRecord:
+        note = plain_text(note, "note")
+        with self._database.writing() as connection:
+            row = connection.execute(sql.TAGS, (run,)).fetchone()
+            if row is None:
+                raise no_run(run)
+            tags = [tag for tag in dict.fromkeys([*from_text(row[0]), *add_tags]) if tag not in remove_tags]
+            connection.execute(sql.ANNOTATE, (checked_tags(tags), priority, run))
+            if note is not None:
+                connection.execute(sql.NOTE, (note, run))
+            return record(connection, run)
+
+    def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
+        wanted = numbers_text(runs)
+        with self._database.using() if dry_run else self._database.writing() as connection:
+            found = connection.execute(sql.STATES, (wanted,)).fetchall()
+            running = [str(run) for run, state in found if state == State.RUNNING]
+            if running:
+                which = f"run {running[0]} is" if len(running) == 1 else f"runs {', '.join(running[:10])} are"
+                raise Refused(f"{which} RUNNING: cancel first, then delete; nothing was deleted")
+            if not dry_run:
+                connection.execute(sql.DELETE, (wanted,))
+        return [run for run, _ in found]
+
+    def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
+        """At once where nobody works on it, else as a command to its owner."""
+        with self._database.writing() as connection:
+            before = standing(connection, run)
+            if before.state is not State.RUNNING:
+                return _moved(connection, run, before, verb)
+            connection.execute(sql.COMMAND, (command(before), run))
+        return State.RUNNING
+
+
+def _next(run: int, before: Standing, verb: Verb) -> State:
+    """The one state that may follow. Raises `Refused` where there is none."""
+    after = allowed(verb, before.state)
+    if not after:
+        raise Refused(f"run {run} is {before.state}: {_CURES[verb]}")
+    (state,) = after
+    return state
+
+
+def _moved(connection: sqlite3.Connection, run: int, before: Standing, verb: Verb) -> State:
+    state = _next(run, before, verb)
+    connection.execute(sql.MOVE, (state, now() if state.terminal else None, run))
+    if state is State.QUEUED:
+        ring(connection, before.project)
+    return state

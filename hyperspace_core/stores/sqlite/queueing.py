@@ -1,0 +1,187 @@
+"""Into the queue and out of it: settings, submit, claim, and waiting for something to claim."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Collection, Sequence
+from time import monotonic
+from typing import Any
+
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import QueueSettings
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Verbs, ring, settings_row
+from hyperspace_core.stores.sqlite.rows import (
+    Row,
+    attempt_of,
+    checked_tags,
+    now,
+    numbers_text,
+    owner_text,
+    plain_text,
+    record_of,
+    texts_text,
+    tree_text,
+)
+
+LOOK_S = 0.02                  # how often a waiting thread asks whether anybody has written
+
+
+class QueueVerbs(Verbs):
+    """T1 and T2, and what surrounds them."""
+
+    # -- settings --------------------------------------------------------------------------------------------
+
+    def settings(self, project: str) -> QueueSettings:
+        with self._database.using() as connection:
+            row = connection.execute(sql.SETTINGS, (project,)).fetchone()
+        if row is None and self._database.refusal is None:
+            with self._database.writing() as connection:
+                return _kept_settings(connection, project)
+        return QueueSettings() if row is None else _settings_of(row)
+
+    def change_settings(self, project: str, *, paused: bool | None = None, heartbeat_s: float | None = None,
+                        ttl_s: float | None = None) -> QueueSettings:
+        with self._database.writing() as connection:
+            settings = _kept_settings(connection, project)
+            changed = QueueSettings(
+                paused=settings.paused if paused is None else paused,
+                heartbeat_s=settings.heartbeat_s if heartbeat_s is None else heartbeat_s,
+                ttl_s=settings.ttl_s if ttl_s is None else ttl_s)
+            _check(project, changed)
+            connection.execute(sql.CHANGE_SETTINGS, (*settings_row(changed), project))
+        return changed
+
+    # -- T1 --------------------------------------------------------------------------------------------------
+
+    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None, tokens: Sequence[str] = ()) -> list[int]:
+        if tokens and (owner is None or len(tokens) != len(runs)):
+            raise UsageError(f"submit: {len(tokens)} tokens for {len(runs)} runs; give the owner and one token a run")
+        moment = now()
+        rows = [_row_of(run, tokens[place] if tokens else None, moment) for place, run in enumerate(runs)]
+        with self._database.writing() as connection:
+            ids: dict[str, int] = dict(connection.execute(
+                sql.KNOWN_UIDS, (texts_text(row["uid"] for row in rows),)).fetchall())
+            (last,) = connection.execute(sql.LAST_ID).fetchone() or (0,)
+            new = []
+            for row in rows:
+                if row["uid"] not in ids:      # a uid given twice is one run
+                    last += 1
+                    ids[row["uid"]] = last
+                    new.append(row | {"id": last})
+            connection.executemany(sql.ADD_RUN, new)
+            connection.executemany(sql.ADD_BODY, new)
+            if owner is not None and tokens:
+                worker = owner_text(owner)
+                connection.executemany(sql.ADD_ATTEMPT, [(row["id"], 1, row["token"], worker, moment) for row in new])
+            for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
+                ring(connection, project)
+        return [ids[row["uid"]] for row in rows]
+
+    # -- T2 --------------------------------------------------------------------------------------------------
+
+    def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
+              exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
+        wanted = {"project": project, "now": now(), "token": token,
+                  "tasks": None if tasks is None else texts_text(tasks),
+                  "exclude": numbers_text(exclude) if exclude else None,
+                  "only": None if only is None else numbers_text(only)}
+        with self._database.reading() as connection:
+            repeat = connection.execute(sql.HELD_BY_TOKEN, (token,)).fetchone()
+            if repeat is not None:
+                run, held = repeat
+                return self._claim_of(connection, run, token) if held else None
+            changes = _changes(connection, project)
+            if connection.execute(sql.CANDIDATE, wanted).fetchone() is None:       # no lock for nothing
+                self._has_looked(project, changes)
+                return None
+        worker = owner_text(owner)
+        with self._database.writing() as connection:
+            taken: list[Row] = connection.execute(sql.CLAIM, wanted).fetchall()
+            for attempt, run, *_ in taken:
+                connection.execute(sql.ADD_ATTEMPT, (run, attempt, token, worker, wanted["now"]))
+        if not taken:
+            return None
+        attempt, *row = taken[0]
+        # only the owner writes what is read here, and that is the caller: the lock need not be held for it
+        with self._database.using() as connection:
+            body = connection.execute(sql.BODY_OF, (row[0],)).fetchone()
+            attempts = connection.execute(sql.ATTEMPTS, (row[0],)).fetchall()
+        return Claim(lease=Lease(run=row[0], attempt=attempt, token=token),
+                     record=record_of((*row, *body), tuple(map(attempt_of, attempts))))
+
+    def wait_for_change(self, project: str, timeout_s: float) -> bool:
+        until = monotonic() + timeout_s
+        version = None
+        while True:
+            with self._database.using() as connection:
+                (current,) = connection.execute(sql.DATA_VERSION).fetchone()
+                if current != version:
+                    version = current
+                    changes = _changes(connection, project)
+                    if changes != self._seen().get(project, 0):
+                        self._has_looked(project, changes)
+                        return True
+            left = until - monotonic()
+            if left <= 0:
+                return False
+            self._database.closed.wait(min(LOOK_S, left))
+
+    # -- helpers ---------------------------------------------------------------------------------------------
+
+    def _claim_of(self, connection: sqlite3.Connection, run: int, token: str) -> Claim:
+        row = connection.execute(sql.RECORD, (run,)).fetchone()
+        attempts = tuple(map(attempt_of, connection.execute(sql.ATTEMPTS, (run,)).fetchall()))
+        return Claim(lease=Lease(run=run, attempt=attempts[-1].number, token=token), record=record_of(row, attempts))
+
+    def _seen(self) -> dict[str, int]:
+        """This thread's: project → changes; a thread that never looked has seen none."""
+        seen: dict[str, int] = self._looked.__dict__.setdefault("seen", {})
+        return seen
+
+    def _has_looked(self, project: str, changes: int) -> None:
+        self._seen()[project] = changes
+
+
+def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
+    """The parameters of `ADD_RUN` and `ADD_BODY`. Raises `ValueNotStorable`."""
+    return {
+        "uid": plain_text(run.uid, "uid"), "project": plain_text(run.project, "project"),
+        "task": plain_text(run.task, "task"), "submitted_by": plain_text(run.submitted_by, "submitted_by"),
+        "state": State.QUEUED if token is None else State.RUNNING, "attempt": 0 if token is None else 1,
+        "token": token, "now": moment, "started_at": None if token is None else moment,
+        "priority": run.priority, "max_losses": run.max_losses, "max_failures": run.max_failures,
+        "metric": plain_text(run.metric.name, "metric.name"), "goal": run.metric.goal, "seed": run.seed,
+        "validated": int(run.validated), "tags": checked_tags(run.tags), "note": plain_text(run.note, "note"),
+        "parent": run.parent, "search": plain_text(run.search, "search"),
+        "submitted": tree_text(run.submitted, "submitted"), "scenario": tree_text(run.scenario, "scenario"),
+        "config": tree_text(run.config, "config"),
+    }
+
+
+def _kept_settings(connection: sqlite3.Connection, project: str) -> QueueSettings:
+    """As they stand, the defaults stored where nothing stood."""
+    connection.execute(sql.KEEP_SETTINGS, (project, *settings_row(QueueSettings())))
+    return _settings_of(connection.execute(sql.SETTINGS, (project,)).fetchone())
+
+
+def _settings_of(row: Row) -> QueueSettings:
+    paused, heartbeat_s, ttl_s = row
+    return QueueSettings(paused=bool(paused), heartbeat_s=heartbeat_s, ttl_s=ttl_s)
+
+
+def _check(project: str, settings: QueueSettings) -> None:
+    if not (math.isfinite(settings.heartbeat_s) and settings.heartbeat_s > 0 and math.isfinite(settings.ttl_s)):
+        raise UsageError(f"project '{project}': heartbeat_s {settings.heartbeat_s:g} and ttl_s {settings.ttl_s:g} "
+                         "must be seconds above 0")
+    if settings.ttl_s < 4 * settings.heartbeat_s:
+        raise UsageError(f"project '{project}': ttl_s {settings.ttl_s:g} is under four heartbeats of "
+                         f"{settings.heartbeat_s:g} s; living workers would lose their runs")
+
+
+def _changes(connection: sqlite3.Connection, project: str) -> int:
+    (changes,) = connection.execute(sql.CHANGES, (project,)).fetchone() or (0,)
+    return int(changes)

@@ -1,0 +1,196 @@
+"""The tables of a store file, how a file says that it is one of ours, and how an older one is brought up to date."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+
+APPLICATION_ID = 0x48595053    # "HYPS" in the header of the file
+SCHEMA = 1                     # in the header, too, as `user_version`
+
+META = """
+CREATE TABLE meta(
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID"""
+
+PROJECTS = """
+CREATE TABLE projects(
+  name TEXT PRIMARY KEY,
+  paused INTEGER NOT NULL CHECK (paused IN (0, 1)),
+  heartbeat_s REAL NOT NULL,
+  ttl_s REAL NOT NULL,
+  changes INTEGER NOT NULL DEFAULT 0   -- raised whenever there may be something new to claim
+) STRICT, WITHOUT ROWID"""
+
+# What the queue and the listings look at. Narrow on purpose: a scan of 100,000 of these rows takes milliseconds, and
+# a beat writes few bytes.
+RUNS = """
+CREATE TABLE runs(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  project TEXT NOT NULL,
+  task TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('QUEUED', 'PAUSED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+  reason TEXT,
+  priority INTEGER NOT NULL,
+  not_before TEXT,
+  attempt INTEGER NOT NULL,
+  token TEXT,
+  beat INTEGER NOT NULL,
+  command TEXT CHECK (command IN ('cancel', 'pause')),
+  losses INTEGER NOT NULL DEFAULT 0,
+  max_losses INTEGER NOT NULL,
+  failures INTEGER NOT NULL DEFAULT 0,
+  max_failures INTEGER NOT NULL,
+  metric TEXT NOT NULL,
+  goal TEXT NOT NULL CHECK (goal IN ('maximize', 'minimize')),
+  result REAL,
+  result_special TEXT CHECK (result_special IN ('nan', '-0.0')),
+  rank REAL GENERATED ALWAYS AS (CASE goal WHEN 'minimize' THEN result ELSE -result END) VIRTUAL,
+  seed INTEGER,
+  validated INTEGER NOT NULL CHECK (validated IN (0, 1)),
+  tags TEXT NOT NULL,
+  progress TEXT,
+  parent INTEGER,
+  search TEXT,
+  submitted_by TEXT NOT NULL,
+  submitted_at TEXT NOT NULL,
+  started_at TEXT,
+  finished_at TEXT,
+  CHECK ((state = 'RUNNING') = (token IS NOT NULL))
+) STRICT"""
+
+# What a run says: read only where a record is shown, each tree as JSON.
+BODIES = """
+CREATE TABLE bodies(
+  run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
+  note TEXT NOT NULL,
+  submitted TEXT NOT NULL,
+  scenario TEXT,
+  config TEXT,
+  metrics TEXT NOT NULL,
+  info TEXT NOT NULL
+) STRICT"""
+
+ATTEMPTS = """
+CREATE TABLE attempts(
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  token TEXT NOT NULL UNIQUE,
+  outcome TEXT,
+  reason TEXT,
+  worker TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT,
+  traceback TEXT,
+  provenance TEXT NOT NULL DEFAULT '{}',
+  late TEXT,
+  PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID"""
+
+# SQLite keeps NaN as NULL and -0.0 as 0.0 without a word; `special` says what it was.
+POINTS = """
+CREATE TABLE points(
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  step INTEGER,
+  value REAL,
+  special TEXT CHECK (special IN ('nan', '-0.0')),
+  at REAL NOT NULL,
+  PRIMARY KEY (run, attempt, seq),
+  CHECK ((value IS NULL) = (special IS 'nan'))
+) STRICT, WITHOUT ROWID"""
+
+OUTPUT = """
+CREATE TABLE output(
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (run, attempt, seq)
+) STRICT, WITHOUT ROWID"""
+
+ARTIFACTS = """
+CREATE TABLE artifacts(
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  PRIMARY KEY (run, attempt, name)
+) STRICT, WITHOUT ROWID"""
+
+WORKERS = """
+CREATE TABLE workers(
+  project TEXT NOT NULL,
+  worker TEXT NOT NULL,
+  info TEXT NOT NULL,
+  beat INTEGER NOT NULL,
+  seen_at TEXT NOT NULL,
+  PRIMARY KEY (project, worker)
+) STRICT, WITHOUT ROWID"""
+
+INDEXES = (
+    # claims go along it and find all they ask for in it; counts and the held runs use its beginning
+    "CREATE INDEX runs_queue ON runs(project, state, priority DESC, id, task, not_before)",
+    "CREATE INDEX runs_parent ON runs(parent) WHERE parent IS NOT NULL",
+    "CREATE INDEX runs_search ON runs(search) WHERE search IS NOT NULL",
+    "CREATE INDEX artifacts_digest ON artifacts(digest)",
+)
+
+STATEMENTS = tuple(statement.strip() for statement in (
+    META, PROJECTS, RUNS, BODIES, ATTEMPTS, POINTS, OUTPUT, ARTIFACTS, WORKERS, *INDEXES))
+
+_NAME = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)")
+
+
+@dataclass(frozen=True)
+class Migration:
+    """How a file of the schema before is brought to `schema`, in one step with all others."""
+
+    schema: int
+    statements: tuple[str, ...]
+
+
+MIGRATIONS: tuple[Migration, ...] = ()         # schema 1 is the first
+
+
+def create(connection: sqlite3.Connection, version: str) -> None:
+    """All tables, within the caller's transaction. `version` of this distribution is what the schema needs."""
+    for statement in STATEMENTS:
+        connection.execute(statement)
+    connection.execute("INSERT INTO meta(key, value) VALUES('needs', ?)", (version,))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], version: str) -> None:
+    """Take the steps that are missing, within the caller's transaction."""
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    for step in migrations:
+        if step.schema > schema:
+            for statement in step.statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {step.schema}")
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'needs'", (version,))
+
+
+def strangers(connection: sqlite3.Connection, schema: int) -> list[str]:
+    """What is in the file that hyperspace did not put there: "trigger 'x'".
+
+    A view or trigger could make a harmless statement of ours do somebody else's will. Of a newer schema only that
+    is known, that it has none of these.
+    """
+    expected = {match[1]: text for text in STATEMENTS if (match := _NAME.match(text))}
+    found = []
+    for kind, name, text in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall():
+        if kind in ("trigger", "view"):
+            found.append(f"{kind} {name!r}")
+        elif schema == SCHEMA and not name.startswith("sqlite_") and expected.pop(name, None) != text:
+            found.append(f"{kind} {name!r}")
+    return found + ([f"no table {name!r}" for name in expected] if schema == SCHEMA else [])

@@ -1,0 +1,43 @@
+"""The embedded store: one SQLite file on a local disk, and a folder of artifacts beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs
+from hyperspace_core.stores.sqlite.blobs import Blobs
+from hyperspace_core.stores.sqlite.connection import Database
+from hyperspace_core.stores.sqlite.leases import LeaseVerbs
+from hyperspace_core.stores.sqlite.opening import opened, path_of
+from hyperspace_core.stores.sqlite.people import PeoplesVerbs
+from hyperspace_core.stores.sqlite.queueing import QueueVerbs
+from hyperspace_core.stores.sqlite.reading import ReadingVerbs
+from hyperspace_core.stores.sqlite.series import SeriesVerbs
+from hyperspace_core.stores.sqlite.upkeep import UpkeepVerbs
+from hyperspace_core.stores.sqlite.workers import WorkerVerbs
+
+
+class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, ReadingVerbs, SeriesVerbs, ArtifactVerbs, WorkerVerbs,
+                  UpkeepVerbs, Store):
+    """The port, group by group. Any number of threads and processes of one machine may use the same file."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, Blobs(database.path.with_name(database.path.name + ".artifacts")))
+        self.url = f"sqlite:///{database.path}"
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self.url}>"
+
+
+def open_store(url: str, project: str | None = None) -> Store:
+    """The store at `sqlite:///PATH`, made new where there is none.
+
+    `project` names the file where the URL is empty. Raises `StoreError` for a file that cannot serve,
+    `StoreUnavailable` where trying again may help.
+    """
+    path: Path = path_of(url, project)
+    return SqliteStore(opened(path))

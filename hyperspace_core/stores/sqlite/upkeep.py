@@ -1,0 +1,61 @@
+"""What a store says of itself, looking for damage, and bringing an older file up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.storage import StoreInfo
+from hyperspace_core.stores.sqlite import schema
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Verbs
+from hyperspace_core.stores.sqlite.connection import step
+from hyperspace_core.stores.sqlite.opening import this_version
+
+
+class UpkeepVerbs(Verbs):
+    """Verbs about the store, not about runs."""
+
+    url: str
+
+    def info(self) -> StoreInfo:
+        with self._database.reading() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            runs = dict(connection.execute(sql.RUNS_BY_PROJECT).fetchall())
+            (contents,) = connection.execute(sql.ARTIFACT_BYTES).fetchone()
+        notes = () if self._database.refusal is None else (self._database.refusal,)
+        return StoreInfo(url=self.url, backend=f"sqlite {sqlite3.sqlite_version}", schema=version, runs=runs,
+                         bytes=contents + _size(self._database.path), notes=notes)
+
+    def check(self) -> tuple[str, ...]:
+        path = self._database.path
+        try:
+            with self._database.reading() as connection:
+                lines = [f"{path}: {text}" for text, in connection.execute(sql.INTEGRITY).fetchall() if text != "ok"]
+                lines += [f"{path}: a row of {table} belongs to no run (rowid or key {row}, missing in {parent})"
+                          for table, row, parent, _ in connection.execute(sql.ORPHANS).fetchall()]
+                named = connection.execute(sql.ALL_ARTIFACTS).fetchall()
+        except StoreError as error:            # too damaged to be looked through
+            return (str(error),)
+        lines += [f"run {run}, attempt {attempt}: the content of artifact '{name}' is missing or cut off "
+                  f"({digest[:12]}… in {self._blobs.root})"
+                  for run, attempt, name, digest, size in named if not self._blobs.has(digest, size)]
+        return tuple(lines)
+
+    def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
+        database = self._database
+        with database.using() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > schema.SCHEMA:
+            raise StoreError(f"{database.path}: {database.refusal}")
+        if version < schema.SCHEMA and not dry_run:
+            with database.using() as connection, step(connection, database.closed):
+                schema.migrate(connection, schema.MIGRATIONS, this_version())
+            database.refusal = None
+        return version, schema.SCHEMA
+
+
+def _size(path: Path) -> int:
+    """The file and its log."""
+    return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())
