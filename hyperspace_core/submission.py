@@ -96,10 +96,12 @@ def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishe
     # one drawn seed serves the whole grid, so that its configs differ in nothing else
     base = wishes.seed if wishes.seed is not None else problem.seed
     alone, seeds = _split_seeds(_as_tree(grid))
-    shared = replace(wishes, seed=choose_seed({}, given=base) if not seeds else None)
+    if seeds and wishes.seed is not None:
+        raise UsageError(f"seed {wishes.seed} and the grid's `seed` contradict each other; give one")
+    shared = replace(wishes, seed=None if seeds else choose_seed({}, given=base))
     for config in iter_grid(alone, signature, project.catalog):
-        for seed in seeds or [None]:
-            yield from plan(project, problem, config if seed is None else config | {"seed": seed}, shared)
+        for chosen in [{"seed": seed} for seed in seeds] or [{}]:
+            yield from plan(project, problem, config | chosen, shared)
 
 
 def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes) -> int:
