@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -9,17 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
-from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition
+from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition, parse_states
 from hyperspace_core.records.run import Claim, Lease, NewRun, Progress, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.submission import BATCH, Wishes, checked_plan, plan, plan_rerun, problem_of_task
 
 if TYPE_CHECKING:
+    from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
     from hyperspace_core.results.results import Results
 
@@ -29,11 +32,11 @@ Watch = Callable[[RunRecord, Progress | None], None]
 class Study:
     """`Study("digits")`: submit, run, look at results, steer the queue.
 
-    `storage`: a URL; else `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. `tasks_dir`: a folder
-    with more task files. `no_plugins`: installed plugins to leave out.
+    `storage`: a URL; else `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. `tasks_dir`: a
+    folder with more task files. `no_plugins`: installed plugins to leave out.
 
-    Raises `ProjectError` for a project that is not installed or cannot be imported, `StoreError` for a store that
-    cannot be opened.
+    Raises `ProjectError` for a project that is not installed or cannot be imported, `StoreError` for a store
+    that cannot be opened.
     """
 
     def __init__(self, project: str, storage: str | None = None, *, tasks_dir: str | Path | None = None,
@@ -46,26 +49,28 @@ class Study:
         self.store: Store = open_store(resolve_url(storage, self.name), self.extensions, self.name)
         self.queue = QueueControl(self)
 
-    # -- submitting ----------------------------------------------------------------------------------------------
+    # -- submitting ----------------------------------------------------------------------------------------
 
-    def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1, seed: int | None = None,
-               priority: int = 0, tags: Collection[str] = (), note: str = "", retries: int = 0) -> int | list[int]:
+    def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1,
+               seed: int | None = None, priority: int = 0, tags: Collection[str] = (), note: str = "",
+               retries: int = 0) -> int | list[int]:
         """Queue one config; its id, or a list of ids where `repeats` is more than 1.
 
         Raises `TaskError`, `ConfigError` with every problem of the config; then nothing is queued.
         """
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note, retries=retries)
+        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
         ids = self.store.submit(plan(self.project, problem_of_task(self.project, task), config, wishes))
-        return ids if repeats > 1 else ids[0]
+        return ids if wishes.repeats > 1 else ids[0]
 
     def submit_grid(self, task: str, grid: Mapping[str, Any], *, repeats: int = 1, seed: int | None = None,
-                    priority: int = 0, tags: Collection[str] = (), note: str = "", retries: int = 0) -> list[int]:
+                    priority: int = 0, tags: Collection[str] = (), note: str = "",
+                    retries: int = 0) -> list[int]:
         """Queue every combination of a grid; their ids, in the grid's order.
 
-        A list stands for alternatives where the parameter's type is not itself a sequence; `each(a, b)` says so
-        anywhere. One bad combination and nothing is queued.
+        A list stands for alternatives where the parameter's type is not itself a sequence; `each(a, b)` says
+        so anywhere. One bad combination and nothing is queued.
         """
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note, retries=retries)
+        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
         return self.submit_runs(checked_plan(self.project, problem_of_task(self.project, task), grid, wishes))
 
     def submit_runs(self, runs: Iterable[NewRun]) -> list[int]:
@@ -78,35 +83,36 @@ class Study:
         while batch := list(islice(rest, BATCH)):
             yield self.store.submit(batch)
 
-    # -- here and now --------------------------------------------------------------------------------------------
+    # -- here and now --------------------------------------------------------------------------------------
 
     def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
-            tags: Collection[str] = (), note: str = "", echo: bool = True, watch: Watch | None = None) -> RunRecord:
+            tags: Collection[str] = (), note: str = "", echo: bool = True,
+            watch: Watch | None = None) -> RunRecord:
         """Execute one config in this process, recorded like any other; no worker ever sees it queued.
 
-        A failure of the scenario is in the record (`state`, `attempt.traceback`); Ctrl-C cancels the run and is
-        raised again. `echo`: also print here what the run prints. `watch` is called with the record and None when
-        the run begins, and with each progress that it reports, in the thread that reports it.
+        A failure of the scenario is in the record (`state`, `attempt.traceback`); Ctrl-C cancels the run and
+        is raised again. `echo`: also print here what the run prints. `watch` is called with the record and
+        None when the run begins, and with each progress that it reports, in the thread that reports it.
         """
-        wishes = Wishes(seed=seed, tags=tuple(tags), note=note)
+        wishes = Wishes(seed=seed, tags=tags, note=note)
         run = plan(self.project, problem_of_task(self.project, task), config, wishes)[0]
         return self.execute(run, echo=echo, watch=watch)
 
-    def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None, here: bool = False,
-              repeats: int = 1, priority: int = 0, tags: Collection[str] = (), note: str = "",
-              ) -> RunRecord | int | list[int]:
+    def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None,
+              here: bool = False, repeats: int = 1, priority: int = 0, tags: Collection[str] = (),
+              note: str = "") -> RunRecord | int | list[int]:
         """A past run again, with some hyper-parameters changed and the past run as its parent.
 
         Queued: the new id (a list where `repeats` is more than 1). `here=True` executes it now: the record.
         """
-        if here and repeats > 1:
+        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note)
+        if here and wishes.repeats > 1:
             raise UsageError("rerun: here=True executes one run; queue the repeats instead")
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tuple(tags), note=note)
         runs = plan_rerun(self.project, self.get(run), changes, wishes)
         if here:
             return self.execute(runs[0])
         ids = self.store.submit(runs)
-        return ids if repeats > 1 else ids[0]
+        return ids if wishes.repeats > 1 else ids[0]
 
     def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
         """Execute a planned run in this process; see `run`."""
@@ -122,23 +128,33 @@ class Study:
         return execute_here(self.store, self.project, self.extensions, claim, echo=echo,
                             on_progress=None if watch is None else partial(watch, record))
 
-    # -- looking -------------------------------------------------------------------------------------------------
+    # -- looking -------------------------------------------------------------------------------------------
 
     def get(self, run: int) -> RunRecord:
         """One run of this project. Raises `NotFound`."""
         return get_run(self.store, self.name, run)
 
     def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
-                states: Collection[State] = (State.COMPLETED,), limit: int | None = None) -> Results:
-        """Finished runs, best first by the task's metric; `.to_frame()` gives a pandas frame.
+                states: Collection[State | str] = (State.COMPLETED,), limit: int | None = None) -> Results:
+        """Runs, best first by the task's metric; `.to_frame()` gives a pandas frame.
 
-        `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold.
+        `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold. `states`: others
+        than completed runs, also in words, as in `states="failed"`; none of them means all. Raises
+        `TaskError` for a task that does not exist and has no runs, `UsageError` for what cannot be read.
         """
         from hyperspace_core.results.results import Results
 
-        wanted = RunFilter(project=self.name, tasks=() if task is None else (self.project.task(task).name,),
-                           states=tuple(states), where=conditions(where))
-        return Results(list(self.store.find(wanted, order=ORDER_BEST, limit=limit)))
+        wanted = RunFilter(project=self.name, tasks=() if task is None else (self._task_with_runs(task),),
+                           states=parse_states((states,) if isinstance(states, str) else tuple(states)),
+                           where=conditions(where))
+        return Results(self.store.find(wanted, order=ORDER_BEST, limit=limit))
+
+    def _task_with_runs(self, name: str) -> str:
+        """The task's name; its file may be gone or broken by now, its runs are still there."""
+        any_of_it = self.store.find(RunFilter(project=self.name, tasks=(name,)), limit=1)
+        if name not in self.project.tasks and next(any_of_it, None) is None:
+            self.project.task(name)        # says what is wrong, and which there are
+        return name
 
     def overview(self) -> Overview:
         """The queue, the workers and what they do, in one record."""
@@ -146,7 +162,16 @@ class Study:
 
         return overview(self.store, self.name)
 
-    # -- life ----------------------------------------------------------------------------------------------------
+    def progress(self) -> QueueProgress:
+        """The queue as it is when it is shown: text at a prompt, in a notebook a bar for each running run.
+
+        `.watch()` redraws it until nothing is queued or running. Close the notebook whenever you like.
+        """
+        from hyperspace_core.results.live import QueueProgress
+
+        return QueueProgress(self.overview)
+
+    # -- life ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         self.store.close()
@@ -163,7 +188,11 @@ class Study:
 
 
 class QueueControl:
-    """`study.queue`: steer the project's queue and single runs."""
+    """`study.queue`: steer the project's queue and single runs.
+
+    What is done to a run gives back its state then. Raises `NotFound`, `Refused` where its state does not
+    allow it.
+    """
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -177,28 +206,35 @@ class QueueControl:
         self._study.store.change_settings(self._study.name, paused=False)
 
     def cancel(self, run: int) -> State:
+        """CANCELLED at once; a running run is asked to end, and stays RUNNING until it has."""
         return self._study.store.cancel(self._study.get(run).id)
 
     def pause(self, run: int) -> State:
+        """Not to be claimed until it is resumed; a running run is given back first."""
         return self._study.store.pause(self._study.get(run).id)
 
     def resume(self, run: int) -> State:
+        """Back into the queue."""
         return self._study.store.resume(self._study.get(run).id)
 
     def requeue(self, run: int) -> State:
+        """A finished run once more; what it did before is kept with its earlier attempts."""
         return self._study.store.requeue(self._study.get(run).id)
 
 
 def get_run(store: Store, project: str, run: int) -> RunRecord:
-    """A run of this project; `NotFound` tells which ids there are."""
-    try:
-        record = store.get(run)
-    except NotFound:
-        record = None
+    """A run of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
+    number = unwrapped(run)                # a frame's index is numpy's
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise UsageError(f"not a run id: expected a whole number, got {shown(number)}")
+    record = None
+    if 0 < number <= HIGHEST:
+        with contextlib.suppress(NotFound):
+            record = store.get(number)
     if record is None or record.project != project:
         known = store.ids(project)
         has = f"has {known[0]} to {known[1]}" if known else "has none yet"
-        raise NotFound(f"no run {run} in this store (project '{project}' {has})")
+        raise NotFound(f"no run {shown(number).partition(' ')[2]} in this store (project '{project}' {has})")
     return record
 
 
@@ -208,7 +244,7 @@ def pick_attempt(record: RunRecord, number: int | None) -> int | None:
     if number is None:
         return there[-1] if there else None
     if number not in there:
-        has = f"it has {', '.join(map(str, there))}" if there else f"it is {record.state} and has not started yet"
+        has = f"it has {', '.join(map(str, there))}" if there else f"it is {record.state} and has not begun"
         raise NotFound(f"run {record.id} has no attempt {number}; {has}")
     return number
 

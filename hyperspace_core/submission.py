@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.config.overrides import grid_size, iter_grid
 from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
-from hyperspace_core.config.tree import digest, merge
+from hyperspace_core.config.tree import digest, merge, shown, unwrapped
 from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
+from hyperspace_core.records.task import Task, check_task_name
 from hyperspace_core.storage import Store
 
 Tree = dict[str, Any]
@@ -25,22 +26,28 @@ BATCH = 1000                       # runs that are planned, or stored, in one st
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a submitter may say beside the config."""
+    """What a submitter may say beside the config. Raises `UsageError` and `ConfigError`."""
 
     repeats: int = 1
     seed: int | None = None
-    priority: int = 0
-    tags: tuple[str, ...] = ()
+    priority: int = 0              # higher goes first
+    tags: Collection[str] = ()     # one text is one tag
     note: str = ""
     retries: int = 0               # how often a run whose code fails is tried again
 
     def __post_init__(self) -> None:
-        for name, least in (("repeats", 1), ("retries", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UsageError(f"{name}: expected a whole number >= {least}, got {value!r}")
-        if self.seed is not None:
-            check_seed("seed", self.seed)
+        checked = {
+            "repeats": _whole("repeats", self.repeats, least=1),
+            "retries": _whole("retries", self.retries, least=0),
+            "priority": _whole("priority", self.priority),
+            "seed": None if self.seed is None else check_seed("seed", self.seed),
+            "tags": tuple(dict.fromkeys([self.tags] if isinstance(self.tags, str) else self.tags)),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        for what, text in (("note", self.note), *(("tags", tag) for tag in self.tags)):
+            if not isinstance(text, str):
+                raise UsageError(f"{what}: expected text, got {shown(text)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +61,23 @@ class Problem:
 
 
 def problem_of_task(project: Project, name: str) -> Problem:
-    """Raises `TaskError` for an unknown task, `ConfigError` for one whose scenario does not fit its signature."""
+    """Raises `TaskError` for an unknown task, `ConfigError` for one whose scenario does not fit."""
     task = project.task(name)
-    return Problem(task=task.name, scenario=project.complete_scenario(task), metric=task.metric, seed=task.seed)
+    return Problem(task=task.name, scenario=project.complete_scenario(task), metric=task.metric,
+                   seed=task.seed)
 
 
 def problem_of_run(record: RunRecord) -> Problem:
     """The problem as a past run had it: a task file edited since then changes nothing."""
     if record.scenario is None:
-        raise ConfigError(f"run {record.id} never started and its project was not installed where it was submitted, "
-                          "so its scenario is unknown; submit the task anew")
+        raise ConfigError(f"run {record.id} never started and its project was not installed where it was "
+                          "submitted, so its scenario is unknown; submit the task anew")
     return Problem(task=record.task, scenario=record.scenario, metric=record.metric, seed=record.seed)
 
 
 def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, wishes: Wishes,
          *, parent: int | None = None) -> list[NewRun]:
-    """The runs of one config, one a repeat; repeat i has seed + i, so that repeats of different configs pair up.
+    """The runs of one config, one a repeat; repeat i has seed + i, so that repeats of two configs pair up.
 
     Raises `ConfigError` with every problem of the config.
     """
@@ -77,20 +85,47 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
     signature = project.scenario_signature(problem.scenario)
     first = choose_seed(written, given=wishes.seed, task=problem.seed)
     completed = project.complete(problem.scenario, without_seed(written, signature, first))
+    seeds = _seeds(first, wishes)
+    runs = _repeated(project.name, problem.task, written, wishes, seeds)
+    return [replace(run, scenario=problem.scenario, metric=problem.metric, parent=parent,
+                    config=without_seed(completed, signature, seed))
+            for run, seed in zip(runs, seeds, strict=True)]
+
+
+def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str, Any] | None,
+                wishes: Wishes) -> list[NewRun]:
+    """The runs of one config where the project is not installed: as written, for a worker to complete.
+
+    `task` is what its file says, where that is here. Else a worker looks it up by its name, and with it the
+    seed of a run that brings none; only repeats need a first one now, so that they differ. Raises `TaskError`
+    for a name that no task can have.
+    """
+    written = _as_tree(config)
+    open_still = task is None and wishes.seed is None and written.get("seed") is None and wishes.repeats == 1
+    seeds: Sequence[int | None] = [None]
+    if not open_still:
+        own = None if task is None else task.seed
+        seeds = _seeds(choose_seed(written, given=wishes.seed, task=own), wishes)
+    runs = _repeated(project, check_task_name(name), written, wishes, seeds)
+    return [replace(run, validated=False, scenario=None if task is None else task.scenario,
+                    metric=Metric() if task is None else task.metric) for run in runs]
+
+
+def _seeds(first: int, wishes: Wishes) -> list[int]:
+    return [(first + repeat) % LIMIT for repeat in range(wishes.repeats)]
+
+
+def _repeated(project: str, task: str, written: Tree, wishes: Wishes,
+              seeds: Sequence[int | None]) -> list[NewRun]:
+    """What the runs of one config have in common wherever it was written, once a seed."""
     template = NewRun(
-        uid="", project=project.name, task=problem.task, submitted=written, submitted_by=user_at_host(),
-        scenario=problem.scenario, metric=problem.metric, priority=wishes.priority, tags=wishes.tags,
-        note=wishes.note, max_failures=wishes.retries, parent=parent,
-    )
-    runs = []
-    for repeat in range(wishes.repeats):
-        seed = (first + repeat) % LIMIT
-        runs.append(replace(template, uid=uuid.uuid4().hex, seed=seed,
-                            config=without_seed(completed, signature, seed)))
-    return runs
+        uid="", project=project, task=task, submitted=written, submitted_by=user_at_host(),
+        priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, max_failures=wishes.retries)
+    return [replace(template, uid=uuid.uuid4().hex, seed=seed) for seed in seeds]
 
 
-def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes) -> Iterator[NewRun]:
+def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
+              wishes: Wishes) -> Iterator[NewRun]:
     """The runs of a grid, lazily, in the grid's order. `seed` may be a list in it like any other value."""
     signature = project.scenario_signature(problem.scenario)
     # one drawn seed serves the whole grid, so that its configs differ in nothing else
@@ -124,8 +159,12 @@ def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wi
     return iter_plan(project, problem, grid, wishes)
 
 
-def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes) -> list[NewRun]:
-    """A past run again: its completed config with changes, its scenario, its seed unless another is wished."""
+def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None,
+               wishes: Wishes) -> list[NewRun]:
+    """A past run again: its completed config with changes, its scenario, its seed unless another is wished.
+
+    Raises `ConfigError`.
+    """
     problem = problem_of_run(record)
     changed = _as_tree(changes)
     base = record.config if record.config is not None else record.submitted
@@ -150,6 +189,16 @@ def existing_runs(store: Store, project: str, task: str) -> dict[str, int]:
     return found
 
 
+def unless_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
+    """The runs whose key is not among the known ones, each once."""
+    seen = set(known)
+    for run in runs:
+        key = key_of(run)
+        if key not in seen:
+            seen.add(key)
+            yield run
+
+
 def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
     if "seed" not in grid:
         return grid, []
@@ -159,7 +208,16 @@ def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
     values = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
     if not values:
         raise ConfigError("`seed`: an empty list of alternatives leaves nothing to run")
-    return {key: value for key, value in grid.items() if key != "seed"}, [check_seed("`seed`", s) for s in values]
+    alone = {key: value for key, value in grid.items() if key != "seed"}
+    return alone, [check_seed("`seed`", seed) for seed in values]
+
+
+def _whole(name: str, value: Any, least: int | None = None) -> int:
+    number = unwrapped(value)
+    if isinstance(number, bool) or not isinstance(number, int) or (least is not None and number < least):
+        at_least = "" if least is None else f" >= {least}"
+        raise UsageError(f"{name}: expected a whole number{at_least}, got {value!r}")
+    return number
 
 
 def _as_tree(config: Mapping[str, Any] | None) -> Tree:

@@ -11,6 +11,7 @@ import secrets
 from typing import Any
 
 from hyperspace_core.config.schema import Signature
+from hyperspace_core.config.tree import unwrapped
 from hyperspace_core.errors import ConfigError
 
 LIMIT = 2**32          # what numpy accepts, the narrowest of the usual generators
@@ -26,11 +27,12 @@ def choose_seed(config: Any, *, given: int | None = None, task: int | None = Non
 
 
 def check_seed(where: str, value: Any) -> int:
+    value = unwrapped(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LIMIT:
         huge = isinstance(value, int) and value.bit_length() > 64      # Python may refuse to print it
         found = "an integer beyond 64 bit" if huge else repr(value)
         raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {found}")
-    return value
+    return int(value)
 
 
 def without_seed(config: dict[str, Any], signature: Signature, seed: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.seeds import choose_seed, without_seed
@@ -43,7 +43,8 @@ def plan_of(job: Job, project: Project) -> Plan:
 
 def _from_the_task(job: Job, project: Project) -> Plan:
     task = project.task(job.task)
-    scenario = project.complete_scenario(task) if job.scenario is None else job.scenario
+    written_there = task if job.scenario is None else replace(task, scenario=job.scenario, origin="")
+    scenario = project.complete_scenario(written_there)
     metric = task.metric if job.scenario is None else Metric(name=job.metric_name, goal=job.metric_goal)
     signature = project.scenario_signature(scenario)
     written = copy.deepcopy(job.submitted)

@@ -77,7 +77,7 @@ def decided(where: RunFilter) -> bool:
 
 
 def looks_at_attempts(where: RunFilter) -> bool:
-    return any(condition.path.partition(".")[0] == "attempts" for condition in where.where)
+    return any(condition.path.partition(".")[0] in ("attempts", "attempt") for condition in where.where)
 
 
 def _compared(condition: Condition) -> tuple[str, list[Any]] | None:
