@@ -37,21 +37,22 @@ class RunId(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A whole number from `least` on."""
+    """A whole number, from `least` on."""
 
     name = "number"
 
-    def __init__(self, least: int) -> None:
+    def __init__(self, least: int | None = None) -> None:
         self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
         digits = text.removeprefix("-")
         number = int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
-        if number is None or number < self._least:
+        if number is None or (self._least is not None and number < self._least):
             name = param.opts[0] if isinstance(param, click.Option) else self.name
             shown = ascii(text if len(text) <= 40 else f"{text[:40]}…")
-            raise click.UsageError(f"{name}: expected a whole number >= {self._least}, got {shown}", ctx)
+            least = "" if self._least is None else f" >= {self._least}"
+            raise click.UsageError(f"{name}: expected a whole number{least}, got {shown}", ctx)
         return number
 
 

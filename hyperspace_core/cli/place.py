@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +25,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Place:
     """What `--project`, `--storage` and `--no-plugin` mean. Everything opened is closed with the command."""
 
-    def __init__(self, project: str | None, storage: str | None, no_plugins: tuple[str, ...]) -> None:
+    def __init__(self, project: str | None, storage: str | None, no_plugins: tuple[str, ...],
+                 typed_storage: str = "") -> None:
         self._project, self.storage, self.no_plugins = project, storage, no_plugins
+        self._typed_storage = typed_storage    # the option, as it may be shown
 
     @cached_property
     def name(self) -> str:
@@ -50,6 +53,11 @@ class Place:
         from hyperspace_core.extension.manager import build_manager
 
         return build_manager(disable=self.no_plugins)
+
+    def command(self, words: str) -> str:
+        """A command that works in this place, to be typed by a person: `hyperspace worker --project digits`."""
+        project = "" if os.environ.get("HYPERSPACE_PROJECT") == self.name else f" --project {self.name}"
+        return f"hyperspace {words}{project}{self._typed_storage}"
 
     def project(self, tasks_dir: Path | None = None) -> Project:
         """The opened project. Raises `ProjectError` and what its registration raises."""
@@ -140,7 +148,7 @@ def _placed(command: F, *options: Callable[[F], F]) -> F:
     @wraps(command)
     def placed(*, project_name: str | None, no_plugins: tuple[str, ...], storage: str | None = None,
                storage_file: Path | None = None, **others: Any) -> Any:
-        place = Place(project_name, _url(storage, storage_file), no_plugins)
+        place = Place(project_name, _url(storage, storage_file), no_plugins, _shown(storage, storage_file))
         return command(place=place, **others)
 
     made: F = placed  # type: ignore[assignment]
@@ -149,9 +157,26 @@ def _placed(command: F, *options: Callable[[F], F]) -> F:
     return made
 
 
+def _shown(storage: str | None, file: Path | None) -> str:
+    """The option that says where the store is, as a person would type it again."""
+    from shlex import quote
+
+    if file is not None:
+        return f" --storage-file {quote(str(file))}"
+    if storage is None or not _is_typed("storage"):
+        return ""
+    from hyperspace_core.extension.address import redact
+
+    return f" --storage {quote(redact(storage))}"
+
+
+def _is_typed(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
 def _url(storage: str | None, file: Path | None) -> str | None:
-    context = click.get_current_context()
-    typed = context.get_parameter_source("storage") is click.core.ParameterSource.COMMANDLINE
+    typed = _is_typed("storage")
     if file is not None:
         if typed:
             raise click.UsageError("--storage and --storage-file contradict each other; give one")

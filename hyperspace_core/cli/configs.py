@@ -1,0 +1,134 @@
+"""What the command line says of a run: its config, a grid of configs, and all that stands beside a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hyperspace_core.cli.arguments import WholeNumber
+
+if TYPE_CHECKING:
+    from hyperspace_core.submission import Wishes
+
+F = TypeVar("F", bound=Callable[..., Any])
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """The options about a config, as typed."""
+
+    sets: tuple[str, ...]
+    config_file: str | None
+    grids: tuple[str, ...] = ()
+    grid_file: str | None = None
+
+    @property
+    def is_grid(self) -> bool:
+        return bool(self.grids or self.grid_file)
+
+    def config(self) -> Tree:
+        """The file's config with what `--set` changes in it. Raises `ConfigError`, `TaskError`."""
+        from hyperspace_core.config.overrides import parse_assignments
+        from hyperspace_core.config.tree import merge
+
+        return merge(_read(self.config_file), parse_assignments(self.sets))
+
+    def grid(self) -> Tree:
+        """The config with the alternatives of the grid file and of `--grid` laid over it."""
+        from hyperspace_core.config.overrides import parse_grid
+        from hyperspace_core.config.tree import merge
+
+        return merge(merge(_literal(self.config()), _read(self.grid_file)), parse_grid(self.grids))
+
+
+def config_options(command: F) -> F:
+    """`--set` and `--config`; the command gets a `Typed` as `typed`."""
+    return _typed(command, _SET, _CONFIG)
+
+
+def grid_options(command: F) -> F:
+    """The same with `--grid` and `--grid-file`."""
+    return _typed(command, _SET, _CONFIG, *_GRID)
+
+
+def wish_options(*names: str) -> Callable[[F], F]:
+    """What is said beside the config, by the names of `Wishes`; the command gets `Wishes` as `wishes`."""
+
+    def decorated(command: F) -> F:
+        @wraps(command)
+        def wishing(*, tags: tuple[str, ...] = (), **others: Any) -> Any:
+            from hyperspace_core.submission import Wishes
+
+            given = {name: others.pop(name) for name in names if name != "tags"}
+            wishes = Wishes(tags=tags, **{name: value for name, value in given.items() if value is not None})
+            return command(wishes=wishes, **others)
+
+        return _with_options(wishing, [_WISHES[name] for name in names])
+
+    return decorated
+
+
+def _typed(command: F, *options: Callable[[F], F]) -> F:
+    @wraps(command)
+    def typing(*, sets: tuple[str, ...], config_file: str | None, grids: tuple[str, ...] = (),
+               grid_file: str | None = None, **others: Any) -> Any:
+        typed = Typed(sets=sets, config_file=config_file, grids=grids, grid_file=grid_file)
+        return command(typed=typed, **others)
+
+    return _with_options(typing, options)
+
+
+def _with_options(command: Any, options: Any) -> Any:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _read(file: str | None) -> Tree:
+    from hyperspace_core.config.jsonfile import parse_object, read_object
+
+    if file is None:
+        return {}
+    if file == "-":
+        return parse_object(click.get_text_stream("stdin").read(), "stdin")
+    return read_object(file)
+
+
+def _literal(value: Any) -> Any:
+    """A config inside a grid: its lists are values, not alternatives."""
+    from hyperspace_core.config.overrides import each
+
+    if isinstance(value, dict):
+        return {key: _literal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return each([_literal(inner) if isinstance(inner, dict) else inner for inner in value])
+    return value
+
+
+_SET = click.option("--set", "-s", "sets", multiple=True, metavar="PATH=VALUE",
+                    help="A hyper-parameter, as in classifier.trees=200; may be given again.")
+_CONFIG = click.option("--config", "config_file", metavar="FILE",
+                       help="A JSON file with the config, `-` for stdin; --set changes it.")
+_GRID = (
+    click.option("--grid", "grids", multiple=True, metavar="PATH=A,B,…",
+                 help="Alternatives; several of them make every combination."),
+    click.option("--grid-file", metavar="FILE", help="A JSON file with a grid: a list holds alternatives."),
+)
+_WISHES = {
+    "repeats": click.option("--repeats", type=WholeNumber(1), metavar="N",
+                            help="Runs of each config, with seed, seed + 1, and so on."),
+    "seed": click.option("--seed", type=WholeNumber(0), metavar="N",
+                         help="Else the config's, else the task's, else drawn."),
+    "priority": click.option("--priority", type=WholeNumber(), metavar="N",
+                             help="The higher goes first; 0 without."),
+    "tags": click.option("--tag", "tags", multiple=True, metavar="TAG",
+                         help="A tag to find it by; may be given again."),
+    "note": click.option("--note", metavar="TEXT", help="A remark that is kept with it."),
+    "retries": click.option("--retries", type=WholeNumber(0), metavar="N",
+                            help="How often it is tried again when its code fails."),
+}

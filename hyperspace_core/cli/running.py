@@ -1,0 +1,80 @@
+"""A run in this very process, for `run` and `rerun --here`: what it prints, its progress, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hyperspace_core.cli.screen import complain, note, say, say_json
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.states import State
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from hyperspace_core.cli.place import Place
+    from hyperspace_core.records.run import NewRun, Progress, RunRecord
+    from hyperspace_core.study import Study, Watch
+
+
+def run_here(place: Place, study: Study, planned: NewRun, *, as_json: bool) -> int:
+    """Execute it and tell its end. With `as_json` what it prints goes to stderr."""
+    begun: list[RunRecord] = []
+    output = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    try:
+        with output, _shown(begun) as watch:
+            record = study.execute(planned, watch=watch)
+    except KeyboardInterrupt:
+        complain(f"interrupted: run {begun[0].id} is cancelled" if begun else "interrupted")
+        return ExitCode.INTERRUPTED
+    if as_json:
+        say_json(record)
+    else:
+        say(ending_text(record))
+    if record.state is State.COMPLETED:
+        return ExitCode.OK
+    if record.attempt is not None and record.attempt.traceback:
+        note(f"its traceback: {place.command(f'runs show {record.id}')}")
+    return ExitCode.FAILED
+
+
+def ending_text(record: RunRecord) -> str:
+    """`run 7 COMPLETED: accuracy 0.9711 in 1.2s`, or why it is not."""
+    from hyperspace_core.results.table import seconds_of
+    from hyperspace_core.results.words import number, one_line, seconds
+
+    took = seconds_of(record)
+    after = f" in {seconds(took)}" if isinstance(took, float) else ""
+    if record.result is not None:
+        what = f"{record.metric.name} {number(record.result)}"
+    else:
+        what = one_line(record.reason or "no result")
+    return f"run {record.id} {record.state}: {what}{after}"
+
+
+@contextlib.contextmanager
+def _shown(begun: list[RunRecord]) -> Iterator[Watch]:
+    """On a terminal, a bar below what the run prints."""
+    if not sys.stderr.isatty():
+        yield lambda record, progress: None if begun else begun.append(record)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    # the stream itself: what is `sys.stderr` later on, belongs to the run
+    bars = Progress(TextColumn("run {task.fields[run]}"), BarColumn(), TextColumn("{task.description}"),
+                    TimeElapsedColumn(), TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True,
+                    redirect_stdout=sys.stdout.isatty())
+    with bars:
+        bar = bars.add_task("", total=None, run="", start=True)
+
+        def watch(record: RunRecord, progress: Progress | None) -> None:
+            if progress is None:
+                begun.append(record)
+                bars.update(bar, run=str(record.id), description=record.task)
+            else:
+                bars.update(bar, completed=progress.done, total=progress.total, description=progress.note)
+
+        yield watch

@@ -1,0 +1,93 @@
+"""`hyperspace submit`: queue one config, or every combination of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import dry_run_option, json_option, task_argument
+from hyperspace_core.cli.configs import Typed, grid_options, wish_options
+from hyperspace_core.cli.place import Place, at_place, tasks_dir_option
+from hyperspace_core.cli.screen import confirm, tracked, warn
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.records.run import NewRun
+    from hyperspace_core.storage import Store
+    from hyperspace_core.submission import Problem, Wishes
+
+ASK_ABOVE = 10_000             # runs
+COMPARE_UP_TO = 5_000          # runs of a task in the store that a submission is compared with unasked
+
+
+@click.command
+@task_argument
+@grid_options
+@wish_options("repeats", "seed", "priority", "tags", "note", "retries")
+@click.option("--skip-existing", is_flag=True,
+              help="Leave out what waits, runs or has completed with the same config and seed.")
+@click.option("--yes", is_flag=True, help=f"Do not ask before more than {ASK_ABOVE:,} runs.")
+@at_place
+@tasks_dir_option
+@dry_run_option
+@json_option
+def submit(place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None, skip_existing: bool,
+           yes: bool, dry_run: bool, as_json: bool) -> int:
+    """Queue runs of TASK.
+
+    \b
+    hyperspace submit holdout --set classifier=Forest --set classifier.trees=200
+    hyperspace submit holdout --grid classifier=Forest,Linear --repeats 3
+    """
+    from hyperspace_core.cli.submitting import queue, say_plan
+    from hyperspace_core.submission import existing_runs, problem_of_task, unless_known
+
+    if dry_run:
+        project = place.project(tasks_dir)
+        problem = problem_of_task(project, task)
+        count, runs = _planned(project, problem, typed, wishes, yes=True)
+        if skip_existing:
+            runs = list(unless_known(runs, existing_runs(place.store, place.name, problem.task)))
+            count = len(runs)
+        return say_plan(f"of {problem.task}", runs, count, as_json=as_json)
+    study = place.study(tasks_dir)
+    problem = problem_of_task(study.project, task)
+    count, runs = _planned(study.project, problem, typed, wishes, yes=yes)
+    if skip_existing:
+        runs = unless_known(runs, existing_runs(study.store, study.name, problem.task))
+    else:
+        _warn_of_twins(study.store, runs, problem.task, study.name)
+    return queue(place, study, f"of {problem.task}", runs, count, as_json=as_json)
+
+
+def _planned(project: Project, problem: Problem, typed: Typed, wishes: Wishes,
+             *, yes: bool) -> tuple[int, Iterable[NewRun]]:
+    """How many runs are meant, and they themselves, all of them validated."""
+    from hyperspace_core.submission import checked_plan, plan, size_of
+
+    if not typed.is_grid:
+        runs = plan(project, problem, typed.config(), wishes)
+        return len(runs), runs
+    grid = typed.grid()
+    count = size_of(project, problem, grid, wishes)
+    if count > ASK_ABOVE:
+        confirm(f"queue {count:,} runs", yes=yes)
+    return count, checked_plan(project, problem, grid, wishes,
+                               watch=lambda planned: tracked(planned, "checking", count))
+
+
+def _warn_of_twins(store: Store, runs: Iterable[NewRun], task: str, project: str) -> None:
+    """Same config, same seed, same result: seldom what is meant. Large numbers are not looked through."""
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.submission import existing_runs, unless_known
+
+    known = sum(store.count(RunFilter(project=project, tasks=(task,))).values())
+    if not isinstance(runs, list) or known > COMPARE_UP_TO:
+        return
+    twins = len(runs) - len(list(unless_known(runs, existing_runs(store, project, task))))
+    if twins:
+        are = "1 run is" if twins == 1 else f"{twins} runs are"
+        warn(f"{are} there already with the same config and seed; --skip-existing leaves such out")

@@ -1,0 +1,126 @@
+"""What `submit` and `rerun` share: store runs in whole batches, tell of them, show what would be stored."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hyperspace_core.cli.interrupts import held_interrupt
+from hyperspace_core.cli.screen import (
+    complain,
+    hint,
+    new_page,
+    note,
+    say,
+    say_json,
+    say_page,
+    say_table,
+    tracked,
+)
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.place import Place
+    from hyperspace_core.records.run import NewRun
+    from hyperspace_core.storage import Store
+    from hyperspace_core.study import Study
+
+SHOWN = 20                     # runs of a grid that `--dry-run` shows one by one
+
+
+def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: int, *, as_json: bool) -> int:
+    """Store the runs and tell their ids. Ctrl-C leaves whole batches, and tells how many."""
+    from hyperspace_core.submission import BATCH
+
+    ids: list[int] = []
+    if count > BATCH:
+        runs = tracked(runs, "queueing", count)
+    with held_interrupt() as pressed:
+        for batch in study.submit_batches(runs):
+            ids += batch
+            if pressed():
+                break
+    if as_json:
+        say_json(ids)
+    elif ids:
+        say(f"queued run {ids[0]} {what}" if len(ids) == 1 else f"queued {len(ids):,} runs {what}: {ids_text(ids)}")
+    if pressed() and len(ids) < count:
+        complain(f"interrupted: {len(ids):,} of {count:,} runs are queued")
+        return ExitCode.INTERRUPTED
+    if len(ids) < count:
+        note(f"{counted(count - len(ids))} left out, there already with the same config and seed")
+    if ids:
+        _hint_at_worker(place, study.store)
+    return ExitCode.OK
+
+
+def say_plan(what: str, runs: Iterable[NewRun], count: int, *, as_json: bool, verb: str = "queue") -> int:
+    """What would be queued: completed, with what was written told apart from defaults."""
+    from hyperspace_core.cli.trees import show_config
+
+    if as_json:
+        say_json(list(runs))
+        return ExitCode.OK
+    first = list(islice(runs, SHOWN))
+    if len(first) != 1:
+        say(f"would {verb} {counted(count)} {what}")
+        _say_rows(first)
+        if count > len(first):
+            say(f"… and {count - len(first):,} more")
+        return ExitCode.OK
+    page, run = new_page(), first[0]
+    page.line(f"would {verb} 1 run {what}, seed {run.seed}")
+    show_config(page, run.config or {}, run.submitted)
+    say_page(page)
+    return ExitCode.OK
+
+
+def ids_text(ids: Sequence[int]) -> str:
+    """`1 to 6, 9`."""
+    spans: list[list[int]] = []
+    for run in ids:
+        if spans and run == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], run]
+        else:
+            spans.append([run])
+    return ", ".join(" to ".join(map(str, span)) for span in spans)
+
+
+def counted(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
+
+
+def _say_rows(runs: Sequence[NewRun]) -> None:
+    from hyperspace_core.results.words import brief
+
+    say_table(("seed", "written", "defaults"),
+              [(str(run.seed), brief(run.submitted), " ".join(_defaults(run))) for run in runs])
+
+
+def _defaults(run: NewRun) -> Iterator[str]:
+    """What nobody wrote: whole sections where nothing in them was written, else single values."""
+    from hyperspace_core.config.written import told_apart
+    from hyperspace_core.results.words import brief, value_text
+
+    config = run.config or {}
+    leaves = told_apart(config, run.submitted)
+    for key, value in config.items():
+        inside = [leaf for leaf in leaves if leaf.path == key or leaf.path.startswith(f"{key}.")]
+        if not any(leaf.written for leaf in inside):
+            yield brief({key: value})
+        else:
+            yield from (f"{leaf.path}={value_text(leaf.value)}" for leaf in inside if not leaf.written)
+
+
+def _hint_at_worker(place: Place, store: Store) -> None:
+    """Runs that nobody takes wait in silence; say how to start a worker."""
+    if not sys.stderr.isatty():
+        return
+    from hyperspace_core.clock import SystemClock
+    from hyperspace_core.results.overview import life_of
+
+    now, ttl_s = SystemClock().now(), store.settings(place.name).ttl_s
+    if not any(life_of(worker, now, ttl_s) == "alive" for worker in store.workers(place.name)):
+        hint(f"no worker is running; start one: {place.command('worker')}")
