@@ -60,14 +60,18 @@ class Page:
         if self._lines and self._lines[-1]:
             self._lines.append("")
 
-    def rows(self, rows: Iterable[Sequence[str]], *, indent: int = 2) -> None:
-        """Columns that line up, without heads; a column that is empty throughout is left out."""
+    def rows(self, rows: Iterable[Sequence[str]], *, heads: Sequence[str] = (), indent: int = 2) -> None:
+        """Columns that line up; without heads, those that are empty throughout are left out."""
         cells = [[one_line(cell) for cell in row] for row in rows]
-        kept = [column for column in zip(*cells, strict=True) if any(column)]
-        if kept:
-            # the first row counts as heads where columns lean
-            for text in aligned([[""] * len(kept), *zip(*kept, strict=True)])[1:]:
-                self.line(text, indent=indent)
+        if not cells:
+            return
+        columns = zip(heads or [""] * len(cells[0]), *cells, strict=True)
+        kept = [column for column in columns if heads or any(column[1:])]
+        first, *rest = aligned(list(zip(*kept, strict=True)))
+        if heads:
+            self.line((first, "quiet"), indent=indent)
+        for text in rest:
+            self.line(text, indent=indent)
 
     def block(self, text: str, *, indent: int = 4) -> None:
         """Text of several lines, such as a traceback, whole: it is folded on a terminal, not cut."""

@@ -29,7 +29,8 @@ class MetricSummary:
 
 def summarize(points: Iterable[Point], returned: Mapping[str, Any] | None = None) -> list[MetricSummary]:
     """All metrics by the order in which they first came, what was returned first. Reads each point once."""
-    found = {name: MetricSummary(name=name, returned=value) for name, value in flatten(returned or {}).items()}
+    found = {name: MetricSummary(name=name, returned=value)
+             for name, value in flatten(returned or {}).items()}
     for point in points:
         so_far = found.get(point.name) or MetricSummary(name=point.name)
         known = [value for value in (so_far.min, so_far.max, point.value)

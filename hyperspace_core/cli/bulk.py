@@ -1,0 +1,102 @@
+"""One deed on several runs: all of them are looked at first, then it is done, and each is told of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hyperspace_core.cli.arguments import Wanted, chosen
+from hyperspace_core.cli.screen import complain, note, say, tracked
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.place import Place
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
+
+ONE_BY_ONE = 20                # more runs than that are told of in a summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """Something that a person may do to a run."""
+
+    phrase: str                                        # "cancel {}", for "would cancel run 3"
+    do: Callable[[Store, RunRecord], str]              # does it; what is so now: "CANCELLED"
+    fits: Callable[[RunRecord], bool] = lambda record: True
+    why_not: Callable[[RunRecord], str] = lambda record: ""    # for one that it does not fit: cause and cure
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs that a deed fits, and how many were named that it does not fit."""
+
+    fit: Sequence[RunRecord]
+    refused: int = 0
+
+
+def look(place: Place, runs: tuple[int, ...], wanted: Wanted, deed: Deed) -> Chosen:
+    """Which of the runs the deed fits. One that was named and does not fit is complained of.
+
+    Of those that a filter describes, only those are meant that the deed fits; how many others match is told.
+    """
+    records = chosen(place, runs, wanted)
+    fit = [record for record in records if deed.fits(record)]
+    others = [record for record in records if not deed.fits(record)]
+    if not runs:
+        if others:
+            note(f"{counted(len(others))} that match stay as they are: {_by_state(others)}")
+        elif not fit:
+            note("no run matches")
+        return Chosen(fit)
+    for record in others:
+        complain(f"run {record.id} is {record.state}: {deed.why_not(record)}")
+    return Chosen(fit, len(others))
+
+
+def act(place: Place, looked: Chosen, deed: Deed, *, dry_run: bool) -> int:
+    """Do it to all that were looked at. A run that has moved on meanwhile is refused like any other."""
+    from hyperspace_core.errors import NotFound, Refused
+
+    refused = looked.refused
+    done: list[tuple[RunRecord, str]] = []
+    for record in () if dry_run else tracked(looked.fit, deed.phrase.format("runs"), len(looked.fit)):
+        try:
+            done.append((record, deed.do(place.store, record)))
+        except (Refused, NotFound) as error:
+            complain(str(error))
+            refused += 1
+    if dry_run:
+        _tell_plan(looked.fit, deed)
+    else:
+        _tell(done)
+    return ExitCode.REFUSED if refused else ExitCode.OK
+
+
+def counted(count: int) -> str:
+    """`1 run`, `12 runs`."""
+    return f"{count} run" if count == 1 else f"{count} runs"
+
+
+def _tell_plan(records: Sequence[RunRecord], deed: Deed) -> None:
+    if len(records) > ONE_BY_ONE:
+        say(f"would {deed.phrase.format(counted(len(records)))}: {_by_state(records)}")
+        return
+    for record in records:
+        say(f"would {deed.phrase.format(f'run {record.id}')} ({record.task}, {record.state})")
+
+
+def _tell(done: Sequence[tuple[RunRecord, str]]) -> None:
+    if len(done) > ONE_BY_ONE:
+        for what, count in Counter(what for _, what in done).items():
+            say(f"{counted(count)}: {what}")
+        return
+    for record, what in done:
+        say(f"run {record.id}: {what}")
+
+
+def _by_state(records: Sequence[RunRecord]) -> str:
+    counts = Counter(record.state for record in records)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -1,0 +1,138 @@
+"""The output of a run on its way to the terminal, while it comes and from one attempt to the next."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import click
+
+from hyperspace_core.cli.screen import dots, hint, note, room_of_stdout, warn
+from hyperspace_core.cli.tape import Tape
+from hyperspace_core.errors import StoreUnavailable
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.align import cut
+from hyperspace_core.storage import Store
+
+LOOK_S = 0.25                  # a living run is looked at again after so long
+AWAY_S = 1.0                   # and a store that is away
+
+T = TypeVar("T")
+
+
+class Printer:
+    """Prints the output of one attempt after the other, each piece of it once."""
+
+    def __init__(self, store: Store, run: int, attempt: int | None) -> None:
+        self._store, self._run = store, run
+        self.attempt = attempt
+        self._after = -1
+        self._tape = Tape()
+        self._drawn = ""                   # an unfinished line that stands on the terminal
+
+    def new_lines(self) -> Iterator[str]:
+        """The lines that have been completed since the last look."""
+        if self.attempt is None:
+            return
+        for chunk in self._store.output(self._run, attempt=self.attempt, after=self._after):
+            self._after = chunk.seq
+            yield from self._tape.feed(chunk.text)
+
+    def show(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._rub_out()
+            click.echo(line)
+
+    def draw_unfinished(self) -> None:
+        """What has no end yet, such as a progress bar: a terminal shows it, a pipe waits for its end."""
+        room = room_of_stdout()
+        if room is None or self._tape.partial == self._drawn:
+            return
+        self._rub_out()
+        self._drawn = self._tape.partial
+        click.echo(cut(self._drawn, room - 1, dots()), nl=False)
+        sys.stdout.flush()
+
+    def begin(self, attempt: int) -> None:
+        """Go on with another attempt."""
+        if self.attempt is not None:
+            self.end()
+            click.echo(f"[hyperspace] attempt {attempt} begins")
+        self.attempt, self._after = attempt, -1
+
+    def end(self) -> None:
+        """The last line, where it had no end."""
+        self.show(self._tape.end())
+
+    def _rub_out(self) -> None:
+        if self._drawn:
+            click.echo("\r\x1b[K", nl=False)
+            self._drawn = ""
+
+
+class Follower:
+    """Follows a run to its end; `stay`: only to the end of the attempt that the printer is at."""
+
+    def __init__(self, store: Store, record: RunRecord, printer: Printer, *, stay: bool) -> None:
+        self._store, self._record, self._printer, self._stay = store, record, printer, stay
+        self._away = False
+        self._told = ""
+
+    def follow(self) -> None:
+        while True:
+            # the record first: what was printed before it was so is in the store by then
+            self._record = self._patiently(lambda: self._store.get(self._record.id))
+            self._patiently(self._print)
+            if self._next_attempt():
+                continue
+            if self._over():
+                break
+            self._explain()
+            self._printer.draw_unfinished()
+            threading.Event().wait(LOOK_S)
+        self._printer.end()
+        reason = f": {self._record.reason}" if self._record.reason else ""
+        hint(f"run {self._record.id} is {self._record.state}{reason}")
+
+    def _print(self) -> None:
+        self._printer.show(self._printer.new_lines())
+
+    def _next_attempt(self) -> bool:
+        """Whether there is another attempt to go on with."""
+        at = self._printer.attempt or 0
+        later = [attempt.number for attempt in self._record.attempts if attempt.number > at]
+        if self._stay or not later:
+            return False
+        self._printer.begin(later[0])
+        return True
+
+    def _over(self) -> bool:
+        if self._stay:
+            mine = [one for one in self._record.attempts if one.number == self._printer.attempt]
+            return not mine or mine[0].outcome is not None
+        return self._record.state.terminal
+
+    def _explain(self) -> None:
+        """Say once why nothing comes."""
+        state = self._record.state
+        if state in ("QUEUED", "PAUSED") and self._told != state:
+            self._told = state
+            hint(f"run {self._record.id} is {state}; its output follows when it starts")
+
+    def _patiently(self, look: Callable[[], T]) -> T:
+        """What a look gives, however long the store is away."""
+        while True:
+            try:
+                found = look()
+            except StoreUnavailable as error:
+                if not self._away:
+                    warn(f"{error}; waiting for the store")
+                self._away = True
+                threading.Event().wait(AWAY_S)
+                continue
+            if self._away:
+                self._away = False
+                note("the store answers again")
+            return found

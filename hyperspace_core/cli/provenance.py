@@ -1,0 +1,65 @@
+"""What a run depended on, a line a section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hyperspace_core.results.words import brief, byte_count, value_text
+
+
+def summary(name: str, section: Any) -> str:
+    """A captured section on one line; one of a plugin's own is shown as it is."""
+    if not isinstance(section, Mapping):
+        return value_text(section)
+    if set(section) == {"absent"}:
+        return f"not captured: {section['absent']}"
+    told = _TELL.get(name)
+    try:
+        text = told(section) if told is not None else ""
+    except (AttributeError, KeyError, TypeError, ValueError):      # of another version
+        text = ""
+    return text or brief(section)
+
+
+def _git(section: Mapping[str, Any]) -> str:
+    commit = section["commit"]
+    where = f"on {section['branch']}" if section["branch"] else "on no branch"
+    return _joined(commit[:12] if commit else "nothing committed yet", where,
+                   "edited since" if section["dirty"] else "clean", section.get("remote"))
+
+
+def _packages(section: Mapping[str, Any]) -> str:
+    editable = section.get("editable")
+    return _joined(f"{len(section['installed'])} installed", editable and f"in place: {' '.join(editable)}")
+
+
+def _python(section: Mapping[str, Any]) -> str:
+    return _joined(f"{section['implementation']} {section['version']}", section.get("executable"))
+
+
+def _host(section: Mapping[str, Any]) -> str:
+    gpus = section.get("gpus") or ()
+    return _joined(section["name"], section["os"], section.get("cpu"), f"{section['cpus']} CPUs",
+                   byte_count(section.get("memory_bytes")), *gpus)
+
+
+def _plugins(section: Mapping[str, Any]) -> str:
+    loaded = [_joined(one["name"], one.get("version"), between=" ") for one in section["loaded"]]
+    return _joined(f"hyperspace {section['hyperspace']}", *loaded)
+
+
+def _seeds(section: Mapping[str, Any]) -> str:
+    return f"{section['seed']} in {', '.join(section['seeded']) or 'nothing'}"
+
+
+def _data(section: Mapping[str, Any]) -> str:
+    return _joined(*section["fingerprints"])
+
+
+_TELL = {"git": _git, "packages": _packages, "python": _python, "host": _host, "plugins": _plugins,
+         "seeds": _seeds, "data": _data}
+
+
+def _joined(*parts: Any, between: str = ", ") -> str:
+    return between.join(str(part) for part in parts if part)

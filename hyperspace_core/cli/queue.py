@@ -1,0 +1,73 @@
+"""`hyperspace queue`: what waits, in the order in which it will be taken, and the verbs that steer it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.queue_verbs import cancel, pause, priority, requeue, resume
+from hyperspace_core.cli.root import Commands
+from hyperspace_core.cli.screen import note, say_json, say_table
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import RunRecord
+
+
+@click.group(cls=Commands)
+def queue() -> None:
+    """See what waits; pause, resume, cancel or requeue runs."""
+
+
+@click.command("list")
+@at_place
+@filtered
+@limit_option("At most N runs.")
+@json_option
+def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
+    """List what waits, in the order in which workers will take it; paused runs come last."""
+    from hyperspace_core.results.overview import living_workers, told_why
+
+    found = _waiting(place, wanted, limit)
+    told = list(told_why(found, living_workers(place.store, place.name)))
+    if as_json:
+        from hyperspace_core.results.plain import plain
+
+        say_json([plain(record) | {"why_not": why} for record, why in told])
+        return
+    if place.store.settings(place.name).paused:
+        note(f"the whole queue is paused; `{place.command('queue resume --all')}` lets it go on")
+    heads = ("run", "task", "state", "priority", "submitted", "config", "cannot start")
+    now = datetime.now().astimezone()
+    say_table(heads, [_row(record, why, now) for record, why in told],
+              empty="nothing waits" + (" that matches" if wanted.options else ""))
+
+
+def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
+    from hyperspace_core.results.words import ago, brief
+
+    return [str(record.id), record.task, record.state.value, str(record.priority),
+            ago(record.submitted_at, now), brief(record.submitted), why or ""]
+
+
+def _waiting(place: Place, wanted: Wanted, limit: int | None) -> list[RunRecord]:
+    """Queued runs as workers take them, then paused ones."""
+    from hyperspace_core.records.filter import ORDER_QUEUE
+    from hyperspace_core.records.states import State
+
+    where = wanted.of(place.name)
+    states = [state for state in (State.QUEUED, State.PAUSED) if state in (where.states or (state,))]
+    if not states:
+        raise click.UsageError(f"--status {' '.join(wanted.statuses)}: the queue holds what is queued or "
+                               f"paused; `{place.command('runs list')}` lists all")
+    found = [record for state in states
+             for record in place.store.find(replace(where, states=(state,)), order=ORDER_QUEUE, limit=limit)]
+    return found[:limit]
+
+
+for command in (list_queue, pause, resume, cancel, requeue, priority):
+    queue.add_command(command)

@@ -1,0 +1,97 @@
+"""`hyperspace results`: runs beside each other, best first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
+from hyperspace_core.cli.completion import complete_task
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import note, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.records.run import RunRecord
+
+
+@click.command
+@at_place
+@click.argument("task", required=False, shell_complete=complete_task)
+@filtered
+@limit_option("The best N of a task.")
+@click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
+@json_option
+def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, all_columns: bool,
+            as_json: bool) -> None:
+    """Compare completed runs, best first by the metric of TASK; without TASK one table a task.
+
+    What is the same in all runs is left out. --status looks at runs in other states.
+    """
+    where = _where(place, task, wanted)
+    found = _found(place, where, limit)
+    if as_json:
+        say_json([record for records in found.values() for record in records])
+        return
+    if not found:
+        note(_nothing(place, where, wanted))
+    for number, (name, records) in enumerate(found.items()):
+        if task is None:
+            say(f"{chr(10) if number else ''}{name}:")
+        _say_comparison(records, all_columns)
+
+
+def _where(place: Place, task: str | None, wanted: Wanted) -> RunFilter:
+    from hyperspace_core.records.states import State
+
+    if task is not None and wanted.tasks:
+        raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
+    where = wanted.of(place.name)
+    return replace(where, tasks=where.tasks if task is None else (task,),
+                   states=where.states or (State.COMPLETED,))
+
+
+def _found(place: Place, where: RunFilter, limit: int | None) -> dict[str, list[RunRecord]]:
+    """Task → its runs, best first."""
+    from hyperspace_core.records.filter import ORDER_BEST
+    from hyperspace_core.results.table import best_first
+
+    alone = limit if len(where.tasks) == 1 else None
+    records = best_first(place.store.find(where, order=ORDER_BEST, limit=alone))
+    return {task: list(group)[:limit] for task, group in groupby(records, key=lambda record: record.task)}
+
+
+def _say_comparison(records: Sequence[RunRecord], all_columns: bool) -> None:
+    from hyperspace_core.results.results import text_of
+    from hyperspace_core.results.table import tabulate
+
+    heads, rows = text_of(tabulate(records, constant=all_columns))
+    say_table(heads, rows, whole=True)
+
+
+def _nothing(place: Place, where: RunFilter, wanted: Wanted) -> str:
+    """Why there is nothing to compare. Raises `TaskError` for a task that does not exist."""
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.results.picture import counted
+
+    counts = place.store.count(RunFilter(project=place.name, tasks=where.tasks))
+    of = f" of {', '.join(where.tasks)}" if where.tasks else ""
+    if counts:
+        return f"no run{of} {'matches' if wanted.options else 'has completed yet'}; of all: {counted(counts)}"
+    _check_tasks(place, where)
+    return f"no runs{of} yet; `{place.command('submit')}` queues some"
+
+
+def _check_tasks(place: Place, where: RunFilter) -> None:
+    """A name that no run has is looked up in the project, where that is installed."""
+    from hyperspace_core.extension.project import installed_projects
+
+    if where.tasks and any(found.name == place.name for found in installed_projects()):
+        project = place.project()
+        for task in where.tasks:
+            project.task(task)

@@ -1,0 +1,89 @@
+"""`hyperspace runs`: look at runs, one or many, and say something about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.root import Commands
+from hyperspace_core.cli.runs_delete import delete
+from hyperspace_core.cli.runs_diff import diff
+from hyperspace_core.cli.runs_logs import logs
+from hyperspace_core.cli.runs_metrics import metrics
+from hyperspace_core.cli.runs_notes import note, tag
+from hyperspace_core.cli.runs_show import show
+from hyperspace_core.cli.screen import hint, room_of_stdout, say_json, say_table
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import RunRecord
+
+SHOWN = 40                     # on a terminal, unless told otherwise
+REASON = 50                    # characters of a reason that a terminal gets
+
+
+@click.group(cls=Commands)
+def runs() -> None:
+    """Look at runs, compare two, tag, annotate or delete them."""
+
+
+@click.command("list")
+@at_place
+@filtered
+@limit_option(f"At most N runs; without it, a terminal gets {SHOWN}, a pipe all.")
+@json_option
+def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
+    """List runs, the newest first."""
+    store, where = place.store, wanted.of(place.name)
+    if as_json:
+        say_json(list(store.find(where, limit=limit)))
+        return
+    if limit is None and room_of_stdout() is not None:
+        limit = SHOWN
+    found = list(store.find(where, limit=limit))
+    heads, rows = columns(found, datetime.now().astimezone())
+    say_table(heads, rows, empty="no run matches" if wanted.options else "no runs yet")
+    if len(found) == limit and (more := sum(store.count(where).values()) - len(found)) > 0:
+        hint(f"{more} more; --limit shows more of them")
+
+
+def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows for people; a column that would be empty is left out."""
+    from hyperspace_core.results.words import ago, brief, number, one_line
+
+    short = REASON if room_of_stdout() is not None else None
+    cells = {
+        "run": [str(record.id) for record in records],
+        "task": [record.task for record in records],
+        "state": [record.state.value for record in records],
+        "result": [number(record.result) for record in records],
+        "submitted": [ago(record.submitted_at, now) for record in records],
+        "time": [time_of(record, now) for record in records],
+        "tags": [" ".join(record.tags) for record in records],
+        "note": [one_line(record.note, short) for record in records],
+        "reason": [one_line(record.reason or "", short) for record in records],
+        "config": [brief(record.submitted) for record in records],
+    }
+    kept = {head: column for head, column in cells.items() if any(column)}
+    return list(kept), [list(row) for row in zip(*kept.values(), strict=True)]
+
+
+def time_of(record: RunRecord, now: datetime) -> str:
+    """How long the last attempt took, or takes so far."""
+    from hyperspace_core.config.tree import MISSING
+    from hyperspace_core.results.table import seconds_of
+    from hyperspace_core.results.words import seconds
+
+    attempt = record.attempt
+    if attempt is not None and attempt.started_at is not None and attempt.outcome is None:
+        return seconds((now - attempt.started_at).total_seconds())
+    took = seconds_of(record)
+    return "" if took is MISSING else seconds(took)
+
+
+for command in (list_runs, show, logs, metrics, diff, tag, note, delete):
+    runs.add_command(command)

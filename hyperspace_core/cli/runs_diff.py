@@ -1,0 +1,66 @@
+"""`hyperspace runs diff`: in what two runs differ, from their configs to the machines they ran on."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperspace_core.cli.arguments import RUN, json_option
+from hyperspace_core.cli.completion import complete_run
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import new_page, note, say_json, say_page
+
+if TYPE_CHECKING:
+    from hyperspace_core.results.difference import Contrast
+
+
+@click.command
+@at_place
+@click.argument("first", type=RUN, shell_complete=complete_run, metavar="RUN")
+@click.argument("second", type=RUN, shell_complete=complete_run, metavar="RUN")
+@json_option
+def diff(place: Place, first: int, second: int, as_json: bool) -> None:
+    """Show in what two runs differ: config, scenario, seed, metrics, code, packages, machine."""
+    from hyperspace_core.results.difference import contrasts
+    from hyperspace_core.study import get_run
+
+    one, other = (get_run(place.store, place.name, run) for run in (first, second))
+    found = contrasts(one, other)
+    for record in (one, other):
+        if record.attempt is None or not record.attempt.provenance:
+            note(f"run {record.id} has not run yet: code, packages and machine are not compared")
+    if as_json:
+        say_json([_plain(contrast) for contrast in found])
+        return
+    if not found:
+        note(f"runs {first} and {second} differ in nothing that was recorded")
+        return
+    page = new_page()
+    for section, group in groupby(found, key=lambda contrast: contrast.section):
+        page.gap()
+        page.rows([[_path(one.path), _text(one.first), _text(one.second)] for one in group],
+                  heads=(section, f"run {first}", f"run {second}"))
+    say_page(page)
+
+
+def _path(path: str) -> str:
+    """A class stands for its section, a package for itself."""
+    return path.removeprefix("packages.installed.").removesuffix(".className")
+
+
+def _text(value: Any) -> str:
+    from hyperspace_core.cli.trees import exact
+    from hyperspace_core.config.tree import MISSING
+
+    return "" if value is MISSING else exact(value)
+
+
+def _plain(contrast: Contrast) -> dict[str, Any]:
+    """A run that lacks the value lacks the key, too: null is a value of its own."""
+    from hyperspace_core.config.tree import MISSING
+
+    sides = {"first": contrast.first, "second": contrast.second}
+    return {"section": contrast.section, "path": contrast.path,
+            **{side: value for side, value in sides.items() if value is not MISSING}}

@@ -1,0 +1,77 @@
+"""`hyperspace runs metrics`: what a run returned and the series that it logged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import attempt_option, json_option, run_argument
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import say_json, say_table
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import Point
+    from hyperspace_core.results.series import MetricSummary
+    from hyperspace_core.storage import Store
+
+
+@click.command
+@at_place
+@run_argument
+@click.option("--name", "names", multiple=True, metavar="METRIC",
+              help="The whole series of this metric; given again, several beside each other.")
+@attempt_option
+@json_option
+def metrics(place: Place, run: int, names: tuple[str, ...], attempt: int | None, as_json: bool) -> None:
+    """Show the metrics of a run: what it returned, and of each series the last value, minimum and maximum."""
+    from hyperspace_core.results.series import summarize
+    from hyperspace_core.study import get_run, pick_attempt
+
+    record = get_run(place.store, place.name, run)
+    number = pick_attempt(record, attempt)
+    if names:
+        points = [] if number is None else list(place.store.points(run, attempt=number, names=names))
+        _check_logged(place.store, run, number, names, points)
+        _say_series(list(dict.fromkeys(names)), points, as_json)
+        return
+    returned = record.metrics if number is None or number == record.attempts[-1].number else {}
+    found = summarize(() if number is None else place.store.points(run, attempt=number), returned)
+    if as_json:
+        say_json(found)
+        return
+    say_table(("metric", "returned", "points", "last", "min", "max"), _rows(found),
+              empty=f"run {run} has no metrics; it is {record.state}")
+
+
+def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
+    from hyperspace_core.results.words import number, value_text
+
+    return [[one.name, "" if one.returned is None else value_text(one.returned), str(one.points or ""),
+             number(one.last), number(one.min), number(one.max)] for one in found]
+
+
+def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) -> None:
+    from hyperspace_core.results.series import side_by_side
+    from hyperspace_core.results.words import number
+
+    if as_json:
+        say_json(points)
+        return
+    say_table(("step", *names), [["" if row.step is None else str(row.step), *map(number, row.values)]
+                                 for row in side_by_side(points, names)])
+
+
+def _check_logged(store: Store, run: int, attempt: int | None, names: Sequence[str],
+                  points: Sequence[Point]) -> None:
+    """Raises `NotFound` for a series that the run has not logged."""
+    from hyperspace_core.errors import NotFound, did_you_mean
+
+    there = {point.name for point in points}
+    for name in names:
+        if name in there:
+            continue
+        logged = () if attempt is None else sorted({one.name for one in store.points(run, attempt=attempt)})
+        cure = did_you_mean(name, logged) or f"; it has {', '.join(logged) or 'none'}"
+        raise NotFound(f"run {run} has no series '{name}'{cure}")

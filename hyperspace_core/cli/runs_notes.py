@@ -1,0 +1,72 @@
+"""`hyperspace runs tag` and `note`: what people say about runs; never their outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, dry_run_option, run_argument, some_runs
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import say
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
+
+
+@click.command
+@at_place
+@some_runs
+@click.option("--add", multiple=True, metavar="TAG", help="A tag to add; may be given again.")
+@click.option("--remove", multiple=True, metavar="TAG", help="A tag to remove; may be given again.")
+@dry_run_option
+def tag(*, place: Place, runs: tuple[int, ...], wanted: Wanted, add: tuple[str, ...],
+        remove: tuple[str, ...], dry_run: bool) -> int:
+    """Add tags to runs, or remove some.
+
+    Runs are named by id, or described by the filter options: --tag means runs that have the tag already.
+    """
+    from hyperspace_core.cli.bulk import Deed, act, look
+
+    _check(add, remove)
+
+    def change(store: Store, record: RunRecord) -> str:
+        tags = store.annotate(record.id, add_tags=add, remove_tags=remove).tags
+        return f"tags {' '.join(tags)}" if tags else "no tags"
+
+    marks = " ".join([*(f"+{one}" for one in add), *(f"-{one}" for one in remove)])
+    deed = Deed(phrase=f"tag {{}} {_literal(marks)}", do=change)
+    return act(place, look(place, runs, wanted, deed), deed, dry_run=dry_run)
+
+
+@click.command
+@at_place
+@run_argument
+@click.argument("text")
+@click.option("--append", is_flag=True, help="Keep the present note and add a line to it.")
+@dry_run_option
+def note(*, place: Place, run: int, text: str, append: bool, dry_run: bool) -> None:
+    """Write a note to a run; an empty text takes it away."""
+    from hyperspace_core.study import get_run
+
+    record = get_run(place.store, place.name, run)
+    whole = f"{record.note}\n{text}" if append and record.note else text
+    if not dry_run:
+        whole = place.store.annotate(run, note=whole).note
+    would = "would have" if dry_run else "has"
+    say(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
+
+
+def _literal(text: str) -> str:
+    """As a piece of a format string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Raises `UsageError` where nothing is to be done, or the same tag is to come and go."""
+    if not add and not remove:
+        raise click.UsageError("which tags? Name them with --add or --remove")
+    both = sorted(set(add) & set(remove))
+    if both:
+        raise click.UsageError(f"--add {both[0]} and --remove {both[0]} contradict each other")

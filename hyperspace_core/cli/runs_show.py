@@ -1,0 +1,157 @@
+"""`hyperspace runs show`: all that is known of one run, on a page that ends with what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperspace_core.cli.arguments import json_option, run_argument
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import new_page, say_json, say_page
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.page import Page
+    from hyperspace_core.records.run import Artifact, Attempt, RunRecord
+    from hyperspace_core.storage import Store
+
+
+@click.command
+@at_place
+@run_argument
+@json_option
+def show(place: Place, run: int, as_json: bool) -> None:
+    """Show a run: config, result, metrics, attempts, provenance, files."""
+    from hyperspace_core.study import get_run
+
+    record = get_run(place.store, place.name, run)
+    artifacts = place.store.artifacts(record.id) if record.attempts else []
+    children = _children(place.store, record)
+    if as_json:
+        from hyperspace_core.results.plain import plain
+
+        say_json(plain(record) | {"artifacts": artifacts, "children": children})
+        return
+    page = new_page()
+    show_run(page, record, artifacts, children, datetime.now().astimezone())
+    say_page(page)
+
+
+def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], children: Sequence[int],
+             now: datetime) -> None:
+    """The page of a run."""
+    _head(page, record, children, now)
+    _config(page, record)
+    _numbers(page, record)
+    _files(page, artifacts)
+    _provenance(page, record)
+    _attempts(page, record, now)
+
+
+def _children(store: Store, record: RunRecord) -> list[int]:
+    from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+
+    wanted = RunFilter(project=record.project, parent=record.id)
+    return [child.id for child in store.find(wanted, order=ORDER_OLDEST)]
+
+
+def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime) -> None:
+    from hyperspace_core.cli.page import STATES
+    from hyperspace_core.results.progress import progress_text
+    from hyperspace_core.results.words import ago, number
+
+    result = "" if record.result is None else f"{record.metric.name} {number(record.result)}"
+    asked = "" if record.command is None else f"asked to {record.command}"
+    page.line((f"run {record.id}", "head"), record.task, (record.state.value, STATES[record.state]), result,
+              asked, record.reason or "")
+    submitted = f"{ago(record.submitted_at, now)} by {record.submitted_by or 'unknown'}"
+    known = [
+        ("progress", "" if record.state != "RUNNING" else progress_text(record.progress)),
+        ("submitted", submitted if record.submitted_at else ""),
+        ("started", ago(record.started_at, now)),
+        ("finished", ago(record.finished_at, now)),
+        ("priority", str(record.priority or "")),
+        ("retries", f"{record.failures} of {record.max_failures} used up" if record.max_failures else ""),
+        ("losses", f"{record.losses} of {record.max_losses}" if record.losses else ""),
+        ("tags", " ".join(record.tags)),
+        ("note", record.note),
+        ("parent", f"run {record.parent}" if record.parent else ""),
+        ("children", ", ".join(f"run {child}" for child in children)),
+        ("search", record.search or ""),
+        ("seed", "" if record.seed is None else str(record.seed)),
+    ]
+    page.rows([(name, text) for name, text in known if text])
+
+
+def _config(page: Page, record: RunRecord) -> None:
+    from hyperspace_core.cli.trees import show_config, show_tree
+
+    if record.config is not None:
+        page.heading("Config")
+        show_config(page, record.config, record.submitted)
+    else:
+        page.heading("Config", ("as written; a worker completes and checks it", "quiet"))
+        show_tree(page, record.submitted)
+    if record.scenario is not None:
+        page.heading("Scenario", ("the problem, as its task was at submission", "quiet"))
+        show_tree(page, {"scenario": record.scenario})
+
+
+def _numbers(page: Page, record: RunRecord) -> None:
+    from hyperspace_core.cli.trees import show_tree
+    from hyperspace_core.config.tree import flatten
+    from hyperspace_core.results.words import value_text
+
+    if record.metrics:
+        goal = {"maximize": "higher is better", "minimize": "lower is better"}[record.metric.goal]
+        page.heading("Metrics")
+        page.rows([(name, value_text(value), f"decides; {goal}" if name == record.metric.name else "")
+                   for name, value in flatten(record.metrics).items()])
+    if record.info:
+        page.heading("Info")
+        show_tree(page, record.info)
+
+
+def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
+    from hyperspace_core.results.words import byte_count
+
+    if artifacts:
+        page.heading("Artifacts")
+        page.rows([(one.name, byte_count(one.size), f"sha256 {one.digest[:12]}") for one in artifacts])
+
+
+def _provenance(page: Page, record: RunRecord) -> None:
+    from hyperspace_core.cli.provenance import summary
+
+    captured: dict[str, Any] = record.attempt.provenance if record.attempt is not None else {}
+    if captured:
+        page.heading("Provenance", (f"of attempt {record.attempts[-1].number}", "quiet"))
+        page.rows([(name, summary(name, section)) for name, section in captured.items()])
+
+
+def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
+    if record.attempts:
+        page.heading("Attempts")
+    for attempt in record.attempts:
+        _attempt(page, attempt, now)
+
+
+def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
+    from hyperspace_core.results.words import ago, number, seconds
+
+    outcome = "goes on" if attempt.outcome is None else attempt.outcome.value
+    started, ended = attempt.started_at, attempt.ended_at
+    took = f"took {seconds((ended - started).total_seconds())}" if started and ended else ""
+    where = "" if attempt.worker is None else f"on {attempt.worker.worker}"
+    since = f"started {ago(started, now)}" if started else ""
+    page.line(f"{attempt.number}  {outcome}", where, since, took, indent=2)
+    if attempt.reason:
+        page.line(attempt.reason, indent=5)
+    if attempt.late is not None:
+        brought = " ".join(filter(None, (attempt.late.outcome.value, number(attempt.late.result),
+                                         attempt.late.reason)))
+        page.line(f"its worker came back too late, with: {brought}", indent=5)
+    if attempt.traceback:
+        page.block(attempt.traceback, indent=5)

@@ -1,0 +1,47 @@
+"""`hyperspace status`: the queue on one page, once or kept on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import json_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import new_page, room_of_stdout, say_json, say_page, speaks_unicode
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.page import Page
+    from hyperspace_core.results.overview import Overview
+
+
+@click.command
+@at_place
+@click.option("--watch", "-w", is_flag=True, help="Keep it on the screen, up to date, until Ctrl-C.")
+@json_option
+def status(place: Place, watch: bool, as_json: bool) -> None:
+    """Show the queue on one page: workers and what they do, what cannot start, failures, the best so far."""
+    from hyperspace_core.results.overview import overview
+
+    if watch and as_json:
+        raise click.UsageError("--watch and --json contradict each other: JSON is one value, of now")
+    if watch:
+        from hyperspace_core.cli.watching import Watcher
+
+        Watcher(place, page_of).watch()
+        return
+    view = overview(place.store, place.name)
+    if as_json:
+        say_json(view)
+        return
+    say_page(page_of(place, view))
+
+
+def page_of(place: Place, view: Overview) -> Page:
+    """The page for stdout as it is now; a pipe gets no bars."""
+    from hyperspace_core.cli.status_page import StatusPage
+
+    bars = "" if room_of_stdout() is None else "━╌" if speaks_unicode() else "#."
+    page = new_page()
+    StatusPage(place.command, bars=bars).write(page, view)
+    return page

@@ -1,0 +1,117 @@
+"""`hyperspace status --watch`: the page on the screen, up to date, also while the store is away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any
+
+import click
+
+from hyperspace_core.cli.page import Page
+from hyperspace_core.cli.place import Place
+from hyperspace_core.cli.screen import new_page, room_of_stdout
+from hyperspace_core.errors import StoreError, StoreUnavailable
+from hyperspace_core.results.overview import Overview, overview
+from hyperspace_core.results.picture import lines_of
+from hyperspace_core.results.words import seconds
+
+REDRAW_S = 1.0                 # bars and ages move that often, whether or not the queue changes
+LEAST_S = 0.2                  # between two pages, however much is going on
+
+Show = Callable[[str, object], None]       # a page, and what of it is news
+
+
+class Watcher:
+    """Shows a project's overview again and again, until Ctrl-C."""
+
+    def __init__(self, place: Place, page_of: Callable[[Place, Overview], Page]) -> None:
+        self._place, self._page_of = place, page_of
+        self._view: Overview | None = None
+        self._trouble = ""                 # why the store does not answer
+        self._pause = threading.Event()    # never set: waits that Ctrl-C ends
+
+    def watch(self) -> None:
+        """Raises `StoreError` for a store that cannot be opened at all; one that is away is waited for."""
+        try:
+            with _screen() as show:
+                while True:
+                    self._look()
+                    show(self._text(), self._news())
+                    self._wait()
+        except KeyboardInterrupt:
+            return
+
+    def _look(self) -> None:
+        try:
+            self._view = overview(self._place.store, self._place.name)
+            self._trouble = ""
+        except StoreError as error:
+            if self._view is None and not isinstance(error, StoreUnavailable):
+                raise
+            self._trouble = str(error)
+
+    def _text(self) -> str:
+        if not self._trouble:
+            return "" if self._view is None else self._page_of(self._place, self._view).text
+        top = new_page()
+        top.line((f"The store does not answer: {self._trouble}", "bad"))
+        if self._view is None:
+            top.line("Waiting for it.")
+            return top.text
+        past = (datetime.now().astimezone() - self._view.at).total_seconds()
+        top.line(f"Looking again; this is how it was {seconds(past)} ago:")
+        top.gap()
+        return f"{top.text}\n{self._page_of(self._place, self._view).text}"
+
+    def _news(self) -> object:
+        """What has to differ for a page to be worth printing where nothing can be redrawn."""
+        if self._view is None or self._trouble:
+            return self._trouble
+        workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in self._view.workers]
+        return lines_of(self._view, times=False), workers
+
+    def _wait(self) -> None:
+        self._pause.wait(LEAST_S)
+        try:
+            if not self._trouble:
+                self._place.store.wait_for_change(self._place.name, REDRAW_S - LEAST_S)
+                return
+        except StoreError:                 # the next look tells
+            pass
+        self._pause.wait(REDRAW_S - LEAST_S)
+
+
+def _screen() -> AbstractContextManager[Show]:
+    return nullcontext(_printer()) if room_of_stdout() is None else _Redrawn()
+
+
+def _printer() -> Show:
+    """For a pipe or file: a page whenever there is news, an empty line between two."""
+    last: list[object] = []
+
+    def show(text: str, news: object) -> None:
+        if [news] != last:
+            click.echo(f"\n{text}" if last else text)
+            last[:] = [news]
+
+    return show
+
+
+class _Redrawn:
+    """For a terminal: each page in the place of the last; the last one stays when it is over."""
+
+    def __enter__(self) -> Show:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        console = Console(highlight=False, markup=False)
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._live.start()
+        return lambda text, news: self._live.update(Text.from_ansi(text, no_wrap=True), refresh=True)
+
+    def __exit__(self, *error: Any) -> None:
+        self._live.stop()
