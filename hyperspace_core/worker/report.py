@@ -23,6 +23,7 @@ class RunStarted:
     task: str
     slot: int                              # from 0
     config: Mapping[str, Any]
+    submitted: Mapping[str, Any] = field(default_factory=dict)     # what the user wrote
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,25 @@ class Notice:
     level: int = logging.WARNING
 
 
-Event = RunStarted | RunEnded | Printed | Notice
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The project is open, the store answers: the worker begins to claim."""
+
+    worker: str
+    project: str
+    tasks: tuple[str, ...]                 # that it can execute
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """The worker has been asked to stop, or to stop more quickly than before."""
+
+    level: int                             # as `WorkerView.stopping`
+    why: str
+    running: tuple[int, ...]               # ids of runs
+
+
+Event = RunStarted | RunEnded | Printed | Notice | Ready | Stopping
 Listener = Callable[[Event], None]
 
 
@@ -86,6 +105,7 @@ class SlotView:
     attempt: int | None = None
     task: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    submitted: Mapping[str, Any] = field(default_factory=dict)     # what the user wrote
     progress: Progress | None = None
     started_at: datetime | None = None
     seconds: float = 0.0

@@ -15,7 +15,7 @@ from hyperspace_core.worker.duties import RESTING, what_waits
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Event, Left, Listener, Notice, RunEnded
+from hyperspace_core.worker.report import Event, Left, Listener, Notice, RunEnded, Stopping
 
 GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # how a worker is asked to stop
 
@@ -55,7 +55,9 @@ class Shift:
             if level <= self.level:
                 return
             self.level, self._raised_at = min(level, KILL), self.clock.monotonic()
-        for ward in self.heart.wards():
+        wards = self.heart.wards()
+        self.emit(Stopping(level=self.level, why=why, running=tuple(sorted(ward.lease.run for ward in wards))))
+        for ward in wards:
             if self.level >= GIVE_BACK:
                 ward.ask(Ask.RETURN, "its worker was stopped")
             ward.wants_kill = self.level >= KILL

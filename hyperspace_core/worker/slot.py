@@ -138,7 +138,7 @@ class Slot(threading.Thread):
         if shift.level:                    # stopped while it was being claimed
             return Conducted(ending=GiveBack(reason="its worker was stopped before it began"), silent=False)
         shift.emit(RunStarted(run=lease.run, attempt=lease.attempt, task=ward.record.task, slot=self.number,
-                              config=ward.config))
+                              config=ward.config, submitted=ward.record.submitted))
         try:
             ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
             return self._hands.conduct(ward, ward.workdir)

@@ -18,7 +18,7 @@ from hyperspace_core.worker.duties import RESTING, Care, Counts, Explainer, Pres
 from hyperspace_core.worker.hands import ChildHands, Hands
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Left, Listener, SlotView, WorkerReport, WorkerView, log_notices
+from hyperspace_core.worker.report import Left, Listener, Ready, SlotView, WorkerReport, WorkerView, log_notices
 from hyperspace_core.worker.shift import KILL, Shift
 from hyperspace_core.worker.signals import heard_as_stop
 from hyperspace_core.worker.slot import Slot
@@ -62,7 +62,8 @@ class Worker:
     # -- for other threads and signal handlers ---------------------------------------------------------------
 
     def stop(self, level: int | None = None, why: str = "it was asked to") -> None:
-        """Ask the worker to stop: 1 after the current runs, 2 gives them back, 3 kills; None: one more than before.
+        """Ask the worker to stop: 1 after the current runs, 2 gives them back, 3 kills; None: one more than
+        before.
 
         Returns at once; may be called from any thread and by a signal handler.
         """
@@ -108,6 +109,7 @@ class Worker:
         shift = self._shift
         self._slots = [Slot(number, shift, each, self._extensions) for number, each in enumerate(hands)]
         self._heart.start()
+        shift.emit(Ready(worker=self.name, project=self._project, tasks=tuple(sorted(shift.tasks))))
         for slot in self._slots:
             slot.start()
         self._tell_state("started")
@@ -169,7 +171,7 @@ class Worker:
             return SlotView(slot=slot.number)
         return SlotView(
             slot=slot.number, run=ward.lease.run, attempt=ward.lease.attempt, task=ward.record.task,
-            config=ward.config, progress=ward.progress, started_at=ward.started_at,
+            config=ward.config, submitted=ward.record.submitted, progress=ward.progress, started_at=ward.started_at,
             seconds=self._clock.monotonic() - ward.began, stopping=bool(ward.asked[0]))
 
     def _tell_state(self, state: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.report import Notice, Printed, RunEnded, RunStarted
+from hyperspace_core.worker.report import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
 
 from .scene import PROJECT, alive, began, in_state, submit, until
 
@@ -37,7 +37,9 @@ def test_a_queue_is_drained_and_everything_recorded(store: Store, here: RunHere)
         assert [point.seq for point in store.points(run)] == list(range(50))
         assert "".join(chunk.text for chunk in store.output(run)) == "well done\n"
     assert store.workers(PROJECT) == []
-    assert [type(event) for event in worker.events if not isinstance(event, Notice)] == [RunStarted, RunEnded] * 3
+    told = [type(event) for event in worker.events]
+    assert told[0] is Ready
+    assert [kind for kind in told if kind in (RunStarted, RunEnded)] == [RunStarted, RunEnded] * 3
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
@@ -265,9 +267,11 @@ def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: 
     run, never = submit(store, "wait", 2, config={"folder": str(tmp_path)})
     began(tmp_path, run)
     worker.stop()
+    assert worker.wait_for(Stopping, level=1)[0].running == (run,)
     until(lambda: worker.worker.snapshot().state == "draining", "a draining worker")
     assert store.get(run).state is State.RUNNING
     worker.stop()
+    assert worker.wait_for(Stopping)[0].level == 2
     report = worker.join()
     assert report.states == {run: State.QUEUED}
     record = store.get(run)
