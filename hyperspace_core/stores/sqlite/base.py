@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from typing import NamedTuple
 
+from hyperspace_core.config.tree import HIGHEST, LOWEST
 from hyperspace_core.errors import NotFound
 from hyperspace_core.records.run import Lease
 from hyperspace_core.records.states import Command, State
@@ -44,7 +45,7 @@ class Verbs:
 
 def standing(connection: sqlite3.Connection, run: int) -> Standing:
     """Raises `NotFound`."""
-    row = connection.execute(sql.STANDING, (run,)).fetchone()
+    row = connection.execute(sql.STANDING, (possible(run),)).fetchone()
     if row is None:
         raise no_run(run)
     return standing_of(row)
@@ -53,6 +54,13 @@ def standing(connection: sqlite3.Connection, run: int) -> Standing:
 def standing_of(row: tuple[str, str, int, str | None, str | None, int, int, int, int]) -> Standing:
     project, state, attempt, token, command, *counts = row
     return Standing(project, State(state), attempt, token, None if command is None else Command(command), *counts)
+
+
+def possible(run: int) -> int:
+    """The id. Raises `NotFound` for a number that is too large for any."""
+    if not LOWEST <= run <= HIGHEST:
+        raise no_run(run)
+    return run
 
 
 def no_run(run: int) -> NotFound:

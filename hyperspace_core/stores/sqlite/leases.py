@@ -65,7 +65,7 @@ class LeaseVerbs(Verbs):
         with self._database.writing() as connection:
             run = standing(connection, lease.run)
             if not run.held_by(lease):
-                return _ended(connection, lease) in _FINISHES
+                return _ended(connection, lease) is finish.outcome
             state, failures = _after_finish(finish, run)
             _settle(connection, lease, run, state, reason=reason, failures=failures,
                     result=None if finish.result is None else float(finish.result),

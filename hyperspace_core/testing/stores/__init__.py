@@ -1,0 +1,38 @@
+"""The conformance suite for stores, written against the port `hyperspace_core.storage.Store` alone.
+
+A backend's test file is one class with one fixture:
+
+    from hyperspace_core.testing.stores import Backend, StoreConformance
+
+    class TestMine(StoreConformance):
+        @pytest.fixture
+        def backend(self, tmp_path):
+            numbers = itertools.count()
+            return Backend(new_url=lambda: f"mine:///{tmp_path}/{next(numbers)}.db", open=open_store)
+
+`open` is called with a URL, here and in other processes, so it must be importable by name. A slow server
+lowers the limits of `StoreTests` in the subclass; what remains must pass whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hyperspace_core.testing.stores.base import Backend, StoreTests
+    from hyperspace_core.testing.stores.conformance import StoreConformance
+
+__all__ = ["Backend", "StoreConformance", "StoreTests"]
+
+
+def __getattr__(name: str) -> Any:
+    """Only who asks for the suite pays for pytest and Hypothesis; the processes that it starts do not."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    import pytest
+
+    pytest.register_assert_rewrite(f"{__name__}.themes", f"{__name__}.desk")
+    home = "conformance" if name == "StoreConformance" else "base"
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,27 @@
+"""The whole suite: every theme, in one class that a backend subclasses."""
+
+from __future__ import annotations
+
+from hyperspace_core.testing.stores.themes.artifacts import Artifacts
+from hyperspace_core.testing.stores.themes.claiming import Claiming
+from hyperspace_core.testing.stores.themes.finding import Filtering, Looking, Ordering
+from hyperspace_core.testing.stores.themes.owning import Beating, Ending, Fencing, Updating
+from hyperspace_core.testing.stores.themes.people import Annotations, Commands, Deleting, Settings
+from hyperspace_core.testing.stores.themes.presence import Presence
+from hyperspace_core.testing.stores.themes.processes import Processes
+from hyperspace_core.testing.stores.themes.recovery import BeingLate, Readopting, Reaping
+from hyperspace_core.testing.stores.themes.repeats import Repeats
+from hyperspace_core.testing.stores.themes.series import Series
+from hyperspace_core.testing.stores.themes.stories import Stories
+from hyperspace_core.testing.stores.themes.submission import Submission
+from hyperspace_core.testing.stores.themes.transitions import Transitions
+from hyperspace_core.testing.stores.themes.values import Values
+from hyperspace_core.testing.stores.themes.waiting import Waiting
+
+
+class StoreConformance(
+    Submission, Values, Claiming, Beating, Updating, Ending, Fencing, Reaping, Readopting, BeingLate,
+    Transitions, Stories, Repeats, Commands, Annotations, Deleting, Settings, Filtering, Ordering, Looking,
+    Series, Artifacts, Presence, Waiting, Processes,
+):
+    """What every store must pass whole; see `hyperspace_core.testing.stores`."""

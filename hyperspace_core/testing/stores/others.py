@@ -1,0 +1,68 @@
+"""What other processes do to a store: functions that a spawned process can import by name.
+
+Each is called as `work(store, report, *arguments)`; what it returns is the process's answer.
+"""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.synchronize import Semaphore
+
+from hyperspace_core.records.run import Finish, Point
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.stores.crowd import Report
+from hyperspace_core.testing.stores.desk import PATIENCE_S, PROJECT, Desk, new_run
+
+BATCH = 20
+
+
+def claim_all(store: Store, report: Report, worker: str) -> list[tuple[int, int]]:
+    """Claim until nothing is left; the runs and attempts."""
+    desk = Desk(store)
+    taken = []
+    while (claim := desk.claim(worker=worker)) is not None:
+        taken.append((claim.lease.run, claim.lease.attempt))
+    return taken
+
+
+def work_all(store: Store, report: Report, worker: str) -> None:
+    """Claim, log and finish until nothing is left; each claim and each end is reported once it is stored."""
+    desk = Desk(store)
+    while (claim := desk.claim(worker=worker)) is not None:
+        lease = claim.lease
+        report(("claimed", lease.run, lease.attempt))
+        store.append(lease.run, lease.attempt, points=[
+            Point(seq=seq, name="loss", step=seq, value=float(seq), at=0.0) for seq in range(5)])
+        store.beat(lease)
+        assert store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=float(lease.attempt)))
+        report(("finished", lease.run, lease.attempt))
+
+
+def submit_these(store: Store, report: Report, uids: list[str]) -> dict[str, int]:
+    """Submit half of them one by one and the others in one batch; the id of each."""
+    half = len(uids) // 2
+    ids = {uid: store.submit([new_run(uid=uid)])[0] for uid in uids[:half]}
+    return ids | dict(zip(uids[half:], store.submit([new_run(uid=uid) for uid in uids[half:]]), strict=True))
+
+
+def submit_batches(store: Store, report: Report, name: str) -> None:
+    """Submit batch after batch, each as a search of its own, until killed."""
+    for number in range(1_000_000):
+        store.submit([new_run(search=f"{name}-{number}") for _ in range(BATCH)])
+        report(number)
+
+
+def submit_when_told(store: Store, report: Report, go: Semaphore, times: int) -> None:
+    """Submit a run whenever told to, and report when it was stored, by the clock that all processes share."""
+    for _ in range(times):
+        assert go.acquire(timeout=PATIENCE_S)
+        store.submit([new_run(project=PROJECT)])
+        report(time.monotonic())
+
+
+def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) -> list[tuple[int, int]]:
+    """Cancel some runs; a worker claims instead."""
+    for run in runs:
+        store.cancel(run)
+    return claim_all(store, report, worker) if worker else []

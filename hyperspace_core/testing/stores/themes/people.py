@@ -1,0 +1,270 @@
+"""T9, T11 and T14, and what else people do: tags, notes, priorities, deleting, settings of the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.errors import NotFound, Refused, UsageError
+from hyperspace_core.records.run import Finish, OutputChunk, Point
+from hyperspace_core.records.states import TERMINAL, Command, Outcome, State
+from hyperspace_core.storage import QueueSettings, Store
+from hyperspace_core.testing.stores.base import Backend, StoreTests
+from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, NOBODY, PROJECT, Desk, new_run
+
+
+class Commands(StoreTests):
+    @pytest.mark.parametrize("state", [State.QUEUED, State.PAUSED])
+    def test_a_cancelled_run_never_starts(self, desk: Desk, state: State) -> None:
+        run = desk.in_state(state)
+
+        assert desk.store.cancel(run) is State.CANCELLED
+        assert desk.claim() is None
+        assert desk.get(run).finished_at is not None
+        with pytest.raises(Refused):
+            desk.store.resume(run)
+
+    def test_a_running_run_is_cancelled_by_its_owner(self, desk: Desk) -> None:
+        lease = desk.start()
+
+        assert desk.store.cancel(lease.run) is State.RUNNING
+        assert desk.store.cancel(lease.run) is State.RUNNING
+        assert desk.store.beat(lease).command is Command.CANCEL
+
+    def test_a_pause_never_downgrades_a_cancel_but_a_cancel_outranks_a_pause(self, desk: Desk) -> None:
+        lease = desk.start()
+        desk.store.pause(lease.run)
+        assert desk.store.beat(lease).command is Command.PAUSE
+        desk.store.cancel(lease.run)
+        assert desk.store.beat(lease).command is Command.CANCEL
+        desk.store.pause(lease.run)
+        assert desk.store.beat(lease).command is Command.CANCEL
+
+    def test_a_paused_run_waits_until_it_is_resumed(self, desk: Desk) -> None:
+        run = desk.submit()
+
+        assert desk.store.pause(run) is State.PAUSED
+        assert desk.claim() is None
+        assert desk.store.resume(run) is State.QUEUED
+        assert desk.take().lease.run == run
+
+    def test_a_pause_that_the_owner_has_not_heard_of_can_be_withdrawn(self, desk: Desk) -> None:
+        lease = desk.start()
+        desk.store.pause(lease.run)
+
+        assert desk.store.resume(lease.run) is State.RUNNING
+        assert desk.get(lease.run).command is None
+        assert desk.store.beat(lease).command is None
+
+    def test_a_cancel_cannot_be_withdrawn(self, desk: Desk) -> None:
+        lease = desk.start()
+        desk.store.cancel(lease.run)
+
+        with pytest.raises(Refused):
+            desk.store.resume(lease.run)
+        assert desk.store.beat(lease).command is Command.CANCEL
+
+    @pytest.mark.parametrize("state", TERMINAL)
+    def test_a_requeued_run_begins_afresh_and_forgets_no_attempt(self, desk: Desk, state: State) -> None:
+        run = desk.submit(max_losses=2, max_failures=1)
+        desk.take(run)
+        desk.lose(run)
+        desk.store.finish(desk.take(run).lease, FAILED)
+        desk.bring(run, state)
+        before = desk.get(run)
+
+        assert desk.store.requeue(run) is State.QUEUED
+
+        record = desk.get(run)
+        assert (record.losses, record.failures, record.command) == (0, 0, None)
+        assert (record.result, record.reason, record.finished_at) == (None, None, None)
+        assert record.attempts == before.attempts
+        assert desk.take(run).lease.attempt == len(before.attempts) + 1
+
+    def test_a_requeued_run_does_not_back_off(self, desk: Desk) -> None:
+        lease = desk.start(max_failures=1)
+        desk.store.finish(lease, Finish(outcome=Outcome.FAILED, retry_after_s=3600.0))
+        desk.store.cancel(lease.run)
+        desk.store.requeue(lease.run)
+
+        assert desk.take(lease.run).lease.attempt == 2
+
+    def test_the_beat_goes_on_after_a_requeue(self, desk: Desk) -> None:
+        lease = desk.start()
+        for _ in range(3):
+            desk.store.beat(lease)
+        seen = desk.beat(lease.run)
+        desk.store.finish(lease, COMPLETED)
+        desk.store.requeue(lease.run)
+        desk.take(lease.run)
+
+        assert desk.beat(lease.run) > seen
+
+
+class Annotations(StoreTests):
+    @pytest.mark.parametrize("state", State)
+    def test_notes_of_people_never_change_an_outcome(self, desk: Desk, state: State) -> None:
+        run = desk.in_state(state, tags=("old", "kept"), note="before", priority=1)
+        before = desk.get(run)
+
+        record = desk.store.annotate(run, add_tags=["new"], remove_tags=["old"], note="after", priority=-7)
+
+        assert record == desk.get(run)
+        assert set(record.tags) == {"kept", "new"} and len(record.tags) == 2
+        assert (record.note, record.priority) == ("after", -7)
+        for name in ("state", "reason", "attempts", "metrics", "result", "finished_at", "command"):
+            assert getattr(record, name) == getattr(before, name)
+
+    def test_what_is_not_mentioned_stays(self, desk: Desk) -> None:
+        run = desk.submit(tags=("a",), note="n", priority=3)
+
+        record = desk.store.annotate(run)
+        assert (record.tags, record.note, record.priority) == (("a",), "n", 3)
+        assert desk.store.annotate(run, note="").note == ""
+        assert desk.store.annotate(run, priority=0).priority == 0
+
+    def test_a_tag_is_there_once_and_may_be_taken_away_twice(self, desk: Desk) -> None:
+        run = desk.submit(tags=("a",))
+
+        assert desk.store.annotate(run, add_tags=["a", "b", "b"]).tags.count("a") == 1
+        assert sorted(desk.store.annotate(run, add_tags=["b"]).tags) == ["a", "b"]
+        for _ in range(2):
+            assert desk.store.annotate(run, remove_tags=["b", "never there"]).tags == ("a",)
+
+    def test_the_lease_of_a_running_run_does_not_notice(self, desk: Desk) -> None:
+        lease = desk.start()
+        desk.store.annotate(lease.run, note="look", priority=9)
+
+        assert desk.store.beat(lease).held
+        assert desk.store.finish(lease, COMPLETED)
+        assert desk.get(lease.run).note == "look"
+
+    def test_a_run_that_does_not_exist_takes_no_notes(self, store: Store) -> None:
+        with pytest.raises(NotFound, match=str(NOBODY)):
+            store.annotate(NOBODY, note="who?")
+
+
+class Deleting(StoreTests):
+    def test_a_deleted_run_is_gone_with_all_that_it_has(self, desk: Desk, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_text("content")
+        lease, kept = desk.start(), desk.submit()
+        desk.store.append(lease.run, 1, points=[Point(seq=0, name="m", step=0, value=1.0, at=0.0)],
+                          output=[OutputChunk(seq=0, text="out", at=0.0)])
+        artifact = desk.store.put_artifact(lease.run, 1, "file", file)
+        desk.store.finish(lease, COMPLETED)
+
+        assert desk.store.delete([lease.run]) == [lease.run]
+
+        assert desk.ids() == [kept]
+        reading: list[Callable[[], Any]] = [
+            lambda: desk.get(lease.run), lambda: list(desk.store.points(lease.run)),
+            lambda: list(desk.store.output(lease.run)), lambda: desk.store.artifacts(lease.run)]
+        for read in reading:
+            with pytest.raises(NotFound, match=str(lease.run)):
+                read()
+        assert desk.store.collect_garbage(dry_run=False).blobs == 1
+        with pytest.raises(NotFound):
+            desk.store.open_artifact(artifact)
+
+    @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
+    def test_whatever_does_not_run_can_be_deleted(self, desk: Desk, state: State) -> None:
+        run = desk.in_state(state)
+
+        assert desk.store.delete([run]) == [run]
+        assert desk.ids() == [] and desk.claim() is None
+
+    def test_a_running_run_is_refused_and_then_nothing_is_deleted(self, desk: Desk) -> None:
+        idle, running = desk.submit(), desk.start().run
+
+        for dry_run in (True, False):
+            with pytest.raises(Refused, match=str(running)):
+                desk.store.delete([idle, running], dry_run=dry_run)
+        assert desk.ids() == [idle, running]
+
+    def test_a_dry_run_tells_and_does_nothing(self, desk: Desk) -> None:
+        runs = desk.submit_many(3)
+
+        assert sorted(desk.store.delete(runs[:2], dry_run=True)) == runs[:2]
+        assert desk.ids() == runs
+
+    def test_only_what_was_there_is_told(self, desk: Desk) -> None:
+        run = desk.submit()
+
+        assert desk.store.delete([]) == []
+        assert desk.store.delete([run, NOBODY]) == [run]
+        assert desk.store.delete([run, NOBODY]) == []
+
+    def test_many_runs_go_at_once(self, desk: Desk) -> None:
+        runs = desk.submit_many(1500)
+
+        assert sorted(desk.store.delete(runs[1:])) == runs[1:]
+        assert desk.ids() == runs[:1]
+
+    def test_an_id_is_never_given_twice(self, desk: Desk) -> None:
+        runs = desk.submit_many(3)
+        desk.store.delete(runs)
+
+        assert desk.submit() > runs[-1]
+
+    def test_a_deleted_uid_may_come_again_as_another_run(self, desk: Desk) -> None:
+        new = new_run()
+        first = desk.store.submit([new])[0]
+        desk.store.delete([first])
+
+        second = desk.store.submit([new])[0]
+        assert second != first and desk.state(second) is State.QUEUED
+
+    def test_children_outlive_their_parent(self, desk: Desk) -> None:
+        parent = desk.submit()
+        child = desk.submit(parent=parent)
+        desk.store.delete([parent])
+
+        assert desk.get(child).parent == parent
+
+    def test_other_runs_keep_what_they_have(self, desk: Desk) -> None:
+        runs = [desk.start().run for _ in range(2)]
+        for run in runs:
+            desk.store.append(run, 1, points=[Point(seq=0, name="m", step=0, value=float(run), at=0.0)])
+        desk.store.cancel(runs[0])
+        desk.lose(runs[0])
+        desk.store.delete([runs[0]])
+
+        assert [point.value for point in desk.store.points(runs[1])] == [float(runs[1])]
+        assert desk.held(runs[1]).run == runs[1]
+
+
+class Settings(StoreTests):
+    def test_a_new_project_has_the_defaults(self, store: Store) -> None:
+        assert store.settings(PROJECT) == QueueSettings()
+
+    def test_what_is_changed_stays_for_everybody_and_the_rest_as_it_is(
+            self, backend: Backend, url: str, store: Store, other: Store) -> None:
+        wanted = QueueSettings(paused=True, heartbeat_s=2.5, ttl_s=11.0)
+
+        assert store.change_settings(PROJECT, paused=True, heartbeat_s=2.5, ttl_s=11.0) == wanted
+        assert other.settings(PROJECT) == store.settings(PROJECT) == wanted
+        with backend.open(url) as again:
+            assert again.change_settings(PROJECT, paused=False) == QueueSettings(heartbeat_s=2.5, ttl_s=11.0)
+        assert store.settings(PROJECT) == QueueSettings(heartbeat_s=2.5, ttl_s=11.0)
+
+    def test_each_project_has_its_own(self, store: Store) -> None:
+        store.change_settings(PROJECT, paused=True, ttl_s=99.0)
+
+        assert store.settings("elsewhere") == QueueSettings()
+        assert store.change_settings("elsewhere") == QueueSettings()
+
+    @pytest.mark.parametrize("change", [
+        {"ttl_s": 19.9}, {"heartbeat_s": 7.6}, {"heartbeat_s": 1.0, "ttl_s": 3.9},
+        {"paused": True, "ttl_s": 0.0},
+    ])
+    def test_a_lease_that_ends_within_four_heartbeats_is_refused(self, store: Store, change: Any) -> None:
+        with pytest.raises(UsageError):
+            store.change_settings(PROJECT, **change)
+        assert store.settings(PROJECT) == QueueSettings()
+
+    def test_four_heartbeats_are_enough(self, store: Store) -> None:
+        assert store.change_settings(PROJECT, heartbeat_s=1.0, ttl_s=4.0).ttl_s == 4.0

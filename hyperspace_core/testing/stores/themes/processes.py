@@ -1,0 +1,128 @@
+"""Several processes on one store: races, and processes that die in the middle of a verb."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+from hyperspace_core.records.states import Command, Outcome, State
+from hyperspace_core.storage import new_token
+from hyperspace_core.testing.stores.base import StoreTests
+from hyperspace_core.testing.stores.crowd import Crowd
+from hyperspace_core.testing.stores.desk import COMPLETED, Desk
+from hyperspace_core.testing.stores.others import (
+    BATCH,
+    claim_all,
+    claim_or_cancel,
+    submit_batches,
+    submit_these,
+    work_all,
+)
+
+Start = Callable[..., Crowd]
+
+
+def named(count: int) -> list[tuple[str]]:
+    return [(f"worker {number}",) for number in range(count)]
+
+
+def kill_when(crowd: Crowd, reports: list[int]) -> None:
+    """SIGKILL each process as soon as it has reported so often, whatever it is doing then."""
+    while not all(member.over for member in crowd.members):
+        crowd.hear()
+        for member, limit in zip(crowd.members, reports, strict=True):
+            if not member.over and len(member.reports) >= limit:
+                member.kill()
+
+
+class Processes(StoreTests):
+    def test_many_processes_claim_many_runs_and_each_run_once(self, desk: Desk, crowd: Start) -> None:
+        runs = desk.submit_many(self.claim_runs)
+
+        taken = crowd(claim_all, named(self.claim_processes)).answers()
+
+        assert Counter(claim for each in taken for claim in each) == Counter((run, 1) for run in runs)
+        held = desk.store.held(desk.project)
+        owners = {run: f"worker {number}" for number, each in enumerate(taken) for run, _ in each}
+        assert {row.run: row.owner.worker for row in held} == owners
+
+    def test_one_run_goes_to_one_of_very_many(self, desk: Desk, crowd: Start) -> None:
+        run = desk.submit()
+
+        taken = crowd(claim_all, named(self.max_claimers)).answers()
+
+        assert [each for each in taken if each] == [[(run, 1)]]
+        assert taken[int(desk.held(run).owner.worker.split()[1])] == [(run, 1)]
+
+    def test_submitters_of_the_same_uids_store_each_once(self, desk: Desk, crowd: Start) -> None:
+        uids = [new_token() for _ in range(40)]
+        orders = [(random.Random(seed).sample(uids, len(uids)),) for seed in range(4)]
+
+        answers = crowd(submit_these, orders).answers()
+
+        assert answers == [answers[0]] * 4
+        assert sorted(answers[0].values()) == desk.ids()
+        assert set(answers[0]) == set(uids)
+
+    def test_a_run_is_cancelled_or_its_owner_hears_of_it_however_close_the_race(
+            self, desk: Desk, crowd: Start) -> None:
+        runs = desk.submit_many(150)
+        racing = crowd(claim_or_cancel, [("worker", []), ("another", []), ("", runs[::-1])])
+
+        taken = [run for each in racing.answers()[:2] for run, _ in each]
+
+        assert len(taken) == len(set(taken))
+        for run in runs:
+            record = desk.get(run)
+            expected = (State.RUNNING, Command.CANCEL, 1) if run in taken else (State.CANCELLED, None, 0)
+            assert (record.state, record.command, len(record.attempts)) == expected
+
+    def test_workers_that_are_killed_leave_every_run_owned_or_claimable(
+            self, desk: Desk, crowd: Start) -> None:
+        runs = desk.submit_many(150, max_losses=100)
+        workers = crowd(work_all, named(4))
+        kill_when(workers, [3, 10, 21, 34])
+
+        self.nothing_is_lost_so_far(desk, runs, workers)
+        for seen in desk.store.held(desk.project):
+            assert desk.store.reap(seen, "killed") is State.QUEUED
+        while (claim := desk.claim()) is not None:
+            assert desk.store.finish(claim.lease, COMPLETED)
+
+        records = [desk.get(run) for run in runs]
+        assert {record.state for record in records} == {State.COMPLETED}
+        for record in records:
+            outcomes = [attempt.outcome for attempt in record.attempts]
+            assert outcomes == [Outcome.LOST] * record.losses + [Outcome.COMPLETED]
+        assert desk.store.check() == ()
+
+    def nothing_is_lost_so_far(self, desk: Desk, runs: list[int], workers: Crowd) -> None:
+        """C1 to C3: all are there, what was acknowledged stands, points have neither gaps nor doubles."""
+        told = [report for member in workers.members for report in member.reports]
+        held = {row.run: row for row in desk.store.held(desk.project)}
+        finished = {run for kind, run, _ in told if kind == "finished"}
+        assert desk.ids() == runs
+        for run in runs:
+            record = desk.get(run)
+            assert record.state in (State.QUEUED, State.RUNNING, State.COMPLETED)
+            assert (run in held) == (record.state is State.RUNNING)
+            assert record.state is State.COMPLETED or run not in finished
+            if record.state is State.COMPLETED:
+                assert (record.result, len(record.attempts)) == (1.0, 1)
+                assert [point.value for point in desk.store.points(run)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+        claims = Counter(run for kind, run, _ in told if kind == "claimed")
+        assert set(claims.values()) == {1}
+
+    def test_a_killed_submitter_leaves_whole_batches(self, desk: Desk, crowd: Start) -> None:
+        submitters = crowd(submit_batches, [("first",), ("second",), ("third",)])
+        kill_when(submitters, [2, 4, 7])
+
+        sizes: Counter[str | None] = Counter()
+        for run in desk.ids():
+            sizes[desk.get(run).search] += 1
+        assert set(sizes.values()) == {BATCH}
+        for member, name in zip(submitters.members, ("first", "second", "third"), strict=True):
+            assert all(f"{name}-{number}" in sizes for number in member.reports)
+        assert desk.store.check() == ()
+

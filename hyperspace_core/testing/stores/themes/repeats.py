@@ -1,0 +1,165 @@
+"""I8: a verb repeated after a lost answer leaves the store as if it had happened once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.errors import Refused
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import OutputChunk, Point, Progress, Update
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.testing.stores.base import StoreTests
+from hyperspace_core.testing.stores.desk import CANCELLED, COMPLETED, FAILED, PROJECT, Desk, new_run, owner
+from hyperspace_core.testing.stores.themes.presence import worker
+
+Again = Callable[[], Any]
+Prepare = Callable[[Desk, Path], Again]
+READING = {"info", "check", "get", "find", "count", "ids", "held", "points", "output", "artifacts",
+           "open_artifact", "workers", "wait_for_change", "close"}
+# what an owner or a submitter does next rests on the answer
+SAME_ANSWER = {"submit", "claim", "beat", "update", "finish", "release", "readopt", "late", "put_artifact",
+               "annotate", "settings", "change_settings"}
+CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade"}
+
+
+def claim(desk: Desk, **limits: Any) -> Again:
+    token = new_token()
+    return lambda: desk.store.claim(PROJECT, owner(), token, **limits)
+
+
+def reap(desk: Desk) -> Again:
+    seen = desk.held(desk.start().run)
+    return lambda: desk.store.reap(seen, "gone")
+
+
+def submit_here(desk: Desk) -> Again:
+    new, token = new_run(), new_token()
+    return lambda: desk.store.submit([new], owner=owner(), tokens=[token])
+
+
+def artifact(desk: Desk, path: Path) -> Again:
+    run = desk.start().run
+    return lambda: desk.store.put_artifact(run, 1, "file", path)
+
+
+def garbage(desk: Desk, path: Path) -> Again:
+    again = artifact(desk, path)
+    again()
+    path.write_text("other")
+    again()
+    return lambda: desk.store.collect_garbage(dry_run=False)
+
+
+def deletion(desk: Desk) -> Again:
+    runs = desk.submit_many(2)
+    return lambda: desk.store.delete(runs)
+
+
+def append(desk: Desk) -> Again:
+    run = desk.start().run
+    return lambda: desk.store.append(run, 1, points=[Point(seq=0, name="m", step=0, value=1.0, at=0.0)],
+                                     output=[OutputChunk(seq=0, text="out", at=0.0)])
+
+
+def by_lease(verb: str, *arguments: Any, zombie: bool = False, **fields: Any) -> Prepare:
+    """A verb of an owner, or of one that was lost."""
+    def prepare(desk: Desk, path: Path) -> Again:
+        lease = desk.zombie(**fields) if zombie else desk.start(**fields)
+        return lambda: getattr(desk.store, verb)(lease, *arguments)
+
+    return prepare
+
+
+def by_person(verb: str, state: State, **named: Any) -> Prepare:
+    def prepare(desk: Desk, path: Path) -> Again:
+        run = desk.in_state(state)
+        return lambda: getattr(desk.store, verb)(run, **named)
+
+    return prepare
+
+
+# "verb, circumstances" -> what stands there before, and the call that is repeated
+VERBS: dict[str, Prepare] = {
+    "submit": lambda desk, path: lambda: desk.store.submit([new_run(uid="e" * 32), new_run(uid="f" * 32)]),
+    "submit, executed here": lambda desk, path: submit_here(desk),
+    "claim": lambda desk, path: claim(desk),
+    "claim, limited": lambda desk, path: claim(desk, tasks=["task"], exclude=[99]),
+    "claim, one run": lambda desk, path: claim(desk, only=[desk.submit()]),
+    "beat": by_lease("beat", Progress(done=1)),
+    "beat, fenced": by_lease("beat", Progress(done=1), zombie=True),
+    "update": by_lease("update", Update(info={"a": 1}, provenance={"git": {}}, seed=3)),
+    "finish, completed": by_lease("finish", COMPLETED),
+    "finish, cancelled": by_lease("finish", CANCELLED),
+    "finish, failed": by_lease("finish", FAILED),
+    "finish, to be tried again": by_lease("finish", FAILED, max_failures=2),
+    "finish, fenced": by_lease("finish", COMPLETED, zombie=True),
+    "release": by_lease("release", "drained"),
+    "reap": lambda desk, path: reap(desk),
+    "readopt": by_lease("readopt", owner("again"), zombie=True),
+    "late": by_lease("late", COMPLETED, zombie=True),
+    "cancel": by_person("cancel", State.QUEUED),
+    "cancel, running": by_person("cancel", State.RUNNING),
+    "pause": by_person("pause", State.QUEUED),
+    "pause, running": by_person("pause", State.RUNNING),
+    "resume": by_person("resume", State.PAUSED),
+    "requeue": by_person("requeue", State.FAILED),
+    "annotate": by_person("annotate", State.FAILED, add_tags=["a"], remove_tags=["b"], note="n", priority=2),
+    "delete": lambda desk, path: deletion(desk),
+    "append": lambda desk, path: append(desk),
+    "put_artifact": artifact,
+    "collect_garbage": garbage,
+    "present": lambda desk, path: lambda: desk.store.present(worker("second", beat=2)),
+    "absent": lambda desk, path: lambda: desk.store.absent("first"),
+    "settings": lambda desk, path: lambda: desk.store.settings("a new one"),
+    "change_settings": lambda desk, path: lambda: desk.store.change_settings(PROJECT, paused=True, ttl_s=50),
+    "upgrade": lambda desk, path: desk.store.upgrade,
+}
+
+
+def everything(store: Store) -> Iterator[Any]:
+    """All that a store says, but for beats and for the moments at which it heard of something."""
+    for record in store.find(RunFilter()):
+        yield replace(record, attempts=())
+        for attempt in record.attempts:
+            yield replace(attempt, late=attempt.late and replace(attempt.late, at=None))
+        for number in range(1, len(record.attempts) + 1):
+            yield from store.points(record.id, attempt=number)
+            yield from store.output(record.id, attempt=number)
+            yield from store.artifacts(record.id, attempt=number)
+    yield [replace(held, beat=0) for held in store.held(PROJECT)]
+    yield [replace(found, seen_at=None, beat=0) for found in store.workers(PROJECT)]
+    yield store.settings(PROJECT), store.settings("a new one"), store.collect_garbage(), store.check()
+    yield store.info().runs
+
+
+class Repeats(StoreTests):
+    def test_no_verb_is_forgotten(self) -> None:
+        assert {name.partition(",")[0] for name in VERBS} | READING == set(Store.__abstractmethods__)
+
+    @pytest.mark.parametrize("name", VERBS)
+    def test_a_repeated_verb_leaves_the_store_as_if_it_had_happened_once(
+            self, desk: Desk, tmp_path: Path, name: str) -> None:
+        path = tmp_path / "content"
+        path.write_text("content")
+        desk.store.present(worker("first"))
+        desk.submit_many(2)
+        again = VERBS[name](desk, path)
+        before = list(everything(desk.store))
+        first = again()
+        once = list(everything(desk.store))
+
+        try:
+            second = again()
+        except Refused:                # of a person, who then reads that it has happened already
+            second = None
+
+        assert list(everything(desk.store)) == once
+        assert name in CHANGES_NOTHING or once != before
+        if name.partition(",")[0] in SAME_ANSWER:
+            assert second == first

@@ -1,0 +1,196 @@
+"""Any story of several owners, observers and persons, told to the store and to the model alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from hyperspace_core.errors import HyperspaceError, NotFound
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import Finish, Held, Lease, RunRecord, Update
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import new_token
+from hyperspace_core.testing.stores.base import StoreTests
+from hyperspace_core.testing.stores.desk import Desk, owner
+from hyperspace_core.testing.stores.model import Model, ModelRun, seen_of
+
+WORKERS = st.sampled_from(["first", "second", "third"])
+ENDS = st.sampled_from([Outcome.COMPLETED, Outcome.FAILED, Outcome.CRASHED, Outcome.CANCELLED])
+
+
+def asked(verb: Callable[[], Any]) -> Any:
+    """The store's answer, or the class of what it raised."""
+    try:
+        return verb()
+    except HyperspaceError as error:
+        return type(error)
+
+
+def told(verb: Callable[[], bool]) -> bool:
+    """An owner's answer; that the run was deleted is a refusal, too."""
+    try:
+        return verb()
+    except NotFound:
+        return False
+
+
+def of_record(record: RunRecord) -> tuple[Any, ...]:
+    return (record.state, record.command, record.losses, record.failures, record.priority, record.result,
+            [(attempt.number, attempt.outcome, attempt.late and attempt.late.outcome)
+             for attempt in record.attempts])
+
+
+class Story(RuleBasedStateMachine):
+    """Each rule is a verb; leases and sightings are kept for ever, so that zombies and sleepers come back."""
+
+    runs = Bundle("runs")
+    leases = Bundle("leases")
+    sightings = Bundle("sightings")
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk, self.store, self.model = desk, desk.store, Model()
+        self.beats: dict[int, int] = {}                # the highest beat seen of each run
+        self.results = count(1)
+
+    # -- people ----------------------------------------------------------------------------------------------
+
+    @rule(target=runs, priority=st.integers(-1, 1), max_losses=st.integers(1, 2),
+          max_failures=st.integers(0, 1))
+    def submit(self, priority: int, max_losses: int, max_failures: int) -> int:
+        run = self.desk.submit(priority=priority, max_losses=max_losses, max_failures=max_failures)
+        self.model.submit(ModelRun(run, priority, max_losses, max_failures))
+        return run
+
+    @rule(run=runs, verb=st.sampled_from(["cancel", "pause", "resume", "requeue"]))
+    def command(self, run: int, verb: str) -> None:
+        assert asked(lambda: getattr(self.store, verb)(run)) == getattr(self.model, verb)(run)
+
+    @rule(run=runs, priority=st.integers(-1, 1))
+    def prefer(self, run: int, priority: int) -> None:
+        if run in self.model.runs:
+            self.model.runs[run].priority = self.store.annotate(run, priority=priority).priority
+            assert self.model.runs[run].priority == priority
+
+    @rule(run=consumes(runs))
+    def delete(self, run: int) -> None:
+        assert asked(lambda: self.store.delete([run])) == self.model.delete(run)
+
+    @rule(paused=st.booleans())
+    def pause_all(self, paused: bool) -> None:
+        self.model.paused = self.store.change_settings(self.desk.project, paused=paused).paused
+        assert self.model.paused is paused
+
+    # -- workers ---------------------------------------------------------------------------------------------
+
+    @rule(target=leases, worker=WORKERS)
+    def claim(self, worker: str) -> Any:
+        token = new_token()
+        claim = self.store.claim(self.desk.project, owner(worker), token)
+        expected = self.model.claim(token)
+        assert (None if claim is None else claim.lease) == expected
+        if claim is None:
+            return multiple()
+        self.beat_grows(claim.lease.run)
+        return claim.lease
+
+    @rule(lease=leases)
+    def beat(self, lease: Lease) -> None:
+        held = self.model.held(lease)
+        try:
+            answer = self.store.beat(lease)
+        except NotFound:
+            assert held is None and lease.run not in self.model.runs
+            return
+        assert (answer.held, answer.command) == (held is not None, held and held.command)
+        if held is not None:
+            self.beat_grows(lease.run)
+
+    @rule(lease=leases)
+    def update(self, lease: Lease) -> None:
+        change = Update(info={"by": lease.attempt}, provenance={"host": {"attempt": lease.attempt}})
+        assert told(lambda: self.store.update(lease, change)) is (self.model.held(lease) is not None)
+
+    @rule(lease=leases, outcome=ENDS, retry=st.booleans(), twice=st.booleans())
+    def finish(self, lease: Lease, outcome: Outcome, retry: bool, twice: bool) -> None:
+        result = float(next(self.results))
+        end = Finish(outcome=outcome, retry=retry, result=result if outcome is Outcome.COMPLETED else None)
+        for _ in range(1 + twice):
+            expected = self.model.finish(lease, outcome, retry, result)
+            self.agree(told(lambda: self.store.finish(lease, end)), expected)
+
+    @rule(lease=leases, twice=st.booleans())
+    def release(self, lease: Lease, twice: bool) -> None:
+        for _ in range(1 + twice):
+            self.agree(told(lambda: self.store.release(lease)), self.model.release(lease))
+
+    @rule(lease=leases, worker=WORKERS, twice=st.booleans())
+    def readopt(self, lease: Lease, worker: str, twice: bool) -> None:
+        for _ in range(1 + twice):
+            self.agree(told(lambda: self.store.readopt(lease, owner(worker))), self.model.readopt(lease))
+
+    @rule(lease=leases, outcome=ENDS)
+    def late(self, lease: Lease, outcome: Outcome) -> None:
+        expected = self.model.late(lease, outcome)
+        assert told(lambda: self.store.late(lease, Finish(outcome=outcome))) is expected
+
+    @rule(target=sightings)
+    def observe(self) -> Any:
+        return multiple(*self.store.held(self.desk.project))
+
+    @rule(seen=sightings)
+    def reap(self, seen: Held) -> None:
+        now = {row.run: row.beat for row in self.store.held(self.desk.project)}
+        assert self.store.reap(seen, "gone") == self.model.reap(seen, now.get(seen.run))
+
+    # -- what always holds -----------------------------------------------------------------------------------
+
+    def agree(self, answer: bool, expected: bool | None) -> None:
+        assert expected is None or answer is expected
+
+    def beat_grows(self, run: int) -> None:
+        """Whoever saw an earlier beat can tell that the owner lives."""
+        beat = self.desk.beat(run)
+        assert beat > self.beats.get(run, 0)
+        self.beats[run] = beat
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self) -> None:
+        records = self.store.find(RunFilter(project=self.desk.project))
+        found = {record.id: of_record(record) for record in records}
+        assert found == {run.id: seen_of(run) for run in self.model.runs.values()}
+
+    @invariant()
+    def exactly_the_running_runs_are_held_and_no_beat_ever_falls(self) -> None:
+        held = {row.run: row for row in self.store.held(self.desk.project)}
+        running = [run for run in self.model.runs.values() if run.state is State.RUNNING]
+        assert {run: (row.attempt, row.token) for run, row in held.items()} == {
+            run.id: (len(run.attempts), run.attempts[-1].token) for run in running}
+        for run, row in held.items():
+            assert row.beat >= self.beats.get(run, 0)
+            self.beats[run] = row.beat
+
+
+class Stories(StoreTests):
+    def test_no_story_leads_to_what_the_model_forbids(self, desk: Desk) -> None:
+        numbers = count()
+
+        class HereStory(Story):
+            def __init__(self) -> None:
+                super().__init__(Desk(desk.store, f"story {next(numbers)}"))
+
+        run_state_machine_as_test(HereStory, settings=settings(
+            max_examples=self.stories, stateful_step_count=self.story_steps, deadline=None))

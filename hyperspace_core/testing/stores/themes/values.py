@@ -1,0 +1,129 @@
+"""I10: a value read back equals the value written, or the write was refused with the path of the offender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from hyperspace_core.errors import ValueNotStorable
+from hyperspace_core.records.run import Finish, Lease, Update
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.stores.base import StoreTests
+from hyperspace_core.testing.stores.desk import Desk, new_run
+from hyperspace_core.testing.stores.strategies import (
+    ODD_KEYS,
+    ODD_NUMBERS,
+    ODD_TEXTS,
+    nested,
+    same,
+    short,
+    trees,
+)
+
+UNSTORABLE: dict[str, Any] = {
+    "an object": object(), "a set": {1}, "bytes": b"raw", "an integer beyond 64 bit": 2**63,
+    "half a surrogate pair": "\ud800", "a key that is no text": {1: 2}, "a key with NUL": {"\0": 1},
+    "a complex number": 1j, "too deep": nested(70),
+}
+
+Write = Callable[[Store, Lease, Any], Any]
+WRITES: dict[str, Write] = {
+    "submitted": lambda store, lease, tree: store.submit([new_run(submitted=tree)]),
+    "scenario": lambda store, lease, tree: store.submit([new_run(scenario=tree)]),
+    "config": lambda store, lease, tree: store.submit([new_run(config=tree)]),
+    "update info": lambda store, lease, tree: store.update(lease, Update(info=tree)),
+    "update provenance": lambda store, lease, tree: store.update(lease, Update(provenance=tree)),
+    "update scenario": lambda store, lease, tree: store.update(lease, Update(scenario=tree)),
+    "update config": lambda store, lease, tree: store.update(lease, Update(config=tree)),
+    "finish metrics": lambda store, lease, tree: store.finish(
+        lease, Finish(outcome=Outcome.COMPLETED, metrics=tree)),
+    "finish info": lambda store, lease, tree: store.finish(
+        lease, Finish(outcome=Outcome.COMPLETED, info=tree)),
+}
+ODD_TREES: dict[str, Any] = {
+    "odd keys": {key: [key] for key in ODD_KEYS},
+    "odd keys below": {"a": [{key: {key: 1} for key in ODD_KEYS}]},
+    "odd texts": {"texts": list(ODD_TEXTS)}, "odd numbers": {"numbers": list(ODD_NUMBERS)},
+    "empty ones": {"a": {}, "b": [], "c": [[], {}], "": None}, "64 levels": nested(64),
+    "booleans beside numbers": {"values": [True, 1, 1.0, False, 0, 0.0, -0.0, None]},
+}
+
+
+def changed(desk: Desk, tree: dict[str, Any]) -> dict[str, Any]:
+    """The places that do not give a tree back as it was, and what they give."""
+    run = desk.submit(submitted=tree, scenario=tree, config=tree)
+    lease = desk.take(run).lease
+    assert desk.store.update(lease, Update(info=tree, provenance=tree))
+    assert desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, metrics=tree))
+    record = desk.get(run)
+    found = {"submitted": record.submitted, "scenario": record.scenario, "config": record.config,
+             "info": record.info, "metrics": record.metrics, "provenance": desk.last(run).provenance}
+    return {place: value for place, value in found.items() if not same(value, tree)}
+
+
+class Values(StoreTests):
+    def test_any_tree_comes_back_the_same_from_wherever_it_is_kept(self, desk: Desk) -> None:
+        @self.property_settings()
+        @given(tree=trees)
+        def holds(tree: dict[str, Any]) -> None:
+            assert changed(desk, tree) == {}
+
+        holds()
+
+    @pytest.mark.parametrize("name", ODD_TREES)
+    def test_an_odd_tree_comes_back_the_same(self, desk: Desk, name: str) -> None:
+        assert changed(desk, ODD_TREES[name]) == {}
+
+    @pytest.mark.parametrize("number", ODD_NUMBERS, ids=short)
+    def test_a_result_comes_back_the_same(self, desk: Desk, number: float) -> None:
+        lease = desk.start()
+        assert desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=float(number)))
+
+        assert same(desk.get(lease.run).result, float(number))
+
+    @pytest.mark.parametrize("text", ODD_TEXTS, ids=short)
+    def test_texts_of_people_come_back_the_same(self, desk: Desk, text: str) -> None:
+        run = desk.submit(note=text, submitted_by=text, tags=(text,), search=text)
+        desk.store.annotate(run, note=text + text, add_tags=[text + "2"])
+
+        record = desk.get(run)
+        assert (record.note, record.submitted_by, record.search) == (text + text, text, text)
+        assert set(record.tags) == {text, text + "2"}
+
+    @pytest.mark.parametrize("text", ODD_TEXTS, ids=short)
+    def test_texts_about_an_end_come_back_the_same(self, desk: Desk, text: str) -> None:
+        lease = desk.start()
+        assert desk.store.finish(lease, Finish(outcome=Outcome.FAILED, reason=text, traceback=text))
+
+        assert desk.get(lease.run).reason == desk.last(lease.run).reason == text
+        assert desk.last(lease.run).traceback == text
+
+    def test_a_tree_may_be_large(self, desk: Desk) -> None:
+        tree = {"numbers": [number / 7 for number in range(20_000)], "text": "x" * 500_000}
+
+        assert same(desk.get(desk.submit(submitted=tree)).submitted, tree)
+
+    def test_what_was_given_shares_nothing_with_what_is_kept(self, desk: Desk) -> None:
+        tree = {"a": [1]}
+        run = desk.submit(submitted=tree)
+        tree["a"].append(2)
+        desk.get(run).submitted["a"].append(3)
+
+        assert desk.get(run).submitted == {"a": [1]}
+
+    @pytest.mark.parametrize("place", WRITES)
+    @pytest.mark.parametrize("what", UNSTORABLE)
+    def test_what_cannot_be_kept_is_refused_by_its_path_and_nothing_changes(
+            self, desk: Desk, place: str, what: str) -> None:
+        lease = desk.start()
+        before = desk.picture(*desk.ids())
+
+        with pytest.raises(ValueNotStorable, match=r"outer\.inner|outer\.\.\.|nested deeper"):
+            WRITES[place](desk.store, lease, {"fine": 1, "outer": {"inner": UNSTORABLE[what]}})
+
+        assert desk.picture(*desk.ids()) == before
+        assert desk.state(lease.run) is State.RUNNING
