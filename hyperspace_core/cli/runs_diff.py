@@ -13,7 +13,10 @@ from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.screen import new_page, note, say_json, say_page
 
 if TYPE_CHECKING:
+    from hyperspace_core.cli.page import Page
     from hyperspace_core.results.difference import Contrast
+
+LONGEST = 40                   # characters of a value that stands in a column
 
 
 @click.command
@@ -40,9 +43,18 @@ def diff(place: Place, first: int, second: int, as_json: bool) -> None:
     page = new_page()
     for section, group in groupby(found, key=lambda contrast: contrast.section):
         page.gap()
-        page.rows([[_path(one.path), _text(one.first), _text(one.second)] for one in group],
-                  heads=(section, f"run {first}", f"run {second}"))
+        _show(page, [(_path(one.path), _text(one.first), _text(one.second)) for one in group],
+              (section, f"run {first}", f"run {second}"))
     say_page(page)
+
+
+def _show(page: Page, rows: list[tuple[str, str, str]], heads: tuple[str, str, str]) -> None:
+    """As columns; what is too long for that, below each other."""
+    long = [row for row in rows if max(map(len, row[1:])) > LONGEST]
+    page.rows([row for row in rows if row not in long] or [("", "", "")], heads=heads)
+    for path, *texts in long:
+        page.line(path, indent=2)
+        page.rows(zip(heads[1:], texts, strict=True), indent=4)
 
 
 def _path(path: str) -> str:

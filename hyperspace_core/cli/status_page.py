@@ -70,9 +70,8 @@ class StatusPage:
             if record.started_at is not None:
                 since = f"for {seconds((view.at - record.started_at).total_seconds())}"
             asked = "" if record.command is None else f"asked to {record.command}"
-            page.line((f"run {record.id}", "busy"), record.task, (drawn, "busy"),
-                      progress_text(progress), since, (asked, "held"), (brief(record.submitted), "quiet"),
-                      indent=4)
+            page.line((f"run {record.id}", "busy"), record.task, since, (asked, "held"), (drawn, "busy"),
+                      progress_text(progress), (brief(record.submitted), "quiet"), indent=4)
 
     def _waiting(self, page: Page, view: Overview) -> None:
         if not view.alive or not view.waiting:      # without any worker, that has been told
@@ -102,8 +101,8 @@ def _worker(line: WorkerLine) -> list[Piece]:
         return [name, ("gone: its process has ended", "bad")]
     if line.life == "silent":
         return [name, (f"silent for {seconds(line.seen_s)}", "held")]
-    busy = f"{len(worker.running)} of {worker.slots} slots" if worker.slots > 1 else ""
-    return [name, worker.state, busy]
+    slots = f"{len(worker.running)} of {worker.slots} slots in use" if worker.slots > 1 else ""
+    return [name, worker.state, slots]
 
 
 def _owner(record: RunRecord) -> str:

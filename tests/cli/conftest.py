@@ -1,0 +1,166 @@
+"""Commands typed in this process, in processes of their own, and at a terminal; a store of one's own below them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hyperspace_core.testing.project import ProjectFolder, make_project
+from hyperspace_core.testing.stores.desk import Desk
+from worker.scene import FILES, PROJECT, WorkerProcess
+
+from hyperspace_core.cli.entry import run
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite import open_store
+
+from .terminal import Terminal
+
+COMMAND = [sys.executable, "-P", "-m", "hyperspace_core"]
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and what it answered to the shell."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def columns(self) -> list[list[str]]:
+        """The cells of a table, heads first; cells are two blanks or more apart."""
+        return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in self.lines]
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store that does not exist yet; `HYPERSPACE_STORAGE` and `HYPERSPACE_PROJECT` say where commands work."""
+    address = f"sqlite:///{tmp_path}/runs.db"
+    for name in [name for name in os.environ if name.startswith("HYPERSPACE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HYPERSPACE_STORAGE", address)
+    monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
+    return address
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with open_store(url) as opened:
+        # five heartbeats a TTL; ten times faster than a person's
+        opened.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+        yield opened
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    """Runs in any state, without a worker or a project's code."""
+    return Desk(store, PROJECT)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """A project whose one scenario behaves as told (see `worker.scene`), installed for this test."""
+    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
+    folder.activate(monkeypatch)
+    return folder
+
+
+@pytest.fixture
+def typed(url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Type a command; by default it must go well."""
+
+    def one(*words: object, expect: int = 0) -> Answer:
+        capsys.readouterr()
+        code = run([str(word) for word in words])
+        answer = Answer(code, *capsys.readouterr())
+        assert code == expect, answer
+        assert "Traceback" not in answer.err, answer
+        return answer
+
+    return one
+
+
+@pytest.fixture
+def start(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command as a process, with pipes in the place of a terminal; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def one(*words: object, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen([*COMMAND, *map(str, words)], env=os.environ | environment, text=True,
+                                   encoding="utf-8", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        started.append(process)
+        return process
+
+    yield one
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def typed_apart(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]:
+    """Type a command in a process of its own."""
+
+    def one(*words: object, expect: int = 0, **environment: str) -> Answer:
+        process = start(*words, **environment)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        answer = Answer(process.returncode, out, err)
+        assert answer.code == expect, answer
+        return answer
+
+    return one
+
+
+@pytest.fixture
+def at_terminal(url: str) -> Iterator[Callable[..., Terminal]]:
+    """Start a command at a terminal of its own: `at_terminal("status", "--watch", columns=80)`."""
+    started: list[Terminal] = []
+
+    def one(*words: object, columns: int = 100, lines: int = 40, **environment: str) -> Terminal:
+        started.append(Terminal([*COMMAND, *map(str, words)], columns=columns, lines=lines,
+                                environment=os.environ | environment))
+        return started[-1]
+
+    yield one
+    for terminal in started:
+        terminal.end()
+
+
+@pytest.fixture
+def worker(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start a worker in a process of its own."""
+    started: list[WorkerProcess] = []
+
+    def one(**options: Any) -> WorkerProcess:
+        started.append(WorkerProcess(url, project.env(), **options))
+        return started[-1]
+
+    yield one
+    for each in started:
+        each.end()
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """What Ctrl-C does."""
+    process.send_signal(signal.SIGINT)

@@ -1,0 +1,210 @@
+"""`hyperspace runs list` and `runs show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, Desk
+
+from hyperspace_core.records.run import Finish, Metric, Progress, Update
+from hyperspace_core.records.states import Outcome, State
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+CONFIG = {"classifier": {"className": "Forest", "trees": 200, "max_depth": None},
+          "scaler": {"className": "Standard", "with_std": True}}
+WRITTEN = {"classifier": {"className": "Forest", "trees": 200}}
+
+
+def test_the_newest_run_is_listed_first(typed: Typed, desk: Desk) -> None:
+    first, second = desk.submit(submitted={"trees": 1}), desk.submit(submitted={"trees": 2})
+
+    heads, *rows = typed("runs", "list").columns
+
+    assert heads == ["run", "task", "state", "submitted", "config"]
+    assert [(row[0], row[-1]) for row in rows] == [(str(second), "trees=2"), (str(first), "trees=1")]
+
+
+def test_columns_come_with_what_there_is_to_say(typed: Typed, desk: Desk) -> None:
+    completed, failed = desk.in_state(State.COMPLETED), desk.in_state(State.FAILED)
+    desk.store.annotate(completed, add_tags=["good"], note="look again")
+
+    heads, *rows = typed("runs", "list").columns
+
+    assert {"result", "time", "tags", "note", "reason"} <= set(heads)
+    assert rows[0][0] == str(failed) and "ValueError: no" in rows[0]
+    assert {"0.5", "good", "look again"} <= set(rows[1])
+
+
+def test_the_filter_options_narrow_the_list(typed: Typed, desk: Desk) -> None:
+    desk.submit(task="a", submitted={"trees": 10})
+    wanted = desk.submit(task="b", submitted={"trees": 200}, tags=("x",))
+    desk.in_state(State.FAILED, task="b", submitted={"trees": 300}, tags=("x",))
+
+    listed = typed("runs", "list", "--task", "b", "--where", "trees>=100", "--tag", "x", "--status", "queued",
+                   "--since", "1h", "--json")
+
+    assert [run["id"] for run in listed.json] == [wanted]
+
+
+def test_a_list_as_json_has_the_names_of_the_record(typed: Typed, desk: Desk) -> None:
+    run = desk.in_state(State.COMPLETED, submitted={"trees": 1})
+
+    record, = typed("runs", "list", "--json").json
+
+    assert (record["id"], record["state"], record["result"]) == (run, "COMPLETED", 0.5)
+    assert {"uid", "project", "task", "reason", "priority", "tags", "note", "submitted", "submitted_by",
+            "scenario", "config", "seed", "progress", "metrics", "info", "attempts", "parent", "search",
+            "submitted_at", "started_at", "finished_at"} <= set(record)
+
+
+def test_a_limit_takes_the_newest(typed: Typed, desk: Desk) -> None:
+    *_, last = desk.submit_many(5)
+
+    assert [run["id"] for run in typed("runs", "list", "--limit", 2, "--json").json] == [last, last - 1]
+    assert len(typed("runs", "list", "--limit", 2).lines) == 3
+
+
+def test_a_pipe_gets_every_run_whole_and_nothing_beside(typed: Typed, desk: Desk) -> None:
+    desk.submit_many(60, submitted={"text": "x" * 300})
+
+    answer = typed("runs", "list")
+
+    assert len(answer.lines) == 61
+    assert answer.lines[1].endswith("x" * 300)
+    assert answer.err == ""
+
+
+def test_a_terminal_gets_the_newest_and_hears_of_the_others(at_terminal: Callable[..., Any],
+                                                            desk: Desk) -> None:
+    desk.submit_many(60, submitted={"text": "x" * 300})
+
+    terminal = at_terminal("runs", "list", columns=80)
+
+    assert terminal.ended() == 0
+    lines = terminal.text.splitlines()
+    assert len(lines) == 42
+    assert "20 more; --limit shows more of them" in lines[-1]
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].endswith("…")
+
+
+def test_an_empty_list_is_empty(typed: Typed, desk: Desk) -> None:
+    desk.submit()
+
+    assert typed("runs", "list", "--status", "failed").out == ""
+    assert typed("runs", "list", "--status", "failed", "--json").json == []
+
+
+# -- show ----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_user_wrote_is_told_apart_from_defaults(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(submitted=WRITTEN, config=CONFIG)
+
+    page = typed("runs", "show", run).out
+
+    assert ("Config\n"
+            "  classifier: Forest\n"
+            "    trees: 200\n"
+            "    max_depth: null  (default)\n"
+            "  scaler: Standard  (default)\n"
+            "    with_std: true  (default)\n") in page
+
+
+def test_a_config_that_no_worker_has_completed_is_shown_as_written(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(submitted={"trees": "200"}, validated=False)
+
+    page = typed("runs", "show", run).out
+
+    assert "Config  as written; a worker completes and checks it\n  trees: \"200\"\n" in page
+
+
+def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -> None:
+    parent = desk.submit()
+    run = desk.submit(submitted=WRITTEN, config=CONFIG, scenario={"className": "Holdout", "share": 0.25},
+                      seed=7, tags=("baseline",), note="the first", parent=parent,
+                      metric=Metric(name="accuracy"), submitted_by="me@here")
+    lease = desk.take(run).lease
+    (tmp_path / "model").write_bytes(b"x" * 2000)
+    desk.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
+    desk.store.update(lease, Update(info={"epochs": 3}, provenance={
+        "git": {"commit": "a" * 40, "branch": "main", "dirty": True, "remote": None},
+        "data": {"absent": "nobody asked"}}))
+    metrics = {"accuracy": 0.75, "log_loss": 0.5}
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.75, metrics=metrics))
+    child = desk.submit(parent=run)
+
+    page = typed("runs", "show", run).out
+
+    assert page.startswith(f"run {run}  task  COMPLETED  accuracy 0.75\n")
+    for line in ("by me@here", "tags       baseline", "note       the first", "seed       7",
+                 f"parent     run {parent}", f"children   run {child}",
+                 "scenario: Holdout\n    share: 0.25",
+                 "accuracy  0.75  decides; higher is better", "log_loss   0.5",
+                 "Info\n  epochs: 3", "model.bin  2.0 kB",
+                 "git   aaaaaaaaaaaa, on main, edited since", "data  not captured: nobody asked",
+                 "1  completed  on first"):
+        assert line in page, page
+
+
+def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, desk: Desk) -> None:
+    lost = desk.zombie()
+    lease = desk.take(lost.run, "second").lease
+    desk.store.finish(lease, replace(FAILED, traceback="Traceback (most recent call last):\n  boom\nValueError: no\n"))
+
+    page = typed("runs", "show", lost.run).out
+
+    assert "FAILED  ValueError: no" in page.splitlines()[0]
+    assert page.index("1  lost  on first") < page.index("2  failed  on second")
+    assert page.endswith("     Traceback (most recent call last):\n       boom\n     ValueError: no\n")
+
+
+def test_a_result_that_came_too_late_is_shown_with_its_attempt(typed: Typed, desk: Desk) -> None:
+    lost = desk.zombie()
+    desk.store.late(lost, COMPLETED)
+
+    assert "its worker came back too late, with: completed 0.5" in typed("runs", "show", lost.run).out
+
+
+def test_a_running_run_shows_how_far_it_is_and_what_it_was_asked(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    desk.store.beat(lease, Progress(done=5, total=8, eta_s=190, note="epoch 5"))
+    desk.store.cancel(lease.run)
+
+    page = typed("runs", "show", lease.run).out
+
+    assert "RUNNING  asked to cancel" in page
+    assert "62% (5 of 8), 3 min 10 s left, epoch 5" in page
+    assert "1  goes on  on first" in page
+
+
+def test_a_run_as_json_is_one_record_with_its_files_and_children(typed: Typed, desk: Desk,
+                                                                 tmp_path: Path) -> None:
+    lease = desk.start(submitted=WRITTEN)
+    (tmp_path / "plot").write_bytes(b"x")
+    desk.store.put_artifact(lease.run, 1, "plot.png", tmp_path / "plot")
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=float("nan"),
+                                    metrics={"result": float("nan")}))
+    child = desk.submit(parent=lease.run)
+
+    record = typed("runs", "show", lease.run, "--json").json
+
+    assert record["submitted"] == WRITTEN
+    assert record["result"] == "NaN"
+    assert record["attempts"][0]["outcome"] == "completed"
+    assert [one["name"] for one in record["artifacts"]] == ["plot.png"]
+    assert record["children"] == [child]
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_run_in_any_state_has_a_page(typed: Typed, desk: Desk, state: State) -> None:
+    run = desk.in_state(state)
+
+    assert typed("runs", "show", run).lines[0].startswith(f"run {run}  task  {state}")
