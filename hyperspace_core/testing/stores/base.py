@@ -31,8 +31,8 @@ class StoreTests:
     many_points: ClassVar[int] = 100_000   # metric points of one attempt
     wait_s: ClassVar[float] = 0.1          # a submission by another process is noticed within this time
     examples: ClassVar[int] = 60           # of each property
-    stories: ClassVar[int] = 25            # of several owners and persons, each of `story_steps` steps
-    story_steps: ClassVar[int] = 30
+    stories: ClassVar[int] = 100           # of several owners and persons, each of `story_steps` steps
+    story_steps: ClassVar[int] = 40
 
     @pytest.fixture
     def backend(self) -> Backend:

@@ -50,11 +50,10 @@ class ModelRun:
 
 
 class Model:
-    """All runs of one project, and whether it is paused."""
+    """All runs of one project."""
 
     def __init__(self) -> None:
         self.runs: dict[int, ModelRun] = {}
-        self.paused = False
 
     # -- people ----------------------------------------------------------------------------------------------
 
@@ -107,9 +106,9 @@ class Model:
 
     # -- workers ---------------------------------------------------------------------------------------------
 
-    def claim(self, token: str) -> Lease | None:
-        queued = [run for run in self.runs.values() if run.state is State.QUEUED]
-        if self.paused or not queued:
+    def claim(self, token: str, only: int | None = None) -> Lease | None:
+        queued = [run for run in self.runs.values() if run.state is State.QUEUED and only in (None, run.id)]
+        if not queued:
             return None
         run = min(queued, key=lambda one: (-one.priority, one.id))
         run.touched()

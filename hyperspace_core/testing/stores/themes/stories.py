@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
-    consumes,
+    initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -28,6 +29,7 @@ from hyperspace_core.testing.stores.desk import Desk, owner
 from hyperspace_core.testing.stores.model import Model, ModelRun, seen_of
 
 WORKERS = st.sampled_from(["first", "second", "third"])
+WHICH = st.floats(0, 1)
 ENDS = st.sampled_from([Outcome.COMPLETED, Outcome.FAILED, Outcome.CRASHED, Outcome.CANCELLED])
 
 
@@ -56,7 +58,6 @@ def of_record(record: RunRecord) -> tuple[Any, ...]:
 class Story(RuleBasedStateMachine):
     """Each rule is a verb; leases and sightings are kept for ever, so that zombies and sleepers come back."""
 
-    runs = Bundle("runs")
     leases = Bundle("leases")
     sightings = Bundle("sightings")
 
@@ -66,33 +67,44 @@ class Story(RuleBasedStateMachine):
         self.beats: dict[int, int] = {}                # the highest beat seen of each run
         self.results = count(1)
 
+    @initialize(target=leases)
+    def begin(self) -> Any:
+        """Every story begins with a run that waits and one that runs."""
+        self.queued(0, 2, 1)
+        return self.start("first", 2, 0)
+
     # -- people ----------------------------------------------------------------------------------------------
 
-    @rule(target=runs, priority=st.integers(-1, 1), max_losses=st.integers(1, 2),
-          max_failures=st.integers(0, 1))
-    def submit(self, priority: int, max_losses: int, max_failures: int) -> int:
-        run = self.desk.submit(priority=priority, max_losses=max_losses, max_failures=max_failures)
-        self.model.submit(ModelRun(run, priority, max_losses, max_failures))
-        return run
+    @rule(priority=st.integers(-1, 1), max_losses=st.integers(1, 2), max_failures=st.integers(0, 1))
+    def submit(self, priority: int, max_losses: int, max_failures: int) -> None:
+        self.queued(priority, max_losses, max_failures)
 
-    @rule(run=runs, verb=st.sampled_from(["cancel", "pause", "resume", "requeue"]))
-    def command(self, run: int, verb: str) -> None:
+    @rule(verb=st.sampled_from(["cancel", "pause", "resume", "requeue"]), which=WHICH)
+    def command(self, verb: str, which: float) -> None:
+        run = self.one_of(which)
         assert asked(lambda: getattr(self.store, verb)(run)) == getattr(self.model, verb)(run)
 
-    @rule(run=runs, priority=st.integers(-1, 1))
-    def prefer(self, run: int, priority: int) -> None:
-        if run in self.model.runs:
-            self.model.runs[run].priority = self.store.annotate(run, priority=priority).priority
-            assert self.model.runs[run].priority == priority
+    @rule(lease=leases, verb=st.sampled_from(["cancel", "pause", "resume", "requeue"]))
+    def command_a_run_that_was_claimed(self, lease: Lease, verb: str) -> None:
+        assert asked(lambda: getattr(self.store, verb)(lease.run)) == getattr(self.model, verb)(lease.run)
 
-    @rule(run=consumes(runs))
-    def delete(self, run: int) -> None:
+    @rule(priority=st.integers(-1, 1), which=WHICH)
+    def prefer(self, priority: int, which: float) -> None:
+        run = self.one_of(which)
+        self.model.runs[run].priority = self.store.annotate(run, priority=priority).priority
+        assert self.model.runs[run].priority == priority
+
+    @precondition(lambda self: len(self.model.runs) > 2)
+    @rule(which=WHICH)
+    def delete(self, which: float) -> None:
+        run = self.one_of(which)
         assert asked(lambda: self.store.delete([run])) == self.model.delete(run)
 
-    @rule(paused=st.booleans())
-    def pause_all(self, paused: bool) -> None:
-        self.model.paused = self.store.change_settings(self.desk.project, paused=paused).paused
-        assert self.model.paused is paused
+    @rule()
+    def hold_the_queue_for_a_moment(self) -> None:
+        self.store.change_settings(self.desk.project, paused=True)
+        assert self.desk.claim() is None
+        self.store.change_settings(self.desk.project, paused=False)
 
     # -- workers ---------------------------------------------------------------------------------------------
 
@@ -105,6 +117,15 @@ class Story(RuleBasedStateMachine):
         if claim is None:
             return multiple()
         self.beat_grows(claim.lease.run)
+        return claim.lease
+
+    @rule(target=leases, worker=WORKERS, max_losses=st.integers(1, 2), max_failures=st.integers(0, 1))
+    def start(self, worker: str, max_losses: int, max_failures: int) -> Lease:
+        """Whoever submits a run takes it."""
+        run, token = self.queued(-9, max_losses, max_failures), new_token()
+        claim = self.store.claim(self.desk.project, owner(worker), token, only=[run])
+        assert claim is not None and claim.lease == self.model.claim(token, run)
+        self.beat_grows(run)
         return claim.lease
 
     @rule(lease=leases)
@@ -156,7 +177,25 @@ class Story(RuleBasedStateMachine):
         now = {row.run: row.beat for row in self.store.held(self.desk.project)}
         assert self.store.reap(seen, "gone") == self.model.reap(seen, now.get(seen.run))
 
+    @rule(lease=leases, back=st.booleans())
+    def lose(self, lease: Lease, back: bool) -> None:
+        """An owner is found dead; it may have been cut off only, and come back at once."""
+        if self.model.held(lease) is not None:
+            self.reap(self.desk.held(lease.run))
+        if back:
+            self.readopt(lease, "third", twice=True)
+
     # -- what always holds -----------------------------------------------------------------------------------
+
+    def queued(self, priority: int, max_losses: int, max_failures: int) -> int:
+        run = self.desk.submit(priority=priority, max_losses=max_losses, max_failures=max_failures)
+        self.model.submit(ModelRun(run, priority, max_losses, max_failures))
+        return run
+
+    def one_of(self, which: float) -> int:
+        """Some run: the first for 0, the last for 1."""
+        runs = list(self.model.runs)
+        return runs[round(which * (len(runs) - 1))]
 
     def agree(self, answer: bool, expected: bool | None) -> None:
         assert expected is None or answer is expected
