@@ -9,7 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperspace_core.components import Component, Dataset, Fit, Model, Preprocessor, Scenario, Scorer, Trainer, Unchanged
+    from hyperspace_core.components import (
+        Component,
+        Dataset,
+        Fit,
+        Model,
+        Preprocessor,
+        Scenario,
+        Scorer,
+        Trainer,
+        Unchanged,
+    )
     from hyperspace_core.config.lazy import Lazy
     from hyperspace_core.config.overrides import each
     from hyperspace_core.markers import hookimpl
@@ -34,10 +44,10 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604, RUF022: sorted by home
-    "Absent", "Choice", "Component", "Dataset", "Fit", "Float", "Int", "Lazy", "Model", "Pipeline", "Preprocessor",
-    "Run", "RunInterrupted", "RunQueue", "Scenario", "Scorer", "Section", "Study", "Trainer", "Unchanged", "active",
-    "current_run", "each", "hookimpl",
+__all__ = [
+    "Absent", "Choice", "Component", "Dataset", "Fit", "Float", "Int", "Lazy", "Model", "Pipeline",
+    "Preprocessor", "Run", "RunInterrupted", "RunQueue", "Scenario", "Scorer", "Section", "Study", "Trainer",
+    "Unchanged", "active", "current_run", "each", "hookimpl",
 ]
 
 

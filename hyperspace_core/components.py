@@ -1,7 +1,7 @@
 """The root of all components, and the families that core ships: one method each, plain Python.
 
-A *family* is a direct subclass of `Component`. A class of a family is picked by its `className` in a config; its
-constructor's parameters are its hyper-parameters. Nothing here knows of runs, stores or queues.
+A *family* is a direct subclass of `Component`. A class of a family is picked by its `className` in a config;
+its constructor's parameters are its hyper-parameters. Nothing here knows of runs, stores or queues.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Component:
 
 
 class Scenario(Component):
-    """How one experiment goes. Its own parameters describe the problem, those of `single_run` are the
-    hyper-parameters.
+    """How one experiment goes.
 
-    `single_run` returns a number, or a dict of numbers that holds the task's metric. The parameter annotated `Run`,
-    if there is one, receives the live run.
+    Its own parameters describe the problem, those of `single_run` are the hyper-parameters.
+    `single_run` returns a number, or a dict of numbers that holds the task's metric. The parameter annotated
+    `Run`, if there is one, receives the live run.
     """
 
     if TYPE_CHECKING:

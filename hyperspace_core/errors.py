@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     """What the `hyperspace` command answers to the shell."""
 
     OK = 0
-    FAILED = 1          # the command did its work and the answer is "no" (a check failed, a drained run failed)
+    FAILED = 1          # the command did its work and the answer is "no": a check or a drained run failed
     USAGE = 2           # unknown command, option or value on the command line
     INPUT = 3           # a project, task, config or file that cannot be used as it is
     STORE = 4           # the store cannot be reached, read or written

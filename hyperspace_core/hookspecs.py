@@ -1,8 +1,8 @@
 """Every hook of hyperspace, in the order of a run's life.
 
-A plugin or project implements any of them with `@hookimpl` under the same name, and may leave out arguments that it
-does not need. "The child" is the process that executes one run; "the worker" is the process that claims runs and
-watches over children. With `inline` isolation and in `Study.run` both are the same process.
+A plugin or project implements any of them with `@hookimpl` under the same name, and may leave out arguments
+that it does not need. "The child" is the process that executes one run; "the worker" is the process that
+claims runs and watches over children. With `inline` isolation and in `Study.run` both are the same process.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord, WorkerInfo
     from hyperspace_core.run import Absent, Run, Section
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Registration: once per process, when a project or the plugins are loaded
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 @hookspec
@@ -58,10 +58,10 @@ def hyperspace_commands(cli: click.Group) -> None:
     """
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# A run: in the child, in this order; the first answer that is not None wins, the default (`trylast`) calls the
-# chosen component. Wrap one (`wrapper=True`) to time, cache or profile a stage. What raises, fails the run.
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
+# A run: in the child, in this order; the first answer that is not None wins, the default (`trylast`) calls
+# the chosen component. Wrap one (`wrapper=True`) to time, cache or profile it. What raises, fails the run.
+# ------------------------------------------------------------------------------------------------------------
 
 
 @hookspec(firstresult=True)
@@ -121,7 +121,8 @@ def hyperspace_train(run: Run, trainer: Any, model: Any, data: Any) -> Any:
 
 
 @hookspec(firstresult=True)
-def hyperspace_score(run: Run, scorer: Any, model: Any, data: Any) -> dict[str, float]:
+def hyperspace_score(run: Run, scorer: Any, model: Any,  # type: ignore[empty-body]  # a specification has none
+                     data: Any) -> dict[str, float]:
     """Say how good the fitted model is.
 
     :When: in the child, last, where a scenario calls `run.stages.score(...)`.
@@ -131,9 +132,9 @@ def hyperspace_score(run: Run, scorer: Any, model: Any, data: Any) -> dict[str, 
     """
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Reproducibility: in the child
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 @hookspec
@@ -163,15 +164,15 @@ def hyperspace_fingerprint(data: Any) -> str | None:
     """Name loaded data by their content.
 
     :When: in the child, after `hyperspace_load_data`; kept in the provenance section `data`.
-    :Default: SHA-256 of bytes, text, numbers, arrays and containers of them; says `partial:` where it met others.
+    :Default: SHA-256 of bytes, text, numbers, arrays and containers of them; `partial:` where it met others.
     :If it raises: logged; the section is absent with the reason; the run goes on.
     :returns: a short text that is equal for equal data, or None to leave it to others.
     """
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Observers: called one by one; a failing one is logged and the rest still hear
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 
 
 @hookspec
@@ -189,8 +190,9 @@ def hyperspace_run_started(run: Run) -> None:
 def hyperspace_run_finished(run: Run, record: RunRecord) -> None:
     """Hear how a run ended.
 
-    :When: in the child, when the scenario has returned or raised; in the worker, where the child can no longer
-        speak (killed, crashed, out of memory, timed out, cancelled): there only installed plugins hear it.
+    :When: in the child, when the scenario has returned or raised; in the worker, where the child can no
+        longer speak (killed, crashed, out of memory, timed out, cancelled): there only installed plugins
+        hear it.
     :Default: none.
     :If it raises: logged; the outcome stands.
     :run: the run; in the child still open for logging, in the worker closed.

@@ -1,25 +1,25 @@
 """The store as a port of domain verbs: what every backend promises, in prose and in signatures.
 
-**Consistency.** Every verb is one atomic step: two callers see it happen entirely or not at all, in some order that
-is the same for both. Every verb may be repeated after an unknown outcome (a lost answer, a killed caller) and leaves
-the state as if it had happened once: `submit` is keyed by `uid`, `claim` and everything an owner does by the token,
-`append` by `(run, attempt, seq)`.
+**Consistency.** Every verb is one atomic step: two callers see it happen entirely or not at all, in some
+order that is the same for both. Every verb may be repeated after an unknown outcome (a lost answer, a killed
+caller) and leaves the state as if it had happened once: `submit` is keyed by `uid`, `claim` and everything an
+owner does by the token, `append` by `(run, attempt, seq)`.
 
-**Fencing.** Whoever claims a run gets a `Lease`. Every write of an owner names it and is refused when `(attempt,
-token)` is no longer current. A refusal is an ordinary return value, never an exception.
+**Fencing.** Whoever claims a run gets a `Lease`. Every write of an owner names it and is refused when
+`(attempt, token)` is no longer current. A refusal is an ordinary return value, never an exception.
 
 **Transitions.** Only those of `records.states.TRANSITIONS`. A person's verb (`cancel`, `pause`, `resume`,
 `requeue`) that the state does not allow raises `Refused` and names the state.
 
-**Time.** No decision reads a wall clock, but for the back-off before a retry. Times in records are for display.
+**Time.** No decision reads a wall clock, but for the back-off before a retry. Records show times, no more.
 
 **Values.** What `records.codec.check` accepts is given back equal: type class, NaN, infinities, -0.0, 64-bit
 integers, any key, any text. The codec checks at the edge, in `submit`, `update` and `finish`; it raises
 `ValueNotStorable`. Metric values may be NaN or infinite.
 
 **Errors.** `StoreUnavailable` when the store does not answer now (the caller may try again, all verbs are
-idempotent); `StoreError` when trying again does not help (no rights, newer schema, disk full); `NotFound` for an id
-that names nothing; nothing else.
+idempotent); `StoreError` when trying again does not help (no rights, newer schema, disk full); `NotFound` for
+an id that names nothing; nothing else.
 
 **Threads and processes.** A store object may be used from several threads. It may not cross a fork.
 """
@@ -88,7 +88,7 @@ class Store(ABC):
 
     url: str                       # as shown to people: never with a password
 
-    # -- life ----------------------------------------------------------------------------------------------------
+    # -- life ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Store(ABC):
     def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
         """Bring the schema up to this code's version; `(from, to)`. A newer schema raises `StoreError`."""
 
-    # -- settings of a project's queue ---------------------------------------------------------------------------
+    # -- settings of a project's queue -----------------------------------------------------------------------
 
     @abstractmethod
     def settings(self, project: str) -> QueueSettings:
@@ -123,16 +123,16 @@ class Store(ABC):
                         ttl_s: float | None = None) -> QueueSettings:
         """Change what is not None. Refuses a TTL under four heartbeats with `UsageError`."""
 
-    # -- the queue -----------------------------------------------------------------------------------------------
+    # -- the queue -------------------------------------------------------------------------------------------
 
     @abstractmethod
     def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
                tokens: Sequence[str] = ()) -> list[int]:
         """T1: store all of them or none, and give back their ids in order.
 
-        A run whose `uid` is known keeps its id and its state. With `owner` and one token a run, the new runs are
-        claimed in the same step (attempt 1), for a caller that executes them here and now; no other worker ever
-        sees them queued.
+        A run whose `uid` is known keeps its id and its state. With `owner` and one token a run, the new runs
+        are claimed in the same step (attempt 1), for a caller that executes them here and now; no other
+        worker ever sees them queued.
         """
 
     @abstractmethod
@@ -140,17 +140,17 @@ class Store(ABC):
               exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
         """T2: take the queued run with the highest priority, the oldest first; None where there is none.
 
-        `token` is made by the caller, new for every claim (`new_token`); a repeat with the same token gives the
-        same claim. `tasks` limits to those that the worker knows, `exclude` leaves out runs by id, `only` limits
-        to some. A paused project gives None.
+        `token` is made by the caller, new for every claim (`new_token`); a repeat with the same token gives
+        the same claim. `tasks` limits to those that the worker knows, `exclude` leaves out runs by id, `only`
+        limits to some. A paused project gives None.
         """
 
     @abstractmethod
     def wait_for_change(self, project: str, timeout_s: float) -> bool:
         """Block until the queue may have changed since this thread last looked, or the time is over.
 
-        True where something may have changed. Called again and again; must notice a submission by another process
-        within 0.1 s where the backend is local, 0.5 s over a network.
+        True where something may have changed. Called again and again; must notice a submission by another
+        process within 0.1 s where the backend is local, 0.5 s over a network.
         """
 
     @abstractmethod
@@ -159,7 +159,7 @@ class Store(ABC):
 
     @abstractmethod
     def update(self, lease: Lease, change: Update) -> bool:
-        """Fenced: keep what an owner learned about its run. `info` replaces, provenance sections are added."""
+        """Fenced: keep what an owner learned of its run. `info` replaces, provenance sections are added."""
 
     @abstractmethod
     def finish(self, lease: Lease, finish: Finish) -> bool:
@@ -171,7 +171,7 @@ class Store(ABC):
 
     @abstractmethod
     def release(self, lease: Lease, reason: str | None = None) -> bool:
-        """T7: give the run back unused up; the attempt's outcome is RELEASED. False: fenced. Repeats give True."""
+        """T7: give the run back; the attempt, RELEASED, costs nothing. False: fenced. Repeats give True."""
 
     @abstractmethod
     def held(self, project: str) -> list[Held]:
@@ -179,7 +179,7 @@ class Store(ABC):
 
     @abstractmethod
     def reap(self, seen: Held, reason: str = "") -> State | None:
-        """T8: compare-and-set on `(attempt, token, beat)`. The new state, or None where the owner had moved on.
+        """T8: compare-and-set on `(attempt, token, beat)`. The new state, or None where it was not that.
 
         Only for the observer of leases or after a local proof of death.
         """
@@ -190,7 +190,7 @@ class Store(ABC):
 
     @abstractmethod
     def late(self, lease: Lease, finish: Finish) -> bool:
-        """T12: keep the outcome of a fenced owner as a note on its attempt. False: no such attempt and token."""
+        """T12: keep a fenced owner's outcome as a note on its attempt. False: no such attempt and token."""
 
     @abstractmethod
     def cancel(self, run: int) -> State:
@@ -208,14 +208,15 @@ class Store(ABC):
     def requeue(self, run: int) -> State:
         """T14: a finished run back to QUEUED; losses and failures from 0, attempts and their numbers kept."""
 
-    # -- reading -------------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def get(self, run: int) -> RunRecord:
         """The record, attempts and provenance included. Raises `NotFound`."""
 
     @abstractmethod
-    def find(self, where: RunFilter, *, order: str = ORDER_NEWEST, limit: int | None = None) -> Iterator[RunRecord]:
+    def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
+             limit: int | None = None) -> Iterator[RunRecord]:
         """Records that match. `order` is one of `records.filter.ORDERS`."""
 
     @abstractmethod
@@ -226,7 +227,7 @@ class Store(ABC):
     def ids(self, project: str) -> tuple[int, int] | None:
         """The lowest and the highest id of a project's runs, for messages; None without any."""
 
-    # -- notes of people -----------------------------------------------------------------------------------------
+    # -- notes of people -------------------------------------------------------------------------------------
 
     @abstractmethod
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
@@ -235,9 +236,12 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
-        """Remove runs with their metrics, output and artifact names; the ids removed. A running one: `Refused`."""
+        """Remove runs with their metrics, output and artifact names; the ids removed.
 
-    # -- series, output, artifacts -------------------------------------------------------------------------------
+        Raises `Refused` for a running one; then none is removed.
+        """
+
+    # -- series, output, artifacts ---------------------------------------------------------------------------
 
     @abstractmethod
     def append(self, run: int, attempt: int, *, points: Sequence[Point] = (),
@@ -269,7 +273,7 @@ class Store(ABC):
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
         """Remove contents that no artifact names any more. Nothing that is still named is ever removed."""
 
-    # -- workers -------------------------------------------------------------------------------------------------
+    # -- workers ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def present(self, worker: WorkerInfo) -> None:

@@ -11,7 +11,7 @@
 | aware `datetime` | ISO 8601 text |
 | all else | refused, with its path |
 
-Text may hold any character but half of a surrogate pair; a key any but that and NUL. Nesting ends at 64 levels.
+Text may hold any character but half of a surrogate pair, a key no NUL either. Nesting ends at 64 levels.
 """
 
 from __future__ import annotations
@@ -71,33 +71,41 @@ def _section(value: Mapping[Any, Any], path: str, above: tuple[int, ...]) -> dic
     for key, inner in value.items():
         if not isinstance(key, str):
             raise ValueNotStorable(f"{path}: key {key!r} is {type(key).__name__}; keys must be strings")
-        name = _text(key, path, what=f"key {ascii(key)}")
+        name = _text(str.__str__(key), path, what=f"key {key!a}")
         if "\0" in name:
-            raise ValueNotStorable(f"{path}: key {ascii(key)} holds a NUL character; leave it out")
+            raise ValueNotStorable(f"{path}: key {key!a} holds a NUL character; leave it out")
         plain[name] = _plain(inner, join(path, name), above)
     return plain
 
 
 def _converted(value: Any, path: str, above: tuple[int, ...]) -> Any:
-    """What is not JSON itself: subclasses of its types first, then what has a text or a number of its own."""
-    if isinstance(value, Enum):
-        return _text(value.name, path)
+    """What is not JSON itself: what has a text or a number of its own, and subclasses of JSON's types."""
+    text = _own_text(value, path)
+    if text is not None:
+        return _text(text, path)
     scalar = unwrapped(value)
     if scalar is not value:
         return _plain(scalar, path, above)
-    if isinstance(value, str):
-        return _text(str.__str__(value), path)
     if isinstance(value, int):
         return _integer(int(value), path)
     if isinstance(value, float):
         return float(value)
+    raise ValueNotStorable(f"{path}: {_refused(value)}")
+
+
+def _own_text(value: Any, path: str) -> str | None:
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, PurePath):
-        return _text(str(value), path)
+        return str(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise ValueNotStorable(f"{path}: a datetime without a time zone could mean any; use datetime.now(UTC)")
+            raise ValueNotStorable(f"{path}: a datetime without a time zone could mean any; use "
+                                   "datetime.now(UTC)")
         return value.isoformat()
-    raise ValueNotStorable(f"{path}: {_refused(value)}")
+    return None
 
 
 def _refused(value: Any) -> str:
@@ -122,8 +130,8 @@ def _text(value: str, path: str, *, what: str = "text") -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueNotStorable(f"{path}: {what} holds half of a surrogate pair at position {error.start} "
-                               "(of a file name that is not UTF-8?); use os.fsencode and a spelling of your own"
+        raise ValueNotStorable(f"{path}: {what} holds half of a surrogate pair at position {error.start} (of "
+                               "a file name that is not UTF-8?); use os.fsencode and a spelling of your own"
                                ) from None
     return value
 

@@ -81,7 +81,7 @@ class RunRecord:
     project: str
     task: str
     state: State
-    reason: str | None = None              # why it is in this state: "pruned", "timed_out", "worker lost 3 times"
+    reason: str | None = None              # why it is in this state: "pruned", "worker lost 3 times"
     priority: int = 0                      # higher goes first
     tags: tuple[str, ...] = ()
     note: str = ""
@@ -90,7 +90,7 @@ class RunRecord:
     scenario: Tree | None = None           # completed scenario of the task; None until a worker fills it in
     config: Tree | None = None             # completed hyper-parameters; None until a worker fills them in
     metric: Metric = Metric()
-    seed: int | None = None                # None until a worker fills it in (a submission without the project)
+    seed: int | None = None                # None until a worker fills it in
     validated: bool = True                 # False: submitted where the project is not installed
     progress: Progress | None = None
     result: float | None = None            # the value of the task's metric

@@ -1,7 +1,7 @@
 """The six states of a run, the outcomes of an attempt, and the one table of legal transitions.
 
-Every store obeys this table and is tested against it. "Lost", "cancelling" and "late" are not states: they are
-an attempt's outcome, a command to the owner, and a note.
+Every store obeys this table and is tested against it. "Lost", "cancelling" and "late" are not states: they
+are an attempt's outcome, a command to the owner, and a note.
 """
 
 from __future__ import annotations

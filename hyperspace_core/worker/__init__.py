@@ -1,1 +1,1 @@
-"""The process that claims runs, watches over the processes that execute them, and brings home what they tell."""
+"""The process that claims runs, watches over those that execute them, and brings home what they tell."""

@@ -26,7 +26,7 @@ class Changes:
         self._info: dict[str, Any] = {}
         self._sections: dict[str, Any] = {}
         self._fresh: set[str] = set()      # parts that the store does not have yet
-        self._refused: set[str] = set()    # parts that it refused, because the run was not ours at that moment
+        self._refused: set[str] = set()    # parts that it refused, because the run was not ours just then
 
     def fill(self, resolved: Update) -> None:
         with self._lock:

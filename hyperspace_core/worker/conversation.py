@@ -51,7 +51,8 @@ class Conversation:
         if chunks:
             self._journal.output(chunks)
         ask, why = self._ward.asked
-        return settle(self._told, self._ended, ask, why, differs=self._differs, failures=self._ward.record.failures)
+        return settle(self._told, self._ended, ask, why, differs=self._differs,
+                      failures=self._ward.record.failures)
 
     # -- hearing ---------------------------------------------------------------------------------------------
 
@@ -70,7 +71,8 @@ class Conversation:
             case messages.ArtifactStaged(name=name, path=path):
                 self._journal.artifact(name, Path(path))
             case messages.SectionCaptured(name=name, data=data, reason=reason):
-                self._journal.section(name, data if data is not None else {"absent": reason or "no reason given"})
+                absent = {"absent": reason or "no reason given"}
+                self._journal.section(name, absent if data is None else data)
             case messages.Resolved():
                 self._ward.resolved(Update(
                     scenario=event.scenario, config=event.config, seed=event.seed,
@@ -110,8 +112,8 @@ class Conversation:
                 self._killed_at = now
                 self._child.kill()
         elif now - self._killed_at > DEAF_S:
-            self._shift.tell(f"run {self._ward.lease.run}: its process {self._child.pid} was killed but its end was "
-                             "never seen", logging.ERROR)
+            self._shift.tell(f"run {self._ward.lease.run}: its process {self._child.pid} was killed but its "
+                             "end was never seen", logging.ERROR)
             self._ended = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
 
     def _kill_by(self, seconds: float) -> None:

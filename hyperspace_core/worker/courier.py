@@ -70,8 +70,8 @@ class Courier(threading.Thread):
                 self._unavailable(error)
             except StoreError as error:
                 self._back_off()
-                self._remind(f"run {journal.lease.run}: the store refuses what the run has logged, it is kept and "
-                             f"tried again: {error}")
+                self._remind(f"run {journal.lease.run}: the store refuses what the run has logged, it is "
+                             f"kept and tried again: {error}")
             except Exception as error:     # noqa: BLE001 - no store will ever take it
                 self._remark(f"run {journal.lease.run}: could not be written to the store: {one_line(error)}")
                 journal.give_up(Settlement.GONE)

@@ -11,7 +11,7 @@ LISTEN_S = 0.25            # a listening slot looks up this often, so that a sto
 
 
 class Doorbell:
-    """`seen = bell.rings` before looking at the queue, `bell.wait(seen, timeout)` after having found nothing."""
+    """`seen = bell.rings` before a look at the queue, `bell.wait(seen, timeout)` after a vain one."""
 
     def __init__(self, store: Store, project: str) -> None:
         self._store, self._project = store, project

@@ -1,4 +1,4 @@
-"""What a worker does at the store beside its own runs: be seen, reap the dead, count the queue, say what waits."""
+"""What a worker does at the store beside its runs: be seen, reap the dead, count the queue, explain it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Care:
     def _reap(self, row: Held, why: str) -> None:
         state = self._store.reap(row)
         if state is not None:
-            self._tell(f"run {row.run} was lost with {row.owner.worker} ({why}): now {state}", logging.WARNING)
+            self._tell(f"run {row.run} was lost with {row.owner.worker} ({why}): now {state}",
+                       logging.WARNING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +108,10 @@ class Counts:
 
 
 class Explainer:
-    """Says why queued runs wait, once a worker has been idle beside them for a minute, and when that changes."""
+    """Says why queued runs wait, once a worker has been idle beside them for a minute, and what changes."""
 
-    def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell,
-                 idle: Callable[[], bool], known: Callable[[], tuple[Collection[str], Collection[int]]]) -> None:
+    def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell, idle: Callable[[], bool],
+                 known: Callable[[], tuple[Collection[str], Collection[int]]]) -> None:
         self._store, self._project, self._clock, self._tell = store, project, clock, tell
         self._idle, self._known = idle, known
         self._idle_since: float | None = None
@@ -149,7 +150,8 @@ def what_waits(store: Store, project: str, tasks: Collection[str], refused: Coll
         else:
             why = RESTING
         groups.setdefault((record.task, why), []).append(record.id)
-    return [Left(task=task, count=len(ids), why=why, runs=tuple(ids[:10])) for (task, why), ids in groups.items()]
+    return [Left(task=task, count=len(ids), why=why, runs=tuple(ids[:10]))
+            for (task, why), ids in groups.items()]
 
 
 def describe(left: Left) -> str:

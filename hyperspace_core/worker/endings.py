@@ -1,4 +1,4 @@
-"""How an attempt is to be settled: from what its process told, how the process ended, and what was asked of it."""
+"""How an attempt is settled: from what its process told, how the process ended, and what was asked of it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differ
     """What becomes of an attempt.
 
     `told`: what its process said of it, None where it could not speak. `why`: the reason for what was asked.
-    `differs`: the process says that this worker's code is not the submission's. `failures`: of earlier attempts.
+    `differs`: the process says that this worker's code is not the submission's. `failures`: so far.
     """
     if ask is Ask.YIELD:
         return Evidence(finish=told or Finish(outcome=Outcome.LOST, reason=why))
@@ -69,15 +69,14 @@ def vanished(ended: ChildEnded) -> Finish:
         return Finish(outcome=Outcome.OUT_OF_MEMORY,
                       reason=f"killed by the kernel: out of memory{peak}; {ended.out_of_memory}")
     if ended.signal is None and ended.exit_code is None:
-        return Finish(outcome=Outcome.CRASHED, reason="the process's guardian was killed, and the process with it")
+        return Finish(outcome=Outcome.CRASHED,
+                      reason="the process's guardian was killed, and the process with it")
     if ended.signal:
         often = f" (often: out of memory){peak}" if ended.signal == signal.SIGKILL else ""
         return Finish(outcome=Outcome.CRASHED, reason=f"killed by signal {signal_name(ended.signal)}{often}")
-    if ended.exit_code:
-        return Finish(outcome=Outcome.CRASHED,
-                      reason=f"the process ended with exit code {ended.exit_code} before the scenario returned")
-    return Finish(outcome=Outcome.CRASHED, reason="the process ended with exit code 0 before the scenario returned "
-                                                  "(os._exit, or a library that ends the process)")
+    how = "" if ended.exit_code else " (os._exit, or a library that ends the process)"
+    reason = f"the process ended with exit code {ended.exit_code} before the scenario returned{how}"
+    return Finish(outcome=Outcome.CRASHED, reason=reason)
 
 
 def signal_name(number: int) -> str:

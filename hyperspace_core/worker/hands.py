@@ -17,7 +17,7 @@ from hyperspace_core.worker.ward import Ward
 
 @dataclass(frozen=True, kw_only=True)
 class Conducted:
-    """An attempt that is over. `silent`: its process could not speak, so no observer in it has heard of the end."""
+    """An attempt that is over. `silent`: no observer in its process has heard of the end."""
 
     ending: Ending
     silent: bool

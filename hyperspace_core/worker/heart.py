@@ -122,7 +122,8 @@ class Heart(threading.Thread):
             self._note_away(error)
         except Exception as error:     # noqa: BLE001 - a heart that stops loses every run of this worker
             self._back_off()
-            self._tell(f"the worker's heart stumbled and goes on: {type(error).__name__}: {error}", logging.ERROR)
+            self._tell(f"the worker's heart stumbled and goes on: {type(error).__name__}: {error}",
+                       logging.ERROR)
         else:
             self._failures = 0
             if self.away:
@@ -147,8 +148,8 @@ class Heart(threading.Thread):
     def _note_away(self, error: StoreError) -> None:
         if not self.away:
             self.away = True
-            self._tell(f"the store does not take anything, so nothing is claimed; running runs go on, what they log "
-                       f"is kept: {error}", logging.WARNING)
+            self._tell("the store does not take anything, so nothing is claimed; running runs go on, what "
+                       f"they log is kept: {error}", logging.WARNING)
             self._away_changed(True)
 
     # -- beats -----------------------------------------------------------------------------------------------
@@ -177,6 +178,8 @@ class Heart(threading.Thread):
             return
         run = ward.lease.run
         if self._store.readopt(ward.lease, self._owner):
-            self._tell(f"run {run} was thought lost; nobody had begun it again, so it goes on here", logging.WARNING)
+            self._tell(f"run {run} was thought lost; nobody had begun it again, so it goes on here",
+                       logging.WARNING)
         elif ward.journal.ending is None and ward.ask(Ask.YIELD, "taken from this worker, which was cut off"):
-            self._tell(f"run {run} was thought lost and given to another worker; it is stopped here", logging.WARNING)
+            self._tell(f"run {run} was thought lost and given to another worker; it is stopped here",
+                       logging.WARNING)

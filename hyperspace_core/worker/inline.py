@@ -1,7 +1,7 @@
 """Execute a run in this very process: for `Study.run`, for notebooks, for a debugger.
 
-The same executor, journal and beats as in a worker's child; but user code shares the process with everything else,
-so that it can be asked to stop and, in the main thread, be interrupted, but not be killed.
+The same executor, journal and beats as in a worker's child; but user code shares the process with everything
+else, so that it can be asked to stop and, in the main thread, be interrupted, but not be killed.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
                  on_progress: Callable[[Progress], None] | None = None) -> RunRecord:
     """Execute a claimed run now, and give back its record.
 
-    What user code raises is in the record. Ctrl-C cancels the run and is raised again as `KeyboardInterrupt`. While
-    the store is away, this waits for it once the run has ended. `echo`: what the run prints is printed here, too.
-    `on_progress` hears what progress it reports, in the thread that reports it.
+    What user code raises is in the record. Ctrl-C cancels the run and is raised again as `KeyboardInterrupt`.
+    While the store is away, this waits for it once the run has ended. `echo`: what the run prints is printed
+    here, too. `on_progress` hears what progress it reports, in the thread that reports it.
     """
     with _Attended(store, claim) as attended:
         attended.ward.on_progress = on_progress
-        ending, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart, echo=echo)
+        ending, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart,
+                                      echo=echo)
         attended.settle(ending)
     if interrupted:
         raise KeyboardInterrupt
@@ -67,7 +68,8 @@ class _Attended:
     def __init__(self, store: Store, claim: Claim) -> None:
         log = logging.getLogger("hyperspace.worker")
         owner = _owner_of(claim)
-        self.heart = Heart(store, owner, clock=SystemClock(), tell=lambda text, level: log.log(level, "%s", text),
+        self.heart = Heart(store, owner, clock=SystemClock(),
+                           tell=lambda text, level: log.log(level, "%s", text),
                            heartbeat_s=store.settings(claim.record.project).heartbeat_s,
                            away_changed=lambda away: None if away else self._courier.hurry())
         self._courier = Courier(store, owner.worker, remark=log.warning, unavailable=self.heart.store_failed)
@@ -141,7 +143,8 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
     if signals.pressed:
         ward.ask(Ask.CANCEL, "interrupted with Ctrl-C")
     ask, why = ward.asked
-    return settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures), signals.pressed
+    ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures)
+    return ending, signals.pressed
 
 
 class JournalSink:
@@ -180,4 +183,5 @@ class JournalSink:
 
 def _owner_of(claim: Claim) -> Owner:
     attempt = claim.record.attempt
-    return attempt.worker if attempt is not None and attempt.worker is not None else this_process(worker_name())
+    worker = None if attempt is None else attempt.worker
+    return this_process(worker_name()) if worker is None else worker

@@ -1,7 +1,7 @@
 """The one path by which anything about a run leaves the worker for the store.
 
-Everything is kept here, in order, until the store has taken it; the store's absence only makes it wait. A run's end
-is delivered last, after all that was logged before it.
+Everything is kept here, in order, until the store has taken it; the store's absence only makes it wait. A
+run's end is delivered last, after all that was logged before it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Journal:
 
     @property
     def ending(self) -> Ending | None:
-        """The last word, once it has been spoken; the worker may have had to change it (`_deliver_finish`)."""
+        """The last word, once it has been spoken; the worker may have had to change it (`_deliver_end`)."""
         return self._end
 
     # -- what a courier needs --------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Journal:
             self._changes.deliver(store, self.lease, self._remark)
             self._deliver_artifacts(store)
             self._deliver_series(store)
-            if self._end is not None and not self._pending():      # what came meanwhile has made a delivery due
+            if self._end is not None and not self._pending():      # what came meanwhile is due by itself
                 self._settle(self._deliver_end(store, self._end))
         except NotFound:
             self._settle(Settlement.GONE)
@@ -160,12 +160,13 @@ class Journal:
                 points, output = self._points[:SLICE], self._output[:SLICE]
             try:
                 store.append(self.lease.run, self.lease.attempt, output=output, points=[
-                    Point(seq=seq, name=name, step=step, value=value, at=at) for seq, name, step, value, at in points])
+                    Point(seq=seq, name=name, step=step, value=value, at=at)
+                    for seq, name, step, value, at in points])
             except (StoreError, NotFound):
                 raise
             except Exception as error:     # noqa: BLE001 - told instead
-                self._remark(f"{len(points)} metric points and {len(output)} pieces of output could not be kept: "
-                             f"{one_line(error)}")
+                self._remark(f"{len(points)} metric points and {len(output)} pieces of output could not be "
+                             f"kept: {one_line(error)}")
             with self._lock:
                 del self._points[:len(points)]
                 del self._output[:len(output)]
@@ -189,7 +190,7 @@ class Journal:
     def _deliver_finish(self, store: Store, finish: Finish) -> Settlement:
         if store.finish(self.lease, finish):
             return Settlement.STORED
-        # The store was away for so long that the run was reaped; while nobody has begun it again, it is still ours.
+        # away for so long that the run was reaped; while nobody has begun it again, it is still ours
         if store.readopt(self.lease, self._owner):
             self._changes.deliver(store, self.lease, self._remark, again=True)
             if store.finish(self.lease, finish):

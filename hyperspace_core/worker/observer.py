@@ -1,8 +1,8 @@
 """Leases without clocks: an observer finds owners that are dead or cut off.
 
-No two machines' clocks are ever compared. An observer remembers when, on its own monotonic clock, it first saw each
-`(run, attempt, token, beat)`; one that stands still for a whole TTL, with the store answering all that time, may be
-reaped by compare-and-set on that very beat. Whatever makes the observer doubt its own view makes it forget.
+No two machines' clocks are ever compared. An observer remembers when, on its own monotonic clock, it first
+saw each `(run, attempt, token, beat)`; one that stands still for a whole TTL, with the store answering all
+that time, may be reaped by compare-and-set on that very beat. Whatever makes it doubt makes it forget.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Observer:
 
 
 def dead_here(held: Iterable[Held], proven_dead: Callable[[Owner], bool]) -> list[Held]:
-    """Those whose owner was a process of this machine that is certainly gone; they need not wait for the TTL."""
+    """Those whose owner was a process of this machine and is certainly gone: no TTL need pass for them."""
     verdicts: dict[Owner, bool] = {}
     dead = []
     for row in held:

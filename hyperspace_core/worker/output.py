@@ -25,7 +25,7 @@ class OutputTape:
         self._since = 0.0
 
     def feed(self, data: bytes) -> str:
-        """Take bytes in; gives back the text of them that is kept. Beyond the limit nothing is, with a note once."""
+        """Take bytes in; gives back the text that is kept of them. Beyond the limit that is one note."""
         if self._left < 0:
             return ""
         kept = data[:self._left]
@@ -44,7 +44,7 @@ class OutputTape:
         return _noted(text)
 
     def ready(self) -> list[OutputChunk]:
-        """Chunks that are full, and the rest once it has waited a moment: many short prints make few chunks."""
+        """Everything, once it fills a chunk or has waited a moment: many short prints make few chunks."""
         if len(self._text) < CHUNK_CHARS and self._clock.monotonic() - self._since < GATHER_S:
             return []
         return self._cut()

@@ -1,4 +1,4 @@
-"""What a worker tells while it works and when it is done: events, a view for live displays, the final report."""
+"""What a worker tells while it works and when it is done: events, a view for displays, the final report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnded:
-    """An attempt is over and the store knows it."""
+    """An attempt is over: the store knows it, or the worker could not wait for the store any longer."""
 
     run: int
     attempt: int
@@ -119,7 +119,7 @@ class WorkerView:
     worker: str
     state: str                             # as in `WorkerInfo.state`
     slots: tuple[SlotView, ...]
-    ended: Mapping[State, int]             # attempts that this worker ended, by the state they left the run in
+    ended: Mapping[State, int]             # attempts that are over, by the state they left the run in
     queue: Mapping[State, int]             # the project's runs, about a second old
     paused: bool                           # the whole queue
     stopping: int                          # 0 no, 1 after the current runs, 2 gives them back, 3 kills
@@ -131,7 +131,7 @@ class WorkerReport:
 
     ended: tuple[RunEnded, ...] = ()       # in order; a run may be there more than once (retries)
     left: tuple[Left, ...] = ()
-    why: str = ""                          # why it stopped: "drained", "max runs reached", "asked to stop"
+    why: str = ""                          # why it stopped, as in "it was asked to"
 
     @property
     def states(self) -> dict[int, State]:

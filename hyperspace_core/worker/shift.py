@@ -56,7 +56,8 @@ class Shift:
                 return
             self.level, self._raised_at = min(level, KILL), self.clock.monotonic()
         wards = self.heart.wards()
-        self.emit(Stopping(level=self.level, why=why, running=tuple(sorted(ward.lease.run for ward in wards))))
+        running = tuple(sorted(ward.lease.run for ward in wards))
+        self.emit(Stopping(level=self.level, why=why, running=running))
         for ward in wards:
             if self.level >= GIVE_BACK:
                 ward.ask(Ask.RETURN, "its worker was stopped")
@@ -102,7 +103,7 @@ class Shift:
             self._begun -= 1
 
     def found_nothing(self, slot: int) -> bool:
-        """A slot found the queue without anything for it. True where, with `drain`, the worker is done by that."""
+        """A slot found nothing for it in the queue. True where, with `drain`, the worker is done by that."""
         with self._lock:
             self._empty.add(slot)
             all_idle = len(self._empty) == self.options.slots

@@ -37,9 +37,10 @@ def heard_as_stop(stop: Callable[[int, str], None]) -> Iterator[None]:
 
 
 class UserCodeSignals:
-    """While user code runs in this thread: Ctrl-C calls `ask` in its midst, a second one raises `KeyboardInterrupt`.
+    """While user code runs in this thread, Ctrl-C calls `ask` in its midst.
 
-    Outside the main thread no signal can be handled: then user code only sees `should_stop()`.
+    A second one raises `KeyboardInterrupt`. Outside the main thread no signal can be handled: then user code
+    only sees `should_stop()`.
     """
 
     def __init__(self, ask: Callable[[], None]) -> None:

@@ -40,7 +40,8 @@ class Slot(threading.Thread):
         self.number = number
         self.ward: Ward | None = None
         self.done = False                  # it will touch nothing any more
-        self.courier = Courier(shift.store, self.name, remark=shift.tell, unavailable=shift.heart.store_failed)
+        self.courier = Courier(shift.store, self.name, remark=shift.tell,
+                               unavailable=shift.heart.store_failed)
         self._shift, self._hands, self._extensions = shift, hands, extensions
         self._token: str | None = None
         self._token_at = 0.0
@@ -115,7 +116,8 @@ class Slot(threading.Thread):
 
     def _execute(self, claim: Claim) -> None:
         shift = self._shift
-        journal = Journal(claim.lease, shift.owner, remark=lambda text: shift.tell(f"run {claim.lease.run}: {text}"))
+        journal = Journal(claim.lease, shift.owner,
+                          remark=lambda text: shift.tell(f"run {claim.lease.run}: {text}"))
         ward = Ward(claim, journal, self.number, shift.clock)
         self.courier.carry(journal)
         shift.heart.add(ward)
@@ -142,7 +144,7 @@ class Slot(threading.Thread):
         try:
             ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
             return self._hands.conduct(ward, ward.workdir)
-        except (ProjectError, OSError) as error:       # its source is being edited, no disk, no process: it passes
+        except (ProjectError, OSError) as error:       # an edit half-way, no disk, no process: it passes
             self._trouble(error)
             shift.bell.pause(shift.bell.rings, TROUBLE_S)
             return Conducted(ending=GiveBack(reason=one_line(error)), silent=False)
@@ -182,13 +184,13 @@ class Slot(threading.Thread):
         run, what = ward.lease.run, ward.journal.settlement
         if what is Settlement.ABANDONED:
             result = "" if finish.result is None else f" with result {finish.result:g}"
-            self._shift.tell(f"run {run} ended here ({finish.outcome}{result}), but the store was away until this "
-                             "worker was stopped: another worker will do it again", logging.ERROR)
+            self._shift.tell(f"run {run} ended here ({finish.outcome}{result}), but the store was away until "
+                             "this worker was stopped: another worker will do it again", logging.ERROR)
         elif what is Settlement.GONE:
             self._shift.tell(f"run {run} is not in the store any more; its end is not kept", logging.ERROR)
         elif what is Settlement.LATE:
-            self._shift.tell(f"run {run} had been taken from this worker; its end is kept as a note on attempt "
-                             f"{ward.lease.attempt}", logging.WARNING)
+            self._shift.tell(f"run {run} had been taken from this worker; its end is kept as a note on "
+                             f"attempt {ward.lease.attempt}", logging.WARNING)
 
     def _state_of(self, ward: Ward, finish: Finish) -> State:
         if finish.outcome is Outcome.COMPLETED and ward.journal.settlement is Settlement.STORED:
@@ -201,8 +203,9 @@ class Slot(threading.Thread):
     def _tell_observers(self, ward: Ward) -> None:
         """The process could not: installed plugins hear it here."""
         record = self._shift.store.get(ward.lease.run)
-        closed = Run(sink=Memory(), seed=record.seed or 0, workdir=ward.workdir or Path(tempfile.gettempdir()),
-                     id=record.id, attempt=ward.lease.attempt, project=record.project, task=record.task,
+        workdir = ward.workdir or Path(tempfile.gettempdir())
+        closed = Run(sink=Memory(), seed=record.seed or 0, workdir=workdir, id=record.id,
+                     attempt=ward.lease.attempt, project=record.project, task=record.task,
                      config=record.config, scenario=record.scenario)
         self._extensions.observers("hyperspace_run_finished", run=closed, record=record)
 

@@ -61,7 +61,7 @@ class Ward:
         return True
 
     def listen(self, listener: Callable[[], object]) -> None:
-        """`listener` is called, in whatever thread asks, for each new wish; at once where there is one already."""
+        """`listener` hears each new wish, in the thread that asks; at once where there is one already."""
         with self._lock:
             self._listener = listener
             asked = self._ask is not Ask.NOTHING

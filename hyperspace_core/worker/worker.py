@@ -18,7 +18,15 @@ from hyperspace_core.worker.duties import RESTING, Care, Counts, Explainer, Pres
 from hyperspace_core.worker.hands import ChildHands, Hands
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Left, Listener, Ready, SlotView, WorkerReport, WorkerView, log_notices
+from hyperspace_core.worker.report import (
+    Left,
+    Listener,
+    Ready,
+    SlotView,
+    WorkerReport,
+    WorkerView,
+    log_notices,
+)
 from hyperspace_core.worker.shift import KILL, Shift
 from hyperspace_core.worker.signals import heard_as_stop
 from hyperspace_core.worker.slot import Slot
@@ -36,8 +44,9 @@ class Worker:
     `on_event` is called from several threads with what happens (see `report`).
     """
 
-    def __init__(self, store: Store, project_name: str, extensions: Extensions, options: WorkerOptions | None = None,
-                 *, clock: Clock | None = None, on_event: Listener = log_notices) -> None:
+    def __init__(self, store: Store, project_name: str, extensions: Extensions,
+                 options: WorkerOptions | None = None, *, clock: Clock | None = None,
+                 on_event: Listener = log_notices) -> None:
         self.name = worker_name()
         self._options = options or WorkerOptions()
         self._store, self._project, self._extensions = store, project_name, extensions
@@ -52,18 +61,18 @@ class Worker:
         presence = Presence(store, self._describe)
         explainer = Explainer(store, project_name, clock=clock, tell=self._tell, idle=self._idle,
                               known=lambda: (self._shift.tasks, self._shift.refused))
-        self._heart = Heart(store, self._owner, clock=clock, tell=self._tell, regular=(presence, self._care, explainer),
-                            soon=(presence.if_changed, self._counts), farewell=lambda: store.absent(self.name),
-                            away_changed=self._store_changed)
-        self._shift = Shift(store=store, project=project_name, owner=self._owner, options=self._options, clock=clock,
-                            heart=self._heart, bell=Doorbell(store, project_name), listener=on_event,
-                            news=lambda: self._news.put(None))
+        self._heart = Heart(store, self._owner, clock=clock, tell=self._tell,
+                            regular=(presence, self._care, explainer),
+                            soon=(presence.if_changed, self._counts),
+                            farewell=lambda: store.absent(self.name), away_changed=self._store_changed)
+        self._shift = Shift(store=store, project=project_name, owner=self._owner, options=self._options,
+                            clock=clock, heart=self._heart, bell=Doorbell(store, project_name),
+                            listener=on_event, news=lambda: self._news.put(None))
 
     # -- for other threads and signal handlers ---------------------------------------------------------------
 
     def stop(self, level: int | None = None, why: str = "it was asked to") -> None:
-        """Ask the worker to stop: 1 after the current runs, 2 gives them back, 3 kills; None: one more than
-        before.
+        """Ask the worker to stop: 1 after the current runs, 2 gives them back, 3 kills, None: one more.
 
         Returns at once; may be called from any thread and by a signal handler.
         """
@@ -94,7 +103,7 @@ class Worker:
         return WorkerReport(ended=tuple(self._shift.ended), left=self._left(), why=self._shift.why)
 
     def _hands_on_an_open_project(self) -> list[Hands]:
-        """Tell of a project that cannot be opened, and bring home what dead workers left, before any claim."""
+        """Before any claim: tell of a project that cannot be opened, bring home what dead workers left."""
         hands = [self._hands(number) for number in range(self._options.slots)]
         try:
             self._shift.tasks = hands[0].tasks()
@@ -118,7 +127,8 @@ class Worker:
                 self._hear(timeout_s=1.0)
                 self._tell_state(self._now())
                 if shift.level >= KILL and shift.since_stop_s() > KILLED_S:
-                    shift.tell("a run did not end although it was killed; the worker ends without it", logging.ERROR)
+                    shift.tell("a run did not end although it was killed; the worker ends without it",
+                               logging.ERROR)
                     break
         finally:
             self._heart.close()
@@ -147,11 +157,9 @@ class Worker:
     # -- what it is doing ------------------------------------------------------------------------------------
 
     def _now(self) -> str:
-        shift = self._shift
-        heart: Heart | None = getattr(shift, "heart", None)
-        if heart is not None and heart.away:
+        if self._heart.away:
             return "uncertain"
-        if shift.over:
+        if self._shift.over:
             return "draining"
         return "idle" if self._idle() else "busy"
 
@@ -161,9 +169,9 @@ class Worker:
     def _describe(self) -> WorkerInfo:
         shift = self._shift
         running = tuple(sorted(ward.lease.run for ward in self._heart.wards()))
-        return WorkerInfo(owner=self._owner, project=self._project, tasks=tuple(sorted(shift.tasks)), state=self._now(),
-                          slots=self._options.slots, running=running, refused=tuple(sorted(shift.refused)),
-                          started_at=self._started_at)
+        return WorkerInfo(owner=self._owner, project=self._project, tasks=tuple(sorted(shift.tasks)),
+                          state=self._now(), slots=self._options.slots, running=running,
+                          refused=tuple(sorted(shift.refused)), started_at=self._started_at)
 
     def _view_of(self, slot: Slot) -> SlotView:
         ward = slot.ward
@@ -171,8 +179,9 @@ class Worker:
             return SlotView(slot=slot.number)
         return SlotView(
             slot=slot.number, run=ward.lease.run, attempt=ward.lease.attempt, task=ward.record.task,
-            config=ward.config, submitted=ward.record.submitted, progress=ward.progress, started_at=ward.started_at,
-            seconds=self._clock.monotonic() - ward.began, stopping=bool(ward.asked[0]))
+            config=ward.config, submitted=ward.record.submitted, progress=ward.progress,
+            started_at=ward.started_at, seconds=self._clock.monotonic() - ward.began,
+            stopping=bool(ward.asked[0]))
 
     def _tell_state(self, state: str) -> None:
         if state == self._state:
