@@ -20,9 +20,9 @@ TRIES = 10                     # a content may be collected before it is named; 
 class ArtifactVerbs(Verbs):
     """Put, list, open, collect.
 
-    A content is written first and named afterwards. In between nothing names it, and a collection may take it. Both
-    the naming and the taking are done while holding the database's one write lock, and the naming looks whether the
-    content is still there: if not, it is written again.
+    A content is written first and named afterwards. In between nothing names it, and a collection may take
+    it. Both the naming and the taking are done while holding the database's one write lock, and the naming
+    looks whether the content is still there: if not, it is written again.
     """
 
     def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
@@ -36,15 +36,16 @@ class ArtifactVerbs(Verbs):
                 if self._blobs.has(digest, size):
                     connection.execute(sql.NAME_ARTIFACT, (run, attempt, label, digest, size))
                     return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
-        raise StoreError(f"{self._blobs.root}: artifact '{label}' was removed {TRIES} times while it was being put; "
-                         "does another program clean this folder?")
+        raise StoreError(f"{self._blobs.root}: artifact '{label}' was removed {TRIES} times while it was "
+                         "being put; does another program clean this folder?")
 
     def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
         current = self._require(run)
         number = current if attempt is None else attempt
         with self._database.using() as connection:
             rows = connection.execute(sql.ARTIFACTS, (run, number)).fetchall()
-        return [Artifact(run=run, attempt=number, name=name, digest=digest, size=size) for name, digest, size in rows]
+        return [Artifact(run=run, attempt=number, name=name, digest=digest, size=size)
+                for name, digest, size in rows]
 
     def open_artifact(self, artifact: Artifact) -> IO[bytes]:
         return self._blobs.open(artifact.digest)
@@ -52,7 +53,8 @@ class ArtifactVerbs(Verbs):
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
         contents = list(self._blobs.all())
         slices = [contents[start:start + SLICE] for start in range(0, len(contents), SLICE)]
-        removed = [size for each in slices for size in (self._unnamed(each) if dry_run else self._removed(each))]
+        take = self._unnamed if dry_run else self._removed
+        removed = [size for each in slices for size in take(each)]
         left_over = self._blobs.left_over()
         if dry_run:
             removed += [size for _, size in left_over]

@@ -53,7 +53,8 @@ def standing(connection: sqlite3.Connection, run: int) -> Standing:
 
 def standing_of(row: tuple[str, str, int, str | None, str | None, int, int, int, int]) -> Standing:
     project, state, attempt, token, command, *counts = row
-    return Standing(project, State(state), attempt, token, None if command is None else Command(command), *counts)
+    asked = None if command is None else Command(command)
+    return Standing(project, State(state), attempt, token, asked, *counts)
 
 
 def possible(run: int) -> int:

@@ -1,4 +1,4 @@
-"""Contents of artifacts as files beside the database, each under its own SHA-256; labels never become paths."""
+"""Contents of artifacts: files beside the database, each under its SHA-256; labels never become paths."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _written(file: IO[bytes], target: Path) -> tuple[str, int]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that the name outlives a power cut, too; where the system has no such thing, the name is safe enough."""
+    """So that the name outlives a power cut, too. Windows has no such thing."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -141,7 +141,8 @@ def _source(label: str, content: Path) -> Iterator[IO[bytes]]:
     try:
         file = content.open("rb")
     except OSError as error:
-        raise UsageError(f"artifact '{label}': {content}: {error.strerror}; name a file that can be read") from error
+        raise UsageError(f"artifact '{label}': {content}: {error.strerror}; name a file that can be read"
+                         ) from error
     with file:
         yield file
 

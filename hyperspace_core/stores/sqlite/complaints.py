@@ -11,10 +11,11 @@ PATIENCE_S = 30.0              # how long a verb waits for another process's wri
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _UNREADABLE = "not an SQLite database, or an encrypted one; name another file, or move this one away"
+READ_ONLY = ("cannot be written; you need the right to write to the file and to its folder, on a disk that "
+             "is not mounted read-only")
 _CURES = {
     sqlite3.SQLITE_FULL: "the disk is full; make room, or move the file to a disk that has some",
-    sqlite3.SQLITE_READONLY: "cannot be written; you need the right to write to the file and to its folder, on a "
-                             "disk that is not mounted read-only",
+    sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: "no right to use the file",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; you need the right to read and write the file and its folder",
     sqlite3.SQLITE_NOTADB: _UNREADABLE,
@@ -37,13 +38,17 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def explained(error: Exception, path: Path) -> HyperspaceError:
     """What a verb raises in place of `error`."""
+    if isinstance(error, sqlite3.Error):
+        return _of_sqlite(error, path)
     if isinstance(error, UnicodeEncodeError):
-        return ValueNotStorable(f"{ascii(error.object)[:60]}: text holds half of a surrogate pair at position "
-                                f"{error.start}; use os.fsencode and a spelling of your own")
+        return ValueNotStorable(f"{ascii(error.object)[:60]}: text holds half of a surrogate pair at "
+                                f"position {error.start}; use os.fsencode and a spelling of your own")
     if isinstance(error, OverflowError):
         return ValueNotStorable("integer too large (limit 64 bit)")
-    if not isinstance(error, sqlite3.Error):
-        return StoreError(f"{path}: {type(error).__name__}: {error}")
+    return StoreError(f"{path}: {type(error).__name__}: {error}")
+
+
+def _of_sqlite(error: sqlite3.Error, path: Path) -> HyperspaceError:
     code = code_of(error)
     if code in _BUSY:
         return StoreUnavailable(f"{path}: another process has been writing to it for {PATIENCE_S:g} s; "
@@ -51,9 +56,8 @@ def explained(error: Exception, path: Path) -> HyperspaceError:
     if code == sqlite3.SQLITE_TOOBIG:
         return ValueNotStorable("more than 1 GB of text; log it with log_artifact()")
     if code == sqlite3.SQLITE_IOERR:
-        return StoreError(f"{path}: the disk reports an error ({error.sqlite_errorname}); look at the system's log")
+        return StoreError(f"{path}: the disk reports an error ({error.sqlite_errorname}); look at the log of "
+                          "the system")
     if code in _CURES:
         return StoreError(f"{path}: {_CURES[code]}")
-    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
-        return StoreError(f"{path}: this store has been closed")
     return StoreError(f"{path}: {error}; `hyperspace store check` looks for damage")

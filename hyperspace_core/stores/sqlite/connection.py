@@ -1,4 +1,4 @@
-"""Connections to one file: one a thread, in the process that opened it, each statement's complaint made one line."""
+"""Connections to one file: one a thread, in the process that opened it; complaints leave as one line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 from hyperspace_core.errors import StoreError
 from hyperspace_core.stores.sqlite.complaints import PATIENCE_S, code_of, explained, is_busy
 
-# Waiting for another's write: SQLite's own handler soon sleeps for 100 ms at a time, while a write takes less than
-# one; whoever looks again that late is overtaken by everyone else.
+# Waiting for another's write: SQLite's own handler soon sleeps for 100 ms at a time, while a write takes less
+# than one; whoever looks again that late is overtaken by everyone else.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.0005, 0.01
 
 _SETTINGS = (
@@ -31,8 +31,8 @@ _inherited: list[sqlite3.Connection] = []      # of a process that forked; to cl
 
 def connect(path: Path, options: str = "mode=rw") -> sqlite3.Connection:
     """A connection as every verb wants it; `options` are those of SQLite's URIs. Raises `sqlite3.Error`."""
-    connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, isolation_level=None, cached_statements=256,
-                                 check_same_thread=False, timeout=PATIENCE_S)
+    connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, isolation_level=None,
+                                 cached_statements=256, check_same_thread=False, timeout=PATIENCE_S)
     try:
         for setting in _SETTINGS:
             connection.execute(setting)
@@ -59,7 +59,7 @@ def insist(connection: sqlite3.Connection, statement: str, closed: threading.Eve
                 if not is_busy(error) or time.monotonic() > until or (closed is not None and closed.is_set()):
                     raise
             time.sleep(wait * random.uniform(0.5, 1.0))
-            wait = min(LONGEST_WAIT_S, wait * 1.2)
+            wait = min(LONGEST_WAIT_S, wait * 2)
     finally:
         connection.execute(_SETTINGS[0])
 
@@ -93,7 +93,7 @@ class _Link:
 
 
 class Database:
-    """A file that has been opened and found good. `refusal` says why nothing may be written, where that is so."""
+    """A file that has been found good. `refusal` says why nothing may be written, where that is so."""
 
     def __init__(self, path: Path, *, options: str = "mode=rw", refusal: str | None = None) -> None:
         self.path = path
@@ -107,14 +107,14 @@ class Database:
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, for single statements. Raises what the port allows, whatever SQLite raises."""
+        """This thread's connection, for single statements. Raises what the port allows, and nothing else."""
         try:
             link = self._link()
             with link.lock:
                 yield link.connection
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError, OverflowError) as error:
             if isinstance(error, sqlite3.Error) and code_of(error) == sqlite3.SQLITE_IOERR:
-                self._local.link = None    # after a failed fsync nothing that this connection remembers is sure
+                self._local.link = None    # after a failed fsync, nothing that it remembers is sure
             if self.closed.is_set():
                 raise self._was_closed() from error
             raise explained(error, self.path) from error
@@ -142,14 +142,14 @@ class Database:
         with self._lock:
             links = list(self._links)
         for link in links:
-            if link.lock.acquire(timeout=1.0):         # else its thread is in the middle of something: it will end
+            if link.lock.acquire(timeout=1.0):     # else its thread is at work; it will end
                 link.close()
                 link.lock.release()
 
     def _link(self) -> _Link:
         if os.getpid() != self._pid:
-            raise StoreError(f"{self.path}: this store was opened by process {self._pid} and may not cross a fork; "
-                             "open it again in this process")
+            raise StoreError(f"{self.path}: this store was opened by process {self._pid} and may not cross a "
+                             "fork; open it again in this process")
         if self.closed.is_set():
             raise self._was_closed()
         link: _Link | None = getattr(self._local, "link", None)

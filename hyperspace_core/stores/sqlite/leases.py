@@ -1,4 +1,4 @@
-"""What owners do to the runs they hold, and what becomes of runs whose owner is gone. Every write passes the fence."""
+"""What owners do to runs they hold, and what becomes of runs whose owner is gone. Every write is fenced."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class LeaseVerbs(Verbs):
         return BeatAnswer(held=True, command=None if command is None else Command(command))
 
     def update(self, lease: Lease, change: Update) -> bool:
-        info, scenario, config = (tree_text(getattr(change, name), name) for name in ("info", "scenario", "config"))
-        provenance = tree_text(change.provenance, "provenance")
+        scenario, config = tree_text(change.scenario, "scenario"), tree_text(change.config, "config")
+        info, provenance = tree_text(change.info, "info"), tree_text(change.provenance, "provenance")
         metric = (None, None) if change.metric is None else (plain_text(change.metric.name, "metric.name"),
                                                              change.metric.goal)
         with self._database.writing() as connection:
@@ -59,7 +59,8 @@ class LeaseVerbs(Verbs):
 
     def finish(self, lease: Lease, finish: Finish) -> bool:
         if finish.outcome not in _FINISHES:
-            raise UsageError(f"finish: an owner cannot end its attempt as {finish.outcome}; give it back by release")
+            raise UsageError(f"finish: an owner cannot end its attempt as {finish.outcome}; to give the run "
+                             "back, release it")
         metrics, info = tree_text(finish.metrics, "metrics"), tree_text(finish.info, "info")
         reason, traceback = plain_text(finish.reason, "reason"), plain_text(finish.traceback, "traceback")
         with self._database.writing() as connection:
@@ -100,8 +101,8 @@ class LeaseVerbs(Verbs):
             run = standing_of(row)
             losses = run.losses + 1
             state = after_reap(run.command, losses, run.max_losses)
-            why = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}.get(state)
-            _settle(connection, lease, run, state, reason=why, losses=losses)
+            why = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}
+            _settle(connection, lease, run, state, reason=why.get(state), losses=losses)
             _end(connection, lease, Outcome.LOST, reason or None)
         return state
 
@@ -146,7 +147,8 @@ def _settle(connection: sqlite3.Connection, lease: Lease, run: Standing, state: 
             not_before: str | None = None) -> None:
     connection.execute(sql.SETTLE, {
         "run": lease.run, "state": state, "reason": reason, "result": result, "special": special_of(result),
-        "losses": run.losses if losses is None else losses, "failures": run.failures if failures is None else failures,
+        "losses": run.losses if losses is None else losses,
+        "failures": run.failures if failures is None else failures,
         "not_before": not_before, "finished_at": now() if state.terminal else None})
     if state is State.QUEUED:
         ring(connection, run.project)

@@ -1,4 +1,4 @@
-"""Whether a file would lie on a network file system, where SQLite's locks and its write-ahead log do not hold."""
+"""Whether a file lies on a network file system, where SQLite's locks and its log do not hold."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 _TABLE = Path("/proc/self/mounts")
 
 _NETWORK = frozenset({
-    "nfs", "nfs3", "nfs4", "cifs", "smb", "smbfs", "smb2", "smb3", "afpfs", "webdav", "davfs", "ncpfs", "afs", "9p",
-    "ceph", "lustre", "gpfs", "mmfs", "beegfs", "beegfs_nodev", "glusterfs", "panfs", "pvfs2", "orangefs", "ocfs2",
-    "gfs2", "moosefs", "wekafs", "coda", "acfs",
+    "nfs", "nfs3", "nfs4", "cifs", "smb", "smbfs", "smb2", "smb3", "afpfs", "webdav", "davfs", "ncpfs", "afs",
+    "9p", "ceph", "lustre", "gpfs", "mmfs", "beegfs", "beegfs_nodev", "glusterfs", "panfs", "pvfs2",
+    "orangefs", "ocfs2", "gfs2", "moosefs", "wekafs", "coda", "acfs",
 })
 _FUSE_NETWORK = frozenset({
     "sshfs", "glusterfs", "ceph", "ceph-fuse", "davfs", "davfs2", "s3fs", "goofys", "gcsfuse", "blobfuse",
-    "blobfuse2", "rclone", "juicefs", "cvmfs2", "lizardfs", "moosefs", "mfs", "seaweedfs", "smbnetfs", "curlftpfs",
-    "mount-s3", "nfs",
+    "blobfuse2", "rclone", "juicefs", "cvmfs2", "lizardfs", "moosefs", "mfs", "seaweedfs", "smbnetfs",
+    "curlftpfs", "mount-s3", "nfs",
 })
 
 
 def network_kind(table: str, path: str) -> str | None:
-    """The kind of network file system that holds `path`, by a table of mounts such as /proc/mounts; else None.
+    """The kind of network file system that holds `path`, by a table like /proc/mounts; None for another kind.
 
     `path` is absolute and free of symbolic links.
     """
@@ -47,7 +47,8 @@ def _is_network(kind: str) -> bool:
 
 
 def _inside(path: str, point: str) -> bool:
-    return path == point or path.startswith(point.rstrip("/\\") + "/") or path.startswith(point.rstrip("/\\") + "\\")
+    stem = point.rstrip("/\\")
+    return path == point or path.startswith((stem + "/", stem + "\\"))
 
 
 def _unescaped(field: str) -> str:
@@ -69,7 +70,8 @@ def _portable_table() -> str:
         mounts = psutil.disk_partitions(all=True)
     except (OSError, psutil.Error):
         return ""
-    return "\n".join(f"{_escaped(one.device) or '-'} {_escaped(one.mountpoint)} {one.fstype or '-'}" for one in mounts)
+    return "\n".join(f"{_escaped(one.device) or '-'} {_escaped(one.mountpoint)} {one.fstype or '-'}"
+                     for one in mounts)
 
 
 def _escaped(text: str) -> str:

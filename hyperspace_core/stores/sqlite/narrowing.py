@@ -54,7 +54,8 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
     if where.project is not None:
         parts.append(("project = ?", [where.project]))
     if where.states:
-        parts.append((f"state IN ({', '.join('?' * len(where.states))})", [str(state) for state in where.states]))
+        marks = ", ".join("?" * len(where.states))
+        parts.append((f"state IN ({marks})", [str(state) for state in where.states]))
     if where.tasks:
         parts.append(("task IN (SELECT value FROM json_each(?))", [texts_text(where.tasks)]))
     if where.ids:
@@ -68,7 +69,8 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
     # a tag stands in the list as this text; the same text may stand there by accident
     parts += [("instr(tags, ?) > 0", [to_text(tag)]) for tag in where.tags]
     parts += [part for condition in where.where if (part := _compared(condition)) is not None]
-    return " AND ".join(text for text, _ in parts) or "TRUE", [value for _, values in parts for value in values]
+    conditions = " AND ".join(text for text, _ in parts) or "TRUE"
+    return conditions, [value for _, values in parts for value in values]
 
 
 def decided(where: RunFilter) -> bool:
@@ -77,7 +79,7 @@ def decided(where: RunFilter) -> bool:
 
 
 def looks_at_attempts(where: RunFilter) -> bool:
-    return any(condition.path.partition(".")[0] in ("attempts", "attempt") for condition in where.where)
+    return any(condition.path.partition(".")[0] in ("attempts", "started_at") for condition in where.where)
 
 
 def _compared(condition: Condition) -> tuple[str, list[Any]] | None:

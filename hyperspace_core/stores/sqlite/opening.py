@@ -1,4 +1,4 @@
-"""From a URL to a database that is ours: the file is made where there is none, and refused where it cannot serve."""
+"""From a URL to a database that is ours: made where there is none, refused where the file cannot serve."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pathlib import Path
 from hyperspace_core.errors import StoreError
 from hyperspace_core.extension.address import redact, resolve_url
 from hyperspace_core.stores.sqlite import schema
-from hyperspace_core.stores.sqlite.complaints import explained
+from hyperspace_core.stores.sqlite.complaints import READ_ONLY, explained
 from hyperspace_core.stores.sqlite.connection import Database, connect, insist, step
 from hyperspace_core.stores.sqlite.mounts import network_kind_of
 
 NEEDED = (3, 37)               # STRICT tables
 
-_READ_ONLY = ("cannot be written; you need the right to write to the file and to its folder, on a disk that is not "
-              "mounted read-only")
 
 
 def path_of(url: str, project: str | None) -> Path:
@@ -36,8 +34,8 @@ def opened(path: Path) -> Database:
     _make(path)
     kind = network_kind_of(path.parent)
     if kind is not None:
-        raise StoreError(f"{path}: lies on a network file system ({kind}), where SQLite's locks do not hold; use a "
-                         "file on a local disk, or a server store (mongodb://HOST) for several machines")
+        raise StoreError(f"{path}: lies on a network file system ({kind}), where SQLite's locks do not hold; "
+                         "use a file on a local disk, or a server store (mongodb://HOST) for many machines")
     options = _options(path)
     try:
         connection = connect(path, options)
@@ -63,12 +61,12 @@ def this_version() -> str:
 def _check_library() -> None:
     if sqlite3.sqlite_version_info < NEEDED:
         needed = ".".join(map(str, NEEDED))
-        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed; install a Python "
-                         "that brings one, or use a server store (mongodb://HOST)")
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed; install "
+                         "a Python that brings one, or use a server store (mongodb://HOST)")
 
 
 def _make(path: Path) -> None:
-    """Only this user may look into folders and files that are made here; what is there already stays as it is."""
+    """Only this user may look into what is made here; what is there already stays as it is."""
     try:
         if path.is_dir():
             raise StoreError(f"{path}: is a folder; name a file, such as {path / 'runs.db'}")
@@ -77,8 +75,8 @@ def _make(path: Path) -> None:
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise StoreError(f"{path}: cannot be made: {error.strerror} ({error.filename}); name a file in a folder that "
-                         "you may write to") from error
+        raise StoreError(f"{path}: cannot be made: {error.strerror} ({error.filename}); name a file in a "
+                         "folder that you may write to") from error
 
 
 def _options(path: Path) -> str:
@@ -103,12 +101,12 @@ def _refusal(connection: sqlite3.Connection, path: Path, *, writable: bool) -> s
         raise StoreError(f"{path}: is not a store of hyperspace; name another file")
     strange = schema.strangers(connection, version)
     if strange:
-        raise StoreError(f"{path}: holds what hyperspace did not put there ({', '.join(strange[:3])}), and so may do "
-                         "what its maker wants; copy the runs out of it, or use another file")
+        raise StoreError(f"{path}: differs from what hyperspace makes ({', '.join(strange[:3])}), so that it "
+                         "might do what somebody else wants; use another file")
     if version != schema.SCHEMA:
         return _other_schema(connection, version)
     if not writable:
-        return _READ_ONLY
+        return READ_ONLY
     _log_ahead(connection)
     return None
 
@@ -137,11 +135,12 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 def _other_schema(connection: sqlite3.Connection, version: int) -> str:
     if version < schema.SCHEMA:
-        return (f"its schema is {version}, this hyperspace writes {schema.SCHEMA}; run `hyperspace store upgrade` "
-                "once, when no worker runs")
+        return (f"its schema is {version}, this hyperspace writes {schema.SCHEMA}; run `hyperspace store "
+                "upgrade` once, when no worker runs")
     row = connection.execute("SELECT value FROM meta WHERE key = 'needs'").fetchone()
-    return (f"its schema is {version} and needs hyperspace-core {row[0] if row else '(newer)'} or newer; here is "
-            f"{this_version()}, which may read it but not write: pip install --upgrade hyperspace-core")
+    needed = f"{row[0]} or newer" if row else "in a newer version"
+    return (f"its schema is {version} and needs hyperspace-core {needed}; {this_version()}, which is "
+            "installed here, can only read it: pip install --upgrade hyperspace-core")
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:

@@ -13,7 +13,8 @@ from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings
 from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Verbs, ring, settings_row
+from hyperspace_core.stores.sqlite.base import Verbs, ring, settings_row, standing
+from hyperspace_core.stores.sqlite.reading import record
 from hyperspace_core.stores.sqlite.rows import (
     Row,
     attempt_of,
@@ -57,9 +58,11 @@ class QueueVerbs(Verbs):
 
     # -- T1 --------------------------------------------------------------------------------------------------
 
-    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None, tokens: Sequence[str] = ()) -> list[int]:
+    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
+               tokens: Sequence[str] = ()) -> list[int]:
         if tokens and (owner is None or len(tokens) != len(runs)):
-            raise UsageError(f"submit: {len(tokens)} tokens for {len(runs)} runs; give the owner and one token a run")
+            raise UsageError(f"submit: {len(tokens)} tokens for {len(runs)} runs; give the owner, and one "
+                             "token a run")
         moment = now()
         rows = [_row_of(run, tokens[place] if tokens else None, moment) for place, run in enumerate(runs)]
         with self._database.writing() as connection:
@@ -76,7 +79,8 @@ class QueueVerbs(Verbs):
             connection.executemany(sql.ADD_BODY, new)
             if owner is not None and tokens:
                 worker = owner_text(owner)
-                connection.executemany(sql.ADD_ATTEMPT, [(row["id"], 1, row["token"], worker, moment) for row in new])
+                connection.executemany(sql.ADD_ATTEMPT, [
+                    (row["id"], 1, row["token"], worker, moment) for row in new])
             for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
                 ring(connection, project)
         return [ids[row["uid"]] for row in rows]
@@ -89,15 +93,13 @@ class QueueVerbs(Verbs):
                   "tasks": None if tasks is None else texts_text(tasks),
                   "exclude": numbers_text(exclude) if exclude else None,
                   "only": None if only is None else numbers_text(only)}
-        with self._database.reading() as connection:
-            repeat = connection.execute(sql.HELD_BY_TOKEN, (token,)).fetchone()
-            if repeat is not None:
-                run, held = repeat
-                return self._claim_of(connection, run, token) if held else None
-            changes = _changes(connection, project)
-            if connection.execute(sql.CANDIDATE, wanted).fetchone() is None:       # no lock for nothing
-                self._has_looked(project, changes)
-                return None
+        with self._database.using() as connection:
+            repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
+        if repeat is not None:
+            return self._claimed_before(repeat, token)
+        if candidate is None:              # no lock for nothing
+            self._has_looked(project, changes or 0)
+            return None
         worker = owner_text(owner)
         with self._database.writing() as connection:
             taken: list[Row] = connection.execute(sql.CLAIM, wanted).fetchall()
@@ -132,10 +134,12 @@ class QueueVerbs(Verbs):
 
     # -- helpers ---------------------------------------------------------------------------------------------
 
-    def _claim_of(self, connection: sqlite3.Connection, run: int, token: str) -> Claim:
-        row = connection.execute(sql.RECORD, (run,)).fetchone()
-        attempts = tuple(map(attempt_of, connection.execute(sql.ATTEMPTS, (run,)).fetchall()))
-        return Claim(lease=Lease(run=run, attempt=attempts[-1].number, token=token), record=record_of(row, attempts))
+    def _claimed_before(self, run: int, token: str) -> Claim | None:
+        """The claim whose answer was lost; None where the run is not held by it any more."""
+        with self._database.reading() as connection:
+            now_held = standing(connection, run)
+            lease = Lease(run=run, attempt=now_held.attempt, token=token)
+            return Claim(lease=lease, record=record(connection, run)) if now_held.held_by(lease) else None
 
     def _seen(self) -> dict[str, int]:
         """This thread's: project → changes; a thread that never looked has seen none."""
@@ -152,7 +156,7 @@ def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
         "uid": plain_text(run.uid, "uid"), "project": plain_text(run.project, "project"),
         "task": plain_text(run.task, "task"), "submitted_by": plain_text(run.submitted_by, "submitted_by"),
         "state": State.QUEUED if token is None else State.RUNNING, "attempt": 0 if token is None else 1,
-        "token": token, "now": moment, "started_at": None if token is None else moment,
+        "token": token, "now": moment,
         "priority": run.priority, "max_losses": run.max_losses, "max_failures": run.max_failures,
         "metric": plain_text(run.metric.name, "metric.name"), "goal": run.metric.goal, "seed": run.seed,
         "validated": int(run.validated), "tags": checked_tags(run.tags), "note": plain_text(run.note, "note"),
@@ -174,9 +178,9 @@ def _settings_of(row: Row) -> QueueSettings:
 
 
 def _check(project: str, settings: QueueSettings) -> None:
-    if not (math.isfinite(settings.heartbeat_s) and settings.heartbeat_s > 0 and math.isfinite(settings.ttl_s)):
-        raise UsageError(f"project '{project}': heartbeat_s {settings.heartbeat_s:g} and ttl_s {settings.ttl_s:g} "
-                         "must be seconds above 0")
+    if not (0 < settings.heartbeat_s < math.inf and 0 < settings.ttl_s < math.inf):
+        raise UsageError(f"project '{project}': heartbeat_s {settings.heartbeat_s:g} and ttl_s "
+                         f"{settings.ttl_s:g} must be seconds above 0")
     if settings.ttl_s < 4 * settings.heartbeat_s:
         raise UsageError(f"project '{project}': ttl_s {settings.ttl_s:g} is under four heartbeats of "
                          f"{settings.heartbeat_s:g} s; living workers would lose their runs")

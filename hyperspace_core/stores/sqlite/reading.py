@@ -25,10 +25,12 @@ class ReadingVerbs(Verbs):
         with self._database.reading() as connection:
             return record(connection, run)
 
-    def find(self, where: RunFilter, *, order: str = ORDER_NEWEST, limit: int | None = None) -> Iterator[RunRecord]:
+    def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
+             limit: int | None = None) -> Iterator[RunRecord]:
         """The order is settled now, as a list of ids; records are read page by page, as they then are."""
         if order not in ORDERS:
-            raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}{did_you_mean(order, ORDERS)}")
+            raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}"
+                             f"{did_you_mean(order, ORDERS)}")
         ids = self._listed(where, order, limit if decided(where) else None)
         return self._stream(where, ids, limit)
 

@@ -8,15 +8,25 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from hyperspace_core.records.codec import from_text, storable, to_text
-from hyperspace_core.records.run import Attempt, Goal, Late, Metric, Owner, Point, Progress, RunRecord, WorkerInfo
+from hyperspace_core.records.run import (
+    Attempt,
+    Goal,
+    Late,
+    Metric,
+    Owner,
+    Point,
+    Progress,
+    RunRecord,
+    WorkerInfo,
+)
 from hyperspace_core.records.states import Command, Outcome, State
 
 Row = tuple[Any, ...]
 
 # in the order in which `record_of` takes them apart
 RUN = ("id, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated, "
-       "progress, result, result_special, losses, max_losses, failures, max_failures, command, parent, search, "
-       "submitted_at, started_at, finished_at")
+       "progress, result, result_special, losses, max_losses, failures, max_failures, command, parent, "
+       "search, submitted_at, finished_at")
 BODY = "note, submitted, scenario, config, metrics, info"
 ATTEMPT = "run, number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late"
 
@@ -34,16 +44,18 @@ def record_of(row: Row, attempts: tuple[Attempt, ...]) -> RunRecord:
     """From the columns `RUN` and `BODY`."""
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
-     submitted_at, started_at, finished_at, note, submitted, scenario, config, metrics, info) = row
+     submitted_at, finished_at, note, submitted, scenario, config, metrics, info) = row
     return RunRecord(
         id=number, uid=uid, project=project, task=task, state=State(state), reason=reason, priority=priority,
         tags=tuple(from_text(tags)), note=note, submitted=from_text(submitted), submitted_by=submitted_by,
-        scenario=_tree(scenario), config=_tree(config), metric=Metric(name=metric, goal=cast(Goal, goal)), seed=seed,
-        validated=bool(validated), progress=None if progress is None else Progress(**from_text(progress)),
-        result=number_of(result, special), metrics=from_text(metrics), info=from_text(info), attempts=attempts,
-        losses=losses, max_losses=max_losses, failures=failures, max_failures=max_failures,
+        scenario=_tree(scenario), config=_tree(config), metric=Metric(name=metric, goal=cast(Goal, goal)),
+        seed=seed, validated=bool(validated),
+        progress=None if progress is None else Progress(**from_text(progress)),
+        result=number_of(result, special), metrics=from_text(metrics), info=from_text(info),
+        attempts=attempts, losses=losses, max_losses=max_losses, failures=failures, max_failures=max_failures,
         command=None if command is None else Command(command), parent=parent, search=search,
-        submitted_at=_moment(submitted_at), started_at=_moment(started_at), finished_at=_moment(finished_at))
+        submitted_at=_moment(submitted_at), started_at=attempts[-1].started_at if attempts else None,
+        finished_at=_moment(finished_at))
 
 
 def attempt_of(row: Row) -> Attempt:
@@ -51,7 +63,8 @@ def attempt_of(row: Row) -> Attempt:
     _, number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late = row
     return Attempt(number=number, outcome=None if outcome is None else Outcome(outcome), reason=reason,
                    worker=owner_of(worker), started_at=_moment(started_at), ended_at=_moment(ended_at),
-                   traceback=traceback, provenance=from_text(provenance), late=None if late is None else _late(late))
+                   traceback=traceback, provenance=from_text(provenance),
+                   late=None if late is None else _late(late))
 
 
 def attempts_by_run(rows: Iterable[Row]) -> dict[int, tuple[Attempt, ...]]:
@@ -68,11 +81,11 @@ def number_of(value: float | None, special: str | None) -> float | None:
 
 def special_of(value: float | None) -> str | None:
     """What SQLite would not give back: NaN becomes NULL there, -0.0 becomes 0.0."""
-    if value is None or (value == value and value != 0.0):
+    if value is None:
         return None
-    if value != value:
+    if math.isnan(value):
         return "nan"
-    return "-0.0" if math.copysign(1.0, value) < 0 else None
+    return "-0.0" if value == 0.0 and math.copysign(1.0, value) < 0 else None
 
 
 def owner_text(owner: Owner) -> str:

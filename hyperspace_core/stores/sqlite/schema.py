@@ -1,4 +1,4 @@
-"""The tables of a store file, how a file says that it is one of ours, and how an older one is brought up to date."""
+"""The tables of a store, how a file says that it is one, and how an older one is brought up to date."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CREATE TABLE projects(
   changes INTEGER NOT NULL DEFAULT 0   -- raised whenever there may be something new to claim
 ) STRICT, WITHOUT ROWID"""
 
-# What the queue and the listings look at. Narrow on purpose: a scan of 100,000 of these rows takes milliseconds, and
-# a beat writes few bytes.
+# What the queue and the listings look at. Narrow on purpose: a scan of 100,000 of these rows takes
+# milliseconds, and a beat writes few bytes.
 RUNS = """
 CREATE TABLE runs(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,7 +57,6 @@ CREATE TABLE runs(
   search TEXT,
   submitted_by TEXT NOT NULL,
   submitted_at TEXT NOT NULL,
-  started_at TEXT,
   finished_at TEXT,
   CHECK ((state = 'RUNNING') = (token IS NOT NULL))
 ) STRICT"""
@@ -161,7 +160,7 @@ MIGRATIONS: tuple[Migration, ...] = ()         # schema 1 is the first
 
 
 def create(connection: sqlite3.Connection, version: str) -> None:
-    """All tables, within the caller's transaction. `version` of this distribution is what the schema needs."""
+    """All tables, within the caller's step. `version` of hyperspace-core is what the schema needs."""
     for statement in STATEMENTS:
         connection.execute(statement)
     connection.execute("INSERT INTO meta(key, value) VALUES('needs', ?)", (version,))
@@ -170,7 +169,7 @@ def create(connection: sqlite3.Connection, version: str) -> None:
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], version: str) -> None:
-    """Take the steps that are missing, within the caller's transaction."""
+    """Take the migrations that are missing, within the caller's step."""
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     for step in migrations:
         if step.schema > schema:
@@ -181,16 +180,16 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], v
 
 
 def strangers(connection: sqlite3.Connection, schema: int) -> list[str]:
-    """What is in the file that hyperspace did not put there: "trigger 'x'".
+    """What is in the file that hyperspace did not put there, and what is missing: "trigger 'x'".
 
-    A view or trigger could make a harmless statement of ours do somebody else's will. Of a newer schema only that
-    is known, that it has none of these.
+    A view or trigger could make a harmless statement of ours do somebody else's will. Of another schema only
+    that is known, that it has none of these.
     """
+    things = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    if schema != SCHEMA:
+        return [f"{kind} {name!r}" for kind, name, _ in things if kind in ("trigger", "view")]
     expected = {match[1]: text for text in STATEMENTS if (match := _NAME.match(text))}
-    found = []
-    for kind, name, text in connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall():
-        if kind in ("trigger", "view"):
-            found.append(f"{kind} {name!r}")
-        elif schema == SCHEMA and not name.startswith("sqlite_") and expected.pop(name, None) != text:
-            found.append(f"{kind} {name!r}")
-    return found + ([f"no table {name!r}" for name in expected] if schema == SCHEMA else [])
+    # what SQLite makes for itself has a name of its own and, but for its list of sequences, no text
+    found = [f"{kind} {name!r}" for kind, name, text in things
+             if text is not None and name != "sqlite_sequence" and expected.pop(name, None) != text]
+    return found + [f"no {name!r}" for name in expected]

@@ -1,4 +1,4 @@
-"""Metric series and output: appended without a fence, keyed so that a repeat adds nothing, read page by page."""
+"""Metric series and output: appended without a fence, keyed so that a repeat adds nothing, read in pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class SeriesVerbs(Verbs):
     def output(self, run: int, *, attempt: int | None = None, after: int = -1) -> Iterator[OutputChunk]:
         return self._output(run, self._attempt(run, attempt), after)
 
-    def _points(self, run: int, attempt: int, names: str | None, after: int, limit: int | None) -> Iterator[Point]:
+    def _points(self, run: int, attempt: int, names: str | None, after: int,
+                limit: int | None) -> Iterator[Point]:
         left = limit
         while left is None or left > 0:
             size = POINTS_PAGE if left is None else min(POINTS_PAGE, left)

@@ -1,13 +1,14 @@
 """What is said to the tables, verb by verb. T1 to T14 are the transitions of the state machine.
 
-Lists come as one JSON parameter (`json_each`), so that a statement is one text, prepared once, however long the list.
+Lists come as one JSON parameter (`json_each`), so that a statement is one text, prepared once, however long
+they are.
 """
 
 from __future__ import annotations
 
 from hyperspace_core.stores.sqlite.rows import ATTEMPT, BODY, RUN
 
-# -- the queue's settings ---------------------------------------------------------------------------------------------
+# -- the queue's settings ----------------------------------------------------------------------------------
 
 SETTINGS = "SELECT paused, heartbeat_s, ttl_s FROM projects WHERE name = ?"
 
@@ -27,29 +28,31 @@ CHANGES = "SELECT changes FROM projects WHERE name = ?"
 # Raised by every commit of another connection: cheap to ask, and says when to ask for more.
 DATA_VERSION = "PRAGMA data_version"
 
-# -- T1 submit --------------------------------------------------------------------------------------------------------
+# -- T1 submit ---------------------------------------------------------------------------------------------
 
 KNOWN_UIDS = "SELECT uid, id FROM runs WHERE uid IN (SELECT value FROM json_each(?))"
 
-# Ids are given here and not by SQLite, so that a thousand runs and their bodies are two statements; the sequence knows
-# the highest that was ever given, whatever has been deleted since.
+# Ids are given here and not by SQLite, so that a thousand runs and their bodies are two statements; the
+# sequence knows the highest that was ever given, whatever has been deleted since.
 LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'runs'"
 
 ADD_RUN = """
-INSERT INTO runs(id, uid, project, task, state, priority, attempt, token, beat, max_losses, max_failures, metric, goal,
-                 seed, validated, tags, parent, search, submitted_by, submitted_at, started_at)
-VALUES(:id, :uid, :project, :task, :state, :priority, :attempt, :token, :attempt, :max_losses, :max_failures, :metric,
-       :goal, :seed, :validated, :tags, :parent, :search, :submitted_by, :now, :started_at)"""
+INSERT INTO runs(id, uid, project, task, state, priority, attempt, token, beat, max_losses, max_failures,
+                 metric, goal, seed, validated, tags, parent, search, submitted_by, submitted_at)
+VALUES(:id, :uid, :project, :task, :state, :priority, :attempt, :token, :attempt, :max_losses, :max_failures,
+       :metric, :goal, :seed, :validated, :tags, :parent, :search, :submitted_by, :now)"""
 
 ADD_BODY = """
 INSERT INTO bodies(run, note, submitted, scenario, config, metrics, info)
 VALUES(:id, :note, :submitted, :scenario, :config, '{}', '{}')"""
 
-# -- T2 claim ---------------------------------------------------------------------------------------------------------
+# -- T2 claim ----------------------------------------------------------------------------------------------
 
-# The highest priority, then the oldest. `not_before` is the back-off before a retry, the one use of a wall clock.
+# The highest priority, then the oldest. `not_before` is the back-off before a retry: the one decision by a
+# wall clock.
 CANDIDATE = """
-SELECT id FROM runs WHERE project = :project AND state = 'QUEUED' AND (not_before IS NULL OR not_before <= :now)
+SELECT id FROM runs
+ WHERE project = :project AND state = 'QUEUED' AND (not_before IS NULL OR not_before <= :now)
    AND (:tasks IS NULL OR task IN (SELECT value FROM json_each(:tasks)))
    AND (:exclude IS NULL OR id NOT IN (SELECT value FROM json_each(:exclude)))
    AND (:only IS NULL OR id IN (SELECT value FROM json_each(:only)))
@@ -58,21 +61,24 @@ SELECT id FROM runs WHERE project = :project AND state = 'QUEUED' AND (not_befor
 
 CLAIM = f"""
 UPDATE runs SET state = 'RUNNING', attempt = attempt + 1, token = :token, beat = beat + 1, command = NULL,
-       reason = NULL, progress = NULL, not_before = NULL, started_at = :now
+       reason = NULL, progress = NULL, not_before = NULL
  WHERE id = ({CANDIDATE}) AND state = 'QUEUED'
 RETURNING attempt, {RUN}"""
 
 ADD_ATTEMPT = "INSERT INTO attempts(run, number, token, worker, started_at) VALUES(?, ?, ?, ?, ?)"
 
-# A claim whose answer was lost: the token says whose it is. Only while it is still held.
-HELD_BY_TOKEN = """
-SELECT a.run, r.token IS a.token FROM attempts a JOIN runs r ON r.id = a.run WHERE a.token = ?"""
+# What is known before anything is locked: the run of a claim whose answer was lost, what has changed so far,
+# whether there is anything to take.
+LOOK = f"""
+SELECT (SELECT run FROM attempts WHERE token = :token), (SELECT changes FROM projects WHERE name = :project),
+       ({CANDIDATE})"""
 
-# -- owners -----------------------------------------------------------------------------------------------------------
+# -- owners ------------------------------------------------------------------------------------------------
 
 # All that an owner's verb rests on; read within the step that then writes.
 STANDING = """
-SELECT project, state, attempt, token, command, losses, max_losses, failures, max_failures FROM runs WHERE id = ?"""
+SELECT project, state, attempt, token, command, losses, max_losses, failures, max_failures FROM runs
+ WHERE id = ?"""
 
 ATTEMPT_OF = "SELECT outcome FROM attempts WHERE run = ? AND number = ? AND token = ?"
 
@@ -84,7 +90,8 @@ UPDATE runs SET beat = beat + 1, progress = COALESCE(?, progress)
 # T4, T5, T6, T7, T8, T10: the attempt is over, and the lease with it.
 SETTLE = """
 UPDATE runs SET state = :state, reason = :reason, result = :result, result_special = :special, token = NULL,
-       command = NULL, losses = :losses, failures = :failures, not_before = :not_before, finished_at = :finished_at
+       command = NULL, losses = :losses, failures = :failures, not_before = :not_before,
+       finished_at = :finished_at
  WHERE id = :run"""
 
 END_ATTEMPT = """
@@ -94,7 +101,8 @@ UPDATE attempts SET outcome = :outcome, reason = :reason, traceback = :traceback
 KEEP_RESULT = "UPDATE bodies SET metrics = ?, info = COALESCE(?, info) WHERE run = ?"
 
 FILL_RUN = """
-UPDATE runs SET metric = COALESCE(?, metric), goal = COALESCE(?, goal), seed = COALESCE(?, seed) WHERE id = ?"""
+UPDATE runs SET metric = COALESCE(?, metric), goal = COALESCE(?, goal), seed = COALESCE(?, seed)
+ WHERE id = ?"""
 
 FILL_BODY = """
 UPDATE bodies SET scenario = COALESCE(?, scenario), config = COALESCE(?, config), info = COALESCE(?, info)
@@ -105,7 +113,8 @@ PROVENANCE = "SELECT provenance FROM attempts WHERE run = ? AND number = ?"
 KEEP_PROVENANCE = "UPDATE attempts SET provenance = ? WHERE run = ? AND number = ?"
 
 HELD = """
-SELECT r.id, r.attempt, r.token, r.beat, a.worker FROM runs r JOIN attempts a ON a.run = r.id AND a.number = r.attempt
+SELECT r.id, r.attempt, r.token, r.beat, a.worker
+  FROM runs r JOIN attempts a ON a.run = r.id AND a.number = r.attempt
  WHERE r.project = ? AND r.state = 'RUNNING' ORDER BY r.id"""
 
 # T8: the very beat that stood still, so that a beat which came after all saves the run.
@@ -113,8 +122,8 @@ REAPABLE = STANDING + " AND state = 'RUNNING' AND attempt = ? AND token = ? AND 
 
 # T13: reaped, but not claimed since.
 READOPT = """
-UPDATE runs SET state = 'RUNNING', token = :token, beat = beat + 1, losses = MAX(0, losses - 1), reason = NULL,
-       not_before = NULL
+UPDATE runs SET state = 'RUNNING', token = :token, beat = beat + 1, losses = MAX(0, losses - 1),
+       reason = NULL, not_before = NULL
  WHERE id = :run AND attempt = :attempt AND state = 'QUEUED' AND EXISTS(
        SELECT 1 FROM attempts a
         WHERE a.run = :run AND a.number = :attempt AND a.token = :token AND a.outcome = 'lost')
@@ -126,7 +135,7 @@ UPDATE attempts SET outcome = NULL, reason = NULL, ended_at = NULL, worker = ? W
 # T12: evidence, never the outcome.
 LATE = "UPDATE attempts SET late = ? WHERE run = ? AND number = ? AND token = ?"
 
-# -- people -----------------------------------------------------------------------------------------------------------
+# -- people ------------------------------------------------------------------------------------------------
 
 # T9, T11: what has not begun changes at once, what runs gets a command.
 MOVE = "UPDATE runs SET state = ?, reason = NULL, not_before = NULL, finished_at = ? WHERE id = ?"
@@ -135,8 +144,8 @@ COMMAND = "UPDATE runs SET command = ? WHERE id = ?"
 
 # T14: `attempt` and `beat` are never reset.
 REQUEUE = """
-UPDATE runs SET state = 'QUEUED', losses = 0, failures = 0, result = NULL, result_special = NULL, reason = NULL,
-       progress = NULL, not_before = NULL, finished_at = NULL
+UPDATE runs SET state = 'QUEUED', losses = 0, failures = 0, result = NULL, result_special = NULL,
+       reason = NULL, progress = NULL, not_before = NULL, finished_at = NULL
  WHERE id = ?"""
 
 FORGET_METRICS = "UPDATE bodies SET metrics = '{}' WHERE run = ?"
@@ -149,13 +158,15 @@ NOTE = "UPDATE bodies SET note = ? WHERE run = ?"
 
 STATES = "SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
-DELETE = "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))"       # all else goes with them
+# All that belongs to them goes, too (ON DELETE CASCADE).
+DELETE = "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 
-# -- reading ----------------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------
 
 RECORD = f"SELECT {RUN}, {BODY} FROM runs JOIN bodies ON run = id WHERE id = ?"
 
-RECORDS = f"SELECT {RUN}, {BODY} FROM runs JOIN bodies ON run = id WHERE id IN (SELECT value FROM json_each(?))"
+RECORDS = f"""
+SELECT {RUN}, {BODY} FROM runs JOIN bodies ON run = id WHERE id IN (SELECT value FROM json_each(?))"""
 
 BODY_OF = f"SELECT {BODY} FROM bodies WHERE run = ?"
 
@@ -168,7 +179,7 @@ IDS = "SELECT min(id), max(id) FROM runs WHERE project = ?"
 
 CURRENT_ATTEMPT = "SELECT attempt FROM runs WHERE id = ?"
 
-# -- series, output, artifacts ----------------------------------------------------------------------------------------
+# -- series, output, artifacts -----------------------------------------------------------------------------
 
 ADD_POINT = """
 INSERT INTO points(run, attempt, seq, name, step, value, special, at) VALUES(?, ?, ?, ?, ?, ?, ?, ?)
@@ -195,7 +206,7 @@ NAMED = "SELECT digest FROM artifacts WHERE digest IN (SELECT value FROM json_ea
 
 ARTIFACT_BYTES = "SELECT COALESCE(sum(size), 0) FROM (SELECT DISTINCT digest, size FROM artifacts)"
 
-# -- workers ----------------------------------------------------------------------------------------------------------
+# -- workers -----------------------------------------------------------------------------------------------
 
 PRESENT = """
 INSERT INTO workers(project, worker, info, beat, seen_at) VALUES(?, ?, ?, ?, ?)
@@ -206,7 +217,7 @@ ABSENT = "DELETE FROM workers WHERE worker = ?"
 
 WORKERS = "SELECT info, beat, seen_at FROM workers WHERE project = ? ORDER BY worker"
 
-# -- upkeep -----------------------------------------------------------------------------------------------------------
+# -- upkeep ------------------------------------------------------------------------------------------------
 
 RUNS_BY_PROJECT = "SELECT project, count(*) FROM runs GROUP BY project ORDER BY project"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 from hyperspace_core.errors import StoreError
@@ -32,12 +33,13 @@ class UpkeepVerbs(Verbs):
         path = self._database.path
         try:
             with self._database.reading() as connection:
-                lines = [f"{path}: {text}" for text, in connection.execute(sql.INTEGRITY).fetchall() if text != "ok"]
-                lines += [f"{path}: a row of {table} belongs to no run (rowid or key {row}, missing in {parent})"
-                          for table, row, parent, _ in connection.execute(sql.ORPHANS).fetchall()]
+                found = [text for text, in connection.execute(sql.INTEGRITY).fetchall() if text != "ok"]
+                orphans = Counter(table for table, *_ in connection.execute(sql.ORPHANS).fetchall())
                 named = connection.execute(sql.ALL_ARTIFACTS).fetchall()
         except StoreError as error:            # too damaged to be looked through
             return (str(error),)
+        lines = [f"{path}: {text}" for text in found]
+        lines += [f"{path}: {count} rows of {table} belong to no run" for table, count in orphans.items()]
         lines += [f"run {run}, attempt {attempt}: the content of artifact '{name}' is missing or cut off "
                   f"({digest[:12]}… in {self._blobs.root})"
                   for run, attempt, name, digest, size in named if not self._blobs.has(digest, size)]

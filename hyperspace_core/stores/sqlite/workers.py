@@ -14,7 +14,8 @@ class WorkerVerbs(Verbs):
     def present(self, worker: WorkerInfo) -> None:
         text = worker_text(worker)
         with self._database.writing() as connection:
-            connection.execute(sql.PRESENT, (worker.project, worker.owner.worker, text, max(1, worker.beat), now()))
+            connection.execute(sql.PRESENT, (worker.project, worker.owner.worker, text, max(1, worker.beat),
+                                             now()))
 
     def absent(self, worker: str) -> None:
         with self._database.writing() as connection:
