@@ -1,3 +1,1 @@
-"""How one run is executed: the job as a process hands it to another, the process that executes it, its
-guardian.
-"""
+"""How one run is executed: the job as it is handed over, the process that executes it, its guardian."""

@@ -20,9 +20,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class ChildEnded:
-    """How the process ended, as the system tells it; both None: its guardian was lost and nobody saw it
-    end.
-    """
+    """How the process ended, as the system tells it; neither: its guardian was lost and nobody saw it."""
 
     exit_code: int | None
     signal: int | None
@@ -54,9 +52,7 @@ class Child:
         self._looked = 0.0
 
     def events(self, timeout_s: float) -> list[Event]:
-        """Blocks until something came or the time is over. `ChildEnded` comes once, last; then nothing
-        more.
-        """
+        """Blocks until something came or the time is over. `ChildEnded` comes once, and last."""
         if self.over:
             return []
         ready = self._ready({*self._open, self._control.fileno()}, timeout_s)
@@ -73,9 +69,7 @@ class Child:
         return found
 
     def interrupt(self) -> None:
-        """Ask the run to stop: the `should_stop()` flag where user code watches it, else an exception
-        there.
-        """
+        """Ask the run to stop: by the flag `should_stop()` where it is watched, else by an exception."""
         if not self.over:
             self._control.send(Interrupt(self.pid))
 

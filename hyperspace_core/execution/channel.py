@@ -1,9 +1,8 @@
 """The child's end of the channel to its worker.
 
 A message is written to the pipe by the thread that logs, at once: what `log_scalar` has returned for is out
-of the process and survives a segfault in the very next line. That costs about three microseconds. Only where
-the pipe is full, or a message is too large to be written in one piece, a thread takes over and the caller
-goes on.
+of the process and survives a segfault in the very next line. That costs about three microseconds. Where the
+pipe is full, or a message too large to be written in one piece, a thread takes over and the caller goes on.
 """
 
 from __future__ import annotations
@@ -40,8 +39,7 @@ SLOWED_S = 0.001
 class ChannelSink:
     """Sends what a run logs over a pipe, whose write end it owns. Safe to use from several threads.
 
-    In a process that user code forked it is mute: two processes that count points would contradict each
-    other.
+    In a process that user code forked it is mute: two that count points would contradict each other.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -121,9 +119,7 @@ class ChannelSink:
             self._broken, self._descriptor = True, -1
 
     def _written(self, data: bytes) -> bool:
-        """Whole or not at all; False where the pipe is full. An exception of a signal handler cannot tear
-        it.
-        """
+        """Whole or not at all, whatever a signal handler raises; False where the pipe is full."""
         try:
             os.write(self._descriptor, data)
         except BlockingIOError:

@@ -38,9 +38,7 @@ class RunSink(Sink, Protocol):
         ...
 
     def code_differs(self, reason: str) -> None:
-        """The run was validated at submission but does not fit the code here; `outcome` (RELEASED)
-        follows.
-        """
+        """What was validated at submission does not fit the code here; `outcome` (RELEASED) follows."""
         ...
 
     def outcome(self, finish: Finish) -> None:

@@ -42,9 +42,7 @@ def proven_dead(owner: Owner) -> bool:
 
 
 def worker_name() -> str:
-    """A name that no other worker has, and that tells a person where to look: host, pid, four random
-    digits.
-    """
+    """A name of its own that tells a person where to look: host, pid, four random digits."""
     return f"{host_name()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 

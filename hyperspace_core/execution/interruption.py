@@ -1,6 +1,4 @@
-"""How a request to stop reaches user code: as a flag that it watches, or as an exception in the middle of
-it.
-"""
+"""How a request to stop reaches user code: as a flag that it watches, or as an exception in its midst."""
 
 from __future__ import annotations
 

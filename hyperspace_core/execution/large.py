@@ -1,6 +1,4 @@
-"""Values too large for a record are kept as artifacts, with a note in their place: nothing is lost, nothing
-refused.
-"""
+"""Values too large for a record are kept as artifacts, with a note in their place: nothing is lost."""
 
 from __future__ import annotations
 
@@ -62,9 +60,7 @@ class BoundedSink:
 
 
 def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Number]) -> dict[str, Number]:
-    """The metrics as they fit into a record: all, or the task's own, the others as an artifact with a
-    note.
-    """
+    """The metrics as they fit into a record: all, or the task's own, with an artifact of all of them."""
     size = len(msgspec.msgpack.encode(metrics))
     if size <= LIMIT:
         return metrics

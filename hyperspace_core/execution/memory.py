@@ -1,5 +1,7 @@
-"""Whether the kernel ended a process for want of memory: counted before and after, because a signal 9 alone
-says nothing."""
+"""Whether the kernel ended a process for want of memory.
+
+Counted before and after, because a signal 9 alone says nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What a run prints, as it prints it: of Python and of C code, line by line, also where the program dies
-next.
-"""
+"""What a run prints, as it prints it: Python and C code, line by line, also where the program dies next."""
 
 from __future__ import annotations
 

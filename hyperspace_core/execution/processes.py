@@ -75,8 +75,7 @@ def reap_others(but: int | None) -> set[int]:
 def end_strays(spared: Collection[int]) -> None:
     """Kill every child but the spared ones, and what becomes a child by that, until none is left.
 
-    Resource trackers of multiprocessing go last and by themselves: killed, they would leave shared memory
-    behind.
+    Resource trackers of multiprocessing go last, by themselves: killed, they would leave shared memory.
     """
     began = time.monotonic()
     while (strays := children() - set(spared)) and time.monotonic() - began < PATIENCE_S:
@@ -95,9 +94,7 @@ def kill_group(leader: int) -> None:
 
 
 def kill_session(leader: int) -> None:
-    """For a process that is not one's own child: its number may be somebody else's by now, who leads no
-    session.
-    """
+    """For a process that is not one's own child: its number may be somebody's by now who leads no session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getsid(leader) == leader:
             os.killpg(leader, signal.SIGKILL)

@@ -1,7 +1,6 @@
 """One plugin at a time into a plugin manager: entirely, or not at all.
 
-pluggy keeps what it had registered before it found a mistake; a half-registered plugin would take part in
-runs.
+pluggy keeps what it had registered before it found a mistake; half a plugin would take part in runs.
 """
 
 from __future__ import annotations

@@ -131,8 +131,7 @@ class Extensions:
     # -- who takes part --------------------------------------------------------------------------------------
 
     def add(self, plugin: Any, found: Found, *, name: str | None = None) -> Loaded:
-        """Let an installed plugin take part. Raises `ProjectError` with the bare cause; then it does not.
-        """
+        """Let an installed plugin take part. Raises `ProjectError` with the bare cause; then it does not."""
         name = found.name if name is None else name
         admit(self.manager, plugin, name)
         self._loaded[name] = self._described(plugin, found, name)
