@@ -1,10 +1,9 @@
-"""Commands typed in this process, in processes of their own, and at a terminal; a store of one's own below them."""
+"""Commands typed in this process, in processes of their own, and at a terminal, on a new store."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_core.testing.project import ProjectFolder, make_project
-from hyperspace_core.testing.stores.desk import Desk
 from worker.scene import FILES, PROJECT, WorkerProcess
 
 from hyperspace_core.cli.entry import run
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.testing.project import ProjectFolder, make_project
+from hyperspace_core.testing.stores.desk import Desk
 
 from .terminal import Terminal
 
@@ -52,7 +51,7 @@ class Answer:
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A store that does not exist yet; `HYPERSPACE_STORAGE` and `HYPERSPACE_PROJECT` say where commands work."""
+    """A store that does not exist yet; the environment variables name it and a project."""
     address = f"sqlite:///{tmp_path}/runs.db"
     for name in [name for name in os.environ if name.startswith("HYPERSPACE_")]:
         monkeypatch.delenv(name)
@@ -159,8 +158,3 @@ def worker(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[
     yield one
     for each in started:
         each.end()
-
-
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """What Ctrl-C does."""
-    process.send_signal(signal.SIGINT)

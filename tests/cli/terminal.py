@@ -24,9 +24,10 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         kept = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+        kept |= {"TERM": "xterm-256color", "PYTHONIOENCODING": kept.get("PYTHONIOENCODING", "utf-8")}
         self.process = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True, start_new_session=True,
-            env=kept | {"TERM": "xterm-256color", "PYTHONIOENCODING": environment.get("PYTHONIOENCODING", "utf-8")})
+            env=kept)
         os.close(theirs)
         self._seen = b""
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, Desk
 
 from hyperspace_core.records.run import Finish, Metric, Progress, Update
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, Desk
 
 from .conftest import Answer
 
@@ -157,7 +157,8 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
 def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, desk: Desk) -> None:
     lost = desk.zombie()
     lease = desk.take(lost.run, "second").lease
-    desk.store.finish(lease, replace(FAILED, traceback="Traceback (most recent call last):\n  boom\nValueError: no\n"))
+    traceback = "Traceback (most recent call last):\n  boom\nValueError: no\n"
+    desk.store.finish(lease, replace(FAILED, traceback=traceback))
 
     page = typed("runs", "show", lost.run).out
 

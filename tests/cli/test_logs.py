@@ -1,0 +1,219 @@
+"""`hyperspace runs logs`: what has been printed, and what is being printed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worker.scene import until
+
+from hyperspace_core.cli.tape import Tape
+from hyperspace_core.records.run import Lease, OutputChunk
+from hyperspace_core.records.states import State
+from hyperspace_core.testing.stores.desk import COMPLETED, Desk
+
+from .conftest import PATIENCE_S, Answer
+
+Typed = Callable[..., Answer]
+
+
+def printed(desk: Desk, lease: Lease, *texts: str, first: int = 0) -> None:
+    """What the run prints reaches the store."""
+    desk.store.append(lease.run, lease.attempt,
+                      output=[OutputChunk(seq=first + number, text=text, at=0.0)
+                              for number, text in enumerate(texts)])
+
+
+# -- what there is -------------------------------------------------------------------------------------------
+
+
+def test_all_that_a_run_printed_is_shown(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    printed(desk, lease, "one\ntw", "o\n", "thr", "ee")
+
+    assert typed("runs", "logs", lease.run).out == "one\ntwo\nthree\n"
+
+
+def test_the_last_lines_alone(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    printed(desk, lease, "".join(f"line {number}\n" for number in range(100)))
+
+    assert typed("runs", "logs", lease.run, "--last", 2).out == "line 98\nline 99\n"
+
+
+def test_the_last_attempt_unless_another_is_named(typed: Typed, desk: Desk) -> None:
+    lost = desk.zombie()
+    printed(desk, lost, "of the first\n")
+    printed(desk, desk.take(lost.run).lease, "of the second\n")
+
+    assert typed("runs", "logs", lost.run).out == "of the second\n"
+    assert typed("runs", "logs", lost.run, "--attempt", 1).out == "of the first\n"
+
+
+def test_an_attempt_that_was_never_made(typed: Typed, desk: Desk) -> None:
+    lease, waiting = desk.start(), desk.submit()
+
+    assert f"run {lease.run} has no attempt 3; it has 1" in typed("runs", "logs", lease.run, "--attempt", 3,
+                                                                 expect=5).err
+    assert "is QUEUED and has not begun" in typed("runs", "logs", waiting, "--attempt", 1, expect=5).err
+
+
+def test_a_run_that_has_not_started_printed_nothing(typed: Typed, desk: Desk) -> None:
+    run = desk.submit()
+
+    assert typed("runs", "logs", run).out == ""
+    assert typed("runs", "logs", run, "--json").json == []
+
+
+def test_json_has_the_chunks_as_they_were_stored(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    printed(desk, lease, "a\x1b[2J\r", "b")
+
+    assert typed("runs", "logs", lease.run, "--json").json == [
+        {"seq": 0, "text": "a\x1b[2J\r", "at": 0.0}, {"seq": 1, "text": "b", "at": 0.0}]
+
+
+@pytest.mark.parametrize(("chunks", "lines"), [
+    (("a\nb",), ["a", "b"]),
+    (("a\r\nb\r\n",), ["a", "b"]),
+    ((" 10%", "\r 50%", "\r100%\n", "done\n"), ["100%", "done"]),
+    ((" 10%\r", " 50%\r", "100%\r\n"), ["100%"]),
+    (("a\x1b[31mred\x1b[0m \x1b]0;title\x07\n",), ["ared \\x1b]0;title\\x07"]),
+    (("x" * 12_000 + "\n",), ["x" * 10_000 + "… [2000 more characters]"]),
+])
+def test_lines_of_a_tape(chunks: tuple[str, ...], lines: list[str]) -> None:
+    tape = Tape()
+
+    fed = [line for chunk in chunks for line in tape.feed(chunk)]
+
+    assert [*fed, *tape.end()] == lines
+
+
+def test_a_bar_that_is_written_over_for_hours_is_not_kept() -> None:
+    tape = Tape()
+    for number in range(1000):
+        tape.feed(f"\r{number} of 1000")
+
+    assert tape.partial == "999 of 1000"
+    assert len(tape._rest) < 50
+
+
+# -- what comes ----------------------------------------------------------------------------------------------
+
+
+def follow(start: Callable[..., subprocess.Popen[str]], run: int, *options: object) -> subprocess.Popen[str]:
+    return start("runs", "logs", run, "-f", *options)
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def rest_of(process: subprocess.Popen[str]) -> Answer:
+    out, err = process.communicate(timeout=PATIENCE_S)
+    return Answer(process.returncode, out, err)
+
+
+def test_a_living_run_is_followed_to_its_end(start: Callable[..., Any], desk: Desk) -> None:
+    lease = desk.start()
+    printed(desk, lease, "one\n")
+    follower = follow(start, lease.run)
+    assert line_of(follower) == "one\n"
+
+    printed(desk, lease, "two\n", first=1)
+    assert line_of(follower) == "two\n"
+    printed(desk, lease, "three", first=2)
+    desk.store.finish(lease, COMPLETED)
+
+    assert rest_of(follower) == Answer(0, "three\n", "")
+
+
+def test_the_next_attempt_follows_behind_a_line_that_says_so(start: Callable[..., Any], desk: Desk) -> None:
+    lost = desk.start()
+    printed(desk, lost, "of the first\n")
+    follower = follow(start, lost.run)
+    assert line_of(follower) == "of the first\n"
+
+    desk.lose(lost.run)
+    lease = desk.take(lost.run).lease
+    printed(desk, lease, "of the second\n")
+
+    assert line_of(follower) == "[hyperspace] attempt 2 begins\n"
+    assert line_of(follower) == "of the second\n"
+    desk.store.finish(lease, COMPLETED)
+    assert rest_of(follower).code == 0
+
+
+def test_one_attempt_is_followed_to_its_own_end(start: Callable[..., Any], desk: Desk) -> None:
+    lost = desk.start()
+    printed(desk, lost, "of the first\n")
+    follower = follow(start, lost.run, "--attempt", 1)
+    assert line_of(follower) == "of the first\n"
+
+    desk.lose(lost.run)
+
+    assert rest_of(follower) == Answer(0, "", "")
+    assert desk.state(lost.run) is State.QUEUED
+
+
+def test_a_queued_run_is_followed_from_its_start(start: Callable[..., Any], desk: Desk) -> None:
+    run = desk.submit()
+    follower = follow(start, run)
+
+    lease = desk.take(run).lease
+    printed(desk, lease, "here\n")
+
+    assert line_of(follower) == "here\n"
+    desk.store.finish(lease, COMPLETED)
+    assert rest_of(follower) == Answer(0, "", "")
+
+
+def test_following_begins_with_the_last_lines(start: Callable[..., Any], desk: Desk) -> None:
+    lease = desk.start()
+    printed(desk, lease, "one\ntwo\nthree\n")
+    desk.store.finish(lease, COMPLETED)
+
+    assert rest_of(follow(start, lease.run, "--last", 1)).out == "three\n"
+
+
+def test_a_real_run_is_followed_while_a_worker_executes_it(
+        start: Callable[..., Any], worker: Callable[..., Any], desk: Desk, tmp_path: Path) -> None:
+    tree = {"how": "wait", "folder": str(tmp_path)}
+    run = desk.submit(task="behave", submitted=tree, config=tree, scenario={"className": "behave"}, seed=1)
+    worker()
+    follower = follow(start, run)
+    assert line_of(follower) == "waiting\n"
+
+    (tmp_path / "go").touch()
+
+    assert rest_of(follower) == Answer(0, "", "")
+    assert desk.state(run) is State.COMPLETED
+
+
+def test_a_bar_moves_in_place_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
+    lease = desk.start()
+    terminal = at_terminal("runs", "logs", lease.run, "-f")
+    printed(desk, lease, " 10%")
+    terminal.wait_for("10%")
+    printed(desk, lease, "\r100%\n", first=1)
+    desk.store.finish(lease, COMPLETED)
+
+    assert terminal.ended() == 0
+    assert "\r\x1b[K100%\r\n" in terminal.raw
+    assert f"run {lease.run} is COMPLETED" in terminal.text
+
+
+def test_ctrl_c_ends_the_following_in_one_line(start: Callable[..., Any], desk: Desk) -> None:
+    lease = desk.start()
+    printed(desk, lease, "one\n")
+    follower = follow(start, lease.run)
+    assert line_of(follower) == "one\n"
+
+    follower.send_signal(2)
+
+    assert rest_of(follower) == Answer(130, "", "error: interrupted\n")
+    assert until(lambda: desk.state(lease.run) is State.RUNNING, "the run goes on")

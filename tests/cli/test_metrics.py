@@ -1,0 +1,101 @@
+"""`hyperspace runs metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hyperspace_core.records.run import Finish, Lease, Point
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+NAN = float("nan")
+
+
+def logged(desk: Desk, lease: Lease, *points: tuple[str, int | None, float]) -> None:
+    desk.store.append(lease.run, lease.attempt,
+                      points=[Point(seq=seq, name=name, step=step, value=value, at=0.0)
+                              for seq, (name, step, value) in enumerate(points)])
+
+
+def test_each_metric_in_short(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    logged(desk, lease, ("loss", 0, 4.0), ("loss", 1, NAN), ("loss", 2, 2.0), ("loss", 3, 3.0))
+    returned = {"result": 0.9, "loss": 3.5}
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.9, metrics=returned))
+
+    assert typed("runs", "metrics", lease.run).columns == [
+        ["metric", "returned", "points", "last", "min", "max"],
+        ["result", "0.9"],
+        ["loss", "3.5", "4", "3", "2", "4"],
+    ]
+    assert typed("runs", "metrics", lease.run, "--json").json == [
+        {"name": "result", "returned": 0.9, "points": 0, "last": None, "last_step": None, "min": None,
+         "max": None},
+        {"name": "loss", "returned": 3.5, "points": 4, "last": 3.0, "last_step": 3, "min": 2.0, "max": 4.0},
+    ]
+
+
+def test_series_stand_beside_each_other(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    logged(desk, lease, ("loss", 0, 4.0), ("accuracy", 0, 0.5), ("loss", 10, 3.0), ("other", 5, 1.0),
+           ("accuracy", 20, 0.75))
+
+    table = typed("runs", "metrics", lease.run, "--name", "loss", "--name", "accuracy")
+
+    assert table.out == ("step  loss  accuracy\n"
+                         "   0     4       0.5\n"
+                         "  10     3\n"
+                         "  20            0.75\n")
+
+
+def test_a_step_that_came_twice_has_two_rows(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    logged(desk, lease, ("loss", 1, 4.0), ("loss", 0, 3.0), ("loss", 1, 2.0))
+
+    assert typed("runs", "metrics", lease.run, "--name", "loss").columns[1:] == [
+        ["0", "3"], ["1", "4"], ["1", "2"]]
+
+
+def test_points_without_a_step_stay_in_their_order(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    logged(desk, lease, ("loss", None, 3.0), ("loss", None, 1.0))
+
+    assert typed("runs", "metrics", lease.run, "--name", "loss").columns[1:] == [["3"], ["1"]]
+
+
+def test_a_series_as_json_is_its_points(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    logged(desk, lease, ("loss", 0, NAN), ("other", 0, 1.0))
+
+    assert typed("runs", "metrics", lease.run, "--name", "loss", "--json").json == [
+        {"seq": 0, "name": "loss", "step": 0, "value": "NaN", "at": 0.0}]
+
+
+def test_an_earlier_attempt_has_series_of_its_own(typed: Typed, desk: Desk) -> None:
+    lost = desk.zombie()
+    logged(desk, lost, ("loss", 0, 1.0))
+    lease = desk.take(lost.run).lease
+    logged(desk, lease, ("loss", 0, 2.0))
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.9, metrics={"result": 0.9}))
+
+    earlier, = typed("runs", "metrics", lost.run, "--attempt", 1, "--json").json
+
+    assert (earlier["name"], earlier["last"]) == ("loss", 1.0)
+
+
+def test_a_series_that_was_not_logged(typed: Typed, desk: Desk) -> None:
+    lease, waiting = desk.start(), desk.submit()
+    logged(desk, lease, ("loss", 0, 1.0))
+
+    misspelt = typed("runs", "metrics", lease.run, "--name", "los", expect=5)
+    without_any = typed("runs", "metrics", waiting, "--name", "loss", expect=5)
+
+    assert "has no series 'los'; did you mean 'loss'?" in misspelt.err
+    assert "has no series 'loss'; it has none" in without_any.err
+
+
+def test_a_run_without_metrics_shows_none(typed: Typed, desk: Desk) -> None:
+    assert typed("runs", "metrics", desk.submit()).out == ""
