@@ -47,7 +47,8 @@ def look(place: Place, runs: tuple[int, ...], wanted: Wanted, deed: Deed) -> Cho
     others = [record for record in records if not deed.fits(record)]
     if not runs:
         if others:
-            note(f"{counted(len(others))} that match stay as they are: {_by_state(others)}")
+            stay = "matches stays as it is" if len(others) == 1 else "match stay as they are"
+            note(f"{counted(len(others))} that {stay}: {_by_state(others)}")
         elif not fit:
             note("no run matches")
         return Chosen(fit)

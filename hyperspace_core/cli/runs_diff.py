@@ -43,8 +43,8 @@ def diff(place: Place, first: int, second: int, as_json: bool) -> None:
     page = new_page()
     for section, group in groupby(found, key=lambda contrast: contrast.section):
         page.gap()
-        _show(page, [(_path(one.path), _text(one.first), _text(one.second)) for one in group],
-              (section, f"run {first}", f"run {second}"))
+        rows = [(_path(one.path), _text(section, one.first), _text(section, one.second)) for one in group]
+        _show(page, rows, (section, f"run {first}", f"run {second}"))
     say_page(page)
 
 
@@ -62,11 +62,14 @@ def _path(path: str) -> str:
     return path.removeprefix("packages.installed.").removesuffix(".className")
 
 
-def _text(value: Any) -> str:
+def _text(section: str, value: Any) -> str:
     from hyperspace_core.cli.trees import exact
     from hyperspace_core.config.tree import MISSING
 
-    return "" if value is MISSING else exact(value)
+    if value is MISSING:
+        return ""
+    # the version "2.0" needs no quotes, the hyper-parameter "2.0" does
+    return exact(value) if section in ("config", "scenario") or not isinstance(value, str) else value
 
 
 def _plain(contrast: Contrast) -> dict[str, Any]:

@@ -110,7 +110,8 @@ class _Redrawn:
 
         console = Console(highlight=False, markup=False)
         # stdout stays what it is, so that the next page is made for it; warnings go above the page
-        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, vertical_overflow="crop")
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False,
+                          vertical_overflow="crop")
         self._live.start()
         return lambda text, news: self._live.update(Text.from_ansi(text, no_wrap=True), refresh=True)
 

@@ -1,0 +1,137 @@
+"""`hyperspace runs tag`, `note` and `delete`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hyperspace_core.records.states import State
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+
+def test_tags_are_added_and_removed(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(tags=("old", "kept"))
+
+    answer = typed("runs", "tag", run, "--add", "new", "--remove", "old")
+
+    assert set(desk.get(run).tags) == {"kept", "new"}
+    assert answer.out == f"run {run}: tags {' '.join(desk.get(run).tags)}\n"
+    typed("runs", "tag", run, "--remove", "kept", "--remove", "new")
+    assert desk.get(run).tags == ()
+
+
+def test_the_runs_to_tag_may_be_described(typed: Typed, desk: Desk) -> None:
+    failed, queued = desk.in_state(State.FAILED), desk.submit()
+
+    typed("runs", "tag", "--status", "failed", "--add", "look")
+
+    assert (desk.get(failed).tags, desk.get(queued).tags) == (("look",), ())
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ((), "which tags? Name them with --add or --remove"),
+    (("--add", "x", "--remove", "x"), "--add x and --remove x contradict each other"),
+])
+def test_tags_that_cannot_be_meant(typed: Typed, desk: Desk, options: tuple[str, ...], message: str) -> None:
+    run = desk.submit()
+
+    assert message in typed("runs", "tag", run, *options, expect=2).err
+
+
+def test_a_dry_run_tags_nothing(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(tags=("old",))
+
+    answer = typed("runs", "tag", run, "--add", "a{b}", "--remove", "old", "--dry-run")
+
+    assert answer.out == f"would tag run {run} +a{{b}} -old (task, QUEUED)\n"
+    assert desk.get(run).tags == ("old",)
+
+
+def test_a_note_is_written_continued_and_taken_away(typed: Typed, desk: Desk) -> None:
+    run = desk.submit()
+
+    typed("runs", "note", run, "first")
+    typed("runs", "note", run, "second", "--append")
+    assert desk.get(run).note == "first\nsecond"
+
+    typed("runs", "note", run, "another", "--dry-run")
+    assert desk.get(run).note == "first\nsecond"
+
+    assert typed("runs", "note", run, "").out == f"run {run} has no note\n"
+    assert desk.get(run).note == ""
+
+
+# -- delete --------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_deleted_where_one_says_yes(typed: Typed, desk: Desk) -> None:
+    first, second, kept = desk.in_state(State.COMPLETED), desk.submit(), desk.submit()
+
+    answer = typed("runs", "delete", first, second, "--yes")
+
+    assert desk.ids() == [kept]
+    assert answer.out == f"deleted 2 runs: {first}, {second}\n"
+
+
+def test_nothing_is_deleted_where_nobody_can_be_asked(typed: Typed, desk: Desk,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    run = desk.submit()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+
+    answer = typed("runs", "delete", run, expect=2)
+
+    assert f"delete 1 run ({run}) for good? Nobody is here to answer; say so with --yes" in answer.err
+    assert desk.ids() == [run]
+
+
+@pytest.mark.parametrize(("key", "code", "left"), [("y", 0, 0), ("n", 1, 1)])
+def test_a_person_is_asked(at_terminal: Callable[..., Any], desk: Desk, key: str, code: int,
+                           left: int) -> None:
+    run = desk.submit()
+    terminal = at_terminal("runs", "delete", run)
+    terminal.wait_for(f"delete 1 run ({run}) for good? [y/N]")
+
+    terminal.type(f"{key}\n")
+
+    assert terminal.ended() == code
+    assert len(desk.ids()) == left
+
+
+def test_a_running_one_stays_and_the_others_go(typed: Typed, desk: Desk) -> None:
+    running, queued = desk.start().run, desk.submit()
+
+    answer = typed("runs", "delete", running, queued, "--yes", expect=6)
+
+    assert f"error: run {running} is RUNNING: end it first: `hyperspace queue cancel {running}`" in answer.err
+    assert desk.ids() == [running]
+
+
+def test_a_filter_passes_running_ones_over(typed: Typed, desk: Desk) -> None:
+    running = desk.start(tags=("x",)).run
+    desk.submit_many(3, tags=("x",))
+
+    answer = typed("runs", "delete", "--tag", "x", "--yes")
+
+    assert "1 run that matches stays as it is: 1 RUNNING" in answer.err
+    assert desk.ids() == [running]
+
+
+def test_a_dry_run_deletes_nothing(typed: Typed, desk: Desk) -> None:
+    run = desk.submit()
+
+    assert typed("runs", "delete", run, "--dry-run").out == f"would delete run {run} (task, QUEUED)\n"
+    assert desk.ids() == [run]
+
+
+def test_one_id_that_is_none_and_nothing_is_deleted(typed: Typed, desk: Desk) -> None:
+    run = desk.submit()
+
+    typed("runs", "delete", run, 99, "--yes", expect=5)
+
+    assert desk.ids() == [run]

@@ -1,0 +1,230 @@
+"""`hyperspace queue`: what waits, and the verbs that steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hyperspace_core.records.run import WorkerInfo
+from hyperspace_core.records.states import Command, State
+from hyperspace_core.testing.stores.desk import Desk, owner
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+
+def test_the_queue_is_listed_as_workers_will_take_it(typed: Typed, desk: Desk) -> None:
+    first, second, urgent, resting = desk.submit(), desk.submit(), desk.submit(priority=5), desk.submit()
+    desk.store.pause(resting)
+    desk.in_state(State.COMPLETED)
+
+    heads, *rows = typed("queue", "list").columns
+
+    assert heads[:5] == ["run", "task", "state", "priority", "submitted"]
+    assert [row[0] for row in rows] == [str(run) for run in (urgent, first, second, resting)]
+    assert rows[0][3] == "5"
+
+
+def test_a_run_that_no_worker_can_take_says_why(typed: Typed, desk: Desk) -> None:
+    desk.submit(task="known")
+    desk.submit(task="unknown")
+    why_of = {run["task"]: run["why_not"] for run in typed("queue", "list", "--json").json}
+    assert set(why_of.values()) == {"no worker is running"}
+
+    desk.store.present(WorkerInfo(owner=owner("w"), project=desk.project, tasks=("known",)))
+
+    why_of = {run["task"]: run["why_not"] for run in typed("queue", "list", "--json").json}
+    assert why_of == {"known": None, "unknown": "no worker knows this task; they know known"}
+    assert "no worker knows this task; they know known" in typed("queue", "list").out
+
+
+def test_the_queue_can_be_filtered_and_cut(typed: Typed, desk: Desk) -> None:
+    _, second, third = (desk.submit(task=task) for task in ("a", "b", "b"))
+    desk.store.pause(third)
+
+    def listed(*options: object) -> list[int]:
+        return [run["id"] for run in typed("queue", "list", *options, "--json").json]
+
+    assert listed("--task", "b") == [second, third]
+    assert listed("--task", "b", "--limit", 1) == [second]
+    assert listed("--status", "paused") == [third]
+
+
+def test_the_queue_holds_nothing_that_has_ended(typed: Typed, desk: Desk) -> None:
+    desk.submit()
+
+    answer = typed("queue", "list", "--status", "failed", expect=2)
+
+    assert "--status failed: the queue holds what is queued or paused" in answer.err
+    assert "`hyperspace runs list` lists all" in answer.err
+
+
+# -- one by one ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("verb", "before", "after"), [
+    ("pause", State.QUEUED, State.PAUSED),
+    ("resume", State.PAUSED, State.QUEUED),
+    ("cancel", State.QUEUED, State.CANCELLED),
+    ("cancel", State.PAUSED, State.CANCELLED),
+    ("requeue", State.COMPLETED, State.QUEUED),
+    ("requeue", State.FAILED, State.QUEUED),
+    ("requeue", State.CANCELLED, State.QUEUED),
+])
+def test_a_verb_does_what_it_says_and_a_dry_run_only_says_it(
+        typed: Typed, desk: Desk, verb: str, before: State, after: State) -> None:
+    run = desk.in_state(before)
+
+    planned = typed("queue", verb, run, "--dry-run")
+    assert planned.out == f"would {verb} run {run} (task, {before})\n"
+    assert desk.state(run) is before
+
+    assert typed("queue", verb, run).out == f"run {run}: {after}\n"
+    assert desk.state(run) is after
+
+
+@pytest.mark.parametrize(("verb", "command", "told"), [
+    ("cancel", Command.CANCEL, "its worker is told to end it"),
+    ("pause", Command.PAUSE, "its worker is asked to give it back"),
+])
+def test_of_a_running_run_its_worker_is_told(typed: Typed, desk: Desk, verb: str, command: Command,
+                                             told: str) -> None:
+    run = desk.start().run
+
+    assert typed("queue", verb, run).out == f"run {run}: RUNNING; {told}\n"
+    assert desk.get(run).command is command
+
+
+def test_a_pause_that_has_not_come_through_is_withdrawn(typed: Typed, desk: Desk) -> None:
+    run = desk.start().run
+    desk.store.pause(run)
+
+    assert typed("queue", "resume", run).out == f"run {run}: RUNNING; its worker goes on with it\n"
+    assert desk.get(run).command is None
+
+
+@pytest.mark.parametrize(("verb", "state", "why"), [
+    ("pause", State.COMPLETED, "only what waits or runs can be paused"),
+    ("pause", State.PAUSED, "only what waits or runs can be paused"),
+    ("resume", State.QUEUED, "only a paused run can be resumed"),
+    ("resume", State.FAILED, "`hyperspace queue requeue 1` queues it again"),
+    ("cancel", State.COMPLETED, "it has ended already"),
+    ("requeue", State.RUNNING, "it has not ended yet"),
+    ("requeue", State.PAUSED, "`hyperspace queue resume 1` lets it go on"),
+])
+def test_what_a_state_does_not_allow_is_refused_with_the_cure(
+        typed: Typed, desk: Desk, verb: str, state: State, why: str) -> None:
+    run = desk.in_state(state)
+
+    answer = typed("queue", verb, run, expect=6)
+
+    assert answer.err.startswith(f"error: run {run} is {state}: ")
+    assert why in answer.err
+    assert answer.out == ""
+    assert desk.state(run) is state
+
+
+def test_the_others_are_done_and_each_is_told_of(typed: Typed, desk: Desk) -> None:
+    first, ended, second = desk.submit(), desk.in_state(State.FAILED), desk.submit()
+
+    answer = typed("queue", "cancel", first, ended, second, expect=6)
+
+    assert answer.out == f"run {first}: CANCELLED\nrun {second}: CANCELLED\n"
+    assert answer.err == f"error: run {ended} is FAILED: it has ended already\n"
+
+
+def test_a_priority_is_given_below_zero_too(typed: Typed, desk: Desk) -> None:
+    first, second = desk.submit(), desk.submit()
+
+    assert typed("queue", "priority", first, second, 7).out == (
+        f"run {first}: priority 7\nrun {second}: priority 7\n")
+    typed("queue", "priority", first, -3)
+
+    assert (desk.get(first).priority, desk.get(second).priority) == (-3, 7)
+    assert desk.take().lease.run == second
+
+
+@pytest.mark.parametrize("number", ["x", "1e3", "--fast"])
+def test_a_priority_is_a_whole_number(typed: Typed, desk: Desk, number: str) -> None:
+    typed("queue", "priority", desk.submit(), number, expect=2)
+
+
+# -- many ----------------------------------------------------------------------------------------------------
+
+
+def test_what_a_filter_describes_is_done_as_far_as_it_can_be(typed: Typed, desk: Desk) -> None:
+    queued = desk.submit_many(2, task="a")
+    done, other = desk.in_state(State.COMPLETED, task="a"), desk.submit(task="b")
+
+    answer = typed("queue", "cancel", "--task", "a")
+
+    assert [desk.state(run) for run in queued] == [State.CANCELLED, State.CANCELLED]
+    assert (desk.state(done), desk.state(other)) == (State.COMPLETED, State.QUEUED)
+    assert answer.err == "1 run that matches stays as it is: 1 COMPLETED\n"
+
+
+def test_many_runs_are_told_of_in_a_line(typed: Typed, desk: Desk) -> None:
+    desk.submit_many(30)
+    desk.start()
+
+    assert typed("queue", "cancel", "--task", "task", "--dry-run").out == (
+        "would cancel 31 runs: 30 QUEUED, 1 RUNNING\n")
+    assert typed("queue", "cancel", "--task", "task").out == (
+        "30 runs: CANCELLED\n1 run: RUNNING; its worker is told to end it\n")
+
+
+def test_a_filter_that_fits_nothing_says_so(typed: Typed, desk: Desk) -> None:
+    desk.submit()
+
+    answer = typed("queue", "requeue", "--status", "failed")
+
+    assert (answer.out, answer.err) == ("", "no run matches\n")
+
+
+def test_a_failed_run_is_taken_up_again(typed: Typed, desk: Desk) -> None:
+    run = desk.in_state(State.FAILED)
+
+    typed("queue", "requeue", "--status", "failed", "--since", "1d")
+
+    assert desk.take().lease.run == run
+    assert [attempt.number for attempt in desk.get(run).attempts] == [1, 2]
+
+
+# -- the whole queue -----------------------------------------------------------------------------------------
+
+
+def test_the_whole_queue_is_paused_also_for_what_comes_later(typed: Typed, desk: Desk) -> None:
+    before = desk.submit()
+    assert typed("queue", "pause", "--all", "--dry-run").out == "the whole queue would be paused\n"
+    assert not desk.store.settings(desk.project).paused
+
+    assert typed("queue", "pause", "--all").out == "the whole queue is paused\n"
+    after = desk.submit()
+
+    assert desk.claim() is None
+    assert [desk.state(run) for run in (before, after)] == [State.QUEUED, State.QUEUED]
+    cure = "`hyperspace queue resume --all` lets it go on"
+    assert typed("queue", "list").err == f"the whole queue is paused; {cure}\n"
+    assert typed("queue", "pause", "--all").out == "the whole queue is paused already\n"
+
+
+def test_what_was_paused_alone_rests_when_the_whole_queue_goes_on(typed: Typed, desk: Desk) -> None:
+    resting, run = desk.submit(), desk.submit()
+    typed("queue", "pause", resting)
+    typed("queue", "pause", "--all")
+
+    assert typed("queue", "resume", "--all").out == "the whole queue is open\n"
+
+    assert desk.take().lease.run == run
+    assert desk.state(resting) is State.PAUSED
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+@pytest.mark.parametrize(("words", "named"), [(("7",), "run 7"), (("--task", "a"), "--task")])
+def test_all_and_some_contradict_each_other(typed: Typed, desk: Desk, verb: str, words: tuple[str, ...],
+                                            named: str) -> None:
+    answer = typed("queue", verb, "--all", *words, expect=2)
+
+    assert f"--all and {named} contradict each other" in answer.err
