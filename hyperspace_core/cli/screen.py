@@ -68,20 +68,19 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str
     from hyperspace_core.results.align import aligned, cut, fitting
     from hyperspace_core.results.words import one_line
 
-    cells = [[one_line(cell) for cell in row] for row in rows]
-    if not cells:
+    cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
+    if len(cells) == 1:
         if empty:
             hint(empty)
         return
-    cells, room = [list(heads), *cells], room_of_stdout()
-    if whole and room is not None:
-        count = fitting(cells, room)
-        left_out, cells = cells[0][count:], [row[:count] for row in cells]
-        if left_out:
-            hint(f"no room for {', '.join(left_out)}: widen the terminal, or pipe it into `less -S`")
-    lines = aligned(cells)
+    room = room_of_stdout()
+    count = fitting(cells, room) if whole and room is not None else len(heads)
+    lines = aligned([row[:count] for row in cells])
     for number, line in enumerate(lines if room is None else [cut(line, room, dots()) for line in lines]):
         click.echo(click.style(line, bold=True) if number == 0 else line)
+    if count < len(heads):
+        left_out = ", ".join(cells[0][count:])
+        hint(f"no room for {left_out}: widen the terminal, or pipe it into `less -S`")
 
 
 def new_page() -> Page:

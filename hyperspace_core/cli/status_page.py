@@ -49,8 +49,8 @@ class StatusPage:
         page.heading("Workers")
         if not view.alive:
             waits = view.counts.get(State.QUEUED, 0)
-            page.line(f"none is running{f', {waits} queued wait for one' if waits else ''}: "
-                      f"`{self._command('worker')}` starts one", indent=2)
+            so = f", {waits} queued {'waits' if waits == 1 else 'wait'} for one" if waits else ""
+            page.line(f"none is running{so}: `{self._command('worker')}` starts one", indent=2)
         names = [line.worker.owner.worker for line in view.workers]
         for line in view.workers:
             page.line(*_worker(line), indent=2)

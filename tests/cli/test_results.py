@@ -1,0 +1,119 @@
+"""`hyperspace results`: runs beside each other, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hyperspace_core.records.run import Finish, Metric
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+
+def done(desk: Desk, result: float, config: dict[str, Any], *, task: str = "holdout", goal: Any = "maximize",
+         **metrics: float) -> int:
+    """A completed run, judged by its accuracy."""
+    lease = desk.start(task=task, submitted=config, config=config, seed=1,
+                       metric=Metric(name="accuracy", goal=goal))
+    returned = {"accuracy": result} | metrics
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=result, metrics=returned))
+    return lease.run
+
+
+def forest(trees: int, **others: Any) -> dict[str, Any]:
+    return {"classifier": {"className": "Forest", "trees": trees}, **others}
+
+
+def test_the_best_run_comes_first_and_what_is_the_same_is_left_out(typed: Typed, desk: Desk) -> None:
+    worse = done(desk, 0.5, forest(10, depth=3), log_loss=2.0)
+    best = done(desk, 0.75, forest(20, depth=3), log_loss=1.0)
+    lost = done(desk, float("nan"), forest(30, depth=3), log_loss=3.0)
+
+    heads, *rows = typed("results", "holdout").columns
+
+    assert heads == ["run", "accuracy", "trees", "log_loss", "time"]
+    assert [row[:4] for row in rows] == [[str(best), "0.75", "20", "1"], [str(worse), "0.5", "10", "2"],
+                                         [str(lost), "nan", "30", "3"]]
+
+
+def test_lower_is_first_where_lower_is_better(typed: Typed, desk: Desk) -> None:
+    worse, best = (done(desk, loss, forest(1), goal="minimize") for loss in (2.0, 1.0))
+
+    assert [row[0] for row in typed("results", "holdout").columns[1:]] == [str(best), str(worse)]
+
+
+def test_all_columns_are_there_for_who_wants_them(typed: Typed, desk: Desk) -> None:
+    for trees in (10, 20):
+        done(desk, 0.5, forest(trees, depth=3))
+
+    assert {"task", "state", "classifier", "depth", "seed"} <= set(
+        typed("results", "holdout", "--all-columns").columns[0])
+
+
+def test_only_completed_runs_are_compared_unless_others_are_wanted(typed: Typed, desk: Desk) -> None:
+    completed = done(desk, 0.5, forest(1))
+    failed = desk.in_state(State.FAILED, task="holdout")
+    desk.submit(task="holdout")
+
+    assert [run["id"] for run in typed("results", "holdout", "--json").json] == [completed]
+    assert [run["id"] for run in typed("results", "--status", "failed", "--json").json] == [failed]
+
+
+def test_each_task_has_a_table_of_its_own(typed: Typed, desk: Desk) -> None:
+    a = [done(desk, accuracy, forest(1), task="a") for accuracy in (0.1, 0.2, 0.3)]
+    b = [done(desk, accuracy, forest(1), task="b", goal="minimize") for accuracy in (0.1, 0.2, 0.3)]
+
+    page = typed("results", "--limit", 2).lines
+
+    assert (page[0], page[4], page[5]) == ("a:", "", "b:")
+    assert [line.split()[0] for line in page if line.lstrip()[:1].isdigit()] == [
+        str(run) for run in (a[2], a[1], b[0], b[1])]
+
+
+def test_the_limit_and_the_filter_leave_the_best_of_what_matches(typed: Typed, desk: Desk) -> None:
+    runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30, 40)]
+
+    listed = typed("results", "holdout", "--where", "classifier.trees<40", "--limit", 2, "--json").json
+
+    assert [run["id"] for run in listed] == [runs[2], runs[1]]
+    best, = typed("results", "--task", "holdout", "--limit", 1, "--json").json
+    assert best["id"] == runs[3]
+
+
+def test_nothing_to_compare_says_what_there_is(typed: Typed, desk: Desk) -> None:
+    desk.submit_many(2, task="holdout")
+
+    assert typed("results", "holdout").err == "no run of holdout has completed yet; of all: 2 queued\n"
+    assert typed("results", "holdout", "--tag", "x").err == "no run of holdout matches; of all: 2 queued\n"
+    assert typed("results", "holdout", "--json").json == []
+
+
+def test_a_misspelt_task_is_told_with_the_right_one(typed: Typed, project: ProjectFolder) -> None:
+    assert "no task 'behav' in project 'behaving'; did you mean 'behave'?" in typed(
+        "results", "behav", expect=5).err
+
+
+def test_a_task_that_nobody_has_run_yet(typed: Typed, project: ProjectFolder) -> None:
+    assert "no runs of behave yet; `hyperspace submit" in typed("results", "behave").err
+
+
+def test_a_task_is_named_once(typed: Typed, desk: Desk) -> None:
+    assert "a and --task b contradict each other" in typed("results", "a", "--task", "b", expect=2).err
+
+
+def test_columns_without_room_are_left_out_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
+    for trees in (10, 20):
+        done(desk, 0.5, forest(trees, long_name="x" * 50 + str(trees), other_name="y" * 50 + str(trees)))
+
+    terminal = at_terminal("results", "holdout", columns=80)
+
+    assert terminal.ended() == 0
+    lines = terminal.text.splitlines()
+    assert lines[0].split() == ["run", "accuracy", "trees", "long_name"]
+    assert lines[1].endswith("x" * 50 + "10")
+    assert "no room for other_name, time: widen the terminal, or pipe it into `less -S`" in lines

@@ -1,0 +1,148 @@
+"""`hyperspace status`: the queue on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from hyperspace_core.execution.identity import this_process
+from hyperspace_core.records.run import Owner, Progress, WorkerInfo
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import new_token
+from hyperspace_core.testing.stores.desk import COMPLETED, Desk, owner
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+
+def present(desk: Desk, one: Owner, **fields: Any) -> None:
+    """A worker says that it is there."""
+    info = {"owner": one, "project": desk.project, "tasks": ("task",), "seen_at": datetime.now(UTC)} | fields
+    desk.store.present(WorkerInfo(**info))
+
+
+def taken_by(desk: Desk, one: Owner, run: int) -> Any:
+    claim = desk.store.claim(desk.project, one, new_token(), only=[run])
+    assert claim is not None
+    return claim.lease
+
+
+def test_an_empty_queue_says_how_to_begin(typed: Typed, desk: Desk) -> None:
+    desk.store.delete([desk.submit()])
+    desk.submit()
+    page = typed("status").out
+
+    assert "1 queued\n" in page
+    assert "none is running, 1 queued waits for one: `hyperspace worker` starts one" in page
+
+
+def test_runs_are_counted_by_state(typed: Typed, desk: Desk) -> None:
+    for state in State:
+        desk.in_state(state)
+    desk.in_state(State.COMPLETED)
+
+    page = typed("status").out
+
+    assert "1 queued  1 paused  1 running\n2 completed  1 failed  1 cancelled\n" in page
+
+
+def test_a_paused_queue_says_so_and_how_it_goes_on(typed: Typed, desk: Desk) -> None:
+    desk.submit()
+    desk.store.change_settings(desk.project, paused=True)
+
+    assert ("The whole queue is paused: no worker starts anything until `hyperspace queue resume --all`"
+            in typed("status").out)
+
+
+def test_each_worker_is_shown_with_what_it_does(typed: Typed, desk: Desk) -> None:
+    mine = this_process("mine")
+    present(desk, mine, state="busy", slots=2, running=(1,))
+    run = desk.submit(submitted={"trees": 7})
+    lease = taken_by(desk, mine, run)
+    desk.store.beat(lease, Progress(done=5, total=8, eta_s=190, note="epoch 5"))
+    desk.store.cancel(run)
+
+    page = typed("status").out
+
+    assert "  mine  busy  1 of 2 slots in use\n    run 1  task  for " in page
+    assert "asked to cancel  62% (5 of 8), 3 min 10 s left, epoch 5  trees=7\n" in page
+
+
+def test_a_pipe_gets_no_bars_and_a_terminal_does(typed: Typed, desk: Desk,
+                                                 at_terminal: Callable[..., Any]) -> None:
+    mine = this_process("mine")
+    present(desk, mine)
+    desk.store.beat(taken_by(desk, mine, desk.submit()), Progress(done=5, total=10))
+
+    assert "━" not in typed("status").out
+    shown = at_terminal("status", columns=80)
+    assert shown.ended() == 0
+    assert "━" * 10 + "╌" * 10 in shown.text
+    plain = at_terminal("status", columns=80, PYTHONIOENCODING="ascii")
+    assert plain.ended() == 0
+    assert "#" * 10 + "." * 10 in plain.text
+
+
+def test_workers_that_are_gone_or_silent_are_told_apart(typed: Typed, desk: Desk) -> None:
+    mine = this_process("mine")
+    present(desk, Owner(**{**_fields(mine), "worker": "dead", "pid": 2**22 + 1}))
+    present(desk, owner("far away"))
+    store = desk.store
+    store.change_settings(desk.project, heartbeat_s=0.001, ttl_s=0.004)
+    desk.submit()
+
+    page = typed("status").out
+
+    assert "dead  gone: its process has ended" in page
+    assert "far away  silent for " in page
+
+
+def test_a_run_outside_of_a_worker_is_shown_too(typed: Typed, desk: Desk) -> None:
+    taken_by(desk, this_process("nobody"), desk.submit())
+
+    assert "outside of a worker, by `hyperspace run` or Study.run\n    run 1  task" in typed("status").out
+
+
+def test_what_no_worker_can_take_is_told_with_the_reason(typed: Typed, desk: Desk) -> None:
+    present(desk, this_process("mine"), tasks=("known",))
+    desk.submit_many(12, task="unknown")
+    desk.submit(task="known")
+
+    page = typed("status").out
+
+    assert ("Cannot start\n  12 of unknown: no worker knows this task; they know known  "
+            "(run 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 …)\n") in page
+
+
+def test_the_last_failures_and_the_best_so_far(typed: Typed, desk: Desk) -> None:
+    failed = desk.in_state(State.FAILED)
+    best = desk.in_state(State.COMPLETED, submitted={"trees": 7})
+
+    page = typed("status").out
+
+    assert f"Last failures\n  run {failed}  task  " in page
+    assert "ValueError: no\n" in page
+    assert f"Best so far\n  task  result  0.5  run {best}  trees=7\n" in page
+
+
+def test_json_is_the_overview(typed: Typed, desk: Desk) -> None:
+    present(desk, this_process("mine"))
+    lease = desk.start()
+    desk.store.finish(lease, COMPLETED)
+    desk.submit()
+
+    view = typed("status", "--json").json
+
+    assert view["counts"] == {"QUEUED": 1, "COMPLETED": 1}
+    assert view["workers"][0]["worker"]["owner"]["worker"] == "mine"
+    assert view["workers"][0]["life"] == "alive"
+    assert view["best"]["task"]["id"] == lease.run
+    assert {"project", "url", "at", "paused", "running", "waiting", "failures"} <= set(view)
+
+
+def _fields(one: Owner) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(one)
