@@ -184,14 +184,15 @@ def test_none_from_a_stage_names_hook_and_component(run: Run, stage: str, method
         pass
 
     setattr(Forgetful, method, lambda self, *arguments: None)
-    with pytest.raises(StageError, match=f"stage {stage}: hyperspace_{stage} was answered with None by Forgetful; "
-                                         "return a value"):
+    said = f"stage {stage}: hyperspace_{stage} was answered with None by Forgetful; return a value"
+    with pytest.raises(StageError, match=said):
         getattr(run.stages, stage)(Forgetful(), *others)
 
 
 @pytest.mark.parametrize(("stage", "method", "others"), CALLS)
 def test_settings_that_no_hook_receives(run: Run, stage: str, method: str, others: Any) -> None:
-    with pytest.raises(StageError, match=f"is a plain settings dict and nothing implements hyperspace_{stage}; "):
+    said = f"is a plain settings dict and nothing implements hyperspace_{stage}; "
+    with pytest.raises(StageError, match=said):
         getattr(run.stages, stage)({"a": 1}, *others)
 
 
@@ -202,7 +203,8 @@ def test_a_hook_that_forgets_to_return_is_named(run: Run, extensions: Extensions
             return None
 
     admit(extensions.manager, Mine(), "project lab")
-    with pytest.raises(StageError, match="hyperspace_load_data was answered with None by project lab; return"):
+    said = "hyperspace_load_data was answered with None by project lab; return"
+    with pytest.raises(StageError, match=said):
         run.stages.load_data({"a": 1})
 
 
@@ -248,7 +250,8 @@ def test_a_plugin_may_name_data_in_its_own_way(run: Run, extensions: Extensions)
 @pytest.mark.parametrize(("answer", "reason"), [
     (ValueError("too big"), "ValueError: too big"), (7, "expected a text, was given int"),
 ])
-def test_a_name_that_cannot_be_found_fails_no_run(run: Run, extensions: Extensions, answer: Any, reason: str) -> None:
+def test_a_name_that_cannot_be_found_fails_no_run(run: Run, extensions: Extensions, answer: Any,
+                                                  reason: str) -> None:
     class Mine:
         @hookimpl
         def hyperspace_fingerprint(self, data: Any) -> Any:

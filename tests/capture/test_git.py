@@ -1,4 +1,4 @@
-"""The section `git` on real repositories, healthy, odd and hostile. Whatever they are, capture fails no run."""
+"""The section `git` on real repositories, healthy, odd and hostile: none of them fails a run."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from hyperspace_core.run import Absent, Section
 
 CANARY = "ghp_S3cr3tCanary"
 ENVIRONMENT = {
-    "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b",
-    "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@b", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
 }
 
 
@@ -35,7 +35,8 @@ class Repository:
         self.code = self.write("labcode/__init__.py", "VALUE = 1\n")
 
     def git(self, *arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True,
+                              text=True).stdout
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -95,17 +96,19 @@ def look(bare_folder: Repository) -> Callable[..., Any]:
 
 def test_a_clean_commit(repository: Repository, look: Callable[..., Any]) -> None:
     commit = repository.commit()
-    assert look() == {"root": str(repository.root), "commit": commit, "branch": "main", "dirty": False, "changed": [],
-                      "untracked_sources": [], "remote": None}
+    assert look() == {"root": str(repository.root), "commit": commit, "branch": "main", "dirty": False,
+                      "changed": [], "untracked_sources": [], "remote": None}
 
 
-def test_b58_a_changed_file_makes_it_dirty_and_is_named(repository: Repository, look: Callable[..., Any]) -> None:
+def test_b58_a_changed_file_makes_it_dirty_and_is_named(repository: Repository,
+                                                        look: Callable[..., Any]) -> None:
     repository.commit()
     repository.write("labcode/__init__.py", "VALUE = 2\n")
     assert (look()["dirty"], look()["changed"]) == (True, ["labcode/__init__.py"])
 
 
-def test_staged_renamed_and_deleted_files_count_once(repository: Repository, look: Callable[..., Any]) -> None:
+def test_staged_renamed_and_deleted_files_count_once(repository: Repository,
+                                                     look: Callable[..., Any]) -> None:
     repository.write("old name.txt", "a\n" * 50)
     repository.write("gone.txt", "b\n")
     repository.commit()
@@ -148,7 +151,8 @@ def test_b57_no_commit_yet(repository: Repository, look: Callable[..., Any]) -> 
     assert (found["commit"], found["branch"], found["dirty"]) == (None, "main", True)
 
 
-def test_b59_a_detached_head_has_a_commit_and_no_branch(repository: Repository, look: Callable[..., Any]) -> None:
+def test_b59_a_detached_head_has_a_commit_and_no_branch(repository: Repository,
+                                                        look: Callable[..., Any]) -> None:
     commit = repository.commit()
     repository.git("checkout", "-q", "--detach")
     assert (look()["commit"], look()["branch"]) == (commit, None)
@@ -173,7 +177,8 @@ def test_b57_a_linked_worktree_and_a_submodule(repository: Repository, look: Cal
     repository.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     found = look(tmp_path / "side" / "labcode")
     assert (found["commit"], found["branch"], found["root"]) == (commit, "side", str(tmp_path / "side"))
-    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository.root), "inner")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository.root),
+                   "inner")
     repository.commit()
     assert look(repository.root / "inner")["commit"] == commit
     assert look()["dirty"] is False
@@ -190,8 +195,8 @@ def test_b56_without_a_git_program_the_library_can_still_be_imported(tmp_path: P
             "from types import SimpleNamespace\n"
             f"print(GitCapture(SimpleNamespace(project_source={str(tmp_path)!r})).hyperspace_capture())\n")
     environment = {name: value for name, value in os.environ.items() if name != "GIT_PYTHON_REFRESH"}
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment | {"PATH": str(tmp_path)},
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True,
+                          env=environment | {"PATH": str(tmp_path)}, check=False)
     assert "git: not found" in done.stdout, done.stderr
 
 
@@ -213,7 +218,8 @@ def test_an_environment_that_speaks_of_another_repository(repository: Repository
     assert look() == Absent("git", f"{name} is set, so git speaks of another repository")
 
 
-def test_an_installed_copy_is_not_the_working_tree_round_it(repository: Repository, look: Callable[..., Any]) -> None:
+def test_an_installed_copy_is_not_the_working_tree_round_it(repository: Repository,
+                                                            look: Callable[..., Any]) -> None:
     repository.commit()
     installed = repository.root / "venv" / "lib" / "site-packages" / "labcode"
     installed.mkdir(parents=True)
@@ -251,8 +257,8 @@ def test_b60_a_call_that_hangs_is_ended(repository: Repository, look: Callable[.
     ("https://npm.example/@scope/b", "https://npm.example/@scope/b"),
     ("/srv/git/b.git", "/srv/git/b.git"),
 ])
-def test_s21_credentials_of_a_remote_are_never_recorded(repository: Repository, look: Callable[..., Any], remote: str,
-                                                        shown: str) -> None:
+def test_s21_credentials_of_a_remote_are_never_recorded(repository: Repository, look: Callable[..., Any],
+                                                        remote: str, shown: str) -> None:
     assert without_credentials(remote) == shown
     repository.commit()
     repository.git("remote", "add", "origin", remote)
@@ -316,7 +322,8 @@ PLANTS = [plant_fsmonitor, plant_hooks, plant_filter, plant_process_filter, plan
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-def test_s23_nothing_that_a_repository_names_is_run(repository: Repository, look: Callable[..., Any], trap: Path,
+def test_s23_nothing_that_a_repository_names_is_run(repository: Repository, look: Callable[..., Any],
+                                                    trap: Path,
                                                     plant: Callable[[Repository, Path], None]) -> None:
     repository.commit()
     plant(repository, trap)
@@ -343,17 +350,18 @@ def test_s23_a_filter_whose_name_cannot_be_switched_off(repository: Repository, 
     with (repository.root / ".git" / "config").open("a") as config:
         config.write(f'[filter "a=b"]\n\tclean = {trap}\n')
     repository.write("labcode/__init__.py", "VALUE = 3\n")
-    assert look() == Absent("git", "the repository configures a filter whose name is too odd to switch it off")
+    assert look() == Absent(
+        "git", "the repository configures a filter whose name is too odd to switch it off")
     assert not (trap.parent / "sprung").exists()
 
 
 def test_nothing_is_written_into_the_repository(repository: Repository, look: Callable[..., Any]) -> None:
     repository.commit()
-    index = repository.root / ".git" / "index"
+    folder = repository.root / ".git"
     os.utime(repository.code)
-    before = (index.stat().st_mtime_ns, sorted(os.listdir(repository.root / ".git")))
+    before = ((folder / "index").stat().st_mtime_ns, sorted(folder.iterdir()))
     assert look()["dirty"] is False
-    assert (index.stat().st_mtime_ns, sorted(os.listdir(repository.root / ".git"))) == before
+    assert ((folder / "index").stat().st_mtime_ns, sorted(folder.iterdir())) == before
 
 
 # -- kept for a while ----------------------------------------------------------------------------------------

@@ -46,15 +46,18 @@ def test_packages_with_versions() -> None:
     assert list(installed) == sorted(installed, key=str.casefold)
 
 
-def test_packages_that_are_installed_in_place_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, direct in (("in-place", '{"url": "file:///x", "dir_info": {"editable": true}}'), ("copied", "{}")):
+def test_packages_that_are_installed_in_place_are_told_apart(tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    in_place = '{"url": "file:///x", "dir_info": {"editable": true}}'
+    for name, direct in (("in-place", in_place), ("copied", "{}")):
         info = tmp_path / f"{name}-1.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n\nName: not this\n")
         (info / "direct_url.json").write_text(direct)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     section = packages.hyperspace_capture()
-    assert section == Section("packages", {"installed": {"copied": "1", "in-place": "1"}, "editable": ["in-place"]})
+    assert section == Section("packages", {"installed": {"copied": "1", "in-place": "1"},
+                                           "editable": ["in-place"]})
 
 
 def test_packages_of_an_environment_without_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,8 +79,9 @@ def test_the_machine() -> None:
     assert data["cpu"]
 
 
-@pytest.mark.parametrize("gatherer", [host.hyperspace_capture, packages.hyperspace_capture, python.hyperspace_capture])
-def test_what_is_kept_cannot_be_spoilt_by_whoever_receives_it(gatherer: Any) -> None:
+@pytest.mark.parametrize("module", [host, packages, python])
+def test_what_is_kept_cannot_be_spoilt_by_whoever_receives_it(module: Any) -> None:
+    gatherer = module.hyperspace_capture
     section = gatherer()
     for value in section.data.values():
         if isinstance(value, dict | list):
@@ -131,13 +135,15 @@ def test_torch_is_seeded_where_it_is_imported(run: Run, monkeypatch: pytest.Monk
 
 
 def test_s20_only_listed_variables_are_recorded() -> None:
-    canaries = {f"CANARY_{number}": f"S3cr3t-{number}" for number in range(20)} | {"AWS_SECRET_ACCESS_KEY": "S3cr3t"}
+    canaries = {f"CANARY_{number}": f"S3cr3t-{number}" for number in range(20)}
+    canaries["AWS_SECRET_ACCESS_KEY"] = "S3cr3t"
     found = recorded_variables(canaries | {"OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": "0,1"})
     assert found == {"OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": "0,1"}
 
 
 def test_s20_a_user_adds_variables_by_exact_name() -> None:
-    environment = {"HYPERSPACE_CAPTURE_ENV": "MY_MODE, MY_PLACE,,UNSET", "MY_MODE": "fast", "MY_PLACE": "cellar", "MY_X": "1"}
+    environment = {"HYPERSPACE_CAPTURE_ENV": "MY_MODE, MY_PLACE,,UNSET", "MY_MODE": "fast",
+                   "MY_PLACE": "cellar", "MY_X": "1"}
     assert recorded_variables(environment) == {"MY_MODE": "fast", "MY_PLACE": "cellar"}
 
 
@@ -153,8 +159,8 @@ def test_s20_what_looks_like_a_secret_is_hidden_even_where_it_was_asked_for(name
 
 @pytest.mark.parametrize(("name", "value"), [
     ("SLURM_JOB_ID", "123456789"), ("SLURM_JOB_NODELIST", "gpu-node[001-004].cluster.example.org"),
-    ("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7,8,9,10,11,12"), ("MY_FOLDER", "/data/projects2024/imdb_reviews/train1"),
-    ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"), ("TOKENIZERS_PARALLELISM", "false"),
+    ("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7,8,9,10,11,12"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
+    ("MY_FOLDER", "/data/projects2024/imdb_reviews/train1"), ("TOKENIZERS_PARALLELISM", "false"),
 ])
 def test_s20_ordinary_values_stay_readable(name: str, value: str) -> None:
     assert recorded_variables({"HYPERSPACE_CAPTURE_ENV": name, name: value})[name] == value

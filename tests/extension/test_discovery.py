@@ -50,7 +50,8 @@ def test_a_module_or_an_object_in_it_is_loaded(world: World) -> None:
 @pytest.mark.parametrize(("value", "text", "cause"), [
     ("missing_module", "", "its module 'missing_module' does not exist"),
     ("faulty.sub", "", "its module 'faulty.sub' does not exist"),
-    ("faulty", "import not_installed_at_all", "it needs the module 'not_installed_at_all', which is not installed"),
+    ("faulty", "import not_installed_at_all",
+     "it needs the module 'not_installed_at_all', which is not installed"),
     ("faulty", "from json import nonsense", "ImportError: cannot import name 'nonsense' from 'json'"),
     ("faulty", "x = 1\nraise ValueError('two\\nlines')", "ValueError: two lines"),
     ("faulty", "def f(:\n    pass", "SyntaxError: "),

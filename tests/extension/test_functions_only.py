@@ -19,12 +19,14 @@ FUNCTIONS_ONLY = Path(__file__).parents[1] / "projects" / "functions_only"
 
 @pytest.fixture
 def wine(world: World):
-    world.adopt(FUNCTIONS_ONLY, "hyperspace-test-functions-only", {"hyperspace.projects": {"wine": "wine_functions"}})
+    world.adopt(FUNCTIONS_ONLY, "hyperspace-test-functions-only",
+                {"hyperspace.projects": {"wine": "wine_functions"}})
     yield open_project("wine", build_manager())
     world.forget([FUNCTIONS_ONLY])
 
 
-def execute(project: Project, extensions: Extensions, config: dict[str, object], folder: Path) -> tuple[object, Run]:
+def execute(project: Project, extensions: Extensions, config: dict[str, object],
+            folder: Path) -> tuple[object, Run]:
     tree = project.complete_scenario(project.task(next(iter(project.tasks))))
     run = Run(sink=Memory(), seed=0, workdir=folder)
     run.stages = HookStages(run, extensions)
@@ -53,9 +55,9 @@ def test_the_settings_are_kept_as_they_were_written(wine: Project) -> None:
 def test_a_stage_without_a_hook_cannot_take_settings(wine: Project) -> None:
     with pytest.raises(ConfigError) as caught:
         wine.complete(wine.task("which_wine"), {"model": {"neighbours": 5}, "preprocessor": {"scale": True}})
-    assert caught.value.problems == (
-        "`preprocessor`: a plain settings dict needs a hook that receives it, and nothing implements "
-        "hyperspace_preprocess; implement it, or register a Preprocessor",)
+    (problem,) = caught.value.problems
+    assert problem == ("`preprocessor`: a plain settings dict needs a hook that receives it, and nothing "
+                       "implements hyperspace_preprocess; implement it, or register a Preprocessor")
 
 
 def test_a_misspelt_class_name_key_is_no_settings_dict_where_there_are_classes(world: World) -> None:
@@ -78,5 +80,6 @@ def test_a_misspelt_class_name_key_is_no_settings_dict_where_there_are_classes(w
     (world.root / "lab-project/lab_package/t.json").write_text(
         '{"scenario": {"className": "Pipeline", "dataset": {"clasName": "Table"}, "scorer": {}}}')
     project = open_project("lab", build_manager())
-    with pytest.raises(ConfigError, match=r"t\.json: `scenario\.dataset\.className`: missing; choose the Dataset: Table"):
+    said = r"t\.json: `scenario\.dataset\.className`: missing; choose the Dataset: Table"
+    with pytest.raises(ConfigError, match=said):
         project.complete_scenario(project.task("t"))

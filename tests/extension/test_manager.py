@@ -86,8 +86,9 @@ BROKEN = [
     ("raise SystemExit(4)", "SystemExit: 4"),
     ("x = 1", "it implements no hook"),
     ("def hyperspace_seed(seed): ...", "its hyperspace_seed is not marked as a hook"),
-    ("@hookimpl\ndef hyperspace_sed(seed): ...", "it implements hyperspace_sed, which this version of hyperspace "
-                                                 "does not have; did you mean hyperspace_seed?"),
+    ("@hookimpl\ndef hyperspace_sed(seed): ...",
+     ("it implements hyperspace_sed, which this version of hyperspace does not have; did you mean "
+      "hyperspace_seed?")),
     ("@hookimpl\ndef hyperspace_seed(seed, nonsense): ...", "Plugin 'bad' for hook 'hyperspace_seed'"),
     ("@hookimpl\ndef hyperspace_capture(run): ...\n@hookimpl\ndef hyperspace_train(nonsense): ...",
      "Plugin 'bad' for hook 'hyperspace_train'"),
@@ -117,7 +118,8 @@ def test_a_class_is_no_plugin(world: World) -> None:
 
 
 def test_a_hook_of_another_version_may_be_declared_optional(world: World) -> None:
-    world.plugin("modern", GOOD + "\n    @hookimpl(optionalhook=True)\n    def hyperspace_from_the_future(x): ...\n")
+    future = "\n    @hookimpl(optionalhook=True)\n    def hyperspace_from_the_future(x): ...\n"
+    world.plugin("modern", GOOD + future)
     extensions = build_manager()
     assert "modern" not in broken(extensions)
     assert "hyperspace_seed" in hooks_of(extensions, "modern")
@@ -213,7 +215,8 @@ def test_a_failing_observer_is_logged_and_the_rest_still_hear(
 
 
 def test_who_implements_a_stage_is_known_core_and_wrappers_apart(world: World) -> None:
-    world.plugin("does", "from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_train(model): return model")
+    world.plugin("does", "from hyperspace_core import hookimpl\n@hookimpl\n"
+                         "def hyperspace_train(model): return model")
     world.plugin("wraps", "from hyperspace_core import hookimpl\n@hookimpl(wrapper=True)\n"
                           "def hyperspace_train(): return (yield)")
     assert build_manager().implements("hyperspace_train") == ("does",)

@@ -24,7 +24,7 @@ from hyperspace_core.extension.project import Project, installed_projects, open_
 from hyperspace_core.records.run import Metric
 from hyperspace_core.run import Memory, Run
 
-from .world import World, broken, hooks_of
+from .world import EMPTY, World, broken, hooks_of
 
 ENTRY = """
     from hyperspace_core import hookimpl
@@ -68,14 +68,16 @@ COMPONENTS = """
         def single_run(self, run: Run, keeper: Keeper = Kind(), seed: int = 0) -> float:
             return keeper.patience * self.herd.size
 """
-TASK = '{"scenario": {"className": "Visit", "herd": "Herd"}, "metric": {"name": "joy", "goal": "minimize"}, "seed": 4}'
+TASK = """{"scenario": {"className": "Visit", "herd": "Herd"},
+          "metric": {"name": "joy", "goal": "minimize"}, "seed": 4}"""
 
 
 @pytest.fixture
 def zoo(world: World) -> Path:
     return world.install("zoo-project", {"hyperspace.projects": {"zoo": "zoo_package.hyperspace"}}, {
-        "zoo_package/__init__.py": "", "zoo_package/hyperspace.py": ENTRY, "zoo_package/components.py": COMPONENTS,
-        "zoo_package/tasks/__init__.py": "", "zoo_package/tasks/visit.json": TASK,
+        "zoo_package/__init__.py": "", "zoo_package/hyperspace.py": ENTRY,
+        "zoo_package/components.py": COMPONENTS, "zoo_package/tasks/__init__.py": "",
+        "zoo_package/tasks/visit.json": TASK,
     })
 
 
@@ -104,13 +106,13 @@ def test_b6_a_project_that_is_not_installed(zoo: Path) -> None:
     said = str(caught.value)
     assert said.startswith("no project 'zo' is installed. Known: ")
     assert "zoo" in said.partition("Did you mean")[0]
-    assert said.endswith(" Did you mean 'zoo'? (A project registers itself under 'hyperspace.projects'; is it "
-                         "pip-installed?)")
+    assert said.endswith(" Did you mean 'zoo'? (A project registers itself under 'hyperspace.projects'; "
+                         "is it pip-installed?)")
 
 
 def test_two_distributions_with_one_project_are_both_named(world: World, zoo: Path) -> None:
     world.install("zoo-copy", {"hyperspace.projects": {"zoo": "zoo_package.hyperspace"}}, {})
-    with pytest.raises(ProjectError, match="project 'zoo' is offered by zoo-copy 1.0 and zoo-project 1.0"):
+    with pytest.raises(ProjectError, match=r"project 'zoo' is offered by zoo-copy 1\.0 and zoo-project 1\.0"):
         open_project("zoo", build_manager())
 
 
@@ -123,7 +125,8 @@ def test_two_distributions_with_one_project_are_both_named(world: World, zoo: Pa
     ("import sys; sys.exit(1)", "SystemExit: 1"),
     ("x = 1", "it implements no hook"),
     ("def hyperspace_register(register): ...", "its hyperspace_register is not marked as a hook"),
-    ("@hookimpl\ndef hyperspace_registr(register): ...", "it implements hyperspace_registr, which this version"),
+    ("@hookimpl\ndef hyperspace_registr(register): ...",
+     "it implements hyperspace_registr, which this version"),
     ("@hookimpl\ndef hyperspace_register(register):\n    raise ValueError('late')",
      "its hyperspace_register failed: ValueError: late ("),
     ("@hookimpl\ndef hyperspace_register(register):\n    import not_installed_at_all",
@@ -159,7 +162,7 @@ def test_what_a_project_cannot_register_keeps_its_own_words(world: World) -> Non
 
 
 def test_plugins_and_hooks_serve_one_project_at_a_time(world: World, zoo: Path) -> None:
-    world.project("lab", "from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_register(register): ...")
+    world.project("lab", EMPTY)
     extensions = build_manager()
     open_project("zoo", extensions)
     with pytest.raises(ProjectError, match="project 'zoo' is open already"):
@@ -187,7 +190,7 @@ def test_a_module_gives_the_concrete_components_that_it_defines(zoo: Path) -> No
 
 
 def test_every_project_has_core_s_own_components(world: World) -> None:
-    world.project("lab", "from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_register(register): ...")
+    world.project("lab", EMPTY)
     assert names(open_project("lab", build_manager())) == {"Pipeline", "Unchanged", "Fit"}
 
 
@@ -242,7 +245,8 @@ def test_a_scenario_that_does_not_fit_is_refused_with_the_file_s_name(zoo: Path)
 def test_a_scenario_that_nobody_registered(zoo: Path) -> None:
     (zoo / "zoo_package/tasks/odd.json").write_text('{"scenario": "Vist"}')
     project = open_project("zoo", build_manager())
-    with pytest.raises(UnknownClassError, match=r"`scenario.className`: no scenario 'Vist'.* Did you mean 'Visit'\?"):
+    with pytest.raises(UnknownClassError,
+                       match=r"`scenario.className`: no scenario 'Vist'.* Did you mean 'Visit'\?"):
         project.complete_scenario(project.task("odd"))
     with pytest.raises(UnknownClassError, match=r"`scenario.className`: no scenario 'Vist'"):
         project.scenario_signature({"className": "Vist"})
@@ -386,7 +390,8 @@ def test_a_plugin_that_fails_half_way_leaves_nothing_behind(world: World, zoo: P
     assert "Visit" in names(project)
     assert broken(extensions)["extra"].startswith("ValueError: half-way (")
     assert hooks_of(extensions, "extra") == []
-    with pytest.raises(UnknownClassError, match=r"plugin 'extra' \(extra-plugin 1\.0\) is left out: ValueError"):
+    with pytest.raises(UnknownClassError,
+                       match=r"plugin 'extra' \(extra-plugin 1\.0\) is left out: ValueError"):
         project.catalog.find(Dataset, "Extra")
 
 
@@ -401,7 +406,8 @@ COMPANION = """
 
 
 def companion(world: World, text: str, project: str = "zoo") -> None:
-    world.install("aviaries", {"hyperspace.components": {project: "aviaries_module"}}, {"aviaries_module.py": text})
+    world.install("aviaries", {"hyperspace.components": {project: "aviaries_module"}},
+                  {"aviaries_module.py": text})
 
 
 def test_another_distribution_adds_a_module_of_components(world: World, zoo: Path) -> None:
@@ -446,7 +452,8 @@ def broken_after_opening(**options: Any) -> dict[str, str]:
     ("x = 1", "RegistrationError: register.module(aviaries_module): no component is defined there"),
     ("from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_registr(register): ...",
      "it implements hyperspace_registr"),
-    (COMPANION + "\n    Aviary.aliases = 7\n", "RegistrationError: Aviary.aliases: expected a tuple of names"),
+    (COMPANION + "\n    Aviary.aliases = 7\n",
+     "RegistrationError: Aviary.aliases: expected a tuple of names"),
 ])
 def test_broken_components_of_another_distribution_are_left_out(world: World, zoo: Path, text: str,
                                                                 cause: str) -> None:

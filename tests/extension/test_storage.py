@@ -22,7 +22,8 @@ def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert resolve_url("", "digits") == "mongodb://elsewhere/x"
 
 
-def test_without_either_it_is_a_file_in_the_user_s_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_either_it_is_a_file_in_the_user_s_data_folder(monkeypatch: pytest.MonkeyPatch,
+                                                               tmp_path: Path) -> None:
     monkeypatch.setenv("HYPERSPACE_STORAGE", "  ")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -52,7 +53,8 @@ def test_what_may_be_typed(typed: str, url: str) -> None:
     assert resolve_url(url, "digits") == url
 
 
-def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.MonkeyPatch,
+                                                      tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
     assert resolve_url("runs.db", "digits") == f"sqlite:///{tmp_path}/runs.db"
@@ -70,8 +72,9 @@ def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.Monkey
     ("mongodb://a,,b/db", "names no host"),
     ("mongodb://ho st/x", "holds a space"),
     ("mongodb://::1:27017/x", "write an IPv6 address in brackets"),
-    ("sqlite:runs.db", "storage 'sqlite:runs.db': write sqlite:///runs.db for a file in the present folder, or "
-                       "sqlite:////runs.db for an absolute path"),
+    ("sqlite:runs.db",
+     ("storage 'sqlite:runs.db': write sqlite:///runs.db for a file in the present folder, or "
+      "sqlite:////runs.db for an absolute path")),
     ("sqlite://runs.db", "SQLite has no host; write sqlite:///runs.db"),
     ("sqlite:///", "names no file"),
     ("sqlite://", "SQLite has no host"),
@@ -155,8 +158,8 @@ def test_a_scheme_of_a_plugin_that_is_not_installed_says_which_one() -> None:
     url = f"mongodb://me:{CANARY}@localhost:27017/digits"
     with pytest.raises(StoreError) as caught:
         open_store(url, build_manager(discover=False), "digits")
-    assert str(caught.value) == ("storage 'mongodb://me:***@localhost:27017/digits': no installed plugin serves "
-                                 "mongodb://; install the plugin: pip install hyperspace-mongodb")
+    assert str(caught.value) == ("storage 'mongodb://me:***@localhost:27017/digits': no installed plugin "
+                                 "serves mongodb://; install the plugin: pip install hyperspace-mongodb")
 
 
 @pytest.mark.parametrize(("url", "said"), [
@@ -173,7 +176,8 @@ def test_a_scheme_that_nobody_knows(url: str, said: str) -> None:
 
 def test_a_broken_plugin_is_named_where_its_scheme_is_missed(world: World) -> None:
     world.plugin("cards", "raise RuntimeError('no cards')")
-    with pytest.raises(StoreError, match=r"plugin 'cards' \(cards-plugin 1\.0\) is left out: RuntimeError: no cards"):
+    said = r"plugin 'cards' \(cards-plugin 1\.0\) is left out: RuntimeError: no cards"
+    with pytest.raises(StoreError, match=said):
         open_store("cards://box", build_manager())
 
 
@@ -184,8 +188,8 @@ def test_a_broken_plugin_is_named_where_its_scheme_is_missed(world: World) -> No
 ])
 def test_a_store_that_cannot_be_imported(world: World, target: str, store: str, said: str) -> None:
     card_store(world, target, store)
-    with pytest.raises(StoreError, match=r"storage 'cards://me:\*\*\*@box': the Punched cards store cannot be loaded"
-                       ) as caught:
+    first = r"storage 'cards://me:\*\*\*@box': the Punched cards store cannot be loaded"
+    with pytest.raises(StoreError, match=first) as caught:
         open_store(f"cards://me:{CANARY}@box", build_manager())
     assert said in str(caught.value)
 

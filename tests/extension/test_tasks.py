@@ -13,7 +13,7 @@ from hyperspace_core.extension.taskfiles import TaskShelf
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.task import Task, check_task_name, parse_task
 
-from .world import World
+from .world import EMPTY, World
 
 # -- names (B31) ---------------------------------------------------------------------------------------------
 
@@ -26,7 +26,8 @@ def test_b31_names_that_are_allowed(name: str) -> None:
 @pytest.mark.parametrize(("name", "shown"), [
     ("cafe\u0301", r"'cafe\u0301'"), ("café", r"'caf\xe9'"), ("a\u200fb", r"'a\u200fb'"), ("a\nb", r"'a\nb'"),
     ("x" * 101, "'" + "x" * 100), ("", "''"), ("-rf", "'-rf'"), (".hidden", "'.hidden'"), ("a b", "'a b'"),
-    ("a/b", "'a/b'"), ("..", "'..'"), ("\U0001f600", r"'\U0001f600'"), ("a\0", r"'a\x00'"), (7, "7"), (None, "None"),
+    ("a/b", "'a/b'"), ("..", "'..'"), ("\U0001f600", r"'\U0001f600'"), ("a\0", r"'a\x00'"), (7, "7"),
+    (None, "None"),
 ])
 def test_b31_names_that_are_refused_are_shown_with_escapes(name: object, shown: str) -> None:
     with pytest.raises(TaskError) as caught:
@@ -39,15 +40,17 @@ def test_b31_names_that_are_refused_are_shown_with_escapes(name: object, shown: 
 
 
 def test_a_whole_task() -> None:
-    tree = {"scenario": {"className": "Holdout", "share": 0.5}, "metric": {"name": "loss", "goal": "minimize"}, "seed": 3}
+    tree = {"scenario": {"className": "Holdout", "share": 0.5}, "seed": 3,
+            "metric": {"name": "loss", "goal": "minimize"}}
     assert parse_task("t", tree, "t.json") == Task(
-        name="t", scenario={"className": "Holdout", "share": 0.5}, metric=Metric(name="loss", goal="minimize"), seed=3,
-        origin="t.json")
+        name="t", scenario={"className": "Holdout", "share": 0.5}, seed=3, origin="t.json",
+        metric=Metric(name="loss", goal="minimize"))
 
 
 def test_what_may_be_left_out() -> None:
     assert parse_task("t", {"scenario": "Holdout"}) == Task(name="t", scenario={"className": "Holdout"})
-    assert parse_task("t", {"scenario": "H", "metric": {"goal": "minimize"}}).metric == Metric(goal="minimize")
+    task = parse_task("t", {"scenario": "H", "metric": {"goal": "minimize"}})
+    assert task.metric == Metric(goal="minimize")
 
 
 def test_the_ancestor_s_spelling_is_read() -> None:
@@ -72,7 +75,8 @@ def test_the_tree_is_copied() -> None:
     ({"scenario": {"x": 1}}, "`scenario.className`: missing"),
     ({"scenario": {"className": 3}}, "`scenario.className`: expected a class name, found int 3"),
     ({"scenario": "H", "metric": "loss"}, "`metric`: expected {\"name\": …, \"goal\": …}, found str 'loss'"),
-    ({"scenario": "H", "metric": {"nam": "x"}}, "`metric.nam`: a metric has no such key; did you mean `metric.name`?"),
+    ({"scenario": "H", "metric": {"nam": "x"}},
+     "`metric.nam`: a metric has no such key; did you mean `metric.name`?"),
     ({"scenario": "H", "metric": {"name": ""}}, "`metric.name`: expected 1 to 200 printable characters"),
     ({"scenario": "H", "metric": {"name": "x", "goal": "minimise"}},
      "`metric.goal`: expected maximize or minimize, found str 'minimise'; did you mean 'minimize'?"),
@@ -153,7 +157,8 @@ def test_a_file_whose_name_is_none_for_a_task(project_with) -> None:
 
 def test_a_file_and_a_function_of_one_name_are_both_named(project_with) -> None:
     project = project_with({"train.json": '{"scenario": "train"}'})
-    with pytest.raises(TaskError, match=r"two tasks named 'train': train \(project lab\) and .*train\.json; rename one"):
+    said = r"two tasks named 'train': train \(project lab\) and .*train\.json; rename one"
+    with pytest.raises(TaskError, match=said):
         project.task("train")
 
 
@@ -166,8 +171,8 @@ def test_names_that_differ_only_in_case(project_with) -> None:
 
 def test_a_folder_of_one_s_own_adds_tasks_and_wins(project_with) -> None:
     project = project_with({"good.json": '{"scenario": "train"}', "bad.json": "{"},
-                           {"good.json": '{"scenario": "train", "seed": 9}', "bad.json": '{"scenario": "train"}',
-                            "more.json": '{"scenario": "train"}'})
+                           {"good.json": '{"scenario": "train", "seed": 9}',
+                            "bad.json": '{"scenario": "train"}', "more.json": '{"scenario": "train"}'})
     assert project.task("good").seed == 9
     assert {"good", "bad", "more", "train"} == set(project.tasks)
     assert project.task_errors == {}
@@ -180,7 +185,7 @@ def test_a_broken_file_in_a_folder_of_one_s_own_hides_the_project_s_task(project
 
 
 def test_a_folder_that_does_not_exist(world: World, tmp_path: Path) -> None:
-    world.project("lab", "from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_register(register): ...")
+    world.project("lab", EMPTY)
     with pytest.raises(TaskError, match="there is no such folder of task files"):
         open_project("lab", build_manager(), tasks_dir=tmp_path / "nowhere")
     with pytest.raises(ProjectError):

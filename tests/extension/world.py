@@ -13,17 +13,19 @@ import pytest
 from hyperspace_core.extension.manager import Extensions
 
 CORE = "core."
+# the entry module of a project that brings nothing
+EMPTY = "from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_register(register): ..."
 
 
 class World:
-    """Each distribution has a folder of its own on `sys.path`; what is imported from there is forgotten at the end."""
+    """Each distribution has a folder of its own on `sys.path`; its modules are forgotten at the end."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self._monkeypatch = monkeypatch
 
-    def install(self, distribution: str, entries: Mapping[str, Mapping[str, str]], files: Mapping[str, str], *,
-                version: str = "1.0") -> Path:
+    def install(self, distribution: str, entries: Mapping[str, Mapping[str, str]],
+                files: Mapping[str, str], *, version: str = "1.0") -> Path:
         """`entries`: group → name → value. `files`: path → text, dedented."""
         folder = self.root / distribution
         for name, text in files.items():
@@ -39,7 +41,8 @@ class World:
         """A plugin of one module, `<name>_plugin`, unless the distribution says otherwise."""
         owner = distribution or f"{name}-plugin"
         module = owner.replace("-", "_")
-        return self.install(owner, {"hyperspace.plugins": {name: module}}, {f"{module}.py": text}, version=version)
+        return self.install(owner, {"hyperspace.plugins": {name: module}}, {f"{module}.py": text},
+                            version=version)
 
     def project(self, name: str, text: str, **files: str) -> Path:
         """A project of one package; `text` is its entry module, `files` more of its modules."""

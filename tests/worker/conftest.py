@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hyperspace_core.testing.project import ProjectFolder, make_project
 
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import Claim, NewRun, Owner
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import WorkerReport
 from hyperspace_core.worker.worker import Worker

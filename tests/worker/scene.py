@@ -1,4 +1,4 @@
-"""A project whose one scenario behaves as told, workers as processes, and waiting that never sleeps blindly."""
+"""A project whose one scenario behaves as told, workers as processes, and waiting that looks again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def behave(run: Run, how: str = "well", folder: str = "", points: int = 0, numbe
         return 0.25
     elif how == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
+                                 start_new_session=True)
         (Path(folder) / "grandchild").write_text(str(child.pid))
         while True:
             try:
@@ -124,8 +125,8 @@ def submit(store: Store, how: str = "well", count: int = 1, *, config: dict[str,
     """Queue runs as a machine without the project would."""
     tree = {"how": how} | (config or {})
     return store.submit([
-        NewRun(uid=new_token(), project=PROJECT, task=task, submitted=tree, validated=validated, max_failures=retries,
-               seed=1 if validated else None, config=tree if validated else None,
+        NewRun(uid=new_token(), project=PROJECT, task=task, submitted=tree, validated=validated,
+               max_failures=retries, seed=1 if validated else None, config=tree if validated else None,
                scenario={"className": "behave"} if validated else None)
         for _ in range(count)])
 
@@ -154,6 +155,12 @@ def began(folder: Path, run: int, attempt: int = 1) -> int:
     """The pid of an attempt that has begun."""
     path = folder / f"began-{run}-{attempt}"
     return int(until(lambda: path.exists() and path.read_text(), f"attempt {attempt} of run {run} begins"))
+
+
+def grandchild_of_the_deaf(folder: Path) -> int:
+    """The pid of what a run that behaves "deaf" has started."""
+    path = folder / "grandchild"
+    return int(until(lambda: path.exists() and path.read_text(), "a grandchild"))
 
 
 def alive(pid: int) -> bool:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from hyperspace_core.testing.clock import FakeClock
-
 from hyperspace_core.records.run import Owner, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
+from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.doorbell import Doorbell
 from hyperspace_core.worker.duties import EXPLAIN_AFTER_S, WATCHED_S, Counts, Explainer, Presence
 from hyperspace_core.worker.report import RunEnded, RunStarted
@@ -26,8 +25,9 @@ class Idle:
         self.clock = FakeClock()
         self.told: list[str] = []
         self.idle = True
-        self.explain = Explainer(store, PROJECT, clock=self.clock, tell=lambda text, level: self.told.append(text),
-                                 idle=lambda: self.idle, known=lambda: ({"a", "b"}, set()))
+        self.explain = Explainer(store, PROJECT, clock=self.clock, idle=lambda: self.idle,
+                                 tell=lambda text, level: self.told.append(text),
+                                 known=lambda: ({"a", "b"}, set()))
 
     def after(self, seconds: float) -> list[str]:
         self.clock.advance(seconds)

@@ -71,10 +71,12 @@ def test_other_code_gives_the_run_back_unused_and_refuses_it() -> None:
 
 @pytest.mark.parametrize(("child", "outcome", "reason"), [
     (ended(0), Outcome.CRASHED,
-     "the process ended with exit code 0 before the scenario returned (os._exit, or a library that ends the process)"),
+     ("the process ended with exit code 0 before the scenario returned (os._exit, or a library that ends the "
+      "process)")),
     (ended(3), Outcome.CRASHED, "the process ended with exit code 3 before the scenario returned"),
     (ended(None, 11), Outcome.CRASHED, "killed by signal 11 (SIGSEGV)"),
-    (ended(None, 9), Outcome.CRASHED, "killed by signal 9 (SIGKILL) (often: out of memory) (peak memory 3.0 GiB)"),
+    (ended(None, 9), Outcome.CRASHED,
+     "killed by signal 9 (SIGKILL) (often: out of memory) (peak memory 3.0 GiB)"),
     (ended(None, 9, "oom_kill of its cgroup rose"), Outcome.OUT_OF_MEMORY,
      "killed by the kernel: out of memory (peak memory 3.0 GiB); oom_kill of its cgroup rose"),
     (ended(None), Outcome.CRASHED, "the process's guardian was killed, and the process with it"),

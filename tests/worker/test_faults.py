@@ -16,7 +16,7 @@ from hyperspace_core.storage import Store
 from hyperspace_core.worker.report import Notice, RunEnded
 
 from .faults import Door
-from .scene import PROJECT, WorkerProcess, alive, began, in_state, submit, until
+from .scene import PROJECT, WorkerProcess, alive, began, grandchild_of_the_deaf, in_state, submit, until
 
 Start = Callable[..., WorkerProcess]
 
@@ -101,12 +101,12 @@ def test_a_third_interrupt_kills_a_run_that_will_not_hear(store: Store, start: S
     worker = start(grace_s=600)
     run = submit(store, "deaf", config={"folder": str(tmp_path)})[0]
     pid = began(tmp_path, run)
-    grandchild = int(until(lambda: (tmp_path / "grandchild").exists() and (tmp_path / "grandchild").read_text(),
-                           "a grandchild"))
+    grandchild = grandchild_of_the_deaf(tmp_path)
     for _ in range(3):
         worker.signal(signal.SIGINT)
         os.sched_yield()
-        until(lambda: [each for each in store.workers(PROJECT) if each.state == "draining"], "a draining worker")
+        until(lambda: [each for each in store.workers(PROJECT) if each.state == "draining"],
+              "a draining worker")
     assert worker.report()["states"] == {str(run): "QUEUED"}
     assert store.get(run).attempts[0].outcome is Outcome.RELEASED
     until(lambda: not alive(pid) and not alive(grandchild), "both processes are gone")
@@ -119,7 +119,8 @@ def test_an_idle_worker_stops_at_once(store: Store, start: Start) -> None:
     assert worker.report()["states"] == {}
 
 
-def test_a_store_that_is_locked_for_three_ttls_costs_nothing(store: Store, start: Start, tmp_path: Path) -> None:
+def test_a_store_that_is_locked_for_three_ttls_costs_nothing(store: Store, start: Start,
+                                                             tmp_path: Path) -> None:
     settings = store.settings(PROJECT)
     worker, observer = start(), start()
     run = submit(store, "wait", config={"folder": str(tmp_path), "points": 2000})[0]
@@ -187,7 +188,8 @@ def test_a_worker_that_is_told_to_go_does_not_wait_for_a_store_that_is_away(
     assert store.get(run).state is State.RUNNING               # its lease expires
 
 
-def test_a_run_that_ends_its_workers_is_given_up_after_three(store: Store, start: Start, tmp_path: Path) -> None:
+def test_a_run_that_ends_its_workers_is_given_up_after_three(store: Store, start: Start,
+                                                             tmp_path: Path) -> None:
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
     for attempt in (1, 2, 3):
         worker = start()

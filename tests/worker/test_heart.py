@@ -1,4 +1,4 @@
-"""The heart keeps leases, hears commands, takes runs up again, and reaps for others; driven round by round."""
+"""The heart keeps leases, hears commands, takes runs up again, reaps for others; driven round by round."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hyperspace_core.testing.clock import FakeClock
 
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.errors import StoreUnavailable
@@ -17,6 +16,7 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.run import Claim, Finish, NewRun, Owner, Progress
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import QueueSettings, Store, new_token
+from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.duties import Care
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.heart import Heart
@@ -35,9 +35,10 @@ class Scene:
         self.away: list[bool] = []
         self.clock = FakeClock()
         self.door = door
-        self.care = Care(door.port, PROJECT, clock=self.clock, tell=self.tell, heartbeat_is=lambda seconds: None)
-        self.heart = Heart(door.port, owner, heartbeat_s=SETTINGS.heartbeat_s, clock=self.clock, tell=self.tell,
-                           regular=(self.care,), away_changed=self.away.append)
+        self.care = Care(door.port, PROJECT, clock=self.clock, tell=self.tell,
+                         heartbeat_is=lambda seconds: None)
+        self.heart = Heart(door.port, owner, heartbeat_s=SETTINGS.heartbeat_s, clock=self.clock,
+                           tell=self.tell, regular=(self.care,), away_changed=self.away.append)
         self.owner = owner
 
     def tell(self, text: str, level: int) -> None:
@@ -70,7 +71,8 @@ def test_each_round_beats_for_each_ward(scene: Scene, claim_one: Callable[[], Cl
     assert sorted(after[run] - before[run] for run in before) == [0, 3]
 
 
-def test_progress_travels_with_the_beat_and_once(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+def test_progress_travels_with_the_beat_and_once(scene: Scene, claim_one: Callable[[], Claim],
+                                                 store: Store) -> None:
     ward = scene.ward(claim_one())
     ward.report_progress(Progress(done=3, total=10))
     scene.door.before["beat"] = [StoreUnavailable("away")]
@@ -83,15 +85,16 @@ def test_progress_travels_with_the_beat_and_once(scene: Scene, claim_one: Callab
 
 @pytest.mark.parametrize(("command", "ask", "why"), [("cancel", Ask.CANCEL, "cancelled"),
                                                      ("pause", Ask.RETURN, "paused")])
-def test_commands_come_with_the_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store, command: str,
-                                       ask: Ask, why: str) -> None:
+def test_commands_come_with_the_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store,
+                                       command: str, ask: Ask, why: str) -> None:
     ward = scene.ward(claim_one())
     getattr(store, command)(ward.lease.run)
     scene.rounds(1)
     assert ward.asked == (ask, why)
 
 
-def test_a_run_thought_lost_is_taken_up_again(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+def test_a_run_thought_lost_is_taken_up_again(scene: Scene, claim_one: Callable[[], Claim],
+                                              store: Store) -> None:
     ward = scene.ward(claim_one())
     store.reap(store.held(PROJECT)[0])
     scene.rounds(1)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_core.testing.project import ProjectFolder
 
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.extension.manager import build_manager
@@ -19,6 +18,7 @@ from hyperspace_core.extension.project import open_project
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
+from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.worker.inline import execute_here
 
 from .scene import PROJECT, began
@@ -32,7 +32,8 @@ def execute(store: Store, project: ProjectFolder) -> Callable[..., RunRecord]:
     def one(how: str, *, echo: bool = True, heard: Callable[[int], None] = lambda run: None,
             **config: Any) -> RunRecord:
         token = new_token()
-        new = NewRun(uid=new_token(), project=PROJECT, task="behave", submitted={"how": how} | config, validated=False)
+        new = NewRun(uid=new_token(), project=PROJECT, task="behave", submitted={"how": how} | config,
+                     validated=False)
         run = store.submit([new], owner=this_process("here"), tokens=[token])[0]
         heard(run)
         claim = Claim(lease=Lease(run=run, attempt=1, token=token), record=store.get(run))

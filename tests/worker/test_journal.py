@@ -90,7 +90,8 @@ def test_everything_arrives(scene: Scene, door: Door) -> None:
 
 @pytest.mark.parametrize("verb", ["update", "put_artifact", "append", "finish"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_outage_at_any_step_loses_and_doubles_nothing(scene: Scene, door: Door, verb: str, when: str) -> None:
+def test_an_outage_at_any_step_loses_and_doubles_nothing(scene: Scene, door: Door, verb: str,
+                                                         when: str) -> None:
     getattr(door, when)[verb] = [StoreUnavailable("away"), StoreUnavailable("still away")]
     scene.fill()
     scene.journal.end(DONE)
@@ -176,7 +177,8 @@ def test_evidence_changes_no_state(scene: Scene, door: Door, store: Store) -> No
     assert record.attempts[0].late is not None
 
 
-def test_a_value_that_no_store_takes_is_named_and_the_rest_is_kept(scene: Scene, door: Door, store: Store) -> None:
+def test_a_value_that_no_store_takes_is_named_and_the_rest_is_kept(scene: Scene, door: Door,
+                                                                   store: Store) -> None:
     scene.journal.section("git", {"commit": "abc"})
     scene.journal.section("odd", {"thing": object()})
     scene.journal.info("good", 1)
@@ -192,7 +194,8 @@ def test_a_value_that_no_store_takes_is_named_and_the_rest_is_kept(scene: Scene,
     assert "odd" in scene.remarks[0]
 
 
-def test_a_result_that_no_store_takes_ends_as_a_failure_that_says_so(scene: Scene, door: Door, store: Store) -> None:
+def test_a_result_that_no_store_takes_ends_as_a_failure_that_says_so(scene: Scene, door: Door,
+                                                                     store: Store) -> None:
     scene.journal.end(Finish(outcome=Outcome.COMPLETED, result=1.0, metrics={"x": object()}))
     scene.journal.deliver(door.port)
     record = store.get(scene.lease.run)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hyperspace_core.testing.clock import FakeClock
-
 from hyperspace_core.records.run import Held, Owner
+from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.observer import Observer, dead_here
 
 OWNER = Owner(worker="w", host="h")
@@ -14,7 +13,8 @@ ROW = Held(run=1, attempt=1, token="t", beat=1, owner=OWNER)
 TTL = 6.0
 
 
-def ticks(observer: Observer, clock: FakeClock, count: int, rows: list[Held], step: float = 1.0) -> list[Held]:
+def ticks(observer: Observer, clock: FakeClock, count: int, rows: list[Held],
+          step: float = 1.0) -> list[Held]:
     found: list[Held] = []
     for _ in range(count):
         found = observer.expired(rows)

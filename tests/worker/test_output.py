@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hyperspace_core.testing.clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.output import CHUNK_CHARS, GATHER_S, OutputTape
 
 

@@ -14,7 +14,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.report import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
 
-from .scene import PROJECT, alive, began, in_state, submit, until
+from .scene import PROJECT, alive, began, grandchild_of_the_deaf, in_state, submit, until
 
 RunHere = Callable[..., Any]
 
@@ -101,7 +101,8 @@ def test_output_and_progress_are_in_the_store_while_the_run_goes_on(
     until(lambda: list(store.output(run)), "output of a living run")
     progress = until(lambda: store.get(run).progress, "progress of a living run")
     assert (progress.done, progress.total, progress.note) == (3.0, 10.0, "waiting")
-    view = until(lambda: worker.worker.snapshot() if worker.worker.snapshot().queue else None, "a counted queue")
+    until(lambda: worker.worker.snapshot().queue, "a counted queue")
+    view = worker.worker.snapshot()
     assert (view.state, view.slots[0].run, view.slots[0].task) == ("busy", run, "behave")
     assert view.slots[0].progress == progress
     assert view.queue == {State.RUNNING: 1}
@@ -235,8 +236,7 @@ def test_a_cancelled_run_ends_with_all_that_it_started(store: Store, here: RunHe
     worker = here(grace_s=0.5)
     run = submit(store, "deaf", config={"folder": str(tmp_path)})[0]
     pid = began(tmp_path, run)
-    grandchild = int(until(lambda: (tmp_path / "grandchild").exists() and (tmp_path / "grandchild").read_text(),
-                           "a grandchild"))
+    grandchild = grandchild_of_the_deaf(tmp_path)
     store.cancel(run)
     ended = worker.wait_for(RunEnded, run=run)[0]
     assert (ended.state, ended.outcome) == (State.CANCELLED, Outcome.CANCELLED)
@@ -246,7 +246,8 @@ def test_a_cancelled_run_ends_with_all_that_it_started(store: Store, here: RunHe
     assert store.get(run).state is State.CANCELLED
 
 
-def test_a_paused_run_rests_and_a_resumed_one_is_done_again(store: Store, here: RunHere, tmp_path: Path) -> None:
+def test_a_paused_run_rests_and_a_resumed_one_is_done_again(store: Store, here: RunHere,
+                                                            tmp_path: Path) -> None:
     worker = here()
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
     began(tmp_path, run)
@@ -262,7 +263,8 @@ def test_a_paused_run_rests_and_a_resumed_one_is_done_again(store: Store, here: 
     assert record.losses == 0
 
 
-def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: RunHere, tmp_path: Path) -> None:
+def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: RunHere,
+                                                            tmp_path: Path) -> None:
     worker = here()
     run, never = submit(store, "wait", 2, config={"folder": str(tmp_path)})
     began(tmp_path, run)
@@ -279,7 +281,8 @@ def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: 
     assert store.get(never).attempts == ()
 
 
-def test_a_run_that_watches_should_stop_may_bring_its_result(store: Store, here: RunHere, tmp_path: Path) -> None:
+def test_a_run_that_watches_should_stop_may_bring_its_result(store: Store, here: RunHere,
+                                                             tmp_path: Path) -> None:
     worker = here()
     run = submit(store, "wait-politely", config={"folder": str(tmp_path)})[0]
     began(tmp_path, run)
