@@ -31,8 +31,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    import pytest
-
-    pytest.register_assert_rewrite(f"{__name__}.themes", f"{__name__}.desk")
     home = "conformance" if name == "StoreConformance" else "base"
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)

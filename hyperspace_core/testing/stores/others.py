@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from multiprocessing.synchronize import Semaphore
+from pathlib import Path
 
 from hyperspace_core.records.run import Finish, Point
 from hyperspace_core.records.states import Outcome
@@ -59,6 +60,19 @@ def submit_when_told(store: Store, report: Report, go: Semaphore, times: int) ->
         assert go.acquire(timeout=PATIENCE_S)
         store.submit([new_run(project=PROJECT)])
         report(time.monotonic())
+
+
+def put_files(store: Store, report: Report, run: int, folder: str) -> None:
+    """Put files under a few labels, again and again, until killed; each is reported once it is stored."""
+    path = Path(folder) / f"file of {run}"
+    for number in range(1_000_000):
+        path.write_text(f"content {number % 5}")
+        report(store.put_artifact(run, 1, f"label {number % 7}", path))
+
+
+def collect_often(store: Store, report: Report, times: int) -> int:
+    """Collect garbage; how much there was."""
+    return sum(store.collect_garbage(dry_run=False).blobs for _ in range(times))
 
 
 def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) -> list[tuple[int, int]]:

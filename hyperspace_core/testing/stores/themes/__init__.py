@@ -1,1 +1,10 @@
 """The themes of the conformance suite, each a class of tests that a store must pass."""
+
+from __future__ import annotations
+
+import pkgutil
+
+import pytest
+
+# before any of them is imported, so that a failed assertion shows its values in another project's tests, too
+pytest.register_assert_rewrite(*(f"{__name__}.{theme.name}" for theme in pkgutil.iter_modules(__path__)))

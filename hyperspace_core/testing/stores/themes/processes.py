@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from hyperspace_core.records.states import Command, Outcome, State
 from hyperspace_core.storage import new_token
@@ -15,6 +17,8 @@ from hyperspace_core.testing.stores.others import (
     BATCH,
     claim_all,
     claim_or_cancel,
+    collect_often,
+    put_files,
     submit_batches,
     submit_these,
     work_all,
@@ -113,6 +117,23 @@ class Processes(StoreTests):
                 assert [point.value for point in desk.store.points(run)] == [0.0, 1.0, 2.0, 3.0, 4.0]
         claims = Counter(run for kind, run, _ in told if kind == "claimed")
         assert set(claims.values()) == {1}
+
+    def test_no_named_content_goes_while_others_put_collect_and_are_killed(
+            self, desk: Desk, crowd: Start, tmp_path: Path) -> None:
+        runs = [desk.start().run for _ in range(2)]
+        collector = crowd(collect_often, [(100,)])
+        putters = crowd(put_files, [(run, str(tmp_path)) for run in runs])
+        kill_when(putters, [40, 60])
+        collector.answers()
+
+        for member, run in zip(putters.members, runs, strict=True):
+            named = desk.store.artifacts(run)
+            assert {artifact.name for artifact in named} == {f"label {number}" for number in range(7)}
+            assert set(member.reports[-6:]) <= set(named)      # one was under way, and may have replaced one
+            for artifact in named:
+                with desk.store.open_artifact(artifact) as file:
+                    assert hashlib.sha256(file.read()).hexdigest() == artifact.digest
+        assert desk.store.check() == ()
 
     def test_a_killed_submitter_leaves_whole_batches(self, desk: Desk, crowd: Start) -> None:
         submitters = crowd(submit_batches, [("first",), ("second",), ("third",)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 
 from hyperspace_core.errors import ValueNotStorable
-from hyperspace_core.records.run import Finish, Lease, Update
+from hyperspace_core.records.run import Finish, Lease, OutputChunk, Point, Progress, Update
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
@@ -30,6 +31,8 @@ UNSTORABLE: dict[str, Any] = {
     "a complex number": 1j, "too deep": nested(70),
 }
 
+HALF = "half of \ud800 a pair"
+
 Write = Callable[[Store, Lease, Any], Any]
 WRITES: dict[str, Write] = {
     "submitted": lambda store, lease, tree: store.submit([new_run(submitted=tree)]),
@@ -43,6 +46,28 @@ WRITES: dict[str, Write] = {
         lease, Finish(outcome=Outcome.COMPLETED, metrics=tree)),
     "finish info": lambda store, lease, tree: store.finish(
         lease, Finish(outcome=Outcome.COMPLETED, info=tree)),
+}
+# every other place for a text
+TEXTS: dict[str, Callable[[Desk, Lease, Path], Any]] = {
+    "a note": lambda desk, lease, path: desk.submit(note=HALF),
+    "a tag": lambda desk, lease, path: desk.submit(tags=("fine", HALF)),
+    "a submitter": lambda desk, lease, path: desk.submit(submitted_by=HALF),
+    "a search": lambda desk, lease, path: desk.submit(search=HALF),
+    "a note later": lambda desk, lease, path: desk.store.annotate(lease.run, note=HALF),
+    "a tag later": lambda desk, lease, path: desk.store.annotate(lease.run, add_tags=["fine", HALF]),
+    "a word on progress": lambda desk, lease, path: desk.store.beat(lease, Progress(done=1, note=HALF)),
+    "a reason": lambda desk, lease, path: desk.store.finish(
+        lease, Finish(outcome=Outcome.FAILED, reason=HALF)),
+    "a traceback": lambda desk, lease, path: desk.store.finish(
+        lease, Finish(outcome=Outcome.FAILED, traceback=HALF)),
+    "a reason to give back": lambda desk, lease, path: desk.store.release(lease, HALF),
+    "a late reason": lambda desk, lease, path: desk.store.late(
+        lease, Finish(outcome=Outcome.FAILED, reason=HALF)),
+    "output": lambda desk, lease, path: desk.store.append(
+        lease.run, 1, output=[OutputChunk(seq=0, text="fine", at=0), OutputChunk(seq=1, text=HALF, at=0)]),
+    "a metric": lambda desk, lease, path: desk.store.append(
+        lease.run, 1, points=[Point(seq=0, name=HALF, step=0, value=0.0, at=0.0)]),
+    "an artifact": lambda desk, lease, path: desk.store.put_artifact(lease.run, 1, HALF, path),
 }
 ODD_TREES: dict[str, Any] = {
     "odd keys": {key: [key] for key in ODD_KEYS},
@@ -127,3 +152,35 @@ class Values(StoreTests):
 
         assert desk.picture(*desk.ids()) == before
         assert desk.state(lease.run) is State.RUNNING
+
+    @pytest.mark.parametrize("place", TEXTS)
+    def test_half_of_a_surrogate_pair_is_refused_wherever_it_stands(
+            self, desk: Desk, tmp_path: Path, place: str) -> None:
+        (tmp_path / "file").write_text("content")
+        lease = desk.start()
+        before = desk.picture(*desk.ids())
+
+        with pytest.raises(ValueNotStorable):
+            TEXTS[place](desk, lease, tmp_path / "file")
+
+        assert desk.picture(*desk.ids()) == before
+        store, run = desk.store, lease.run
+        assert [*store.points(run), *store.output(run), *store.artifacts(run)] == []
+
+    def test_a_number_that_is_too_large_is_refused_wherever_it_stands(self, desk: Desk) -> None:
+        lease = desk.start()
+        points = [Point(seq=seq, name="loss", step=step, value=0.0, at=0.0)
+                  for seq, step in enumerate((1, 2**63))]
+        before = desk.picture(*desk.ids())
+
+        with pytest.raises(ValueNotStorable, match="'loss'"):
+            desk.store.append(lease.run, 1, points=points)
+        with pytest.raises(ValueNotStorable):
+            desk.submit(seed=2**63)
+        with pytest.raises(ValueNotStorable):
+            desk.store.update(lease, Update(seed=-(2**63) - 1))
+        with pytest.raises(ValueNotStorable):
+            desk.store.annotate(lease.run, priority=2**63)
+
+        assert desk.picture(*desk.ids()) == before
+        assert list(desk.store.points(lease.run)) == []

@@ -1,0 +1,73 @@
+"""The conformance suite itself: nothing in it is hidden, and it says what it needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from hyperspace_core.testing.stores import StoreConformance, StoreTests
+
+pytest_plugins = ["pytester"]
+
+THEMES = [theme for theme in StoreConformance.__mro__ if issubclass(theme, StoreTests)
+          and theme not in (StoreConformance, StoreTests)]
+
+
+def test_no_theme_hides_a_test_or_a_helper_of_another() -> None:
+    names = Counter(name for theme in THEMES for name in vars(theme) if not name.startswith("__"))
+
+    assert [name for name, count in names.items() if count > 1] == []
+    assert set(names) & {name for name in vars(StoreTests) if not name.startswith("__")} == set()
+
+
+def test_every_theme_has_tests() -> None:
+    empty = [theme for theme in THEMES if not any(name.startswith("test_") for name in vars(theme))]
+
+    assert empty == []
+
+
+def test_a_backend_that_is_not_given_is_asked_for(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        from hyperspace_core.testing.stores import StoreConformance
+
+        class TestNothing(StoreConformance):
+            pass
+    """)
+
+    result = pytester.runpytest_subprocess("-q", "-k", "test_no_runs_are_submitted_without_ado")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*define the fixture `backend`*"])
+
+
+def test_a_store_that_breaks_a_promise_does_not_pass(pytester: pytest.Pytester) -> None:
+    """One that forgets who holds a run: the fence is gone, and the suite says so in several places."""
+    pytester.makepyfile("""
+        import pytest
+        from dataclasses import replace
+        from hyperspace_core.stores.sqlite import open_store
+        from hyperspace_core.testing.stores import Backend, StoreConformance
+        from hyperspace_core.testing.stores.themes.owning import Fencing
+
+        def without_a_fence(url):
+            store = open_store(url)
+            beat = store.beat
+
+            def current(lease):
+                held = {row.run: row for row in store.held("conformance")}
+                row = held.get(lease.run)
+                return lease if row is None else replace(lease, attempt=row.attempt, token=row.token)
+
+            store.beat = lambda lease, progress=None: beat(current(lease), progress)
+            return store
+
+        class TestBroken(Fencing):
+            @pytest.fixture
+            def backend(self, tmp_path):
+                return Backend(new_url=lambda: f"sqlite:///{tmp_path}/runs.db", open=without_a_fence)
+    """)
+
+    result = pytester.runpytest_subprocess("-q", "-k", "its_beat")
+
+    result.assert_outcomes(passed=2, failed=3)

@@ -1,0 +1,82 @@
+"""Processes that work on one store together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.testing.stores.crowd import Crowd, Report
+from hyperspace_core.testing.stores.desk import Desk
+
+
+def tell(store: Store, report: Report, number: int) -> tuple[int, int]:
+    report(number)
+    return Desk(store).submit(), os.getpid()
+
+
+def fail(store: Store, report: Report) -> None:
+    raise ValueError("as told")
+
+
+def go_on(store: Store, report: Report, number: int) -> None:
+    if number == 0:
+        return
+    while True:
+        report(os.getpid())
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[Callable[..., Crowd]]:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    open_store(url).close()
+    started: list[Crowd] = []
+
+    def start(work: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> Crowd:
+        started.append(Crowd(open_store, url, work, arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_each_is_a_process_of_its_own_and_answers_in_its_place(crowd: Callable[..., Crowd]) -> None:
+    both = crowd(tell, [(7,), (8,)])
+
+    answers = both.answers()
+
+    assert sorted(run for run, _ in answers) == [1, 2]
+    assert len({os.getpid(), *(pid for _, pid in answers)}) == 3
+    assert [member.reports for member in both.members] == [[7], [8]]
+
+
+def test_what_goes_wrong_there_is_shown_here(crowd: Callable[..., Crowd]) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)in another process.*in fail.*ValueError: as told"):
+        crowd(fail, [()]).answers()
+
+
+def test_who_is_killed_is_over_and_the_others_go_on(crowd: Callable[..., Crowd]) -> None:
+    both = crowd(go_on, [(0,), (1,)])
+    quiet, busy = both.members
+    while not (quiet.over and busy.reports):
+        both.hear()
+
+    busy.kill()
+
+    assert busy.over and busy.process.exitcode == -9
+    assert set(busy.reports) == {busy.process.pid}
+
+
+def test_all_end_with_the_test(crowd: Callable[..., Crowd]) -> None:
+    both = crowd(go_on, [(1,), (1,)])
+    both.hear()
+
+    both.end()
+
+    assert [member.process.exitcode for member in both.members] == [-9, -9]
