@@ -26,9 +26,9 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
     if watch and as_json:
         raise click.UsageError("--watch and --json contradict each other: JSON is one value, of now")
     if watch:
-        from hyperspace_core.cli.watching import Watcher
+        from hyperspace_core.cli.watching import watch as keep_watching
 
-        Watcher(place, page_of).watch()
+        keep_watching(place, page_of)
         return
     view = overview(place.store, place.name)
     if as_json:

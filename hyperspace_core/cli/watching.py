@@ -24,27 +24,33 @@ LEAST_S = 0.2                  # between two pages, however much is going on
 Show = Callable[[str, object], None]       # a page, and what of it is news
 
 
-class Watcher:
-    """Shows a project's overview again and again, until Ctrl-C."""
+def watch(place: Place, page_of: Callable[[Place, Overview], Page]) -> None:
+    """Show a project's overview again and again until Ctrl-C.
+
+    Raises `StoreError` for a store that cannot be opened at all; one that is away is waited for.
+    """
+    watched = Watched(place, page_of)
+    try:
+        with _screen() as show:
+            while True:
+                watched.look()
+                show(watched.text(), watched.news())
+                watched.wait()
+    except KeyboardInterrupt:
+        return
+
+
+class Watched:
+    """A project's overview as it was seen last, and whether the store answers now."""
 
     def __init__(self, place: Place, page_of: Callable[[Place, Overview], Page]) -> None:
         self._place, self._page_of = place, page_of
         self._view: Overview | None = None
         self._trouble = ""                 # why the store does not answer
-        self._pause = threading.Event()    # never set: waits that Ctrl-C ends
+        self._pause = threading.Event()    # never set: a pause that Ctrl-C ends
 
-    def watch(self) -> None:
-        """Raises `StoreError` for a store that cannot be opened at all; one that is away is waited for."""
-        try:
-            with _screen() as show:
-                while True:
-                    self._look()
-                    show(self._text(), self._news())
-                    self._wait()
-        except KeyboardInterrupt:
-            return
-
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Raises `StoreError` where the first look finds a store that no waiting will mend."""
         try:
             self._view = overview(self._place.store, self._place.name)
             self._trouble = ""
@@ -53,27 +59,30 @@ class Watcher:
                 raise
             self._trouble = str(error)
 
-    def _text(self) -> str:
-        if not self._trouble:
-            return "" if self._view is None else self._page_of(self._place, self._view).text
+    def text(self) -> str:
+        """The page; while the store is away, what it was like before, below a line that says so."""
         top = new_page()
-        top.line((f"The store does not answer: {self._trouble}", "bad"))
+        if self._trouble:
+            top.line((f"The store does not answer: {self._trouble}", "bad"))
         if self._view is None:
             top.line("Waiting for it.")
             return top.text
+        page = self._page_of(self._place, self._view)
+        if not self._trouble:
+            return page.text
         past = (datetime.now().astimezone() - self._view.at).total_seconds()
         top.line(f"Looking again; this is how it was {seconds(past)} ago:")
-        top.gap()
-        return f"{top.text}\n{self._page_of(self._place, self._view).text}"
+        return f"{top.text}\n\n{page.text}"
 
-    def _news(self) -> object:
+    def news(self) -> object:
         """What has to differ for a page to be worth printing where nothing can be redrawn."""
         if self._view is None or self._trouble:
             return self._trouble
         workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in self._view.workers]
         return lines_of(self._view, times=False), workers
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until the queue changes, at most a second; at least a moment, however much is going on."""
         self._pause.wait(LEAST_S)
         try:
             if not self._trouble:

@@ -1,0 +1,160 @@
+"""`hyperspace status --watch`: the page stays on the screen and up to date, also while the store is away."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click import unstyle
+from worker.faults import Door
+from worker.scene import until
+
+from hyperspace_core.cli.page import Page
+from hyperspace_core.cli.watching import Watched
+from hyperspace_core.errors import StoreError, StoreUnavailable
+from hyperspace_core.records.states import State
+from hyperspace_core.results.overview import Overview
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import PATIENCE_S
+
+Words = Callable[..., Any]
+
+
+def test_the_page_follows_the_queue_on_a_terminal(at_terminal: Words, desk: Desk) -> None:
+    run = desk.submit()
+    terminal = at_terminal("status", "--watch", columns=80)
+    terminal.wait_for("1 queued")
+
+    desk.take(run)
+    terminal.wait_for("1 running")
+    terminal.interrupt()
+
+    assert terminal.ended() == 0
+    assert "interrupted" not in terminal.text
+    assert "\x1b[?25h" in terminal.raw             # the cursor is back
+
+
+def test_a_pipe_gets_a_page_whenever_there_is_news(start: Words, desk: Desk) -> None:
+    run = desk.submit()
+    watcher: subprocess.Popen[str] = start("status", "--watch")
+    assert watcher.stdout is not None
+    pages = iter(watcher.stdout.readline, "")
+    assert next(line for line in pages if "queued" in line) == "1 queued\n"
+
+    desk.bring(run, State.FAILED)
+    assert next(line for line in pages if "failed" in line) == "1 failed\n"
+    watcher.send_signal(2)
+    out, err = watcher.communicate(timeout=PATIENCE_S)
+
+    assert (watcher.returncode, err) == (0, "")
+    assert "\x1b" not in out
+    assert out.count("Workers") <= 1               # nothing was printed while nothing changed
+
+
+def test_a_real_worker_and_its_run_are_seen(at_terminal: Words, worker: Words, desk: Desk,
+                                            tmp_path: Path) -> None:
+    terminal = at_terminal("status", "--watch", columns=120)
+    tree = {"how": "wait", "folder": str(tmp_path)}
+    run = desk.submit(task="behave", submitted=tree, config=tree, scenario={"className": "behave"}, seed=1)
+    name = worker().name
+
+    terminal.wait_for("30% (3 of 10)")
+    assert f"{name}  busy" in terminal.text
+    (tmp_path / "go").touch()
+    terminal.wait_for(f"Best so far\n  behave  result  1  run {run}")
+    terminal.interrupt()
+
+    assert terminal.ended() == 0
+
+
+def test_json_is_of_now(start: Words, desk: Desk) -> None:
+    answer = start("status", "--watch", "--json").communicate(timeout=PATIENCE_S)
+
+    assert answer == ("", "error: --watch and --json contradict each other: JSON is one value, of now\n")
+
+
+# -- a store that is away ------------------------------------------------------------------------------------
+
+
+@dataclass
+class PlaceBehindADoor:
+    store: Any
+    name: str
+
+
+@pytest.fixture
+def door(store: Store) -> Door:
+    return Door(store)
+
+
+@pytest.fixture
+def watched(door: Door, desk: Desk) -> Watched:
+    def page_of(place: Any, view: Overview) -> Page:
+        page = Page()
+        page.line(f"{view.counts.get(State.QUEUED, 0)} queued")
+        return page
+
+    place: Any = PlaceBehindADoor(door.port, desk.project)
+    return Watched(place, page_of)
+
+
+def test_a_store_that_goes_away_is_told_above_the_last_page(watched: Watched, door: Door, desk: Desk) -> None:
+    desk.submit()
+    watched.look()
+    assert watched.text() == "1 queued"
+
+    door.shut_it()
+    watched.look()
+    first, second, empty, page = unstyle(watched.text()).split("\n")
+
+    assert first == "The store does not answer: the store is away"
+    assert second.startswith("Looking again; this is how it was ") and second.endswith(" ago:")
+    assert (empty, page) == ("", "1 queued")
+
+
+def test_it_goes_on_when_the_store_is_back(watched: Watched, door: Door, desk: Desk) -> None:
+    watched.look()
+    door.shut = StoreError("disk full")            # even where waiting seems to help nothing
+    watched.look()
+    watched.wait()
+    door.open_it()
+    desk.submit()
+    watched.look()
+
+    assert watched.text() == "1 queued"
+
+
+def test_a_store_that_is_away_from_the_start_is_waited_for(watched: Watched, door: Door) -> None:
+    door.shut_it()
+    watched.look()
+    assert unstyle(watched.text()) == "The store does not answer: the store is away\nWaiting for it."
+
+    door.open_it()
+    until(lambda: watched.look() or watched.text() == "0 queued", "the store answers")
+
+
+def test_a_store_that_cannot_be_opened_ends_it(watched: Watched, door: Door) -> None:
+    door.shut = StoreError("not a database")
+
+    with pytest.raises(StoreError, match="not a database"):
+        watched.look()
+
+
+def test_news_is_what_changes_and_not_the_time(watched: Watched, door: Door, desk: Desk) -> None:
+    watched.look()
+    before = watched.news()
+    watched.look()
+    assert watched.news() == before
+
+    desk.submit()
+    watched.look()
+    assert watched.news() != before
+    door.shut = StoreUnavailable("gone")
+    watched.look()
+    assert watched.news() == "gone"
