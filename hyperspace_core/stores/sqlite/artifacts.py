@@ -10,7 +10,7 @@ from hyperspace_core.errors import StoreError
 from hyperspace_core.records.run import Artifact
 from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Verbs, no_run
+from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
 from hyperspace_core.stores.sqlite.rows import plain_text, texts_text
 
 SLICE = 200                    # contents removed in one step: beats must come through between two
@@ -27,12 +27,12 @@ class ArtifactVerbs(Verbs):
 
     def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
         label = plain_text(name, "artifact name") or ""
-        self._require(run)
+        with self._database.using() as connection:
+            current_attempt(connection, run)       # before anything is copied for nothing
         for _ in range(TRIES):
             digest, size = self._blobs.keep(label, content)
             with self._database.writing() as connection:
-                if connection.execute(sql.CURRENT_ATTEMPT, (run,)).fetchone() is None:
-                    raise no_run(run)
+                current_attempt(connection, run)
                 if self._blobs.has(digest, size):
                     connection.execute(sql.NAME_ARTIFACT, (run, attempt, label, digest, size))
                     return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
@@ -40,9 +40,9 @@ class ArtifactVerbs(Verbs):
                          "being put; does another program clean this folder?")
 
     def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
-        current = self._require(run)
-        number = current if attempt is None else attempt
-        with self._database.using() as connection:
+        with self._database.reading() as connection:
+            current = current_attempt(connection, run)
+            number = current if attempt is None else attempt
             rows = connection.execute(sql.ARTIFACTS, (run, number)).fetchall()
         return [Artifact(run=run, attempt=number, name=name, digest=digest, size=size)
                 for name, digest, size in rows]
@@ -74,11 +74,3 @@ class ArtifactVerbs(Verbs):
             named = {digest for digest, in connection.execute(
                 sql.NAMED, (texts_text(digest for digest, _ in contents),)).fetchall()}
             return [self._blobs.remove(digest) for digest, _ in contents if digest not in named]
-
-    def _require(self, run: int) -> int:
-        """The current attempt. Raises `NotFound`."""
-        with self._database.using() as connection:
-            row = connection.execute(sql.CURRENT_ATTEMPT, (run,)).fetchone()
-        if row is None:
-            raise no_run(run)
-        return int(row[0])

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from typing import NamedTuple
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST
+from hyperspace_core.config.tree import HIGHEST
 from hyperspace_core.errors import NotFound
 from hyperspace_core.records.run import Lease
 from hyperspace_core.records.states import Command, State
@@ -14,6 +14,7 @@ from hyperspace_core.storage import QueueSettings
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.blobs import Blobs
 from hyperspace_core.stores.sqlite.connection import Database
+from hyperspace_core.stores.sqlite.rows import Row
 
 
 class Standing(NamedTuple):
@@ -45,27 +46,26 @@ class Verbs:
 
 def standing(connection: sqlite3.Connection, run: int) -> Standing:
     """Raises `NotFound`."""
-    row = connection.execute(sql.STANDING, (possible(run),)).fetchone()
+    return standing_of(row_of(connection, sql.STANDING, run))
+
+
+def current_attempt(connection: sqlite3.Connection, run: int) -> int:
+    """The number of the current or last attempt, 0 where none has begun. Raises `NotFound`."""
+    return int(row_of(connection, sql.CURRENT_ATTEMPT, run)[0])
+
+
+def row_of(connection: sqlite3.Connection, statement: str, run: int) -> Row:
+    """What a statement finds of one run. Raises `NotFound`, also for a number that is too large for any."""
+    row: Row | None = connection.execute(statement, (run,)).fetchone() if 0 < run <= HIGHEST else None
     if row is None:
-        raise no_run(run)
-    return standing_of(row)
+        raise NotFound(f"no run {run} in this store")
+    return row
 
 
-def standing_of(row: tuple[str, str, int, str | None, str | None, int, int, int, int]) -> Standing:
+def standing_of(row: Row) -> Standing:
     project, state, attempt, token, command, *counts = row
     asked = None if command is None else Command(command)
     return Standing(project, State(state), attempt, token, asked, *counts)
-
-
-def possible(run: int) -> int:
-    """The id. Raises `NotFound` for a number that is too large for any."""
-    if not LOWEST <= run <= HIGHEST:
-        raise no_run(run)
-    return run
-
-
-def no_run(run: int) -> NotFound:
-    return NotFound(f"no run {run} in this store")
 
 
 def ring(connection: sqlite3.Connection, project: str) -> None:

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.stores.sqlite.complaints import PATIENCE_S, code_of, explained, is_busy
@@ -67,20 +66,18 @@ def insist(connection: sqlite3.Connection, statement: str, closed: threading.Eve
 @contextmanager
 def step(connection: sqlite3.Connection, closed: threading.Event | None = None) -> Iterator[None]:
     """A write: all of it, or, where something is raised, nothing. What it reads cannot change meanwhile."""
-    insist(connection, "BEGIN IMMEDIATE", closed)
-    with _ended(connection):
-        yield
-
-
-@contextmanager
-def _ended(connection: sqlite3.Connection) -> Iterator[None]:
     try:
+        insist(connection, "BEGIN IMMEDIATE", closed)
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:      # some errors end the transaction by themselves
+        connection.execute("ROLLBACK")
 
 
 class _Link:
@@ -122,9 +119,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Several statements that see the same state."""
-        with self.using() as connection, _ended(connection):
-            connection.execute("BEGIN")
-            yield connection
+        with self.using() as connection:
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                _roll_back(connection)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -161,10 +161,6 @@ class Database:
 
     def _was_closed(self) -> StoreError:
         return StoreError(f"{self.path}: this store has been closed")
-
-    def local(self) -> Any:
-        """A place where a verb may keep what only this thread knows."""
-        return self._local
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:

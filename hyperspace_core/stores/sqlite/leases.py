@@ -11,7 +11,7 @@ from hyperspace_core.records.codec import from_text, to_text
 from hyperspace_core.records.run import BeatAnswer, Finish, Held, Lease, Owner, Progress, Update
 from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
 from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Standing, Verbs, no_run, ring, standing, standing_of
+from hyperspace_core.stores.sqlite.base import Standing, Verbs, current_attempt, ring, standing, standing_of
 from hyperspace_core.stores.sqlite.rows import (
     late_text,
     moment_text,
@@ -121,8 +121,7 @@ class LeaseVerbs(Verbs):
         note = late_text(finish.outcome, finish.reason, finish.result, finish.metrics)
         with self._database.writing() as connection:
             kept = connection.execute(sql.LATE, (note, lease.run, lease.attempt, lease.token)).rowcount
-            if not kept and connection.execute(sql.CURRENT_ATTEMPT, (lease.run,)).fetchone() is None:
-                raise no_run(lease.run)
+            current_attempt(connection, lease.run)
         return bool(kept)
 
 

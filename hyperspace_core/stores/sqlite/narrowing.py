@@ -29,6 +29,7 @@ _ORDERS = {
 
 # paths that always mean the column, and comparisons that mean the same in SQL for a number that is there
 _COLUMNS = {"result": "result", "priority": "priority", "seed": "seed", "id": "id"}
+_OF_ATTEMPTS = ("attempt", "attempts", "started_at")
 _COMPARE = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
 
 
@@ -63,7 +64,7 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
     if where.since is not None:
         parts.append(("submitted_at >= ?", [moment_text(where.since)]))
     if where.parent is not None:
-        parts.append(("parent = ?", [where.parent]))
+        parts.append(("parent IN (SELECT value FROM json_each(?))", [numbers_text([where.parent])]))
     if where.search is not None:
         parts.append(("search = ?", [where.search]))
     # a tag stands in the list as this text; the same text may stand there by accident
@@ -79,7 +80,7 @@ def decided(where: RunFilter) -> bool:
 
 
 def looks_at_attempts(where: RunFilter) -> bool:
-    return any(condition.path.partition(".")[0] in ("attempts", "started_at") for condition in where.where)
+    return any(condition.path.partition(".")[0] in _OF_ATTEMPTS for condition in where.where)
 
 
 def _compared(condition: Condition) -> tuple[str, list[Any]] | None:

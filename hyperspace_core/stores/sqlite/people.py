@@ -6,11 +6,10 @@ import sqlite3
 from collections.abc import Callable, Collection
 
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.codec import from_text
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Command, State, Verb, allowed
 from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Standing, Verbs, no_run, ring, standing
+from hyperspace_core.stores.sqlite.base import Standing, Verbs, ring, standing
 from hyperspace_core.stores.sqlite.reading import record
 from hyperspace_core.stores.sqlite.rows import checked_tags, now, numbers_text, plain_text
 
@@ -52,11 +51,9 @@ class PeoplesVerbs(Verbs):
                  note: str | None = None, priority: int | None = None) -> RunRecord:
         note = plain_text(note, "note")
         with self._database.writing() as connection:
-            row = connection.execute(sql.TAGS, (run,)).fetchone()
-            if row is None:
-                raise no_run(run)
-            tags = [tag for tag in dict.fromkeys([*from_text(row[0]), *add_tags]) if tag not in remove_tags]
-            connection.execute(sql.ANNOTATE, (checked_tags(tags), priority, run))
+            tags = dict.fromkeys([*record(connection, run).tags, *add_tags])
+            kept = [tag for tag in tags if tag not in remove_tags]
+            connection.execute(sql.ANNOTATE, (checked_tags(kept), priority, run))
             if note is not None:
                 connection.execute(sql.NOTE, (note, run))
             return record(connection, run)

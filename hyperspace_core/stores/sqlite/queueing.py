@@ -95,8 +95,8 @@ class QueueVerbs(Verbs):
                   "only": None if only is None else numbers_text(only)}
         with self._database.using() as connection:
             repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
-        if repeat is not None:
-            return self._claimed_before(repeat, token)
+        if repeat:
+            return self._claimed_before(token)
         if candidate is None:              # no lock for nothing
             self._has_looked(project, changes or 0)
             return None
@@ -106,7 +106,7 @@ class QueueVerbs(Verbs):
             for attempt, run, *_ in taken:
                 connection.execute(sql.ADD_ATTEMPT, (run, attempt, token, worker, wanted["now"]))
         if not taken:
-            return None
+            return self._claimed_before(token)
         attempt, *row = taken[0]
         # only the owner writes what is read here, and that is the caller: the lock need not be held for it
         with self._database.using() as connection:
@@ -134,12 +134,15 @@ class QueueVerbs(Verbs):
 
     # -- helpers ---------------------------------------------------------------------------------------------
 
-    def _claimed_before(self, run: int, token: str) -> Claim | None:
-        """The claim whose answer was lost; None where the run is not held by it any more."""
+    def _claimed_before(self, token: str) -> Claim | None:
+        """The claim whose answer was lost; None where there is none, or its lease is over."""
         with self._database.reading() as connection:
-            now_held = standing(connection, run)
-            lease = Lease(run=run, attempt=now_held.attempt, token=token)
-            return Claim(lease=lease, record=record(connection, run)) if now_held.held_by(lease) else None
+            for run, in connection.execute(sql.OF_TOKEN, (token,)).fetchall():
+                found = standing(connection, run)
+                lease = Lease(run=run, attempt=found.attempt, token=token)
+                if found.held_by(lease):
+                    return Claim(lease=lease, record=record(connection, run))
+        return None
 
     def _seen(self) -> dict[str, int]:
         """This thread's: project → changes; a thread that never looked has seen none."""

@@ -11,7 +11,7 @@ from hyperspace_core.records.filter import ORDER_NEWEST, ORDERS, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Verbs, no_run, possible
+from hyperspace_core.stores.sqlite.base import Verbs, row_of
 from hyperspace_core.stores.sqlite.narrowing import counting, decided, listing, looks_at_attempts
 from hyperspace_core.stores.sqlite.rows import attempt_of, attempts_by_run, numbers_text, record_of
 
@@ -75,9 +75,7 @@ class ReadingVerbs(Verbs):
 
 def record(connection: sqlite3.Connection, run: int) -> RunRecord:
     """The record with all its attempts. Raises `NotFound`."""
-    row = connection.execute(sql.RECORD, (possible(run),)).fetchone()
-    if row is None:
-        raise no_run(run)
+    row = row_of(connection, sql.RECORD, run)
     return record_of(row, tuple(map(attempt_of, connection.execute(sql.ATTEMPTS, (run,)).fetchall())))
 
 

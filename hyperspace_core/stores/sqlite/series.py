@@ -8,7 +8,7 @@ from hyperspace_core.errors import ValueNotStorable
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.run import OutputChunk, Point
 from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Verbs, no_run
+from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
 from hyperspace_core.stores.sqlite.rows import point_of, special_of, texts_text
 
 POINTS_PAGE = 2000
@@ -23,8 +23,7 @@ class SeriesVerbs(Verbs):
         point_rows = [_point_row(run, attempt, point) for point in points]
         try:
             with self._database.writing() as connection:
-                if connection.execute(sql.CURRENT_ATTEMPT, (run,)).fetchone() is None:
-                    raise no_run(run)
+                current_attempt(connection, run)
                 connection.executemany(sql.ADD_POINT, point_rows)
                 connection.executemany(sql.ADD_OUTPUT, [(run, attempt, chunk.seq, chunk.text, chunk.at)
                                                         for chunk in output])
@@ -66,10 +65,8 @@ class SeriesVerbs(Verbs):
     def _attempt(self, run: int, attempt: int | None) -> int:
         """The one that is meant; 0, which has nothing, for a run that never began. Raises `NotFound`."""
         with self._database.using() as connection:
-            row = connection.execute(sql.CURRENT_ATTEMPT, (run,)).fetchone()
-        if row is None:
-            raise no_run(run)
-        return int(row[0]) if attempt is None else attempt
+            current = current_attempt(connection, run)
+        return current if attempt is None else attempt
 
 
 def _point_row(run: int, attempt: int, point: Point) -> tuple[object, ...]:

@@ -59,19 +59,22 @@ SELECT id FROM runs
    AND NOT EXISTS (SELECT 1 FROM projects WHERE name = :project AND paused)
  ORDER BY priority DESC, id LIMIT 1"""
 
+# Nothing where a twin of this very claim was faster: then `OF_TOKEN` finds it.
 CLAIM = f"""
 UPDATE runs SET state = 'RUNNING', attempt = attempt + 1, token = :token, beat = beat + 1, command = NULL,
        reason = NULL, progress = NULL, not_before = NULL
- WHERE id = ({CANDIDATE}) AND state = 'QUEUED'
+ WHERE id = ({CANDIDATE}) AND NOT EXISTS (SELECT 1 FROM attempts WHERE token = :token)
 RETURNING attempt, {RUN}"""
 
 ADD_ATTEMPT = "INSERT INTO attempts(run, number, token, worker, started_at) VALUES(?, ?, ?, ?, ?)"
 
-# What is known before anything is locked: the run of a claim whose answer was lost, what has changed so far,
-# whether there is anything to take.
+OF_TOKEN = "SELECT run FROM attempts WHERE token = ?"
+
+# What is known before anything is locked: whether this is a claim whose answer was lost, what has changed so
+# far, whether there is anything to take.
 LOOK = f"""
-SELECT (SELECT run FROM attempts WHERE token = :token), (SELECT changes FROM projects WHERE name = :project),
-       ({CANDIDATE})"""
+SELECT EXISTS (SELECT 1 FROM attempts WHERE token = :token),
+       (SELECT changes FROM projects WHERE name = :project), ({CANDIDATE})"""
 
 # -- owners ------------------------------------------------------------------------------------------------
 
@@ -149,8 +152,6 @@ UPDATE runs SET state = 'QUEUED', losses = 0, failures = 0, result = NULL, resul
  WHERE id = ?"""
 
 FORGET_METRICS = "UPDATE bodies SET metrics = '{}' WHERE run = ?"
-
-TAGS = "SELECT tags FROM runs WHERE id = ?"
 
 ANNOTATE = "UPDATE runs SET tags = ?, priority = COALESCE(?, priority) WHERE id = ?"
 
