@@ -10,7 +10,7 @@ from hyperspace_core.errors import HyperspaceError, StoreError, StoreUnavailable
 PATIENCE_S = 30.0              # how long a verb waits for another process's write
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_UNREADABLE = "not an SQLite database, or an encrypted one; name another file, or move this one away"
+NO_DATABASE = "not an SQLite database, or an encrypted one; name another file, or move this one away"
 READ_ONLY = ("cannot be written; you need the right to write to the file and to its folder, on a disk that "
              "is not mounted read-only")
 _CURES = {
@@ -18,7 +18,7 @@ _CURES = {
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: "no right to use the file",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; you need the right to read and write the file and its folder",
-    sqlite3.SQLITE_NOTADB: _UNREADABLE,
+    sqlite3.SQLITE_NOTADB: NO_DATABASE,
     sqlite3.SQLITE_CORRUPT: "the file is damaged; bring back a copy, or save what can be read with "
                             "`sqlite3 FILE .recover`",
     sqlite3.SQLITE_PROTOCOL: "its locks do not work; the file must lie on a local disk",

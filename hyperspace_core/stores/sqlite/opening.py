@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.extension.address import redact, resolve_url
 from hyperspace_core.stores.sqlite import schema
-from hyperspace_core.stores.sqlite.complaints import READ_ONLY, explained
+from hyperspace_core.stores.sqlite.complaints import NO_DATABASE, READ_ONLY, explained
 from hyperspace_core.stores.sqlite.connection import Database, connect, insist, step
 from hyperspace_core.stores.sqlite.mounts import network_kind_of
 
 NEEDED = (3, 37)               # STRICT tables
+SMALLEST = 512                 # bytes of a database; SQLite takes whatever is shorter for an empty one
+
+_making = threading.Lock()     # until it is closed again, nobody else in this process may open a new file
 
 
 
@@ -72,11 +77,20 @@ def _make(path: Path) -> None:
             raise StoreError(f"{path}: is a folder; name a file, such as {path / 'runs.db'}")
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir(mode=0o700, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with _making:
+            if not path.exists():
+                _make_file(path)
+            elif 0 < path.stat().st_size < SMALLEST:
+                raise StoreError(f"{path}: {NO_DATABASE}")
     except OSError as error:
         raise StoreError(f"{path}: cannot be made: {error.strerror} ({error.filename}); name a file in a "
                          "folder that you may write to") from error
+
+
+def _make_file(path: Path) -> None:
+    """Never opens a file that is there: closing it again would end this process's locks on it."""
+    with suppress(FileExistsError):        # another process was faster
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _options(path: Path) -> str:
