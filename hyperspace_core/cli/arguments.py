@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.completion import complete_run, complete_task
+from hyperspace_core.cli.completion import complete_run, complete_state, complete_task
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.place import Place
@@ -104,7 +104,7 @@ def filtered(command: F) -> F:
     for option in reversed((
         click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete_task,
                      help="Runs of this task; may be given again."),
-        click.option("--status", "statuses", multiple=True, metavar="STATE",
+        click.option("--status", "statuses", multiple=True, metavar="STATE", shell_complete=complete_state,
                      help="In this state (queued, paused, running, completed, failed, cancelled)."),
         click.option("--tag", "tags", multiple=True, metavar="TAG",
                      help="With this tag; given again: with all of them."),

@@ -50,13 +50,21 @@ def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str
     from hyperspace_core.extension.storage import open_store, resolve_url
     from hyperspace_core.records.filter import RunFilter
 
-    name = _project_of(ctx)
-    url = resolve_url(ctx.params.get("storage"), name)
+    name, file = _project_of(ctx), ctx.params.get("storage_file")
+    typed = file.read_text(encoding="utf-8") if file is not None else ctx.params.get("storage")
+    url = resolve_url(typed, name)
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         return []
     with open_store(url, build_manager(), name) as store:
         return [(str(record.id), f"{record.state} {record.task}")
                 for record in store.find(RunFilter(project=name), limit=MAX_RUNS)]
+
+
+@_quietly
+def complete_state(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.records.states import State
+
+    return ((state.lower(), "") for state in State)
 
 
 def _project_of(ctx: click.Context) -> str:

@@ -32,6 +32,8 @@ def run(arguments: Sequence[str]) -> int:
         _forget_stdout()
         return ExitCode.OK
     except BaseException as error:
+        if COMPLETION in os.environ:       # nobody asked for words
+            return error.code if isinstance(error, SystemExit) and error.code == 0 else ExitCode.FAILED
         if debug and not isinstance(error, SystemExit):
             log.error("the traceback, as --debug asks for", exc_info=error)
         return _code_of(error)

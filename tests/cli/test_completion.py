@@ -1,0 +1,119 @@
+"""What bash and zsh may complete: commands, projects, tasks, states, run ids; never a word beside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import Answer
+
+Apart = Callable[..., Answer]
+
+
+@pytest.fixture
+def completed(typed_apart: Apart) -> Callable[..., list[str]]:
+    """What bash offers behind a line; the last word is being typed."""
+
+    def one(line: str, **environment: str) -> list[str]:
+        words = line.split(" ")
+        answer = typed_apart(_HYPERSPACE_COMPLETE="bash_complete", COMP_WORDS=line,
+                             COMP_CWORD=str(len(words) - 1), **environment)
+        assert answer.err == ""
+        return [offer.removeprefix("plain,") for offer in answer.lines if offer]
+
+    return one
+
+
+def test_commands_and_their_subcommands(completed: Callable[..., list[str]]) -> None:
+    assert {"status", "results", "runs", "queue", "submit"} <= set(completed("hyperspace "))
+    assert completed("hyperspace queue pri") == ["priority"]
+    assert completed("hyperspace runs di") == ["diff"]
+
+
+@pytest.mark.parametrize("line", ["hyperspace runs show ", "hyperspace runs logs -f ",
+                                  "hyperspace queue cancel 1 ", "hyperspace runs diff 1 "])
+def test_run_ids_the_newest_first(completed: Callable[..., list[str]], desk: Desk, line: str) -> None:
+    runs = desk.submit_many(3)
+
+    assert completed(line) == [str(run) for run in reversed(runs)]
+
+
+def test_run_ids_that_begin_so(completed: Callable[..., list[str]], desk: Desk) -> None:
+    desk.submit_many(12)
+
+    assert completed("hyperspace runs show 1") == ["12", "11", "10", "1"]
+
+
+def test_run_ids_of_the_store_that_was_typed(completed: Callable[..., list[str]], desk: Desk,
+                                             url: str) -> None:
+    desk.submit()
+    elsewhere = {"HYPERSPACE_STORAGE": "sqlite:////nowhere/x.db"}
+
+    assert completed(f"hyperspace runs show --storage {url} ", **elsewhere) == ["1"]
+
+
+def test_tasks_of_the_project(completed: Callable[..., list[str]], project: ProjectFolder) -> None:
+    assert completed("hyperspace results be") == ["behave"]
+    assert completed("hyperspace queue list --task ") == ["behave"]
+    assert {"holdout", "pipeline"} <= set(completed("hyperspace results --project digits "))
+
+
+def test_installed_projects(completed: Callable[..., list[str]], project: ProjectFolder) -> None:
+    assert completed("hyperspace status --project beh") == ["behaving"]
+
+
+def test_states(completed: Callable[..., list[str]]) -> None:
+    assert completed("hyperspace runs list --status c") == ["completed", "cancelled"]
+
+
+@pytest.mark.parametrize("environment", [{"HYPERSPACE_PROJECT": ""}, {"HYPERSPACE_STORAGE": "nonsense://"},
+                                         {"HYPERSPACE_STORAGE": "sqlite:////proc/no/such.db"}])
+def test_where_something_is_wrong_nothing_is_offered(completed: Callable[..., list[str]],
+                                                     environment: dict[str, str]) -> None:
+    assert completed("hyperspace runs show ", **environment) == []
+
+
+def test_asking_makes_no_store(completed: Callable[..., list[str]], tmp_path: Path, url: str) -> None:
+    completed("hyperspace runs show ")
+
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".db"]
+
+
+def test_zsh_is_told_a_word_about_each(typed_apart: Apart, desk: Desk) -> None:
+    desk.submit()
+
+    answer = typed_apart(_HYPERSPACE_COMPLETE="zsh_complete", COMP_WORDS="hyperspace runs show ",
+                         COMP_CWORD="3")
+
+    assert answer.lines[:3] == ["plain", "1", "QUEUED task"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_can_be_taught(typed_apart: Apart, shell: str) -> None:
+    script = typed_apart(_HYPERSPACE_COMPLETE=f"{shell}_source").out
+
+    assert f"_HYPERSPACE_COMPLETE={shell}_complete" in script
+
+
+def test_bash_itself_completes_a_run_id(typed_apart: Apart, desk: Desk) -> None:
+    desk.submit_many(2)
+    script = typed_apart(_HYPERSPACE_COMPLETE="bash_source").out
+    ask = """
+        COMP_WORDS=(hyperspace runs show "") COMP_CWORD=3
+        _hyperspace_completion hyperspace
+        echo "${COMPREPLY[@]}"
+    """
+
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    told = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, check=True,
+                          env=os.environ | {"PATH": path})
+
+    assert told.stdout.split() == ["2", "1"]
