@@ -12,9 +12,7 @@ import pluggy
 
 from hyperspace_core.errors import ProjectError, nearest
 from hyperspace_core.extension.causes import LOAD_ERRORS, one_line
-from hyperspace_core.markers import PROJECT_NAME
 
-PREFIX = f"{PROJECT_NAME}_"
 ONE_BY_ONE = frozenset({
     "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_capture",
     "hyperspace_run_started", "hyperspace_run_finished", "hyperspace_worker_changed",

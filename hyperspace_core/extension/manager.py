@@ -25,6 +25,8 @@ from hyperspace_core.extension.discovery import Found, by_name, conflict, core_v
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
 _CORE = "core."                # before a built-in plugin's name, so that an installed one may have the same
+# core registers before all others, so that whoever takes a name of its is the one that fails
+_DOORS = ("hyperspace_register", "hyperspace_storage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,8 @@ class Extensions:
     def each(self, name: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Call the implementations of a hook apart from each other: `(plugin, its answer or its exception)`.
 
-        Core's come first, then the plugins in the order of their names; `tryfirst` and `trylast` are heeded.
+        Core's come first, then the plugins in the order of their names; `tryfirst` and `trylast` are heeded,
+        but where things are registered core is always first.
         """
         for plugin, call in self.implementations(name):
             try:
@@ -126,7 +129,8 @@ class Extensions:
 
     def _sorted(self, name: str) -> list[pluggy.HookImpl]:
         caller: pluggy.HookCaller = getattr(self.manager.hook, name)
-        return sorted(caller.get_hookimpls(), key=lambda one: one.trylast - one.tryfirst)
+        return sorted(caller.get_hookimpls(), key=lambda one: (
+            name in _DOORS and not one.plugin_name.startswith(_CORE), one.trylast - one.tryfirst))
 
     # -- who takes part --------------------------------------------------------------------------------------
 

@@ -382,6 +382,23 @@ def test_a_plugin_adds_components_to_every_project(world: World, zoo: Path) -> N
     assert "Extra" in names(open_project("zoo", build_manager()))
 
 
+def test_a_plugin_that_pushes_to_the_front_takes_no_name_of_core_s(world: World, zoo: Path) -> None:
+    world.plugin("thief", """
+        from hyperspace_core import Scenario, hookimpl
+
+        class Pipeline(Scenario):
+            def single_run(self): return 1.0
+
+        @hookimpl(tryfirst=True)
+        def hyperspace_register(register):
+            register.component(Scenario, Pipeline)
+    """)
+    extensions = build_manager()
+    project = open_project("zoo", extensions)
+    assert project.catalog.find(Scenario, "Pipeline").target.__module__ == "hyperspace_core.scenarios"
+    assert "Pipeline" in broken(extensions)["thief"]
+
+
 def test_a_plugin_that_fails_half_way_leaves_nothing_behind(world: World, zoo: Path) -> None:
     world.plugin("extra", SECOND_HALF_FAILS)
     extensions = build_manager()

@@ -202,3 +202,11 @@ def test_a_plugin_that_fails_to_offer_is_broken_and_other_schemes_work(world: Wo
     assert "cards" not in offers(extensions)
     assert "expected 'package.module:function', not 'card_store'" in broken(extensions)["cards"]
     assert "sqlite:// is offered by hyperspace_core and thief" in broken(extensions)["thief"]
+
+
+def test_a_plugin_that_pushes_to_the_front_takes_no_scheme_of_core_s(world: World) -> None:
+    text = PLUGIN.replace("cards", "sqlite").format(target="thief:open_store")
+    world.plugin("thief", text.replace("@hookimpl", "@hookimpl(tryfirst=True)"))
+    extensions = build_manager()
+    assert offers(extensions)["sqlite"].target == "hyperspace_core.stores.sqlite:open_store"
+    assert "sqlite:// is offered by hyperspace_core and thief" in broken(extensions)["thief"]
