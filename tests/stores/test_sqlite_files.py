@@ -1,4 +1,4 @@
-"""Where a store file may lie, who may look into it, and what is said of a file that cannot serve (B52, S32)."""
+"""Where a store file may lie, who may look into it, what is said of a file that cannot serve (B52, S32)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,20 +19,23 @@ from hyperspace_core.errors import StoreError
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.storage import QueueSettings, Store
-from hyperspace_core.stores.sqlite import opening
-from hyperspace_core.stores.sqlite import open_store as opened
+from hyperspace_core.stores.sqlite import open_store, opening
 
 NOBODY = 65534
+
+
+def opened(path: Path) -> Store:
+    return open_store(f"sqlite:///{path}")
 
 
 def new_run(uid: str = "u") -> NewRun:
     return NewRun(uid=uid, project="p", task="t", submitted={"trees": 3})
 
 
-def refusal(path: Path | str) -> str:
+def refusal(path: Path) -> str:
     """What is said instead of opening it; one line."""
     with pytest.raises(StoreError) as caught:
-        opened(f"sqlite:///{path}")
+        opened(path)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -45,22 +49,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
 
 
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with opened(f"sqlite:///{path}") as store:
-        yield store
-
-
 def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
     path = tmp_path / "data" / "hyperspace" / "digits.db"
-    with opened(f"sqlite:///{path}") as store:
+    with opened(path) as store:
         assert store.url == f"sqlite:///{path}"
         assert path.exists()
 
 
 def test_a_relative_path_lies_in_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with opened("sqlite:///odd name?%20#1.db") as store:
+    with open_store("sqlite:///odd name?%20#1.db") as store:
         store.submit([new_run()])
     assert (tmp_path / "odd name?%20#1.db").exists()
 
@@ -70,23 +68,23 @@ def test_two_names_of_one_file_are_one_store_with_its_artifacts(tmp_path: Path) 
     (tmp_path / "link.db").symlink_to(tmp_path / "real" / "runs.db")
     content = tmp_path / "content"
     content.write_text("weights")
-    with opened(f"sqlite:///{tmp_path}/link.db") as one, opened(f"sqlite:///{tmp_path}/real/runs.db") as other:
+    with opened(tmp_path / "link.db") as one, opened(tmp_path / "real" / "runs.db") as other:
         run = one.submit([new_run()])[0]
         artifact = one.put_artifact(run, 1, "model", content)
         with other.open_artifact(artifact) as file:
             assert file.read() == b"weights"
 
 
-def test_files_are_their_maker_s_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_their_maker_s_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         folder = tmp_path / "new"
         content = tmp_path / "content"
         content.write_text("weights")
-        with opened(f"sqlite:///{folder}/runs.db") as store:
+        with opened(folder / "runs.db") as store:
             run = store.submit([new_run()])[0]
             store.put_artifact(run, 1, "model", content)
-            made = [path for path in folder.rglob("*")]
+            made = list(folder.rglob("*"))
     finally:
         os.umask(before)
     assert {path.name for path in made} >= {"runs.db", "runs.db-wal", "runs.db-shm", "runs.db.artifacts"}
@@ -96,9 +94,9 @@ def test_files_are_their_maker_s_alone(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_rights_that_somebody_gave_are_left_alone(path: Path) -> None:
-    opened(f"sqlite:///{path}").close()
+    opened(path).close()
     path.chmod(0o640)
-    with opened(f"sqlite:///{path}") as store:
+    with opened(path) as store:
         store.submit([new_run()])
     assert mode(path) == 0o640
 
@@ -127,29 +125,29 @@ def test_links_may_lead_round_in_a_circle(tmp_path: Path) -> None:
                          ids=["text", "encrypted", "one byte"])
 def test_what_is_no_database_is_left_as_it_is(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    assert refusal(path) == (f"{path}: not an SQLite database, or an encrypted one; name another file, or move "
-                             "this one away")
+    assert refusal(path) == (f"{path}: not an SQLite database, or an encrypted one; name another file, or "
+                             "move this one away")
     assert path.read_bytes() == content
 
 
 def test_an_empty_file_becomes_a_store(path: Path) -> None:
     path.touch()
-    with opened(f"sqlite:///{path}") as store:
+    with opened(path) as store:
         assert store.submit([new_run()]) == [1]
 
 
 def test_a_file_that_was_cut_off_is_damaged(path: Path) -> None:
-    with opened(f"sqlite:///{path}") as store:
+    with opened(path) as store:
         store.submit([new_run(str(number)) for number in range(100)])
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 3)
-    with pytest.raises(StoreError, match=r"runs\.db: the file is damaged"), opened(f"sqlite:///{path}") as store:
+    with pytest.raises(StoreError, match=r"runs\.db: the file is damaged"), opened(path) as store:
         list(store.find(RunFilter()))
 
 
 def test_the_address_of_another_kind_of_store_is_refused_without_its_password() -> None:
     with pytest.raises(StoreError, match="not a file for SQLite") as caught:
-        opened("mongodb://me:secret@host/p")
+        open_store("mongodb://me:secret@host/p")
     assert "secret" not in str(caught.value)
 
 
@@ -167,7 +165,7 @@ def test_a_library_that_is_too_old_is_named(path: Path, monkeypatch: pytest.Monk
     assert not path.exists()
 
 
-# -- files that may only be read: as somebody who has no more rights, and on a disk that takes nothing --------
+# -- files that may only be read: by somebody who has no other right, on a disk that takes nothing -----------
 
 READER = """
 import os, sys, tempfile
@@ -177,8 +175,8 @@ from hyperspace_core.records.run import NewRun
 from hyperspace_core.stores.sqlite import open_store
 
 path, user = sys.argv[1], int(sys.argv[2])
-with open_store(f"sqlite:///{tempfile.mkdtemp()}/first.db") as store:      # imports what it will need
-    store.info()
+with tempfile.TemporaryDirectory() as first, open_store(f"sqlite:///{first}/runs.db") as store:
+    store.info()                       # all is imported that will be needed
 if user:
     os.setgroups([])
     os.setgid(user)
@@ -203,22 +201,20 @@ def read(path: Path, *, user: int = 0, before: tuple[str, ...] = ()) -> list[str
     return done.stdout.splitlines()
 
 
-def reads_but_cannot_write(path: Path, lines: list[str]) -> bool:
+def is_only_read(path: Path, lines: list[str]) -> None:
     found, settings, notes, refused = lines
     assert found == "[1] {'trees': 3}"
     assert settings == f"{QueueSettings()} {QueueSettings()}"
     assert "cannot be written" in notes
-    return refused.startswith(f"StoreError {path}: cannot be written; you need the right to write to the file")
+    assert refused.startswith(f"StoreError {path}: cannot be written; you need the right to write to ")
 
 
 @pytest.fixture
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shared() -> Iterator[Path]:
     """A store with one run, in a folder that everybody may enter; nobody has it open."""
-    import tempfile
-
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
-    with opened(f"sqlite:///{folder}/runs.db") as store:
+    with opened(folder / "runs.db") as store:
         store.submit([new_run()])
     (folder / "runs.db").chmod(0o644)
     yield folder / "runs.db"
@@ -236,27 +232,28 @@ def somebody() -> int:
 
 def test_a_file_that_may_only_be_read_is_read(shared: Path, somebody: int) -> None:
     shared.chmod(0o444)
-    assert reads_but_cannot_write(shared, read(shared, user=somebody))
+    is_only_read(shared, read(shared, user=somebody))
 
 
 def test_a_folder_that_takes_no_files_is_read(shared: Path, somebody: int) -> None:
     shared.chmod(0o666)
     shared.parent.chmod(0o555)
-    assert reads_but_cannot_write(shared, read(shared, user=somebody))
+    is_only_read(shared, read(shared, user=somebody))
 
 
 def test_a_store_that_another_user_has_open_is_read(shared: Path, somebody: int) -> None:
-    with opened(f"sqlite:///{shared}") as store:
+    with opened(shared) as store:
         store.submit([new_run()])          # known already; its log lies beside the file now
         shared.chmod(0o444)
         shared.parent.chmod(0o555)
-        assert reads_but_cannot_write(shared, read(shared, user=somebody))
+        is_only_read(shared, read(shared, user=somebody))
 
 
 def test_a_file_that_may_not_even_be_read_is_named(shared: Path, somebody: int) -> None:
     shared.chmod(0o000)
-    assert read(shared, user=somebody) == [
-        f"StoreError {shared}: cannot be opened; you need the right to read and write the file and its folder"]
+    (said,) = read(shared, user=somebody)
+    assert said == (f"StoreError {shared}: cannot be opened; you need the right to read and write the file "
+                    "and its folder")
 
 
 def test_a_folder_in_which_nothing_may_be_made_is_named(shared: Path, somebody: int) -> None:
@@ -285,7 +282,7 @@ def test_a_disk_that_is_mounted_read_only_is_read(
         shared: Path, mounting: Callable[[str], tuple[str, ...]]) -> None:
     folder = shared.parent
     before = mounting(f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}")
-    assert reads_but_cannot_write(shared, read(shared, before=before))
+    is_only_read(shared, read(shared, before=before))
 
 
 FULL = """
@@ -321,8 +318,8 @@ def test_a_full_disk_is_named_and_keeps_what_it_took(
     folder = tmp_path / "small"
     folder.mkdir()
     before = mounting(f"mount -t tmpfs -o size=1m none {folder}")
-    done = subprocess.run([*before, sys.executable, "-c", FULL, str(folder), str(tmp_path / "big")], text=True,
-                          capture_output=True)
+    done = subprocess.run([*before, sys.executable, "-c", FULL, str(folder), str(tmp_path / "big")],
+                          text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == textwrap.dedent(f"""\
         StoreError {folder}/runs.db.artifacts: the disk is full; make room, or remove what nothing names any \

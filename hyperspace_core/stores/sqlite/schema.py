@@ -145,6 +145,7 @@ INDEXES = (
 STATEMENTS = tuple(statement.strip() for statement in (
     META, PROJECTS, RUNS, BODIES, ATTEMPTS, POINTS, OUTPUT, ARTIFACTS, WORKERS, *INDEXES))
 
+_SQLITES_OWN = {("table", "sqlite_sequence"), ("table", "sqlite_stat1"), ("table", "sqlite_stat4")}
 _NAME = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)")
 
 
@@ -189,7 +190,6 @@ def strangers(connection: sqlite3.Connection, schema: int) -> list[str]:
     if schema != SCHEMA:
         return [f"{kind} {name!r}" for kind, name, _ in things if kind in ("trigger", "view")]
     expected = {match[1]: text for text in STATEMENTS if (match := _NAME.match(text))}
-    # what SQLite makes for itself has a name of its own and, but for its list of sequences, no text
     found = [f"{kind} {name!r}" for kind, name, text in things
-             if text is not None and name != "sqlite_sequence" and expected.pop(name, None) != text]
+             if text is not None and (kind, name) not in _SQLITES_OWN and expected.pop(name, None) != text]
     return found + [f"no {name!r}" for name in expected]

@@ -1,0 +1,211 @@
+"""Files that are no store of this version: other programs', newer, older, and such as somebody changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import NewRun, Owner
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite import open_store, schema
+
+OWNER = Owner(worker="w", host="h")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with one run, closed."""
+    path = tmp_path / "runs.db"
+    with open_store(f"sqlite:///{path}") as store:
+        store.submit([NewRun(uid="u", project="p", task="t", submitted={"trees": 3})])
+    return path
+
+
+@pytest.fixture
+def opened(path: Path) -> Iterator[Callable[[], Store]]:
+    stores: list[Store] = []
+
+    def again() -> Store:
+        stores.append(open_store(f"sqlite:///{path}"))
+        return stores[-1]
+
+    yield again
+    for store in stores:
+        store.close()
+
+
+def change(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "photos.db"
+    change(path, "CREATE TABLE photos(name TEXT)", "INSERT INTO photos VALUES('cat')")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="is an SQLite database of another program; name another file"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_an_empty_database_that_another_program_has_marked_is_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    change(path, "PRAGMA application_id = 42", "CREATE TABLE t(x)", "DROP TABLE t")
+    with pytest.raises(StoreError, match="of another program"):
+        open_store(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("statement", [
+    "CREATE TRIGGER helper AFTER UPDATE ON runs BEGIN UPDATE runs SET task = 'evil' WHERE id = new.id; END",
+    "CREATE VIEW sight AS SELECT load_extension('evil.so')",
+    "CREATE TABLE extra(x)",
+    "CREATE INDEX extra ON runs(abs(seed))",
+    "DROP INDEX runs_queue",
+    "ALTER TABLE runs ADD COLUMN extra TEXT",
+    "DROP TABLE workers",
+])
+def test_a_file_that_somebody_has_changed_is_refused(
+        path: Path, opened: Callable[[], Store], statement: str) -> None:
+    change(path, statement)
+    with pytest.raises(StoreError, match=r"runs\.db: differs from what hyperspace makes \("):
+        opened()
+
+
+def test_a_trigger_does_not_hide_behind_a_name_of_sqlite_s_own(
+        path: Path, opened: Callable[[], Store]) -> None:
+    change(path, "CREATE TRIGGER helper AFTER DELETE ON runs BEGIN SELECT 1; END",
+           "PRAGMA writable_schema = ON",
+           "UPDATE sqlite_master SET name = 'sqlite_helper', sql = replace(sql, 'helper', 'sqlite_helper') "
+           "WHERE name = 'helper'")
+    with pytest.raises(StoreError, match="trigger 'sqlite_helper'"):
+        opened()
+
+
+def test_statistics_that_sqlite_keeps_are_no_change(path: Path, opened: Callable[[], Store]) -> None:
+    change(path, "ANALYZE")
+    assert opened().get(1).id == 1
+
+
+def test_a_view_is_refused_in_a_newer_file_too(path: Path, opened: Callable[[], Store]) -> None:
+    change(path, "CREATE VIEW sight AS SELECT 1", f"PRAGMA user_version = {schema.SCHEMA + 1}")
+    with pytest.raises(StoreError, match="view 'sight'"):
+        opened()
+
+
+# -- newer ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def newer(path: Path, opened: Callable[[], Store]) -> Store:
+    """As a later version may leave it: one more table and column."""
+    change(path, "CREATE TABLE later(x)", "ALTER TABLE runs ADD COLUMN later TEXT",
+           f"PRAGMA user_version = {schema.SCHEMA + 1}", "UPDATE meta SET value = '7.1' WHERE key = 'needs'")
+    return opened()
+
+
+def test_a_newer_file_is_read(newer: Store) -> None:
+    assert newer.get(1).submitted == {"trees": 3}
+    assert [record.id for record in newer.find(RunFilter(project="p"))] == [1]
+    assert newer.count(RunFilter()) == {State.QUEUED: 1}
+    assert newer.info().schema == schema.SCHEMA + 1
+    with pytest.raises(NotFound):
+        newer.get(2)
+
+
+@pytest.mark.parametrize("write", [
+    lambda store: store.submit([NewRun(uid="v", project="p", task="t", submitted={})]),
+    lambda store: store.claim("p", OWNER, "token"),
+    lambda store: store.cancel(1),
+    lambda store: store.annotate(1, note="x"),
+    lambda store: store.delete([1]),
+    lambda store: store.change_settings("p", paused=True),
+    lambda store: store.absent("w"),
+    lambda store: store.upgrade(),
+])
+def test_a_newer_file_is_not_written_and_the_version_is_named(
+        newer: Store, path: Path, write: Callable[[Store], object]) -> None:
+    with pytest.raises(StoreError) as caught:
+        write(newer)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: its schema is 2 and needs hyperspace-core 7.1 or newer")
+    assert "pip install --upgrade hyperspace-core" in said and "\n" not in said
+    assert newer.count(RunFilter()) == {State.QUEUED: 1}
+
+
+# -- older ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This code, one schema on: `runs` has got a column."""
+    grown = schema.RUNS.strip().replace("  finished_at TEXT,", "  finished_at TEXT, mood TEXT,")
+    step = schema.Migration(schema=2, statements=(
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_master SET sql = '{grown.replace(chr(39), chr(39) * 2)}' WHERE name = 'runs'",
+        "PRAGMA writable_schema = RESET"))
+    statements = tuple(grown if text == schema.RUNS.strip() else text for text in schema.STATEMENTS)
+    monkeypatch.setattr(schema, "SCHEMA", 2)
+    monkeypatch.setattr(schema, "STATEMENTS", statements)
+    monkeypatch.setattr(schema, "MIGRATIONS", (step,))
+
+
+@pytest.mark.usefixtures("later")
+def test_an_older_file_is_not_written_before_it_is_upgraded(path: Path, opened: Callable[[], Store]) -> None:
+    store = opened()
+    with pytest.raises(StoreError, match="is 1, this hyperspace writes 2; run `hyperspace store upgrade`"):
+        store.cancel(1)
+    assert store.upgrade(dry_run=True) == (1, 2)
+    assert store.info().schema == 1
+
+
+@pytest.mark.usefixtures("later")
+def test_an_upgrade_changes_the_file_once(path: Path, opened: Callable[[], Store]) -> None:
+    store = opened()
+    assert store.upgrade() == (1, 2)
+    assert store.cancel(1) is State.CANCELLED
+    assert store.upgrade() == (2, 2)
+    assert opened().get(1).state is State.CANCELLED
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT mood FROM runs").fetchall() == [(None,)]
+
+
+def test_an_upgrade_that_fails_changes_nothing(path: Path, opened: Callable[[], Store],
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = (schema.Migration(schema=2, statements=("CREATE TABLE one(x)",)),
+             schema.Migration(schema=3, statements=("CREATE TABLE two(x)", "INSERT INTO nowhere VALUES(1)")))
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "SCHEMA", 3)
+        patch.setattr(schema, "MIGRATIONS", steps)
+        store = opened()
+        with pytest.raises(StoreError, match="no such table: nowhere"):
+            store.upgrade()
+    assert opened().cancel(1) is State.CANCELLED
+
+
+# -- what the tables themselves refuse -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE runs SET state = 'RUNNING'",                           # without a token
+    "UPDATE runs SET token = 'x'",                                 # without running
+    "UPDATE runs SET state = 'LOST'",
+    "UPDATE runs SET command = 'hurry'",
+    "UPDATE runs SET priority = 'high'",                           # STRICT
+    "INSERT INTO points VALUES(1, 1, 0, 'loss', 0, NULL, NULL, 0.0)",      # a NaN that does not say so
+    "INSERT INTO points VALUES(1, 1, 0, 'loss', 0, 1.0, 'nan', 0.0)",
+    "INSERT INTO output VALUES(77, 1, 0, 'text', 0.0)",            # of no run
+])
+def test_the_database_itself_refuses_an_impossible_row(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement)
