@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from hyperspace_core.cli.root import COMPLETION, build_cli
-from hyperspace_core.cli.screen import complain, warn
+from hyperspace_core.cli.screen import complain, put, warn
 from hyperspace_core.errors import ExitCode, HyperspaceError
 
 NAME = "hyperspace"
@@ -60,7 +60,7 @@ def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
             return code if isinstance(code, int) else ExitCode.FAILED
         case KeyboardInterrupt() | click.Abort():
             if sys.stderr.isatty():
-                click.echo(err=True)       # the terminal shows ^C
+                put(err=True)       # the terminal shows ^C
             complain("interrupted")
             return ExitCode.INTERRUPTED
         case click.UsageError():

@@ -7,9 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-import click
-
-from hyperspace_core.cli.screen import dots, hint, note, room_of_stdout, warn
+from hyperspace_core.cli.screen import dots, hint, note, put, room_of_stdout, warn
 from hyperspace_core.cli.tape import Tape
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.records.run import RunRecord
@@ -43,7 +41,7 @@ class Printer:
     def show(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._rub_out()
-            click.echo(line)
+            put(line)
 
     def draw_unfinished(self) -> None:
         """What has no end yet, such as a progress bar: a terminal shows it, a pipe waits for its end."""
@@ -52,14 +50,14 @@ class Printer:
             return
         self._rub_out()
         self._drawn = self._tape.partial
-        click.echo(cut(self._drawn, room - 1, dots()), nl=False)
+        put(cut(self._drawn, room - 1, dots()), nl=False)
         sys.stdout.flush()
 
     def begin(self, attempt: int) -> None:
         """Go on with another attempt."""
         if self.attempt is not None:
             self.end()
-            click.echo(f"[hyperspace] attempt {attempt} begins")
+            put(f"[hyperspace] attempt {attempt} begins")
         self.attempt, self._after = attempt, -1
 
     def end(self) -> None:
@@ -68,7 +66,7 @@ class Printer:
 
     def _rub_out(self) -> None:
         if self._drawn:
-            click.echo("\r\x1b[K", nl=False)
+            put("\r\x1b[K", nl=False)
             self._drawn = ""
 
 

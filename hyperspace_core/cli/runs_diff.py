@@ -31,12 +31,12 @@ def diff(place: Place, first: int, second: int, as_json: bool) -> None:
 
     one, other = (get_run(place.store, place.name, run) for run in (first, second))
     found = contrasts(one, other)
-    for record in (one, other):
-        if record.attempt is None or not record.attempt.provenance:
-            note(f"run {record.id} has not run yet: code, packages and machine are not compared")
     if as_json:
         say_json([_plain(contrast) for contrast in found])
         return
+    for record in (one, other):
+        if record.attempt is None or not record.attempt.provenance:
+            note(f"code, packages and machine are not compared: nothing is recorded of run {record.id}'s")
     if not found:
         note(f"runs {first} and {second} differ in nothing that was recorded")
         return

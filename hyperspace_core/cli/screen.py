@@ -21,32 +21,44 @@ T = TypeVar("T")
 _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
+def put(text: str = "", *, nl: bool = True, err: bool = False) -> None:
+    """Text as it is."""
+    # the stream is named, because click of itself takes one that is ASCII for a mistake, and mends it
+    click.echo(text, nl=nl, file=sys.stderr if err else sys.stdout)
+
+
 def say(text: str = "") -> None:
     """A result, or a part of one. Stored text is harmless to a terminal."""
     from hyperspace_core.results.words import harmless
 
-    click.echo(harmless(text))
+    put(harmless(text))
 
 
 def hint(text: str) -> None:
     """Something beside the result, for people; not said where nobody looks."""
     if sys.stderr.isatty():
-        click.secho(_one(text), err=True, dim=True)
+        put(click.style(_one(text), dim=True), err=True)
 
 
 def note(text: str) -> None:
     """Something beside the result that must be said wherever the result goes."""
-    click.echo(_one(text), err=True)
+    put(_one(text), err=True)
 
 
 def warn(text: str) -> None:
     """Something that a person should know."""
-    click.echo(click.style("warning: ", fg="yellow") + _one(text), err=True)
+    put(remark(text), err=True)
 
 
 def complain(text: str) -> None:
     """Why the command did not do what it was to do."""
-    click.echo(click.style("error: ", fg="red", bold=True) + _one(text), err=True)
+    put(remark(text, bad=True), err=True)
+
+
+def remark(text: str, *, bad: bool = False) -> str:
+    """The text of a warning, or of an error."""
+    head = click.style("error: ", fg="red", bold=True) if bad else click.style("warning: ", fg="yellow")
+    return head + _one(text)
 
 
 def say_json(value: Any) -> None:
@@ -56,7 +68,7 @@ def say_json(value: Any) -> None:
     text = json.dumps(plain(value), ensure_ascii=not speaks_unicode(),
                       indent=2 if sys.stdout.isatty() else None)
     # JSON leaves some characters alone that a terminal obeys
-    click.echo(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+    put(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "",
@@ -77,7 +89,7 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str
     count = fitting(cells, room) if whole and room is not None else len(heads)
     lines = aligned([row[:count] for row in cells])
     for number, line in enumerate(lines if room is None else [cut(line, room, dots()) for line in lines]):
-        click.echo(click.style(line, bold=True) if number == 0 else line)
+        put(click.style(line, bold=True) if number == 0 else line)
     if count < len(heads):
         left_out = ", ".join(cells[0][count:])
         hint(f"no room for {left_out}: widen the terminal, or pipe it into `less -S`")
@@ -91,7 +103,7 @@ def new_page() -> Page:
 
 
 def say_page(page: Page) -> None:
-    click.echo(page.text)
+    put(page.text)
 
 
 def room_of_stdout() -> int | None:
@@ -134,7 +146,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"{question} Nobody is here to answer; say so with --yes")
     if not click.confirm(question, err=True):
-        click.echo("nothing was done", err=True)
+        put("nothing was done", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)
 
 

@@ -8,11 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
-import click
-
 from hyperspace_core.cli.page import Page
 from hyperspace_core.cli.place import Place
-from hyperspace_core.cli.screen import new_page, room_of_stdout
+from hyperspace_core.cli.screen import new_page, put, room_of_stdout
 from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.results.overview import Overview, overview
 from hyperspace_core.results.picture import lines_of
@@ -103,7 +101,7 @@ def _printer() -> Show:
 
     def show(text: str, news: object) -> None:
         if [news] != last:
-            click.echo(f"\n{text}" if last else text)
+            put(f"\n{text}" if last else text)
             last[:] = [news]
 
     return show

@@ -100,7 +100,8 @@ def test_a_run_that_has_not_run_yet_is_compared_by_what_was_asked(typed: Typed, 
 
     assert "classifier.trees" in answer.out
     assert "numpy" not in answer.out
-    assert f"run {second} has not run yet" in answer.err
+    assert answer.err == ("code, packages and machine are not compared: "
+                          f"nothing is recorded of run {second}'s\n")
 
 
 def test_tasks_that_differ_are_told_first(typed: Typed, desk: Desk) -> None:

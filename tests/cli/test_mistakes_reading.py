@@ -1,0 +1,294 @@
+"""Mistakes and odd surroundings of the commands that read and steer: each one line, or no trouble at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hyperspace_core.records.run import Finish, OutputChunk, Point, Progress, Update
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import PATIENCE_S, Answer
+
+Typed = Callable[..., Answer]
+
+READING = [("status",), ("results",), ("results", "task"), ("runs", "list"), ("runs", "show", 1),
+           ("runs", "logs", 1), ("runs", "metrics", 1), ("runs", "metrics", 1, "--name", "loss"),
+           ("runs", "diff", 1, 2), ("queue", "list")]
+ON_A_RUN = [("runs", "show"), ("runs", "logs"), ("runs", "metrics"), ("runs", "tag", "--add", "x"),
+            ("runs", "delete", "--yes"), ("queue", "pause"), ("queue", "resume"), ("queue", "cancel"),
+            ("queue", "requeue")]
+WRITING = [("runs", "tag", 1, "--add", "x"), ("runs", "note", 1, "text"), ("runs", "delete", 2),
+           ("queue", "pause", 2), ("queue", "pause", "--all"), ("queue", "cancel", 2),
+           ("queue", "requeue", 1), ("queue", "priority", 2, 5)]
+
+
+@pytest.fixture
+def two(desk: Desk) -> tuple[int, int]:
+    """A completed run that logged something, and a queued one."""
+    lease = desk.start(submitted={"trees": 1}, config={"trees": 1})
+    desk.store.append(lease.run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
+                      output=[OutputChunk(seq=0, text="printed\n", at=0.0)])
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
+    return lease.run, desk.submit(submitted={"trees": 2}, config={"trees": 2})
+
+
+def one_line(answer: Answer) -> str:
+    """The one line in which a mistake is told."""
+    assert answer.out == ""
+    assert answer.err.count("\n") == 1, answer.err
+    assert answer.err.startswith("error: ")
+    return answer.err
+
+
+# -- what goes well ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", READING)
+def test_a_reading_command_gives_one_json_value_and_nothing_beside(typed: Typed, two: Any,
+                                                                   words: tuple[Any, ...]) -> None:
+    answer = typed(*words, "--json")
+
+    assert json.loads(answer.out) is not None
+    assert answer.err == ""
+    assert answer.out.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", WRITING)
+def test_a_dry_run_changes_nothing(typed: Typed, desk: Desk, two: tuple[int, int],
+                                   words: tuple[Any, ...]) -> None:
+    before, settings = desk.picture(*two), desk.store.settings(desk.project)
+
+    assert "would" in typed(*words, "--dry-run").out
+
+    assert (desk.picture(*two), desk.store.settings(desk.project)) == (before, settings)
+
+
+# -- B1: a command or option that does not exist -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("statsu",), "no command 'statsu'. Did you mean 'status'?"),
+    (("runs", "shwo", 1), "no command 'shwo'. Did you mean 'show'?"),
+    (("queue", "cancle", 1), "no command 'cancle'. Did you mean 'cancel'?"),
+    (("runs", "list", "--jsn"), "no such option"),
+    (("runs", "show"), "missing argument 'RUN'"),
+    (("runs", "list", "--status", "faild"), "--status"),
+    (("runs", "list", "--where", "trees"), "--where 'trees': expected PATH OP VALUE"),
+    (("runs", "list", "--since", "yesterday"), "--since 'yesterday': expected an age such as 2d"),
+    (("runs", "list", "--limit", "0"), "--limit: expected a whole number >= 1, got '0'"),
+    (("runs", "logs", 1, "--last", "1e3"), "--last: expected a whole number >= 1, got '1e3'"),
+    (("runs", "logs", 1, "--attempt", "-1"), "--attempt: expected a whole number >= 1, got '-1'"),
+])
+def test_b1_a_misspelt_word_is_told_with_the_right_one(typed: Typed, two: Any, words: tuple[Any, ...],
+                                                       message: str) -> None:
+    assert message in one_line(typed(*words, expect=2))
+
+
+# -- B2: contradictions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "both"), [
+    (("queue", "pause", "--all", 7), ("--all", "run 7")),
+    (("queue", "cancel", 7, "--status", "queued"), ("run 7", "--status")),
+    (("runs", "delete", 7, "--tag", "x", "--yes"), ("run 7", "--tag")),
+    (("runs", "logs", 1, "-f", "--json"), ("--follow", "--json")),
+    (("runs", "logs", 1, "--last", 3, "--json"), ("--last", "--json")),
+    (("status", "--watch", "--json"), ("--watch", "--json")),
+    (("results", "a", "--task", "b"), ("a", "--task b")),
+    (("runs", "tag", 1, "--add", "x", "--remove", "x"), ("--add x", "--remove x")),
+])
+def test_b2_options_that_contradict_each_other_are_both_named(typed: Typed, two: Any, words: tuple[Any, ...],
+                                                              both: tuple[str, str]) -> None:
+    line = one_line(typed(*words, expect=2))
+
+    assert "contradict each other" in line
+    assert all(name in line for name in both)
+
+
+# -- B4, B5: run ids -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [*ON_A_RUN, ("runs", "diff", 1)])
+def test_b4_a_run_that_does_not_exist(typed: Typed, two: Any, words: tuple[Any, ...]) -> None:
+    assert one_line(typed(*words, 4711, expect=5)) == (
+        "error: no run 4711 in this store (project 'behaving' has 1 to 2)\n")
+
+
+def test_b4_a_run_of_another_project_is_none_of_this_one(typed: Typed, desk: Desk, two: Any) -> None:
+    other = desk.submit(project="other")
+
+    assert f"no run {other} in this store" in one_line(typed("queue", "cancel", other, expect=5))
+
+
+@pytest.mark.parametrize("text", ["../../etc/passwd", "", "-7", "1.0", "0", "٣", "9" * 10_000, "1\x1b[2J",
+                                  "99999999999999999999", "{\"$ne\": null}", "1 OR 1=1", "1;rm"])
+def test_b5_what_is_no_run_id_reaches_no_store(typed: Typed, two: Any, text: str) -> None:
+    for words in ON_A_RUN:
+        line = one_line(typed(*words, "--", text, expect=2))
+        assert "not a run id: expected a whole number, got " in line
+        assert len(line) < 150
+        assert "\x1b" not in line
+
+
+# -- B6: projects --------------------------------------------------------------------------------------------
+
+
+def test_b6_a_project_that_is_not_installed(typed: Typed, url: str) -> None:
+    line = one_line(typed("status", "--project", "digts", expect=3))
+
+    assert "no project 'digts' is installed. Known: " in line
+    assert "Did you mean 'digits'?" in line
+    assert "is it pip-installed?" in line
+
+
+def test_b6_no_project_at_all(typed: Typed, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPERSPACE_PROJECT")
+
+    line = one_line(typed("runs", "list", expect=3))
+
+    assert "no project was given; name one with --project or HYPERSPACE_PROJECT. Installed: " in line
+
+
+# -- B7: a reader that goes away -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("runs", "list"), ("runs", "list", "--json"), ("queue", "list"),
+                                   ("runs", "logs", 1), ("runs", "metrics", 1, "--name", "loss"),
+                                   ("results",)])
+def test_b7_a_reader_who_has_seen_enough_is_no_error(start: Callable[..., subprocess.Popen[str]], desk: Desk,
+                                                     words: tuple[Any, ...]) -> None:
+    lease = desk.start()
+    desk.store.append(lease.run, 1, points=[Point(seq=seq, name="loss", step=seq, value=1.0, at=0.0)
+                                            for seq in range(20_000)],
+                      output=[OutputChunk(seq=seq, text="line\n" * 3000, at=0.0) for seq in range(20)])
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
+    desk.submit_many(1500, submitted={"text": "x" * 100})
+    process = start(*words)
+    assert process.stdout is not None and process.stderr is not None
+
+    process.stdout.read(10)
+    process.stdout.close()
+
+    assert process.stderr.read() == ""
+    assert process.wait(PATIENCE_S) == 0
+    process.stdout = None
+
+
+# -- B8: Ctrl-C ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("status",), ("runs", "list"), ("runs", "show", 1),
+                                   ("queue", "cancel", 2)])
+def test_b8_ctrl_c_is_one_line(typed: Typed, two: Any, monkeypatch: pytest.MonkeyPatch,
+                               words: tuple[Any, ...]) -> None:
+    def pressed(*args: Any, **named: Any) -> None:
+        raise KeyboardInterrupt
+
+    for verb in ("find", "get", "settings"):
+        monkeypatch.setattr(f"hyperspace_core.stores.sqlite.store.SqliteStore.{verb}", pressed)
+
+    assert one_line(typed(*words, expect=130)) == "error: interrupted\n"
+
+
+# -- B9: terminals that can little ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", READING)
+def test_b9_a_terminal_without_unicode_gets_escapes(start: Callable[..., subprocess.Popen[str]], desk: Desk,
+                                                    words: tuple[Any, ...]) -> None:
+    for _ in range(2):
+        _hostile(desk, "größer als 全部")
+    process = start(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+
+    out, err = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode, "Traceback" in err) == (0, False)
+    assert out.isascii()
+
+
+def test_b9_json_stays_json_there(typed_apart: Typed, desk: Desk) -> None:
+    _hostile(desk, "größer")
+
+    answer = typed_apart("runs", "list", "--json", PYTHONIOENCODING="ascii")
+
+    assert answer.json[0]["note"] == "größer"
+
+
+@pytest.mark.parametrize("words", READING)
+def test_b9_a_narrow_terminal_gets_short_lines(at_terminal: Callable[..., Any], two: Any,
+                                               words: tuple[Any, ...]) -> None:
+    terminal = at_terminal(*words, columns=20)
+
+    assert terminal.ended() == 0
+    beside = ("no room for ", "code, packages and machine are not compared")
+    lines = [line for line in terminal.text.splitlines() if not line.startswith(beside)]
+    assert max(map(len, lines)) <= 20
+
+
+# -- what is stored never reaches a terminal as a command ----------------------------------------------------
+
+ATTACK = "a\x1b]0;title\x07\x1b[2J\x1b]8;;http://evil\x1b\\b\x9b31mc\u202ed\re\x00\x7f"
+
+
+def _hostile(desk: Desk, text: str) -> int:
+    """A run that holds a text wherever one can stand."""
+    key = text.replace("\x00", "")                # a key may hold all of it but NUL
+    tree = {key: text, "nested": {"className": text}}
+    run = desk.submit(task="task", submitted=tree, config=tree, tags=(key,), note=text, submitted_by=text,
+                      scenario={"className": text, key: text})
+    lease = desk.take(run).lease
+    desk.store.beat(lease, Progress(done=1, total=2, note=text))
+    desk.store.append(run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
+                      output=[OutputChunk(seq=0, text=text + "\n", at=0.0)])
+    provenance = {"git": {"absent": text}, "own": {key: text}}
+    desk.store.update(lease, Update(info={key: text}, provenance=provenance))
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5, key: 1.0},
+                                    reason=text, traceback=text))
+    return run
+
+
+@pytest.mark.parametrize("words", READING)
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_no_stored_control_character_reaches_a_terminal(
+        at_terminal: Callable[..., Any], desk: Desk, words: tuple[Any, ...],
+        options: tuple[str, ...]) -> None:
+    _hostile(desk, ATTACK)
+    failed = desk.take(desk.submit(submitted={"x": ATTACK})).lease
+    desk.store.finish(failed, Finish(outcome=Outcome.FAILED, reason=ATTACK, traceback=ATTACK))
+    desk.submit(submitted={"x": ATTACK})
+    terminal = at_terminal(*words, *options, columns=200)
+
+    assert terminal.ended() == 0
+    for forbidden in ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\x00", "\x7f"):
+        assert forbidden not in terminal.raw
+    assert "\r" not in terminal.raw.replace("\r\n", "")
+
+
+def test_a_message_about_what_is_stored_is_harmless_too(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(task="task", tags=(ATTACK.replace("\x00", ""),), note=ATTACK)
+
+    for words in (("runs", "note", run, "more", "--append"), ("runs", "tag", run, "--add", "x"),
+                  ("queue", "cancel", run)):
+        answer = typed(*words)
+        assert not set("\x1b\x07\x9b\u202e\x7f") & set(answer.out + answer.err)
+
+
+# -- passwords -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [*READING, *WRITING])
+def test_a_password_is_never_shown(typed: Typed, monkeypatch: pytest.MonkeyPatch,
+                                   words: tuple[Any, ...]) -> None:
+    monkeypatch.setenv("HYPERSPACE_STORAGE", "nowhere://me:S3cr3t-canary@host/runs")
+    monkeypatch.setenv("HYPERSPACE_PROJECT", "digits")
+
+    line = one_line(typed(*words, expect=4))
+
+    assert "S3cr3t" not in line
+    assert "nowhere://me:***@host/runs" in line
