@@ -34,7 +34,7 @@ class Shown:
 @click.argument("name", required=False)
 @in_project
 @json_option
-def components(place: Place, name: str | None, as_json: bool) -> None:
+def components(*, place: Place, name: str | None, as_json: bool) -> None:
     """List families, their classes and the parameters of each; NAME: one family or class."""
     from hyperspace_core.cli.page import Page
     from hyperspace_core.cli.parameters import first_paragraph

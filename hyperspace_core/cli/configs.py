@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from hyperspace_core.cli.arguments import WholeNumber
 
-if TYPE_CHECKING:
-    from hyperspace_core.submission import Wishes
-
 F = TypeVar("F", bound=Callable[..., Any])
 Tree = dict[str, Any]
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,23 +67,25 @@ def wish_options(*names: str) -> Callable[[F], F]:
             wishes = Wishes(tags=tags, **{name: value for name, value in given.items() if value is not None})
             return command(wishes=wishes, **others)
 
-        return _with_options(wishing, [_WISHES[name] for name in names])
+        wished: F = _with_options(wishing, [_WISHES[name] for name in names])
+        return wished
 
     return decorated
 
 
-def _typed(command: F, *options: Callable[[F], F]) -> F:
+def _typed(command: F, *options: Option) -> F:
     @wraps(command)
     def typing(*, sets: tuple[str, ...], config_file: str | None, grids: tuple[str, ...] = (),
                grid_file: str | None = None, **others: Any) -> Any:
         typed = Typed(sets=sets, config_file=config_file, grids=grids, grid_file=grid_file)
         return command(typed=typed, **others)
 
-    return _with_options(typing, options)
+    made: F = _with_options(typing, options)
+    return made
 
 
-def _with_options(command: Any, options: Any) -> Any:
-    for option in reversed(options):
+def _with_options(command: Callable[..., Any], options: Sequence[Option]) -> Any:
+    for option in options[::-1]:
         command = option(command)
     return command
 
@@ -95,7 +96,7 @@ def _read(file: str | None) -> Tree:
     if file is None:
         return {}
     if file == "-":
-        return parse_object(click.get_text_stream("stdin").read(), "stdin")
+        return parse_object(sys.stdin.read(), "stdin")
     return read_object(file)
 
 
@@ -114,12 +115,12 @@ _SET = click.option("--set", "-s", "sets", multiple=True, metavar="PATH=VALUE",
                     help="A hyper-parameter, as in classifier.trees=200; may be given again.")
 _CONFIG = click.option("--config", "config_file", metavar="FILE",
                        help="A JSON file with the config, `-` for stdin; --set changes it.")
-_GRID = (
+_GRID: tuple[Option, ...] = (
     click.option("--grid", "grids", multiple=True, metavar="PATH=A,B,…",
                  help="Alternatives; several of them make every combination."),
     click.option("--grid-file", metavar="FILE", help="A JSON file with a grid: a list holds alternatives."),
 )
-_WISHES = {
+_WISHES: Mapping[str, Option] = {
     "repeats": click.option("--repeats", type=WholeNumber(1), metavar="N",
                             help="Runs of each config, with seed, seed + 1, and so on."),
     "seed": click.option("--seed", type=WholeNumber(0), metavar="N",

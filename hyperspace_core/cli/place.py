@@ -55,7 +55,7 @@ class Place:
         return build_manager(disable=self.no_plugins)
 
     def command(self, words: str) -> str:
-        """A command that works in this place, to be typed by a person: `hyperspace worker --project digits`."""
+        """A command that works in this place, for a person to type: `hyperspace worker --project digits`."""
         project = "" if os.environ.get("HYPERSPACE_PROJECT") == self.name else f" --project {self.name}"
         return f"hyperspace {words}{project}{self._typed_storage}"
 

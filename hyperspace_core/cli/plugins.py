@@ -35,7 +35,7 @@ class Shown:
 @click.option("--all", "with_builtins", is_flag=True, help="Also core's own.")
 @in_project
 @json_option
-def plugins(place: Place, with_builtins: bool, as_json: bool) -> None:
+def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
     """List the installed plugins: version, file, the hooks they implement, what is broken and why."""
     from hyperspace_core.cli.page import Page
 

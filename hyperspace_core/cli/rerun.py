@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 @tasks_dir_option
 @dry_run_option
 @json_option
-def rerun(place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, tasks_dir: Path | None, dry_run: bool,
-          as_json: bool) -> int:
+def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, tasks_dir: Path | None,
+          dry_run: bool, as_json: bool) -> int:
     """Queue a past RUN again, with its config, scenario and seed, but for what is changed here.
 
     \b
@@ -40,7 +40,7 @@ def rerun(place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, task
     from hyperspace_core.submission import plan_rerun
 
     if here and wishes.repeats > 1:
-        raise UsageError("--here and --repeats contradict each other: here runs one; queue the repeats instead")
+        raise UsageError("--here and --repeats contradict each other: queue the repeats instead")
     study = place.study(tasks_dir)
     record, changes = study.get(run), typed.config()
     runs = plan_rerun(study.project, record, changes, wishes)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @tasks_dir_option
 @dry_run_option
 @json_option
-def run(place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None, dry_run: bool,
-        as_json: bool) -> int:
+def run(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None,
+        dry_run: bool, as_json: bool) -> int:
     """Run one config of TASK in this terminal, without the queue; Ctrl-C cancels it."""
     from hyperspace_core.cli.running import run_here
     from hyperspace_core.cli.submitting import say_plan

@@ -1,4 +1,4 @@
-"""A run in this very process, for `run` and `rerun --here`: what it prints, its progress, and how it ended."""
+"""A run in this very process, for `run` and `rerun --here`: what it prints, its progress, its end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.states import State
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-
     from hyperspace_core.cli.place import Place
     from hyperspace_core.records.run import NewRun, Progress, RunRecord
     from hyperspace_core.study import Study, Watch
@@ -60,21 +58,27 @@ def _shown(begun: list[RunRecord]) -> Iterator[Watch]:
     if not sys.stderr.isatty():
         yield lambda record, progress: None if begun else begun.append(record)
         return
+    from rich import progress as bar_kit
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from hyperspace_core.results.words import one_line
+
+
+    columns = (bar_kit.TextColumn("run {task.fields[run]}"), bar_kit.BarColumn(),
+               bar_kit.TextColumn("{task.description}", markup=False),
+               bar_kit.TimeElapsedColumn(), bar_kit.TimeRemainingColumn())
     # the stream itself: what is `sys.stderr` later on, belongs to the run
-    bars = Progress(TextColumn("run {task.fields[run]}"), BarColumn(), TextColumn("{task.description}"),
-                    TimeElapsedColumn(), TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True,
-                    redirect_stdout=sys.stdout.isatty())
+    bars = bar_kit.Progress(*columns, console=Console(file=sys.stderr), transient=True,
+                            redirect_stdout=sys.stdout.isatty())
     with bars:
-        bar = bars.add_task("", total=None, run="", start=True)
+        bar = bars.add_task("", total=None, run="")
 
         def watch(record: RunRecord, progress: Progress | None) -> None:
             if progress is None:
                 begun.append(record)
                 bars.update(bar, run=str(record.id), description=record.task)
             else:
-                bars.update(bar, completed=progress.done, total=progress.total, description=progress.note)
+                text = one_line(progress.note) or record.task
+                bars.update(bar, completed=progress.done, total=progress.total, description=text)
 
         yield watch

@@ -34,8 +34,8 @@ COMPARE_UP_TO = 5_000          # runs of a task in the store that a submission i
 @tasks_dir_option
 @dry_run_option
 @json_option
-def submit(place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None, skip_existing: bool,
-           yes: bool, dry_run: bool, as_json: bool) -> int:
+def submit(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None,
+           skip_existing: bool, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Queue runs of TASK.
 
     \b

@@ -45,7 +45,8 @@ def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: 
     if as_json:
         say_json(ids)
     elif ids:
-        say(f"queued run {ids[0]} {what}" if len(ids) == 1 else f"queued {len(ids):,} runs {what}: {ids_text(ids)}")
+        say(f"queued run {ids[0]} {what}" if len(ids) == 1 else
+            f"queued {len(ids):,} runs {what}: {ids_text(ids)}")
     if pressed() and len(ids) < count:
         complain(f"interrupted: {len(ids):,} of {count:,} runs are queued")
         return ExitCode.INTERRUPTED

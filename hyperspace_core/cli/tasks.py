@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @in_project
 @tasks_dir_option
 @json_option
-def tasks(place: Place, task: str | None, tasks_dir: Path | None, as_json: bool) -> None:
+def tasks(*, place: Place, task: str | None, tasks_dir: Path | None, as_json: bool) -> None:
     """List the project's tasks, or show TASK: its scenario and hyper-parameters."""
     project = place.project(tasks_dir)
     if task is not None:

@@ -1,0 +1,84 @@
+"""`hyperspace worker`: take runs off the queue and execute them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperspace_core.cli.arguments import WholeNumber, dry_run_option, json_option
+from hyperspace_core.cli.place import Place, at_place, tasks_dir_option
+
+if TYPE_CHECKING:
+    from hyperspace_core.worker.options import WorkerOptions
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A length of time."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not math.isfinite(seconds):
+            name = param.opts[0] if param is not None else self.name
+            raise click.UsageError(f"{name}: expected seconds, as in 0.5, got {str(value)[:40]!a}", ctx)
+        return seconds
+
+
+@click.command
+@at_place
+@click.option("--slots", type=WholeNumber(1), default=1, metavar="N", help="Runs at a time; 1 without.")
+@click.option("--drain", is_flag=True, help="Stop when nothing is left that this worker can take.")
+@click.option("--max-runs", type=WholeNumber(1), metavar="N", help="Stop after so many runs.")
+@click.option("--echo", is_flag=True, help="Print what the runs print, as it comes.")
+@click.option("--isolation", type=click.Choice(["warm", "spawn", "inline"]), default="warm",
+              help="Run in a fork of a process with the project imported (the default), in a fresh process, "
+                   "or in the worker itself.")
+@click.option("--grace", "grace_s", type=Seconds(), default=30.0, metavar="SECONDS",
+              help="From asking a run to stop until it is killed; 30 without.")
+@click.option("--poll", "poll_s", type=Seconds(), metavar="SECONDS",
+              help="Longest wait between two looks at the queue; new runs are noticed earlier.")
+@tasks_dir_option
+@dry_run_option
+@json_option
+def worker(*, place: Place, dry_run: bool, as_json: bool, tasks_dir: Path | None, **chosen: Any) -> int:
+    """Take runs off the queue, one after the other, until Ctrl-C.
+
+    The first Ctrl-C finishes the current runs, a second one gives them back to the queue, a third one kills
+    them. Exit code 1 says that a run failed.
+    """
+    from hyperspace_core.worker.options import WorkerOptions
+
+    options = WorkerOptions(tasks_dir=tasks_dir, no_plugins=place.no_plugins, **chosen)
+    place.quiet_extensions.require_whole()
+    if dry_run:
+        return _say_plan(place, options, as_json=as_json)
+    from hyperspace_core.cli.working import work
+
+    return work(place, options, as_json=as_json)
+
+
+def _say_plan(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
+    """What a worker would find, without taking it."""
+    from hyperspace_core.cli.screen import say, say_json
+    from hyperspace_core.cli.submitting import counted
+    from hyperspace_core.errors import ExitCode
+    from hyperspace_core.worker.duties import RESTING, describe, what_waits
+
+    project = place.project(options.tasks_dir)
+    found = what_waits(place.store, place.name, tuple(project.tasks), ())
+    if as_json:
+        say_json([{"task": one.task, "count": one.count, "taken": one.why == RESTING,
+                   "why": None if one.why == RESTING else one.why} for one in found])
+        return ExitCode.OK
+    for one in found:
+        say(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else describe(one))
+    if not found:
+        say("nothing is queued")
+    return ExitCode.OK

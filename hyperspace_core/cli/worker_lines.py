@@ -1,0 +1,116 @@
+"""What a worker tells, a line an event: the same words for a pipe and above the live view of a terminal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TextIO
+
+import click
+
+from hyperspace_core.cli.page import STATES, Page, Piece
+from hyperspace_core.cli.screen import remark
+from hyperspace_core.cli.tape import Tape
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.results.words import brief, number, seconds
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import (
+    Event,
+    Notice,
+    Printed,
+    Ready,
+    RunEnded,
+    RunStarted,
+    Stopping,
+)
+from hyperspace_core.worker.shift import FINISH, GIVE_BACK
+
+Write = Callable[[str], None]
+
+
+class Teller:
+    """Hears a worker's events, in whatever thread, and writes a line for each.
+
+    `out` gets what runs do and print, `err` what a person should know beside that.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, options: WorkerOptions) -> None:
+        self.stopped: Stopping | None = None           # the last word about stopping
+        self.ready: Ready | None = None
+        self.out: Write = lambda text: click.echo(text, file=out)
+        self.err: Write = lambda text: click.echo(text, file=err)
+        self._options = options
+        self._lock = threading.RLock()
+        self._tapes: dict[int, Tape] = {}
+
+    def hear(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case Ready():
+                    self.ready = event
+                    self.out(_line(f"worker {event.worker} of {event.project} {self.waits_for()}"))
+                case RunStarted():
+                    self.out(_line(*started(event)))
+                case Printed():
+                    self._print(event.run, self._tapes.setdefault(event.run, Tape()).feed(event.text))
+                case RunEnded():
+                    if event.run in self._tapes:
+                        self._print(event.run, self._tapes.pop(event.run).end())
+                    self.out(_line(*ended(event)))
+                case Notice():
+                    self.err(remark(event.text, bad=event.level >= logging.ERROR))
+                case Stopping():
+                    self.stopped = event
+                    self.err(_line((stopping(event, self._options), "held")))
+
+    def waits_for(self) -> str:
+        """`waits for runs of holdout, pipeline`."""
+        tasks = self.ready.tasks if self.ready is not None else ()
+        return f"waits for runs of {', '.join(tasks)}" if tasks else "knows no task, so it can take nothing"
+
+    def _print(self, run: int, lines: list[str]) -> None:
+        for line in lines:
+            self.out(f"{run}| {line}" if self._options.slots > 1 else line)
+
+
+def started(event: RunStarted) -> list[Piece]:
+    again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
+    return [f"run {event.run} started", again, event.task, brief(event.submitted)]
+
+
+def ended(event: RunEnded) -> list[Piece]:
+    """How an attempt ended, in the state that its run is in now."""
+    took = f"in {seconds(event.seconds)}"
+    reason = event.reason or ""
+    match event.state, event.outcome:
+        case State.COMPLETED, _:
+            how, what = "COMPLETED", f"{event.metric.name} {number(event.result)}"
+        case State.QUEUED, Outcome.RELEASED:
+            how, what = "is back in the queue:", reason
+        case State.QUEUED, _:
+            how, what = "failed and is tried again:", reason
+        case state, _:
+            how, what = state.value, reason
+    return [(f"run {event.run} {how}", STATES[event.state]), what, took]
+
+
+def stopping(event: Stopping, options: WorkerOptions) -> str:
+    """What happens now, and what the next Ctrl-C would do."""
+    told = "" if "SIGINT" in event.why else f"{event.why}: "
+    runs = ", ".join(map(str, event.running))
+    them, they = ("it", "it goes") if len(event.running) == 1 else ("them", "they go")
+    if not event.running:
+        return f"{told}stopping"
+    if event.level == FINISH:
+        return f"{told}finishing run {runs}, then stopping; Ctrl-C again gives {them} back to the queue"
+    if event.level == GIVE_BACK:
+        return (f"{told}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
+                f"Ctrl-C again kills {them} at once")
+    return f"{told}killing run {runs}, {they} back to the queue"
+
+
+def _line(*pieces: Piece) -> str:
+    page = Page()
+    page.line(*pieces)
+    return page.text

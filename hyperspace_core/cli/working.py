@@ -1,0 +1,76 @@
+"""A worker at work in a terminal or a pipe, and what it says when it is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from hyperspace_core.cli.screen import note, say, say_json, say_table
+from hyperspace_core.cli.worker_lines import Teller
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.states import State
+from hyperspace_core.worker.duties import describe
+from hyperspace_core.worker.shift import GIVE_BACK
+from hyperspace_core.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.place import Place
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
+    from hyperspace_core.worker.options import WorkerOptions
+    from hyperspace_core.worker.report import WorkerReport
+
+SHOWN = 20                     # runs of a task that are compared at the end
+
+
+def work(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
+    """Work until done; 1 where a run failed, 130 where Ctrl-C sent runs back."""
+    store = place.store
+    # whoever runs inside may take over sys.stdout: the worker's own lines go to the streams as they are now
+    out = sys.stderr if as_json else sys.stdout
+    teller = Teller(out, sys.stderr, options)
+    worker = Worker(store, place.name, place.extensions, options, on_event=teller.hear)
+    if out.isatty():
+        from hyperspace_core.cli.worker_screen import worker_screen
+
+        with worker_screen(worker, teller, out, options):
+            report = worker.run()
+    else:
+        report = worker.run()
+    if as_json:
+        say_json(report)
+    else:
+        _say_report(place, store, report, options)
+    stopped = teller.stopped
+    if stopped is not None and stopped.level >= GIVE_BACK and "SIGINT" in stopped.why:
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILED if report.failed else ExitCode.OK
+
+
+def _say_report(place: Place, store: Store, report: WorkerReport, options: WorkerOptions) -> None:
+    from hyperspace_core.results.picture import counted
+
+    if options.drain:
+        completed = [store.get(run) for run, state in report.states.items() if state is State.COMPLETED]
+        _say_comparisons(place, completed)
+    if report.ended:
+        note(f"{len(report.states)} ended here: {counted(report.counts)}")
+    elif options.drain:
+        note("there was nothing that this worker could take")
+    for left in report.left:
+        note(describe(left))
+
+
+def _say_comparisons(place: Place, records: Sequence[RunRecord]) -> None:
+    from hyperspace_core.results.results import text_of
+    from hyperspace_core.results.table import best_first, tabulate
+
+    for task, group in groupby(best_first(records), key=lambda record: record.task):
+        runs = list(group)
+        say(f"\n{task}, best first:")
+        heads, rows = text_of(tabulate(runs[:SHOWN]))
+        say_table(heads, rows, whole=True)
+        if len(runs) > SHOWN:
+            note(f"{len(runs) - SHOWN} more: {place.command(f'results {task}')}")
