@@ -102,11 +102,9 @@ def test_a_third_interrupt_kills_a_run_that_will_not_hear(store: Store, start: S
     run = submit(store, "deaf", config={"folder": str(tmp_path)})[0]
     pid = began(tmp_path, run)
     grandchild = grandchild_of_the_deaf(tmp_path)
-    for _ in range(3):
-        worker.signal(signal.SIGINT)
-        os.sched_yield()
-        until(lambda: [each for each in store.workers(PROJECT) if each.state == "draining"],
-              "a draining worker")
+    for level in (1, 2, 3):
+        worker.signal(signal.SIGINT)               # two of a kind that come too fast are one to the system
+        worker.wait_for("Stopping", level=level)
     assert worker.report()["states"] == {str(run): "QUEUED"}
     assert store.get(run).attempts[0].outcome is Outcome.RELEASED
     until(lambda: not alive(pid) and not alive(grandchild), "both processes are gone")
