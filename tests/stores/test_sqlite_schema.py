@@ -101,7 +101,7 @@ def test_a_view_is_refused_in_a_newer_file_too(path: Path, opened: Callable[[], 
         opened()
 
 
-# -- newer ---------------------------------------------------------------------------------------------------
+# -- newer -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_newer_file_is_not_written_and_the_version_is_named(
     assert newer.count(RunFilter()) == {State.QUEUED: 1}
 
 
-# -- older ---------------------------------------------------------------------------------------------------
+# -- older -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_an_upgrade_that_fails_changes_nothing(path: Path, opened: Callable[[], 
     assert opened().cancel(1) is State.CANCELLED
 
 
-# -- what the tables themselves refuse -----------------------------------------------------------------------
+# -- what the tables themselves refuse ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("statement", [

@@ -1,0 +1,153 @@
+"""Reading in pages: nothing is held open between them, and no more is read than is asked for."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, RunFilter, parse_condition
+from hyperspace_core.records.run import Finish, Metric, NewRun, OutputChunk, Owner, Point
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.stores.sqlite import open_store, reading, series
+
+OWNER = Owner(worker="w", host="h")
+_uids = count()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Any]:
+    with open_store(f"sqlite:///{path}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of all records that are taken out of their rows, in order."""
+    ids: list[int] = []
+    record_of = reading.record_of
+
+    def counting(row: Any, attempts: Any) -> Any:
+        ids.append(row[0])
+        return record_of(row, attempts)
+
+    monkeypatch.setattr(reading, "record_of", counting)
+    monkeypatch.setattr(reading, "PAGE", 10)
+    return ids
+
+
+def submit(store: Any, number: int, **named: Any) -> list[int]:
+    ids: list[int] = store.submit([
+        NewRun(uid=f"u{next(_uids)}", project="p", task="t", submitted={"trees": place}, **named)
+        for place in range(number)])
+    return ids
+
+
+def test_records_are_read_as_they_are_asked_for(store: Any, decoded: list[int]) -> None:
+    submit(store, 50)
+    found = store.find(RunFilter(), order=ORDER_OLDEST)
+    assert decoded == []
+    assert [record.id for record in islice(found, 12)] == list(range(1, 13))
+    assert len(decoded) == 20
+
+
+def test_a_limit_is_all_that_is_read(store: Any, decoded: list[int]) -> None:
+    submit(store, 50)
+    assert [record.id for record in store.find(RunFilter(), limit=3)] == [50, 49, 48]
+    assert sorted(decoded) == [48, 49, 50]
+
+
+def test_a_limit_ends_the_search_for_what_only_a_record_tells(store: Any, decoded: list[int]) -> None:
+    submit(store, 50)
+    where = RunFilter(where=(parse_condition("trees>=5"),))
+    found = store.find(where, order=ORDER_OLDEST, limit=7)
+    assert [record.id for record in found] == list(range(6, 13))
+    assert set(decoded) == set(range(1, 21))
+
+
+def test_what_sql_can_rule_out_is_not_read(store: Any, decoded: list[int]) -> None:
+    submit(store, 30, tags=("old",))
+    submit(store, 5, tags=("new",), priority=3)
+    assert len(list(store.find(RunFilter(tags=("new",))))) == 5
+    assert len(list(store.find(RunFilter(where=(parse_condition("priority>=3"),))))) == 5
+    assert set(decoded) == set(range(31, 36))
+
+
+def test_a_tag_that_stands_in_a_list_by_accident_does_not_count(store: Any) -> None:
+    submit(store, 1, tags=("a", "b"))
+    assert list(store.find(RunFilter(tags=(",",)))) == []
+    assert store.count(RunFilter(tags=(",",))) == {}
+
+
+def test_nothing_is_held_open_between_two_pages(store: Any, path: Path, decoded: list[int]) -> None:
+    submit(store, 30)
+    found = store.find(RunFilter(), order=ORDER_OLDEST)
+    next(found)
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0      # no reader in the way
+        other.execute("BEGIN IMMEDIATE")                                                # and no writer
+        other.execute("UPDATE runs SET project = 'q' WHERE id = 20")
+        other.execute("COMMIT")
+    assert [record.project for record in found] == ["p"] * 18 + ["q"] + ["p"] * 10
+
+
+def test_what_no_longer_matches_when_its_page_is_read_is_left_out(store: Any, decoded: list[int]) -> None:
+    submit(store, 30)
+    found = store.find(RunFilter(states=(State.QUEUED,)), order=ORDER_OLDEST)
+    next(found)
+    store.cancel(15)
+    store.delete([16])
+    assert [record.id for record in found] == [*range(2, 15), *range(17, 31)]
+
+
+def test_each_run_is_ranked_by_its_own_goal(store: Any) -> None:
+    for goal, results in (("maximize", (0.5, 0.75, float("nan"), float("-inf"))),
+                          ("minimize", (-0.75, 0.5, float("inf"), None))):
+        for result in results:
+            run = submit(store, 1, metric=Metric(name="m", goal=goal))[0]
+            claim = store.claim("p", OWNER, f"token {run}", only=[run])
+            store.finish(claim.lease, Finish(outcome=Outcome.COMPLETED, result=result))
+    found = [record.result for record in store.find(RunFilter(), order=ORDER_BEST)]
+    assert str(found) == "[0.75, -0.75, 0.5, 0.5, -inf, inf, nan, None]"
+
+
+def test_an_order_that_does_not_exist_is_named_at_once(store: Any) -> None:
+    with pytest.raises(UsageError, match=r"order 'bst': expected one of newest, .*did you mean 'best'"):
+        store.find(RunFilter(), order="bst")
+
+
+def test_series_are_read_in_pages(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "POINTS_PAGE", 10)
+    monkeypatch.setattr(series, "OUTPUT_PAGE", 10)
+    submit(store, 1)
+    store.append(1, 1, points=[Point(seq=seq, name="ab"[seq % 2], step=None, value=0.0, at=0.0)
+                               for seq in range(40)],
+                 output=[OutputChunk(seq=seq, text=str(seq), at=0.0) for seq in range(25)])
+    assert [point.seq for point in store.points(1, attempt=1)] == list(range(40))
+    assert [point.seq for point in store.points(1, attempt=1, names=["b"])] == list(range(1, 40, 2))
+    assert [point.seq for point in store.points(1, attempt=1, after=3, limit=17)] == list(range(4, 21))
+    assert [point.seq for point in store.points(1, attempt=1, limit=10)] == list(range(10))
+    assert [chunk.text for chunk in store.output(1, attempt=1)] == [str(seq) for seq in range(25)]
+
+
+def test_what_sqlite_would_change_without_a_word_is_marked(store: Any, path: Path) -> None:
+    submit(store, 1)
+    values = [float("nan"), -0.0, 0.0, float("inf"), 1.0]
+    store.append(1, 1, points=[Point(seq=seq, name="loss", step=seq, value=value, at=0.0)
+                               for seq, value in enumerate(values)])
+    with closing(sqlite3.connect(path)) as other:
+        rows = other.execute("SELECT value, special FROM points ORDER BY seq").fetchall()
+    assert rows == [(None, "nan"), (0.0, "-0.0"), (0.0, None), (float("inf"), None), (1.0, None)]
+    assert str([point.value for point in store.points(1, attempt=1)]) == str(values)
