@@ -24,10 +24,10 @@ def queue() -> None:
 
 
 @click.command("list")
-@at_place
 @filtered
 @limit_option("At most N runs.")
 @json_option
+@at_place
 def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
     """List what waits, in the order in which workers will take it; paused runs come last."""
     from hyperspace_core.results.overview import living_workers, told_why
@@ -41,17 +41,17 @@ def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool
         return
     if place.store.settings(place.name).paused:
         note(f"the whole queue is paused; `{place.command('queue resume --all')}` lets it go on")
-    heads = ("run", "task", "state", "priority", "submitted", "config", "cannot start")
+    heads = ("run", "task", "state", "priority", "age", "config", "cannot start")
     now = datetime.now().astimezone()
     say_table(heads, [_row(record, why, now) for record, why in told],
               empty="nothing waits" + (" that matches" if wanted.options else ""))
 
 
 def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
-    from hyperspace_core.results.words import ago, brief
+    from hyperspace_core.results.words import age, brief
 
     return [str(record.id), record.task, record.state.value, str(record.priority),
-            ago(record.submitted_at, now), brief(record.submitted), why or ""]
+            age(record.submitted_at, now), brief(record.submitted), why or ""]
 
 
 def _waiting(place: Place, wanted: Wanted, limit: int | None) -> list[RunRecord]:

@@ -24,10 +24,10 @@ all_option = click.option("--all", "whole", is_flag=True,
 
 
 @click.command
-@at_place
-@some_runs
 @all_option
+@some_runs
 @dry_run_option
+@at_place
 def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, dry_run: bool) -> int:
     """Let runs rest; a running one is given back to the queue and rests there.
 
@@ -46,10 +46,10 @@ def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, d
 
 
 @click.command
-@at_place
-@some_runs
 @all_option
+@some_runs
 @dry_run_option
+@at_place
 def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, dry_run: bool) -> int:
     """Let paused runs go on.
 
@@ -67,9 +67,9 @@ def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, 
 
 
 @click.command
-@at_place
 @some_runs
 @dry_run_option
+@at_place
 def cancel(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool) -> int:
     """Cancel runs for good: what waits never starts, what runs is ended by its worker.
 
@@ -85,9 +85,9 @@ def cancel(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool
 
 
 @click.command
-@at_place
 @some_runs
 @dry_run_option
+@at_place
 def requeue(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool) -> int:
     """Queue runs again that have ended; their earlier attempts stay in the record.
 
@@ -112,10 +112,10 @@ class LastMayBeNegative(click.Command):
 
 
 @click.command(cls=LastMayBeNegative)
-@at_place
 @some_runs
 @click.argument("number", type=WholeNumber(LOWEST), metavar="N")
 @dry_run_option
+@at_place
 def priority(*, place: Place, runs: tuple[int, ...], wanted: Wanted, number: int, dry_run: bool) -> int:
     """Give runs the priority N: higher goes first, 0 is usual, below 0 waits for all others.
 

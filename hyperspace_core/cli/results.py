@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command
-@at_place
 @click.argument("task", required=False, shell_complete=complete_task)
-@filtered
 @limit_option("The best N of a task.")
 @click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
+@filtered
 @json_option
+@at_place
 def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, all_columns: bool,
             as_json: bool) -> None:
     """Compare completed runs, best first by the metric of TASK; without TASK one table a task.

@@ -32,10 +32,10 @@ def runs() -> None:
 
 
 @click.command("list")
-@at_place
 @filtered
 @limit_option(f"At most N runs; without it, a terminal gets {SHOWN}, a pipe all.")
 @json_option
+@at_place
 def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
     """List runs, the newest first."""
     store, where = place.store, wanted.of(place.name)
@@ -53,7 +53,7 @@ def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) ->
 
 def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for people; a column that would be empty is left out."""
-    from hyperspace_core.results.words import ago, brief, number, one_line
+    from hyperspace_core.results.words import age, brief, number, one_line
 
     short = REASON if room_of_stdout() is not None else None
     cells = {
@@ -61,7 +61,7 @@ def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], lis
         "task": [record.task for record in records],
         "state": [record.state.value for record in records],
         "result": [number(record.result) for record in records],
-        "submitted": [ago(record.submitted_at, now) for record in records],
+        "age": [age(record.submitted_at, now) for record in records],
         "time": [time_of(record, now) for record in records],
         "tags": [" ".join(record.tags) for record in records],
         "note": [one_line(record.note, short) for record in records],

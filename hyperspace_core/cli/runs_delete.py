@@ -13,10 +13,10 @@ IN_ONE_STEP = 500              # runs that the store removes at once
 
 
 @click.command
-@at_place
-@some_runs
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@some_runs
 @dry_run_option
+@at_place
 def delete(*, place: Place, runs: tuple[int, ...], wanted: Wanted, yes: bool, dry_run: bool) -> int:
     """Delete runs with all that they logged; it asks first.
 

@@ -20,12 +20,15 @@ LONGEST = 40                   # characters of a value that stands in a column
 
 
 @click.command
-@at_place
 @click.argument("first", type=RUN, shell_complete=complete_run, metavar="RUN")
 @click.argument("second", type=RUN, shell_complete=complete_run, metavar="RUN")
 @json_option
+@at_place
 def diff(place: Place, first: int, second: int, as_json: bool) -> None:
-    """Show in what two runs differ: config, scenario, seed, metrics, code, packages, machine."""
+    """Show in what two runs differ.
+
+    Config, scenario, seed, metrics, and what they ran on: code, packages, machine.
+    """
     from hyperspace_core.results.difference import contrasts
     from hyperspace_core.study import get_run
 

@@ -12,17 +12,17 @@ from hyperspace_core.cli.screen import hint, say_json
 
 
 @click.command
-@at_place
 @run_argument
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
 @attempt_option
 @click.option("--last", type=WholeNumber(1), metavar="N", help="Only the last N lines of what there is.")
 @json_option
+@at_place
 def logs(*, place: Place, run: int, follow: bool, attempt: int | None, last: int | None,
          as_json: bool) -> None:
-    """Show what a run printed, stdout and stderr in the order they came.
+    """Show what a run printed.
 
-    That is what it printed in its last attempt; -f goes on with the attempts that follow.
+    Stdout and stderr in the order they came, of its last attempt; -f goes on with the attempts that follow.
     """
     from hyperspace_core.cli.following import Follower, Printer
     from hyperspace_core.study import get_run, pick_attempt

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 
 @click.command
-@at_place
 @run_argument
 @click.option("--name", "names", multiple=True, metavar="METRIC",
               help="The whole series of this metric; given again, several beside each other.")
 @attempt_option
 @json_option
+@at_place
 def metrics(place: Place, run: int, names: tuple[str, ...], attempt: int | None, as_json: bool) -> None:
-    """Show the metrics of a run: what it returned, and of each series the last value, minimum and maximum."""
+    """Show the metrics of a run, or whole series.
+
+    Without --name: what it returned, and of each series the number of points, the last, least and greatest
+    value.
+    """
     from hyperspace_core.results.series import summarize
     from hyperspace_core.study import get_run, pick_attempt
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @click.command
-@at_place
-@some_runs
 @click.option("--add", multiple=True, metavar="TAG", help="A tag to add; may be given again.")
 @click.option("--remove", multiple=True, metavar="TAG", help="A tag to remove; may be given again.")
+@some_runs
 @dry_run_option
+@at_place
 def tag(*, place: Place, runs: tuple[int, ...], wanted: Wanted, add: tuple[str, ...],
         remove: tuple[str, ...], dry_run: bool) -> int:
     """Add tags to runs, or remove some.
@@ -41,11 +41,11 @@ def tag(*, place: Place, runs: tuple[int, ...], wanted: Wanted, add: tuple[str, 
 
 
 @click.command
-@at_place
 @run_argument
 @click.argument("text")
 @click.option("--append", is_flag=True, help="Keep the present note and add a line to it.")
 @dry_run_option
+@at_place
 def note(*, place: Place, run: int, text: str, append: bool, dry_run: bool) -> None:
     """Write a note to a run; an empty text takes it away."""
     from hyperspace_core.study import get_run

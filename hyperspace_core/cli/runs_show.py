@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command
-@at_place
 @run_argument
 @json_option
+@at_place
 def show(place: Place, run: int, as_json: bool) -> None:
     """Show a run: config, result, metrics, attempts, provenance, files."""
     from hyperspace_core.study import get_run

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command
-@at_place
 @click.option("--watch", "-w", is_flag=True, help="Keep it on the screen, up to date, until Ctrl-C.")
 @json_option
+@at_place
 def status(place: Place, watch: bool, as_json: bool) -> None:
-    """Show the queue on one page: workers and what they do, what cannot start, failures, the best so far."""
+    """Show the queue on one page.
+
+    What waits, the workers and what they do, what cannot start, the last failures, the best so far.
+    """
     from hyperspace_core.results.overview import overview
 
     if watch and as_json:

@@ -18,7 +18,7 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def harmless(text: str) -> str:
-    """Stored text as a terminal may see it: newlines and tabs stay, other control characters are spelled out."""
+    """Stored text as a terminal may see it: newlines and tabs stay, other control characters are spelled."""
     return _CONTROLS.sub(_spelled, _HARMLESS.sub("", text))
 
 
@@ -76,6 +76,11 @@ def ago(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return ""
     return f"{seconds((now - moment).total_seconds())} ago"
+
+
+def age(moment: datetime | None, now: datetime) -> str:
+    """The same in its largest unit alone, for columns: `3 min`."""
+    return "" if moment is None else " ".join(seconds((now - moment).total_seconds()).split()[:2])
 
 
 def byte_count(count: int | None) -> str:

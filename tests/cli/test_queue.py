@@ -22,7 +22,7 @@ def test_the_queue_is_listed_as_workers_will_take_it(typed: Typed, desk: Desk) -
 
     heads, *rows = typed("queue", "list").columns
 
-    assert heads[:5] == ["run", "task", "state", "priority", "submitted"]
+    assert heads[:5] == ["run", "task", "state", "priority", "age"]
     assert [row[0] for row in rows] == [str(run) for run in (urgent, first, second, resting)]
     assert rows[0][3] == "5"
 

@@ -27,7 +27,7 @@ def test_the_newest_run_is_listed_first(typed: Typed, desk: Desk) -> None:
 
     heads, *rows = typed("runs", "list").columns
 
-    assert heads == ["run", "task", "state", "submitted", "config"]
+    assert heads == ["run", "task", "state", "age", "config"]
     assert [(row[0], row[-1]) for row in rows] == [(str(second), "trees=2"), (str(first), "trees=1")]
 
 
