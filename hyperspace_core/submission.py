@@ -15,6 +15,7 @@ from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.logged import MAX_NAME, is_name
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task, check_task_name
@@ -45,9 +46,19 @@ class Wishes:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        for what, text in (("note", self.note), *(("tags", tag) for tag in self.tags)):
-            if not isinstance(text, str):
-                raise UsageError(f"{what}: expected text, got {shown(text)}")
+        for tag in self.tags:
+            check_tag(tag)
+        if not isinstance(self.note, str):
+            raise UsageError(f"note: expected text, got {shown(self.note)}")
+
+
+def check_tag(tag: object) -> None:
+    """Raises `UsageError` for what would not be seen in a list, or not found again."""
+    if not isinstance(tag, str):
+        raise UsageError(f"tags: expected text, got {shown(tag)}")
+    if not is_name(tag) or tag != tag.strip():
+        raise UsageError(f"tag {tag[:40]!a}: a tag is 1 to {MAX_NAME} printable characters, "
+                         "without blanks around it")
 
 
 @dataclass(frozen=True, kw_only=True)

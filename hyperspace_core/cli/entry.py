@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -82,6 +83,8 @@ def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
 
 def _usage(error: click.UsageError) -> str:
     """In the words of the other messages: a small letter first, the cure last."""
+    if isinstance(error, click.NoSuchOption) and re.fullmatch(r"-\d", error.option_name):
+        return "not a run id, and not an option: a number below zero"
     message = error.format_message()
     message = message[:1].lower() + message[1:]
     if error.ctx is not None and isinstance(error, click.MissingParameter | click.NoSuchOption):

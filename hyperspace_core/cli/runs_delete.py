@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hyperspace_core.cli.arguments import Wanted, dry_run_option, some_runs
 from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import confirm, hint, say
-from hyperspace_core.errors import ExitCode
+from hyperspace_core.cli.screen import confirm, hint
 
-IN_ONE_STEP = 500              # runs that the store removes at once
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
 
 
 @click.command
@@ -25,19 +28,21 @@ def delete(*, place: Place, runs: tuple[int, ...], wanted: Wanted, yes: bool, dr
     from hyperspace_core.cli.bulk import Deed, act, counted, look
 
     deed = Deed(
-        phrase="delete {}", do=lambda store, record: "deleted", fits=lambda record: record.state != "RUNNING",
+        phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
         why_not=lambda record: f"end it first: `{place.command(f'queue cancel {record.id}')}`")
     looked = look(place, runs, wanted, deed)
     if dry_run or not looked.fit:
         return act(place, looked, deed, dry_run=True)
     ids = [record.id for record in looked.fit]
     confirm(f"delete {counted(len(ids))} ({_listed(ids)}) for good", yes=yes)
-    gone: list[int] = []
-    for start in range(0, len(ids), IN_ONE_STEP):
-        gone += place.store.delete(ids[start:start + IN_ONE_STEP])
-    say(f"deleted {counted(len(gone))}: {_listed(gone)}")
-    hint(f"their files stay until `{place.command('store gc')}`")
-    return ExitCode.REFUSED if looked.refused else ExitCode.OK
+    code = act(place, looked, deed, dry_run=False)
+    hint(f"files that they kept stay until `{place.command('store gc')}`")
+    return code
+
+
+def _delete(store: Store, record: RunRecord) -> str:
+    store.delete([record.id])
+    return "deleted"
 
 
 def _listed(ids: list[int]) -> str:

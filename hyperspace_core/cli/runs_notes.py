@@ -65,6 +65,10 @@ def _literal(text: str) -> str:
 
 def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Raises `UsageError` where nothing is to be done, or the same tag is to come and go."""
+    from hyperspace_core.submission import check_tag
+
+    for one in add:
+        check_tag(one)
     if not add and not remove:
         raise click.UsageError("which tags? Name them with --add or --remove")
     both = sorted(set(add) & set(remove))

@@ -136,6 +136,11 @@ def test_b5_what_is_no_run_id_reaches_no_store(typed: Typed, two: Any, text: str
         assert "\x1b" not in line
 
 
+def test_b5_a_number_below_zero_is_no_option(typed: Typed, two: Any) -> None:
+    assert one_line(typed("runs", "show", "-7", expect=2)) == (
+        "error: not a run id, and not an option: a number below zero\n")
+
+
 # -- B6: projects --------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,9 @@ def test_the_runs_to_tag_may_be_described(typed: Typed, desk: Desk) -> None:
 @pytest.mark.parametrize(("options", "message"), [
     ((), "which tags? Name them with --add or --remove"),
     (("--add", "x", "--remove", "x"), "--add x and --remove x contradict each other"),
+    (("--add", ""), "tag '': a tag is 1 to 200 printable characters, without blanks around it"),
+    (("--add", "a\nb"), r"tag 'a\nb': a tag is"),
+    (("--add", " a"), "tag ' a': a tag is"),
 ])
 def test_tags_that_cannot_be_meant(typed: Typed, desk: Desk, options: tuple[str, ...], message: str) -> None:
     run = desk.submit()
@@ -76,7 +79,7 @@ def test_runs_are_deleted_where_one_says_yes(typed: Typed, desk: Desk) -> None:
     answer = typed("runs", "delete", first, second, "--yes")
 
     assert desk.ids() == [kept]
-    assert answer.out == f"deleted 2 runs: {first}, {second}\n"
+    assert answer.out == f"run {first}: deleted\nrun {second}: deleted\n"
 
 
 def test_nothing_is_deleted_where_nobody_can_be_asked(typed: Typed, desk: Desk,
