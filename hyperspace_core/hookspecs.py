@@ -196,7 +196,8 @@ def hyperspace_run_finished(run: Run, record: RunRecord) -> None:
     :Default: none.
     :If it raises: logged; the outcome stands.
     :run: the run; in the child still open for logging, in the worker closed.
-    :record: what is about to be stored (in the child) or has been stored (in the worker).
+    :record: in the child, what the run brings, which a cancel may still overrule; in the worker, what has
+        been stored.
     """
 
 

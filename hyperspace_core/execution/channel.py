@@ -83,9 +83,9 @@ class ChannelSink:
     def code_differs(self, reason: str) -> None:
         self.send(CodeDiffers(reason))
 
-    def outcome(self, finish: Finish) -> None:
+    def outcome(self, finish: Finish, *, heard: bool) -> None:
         with self._lock:
-            self.send(ended(finish))
+            self.send(ended(finish, heard=heard))
             self._told = True
 
     # -- the pipe --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
 
@@ -20,7 +21,6 @@ from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import Job, decode
 from hyperspace_core.execution.opening import Opening, open_here
 from hyperspace_core.execution.rehearsal import rehearse
-from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 
 CLEAN_UP_S = 5.0               # for exit handlers of user code, once the outcome is delivered
@@ -57,8 +57,7 @@ def _executed(job: Job, sink: ChannelSink, opened: Opening | None) -> None:
     try:
         opening = opened or open_here(job.project, tasks_dir=job.tasks_dir, no_plugins=job.no_plugins)
     except BaseException as error:                 # noqa: BLE001 - whatever an import may do
-        text = failure(error)
-        sink.outcome(Finish(outcome=Outcome.FAILED, reason=text.reason, traceback=text.traceback))
+        sink.outcome(replace(failure(error), outcome=Outcome.FAILED), heard=False)
         return
     execute(job, sink, opening.extensions, opening.project, on_run=lambda run: None,
             interruption=interruption)

@@ -41,8 +41,8 @@ class RunSink(Sink, Protocol):
         """What was validated at submission does not fit the code here; `outcome` (RELEASED) follows."""
         ...
 
-    def outcome(self, finish: Finish) -> None:
-        """The last call: how the attempt ended."""
+    def outcome(self, finish: Finish, *, heard: bool) -> None:
+        """The last call: how the attempt ended, and whether observers here have heard of that."""
         ...
 
 
@@ -57,10 +57,10 @@ def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
                            interruption=interruption or Interruption())
     try:
-        finish = execution.outcome(on_run)
+        finish, heard = execution.outcome(on_run)
     except BaseException as error:  # noqa: BLE001 - whatever it was, the run has an outcome
-        finish = failure(error)
-    sink.outcome(finish)
+        finish, heard = failure(error), False
+    sink.outcome(finish, heard=heard)
     return finish
 
 
@@ -74,13 +74,14 @@ class _Execution:
     project: Project
     interruption: Interruption
 
-    def outcome(self, on_run: Callable[[Run], None]) -> Finish:
+    def outcome(self, on_run: Callable[[Run], None]) -> tuple[Finish, bool]:
+        """How it ended, and whether observers have heard of that."""
         try:
             plan = plan_of(self.job, self.project)
         except ConfigError as error:
-            return self._misfit(error)
+            return self._misfit(error), False
         except HyperspaceError as error:           # a task that is not here, or broken
-            return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
+            return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False), False
         if plan.differs:
             self.sink.resolved(plan.scenario, plan.config, plan.metric, plan.seed)
         run = self._live_run(plan)
@@ -88,11 +89,12 @@ class _Execution:
         on_run(run)
         with active(run):
             finish = self._executed(run, plan)
-            if finish.outcome is not Outcome.RELEASED:         # given back: it has not finished
+            ended = finish.outcome is not Outcome.RELEASED     # the worker knows whether it goes back
+            if ended:
                 record = _record(self.job, plan, finish)
                 self.extensions.observers("hyperspace_run_finished", run=run, record=record)
         _send_info_again(run)
-        return finish
+        return finish, ended
 
     def _executed(self, run: Run, plan: Plan) -> Finish:
         """Seed, capture, build, run, look at what came back."""
@@ -102,8 +104,9 @@ class _Execution:
             self._capture(run)
             with self.interruption.user_code():
                 finish = self._built_and_run(run, plan)
-        except RunInterrupted:
-            finish = Finish(outcome=Outcome.RELEASED, reason="interrupted")
+        except RunInterrupted as error:            # unasked it is user code's own, an error like any other
+            released = Finish(outcome=Outcome.RELEASED, reason="interrupted")
+            finish = released if self.interruption.asked else failure(error)
         except BadResult as error:
             finish = Finish(outcome=Outcome.FAILED, reason=shortened(str(error)), metrics=dict(error.metrics),
                             retry=False)

@@ -72,7 +72,10 @@ class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=Tr
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
-    """The last message: how the attempt ended, as far as the process itself can tell."""
+    """The last message: how the attempt ended, as far as the process itself can tell.
+
+    `heard`: observers in the process have heard of it.
+    """
 
     outcome: Outcome
     reason: str | None
@@ -80,14 +83,16 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
     metrics: dict[str, Any]
     traceback: str | None
     retry: bool
+    heard: bool
 
     def finish(self) -> Finish:
         return Finish(outcome=self.outcome, reason=self.reason, result=self.result, metrics=self.metrics,
                       traceback=self.traceback, retry=self.retry)
 
 
-def ended(finish: Finish) -> Ended:
-    return Ended(finish.outcome, finish.reason, finish.result, finish.metrics, finish.traceback, finish.retry)
+def ended(finish: Finish, *, heard: bool) -> Ended:
+    return Ended(finish.outcome, finish.reason, finish.result, finish.metrics, finish.traceback, finish.retry,
+                 heard)
 
 
 Message = Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | Resolved | CodeDiffers | Ended

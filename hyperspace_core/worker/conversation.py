@@ -8,7 +8,7 @@ from pathlib import Path
 from hyperspace_core.execution import messages
 from hyperspace_core.execution.supervise import Child, ChildEnded, Event, Output
 from hyperspace_core.records.run import Finish, Metric, Progress, Update
-from hyperspace_core.worker.endings import Ask, Ending, settle
+from hyperspace_core.worker.endings import Ask, Conducted, settle
 from hyperspace_core.worker.output import OutputTape
 from hyperspace_core.worker.report import Printed
 from hyperspace_core.worker.shift import Shift
@@ -28,18 +28,14 @@ class Conversation:
         self._journal = ward.journal
         self._tape = OutputTape(shift.clock)
         self._told: Finish | None = None
+        self._heard = False                # by observers in the process
         self._differs: str | None = None
         self._ended: ChildEnded | None = None
         self._asked = Ask.NOTHING          # what the process has been asked so far
         self._kill_at: float | None = None
         self._killed_at: float | None = None
 
-    @property
-    def heard_the_end(self) -> bool:
-        """Whether the process itself told how the attempt ended."""
-        return self._told is not None
-
-    def follow(self) -> Ending:
+    def follow(self) -> Conducted:
         """Everything the process says goes to the journal; gives back how the attempt is to be settled."""
         while self._ended is None:
             for event in self._child.events(LISTEN_S):
@@ -51,8 +47,9 @@ class Conversation:
         if chunks:
             self._journal.output(chunks)
         ask, why = self._ward.asked
-        return settle(self._told, self._ended, ask, why, differs=self._differs,
-                      failures=self._ward.record.failures)
+        ending = settle(self._told, self._ended, ask, why, differs=self._differs,
+                        failures=self._ward.record.failures)
+        return Conducted(ending=ending, silent=not self._heard)
 
     # -- hearing ---------------------------------------------------------------------------------------------
 
@@ -80,7 +77,7 @@ class Conversation:
             case messages.CodeDiffers(reason=reason):
                 self._differs = reason
             case messages.Ended():
-                self._told = event.finish()
+                self._told, self._heard = event.finish(), event.heard
                 self._kill_by(LINGER_S)
                 self._journal.hurry()      # while the process ends, what it logged is written
             case ChildEnded():

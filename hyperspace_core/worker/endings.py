@@ -40,6 +40,14 @@ class Evidence:
 Ending = Finish | GiveBack | Evidence
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conducted:
+    """An attempt that is over."""
+
+    ending: Ending
+    silent: bool               # where it was executed, no observer has heard of the end
+
+
 def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differs: str | None = None,
            failures: int = 0) -> Ending:
     """What becomes of an attempt.
@@ -54,20 +62,28 @@ def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differ
         return replace(finish, outcome=Outcome.CANCELLED, reason=why, retry=False)
     if told is not None and told.outcome is Outcome.COMPLETED:
         return told
+    back = _given_back(told, ask, why, differs)
+    if back is not None:
+        return back
+    finish = told if told is not None else vanished(ended)
+    return replace(finish, retry_after_s=back_off_s(failures)) if finish.retry else finish
+
+
+def _given_back(told: Finish | None, ask: Ask, why: str, differs: str | None) -> GiveBack | None:
     if ask is Ask.RETURN:
         return GiveBack(reason=why)
     if differs is not None:
         return GiveBack(reason=differs, refused=True)
-    finish = told if told is not None else vanished(ended)
-    return replace(finish, retry_after_s=back_off_s(failures)) if finish.retry else finish
+    if told is not None and told.outcome is Outcome.RELEASED:      # a service manager, or a person
+        return GiveBack(reason="its process was told to stop (SIGTERM), not by its worker")
+    return None
 
 
 def vanished(ended: ChildEnded) -> Finish:
     """The outcome of a process that ended without a word."""
     peak = "" if ended.max_rss_bytes is None else f" (peak memory {_gibibytes(ended.max_rss_bytes)})"
     if ended.out_of_memory is not None:
-        return Finish(outcome=Outcome.OUT_OF_MEMORY,
-                      reason=f"killed by the kernel: out of memory{peak}; {ended.out_of_memory}")
+        return Finish(outcome=Outcome.OUT_OF_MEMORY, reason=ended.out_of_memory)
     if ended.signal is None and ended.exit_code is None:
         return Finish(outcome=Outcome.CRASHED,
                       reason="the process's guardian was killed, and the process with it")

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hyperspace_core.execution.job import job_of
 from hyperspace_core.execution.supervise import Guardian
 from hyperspace_core.worker.conversation import Conversation
-from hyperspace_core.worker.endings import Ending
+from hyperspace_core.worker.endings import Conducted
 from hyperspace_core.worker.shift import Shift
 from hyperspace_core.worker.ward import Ward
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conducted:
-    """An attempt that is over. `silent`: no observer in its process has heard of the end."""
-
-    ending: Ending
-    silent: bool
 
 
 class Hands(Protocol):
@@ -59,9 +50,7 @@ class ChildHands:
         options = self._shift.options
         job = job_of(ward.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, workdir=workdir)
         child = self._guardian.start(job)
-        conversation = Conversation(child, ward, self._shift)
-        ending = conversation.follow()
-        return Conducted(ending=ending, silent=not conversation.heard_the_end)
+        return Conversation(child, ward, self._shift).follow()
 
     def close(self) -> None:
         self._guardian.close()

@@ -24,10 +24,10 @@ from hyperspace_core.records.run import Claim, Finish, Metric, Owner, Point, Pro
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Absent, Run, Section
 from hyperspace_core.storage import Store
+from hyperspace_core.worker.afterword import tell_observers
 from hyperspace_core.worker.changes import one_line
 from hyperspace_core.worker.courier import Courier
-from hyperspace_core.worker.endings import Ask, Ending, settle
-from hyperspace_core.worker.hands import Conducted
+from hyperspace_core.worker.endings import Ask, Conducted, Ending, settle
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.journal import Journal, Settlement
 from hyperspace_core.worker.shift import Shift
@@ -54,9 +54,10 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     """
     with _Attended(store, claim) as attended:
         attended.ward.on_progress = on_progress
-        ending, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart,
-                                      echo=echo)
-        attended.settle(ending)
+        conducted, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart,
+                                         echo=echo)
+        attended.settle(conducted.ending)
+    tell_observers(attended.ward, conducted, store, extensions)
     if interrupted:
         raise KeyboardInterrupt
     return store.get(claim.lease.run)
@@ -116,16 +117,16 @@ class InlineHands:
         return frozenset(self._project.tasks)
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:
-        ending, _ = conduct(ward, workdir, self._project, self._extensions, self._shift.heart,
-                            echo=self._shift.options.echo)
-        return Conducted(ending=ending, silent=False)
+        conducted, _ = conduct(ward, workdir, self._project, self._extensions, self._shift.heart,
+                               echo=self._shift.options.echo)
+        return conducted
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions, heart: Heart, *,
-            echo: bool) -> tuple[Ending, bool]:
+            echo: bool) -> tuple[Conducted, bool]:
     """Execute a run in this thread: how it is to be settled, and whether Ctrl-C ended it."""
     interruption = Interruption()
     sink = JournalSink(ward, heart)
@@ -144,7 +145,7 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
         ward.ask(Ask.CANCEL, "interrupted with Ctrl-C")
     ask, why = ward.asked
     ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures)
-    return ending, signals.pressed
+    return Conducted(ending=ending, silent=not sink.heard), signals.pressed
 
 
 class JournalSink:
@@ -152,6 +153,7 @@ class JournalSink:
 
     def __init__(self, ward: Ward, heart: Heart) -> None:
         self.differs: str | None = None
+        self.heard = False                 # by observers, how the run ended
         self._ward, self._journal, self._heart = ward, ward.journal, heart
 
     def point(self, point: Point) -> None:
@@ -177,8 +179,8 @@ class JournalSink:
     def code_differs(self, reason: str) -> None:
         self.differs = reason
 
-    def outcome(self, finish: Finish) -> None:
-        """The executor's caller gets it, too."""
+    def outcome(self, finish: Finish, *, heard: bool) -> None:
+        self.heard = heard                 # the outcome itself is given to the executor's caller
 
 
 def _owner_of(claim: Claim) -> Owner:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable
 from hyperspace_core.records.run import Claim, Finish
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Memory, Run
 from hyperspace_core.storage import new_token
+from hyperspace_core.worker.afterword import tell_observers
 from hyperspace_core.worker.changes import one_line
 from hyperspace_core.worker.courier import Courier
-from hyperspace_core.worker.endings import Ending, Evidence, GiveBack
-from hyperspace_core.worker.hands import Conducted, Hands
+from hyperspace_core.worker.endings import Conducted, Ending, Evidence, GiveBack
+from hyperspace_core.worker.hands import Hands
 from hyperspace_core.worker.journal import Journal, Settlement
 from hyperspace_core.worker.report import RunEnded, RunStarted
 from hyperspace_core.worker.shift import GIVE_BACK, KILL, Shift
@@ -177,8 +177,7 @@ class Slot(threading.Thread):
             run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number, state=state,
             outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=ward.metric,
             seconds=shift.clock.monotonic() - ward.began))
-        if conducted.silent and ward.journal.settlement is Settlement.STORED:
-            self._tell_observers(ward)
+        tell_observers(ward, conducted, shift.store, self._extensions)
 
     def _tell_settlement(self, ward: Ward, finish: Finish) -> None:
         run, what = ward.lease.run, ward.journal.settlement
@@ -199,15 +198,6 @@ class Slot(threading.Thread):
             return self._shift.store.get(ward.lease.run).state
         except Exception:                  # noqa: BLE001 - only shown: the store has it
             return State.RUNNING
-
-    def _tell_observers(self, ward: Ward) -> None:
-        """The process could not: installed plugins hear it here."""
-        record = self._shift.store.get(ward.lease.run)
-        workdir = ward.workdir or Path(tempfile.gettempdir())
-        closed = Run(sink=Memory(), seed=record.seed or 0, workdir=workdir, id=record.id,
-                     attempt=ward.lease.attempt, project=record.project, task=record.task,
-                     config=record.config, scenario=record.scenario)
-        self._extensions.observers("hyperspace_run_finished", run=closed, record=record)
 
 
 def _as_finish(ending: Ending) -> Finish:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hyperspace_core.clock import Clock, SystemClock
@@ -97,28 +98,22 @@ class Worker:
     def run(self) -> WorkerReport:
         """Work until done. Raises `ProjectError` and `StoreError` only before anything was claimed."""
         self._extensions.require_whole()
-        hands = self._hands_on_an_open_project()
+        hands = [self._hands(number) for number in range(self._options.slots)]
+        with _closed_on_failure(hands):
+            self._shift.tasks = hands[0].tasks()       # an import may take its time: Ctrl-C ends it
         with heard_as_stop(self._signalled):
+            with _closed_on_failure(hands):
+                self._heart.full_round()               # from here on it is seen; it brings home the lost
             self._work(hands)
         return WorkerReport(ended=tuple(self._shift.ended), left=self._left(), why=self._shift.why)
-
-    def _hands_on_an_open_project(self) -> list[Hands]:
-        """Before any claim: tell of a project that cannot be opened, bring home what dead workers left."""
-        hands = [self._hands(number) for number in range(self._options.slots)]
-        try:
-            self._shift.tasks = hands[0].tasks()
-            self._heart.full_round()
-        except BaseException:
-            for each in hands:
-                each.close()
-            raise
-        return hands
 
     def _work(self, hands: list[Hands]) -> None:
         shift = self._shift
         self._slots = [Slot(number, shift, each, self._extensions) for number, each in enumerate(hands)]
         self._heart.start()
         shift.emit(Ready(worker=self.name, project=self._project, tasks=tuple(sorted(shift.tasks))))
+        while not self._news.empty():          # told to stop before it began
+            self._hear(timeout_s=0.0)
         for slot in self._slots:
             slot.start()
         self._tell_state("started")
@@ -210,3 +205,14 @@ class Worker:
                 slot.courier.hurry()
             self._shift.bell.ring()
         self._news.put(None)
+
+
+@contextlib.contextmanager
+def _closed_on_failure(hands: Sequence[Hands]) -> Iterator[None]:
+    """What has been opened for work that will not be done is closed again."""
+    try:
+        yield
+    except BaseException:
+        for each in hands:
+            each.close()
+        raise

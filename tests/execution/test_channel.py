@@ -114,7 +114,7 @@ def test_a_reader_that_is_gone_does_not_disturb_the_run(reader):
 
 
 def test_the_outcome_is_the_last_word(reader):
-    reader.sink.outcome(Finish(outcome=Outcome.COMPLETED, result=1.0))
+    reader.sink.outcome(Finish(outcome=Outcome.COMPLETED, result=1.0), heard=True)
     reader.sink.point(a_point(0))
     reader.sink.close()
     assert [type(message) for message in reader.all()] == [Ended]

@@ -17,7 +17,7 @@ from .conftest import job
 ENTRY = '''\
 from typing import Annotated
 
-from hyperspace_core import Absent, Run, Section, current_run, hookimpl
+from hyperspace_core import Absent, Run, RunInterrupted, Section, current_run, hookimpl
 
 heard = []
 
@@ -40,9 +40,12 @@ def useless(run: Run) -> dict:
 def fails(run: Run) -> float:
     raise ValueError("too high")
 
+def gives_up(run: Run) -> float:
+    raise RunInterrupted("I will not")
+
 @hookimpl
 def hyperspace_register(register):
-    for function in (scale, numbers, useless, fails):
+    for function in (scale, numbers, useless, fails, gives_up):
         register.scenario(function)
 
 @hookimpl
@@ -85,7 +88,8 @@ class Recorder(Memory):
     def code_differs(self, reason):
         self.told.append(("code differs", reason))
 
-    def outcome(self, finish):
+    def outcome(self, finish, *, heard):
+        self.heard = heard
         self.told.append(("outcome", finish))
 
 
@@ -128,6 +132,7 @@ def test_the_order_of_a_run(bench):
     assert (record.state, record.result) == (State.COMPLETED, 31.0)
     assert record.config == {"factor": 3.0, "offset": 1}
     assert bench.sink.told == [("outcome", finish)]
+    assert bench.sink.heard is True
     assert [point.value for point in bench.sink.points] == [3.0]
     assert {section.name for section in bench.sink.sections} >= {"camera", "python", "seeds"}
     run, = bench.runs
@@ -159,6 +164,7 @@ def test_the_users_mistake_is_a_failed_run_with_the_message_of_the_submission(be
     assert "did you mean" in finish.reason
     assert not finish.retry
     assert bench.heard == []
+    assert bench.sink.heard is False
 
 
 @pytest.mark.parametrize(("config", "scenario"), [
@@ -205,6 +211,12 @@ def test_an_exception_is_the_outcome_and_its_observers_hear_it(bench):
     assert bench.heard[-1].attempt.traceback == finish.traceback
 
 
+def test_an_interruption_that_nobody_asked_for_is_an_exception_like_any_other(bench):
+    finish = bench.execute("gives_up")
+    assert (finish.outcome, finish.reason) == (Outcome.FAILED, "RunInterrupted: I will not")
+    assert bench.heard[-1].state is State.FAILED
+
+
 def test_a_result_without_the_metric_keeps_its_numbers(bench):
     finish = bench.execute("useless")
     assert finish.outcome is Outcome.FAILED
@@ -230,5 +242,6 @@ def test_a_run_asked_to_stop_before_it_began_is_released(bench):
     interruption.ask()
     finish = bench.execute("scale", interruption=interruption)
     assert finish.outcome is Outcome.RELEASED
+    assert bench.sink.heard is False
     assert "run" not in bench.heard
     assert not any(getattr(item, "state", None) for item in bench.heard)

@@ -41,12 +41,13 @@ def test_every_float_arrives_as_it_left(value):
     assert repr(heard.points[0][3]) == repr(value)
 
 
-def test_an_outcome_arrives_whole():
+@pytest.mark.parametrize("told", [True, False])
+def test_an_outcome_arrives_whole(told):
     finish = Finish(outcome=Outcome.FAILED, reason="ValueError: é", traceback="Traceback …", retry=False,
                     metrics={"a": 1, "b": math.inf})
-    (heard,) = Unframer().feed(frame(ended(finish)))
+    (heard,) = Unframer().feed(frame(ended(finish, heard=told)))
     assert isinstance(heard, Ended)
-    assert heard.finish() == finish
+    assert (heard.finish(), heard.heard) == (finish, told)
 
 
 def test_bytes_that_are_no_message_are_noticed():

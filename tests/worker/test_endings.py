@@ -69,6 +69,11 @@ def test_other_code_gives_the_run_back_unused_and_refuses_it() -> None:
     assert settled == GiveBack(reason="`classifier`: no Forest", refused=True)
 
 
+def test_a_run_that_somebody_else_told_to_stop_goes_back_unused() -> None:
+    assert settle(INTERRUPTED, ended(), Ask.NOTHING, "") == GiveBack(
+        reason="its process was told to stop (SIGTERM), not by its worker")
+
+
 @pytest.mark.parametrize(("child", "outcome", "reason"), [
     (ended(0), Outcome.CRASHED,
      ("the process ended with exit code 0 before the scenario returned (os._exit, or a library that ends the "
@@ -77,8 +82,8 @@ def test_other_code_gives_the_run_back_unused_and_refuses_it() -> None:
     (ended(None, 11), Outcome.CRASHED, "killed by signal 11 (SIGSEGV)"),
     (ended(None, 9), Outcome.CRASHED,
      "killed by signal 9 (SIGKILL) (often: out of memory) (peak memory 3.0 GiB)"),
-    (ended(None, 9, "oom_kill of its cgroup rose"), Outcome.OUT_OF_MEMORY,
-     "killed by the kernel: out of memory (peak memory 3.0 GiB); oom_kill of its cgroup rose"),
+    (ended(None, 9, "killed by the kernel: out of memory in its control group (peak RSS 3.2 GB)"),
+     Outcome.OUT_OF_MEMORY, "killed by the kernel: out of memory in its control group (peak RSS 3.2 GB)"),
     (ended(None), Outcome.CRASHED, "the process's guardian was killed, and the process with it"),
 ])
 def test_a_process_that_vanished_is_explained(child: ChildEnded, outcome: Outcome, reason: str) -> None:

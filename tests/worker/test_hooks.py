@@ -17,7 +17,7 @@ from hyperspace_core.storage import Store
 from hyperspace_core.worker.report import Notice, RunEnded
 
 from .faults import Door
-from .scene import submit
+from .scene import began, submit
 
 LISTENER = '''
 import json
@@ -85,6 +85,23 @@ def test_the_end_of_a_run_is_heard_once_in_the_child_or_where_it_could_not_speak
     assert ends[good][0] != os.getpid()
     assert ends[dead][3:] == ["FAILED", "crashed"]
     assert ends[dead][0] == os.getpid()
+
+
+def test_the_end_of_a_run_that_obeyed_a_cancel_is_heard(
+        heard: Callable[[], list[list[Any]]], store: Store, here: Callable[..., Any], tmp_path: Path) -> None:
+    worker = here(max_runs=1)
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    began(tmp_path, run)
+    store.cancel(run)
+    worker.join()
+    assert [each[2:] for each in heard() if each[1] == "finished"] == [[run, "CANCELLED", "cancelled"]]
+
+
+def test_the_end_of_a_run_that_could_not_begin_is_heard(
+        heard: Callable[[], list[list[Any]]], store: Store, here: Callable[..., Any]) -> None:
+    run = submit(store, config={"nonsense": 1})[0]
+    here(drain=True).join()
+    assert [each[2:] for each in heard() if each[1] == "finished"] == [[run, "FAILED", "failed"]]
 
 
 def test_a_store_that_is_away_is_told_to_plugins(

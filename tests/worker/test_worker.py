@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import statistics
 import time
 from collections.abc import Callable
@@ -10,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.report import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
+from hyperspace_core.worker.worker import Worker
 
 from .scene import PROJECT, alive, began, grandchild_of_the_deaf, in_state, submit, until
 
@@ -261,6 +265,27 @@ def test_a_paused_run_rests_and_a_resumed_one_is_done_again(store: Store, here: 
     record = store.get(run)
     assert [attempt.outcome for attempt in record.attempts] == [Outcome.RELEASED, Outcome.COMPLETED]
     assert record.losses == 0
+
+
+def test_a_worker_that_is_told_to_stop_before_it_begins_takes_nothing(project: Any, store: Store) -> None:
+    run = submit(store)[0]
+    worker = Worker(store, PROJECT, build_manager())
+    worker.stop()
+    assert worker.run().states == {}
+    assert store.get(run).attempts == ()
+    assert store.workers(PROJECT) == []
+
+
+def test_a_run_whose_process_somebody_else_stops_is_done_again(store: Store, here: RunHere,
+                                                               tmp_path: Path) -> None:
+    here()
+    run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
+    os.kill(began(tmp_path, run), signal.SIGTERM)
+    began(tmp_path, run, 2)
+    (tmp_path / "go").touch()
+    record = in_state(store, run, State.COMPLETED)
+    assert [attempt.outcome for attempt in record.attempts] == [Outcome.RELEASED, Outcome.COMPLETED]
+    assert (record.failures, record.losses) == (0, 0)
 
 
 def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: RunHere,
