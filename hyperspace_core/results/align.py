@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 GAP = "  "
-_NUMBER = re.compile(r"[-+]?(\d[\d.,e+-]*|nan|inf)(\s?(%|s|min|h|d|B|kB|MB|GB))?|")
+_NUMBER = re.compile(r"[-+]?(\d[\d.,e+-]*|nan|inf)(\s?(%|s|min|h|d|B|kB|MB|GB))?(\s\d+ (s|min|h))?|")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def to_frame(records: Iterable[RunRecord], *, constant: bool = False) -> pandas.DataFrame:
     """One row a run, best first, under the index `run`; columns that tell nothing are left out.
 
-    `constant=True` keeps them. A run without a value has NaN in a column of numbers, None elsewhere. Without runs the
-    frame is empty. Raises `HyperspaceError` where pandas is not installed.
+    `constant=True` keeps them. A run without a value has NaN in a column of numbers, None elsewhere. Without
+    runs the frame is empty. Raises `HyperspaceError` where pandas is not installed.
     """
     try:
         import pandas as pd
@@ -38,5 +38,6 @@ def _series(pd: Any, values: tuple[Any, ...], index: Any) -> Any:
     if plain and len(numbers) == len(values):
         return pd.Series(list(values), index=index)
     if plain and numbers:
-        return pd.Series([float("nan") if value is None else value for value in values], index=index, dtype="float64")
+        filled = [float("nan") if value is None else value for value in values]
+        return pd.Series(filled, index=index, dtype="float64")
     return pd.Series(list(values), index=index, dtype=object)

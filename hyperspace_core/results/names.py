@@ -34,4 +34,5 @@ def _steps(path: str) -> list[str]:
 def _told_apart(names: dict[str, str]) -> dict[str, str]:
     """A section's class and a value of the very same path cannot both have its name."""
     counts = Counter(names.values())
-    return {path: path if counts[name] > 1 else name for path, name in names.items()}
+    apart = {path: path if counts[name] > 1 else name for path, name in names.items()}
+    return apart if len(set(apart.values())) == len(apart) else {path: path for path in names}

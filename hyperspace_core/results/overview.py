@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Literal
 
@@ -72,9 +72,12 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
     workers = [line for line in lines if line.life == "alive" or not _forgotten(line)]
     running = _found(store, project, State.RUNNING, ORDER_NEWEST, None) if counts.get(State.RUNNING) else []
     failures = _found(store, project, State.FAILED, ORDER_NEWEST, RECENT) if counts.get(State.FAILED) else []
-    failures.sort(key=lambda record: (record.finished_at is not None, record.finished_at, record.id), reverse=True)
+    failures.sort(key=lambda record: (record.finished_at or datetime.min.replace(tzinfo=UTC), record.id),
+                  reverse=True)
     alive = [line.worker for line in workers if line.life == "alive"]
-    queued = _found(store, project, State.QUEUED, ORDER_QUEUE, LOOK_AT_MOST) if counts.get(State.QUEUED) else []
+    queued = []
+    if counts.get(State.QUEUED):
+        queued = _found(store, project, State.QUEUED, ORDER_QUEUE, LOOK_AT_MOST)
     return Overview(
         project=project, url=store.url, at=now, paused=settings.paused, counts=counts,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
@@ -90,7 +93,8 @@ def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Wa
     for record, why in told_why(queued, alive):
         if why is not None:
             groups.setdefault((record.task, why), []).append(record.id)
-    return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10])) for (task, why), ids in groups.items()]
+    return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10]))
+            for (task, why), ids in groups.items()]
 
 
 def told_why(queued: Iterable[RunRecord],
@@ -107,7 +111,8 @@ def living_workers(store: Store, project: str, *, clock: Clock | None = None,
     return [worker for worker in store.workers(project) if life_of(worker, now, ttl_s, is_dead) == "alive"]
 
 
-def life_of(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool] = proven_dead) -> Life:
+def life_of(worker: WorkerInfo, now: datetime, ttl_s: float,
+            is_dead: Callable[[Owner], bool] = proven_dead) -> Life:
     """Whether a worker lives, as far as can be told from here."""
     if is_dead(worker.owner):
         return "gone"
@@ -126,7 +131,8 @@ def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str])
 
 
 def _line(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool]) -> WorkerLine:
-    return WorkerLine(worker=worker, life=life_of(worker, now, ttl_s, is_dead), seen_s=_seen_s(worker, now))
+    life = life_of(worker, now, ttl_s, is_dead)
+    return WorkerLine(worker=worker, life=life, seen_s=_seen_s(worker, now))
 
 
 def _seen_s(worker: WorkerInfo, now: datetime) -> float | None:

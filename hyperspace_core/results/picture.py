@@ -41,7 +41,7 @@ def _head(view: Overview) -> str:
 
 
 def _running(record: RunRecord, view: Overview, times: bool) -> Iterator[str]:
-    yield f"run {record.id} {record.task}"
+    yield f"run {record.id} {one_line(record.task)}"
     progress = record.progress
     if progress is not None:
         yield f"[{bar(progress)}]" if share(progress) is not None else ""
@@ -57,7 +57,7 @@ def _row(record: RunRecord, view: Overview) -> str:
     part = share(progress)
     drawn = "" if part is None else f'<progress value="{part:.3f}" max="1"></progress>'
     far = _since(record, view) if record.progress is None else done(progress)
-    texts = (str(record.id), record.task, far, left(progress), one_line(progress.note, LONGEST))
+    texts = (str(record.id), one_line(record.task), far, left(progress), one_line(progress.note, LONGEST))
     run, task, *rest = (f"<td>{html.escape(text)}</td>" for text in texts)
     return f"<tr>{run}{task}<td>{drawn}</td>{''.join(rest)}</tr>"
 

@@ -17,22 +17,24 @@ def plain(value: Any) -> Any:
     Times become ISO texts. JSON has no NaN and no infinities: they become the texts "NaN", "Infinity" and
     "-Infinity", so that every reader of JSON takes them and no number is lost.
     """
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, Enum):
-        return value.value
+        value = value.value
+    if value is None or isinstance(value, int | str):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else _special(value)
-    if isinstance(value, int | str):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
+    return sorted(map(plain, value), key=repr) if isinstance(value, set | frozenset) else _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
     return str(value) if isinstance(value, PurePath) else repr(value)
 
 

@@ -66,7 +66,8 @@ class Results(Sequence[RunRecord]):
             return "<p>no runs</p>"
         head, cells = text_of(tabulate(self._records[:SHOWN]))
         top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells)
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
         rest = "".join(f"<p>{line}</p>" for line in self._rest())
         return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{rest}"
 

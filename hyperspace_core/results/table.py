@@ -1,4 +1,4 @@
-"""Runs side by side: best first, without the columns that tell nothing apart, each under its shortest name."""
+"""Runs side by side: best first, without columns that tell nothing apart, each under its shortest name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.names import shortest_names
 
+RUN = "run"                    # what the column of ids is called
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
+_OWN = frozenset({RUN, TASK, STATE, SEED, SECONDS})        # names that no metric may take
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column. `path` says where the values come from: `id`, `config.classifier.trees`, `metrics.accuracy`."""
+    """One column. `path` says where its values come from: `id`, `metrics.loss`, `config.classifier.trees`."""
 
     name: str                      # unique within its table
     path: str
@@ -46,27 +48,32 @@ class Table:
 
 
 def tabulate(records: Iterable[RunRecord], *, constant: bool = False) -> Table:
-    """Compare runs, best first. Repeats are rows of their own. `constant=True` keeps the columns that tell nothing."""
+    """Compare runs, best first. Repeats are rows of their own.
+
+    `constant=True` keeps the columns that tell nothing.
+    """
     ordered = best_first(records)
     metrics = {record.metric.name for record in ordered}
-    result = metrics.pop() if len(metrics) == 1 else RESULT
+    metric = metrics.pop() if len(metrics) == 1 else None
+    result = RESULT if metric is None or metric in _OWN else metric
     first = [
-        _column("run", ID, ordered, lambda record: record.id),
+        _column(RUN, ID, ordered, lambda record: record.id),
         *_where_it_differs(_column(TASK, TASK, ordered, lambda record: record.task), constant),
         *_where_it_tells(_column(STATE, STATE, ordered, lambda record: record.state.value), constant),
-        _column(result, RESULT, ordered, lambda record: MISSING if record.result is None else record.result),
+        _column(result, RESULT, ordered, lambda record: _or_missing(record.result)),
     ]
     last = [
         *_where_it_differs(_column(SEED, SEED, ordered, lambda record: _or_missing(record.seed)), constant),
-        *_metric_columns(ordered, result),
+        *_metric_columns(ordered, metric, {result, *_OWN}),
         *_if_any(_column(SECONDS, SECONDS, ordered, seconds_of)),
     ]
     taken = {column.name for column in (*first, *last)}
-    return Table(columns=(*first, *_parameter_columns(ordered, taken, constant), *last), records=tuple(ordered))
+    parameters = _parameter_columns(ordered, taken, constant)
+    return Table(columns=(*first, *parameters, *last), records=tuple(ordered))
 
 
 def best_first(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """By task, then by result in the task's direction; NaN and missing results last, then the older run first."""
+    """By task, then by result in the task's direction; NaN and missing results last, then by age."""
     return sorted(records, key=lambda record: (record.task, _rank(record), record.id))
 
 
@@ -79,7 +86,7 @@ def seconds_of(record: RunRecord) -> Any:
 
 
 def parameters_of(record: RunRecord) -> Tree:
-    """Scenario and hyper-parameters by dotted path; what the user wrote, where nothing has completed it yet."""
+    """Scenario and hyper-parameters by dotted path; what the user wrote where nobody has completed it yet."""
     scenario = {f"scenario.{path}": value for path, value in flatten(record.scenario or {}).items()}
     config = record.config if record.config is not None else record.submitted
     return scenario | {f"config.{path}": value for path, value in flatten(config).items()}
@@ -113,13 +120,18 @@ def _if_any(column: Column) -> list[Column]:
     return [column] if any(value is not MISSING for value in column.values) else []
 
 
-def _metric_columns(records: Sequence[RunRecord], result: str) -> list[Column]:
+def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: set[str]) -> list[Column]:
     """Everything that `single_run` returned, but for the number that decides."""
     found = [flatten(record.metrics) for record in records]
-    names = dict.fromkeys(name for metrics in found for name in metrics if name != result)
-    taken = {"run", TASK, STATE, SEED, SECONDS, RESULT}
-    return [Column(name=f"metrics.{name}" if name in taken else name, path=f"metrics.{name}",
-                   values=tuple(metrics.get(name, MISSING) for metrics in found)) for name in names]
+    columns = []
+    for metric in dict.fromkeys(name for metrics in found for name in metrics if name != decides):
+        name = metric
+        while name in taken:
+            name = f"metrics.{name}"
+        taken.add(name)
+        values = tuple(metrics.get(metric, MISSING) for metrics in found)
+        columns.append(Column(name=name, path=f"metrics.{metric}", values=values))
+    return columns
 
 
 def _parameter_columns(records: Sequence[RunRecord], taken: set[str], constant: bool) -> list[Column]:

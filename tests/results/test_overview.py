@@ -1,0 +1,264 @@
+"""A queue on one page, from a real store; and the same page as lines and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.execution.identity import this_process
+from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, Progress, WorkerInfo
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.results.live import Picture
+from hyperspace_core.results.overview import (
+    FAILURES,
+    Overview,
+    life_of,
+    living_workers,
+    overview,
+    told_why,
+    waiting,
+)
+from hyperspace_core.results.picture import counted, html_of, lines_of
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.testing.clock import FakeClock
+
+from .records import NOON, completed, queued, running
+
+ME = this_process("me")
+NOBODY = replace(ME, worker="nobody", pid=2**22 + 1)      # above the highest pid that Linux gives
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/runs.db") as opened:
+        yield opened
+
+
+def submit(store: Store, task: str = "holdout", count: int = 1, *, goal: Any = "maximize",
+           project: str = "digits") -> list[int]:
+    return store.submit([NewRun(uid=new_token(), project=project, task=task, submitted={},
+                                metric=Metric(goal=goal)) for _ in range(count)])
+
+
+def claim(store: Store, run: int, owner: Owner = ME) -> Claim:
+    claimed = store.claim("digits", owner, new_token(), only=[run])
+    assert claimed is not None
+    return claimed
+
+
+def end(store: Store, run: int, result: float | None = None, reason: str | None = None) -> None:
+    outcome = Outcome.COMPLETED if reason is None else Outcome.FAILED
+    assert store.finish(claim(store, run).lease, Finish(outcome=outcome, result=result, reason=reason))
+
+
+def worker(name: str, *tasks: str, owner: Owner = ME, seen_at: datetime | None = NOON,
+           refused: tuple[int, ...] = ()) -> WorkerInfo:
+    return WorkerInfo(owner=replace(owner, worker=name), project="digits", tasks=tasks, seen_at=seen_at,
+                      refused=refused)
+
+
+# -- who lives -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seen", "life"), [
+    (timedelta(), "alive"), (timedelta(seconds=30), "alive"), (timedelta(seconds=31), "silent"),
+    (timedelta(hours=-1), "alive"),            # its store's clock is ahead of this one
+])
+def test_a_worker_that_was_not_seen_for_a_ttl_is_silent(seen: timedelta, life: str) -> None:
+    assert life_of(worker("w", seen_at=NOON - seen), NOON, ttl_s=30.0) == life
+
+
+def test_a_worker_that_was_never_seen_counts_as_alive() -> None:
+    assert life_of(worker("w", seen_at=None), NOON, ttl_s=30.0) == "alive"
+
+
+def test_a_worker_whose_process_is_gone_is_gone_however_lately_it_was_seen() -> None:
+    if not ME.boot_id:
+        pytest.skip("this system proves no death")
+    assert life_of(worker("w", owner=NOBODY), NOON, ttl_s=30.0) == "gone"
+
+
+def test_the_living_come_first_and_those_that_vanished_long_ago_are_forgotten(store: Store) -> None:
+    store.present(worker("b", "holdout"))
+    store.present(worker("a", "holdout"))
+    store.present(worker("c", "holdout", owner=replace(ME, host="elsewhere", boot_id="other")))
+    clock = FakeClock(store.workers("digits")[0].seen_at or NOON)
+
+    def lives() -> dict[str, str]:
+        workers = overview(store, "digits", clock=clock).workers
+        return {line.worker.owner.worker: line.life for line in workers}
+
+    assert list(lives()) == ["a", "b", "c"] and set(lives().values()) == {"alive"}
+    assert len(overview(store, "digits", clock=clock).alive) == 3
+    clock.advance(60)
+    assert set(lives().values()) == {"silent"}
+    assert living_workers(store, "digits", clock=clock) == []
+    clock.advance(25 * 3600)
+    assert lives() == {}
+
+
+# -- what waits for nothing ----------------------------------------------------------------------------------
+
+
+def test_without_a_worker_everything_waits() -> None:
+    line, = waiting([queued(1), queued(2)], [])
+
+    assert (line.task, line.count, line.why, line.runs) == ("holdout", 2, "no worker is running", (1, 2))
+
+
+def test_a_task_that_no_living_worker_knows_is_named_with_those_that_they_know() -> None:
+    runs = [queued(1), queued(2, "other"), queued(3, "other")]
+    lines = waiting(runs, [worker("a", "holdout", "x"), worker("b", "y")])
+
+    assert [(line.task, line.count, line.why) for line in lines] == [
+        ("other", 2, "no worker knows this task; they know holdout, x, y")]
+    assert waiting([queued(1)], [worker("a")])[0].why == "no worker knows this task; they know none"
+
+
+def test_runs_that_every_worker_has_given_back_wait_for_newer_code() -> None:
+    alive = [worker("a", "holdout", refused=(1, 2)), worker("b", "holdout", refused=(1,)), worker("c", "x")]
+    line, = waiting([queued(1), queued(2)], alive)
+
+    assert line.runs == (1,)
+    assert line.why == "the workers' code does not fit them: it is older than their submission"
+
+
+def test_only_the_first_runs_are_named_but_all_are_counted() -> None:
+    line, = waiting([queued(number) for number in range(1, 31)], [])
+
+    assert (line.count, line.runs) == (30, tuple(range(1, 11)))
+
+
+def test_each_run_can_be_told_alone_why_it_waits() -> None:
+    told = told_why([queued(1), queued(2, "other")], [worker("a", "other")])
+
+    assert {record.id: why for record, why in told} == {
+        1: "no worker knows this task; they know other", 2: None}
+
+
+# -- the whole page ------------------------------------------------------------------------------------------
+
+
+def test_an_empty_queue_is_an_empty_page(store: Store) -> None:
+    view = overview(store, "digits")
+
+    assert (view.project, view.url, view.paused) == ("digits", store.url, False)
+    assert (dict(view.counts), view.workers, view.running, view.waiting, view.failures, view.best) == (
+        {}, (), (), (), (), {})
+
+
+def test_the_page_of_a_queue_in_use(store: Store) -> None:
+    first, second, third, fourth, fifth, sixth = submit(store, count=6)
+    end(store, first, 0.5)
+    end(store, second, 0.9)
+    end(store, third, float("nan"))
+    end(store, fourth, reason="ValueError: as told")
+    store.beat(claim(store, fifth).lease, Progress(done=1, total=2))
+    submit(store, "elsewhere", project="another")
+    view = overview(store, "digits")
+
+    assert view.counts == {State.COMPLETED: 3, State.FAILED: 1, State.RUNNING: 1, State.QUEUED: 1}
+    assert [record.id for record in view.running] == [fifth]
+    assert view.running[0].progress == Progress(done=1, total=2)
+    assert [record.id for record in view.failures] == [fourth]
+    assert [(line.task, line.runs) for line in view.waiting] == [("holdout", (sixth,))]
+    assert {task: record.id for task, record in view.best.items()} == {"holdout": second}
+
+
+def test_the_best_is_the_least_where_less_is_better_and_never_nan(store: Store) -> None:
+    for run, result in zip(submit(store, "error", 3, goal="minimize"), (float("nan"), 3.0, 2.0), strict=True):
+        end(store, run, result)
+    for run in submit(store, "diverged", 2):
+        end(store, run, float("nan"))
+    best = overview(store, "digits").best
+
+    assert best["error"].result == 2.0
+    assert "diverged" not in best or best["diverged"].result != best["diverged"].result
+
+
+def test_only_the_last_failures_are_on_the_page_newest_first(store: Store) -> None:
+    ids = submit(store, count=FAILURES + 3)
+    for run in ids:
+        end(store, run, reason="as told")
+
+    assert [record.id for record in overview(store, "digits").failures] == ids[:2:-1]
+
+
+def test_while_the_whole_queue_is_paused_nothing_waits_for_a_worker(store: Store) -> None:
+    submit(store)
+    store.change_settings("digits", paused=True)
+    view = overview(store, "digits")
+
+    assert (view.paused, view.waiting, dict(view.counts)) == (True, (), {State.QUEUED: 1})
+
+
+# -- as lines and as HTML ------------------------------------------------------------------------------------
+
+
+def page(**parts: Any) -> Overview:
+    values: dict[str, Any] = {"project": "digits", "url": "sqlite:////runs.db", "at": NOON, "paused": False,
+                              "counts": {State.RUNNING: 2, State.QUEUED: 1}}
+    return Overview(**values | parts)
+
+
+FULL = page(
+    paused=True,
+    running=(running(1, Progress(done=1, total=4, eta_s=60, note="epoch 1"), started_at=NOON),
+             running(2, started_at=NOON - timedelta(seconds=5)), running(3, Progress(done=7)), running(4)),
+    waiting=tuple(waiting([queued(9)], [])),
+    failures=(replace(completed(5, None), state=State.FAILED, reason="ValueError: x\ny"),),
+    best={"holdout": completed(6, 0.987654321)},
+)
+
+
+def test_the_page_as_lines() -> None:
+    assert lines_of(FULL) == [
+        "digits on sqlite:////runs.db: 1 queued, 2 running; 0 workers; the queue is paused",
+        "run 1 holdout [#####...............] 25% (1 of 4) 1 min left epoch 1",
+        "run 2 holdout for 5.0s",
+        "run 3 holdout 7 done",
+        "run 4 holdout",
+        "1 of holdout wait: no worker is running",
+        "run 5 of holdout failed: ValueError: x⏎y",
+        "best of holdout: run 6, accuracy 0.987654",
+    ]
+    assert repr(Picture(FULL)) == "\n".join(lines_of(FULL))
+
+
+def test_without_times_only_news_makes_a_line_differ() -> None:
+    later = replace(FULL, at=NOON + timedelta(minutes=1))
+
+    assert lines_of(later) != lines_of(FULL)
+    assert lines_of(later, times=False) == lines_of(FULL, times=False)
+    assert len(lines_of(FULL, times=False)) == len(lines_of(FULL))
+
+
+def test_the_page_as_html_has_a_bar_for_each_run_that_says_how_far_it_is() -> None:
+    html = Picture(FULL)._repr_html_()
+
+    assert html == html_of(FULL)
+    assert html.count("<tr>") == 4 and html.count("<progress ") == 1
+    assert '<progress value="0.250" max="1"></progress>' in html and "1 min left" in html
+    assert "<li>1 of holdout wait: no worker is running</li>" in html
+
+
+def test_nothing_that_was_stored_is_markup_or_a_command() -> None:
+    bad = "<img src=x onerror=alert(1)>\x1b]0;owned\x07"
+    view = page(
+        project=bad, url=bad, running=(replace(running(1, Progress(done=1, total=2, note=bad)), task=bad),),
+        waiting=tuple(waiting([queued(9, bad)], [])), best={bad: completed(6, 0.5, metric=bad)},
+        failures=(replace(completed(5, None, task=bad), state=State.FAILED, reason=bad),))
+
+    assert "<img" not in html_of(view) and "\x1b" not in html_of(view)
+    assert "\x1b" not in "".join(lines_of(view)) and "\x07" not in "".join(lines_of(view))
+
+
+def test_counts_are_told_in_the_order_of_a_run_s_life() -> None:
+    assert counted({State.FAILED: 1, State.QUEUED: 2, State.RUNNING: 0}) == "2 queued, 1 failed"
+    assert counted({}) == "no runs"

@@ -1,0 +1,109 @@
+"""Metric series in short and side by side; two runs beside each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hyperspace_core.config.tree import MISSING
+from hyperspace_core.records.run import Attempt, Point
+from hyperspace_core.results.difference import Contrast, contrasts
+from hyperspace_core.results.series import MetricSummary, SeriesRow, side_by_side, summarize
+
+from .records import FOREST, completed, queued
+
+
+def points(*logged: tuple[str, int | None, float]) -> list[Point]:
+    return [Point(seq=seq, name=name, step=step, value=value, at=0.0)
+            for seq, (name, step, value) in enumerate(logged)]
+
+
+def test_a_series_in_short() -> None:
+    logged = points(("loss", 0, 0.9), ("accuracy", None, 0.5), ("loss", 1, 0.2), ("loss", 2, 0.4))
+
+    assert summarize(logged, {"accuracy": 0.6}) == [
+        MetricSummary(name="accuracy", returned=0.6, points=1, last=0.5, min=0.5, max=0.5),
+        MetricSummary(name="loss", points=3, last=0.4, last_step=2, min=0.2, max=0.9),
+    ]
+
+
+@pytest.mark.parametrize(("values", "least", "most"), [
+    ([math.nan, 0.5, math.nan], 0.5, 0.5), ([math.inf, 1.0], 1.0, math.inf), ([0.5, math.nan], 0.5, 0.5),
+])
+def test_the_least_and_the_most_pass_over_nan(values: list[float], least: float, most: float) -> None:
+    summary, = summarize(points(*(("loss", None, value) for value in values)))
+
+    assert (summary.min, summary.max, summary.points) == (least, most, len(values))
+
+
+def test_of_nan_alone_the_least_is_nan() -> None:
+    summary, = summarize(points(("loss", 0, math.nan)))
+
+    assert summary.min is not None and math.isnan(summary.min)
+
+
+def test_what_was_only_returned_has_no_points() -> None:
+    assert summarize([], {"accuracy": 0.5, "val": {"f1": 0.4}}) == [
+        MetricSummary(name="accuracy", returned=0.5), MetricSummary(name="val.f1", returned=0.4)]
+
+
+def test_series_side_by_side_meet_at_their_steps() -> None:
+    logged = points(("loss", 1, 0.5), ("accuracy", 0, 0.1), ("loss", 0, 0.9), ("accuracy", 1, 0.2),
+                    ("other", 0, 9.0))
+
+    assert side_by_side(logged, ["accuracy", "loss"]) == [
+        SeriesRow(0, (0.1, 0.9)), SeriesRow(1, (0.2, 0.5))]
+
+
+def test_a_step_that_was_logged_twice_has_two_rows() -> None:
+    logged = points(("loss", 0, 0.9), ("loss", 0, 0.8), ("accuracy", 0, 0.1))
+
+    assert side_by_side(logged, ["loss", "accuracy"]) == [SeriesRow(0, (0.9, 0.1)), SeriesRow(0, (0.8, None))]
+
+
+def test_points_without_a_step_are_counted_and_come_last() -> None:
+    logged = points(("loss", None, 0.9), ("loss", None, 0.8), ("accuracy", 5, 0.1))
+
+    assert side_by_side(logged, ["loss", "accuracy"]) == [
+        SeriesRow(5, (None, 0.1)), SeriesRow(None, (0.9, None)), SeriesRow(None, (0.8, None))]
+
+
+# -- two runs ------------------------------------------------------------------------------------------------
+
+
+def ran(number: int, result: float, provenance: dict[str, Any], **others: Any) -> Any:
+    return replace(completed(number, result, **others), attempts=(Attempt(number=1, provenance=provenance),))
+
+
+def test_equal_runs_have_nothing_to_tell() -> None:
+    assert contrasts(completed(1, 0.5), completed(2, 0.5)) == []
+
+
+def test_what_was_asked_comes_before_what_came_out_and_that_before_its_surroundings() -> None:
+    one = {"host": {"name": "a"}, "packages": {"numpy": "1"}, "git": {"commit": "x"}, "seeds": {"a": 1}}
+    two = {"git": {"commit": "y"}, "packages": {"numpy": "2"}, "host": {"name": "b"}, "seeds": {"a": 2}}
+    first = ran(1, 0.5, one)
+    second = ran(2, 0.6, two, config={"classifier": FOREST | {"trees": 5}}, task="other", seed=3)
+
+    assert contrasts(first, second) == [
+        Contrast("task", "task", "holdout", "other"),
+        Contrast("config", "classifier.trees", 100, 5),
+        Contrast("seed", "seed", 0, 3),
+        Contrast("metrics", "accuracy", 0.5, 0.6),
+        Contrast("code", "git.commit", "x", "y"),
+        Contrast("packages", "packages.numpy", "1", "2"),
+        Contrast("host", "host.name", "a", "b"),
+    ]
+
+
+def test_a_run_that_has_not_run_yet_is_compared_by_what_was_asked_alone() -> None:
+    done = ran(1, 0.5, {"git": {"commit": "x"}})
+    waiting = queued(2, submitted={"classifier": "Forest"}, seed=0)
+
+    assert [(each.section, each.path) for each in contrasts(done, waiting)] == [
+        ("config", "classifier.className"), ("config", "classifier.trees"), ("config", "classifier"),
+        ("metrics", "accuracy")]
+    assert contrasts(done, waiting)[-1].second is MISSING
