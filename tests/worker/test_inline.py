@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from hyperspace_core.execution.identity import this_process
-from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.manager import Extensions, build_manager
 from hyperspace_core.extension.project import open_project
+from hyperspace_core.markers import hookimpl
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
@@ -25,8 +26,12 @@ from .scene import PROJECT, began
 
 
 @pytest.fixture
-def execute(store: Store, project: ProjectFolder) -> Callable[..., RunRecord]:
-    extensions = build_manager()
+def extensions() -> Extensions:
+    return build_manager()
+
+
+@pytest.fixture
+def execute(store: Store, project: ProjectFolder, extensions: Extensions) -> Callable[..., RunRecord]:
     opened = open_project(PROJECT, extensions)
 
     def one(how: str, *, echo: bool = True, heard: Callable[[int], None] = lambda run: None,
@@ -115,6 +120,21 @@ def test_a_cancel_from_elsewhere_reaches_user_code(
         execute: Callable[..., RunRecord], store: Store, tmp_path: Path, ask_when_begun: Any) -> None:
     record = execute("wait", folder=str(tmp_path), heard=ask_when_begun(store.cancel))
     assert (record.state, record.reason) == (State.CANCELLED, "cancelled")
+
+
+def test_observers_hear_once_how_a_run_ended_here(
+        execute: Callable[..., RunRecord], extensions: Extensions, store: Store, tmp_path: Path,
+        ask_when_begun: Any) -> None:
+    heard: list[tuple[int, State]] = []
+
+    class Listener:
+        @hookimpl
+        def hyperspace_run_finished(self, record: RunRecord) -> None:
+            heard.append((record.id, record.state))
+
+    extensions.manager.register(Listener())
+    good, gone = execute("well"), execute("wait", folder=str(tmp_path), heard=ask_when_begun(store.cancel))
+    assert heard == [(good.id, State.COMPLETED), (gone.id, State.CANCELLED)]
 
 
 def test_a_cancel_is_a_polite_request_to_a_run_that_watches_for_it(
