@@ -13,13 +13,13 @@ owner does by the token, `append` by `(run, attempt, seq)`.
 
 **Time.** No decision reads a wall clock, but for the back-off before a retry. Records show times, no more.
 
-**Values.** What `records.codec.check` accepts is given back equal: type class, NaN, infinities, -0.0, 64-bit
-integers, any key, any text. The codec checks at the edge, in `submit`, `update` and `finish`; it raises
-`ValueNotStorable`. Metric values may be NaN or infinite.
+**Values.** What `records.codec.storable` gives back, every store gives back equal: type class, NaN,
+infinities, -0.0, 64-bit integers, keys and text of any kind. It is asked at the edge, in `submit`, `update`
+and `finish`, and raises `ValueNotStorable`. Metric values may be NaN or infinite.
 
 **Errors.** `StoreUnavailable` when the store does not answer now (the caller may try again, all verbs are
 idempotent); `StoreError` when trying again does not help (no rights, newer schema, disk full); `NotFound` for
-an id that names nothing; nothing else.
+an id that names nothing; `Refused`, `ValueNotStorable` and `UsageError` as said where they are; nothing else.
 
 **Threads and processes.** A store object may be used from several threads. It may not cross a fork.
 """
@@ -166,7 +166,8 @@ class Store(ABC):
         """T4, T5, T6, T10 by `finish.outcome`. False: fenced (then call `late`). Repeats give True.
 
         COMPLETED ends as COMPLETED, CANCELLED as CANCELLED; the other outcomes count a failure and end where
-        `states.after_failure` says (`retry=False`: always FAILED).
+        `states.after_failure` says (`retry=False`: always FAILED). Raises `UsageError` for RELEASED and LOST,
+        as which no owner ends its attempt here.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from hyperspace_core.config.tree import unwrapped
 from hyperspace_core.errors import HyperspaceError, did_you_mean
 from hyperspace_core.records.logged import MAX_INT, MAX_NAME, is_number
 
@@ -40,13 +41,6 @@ def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
     if problems:
         raise BadResult("\n".join(problems), metrics)
     return float(metrics[metric]), metrics
-
-
-def unwrapped(value: Any) -> Any:
-    """The Python number inside a scalar or a 0-dimensional array or tensor; anything else as it is."""
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return value.item()
-    return value
 
 
 def _each(returned: Mapping[Any, Any]) -> tuple[dict[str, Number], list[str]]:

@@ -89,7 +89,7 @@ TRANSITIONS: dict[Verb, dict[State | None, frozenset[State]]] = {
         State.QUEUED: frozenset({State.PAUSED}),
         State.RUNNING: frozenset({State.RUNNING}),      # as a command to the owner
     },
-    Verb.RESUME: {State.PAUSED: frozenset({State.QUEUED})},
+    Verb.RESUME: {State.PAUSED: frozenset({State.QUEUED})},       # what a running run takes back is a command
     Verb.LATE: {state: frozenset({state}) for state in _ANY},
     Verb.READOPT: {State.QUEUED: frozenset({State.RUNNING})},
     Verb.REQUEUE: {state: frozenset({State.QUEUED}) for state in TERMINAL},

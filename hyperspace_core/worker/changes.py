@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.run import Lease, Update
 from hyperspace_core.storage import Store
@@ -104,8 +105,3 @@ def _without_the_unstorable(info: dict[str, Any]) -> dict[str, Any]:
         except Exception as error:         # noqa: BLE001 - the note takes its place
             kept[str(key)] = f"left out: {one_line(error)}"
     return kept
-
-
-def one_line(error: BaseException) -> str:
-    """An error as one short line for people."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 
 from hyperspace_core.errors import StoreError, StoreUnavailable
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.changes import Remark, one_line
+from hyperspace_core.worker.changes import Remark
 from hyperspace_core.worker.journal import Journal, Settlement
 
 FIRST_PAUSE_S = 0.1

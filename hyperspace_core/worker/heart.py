@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.records.run import Owner
 from hyperspace_core.records.states import Command
 from hyperspace_core.storage import QueueSettings, Store
@@ -122,8 +123,7 @@ class Heart(threading.Thread):
             self._note_away(error)
         except Exception as error:     # noqa: BLE001 - a heart that stops loses every run of this worker
             self._back_off()
-            self._tell(f"the worker's heart stumbled and goes on: {type(error).__name__}: {error}",
-                       logging.ERROR)
+            self._tell(f"the worker's heart stumbled and goes on: {one_line(error)}", logging.ERROR)
         else:
             self._failures = 0
             if self.away:

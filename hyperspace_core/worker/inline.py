@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.execution.executor import execute
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import job_of
@@ -25,7 +26,6 @@ from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Absent, Run, Section
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.afterword import tell_observers
-from hyperspace_core.worker.changes import one_line
 from hyperspace_core.worker.courier import Courier
 from hyperspace_core.worker.endings import Ask, Conducted, Ending, settle
 from hyperspace_core.worker.heart import Heart

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.messages import PointTuple
 from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Point, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.changes import Changes, Remark, one_line
+from hyperspace_core.worker.changes import Changes, Remark
 from hyperspace_core.worker.endings import Ending, Evidence, GiveBack
 
 GATHER_S = 0.25            # what is logged is in the store after about this long; short runs need few writes

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.records.run import Claim, Finish
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
 from hyperspace_core.worker.afterword import tell_observers
-from hyperspace_core.worker.changes import one_line
 from hyperspace_core.worker.courier import Courier
 from hyperspace_core.worker.endings import Conducted, Ending, Evidence, GiveBack
 from hyperspace_core.worker.hands import Hands
