@@ -7,9 +7,14 @@ import sys
 
 def main() -> None:
     """The console script."""
-    from hyperspace_core.cli.entry import run
+    try:
+        from hyperspace_core.cli.entry import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:              # before, or after, the command line itself could answer it
+        sys.stderr.write("error: interrupted\n")
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

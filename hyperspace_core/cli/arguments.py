@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hyperspace_core.cli.completion import complete_run, complete_state, complete_task
+from hyperspace_core.cli.screen import SHOWN
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.place import Place
@@ -65,9 +66,10 @@ attempt_option = click.option("--attempt", type=WholeNumber(1), metavar="N",
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
-def limit_option(text: str) -> Callable[[F], F]:
-    """`--limit N`; what happens without it, each command says itself."""
-    return click.option("--limit", type=WholeNumber(1), metavar="N", help=text)
+def limit_option(what: str) -> Callable[[F], F]:
+    """`--limit N`; `what` is limited: "the newest N runs"."""
+    return click.option("--limit", type=WholeNumber(1), metavar="N",
+                        help=f"Only {what}. Without it a terminal gets {SHOWN}, a pipe all.")
 
 
 @dataclass(frozen=True, kw_only=True)

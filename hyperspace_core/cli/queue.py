@@ -12,7 +12,7 @@ from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_o
 from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.queue_verbs import cancel, pause, priority, requeue, resume
 from hyperspace_core.cli.root import Commands
-from hyperspace_core.cli.screen import note, say_json, say_table
+from hyperspace_core.cli.screen import bearable, hint_at_more, note, say_json, say_table
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
@@ -25,15 +25,16 @@ def queue() -> None:
 
 @click.command("list")
 @filtered
-@limit_option("At most N runs.")
+@limit_option("the first N runs")
 @json_option
 @at_place
 def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
     """List what waits, in the order in which workers will take it; paused runs come last."""
     from hyperspace_core.results.overview import living_workers, told_why
 
-    found = _waiting(place, wanted, limit)
-    told = list(told_why(found, living_workers(place.store, place.name)))
+    found = _waiting(place, wanted)
+    shown = found[:limit if as_json else bearable(limit)]
+    told = list(told_why(shown, living_workers(place.store, place.name)))
     if as_json:
         from hyperspace_core.results.plain import plain
 
@@ -45,6 +46,8 @@ def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool
     now = datetime.now().astimezone()
     say_table(heads, [_row(record, why, now) for record, why in told],
               empty="nothing waits" + (" that matches" if wanted.options else ""))
+    if len(shown) < len(found):
+        hint_at_more(len(found) - len(shown))
 
 
 def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
@@ -54,7 +57,7 @@ def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
             age(record.submitted_at, now), brief(record.submitted), why or ""]
 
 
-def _waiting(place: Place, wanted: Wanted, limit: int | None) -> list[RunRecord]:
+def _waiting(place: Place, wanted: Wanted) -> list[RunRecord]:
     """Queued runs as workers take them, then paused ones."""
     from hyperspace_core.records.filter import ORDER_QUEUE
     from hyperspace_core.records.states import State
@@ -64,9 +67,8 @@ def _waiting(place: Place, wanted: Wanted, limit: int | None) -> list[RunRecord]
     if not states:
         raise click.UsageError(f"--status {' '.join(wanted.statuses)}: the queue holds what is queued or "
                                f"paused; `{place.command('runs list')}` lists all")
-    found = [record for state in states
-             for record in place.store.find(replace(where, states=(state,)), order=ORDER_QUEUE, limit=limit)]
-    return found[:limit]
+    return [record for state in states
+            for record in place.store.find(replace(where, states=(state,)), order=ORDER_QUEUE)]
 
 
 for command in (list_queue, pause, resume, cancel, requeue, priority):

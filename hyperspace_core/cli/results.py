@@ -11,7 +11,7 @@ import click
 from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
 from hyperspace_core.cli.completion import complete_task
 from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import note, say, say_json, say_table
+from hyperspace_core.cli.screen import bearable, hint_at_more, note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command
 @click.argument("task", required=False, shell_complete=complete_task)
-@limit_option("The best N of a task.")
+@limit_option("the best N runs of a task")
 @click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
 @filtered
 @json_option
@@ -34,16 +34,18 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
     What is the same in all runs is left out. --status looks at runs in other states.
     """
     where = _where(place, task, wanted)
-    found = _found(place, where, limit)
+    found = _found(place, where)
     if as_json:
-        say_json([record for records in found.values() for record in records])
+        say_json([record for records in found.values() for record in records[:limit]])
         return
     if not found:
         note(_nothing(place, where, wanted))
     for number, (name, records) in enumerate(found.items()):
         if task is None:
             say(f"{chr(10) if number else ''}{name}:")
-        _say_comparison(records, all_columns)
+        shown = records[:bearable(limit)]
+        _say_comparison(shown, all_columns)
+        hint_at_more(len(records) - len(shown))
 
 
 def _where(place: Place, task: str | None, wanted: Wanted) -> RunFilter:
@@ -56,14 +58,12 @@ def _where(place: Place, task: str | None, wanted: Wanted) -> RunFilter:
                    states=where.states or (State.COMPLETED,))
 
 
-def _found(place: Place, where: RunFilter, limit: int | None) -> dict[str, list[RunRecord]]:
+def _found(place: Place, where: RunFilter) -> dict[str, list[RunRecord]]:
     """Task → its runs, best first."""
-    from hyperspace_core.records.filter import ORDER_BEST
     from hyperspace_core.results.table import best_first
 
-    alone = limit if len(where.tasks) == 1 else None
-    records = best_first(place.store.find(where, order=ORDER_BEST, limit=alone))
-    return {task: list(group)[:limit] for task, group in groupby(records, key=lambda record: record.task)}
+    records = best_first(place.store.find(where))
+    return {task: list(group) for task, group in groupby(records, key=lambda record: record.task)}
 
 
 def _say_comparison(records: Sequence[RunRecord], all_columns: bool) -> None:

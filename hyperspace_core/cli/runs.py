@@ -17,12 +17,11 @@ from hyperspace_core.cli.runs_logs import logs
 from hyperspace_core.cli.runs_metrics import metrics
 from hyperspace_core.cli.runs_notes import note, tag
 from hyperspace_core.cli.runs_show import show
-from hyperspace_core.cli.screen import hint, room_of_stdout, say_json, say_table
+from hyperspace_core.cli.screen import bearable, hint_at_more, room_of_stdout, say_json, say_table
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
 
-SHOWN = 40                     # on a terminal, unless told otherwise
 REASON = 50                    # characters of a reason that a terminal gets
 
 
@@ -33,7 +32,7 @@ def runs() -> None:
 
 @click.command("list")
 @filtered
-@limit_option(f"At most N runs; without it, a terminal gets {SHOWN}, a pipe all.")
+@limit_option("the newest N runs")
 @json_option
 @at_place
 def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
@@ -42,13 +41,12 @@ def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) ->
     if as_json:
         say_json(list(store.find(where, limit=limit)))
         return
-    if limit is None and room_of_stdout() is not None:
-        limit = SHOWN
+    limit = bearable(limit)
     found = list(store.find(where, limit=limit))
     heads, rows = columns(found, datetime.now().astimezone())
     say_table(heads, rows, empty="no run matches" if wanted.options else "no runs yet")
-    if len(found) == limit and (more := sum(store.count(where).values()) - len(found)) > 0:
-        hint(f"{more} more; --limit shows more of them")
+    if len(found) == limit:
+        hint_at_more(sum(store.count(where).values()) - len(found))
 
 
 def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SHOWN = 40                     # rows that a terminal gets, unless told otherwise
 _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -93,6 +94,17 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str
     if count < len(heads):
         left_out = ", ".join(cells[0][count:])
         hint(f"no room for {left_out}: widen the terminal, or pipe it into `less -S`")
+
+
+def bearable(limit: int | None) -> int | None:
+    """How many rows to show where a person may have said so: on a terminal not more than can be read."""
+    return SHOWN if limit is None and room_of_stdout() is not None else limit
+
+
+def hint_at_more(count: int) -> None:
+    """Rows that were left out for that."""
+    if count > 0:
+        hint(f"{count} more; --limit shows more of them")
 
 
 def new_page() -> Page:

@@ -106,6 +106,18 @@ def test_a_task_is_named_once(typed: Typed, desk: Desk) -> None:
     assert "a and --task b contradict each other" in typed("results", "a", "--task", "b", expect=2).err
 
 
+def test_the_best_stay_in_sight_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
+    best = [done(desk, trees / 100, forest(trees)) for trees in range(50)][-1]
+
+    terminal = at_terminal("results", "holdout")
+
+    assert terminal.ended() == 0
+    lines = terminal.text.splitlines()
+    assert lines[1].split()[0] == str(best)
+    assert len(lines) == 42
+    assert lines[-1] == "10 more; --limit shows more of them"
+
+
 def test_columns_without_room_are_left_out_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
     for trees in (10, 20):
         done(desk, 0.5, forest(trees, long_name="x" * 50 + str(trees), other_name="y" * 50 + str(trees)))
