@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,7 +74,7 @@ def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime)
         ("started", ago(record.started_at, now)),
         ("finished", ago(record.finished_at, now)),
         ("priority", str(record.priority or "")),
-        ("retries", f"{record.failures} of {record.max_failures} used up" if record.max_failures else ""),
+        ("retries", _used_up(record.failures, record.max_failures)),
         ("losses", f"{record.losses} of {record.max_losses}" if record.losses else ""),
         ("tags", " ".join(record.tags)),
         ("note", record.note),
@@ -83,6 +84,10 @@ def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime)
         ("seed", "" if record.seed is None else str(record.seed)),
     ]
     page.rows([(name, text) for name, text in known if text])
+
+
+def _used_up(failures: int, retries: int) -> str:
+    return f"{min(failures, retries)} of {retries} used up" if retries else ""
 
 
 def _config(page: Page, record: RunRecord) -> None:
@@ -134,8 +139,12 @@ def _provenance(page: Page, record: RunRecord) -> None:
 def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
     if record.attempts:
         page.heading("Attempts")
-    for attempt in record.attempts:
+    for attempt, following in zip_longest(record.attempts, record.attempts[1:]):
         _attempt(page, attempt, now)
+        if attempt.traceback and following is not None and following.traceback == attempt.traceback:
+            page.line(f"with the traceback of attempt {following.number}", indent=5)
+        elif attempt.traceback:
+            page.block(attempt.traceback, indent=5)
 
 
 def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
@@ -147,11 +156,9 @@ def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
     where = "" if attempt.worker is None else f"on {attempt.worker.worker}"
     since = f"started {ago(started, now)}" if started else ""
     page.line(f"{attempt.number}  {outcome}", where, since, took, indent=2)
-    if attempt.reason:
+    if attempt.reason and attempt.reason not in (attempt.traceback or ""):
         page.line(attempt.reason, indent=5)
     if attempt.late is not None:
         brought = " ".join(filter(None, (attempt.late.outcome.value, number(attempt.late.result),
                                          attempt.late.reason)))
         page.line(f"its worker came back too late, with: {brought}", indent=5)
-    if attempt.traceback:
-        page.block(attempt.traceback, indent=5)

@@ -167,6 +167,18 @@ def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, desk: Desk) ->
     assert page.endswith("     Traceback (most recent call last):\n       boom\n     ValueError: no\n")
 
 
+def test_the_same_traceback_is_shown_once(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(max_failures=1)
+    for _ in range(2):
+        desk.store.finish(desk.take(run).lease, FAILED)
+
+    page = typed("runs", "show", run).out
+
+    assert page.count("Traceback: no") == 1
+    assert "with the traceback of attempt 2" in page
+    assert "retries    1 of 1 used up" in page
+
+
 def test_a_result_that_came_too_late_is_shown_with_its_attempt(typed: Typed, desk: Desk) -> None:
     lost = desk.zombie()
     desk.store.late(lost, COMPLETED)
