@@ -48,7 +48,7 @@ def test_a_store_that_breaks_a_promise_does_not_pass(pytester: pytest.Pytester) 
         from dataclasses import replace
         from hyperspace_core.stores.sqlite import open_store
         from hyperspace_core.testing.stores import Backend, StoreConformance
-        from hyperspace_core.testing.stores.themes.owning import Fencing
+        from hyperspace_core.testing.stores.themes.fencing import Fencing
 
         def without_a_fence(url):
             store = open_store(url)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from hyperspace_core.testing.stores.themes.artifacts import Artifacts
 from hyperspace_core.testing.stores.themes.claiming import Claiming
-from hyperspace_core.testing.stores.themes.finding import Filtering, Looking, Ordering
-from hyperspace_core.testing.stores.themes.owning import Beating, Ending, Fencing, Updating
-from hyperspace_core.testing.stores.themes.people import Annotations, Commands, Deleting, Settings
+from hyperspace_core.testing.stores.themes.deleting import Deleting
+from hyperspace_core.testing.stores.themes.fencing import Fencing
+from hyperspace_core.testing.stores.themes.finding import Filtering
+from hyperspace_core.testing.stores.themes.listing import Looking, Ordering
+from hyperspace_core.testing.stores.themes.owning import Beating, Ending, Updating
+from hyperspace_core.testing.stores.themes.people import Annotations, Commands, Settings
 from hyperspace_core.testing.stores.themes.presence import Presence
 from hyperspace_core.testing.stores.themes.processes import Processes
-from hyperspace_core.testing.stores.themes.recovery import BeingLate, Readopting, Reaping
+from hyperspace_core.testing.stores.themes.recovery import Reaping
 from hyperspace_core.testing.stores.themes.repeats import Repeats
+from hyperspace_core.testing.stores.themes.returning import BeingLate, Readopting
 from hyperspace_core.testing.stores.themes.series import Series
 from hyperspace_core.testing.stores.themes.stories import Stories
 from hyperspace_core.testing.stores.themes.submission import Submission

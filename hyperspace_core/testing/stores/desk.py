@@ -9,7 +9,7 @@ from typing import Any
 
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import Attempt, Claim, Finish, Held, Lease, NewRun, Owner, RunRecord
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records.states import Command, Outcome, State
 from hyperspace_core.storage import Store, new_token
 
 PROJECT = "conformance"
@@ -19,6 +19,7 @@ NOBODY = 4711                          # an id that no run has
 COMPLETED = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5})
 FAILED = Finish(outcome=Outcome.FAILED, reason="ValueError: no", traceback="Traceback: no")
 CANCELLED = Finish(outcome=Outcome.CANCELLED, reason="cancelled")
+COMMANDS = (None, Command.PAUSE, Command.CANCEL)       # what a running run may have been asked
 
 
 def owner(worker: str = "first") -> Owner:
@@ -78,6 +79,12 @@ class Desk:
     def start(self, **fields: Any) -> Lease:
         """Submit a run and claim it."""
         return self.take(self.submit(**fields)).lease
+
+    def ask(self, run: int, command: Command | None) -> None:
+        """A person wants something of a running run, or nothing."""
+        if command is not None:
+            verb = self.store.pause if command is Command.PAUSE else self.store.cancel
+            assert verb(run) is State.RUNNING, f"run {run} cannot be asked to {command}"
 
     def lose(self, run: int, reason: str = "gone") -> State:
         """The worker of a running run is found dead."""

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
 
 import pytest
 
-from hyperspace_core.records.run import Finish, Lease, Metric, Progress, Update
+from hyperspace_core.records.run import Finish, Metric, Progress, Update
 from hyperspace_core.records.states import TERMINAL, Command, Outcome, State, after_failure, after_release
-from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import CANCELLED, COMPLETED, FAILED, Desk, owner
+from hyperspace_core.testing.stores.desk import CANCELLED, COMMANDS, COMPLETED, FAILED, Desk, owner
 
 FAILURES = [Outcome.FAILED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT]
-COMMANDS = [None, Command.PAUSE, Command.CANCEL]
-
-
-def command(store: Store, run: int, what: Command | None) -> None:
-    """A person wants something of a running run."""
-    if what is Command.PAUSE:
-        assert store.pause(run) is State.RUNNING
-    elif what is Command.CANCEL:
-        assert store.cancel(run) is State.RUNNING
 
 
 class Beating(StoreTests):
@@ -49,7 +38,7 @@ class Beating(StoreTests):
     @pytest.mark.parametrize("what", COMMANDS)
     def test_the_answer_carries_what_people_want(self, desk: Desk, what: Command | None) -> None:
         lease = desk.start()
-        command(desk.store, lease.run, what)
+        desk.ask(lease.run, what)
 
         for _ in range(2):             # until it is done, not once
             answer = desk.store.beat(lease)
@@ -146,7 +135,7 @@ class Ending(StoreTests):
     def test_a_failure_ends_where_the_table_says(
             self, desk: Desk, outcome: Outcome, what: Command | None, budget: int) -> None:
         lease = desk.start(max_failures=budget)
-        command(desk.store, lease.run, what)
+        desk.ask(lease.run, what)
 
         assert desk.store.finish(lease, Finish(outcome=outcome, reason="no"))
 
@@ -186,7 +175,7 @@ class Ending(StoreTests):
     def test_a_result_or_a_stop_counts_whatever_people_asked_for(
             self, desk: Desk, finish: Finish, what: Command | None) -> None:
         lease = desk.start()
-        command(desk.store, lease.run, what)
+        desk.ask(lease.run, what)
 
         assert desk.store.finish(lease, finish)
         assert desk.get(lease.run).state.value == finish.outcome.name
@@ -196,7 +185,7 @@ class Ending(StoreTests):
     @pytest.mark.parametrize("what", COMMANDS)
     def test_a_run_given_back_goes_where_people_want_it(self, desk: Desk, what: Command | None) -> None:
         lease = desk.start()
-        command(desk.store, lease.run, what)
+        desk.ask(lease.run, what)
 
         assert desk.store.release(lease, "worker stops")
 
@@ -238,58 +227,3 @@ class Ending(StoreTests):
 
         assert desk.picture(lease.run) == before
         assert desk.store.beat(second).held
-
-
-class Fencing(StoreTests):
-    """I3: whoever lost its lease changes nothing any more."""
-
-    @pytest.fixture(params=["reaped", "claimed by another", "wrong token", "wrong attempt", "done"])
-    def fenced(self, desk: Desk, request: Any) -> Lease:
-        lease = desk.start()
-        if request.param == "done":
-            desk.store.finish(lease, COMPLETED)
-            return lease
-        if request.param == "wrong token":
-            return Lease(run=lease.run, attempt=lease.attempt, token="0" * 32)
-        if request.param == "wrong attempt":
-            return Lease(run=lease.run, attempt=lease.attempt + 1, token=lease.token)
-        desk.lose(lease.run)
-        if request.param == "claimed by another":
-            desk.take(lease.run, "another")
-        return lease
-
-    def test_its_beat_is_answered_but_does_not_count(self, desk: Desk, fenced: Lease) -> None:
-        before = desk.picture(fenced.run), desk.store.held(desk.project)
-
-        answer = desk.store.beat(fenced, Progress(done=99))
-
-        assert (answer.held, answer.command) == (False, None)
-        assert (desk.picture(fenced.run), desk.store.held(desk.project)) == before
-
-    def test_its_updates_are_refused(self, desk: Desk, fenced: Lease) -> None:
-        before = desk.picture(fenced.run)
-
-        assert not desk.store.update(fenced, Update(info={"zombie": 1}, provenance={"zombie": {}}, seed=666))
-        assert desk.picture(fenced.run) == before
-
-    @pytest.mark.parametrize("finish", [FAILED, CANCELLED])
-    def test_its_end_is_refused(self, desk: Desk, fenced: Lease, finish: Finish) -> None:
-        before = desk.picture(fenced.run), desk.store.held(desk.project)
-
-        assert not desk.store.finish(fenced, finish)
-        assert (desk.picture(fenced.run), desk.store.held(desk.project)) == before
-
-    def test_it_cannot_give_the_run_back(self, desk: Desk, fenced: Lease) -> None:
-        before = desk.picture(fenced.run), desk.store.held(desk.project)
-
-        assert not desk.store.release(fenced, "zombie")
-        assert (desk.picture(fenced.run), desk.store.held(desk.project)) == before
-
-    def test_a_result_is_refused_after_another_has_claimed_the_run(self, desk: Desk) -> None:
-        zombie = desk.zombie()
-        lease = desk.take(zombie.run, "another").lease
-
-        assert not desk.store.finish(zombie, COMPLETED)
-        assert desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=2.0))
-        assert not desk.store.finish(zombie, COMPLETED)
-        assert desk.get(zombie.run).result == 2.0

@@ -14,6 +14,7 @@ from hyperspace_core.records.states import TRANSITIONS, Command, Outcome, State,
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import (
     CANCELLED,
+    COMMANDS,
     COMPLETED,
     FAILED,
     NOBODY,
@@ -22,7 +23,6 @@ from hyperspace_core.testing.stores.desk import (
     new_run,
     owner,
 )
-from hyperspace_core.testing.stores.themes.owning import COMMANDS, command
 
 PERSONAL = [Verb.CANCEL, Verb.PAUSE, Verb.RESUME, Verb.REQUEUE]
 OWNERS = [verb for verb in Verb if verb not in (*PERSONAL, Verb.SUBMIT)]
@@ -138,7 +138,7 @@ class Transitions(StoreTests):
             for budget in (0, 1):
                 for retry in (False, True):
                     lease = desk.start(max_failures=budget)
-                    command(desk.store, lease.run, what)
+                    desk.ask(lease.run, what)
                     desk.store.finish(lease, Finish(outcome=Outcome.FAILED, retry=retry))
                     found.add(desk.state(lease.run))
 
@@ -148,7 +148,7 @@ class Transitions(StoreTests):
         found = set()
         for what in COMMANDS:
             lease = desk.start()
-            command(desk.store, lease.run, what)
+            desk.ask(lease.run, what)
             desk.store.release(lease)
             found.add(desk.state(lease.run))
 
@@ -159,7 +159,7 @@ class Transitions(StoreTests):
         for what in COMMANDS:
             for budget in (1, 2):
                 lease = desk.start(max_losses=budget)
-                command(desk.store, lease.run, what)
+                desk.ask(lease.run, what)
                 found.add(desk.lose(lease.run))
 
         assert found == TRANSITIONS[Verb.REAP][State.RUNNING]
