@@ -142,6 +142,19 @@ def test_series_are_read_in_pages(store: Any, monkeypatch: pytest.MonkeyPatch) -
     assert [chunk.text for chunk in store.output(1, attempt=1)] == [str(seq) for seq in range(25)]
 
 
+def test_a_text_does_not_end_at_its_first_nul(store: Any) -> None:
+    """As it does where SQLite reads it out of JSON."""
+    ids = store.submit([NewRun(uid=text, project="p", task=text, submitted={})
+                        for text in ("a", "a\0b", "a\0c")])
+    assert store.submit([NewRun(uid="a\0c", project="p", task="", submitted={})]) == ids[2:]
+    assert [record.id for record in store.find(RunFilter(tasks=("a\0b",)))] == [ids[1]]
+    claim = store.claim("p", OWNER, "token", tasks=["a\0c"])
+    assert claim is not None and claim.record.id == ids[2]
+    store.append(1, 1, points=[Point(seq=seq, name=name, step=None, value=0.0, at=0.0)
+                               for seq, name in enumerate(("a", "a\0b"))])
+    assert [point.seq for point in store.points(1, attempt=1, names=["a\0b"])] == [1]
+
+
 def test_what_sqlite_would_change_without_a_word_is_marked(store: Any, path: Path) -> None:
     submit(store, 1)
     values = [float("nan"), -0.0, 0.0, float("inf"), 1.0]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from hyperspace_core.errors import StoreError
+from hyperspace_core.records.codec import to_text
 from hyperspace_core.records.run import Artifact
 from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
-from hyperspace_core.stores.sqlite.rows import plain_text, texts_text
+from hyperspace_core.stores.sqlite.rows import plain_text
 
 SLICE = 200                    # contents removed in one step: beats must come through between two
 TRIES = 10                     # a content may be collected before it is named; not again and again
@@ -65,12 +67,16 @@ class ArtifactVerbs(Verbs):
 
     def _unnamed(self, contents: Sequence[tuple[str, int]]) -> list[int]:
         with self._database.using() as connection:
-            named = {digest for digest, in connection.execute(
-                sql.NAMED, (texts_text(digest for digest, _ in contents),)).fetchall()}
+            named = _named(connection, contents)
         return [size for digest, size in contents if digest not in named]
 
     def _removed(self, contents: Sequence[tuple[str, int]]) -> list[int]:
         with self._database.writing() as connection:
-            named = {digest for digest, in connection.execute(
-                sql.NAMED, (texts_text(digest for digest, _ in contents),)).fetchall()}
+            named = _named(connection, contents)
             return [self._blobs.remove(digest) for digest, _ in contents if digest not in named]
+
+
+def _named(connection: sqlite3.Connection, contents: Sequence[tuple[str, int]]) -> set[str]:
+    """The digests among them that some artifact names."""
+    asked = to_text([digest for digest, _ in contents])
+    return {digest for digest, in connection.execute(sql.NAMED, (asked,)).fetchall()}

@@ -17,7 +17,7 @@ from hyperspace_core.stores.sqlite.complaints import PATIENCE_S, code_of, explai
 
 # Waiting for another's write: SQLite's own handler soon sleeps for 100 ms at a time, while a write takes less
 # than one; whoever looks again that late is overtaken by everyone else.
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.0005, 0.01
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.004
 
 _SETTINGS = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000:.0f}",

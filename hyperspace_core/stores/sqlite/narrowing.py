@@ -58,7 +58,7 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
         marks = ", ".join("?" * len(where.states))
         parts.append((f"state IN ({marks})", [str(state) for state in where.states]))
     if where.tasks:
-        parts.append(("task IN (SELECT value FROM json_each(?))", [texts_text(where.tasks)]))
+        parts.append(("hex(task) IN (SELECT value FROM json_each(?))", [texts_text(where.tasks)]))
     if where.ids:
         parts.append(("id IN (SELECT value FROM json_each(?))", [numbers_text(where.ids)]))
     if where.since is not None:

@@ -66,15 +66,7 @@ class QueueVerbs(Verbs):
         moment = now()
         rows = [_row_of(run, tokens[place] if tokens else None, moment) for place, run in enumerate(runs)]
         with self._database.writing() as connection:
-            ids: dict[str, int] = dict(connection.execute(
-                sql.KNOWN_UIDS, (texts_text(row["uid"] for row in rows),)).fetchall())
-            (last,) = connection.execute(sql.LAST_ID).fetchone() or (0,)
-            new = []
-            for row in rows:
-                if row["uid"] not in ids:      # a uid given twice is one run
-                    last += 1
-                    ids[row["uid"]] = last
-                    new.append(row | {"id": last})
+            new = _numbered(connection, rows)
             connection.executemany(sql.ADD_RUN, new)
             connection.executemany(sql.ADD_BODY, new)
             if owner is not None and tokens:
@@ -83,7 +75,7 @@ class QueueVerbs(Verbs):
                     (row["id"], 1, row["token"], worker, moment) for row in new])
             for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
                 ring(connection, project)
-        return [ids[row["uid"]] for row in rows]
+        return [row["id"] for row in rows]
 
     # -- T2 --------------------------------------------------------------------------------------------------
 
@@ -167,6 +159,21 @@ def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
         "submitted": tree_text(run.submitted, "submitted"), "scenario": tree_text(run.scenario, "scenario"),
         "config": tree_text(run.config, "config"),
     }
+
+
+def _numbered(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each gets its `id`; those whose uid was not known before."""
+    (last,) = connection.execute(sql.LAST_ID).fetchone() or (0,)
+    ids: dict[str, int] = {}
+    new = []
+    for row in rows:
+        uid = row["uid"]
+        known = (ids[uid],) if uid in ids else connection.execute(sql.KNOWN_UID, (uid,)).fetchone()
+        if known is None:
+            last += 1
+            new.append(row)
+        ids[uid] = row["id"] = last if known is None else known[0]
+    return new
 
 
 def _kept_settings(connection: sqlite3.Connection, project: str) -> QueueSettings:

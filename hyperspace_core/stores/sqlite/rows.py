@@ -131,7 +131,8 @@ def numbers_text(numbers: Iterable[int]) -> str:
 
 
 def texts_text(texts: Iterable[str]) -> str:
-    return to_text(list(texts))
+    """Texts as one parameter, to compare `hex(column)` with: in JSON, SQLite ends a text at its first NUL."""
+    return to_text([text.encode("utf-8", "surrogatepass").hex().upper() for text in texts])
 
 
 def tree_text(tree: Any, path: str) -> str | None:

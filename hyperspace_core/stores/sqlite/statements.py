@@ -30,7 +30,7 @@ DATA_VERSION = "PRAGMA data_version"
 
 # -- T1 submit ---------------------------------------------------------------------------------------------
 
-KNOWN_UIDS = "SELECT uid, id FROM runs WHERE uid IN (SELECT value FROM json_each(?))"
+KNOWN_UID = "SELECT id FROM runs WHERE uid = ?"
 
 # Ids are given here and not by SQLite, so that a thousand runs and their bodies are two statements; the
 # sequence knows the highest that was ever given, whatever has been deleted since.
@@ -53,7 +53,7 @@ VALUES(:id, :note, :submitted, :scenario, :config, '{}', '{}')"""
 CANDIDATE = """
 SELECT id FROM runs
  WHERE project = :project AND state = 'QUEUED' AND (not_before IS NULL OR not_before <= :now)
-   AND (:tasks IS NULL OR task IN (SELECT value FROM json_each(:tasks)))
+   AND (:tasks IS NULL OR hex(task) IN (SELECT value FROM json_each(:tasks)))
    AND (:exclude IS NULL OR id NOT IN (SELECT value FROM json_each(:exclude)))
    AND (:only IS NULL OR id IN (SELECT value FROM json_each(:only)))
    AND NOT EXISTS (SELECT 1 FROM projects WHERE name = :project AND paused)
@@ -190,7 +190,7 @@ ADD_OUTPUT = "INSERT INTO output(run, attempt, seq, text, at) VALUES(?, ?, ?, ?,
 
 POINTS = """
 SELECT seq, name, step, value, special, at FROM points
- WHERE run = ? AND attempt = ? AND seq > ? AND (?4 IS NULL OR name IN (SELECT value FROM json_each(?4)))
+ WHERE run = ? AND attempt = ? AND seq > ? AND (?4 IS NULL OR hex(name) IN (SELECT value FROM json_each(?4)))
  ORDER BY seq LIMIT ?"""
 
 OUTPUT = "SELECT seq, text, at FROM output WHERE run = ? AND attempt = ? AND seq > ? ORDER BY seq LIMIT ?"
