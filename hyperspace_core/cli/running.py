@@ -39,17 +39,17 @@ def run_here(place: Place, study: Study, planned: NewRun, *, as_json: bool) -> i
 
 
 def ending_text(record: RunRecord) -> str:
-    """`run 7 COMPLETED: accuracy 0.9711 in 1.2s`, or why it is not."""
+    """`run 7 COMPLETED after 1.2s: accuracy 0.9711`, or why it is not."""
     from hyperspace_core.results.table import seconds_of
     from hyperspace_core.results.words import number, one_line, seconds
 
     took = seconds_of(record)
-    after = f" in {seconds(took)}" if isinstance(took, float) else ""
+    after = f" after {seconds(took)}" if isinstance(took, float) else ""
     if record.result is not None:
         what = f"{record.metric.name} {number(record.result)}"
     else:
         what = one_line(record.reason or "no result")
-    return f"run {record.id} {record.state}: {what}{after}"
+    return f"run {record.id} {record.state}{after}: {what}"
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def ids_text(ids: Sequence[int]) -> str:
             spans[-1] = [spans[-1][0], run]
         else:
             spans.append([run])
-    return ", ".join(" to ".join(map(str, span)) for span in spans)
+    return ", ".join((" to " if span[-1] - span[0] > 1 else ", ").join(map(str, span)) for span in spans)
 
 
 def counted(count: int) -> str:

@@ -32,7 +32,6 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
 
 
 @click.command
-@at_place
 @click.option("--slots", type=WholeNumber(1), default=1, metavar="N", help="Runs at a time; 1 without.")
 @click.option("--drain", is_flag=True, help="Stop when nothing is left that this worker can take.")
 @click.option("--max-runs", type=WholeNumber(1), metavar="N", help="Stop after so many runs.")
@@ -44,6 +43,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
               help="From asking a run to stop until it is killed; 30 without.")
 @click.option("--poll", "poll_s", type=Seconds(), metavar="SECONDS",
               help="Longest wait between two looks at the queue; new runs are noticed earlier.")
+@at_place
 @tasks_dir_option
 @dry_run_option
 @json_option

@@ -38,11 +38,13 @@ class Teller:
     def __init__(self, out: TextIO, err: TextIO, options: WorkerOptions) -> None:
         self.stopped: Stopping | None = None           # the last word about stopping
         self.ready: Ready | None = None
+        self.live = False                              # a view beside these lines shows what is running
         self.out: Write = lambda text: click.echo(text, file=out)
         self.err: Write = lambda text: click.echo(text, file=err)
         self._options = options
         self._lock = threading.RLock()
         self._tapes: dict[int, Tape] = {}
+        self._configs: dict[int, str] = {}
 
     def hear(self, event: Event) -> None:
         with self._lock:
@@ -51,13 +53,16 @@ class Teller:
                     self.ready = event
                     self.out(_line(f"worker {event.worker} of {event.project} {self.waits_for()}"))
                 case RunStarted():
-                    self.out(_line(*started(event)))
+                    self._configs[event.run] = brief(event.submitted)
+                    if not self.live:
+                        self.out(_line(*started(event)))
                 case Printed():
                     self._print(event.run, self._tapes.setdefault(event.run, Tape()).feed(event.text))
                 case RunEnded():
                     if event.run in self._tapes:
                         self._print(event.run, self._tapes.pop(event.run).end())
-                    self.out(_line(*ended(event)))
+                    config = self._configs.pop(event.run, "")
+                    self.out(_line(*ended(event), *((event.task, (config, "quiet")) if self.live else ())))
                 case Notice():
                     self.err(remark(event.text, bad=event.level >= logging.ERROR))
                 case Stopping():
@@ -81,18 +86,17 @@ def started(event: RunStarted) -> list[Piece]:
 
 def ended(event: RunEnded) -> list[Piece]:
     """How an attempt ended, in the state that its run is in now."""
-    took = f"in {seconds(event.seconds)}"
-    reason = event.reason or ""
+    took, reason = f"after {seconds(event.seconds)}", event.reason or ""
     match event.state, event.outcome:
         case State.COMPLETED, _:
             how, what = "COMPLETED", f"{event.metric.name} {number(event.result)}"
         case State.QUEUED, Outcome.RELEASED:
-            how, what = "is back in the queue:", reason
+            how, what = "is back in the queue", reason
         case State.QUEUED, _:
-            how, what = "failed and is tried again:", reason
+            how, what = "failed and is tried again", reason
         case state, _:
             how, what = state.value, reason
-    return [(f"run {event.run} {how}", STATES[event.state]), what, took]
+    return [(f"run {event.run} {how}", STATES[event.state]), took, what]
 
 
 def stopping(event: Stopping, options: WorkerOptions) -> str:

@@ -13,47 +13,48 @@ from rich.text import Text
 
 from hyperspace_core.cli.page import STATES, Page, Piece
 from hyperspace_core.cli.screen import dots, speaks_unicode
-from hyperspace_core.cli.worker_lines import Teller, stopping
+from hyperspace_core.cli.worker_lines import Teller
 from hyperspace_core.records.run import Progress
 from hyperspace_core.records.states import State
 from hyperspace_core.results.progress import bar, progress_text, share
 from hyperspace_core.results.words import brief, seconds
-from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import SlotView, WorkerView
 from hyperspace_core.worker.worker import Worker
 
 REFRESH_PER_S = 4
+ROOM_FOR_BARS = 90             # a narrower terminal keeps its room for words
 
 
 @contextlib.contextmanager
-def worker_screen(worker: Worker, teller: Teller, out: TextIO, options: WorkerOptions) -> Iterator[None]:
+def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]:
     """While it is entered, the view stands at the bottom of the terminal and the teller's lines above it."""
     # the stream itself: `sys.stdout` is handed to user code with `--isolation inline`
     console = Console(file=out, highlight=False, markup=False)
-    view = View(worker, teller, options, console)
+    view = View(worker, teller, console)
     with Live(get_renderable=view.render, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
         def above(text: str) -> None:
             console.print(Text.from_ansi(text), soft_wrap=True)
 
         before = teller.out, teller.err
-        teller.out = above
+        teller.live, teller.out = True, above
         if sys.stderr.isatty():
             teller.err = above
         try:
             yield
         finally:
-            teller.out, teller.err = before
+            teller.live, (teller.out, teller.err) = False, before
 
 
 class View:
     """Draws a worker as it is at this moment."""
 
-    def __init__(self, worker: Worker, teller: Teller, options: WorkerOptions, console: Console) -> None:
-        self._worker, self._teller, self._options, self._console = worker, teller, options, console
-        self._bars = "━╌" if speaks_unicode() else "#."
+    def __init__(self, worker: Worker, teller: Teller, console: Console) -> None:
+        self._worker, self._teller, self._console = worker, teller, console
+        # asked now: later on, stdout is the view's
+        self._bars, self._dots = "━╌" if speaks_unicode() else "#.", dots()
 
     def render(self) -> Text:
-        page = Page(self._console.width, dots=dots())
+        page = Page(self._console.width, dots=self._dots)
         self._write(page, self._worker.snapshot())
         return Text.from_ansi(page.text, no_wrap=True)
 
@@ -61,21 +62,24 @@ class View:
         busy = [slot for slot in view.slots if slot.run is not None]
         for slot in view.slots if busy else ():
             page.line(*self._slot(slot))
+        if self._teller.ready is None:
+            page.line("opening the project")
+            return
         if view.state == "uncertain":
             page.line(("the store does not answer; running runs go on", "bad"))
-        elif not busy and not view.stopping and self._teller.ready is not None:
+        elif not busy and not view.stopping:
             page.line(self._teller.waits_for())
         counts: list[Piece] = [(f"{view.queue[state]} {state.lower()}", STATES[state]) for state in State
                                if view.queue.get(state)]
         page.line("queue:", *counts or ["empty"], ("all of it paused", "held") if view.paused else "")
-        if self._teller.stopped is not None:
-            page.line((stopping(self._teller.stopped, self._options), "held"))
 
     def _slot(self, slot: SlotView) -> list[Piece]:
         if slot.run is None:
             return [("idle", "quiet")]
         progress = slot.progress
-        drawn = "" if progress is None or share(progress) is None else bar(progress, *self._bars)
+        drawn = ""
+        if progress is not None and share(progress) is not None and self._console.width >= ROOM_FOR_BARS:
+            drawn = bar(progress, *self._bars)
         return [(f"run {slot.run}", "busy"), slot.task or "", (drawn, "busy"), _far(progress, slot.seconds),
                 ("stopping", "held") if slot.stopping else "", (brief(slot.submitted), "quiet")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ def work(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
     if out.isatty():
         from hyperspace_core.cli.worker_screen import worker_screen
 
-        with worker_screen(worker, teller, out, options):
+        with worker_screen(worker, teller, out):
             report = worker.run()
     else:
         report = worker.run()
@@ -50,17 +50,20 @@ def work(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
 
 
 def _say_report(place: Place, store: Store, report: WorkerReport, options: WorkerOptions) -> None:
-    from hyperspace_core.results.picture import counted
-
     if options.drain:
         completed = [store.get(run) for run, state in report.states.items() if state is State.COMPLETED]
         _say_comparisons(place, completed)
     if report.ended:
-        note(f"{len(report.states)} ended here: {counted(report.counts)}")
+        note(f"this worker's runs: {_counted(report.counts)}")
     elif options.drain:
         note("there was nothing that this worker could take")
     for left in report.left:
         note(describe(left))
+
+
+def _counted(counts: Mapping[State, int]) -> str:
+    words = {State.QUEUED: "back in the queue"}
+    return ", ".join(f"{counts[state]} {words.get(state, state.lower())}" for state in State if counts.get(state))
 
 
 def _say_comparisons(place: Place, records: Sequence[RunRecord]) -> None:
