@@ -20,7 +20,7 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun, Owner
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.stores.sqlite import connection, open_store
+from hyperspace_core.stores.sqlite import connection, open_store, opening
 
 OWNER = Owner(worker="w", host="h")
 PATIENCE_S = 30.0
@@ -135,6 +135,21 @@ def test_processes_that_open_a_new_file_at_once_share_it(path: Path) -> None:
     said = [process.communicate(timeout=PATIENCE_S) for process in started]
     assert sorted(out for out, _ in said) == [f"[{number}]\n" for number in range(1, 7)]
     assert [error for _, error in said] == [""] * 6
+
+
+def test_a_file_that_another_process_has_just_laid_out_is_taken_for_ours(
+        path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = opening._schema
+
+    def look_and_be_overtaken(found: sqlite3.Connection) -> int | None:
+        version = look(found)
+        monkeypatch.setattr(opening, "_schema", look)
+        open_store(f"sqlite:///{path}").close()
+        return version
+
+    monkeypatch.setattr(opening, "_schema", look_and_be_overtaken)
+    with open_store(f"sqlite:///{path}") as opened:
+        assert opened.submit([new_run()]) == [1]
 
 
 def test_threads_that_open_a_new_file_at_once_share_it(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, RunFilter, parse_condition
+from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_condition
 from hyperspace_core.records.run import Finish, Metric, NewRun, OutputChunk, Owner, Point
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.stores.sqlite import open_store, reading, series
@@ -153,6 +153,22 @@ def test_a_text_does_not_end_at_its_first_nul(store: Any) -> None:
     store.append(1, 1, points=[Point(seq=seq, name=name, step=None, value=0.0, at=0.0)
                                for seq, name in enumerate(("a", "a\0b"))])
     assert [point.seq for point in store.points(1, attempt=1, names=["a\0b"])] == [1]
+
+
+def test_no_text_is_ever_taken_for_sql(store: Any) -> None:
+    evil = "x'); DROP TABLE runs; --\" %_[*]"
+    store.submit([NewRun(uid=evil, project=evil, task=evil, submitted={evil: evil}, tags=(evil,), note=evil,
+                         search=evil)])
+    where = RunFilter(project=evil, tasks=(evil,), tags=(evil,), search=evil,
+                      where=(Condition(evil, "=", evil), Condition("task", "~", evil)))
+    assert [record.task for record in store.find(where)] == [evil]
+    assert store.count(where) == {State.QUEUED: 1}
+    claim = store.claim(evil, Owner(worker=evil, host=evil), evil, tasks=[evil])
+    store.append(1, 1, points=[Point(seq=0, name=evil, step=0, value=1.0, at=0.0)])
+    assert [point.name for point in store.points(1, names=[evil])] == [evil]
+    assert store.finish(claim.lease, Finish(outcome=Outcome.FAILED, reason=evil, traceback=evil))
+    assert store.get(1).attempts[0].traceback == evil
+    assert store.count(RunFilter(where=(Condition(f"result {evil}", ">", 1),))) == {}
 
 
 def test_what_sqlite_would_change_without_a_word_is_marked(store: Any, path: Path) -> None:

@@ -21,7 +21,6 @@ SMALLEST = 512                 # bytes of a database; SQLite takes whatever is s
 _making = threading.Lock()     # until it is closed again, nobody else in this process may open a new file
 
 
-
 def path_of(url: str, project: str | None) -> Path:
     """The file that a URL names, with symbolic links followed. Raises `StoreError`."""
     address = resolve_url(url, project or "")
@@ -35,7 +34,7 @@ def path_of(url: str, project: str | None) -> Path:
 
 def opened(path: Path) -> Database:
     """The database in the file, made new where there is none. Raises `StoreError` and `StoreUnavailable`."""
-    _check_library()
+    check_library()
     _make(path)
     kind = network_kind_of(path.parent)
     if kind is not None:
@@ -63,11 +62,13 @@ def this_version() -> str:
         return "unknown"
 
 
-def _check_library() -> None:
+def check_library() -> str:
+    """The version of SQLite that Python brings. Raises `StoreError` for one that is too old."""
     if sqlite3.sqlite_version_info < NEEDED:
         needed = ".".join(map(str, NEEDED))
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed; install "
                          "a Python that brings one, or use a server store (mongodb://HOST)")
+    return sqlite3.sqlite_version
 
 
 def _make(path: Path) -> None:
@@ -133,12 +134,14 @@ def _schema(connection: sqlite3.Connection) -> int | None:
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
-    if not _is_empty(connection):
+    """Lay out the tables, unless another process is faster."""
+    if _is_empty(connection):
+        _log_ahead(connection)
+        with step(connection):
+            if _is_empty(connection):
+                schema.create(connection, this_version())
+    elif _schema(connection) is None:
         raise StoreError(f"{path}: is an SQLite database of another program; name another file")
-    _log_ahead(connection)
-    with step(connection):
-        if _is_empty(connection):      # another process may have been faster
-            schema.create(connection, this_version())
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
