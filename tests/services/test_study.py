@@ -1,0 +1,464 @@
+"""A study: what a notebook does with a project on a real store, and with the example projects."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hyperspace_core import Study
+from hyperspace_core.errors import (
+    ConfigError,
+    NotFound,
+    ProjectError,
+    Refused,
+    StoreError,
+    TaskError,
+    UsageError,
+)
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.results.results import Results
+from hyperspace_core.testing.project import ProjectFolder
+
+from .conftest import Drain, number
+
+
+def record(run: Any) -> RunRecord:
+    assert isinstance(run, RunRecord)
+    return run
+
+
+# -- submitting ----------------------------------------------------------------------------------------------
+
+
+def test_a_submitted_run_waits_with_all_that_was_said_about_it(study: Study) -> None:
+    said = {"priority": 3, "tags": "paper", "note": "n", "retries": 2}
+    run = study.get(number(study.submit("first", {"rate": 0.5}, **said)))
+
+    assert (run.id, run.state, run.seed, run.priority) == (1, State.QUEUED, 7, 3)
+    assert (run.tags, run.note, run.max_failures) == (("paper",), "n", 2)
+    assert run.submitted == {"rate": 0.5}
+    assert run.config is not None and run.config["learner"] == {"className": "Forest", "trees": 100}
+    assert run.scenario == {"className": "Trial", "offset": 0.0}
+
+
+def test_one_run_gives_an_id_and_repeats_give_a_list(study: Study) -> None:
+    assert study.submit("first") == 1
+    assert study.submit("first", repeats=3) == [2, 3, 4]
+    assert study.submit("first", repeats=1) == 5
+    assert [study.get(run).seed for run in (2, 3, 4)] == [7, 8, 9]
+
+
+def test_a_grid_is_queued_in_its_order_and_repeats_pair_up_their_seeds(study: Study) -> None:
+    ids = study.submit_grid("unseeded", {"learner": ["Forest", "Net"], "rate": [0.1, 0.2]}, repeats=2)
+
+    runs = [study.get(run) for run in ids]
+    assert ids == sorted(ids) == list(range(1, 9))
+    assert [(run.config["learner"]["className"], run.config["rate"]) for run in runs if run.config] == [
+        (name, rate) for name in ("Forest", "Net") for rate in (0.1, 0.2) for _ in range(2)]
+    assert len({run.seed for run in runs}) == 2
+    assert [run.seed for run in runs[::2]] == [runs[0].seed] * 4
+
+
+@pytest.mark.parametrize("grid", [
+    {"rate": [0.1, "fast"]}, {"rate": []}, {"learner": ["Forest", "Nett"]}, {"seed": [1, -1]},
+])
+def test_a_grid_with_anything_wrong_stores_nothing(study: Study, grid: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        study.submit_grid("first", grid)
+
+    assert study.store.ids("lab") is None
+
+
+def test_a_grid_of_thousands_is_stored_in_batches_of_a_thousand(study: Study) -> None:
+    ids = study.submit_grid("first", {"rate": [i / 2500 for i in range(2500)]})
+
+    assert ids == list(range(1, 2501))
+    assert study.get(2500).submitted == {"rate": 2499 / 2500}
+
+
+def test_ids_of_numpy_name_runs_like_any_other(study: Study) -> None:
+    study.submit("first")
+
+    assert study.get(np.int64(1)) == study.get(1)
+    assert study.queue.pause(np.int64(1)) is State.PAUSED
+
+
+# -- here and now --------------------------------------------------------------------------------------------
+
+
+def test_a_run_here_and_now_is_recorded_like_any_other(
+        study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    run = study.run("first", {"rate": 0.5}, tags="here", note="try")
+
+    assert run == study.get(run.id)
+    assert (run.state, run.result, run.metrics) == (State.COMPLETED, 50.0, {"score": 50.0, "drawn": 7})
+    assert (run.seed, run.tags, run.note) == (7, ("here",), "try")
+    assert run.info == {"process": os.getpid()}
+    assert [(point.name, point.value) for point in study.store.points(run.id)] == [("rate", 0.5)]
+    assert "".join(chunk.text for chunk in study.store.output(run.id)) == "a trial with seed 7\n"
+    assert capsys.readouterr().out == "a trial with seed 7\n"
+    assert run.attempt is not None
+    assert {"python", "packages", "host"} <= set(run.attempt.provenance)
+    assert study.run("first", echo=False).id == run.id + 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_failure_here_and_now_is_in_the_record(study: Study) -> None:
+    run = study.run("first", {"fail": True}, echo=False)
+
+    assert (run.state, run.reason) == (State.FAILED, "ValueError: as told")
+    assert run.attempt is not None and "raise ValueError" in (run.attempt.traceback or "")
+    assert study.results(states="failed")[0] == run
+
+
+def test_a_config_that_is_wrong_is_refused_before_anything_is_stored(study: Study) -> None:
+    with pytest.raises(ConfigError, match="`rat`"):
+        study.run("first", {"rat": 0.5})
+    with pytest.raises(TaskError, match="no task 'frist'"):
+        study.run("frist")
+
+    assert study.store.ids("lab") is None
+
+
+def test_a_run_here_can_be_watched(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    seen: list[Any] = []
+    study.run("first", {"wait": str(tmp_path / "go")}, echo=False,
+              watch=lambda run, progress: seen.append((run.state, progress and progress.done)))
+
+    assert seen == [(State.RUNNING, None), (State.RUNNING, 1.0)]
+
+
+def test_ctrl_c_cancels_the_run_and_is_raised_again(study: Study, tmp_path: Path) -> None:
+    running = threading.Event()
+
+    def press() -> None:
+        running.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def watch(run: RunRecord, progress: Any) -> None:
+        if progress is not None:
+            running.set()
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        study.run("first", {"wait": str(tmp_path / "never")}, echo=False, watch=watch)
+    finger.join(30)
+
+    assert study.get(1).state is State.CANCELLED
+    assert study.get(1).attempts[0].outcome is Outcome.CANCELLED
+
+
+# -- again ---------------------------------------------------------------------------------------------------
+
+
+def test_a_past_run_is_run_again_with_a_change_and_named_as_parent(study: Study, drain: Drain) -> None:
+    net = {"className": "Net", "layers": [1, 2]}
+    old = study.run("first", {"learner": net, "rate": 0.5}, seed=3, echo=False)
+    new = number(study.rerun(old.id, {"learner": {"layers": [4]}}, tags="again", priority=1))
+
+    assert study.get(new).state is State.QUEUED
+    assert drain().states == {new: State.COMPLETED}
+    run = study.get(new)
+    assert (run.parent, run.seed, run.tags, run.result) == (old.id, 3, ("again",), 2.0)
+    assert run.config is not None and old.config is not None
+    assert run.config == old.config | {"learner": {"className": "Net", "layers": [4], "dropout": 0.5}}
+
+
+def test_a_past_run_keeps_its_scenario_although_the_task_file_has_changed(
+        study: Study, lab: ProjectFolder, url: str) -> None:
+    old = study.run("unseeded", echo=False)
+    lab.write("tasks/unseeded.json",
+              '{"scenario": {"className": "Trial", "offset": -5.0}, "metric": {"name": "drawn"}}')
+    with Study("lab", url) as later:
+        again = record(later.rerun(old.id, here=True))
+        fresh = later.run("unseeded", echo=False)
+
+    assert again.scenario == old.scenario == {"className": "Trial", "offset": 100.0}
+    assert again.parent == old.id
+    assert (again.result, again.metric, again.seed) == (old.result, old.metric, old.seed)
+    assert (fresh.scenario, fresh.metric.name) == ({"className": "Trial", "offset": -5.0}, "drawn")
+
+
+def test_a_past_run_can_be_repeated_with_seeds_of_its_own(study: Study) -> None:
+    old = study.run("first", seed=5, echo=False)
+
+    assert study.rerun(old.id, repeats=2) == [2, 3]
+    assert [study.get(run).seed for run in (2, 3)] == [5, 6]
+    assert study.get(number(study.rerun(old.id, seed=9))).seed == 9
+    with pytest.raises(UsageError, match="rerun: here=True executes one run; queue the repeats instead"):
+        study.rerun(old.id, here=True, repeats=2)
+
+
+def test_a_run_of_a_task_that_is_gone_can_be_looked_at_and_run_again(
+        study: Study, lab: ProjectFolder, url: str) -> None:
+    old = study.run("unseeded", echo=False)
+    (lab.package / "tasks/unseeded.json").unlink()
+    with Study("lab", url) as later:
+        assert list(later.results("unseeded")) == [old]
+        assert record(later.rerun(old.id, here=True)).result == old.result
+        with pytest.raises(TaskError, match="no task 'unseeded' in project 'lab'"):
+            later.submit("unseeded")
+        with pytest.raises(TaskError, match="no task 'unseded' in project 'lab'"):
+            later.results("unseded")
+
+
+# -- looking -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [4711, 0, -1, 2**63, 2**70, pytest.param(10**5000, id="huge")])
+def test_a_run_that_is_not_there_is_told_with_those_that_are(study: Study, run: int) -> None:
+    study.submit("first", repeats=3)
+    for look in (study.get, study.rerun, study.queue.cancel, study.queue.requeue):
+        with pytest.raises(NotFound, match=r"^no run .* in this store \(project 'lab' has 1 to 3\)$"):
+            look(run)
+
+
+def test_in_an_empty_store_there_is_no_run_to_be_found(study: Study) -> None:
+    with pytest.raises(NotFound) as caught:
+        study.get(1)
+
+    assert str(caught.value) == "no run 1 in this store (project 'lab' has none yet)"
+
+
+@pytest.mark.parametrize("run", ["../../etc/passwd", "", None, True, 1.0, "1\0", "x" * 10_000])
+def test_b5_what_is_no_id_is_refused_before_any_use(study: Study, run: Any) -> None:
+    study.submit("first")
+    with pytest.raises(UsageError, match=r"^not a run id: expected a whole number, got ") as caught:
+        study.get(run)
+
+    assert len(str(caught.value)) < 150
+
+
+def test_another_project_s_runs_in_the_same_store_are_not_this_one_s(study: Study, url: str) -> None:
+    with Study("digits", url) as digits:
+        other = number(digits.submit("holdout", {"classifier": "Forest"}))
+        mine = number(study.submit("first"))
+
+        assert [run.id for run in study.results(states=())] == [mine]
+        with pytest.raises(NotFound) as caught:
+            study.get(other)
+        assert str(caught.value) == f"no run {other} in this store (project 'lab' has {mine} to {mine})"
+        with pytest.raises(NotFound):
+            study.queue.cancel(other)
+
+
+@pytest.fixture
+def scored(study: Study) -> Study:
+    """Scores 50, 10, NaN, 30 and a failure, in this order of submission."""
+    for rate in (0.5, 0.1, math.nan, 0.3):
+        study.run("first", {"rate": rate}, echo=False)
+    study.run("first", {"fail": True}, echo=False)
+    return study
+
+
+def test_results_are_the_completed_runs_best_first_and_nan_last(scored: Study) -> None:
+    results = scored.results("first")
+
+    assert isinstance(results, Results)
+    assert [run.id for run in results] == [1, 4, 2, 3]
+    assert [run.result for run in results][:3] == [50.0, 30.0, 10.0]
+    assert results[0].metric.name == "score"
+    assert len(results) == 4 and [run.id for run in results[:2]] == [1, 4]
+
+
+def test_where_less_is_better_the_least_is_first(study: Study) -> None:
+    for lr in (0.5, 0.1, 0.3):
+        study.run("train", {"lr": lr, "seed": 0}, echo=False)
+
+    assert [run.result for run in study.results("train")] == [0.1, 0.3, 0.5]
+
+
+def test_results_are_filtered_by_the_one_grammar(scored: Study) -> None:
+    assert [run.id for run in scored.results(where="result>=30")] == [1, 4]
+    assert [run.id for run in scored.results(where=["rate<0.4", "learner=Forest"])] == [4, 2]
+    assert [run.id for run in scored.results(where="result=NaN")] == [3]
+    assert [run.id for run in scored.results(states=["failed"])] == [5]
+    assert [run.id for run in scored.results(states=())] == [1, 4, 2, 3, 5]
+    assert [run.id for run in scored.results(limit=2)] == [1, 4]
+    assert [run.id for run in scored.results(states=(), where="attempt.outcome=failed")] == [5]
+    with pytest.raises(UsageError, match="expected PATH OP VALUE"):
+        scored.results(where="better")
+    with pytest.raises(UsageError, match="did you mean 'failed'"):
+        scored.results(states="fialed")
+
+
+def test_a_frame_has_a_row_a_run_and_hides_what_is_the_same_everywhere(scored: Study) -> None:
+    pytest.importorskip("pandas")
+    frame = scored.results("first").to_frame()
+
+    assert list(frame.index) == [1, 4, 2, 3]
+    assert {"score", "rate"} <= set(frame.columns)
+    assert not {"seed", "trees", "fail", "wait", "offset", "state", "task"} & set(frame.columns)
+    assert list(frame["rate"])[:3] == [0.5, 0.3, 0.1]
+    assert scored.get(frame.index[0]).result == 50.0
+    assert {"seed", "trees", "offset", "state", "task"} <= set(
+        scored.results("first").to_frame(constant=True).columns)
+
+
+def test_a_frame_of_nothing_is_empty_and_no_error(study: Study) -> None:
+    pytest.importorskip("pandas")
+
+    assert len(study.results("first").to_frame()) == 0
+    assert len(study.results(where="id=4711").to_frame()) == 0
+
+
+# -- the queue -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_claimed_while_the_whole_queue_is_paused(study: Study, drain: Drain) -> None:
+    one = number(study.submit("first"))
+    study.queue.pause(one)
+    study.queue.pause_all()
+    two = number(study.submit("first"))
+
+    assert study.overview().paused
+    assert study.store.claim("lab", *claimer()) is None
+    study.queue.resume_all()
+    assert drain().states == {two: State.COMPLETED}
+    assert study.get(one).state is State.PAUSED
+    assert study.queue.resume(one) is State.QUEUED
+    assert drain().states == {one: State.COMPLETED}
+
+
+def claimer() -> tuple[Any, str]:
+    from hyperspace_core.execution.identity import this_process
+    from hyperspace_core.storage import new_token
+
+    return this_process("me"), new_token()
+
+
+def test_a_run_that_was_cancelled_in_the_queue_never_starts(study: Study, drain: Drain) -> None:
+    run = number(study.submit("first"))
+
+    assert study.queue.cancel(run) is State.CANCELLED
+    assert drain().states == {}
+    assert study.get(run).attempts == ()
+
+
+def test_a_finished_run_can_be_queued_once_more(study: Study, drain: Drain) -> None:
+    run = study.run("first", {"fail": True}, echo=False).id
+
+    assert study.queue.requeue(run) is State.QUEUED
+    assert drain().states == {run: State.FAILED}
+    assert [attempt.number for attempt in study.get(run).attempts] == [1, 2]
+
+
+def test_what_a_run_s_state_does_not_allow_is_refused_with_the_state(study: Study) -> None:
+    run = study.run("first", echo=False).id
+    for verb in (study.queue.cancel, study.queue.pause, study.queue.resume):
+        with pytest.raises(Refused, match="COMPLETED"):
+            verb(run)
+    waiting = number(study.submit("first"))
+    with pytest.raises(Refused, match="QUEUED"):
+        study.queue.requeue(waiting)
+
+
+# -- opening -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_storage_runs_are_kept_in_the_user_s_data_folder(
+        lab: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPERSPACE_STORAGE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with Study("lab") as study:
+        study.submit("first")
+
+    assert (tmp_path / "data/hyperspace/lab.db").is_file()
+    assert repr(study) == f"<Study 'lab' on sqlite:///{tmp_path}/data/hyperspace/lab.db>"
+
+
+def test_the_environment_s_storage_is_used_unless_one_is_given(
+        lab: ProjectFolder, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPERSPACE_STORAGE", f"sqlite:///{tmp_path}/environment.db")
+    with Study("lab") as study:
+        assert study.store.url.endswith("/environment.db")
+    with Study("lab", url) as study:
+        assert study.store.url.endswith("/runs.db")
+
+
+def test_more_tasks_may_come_from_a_folder(lab: ProjectFolder, tmp_path: Path, url: str) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "later.json").write_text('{"scenario": "Trial", "metric": {"name": "score"}, "seed": 1}')
+    with Study("lab", url, tasks_dir=more) as study:
+        assert study.run("later", echo=False).state is State.COMPLETED
+    with pytest.raises(TaskError, match="there is no such folder of task files"):
+        Study("lab", url, tasks_dir=tmp_path / "nowhere")
+
+
+def test_a_project_that_is_not_installed_is_named_with_those_that_are(
+        lab: ProjectFolder, url: str, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no project 'lap' is installed") as caught:
+        Study("lap", url)
+    assert "Did you mean 'lab'?" in str(caught.value)
+
+    assert not (tmp_path / "runs.db").exists()
+
+
+def test_a_bare_host_names_the_plugin_to_install_and_hides_the_password(lab: ProjectFolder) -> None:
+    with pytest.raises(StoreError) as caught:
+        Study("lab", "me:s3cret@localhost:27017")
+
+    message = str(caught.value)
+    assert "pip install hyperspace-mongodb" in message
+    assert "me:***@localhost:27017/lab" in message and "s3cret" not in message
+
+
+# -- the example projects ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real(url: str) -> Iterator[Any]:
+    """Opens an installed example on a store of its own."""
+    pytest.importorskip("sklearn")
+    opened: list[Study] = []
+
+    def named(name: str) -> Study:
+        try:
+            opened.append(Study(name, url))
+        except ProjectError as error:
+            pytest.skip(str(error))
+        return opened[-1]
+
+    yield named
+    for study in opened:
+        study.close()
+
+
+def test_digits_queued_and_drained_by_processes(real: Any, drain: Drain) -> None:
+    study = real("digits")
+    ids = study.submit_grid("holdout", {"classifier": [{"className": "Forest", "trees": [10, 20]}, "Linear"]})
+    report = drain("digits", isolation="warm", slots=2)
+
+    assert report.states == dict.fromkeys(ids, State.COMPLETED)
+    results = study.results("holdout")
+    assert [run.result for run in results] == sorted((run.result for run in results), reverse=True)
+    assert all(0.85 < run.result < 1 and len(list(study.store.points(run.id))) == 8 for run in results)
+
+
+def test_a_script_that_became_a_project_runs_here(real: Any) -> None:
+    study = real("diabetes")
+    runs = [study.run("train", {"depth": depth}, seed=7, echo=False) for depth in (1, 2)]
+
+    assert [run.state for run in runs] == [State.COMPLETED] * 2
+    assert all(40 < run.result < 55 for run in runs)
+    assert runs[0].config == {"learning_rate": 0.1, "trees": 100, "depth": 1, "seed": 7}
+    assert study.results("train")[0].result == min(run.result for run in runs)
+
+
+def test_a_project_of_functions_runs_here(real: Any) -> None:
+    run = real("wine").run("which_wine", {"model": {"neighbours": 5}}, echo=False)
+
+    assert (run.state, run.metric.name) == (State.COMPLETED, "accuracy")
+    assert run.result > 0.9

@@ -1,0 +1,395 @@
+"""From what a user wrote to runs: seeds, repeats, grids, reruns; where one thing is wrong, no run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperspace_core.config.overrides import each
+from hyperspace_core.errors import ConfigError, TaskError, UsageError
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.project import Project, open_project
+from hyperspace_core.records.run import Metric, NewRun, RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.records.task import Task
+from hyperspace_core.submission import (
+    BATCH,
+    Problem,
+    Wishes,
+    checked_plan,
+    iter_plan,
+    key_of,
+    plan,
+    plan_rerun,
+    plan_unseen,
+    problem_of_task,
+    size_of,
+)
+from hyperspace_core.testing.project import ProjectFolder
+
+UNCHANGED = {"fail": False, "wait": ""}
+
+
+@pytest.fixture
+def project(lab: ProjectFolder) -> Project:
+    return open_project("lab", build_manager())
+
+
+@pytest.fixture
+def first(project: Project) -> Problem:
+    return problem_of_task(project, "first")
+
+
+def one(project: Project, problem: Problem, config: Any = None, **wishes: Any) -> NewRun:
+    run, = plan(project, problem, config, Wishes(**wishes))
+    return run
+
+
+def configs(runs: Any) -> list[tuple[Any, ...]]:
+    """Class, its number, rate and seed of each run."""
+    return [(learner["className"], learner.get("trees"), run.config["rate"], run.seed)
+            for run in runs if (learner := run.config["learner"])]
+
+
+# -- one config ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_holds_what_was_written_and_what_is_executed(project: Project, first: Problem) -> None:
+    run = one(project, first, {"learner": "Forest"}, priority=2, tags=["a", "b", "a"], note="n", retries=3)
+
+    assert run.submitted == {"learner": "Forest"}
+    assert run.config == {"learner": {"className": "Forest", "trees": 100}, "rate": 0.1} | UNCHANGED
+    assert run.scenario == {"className": "Trial", "offset": 0.0}
+    assert (run.project, run.task, run.metric, run.seed) == ("lab", "first", Metric(name="score"), 7)
+    assert (run.priority, run.tags, run.note, run.max_failures) == (2, ("a", "b"), "n", 3)
+    assert run.validated and "@" in run.submitted_by
+
+
+def test_what_the_user_changes_later_is_not_in_the_plan(project: Project, first: Problem) -> None:
+    written: dict[str, Any] = {"learner": {"className": "Net", "layers": [1, 2]}}
+    run = one(project, first, written)
+    written["learner"]["layers"].append(3)
+
+    assert run.submitted["learner"]["layers"] == [1, 2]
+    assert run.config is not None and run.config["learner"]["layers"] == [1, 2]
+
+
+def test_old_spellings_and_former_names_are_read(project: Project, first: Problem) -> None:
+    run = one(project, first, {"Learner": {"className": "OldForest", "trees": 5}, "Rate": 0.5})
+
+    assert run.config is not None
+    assert (run.config["learner"], run.config["rate"]) == ({"className": "Forest", "trees": 5}, 0.5)
+    assert run.submitted == {"Learner": {"className": "OldForest", "trees": 5}, "Rate": 0.5}
+
+
+def test_numbers_of_numpy_are_plain_numbers_in_the_config(project: Project, first: Problem) -> None:
+    forest = {"className": "Forest", "trees": np.int64(3)}
+    run = one(project, first, {"rate": np.float64(0.25), "learner": forest})
+
+    assert run.config is not None
+    assert [type(run.config["rate"]), type(run.config["learner"]["trees"])] == [float, int]
+
+
+def test_every_problem_of_a_config_is_told_at_once(project: Project, first: Problem) -> None:
+    with pytest.raises(ConfigError) as caught:
+        one(project, first, {"learner": {"className": "Forest", "tress": 3}, "rate": "fast", "fial": True})
+
+    assert len(caught.value.problems) == 3
+    assert {problem.partition(":")[0] for problem in caught.value.problems} == {
+        "`learner.tress`", "`rate`", "`fial`"}
+
+
+@pytest.mark.parametrize("config", [[], "Forest", 3])
+def test_a_config_that_is_no_dict_is_named(project: Project, first: Problem, config: Any) -> None:
+    with pytest.raises(ConfigError, match="config: expected a dict of hyper-parameters, found"):
+        one(project, first, config)
+
+
+def test_a_task_that_does_not_exist_is_named_with_the_nearest(project: Project) -> None:
+    with pytest.raises(TaskError, match="no task 'frist' in project 'lab'; did you mean 'first'"):
+        problem_of_task(project, "frist")
+
+
+# -- wishes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wish", "says"), [
+    ({"repeats": 0}, "repeats: expected a whole number >= 1, got 0"),
+    ({"repeats": 1.5}, "repeats: expected a whole number >= 1, got 1.5"),
+    ({"repeats": True}, "repeats: expected a whole number >= 1, got True"),
+    ({"retries": -1}, "retries: expected a whole number >= 0, got -1"),
+    ({"priority": "high"}, "priority: expected a whole number, got 'high'"),
+    ({"note": 3}, "note: expected text, got int 3"),
+    ({"tags": ["a", 3]}, "tags: expected text, got int 3"),
+])
+def test_a_wish_that_cannot_be_meant_is_refused(wish: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Wishes(**wish)
+
+    assert str(caught.value) == says
+
+
+def test_wishes_may_be_numbers_of_numpy_and_a_single_tag() -> None:
+    wishes = Wishes(repeats=np.int64(3), seed=np.int32(5), priority=np.int64(-1), tags="paper")
+
+    assert wishes == Wishes(repeats=3, seed=5, priority=-1, tags=("paper",))
+    assert [type(each) for each in (wishes.repeats, wishes.seed, wishes.priority)] == [int] * 3
+
+
+# -- seeds ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("task", "config", "given_seed", "seed"), [
+    ("first", {}, None, 7),
+    ("first", {"seed": 5}, None, 5),
+    ("first", {"seed": 5}, 3, 3),
+    ("first", {}, 0, 0),
+    ("unseeded", {"seed": 0}, None, 0),
+])
+def test_the_submission_s_seed_comes_before_the_config_s_and_that_before_the_task_s(
+        project: Project, task: str, config: dict[str, Any], given_seed: int | None, seed: int) -> None:
+    run = one(project, problem_of_task(project, task), config, seed=given_seed)
+
+    assert run.seed == seed
+    assert run.config is not None and "seed" not in run.config
+
+
+def test_without_any_seed_one_is_drawn_for_each_submission(project: Project) -> None:
+    problem = problem_of_task(project, "unseeded")
+    seeds = {one(project, problem).seed for _ in range(5)}
+
+    assert len(seeds) > 1
+    assert all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in seeds)
+
+
+def test_a_function_that_asks_for_the_seed_gets_the_run_s(project: Project) -> None:
+    problem = problem_of_task(project, "train")
+    runs = plan(project, problem, {"lr": 0.5}, Wishes(seed=3, repeats=2))
+
+    assert [run.config for run in runs] == [{"lr": 0.5, "seed": 3}, {"lr": 0.5, "seed": 4}]
+    assert one(project, problem, {"seed": 9}).config == {"lr": 0.1, "seed": 9}
+
+
+def test_repeats_of_different_configs_pair_up(project: Project) -> None:
+    problem = problem_of_task(project, "unseeded")
+    runs = list(iter_plan(project, problem, {"rate": [0.1, 0.2]}, Wishes(repeats=3)))
+
+    drawn = runs[0].seed
+    assert drawn is not None
+    assert [run.seed for run in runs] == [(drawn + i) % 2**32 for i in (0, 1, 2)] * 2
+    assert len({run.uid for run in runs}) == 6
+
+
+def test_seeds_of_repeats_begin_again_at_the_end_of_the_range(project: Project, first: Problem) -> None:
+    runs = plan(project, first, {}, Wishes(seed=2**32 - 1, repeats=2))
+
+    assert [run.seed for run in runs] == [2**32 - 1, 0]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, True, "7"])
+def test_a_seed_that_no_generator_takes_is_refused_wherever_it_stands(
+        project: Project, first: Problem, seed: Any) -> None:
+    for attempt in (lambda: Wishes(seed=seed), lambda: one(project, first, {"seed": seed}),
+                    lambda: list(iter_plan(project, first, {"seed": [1, seed]}, Wishes()))):
+        with pytest.raises(ConfigError, match=r"seed`?: expected a whole number from 0 to 4294967295"):
+            attempt()
+
+
+# -- grids ---------------------------------------------------------------------------------------------------
+
+
+GRID = {"learner": [{"className": "Forest", "trees": [1, 2]}, "Net"], "rate": [0.1, 0.2]}
+
+
+def test_a_grid_s_first_key_varies_slowest_and_repeats_fastest(project: Project, first: Problem) -> None:
+    runs = list(iter_plan(project, first, GRID, Wishes(repeats=2)))
+
+    assert configs(runs) == [
+        (name, trees, rate, seed) for name, trees in (("Forest", 1), ("Forest", 2), ("Net", None))
+        for rate in (0.1, 0.2) for seed in (7, 8)
+    ]
+    assert size_of(project, first, GRID, Wishes(repeats=2)) == len(runs) == 12
+
+
+def test_seeds_in_a_grid_are_alternatives_like_any_other(project: Project, first: Problem) -> None:
+    for seeds in ([1, 2], (1, 2), each(1, 2), [np.int64(1), np.int64(2)]):
+        runs = list(iter_plan(project, first, {"rate": [0.1, 0.2], "seed": seeds}, Wishes()))
+        assert [(run.config["rate"], run.seed) for run in runs if run.config] == [
+            (0.1, 1), (0.1, 2), (0.2, 1), (0.2, 2)]
+    assert size_of(project, first, {"rate": [0.1, 0.2], "seed": [1, 2, 3]}, Wishes()) == 6
+
+
+def test_a_seed_in_the_grid_and_one_beside_it_contradict_each_other(project: Project, first: Problem) -> None:
+    with pytest.raises(UsageError, match="seed 3 and the grid's `seed` contradict each other; give one"):
+        list(iter_plan(project, first, {"seed": [1, 2]}, Wishes(seed=3)))
+
+
+@pytest.mark.parametrize("grid", [{"seed": []}, {"rate": []}, {"learner": each()}])
+def test_an_empty_list_of_alternatives_leaves_nothing_to_run(
+        project: Project, first: Problem, grid: dict[str, Any]) -> None:
+    for planned in (iter_plan, checked_plan):
+        with pytest.raises(ConfigError, match="an empty list of alternatives leaves nothing to run"):
+            list(planned(project, first, grid, Wishes()))
+
+
+def test_a_list_that_is_a_value_is_no_alternative(project: Project, first: Problem) -> None:
+    net = {"className": "Net", "layers": [10, 20]}
+    alternatives = {"className": "Net", "layers": each([10], [10, 20])}
+
+    assert size_of(project, first, {"learner": net}, Wishes()) == 1
+    runs = list(iter_plan(project, first, {"learner": alternatives}, Wishes()))
+    assert [run.config["learner"]["layers"] for run in runs if run.config] == [[10], [10, 20]]
+
+
+def test_one_bad_combination_and_no_run_comes_out(project: Project, first: Problem) -> None:
+    bad = {"learner": ["Forest", "Net"], "rate": [0.1, "fast"]}
+    given_out: list[NewRun] = []
+    with pytest.raises(ConfigError, match="`rate`"):
+        given_out += checked_plan(project, first, bad, Wishes())
+
+    assert given_out == []
+
+
+def test_a_large_grid_is_checked_whole_before_its_first_run_comes_out_and_is_not_held(
+        project: Project, first: Problem) -> None:
+    rates: list[Any] = [i / 1000 for i in range(BATCH)]
+    looked_at = 0
+
+    def watch(runs: Iterator[NewRun]) -> Iterator[NewRun]:
+        nonlocal looked_at
+        for run in runs:
+            looked_at += 1
+            yield run
+
+    runs = checked_plan(project, first, {"rate": [*rates, 2.0]}, Wishes(), watch)
+    assert looked_at == BATCH + 1
+    assert not isinstance(runs, list)
+    assert [run.config["rate"] for run in runs if run.config] == [*rates, 2.0]
+    with pytest.raises(ConfigError, match="`rate`"):
+        checked_plan(project, first, {"rate": [*rates, "last"]}, Wishes())
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=4, unique=True),
+       st.lists(st.floats(0, 1), min_size=1, max_size=3, unique=True), st.integers(1, 3),
+       st.integers(0, 2**32 - 1))
+def test_the_size_of_a_grid_is_the_number_of_its_runs(
+        planned: Any, trees: list[int], rates: list[float], repeats: int, seed: int) -> None:
+    project, problem = planned
+    grid = {"learner": {"className": "Forest", "trees": trees}, "rate": rates}
+    wishes = Wishes(repeats=repeats, seed=seed)
+    runs = list(iter_plan(project, problem, grid, wishes))
+
+    assert len(runs) == size_of(project, problem, grid, wishes) == len(trees) * len(rates) * repeats
+    assert len({key_of(run) for run in runs}) == len(runs)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Problem]]:
+    """A project that stays open for all examples of a test."""
+    from hyperspace_core.testing.project import make_project
+
+    from .conftest import FILES
+
+    folder = make_project(tmp_path_factory.mktemp("planned"), name="lab", files=FILES)
+    with pytest.MonkeyPatch.context() as patch:
+        folder.activate(patch)
+        project = open_project("lab", build_manager())
+        yield project, problem_of_task(project, "first")
+
+
+# -- again ---------------------------------------------------------------------------------------------------
+
+
+def past(run: NewRun, number: int = 42) -> RunRecord:
+    """The record of a run that has been stored."""
+    return RunRecord(id=number, uid=run.uid, project=run.project, task=run.task, state=State.COMPLETED,
+                     submitted=run.submitted, scenario=run.scenario, config=run.config, metric=run.metric,
+                     seed=run.seed)
+
+
+def test_a_rerun_changes_what_it_names_and_keeps_everything_else(project: Project, first: Problem) -> None:
+    record = past(one(project, first, {"learner": {"className": "Forest", "trees": 5}, "rate": 0.5}, seed=3))
+    again, = plan_rerun(project, record, {"learner": {"trees": 500}}, Wishes())
+
+    assert again.config == {"learner": {"className": "Forest", "trees": 500}, "rate": 0.5} | UNCHANGED
+    assert (again.parent, again.seed, again.scenario, again.metric) == (42, 3, record.scenario, record.metric)
+    assert again.submitted == {"learner": {"className": "Forest", "trees": 500}, "rate": 0.5}
+    assert again.uid != record.uid
+
+
+def test_a_rerun_with_another_class_takes_nothing_of_the_old_one(project: Project, first: Problem) -> None:
+    record = past(one(project, first, {"learner": {"className": "Forest", "trees": 5}}))
+    for change in ("Net", {"className": "Net"}):
+        again, = plan_rerun(project, record, {"learner": change}, Wishes())
+        assert again.config is not None
+        assert again.config["learner"] == {"className": "Net", "layers": [10], "dropout": 0.5}
+
+
+def test_a_rerun_takes_a_seed_from_the_changes_or_beside_them(project: Project, first: Problem) -> None:
+    record = past(one(project, first, {}, seed=3))
+
+    assert [run.seed for run in plan_rerun(project, record, None, Wishes(repeats=2))] == [3, 4]
+    assert [run.seed for run in plan_rerun(project, record, {"seed": 9}, Wishes())] == [9]
+    assert [run.seed for run in plan_rerun(project, record, {"seed": 9}, Wishes(seed=1))] == [1]
+
+
+def test_a_rerun_of_a_function_hands_its_seed_over_again(project: Project) -> None:
+    record = past(one(project, problem_of_task(project, "train"), {"lr": 0.5}, seed=3))
+
+    for wishes, seed in ((Wishes(), 3), (Wishes(seed=8), 8)):
+        again, = plan_rerun(project, record, None, wishes)
+        assert again.config == {"lr": 0.5, "seed": seed}
+
+
+def test_changes_of_a_rerun_are_checked_like_any_config(project: Project, first: Problem) -> None:
+    record = past(one(project, first))
+    with pytest.raises(ConfigError, match=r"`learner\.tress`"):
+        plan_rerun(project, record, {"learner": {"tress": 3}}, Wishes())
+
+
+def test_a_run_that_nobody_ever_completed_cannot_be_run_again(project: Project) -> None:
+    record = RunRecord(id=9, uid="u", project="lab", task="first", state=State.QUEUED)
+    with pytest.raises(ConfigError, match="run 9 never started and its project was not installed"):
+        plan_rerun(project, record, None, Wishes())
+
+
+# -- where the project is not installed ----------------------------------------------------------------------
+
+
+TASK = Task(name="first", scenario={"className": "Trial"}, metric=Metric(name="score"), seed=7)
+
+
+def test_an_unseen_run_is_kept_as_it_was_written(lab: ProjectFolder) -> None:
+    run, = plan_unseen("lab", "first", TASK, {"Learner": "Forest"}, Wishes(priority=1, tags="t", retries=2))
+
+    assert (run.submitted, run.config, run.validated) == ({"Learner": "Forest"}, None, False)
+    assert (run.scenario, run.metric, run.seed) == (TASK.scenario, TASK.metric, 7)
+    assert (run.priority, run.tags, run.max_failures) == (1, ("t",), 2)
+
+
+def test_an_unseen_run_without_a_seed_leaves_it_to_the_task_that_a_worker_knows() -> None:
+    run, = plan_unseen("lab", "first", None, None, Wishes())
+    seeded, = plan_unseen("lab", "first", None, {"seed": 3}, Wishes())
+    wished, = plan_unseen("lab", "first", None, {"seed": 3}, Wishes(seed=1))
+
+    assert (run.seed, run.scenario, run.metric) == (None, None, Metric())
+    assert (seeded.seed, wished.seed) == (3, 1)
+
+
+def test_unseen_repeats_differ_in_their_seeds() -> None:
+    runs = plan_unseen("lab", "first", None, {}, Wishes(repeats=3))
+
+    drawn = runs[0].seed
+    assert drawn is not None
+    assert [run.seed for run in runs] == [(drawn + i) % 2**32 for i in range(3)]
+    assert len({run.uid for run in runs}) == 3
+
+
+def test_an_unseen_task_has_a_name_that_a_task_can_have() -> None:
+    with pytest.raises(TaskError, match=r"task name '\.\./up'"):
+        plan_unseen("lab", "../up", None, {}, Wishes())
