@@ -10,7 +10,7 @@ from typing import Any
 
 from hyperspace_core.cli.page import Page
 from hyperspace_core.cli.place import Place
-from hyperspace_core.cli.screen import new_page, put, room_of_stdout
+from hyperspace_core.cli.screen import dots, new_page, put, room_of_stdout
 from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.results.overview import Overview, overview
 from hyperspace_core.results.picture import lines_of
@@ -108,19 +108,29 @@ def _printer() -> Show:
 
 
 class _Redrawn:
-    """For a terminal: each page in the place of the last; the last one stays when it is over."""
+    """For a terminal: a screen of its own, so that nothing of an old page is left; the last page stays."""
 
     def __enter__(self) -> Show:
         from rich.console import Console
         from rich.live import Live
+
+        self._last = ""
+        # stdout stays what it is, so that the next page is made for it
+        self._live = Live(console=Console(highlight=False, markup=False), screen=True, auto_refresh=False,
+                          redirect_stdout=False)
+        self._live.start()
+        return self._show
+
+    def _show(self, text: str, news: object) -> None:
         from rich.text import Text
 
-        console = Console(highlight=False, markup=False)
-        # stdout stays what it is, so that the next page is made for it; warnings go above the page
-        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False,
-                          vertical_overflow="crop")
-        self._live.start()
-        return lambda text, news: self._live.update(Text.from_ansi(text, no_wrap=True), refresh=True)
+        self._last = text
+        lines, height = text.split("\n"), self._live.console.size.height
+        if len(lines) > height:
+            lines[height - 1:] = [dots()]
+        self._live.update(Text.from_ansi("\n".join(lines), no_wrap=True), refresh=True)
 
     def __exit__(self, *error: Any) -> None:
         self._live.stop()
+        if self._last:
+            put(self._last)

@@ -67,10 +67,11 @@ def test_a_real_worker_and_its_run_are_seen(at_terminal: Words, worker: Words, d
     terminal.wait_for("30% (3 of 10)")
     assert f"{name}  busy" in terminal.text
     (tmp_path / "go").touch()
-    terminal.wait_for(f"Best so far\n  behave  result  1  run {run}")
+    terminal.wait_for("Best so far")
     terminal.interrupt()
 
     assert terminal.ended() == 0
+    assert f"Best so far\n  behave  result  1  run {run}  how=wait" in terminal.text
 
 
 def test_json_is_of_now(start: Words, desk: Desk) -> None:
@@ -158,3 +159,16 @@ def test_news_is_what_changes_and_not_the_time(watched: Watched, door: Door, des
     door.shut = StoreUnavailable("gone")
     watched.look()
     assert watched.news() == "gone"
+
+
+def test_a_low_terminal_gets_the_top_of_the_page_and_the_whole_of_it_at_the_end(at_terminal: Words,
+                                                                               desk: Desk) -> None:
+    failed = desk.in_state(State.FAILED)
+    terminal = at_terminal("status", "--watch", lines=6)
+    terminal.wait_for("…")
+    assert "Last failures" not in terminal.text
+
+    terminal.interrupt()
+
+    assert terminal.ended() == 0
+    assert f"Last failures\n  run {failed}  task" in terminal.text
