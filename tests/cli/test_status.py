@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.run import Owner, Progress, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import new_token
+from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import COMPLETED, Desk, owner
 
 from .conftest import Answer
@@ -29,13 +32,28 @@ def taken_by(desk: Desk, one: Owner, run: int) -> Any:
     return claim.lease
 
 
-def test_an_empty_queue_says_how_to_begin(typed: Typed, desk: Desk) -> None:
-    desk.store.delete([desk.submit()])
-    desk.submit()
+def test_an_empty_queue_says_how_to_begin(typed: Typed, project: ProjectFolder) -> None:
     page = typed("status").out
 
-    assert "1 queued\n" in page
-    assert "none is running, 1 queued waits for one: `hyperspace worker` starts one" in page
+    assert "No runs yet: `hyperspace submit` queues some\n" in page
+    assert "none is running: `hyperspace worker` starts one\n" in page
+
+
+def test_a_queue_without_workers_says_how_many_wait(typed: Typed, desk: Desk) -> None:
+    desk.submit()
+
+    assert "none is running, 1 queued waits for one: `hyperspace worker` starts one\n" in typed("status").out
+
+
+def test_commands_on_the_page_work_where_it_was_asked_for(typed: Typed, desk: Desk, url: str,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.submit()
+    for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
+        monkeypatch.delenv(name)
+
+    page = typed("status", "--project", desk.project, "--storage", url).out
+
+    assert f"`hyperspace worker --project {desk.project} --storage {url}` starts one" in page
 
 
 def test_runs_are_counted_by_state(typed: Typed, desk: Desk) -> None:
