@@ -98,3 +98,23 @@ def test_ctrl_c_ends_the_watching_and_nothing_else(study: Study) -> None:
 def test_an_interval_that_cannot_be_waited_for_is_refused(study: Study, interval: float) -> None:
     with pytest.raises(UsageError, match="interval_s: expected seconds > 0"):
         study.progress().watch(interval)
+
+
+def test_a_notebook_s_cell_is_drawn_over_until_the_end(study: Study, url: str) -> None:
+    """In a real kernel, where the notebook packages are installed."""
+    pytest.importorskip("ipykernel")
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    study.submit("first")
+    cell = nbformat.v4.new_code_cell(
+        f"from hyperspace_core import Study\n"
+        f"study = Study('lab', {url!r})\n"
+        f"progress, looks = study.progress(), []\n"
+        f"look = progress._look\n"
+        f"progress._look = lambda: (looks.append(1), len(looks) == 3 and study.queue.cancel(1), look())[-1]\n"
+        f"progress.watch(0.01)")
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+
+    drawn, = notebook.cells[0].outputs
+    assert drawn["output_type"] == "display_data"
+    assert "1 cancelled" in drawn["data"]["text/html"] and "1 cancelled" in drawn["data"]["text/plain"]
