@@ -27,7 +27,7 @@ class Place:
 
     def __init__(self, project: str | None, storage: str | None, no_plugins: tuple[str, ...],
                  typed_storage: str = "") -> None:
-        self._project, self.storage, self.no_plugins = project, storage, no_plugins
+        self._project, self.storage, self.no_plugins = project or None, storage, no_plugins
         self._typed_storage = typed_storage    # the option, as it may be shown
 
     @cached_property
@@ -41,6 +41,11 @@ class Place:
         known = ", ".join(found.name for found in installed_projects())
         listed = f"Installed: {known}" if known else "None is installed; `hyperspace new` writes one"
         raise ProjectError(f"no project was given; name one with --project or HYPERSPACE_PROJECT. {listed}")
+
+    @property
+    def has_project(self) -> bool:
+        """Whether a project was named."""
+        return self._project is not None
 
     @cached_property
     def extensions(self) -> Extensions:
@@ -70,7 +75,26 @@ class Place:
         """The complete URL of the store, with its password."""
         from hyperspace_core.extension.storage import resolve_url
 
-        return resolve_url(self.storage, self.name)
+        # a complete address needs no project
+        return resolve_url(self.storage, self._project or ("" if self.storage else self.name))
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded store, whether or not it is there."""
+        scheme, _, path = self.url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+    @cached_property
+    def whole_store(self) -> Store:
+        """The store for what concerns all of its projects; none is made. Raises `StoreError`."""
+        from hyperspace_core.errors import StoreError
+        from hyperspace_core.extension.storage import open_store
+
+        if self.file is not None and not self.file.exists():
+            raise StoreError(f"{self.file}: is not there; what is first queued or run makes it")
+        store = open_store(self.url, self.extensions, self._project)
+        click.get_current_context().call_on_close(store.close)
+        return store
 
     @cached_property
     def store(self) -> Store:
@@ -83,7 +107,7 @@ class Place:
 
         here = any(found.name == self.name for found in installed_projects())
         # a misspelt name must not leave an empty store behind
-        if not here and self._is_a_file_not_there():
+        if not here and self.file is not None and not self.file.exists():
             self._unknown()
         store = open_store(self.url, self.extensions, self.name)
         click.get_current_context().call_on_close(store.close)
@@ -102,10 +126,6 @@ class Place:
 
     def _unknown(self) -> None:
         self.project()                     # says what is wrong with the name
-
-    def _is_a_file_not_there(self) -> bool:
-        scheme, _, path = self.url.partition(":///")
-        return scheme == "sqlite" and not Path(path).exists()
 
     @staticmethod
     def _warned(extensions: Extensions) -> Extensions:

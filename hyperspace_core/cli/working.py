@@ -63,7 +63,8 @@ def _say_report(place: Place, store: Store, report: WorkerReport, options: Worke
 
 def _counted(counts: Mapping[State, int]) -> str:
     words = {State.QUEUED: "back in the queue"}
-    return ", ".join(f"{counts[state]} {words.get(state, state.lower())}" for state in State if counts.get(state))
+    return ", ".join(f"{counts[state]} {words.get(state, state.lower())}" for state in State
+                     if counts.get(state))
 
 
 def _say_comparisons(place: Place, records: Sequence[RunRecord]) -> None:

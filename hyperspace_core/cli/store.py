@@ -1,0 +1,107 @@
+"""`hyperspace store`: look after the place where runs live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import dry_run_option, json_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.root import Commands
+from hyperspace_core.cli.screen import hint, new_page, say, say_json, say_page
+from hyperspace_core.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from hyperspace_core.storage import GarbageReport
+
+
+@click.group(cls=Commands)
+def store() -> None:
+    """Look after the store; --storage names one without a project."""
+
+
+@store.command
+@at_place
+@json_option
+def info(*, place: Place, as_json: bool) -> None:
+    """Show where it is, how large it is, and how many runs of which projects it holds."""
+    from hyperspace_core.results.words import byte_count
+
+    found = place.whole_store.info()
+    if as_json:
+        say_json(found)
+        return
+    page = new_page()
+    page.line((found.url, "head"))
+    page.rows([["backend", found.backend], ["schema", str(found.schema)], ["size", byte_count(found.bytes)]])
+    page.heading("Runs")
+    for project, count in found.runs.items():
+        page.line(project, str(count), indent=2)
+    if not found.runs:
+        page.line(("none yet", "quiet"), indent=2)
+    for text in found.notes:
+        page.gap()
+        page.line((text, "held"))
+    say_page(page)
+
+
+@store.command
+@at_place
+@json_option
+def check(*, place: Place, as_json: bool) -> int:
+    """Look for damage, a line for each; exit code 1 where there is some."""
+    problems = place.whole_store.check()
+    if as_json:
+        say_json(problems)
+    else:
+        for problem in problems:
+            say(problem)
+        if not problems:
+            say(f"{place.whole_store.url}: sound")
+    return ExitCode.FAILED if problems else ExitCode.OK
+
+
+@store.command
+@at_place
+@dry_run_option
+@json_option
+def upgrade(*, place: Place, dry_run: bool, as_json: bool) -> None:
+    """Bring its schema up to this version of hyperspace; no worker may run meanwhile."""
+    before, after = place.whole_store.upgrade(dry_run=dry_run)
+    if as_json:
+        say_json({"from": before, "to": after, "dry_run": dry_run})
+    elif before == after:
+        say(f"schema {after}: up to date")
+    else:
+        say(f"{'would upgrade' if dry_run else 'upgraded'} schema {before} to {after}")
+
+
+@store.command
+@click.option("--yes", is_flag=True, help="Remove it; without, it is only told.")
+@at_place
+@dry_run_option
+@json_option
+def gc(*, place: Place, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Tell which artifact contents no run names any more; --yes removes them.
+
+    They are left behind by deleted runs. Nothing that a run still names is ever removed.
+    """
+    if yes and dry_run:
+        raise UsageError("--yes and --dry-run contradict each other; give one")
+    report = place.whole_store.collect_garbage(dry_run=not yes)
+    if as_json:
+        say_json(report)
+        return
+    say(_told(report))
+    if report.blobs and not yes:
+        hint("--yes removes them")
+
+
+def _told(report: GarbageReport) -> str:
+    from hyperspace_core.results.words import byte_count
+
+    if not report.blobs:
+        return "nothing to remove: every artifact content is named by a run"
+    what = "1 artifact content" if report.blobs == 1 else f"{report.blobs:,} artifact contents"
+    return f"{'would remove' if report.dry_run else 'removed'} {what}, {byte_count(report.bytes)}"
