@@ -1,0 +1,89 @@
+"""The root command: what it lists, and commands that plugins bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from extension.world import World
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+GREETING = """
+    import click
+    from hyperspace_core import hookimpl
+
+    @click.command
+    def greet():
+        "Say hello."
+        click.echo("hello")
+
+    @hookimpl
+    def hyperspace_commands(cli):
+        cli.add_command(greet)
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World(tmp_path / "world", monkeypatch)
+    yield made
+    made.forget([made.root])
+
+
+def test_the_help_lists_every_command_once_in_its_section(typed: Typed) -> None:
+    answer = typed("--help")
+
+    assert [line for line in answer.lines if line.endswith(":") and not line.startswith(" ")][1:] == [
+        "Work:", "Runs:", "Projects:", "House:"]
+    for name in ("status", "results", "runs", "queue"):
+        assert len([line for line in answer.lines if line.startswith(f"  {name} ")]) == 1
+    assert answer.err == ""
+
+
+def test_a_plugin_s_command_is_listed_and_runs(typed: Typed, world: World) -> None:
+    world.plugin("greeter", GREETING)
+
+    assert "From plugins:\n  greet  " in typed("--help").out
+    assert typed("greet").out == "hello\n"
+    assert "no command 'gret'. Did you mean 'greet'?" in typed("gret", expect=2).err
+
+
+@pytest.mark.parametrize(("text", "cause"), [
+    (GREETING.replace("cli.add_command(greet)", "cli.add_command(greet); 1 / 0"), "ZeroDivisionError"),
+    (GREETING.replace("def greet", "def status"). replace("(greet)", "(status)"),
+     "command 'status' exists already; give it another name"),
+])
+def test_a_broken_plugin_is_warned_of_and_takes_nothing_away(typed: Typed, world: World, text: str,
+                                                             cause: str) -> None:
+    world.plugin("greeter", text)
+
+    answer = typed("--help")
+
+    assert "From plugins" not in answer.out
+    assert "  status " in answer.out
+    assert cause in answer.err
+    assert answer.err.startswith("warning: ") and answer.err.count("\n") == 1
+
+
+def test_core_s_own_commands_load_no_plugin(typed: Typed, world: World) -> None:
+    world.plugin("greeter", "raise SystemExit('loaded')")
+
+    assert typed("projects").err == ""
+
+
+def test_the_version(typed: Typed) -> None:
+    assert typed("--version").out.startswith("hyperspace 0.")
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from hyperspace_core.cli.entry import run
+
+    for words in (["--debug", "status", "--project", "nobody"], ["status", "--project", "nobody", "--debug"]):
+        assert run(words) == 3
+        told = capsys.readouterr().err
+        assert "Traceback (most recent call last)" in told
+        assert told.splitlines()[-1].startswith("error: no project 'nobody' is installed")
