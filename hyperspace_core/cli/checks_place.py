@@ -128,8 +128,8 @@ def _order_of_times(place: Place, store: Store, now: datetime) -> Iterator[Check
     newest = next(iter(store.find(RunFilter(project=place.name), limit=1)), None)
     at = None if newest is None else newest.submitted_at
     if newest is not None and at is not None and at - now > BEHIND:
-        yield warning("clock", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, which is still to "
-                      "come by this machine's clock: one of two clocks is wrong", SET_THE_CLOCK)
+        yield warning("clock", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, yet to come "
+                      "by this machine's clock: one of the two is wrong", SET_THE_CLOCK)
 
 
 def _workers(place: Place, store: Store) -> Iterator[Check]:

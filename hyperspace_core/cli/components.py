@@ -35,7 +35,10 @@ class Shown:
 @in_project
 @json_option
 def components(*, place: Place, name: str | None, as_json: bool) -> None:
-    """List families, their classes and the parameters of each; NAME: one family or class."""
+    """List the classes that a config can choose from.
+
+    By family, with the parameters of each. NAME: one family or class.
+    """
     from hyperspace_core.cli.page import Page
     from hyperspace_core.cli.parameters import first_paragraph
 

@@ -21,7 +21,10 @@ STYLES = {"ok": "good", "warning": "held", "problem": "bad"}
 @at_place
 @json_option
 def doctor(*, place: Place, as_json: bool) -> int:
-    """Check this machine, and with --project the project, its plugins, its store and its workers."""
+    """Check this machine, a project and its store.
+
+    Exit code 1 says that there is a problem; below each stands its cure.
+    """
     found = _found(place)
     if as_json:
         say_json(found)

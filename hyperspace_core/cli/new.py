@@ -16,7 +16,7 @@ from hyperspace_core.cli.screen import say, warn
               help="Write it inside this folder instead of the present one.")
 @dry_run_option
 def new(name: str, folder: Path, dry_run: bool) -> None:
-    """Write a small working project NAME into a new folder of that name."""
+    """Write a small working project, NAME, to start from."""
     from hyperspace_core.cli.scaffold import create, files_of
     from hyperspace_core.extension.project import installed_projects
 

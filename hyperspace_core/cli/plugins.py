@@ -36,7 +36,10 @@ class Shown:
 @in_project
 @json_option
 def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
-    """List the installed plugins: version, file, the hooks they implement, what is broken and why."""
+    """List the installed plugins, and what is broken.
+
+    With their version and file, and the hooks that they implement.
+    """
     from hyperspace_core.cli.page import Page
 
     extensions = place.quiet_extensions

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @json_option
 def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, tasks_dir: Path | None,
           dry_run: bool, as_json: bool) -> int:
-    """Queue a past RUN again, with its config, scenario and seed, but for what is changed here.
+    """Queue a past RUN again, with changes.
+
+    It keeps the run's config, scenario and seed, but for what is said here, and remembers its parent.
 
     \b
     hyperspace rerun 42 --set classifier.trees=500

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @json_option
 def run(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None,
         dry_run: bool, as_json: bool) -> int:
-    """Run one config of TASK in this terminal, without the queue; Ctrl-C cancels it."""
+    """Run one config of TASK here and now.
+
+    It is recorded like any other, but no worker ever sees it queued. Ctrl-C cancels it.
+    """
     from hyperspace_core.cli.running import run_here
     from hyperspace_core.cli.submitting import say_plan
     from hyperspace_core.submission import plan, problem_of_task

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def store() -> None:
-    """Look after the store; --storage names one without a project."""
+    """Look after the store where runs live."""
 
 
 @store.command

@@ -36,7 +36,7 @@ COMPARE_UP_TO = 5_000          # runs of a task in the store that a submission i
 @json_option
 def submit(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None,
            skip_existing: bool, yes: bool, dry_run: bool, as_json: bool) -> int:
-    """Queue runs of TASK.
+    """Queue runs of TASK: one config, or a grid.
 
     \b
     hyperspace submit holdout --set classifier=Forest --set classifier.trees=200

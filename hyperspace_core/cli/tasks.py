@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @tasks_dir_option
 @json_option
 def tasks(*, place: Place, task: str | None, tasks_dir: Path | None, as_json: bool) -> None:
-    """List the project's tasks, or show TASK: its scenario and hyper-parameters."""
+    """List the tasks of a project, or show one.
+
+    Of TASK: its scenario, its metric, and the hyper-parameters that a config can give.
+    """
     project = place.project(tasks_dir)
     if task is not None:
         _show(project, project.task(task), as_json)

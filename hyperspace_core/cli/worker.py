@@ -48,10 +48,10 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
 @dry_run_option
 @json_option
 def worker(*, place: Place, dry_run: bool, as_json: bool, tasks_dir: Path | None, **chosen: Any) -> int:
-    """Take runs off the queue, one after the other, until Ctrl-C.
+    """Take runs off the queue and execute them.
 
-    The first Ctrl-C finishes the current runs, a second one gives them back to the queue, a third one kills
-    them. Exit code 1 says that a run failed.
+    Until Ctrl-C: the first finishes the current runs, a second one gives them back to the queue, a third one
+    kills them. Exit code 1 says that a run failed.
     """
     from hyperspace_core.worker.options import WorkerOptions
 
