@@ -28,6 +28,7 @@ from hyperspace_core.records.logged import (
     check_name,
     check_number,
     check_step,
+    progress_of,
 )
 from hyperspace_core.records.run import Point, Progress
 
@@ -247,13 +248,7 @@ class Run:
 
         What is no finite number counts as not known: a bar is no reason to end a run.
         """
-        so_far = _finite(done) or 0.0
-        whole = None if total is None else _finite(total)
-        eta = None
-        if whole and so_far > 0:
-            eta = max(0.0, (time.monotonic() - self._began) / so_far * (whole - so_far))
-        text = str(note)[:MAX_NAME].encode("utf-8", "backslashreplace").decode("utf-8")
-        self.sink.progress(Progress(done=so_far, total=whole, eta_s=eta, note=text))
+        self.sink.progress(progress_of(done, total, note, elapsed_s=time.monotonic() - self._began))
 
     def should_stop(self) -> bool:
         """True once the run has been asked to end early: save what you have and return.
@@ -321,11 +316,3 @@ def _opened(path: str | Path) -> IO[bytes]:
     except (FileNotFoundError, ValueError):            # ValueError: a NUL in it
         cause = "no such file; a text itself is logged as text.encode() under a name"
     raise ValueNotStorable(f"log_artifact({shown(path)}): {cause}")
-
-
-def _finite(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

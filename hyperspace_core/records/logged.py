@@ -1,14 +1,16 @@
-"""What user code may log: names, numbers and steps of a series, labels of artifacts.
+"""What user code may log: names, numbers and steps of a series, labels of artifacts, progress.
 
 Each check is made in the very call that logs, so that a mistake shows where it was made.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
 from hyperspace_core.errors import ValueNotStorable
+from hyperspace_core.records.run import Progress
 
 MAX_NAME = 200                 # characters
 MAX_INT = HIGHEST
@@ -59,6 +61,23 @@ def check_label(name: Any) -> str:
         raise ValueNotStorable(f"artifact name {_short(name)}: use a plain relative name such as "
                                "'plots/roc.png'")
     return str.__str__(name)
+
+
+def progress_of(done: Any, total: Any, note: Any, *, elapsed_s: float) -> Progress:
+    """How far a run is that took so long to get there; what is no finite number counts as not known."""
+    so_far, whole, eta = _finite(done) or 0.0, _finite(total), None
+    if whole and so_far > 0:
+        eta = max(0.0, elapsed_s / so_far * (whole - so_far))
+    text = str(note)[:MAX_NAME].encode("utf-8", "backslashreplace").decode("utf-8")
+    return Progress(done=so_far, total=whole, eta_s=eta, note=text)
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _call(name: Any, step: Any = None) -> str:

@@ -39,7 +39,7 @@ def _pairs(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, dict[str,
     if not before or not after:        # one has not run yet: all of the other's would differ
         return
     names = list(dict.fromkeys([*before, *after]))
-    for name in sorted(names, key=lambda name: (list(_HEADINGS) + names).index(name)):
+    for name in sorted(names, key=(list(_HEADINGS) + names).index):
         yield _HEADINGS.get(name, name), {name: before.get(name, {})}, {name: after.get(name, {})}
 
 
