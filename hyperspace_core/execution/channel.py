@@ -7,10 +7,12 @@ pipe is full, or a message too large to be written in one piece, a thread takes 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import select
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,9 @@ class ChannelSink:
         self._descriptor = descriptor
         self._lock = threading.RLock()             # a signal handler of user code may log, too
         self._changed = threading.Condition(self._lock)
-        self._backlog: list[bytes] = []            # for the sender
-        self._waiting = 0                          # bytes in the backlog and in the sender's hands
-        self._sender: threading.Thread | None = None
+        self._backlog = bytearray()                # for the sender
+        self._in_hand = 0                          # bytes that the sender is writing
+        self._sending = False                      # there is a sender
         self._broken = False                       # nobody reads any more
         self._told = False                         # the outcome is the last word
         self._muted = False
@@ -97,18 +99,19 @@ class ChannelSink:
             if self._muted or self._broken or self._told:
                 self._say_muted()
                 return
-            if not self._waiting and len(data) <= ATOMIC and self._written(data):
+            if not self._waiting() and len(data) <= ATOMIC and self._written(data):
                 return                             # while anything waits, nobody overtakes it
-            self._backlog.append(data)
-            self._waiting += len(data)
+            # one step: an exception of a signal handler comes before or after it
+            self._backlog += data
             self._start_sender()
-            if self._waiting > BACKLOG:
-                self._changed.wait(SLOWED_S)
+            full = self._waiting() > BACKLOG
+        if full:
+            time.sleep(SLOWED_S)
 
     def flush(self) -> None:
         """Wait until everything is in the pipe, or nobody reads it any more."""
         with self._lock:
-            self._changed.wait_for(lambda: not self._waiting or self._broken or self._muted)
+            self._changed.wait_for(lambda: not self._waiting() or self._broken or self._muted)
 
     def close(self) -> None:
         """Flush, then let go of the pipe. Idempotent."""
@@ -128,21 +131,29 @@ class ChannelSink:
             self._broken = True
         return True
 
+    def _waiting(self) -> int:
+        return len(self._backlog) + self._in_hand
+
     def _start_sender(self) -> None:
-        if self._sender is None:
-            self._sender = threading.Thread(target=self._send_backlog, name="hyperspace-channel", daemon=True)
-            self._sender.start()
+        if not self._sending:
+            # `Thread.start` waits, and an exception of a signal handler there would leave it half done
+            _thread.start_new_thread(self._send_backlog, ())
         self._changed.notify_all()
 
     def _send_backlog(self) -> None:
+        with self._lock:
+            if self._sending:                      # two were started before the first could say so
+                return
+            self._sending = True
         whole = True
         while whole:
             with self._lock:
                 self._changed.wait_for(lambda: bool(self._backlog))
-                batch, self._backlog = b"".join(self._backlog), []
+                batch, self._backlog = bytes(self._backlog), bytearray()
+                self._in_hand = len(batch)
             whole = self._pushed(batch)
             with self._lock:
-                self._waiting -= len(batch)
+                self._in_hand = 0
                 self._broken = self._broken or not whole
                 self._changed.notify_all()
 

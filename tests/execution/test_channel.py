@@ -67,6 +67,53 @@ def test_nothing_is_lost_or_reordered_while_nobody_reads(reader):
     closing.join()
 
 
+class Interrupted(BaseException):
+    """What a signal handler raises in the middle of anything."""
+
+
+class Alarm:
+    """A signal every few microseconds, whose handler raises where it was asked for."""
+
+    def __init__(self):
+        self.armed = False
+        self.raised = 0
+
+    def __enter__(self):
+        self._before = signal.signal(signal.SIGALRM, self._handle)
+        self._timer = signal.setitimer(signal.ITIMER_REAL, 0.00001, 0.00003)
+        return self
+
+    def __exit__(self, *error):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+        signal.setitimer(signal.ITIMER_REAL, *self._timer)         # it was the test's own limit
+
+    def _handle(self, number, frame):
+        if self.armed:
+            self.armed = False
+            self.raised += 1
+            raise Interrupted
+
+
+def test_an_exception_of_a_signal_handler_loses_and_doubles_nothing(reader):
+    returned, seq = [], 0
+    with Alarm() as alarm:
+        while alarm.raised < 1_000:
+            try:
+                alarm.armed = True
+                reader.sink.point(a_point(seq))
+                alarm.armed = False
+                returned.append(seq)
+            except Interrupted:
+                pass
+            seq += 1
+    closing = threading.Thread(target=reader.sink.close, daemon=True)
+    closing.start()
+    heard = seqs(reader.all())
+    assert set(returned) <= set(heard)
+    assert heard == sorted(set(heard))
+
+
 def test_a_message_larger_than_a_pipe_arrives_in_its_place(reader):
     big = "x" * (3 << 20)
     reader.sink.point(a_point(0))
