@@ -47,6 +47,7 @@ class UserCodeSignals:
         self.pressed = False               # by a person
         self._ask = ask
         self._from_elsewhere = False
+        self._asking = threading.Lock()
         self._main = threading.current_thread() is threading.main_thread()
         self._before: signal._HANDLER = None
 
@@ -57,15 +58,17 @@ class UserCodeSignals:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if self._main:
+        with self._asking:                 # a signal that is sent after this would hit whoever comes next
+            main, self._main = self._main, False
+        if main:
             signal.signal(signal.SIGINT, signal.default_int_handler if self._before is None else self._before)
-            self._main = False
 
     def ask_from_elsewhere(self) -> None:
         """Another thread wants the run to stop: its `ask` is called in the thread of user code."""
-        if self._main:
-            self._from_elsewhere = True
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        with self._asking:
+            if self._main:
+                self._from_elsewhere = True
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._from_elsewhere:

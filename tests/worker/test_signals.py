@@ -1,0 +1,52 @@
+"""Signals while user code runs in the main thread: they reach it, and nobody who comes after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from hyperspace_core.worker.signals import UserCodeSignals
+
+
+def test_the_first_press_asks_and_the_second_raises() -> None:
+    asked: list[str] = []
+    with pytest.raises(KeyboardInterrupt), UserCodeSignals(lambda: asked.append("stop")) as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (asked, signals.pressed) == (["stop"], True)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert asked == ["stop"]
+
+
+def test_a_wish_from_another_thread_is_asked_for_in_this_one_and_is_no_press() -> None:
+    asked: list[threading.Thread] = []
+    with UserCodeSignals(lambda: asked.append(threading.current_thread())) as signals:
+        other = threading.Thread(target=signals.ask_from_elsewhere)
+        other.start()
+        other.join()
+    assert asked == [threading.main_thread()]
+    assert not signals.pressed
+
+
+def test_a_wish_that_comes_as_user_code_ends_hits_nobody_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    on_its_way, left = threading.Event(), threading.Event()
+    send = signal.pthread_kill
+
+    def late(thread: int, number: int) -> None:
+        on_its_way.set()
+        left.wait(0.3)                 # as long as user code could take to end meanwhile
+        send(thread, number)
+
+    monkeypatch.setattr(signal, "pthread_kill", late)
+    with UserCodeSignals(lambda: asked.append("stop")) as signals:
+        other = threading.Thread(target=signals.ask_from_elsewhere)
+        other.start()
+        on_its_way.wait(10)
+    left.set()
+    other.join(10)
+    signals.ask_from_elsewhere()       # and later than that, nothing is sent
+    assert asked == ["stop"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
