@@ -20,6 +20,7 @@ from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.testing.stores.desk import Desk
 
+from . import growing as growing_project
 from .terminal import Terminal
 
 COMMAND = [sys.executable, "-P", "-m", "hyperspace_core"]
@@ -158,3 +159,12 @@ def worker(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[
     yield one
     for each in started:
         each.end()
+
+
+@pytest.fixture
+def growing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """A project with classes to choose from, installed for this test and named by the environment."""
+    folder = make_project(tmp_path / "growing", name=growing_project.PROJECT, files=growing_project.FILES)
+    folder.activate(monkeypatch)
+    monkeypatch.setenv("HYPERSPACE_PROJECT", growing_project.PROJECT)
+    return folder

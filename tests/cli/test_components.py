@@ -1,0 +1,71 @@
+"""`hyperspace components`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hyperspace_core.testing.project import ProjectFolder
+
+from .conftest import Answer
+
+pytestmark = pytest.mark.usefixtures("growing")
+Typed = Callable[..., Answer]
+
+
+def test_a_class_has_its_parameters_with_type_default_range_and_help(typed: Typed) -> None:
+    answer = typed("components", "Tree")
+
+    assert answer.lines[0] == "Model  What is fitted."
+    assert "  Tree  (formerly Bush)  Grows." in answer.lines
+    assert any(line.startswith("    growing.things:") and "(project growing)" in line for line in answer.lines)
+    assert answer.columns[-2:] == [
+        ["depth", "int", "default 3", "1 to 9", "how far it may go"],
+        ["split", "str", "default best", "one of best, random"],
+    ]
+
+
+@pytest.mark.parametrize(("name", "classes"), [
+    ("Model", ["Line", "Tree"]), ("model", ["Line", "Tree"]), ("tree", ["Tree"]), ("Bush", ["Tree"]),
+])
+def test_a_family_a_class_or_a_former_name_narrows_the_list(typed: Typed, name: str,
+                                                            classes: list[str]) -> None:
+    assert [one["name"] for one in typed("components", name, "--json").json] == classes
+
+
+def test_a_scenario_tells_the_task_s_parameters_from_the_hyper_parameters(typed: Typed) -> None:
+    scenario, = typed("components", "Grow", "--json").json
+
+    assert [parameter["name"] for parameter in scenario["parameters"]] == ["rows"]
+    assert [parameter["name"] for parameter in scenario["hyper_parameters"]] == ["model", "noise", "layers"]
+    assert "    hyper-parameters:" in typed("components", "Grow").lines
+
+
+def test_all_families_are_listed_core_s_own_too(typed: Typed) -> None:
+    families = {one["family"] for one in typed("components", "--json").json}
+
+    assert families == {"Model", "Scenario", "Preprocessor", "Trainer"}
+    assert {line.split("  ")[0] for line in typed("components").lines if line[:1].isalpha()} == families
+
+
+def test_a_name_that_nothing_has(typed: Typed) -> None:
+    assert typed("components", "Tee", expect=5).err == (
+        "error: no family or class 'Tee'; did you mean 'Tree'?\n")
+
+
+def test_a_range_is_there_for_programs(typed: Typed) -> None:
+    tree, = typed("components", "Tree", "--json").json
+
+    assert [parameter["range"] for parameter in tree["parameters"]] == [
+        {"low": 1, "high": 9, "log": False, "step": 1}, {"values": ["best", "random"]}]
+
+
+def test_a_broken_project_is_one_line(typed: Typed, growing: ProjectFolder) -> None:
+    growing.write("things.py", "import nowhere_to_be_found")
+
+    line = typed("components", expect=3).err
+
+    assert line.count("\n") == 1
+    assert "project 'growing' (growing 1.0) cannot be opened" in line
+    assert "nowhere_to_be_found" in line
