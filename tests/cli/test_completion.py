@@ -103,8 +103,11 @@ def test_a_shell_can_be_taught(typed_apart: Apart, shell: str) -> None:
     assert f"_HYPERSPACE_COMPLETE={shell}_complete" in script
 
 
-def test_bash_itself_completes_a_run_id(typed_apart: Apart, desk: Desk) -> None:
+def test_bash_itself_completes_a_run_id(typed_apart: Apart, desk: Desk, tmp_path: Path) -> None:
     desk.submit_many(2)
+    command = tmp_path / "hyperspace"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m hyperspace_core "$@"\n')
+    command.chmod(0o700)
     script = typed_apart(_HYPERSPACE_COMPLETE="bash_source").out
     ask = """
         COMP_WORDS=(hyperspace runs show "") COMP_CWORD=3
@@ -112,8 +115,7 @@ def test_bash_itself_completes_a_run_id(typed_apart: Apart, desk: Desk) -> None:
         echo "${COMPREPLY[@]}"
     """
 
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     told = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, check=True,
-                          env=os.environ | {"PATH": path})
+                          env=os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
 
     assert told.stdout.split() == ["2", "1"]
