@@ -26,6 +26,8 @@ from hyperspace_core.errors import (
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.results import Results
+from hyperspace_core.study import pick_attempt
+from hyperspace_core.submission import Wishes, existing_runs, iter_plan, key_of, plan, problem_of_task
 from hyperspace_core.testing.project import ProjectFolder
 
 from .conftest import Drain, number
@@ -79,10 +81,13 @@ def test_a_grid_with_anything_wrong_stores_nothing(study: Study, grid: dict[str,
 
 
 def test_a_grid_of_thousands_is_stored_in_batches_of_a_thousand(study: Study) -> None:
-    ids = study.submit_grid("first", {"rate": [i / 2500 for i in range(2500)]})
+    grid = {"rate": [i / 2500 for i in range(2500)]}
+    ids = study.submit_grid("first", grid)
 
     assert ids == list(range(1, 2501))
     assert study.get(2500).submitted == {"rate": 2499 / 2500}
+    runs = iter_plan(study.project, problem_of_task(study.project, "first"), grid, Wishes())
+    assert [len(batch) for batch in study.submit_batches(runs)] == [1000, 1000, 500]
 
 
 def test_ids_of_numpy_name_runs_like_any_other(study: Study) -> None:
@@ -213,6 +218,24 @@ def test_a_run_of_a_task_that_is_gone_can_be_looked_at_and_run_again(
             later.results("unseded")
 
 
+def test_the_same_experiment_is_known_again_unless_it_failed(study: Study) -> None:
+    problem = problem_of_task(study.project, "first")
+    queued = number(study.submit("first", {"rate": 0.5}))
+    done = study.run("first", {"rate": 0.25}, echo=False).id
+    study.run("first", {"fail": True}, echo=False)
+    study.submit("first", {"rate": 0.5})
+    there = existing_runs(study.store, "lab", "first")
+
+    def known(config: dict[str, Any], **wishes: Any) -> int | None:
+        run, = plan(study.project, problem, config, Wishes(**wishes))
+        return there.get(key_of(run))
+
+    assert known({"rate": 0.5, "learner": "Forest"}) == queued
+    assert known({"rate": 0.25}) == done
+    assert known({"fail": True}) is None
+    assert known({"rate": 0.25}, seed=8) is None
+
+
 # -- looking -------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +245,17 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(study: Study, run: 
     for look in (study.get, study.rerun, study.queue.cancel, study.queue.requeue):
         with pytest.raises(NotFound, match=r"^no run .* in this store \(project 'lab' has 1 to 3\)$"):
             look(run)
+
+
+def test_an_attempt_that_is_not_there_is_told_with_those_that_are(study: Study) -> None:
+    run = study.run("first", echo=False)
+    waiting = study.get(number(study.submit("first")))
+
+    assert (pick_attempt(run, None), pick_attempt(run, 1), pick_attempt(waiting, None)) == (1, 1, None)
+    with pytest.raises(NotFound, match=f"run {run.id} has no attempt 2; it has 1"):
+        pick_attempt(run, 2)
+    with pytest.raises(NotFound, match=f"run {waiting.id} has no attempt 1; it is QUEUED and has not begun"):
+        pick_attempt(waiting, 1)
 
 
 def test_in_an_empty_store_there_is_no_run_to_be_found(study: Study) -> None:
