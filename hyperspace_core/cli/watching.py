@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -115,6 +117,8 @@ class _Redrawn:
         from rich.live import Live
 
         self._last = ""
+        # whoever is killed must not leave a terminal without its cursor
+        self._before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         # stdout stays what it is, so that the next page is made for it
         self._live = Live(console=Console(highlight=False, markup=False), screen=True, auto_refresh=False,
                           redirect_stdout=False)
@@ -132,5 +136,6 @@ class _Redrawn:
 
     def __exit__(self, *error: Any) -> None:
         self._live.stop()
+        signal.signal(signal.SIGTERM, self._before)
         if self._last:
             put(self._last)

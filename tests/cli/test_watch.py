@@ -40,6 +40,18 @@ def test_the_page_follows_the_queue_on_a_terminal(at_terminal: Words, desk: Desk
     assert "\x1b[?25h" in terminal.raw             # the cursor is back
 
 
+def test_a_watcher_that_is_killed_leaves_the_terminal_as_it_was(at_terminal: Words, desk: Desk) -> None:
+    desk.submit()
+    terminal = at_terminal("status", "--watch")
+    terminal.wait_for("1 queued")
+
+    terminal.process.terminate()
+
+    assert terminal.ended() == 143
+    assert terminal.raw.index("\x1b[?1049h") < terminal.raw.index("\x1b[?1049l")
+    assert "\x1b[?25h" in terminal.raw
+
+
 def test_a_pipe_gets_a_page_whenever_there_is_news(start: Words, desk: Desk) -> None:
     run = desk.submit()
     watcher: subprocess.Popen[str] = start("status", "--watch")
