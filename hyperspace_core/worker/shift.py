@@ -42,7 +42,8 @@ class Shift:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._begun = 0                    # runs claimed
+        self._begun = 0                    # runs claimed, without those that went back unused
+        self._in_hand = 0                  # slots that have a run
         self._claiming = 0                 # slots that are at it
         self._empty: set[int] = set()      # slots that found nothing when they last looked
         self._raised_at = self.clock.monotonic()
@@ -91,16 +92,23 @@ class Shift:
         with self._lock:
             self._claiming -= 1
             self._begun += got
+            self._in_hand += got
             if got:
                 self._empty.discard(slot)
-            enough = self.options.max_runs is not None and self._begun >= self.options.max_runs
-        if enough:
-            self.close(f"it has begun {self.options.max_runs} runs, as many as it was to do")
 
     def not_begun(self) -> None:
         """A claimed run went back unused; it does not count."""
         with self._lock:
             self._begun -= 1
+
+    def let_go(self) -> None:
+        """A slot is done with a claimed run, and perhaps the worker: none is left that could go back unused."""
+        with self._lock:
+            self._in_hand -= 1
+            limit = self.options.max_runs
+            enough = limit is not None and self._begun >= limit and not self._in_hand
+        if enough:
+            self.close(f"it has begun {limit} run{'' if limit == 1 else 's'}, as many as it was to do")
 
     def found_nothing(self, slot: int) -> bool:
         """A slot found nothing for it in the queue. True where, with `drain`, the worker is done by that."""

@@ -133,6 +133,7 @@ class Slot(threading.Thread):
             self.ward = None
             if ward.workdir is not None:
                 shutil.rmtree(ward.workdir, ignore_errors=True)
+            shift.let_go()
             shift.news()
 
     def _conduct(self, ward: Ward) -> Conducted:

@@ -158,6 +158,15 @@ def test_max_runs_leaves_the_rest(store: Store, here: RunHere) -> None:
     assert "2 runs" in report.why
 
 
+def test_a_run_that_goes_back_unused_is_none_of_max_runs(store: Store, here: RunHere) -> None:
+    newer = submit(store, config={"newer": 1}, validated=True)[0]
+    good, rest = submit(store, "well", 2)
+    report = here(max_runs=1).join()
+    assert report.states == {newer: State.QUEUED, good: State.COMPLETED}
+    assert store.get(rest).attempts == ()
+    assert "1 run," in report.why
+
+
 def test_a_failure_is_tried_again_after_a_rest_and_draining_waits_for_it(store: Store, here: RunHere) -> None:
     run = submit(store, "once", retries=1)[0]
     report = here(drain=True).join()
