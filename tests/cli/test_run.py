@@ -48,7 +48,8 @@ def test_a_failure_is_told_with_its_reason_and_where_its_traceback_is(typed: Typ
     assert "in single_run" in typed(*command).out
 
 
-def test_a_dry_run_shows_the_config_and_makes_no_store(typed: Typed, growing: ProjectFolder, url: str) -> None:
+def test_a_dry_run_shows_the_config_and_makes_no_store(typed: Typed, growing: ProjectFolder,
+                                                       url: str) -> None:
     answer = typed("run", "first", "--dry-run")
 
     assert answer.lines[0] == "would run 1 run of first here, seed 5"

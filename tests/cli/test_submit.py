@@ -107,7 +107,8 @@ def test_a_grid_file_with_a_grid_option(typed: Typed, url: str, tmp_path: Path) 
     typed("submit", "first", "--grid-file", file, "--grid", "seed=7,8")
 
     assert [(record.submitted["model"], record.seed) for record in stored(url)] == [
-        (model, seed) for model in ({"className": "Tree", "depth": 1}, {"className": "Tree", "depth": 2}, "Line")
+        (model, seed)
+        for model in ({"className": "Tree", "depth": 1}, {"className": "Tree", "depth": 2}, "Line")
         for seed in (7, 8)]
 
 
@@ -251,8 +252,8 @@ def test_a_large_grid_has_a_bar_on_a_terminal(at_terminal: Callable[..., Any], u
 
 def test_ctrl_c_leaves_whole_batches_and_says_how_many(at_terminal: Callable[..., Any], url: str) -> None:
     numbers = ",".join(map(str, range(200)))
-    terminal = at_terminal("submit", "first", "--yes", "--grid", f"noise={numbers}", "--grid", f"seed={numbers}",
-                           columns=200)
+    terminal = at_terminal("submit", "first", "--yes", "--grid", f"noise={numbers}",
+                           "--grid", f"seed={numbers}", columns=200)
     with open_store(url) as store:
         until(lambda: store.ids(PROJECT), "a first batch")
 

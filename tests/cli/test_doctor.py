@@ -1,0 +1,201 @@
+"""`hyperspace doctor`: each check with its verdict, and the cure where there is something to mend."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from extension.world import World
+from worker.scene import PLUGIN, until
+
+from hyperspace_core.clock import SystemClock
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World(tmp_path / "world", monkeypatch)
+    yield made
+    made.forget([made.root])
+
+
+@pytest.fixture
+def checks(typed: Typed) -> Callable[..., list[dict[str, str]]]:
+    """What is found under one name; `code` is what the doctor answers."""
+
+    def one(name: str, *words: str, code: int = 0) -> list[dict[str, str]]:
+        found = typed("doctor", *words, "--json", expect=code).json
+        return [check for check in found if check["name"] == name]
+
+    return one
+
+
+Checks = Callable[..., list[dict[str, str]]]
+
+
+def test_a_healthy_place(typed: Typed, project: ProjectFolder, store: Store) -> None:
+    answer = typed("doctor")
+
+    assert {line.split()[0] for line in answer.lines} == {"ok"}
+    for name in ("hyperspace", "SQLite", "git", "clock", "temporary files", "project", "tasks", "isolation",
+                 "plugins", "disk of the store", "store", "workers"):
+        assert any(line.startswith(f"ok  {name}  ") for line in answer.lines), name
+    assert answer.err == ""
+
+
+def test_without_a_project_the_machine_is_checked(typed: Typed, url: str,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPERSPACE_PROJECT")
+
+    names = {check["name"] for check in typed("doctor", "--json").json}
+
+    assert names == {"hyperspace", "SQLite", "git", "clock", "temporary files", "plugins"}
+
+
+def test_looking_makes_no_store(checks: Checks, project: ProjectFolder, url: str) -> None:
+    assert checks("store") == [{"name": "store", "verdict": "ok", "cure": "", "text":
+                                f"{url.removeprefix('sqlite:///')} is made by what is first queued or run"}]
+    assert not Path(url.removeprefix("sqlite:///")).exists()
+
+
+def test_a_project_that_does_not_open_is_a_problem_and_the_rest_is_checked(
+        checks: Checks, project: ProjectFolder, store: Store) -> None:
+    project.write("scenarios.py", "import nowhere_to_be_found")
+
+    found, = checks("project", code=1)
+
+    assert found["verdict"] == "problem"
+    assert "nowhere_to_be_found" in found["text"]
+    assert [check["verdict"] for check in checks("store", code=1)] == ["ok", "ok"]
+
+
+def test_broken_task_files_are_problems(checks: Checks, growing: ProjectFolder) -> None:
+    growing.write("tasks/torn.json", '{"scenario": ')
+    growing.write("tasks/wrong.json", '{"scenario": {"className": "Grow", "rows": "many"}}')
+
+    torn, wrong = checks("tasks", code=1)
+
+    assert "torn.json:1:14: expected a value, found the end" in torn["text"]
+    assert "`scenario.rows`: expected int, found str 'many'" in wrong["text"]
+
+
+def test_a_project_that_starts_threads_is_warned_of(checks: Checks, project: ProjectFolder) -> None:
+    project.write("hyperspace.py", "import threading\n"
+                  "threading.Thread(target=threading.Event().wait, daemon=True).start()\n" + PLUGIN)
+
+    found, = checks("isolation")
+
+    assert found["verdict"] == "warning"
+    assert "spawn for every run" in found["text"]
+    assert "inside of functions" in found["cure"]
+
+
+def test_a_broken_plugin_is_a_problem_with_its_cure(checks: Checks, typed: Typed, world: World, url: str,
+                                                    project: ProjectFolder) -> None:
+    world.plugin("breaker", "import nowhere_to_be_found")
+
+    found, = checks("plugins", code=1)
+
+    assert found["verdict"] == "problem"
+    assert found["cure"] == "mend or uninstall it; --no-plugin breaker leaves it out"
+    assert "-> mend or uninstall it" in typed("doctor", expect=1).out
+
+
+def test_a_store_that_cannot_be_opened_is_a_problem(checks: Checks, project: ProjectFolder, url: str) -> None:
+    Path(url.removeprefix("sqlite:///")).write_text("no database\n" * 1000)
+
+    found, = checks("store", code=1)
+
+    assert found["verdict"] == "problem"
+    assert "runs.db" in found["text"]
+
+
+def test_damage_in_the_store_is_a_problem(checks: Checks, project: ProjectFolder, desk: Desk,
+                                          tmp_path: Path) -> None:
+    lease = desk.start()
+    (tmp_path / "file").write_bytes(b"content")
+    desk.store.put_artifact(lease.run, 1, "weights", tmp_path / "file")
+    shutil.rmtree(tmp_path / "runs.db.artifacts")
+
+    assert "the content of artifact 'weights' is missing" in checks("store", code=1)[1]["text"]
+
+
+def test_runs_that_wait_for_a_worker_are_warned_of_with_the_command(checks: Checks, project: ProjectFolder,
+                                                                    desk: Desk) -> None:
+    desk.submit()
+
+    assert checks("workers") == [{"name": "workers", "verdict": "warning", "cure":
+                                  "start one: hyperspace worker", "text": "none is running, and 1 run waits"}]
+
+
+def test_living_workers_and_lost_ones_are_told_apart(checks: Checks, store: Store, worker: Callable[..., Any],
+                                                     ) -> None:
+    living, lost = worker(), worker()
+    until(lambda: len(store.workers("behaving")) == 2, "both present themselves")
+    lost.process.kill()
+    lost.process.wait()
+
+    gone, alive = checks("workers")
+
+    assert (gone["verdict"], gone["text"]) == ("warning", f"{lost.name} is gone")
+    assert (alive["verdict"], alive["text"]) == ("ok", f"alive: {living.name}")
+
+
+@pytest.mark.parametrize(("free", "verdict", "code"), [(10**12, "ok", 0), (5 * 10**8, "warning", 0),
+                                                       (10**7, "problem", 1)])
+def test_a_disk_that_is_nearly_full(checks: Checks, project: ProjectFolder, monkeypatch: pytest.MonkeyPatch,
+                                    free: int, verdict: str, code: int) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Usage(10**12, 0, free))
+
+    for name in ("temporary files", "disk of the store"):
+        assert [check["verdict"] for check in checks(name, code=code)] == [verdict]
+
+
+def test_no_git_is_a_warning(checks: Checks, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPERSPACE_PROJECT")
+    monkeypatch.setenv("PATH", "")
+
+    assert checks("git") == [{"name": "git", "verdict": "warning", "cure": "install git",
+                              "text": "not found: runs do not record which commit they ran"}]
+
+
+def test_b55_a_clock_that_was_never_set(checks: Checks, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPERSPACE_PROJECT")
+    monkeypatch.setattr(SystemClock, "now", lambda self: datetime(2000, 1, 1, tzinfo=UTC))
+
+    found, = checks("clock")
+
+    assert found["verdict"] == "warning"
+    assert "it was never set" in found["text"]
+    assert "set the clock" in found["cure"]
+
+
+def test_b55_a_clock_that_went_back(checks: Checks, project: ProjectFolder, desk: Desk,
+                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.submit()
+    earlier = datetime.now(UTC) - timedelta(days=3)
+    monkeypatch.setattr(SystemClock, "now", lambda self: earlier)
+
+    assert "run 1 was submitted at " in checks("clock")[1]["text"]
+
+
+def test_a_network_file_system_is_told_before_a_store_is_made_there(
+        checks: Checks, project: ProjectFolder, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyperspace_core.stores.sqlite.mounts._mount_table", lambda: "server:/x / nfs rw\n")
+
+    found, = checks("store", code=1)
+
+    assert "would lie on a network file system (nfs)" in found["text"]
+    assert found["cure"] == "name a file on a local disk with --storage"

@@ -1,0 +1,57 @@
+"""`hyperspace new`: what it says; that what it writes works is tested beside the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+
+def test_the_files_are_listed_and_the_next_commands_can_be_copied(typed: Typed, tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    answer = typed("new", "my-study")
+
+    assert answer.lines[0] == "wrote 10 files"
+    assert "  my-study/my_study/tasks/first.json" in answer.lines
+    assert answer.lines[-4:] == [
+        "now type",
+        "  python -m pip install -e ./my-study",
+        "  hyperspace submit first --project my-study --grid model=Constant,Line",
+        "  hyperspace worker --project my-study --drain",
+    ]
+    assert (tmp_path / "my-study" / "pyproject.toml").exists()
+
+
+def test_another_folder_with_a_blank_in_its_name(typed: Typed, tmp_path: Path) -> None:
+    answer = typed("new", "demo", "--folder", tmp_path / "my work")
+
+    assert f"  python -m pip install -e '{tmp_path}/my work/demo'" in answer.lines
+
+
+def test_a_dry_run_writes_nothing(typed: Typed, tmp_path: Path) -> None:
+    answer = typed("new", "demo", "--folder", tmp_path / "here", "--dry-run")
+
+    assert answer.lines[0] == "would write 10 files"
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_name_that_is_taken_is_warned_of(typed: Typed, tmp_path: Path) -> None:
+    assert "a project 'digits' is installed already (hyperspace-example-digits" in typed(
+        "new", "digits", "--folder", tmp_path).err
+
+
+@pytest.mark.parametrize(("name", "message"), [("2fast", "letters, digits"), ("json", "would hide another"),
+                                               ("../up", "letters, digits")])
+def test_a_name_that_cannot_be(typed: Typed, tmp_path: Path, name: str, message: str) -> None:
+    line = typed("new", name, "--folder", tmp_path, expect=2).err
+
+    assert message in line
+    assert line.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

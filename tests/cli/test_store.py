@@ -1,0 +1,100 @@
+"""`hyperspace store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.testing.stores.desk import Desk
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+
+
+@pytest.fixture
+def content(desk: Desk, tmp_path: Path) -> Path:
+    """The stored content of an artifact of run 1."""
+    lease = desk.start()
+    file = tmp_path / "weights"
+    file.write_bytes(b"x" * 3000)
+    desk.store.put_artifact(lease.run, 1, "weights", file)
+    desk.store.release(lease)
+    stored, = (path for path in (tmp_path / "runs.db.artifacts").rglob("*") if path.is_file())
+    return stored
+
+
+def test_info_tells_where_it_is_and_what_it_holds(typed: Typed, desk: Desk, url: str) -> None:
+    desk.submit()
+    desk.submit(project="other")
+
+    answer = typed("store", "info")
+
+    assert answer.lines[0] == url
+    assert ["behaving", "1"] in answer.columns
+    assert ["other", "1"] in answer.columns
+    assert typed("store", "info", "--json").json["runs"] == {"behaving": 1, "other": 1}
+
+
+def test_a_complete_address_needs_no_project(typed: Typed, desk: Desk, url: str,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.submit()
+    monkeypatch.delenv("HYPERSPACE_PROJECT")
+
+    assert typed("store", "info").lines[0] == url
+
+
+@pytest.mark.parametrize("words", [("info",), ("check",), ("upgrade",), ("gc",), ("gc", "--yes")])
+def test_a_store_that_is_not_there_is_not_made_by_looking_at_it(typed: Typed, url: str,
+                                                                words: tuple[str, ...]) -> None:
+    file = Path(url.removeprefix("sqlite:///"))
+
+    line = typed("store", *words, expect=4).err
+
+    assert line == f"error: {file}: is not there; what is first queued or run makes it\n"
+    assert not file.exists()
+
+
+def test_a_sound_store(typed: Typed, desk: Desk, url: str) -> None:
+    assert typed("store", "check").out == f"{url}: sound\n"
+    assert typed("store", "check", "--json").json == []
+
+
+def test_damage_is_told_line_by_line_with_exit_code_1(typed: Typed, content: Path) -> None:
+    content.unlink()
+
+    assert "the content of artifact 'weights' is missing" in typed("store", "check", expect=1).out
+    assert len(typed("store", "check", "--json", expect=1).json) == 1
+
+
+def test_an_upgrade_of_what_is_up_to_date(typed: Typed, desk: Desk) -> None:
+    assert "up to date" in typed("store", "upgrade", "--dry-run").out
+    answer = typed("store", "upgrade", "--json").json
+    assert answer["from"] == answer["to"]
+
+
+def test_gc_only_tells_until_it_is_told_yes(typed: Typed, desk: Desk, content: Path) -> None:
+    assert typed("store", "gc").out == "nothing to remove: every artifact content is named by a run\n"
+    desk.store.delete([1])
+
+    for words in (("gc",), ("gc", "--dry-run")):
+        assert typed("store", *words).out == "would remove 1 artifact content, 3.0 kB\n"
+    assert content.exists()
+    assert typed("store", "gc", "--yes").out == "removed 1 artifact content, 3.0 kB\n"
+    assert not content.exists()
+
+
+def test_gc_never_removes_what_a_run_names(typed: Typed, content: Path) -> None:
+    assert typed("store", "gc", "--yes", "--json").json == {"blobs": 0, "bytes": 0, "dry_run": False}
+    assert content.exists()
+
+
+def test_yes_and_dry_run_contradict_each_other(typed: Typed, desk: Desk) -> None:
+    assert "--yes and --dry-run contradict each other" in typed("store", "gc", "--yes", "--dry-run",
+                                                                expect=2).err
+
+
+def test_a_misspelt_one_is_named(typed: Typed) -> None:
+    assert typed("store", "chek", expect=2).err == "error: no command 'chek'. Did you mean 'check'?\n"
