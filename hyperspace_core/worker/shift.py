@@ -102,7 +102,7 @@ class Shift:
             self._begun -= 1
 
     def let_go(self) -> None:
-        """A slot is done with a claimed run, and perhaps the worker: none is left that could go back unused."""
+        """A slot is done with a run; perhaps the worker is: none is left that could go back unused."""
         with self._lock:
             self._in_hand -= 1
             limit = self.options.max_runs
