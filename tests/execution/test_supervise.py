@@ -339,6 +339,7 @@ def test_a_waiting_process_that_somebody_killed_is_replaced(warm):
     waiting = [process for process in guardian.children() if process.pid != child.pid]
     assert len(waiting) == 1
     waiting[0].kill()
+    waiting[0].wait(10)                        # else it may still be given the job, and take it along
     assert warm.run("good").outcome.result == 1.0
     assert warm.run("good").outcome.result == 1.0
 
