@@ -1,4 +1,4 @@
-"""`hyperspace worker`: what it says in a pipe and at a terminal, how it stops, what it answers to the shell."""
+"""`hyperspace worker`: what it says in a pipe and at a terminal, how it stops, its exit codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from worker.scene import began, in_state, submit, until
@@ -110,7 +109,7 @@ def test_every_isolation_tells_the_same(typed_apart: Typed, store: Store, isolat
 
     answer = typed_apart("worker", "--drain", "--echo", "--isolation", isolation)
 
-    assert [line for line in without_times(answer.lines)[1:4]] == [
+    assert without_times(answer.lines)[1:4] == [
         "run 1 started  behave  how=well", "well done", "run 1 COMPLETED  after T  result 1"]
 
 
