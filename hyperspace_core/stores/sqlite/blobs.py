@@ -70,15 +70,15 @@ class Blobs:
         with _complaining(self.root):
             for folder in sorted(self.root.glob("??")):
                 for path in folder.iterdir():
-                    if _DIGEST.fullmatch(path.name):
-                        yield path.name, path.stat().st_size
+                    if _DIGEST.fullmatch(path.name) and (stat := _stat(path)) is not None:
+                        yield path.name, stat.st_size
 
     def left_over(self) -> list[tuple[Path, int]]:
         """What nobody is writing any more: its writer was killed."""
         before = time.time() - LEFT_OVER_AFTER_S
         with _complaining(self.root):
-            found = [(path, path.stat()) for path in self.root.glob(f"{_INCOMING}*")]
-        return [(path, stat.st_size) for path, stat in found if stat.st_mtime < before]
+            found = [(path, _stat(path)) for path in self.root.glob(f"{_INCOMING}*")]
+        return [(path, stat.st_size) for path, stat in found if stat is not None and stat.st_mtime < before]
 
     def remove_left_over(self, path: Path) -> int:
         return self._unlinked(path)
@@ -110,6 +110,14 @@ class Blobs:
             except FileNotFoundError:
                 return 0
             return size
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None for what another process has named, or removed, since the folder was read."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _written(file: IO[bytes], target: Path) -> tuple[str, int]:
