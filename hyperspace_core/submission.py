@@ -10,7 +10,7 @@ from typing import Any
 
 from hyperspace_core.config.overrides import grid_size, iter_grid
 from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
-from hyperspace_core.config.tree import digest, merge, shown, unwrapped
+from hyperspace_core.config.tree import MAX_DEPTH, digest, merge, shown, too_deep, unwrapped
 from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
@@ -236,4 +236,7 @@ def _as_tree(config: Mapping[str, Any] | None) -> Tree:
         return {}
     if not isinstance(config, Mapping):
         raise ConfigError(f"config: expected a dict of hyper-parameters, found {type(config).__name__}")
+    deep = too_deep(config)                # before it is copied, which goes as deep as the tree
+    if deep is not None:
+        raise ConfigError(f"config: nested deeper than {MAX_DEPTH} levels at {deep}")
     return copy.deepcopy(dict(config))
