@@ -72,7 +72,9 @@ class Teller:
     def waits_for(self) -> str:
         """`waits for runs of holdout, pipeline`."""
         tasks = self.ready.tasks if self.ready is not None else ()
-        return f"waits for runs of {', '.join(tasks)}" if tasks else "knows no task, so it can take nothing"
+        if not tasks:
+            return "knows no task, so it can take nothing"
+        return f"{'takes' if self._options.drain else 'waits for'} runs of {', '.join(tasks)}"
 
     def _print(self, run: int, lines: list[str]) -> None:
         for line in lines:

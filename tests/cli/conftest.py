@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from extension.world import World
 from worker.scene import FILES, PROJECT, WorkerProcess
 
 from hyperspace_core.cli.entry import run
@@ -168,3 +169,21 @@ def growing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
     folder.activate(monkeypatch)
     monkeypatch.setenv("HYPERSPACE_PROJECT", growing_project.PROJECT)
     return folder
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[World]:
+    """Distributions of a test's own, installed for this process."""
+    made = World(tmp_path / "world", monkeypatch)
+    yield made
+    made.forget([made.root])
+
+
+def walks_away(process: subprocess.Popen[str], *, after: int) -> None:
+    """Whoever reads the output has seen enough after some characters; that is no trouble to the command."""
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.read(after)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(PATIENCE_S) == 0
+    process.stdout = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,6 @@ from .conftest import Answer
 
 Typed = Callable[..., Answer]
 Usage = namedtuple("Usage", "total used free")
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World(tmp_path / "world", monkeypatch)
-    yield made
-    made.forget([made.root])
 
 
 @pytest.fixture

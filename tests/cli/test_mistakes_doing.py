@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from hyperspace_core.submission import iter_plan
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
 
-from .conftest import PATIENCE_S, Answer
+from .conftest import Answer, walks_away
 from .growing import PROJECT
 from .terminal import Terminal
 from .test_mistakes_reading import ATTACK, one_line
@@ -43,13 +43,6 @@ def one_run(typed: Typed, growing: ProjectFolder, url: str) -> Store:
     """The store with one queued run in it."""
     typed("submit", "first")
     return open_store(url)
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[World]:
-    made = World(tmp_path / "world", monkeypatch)
-    yield made
-    made.forget([made.root])
 
 
 def queued(url: str) -> int:
@@ -381,15 +374,7 @@ def test_a_password_on_the_command_line_is_warned_of(typed: Typed, growing: Proj
                                     f"noise={','.join(map(str, range(3000)))}")])
 def test_b7_a_reader_who_has_seen_enough_is_no_error(start: Callable[..., subprocess.Popen[str]],
                                                      one_run: Store, words: Words) -> None:
-    process = start(*words)
-    assert process.stdout is not None and process.stderr is not None
-
-    process.stdout.read(5)
-    process.stdout.close()
-
-    assert process.stderr.read() == ""
-    assert process.wait(PATIENCE_S) == 0
-    process.stdout = None
+    walks_away(start(*words), after=5)
 
 
 @pytest.mark.parametrize("words", [*READING, ("submit", "first", "--dry-run"), ("run", "first"),

@@ -13,7 +13,7 @@ from hyperspace_core.records.run import Finish, OutputChunk, Point, Progress, Up
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.testing.stores.desk import Desk
 
-from .conftest import PATIENCE_S, Answer
+from .conftest import PATIENCE_S, Answer, walks_away
 
 Typed = Callable[..., Answer]
 
@@ -174,15 +174,7 @@ def test_b7_a_reader_who_has_seen_enough_is_no_error(start: Callable[..., subpro
                       output=[OutputChunk(seq=seq, text="line\n" * 3000, at=0.0) for seq in range(20)])
     desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
     desk.submit_many(1500, submitted={"text": "x" * 100})
-    process = start(*words)
-    assert process.stdout is not None and process.stderr is not None
-
-    process.stdout.read(10)
-    process.stdout.close()
-
-    assert process.stderr.read() == ""
-    assert process.wait(PATIENCE_S) == 0
-    process.stdout = None
+    walks_away(start(*words), after=10)
 
 
 # -- B8: Ctrl-C ----------------------------------------------------------------------------------------------

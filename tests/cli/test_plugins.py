@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from extension.world import World
 
 from .conftest import Answer
@@ -21,13 +19,6 @@ GOOD = """
     @hookimpl
     def hyperspace_worker_changed(worker, state): ...
 """
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[World]:
-    made = World(tmp_path / "world", monkeypatch)
-    yield made
-    made.forget([made.root])
 
 
 def named(answer: Answer, name: str) -> dict[str, object]:

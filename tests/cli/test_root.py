@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from extension.world import World
@@ -25,13 +24,6 @@ GREETING = """
     def hyperspace_commands(cli):
         cli.add_command(greet)
 """
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World(tmp_path / "world", monkeypatch)
-    yield made
-    made.forget([made.root])
 
 
 def test_the_help_lists_every_command_once_in_its_section(typed: Typed) -> None:

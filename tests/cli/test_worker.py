@@ -44,7 +44,7 @@ def test_a_pipe_gets_one_plain_line_an_event_and_the_comparison(typed_apart: Typ
     answer = typed_apart("worker", "--drain")
 
     first, *events = without_times(answer.lines[:5])
-    assert first.startswith("worker ") and first.endswith(" of behaving waits for runs of behave")
+    assert first.startswith("worker ") and first.endswith(" of behaving takes runs of behave")
     assert events == [
         "run 1 started  behave  how=well number=0.25", "run 1 COMPLETED  after T  result 0.25",
         "run 2 started  behave  how=well number=0.75", "run 2 COMPLETED  after T  result 0.75",
