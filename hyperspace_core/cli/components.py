@@ -9,7 +9,7 @@ import click
 
 from hyperspace_core.cli.arguments import json_option
 from hyperspace_core.cli.place import Place, in_project
-from hyperspace_core.cli.screen import say_json, say_page
+from hyperspace_core.cli.screen import new_page, say_json, say_page
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.page import Page
@@ -39,7 +39,6 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
 
     By family, with the parameters of each. NAME: one family or class.
     """
-    from hyperspace_core.cli.page import Page
     from hyperspace_core.cli.parameters import first_paragraph
 
     catalog = place.project().catalog
@@ -47,7 +46,7 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
-    page = Page()                              # folded, not cut: nothing here can be looked up elsewhere
+    page = new_page(fold=True)
     families = {family.__name__: family for family in catalog.families()}
     for family in dict.fromkeys(one.family for one in found):
         page.heading(family, first_paragraph(families[family].__doc__))

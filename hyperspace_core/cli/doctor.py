@@ -8,7 +8,7 @@ import click
 
 from hyperspace_core.cli.arguments import json_option
 from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import hint, say_json, say_page
+from hyperspace_core.cli.screen import hint, new_page, say_json, say_page
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -51,14 +51,15 @@ def _found(place: Place) -> list[Check]:
 
 
 def _say(found: list[Check]) -> None:
-    from hyperspace_core.cli.page import Page
     from hyperspace_core.results.align import width
 
-    page = Page()                  # folded, not cut: causes are long
+    page = new_page(fold=True)
     verdicts, names = (max(map(width, column)) for column in zip(*((one.verdict, one.name) for one in found),
                                                                  strict=True))
+    aside = verdicts + names + 4
     for one in found:
-        page.line((one.verdict.ljust(verdicts), STYLES[one.verdict]), one.name.ljust(names), one.text)
+        verdict = one.verdict.ljust(verdicts), STYLES[one.verdict]
+        page.line(verdict, one.name.ljust(names), one.text, hang=aside)
         if one.cure:
-            page.line(f"-> {one.cure}", indent=verdicts + names + 4)
+            page.line(f"-> {one.cure}", indent=aside, hang=3)
     say_page(page)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import click
 
-from hyperspace_core.results.align import GAP, aligned, cut, width
+from hyperspace_core.results.align import GAP, aligned, cut, folds, width
 from hyperspace_core.results.words import harmless, one_line
 
 # what a piece of a line may be, and how a terminal shows it
@@ -28,27 +30,32 @@ Piece = str | tuple[str, str]      # text, or text and the name of a style
 
 
 class Page:
-    """Grows line by line. `room`: longer lines are cut to it; None, as for a pipe, leaves them whole."""
+    """Grows line by line. `room`: longer lines are cut to it; None, as for a pipe, leaves them whole.
 
-    def __init__(self, room: int | None = None, *, dots: str = "…") -> None:
-        self._room, self._dots = room, dots
+    `fold`: they are folded instead, so that nothing is lost.
+    """
+
+    def __init__(self, room: int | None = None, *, dots: str = "…", fold: bool = False) -> None:
+        self._room, self._dots, self._fold = room, dots, fold
         self._lines: list[str] = []
 
-    def line(self, *pieces: Piece, indent: int = 0) -> None:
-        """One line; its pieces stand two blanks apart, empty ones are left out."""
-        used = indent
-        shown: list[str] = []
-        for piece in pieces:
-            text, style = piece if isinstance(piece, tuple) else (piece, "")
-            text = one_line(text)
-            if not text:
-                continue
-            text = (GAP if shown else "") + text
-            if self._room is not None:
-                text = cut(text, max(0, self._room - used), self._dots)
-            used += width(text)
-            shown.append(click.style(text, **STYLES[style]) if style and text else text)
-        self._lines.append(" " * indent + "".join(shown) if shown else "")
+    def line(self, *pieces: Piece, indent: int = 0, hang: int = 4) -> None:
+        """One line; its pieces stand two blanks apart, empty ones are left out.
+
+        `hang`: how much deeper than the first the others stand where it is folded.
+        """
+        texts = [(one_line(text), style) for text, style in map(_styled, pieces)]
+        spans = [(f"{GAP if number else ''}{text}", style)
+                 for number, (text, style) in enumerate((text, style) for text, style in texts if text)]
+        if self._fold and self._room is not None:
+            self._lines += _folded(spans, self._room, indent, hang)
+            return
+        used, shown = indent, ""
+        for text, style in spans:
+            kept = text if self._room is None else cut(text, max(0, self._room - used), self._dots)
+            used += width(kept)
+            shown += _coloured(kept, style)
+        self._lines.append(" " * indent + shown if shown else "")
 
     def heading(self, text: str, *rest: Piece) -> None:
         """A line above others, with an empty one before it."""
@@ -68,10 +75,12 @@ class Page:
         columns = zip(heads or [""] * len(cells[0]), *cells, strict=True)
         kept = [column for column in columns if heads or any(column[1:])]
         first, *rest = aligned(list(zip(*kept, strict=True)))
+        last = sum(max(map(width, column)) + len(GAP) for column in kept[:-1])
+        hang = last if self._room is not None and last < self._room / 2 else 4
         if heads:
-            self.line((first, "quiet"), indent=indent)
+            self.line((first, "quiet"), indent=indent, hang=hang)
         for text in rest:
-            self.line(text, indent=indent)
+            self.line(text, indent=indent, hang=hang)
 
     def block(self, text: str, *, indent: int = 4) -> None:
         """Text of several lines, such as a traceback, whole: it is folded on a terminal, not cut."""
@@ -81,3 +90,25 @@ class Page:
     @property
     def text(self) -> str:
         return "\n".join(self._lines)
+
+
+def _styled(piece: Piece) -> tuple[str, str]:
+    return piece if isinstance(piece, tuple) else (piece, "")
+
+
+def _coloured(text: str, style: str) -> str:
+    return click.style(text, **STYLES[style]) if style and text else text
+
+
+def _folded(spans: Sequence[tuple[str, str]], room: int, indent: int, hang: int) -> list[str]:
+    """Lines of at most `room` places; each letter keeps the style of its span."""
+    styles = [style for text, style in spans for _ in text]
+    lines, at, whole = [], 0, "".join(text for text, _ in spans)
+    deeper = indent + hang
+    for number, line in enumerate(folds(whole, room - indent, room - deeper)):
+        at = whole.index(line, at)
+        shown = "".join(_coloured("".join(letter for letter, _ in group), style) for style, group in groupby(
+            zip(line, styles[at:at + len(line)], strict=True), key=itemgetter(1)))
+        at += len(line)
+        lines.append(" " * (deeper if number else indent) + shown if line else "")
+    return lines

@@ -9,7 +9,7 @@ import click
 
 from hyperspace_core.cli.arguments import json_option
 from hyperspace_core.cli.place import Place, in_project
-from hyperspace_core.cli.screen import hint, say_json, say_page
+from hyperspace_core.cli.screen import hint, new_page, say_json, say_page
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions, Loaded
@@ -40,7 +40,6 @@ def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
 
     With their version and file, and the hooks that they implement.
     """
-    from hyperspace_core.cli.page import Page
 
     extensions = place.quiet_extensions
     found = list(_shown(extensions))
@@ -51,7 +50,7 @@ def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
         return
     if not found:
         hint("no plugin is installed; `--all` shows those built in")
-    page = Page()                              # folded, not cut: causes are long
+    page = new_page(fold=True)
     for one in found:
         source = " ".join(filter(None, (one.distribution, one.version)))
         page.heading(one.name, source, (one.state, STYLES[one.state]))

@@ -107,11 +107,11 @@ def hint_at_more(count: int) -> None:
         hint(f"{count} more; --limit shows more of them")
 
 
-def new_page() -> Page:
-    """A page for stdout, as it is now."""
+def new_page(*, fold: bool = False) -> Page:
+    """A page for stdout, as it is now; see `Page`."""
     from hyperspace_core.cli.page import Page
 
-    return Page(room_of_stdout(), dots=dots())
+    return Page(room_of_stdout(), dots=dots(), fold=fold)
 
 
 def say_page(page: Page) -> None:

@@ -10,7 +10,7 @@ import click
 from hyperspace_core.cli.arguments import json_option
 from hyperspace_core.cli.completion import complete_task
 from hyperspace_core.cli.place import Place, in_project, tasks_dir_option
-from hyperspace_core.cli.screen import hint, say_json, say_page, say_table, warn
+from hyperspace_core.cli.screen import hint, new_page, say_json, say_page, say_table, warn
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.page import Page
@@ -63,18 +63,16 @@ def _show(project: Project, task: Task, as_json: bool) -> None:
                   "origin": task.origin, "parameters": parameters})
         return
     say_page(_page(project, task, scenario, parameters))
-    hint(f"`hyperspace components` tells the parameters of each class; "
-         f"`hyperspace submit {task.name} --dry-run` what a run would get")
+    hint("`hyperspace components` tells the parameters of each class")
 
 
 def _page(project: Project, task: Task, scenario: dict[str, Any], parameters: list[Described]) -> Page:
-    from hyperspace_core.cli.page import Page
     from hyperspace_core.cli.parameters import first_paragraph, show_parameters
     from hyperspace_core.cli.trees import show_config
     from hyperspace_core.components import Scenario
     from hyperspace_core.config.tree import CLASS_NAME
 
-    page = Page()                              # folded, not cut
+    page = new_page(fold=True)
     page.line((f"task {task.name}", "head"))
     page.rows([["from", task.origin], ["metric", f"{task.metric.name}, {task.metric.goal}"],
                ["seed", "drawn for each run" if task.seed is None else str(task.seed)]])

@@ -60,6 +60,24 @@ def cut(text: str, room: int, dots: str = "…") -> str:
     return "".join(kept) + dots[:room]
 
 
+def folds(text: str, room: int, rest: int) -> list[str]:
+    """The text in lines, the first of `room` places and the others of `rest`, folded at blanks.
+
+    A word that is longer than a line, such as a path, stays whole.
+    """
+    lines = []
+    while width(text) > room:
+        end = len(cut(text, room, ""))
+        blank = text.rfind(" ", 0, end + 1)
+        if not text[:max(0, blank)].strip():
+            blank = text.find(" ", end)
+        if blank < 0:
+            break
+        lines.append(text[:blank].rstrip())
+        text, room = text[blank:].lstrip(), rest
+    return [*lines, text]
+
+
 def _padded(cell: str, size: int, right: bool) -> str:
     space = " " * (size - width(cell))
     return space + cell if right else cell + space
