@@ -32,7 +32,7 @@ from hyperspace_core.execution.control import (
 )
 from hyperspace_core.execution.memory import out_of_memory_kills, proof
 from hyperspace_core.execution.opening import Opening, described, open_here, prepare_for_forks
-from hyperspace_core.execution.recruit import recruit
+from hyperspace_core.execution.recruit import Recruit, recruit
 
 
 class Guard:
@@ -48,7 +48,7 @@ class Guard:
         self._spared = processes.children()        # what the project's import started is not a run's
         self._wakeup, alarm = _wake_when_a_child_ends()
         self._not_inherited = (end, self._wakeup, alarm)
-        self._next = recruit(opened, self._not_inherited)
+        self._next: Recruit | None = recruit(opened, self._not_inherited)
 
     def loop(self) -> None:
         """Until the worker is gone and no run is left."""
@@ -83,7 +83,8 @@ class Guard:
         return word is not None
 
     def _start(self, start: Start, *descriptors: int) -> None:
-        if not self._next.hand_over(start, descriptors):       # somebody killed it while it waited
+        if self._next is None or not self._next.hand_over(start, descriptors):
+            # there was no process to be had, or somebody killed it while it waited
             self._next = recruit(self._opened, self._not_inherited)
             self._next.hand_over(start, descriptors)
         self._child = self._next.pid
@@ -91,7 +92,10 @@ class Guard:
         for descriptor in descriptors:
             os.close(descriptor)
         self._kills_before = out_of_memory_kills()
-        self._next = recruit(self._opened, self._not_inherited)
+        try:
+            self._next = recruit(self._opened, self._not_inherited)
+        except OSError:                            # the run that has begun must not end for want of the next
+            self._next = None
 
     def _signal(self, number: int) -> None:
         if self._child is not None:
@@ -111,7 +115,8 @@ class Guard:
         if death is None:
             return
         self._child = None
-        processes.end_strays({*self._spared, self._next.pid})
+        waiting = set() if self._next is None else {self._next.pid}
+        processes.end_strays(self._spared | waiting)
         proved = None
         if death.signal == signal.SIGKILL:
             proved = proof(self._kills_before, out_of_memory_kills(), death.max_rss_bytes)

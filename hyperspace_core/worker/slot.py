@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOOK_S = 5.0               # an idle slot looks at the queue at least this often, whatever the store tells
 DRAIN_LOOK_S = 0.5         # a draining one waits for runs that rest before another try
 TROUBLE_S = 2.0            # rest after something that trying again at once would not mend
+LONGEST_REST_S = 60.0      # twice as long each time it happens again, up to this
 LAST_WORD_S = 5.0          # a worker that is told to stop waits so long for a store that is away
 
 
@@ -46,6 +47,7 @@ class Slot(threading.Thread):
         self._token: str | None = None
         self._token_at = 0.0
         self._told_trouble = ""
+        self._troubles = 0                 # in a row
 
     def run(self) -> None:
         self.courier.start()
@@ -66,8 +68,8 @@ class Slot(threading.Thread):
         try:
             claim = self._claim()
             if claim is not None:
-                self._told_trouble = ""
                 self._execute(claim)
+                self._rest()
             elif not self._shift.over and not self._shift.found_nothing(self.number):
                 self._shift.bell.wait(rings, self._longest_wait_s())
         except StoreUnavailable as error:
@@ -81,10 +83,21 @@ class Slot(threading.Thread):
         options = self._shift.options
         return options.poll_s or (LOOK_S if not options.drain else DRAIN_LOOK_S)
 
+    def _rest(self) -> None:
+        """After a run that could not even begin: the next would fare no better, and each try counts."""
+        if not self._troubles:
+            return
+        clock = self._shift.clock
+        until = clock.monotonic() + min(LONGEST_REST_S, TROUBLE_S * 2 ** (self._troubles - 1))
+        while not self._shift.over and (left := until - clock.monotonic()) > 0:
+            self._shift.bell.pause(self._shift.bell.rings, left)
+
     def _trouble(self, error: Exception) -> None:
         text = str(error) if isinstance(error, ProjectError | StoreError) else one_line(error)
-        if text != self._told_trouble:     # once, not with every try
-            self._told_trouble = text
+        # once, not with every try; a temporary name in it is new each time
+        kind = f"{type(error).__name__} {error.errno}" if isinstance(error, OSError) else text
+        if kind != self._told_trouble:
+            self._told_trouble = kind
             self._shift.tell(f"nothing is claimed for now: {text}", logging.ERROR)
 
     # -- claiming --------------------------------------------------------------------------------------------
@@ -144,10 +157,12 @@ class Slot(threading.Thread):
                               config=ward.config, submitted=ward.record.submitted))
         try:
             ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
-            return self._hands.conduct(ward, ward.workdir)
+            conducted = self._hands.conduct(ward, ward.workdir)
+            self._troubles, self._told_trouble = 0, ""
+            return conducted
         except (ProjectError, OSError) as error:       # an edit half-way, no disk, no process: it passes
+            self._troubles += 1
             self._trouble(error)
-            shift.bell.pause(shift.bell.rings, TROUBLE_S)
             return Conducted(ending=GiveBack(reason=one_line(error)), silent=False)
         except Exception as error:         # noqa: BLE001 - not this run again, or it would come back for ever
             shift.tell(f"run {lease.run} could not be executed here and is given back: {one_line(error)}",

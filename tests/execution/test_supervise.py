@@ -462,6 +462,19 @@ def test_a_new_task_file_of_the_project_s_own_is_seen(lab, guardian):
     assert "morning" in one.view().tasks
 
 
+def test_a_run_goes_on_where_no_process_can_be_had_for_the_next(lab, warm):
+    lab.write("runs.py", RUNS + "\n"
+              "real, forks = os.fork, []\n"
+              "def fork():\n"
+              "    forks.append(1)\n"
+              "    if len(forks) == 2:\n"
+              "        raise BlockingIOError('no more processes')\n"
+              "    return real()\n"
+              "os.fork = fork\n")
+    for _ in range(3):
+        assert warm.run("good").outcome.outcome is Outcome.COMPLETED
+
+
 # -- what it can see -----------------------------------------------------------------------------------------
 
 

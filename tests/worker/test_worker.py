@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
+from hyperspace_core.worker import slot
 from hyperspace_core.worker.report import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
 from hyperspace_core.worker.worker import Worker
 
@@ -243,6 +245,24 @@ def test_a_source_that_is_broken_for_a_while_costs_no_run(store: Store, here: Ru
     worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
     worker.stop()
     worker.join()
+
+
+def test_a_run_that_cannot_begin_is_given_back_and_done_once_it_can(
+        store: Store, here: RunHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot, "TROUBLE_S", 0.05)
+    worker = here()
+    worker.wait_for(RunEnded, run=submit(store)[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", "/nowhere-at-all")
+        run = submit(store)[0]
+        for _ in range(3):
+            worker.wait_for(RunEnded, run=run, state=State.QUEUED)
+    worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
+    worker.stop()
+    worker.join()
+    told = [event.text for event in worker.events if isinstance(event, Notice)]
+    assert len([text for text in told if "nothing is claimed for now" in text]) == 1
+    assert "/nowhere-at-all" in (store.get(run).attempts[0].reason or "")
 
 
 def test_a_cancelled_run_ends_with_all_that_it_started(store: Store, here: RunHere, tmp_path: Path) -> None:
