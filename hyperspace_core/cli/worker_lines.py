@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -39,8 +40,7 @@ class Teller:
         self.stopped: Stopping | None = None           # the last word about stopping
         self.ready: Ready | None = None
         self.live = False                              # a view beside these lines shows what is running
-        self.out: Write = lambda text: click.echo(text, file=out)
-        self.err: Write = lambda text: click.echo(text, file=err)
+        self.out, self.err = _writer(out), _writer(err)
         self._options = options
         self._lock = threading.RLock()
         self._tapes: dict[int, Tape] = {}
@@ -114,6 +114,16 @@ def stopping(event: Stopping, options: WorkerOptions) -> str:
         return (f"{told}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
                 f"Ctrl-C again kills {them} at once")
     return f"{told}killing run {runs}, {they} back to the queue"
+
+
+def _writer(stream: TextIO) -> Write:
+    """Lines onto a stream; where its reader has gone away (`| head`), the worker works on unseen."""
+
+    def write(text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            click.echo(text, file=stream)
+
+    return write
 
 
 def _line(*pieces: Piece) -> str:

@@ -161,6 +161,20 @@ def test_a_folder_of_one_s_own_tasks(typed_apart: Typed, store: Store, tmp_path:
                                                             tmp_path / "mine").err
 
 
+def test_a_reader_who_goes_away_costs_no_run_and_is_no_trouble(start: Start, store: Store) -> None:
+    submit(store, count=3)
+    process = start("worker", "--drain")
+    assert process.stdout is not None and process.stderr is not None
+
+    process.stdout.readline()
+    process.stdout.close()
+
+    assert process.stderr.read() == ""
+    assert process.wait(PATIENCE_S) == 0
+    process.stdout = None
+    assert {store.get(run).state for run in (1, 2, 3)} == {State.COMPLETED}
+
+
 # -- stopping ------------------------------------------------------------------------------------------------
 
 
