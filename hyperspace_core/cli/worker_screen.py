@@ -33,7 +33,7 @@ def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]
     view = View(worker, teller, console)
     with Live(get_renderable=view.render, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
         def above(text: str) -> None:
-            console.print(Text.from_ansi(text), soft_wrap=True)
+            console.print(Text.from_ansi(text))
 
         before = teller.out, teller.err
         teller.live, teller.out = True, above
