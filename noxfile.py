@@ -36,8 +36,9 @@ def install_as_readme(session: nox.Session, number: int) -> list[list[str]]:
 
 
 def data_folder(session: nox.Session) -> dict[str, str]:
-    """Keeps the user's own runs out of it."""
-    return {"XDG_DATA_HOME": session.create_tmp(), "HYPERSPACE_STORAGE": "", "HYPERSPACE_PROJECT": ""}
+    """Keeps the user's own runs out of it, and lets Python keep its bytecode as it does everywhere."""
+    return {"XDG_DATA_HOME": session.create_tmp(), "HYPERSPACE_STORAGE": "", "HYPERSPACE_PROJECT": "",
+            "PYTHONDONTWRITEBYTECODE": ""}
 
 
 @nox.session
