@@ -52,7 +52,7 @@ class Root(Commands):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"hyperspace_core.cli.{cmd_name}")
+            module = importlib.import_module(f"hyperspace_core.cli.commands.{cmd_name}")
             command: click.Command = getattr(module, cmd_name)
             return command
         self._ask_plugins()
