@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from hyperspace_core.config.overrides import each
     from hyperspace_core.markers import hookimpl
     from hyperspace_core.queue import RunQueue
-    from hyperspace_core.run import Absent, Run, RunInterrupted, Section, active, current_run
+    from hyperspace_core.run import Run, RunInterrupted, active, current_run
     from hyperspace_core.scenarios import Pipeline
+    from hyperspace_core.sink import Absent, Section
     from hyperspace_core.space import Choice, Float, Int
     from hyperspace_core.study import Study
 
@@ -37,8 +38,9 @@ _HOMES = {
     "hyperspace_core.config.overrides": ("each",),
     "hyperspace_core.markers": ("hookimpl",),
     "hyperspace_core.queue": ("RunQueue",),
-    "hyperspace_core.run": ("Absent", "Run", "RunInterrupted", "Section", "active", "current_run"),
+    "hyperspace_core.run": ("Run", "RunInterrupted", "active", "current_run"),
     "hyperspace_core.scenarios": ("Pipeline",),
+    "hyperspace_core.sink": ("Absent", "Section"),
     "hyperspace_core.space": ("Choice", "Float", "Int"),
     "hyperspace_core.study": ("Study",),
 }

@@ -14,9 +14,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, Self
 
 from hyperspace_core.config.tree import shown
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
@@ -30,67 +29,14 @@ from hyperspace_core.records.logged import (
     check_step,
     progress_of,
 )
-from hyperspace_core.records.run import Point, Progress
+from hyperspace_core.records.run import Point
+from hyperspace_core.sink import Memory, Sink
 
 _log = logging.getLogger("hyperspace.run")
 
 
-@dataclass(frozen=True)
-class Section:
-    """A named part of a run's provenance. `data` is JSON-able."""
-
-    name: str
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Absent:
-    """A part that could not be captured, and why."""
-
-    name: str
-    reason: str
-
-
 class RunInterrupted(BaseException):
     """Raised in user code when its run is taken back or cancelled; not an `Exception`, so that it passes."""
-
-
-class Sink(Protocol):
-    """Where a live run's messages go. None of these may block for long or raise for the store's sake."""
-
-    def point(self, point: Point) -> None: ...
-    def info(self, key: str, value: Any) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def artifact(self, name: str, path: Path) -> None:
-        """Takes `path` over: it may be moved or deleted once this returns."""
-        ...
-    def section(self, section: Section | Absent) -> None: ...
-
-
-@dataclass
-class Memory:
-    """Keeps everything in lists: for scripts, tests and notebooks without a store."""
-
-    points: list[Point] = field(default_factory=list)
-    infos: dict[str, Any] = field(default_factory=dict)
-    artifacts: dict[str, Path] = field(default_factory=dict)
-    sections: list[Section | Absent] = field(default_factory=list)
-    last_progress: Progress | None = None
-
-    def point(self, point: Point) -> None:
-        self.points.append(point)
-
-    def info(self, key: str, value: Any) -> None:
-        self.infos[key] = value
-
-    def progress(self, progress: Progress) -> None:
-        self.last_progress = progress
-
-    def artifact(self, name: str, path: Path) -> None:
-        self.artifacts[name] = path
-
-    def section(self, section: Section | Absent) -> None:
-        self.sections.append(section)
 
 
 class Stages:

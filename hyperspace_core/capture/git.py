@@ -24,7 +24,7 @@ from hyperspace_core.capture.gitparse import (
     without_credentials,
 )
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Absent, Section
+from hyperspace_core.sink import Absent, Section
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions

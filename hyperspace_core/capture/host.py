@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperspace_core.capture.environment import recorded_variables
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Section
+from hyperspace_core.sink import Section
 
 
 @hookimpl

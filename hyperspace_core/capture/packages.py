@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Absent, Section
+from hyperspace_core.sink import Absent, Section
 
 _HEADER_LINES = 40             # Name and Version stand at the top; a long description may follow
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Section
+from hyperspace_core.sink import Section
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions, Loaded

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Section
+from hyperspace_core.sink import Section
 
 
 @hookimpl

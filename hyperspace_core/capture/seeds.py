@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Run, Section
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Section
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions

@@ -31,7 +31,7 @@ from hyperspace_core.execution.messages import (
 )
 from hyperspace_core.execution.output import say
 from hyperspace_core.records.run import Finish, Metric, Point, Progress
-from hyperspace_core.run import Absent, Section
+from hyperspace_core.sink import Absent, Section
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes that a pipe takes whole or not at all
 BACKLOG = 8 << 20                              # bytes that may wait before callers are slowed down

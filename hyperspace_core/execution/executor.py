@@ -21,7 +21,8 @@ from hyperspace_core.execution.plan import Plan, plan_of
 from hyperspace_core.execution.result import BadResult, numbers_of
 from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Absent, Run, RunInterrupted, Section, Sink, active
+from hyperspace_core.run import Run, RunInterrupted, active
+from hyperspace_core.sink import Absent, Section, Sink
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions

@@ -15,7 +15,7 @@ import msgspec
 from hyperspace_core.execution.result import Number, in_bytes
 from hyperspace_core.records.logged import MAX_NAME
 from hyperspace_core.records.run import Point, Progress
-from hyperspace_core.run import Absent, Section, Sink
+from hyperspace_core.sink import Absent, Section, Sink
 
 LIMIT = 1_000_000              # bytes of one value, or of a whole result
 TOTAL_LIMIT = 8_000_000        # bytes of all `run.info`: some stores end at 16 MB a document

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from hyperspace_core.execution.channel import ChannelSink
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.job import Job, decode, encode
-from hyperspace_core.run import Run, Section
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Section
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperspace_core.run import Memory, Run
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Memory
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.endings import Conducted
 from hyperspace_core.worker.journal import Settlement

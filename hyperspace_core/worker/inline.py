@@ -23,7 +23,8 @@ from hyperspace_core.execution.job import job_of
 from hyperspace_core.execution.supervise import ChildEnded
 from hyperspace_core.records.run import Claim, Finish, Metric, Owner, Point, Progress, RunRecord, Update
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.run import Absent, Run, Section
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Absent, Section
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.afterword import tell_observers
 from hyperspace_core.worker.courier import Courier

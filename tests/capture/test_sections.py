@@ -15,7 +15,8 @@ from hyperspace_core.capture import host, packages, python, warm_up
 from hyperspace_core.capture.environment import HIDDEN, RECORDED, recorded_variables
 from hyperspace_core.capture.seeds import Seeds
 from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.run import Absent, Memory, Run, Section
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Absent, Memory, Section
 
 
 @pytest.fixture

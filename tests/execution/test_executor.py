@@ -10,7 +10,7 @@ import pytest
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Absent, Memory
+from hyperspace_core.sink import Absent, Memory
 
 from .conftest import job
 

@@ -6,7 +6,8 @@ import json
 import math
 
 from hyperspace_core.execution.large import LIMIT, TOTAL_LIMIT, BoundedSink, bounded_result
-from hyperspace_core.run import Memory, Run
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Memory
 
 
 def a_run(tmp_path):

@@ -22,7 +22,8 @@ from hyperspace_core.errors import (
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import Project, installed_projects, open_project
 from hyperspace_core.records.run import Metric
-from hyperspace_core.run import Memory, Run
+from hyperspace_core.run import Run
+from hyperspace_core.sink import Memory
 
 from .world import EMPTY, World, broken, hooks_of
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
-from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.commands.queue_verbs import cancel, pause, priority, requeue, resume
+from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.root import Commands
 from hyperspace_core.cli.screen import bearable, hint_at_more, note, say_json, say_table
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.root import Commands
 from hyperspace_core.cli.commands.runs_delete import delete
 from hyperspace_core.cli.commands.runs_diff import diff
 from hyperspace_core.cli.commands.runs_logs import logs
 from hyperspace_core.cli.commands.runs_metrics import metrics
 from hyperspace_core.cli.commands.runs_notes import note, tag
 from hyperspace_core.cli.commands.runs_show import show
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.root import Commands
 from hyperspace_core.cli.screen import bearable, hint_at_more, room_of_stdout, say_json, say_table
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from digits_study.data import Digits
 from digits_study.scenarios import Holdout
 from hyperspace_core import Run
 from hyperspace_core.records.run import Progress
-from hyperspace_core.run import Memory
+from hyperspace_core.sink import Memory
 
 
 def test_a_run_by_hand() -> None:

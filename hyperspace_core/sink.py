@@ -1,0 +1,63 @@
+"""Where what a live run says goes, and what is said of all that it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from hyperspace_core.records.run import Point, Progress
+
+
+@dataclass(frozen=True)
+class Section:
+    """A named part of a run's provenance. `data` is JSON-able."""
+
+    name: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A part that could not be captured, and why."""
+
+    name: str
+    reason: str
+
+
+class Sink(Protocol):
+    """Where a live run's messages go. None of these may block for long or raise for the store's sake."""
+
+    def point(self, point: Point) -> None: ...
+    def info(self, key: str, value: Any) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def artifact(self, name: str, path: Path) -> None:
+        """Takes `path` over: it may be moved or deleted once this returns."""
+        ...
+    def section(self, section: Section | Absent) -> None: ...
+
+
+@dataclass
+class Memory:
+    """Keeps everything in lists: for scripts, tests and notebooks without a store."""
+
+    points: list[Point] = field(default_factory=list)
+    infos: dict[str, Any] = field(default_factory=dict)
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    sections: list[Section | Absent] = field(default_factory=list)
+    last_progress: Progress | None = None
+
+    def point(self, point: Point) -> None:
+        self.points.append(point)
+
+    def info(self, key: str, value: Any) -> None:
+        self.infos[key] = value
+
+    def progress(self, progress: Progress) -> None:
+        self.last_progress = progress
+
+    def artifact(self, name: str, path: Path) -> None:
+        self.artifacts[name] = path
+
+    def section(self, section: Section | Absent) -> None:
+        self.sections.append(section)
