@@ -288,7 +288,8 @@ def test_at_a_terminal_what_ends_scrolls_above_and_the_table_comes_last(
     text = terminal.text
     assert "well done" in text
     assert "ValueError: as told  behave  how=raise" in text
-    assert text.index("run 3 FAILED") < text.index("behave, best first:") < text.index("1 failed")
+    report = text.index("this worker's runs: 2 completed, 1 failed")
+    assert text.index("run 3 FAILED") < text.index("behave, best first:") < report
 
 
 def test_a_worker_that_only_waits_says_for_what(at_terminal: Callable[..., Terminal], store: Store) -> None:
