@@ -24,6 +24,8 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 
+smartquotes_action = "qe"      # two dashes are an option here
+
 html_theme = "furo"
 html_title = "hyperspace"
 html_static_path = ["_static"]

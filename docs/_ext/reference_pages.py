@@ -47,7 +47,8 @@ class Hooks(Generated):
     def lines(self) -> Iterable[str]:
         for banner, hooks in phases():
             title, _, rest = banner.partition(":")
-            yield from (f"## {title}", "", f"{rest.strip().capitalize() if rest else ''}", "")
+            rest = rest.strip()
+            yield from (f"## {title}", "", rest[:1].upper() + rest[1:], "")
             for name in hooks:
                 yield from self._hook(name, getattr(hookspecs, name))
 
@@ -55,7 +56,9 @@ class Hooks(Generated):
     def _hook(name: str, spec: Any) -> Iterator[str]:
         intro, *fields = _FIELD.split(inspect.cleandoc(spec.__doc__))
         yield from (f"({name})=", f"### `{name}`", "")
-        yield from ("```python", f"def {name}{inspect.signature(spec)}", "```", "")
+        # annotations are texts here, and would be shown in quotes
+        signature = str(inspect.signature(spec)).replace("'", "")
+        yield from ("```python", f"def {name}{signature}", "```", "")
         yield from (intro.strip(), "")
         for field, text in zip(fields[::2], fields[1::2], strict=True):
             label = f"`{field}`" if field.islower() and field != "returns" else field.capitalize()
@@ -81,11 +84,20 @@ class Commands(Generated):
             with click.Context(command, info_name=name, parent=context) as inner:
                 yield from (f"{'#' * depth} `{inner.command_path}`", "")
                 yield from ("```text", " ".join(["$", *self._usage(command, inner)]), "```", "")
-                yield from (inspect.cleandoc(command.help or "").replace("\b", ""), "")
+                yield from self._help(command.help or "")
                 if isinstance(command, click.Group):
                     yield from self._group(command, inner, depth + 1)
                 else:
                     yield from self._options(command, inner)
+
+    @staticmethod
+    def _help(text: str) -> Iterator[str]:
+        """Paragraphs; one that begins with click's mark for "as it stands" is something to type."""
+        for paragraph in re.split(r"\n{2,}", inspect.cleandoc(text)):
+            if paragraph.startswith("\b\n"):
+                yield from ("```text", paragraph.removeprefix("\b\n"), "```", "")
+            else:
+                yield from (paragraph, "")
 
     @staticmethod
     def _usage(command: click.Command, context: click.Context) -> list[str]:
@@ -95,8 +107,8 @@ class Commands(Generated):
     def _options(command: click.Command, context: click.Context) -> Iterator[str]:
         for parameter in command.get_params(context):
             record = parameter.get_help_record(context)
-            if record is None:
-                continue
+            if record is None or not (record[1] or isinstance(parameter, click.Option)):
+                continue                           # an argument without a word about it stands in the usage
             names, text = record
             variable = getattr(parameter, "envvar", None)
             told = f" (environment: `{variable}`)" if variable and str(variable) not in text else ""
