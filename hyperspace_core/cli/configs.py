@@ -42,7 +42,8 @@ class Typed:
         from hyperspace_core.config.overrides import parse_grid
         from hyperspace_core.config.tree import merge
 
-        return merge(merge(_literal(self.config()), _read(self.grid_file)), parse_grid(self.grids))
+        written = merge(_literal(self.config()), _read(self.grid_file), in_grid=True)
+        return merge(written, parse_grid(self.grids), in_grid=True)
 
 
 def config_options(command: F) -> F:

@@ -32,11 +32,9 @@ from hyperspace_core.config.kinds import (
     item_kinds,
 )
 from hyperspace_core.config.schema import Parameter, Signature, signature_of
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, too_deep
+from hyperspace_core.config.tree import CLASS_NAME, EACH, MISSING, Tree, join, match_key, too_deep
 from hyperspace_core.config.unions import fits
 from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError, did_you_mean
-
-EACH = "each"
 
 
 def each(*values: Any) -> Tree:

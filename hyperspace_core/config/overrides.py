@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hyperspace_core.config.grid import EACH, each, expand_grid, grid_size, iter_grid
+from hyperspace_core.config.grid import each, expand_grid, grid_size, iter_grid
 from hyperspace_core.config.jsonfile import Syntax, parse_json
-from hyperspace_core.config.tree import CLASS_NAME, Tree, copied, shown
+from hyperspace_core.config.tree import CLASS_NAME, EACH, Tree, copied, shown
 from hyperspace_core.errors import ConfigError, TaskError
 
 __all__ = ["each", "expand_grid", "grid_size", "iter_grid", "parse_assignments", "parse_grid", "parse_value"]

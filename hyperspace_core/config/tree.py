@@ -17,6 +17,7 @@ from hyperspace_core.errors import ConfigError
 Tree = dict[str, Any]
 
 CLASS_NAME = "className"
+EACH = "each"                  # in a grid: what follows are alternatives
 MAX_DEPTH = 64                 # the same limits for files, configs and every store
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
@@ -69,39 +70,71 @@ def join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> Tree:
+def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "",
+          in_grid: bool = False) -> Tree:
     """`base` with `change` laid over it; neither is touched, nothing is shared.
 
     A changed `className`, or a component's bare name, replaces the whole section; a section without
-    `className` or with the same one keeps what it does not mention. Lists are replaced whole. An old
-    CamelCase key meets its snake_case sister. Raises `ConfigError` where a section would silently replace a
-    value or the reverse.
+    `className` or with the same one keeps what it does not mention. Lists are replaced whole, but a section
+    of item numbers (`{"0": {"units": 64}}`, from `layers.0.units=64`) changes those items. An old CamelCase
+    key meets its snake_case sister. `in_grid`: alternatives (`{"each": [1, 2]}`) replace what stands there.
+    Raises `ConfigError` where a section would silently replace a value or the reverse.
     """
     merged = copy.deepcopy(dict(base))
     spellings = {snake_case(key): key for key in merged if is_camel(key)}
     for key, new in change.items():
         name = match_key(key, merged) or spellings.get(snake_case(key), key)
         old = merged.get(name, MISSING)
-        merged[name] = _merged(old, new, join(path, key))
+        merged[name] = _merged(old, new, join(path, key), in_grid=in_grid)
     return merged
 
 
-def _merged(old: Any, new: Any, path: str) -> Any:
-    if old is MISSING or old is None or new is None:
+def _merged(old: Any, new: Any, path: str, *, in_grid: bool) -> Any:
+    if old is MISSING or old is None or new is None or (in_grid and _offers(new)):
         return copy.deepcopy(new)
     if isinstance(new, dict):
         if isinstance(old, str):                   # a component's bare name
             old = {CLASS_NAME: old}
         if _replaces(old, new):
             return copy.deepcopy(new)
+        if _numbers_items(new):
+            if isinstance(old, list):
+                return _with_items(old, new, path, in_grid=in_grid)
+            if in_grid and isinstance(old, dict) and _is_one_list(old):
+                return {EACH: [_with_items(old[EACH][0], new, path, in_grid=True)]}
         if isinstance(old, dict):
-            return merge(old, new, path=path)
+            return merge(old, new, path=path, in_grid=in_grid)
         raise ConfigError(f"`{path}`: cannot replace a value by a section; found {shown(old)} where "
                           f"the change has a section with {_keys(new)}")
     if isinstance(old, dict) and not (isinstance(new, str) and (CLASS_NAME in old or not old)):
         raise ConfigError(f"`{path}`: cannot replace a section by a value; found a section with "
                           f"{_keys(old)} where the change has {shown(new)}")
     return copy.deepcopy(new)
+
+
+def _numbers_items(change: Mapping[str, Any]) -> bool:
+    return bool(change) and all(isinstance(key, str) and key.isascii() and key.isdigit() for key in change)
+
+
+def _offers(value: Any) -> bool:
+    """Whether a grid has alternatives here."""
+    return isinstance(value, dict) and isinstance(value.get(EACH), list)
+
+
+def _is_one_list(value: dict[str, Any]) -> bool:
+    """Whether it is a list in a grid that stands for itself: the only alternative."""
+    return _offers(value) and [type(one) for one in value[EACH]] == [list]
+
+
+def _with_items(old: list[Any], new: Mapping[str, Any], path: str, *, in_grid: bool) -> list[Any]:
+    merged = copy.deepcopy(old)
+    for key, change in new.items():
+        if int(key) >= len(old):
+            there = f"{len(old)} items, 0 to {len(old) - 1}" if old else "no items"
+            raise ConfigError(f"`{join(path, key)}`: the list has {there}; "
+                              "write the whole list to lengthen it")
+        merged[int(key)] = _merged(old[int(key)], change, join(path, key), in_grid=in_grid)
+    return merged
 
 
 def _replaces(old: Any, new: Mapping[str, Any]) -> bool:

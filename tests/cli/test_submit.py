@@ -51,6 +51,33 @@ def test_a_file_s_config_is_changed_by_what_is_set(typed: Typed, url: str, tmp_p
                                         "layers": [3]}
 
 
+def test_an_item_of_a_file_s_list_is_set_and_varied_by_its_number(typed: Typed, url: str,
+                                                                  tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"layers": [3, 4]}')
+
+    typed("submit", "first", "--config", file, "--set", "layers.1=5")
+    typed("submit", "first", "--config", file, "--grid", "layers.0=7,8")
+
+    assert [record.submitted for record in stored(url)] == [
+        {"layers": [3, 5]}, {"layers": [7, 4]}, {"layers": [8, 4]}]
+    assert typed("submit", "first", "--config", file, "--set", "layers.2=5", expect=3).err == (
+        "error: `layers.2`: the list has 2 items, 0 to 1; write the whole list to lengthen it\n")
+
+
+def test_a_grid_varies_what_the_config_has_a_value_for(typed: Typed, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"model": {"className": "Tree", "depth": 2}, "noise": 0.5, "layers": [3]}')
+
+    typed("submit", "first", "--config", file, "--grid", "noise=0.25,0.75", "--grid", "model.depth=4")
+    typed("submit", "first", "--config", file, "--grid", "model=Tree,Line", "--grid", "layers=[1],[2, 3]")
+
+    rest = {"noise": 0.5}
+    assert [record.submitted for record in stored(url)] == [
+        {"model": {"className": "Tree", "depth": 4}, "noise": noise, "layers": [3]} for noise in (0.25, 0.75)
+    ] + [{"model": model, **rest, "layers": layers} for model in ("Tree", "Line") for layers in ([1], [2, 3])]
+
+
 def test_a_config_may_come_from_stdin(url: str) -> None:
     subprocess.run([*COMMAND, "submit", "first", "--config", "-"], input='{"noise": 0.75}', text=True,
                    check=True, capture_output=True)

@@ -114,6 +114,18 @@ def test_a_section_and_a_value_never_replace_each_other(base: dict, change: dict
     assert "\n" not in str(error.value)
 
 
+def test_a_section_of_item_numbers_changes_those_items_of_a_list() -> None:
+    base = {"layers": ["Dense", {"className": "Drop", "p": 0.5}], "sizes": [1, 2, 3]}
+
+    assert merge(base, {"layers": {"0": {"units": 8}, "1": {"p": 0.1}}})["layers"] == [
+        {"className": "Dense", "units": 8}, {"className": "Drop", "p": 0.1}]
+    assert merge(base, {"layers": {"1": "Dense"}, "sizes": {"2": 9}}) == {
+        "layers": ["Dense", "Dense"], "sizes": [1, 2, 9]}
+    with pytest.raises(ConfigError) as error:
+        merge(base, {"sizes": {"3": 4}})
+    assert str(error.value) == "`sizes.3`: the list has 3 items, 0 to 2; write the whole list to lengthen it"
+
+
 def test_merge_shares_nothing() -> None:
     base, change = {"a": {"l": [1]}}, {"b": {"l": [2]}}
     merged = merge(base, change)
