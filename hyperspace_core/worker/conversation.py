@@ -8,7 +8,7 @@ from pathlib import Path
 from hyperspace_core.execution import messages
 from hyperspace_core.execution.supervise import Child, ChildEnded, Event, Output
 from hyperspace_core.records.run import Finish, Metric, Progress, Update
-from hyperspace_core.worker.endings import Ask, Conducted, settle
+from hyperspace_core.worker.endings import Ask, Conducted, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
 from hyperspace_core.worker.report import Printed
 from hyperspace_core.worker.shift import Shift
@@ -48,7 +48,8 @@ class Conversation:
             self._journal.output(chunks)
         ask, why = self._ward.asked
         ending = settle(self._told, self._ended, ask, why, differs=self._differs,
-                        failures=self._ward.record.failures)
+                        failures=self._ward.record.failures,
+                        stops=stops_before(self._ward.record.attempts))
         return Conducted(ending=ending, silent=not self._heard)
 
     # -- hearing ---------------------------------------------------------------------------------------------

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from hyperspace_core.execution.supervise import ChildEnded
-from hyperspace_core.records.run import Finish
+from hyperspace_core.records.run import Attempt, Finish
 from hyperspace_core.records.states import Outcome
 
 LONGEST_BACK_OFF_S = 300.0
+STOPPED = "its process was told to stop (SIGTERM), not by its worker"
+MOST_STOPS = 3             # in a row: a run that does this to itself must not come back for ever
 
 
 class Ask(IntEnum):
@@ -49,11 +52,12 @@ class Conducted:
 
 
 def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differs: str | None = None,
-           failures: int = 0) -> Ending:
+           failures: int = 0, stops: int = 0) -> Ending:
     """What becomes of an attempt.
 
     `told`: what its process said of it, None where it could not speak. `why`: the reason for what was asked.
     `differs`: the process says that this worker's code is not the submission's. `failures`: so far.
+    `stops`: how many attempts just before this one somebody else told to stop.
     """
     if ask is Ask.YIELD:
         return Evidence(finish=told or Finish(outcome=Outcome.LOST, reason=why))
@@ -62,20 +66,32 @@ def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differ
         return replace(finish, outcome=Outcome.CANCELLED, reason=why, retry=False)
     if told is not None and told.outcome is Outcome.COMPLETED:
         return told
-    back = _given_back(told, ask, why, differs)
+    back = _given_back(told, ask, why, differs, stops)
     if back is not None:
         return back
     finish = told if told is not None else vanished(ended)
     return replace(finish, retry_after_s=back_off_s(failures)) if finish.retry else finish
 
 
-def _given_back(told: Finish | None, ask: Ask, why: str, differs: str | None) -> GiveBack | None:
+def stops_before(attempts: Sequence[Attempt]) -> int:
+    """How many ended attempts, counted from the last, somebody else told to stop."""
+    stops = 0
+    for attempt in reversed([each for each in attempts if each.outcome is not None]):
+        if (attempt.outcome, attempt.reason) != (Outcome.RELEASED, STOPPED):
+            break
+        stops += 1
+    return stops
+
+
+def _given_back(told: Finish | None, ask: Ask, why: str, differs: str | None, stops: int) -> Ending | None:
     if ask is Ask.RETURN:
         return GiveBack(reason=why)
     if differs is not None:
         return GiveBack(reason=differs, refused=True)
     if told is not None and told.outcome is Outcome.RELEASED:      # a service manager, or a person
-        return GiveBack(reason="its process was told to stop (SIGTERM), not by its worker")
+        if stops + 1 < MOST_STOPS:
+            return GiveBack(reason=STOPPED)
+        return Finish(outcome=Outcome.FAILED, reason=f"{STOPPED}, {MOST_STOPS} times in a row", retry=False)
     return None
 
 

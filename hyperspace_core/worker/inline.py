@@ -28,7 +28,7 @@ from hyperspace_core.sink import Absent, Section
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.afterword import tell_observers
 from hyperspace_core.worker.courier import Courier
-from hyperspace_core.worker.endings import Ask, Conducted, Ending, settle
+from hyperspace_core.worker.endings import Ask, Conducted, Ending, settle, stops_before
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.journal import Journal, Settlement
 from hyperspace_core.worker.shift import Shift
@@ -145,7 +145,8 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
     if signals.pressed:
         ward.ask(Ask.CANCEL, "interrupted with Ctrl-C")
     ask, why = ward.asked
-    ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures)
+    ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures,
+                    stops=stops_before(ward.record.attempts))
     return Conducted(ending=ending, silent=not sink.heard), signals.pressed
 
 

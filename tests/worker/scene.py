@@ -72,6 +72,9 @@ def behave(run: Run, how: str = "well", folder: str = "", points: int = 0, numbe
         os.abort()
     elif how == "kill-me":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "stop-me":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
     elif how == "kill-guardian":
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)

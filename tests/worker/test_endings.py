@@ -74,6 +74,13 @@ def test_a_run_that_somebody_else_told_to_stop_goes_back_unused() -> None:
         reason="its process was told to stop (SIGTERM), not by its worker")
 
 
+def test_a_run_that_is_told_to_stop_each_time_does_not_come_back_for_ever() -> None:
+    settled = settle(INTERRUPTED, ended(), Ask.NOTHING, "", stops=2)
+    assert isinstance(settled, Finish)
+    assert (settled.outcome, settled.retry) == (Outcome.FAILED, False)
+    assert settled.reason == "its process was told to stop (SIGTERM), not by its worker, 3 times in a row"
+
+
 @pytest.mark.parametrize(("child", "outcome", "reason"), [
     (ended(0), Outcome.CRASHED,
      ("the process ended with exit code 0 before the scenario returned (os._exit, or a library that ends the "

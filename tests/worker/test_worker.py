@@ -317,6 +317,13 @@ def test_a_run_whose_process_somebody_else_stops_is_done_again(store: Store, her
     assert (record.failures, record.losses) == (0, 0)
 
 
+def test_a_run_that_stops_its_own_process_is_not_done_again_for_ever(store: Store, here: RunHere) -> None:
+    here()
+    record = in_state(store, submit(store, "stop-me")[0], State.FAILED)
+    assert [attempt.outcome for attempt in record.attempts] == [
+        Outcome.RELEASED, Outcome.RELEASED, Outcome.FAILED]
+
+
 def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: RunHere,
                                                             tmp_path: Path) -> None:
     worker = here()
