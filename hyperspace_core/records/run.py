@@ -72,7 +72,7 @@ class Attempt:
     late: Late | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunRecord:
     """One execution of a task with one config, with all that is known of it."""
 
@@ -112,6 +112,11 @@ class RunRecord:
     def attempt(self) -> Attempt | None:
         """The current or last attempt."""
         return self.attempts[-1] if self.attempts else None
+
+    def __repr__(self) -> str:
+        # at a prompt: its provenance alone fills a screen
+        outcome = f"{self.metric.name} {self.result!r}" if self.result is not None else self.reason
+        return f"<run {self.id} of {self.task}: {self.state}{f', {outcome}' if outcome else ''}>"
 
 
 @dataclass(frozen=True, kw_only=True)

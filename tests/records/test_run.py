@@ -1,0 +1,20 @@
+"""What a run's record shows of itself."""
+
+from __future__ import annotations
+
+from hyperspace_core.records.run import Attempt, Metric, RunRecord
+from hyperspace_core.records.states import State
+
+
+def record(state: State, **known: object) -> RunRecord:
+    return RunRecord(id=7, uid="u", project="digits", task="holdout", state=state,
+                     metric=Metric(name="accuracy"), **known)  # type: ignore[arg-type]
+
+
+def test_a_record_at_a_prompt_is_one_line_with_its_outcome() -> None:
+    attempt = Attempt(number=1, provenance={"packages": {"installed": {str(n): "1.0" for n in range(500)}}})
+
+    assert repr(record(State.QUEUED)) == "<run 7 of holdout: QUEUED>"
+    assert repr(record(State.COMPLETED, result=0.25, attempts=(attempt,))) == (
+        "<run 7 of holdout: COMPLETED, accuracy 0.25>")
+    assert repr(record(State.FAILED, reason="ValueError: no")) == "<run 7 of holdout: FAILED, ValueError: no>"
