@@ -64,6 +64,9 @@ def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
                 put(err=True)       # the terminal shows ^C
             complain("interrupted")
             return ExitCode.INTERRUPTED
+        case click.exceptions.NoArgsIsHelpError():     # a group without a command
+            put(error.format_message(), err=True)
+            return ExitCode.USAGE
         case click.UsageError():
             complain(_usage(error))
             return ExitCode.USAGE

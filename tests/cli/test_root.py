@@ -67,6 +67,14 @@ def test_core_s_own_commands_load_no_plugin(typed: Typed, world: World) -> None:
     assert typed("projects").err == ""
 
 
+@pytest.mark.parametrize("words", [(), ("runs",), ("queue",), ("store",)])
+def test_a_group_without_a_command_shows_its_help(typed: Typed, words: tuple[str, ...]) -> None:
+    answer = typed(*words, expect=2)
+
+    assert answer.out == ""
+    assert answer.err == typed(*words, "--help").out
+
+
 def test_the_version(typed: Typed) -> None:
     assert typed("--version").out.startswith("hyperspace 0.")
 
