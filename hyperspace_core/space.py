@@ -21,6 +21,9 @@ class Int:
     log: bool = False
     step: int = 1
 
+    def __repr__(self) -> str:
+        return _as_written(self, step=self.step if self.step != 1 else None)
+
     def __post_init__(self) -> None:
         _check_bounds(self, self.low, self.high, log=self.log, step=self.step)
 
@@ -38,6 +41,9 @@ class Float:
     high: float
     log: bool = False
     step: float | None = None
+
+    def __repr__(self) -> str:
+        return _as_written(self, step=self.step)
 
     def __post_init__(self) -> None:
         _check_bounds(self, self.low, self.high, log=self.log, step=self.step)
@@ -59,12 +65,22 @@ class Choice:
             raise RegistrationError("Choice() has no values: name at least one, as in Choice('relu', 'gelu')")
         object.__setattr__(self, "values", values)
 
+    def __repr__(self) -> str:
+        return f"Choice({', '.join(map(repr, self.values))})"
+
     def contains(self, value: object) -> bool:
         # 1 == True and 1 == 1.0 in Python, but not in a config
         return any(value == known and type(value) is type(known) for known in self.values)
 
 
 Range = Int | Float | Choice
+
+
+def _as_written(range_: Int | Float, *, step: float | None) -> str:
+    """As a user writes it, for messages: what has its usual value is left out."""
+    log = ", log=True" if range_.log else ""
+    return (f"{type(range_).__name__}({range_.low!r}, {range_.high!r}{log}"
+            f"{'' if step is None else f', step={step!r}'})")
 
 
 def _check_bounds(range_: Int | Float, low: float, high: float, *, log: bool, step: float | None) -> None:

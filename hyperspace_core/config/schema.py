@@ -149,7 +149,8 @@ def _check_bounds(where: str, tree: Any, kind: Kind, range_: Range | None) -> No
 
 def _check_contained(where: str, value: Any, range_: Range) -> None:
     if not range_.contains(value):
-        raise RegistrationError(f"{where}: the default {value!r} is outside {range_!r}")
+        raise RegistrationError(f"{where}: the default {value!r} is outside {range_!r}; "
+                                "widen the range or change the default")
 
 
 def _range_of(kind: Kind) -> Range | None:
