@@ -164,7 +164,8 @@ class _Parser:
         if mark == end:
             return at + 1, False
         if mark != ",":
-            raise self.error(at, f"expected ',' or '{end}'")
+            found = "" if mark else ", found the end"
+            raise self.error(at, f"expected ',' or '{end}'{found}")
         following = self.skip(at + 1)
         if self.text[following:following + 1] == end:
             raise self.error(at, f"a comma before '{end}'; remove it")
@@ -211,6 +212,7 @@ class _Parser:
 
     def error(self, at: int, cause: str, kind: type[TaskError] = Syntax) -> TaskError:
         """`where:line:column: cause`, the line, and a caret below the place."""
+        at = min(at, len(self.text.rstrip("\r\n")))       # an empty last line shows nothing
         start = self.text.rfind("\n", 0, at) + 1
         end = self.text.find("\n", at)
         line = self.text[start:end if end >= 0 else len(self.text)].rstrip("\r")
