@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hyperspace_core.cli.page import Page
 from hyperspace_core.config.describing import Described, range_text
@@ -18,11 +19,14 @@ def show_parameters(page: Page, parameters: Iterable[Described], *, indent: int 
         page.line(("no parameters", "quiet"), indent=indent)
 
 
-def first_paragraph(doc: str | None) -> str:
-    """What a docstring says first, on one line."""
+def summary_of(target: Any) -> str:
+    """What a class's or function's docstring says first, on one line; a dataclass without one has none."""
     from inspect import cleandoc
 
-    return " ".join(cleandoc(doc or "").partition("\n\n")[0].split())
+    doc = target.__doc__ or ""
+    if hasattr(target, "__dataclass_fields__") and doc.startswith(f"{target.__name__}("):
+        return ""                          # Python's own: the signature again
+    return " ".join(cleandoc(doc).partition("\n\n")[0].split())
 
 
 def _default(parameter: Described) -> str:

@@ -10,6 +10,7 @@ from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.instances import default_tree
 from hyperspace_core.config.kinds import (
     DictOf,
+    EnumOf,
     FamilyKind,
     Kind,
     LazyOf,
@@ -35,7 +36,7 @@ class Described:
     required: bool
     default: Any = None
     range: Range | None = None
-    choices: tuple[str, ...] = ()  # class names, where it takes a component
+    choices: tuple[str, ...] = ()  # class names where it takes a component, members of an Enum
     help: str = ""
 
 
@@ -50,8 +51,7 @@ def described(signature: Signature, catalog: Catalog, *, path: str = "",
         yield Described(
             name=name, type=describe(parameter.kind), required=parameter.required, help=parameter.help,
             default=_default(parameter, catalog), range=parameter.range,
-            choices=tuple(dict.fromkeys(entry.name for kind in _families(parameter.kind)
-                                        for entry in catalog.entries(kind.family, below=kind.base))))
+            choices=tuple(dict.fromkeys(_choices(parameter.kind, catalog))))
         nested = _nested(parameter.kind)
         if nested is not None and nested.target not in above:
             yield from described(signature_of(nested.target), catalog, path=name,
@@ -78,11 +78,13 @@ def _default(parameter: Parameter, catalog: Catalog) -> Any:
     return None if tree is MISSING else tree
 
 
-def _families(kind: Kind) -> Iterator[FamilyKind]:
+def _choices(kind: Kind, catalog: Catalog) -> Iterator[str]:
     if isinstance(kind, FamilyKind):
-        yield kind
+        yield from (entry.name for entry in catalog.entries(kind.family, below=kind.base))
+    if isinstance(kind, EnumOf):
+        yield from kind.type.__members__
     for inner in _inside(kind):
-        yield from _families(inner)
+        yield from _choices(inner, catalog)
 
 
 def _nested(kind: Kind) -> Nested | None:

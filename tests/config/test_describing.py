@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from enum import Enum
+
 import pytest
 
 from hyperspace_core.config.describing import described, range_text
@@ -41,6 +43,17 @@ def test_the_fields_of_a_plain_dataclass_follow_it_by_their_paths() -> None:
         "training", "training.epochs", "training.optimizer", "training.optimizer.lr",
         "training.optimizer.betas", "training.optimizer.name",
     ]
+
+
+class Speed(Enum):
+    SLOW = 1
+    FAST = 2
+
+
+def test_the_members_of_an_enum_are_what_may_be_chosen() -> None:
+    def train(speed: Speed = Speed.SLOW, others: list[Speed] | None = None) -> None: ...
+
+    assert [one.choices for one in described(signature_of(train), CATALOG)] == [("SLOW", "FAST")] * 2
 
 
 @pytest.mark.parametrize(("given", "text"), [

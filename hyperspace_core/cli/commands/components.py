@@ -39,7 +39,7 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
 
     By family, with the parameters of each. NAME: one family or class.
     """
-    from hyperspace_core.cli.parameters import first_paragraph
+    from hyperspace_core.cli.parameters import summary_of
 
     catalog = place.project().catalog
     found = [_shown(catalog, entry) for entry in _named(catalog, name)]
@@ -49,7 +49,7 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
     page = new_page(fold=True)
     families = {family.__name__: family for family in catalog.families()}
     for family in dict.fromkeys(one.family for one in found):
-        page.heading(family, first_paragraph(families[family].__doc__))
+        page.heading(family, summary_of(families[family]))
         for one in found:
             if one.family == family:
                 _show(page, one)
@@ -76,7 +76,7 @@ def _named(catalog: Catalog, name: str | None) -> list[Entry]:
 
 
 def _shown(catalog: Catalog, entry: Entry) -> Shown:
-    from hyperspace_core.cli.parameters import first_paragraph
+    from hyperspace_core.cli.parameters import summary_of
     from hyperspace_core.components import Scenario
     from hyperspace_core.config.describing import described
     from hyperspace_core.config.schema import signature_of, signature_of_method
@@ -84,7 +84,7 @@ def _shown(catalog: Catalog, entry: Entry) -> Shown:
     varied = signature_of_method(entry.target, "single_run") if entry.family is Scenario else None
     return Shown(
         family=entry.family.__name__, name=entry.name, aliases=entry.aliases, where=entry.where,
-        doc=first_paragraph(entry.target.__doc__),
+        doc=summary_of(entry.target),
         parameters=tuple(described(signature_of(entry.target), catalog)),
         hyper_parameters=() if varied is None else tuple(described(varied, catalog)))
 

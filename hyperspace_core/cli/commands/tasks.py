@@ -67,7 +67,7 @@ def _show(project: Project, task: Task, as_json: bool) -> None:
 
 
 def _page(project: Project, task: Task, scenario: dict[str, Any], parameters: list[Described]) -> Page:
-    from hyperspace_core.cli.parameters import first_paragraph, show_parameters
+    from hyperspace_core.cli.parameters import show_parameters, summary_of
     from hyperspace_core.cli.trees import show_config
     from hyperspace_core.components import Scenario
     from hyperspace_core.config.tree import CLASS_NAME
@@ -77,7 +77,7 @@ def _page(project: Project, task: Task, scenario: dict[str, Any], parameters: li
     page.rows([["from", task.origin], ["metric", f"{task.metric.name}, {task.metric.goal}"],
                ["seed", "drawn for each run" if task.seed is None else str(task.seed)]])
     entry = project.catalog.find(Scenario, scenario[CLASS_NAME])
-    page.heading(f"scenario {entry.name}", first_paragraph(entry.target.__doc__))
+    page.heading(f"scenario {entry.name}", summary_of(entry.target))
     show_config(page, {key: value for key, value in scenario.items() if key != CLASS_NAME}, task.scenario)
     page.heading("hyper-parameters")
     show_parameters(page, parameters)
