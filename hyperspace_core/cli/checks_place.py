@@ -102,11 +102,13 @@ def _store(place: Place, now: datetime) -> Iterator[Check]:
     yield ok("store", f"{info.url} answers: {info.backend}, schema {info.schema}")
     for text in info.notes:
         yield warning("store", text)
+    from hyperspace_core.cli.submitting import counted
+
     damage = store.check()
     for line in damage[:MOST_SHOWN]:
         yield problem("store", line, "make a copy of it before anything else, and look at its disk")
     if not damage:
-        yield ok("store", f"sound, {sum(info.runs.values()):,} runs")
+        yield ok("store", f"sound, {counted(sum(info.runs.values()))}")
     yield from _order_of_times(place, store, now)
     yield from _workers(place, store)
 

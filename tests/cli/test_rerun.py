@@ -55,14 +55,14 @@ def test_the_scenario_is_the_past_run_s_even_if_the_task_has_changed(typed: Type
 def test_a_dry_run_shows_what_changes_and_nothing_else(typed: Typed, url: str) -> None:
     answer = typed("rerun", 1, "--set", "model.depth=8", "--seed", 34, "--dry-run")
 
-    assert answer.lines == ["would run 1 run of first like run 1, seed 34 instead of 33",
+    assert answer.lines == ["would queue 1 run of first like run 1, seed 34 instead of 33",
                             "  model.depth  7  ->  8"]
     assert count(url) == 1
 
 
 def test_a_dry_run_without_changes_says_so(typed: Typed) -> None:
     assert typed("rerun", 1, "--repeats", 2, "--dry-run").lines == [
-        "would run 2 runs of first like run 1, seed 33", "  with the same config"]
+        "would queue 2 runs of first like run 1, seed 33", "  with the same config"]
 
 
 def test_another_class_drops_what_the_old_one_had_and_says_what(typed: Typed, url: str) -> None:

@@ -40,7 +40,6 @@ def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
 
     With their version and file, and the hooks that they implement.
     """
-
     extensions = place.quiet_extensions
     found = list(_shown(extensions))
     if with_builtins:
@@ -50,6 +49,7 @@ def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
         return
     if not found:
         hint("no plugin is installed; `--all` shows those built in")
+        return
     page = new_page(fold=True)
     for one in found:
         source = " ".join(filter(None, (one.distribution, one.version)))

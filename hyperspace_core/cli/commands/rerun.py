@@ -48,7 +48,7 @@ def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, t
     runs = plan_rerun(study.project, record, changes, wishes)
     _warn_of_dropped(record, changes)
     if dry_run:
-        return _say_changes(record, runs, as_json=as_json)
+        return _say_changes(record, runs, verb="run" if here else "queue", as_json=as_json)
     if here:
         return run_here(place, study, runs[0], as_json=as_json)
     return queue(place, study, f"of {record.task}, like run {run}", runs, len(runs), as_json=as_json)
@@ -64,7 +64,7 @@ def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:
              f"{'does' if len(lost) == 1 else 'do'} not carry over")
 
 
-def _say_changes(record: RunRecord, runs: Sequence[NewRun], *, as_json: bool) -> int:
+def _say_changes(record: RunRecord, runs: Sequence[NewRun], *, verb: str, as_json: bool) -> int:
     from hyperspace_core.cli.submitting import counted
     from hyperspace_core.cli.trees import exact
     from hyperspace_core.config.tree import MISSING, diff
@@ -73,7 +73,7 @@ def _say_changes(record: RunRecord, runs: Sequence[NewRun], *, as_json: bool) ->
         say_json(runs)
         return ExitCode.OK
     page, run = new_page(), runs[0]
-    page.line(f"would run {counted(len(runs))} of {run.task} like run {record.id}, seed {run.seed}"
+    page.line(f"would {verb} {counted(len(runs))} of {run.task} like run {record.id}, seed {run.seed}"
               + ("" if run.seed == record.seed else f" instead of {record.seed}"))
     changed = diff(_config(record), run.config or {})
     page.rows([[one.path, "-" if one.old is MISSING else exact(one.old), "->",
