@@ -41,12 +41,14 @@ Event = messages.Message | Output | ChildEnded
 class Child:
     """One attempt, while it runs. One thread reads its events; any may interrupt or kill it."""
 
-    def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes]) -> None:
+    def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes],
+                 mark: str) -> None:
         self.pid = pid
         self.over = False                          # `ChildEnded` was given out
         self._control = control
         self._channel = channel
         self._printed = printed
+        self._mark = mark                          # in the environment of all that came from its guardian
         self._unframer: Unframer | None = Unframer()
         self._open = {channel.fileno(), printed.fileno()}
         self._looked = 0.0
@@ -91,6 +93,7 @@ class Child:
         word, _ = self._control.receive()
         if not isinstance(word, Exited):
             processes.kill_session(self.pid)
+            processes.end_marked(self._mark)       # daemons too
             word = Exited(None, None, None, None)
         rest = [*self._said(2 * PIPE_BYTES), *self._was_printed(2 * PIPE_BYTES)]
         self.over = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,11 +15,13 @@ from collections.abc import Mapping
 from typing import IO
 
 from hyperspace_core.errors import ProjectError
+from hyperspace_core.execution import processes
 from hyperspace_core.execution.attempt import Child, pipe
 from hyperspace_core.execution.control import Begin, CannotOpen, Control, Opened, Start, Started
 from hyperspace_core.execution.job import Job, encode
 
 KEPT_FROM_RUNS = "HYPERSPACE_STORAGE"      # also longer names: the store's address may hold a password
+MARK = "HYPERSPACE_GUARDIAN"               # in the environment of a guardian and of all that comes from it
 LEAVE_S = 5.0                              # for a guardian that has nothing left to guard
 SHOWN_BYTES = 2000                         # of what an import printed, at each end
 
@@ -32,11 +35,14 @@ class GuardianProcess:
         self._control = Control(mine)
         self._child: Child | None = None
         self._ending = False
+        token = secrets.token_hex(8)
+        self._mark = f"{MARK}={token}"
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "hyperspace_core.execution.guardian", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=self._printed, stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ), start_new_session=True,
+                pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ) | {MARK: token},
+                start_new_session=True,
             )
         self._control.send(begin)
         self._project = begin.project
@@ -66,7 +72,7 @@ class GuardianProcess:
             channel.close()
             printed.close()
             return None
-        self._child = Child(word.pid, self._control, channel, printed)
+        self._child = Child(word.pid, self._control, channel, printed, self._mark)
         return self._child
 
     def end(self) -> None:
@@ -80,6 +86,8 @@ class GuardianProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        if self._process.returncode:               # it could not end what was under it
+            processes.end_marked(self._mark)
         self._printed.close()
 
     def _end_child(self) -> None:

@@ -313,6 +313,14 @@ def test_daemons_are_ended_when_the_run_is_killed(warm):
 
 
 @linux
+def test_daemons_are_ended_when_the_guardian_is_lost(warm):
+    child = warm.start("leaves_daemon", then="wait")
+    heard = until_printed(child, "]")
+    psutil.Process(child.pid).parent().kill()
+    assert_gone(pids_in(finished(child, tuple(heard))))
+
+
+@linux
 def test_shared_memory_that_was_forgotten_is_cleaned_up(warm):
     attempt = warm.run("shares_memory")
     assert attempt.outcome.result == 3.0
