@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hyperspace_core.errors import RegistrationError, nearest
+from hyperspace_core.errors import ExitCode, HyperspaceError, RegistrationError, nearest
 
 # heading -> command -> the module that holds it, under the same name
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -20,6 +20,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that wants to know what may be typed
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
+
+
+class PluginCommandError(HyperspaceError):
+    """A command that a plugin brought did not work: a mistake in the plugin."""
+
+    exit_code = ExitCode.FAILED
 
 
 class Commands(click.Group):
@@ -45,6 +51,7 @@ class Root(Commands):
         super().__init__(**options)
         self._load_plugins = load_plugins
         self._asked = False
+        self.sources: dict[str, str] = {}      # command -> the plugin that added it
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._ask_plugins()
@@ -64,6 +71,18 @@ class Root(Commands):
         if not wanted or wanted in COMMANDS or wanted in self.commands:
             raise RegistrationError(f"command '{wanted}' exists already; give it another name")
         super().add_command(cmd, wanted)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, HyperspaceError, OSError):
+            raise
+        except Exception as error:
+            plugin = self.sources.get(ctx.invoked_subcommand or "")
+            if plugin is None:
+                raise
+            raise PluginCommandError(f"command '{ctx.invoked_subcommand}' of plugin '{plugin}' failed: "
+                                     f"{type(error).__name__}: {error}; --debug shows where") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         listed = self.list_commands(ctx)
@@ -94,6 +113,8 @@ def _plugin_commands(cli: click.Group) -> None:
         before = dict(cli.commands)
         try:
             add(cli=cli)
+            if isinstance(cli, Root):
+                cli.sources |= dict.fromkeys(cli.commands.keys() - before.keys(), plugin)
         except Exception as error:  # noqa: BLE001 - a broken plugin must not take the other commands away
             cli.commands = before
             extensions.report_broken(plugin, error)

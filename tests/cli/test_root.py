@@ -67,6 +67,13 @@ def test_core_s_own_commands_load_no_plugin(typed: Typed, world: World) -> None:
     assert typed("projects").err == ""
 
 
+def test_a_plugin_s_command_that_fails_is_told_as_the_plugin_s(typed: Typed, world: World) -> None:
+    world.plugin("greeter", GREETING.replace('click.echo("hello")', "1 / 0"))
+
+    assert typed("greet", expect=1).err == ("error: command 'greet' of plugin 'greeter' failed: "
+                                            "ZeroDivisionError: division by zero; --debug shows where\n")
+
+
 @pytest.mark.parametrize("words", [(), ("runs",), ("queue",), ("store",)])
 def test_a_group_without_a_command_shows_its_help(typed: Typed, words: tuple[str, ...]) -> None:
     answer = typed(*words, expect=2)
