@@ -109,6 +109,8 @@ class Place:
         # a misspelt name must not leave an empty store behind
         if not here and self.file is not None and not self.file.exists():
             self._unknown()
+        if self._typed_storage and self.file is not None and not self.file.exists():
+            warn(f"{self.file}: there was no such store; a new, empty one is made")
         store = open_store(self.url, self.extensions, self.name)
         click.get_current_context().call_on_close(store.close)
         if not here and store.ids(self.name) is None:
