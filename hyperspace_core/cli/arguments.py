@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 LARGEST_ID = 2**63 - 1
+LONGEST = 18                   # digits of a number that every store can hold
 
 
 class RunId(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -48,12 +49,13 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newe
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
         digits = text.removeprefix("-")
-        number = int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else None
+        number = int(text) if digits.isascii() and digits.isdigit() and len(digits) <= LONGEST else None
         if number is None or (self._least is not None and number < self._least):
             name = param.opts[0] if isinstance(param, click.Option) else self.name
             shown = ascii(text if len(text) <= 40 else f"{text[:40]}…")
             least = "" if self._least is None else f" >= {self._least}"
-            raise click.UsageError(f"{name}: expected a whole number{least}, got {shown}", ctx)
+            most = "" if number is not None or len(digits) <= LONGEST else f" of at most {LONGEST} digits"
+            raise click.UsageError(f"{name}: expected a whole number{least}{most}, got {shown}", ctx)
         return number
 
 

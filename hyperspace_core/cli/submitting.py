@@ -73,7 +73,7 @@ def say_plan(what: str, runs: Iterable[NewRun], count: int, *, as_json: bool, ve
         return ExitCode.OK
     page, run = new_page(), first[0]
     page.line(f"would {verb} 1 run {what}, seed {run.seed}")
-    show_config(page, run.config or {}, run.submitted)
+    show_config(page, run.config or {}, {"seed": run.seed, **run.submitted})
     say_page(page)
     return ExitCode.OK
 
@@ -106,7 +106,7 @@ def _defaults(run: NewRun) -> Iterator[str]:
     from hyperspace_core.results.words import brief, value_text
 
     config = run.config or {}
-    leaves = told_apart(config, run.submitted)
+    leaves = told_apart(config, {"seed": run.seed, **run.submitted})
     for key, value in config.items():
         inside = [leaf for leaf in leaves if leaf.path == key or leaf.path.startswith(f"{key}.")]
         if not any(leaf.written for leaf in inside):

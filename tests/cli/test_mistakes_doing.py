@@ -134,7 +134,8 @@ def test_b3_a_number_that_cannot_be(typed: Typed, growing: ProjectFolder, words:
                                     text: str) -> None:
     line = one_line(typed(*words, option, text, expect=2))
 
-    assert f"{option}: expected a whole number >= 1, got " in line
+    most = " of at most 18 digits" if len(text) > 18 else ""
+    assert f"{option}: expected a whole number >= 1{most}, got " in line
     assert len(line) < 120
 
 

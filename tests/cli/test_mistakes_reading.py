@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hyperspace_core.records.run import Finish, OutputChunk, Point, Progress, Update
 from hyperspace_core.records.states import Outcome
+from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
 
 from .conftest import PATIENCE_S, Answer, walks_away
@@ -82,12 +84,23 @@ def test_a_dry_run_changes_nothing(typed: Typed, desk: Desk, two: tuple[int, int
     (("runs", "list", "--where", "trees"), "--where 'trees': expected PATH OP VALUE"),
     (("runs", "list", "--since", "yesterday"), "--since 'yesterday': expected an age such as 2d"),
     (("runs", "list", "--limit", "0"), "--limit: expected a whole number >= 1, got '0'"),
+    (("runs", "list", "--limit", "9" * 19),
+     f"--limit: expected a whole number >= 1 of at most 18 digits, got '{'9' * 19}'"),
     (("runs", "logs", 1, "--last", "1e3"), "--last: expected a whole number >= 1, got '1e3'"),
     (("runs", "logs", 1, "--attempt", "-1"), "--attempt: expected a whole number >= 1, got '-1'"),
 ])
 def test_b1_a_misspelt_word_is_told_with_the_right_one(typed: Typed, two: Any, words: tuple[Any, ...],
                                                        message: str) -> None:
     assert message in one_line(typed(*words, expect=2))
+
+
+def test_a_misspelt_store_is_told_to_be_new(typed: Typed, project: ProjectFolder, tmp_path: Path) -> None:
+    wrong = tmp_path / "rnus.db"
+
+    answer = typed("runs", "list", "--storage", f"sqlite:///{wrong}")
+
+    assert answer.err == f"warning: {wrong}: there was no such store; a new, empty one is made\n"
+    assert typed("runs", "list", "--storage", f"sqlite:///{wrong}").err == ""
 
 
 # -- B2: contradictions --------------------------------------------------------------------------------------

@@ -126,6 +126,12 @@ def test_a_config_that_no_worker_has_completed_is_shown_as_written(typed: Typed,
     assert "Config  as written; a worker completes and checks it\n  trees: \"200\"\n" in page
 
 
+def test_a_parameter_that_receives_the_run_s_seed_is_no_default(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(submitted={}, config={"seed": 545498908, "trees": 100}, seed=545498908)
+
+    assert "  seed: 545498908\n  trees: 100  (default)\n" in typed("runs", "show", run).out
+
+
 def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -> None:
     parent = desk.submit()
     run = desk.submit(submitted=WRITTEN, config=CONFIG, scenario={"className": "Holdout", "share": 0.25},

@@ -95,7 +95,8 @@ def _config(page: Page, record: RunRecord) -> None:
 
     if record.config is not None:
         page.heading("Config")
-        show_config(page, record.config, record.submitted)
+        # a parameter of that name receives the seed of the run: it was drawn, if not written
+        show_config(page, record.config, {"seed": record.seed, **record.submitted})
     else:
         page.heading("Config", ("as written; a worker completes and checks it", "quiet"))
         show_tree(page, record.submitted)
