@@ -97,5 +97,15 @@ def test_a_series_that_was_not_logged(typed: Typed, desk: Desk) -> None:
     assert "has no series 'loss'; it has none" in without_any.err
 
 
+def test_a_metric_that_was_only_returned_is_no_series(typed: Typed, desk: Desk) -> None:
+    lease = desk.start()
+    logged(desk, lease, ("train_accuracy", 0, 1.0))
+    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.9, metrics={"accuracy": 0.9}))
+
+    assert typed("runs", "metrics", lease.run, "--name", "accuracy", expect=5).err == (
+        f"error: run {lease.run} returned 'accuracy' and logged no series of it: "
+        "`run.log_scalar` does, while it runs\n")
+
+
 def test_a_run_without_metrics_shows_none(typed: Typed, desk: Desk) -> None:
     assert typed("runs", "metrics", desk.submit()).out == ""

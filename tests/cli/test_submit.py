@@ -213,6 +213,17 @@ def test_a_run_that_failed_or_was_cancelled_does_not_count_as_there(typed: Typed
     assert typed("submit", "first", "--set", "noise=1", "--skip-existing").out == "queued run 2 of first\n"
 
 
+def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typed) -> None:
+    typed("submit", "second")
+
+    again = typed("submit", "second", "--grid", "noise=0,1", "--skip-existing")
+
+    assert again.out == "queued 2 runs of second: 2, 3\n"
+    assert again.err == ("warning: task 'second' has no seed, so a new one is drawn and nothing is left out; "
+                         "give one with --seed\n")
+    assert typed("submit", "second", "--seed", 7, "--skip-existing").err == ""
+
+
 def test_the_same_twice_in_one_grid(typed: Typed) -> None:
     assert "1 run is there already" in typed("submit", "first", "--grid", "noise=1,1.0").err
     assert typed("submit", "first", "--grid", "noise=5,5.0", "--skip-existing", "--json").json == [3]

@@ -12,7 +12,7 @@ from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.screen import say_json, say_table
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.run import Point
+    from hyperspace_core.records.run import Point, RunRecord
     from hyperspace_core.results.series import MetricSummary
     from hyperspace_core.storage import Store
 
@@ -37,7 +37,7 @@ def metrics(place: Place, run: int, names: tuple[str, ...], attempt: int | None,
     number = pick_attempt(record, attempt)
     if names:
         points = [] if number is None else list(place.store.points(run, attempt=number, names=names))
-        _check_logged(place.store, run, number, names, points)
+        _check_logged(place.store, record, number, names, points)
         _say_series(list(dict.fromkeys(names)), points, as_json)
         return
     returned = record.metrics if number is None or number == record.attempts[-1].number else {}
@@ -67,7 +67,7 @@ def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) ->
                                  for row in side_by_side(points, names)])
 
 
-def _check_logged(store: Store, run: int, attempt: int | None, names: Sequence[str],
+def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: Sequence[str],
                   points: Sequence[Point]) -> None:
     """Raises `NotFound` for a series that the run has not logged."""
     from hyperspace_core.errors import NotFound, did_you_mean
@@ -76,6 +76,10 @@ def _check_logged(store: Store, run: int, attempt: int | None, names: Sequence[s
     for name in names:
         if name in there:
             continue
-        logged = () if attempt is None else sorted({one.name for one in store.points(run, attempt=attempt)})
+        if name in record.metrics:
+            raise NotFound(f"run {record.id} returned '{name}' and logged no series of it: "
+                           f"`run.log_scalar` does, while it runs")
+        logged = () if attempt is None else sorted(
+            {one.name for one in store.points(record.id, attempt=attempt)})
         cure = did_you_mean(name, logged) or f"; it has {', '.join(logged) or 'none'}"
-        raise NotFound(f"run {run} has no series '{name}'{cure}")
+        raise NotFound(f"run {record.id} has no series '{name}'{cure}")

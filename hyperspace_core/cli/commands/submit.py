@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +50,16 @@ def submit(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: 
         problem = problem_of_task(project, task)
         count, runs = _planned(project, problem, typed, wishes, yes=True)
         if skip_existing:
-            runs = list(unless_known(runs, existing_runs(place.store, place.name, problem.task)))
+            runs = list(unless_known(_warned_of_drawn(runs, problem, wishes),
+                                     existing_runs(place.store, place.name, problem.task)))
             count = len(runs)
         return say_plan(f"of {problem.task}", runs, count, as_json=as_json)
     study = place.study(tasks_dir)
     problem = problem_of_task(study.project, task)
     count, runs = _planned(study.project, problem, typed, wishes, yes=yes)
     if skip_existing:
-        runs = unless_known(runs, existing_runs(study.store, study.name, problem.task))
+        runs = unless_known(_warned_of_drawn(runs, problem, wishes),
+                            existing_runs(study.store, study.name, problem.task))
     else:
         _warn_of_twins(study.store, runs, problem.task, study.name)
     return queue(place, study, f"of {problem.task}", runs, count, as_json=as_json)
@@ -77,6 +79,17 @@ def _planned(project: Project, problem: Problem, typed: Typed, wishes: Wishes,
         confirm(f"queue {count:,} runs", yes=yes)
     return count, checked_plan(project, problem, grid, wishes,
                                watch=lambda planned: tracked(planned, "checking", count))
+
+
+def _warned_of_drawn(runs: Iterable[NewRun], problem: Problem, wishes: Wishes) -> Iterator[NewRun]:
+    """The runs. A seed that is drawn is new each time, so that nothing would ever be left out."""
+    told = problem.seed is not None or wishes.seed is not None
+    for run in runs:
+        if not told and "seed" not in run.submitted:
+            told = True
+            warn(f"task '{problem.task}' has no seed, so a new one is drawn and nothing is left out; "
+                 "give one with --seed")
+        yield run
 
 
 def _warn_of_twins(store: Store, runs: Iterable[NewRun], task: str, project: str) -> None:
