@@ -9,6 +9,7 @@ import pytest
 from hyperspace_core.testing.project import ProjectFolder
 
 from .conftest import Answer
+from .growing import THINGS
 
 pytestmark = pytest.mark.usefixtures("growing")
 Typed = Callable[..., Answer]
@@ -48,6 +49,24 @@ def test_all_families_are_listed_core_s_own_too(typed: Typed) -> None:
 
     assert families == {"Model", "Scenario", "Preprocessor", "Trainer"}
     assert {line.split("  ")[0] for line in typed("components").lines if line[:1].isalpha()} == families
+
+
+def test_two_families_of_one_name_are_two(typed: Typed, growing: ProjectFolder) -> None:
+    growing.write("things.py", THINGS + '''
+class Trainer(Component):
+    """Teaches."""
+
+
+@dataclass
+class Coach(Trainer):
+    """Shouts."""
+''')
+
+    lines = typed("components", "Trainer").lines
+
+    own, core = lines.index("Trainer  (growing.things)  Teaches."), lines.index(
+        "Trainer  (hyperspace_core.components)  Fits a model to data.")
+    assert (lines[own + 2], lines[core + 2].split()[0]) == ("  Coach  Shouts.", "Fit")
 
 
 def test_a_name_that_nothing_has(typed: Typed) -> None:

@@ -42,17 +42,20 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
     from hyperspace_core.cli.parameters import summary_of
 
     catalog = place.project().catalog
-    found = [_shown(catalog, entry) for entry in _named(catalog, name)]
+    entries = _named(catalog, name)
     if as_json:
-        say_json(found)
+        say_json([_shown(catalog, entry) for entry in entries])
         return
     page = new_page(fold=True)
-    families = {family.__name__: family for family in catalog.families()}
-    for family in dict.fromkeys(one.family for one in found):
-        page.heading(family, summary_of(families[family]))
-        for one in found:
-            if one.family == family:
-                _show(page, one)
+    # by class: a project may have a family of the same name as one of core's
+    families = dict.fromkeys(entry.family for entry in entries)
+    names = [family.__name__ for family in families]
+    for family in families:
+        namesake = f"({family.__module__})" if names.count(family.__name__) > 1 else ""
+        page.heading(family.__name__, namesake, summary_of(family))
+        for entry in entries:
+            if entry.family is family:
+                _show(page, _shown(catalog, entry))
     say_page(page)
 
 
