@@ -223,6 +223,19 @@ def test_a_closed_store_answers_nothing(store: Store) -> None:
 # -- steps -------------------------------------------------------------------------------------------------
 
 
+def test_a_file_that_is_moved_away_takes_nothing_until_it_is_back(store: Store, path: Path) -> None:
+    first = store.submit([new_run()])
+    away = path.rename(path.with_name("elsewhere.db"))
+    with pytest.raises(StoreUnavailable, match="deleted, moved or replaced"):
+        store.submit([new_run()])
+    path.touch()
+    with pytest.raises(StoreUnavailable, match="deleted, moved or replaced"):
+        store.count(RunFilter())
+    away.rename(path)
+    second = store.submit([new_run()])
+    assert [store.get(run).id for run in first + second] == [1, 2]
+
+
 def test_an_interrupted_write_leaves_nothing_and_no_lock(
         store: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.submit([new_run()])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hyperspace_core.errors import StoreError
+from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.stores.sqlite.complaints import PATIENCE_S, code_of, explained, is_busy
 
 # Waiting for another's write: SQLite's own handler soon sleeps for 100 ms at a time, while a write takes less
@@ -97,6 +97,7 @@ class Database:
         self.refusal = refusal
         self.closed = threading.Event()
         self._options = options
+        self._file = _identity(path)
         self._pid = os.getpid()
         self._local = threading.local()
         self._links: weakref.WeakSet[_Link] = weakref.WeakSet()
@@ -152,6 +153,9 @@ class Database:
                              "fork; open it again in this process")
         if self.closed.is_set():
             raise self._was_closed()
+        if _identity(self.path) != self._file:     # SQLite itself would go on, in a file that nobody sees
+            raise StoreUnavailable(f"{self.path}: the file has been deleted, moved or replaced since it was "
+                                   "opened; put it back, or open the store again")
         link: _Link | None = getattr(self._local, "link", None)
         if link is None:
             link = self._local.link = _Link(connect(self.path, self._options))
@@ -161,6 +165,15 @@ class Database:
 
     def _was_closed(self) -> StoreError:
         return StoreError(f"{self.path}: this store has been closed")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands there; None where there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - asked with each verb
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
