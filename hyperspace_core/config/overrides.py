@@ -7,7 +7,7 @@ from typing import Any
 
 from hyperspace_core.config.grid import each, expand_grid, grid_size, iter_grid
 from hyperspace_core.config.jsonfile import Syntax, parse_json
-from hyperspace_core.config.tree import CLASS_NAME, EACH, Tree, copied, shown
+from hyperspace_core.config.tree import CLASS_NAME, EACH, Tree, copied, merge, shown
 from hyperspace_core.errors import ConfigError, TaskError
 
 __all__ = ["each", "expand_grid", "grid_size", "iter_grid", "parse_assignments", "parse_grid", "parse_value"]
@@ -98,6 +98,12 @@ def _tree(texts: Iterable[str], read: Callable[[str], Any]) -> Tree:
 def _put(tree: Tree, path: tuple[str, ...], value: Any) -> None:
     *above, last = path
     for depth, key in enumerate(above, 1):
+        if isinstance(tree.get(key), list) and path[depth].isdigit():
+            change = copied(value)
+            for step in reversed(path[depth - 1:]):        # an item of a list that was given before
+                change = {step: change}
+            tree[key] = merge({key: tree[key]}, change, path=".".join(path[:depth - 1]), in_grid=True)[key]
+            return
         tree = _section(tree, key, ".".join(path[:depth]), ".".join(path))
     if isinstance(tree.get(last), dict) and isinstance(value, dict):
         tree[last] |= copied(value)

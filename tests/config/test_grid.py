@@ -298,6 +298,8 @@ def test_assignments() -> None:
         "c": {"className": "Forest", "depth": 1, "trees": 2, "a": {"b": 3}}
     }
     assert list(parse_assignments(["b.c.d=1", "a=2"])) == ["b", "a"]
+    assert parse_assignments(["layers.1.units=8", 'layers=["Drop", "Dense"]']) == {
+        "layers": ["Drop", {"className": "Dense", "units": 8}]}
 
 
 @pytest.mark.parametrize(
