@@ -61,12 +61,10 @@ def _shown(begun: list[RunRecord]) -> Iterator[Watch]:
     from rich import progress as bar_kit
     from rich.console import Console
 
-    from hyperspace_core.results.words import one_line
+    from hyperspace_core.results.progress import progress_text
 
-
-    columns = (bar_kit.TextColumn("run {task.fields[run]}"), bar_kit.BarColumn(),
-               bar_kit.TextColumn("{task.description}", markup=False),
-               bar_kit.TimeElapsedColumn(), bar_kit.TimeRemainingColumn())
+    columns = (bar_kit.TextColumn("run {task.fields[run]}"), bar_kit.TimeElapsedColumn(), bar_kit.BarColumn(),
+               bar_kit.TextColumn("{task.description}", markup=False))
     # the stream itself: what is `sys.stderr` later on, belongs to the run
     bars = bar_kit.Progress(*columns, console=Console(file=sys.stderr), transient=True,
                             redirect_stdout=sys.stdout.isatty())
@@ -78,7 +76,7 @@ def _shown(begun: list[RunRecord]) -> Iterator[Watch]:
                 begun.append(record)
                 bars.update(bar, run=str(record.id), description=record.task)
             else:
-                text = one_line(progress.note) or record.task
-                bars.update(bar, completed=progress.done, total=progress.total, description=text)
+                bars.update(bar, completed=progress.done, total=progress.total,
+                            description=f"{record.task}  {progress_text(progress)}")
 
         yield watch

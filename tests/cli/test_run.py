@@ -76,7 +76,7 @@ def test_a_terminal_sees_how_far_it_is_and_what_it_prints(at_terminal: Callable[
     terminal = at_terminal("run", "behave", "--set", "how=wait", "--set", f"folder={tmp_path}")
 
     terminal.wait_for("waiting\n")
-    terminal.wait_for("run 1 ━")
+    terminal.wait_for("behave  30% (3 of 10)")
     (tmp_path / "go").touch()
 
     assert terminal.ended() == 0
