@@ -12,7 +12,9 @@ from hyperspace_core.results.words import value_text
 
 def show_parameters(page: Page, parameters: Iterable[Described], *, indent: int = 2) -> None:
     """Name, type, default, what may be chosen, help."""
-    rows = [[one.name, one.type, _default(one), _choice(one), one.help] for one in parameters]
+    shown = list(parameters)
+    names = [one.name for one in shown]
+    rows = [[one.name, one.type, _default(one, names), _choice(one), one.help] for one in shown]
     if rows:
         page.rows(rows, indent=indent)
     else:
@@ -29,8 +31,12 @@ def summary_of(target: Any) -> str:
     return " ".join(cleandoc(doc).partition("\n\n")[0].split())
 
 
-def _default(parameter: Described) -> str:
-    return "required" if parameter.required else f"default {value_text(parameter.default)}"
+def _default(parameter: Described, names: Iterable[str]) -> str:
+    if parameter.required:
+        return "required"
+    if isinstance(parameter.default, dict) and any(name.startswith(f"{parameter.name}.") for name in names):
+        return "defaults below"            # a line for each of its fields follows
+    return f"default {value_text(parameter.default)}"
 
 
 def _choice(parameter: Described) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hyperspace_core.testing.project import ProjectFolder
 
 from .conftest import Answer
+from .growing import THINGS
 
 Typed = Callable[..., Answer]
 
@@ -44,6 +45,22 @@ def test_one_task_is_shown_with_its_scenario_and_its_hyper_parameters(typed: Typ
         ["noise", "float", "default 0"],
         ["layers", "list[int]", "default [1, 2]"],
     ]
+
+
+def test_a_plain_dataclass_leaves_its_defaults_to_the_lines_below(typed: Typed,
+                                                                  growing: ProjectFolder) -> None:
+    growing.write("things.py", THINGS.replace("@dataclass\nclass Grow", """@dataclass
+class Schedule:
+    epochs: int = 3
+
+
+@dataclass
+class Grow""").replace("noise: float = 0.0", "schedule: Schedule = Schedule(), noise: float = 0.0"))
+
+    columns = typed("tasks", "first").columns
+
+    assert ["schedule", "Schedule", "defaults below"] in columns
+    assert ["schedule.epochs", "int", "default 3"] in columns
 
 
 def test_a_scenario_s_defaults_are_told_as_such(typed: Typed, growing: ProjectFolder) -> None:
