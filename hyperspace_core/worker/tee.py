@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import threading
 from types import TracebackType
@@ -61,7 +62,7 @@ class Tee:
 
 
 class _Stream:
-    """One of the two streams; everything but writing is the original's."""
+    """One of the two streams; everything but writing and its end is the original's."""
 
     def __init__(self, tee: Tee, original: TextIO) -> None:
         self._tee, self._original = tee, original
@@ -73,6 +74,12 @@ class _Stream:
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
             self.write(line)
+
+    def close(self) -> None:
+        """Nothing: user code may take it for its own, but whoever called it prints there too."""
+
+    def detach(self) -> Any:
+        raise io.UnsupportedOperation("this stream is shared with hyperspace and cannot be detached")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)

@@ -66,6 +66,15 @@ def test_without_echo_nothing_is_printed_here(execute: Callable[..., RunRecord],
     assert sys.stdout is before
 
 
+def test_a_run_that_closes_its_streams_leaves_those_of_its_caller_open(
+        execute: Callable[..., RunRecord], store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    record = execute("close-streams")
+    assert record.state is State.COMPLETED
+    assert "".join(chunk.text for chunk in store.output(record.id)) == "before\n"
+    print("after")
+    assert capsys.readouterr().out == "before\nafter\n"
+
+
 @pytest.mark.parametrize("how", ["raise", "system-exit"])
 def test_what_user_code_raises_is_in_the_record(execute: Callable[..., RunRecord], how: str) -> None:
     record = execute(how)
