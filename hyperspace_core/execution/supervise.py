@@ -28,6 +28,7 @@ class ProjectView:
     forks: bool                    # whether runs are forked from a process that has the project imported
     note: str | None               # why not, where that was wished
     plugins: tuple[str, ...]
+    renewals: int                  # how often it was read again since its sources had changed
 
 
 class Guardian:
@@ -49,6 +50,7 @@ class Guardian:
         self._lock = threading.RLock()
         self._process: GuardianProcess | None = None
         self._opened: Opened | None = None
+        self._renewals = 0
         self._closed = False
 
     def view(self) -> ProjectView:
@@ -56,7 +58,8 @@ class Guardian:
         with self._lock:
             opened, _ = self._fresh()
         return ProjectView(tasks=opened.tasks, forks=self._warm and opened.unsafe is None,
-                           note=opened.unsafe if self._warm else None, plugins=opened.plugins)
+                           note=opened.unsafe if self._warm else None, plugins=opened.plugins,
+                           renewals=self._renewals)
 
     def start(self, job: Job) -> Child:
         """Start a run with the code that stands on disk now. Raises `ProjectError`."""
@@ -79,6 +82,7 @@ class Guardian:
         stale = [] if self._opened is None else changed(self._opened.stamps)
         if self._opened is not None and self._process is not None and self._process.alive() and not stale:
             return self._opened, self._process
+        self._renewals += bool(stale)
         self._let_go()
         forget_bytecode(stale)
         opened, process = self._open()

@@ -35,6 +35,7 @@ class ChildHands:
         options = shift.options
         self._shift = shift
         self._note_to_tell = first         # one slot says it for all
+        self._renewals = 0
         self._guardian = Guardian(
             shift.project, isolation="spawn" if options.isolation == "spawn" else "warm",
             tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, grace_s=min(10.0, options.grace_s))
@@ -44,6 +45,9 @@ class ChildHands:
         if view.note is not None and self._note_to_tell:
             self._note_to_tell = False
             self._shift.tell(view.note, logging.WARNING)
+        if view.renewals > self._renewals:
+            self._renewals = view.renewals
+            self._shift.refused.clear()    # other code: it may fit what the code before did not
         return frozenset(view.tasks)
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:

@@ -199,6 +199,19 @@ def test_a_run_of_newer_code_is_given_back_unused_and_not_taken_again(store: Sto
     assert "code does not fit" in left.why
 
 
+def test_a_run_of_newer_code_is_taken_once_that_code_is_here(store: Store, here: RunHere,
+                                                             project: Any) -> None:
+    worker = here()
+    newer = submit(store, config={"newer": 1}, validated=True)[0]
+    worker.wait_for(RunEnded, run=newer, state=State.QUEUED)
+    source = project.package / "scenarios.py"
+    source.write_text(source.read_text().replace('how: str = "well"', 'how: str = "well", newer: int = 0'))
+    submit(store)
+    worker.wait_for(RunEnded, run=newer, state=State.COMPLETED)
+    worker.stop()
+    worker.join()
+
+
 def test_runs_of_an_unknown_task_are_left_and_named(store: Store, here: RunHere) -> None:
     unknown = submit(store, task="elsewhere", count=2)
     report = here(drain=True).join()
