@@ -97,7 +97,8 @@ class Database:
         self.refusal = refusal
         self.closed = threading.Event()
         self._options = options
-        self._file = _identity(path)
+        self._name = str(path)
+        self._file = _identity(self._name)
         self._pid = os.getpid()
         self._local = threading.local()
         self._links: weakref.WeakSet[_Link] = weakref.WeakSet()
@@ -153,7 +154,7 @@ class Database:
                              "fork; open it again in this process")
         if self.closed.is_set():
             raise self._was_closed()
-        if _identity(self.path) != self._file:     # SQLite itself would go on, in a file that nobody sees
+        if _identity(self._name) != self._file:     # SQLite itself would go on, in a file that nobody sees
             raise StoreUnavailable(f"{self.path}: the file has been deleted, moved or replaced since it was "
                                    "opened; put it back, or open the store again")
         link: _Link | None = getattr(self._local, "link", None)
@@ -167,7 +168,7 @@ class Database:
         return StoreError(f"{self.path}: this store has been closed")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: str) -> tuple[int, int] | None:
     """Which file stands there; None where there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 - asked with each verb

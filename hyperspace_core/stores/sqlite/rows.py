@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from hyperspace_core.records.codec import from_text, storable, to_text
@@ -88,10 +89,13 @@ def special_of(value: float | None) -> str | None:
     return "-0.0" if value == 0.0 and math.copysign(1.0, value) < 0 else None
 
 
+# a worker names itself with every claim, and every listing names few workers often
+@lru_cache(maxsize=64)
 def owner_text(owner: Owner) -> str:
     return to_text(vars(owner))
 
 
+@lru_cache(maxsize=1024)
 def owner_of(text: str) -> Owner:
     return Owner(**from_text(text))
 
