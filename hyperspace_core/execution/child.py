@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
 
-from hyperspace_core.execution import output
+from hyperspace_core.execution import output, processes
 from hyperspace_core.execution.channel import ChannelSink
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import failure
@@ -65,9 +65,11 @@ def _executed(job: Job, sink: ChannelSink, opened: Opening | None) -> None:
 
 def _obey(ask: Callable[[], None]) -> None:
     """SIGTERM asks the run to stop. It was held back until here, so that none is lost or kills."""
+    here = os.getpid()
 
     def handler(number: int, frame: FrameType | None) -> None:
-        ask()
+        if not processes.passed_on(number, here):
+            ask()
 
     signal.signal(signal.SIGTERM, handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -115,6 +115,18 @@ def kill(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def passed_on(number: int, here: int) -> bool:
+    """For the handler of a signal that process `here` set up: True in a process that was forked from it.
+
+    There the signal ends the process, as it would without the handler: pools end their workers that way.
+    """
+    if os.getpid() == here:
+        return False
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return True
+
+
 def volunteer_for_the_kernel() -> None:
     """Where memory runs out, the kernel shall take the run, not its worker."""
     with contextlib.suppress(OSError):

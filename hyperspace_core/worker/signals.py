@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Self
 
+from hyperspace_core.execution import processes
 from hyperspace_core.worker.shift import FINISH, GIVE_BACK
 
 TERMINATING = ("SIGTERM", "SIGHUP")        # a service manager, a closed terminal: give the run back at once
@@ -23,8 +25,12 @@ def heard_as_stop(stop: Callable[[int, str], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    here = os.getpid()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        # Ctrl-C reaches the processes of a run in this one too, and they shall finish with it
+        if number != signal.SIGINT and processes.passed_on(number, here):
+            return
         stop(FINISH if number == signal.SIGINT else GIVE_BACK, f"it received {signal.Signals(number).name}")
 
     numbers = [signal.SIGINT] + [getattr(signal, name) for name in TERMINATING if hasattr(signal, name)]

@@ -136,6 +136,18 @@ def forks(run: Run) -> float:
     return 2.0 if os.waitpid(pid, 0)[1] == 0 else -1.0
 
 
+def ends_its_fork(run: Run) -> float:
+    run.should_stop()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, b"x")
+        threading.Event().wait()
+    os.read(reader, 1)
+    os.kill(pid, signal.SIGTERM)
+    return float(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
 def leaves_daemon(run: Run, then: str = "return") -> float:
     reader, writer = os.pipe()
     if os.fork() == 0:
@@ -185,4 +197,4 @@ def echo(run: Run, text: str = "") -> float:
 
 
 ALL = [good, odd_numbers, everything, version, dies, raises, later, prints, prints_bytes, prints_in_c, waits,
-       vandal, forks, leaves_daemon, shares_memory, at_exit, surroundings, echo]
+       vandal, forks, ends_its_fork, leaves_daemon, shares_memory, at_exit, surroundings, echo]

@@ -297,6 +297,10 @@ def test_a_copy_of_the_run_does_not_report_it_again(warm):
     assert "not recorded" in attempt.printed
 
 
+def test_a_process_that_a_run_forked_can_be_terminated_by_it(hands):
+    assert hands.run("ends_its_fork").outcome.result == -signal.SIGTERM
+
+
 @linux
 def test_daemons_are_ended_with_their_run(hands):
     attempt = hands.run("leaves_daemon")

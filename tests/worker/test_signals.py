@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hyperspace_core.worker.signals import UserCodeSignals
+from hyperspace_core.worker.signals import UserCodeSignals, heard_as_stop
 
 
 def test_the_first_press_asks_and_the_second_raises() -> None:
@@ -50,3 +50,21 @@ def test_a_wish_that_comes_as_user_code_ends_hits_nobody_after_it(monkeypatch: p
     signals.ask_from_elsewhere()       # and later than that, nothing is sent
     assert asked == ["stop"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_forked_process_does_not_hear_for_the_worker() -> None:
+    heard: list[str] = []
+    with heard_as_stop(lambda level, why: heard.append(why)):
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.write(writer, b"x")
+            while True:
+                signal.pause()
+        os.read(reader, 1)
+        os.close(reader)
+        os.close(writer)
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == ["it received SIGTERM"]
