@@ -158,7 +158,7 @@ def test_what_a_project_cannot_register_keeps_its_own_words(world: World) -> Non
         def hyperspace_register(register):
             register.component(Dataset, Far)
     """)
-    with pytest.raises(RegistrationError, match=r"^Far\.size: the default 10 is outside Int\(low=1, high=9"):
+    with pytest.raises(RegistrationError, match=r"^Far\.size: the default 10 is outside Int\(1, 9\)"):
         open_project("lab", build_manager())
 
 
