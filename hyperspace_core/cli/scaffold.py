@@ -7,6 +7,7 @@ import re
 import sys
 from importlib import resources
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from string import Template
 
@@ -56,10 +57,17 @@ def _package_name(name: str) -> str:
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
         raise UsageError(f"project name {name!r}: is a word of the Python language; choose another, "
                          f"such as 'my-{name}'")
-    if package in sys.stdlib_module_names or package in ("hyperspace", "hyperspace_core", "tests"):
+    if package in sys.stdlib_module_names or package in ("hyperspace", "tests") or _is_installed(package):
         raise UsageError(f"project name {name!r}: its package '{package}' would hide another of that name; "
                          f"choose another, such as 'my-{name}'")
     return package
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return True
 
 
 def _templates() -> list[tuple[PurePosixPath, str]]:

@@ -8,6 +8,7 @@ from hyperspace_core.cli.page import STATES, Page, Piece
 from hyperspace_core.records.run import RunRecord, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Overview, WorkerLine
+from hyperspace_core.results.picture import GONE
 from hyperspace_core.results.progress import bar, progress_text, share
 from hyperspace_core.results.words import ago, brief, number, seconds
 
@@ -62,6 +63,10 @@ class StatusPage:
 
     def _runs(self, page: Page, view: Overview, records: Sequence[RunRecord]) -> None:
         for record in records:
+            if record.id in view.ownerless:
+                page.line((f"run {record.id}", "busy"), record.task,
+                          (GONE, "bad"), indent=4)
+                continue
             progress = record.progress
             drawn = ""
             if progress is not None and self._bars and share(progress) is not None:

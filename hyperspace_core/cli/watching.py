@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import sys
 import threading
@@ -102,11 +103,23 @@ def _printer() -> Show:
     last: list[object] = []
 
     def show(text: str, news: object) -> None:
+        if _reader_is_gone():              # or a quiet queue would be watched for nobody
+            raise BrokenPipeError
         if [news] != last:
             put(f"\n{text}" if last else text)
             last[:] = [news]
 
     return show
+
+
+def _reader_is_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more (`| head`); False where that cannot be told."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError, ValueError):
+        return False
+    return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 class _Redrawn:

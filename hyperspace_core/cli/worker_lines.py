@@ -108,8 +108,13 @@ def stopping(event: Stopping, options: WorkerOptions) -> str:
     them, they = ("it", "it goes") if len(event.running) == 1 else ("them", "they go")
     if not event.running:
         return f"{told}stopping"
+    inline = options.isolation == "inline"
     if event.level == FINISH:
-        return f"{told}finishing run {runs}, then stopping; Ctrl-C again gives {them} back to the queue"
+        again = f"asks {them} to end early" if inline else f"gives {them} back to the queue"
+        return f"{told}finishing run {runs}, then stopping; Ctrl-C again {again}"
+    if event.level == GIVE_BACK and inline:
+        return (f"{told}run {runs} is asked to end early; inside this process it cannot be interrupted, so it "
+                "goes on unless it looks at `run.should_stop()`")
     if event.level == GIVE_BACK:
         return (f"{told}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
                 f"Ctrl-C again kills {them} at once")

@@ -71,11 +71,18 @@ def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Nu
 
 
 def written(value: Any, workdir: Path) -> Path:
-    """`value` as a JSON file of its own, NaN and infinities as JavaScript spells them."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    handle, path = tempfile.mkstemp(prefix=".artifact-", suffix=".json", dir=workdir)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(value, file)
+    """`value` as a JSON file of its own, NaN and infinities as JavaScript spells them.
+
+    Raises `OSError` with the folder and a cure where there is no room for it.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        handle, path = tempfile.mkstemp(prefix=".artifact-", suffix=".json", dir=workdir)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+    except OSError as error:
+        why = f"{error.strerror} for a large value of a run; make room, or set TMPDIR to another folder"
+        raise OSError(error.errno, why, str(workdir)) from error
     return Path(path)
 
 

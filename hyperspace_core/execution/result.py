@@ -11,6 +11,7 @@ from hyperspace_core.errors import HyperspaceError, did_you_mean
 from hyperspace_core.records.logged import MAX_INT, MAX_NAME, is_number
 
 Number = int | float
+CURE = "; return it too, or name another as the task's metric"
 
 
 class BadResult(HyperspaceError):
@@ -37,7 +38,7 @@ def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
     if metric not in value:
         has = ", ".join(map(str, value)) or "nothing"
         problems.insert(0, f"single_run returned {has}, but not the task's metric '{metric}'"
-                           f"{did_you_mean(metric, metrics)}")
+                           f"{did_you_mean(metric, metrics) or CURE}")
     if problems:
         raise BadResult("\n".join(problems), metrics)
     return float(metrics[metric]), metrics

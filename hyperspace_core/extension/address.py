@@ -80,6 +80,9 @@ def _without_scheme(written: str, project: str) -> str:
 def _sqlite(rest: str) -> str:
     """`rest` is "/path": the slash that ends the (empty) host, and a relative or absolute path."""
     if not rest.startswith("/"):
+        if "@" in rest:                    # meant for a server: what stands before it may be a password
+            raise StoreError(f"storage '{redact(f'sqlite://{rest}')}': SQLite has no host and no user; write "
+                             "sqlite:////folder/runs.db")
         raise StoreError(f"storage 'sqlite://{rest}': SQLite has no host; write sqlite:///{rest} for a file "
                          f"in the present folder, or sqlite:////{rest} for an absolute path")
     path = rest[1:]

@@ -53,6 +53,7 @@ class Overview:
     counts: Mapping[State, int]
     workers: tuple[WorkerLine, ...] = ()
     running: tuple[RunRecord, ...] = ()
+    ownerless: frozenset[int] = frozenset()        # running by the record, by a process that is gone
     waiting: tuple[Waiting, ...] = ()
     failures: tuple[RunRecord, ...] = ()           # the last, newest first
     best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → its best run so far
@@ -82,9 +83,15 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
         project=project, url=store.url, at=now, paused=settings.paused, counts=counts,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
         running=tuple(sorted(running, key=lambda record: record.id)),
+        ownerless=frozenset(record.id for record in running if _is_ownerless(record, is_dead)),
         waiting=() if settings.paused else tuple(waiting(queued, alive)), failures=tuple(failures[:FAILURES]),
         best=_best(store, project, counts, [*running, *queued, *failures]),
     )
+
+
+def _is_ownerless(record: RunRecord, is_dead: Callable[[Owner], bool]) -> bool:
+    attempt = record.attempt
+    return attempt is not None and attempt.worker is not None and is_dead(attempt.worker)
 
 
 def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Waiting]:

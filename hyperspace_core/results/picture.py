@@ -12,6 +12,7 @@ from hyperspace_core.results.progress import bar, done, left, share
 from hyperspace_core.results.words import number, one_line, seconds
 
 LONGEST = 120                  # characters of a reason or a note
+GONE = "its process is gone; the next worker takes it up"
 
 
 def lines_of(view: Overview, *, times: bool = True) -> list[str]:
@@ -43,7 +44,9 @@ def _head(view: Overview) -> str:
 def _running(record: RunRecord, view: Overview, times: bool) -> Iterator[str]:
     yield f"run {record.id} {one_line(record.task)}"
     progress = record.progress
-    if progress is not None:
+    if record.id in view.ownerless:
+        yield GONE
+    elif progress is not None:
         yield f"[{bar(progress)}]" if share(progress) is not None else ""
         yield done(progress)
         yield left(progress) if times else ""
@@ -53,10 +56,11 @@ def _running(record: RunRecord, view: Overview, times: bool) -> Iterator[str]:
 
 
 def _row(record: RunRecord, view: Overview) -> str:
-    progress = record.progress or Progress(done=0.0)
+    gone = record.id in view.ownerless
+    progress = Progress(done=0.0) if record.progress is None or gone else record.progress
     part = share(progress)
     drawn = "" if part is None else f'<progress value="{part:.3f}" max="1"></progress>'
-    far = _since(record, view) if record.progress is None else done(progress)
+    far = GONE if gone else _since(record, view) if record.progress is None else done(progress)
     texts = (str(record.id), one_line(record.task), far, left(progress), one_line(progress.note, LONGEST))
     run, task, *rest = (f"<td>{html.escape(text)}</td>" for text in texts)
     return f"<tr>{run}{task}<td>{drawn}</td>{''.join(rest)}</tr>"

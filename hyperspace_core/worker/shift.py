@@ -35,6 +35,7 @@ class Shift:
     news: Callable[[], None]               # wakes the main thread: something about the worker has changed
     level: int = GO_ON                     # how it was asked to stop
     over: bool = False                     # nothing more is claimed
+    silent: bool = False                   # the worker has ended; what its last threads meet is no news
     why: str = ""                          # why it is over
     ended: list[RunEnded] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
@@ -129,6 +130,8 @@ class Shift:
     # -- telling ---------------------------------------------------------------------------------------------
 
     def emit(self, event: Event) -> None:
+        if self.silent:
+            return
         try:
             self.listener(event)
         except Exception:                  # a display must not end a worker

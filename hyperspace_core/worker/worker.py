@@ -131,6 +131,7 @@ class Worker:
             for slot in self._slots:
                 slot.courier.join(0.1)
             self._tell_state("stopped")
+            shift.silent = True
 
     def _hear(self, timeout_s: float) -> None:
         try:

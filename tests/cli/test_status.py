@@ -117,6 +117,16 @@ def test_workers_that_are_gone_or_silent_are_told_apart(typed: Typed, desk: Desk
     assert "far away  silent for " in page
 
 
+def test_a_run_whose_process_is_gone_does_not_look_as_if_it_went_on(typed: Typed, desk: Desk) -> None:
+    lease = taken_by(desk, Owner(**{**_fields(this_process("dead")), "pid": 2**22 + 1}), desk.submit())
+    desk.store.beat(lease, Progress(done=1, total=4, eta_s=10))
+
+    page = typed("status").out
+
+    assert f"run {lease.run}  task  its process is gone; the next worker takes it up" in page
+    assert "left" not in page
+
+
 def test_a_run_outside_of_a_worker_is_shown_too(typed: Typed, desk: Desk) -> None:
     taken_by(desk, this_process("nobody"), desk.submit())
 

@@ -69,6 +69,17 @@ def test_a_pipe_gets_a_page_whenever_there_is_news(start: Words, desk: Desk) -> 
     assert out.count("Workers") <= 1               # nothing was printed while nothing changed
 
 
+def test_a_pipe_that_nobody_reads_any_more_ends_the_watching(start: Words, desk: Desk) -> None:
+    desk.submit()
+    watcher: subprocess.Popen[str] = start("status", "--watch")
+    assert watcher.stdout is not None
+    watcher.stdout.readline()
+
+    watcher.stdout.close()                         # nothing changes, so nothing is written that would tell
+
+    assert watcher.wait(PATIENCE_S) == 0
+
+
 def test_a_real_worker_and_its_run_are_seen(at_terminal: Words, worker: Words, desk: Desk,
                                             tmp_path: Path) -> None:
     terminal = at_terminal("status", "--watch", columns=120)

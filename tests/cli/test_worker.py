@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from worker.scene import began, in_state, submit, until
 
+from hyperspace_core.cli.worker_lines import stopping
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import Stopping
 
 from .conftest import PATIENCE_S, Answer
 from .terminal import Terminal
@@ -101,6 +104,14 @@ def test_with_several_slots_the_echo_says_of_which_run_it_is(typed_apart: Typed,
 
     assert "1| from C" in lines
     assert "2| from C" in lines
+
+
+def test_inside_the_worker_a_run_can_only_be_asked_to_end() -> None:
+    options = WorkerOptions(isolation="inline")
+    stops = [stopping(Stopping(level=level, why="it received SIGINT", running=(3,)), options) for level in (1, 2)]
+
+    assert stops[0] == "finishing run 3, then stopping; Ctrl-C again asks it to end early"
+    assert "cannot be interrupted" in stops[1] and "back to the queue" not in stops[1]
 
 
 @pytest.mark.parametrize("isolation", ["spawn", "inline"])

@@ -56,6 +56,7 @@ def test_nothing_is_written_to_tell_what_would_be(tmp_path: Path) -> None:
     ("class", "is a word of the Python language; choose another, such as 'my-class'"),
     ("json", "its package 'json' would hide another of that name; choose another, such as 'my-json'"),
     ("hyperspace-core", "would hide another of that name"),
+    ("sklearn", "its package 'sklearn' would hide another of that name; choose another"),
 ])
 def test_a_name_that_cannot_be_a_package_s(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:

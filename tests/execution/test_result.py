@@ -84,6 +84,13 @@ def test_a_dict_without_the_metric_keeps_its_numbers():
     assert caught.value.metrics == {"accuracy": 0.9, "loss": 0.1}
 
 
+def test_a_metric_that_is_like_none_of_them_has_its_cure():
+    with pytest.raises(BadResult) as caught:
+        numbers_of({"acc": 0.9}, "result")
+    assert str(caught.value) == ("single_run returned acc, but not the task's metric 'result'; return it too, "
+                                 "or name another as the task's metric")
+
+
 def test_every_wrong_entry_is_named_and_the_right_ones_are_kept():
     with pytest.raises(BadResult) as caught:
         numbers_of({"accuracy": 0.9, "preds": np.zeros(10), "ok": True, 3: 1.0, "": 1.0, "none": None},

@@ -78,6 +78,7 @@ def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.Monkey
     ("sqlite://runs.db", "SQLite has no host; write sqlite:///runs.db"),
     ("sqlite:///", "names no file"),
     ("sqlite://", "SQLite has no host"),
+    ("sqlite://me:S3cr3t@db/runs.db", "storage 'sqlite://me:***@db/runs.db': SQLite has no host and no user"),
     ("sqlite:///a\0b", "NUL"),
 ])
 def test_b50_mistakes_are_named_with_their_cure(typed: str, said: str) -> None:

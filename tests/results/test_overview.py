@@ -231,6 +231,14 @@ def test_the_page_as_lines() -> None:
     assert repr(Picture(FULL)) == "\n".join(lines_of(FULL))
 
 
+def test_a_run_whose_process_is_gone_is_told_in_both() -> None:
+    view = page(running=(running(1, Progress(done=1, total=4, eta_s=60)),), ownerless=frozenset({1}))
+
+    assert lines_of(view)[1] == "run 1 holdout its process is gone; the next worker takes it up"
+    assert "its process is gone" in html_of(view)
+    assert "<progress" not in html_of(view)
+
+
 def test_without_times_only_news_makes_a_line_differ() -> None:
     later = replace(FULL, at=NOON + timedelta(minutes=1))
 

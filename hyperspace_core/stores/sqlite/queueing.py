@@ -85,18 +85,20 @@ class QueueVerbs(Verbs):
                   "tasks": None if tasks is None else texts_text(tasks),
                   "exclude": numbers_text(exclude) if exclude else None,
                   "only": None if only is None else numbers_text(only)}
-        with self._database.using() as connection:
-            repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
-        if repeat:
-            return self._claimed_before(token)
-        if candidate is None:              # no lock for nothing
-            self._has_looked(project, changes or 0)
-            return None
+        if not self._found_last(project):
+            with self._database.using() as connection:
+                repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
+            if repeat:
+                return self._claimed_before(token)
+            if candidate is None:          # no lock for nothing
+                self._has_looked(project, changes or 0)
+                return None
         worker = owner_text(owner)
         with self._database.writing() as connection:
             taken: list[Row] = connection.execute(sql.CLAIM, wanted).fetchall()
             for attempt, run, *_ in taken:
                 connection.execute(sql.ADD_ATTEMPT, (run, attempt, token, worker, wanted["now"]))
+        self._note_found(project, bool(taken))
         if not taken:
             return self._claimed_before(token)
         attempt, *row = taken[0]
@@ -135,6 +137,14 @@ class QueueVerbs(Verbs):
                 if found.held_by(lease):
                     return Claim(lease=lease, record=record(connection, run))
         return None
+
+    def _found_last(self, project: str) -> bool:
+        """Whether this thread's last claim found a run: then the next one most likely will, too."""
+        found: bool = self._looked.__dict__.get("found", {}).get(project, False)
+        return found
+
+    def _note_found(self, project: str, found: bool) -> None:
+        self._looked.__dict__.setdefault("found", {})[project] = found
 
     def _seen(self) -> dict[str, int]:
         """This thread's: project → changes; a thread that never looked has seen none."""
