@@ -113,8 +113,8 @@ def stopping(event: Stopping, options: WorkerOptions) -> str:
         again = f"asks {them} to end early" if inline else f"gives {them} back to the queue"
         return f"{told}finishing run {runs}, then stopping; Ctrl-C again {again}"
     if event.level == GIVE_BACK and inline:
-        return (f"{told}run {runs} is asked to end early; inside this process it cannot be interrupted, so it "
-                "goes on unless it looks at `run.should_stop()`")
+        return (f"{told}run {runs} is asked to end early; inside this process it cannot be interrupted, "
+                "so it goes on unless it looks at `run.should_stop()`")
     if event.level == GIVE_BACK:
         return (f"{told}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
                 f"Ctrl-C again kills {them} at once")

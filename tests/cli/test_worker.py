@@ -108,10 +108,11 @@ def test_with_several_slots_the_echo_says_of_which_run_it_is(typed_apart: Typed,
 
 def test_inside_the_worker_a_run_can_only_be_asked_to_end() -> None:
     options = WorkerOptions(isolation="inline")
-    stops = [stopping(Stopping(level=level, why="it received SIGINT", running=(3,)), options) for level in (1, 2)]
+    first, second = (Stopping(level=level, why="it received SIGINT", running=(3,)) for level in (1, 2))
 
-    assert stops[0] == "finishing run 3, then stopping; Ctrl-C again asks it to end early"
-    assert "cannot be interrupted" in stops[1] and "back to the queue" not in stops[1]
+    assert stopping(first, options) == "finishing run 3, then stopping; Ctrl-C again asks it to end early"
+    assert "cannot be interrupted" in stopping(second, options)
+    assert "back to the queue" not in stopping(second, options)
 
 
 @pytest.mark.parametrize("isolation", ["spawn", "inline"])

@@ -87,8 +87,8 @@ def test_a_dict_without_the_metric_keeps_its_numbers():
 def test_a_metric_that_is_like_none_of_them_has_its_cure():
     with pytest.raises(BadResult) as caught:
         numbers_of({"acc": 0.9}, "result")
-    assert str(caught.value) == ("single_run returned acc, but not the task's metric 'result'; return it too, "
-                                 "or name another as the task's metric")
+    assert str(caught.value) == ("single_run returned acc, but not the task's metric 'result'; return it "
+                                 "too, or name another as the task's metric")
 
 
 def test_every_wrong_entry_is_named_and_the_right_ones_are_kept():
