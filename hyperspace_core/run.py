@@ -1,4 +1,7 @@
-"""The live run: what user code logs to, in a worker, a notebook, a script or a test."""
+"""The live run: what user code logs to, in a worker, a notebook, a script or a test.
+
+Every project's components import this, so what only some calls need is imported there.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,8 @@ import contextlib
 import contextvars
 import io
 import itertools
-import logging
 import math
 import os
-import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,16 +22,14 @@ from hyperspace_core.records.codec import storable
 from hyperspace_core.records.logged import (
     MAX_INT,
     MAX_NAME,
+    Point,
     check_label,
     check_name,
     check_number,
     check_step,
     progress_of,
 )
-from hyperspace_core.records.run import Point
 from hyperspace_core.sink import Memory, Sink
-
-_log = logging.getLogger("hyperspace.run")
 
 
 class RunInterrupted(BaseException):
@@ -128,7 +125,11 @@ class Run:
         Without `workdir` a temporary directory is made, removed when the interpreter ends.
         """
         directory = _until_the_end() if workdir is None else Path(workdir).absolute()
-        return cls(sink=Memory(), seed=secrets.randbelow(2**32) if seed is None else seed, workdir=directory)
+        if seed is None:
+            import secrets
+
+            seed = secrets.randbelow(2**32)
+        return cls(sink=Memory(), seed=seed, workdir=directory)
 
     def log_scalar(self, name: str, value: float, step: int | None = None) -> None:
         """Add one value to the series `name`.
@@ -155,8 +156,10 @@ class Run:
     def _remark(self, name: str, text: str, *values: Any) -> None:
         """Say it once a series: there may be a million points like this one."""
         if (name, text) not in self._remarked:
+            import logging
+
             self._remarked.add((name, text))
-            _log.warning(f"series '%s': {text}", name, *values)
+            logging.getLogger("hyperspace.run").warning(f"series '%s': {text}", name, *values)
 
     def log_artifact(self, content: str | Path | bytes, name: str | None = None) -> None:
         """Keep a file, or bytes under `name`. A later one of the same name replaces the earlier.
@@ -179,6 +182,9 @@ class Run:
 
     def _staged(self, source: IO[bytes]) -> Path:
         """A copy in the run's own directory; nothing is left there of a copy that failed."""
+        import shutil
+        import tempfile
+
         self.workdir.mkdir(parents=True, exist_ok=True)
         handle, path = tempfile.mkstemp(prefix=".artifact-", dir=self.workdir)
         try:
@@ -241,6 +247,8 @@ def active(run: Run) -> Iterator[Run]:
 def _until_the_end() -> Path:
     """A new temporary directory that lives as long as this process."""
     import atexit
+    import shutil
+    import tempfile
 
     directory, maker = Path(tempfile.mkdtemp(prefix="hyperspace-")), os.getpid()
 

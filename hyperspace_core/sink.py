@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hyperspace_core.records.run import Point, Progress
+from hyperspace_core.records.logged import Point, Progress
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import (
     Artifact,
     BeatAnswer,
@@ -44,8 +45,6 @@ from hyperspace_core.records.run import (
     NewRun,
     OutputChunk,
     Owner,
-    Point,
-    Progress,
     RunRecord,
     Update,
     WorkerInfo,

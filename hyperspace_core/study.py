@@ -16,7 +16,8 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition, parse_states
-from hyperspace_core.records.run import Claim, Lease, NewRun, Progress, RunRecord
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.submission import BATCH, Wishes, checked_plan, plan, plan_rerun, problem_of_task

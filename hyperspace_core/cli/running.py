@@ -13,7 +13,8 @@ from hyperspace_core.records.states import State
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.place import Place
-    from hyperspace_core.records.run import NewRun, Progress, RunRecord
+    from hyperspace_core.records.logged import Progress
+    from hyperspace_core.records.run import NewRun, RunRecord
     from hyperspace_core.study import Study, Watch
 
 

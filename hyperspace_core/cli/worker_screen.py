@@ -14,7 +14,7 @@ from rich.text import Text
 from hyperspace_core.cli.page import STATES, Page, Piece
 from hyperspace_core.cli.screen import dots, speaks_unicode
 from hyperspace_core.cli.worker_lines import Teller
-from hyperspace_core.records.run import Progress
+from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import State
 from hyperspace_core.results.progress import bar, progress_text, share
 from hyperspace_core.results.words import brief, seconds

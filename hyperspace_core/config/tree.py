@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -228,6 +227,8 @@ def _plain(value: Any) -> Any:
 
 def digest(tree: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON, in hex: two configs with the same digest are the same config."""
+    import hashlib
+
     return hashlib.sha256(canonical(tree).encode("ascii")).hexdigest()
 
 

@@ -30,7 +30,8 @@ from hyperspace_core.execution.messages import (
     frame,
 )
 from hyperspace_core.execution.output import say
-from hyperspace_core.records.run import Finish, Metric, Point, Progress
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.sink import Absent, Section
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes that a pipe takes whole or not at all

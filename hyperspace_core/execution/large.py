@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 
 from hyperspace_core.execution.result import Number, in_bytes
-from hyperspace_core.records.logged import MAX_NAME
-from hyperspace_core.records.run import Point, Progress
+from hyperspace_core.records.logged import MAX_NAME, Point, Progress
 from hyperspace_core.sink import Absent, Section, Sink
 
 LIMIT = 1_000_000              # bytes of one value, or of a whole result

@@ -1,4 +1,4 @@
-"""What user code may log: names, numbers and steps of a series, labels of artifacts, progress.
+"""What user code may log: points of a series, progress, labels of artifacts; and the checks of each.
 
 Each check is made in the very call that logs, so that a mistake shows where it was made.
 """
@@ -6,14 +6,35 @@ Each check is made in the very call that logs, so that a mistake shows where it 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
 from hyperspace_core.errors import ValueNotStorable
-from hyperspace_core.records.run import Progress
 
 MAX_NAME = 200                 # characters
 MAX_INT = HIGHEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One value of a metric series. `seq` counts all points of an attempt from 0 without a gap."""
+
+    seq: int
+    name: str
+    step: int | None
+    value: float
+    at: float                      # seconds since the epoch, for display
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is. `total` is None while unknown."""
+
+    done: float
+    total: float | None = None
+    eta_s: float | None = None     # seconds left, as the run itself estimates
+    note: str = ""
 
 
 def is_number(value: Any) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import Command, Outcome, State
 
 Tree = dict[str, Any]
@@ -34,16 +35,6 @@ class Owner:
     pid_namespace: str = ""
     pid: int = 0
     process_started: float = 0.0   # seconds, as the system counts; tells a reused pid from the old one
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a run is. `total` is None while unknown."""
-
-    done: float
-    total: float | None = None
-    eta_s: float | None = None     # seconds left, as the run itself estimates
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,17 +193,6 @@ class Finish:
     traceback: str | None = None
     retry: bool = True             # False: a failure that another try cannot mend (a bad config)
     retry_after_s: float = 0.0     # back-off before a retry may be claimed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One value of a metric series. `seq` counts all points of an attempt from 0 without a gap."""
-
-    seq: int
-    name: str
-    step: int | None
-    value: float
-    at: float                      # seconds since the epoch, for display
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping
 
-from hyperspace_core.records.run import Progress, RunRecord
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Overview
 from hyperspace_core.results.progress import bar, done, left, share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyperspace_core.records.run import Progress
+from hyperspace_core.records.logged import Progress
 from hyperspace_core.results.words import number, one_line, seconds
 
 BAR = 20                       # characters

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.config.tree import flatten
-from hyperspace_core.records.run import Point
+from hyperspace_core.records.logged import Point
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hyperspace_core.execution import messages
 from hyperspace_core.execution.supervise import Child, ChildEnded, Event, Output
-from hyperspace_core.records.run import Finish, Metric, Progress, Update
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.worker.endings import Ask, Conducted, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
 from hyperspace_core.worker.report import Printed

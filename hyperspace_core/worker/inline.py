@@ -21,7 +21,8 @@ from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import job_of
 from hyperspace_core.execution.supervise import ChildEnded
-from hyperspace_core.records.run import Claim, Finish, Metric, Owner, Point, Progress, RunRecord, Update
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import Claim, Finish, Metric, Owner, RunRecord, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run
 from hyperspace_core.sink import Absent, Section

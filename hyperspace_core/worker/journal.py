@@ -16,7 +16,8 @@ from typing import Any
 from hyperspace_core.errors import NotFound, StoreError
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.messages import PointTuple
-from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Point, Update
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.changes import Changes, Remark

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hyperspace_core.records.run import Metric, Progress
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
 
 _log = logging.getLogger("hyperspace.worker")

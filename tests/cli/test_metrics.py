@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hyperspace_core.records.run import Finish, Lease, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Finish, Lease
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.testing.stores.desk import Desk
 

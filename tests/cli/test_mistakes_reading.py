@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.records.run import Finish, OutputChunk, Point, Progress, Update
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import Finish, OutputChunk, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.records.run import Finish, Metric, Progress, Update
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, Desk
 

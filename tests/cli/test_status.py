@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.execution.identity import this_process
-from hyperspace_core.records.run import Owner, Progress, WorkerInfo
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Owner, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import new_token
 from hyperspace_core.testing.project import ProjectFolder

@@ -12,7 +12,8 @@ import pytest
 
 from hyperspace_core.execution.channel import BACKLOG, ChannelSink
 from hyperspace_core.execution.messages import Ended, InfoSet, Points, Unframer
-from hyperspace_core.records.run import Finish, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run
 

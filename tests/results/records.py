@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hyperspace_core.records.run import Attempt, Metric, Progress, RunRecord
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Attempt, Metric, RunRecord
 from hyperspace_core.records.states import State
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

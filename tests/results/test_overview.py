@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.execution.identity import this_process
-from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, Progress, WorkerInfo
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, WorkerInfo
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.live import Picture
 from hyperspace_core.results.overview import (

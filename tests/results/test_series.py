@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.config.tree import MISSING
-from hyperspace_core.records.run import Attempt, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Attempt
 from hyperspace_core.results.difference import Contrast, contrasts
 from hyperspace_core.results.series import MetricSummary, SeriesRow, side_by_side, summarize
 

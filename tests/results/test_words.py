@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.records.run import Attempt, Progress
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Attempt
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.align import aligned, cut, fitting, is_numeric, width
 from hyperspace_core.results.plain import plain

@@ -21,8 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
-from hyperspace_core.records.logged import check_label, progress_of
-from hyperspace_core.records.run import Progress
+from hyperspace_core.records.logged import Progress, check_label, progress_of
 from hyperspace_core.run import Run, active, current_run
 from hyperspace_core.sink import Memory
 

@@ -13,7 +13,8 @@ import pytest
 
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_condition
-from hyperspace_core.records.run import Finish, Metric, NewRun, OutputChunk, Owner, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Finish, Metric, NewRun, OutputChunk, Owner
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.stores.sqlite import open_store, reading, series
 

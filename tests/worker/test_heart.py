@@ -13,7 +13,8 @@ import pytest
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.execution.identity import this_process
-from hyperspace_core.records.run import Claim, Finish, NewRun, Owner, Progress
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Claim, Finish, NewRun, Owner
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import QueueSettings, Store, new_token
 from hyperspace_core.testing.clock import FakeClock

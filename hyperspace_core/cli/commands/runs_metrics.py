@@ -12,7 +12,8 @@ from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.screen import say_json, say_table
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.run import Point, RunRecord
+    from hyperspace_core.records.logged import Point
+    from hyperspace_core.records.run import RunRecord
     from hyperspace_core.results.series import MetricSummary
     from hyperspace_core.storage import Store
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.codec import from_text, to_text
-from hyperspace_core.records.run import BeatAnswer, Finish, Held, Lease, Owner, Progress, Update
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import BeatAnswer, Finish, Held, Lease, Owner, Update
 from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, current_attempt, ring, standing, standing_of

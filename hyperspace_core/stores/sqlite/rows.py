@@ -9,17 +9,8 @@ from functools import lru_cache
 from typing import Any, cast
 
 from hyperspace_core.records.codec import from_text, storable, to_text
-from hyperspace_core.records.run import (
-    Attempt,
-    Goal,
-    Late,
-    Metric,
-    Owner,
-    Point,
-    Progress,
-    RunRecord,
-    WorkerInfo,
-)
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import Attempt, Goal, Late, Metric, Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.states import Command, Outcome, State
 
 Row = tuple[Any, ...]

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from hyperspace_core.errors import ValueNotStorable
 from hyperspace_core.records.codec import storable
-from hyperspace_core.records.run import OutputChunk, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import OutputChunk
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
 from hyperspace_core.stores.sqlite.rows import point_of, special_of, texts_text

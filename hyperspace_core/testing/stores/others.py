@@ -9,7 +9,8 @@ import time
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
-from hyperspace_core.records.run import Finish, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.crowd import Report

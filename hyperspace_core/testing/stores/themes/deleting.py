@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.records.run import OutputChunk, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import OutputChunk
 from hyperspace_core.records.states import State
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import COMPLETED, NOBODY, Desk, new_run

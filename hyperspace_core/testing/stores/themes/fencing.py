@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.records.run import Finish, Lease, Progress, Update
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Finish, Lease, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import CANCELLED, COMPLETED, FAILED, Desk

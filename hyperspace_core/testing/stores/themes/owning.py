@@ -6,7 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from hyperspace_core.records.run import Finish, Metric, Progress, Update
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.records.states import TERMINAL, Command, Outcome, State, after_failure, after_release
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import CANCELLED, COMMANDS, COMPLETED, FAILED, Desk, owner

@@ -11,7 +11,8 @@ import pytest
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.run import OutputChunk, Point, Progress, Update
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import OutputChunk, Update
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.base import StoreTests

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperspace_core.errors import NotFound
-from hyperspace_core.records.run import OutputChunk, Point
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import OutputChunk
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import COMPLETED, NOBODY, Desk
 from hyperspace_core.testing.stores.strategies import ODD_NUMBERS, ODD_TEXTS, same, short

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 
 from hyperspace_core.errors import ValueNotStorable
-from hyperspace_core.records.run import Finish, Lease, OutputChunk, Point, Progress, Update
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import Finish, Lease, OutputChunk, Update
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
