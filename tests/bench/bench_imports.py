@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools import show
 
-ROUNDS = 7
+ROUNDS = 21
 SKLEARN = ("import sklearn.ensemble, sklearn.svm, sklearn.calibration, sklearn.linear_model, "
            "sklearn.preprocessing")
 NAMES = "from hyperspace_core import Component, Dataset, Scenario, Run, Lazy, Int, Float, hookimpl"
