@@ -16,7 +16,17 @@ from typing import Any
 
 import pytest
 from worker.scene import FILES as BEHAVING
-from worker.scene import PROJECT, WorkerProcess, alive, began, in_state, submit, until
+from worker.scene import (
+    PROJECT,
+    WorkerProcess,
+    alive,
+    began,
+    in_state,
+    opened_for_tests,
+    submit,
+    until,
+    worker_processes,
+)
 
 from hyperspace_core import Study
 from hyperspace_core.errors import ConfigError, NotFound, TaskError, ValueNotStorable
@@ -26,7 +36,6 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.run import Run
 from hyperspace_core.storage import Store
-from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import WorkerReport
@@ -171,22 +180,14 @@ def behaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with open_store(url) as opened:
-        opened.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+    with opened_for_tests(url) as opened:
         yield opened
 
 
 @pytest.fixture
 def start(url: str, store: Store, behaving: ProjectFolder) -> Iterator[Callable[..., WorkerProcess]]:
-    started: list[WorkerProcess] = []
-
-    def one(**options: Any) -> WorkerProcess:
-        started.append(WorkerProcess(url, behaving.env(), **options))
-        return started[-1]
-
-    yield one
-    for worker in started:
-        worker.end()
+    with worker_processes(url, behaving.env()) as start:
+        yield start
 
 
 Start = Callable[..., WorkerProcess]

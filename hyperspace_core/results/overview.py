@@ -34,7 +34,7 @@ class WorkerLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Queued runs that no living worker can take, and why."""
+    """Queued runs that a worker, or all that live, cannot take, and why."""
 
     task: str
     count: int
@@ -96,10 +96,14 @@ def _is_ownerless(record: RunRecord, is_dead: Callable[[Owner], bool]) -> bool:
 
 def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Waiting]:
     """Queued runs that none of these workers can take, by task and reason."""
+    return grouped((record, why) for record, why in told_why(queued, alive) if why is not None)
+
+
+def grouped(told: Iterable[tuple[RunRecord, str]]) -> list[Waiting]:
+    """Runs that wait, each with why, by task and reason."""
     groups: dict[tuple[str, str], list[int]] = {}
-    for record, why in told_why(queued, alive):
-        if why is not None:
-            groups.setdefault((record.task, why), []).append(record.id)
+    for record, why in told:
+        groups.setdefault((record.task, why), []).append(record.id)
     return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10]))
             for (task, why), ids in groups.items()]
 

@@ -10,12 +10,12 @@ from hyperspace_core.clock import Clock
 from hyperspace_core.errors import StoreError
 from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
-from hyperspace_core.records.run import Held, WorkerInfo
+from hyperspace_core.records.run import Held, RunRecord, WorkerInfo
 from hyperspace_core.records.states import State
+from hyperspace_core.results.overview import Waiting, grouped
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.worker.heart import Tell
 from hyperspace_core.worker.observer import Observer, dead_here
-from hyperspace_core.worker.report import Left
 
 EXPLAIN_AFTER_S = 60.0
 WATCHED_S = 5.0                # how long after the last look the queue is still counted
@@ -135,25 +135,24 @@ class Explainer:
                 self._tell(line, logging.WARNING)
 
 
-def what_waits(store: Store, project: str, tasks: Collection[str], refused: Collection[int]) -> list[Left]:
+def what_waits(store: Store, project: str, tasks: Collection[str], refused: Collection[int]) -> list[Waiting]:
     """Queued runs that a worker with these tasks cannot take, by task and reason."""
     paused = store.settings(project).paused
-    groups: dict[tuple[str, str], list[int]] = {}
-    queued = RunFilter(project=project, states=(State.QUEUED,))
-    for record in store.find(queued, order=ORDER_QUEUE, limit=LOOK_AT_MOST):
+
+    def why(record: RunRecord) -> str:
         if paused:
-            why = "the queue is paused (hyperspace queue resume --all)"
-        elif record.task not in tasks:
-            why = f"no such task here; this worker knows {', '.join(sorted(tasks)) or 'none'}"
-        elif record.id in refused:
-            why = "this worker's code does not fit them; another with newer code can take them"
-        else:
-            why = RESTING
-        groups.setdefault((record.task, why), []).append(record.id)
-    return [Left(task=task, count=len(ids), why=why, runs=tuple(ids[:10]))
-            for (task, why), ids in groups.items()]
+            return "the queue is paused (hyperspace queue resume --all)"
+        if record.task not in tasks:
+            return f"no such task here; this worker knows {', '.join(sorted(tasks)) or 'none'}"
+        if record.id in refused:
+            return "this worker's code does not fit them; another with newer code can take them"
+        return RESTING
+
+    queued = RunFilter(project=project, states=(State.QUEUED,))
+    found = store.find(queued, order=ORDER_QUEUE, limit=LOOK_AT_MOST)
+    return grouped((record, why(record)) for record in found)
 
 
-def describe(left: Left) -> str:
+def describe(left: Waiting) -> str:
     runs = "1 run waits" if left.count == 1 else f"{left.count} runs wait"
     return f"{runs} for task '{left.task}': {left.why}"

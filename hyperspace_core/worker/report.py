@@ -11,6 +11,7 @@ from typing import Any
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.results.overview import Waiting
 
 _log = logging.getLogger("hyperspace.worker")
 
@@ -88,16 +89,6 @@ def log_notices(event: Event) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
-    """Queued runs that a worker cannot take, and why."""
-
-    task: str
-    count: int
-    why: str
-    runs: tuple[int, ...] = ()             # the first of them
-
-
-@dataclass(frozen=True, kw_only=True)
 class SlotView:
     """What one slot does now; `run` is None while it is idle."""
 
@@ -131,7 +122,7 @@ class WorkerReport:
     """What a worker did, from `run()` to its end."""
 
     ended: tuple[RunEnded, ...] = ()       # in order; a run may be there more than once (retries)
-    left: tuple[Left, ...] = ()
+    left: tuple[Waiting, ...] = ()
     why: str = ""                          # why it stopped, as in "it was asked to"
 
     @property

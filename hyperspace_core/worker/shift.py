@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.records.run import Owner
+from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.doorbell import Doorbell
 from hyperspace_core.worker.duties import RESTING, what_waits
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Event, Left, Listener, Notice, RunEnded, Stopping
+from hyperspace_core.worker.report import Event, Listener, Notice, RunEnded, Stopping
 
 GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # how a worker is asked to stop
 
@@ -123,7 +124,7 @@ class Shift:
         self.close("nothing is left that it could take")
         return True
 
-    def left(self) -> list[Left]:
+    def left(self) -> list[Waiting]:
         """Queued runs that this worker cannot take now. Raises `StoreError`."""
         return what_waits(self.store, self.project, self.tasks, self.refused)
 

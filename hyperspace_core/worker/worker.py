@@ -13,6 +13,7 @@ from hyperspace_core.errors import StoreError
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.records.states import State
+from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.doorbell import Doorbell
 from hyperspace_core.worker.duties import RESTING, Care, Counts, Explainer, Presence
@@ -20,7 +21,6 @@ from hyperspace_core.worker.hands import ChildHands, Hands
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import (
-    Left,
     Listener,
     Ready,
     SlotView,
@@ -186,7 +186,7 @@ class Worker:
         self._heart.poke()
         self._extensions.observers("hyperspace_worker_changed", worker=self._describe(), state=state)
 
-    def _left(self) -> tuple[Left, ...]:
+    def _left(self) -> tuple[Waiting, ...]:
         try:
             return tuple(left for left in self._shift.left() if left.why != RESTING)
         except StoreError:                 # told already

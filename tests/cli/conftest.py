@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 from extension.world import World
-from worker.scene import FILES, PROJECT, WorkerProcess
+from worker.scene import FILES, PROJECT, WorkerProcess, opened_for_tests, worker_processes
 
 from hyperspace_core.cli.entry import run
 from hyperspace_core.storage import Store
-from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.testing.stores.desk import Desk
 
@@ -65,9 +64,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with open_store(url) as opened:
-        # five heartbeats a TTL; ten times faster than a person's
-        opened.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+    with opened_for_tests(url) as opened:
         yield opened
 
 
@@ -151,15 +148,8 @@ def at_terminal(url: str) -> Iterator[Callable[..., Terminal]]:
 @pytest.fixture
 def worker(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerProcess]]:
     """Start a worker in a process of its own."""
-    started: list[WorkerProcess] = []
-
-    def one(**options: Any) -> WorkerProcess:
-        started.append(WorkerProcess(url, project.env(), **options))
-        return started[-1]
-
-    yield one
-    for each in started:
-        each.end()
+    with worker_processes(url, project.env()) as start:
+        yield start
 
 
 @pytest.fixture

@@ -13,14 +13,13 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import Claim, NewRun, Owner
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import WorkerReport
 from hyperspace_core.worker.worker import Worker
 
 from .faults import Door
-from .scene import FILES, PATIENCE_S, PROJECT, WorkerProcess
+from .scene import FILES, PATIENCE_S, PROJECT, WorkerProcess, opened_for_tests, worker_processes
 
 E = TypeVar("E")
 
@@ -32,9 +31,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
-    with open_store(url) as opened:
-        # five heartbeats a TTL; ten times faster than a person's
-        opened.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+    with opened_for_tests(url) as opened:
         yield opened
 
 
@@ -128,12 +125,5 @@ def here(store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerH
 
 @pytest.fixture
 def start(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerProcess]]:
-    started: list[WorkerProcess] = []
-
-    def one(**options: Any) -> WorkerProcess:
-        started.append(WorkerProcess(url, project.env(), **options))
-        return started[-1]
-
-    yield one
-    for worker in started:
-        worker.end()
+    with worker_processes(url, project.env()) as start:
+        yield start

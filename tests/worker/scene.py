@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -10,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
+from hyperspace_core.stores.sqlite import open_store
 
 PROJECT = "behaving"
 PATIENCE_S = 30.0
@@ -175,6 +177,28 @@ def alive(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+@contextlib.contextmanager
+def opened_for_tests(url: str) -> Iterator[Store]:
+    """The store, with five heartbeats a TTL; ten times faster than a person's."""
+    with open_store(url) as store:
+        store.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+        yield store
+
+
+@contextlib.contextmanager
+def worker_processes(url: str, environment: dict[str, str]) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts workers in processes of their own; they end with the test."""
+    started: list[WorkerProcess] = []
+
+    def start(**options: Any) -> WorkerProcess:
+        started.append(WorkerProcess(url, environment, **options))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.end()
 
 
 class WorkerProcess:
