@@ -1,0 +1,72 @@
+"""The virtual environment that the test server runs in: made once for a user, kept in the cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+SERVER = "SecantusDB==0.7.0b3"
+NAME = "secantusdb-0.7.0b3"
+INSTALL_S = 600.0
+_DONE = "installed"                # a file that is written last
+
+
+class ServerNotInstalled(Exception):
+    """The package could not be installed; one line says why."""
+
+
+def server_python(cache: Path | None = None) -> Path:
+    """The interpreter of an environment that has the server; the first call makes it, which takes a download.
+
+    `cache` is the folder to keep it in, by default the user's cache folder. Two processes that ask at once
+    get the same one. Raises `ServerNotInstalled`.
+    """
+    if cache is None:
+        from platformdirs import user_cache_path
+
+        cache = user_cache_path("hyperspace", appauthor=False)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = cache / f"{NAME}-py{version}"
+    python = folder / "bin" / "python"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.with_name(f"{folder.name}.lock")):
+        # the interpreter it was made from may be gone by now: then the link in it leads nowhere
+        if not ((folder / _DONE).exists() and python.exists()):
+            shutil.rmtree(folder, ignore_errors=True)
+            _make(folder, python)
+            (folder / _DONE).touch()
+    return python
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Until it is left, every other process waits here; the system lets go for one that dies."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(folder: Path, python: Path) -> None:
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    venv.create(folder, with_pip=uv is None, symlinks=True)
+    if uv is not None:
+        install = [uv, "pip", "install", "--quiet", "--python", str(python), SERVER]
+    else:
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SERVER]
+    try:
+        done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_S, check=False,
+                              stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise ServerNotInstalled(f"{SERVER} was not installed within {INSTALL_S:g} s; is the package index "
+                                 "reachable?") from None
+    if done.returncode != 0:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        last = next((line for line in reversed(said) if not line.startswith("hint:")), "no message")
+        raise ServerNotInstalled(f"{SERVER} could not be installed ({last}); it needs a package index and "
+                                 "CPython 3.10 to 3.13")
