@@ -208,6 +208,23 @@ class Store(ABC):
     def requeue(self, run: int) -> State:
         """T14: a finished run back to QUEUED; losses and failures from 0, attempts and their numbers kept."""
 
+    # -- moving house ----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def restore(self, records: Sequence[RunRecord]) -> list[int]:
+        """Keep records of another store as they are: all of them or none; their ids here, in order.
+
+        Everything of a record is kept but its `id`, which is new: attempts with their notes, times, counts,
+        reasons. `parent` is kept as given: the caller has translated it. Attempts get new tokens, which
+        nobody knows. A QUEUED one may be claimed at once.
+
+        A run whose `uid` is known keeps its id and is left alone, with one exception: where nobody has ever
+        claimed it here (QUEUED or PAUSED, no attempts) and the given record is further on (ended, or with
+        attempts), the given one takes its place, under the same id. Of the same `uid` twice in one call, the
+        second one finds the first. Raises `Refused` for a RUNNING record: its owner knows only the other
+        store.
+        """
+
     # -- reading ---------------------------------------------------------------------------------------------
 
     @abstractmethod

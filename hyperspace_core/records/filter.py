@@ -69,6 +69,7 @@ class RunFilter:
     project: str | None = None
     tasks: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
+    uids: tuple[str, ...] = ()             # for those who know runs of another store
     states: tuple[State, ...] = ()
     tags: tuple[str, ...] = ()             # all of them
     since: datetime | None = None          # submitted at or after
@@ -82,6 +83,7 @@ class RunFilter:
             (self.project is None or record.project == self.project)
             and (not self.tasks or record.task in self.tasks)
             and (not self.ids or record.id in self.ids)
+            and (not self.uids or record.uid in self.uids)
             and (not self.states or record.state in self.states)
             and set(self.tags) <= set(record.tags)
             and (self.since is None or _compares(record.submitted_at, ">=", self.since))

@@ -9,7 +9,7 @@ from typing import Any
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.codec import from_text, to_text
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import BeatAnswer, Finish, Held, Lease, Owner, Update
+from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
 from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, current_attempt, ring, standing, standing_of
@@ -119,7 +119,8 @@ class LeaseVerbs(Verbs):
         return True
 
     def late(self, lease: Lease, finish: Finish) -> bool:
-        note = late_text(finish.outcome, finish.reason, finish.result, finish.metrics)
+        note = late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
+                              metrics=finish.metrics, at=datetime.now(UTC)))
         with self._database.writing() as connection:
             kept = connection.execute(sql.LATE, (note, lease.run, lease.attempt, lease.token)).rowcount
             current_attempt(connection, lease.run)

@@ -61,6 +61,8 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
         parts.append(("hex(task) IN (SELECT value FROM json_each(?))", [texts_text(where.tasks)]))
     if where.ids:
         parts.append(("id IN (SELECT value FROM json_each(?))", [numbers_text(where.ids)]))
+    if where.uids:
+        parts.append(_uids(where.uids))
     if where.since is not None:
         parts.append(("submitted_at >= ?", [moment_text(where.since)]))
     if where.parent is not None:
@@ -81,6 +83,12 @@ def decided(where: RunFilter) -> bool:
 
 def looks_at_attempts(where: RunFilter) -> bool:
     return any(condition.path.partition(".")[0] in _OF_ATTEMPTS for condition in where.where)
+
+
+def _uids(uids: tuple[str, ...]) -> tuple[str, list[Any]]:
+    if any("\0" in uid for uid in uids):   # JSON would end it there
+        return "hex(uid) IN (SELECT value FROM json_each(?))", [texts_text(uids)]
+    return "uid IN (SELECT value FROM json_each(?))", [to_text(list(uids))]
 
 
 def _compared(condition: Condition) -> tuple[str, list[Any]] | None:

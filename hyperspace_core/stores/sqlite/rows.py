@@ -20,6 +20,7 @@ RUN = ("id, uid, project, task, state, reason, priority, tags, submitted_by, met
        "progress, result, result_special, losses, max_losses, failures, max_failures, command, parent, "
        "search, submitted_at, finished_at")
 BODY = "note, submitted, scenario, config, metrics, info"
+NOT_KNOWN = ""                 # an owner or a moment that the store did not know from which an attempt came
 ATTEMPT = "run, number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late"
 
 
@@ -54,8 +55,8 @@ def attempt_of(row: Row) -> Attempt:
     """From the columns `ATTEMPT`."""
     _, number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late = row
     return Attempt(number=number, outcome=None if outcome is None else Outcome(outcome), reason=reason,
-                   worker=owner_of(worker), started_at=_moment(started_at), ended_at=_moment(ended_at),
-                   traceback=traceback, provenance=from_text(provenance),
+                   worker=owner_of(worker) if worker else None, started_at=_moment(started_at),
+                   ended_at=_moment(ended_at), traceback=traceback, provenance=from_text(provenance),
                    late=None if late is None else _late(late))
 
 
@@ -95,9 +96,10 @@ def progress_text(progress: Progress | None) -> str | None:
     return None if progress is None else to_text(storable(vars(progress), "progress"))
 
 
-def late_text(outcome: Outcome, reason: str | None, result: float | None, metrics: Any) -> str:
-    return to_text(storable({"outcome": outcome.value, "reason": reason, "result": result, "metrics": metrics,
-                             "at": now()}, "late"))
+def late_text(late: Late) -> str:
+    at = None if late.at is None else moment_text(late.at)
+    return to_text(storable({"outcome": late.outcome.value, "reason": late.reason, "result": late.result,
+                             "metrics": late.metrics, "at": at}, "late"))
 
 
 def worker_text(worker: WorkerInfo) -> str:
@@ -150,7 +152,7 @@ def _tree(text: str | None) -> Any:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    return datetime.fromisoformat(text) if text else None
 
 
 def _late(text: str) -> Late:

@@ -162,6 +162,28 @@ STATES = "SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?)
 # All that belongs to them goes, too (ON DELETE CASCADE).
 DELETE = "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 
+# -- moving house ------------------------------------------------------------------------------------------
+
+RESTORABLE = "SELECT id, state, attempt FROM runs WHERE uid = ?"
+
+REMOVE = "DELETE FROM runs WHERE id = ?"
+
+# `beat` begins as if each attempt had been claimed here.
+RESTORE_RUN = """
+INSERT INTO runs(id, uid, project, task, state, reason, priority, attempt, beat, losses, max_losses, failures,
+                 max_failures, metric, goal, result, result_special, seed, validated, tags, progress, parent,
+                 search, submitted_by, submitted_at, finished_at)
+VALUES(:id, :uid, :project, :task, :state, :reason, :priority, :attempt, :attempt, :losses, :max_losses,
+       :failures, :max_failures, :metric, :goal, :result, :special, :seed, :validated, :tags, :progress,
+       :parent, :search, :submitted_by, :submitted_at, :finished_at)"""
+
+RESTORE_BODY = """
+INSERT INTO bodies(run, note, submitted, scenario, config, metrics, info)
+VALUES(:id, :note, :submitted, :scenario, :config, :metrics, :info)"""
+
+RESTORE_ATTEMPT = f"""
+INSERT INTO attempts({ATTEMPT}, token) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
 # -- reading -----------------------------------------------------------------------------------------------
 
 RECORD = f"SELECT {RUN}, {BODY} FROM runs JOIN bodies ON run = id WHERE id = ?"

@@ -13,13 +13,14 @@ from hyperspace_core.stores.sqlite.opening import opened, path_of
 from hyperspace_core.stores.sqlite.people import PeoplesVerbs
 from hyperspace_core.stores.sqlite.queueing import QueueVerbs
 from hyperspace_core.stores.sqlite.reading import ReadingVerbs
+from hyperspace_core.stores.sqlite.restoring import RestoringVerbs
 from hyperspace_core.stores.sqlite.series import SeriesVerbs
 from hyperspace_core.stores.sqlite.upkeep import UpkeepVerbs
 from hyperspace_core.stores.sqlite.workers import WorkerVerbs
 
 
-class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, ReadingVerbs, SeriesVerbs, ArtifactVerbs, WorkerVerbs,
-                  UpkeepVerbs, Store):
+class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
+                  ArtifactVerbs, WorkerVerbs, UpkeepVerbs, Store):
     """The port, group by group. Any number of threads and processes of one machine may use the same file."""
 
     def __init__(self, database: Database) -> None:

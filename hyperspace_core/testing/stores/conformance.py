@@ -14,6 +14,7 @@ from hyperspace_core.testing.stores.themes.presence import Presence
 from hyperspace_core.testing.stores.themes.processes import Processes
 from hyperspace_core.testing.stores.themes.recovery import Reaping
 from hyperspace_core.testing.stores.themes.repeats import Repeats
+from hyperspace_core.testing.stores.themes.restoring import Restoring
 from hyperspace_core.testing.stores.themes.returning import BeingLate, Readopting
 from hyperspace_core.testing.stores.themes.series import Series
 from hyperspace_core.testing.stores.themes.stories import Stories
@@ -26,6 +27,6 @@ from hyperspace_core.testing.stores.themes.waiting import Waiting
 class StoreConformance(
     Submission, Values, Claiming, Beating, Updating, Ending, Fencing, Reaping, Readopting, BeingLate,
     Transitions, Stories, Repeats, Commands, Annotations, Deleting, Settings, Filtering, Ordering, Looking,
-    Series, Artifacts, Presence, Waiting, Processes,
+    Series, Artifacts, Presence, Waiting, Restoring, Processes,
 ):
     """What every store must pass whole; see `hyperspace_core.testing.stores`."""

@@ -6,13 +6,14 @@ Each is called as `work(store, report, *arguments)`; what it returns is the proc
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Finish
+from hyperspace_core.records.run import Finish, RunRecord
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.crowd import Report
 from hyperspace_core.testing.stores.desk import PATIENCE_S, PROJECT, Desk, new_run
 
@@ -52,6 +53,20 @@ def submit_batches(store: Store, report: Report, name: str) -> None:
     """Submit batch after batch, each as a search of its own, until killed."""
     for number in range(1_000_000):
         store.submit([new_run(search=f"{name}-{number}") for _ in range(BATCH)])
+        report(number)
+
+
+def restore_these(store: Store, report: Report, records: list[RunRecord]) -> dict[str, int]:
+    """Restore half of them one by one and the others in one batch; the id of each uid."""
+    half = len(records) // 2
+    ids = [store.restore([record])[0] for record in records[:half]] + store.restore(records[half:])
+    return {record.uid: run for record, run in zip(records, ids, strict=True)}
+
+
+def restore_batches(store: Store, report: Report, name: str, record: RunRecord) -> None:
+    """Restore batch after batch of this record's like, each as a search of its own, until killed."""
+    for number in range(1_000_000):
+        store.restore([replace(record, uid=new_token(), search=f"{name}-{number}") for _ in range(BATCH)])
         report(number)
 
 

@@ -41,6 +41,9 @@ FILTERS: dict[str, dict[str, Any]] = {
     "a search": {"search": "s"},
     "ids": {"ids": (1, 3, NOBODY)},
     "very many ids": {"ids": tuple(range(2, 40_000))},
+    "uids": {"uids": ("u1", "u2", "none")},
+    "very many uids": {"uids": ("u2", *map(str, range(40_000)))},
+    "a uid of another project": {"project": "elsewhere", "uids": ("u1",)},
     "a parent": {"parent": 1},
     "much at once": {"project": PROJECT, "tasks": ("a",), "tags": ("t1",), "states": (State.COMPLETED,)},
 }
@@ -68,13 +71,13 @@ def furnish(desk: Desk) -> None:
     elsewhere = Desk(desk.store, "elsewhere")
     runs = [
         desk.submit(task="a", config=forest, tags=("t1", "t2"), seed=1, note="hello you", search="s"),
-        desk.submit(task="a", config=small, tags=("t1",)),
+        desk.submit(task="a", config=small, tags=("t1",), uid="u1"),
         desk.submit(task="b", submitted=linear, scenario={"className": "S"}, validated=False, parent=1,
                     priority=2),
         desk.submit(task="b", config=odd, metric=Metric(name="loss", goal="minimize"), seed=2, max_losses=4,
                     parent=1),
         desk.submit(task="c", submitted=odd, config=linear, tags=("a.b, $c'", "T1"), priority=-1, seed=0),
-        elsewhere.submit(task="a", config=forest, tags=("t1",), search="s"),
+        elsewhere.submit(task="a", config=forest, tags=("t1",), search="s", uid="u2"),
     ]
     desk.store.finish(desk.take(runs[0]).lease, Finish(
         outcome=Outcome.COMPLETED, result=0.5, metrics={"accuracy": 0.5, "a.b": 1}, info={"x": 1}))

@@ -24,8 +24,8 @@ Prepare = Callable[[Desk, Path], Again]
 READING = {"info", "check", "get", "find", "count", "ids", "held", "points", "output", "artifacts",
            "open_artifact", "workers", "wait_for_change", "close"}
 # what an owner or a submitter does next rests on the answer
-SAME_ANSWER = {"submit", "claim", "beat", "update", "finish", "release", "readopt", "late", "put_artifact",
-               "annotate", "settings", "change_settings"}
+SAME_ANSWER = {"submit", "restore", "claim", "beat", "update", "finish", "release", "readopt", "late",
+               "put_artifact", "annotate", "settings", "change_settings"}
 CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade"}
 
 
@@ -60,6 +60,14 @@ def garbage(desk: Desk, path: Path) -> Again:
 def deletion(desk: Desk) -> Again:
     runs = desk.submit_many(2)
     return lambda: desk.store.delete(runs)
+
+
+def restoration(desk: Desk) -> Again:
+    """Of a run of another store; one that waits here gives way to it."""
+    ended = desk.get(desk.in_state(State.FAILED))
+    waits = desk.get(desk.in_state(State.PAUSED))
+    records = [replace(ended, uid="e" * 32), replace(ended, uid=waits.uid)]
+    return lambda: desk.store.restore(records)
 
 
 def append(desk: Desk) -> Again:
@@ -112,6 +120,7 @@ VERBS: dict[str, Prepare] = {
     "requeue": by_person("requeue", State.FAILED),
     "annotate": by_person("annotate", State.FAILED, add_tags=["a"], remove_tags=["b"], note="n", priority=2),
     "delete": lambda desk, path: deletion(desk),
+    "restore": lambda desk, path: restoration(desk),
     "append": lambda desk, path: append(desk),
     "put_artifact": artifact,
     "collect_garbage": garbage,

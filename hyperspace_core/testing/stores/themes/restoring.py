@@ -1,0 +1,306 @@
+"""Records of another store: kept as they are under new ids, each uid once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperspace_core.errors import Refused, ValueNotStorable
+from hyperspace_core.records.filter import ORDER_BEST, RunFilter
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Attempt, Late, Lease, Metric, RunRecord
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.testing.stores.base import StoreTests
+from hyperspace_core.testing.stores.crowd import Crowd
+from hyperspace_core.testing.stores.desk import COMPLETED, PATIENCE_S, PROJECT, Desk, new_run, owner
+from hyperspace_core.testing.stores.others import BATCH, restore_batches, restore_these
+from hyperspace_core.testing.stores.strategies import HIGHEST, same, texts, trees
+from hyperspace_core.testing.stores.themes.processes import kill_when
+from hyperspace_core.testing.stores.themes.series import chunk, point
+
+NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, UTC)
+SETTLED = [state for state in State if state is not State.RUNNING]
+WAITING = [State.QUEUED, State.PAUSED]
+FIRST = Attempt(number=1, outcome=Outcome.LOST, reason="gone", worker=owner("elsewhere"), started_at=NOON,
+                ended_at=NOON + timedelta(hours=1, microseconds=1), provenance={"git": {"a.b": "$c"}},
+                late=Late(outcome=Outcome.COMPLETED, reason="too late", result=-0.0, metrics={"x": 1},
+                          at=NOON + timedelta(days=1, microseconds=7)))
+SECOND = Attempt(number=2, outcome=Outcome.FAILED, reason="no", worker=owner("third"), traceback="Traceback",
+                 started_at=NOON + timedelta(hours=2), ended_at=NOON + timedelta(hours=3))
+# every field away from its default, but for the command, which only a running run has
+FULL = RunRecord(
+    id=4711, uid="0123456789abcdef0123456789abcdef", project=PROJECT, task="imdb_1k", state=State.FAILED,
+    reason="ValueError: no", priority=-3, tags=("b", "a", "ü"), note="first\nsecond", submitted={"trees": 7},
+    submitted_by="ann@host", scenario={"className": "S"}, config={"trees": 7, "depth": None},
+    metric=Metric(name="log_loss", goal="minimize"), seed=HIGHEST, validated=False,
+    progress=Progress(done=3, total=4.5, eta_s=0.25, note="epoch 3"), result=0.5, metrics={"log_loss": 0.5},
+    info={"n": 1}, attempts=(FIRST, SECOND), losses=1, max_losses=5, failures=1, max_failures=2, parent=1,
+    search="s1", submitted_at=NOON - timedelta(days=1, microseconds=1), started_at=SECOND.started_at,
+    finished_at=NOON + timedelta(hours=3, microseconds=3))
+
+moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1),
+                       timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
+tries = st.builds(
+    Attempt, number=st.just(1), outcome=st.sampled_from(Outcome), reason=st.none() | texts,
+    worker=st.none() | st.just(owner()), started_at=st.none() | moments, ended_at=st.none() | moments,
+    traceback=st.none() | texts, provenance=trees,
+    late=st.none() | st.builds(Late, outcome=st.sampled_from(Outcome), reason=st.none() | texts,
+                               result=st.none() | st.floats(), metrics=trees, at=st.none() | moments))
+records = st.builds(
+    RunRecord, id=st.just(1), uid=st.builds(new_token), project=st.just(PROJECT), task=texts,
+    state=st.sampled_from(SETTLED), reason=st.none() | texts, priority=st.integers(-9, 9),
+    tags=st.lists(texts, max_size=3, unique=True).map(tuple), note=texts, submitted=trees, submitted_by=texts,
+    scenario=st.none() | trees, config=st.none() | trees, seed=st.none() | st.integers(0, HIGHEST),
+    validated=st.booleans(), result=st.none() | st.floats(), metrics=trees, info=trees,
+    attempts=st.lists(tries, max_size=3).map(lambda found: tuple(
+        replace(attempt, number=number) for number, attempt in enumerate(found, start=1))),
+    losses=st.integers(0, 3), failures=st.integers(0, 3), search=st.none() | texts,
+    submitted_at=st.none() | moments, finished_at=st.none() | moments)
+
+
+def full(**changes: Any) -> RunRecord:
+    """A record that says something in every field, with a uid of its own."""
+    return replace(FULL, **{"uid": new_token()} | changes)
+
+
+def fresh(state: State = State.QUEUED, **changes: Any) -> RunRecord:
+    """A record of a run that nobody has ever tried."""
+    return full(**{"state": state, "attempts": (), "started_at": None, "finished_at": None} | changes)
+
+
+def plain(record: RunRecord) -> dict[str, Any]:
+    """All that two stores should agree on, as values that `same` compares."""
+    named = {field.name: getattr(record, field.name) for field in fields(record) if field.name != "id"}
+    attempts = [vars(attempt) | {"late": attempt.late and vars(attempt.late)} for attempt in record.attempts]
+    return named | {"attempts": attempts}
+
+
+class Restoring(StoreTests):
+    def test_every_field_of_a_record_comes_back_but_its_id(self, desk: Desk) -> None:
+        desk.submit_many(3)
+
+        (run,) = desk.store.restore([FULL])
+
+        assert desk.get(run) == replace(FULL, id=run)
+        told = {field.name for field in fields(FULL) if getattr(FULL, field.name) != getattr(
+            RunRecord(id=0, uid="", project="", task="", state=State.QUEUED), field.name)}
+        assert {field.name for field in fields(RunRecord)} - told == {"command"}
+
+    def test_any_record_comes_back_the_same(self, desk: Desk) -> None:
+        @self.property_settings()
+        @given(record=records)
+        def holds(record: RunRecord) -> None:
+            started = record.attempts[-1].started_at if record.attempts else None
+            (run,) = desk.store.restore([record])
+            assert same(plain(desk.get(run)), plain(replace(record, started_at=started)))
+
+        holds()
+
+    def test_what_another_store_did_not_know_stays_unknown(self, desk: Desk) -> None:
+        record = full(submitted_at=None, started_at=None, finished_at=None,
+                      attempts=(Attempt(number=1, outcome=Outcome.COMPLETED),))
+        (run,) = desk.store.restore([record])
+
+        assert desk.get(run) == replace(record, id=run)
+
+    def test_they_get_new_ids_in_their_order(self, desk: Desk) -> None:
+        before = desk.submit()
+        given = [full(id=number) for number in (9, 3, before)]
+
+        ids = desk.store.restore(given)
+
+        assert ids == sorted(set(ids)) and before < ids[0]
+        assert [desk.get(run).uid for run in ids] == [record.uid for record in given]
+        assert desk.submit() > ids[-1]
+        assert desk.store.restore([]) == []
+
+    def test_they_are_found_by_their_uids(self, desk: Desk) -> None:
+        given = [full(), full(), full(uid="odd\0one $ü'")]
+        ids = desk.store.restore(given)
+        desk.submit_many(2)
+
+        wanted = tuple(record.uid for record in given[1:])
+        assert desk.ids(uids=(*wanted, "unknown")) == ids[1:]
+        assert desk.ids(uids=wanted[:1]) == ids[1:2]
+        assert desk.store.count(RunFilter(uids=wanted)) == {State.FAILED: 2}
+        assert desk.ids(uids=("unknown",)) == [] and len(desk.ids(uids=())) == 5
+
+    def test_results_are_ranked_among_those_of_runs_from_here(self, desk: Desk) -> None:
+        here = desk.submit(metric=Metric(name="loss", goal="minimize"))
+        desk.store.finish(desk.take(here).lease, COMPLETED)
+        ids = desk.store.restore([full(result=0.75), full(result=0.25)])
+
+        ranked = [record.id for record in desk.store.find(RunFilter(project=PROJECT), order=ORDER_BEST)]
+        assert ranked == [ids[1], here, ids[0]]
+
+    def test_series_output_and_artifacts_follow_attempt_by_attempt(self, desk: Desk, tmp_path: Path) -> None:
+        (run,) = desk.store.restore([FULL])
+        (tmp_path / "file").write_text("content")
+        for number in (1, 2):
+            desk.store.append(run, number, points=[point(0, number)], output=[chunk(0, f"{number}")])
+        artifact = desk.store.put_artifact(run, 1, "file", tmp_path / "file")
+
+        assert [found.value for found in desk.store.points(run)] == [2.0]
+        assert [found.value for found in desk.store.points(run, attempt=1)] == [1.0]
+        assert [found.text for found in desk.store.output(run, attempt=1)] == ["1"]
+        assert desk.store.artifacts(run, attempt=1) == [artifact] and desk.store.artifacts(run) == []
+        assert desk.get(run) == replace(FULL, id=run)
+
+    # -- what may be done with them --------------------------------------------------------------------------
+
+    def test_a_queued_one_is_claimed_under_the_next_number(self, desk: Desk) -> None:
+        (run,) = desk.store.restore([full(state=State.QUEUED)])
+
+        claim = desk.take()
+
+        assert (claim.lease.run, claim.lease.attempt) == (run, 3)
+        assert claim.record.attempts[:2] == FULL.attempts
+        assert desk.beat(run) == 3
+        assert desk.store.finish(claim.lease, COMPLETED) and desk.state(run) is State.COMPLETED
+
+    def test_those_who_wait_hear_of_a_queued_one(self, desk: Desk) -> None:
+        desk.submit()
+        while desk.store.wait_for_change(PROJECT, 0.0):
+            pass
+
+        desk.store.restore([fresh()])
+
+        assert desk.store.wait_for_change(PROJECT, PATIENCE_S)
+
+    def test_a_paused_one_waits_until_it_is_resumed(self, desk: Desk) -> None:
+        (run,) = desk.store.restore([fresh(State.PAUSED)])
+
+        assert desk.claim() is None
+        assert desk.store.resume(run) is State.QUEUED
+        assert desk.take().lease.run == run
+
+    @pytest.mark.parametrize("state", [state for state in State if state.terminal])
+    def test_one_that_has_ended_can_be_done_again(self, desk: Desk, state: State) -> None:
+        (run,) = desk.store.restore([full(state=state)])
+
+        assert desk.claim() is None
+        assert desk.store.requeue(run) is State.QUEUED
+        assert desk.take().lease.attempt == 3
+
+    def test_owners_at_the_other_store_hold_nothing_here(self, desk: Desk) -> None:
+        lease = desk.zombie()
+        (run,) = desk.store.restore([replace(desk.get(lease.run), uid=new_token())])
+        there = Lease(run=run, attempt=1, token=lease.token)
+        before = desk.picture(run)
+
+        assert not desk.store.beat(there).held and not desk.store.finish(there, COMPLETED)
+        assert not desk.store.readopt(there, owner()) and not desk.store.late(there, COMPLETED)
+        assert desk.picture(run) == before
+
+    # -- what is known already -------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("state", [State.RUNNING, *(state for state in State if state.terminal)])
+    def test_a_known_run_is_left_alone(self, desk: Desk, state: State) -> None:
+        run = desk.in_state(state, note="from here")
+        before = desk.picture(run)
+
+        new, again = full(), full(uid=desk.get(run).uid)
+        ids = desk.store.restore([new, again])
+
+        assert ids[1] == run and desk.picture(run) == before
+        assert desk.get(ids[0]) == replace(new, id=ids[0])
+
+    @pytest.mark.parametrize("state", WAITING)
+    @pytest.mark.parametrize("given", [
+        full(), full(state=State.PAUSED), fresh(State.CANCELLED), full(state=State.QUEUED)],
+        ids=["ended", "paused after a try", "cancelled before any", "queued after a try"])
+    def test_one_that_nobody_has_tried_gives_way_to_one_that_is_further_on(
+            self, desk: Desk, state: State, given: RunRecord) -> None:
+        run, other = desk.store.restore([fresh(state, uid=given.uid, note="from here"), fresh(State.PAUSED)])
+
+        assert desk.store.restore([given]) == [run]
+
+        assert desk.get(run) == replace(given, id=run)
+        assert desk.ids() == [run, other]
+        assert (desk.claim() is not None) == (given.state is State.QUEUED)
+
+    @pytest.mark.parametrize("state", WAITING)
+    @pytest.mark.parametrize("given", WAITING)
+    def test_one_that_nobody_has_tried_does_not_give_way_to_its_like(
+            self, desk: Desk, state: State, given: State) -> None:
+        run = desk.in_state(state, note="from here")
+        before = desk.picture(run)
+
+        assert desk.store.restore([fresh(given, uid=desk.get(run).uid)]) == [run]
+        assert desk.picture(run) == before
+
+    @pytest.mark.parametrize("state", WAITING)
+    def test_one_that_has_been_tried_here_does_not_give_way(self, desk: Desk, state: State) -> None:
+        lease = desk.start()
+        desk.store.release(lease)
+        desk.bring(lease.run, state)
+        before = desk.picture(lease.run)
+
+        assert desk.store.restore([full(uid=desk.get(lease.run).uid)]) == [lease.run]
+        assert desk.picture(lease.run) == before
+
+    def test_a_record_twice_in_one_call_is_one_run(self, desk: Desk) -> None:
+        waits, ended = fresh(), full()
+
+        ids = desk.store.restore([waits, ended, replace(ended, note="again"),
+                                  replace(ended, uid=waits.uid, note="further on")])
+
+        assert ids == [ids[0], ids[1], ids[1], ids[0]] and len(desk.ids()) == 2
+        assert [desk.get(run).note for run in ids[:2]] == ["further on", ended.note]
+
+    # -- all or none -----------------------------------------------------------------------------------------
+
+    def test_a_running_one_is_refused_and_none_of_its_batch_is_kept(self, desk: Desk) -> None:
+        running = full(state=State.RUNNING)
+
+        with pytest.raises(Refused, match=running.uid):
+            desk.store.restore([full(), running, full()])
+        assert desk.ids() == []
+
+    def test_one_bad_record_and_none_of_its_batch_is_kept(self, desk: Desk) -> None:
+        for bad in (full(info={"when": object()}), full(note="\ud800"),
+                    full(attempts=(replace(FIRST, provenance={"outer": {1: 2}}),)),
+                    full(attempts=(replace(FIRST, traceback="\ud800"),))):
+            with pytest.raises(ValueNotStorable):
+                desk.store.restore([full(), bad])
+        assert desk.ids() == []
+
+    def test_several_who_restore_the_same_keep_each_once(
+            self, desk: Desk, crowd: Callable[..., Crowd]) -> None:
+        given = [full() for _ in range(30)] + [fresh() for _ in range(10)]
+        orders = [(given,), (given[::-1],), ([*given[20:], *given[:20]],)]
+
+        answers = crowd(restore_these, orders).answers()
+
+        assert answers == [answers[0]] * 3
+        assert sorted(answers[0].values()) == desk.ids() and len(desk.ids()) == 40
+        for record in given:
+            run = answers[0][record.uid]
+            assert desk.get(run) == replace(record, id=run)
+
+    def test_whoever_is_killed_leaves_whole_batches(self, desk: Desk, crowd: Callable[..., Crowd]) -> None:
+        restorers = crowd(restore_batches, [("first", FULL), ("second", FULL), ("third", FULL)])
+        kill_when(restorers, [2, 4, 7])
+
+        found = [desk.get(run) for run in desk.ids()]
+        sizes = Counter(record.search for record in found)
+        assert set(sizes.values()) == {BATCH}
+        for member, name in zip(restorers.members, ("first", "second", "third"), strict=True):
+            assert all(f"{name}-{number}" in sizes for number in member.reports)
+        assert all(record.attempts == FULL.attempts for record in found)
+        assert desk.store.check() == ()
+
+    def test_what_is_restored_is_there_for_everybody_at_once(self, desk: Desk, other: Store) -> None:
+        (run,) = desk.store.restore([FULL])
+
+        assert other.get(run) == replace(FULL, id=run)
+        assert other.submit([new_run(uid=FULL.uid)]) == [run]
