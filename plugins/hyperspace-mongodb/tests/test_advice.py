@@ -45,7 +45,8 @@ def test_a_mended_or_newer_server_is_not_warned_of(text: str) -> None:
 @pytest.mark.parametrize("text", ["6.0.27", "6.3.2", "5.0.32", "5.3.0", "4.4.30"])
 def test_a_series_that_gets_no_more_fixes_is_named(text: str) -> None:
     assert notes(replace(SOUND, build=version(text))) == (
-        f"MongoDB {text} gets no more fixes: the oldest series that does is 7.0 -> update it to 8.0 or newer",)
+        (f"MongoDB {text} gets no more fixes: the oldest series that does is 7.0 "
+         "-> update it to 8.0 or newer"),)
 
 
 @pytest.mark.parametrize(("host", "who"), [

@@ -140,13 +140,13 @@ def _durability(facts: Facts) -> Iterator[str]:
                "-> use the WiredTiger storage engine")
     hello = facts.hello
     if "setName" in hello and hello.get("arbiters") and len(hello.get("hosts", ())) < 3:
-        yield ("the replica set has an arbiter and fewer than three members that hold data: while one of them "
-               "is away no write is confirmed by a majority, and workers wait -> put a member that holds data "
-               "in the arbiter's place")
+        yield ("the replica set has an arbiter and fewer than three members that hold data: while one of "
+               "them is away no write is confirmed by a majority, and workers wait -> put a member that holds "
+               "data in the arbiter's place")
 
 
 def _clock(ahead_s: float) -> Iterator[str]:
     if abs(ahead_s) >= SKEW_S:
         side = "ahead of" if ahead_s > 0 else "behind"
-        yield (f"the server's clock is {abs(ahead_s):,.0f} s {side} this machine's: records show wrong times (no "
-               "decision reads them) -> synchronize whichever is wrong")
+        yield (f"the server's clock is {abs(ahead_s):,.0f} s {side} this machine's: records show wrong times "
+               "(no decision reads them) -> synchronize whichever is wrong")
