@@ -46,12 +46,13 @@ def complete_task(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, st
 
 @_quietly
 def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.extension.address import read_url
     from hyperspace_core.extension.manager import build_manager
     from hyperspace_core.extension.storage import open_store, resolve_url
     from hyperspace_core.records.filter import RunFilter
 
     name, file = _project_of(ctx), ctx.params.get("storage_file")
-    typed = file.read_text(encoding="utf-8") if file is not None else ctx.params.get("storage")
+    typed = read_url(file) if file is not None else ctx.params.get("storage")
     url = resolve_url(typed, name)
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         return []

@@ -147,7 +147,7 @@ _STORAGE = (
                  help="The store; without it a SQLite file named after the project in your data folder."),
     click.option("--storage-file", metavar="FILE",
                  type=click.Path(exists=True, dir_okay=False, path_type=Path),
-                 help="A file with the URL of the store, for a URL with a password."),
+                 help="A file whose first line is the URL of the store, for a URL with a password."),
 )
 tasks_dir_option = click.option(
     "--tasks-dir", metavar="DIR", type=click.Path(path_type=Path),
@@ -202,11 +202,25 @@ def _url(storage: str | None, file: Path | None) -> str | None:
     if file is not None:
         if typed:
             raise click.UsageError("--storage and --storage-file contradict each other; give one")
-        return file.read_text(encoding="utf-8").strip()
-    if typed and storage:
-        from hyperspace_core.extension.address import redact
-
-        if redact(storage) != storage:
-            warn("a password on the command line can be read by every user of this machine; "
-                 "put the URL into HYPERSPACE_STORAGE or --storage-file")
+        return _read(file)
+    if typed and storage and _has_password(storage):
+        warn("a password on the command line can be read by every user of this machine (`ps`); "
+             "put the URL into HYPERSPACE_STORAGE or --storage-file")
     return storage
+
+
+def _has_password(url: str) -> bool:
+    from hyperspace_core.extension.address import redact
+
+    return redact(url) != url
+
+
+def _read(file: Path) -> str:
+    from shlex import quote
+
+    from hyperspace_core.extension.address import read_url
+
+    url = read_url(file)
+    if os.name == "posix" and file.stat().st_mode & 0o077 and _has_password(url):
+        warn(f"{file}: others may read the password in it; chmod 600 {quote(str(file))}")
+    return url

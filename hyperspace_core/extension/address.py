@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyperspace_core.errors import StoreError
@@ -15,7 +15,8 @@ SQLITE = "sqlite"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _PATH = re.compile(r"/|~|\.{1,2}[/\\]|[A-Za-z]:\\")
 _FILE = re.compile(r"\.(db|sqlite3?)$", re.IGNORECASE)
-_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|secret|token|key|credential)[^=&]*=)[^&]*", re.IGNORECASE)
+_SECRET_OPTION = re.compile(
+    r"([?&;][^=&;]*(?:pass|secret|token|key|credential|mechanismproperties)[^=&;]*=)[^&;]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Address:
     """A URL in parts. `path` is without the slash that separates it."""
 
     scheme: str
-    user: str                      # "name" or "name:password"; "" without
+    user: str = field(repr=False)  # "name" or "name:password"; "" without
     hosts: str                     # "a:1,b:2"
     path: str
     options: str                   # behind the "?"
@@ -34,6 +35,17 @@ class Address:
         return f"{self.scheme}://{user}{self.hosts}{path}" + (f"?{self.options}" if self.options else "")
 
 
+class StoreUrl(str):
+    """A complete URL. Its text is whole, for whoever opens the store; its `repr`, which a traceback with local
+    variables shows, hides the password.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(redact(self))
+
+
 def resolve_url(text: str | None, project: str) -> str:
     """The complete URL of the store that `text` means for a project.
 
@@ -41,7 +53,10 @@ def resolve_url(text: str | None, project: str) -> str:
     is a SQLite file, a relative one in the present folder; `host` or `host:port` is MongoDB; a URL without a
     database means the database named after the project. Raises `StoreError` with the password hidden.
     """
-    written = (text or "").strip() or os.environ.get(VARIABLE, "").strip()
+    return StoreUrl(_resolved((text or "").strip() or os.environ.get(VARIABLE, "").strip(), project))
+
+
+def _resolved(written: str, project: str) -> str:
     if not written:
         return f"sqlite:///{_data_folder() / f'{project}.db'}"
     match = _SCHEME.fullmatch(written)
@@ -49,6 +64,17 @@ def resolve_url(text: str | None, project: str) -> str:
         return _without_scheme(written, project)
     scheme, rest = match[1].lower(), match[2]
     return _sqlite(rest) if scheme == SQLITE else str(_server(scheme, rest, project))
+
+
+def read_url(file: Path) -> str:
+    """The first line of a file. Raises `StoreError` where it holds none, OSError where it cannot be read."""
+    try:
+        written = file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except UnicodeDecodeError:
+        raise StoreError(f"{file}: is not text; its first line is to be the URL of the store") from None
+    if not written:
+        raise StoreError(f"{file}: its first line is empty; it is to be the URL of the store")
+    return written
 
 
 def redact(url: str) -> str:

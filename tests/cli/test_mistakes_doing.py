@@ -367,6 +367,51 @@ def test_a_password_on_the_command_line_is_warned_of(typed: Typed, growing: Proj
     assert "S3cr3t" not in answer.err
 
 
+def test_a_file_says_where_the_store_is_in_its_first_line(typed: Typed, growing: ProjectFolder,
+                                                          tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"  sqlite:///{tmp_path}/filed.db \nmore\n")
+
+    typed("submit", "first", "--storage-file", tmp_path / "url")
+
+    assert (tmp_path / "filed.db").exists()
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
+def test_a_file_with_a_password_that_others_may_read_is_warned_of(typed: Typed, growing: ProjectFolder,
+                                                                  tmp_path: Path, mode: int,
+                                                                  warned: bool) -> None:
+    (tmp_path / "url").write_text("nowhere://me:S3cr3t@host/runs\n")
+    (tmp_path / "url").chmod(mode)
+
+    answer = typed("submit", "first", "--storage-file", tmp_path / "url", expect=4)
+
+    said = f"warning: {tmp_path}/url: others may read the password in it; chmod 600 {tmp_path}/url\n"
+    assert (said in answer.err) is warned
+    assert "S3cr3t" not in answer.out + answer.err
+
+
+def test_a_file_without_a_password_may_be_read_by_all(typed: Typed, growing: ProjectFolder,
+                                                      tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/filed.db\n")
+    (tmp_path / "url").chmod(0o644)
+
+    assert "may read" not in typed("status", "--storage-file", tmp_path / "url").err
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"", "its first line is empty"), (b"\nmongodb://h/db\n", "its first line is empty"),
+    (b"\xff\xfe\x00", "is not text"),
+])
+def test_a_file_that_names_no_store(typed: Typed, growing: ProjectFolder, tmp_path: Path, content: bytes,
+                                    said: str) -> None:
+    (tmp_path / "url").write_bytes(content)
+
+    line = one_line(typed("submit", "first", "--storage-file", tmp_path / "url", expect=4))
+
+    assert line.startswith(f"error: {tmp_path}/url: {said}")
+    assert "the URL of the store" in line
+
+
 # -- B7, B9: readers and terminals that can little -----------------------------------------------------------
 
 

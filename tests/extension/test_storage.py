@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from traceback import TracebackException
 
 import pytest
 
@@ -109,12 +110,27 @@ def test_b50_an_unescaped_character_in_a_password_is_named_and_the_password_is_n
     (f"me:{CANARY}@host", "me:***@host"),
     (f"mongodb://me:{CANARY}@b@host/db", "mongodb://me:***@host/db"),
     (f"mongodb://host/db?password={CANARY}@x", "mongodb://host/db?password=***"),
+    (f"mongodb://host/db?x=1;proxyPassword={CANARY};y=2", "mongodb://host/db?x=1;proxyPassword=***;y=2"),
+    (f"mongodb://host/db?authMechanismProperties=AWS_SESSION_TOKEN:{CANARY}&x=1",
+     "mongodb://host/db?authMechanismProperties=***&x=1"),
     ("mongodb://me@host/db", "mongodb://me@host/db"),
     ("mongodb://host/db?authSource=admin", "mongodb://host/db?authSource=admin"),
     ("sqlite:////a/b.db", "sqlite:////a/b.db"),
 ])
 def test_s19_what_may_be_shown(url: str, shown: str) -> None:
     assert redact(url) == shown
+
+
+def test_s19_local_variables_in_a_traceback_do_not_show_the_password() -> None:
+    url = resolve_url(f"mongodb://me:{CANARY}@host/db", "digits")
+    assert f"{CANARY}@host" in url         # the text itself is whole
+    try:
+        raise AssertionError
+    except AssertionError as error:
+        told = "".join(TracebackException.from_exception(error, capture_locals=True).format())
+
+    assert "url = 'mongodb://me:***@host/db'" in told
+    assert CANARY not in told
 
 
 @pytest.mark.parametrize("mistake", ["port", ":0", ":99999", " x"])
