@@ -50,3 +50,14 @@ def _name_and_version(distribution: Any) -> tuple[str, str]:
     header = text.partition("\n\n")[0].split("\n", _HEADER_LINES)[:_HEADER_LINES]
     fields = dict(line.partition(": ")[::2] for line in header)
     return fields.get("Name", "").strip(), fields.get("Version", "").strip()
+
+
+def top_level_names(distribution: str) -> frozenset[str]:
+    """The packages and modules that an installed distribution consists of; none where it is not installed."""
+    from importlib_metadata import PackageNotFoundError, files
+
+    try:
+        listed = files(distribution) or ()
+    except (PackageNotFoundError, ValueError):
+        return frozenset()
+    return frozenset(file.parts[0].partition(".")[0] for file in listed)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperspace_core.capture.loaded import loaded_sources
 from hyperspace_core.errors import HyperspaceError, ProjectError
 from hyperspace_core.execution.control import Opened
 from hyperspace_core.execution.failure import one_line, traceback_text
-from hyperspace_core.execution.freshness import loaded_sources, stamps
+from hyperspace_core.execution.freshness import stamps
 
 GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
 

@@ -1,0 +1,32 @@
+"""The hash of a file's content, read again only when the file has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+KEPT = 20_000                  # hashes in memory
+_YOUNG_NS = 50_000_000         # the clock of a file system is coarse: a file so new may change unseen
+
+Stamp = tuple[int, int, int, int, int]     # mtime and ctime in ns, size, inode, device
+
+_known: dict[str, tuple[Stamp, str]] = {}
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+def digest_of(path: str, stamp: Stamp) -> str:
+    """SHA-256 of the file as it stands with that stamp, hexadecimal. Raises `OSError`."""
+    known = _known.get(path)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    if max(stamp[:2]) + _YOUNG_NS < time.time_ns():
+        if len(_known) >= KEPT:
+            _known.clear()
+        _known[path] = stamp, digest
+    return digest

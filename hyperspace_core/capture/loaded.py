@@ -1,0 +1,43 @@
+"""Which loaded modules are somebody's work in progress: not the standard library's, not installed ones."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+
+CORE = "hyperspace_core"
+
+
+def loaded_sources(packages: Collection[str]) -> set[Path]:
+    """The files of all loaded modules that are somebody's work in progress.
+
+    That is: not the standard library's, not installed ones, not the framework's; but always those of the
+    top-level `packages`, also where they are installed.
+    """
+    found = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or name == "__main__":
+            continue
+        top = name.partition(".")[0]
+        if top in packages or (top != CORE and in_place(file)):
+            found.add(Path(file))
+    return found
+
+
+def in_place(file: str) -> bool:
+    """Whether a module's file stands where people work, rather than where things are installed."""
+    return not file.startswith(_installed_below(tuple(sys.path)))
+
+
+@lru_cache(maxsize=8)
+def _installed_below(path: tuple[str, ...]) -> tuple[str, ...]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {sysconfig.get_path(name) for name in names} | {str(Path(os.__file__).parent)}
+    folders |= {entry for entry in path if Path(entry).name in ("site-packages", "dist-packages")}
+    folders |= {os.path.realpath(folder) for folder in folders}
+    return tuple(f"{folder}{os.sep}" for folder in sorted(folders))

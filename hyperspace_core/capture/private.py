@@ -1,0 +1,20 @@
+"""Which files look as if they held a secret, by their names. They are in no snapshot and in no patch."""
+
+from __future__ import annotations
+
+import re
+
+# passwords and tokens, private keys, key stores, what programs keep their passwords in
+_SECRET = re.compile(r"""
+    \.env.* | .*\.env
+    | .*\.(pem|key|ppk|p12|pfx|jks|keystore|kdbx|gpg|asc|kubeconfig)
+    | id_[^.]* | id_(rsa|dsa|ecdsa|ed25519)\b.*
+    | [._](netrc|pgpass|npmrc|pypirc|htpasswd|git-credentials|dockercfg)
+    | (.*[-_.])?(secrets?|credentials?)(\.(json|ya?ml|toml|ini|cfg|conf|txt))?
+    | service[-_]account.*\.json
+""", re.IGNORECASE | re.VERBOSE | re.DOTALL)
+
+
+def looks_secret(name: str) -> bool:
+    """By the last part of a path."""
+    return _SECRET.fullmatch(name) is not None

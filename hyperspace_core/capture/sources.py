@@ -1,0 +1,132 @@
+"""The source of an opened project as it stands now: a snapshot of it, and what git says of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.capture.contents import digest_of
+from hyperspace_core.capture.distinfo import generated
+from hyperspace_core.capture.units import Unit, code_units
+from hyperspace_core.capture.walk import Found, Walk, shown
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.records.code import CHANGES, SNAPSHOT, Snapshot, SourceFile
+from hyperspace_core.sink import Absent
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+
+SECTION = "source"
+MAX_LISTED = 20                # names in a section
+
+
+class SourceChanged(HyperspaceError):
+    """A file is no longer what the snapshot says: it was edited since."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectCode:
+    """A project's source, to be stored."""
+
+    snapshot: Snapshot
+    changes: Snapshot | None               # `uncommitted.patch` and `untracked/<path>`: what the commit lacks
+    untracked: tuple[str, ...]             # files of the snapshot that git does not know
+    left_out: Mapping[str, str]            # path → why it is not in the snapshot
+    summary: str                           # what a person is told: one line
+    contents: Mapping[str, bytes | str]    # path → content, or the file that has it
+
+    def read(self, path: str) -> bytes:
+        """A content of the snapshot or of the changes. Raises `SourceChanged` where it is another one now."""
+        content = self.contents[path]
+        if isinstance(content, bytes):
+            return content
+        try:
+            read = Path(content).read_bytes()
+        except OSError as error:
+            raise SourceChanged(f"{content}: {(error.strerror or 'unreadable').lower()}, after the snapshot "
+                                "of the code was taken; take it again") from None
+        if hashlib.sha256(read).hexdigest() != self._digests[path]:
+            raise SourceChanged(f"{content}: has been edited since the snapshot of the code was taken; "
+                                "take it again")
+        return read
+
+    @property
+    def _digests(self) -> dict[str, str]:
+        files = (*self.snapshot.files, *(() if self.changes is None else self.changes.files))
+        return {file.path: file.digest for file in files}
+
+    def section(self) -> dict[str, Any]:
+        """The provenance section `source`."""
+        return {
+            SNAPSHOT: self.snapshot.digest,
+            "files": len(self.snapshot.files),
+            "bytes": self.snapshot.size,
+            CHANGES: None if self.changes is None else self.changes.digest,
+            "untracked": [shown(name) for name in self.untracked[:MAX_LISTED]],
+            "left_out": dict(list(self.left_out.items())[:MAX_LISTED]),
+        }
+
+
+def project_code(project: Project) -> ProjectCode | Absent:
+    """The code of a project that is open in this process, as it stands on disk; or why there is no snapshot.
+
+    Cheap where nothing has changed since the last call. Never raises for what lies in the folders.
+    """
+    units = code_units(project)
+    walk, reason = _walked(units, project)
+    if reason is not None:
+        return Absent(SECTION, reason)
+    found = _hashed(walk)
+    own = generated(project.distribution, {unit.name for unit in units})
+    files = [*found, *(_source_file(path, content) for path, content in own.items())]
+    snapshot = Snapshot(files=tuple(sorted(files, key=lambda file: file.path)))
+    contents: dict[str, bytes | str] = {file.path: walk.files[file.path].place for file in found}
+    return ProjectCode(snapshot=snapshot, changes=None, untracked=(),
+                       left_out={shown(path): why for path, why in walk.left_out.items()},
+                       summary="", contents=contents | own)
+
+
+def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:
+    """The files of all units; a package that is not the project's own and exceeds a limit is left out."""
+    walk = Walk()
+    for unit in units:
+        before = Walk(files=dict(walk.files), left_out=dict(walk.left_out), seen=walk.seen)
+        _take(walk, unit)
+        excess = walk.excess()
+        if excess is not None and unit.own:
+            return walk, f"the code is too large to be kept with a run: {excess}"
+        if excess is not None:
+            walk = before
+            walk.left_out[unit.name] = f"too large: {excess}"
+    if not walk.files:
+        return walk, "the project's code is in no file that could be read"
+    return walk, None
+
+
+def _take(walk: Walk, unit: Unit) -> None:
+    for folder in unit.folders:
+        walk.folder(folder, unit.name)
+    if unit.file is not None:
+        walk.file(unit.file, Path(unit.file).name)
+
+
+def _hashed(walk: Walk) -> list[SourceFile]:
+    files = []
+    for path, found in list(walk.files.items()):
+        try:
+            files.append(SourceFile(path=path, digest=digest_of(found.place, found.stamp), size=_size(found)))
+        except OSError as error:
+            del walk.files[path]
+            walk.left_out[path] = (error.strerror or "unreadable").lower()
+    return files
+
+
+def _size(found: Found) -> int:
+    return found.stamp[2]
+
+
+def _source_file(path: str, content: bytes) -> SourceFile:
+    return SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))

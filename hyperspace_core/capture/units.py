@@ -1,0 +1,89 @@
+"""The top-level packages and modules that are a project's own code, and where each stands."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from hyperspace_core.capture.loaded import CORE, in_place
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+
+_NOT_CODE = {CORE, "__main__", "__mp_main__", "sitecustomize", "usercustomize"}
+_FRAMEWORK = "hyperspace-"     # the distributions of the framework's own plugins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A top-level package, with the folders that it consists of, or a module of one file."""
+
+    name: str
+    folders: tuple[str, ...] = ()
+    file: str | None = None
+    own: bool                      # of the project itself, wherever it is installed
+
+    @property
+    def root(self) -> Path:
+        """The folder that is on `sys.path`."""
+        return Path(self.file or self.folders[0]).parent
+
+
+def code_units(project: Project) -> list[Unit]:
+    """The project's own packages first, then all else that this process has loaded and that is not installed.
+
+    Left out are the standard library, installed packages, the framework and its plugins: versions name those.
+    """
+    own = _own(project)
+    plugins = _framework_plugins(project)
+    found = []
+    for name, module in list(sys.modules.items()):
+        if "." in name or name in _NOT_CODE or (name in plugins and name not in own):
+            continue
+        unit = _unit(name, module, own=name in own)
+        if unit is not None:
+            found.append(unit)
+    return sorted(found, key=lambda unit: (not unit.own, unit.name))
+
+
+def _unit(name: str, module: ModuleType, *, own: bool) -> Unit | None:
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        if not own and (not in_place(file) or _is_hidden(file)):
+            return None
+        path = Path(file)
+        if path.stem == "__init__":
+            return Unit(name=name, folders=(str(path.parent),), own=own)
+        return Unit(name=name, file=file, own=own)
+    places = [place for place in getattr(module, "__path__", ()) if isinstance(place, str)]
+    folders = tuple(place for place in places if own or (in_place(place) and not _is_hidden(place)))
+    return Unit(name=name, folders=folders, own=own) if folders else None
+
+
+@lru_cache(maxsize=4096)
+def _is_hidden(file: str) -> bool:
+    """Whether it stands in a hidden folder: tools (editors, debuggers) keep their own modules there."""
+    return any(part.startswith(".") and part != ".." for part in Path(file).parts)
+
+
+def _own(project: Project) -> frozenset[str]:
+    top = project.module.partition(".")[0]
+    return frozenset({top}) | (_of_distribution(project.distribution) & project.packages)
+
+
+@lru_cache(maxsize=64)
+def _of_distribution(name: str) -> frozenset[str]:
+    from hyperspace_core.capture.packages import top_level_names
+
+    return top_level_names(name)
+
+
+def _framework_plugins(project: Project) -> set[str]:
+    extensions = project.extensions
+    named = (plugin.name for plugin in extensions.loaded if plugin.distribution.startswith(_FRAMEWORK))
+    plugins = (extensions.manager.get_plugin(name) for name in named)
+    return {str(getattr(plugin, "__name__", "")).partition(".")[0] for plugin in plugins}

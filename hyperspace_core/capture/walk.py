@@ -1,0 +1,124 @@
+"""The files of a package's folder that are its code: all but caches, hidden things, backups and secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hyperspace_core.capture.contents import Stamp, stamp_of
+from hyperspace_core.capture.private import looks_secret
+
+MAX_BYTES = 32 << 20           # of all files together
+MAX_FILES = 5_000
+MAX_FILE_BYTES = 8 << 20
+
+_SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
+_ENVIRONMENTS = {"pyvenv.cfg", "conda-meta"}       # what only the folder of a Python environment holds
+_SKIPPED_FILES = re.compile(r".*(\.py[co]|~|\.sw[a-p]|\.bak|\.orig)|#.*#|\..*", re.DOTALL)
+_UNWRITABLE = re.compile(r"[\\\x00-\x1f\x7f\udc80-\udcff]")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file: its path in the snapshot, where it stands, and how."""
+
+    path: str
+    place: str
+    stamp: Stamp
+
+
+@dataclass
+class Walk:
+    """Files of one or several folders, up to the limits."""
+
+    files: dict[str, Found] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)       # path → why
+    seen: int = 0                                                # files and folders
+
+    def folder(self, place: str, path: str, above: tuple[tuple[int, int], ...] = ()) -> None:
+        """Take a folder whole. A link is followed, but never to a folder that it stands in."""
+        try:
+            status = os.stat(place)  # noqa: PTH116 - called for every folder before every run
+            with os.scandir(place) as entries:
+                content = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self.left_out[path] = _reason(error)
+            return
+        here = (status.st_dev, status.st_ino)
+        if here in above or _ENVIRONMENTS & {entry.name for entry in content}:
+            return
+        for entry in content:
+            if self.seen > MAX_FILES:
+                return
+            self._entry(entry, f"{path}/{entry.name}", (*above, here))
+
+    def file(self, place: str, path: str) -> None:
+        """Take one file."""
+        try:
+            status = os.stat(place)  # noqa: PTH116 - called for every file before every run
+        except OSError as error:
+            self.left_out[path] = _reason(error)
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self.left_out[path] = "not an ordinary file"
+        elif path not in self.files:               # the first on the path is the one that is imported
+            self.files[path] = Found(path, place, stamp_of(status))
+
+    def _entry(self, entry: os.DirEntry[str], path: str, above: tuple[tuple[int, int], ...]) -> None:
+        folder = _is_folder(entry)
+        if looks_secret(entry.name) and not folder:
+            self.left_out[path] = "looks like a secret"
+        elif _SKIPPED_FILES.fullmatch(entry.name) or (folder and entry.name in _SKIPPED_FOLDERS):
+            return
+        elif _UNWRITABLE.search(entry.name):
+            self.left_out[path] = "its name cannot be kept"
+        elif folder:
+            self.seen += 1
+            self.folder(entry.path, path, above)
+        else:
+            self.seen += 1
+            self.file(entry.path, path)
+
+    def excess(self) -> str | None:
+        """Which limit is exceeded and what exceeds it most; None where none is."""
+        if not self.files:
+            return None
+        if self.seen > MAX_FILES or len(self.files) > MAX_FILES:
+            folders = Counter(path.rpartition("/")[0] for path in self.files)
+            most, count = folders.most_common(1)[0]
+            return f"more than {MAX_FILES:,} files ({count:,} of them in {most})"
+        largest = max(self.files.values(), key=_size)
+        if _size(largest) > MAX_FILE_BYTES:
+            return f"a file of more than {_mib(MAX_FILE_BYTES)} ({largest.path}, {_mib(_size(largest))})"
+        if sum(map(_size, self.files.values())) > MAX_BYTES:
+            return f"more than {_mib(MAX_BYTES)} (the largest file is {largest.path}, {_mib(_size(largest))})"
+        return None
+
+
+def shown(path: str) -> str:
+    """A path as text that can be printed and stored."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _size(found: Found) -> int:
+    return found.stamp[2]
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.3g} MiB"
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "vanished while it was being read"
+    return (error.strerror or type(error).__name__).lower()
