@@ -108,7 +108,7 @@ def test_every_finding_has_its_cure() -> None:
 def test_a_real_server_is_looked_at(own_mongodb_server: Server) -> None:
     url = own_mongodb_server.url("db")
     with MongoClient(url) as client:
-        facts = look_at(client, url, "db", tls=False)
+        facts = look_at(client, url)
 
     assert facts.open
     assert facts.hosts == ("127.0.0.1",)
@@ -123,11 +123,11 @@ def test_a_server_that_asks_for_a_password_is_not_open(own_mongodb_server: Serve
     own_mongodb_server.restart("--auth")
     url = own_mongodb_server.url("db", "ann", "p@ss")
     with MongoClient(url) as client:
-        assert not look_at(client, url, "db", tls=False).open
+        assert not look_at(client, url).open
 
 
 def test_a_password_that_nobody_asks_for_closes_no_door(own_mongodb_server: Server) -> None:
     own_mongodb_server.add_user("ann", "p@ss")
     url = own_mongodb_server.url("db", "ann", "p@ss")
     with MongoClient(url) as client:
-        assert look_at(client, url, "db", tls=False).open
+        assert look_at(client, url).open

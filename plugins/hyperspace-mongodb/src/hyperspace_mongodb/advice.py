@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ CURRENT = "8.0"
 
 SKEW_S = 10.0                      # machines that set their clocks by the network agree within one second
 UNAUTHORIZED, AUTHENTICATION_FAILED = 13, 18
-_CONNECTION = ("tls", "ssl", "replicaset", "directconnection", "loadbalanced")
+# what a second client needs in order to reach the same server; nothing of who asks
+_CONNECTION = ("tls", "ssl", "replicaset", "directconnection", "loadbalanced", "timeoutms",
+               "serverselectiontimeoutms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +48,8 @@ def notes(facts: Facts) -> tuple[str, ...]:
     return (*_access(facts), *_version(facts.build), *_durability(facts), *_clock(facts.ahead_s))
 
 
-def look_at(client: MongoClient[Any], url: str, database: str, *, tls: bool) -> Facts:
-    """Ask the server behind an open client; `url` is the whole one, with its password.
+def look_at(client: MongoClient[Any], url: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Facts:
+    """Ask the server behind a client that was opened with this whole URL and these settings.
 
     Raises pymongo's errors where it does not answer; a question that this user may not ask is left out.
     """
@@ -56,26 +59,29 @@ def look_at(client: MongoClient[Any], url: str, database: str, *, tls: bool) -> 
     hello = client.admin.command("hello")
     middle = before + (datetime.now(UTC) - before) / 2
     parsed = parse_uri(url)
+    options = {name.lower(): value for name, value in {**settings, **parsed["options"]}.items()}
     return Facts(
-        hosts=tuple(host for host, _ in parsed["nodelist"]), tls=tls, hello=hello,
-        open=_answers_strangers(parsed, database, tls), build=client.admin.command("buildInfo"),
-        engine=_engine(client), ahead_s=(_aware(hello["localTime"]) - middle).total_seconds())
+        hosts=tuple(host for host, _ in parsed["nodelist"]), hello=hello,
+        tls=bool(options.get("tls", options.get("ssl", False))),
+        open=_answers_strangers(parsed["nodelist"], parsed["database"] or "admin", options),
+        build=client.admin.command("buildInfo"), engine=_engine(client),
+        ahead_s=(_aware(hello["localTime"]) - middle).total_seconds())
 
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _answers_strangers(parsed: Mapping[str, Any], database: str, tls: bool) -> bool:
+def _answers_strangers(nodes: Iterable[tuple[str, int | None]], database: str,
+                       options: Mapping[str, Any]) -> bool:
     """Whether a second client, which gives neither name nor password, may read."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
-    options = {name: value for name, value in parsed["options"].items()
-               if name.lower().startswith(_CONNECTION)}
-    stranger: MongoClient[Any] = MongoClient(
-        [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in parsed["nodelist"]],
-        **{**options, "tls": tls}, timeoutMS=5000, serverSelectionTimeoutMS=5000)
+    hosts = [host if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+             for host, port in nodes]
+    same = {name: value for name, value in options.items() if name.startswith(_CONNECTION)}
+    stranger: MongoClient[Any] = MongoClient(hosts, **same)
     with stranger:
         try:
             stranger[database].command({"find": "runs", "limit": 1, "projection": {"_id": 1}})
@@ -141,8 +147,8 @@ def _durability(facts: Facts) -> Iterator[str]:
     hello = facts.hello
     if "setName" in hello and hello.get("arbiters") and len(hello.get("hosts", ())) < 3:
         yield ("the replica set has an arbiter and fewer than three members that hold data: while one of "
-               "them is away no write is confirmed by a majority, and workers wait -> put a member that holds "
-               "data in the arbiter's place")
+               "them is away no write is confirmed by a majority, and workers wait -> put a member that "
+               "holds data in the arbiter's place")
 
 
 def _clock(ahead_s: float) -> Iterator[str]:
