@@ -100,8 +100,9 @@ def _store(place: Place, now: datetime) -> Iterator[Check]:
         yield problem("store", str(error))
         return
     yield ok("store", f"{info.url} answers: {info.backend}, schema {info.schema}")
-    for text in info.notes:
-        yield warning("store", text)
+    for note in info.notes:
+        text, _, cure = note.partition(" -> ")
+        yield warning("store", text, cure)
     from hyperspace_core.cli.submitting import counted
 
     damage = store.check()
