@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import NetworkTimeout, OperationFailure, ServerSelectionTimeoutError
 
 from hyperspace_mongodb.testing import Server, ServerNotInstalled, server_python
-from hyperspace_mongodb.testing.fixtures import with_database
+from hyperspace_mongodb.testing.fixtures import installed, with_database
 
 
 def test_it_listens_once_it_has_started(own_mongodb_server: Server) -> None:
@@ -83,6 +84,31 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, own_mongodb_se
         end.wait(0.02)
     else:
         raise AssertionError(f"process {pid} lives on")
+
+
+def test_the_command_to_try_it_out_says_what_to_type_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    installed()
+    process = subprocess.Popen([sys.executable, "-m", "hyperspace_mongodb.testing", "--port", "0",
+                                "--folder", str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        uri = process.stdout.readline().split()[-1]
+        with MongoClient(uri) as client:
+            client.admin.command("ping")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    with MongoClient(uri, serverSelectionTimeoutMS=300) as client, pytest.raises(ServerSelectionTimeoutError):
+        client.admin.command("ping")
+
+
+def test_a_port_that_is_taken_is_one_line(mongodb_server: Server, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "hyperspace_mongodb.testing", "--folder", str(tmp_path),
+                           "--port", str(mongodb_server.port)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "in use" in done.stderr
 
 
 def test_where_no_index_can_be_reached_one_line_says_so(tmp_path: Path,

@@ -88,6 +88,10 @@ class Server:
         self.port = int(found[1])
         return self
 
+    def wait(self) -> int:
+        """Until it ends by itself, or an exception; its exit code."""
+        return self._running().wait()
+
     def stop(self) -> None:
         """SIGTERM; when this returns it has ended, and its folder may be used again."""
         process, self._process = self._process, None

@@ -1,0 +1,48 @@
+"""`python -m hyperspace_mongodb.testing`: a server to try things out with, on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from hyperspace_mongodb.testing.environment import SERVER, ServerNotInstalled
+from hyperspace_mongodb.testing.server import Server
+
+
+def main() -> int:
+    """What to answer to the shell."""
+    asked = _parser().parse_args()
+    server = Server(asked.folder, "--sync-on-commit", port=asked.port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with server:
+            sys.stdout.write(f"{SERVER} listens until Ctrl-C; use --storage {server.uri}\n")
+            sys.stdout.flush()
+            server.wait()
+    except KeyboardInterrupt:
+        return 0
+    except ServerNotInstalled as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except RuntimeError as error:          # the port is taken, the folder is in use: its own last words
+        sys.stderr.write(f"error: {str(error).strip().splitlines()[-1]}\n")
+        return 1
+    sys.stderr.write("error: the server has ended by itself\n")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hyperspace_mongodb.testing",
+        description=f"Run {SERVER}, a small server that speaks MongoDB's protocol, for trying out: on this "
+                    "machine only, without a password.")
+    parser.add_argument("--folder", type=Path, default=Path("mongodb-to-try"), metavar="DIR",
+                        help="where it keeps its data (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=27017, metavar="N", help="0 is a free one (%(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
