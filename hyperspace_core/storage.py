@@ -27,14 +27,16 @@ an id that names nothing; `Refused`, `ValueNotStorable` and `UsageError` as said
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from hyperspace_core.records.code import Snapshot
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
 from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.run import (
     Artifact,
     BeatAnswer,
@@ -79,7 +81,7 @@ class StoreInfo:
     schema: int
     runs: dict[str, int]           # project -> number of runs
     bytes: int | None = None       # on disk, where that is known
-    notes: tuple[str, ...] = ()    # anything a person should look at
+    notes: tuple[str, ...] = ()    # anything a person should look at: "what" or "what -> its cure"
 
 
 class Store(ABC):
@@ -216,7 +218,8 @@ class Store(ABC):
 
         Everything of a record is kept but its `id`, which is new: attempts with their notes, times, counts,
         reasons. `parent` is kept as given: the caller has translated it. Attempts get new tokens, which
-        nobody knows. A QUEUED one may be claimed at once.
+        nobody knows. `migrated` is not taken over: restore a record as it was executed, and migrate it here.
+        A QUEUED one may be claimed at once.
 
         A run whose `uid` is known keeps its id and is left alone, with one exception: where nobody has ever
         claimed it here (QUEUED or PAUSED, no attempts) and the given record is further on (ended, or with
@@ -286,9 +289,59 @@ class Store(ABC):
     def open_artifact(self, artifact: Artifact) -> IO[bytes]:
         """The content, for reading. Raises `NotFound` where it is gone."""
 
+    # -- source code -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
+        """Keep a snapshot; `read(path)` is asked only for contents that are not here yet.
+
+        Idempotent; each content is kept once, however many snapshots name it. It stays while a run's `code`
+        or the provenance section `source` of an attempt names the snapshot, and for an hour without that:
+        it is put before the run that names it. Raises `UsageError` where what
+        is read is not what the snapshot says.
+        """
+
+    @abstractmethod
+    def snapshot(self, digest: str) -> Snapshot:
+        """Raises `NotFound`."""
+
+    @abstractmethod
+    def open_content(self, digest: str) -> IO[bytes]:
+        """A content that a snapshot names, for reading. Raises `NotFound` where it is gone."""
+
+    # -- migrations of stored configs ------------------------------------------------------------------------
+
+    @abstractmethod
+    def migrations(self, project: str) -> list[Migration]:
+        """All that were ever applied, oldest first; `runs`: how many stored runs each has rewritten."""
+
+    @abstractmethod
+    def migrate(self, migration: Migration, rewrites: Sequence[Rewrite]) -> list[int]:
+        """Rewrite scenario and config of finished runs in one step; the ids of those that were.
+
+        Left alone are runs that have not ended, are not as `old_scenario` and `old_config` say, or have this
+        migration already: so a repeat changes nothing, and two callers never overwrite each other. What each
+        run had is kept. `submitted` never changes. Raises `Refused` where the migration has rewritten runs
+        with other steps.
+        """
+
+    @abstractmethod
+    def unmigrate(self, project: str, name: str) -> list[int]:
+        """Give its runs back what they had before, exactly; their ids. A repeat changes nothing.
+
+        Raises `NotFound` for a migration that was never applied, `Refused` where a later one has rewritten
+        one of its runs since.
+        """
+
+    @abstractmethod
+    def rewritten(self, run: int) -> list[Rewritten]:
+        """What a run had before each of its migrations, oldest first: the first is as it was executed."""
+
+    # -- garbage ---------------------------------------------------------------------------------------------
+
     @abstractmethod
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
-        """Remove contents that no artifact names any more. Nothing that is still named is ever removed."""
+        """Remove contents that no artifact and no snapshot of a run names any more, and nothing else."""
 
     # -- workers ---------------------------------------------------------------------------------------------
 

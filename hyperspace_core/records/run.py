@@ -95,6 +95,8 @@ class RunRecord:
     command: Command | None = None         # what its owner has been asked to do
     parent: int | None = None              # the run that this one repeats with changes
     search: str | None = None
+    code: Tree = field(default_factory=dict)          # what was pinned at submission; see `records.code`
+    migrated: tuple[str, ...] = ()         # migrations that have rewritten scenario and config, in order
     submitted_at: datetime | None = None
     started_at: datetime | None = None     # of the current attempt
     finished_at: datetime | None = None
@@ -131,6 +133,7 @@ class NewRun:
     max_failures: int = 0
     parent: int | None = None
     search: str | None = None
+    code: Tree = field(default_factory=dict)   # `snapshot`: the code to execute it on; else why there is none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,16 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError, ValueNotStorable
+from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.run import Artifact, NewRun
-from hyperspace_core.stores.sqlite import artifacts, open_store
+from hyperspace_core.stores.sqlite import artifacts, open_store, sources
 from hyperspace_core.stores.sqlite.blobs import Blobs
 
 
@@ -207,3 +209,19 @@ def test_a_digest_never_becomes_a_path(store: Any, content: Path, digest: str) -
     artifact = replace(store.put_artifact(1, 1, "a", content), digest=digest)
     with pytest.raises(NotFound):
         store.open_artifact(artifact)
+
+
+def test_a_snapshot_that_no_run_has_named_for_an_hour_goes_with_its_contents(
+        store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"TREES = 100\n"
+    digest = hashlib.sha256(content).hexdigest()
+    snapshot = Snapshot(files=(SourceFile(path="model.py", digest=digest, size=len(content)),))
+    store.put_snapshot(snapshot, lambda path: content)
+    assert store.collect_garbage(dry_run=False).blobs == 0
+
+    monkeypatch.setattr(sources, "UNNAMED_FOR", timedelta(seconds=-60))
+
+    assert store.collect_garbage().bytes == len(content)
+    assert store.collect_garbage(dry_run=False).bytes == len(content)
+    with pytest.raises(NotFound):
+        store.snapshot(snapshot.digest)

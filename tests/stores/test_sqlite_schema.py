@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from hyperspace_core.errors import NotFound, StoreError
-from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import NewRun, Owner
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store, schema
 
 OWNER = Owner(worker="w", host="h")
+NOW = schema.SCHEMA
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def test_a_newer_file_is_not_written_and_the_version_is_named(
     with pytest.raises(StoreError) as caught:
         write(newer)
     said = str(caught.value)
-    assert said.startswith(f"{path}: its schema is 2 and needs hyperspace-core 7.1 or newer")
+    assert said.startswith(f"{path}: its schema is {NOW + 1} and needs hyperspace-core 7.1 or newer")
     assert "pip install --upgrade hyperspace-core" in said and "\n" not in said
     assert newer.count(RunFilter()) == {State.QUEUED: 1}
 
@@ -148,31 +151,31 @@ def test_a_newer_file_is_not_written_and_the_version_is_named(
 def later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This code, one schema on: `runs` has got a column."""
     grown = schema.RUNS.strip().replace("  finished_at TEXT,", "  finished_at TEXT, mood TEXT,")
-    step = schema.Migration(schema=2, statements=(
+    step = schema.Migration(schema=NOW + 1, statements=(
         "PRAGMA writable_schema = ON",
         f"UPDATE sqlite_master SET sql = '{grown.replace(chr(39), chr(39) * 2)}' WHERE name = 'runs'",
         "PRAGMA writable_schema = RESET"))
     statements = tuple(grown if text == schema.RUNS.strip() else text for text in schema.STATEMENTS)
-    monkeypatch.setattr(schema, "SCHEMA", 2)
+    monkeypatch.setattr(schema, "SCHEMA", NOW + 1)
     monkeypatch.setattr(schema, "STATEMENTS", statements)
-    monkeypatch.setattr(schema, "MIGRATIONS", (step,))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
 
 
 @pytest.mark.usefixtures("later")
 def test_an_older_file_is_not_written_before_it_is_upgraded(path: Path, opened: Callable[[], Store]) -> None:
     store = opened()
-    with pytest.raises(StoreError, match="is 1, this hyperspace writes 2; run `hyperspace store upgrade`"):
+    with pytest.raises(StoreError, match=f"is {NOW}, this hyperspace writes {NOW + 1}; run `hyperspace"):
         store.cancel(1)
-    assert store.upgrade(dry_run=True) == (1, 2)
-    assert store.info().schema == 1
+    assert store.upgrade(dry_run=True) == (NOW, NOW + 1)
+    assert store.info().schema == NOW
 
 
 @pytest.mark.usefixtures("later")
 def test_an_upgrade_changes_the_file_once(path: Path, opened: Callable[[], Store]) -> None:
     store = opened()
-    assert store.upgrade() == (1, 2)
+    assert store.upgrade() == (NOW, NOW + 1)
     assert store.cancel(1) is State.CANCELLED
-    assert store.upgrade() == (2, 2)
+    assert store.upgrade() == (NOW + 1, NOW + 1)
     assert opened().get(1).state is State.CANCELLED
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT mood FROM runs").fetchall() == [(None,)]
@@ -180,15 +183,68 @@ def test_an_upgrade_changes_the_file_once(path: Path, opened: Callable[[], Store
 
 def test_an_upgrade_that_fails_changes_nothing(path: Path, opened: Callable[[], Store],
                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = (schema.Migration(schema=2, statements=("CREATE TABLE one(x)",)),
-             schema.Migration(schema=3, statements=("CREATE TABLE two(x)", "INSERT INTO nowhere VALUES(1)")))
+    steps = (schema.Migration(schema=NOW + 1, statements=("CREATE TABLE one(x)",)),
+             schema.Migration(schema=NOW + 2, statements=("CREATE TABLE two(x)",
+                                                          "INSERT INTO nowhere VALUES(1)")))
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "SCHEMA", 3)
-        patch.setattr(schema, "MIGRATIONS", steps)
+        patch.setattr(schema, "SCHEMA", NOW + 2)
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, *steps))
         store = opened()
         with pytest.raises(StoreError, match="no such table: nowhere"):
             store.upgrade()
     assert opened().cancel(1) is State.CANCELLED
+
+
+# -- files that released versions have left ---------------------------------------------------------------
+
+
+@pytest.fixture(params=["schema-1"])
+def left(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of a store as that version wrote it: its contents are told by `what_is_in_it`."""
+    source, path = Path(__file__).parent / "fixtures" / f"{request.param}.db", tmp_path / "left.db"
+    shutil.copy(source, path)
+    shutil.copytree(f"{source}.artifacts", f"{path}.artifacts")
+    return path
+
+
+def what_is_in_it(store: Store) -> None:
+    first, *others = store.find(RunFilter(project="conformance"), order=ORDER_OLDEST)
+    assert (first.uid, first.task, first.tags) == ("a" * 32, "holdout", ("first",))
+    assert first.note == "kept since schema 1"
+    assert first.config == {"classifier": {"className": "Forest", "trees": 100}}
+    assert (first.result, first.code, first.migrated) == (0.9, {}, ())
+    assert [point.value for point in store.points(1)] == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+    with store.open_artifact(store.artifacts(1)[0]) as file:
+        assert file.read() == b"an artifact\n"
+    assert [other.state for other in others] == [State.FAILED, State.QUEUED, State.PAUSED, State.QUEUED]
+    assert others[-1].attempts[0].late is not None
+
+
+def test_it_is_read_before_it_is_upgraded_and_not_written(left: Path) -> None:
+    with open_store(f"sqlite:///{left}") as store:
+        what_is_in_it(store)
+        assert store.migrations("conformance") == [] and store.rewritten(1) == []
+        assert store.check() == () and store.info().runs == {"conformance": 5}
+        assert store.collect_garbage(dry_run=True).blobs == 0
+        with pytest.raises(StoreError, match=r"hyperspace store upgrade"):
+            store.annotate(1, note="x")
+        with pytest.raises(StoreError, match=r"hyperspace store upgrade"):
+            store.collect_garbage(dry_run=False)
+
+
+def test_it_is_upgraded_to_what_is_made_new_today(left: Path) -> None:
+    with open_store(f"sqlite:///{left}") as store, open_store(f"sqlite:///{left}") as other:
+        what_is_in_it(other)
+        store.upgrade()
+        what_is_in_it(store)
+        change = Rewrite(run=1, old_scenario=store.get(1).scenario, old_config=store.get(1).config,
+                         scenario=None, config={"trees": 1})
+        assert store.migrate(Migration(name="m", project="conformance", steps=()), [change]) == [1]
+        assert store.get(1).migrated == ("m",)
+    with open_store(f"sqlite:///{left}") as store:
+        store.unmigrate("conformance", "m")
+        what_is_in_it(store)
+        assert store.annotate(1, note="x").note == "x"
 
 
 # -- what the tables themselves refuse ---------------------------------------------------------------------

@@ -14,6 +14,7 @@ from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
 from hyperspace_core.stores.sqlite.rows import plain_text
+from hyperspace_core.stores.sqlite.sources import forget_snapshots, fresh_since, named_by_snapshots
 
 SLICE = 200                    # contents removed in one step: beats must come through between two
 TRIES = 10                     # a content may be collected before it is named; not again and again
@@ -53,30 +54,33 @@ class ArtifactVerbs(Verbs):
         return self._blobs.open(artifact.digest)
 
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
+        since = fresh_since()
         contents = list(self._blobs.all())
         slices = [contents[start:start + SLICE] for start in range(0, len(contents), SLICE)]
         take = self._unnamed if dry_run else self._removed
-        removed = [size for each in slices for size in take(each)]
+        removed = [size for each in slices for size in take(each, since)]
         left_over = self._blobs.left_over()
         if dry_run:
             removed += [size for _, size in left_over]
-        elif left_over:
-            with self._database.writing():
+        else:
+            with self._database.writing() as connection:
+                forget_snapshots(connection, since)
                 removed += [self._blobs.remove_left_over(path) for path, _ in left_over]
         return GarbageReport(blobs=len(removed), bytes=sum(removed), dry_run=dry_run)
 
-    def _unnamed(self, contents: Sequence[tuple[str, int]]) -> list[int]:
+    def _unnamed(self, contents: Sequence[tuple[str, int]], since: str) -> list[int]:
         with self._database.using() as connection:
-            named = _named(connection, contents)
+            named = _named(connection, contents, since)
         return [size for digest, size in contents if digest not in named]
 
-    def _removed(self, contents: Sequence[tuple[str, int]]) -> list[int]:
+    def _removed(self, contents: Sequence[tuple[str, int]], since: str) -> list[int]:
         with self._database.writing() as connection:
-            named = _named(connection, contents)
+            named = _named(connection, contents, since)
             return [self._blobs.remove(digest) for digest, _ in contents if digest not in named]
 
 
-def _named(connection: sqlite3.Connection, contents: Sequence[tuple[str, int]]) -> set[str]:
-    """The digests among them that some artifact names."""
+def _named(connection: sqlite3.Connection, contents: Sequence[tuple[str, int]], since: str) -> set[str]:
+    """The digests among them that some artifact or snapshot names."""
     asked = to_text([digest for digest, _ in contents])
-    return {digest for digest, in connection.execute(sql.NAMED, (asked,)).fetchall()}
+    found = {digest for digest, in connection.execute(sql.NAMED, (asked,)).fetchall()}
+    return found | named_by_snapshots(connection, asked, since)

@@ -1,4 +1,4 @@
-"""Contents of artifacts: files beside the database, each under its SHA-256; labels never become paths."""
+"""Contents of artifacts and of source: files beside the database, each under its SHA-256, never its label."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ class Blobs:
             file.seek(0)
             with _complaining(self.root):
                 return self._copied(file)
+
+    def keep_stream(self, file: IO[bytes]) -> tuple[str, int]:
+        """Copy what is read from `file` in: digest and size. Raises `StoreError`."""
+        with _complaining(self.root):
+            return self._copied(file)
 
     def has(self, digest: str, size: int) -> bool:
         """Whether the whole content is here."""

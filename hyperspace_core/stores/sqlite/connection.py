@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,8 +83,11 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 class _Link:
     """One thread's connection; closed when the thread has ended, or by `Database.close`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, stand_ins: tuple[str, ...]) -> None:
         self.connection = connection
+        self.stand_ins = stand_ins
+        for statement in stand_ins:
+            connection.execute(statement)
         self.lock = threading.RLock()      # held during each use, so that nobody closes it under a statement
         self.close = weakref.finalize(self, _close, connection, os.getpid())
 
@@ -92,9 +95,11 @@ class _Link:
 class Database:
     """A file that has been found good. `refusal` says why nothing may be written, where that is so."""
 
-    def __init__(self, path: Path, *, options: str = "mode=rw", refusal: str | None = None) -> None:
+    def __init__(self, path: Path, *, options: str = "mode=rw", refusal: str | None = None,
+                 stand_ins: Sequence[str] = ()) -> None:
         self.path = path
         self.refusal = refusal
+        self.stand_ins = tuple(stand_ins)      # empty tables for what an older file does not have
         self.closed = threading.Event()
         self._options = options
         self._name = str(path)
@@ -158,8 +163,8 @@ class Database:
             raise StoreUnavailable(f"{self.path}: the file has been deleted, moved or replaced since it was "
                                    "opened; put it back, or open the store again")
         link: _Link | None = getattr(self._local, "link", None)
-        if link is None:
-            link = self._local.link = _Link(connect(self.path, self._options))
+        if link is None or link.stand_ins != self.stand_ins:
+            link = self._local.link = _Link(connect(self.path, self._options), self.stand_ins)
             with self._lock:
                 self._links.add(link)
         return link

@@ -45,11 +45,12 @@ def opened(path: Path) -> Database:
         connection = connect(path, options)
         try:
             refusal = _refusal(connection, path, writable=options == "mode=rw")
+            version = _schema(connection)
         finally:
             connection.close()
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise explained(error, path) from error
-    return Database(path, options=options, refusal=refusal)
+    return Database(path, options=options, refusal=refusal, stand_ins=schema.stand_ins(version))
 
 
 def this_version() -> str:

@@ -14,6 +14,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, ring, settings_row, standing
+from hyperspace_core.stores.sqlite.code_statements import ADD_CODE
 from hyperspace_core.stores.sqlite.reading import record
 from hyperspace_core.stores.sqlite.rows import (
     Row,
@@ -69,6 +70,7 @@ class QueueVerbs(Verbs):
             new = _numbered(connection, rows)
             connection.executemany(sql.ADD_RUN, new)
             connection.executemany(sql.ADD_BODY, new)
+            connection.executemany(ADD_CODE, [row for row in new if row["code"] is not None])
             if owner is not None and tokens:
                 worker = owner_text(owner)
                 connection.executemany(sql.ADD_ATTEMPT, [
@@ -167,7 +169,7 @@ def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
         "validated": int(run.validated), "tags": checked_tags(run.tags), "note": plain_text(run.note, "note"),
         "parent": run.parent, "search": plain_text(run.search, "search"),
         "submitted": tree_text(run.submitted, "submitted"), "scenario": tree_text(run.scenario, "scenario"),
-        "config": tree_text(run.config, "config"),
+        "config": tree_text(run.config, "config"), "code": tree_text(run.code or None, "code"),
     }
 
 

@@ -13,6 +13,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.storage import new_token
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, ring
+from hyperspace_core.stores.sqlite.code_statements import ADD_CODE
 from hyperspace_core.stores.sqlite.rows import (
     NOT_KNOWN,
     Row,
@@ -57,6 +58,8 @@ def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: lis
     row = row | {"id": run}
     connection.execute(sql.RESTORE_RUN, row)
     connection.execute(sql.RESTORE_BODY, row)
+    if row["code"] is not None:
+        connection.execute(ADD_CODE, row)
     connection.executemany(sql.RESTORE_ATTEMPT, [(run, *each) for each in attempts])
     return int(run)
 
@@ -71,6 +74,7 @@ def _row_of(record: RunRecord) -> dict[str, Any]:
             "uid", "project", "task", "reason", "submitted_by", "search", "note")},
         **{name: tree_text(getattr(record, name), name) for name in (
             "submitted", "scenario", "config", "metrics", "info")},
+        "code": tree_text(record.code or None, "code"),
         **{name: getattr(record, name) for name in (
             "priority", "losses", "max_losses", "failures", "max_failures", "seed", "parent")},
         "state": record.state, "attempt": record.attempts[-1].number if record.attempts else 0,

@@ -10,7 +10,8 @@ from hyperspace_core.errors import NotFound, Refused
 from hyperspace_core.records.codec import from_text, storable, to_text
 from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.states import State
-from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite import code_statements as sql
+from hyperspace_core.stores.sqlite import statements
 from hyperspace_core.stores.sqlite.base import Verbs, row_of
 from hyperspace_core.stores.sqlite.rows import Row, now, plain_text, tree_text
 
@@ -28,8 +29,9 @@ class RewritingVerbs(Verbs):
         texts = [_Texts(rewrite) for rewrite in rewrites]
         with self._database.writing() as connection:
             _check_steps(connection, migration, steps)
-            connection.execute(sql.KEEP_MIGRATION, {"project": project, "name": name, "steps": steps, "now": now(),
-                                                    "author": plain_text(migration.author, "author")})
+            connection.execute(sql.KEEP_MIGRATION, {
+                "project": project, "name": name, "steps": steps, "now": now(),
+                "author": plain_text(migration.author, "author")})
             return [text.run for text in texts if _rewritten(connection, migration, text)]
 
     def unmigrate(self, project: str, name: str) -> list[int]:
@@ -51,7 +53,7 @@ class RewritingVerbs(Verbs):
 
     def rewritten(self, run: int) -> list[Rewritten]:
         with self._database.reading() as connection:
-            row_of(connection, sql.CURRENT_ATTEMPT, run)
+            row_of(connection, statements.CURRENT_ATTEMPT, run)
             rows = connection.execute(sql.REWRITES, (run,)).fetchall()
         return [Rewritten(migration=name, scenario=None if scenario is None else from_text(scenario),
                           config=None if config is None else from_text(config))
@@ -70,8 +72,8 @@ class _Texts:
 def _check_steps(connection: sqlite3.Connection, migration: Migration, steps: str) -> None:
     known = connection.execute(sql.MIGRATION, (migration.project, migration.name)).fetchone()
     if known is not None and known[0] != steps and known[1]:
-        raise Refused(f"migration '{migration.name}' has been applied to {known[1]} runs with other steps; give "
-                      "this one another name, or undo that one first")
+        raise Refused(f"migration '{migration.name}' has been applied to {known[1]} runs with other steps; "
+                      "give this one another name, or undo that one first")
 
 
 def _rewritten(connection: sqlite3.Connection, migration: Migration, text: _Texts) -> bool:

@@ -19,7 +19,10 @@ Row = tuple[Any, ...]
 RUN = ("id, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated, "
        "progress, result, result_special, losses, max_losses, failures, max_failures, command, parent, "
        "search, submitted_at, finished_at")
-BODY = "note, submitted, scenario, config, metrics, info"
+BODY = ("note, submitted, scenario, config, metrics, info, "
+        "(SELECT code FROM codes WHERE codes.run = bodies.run), "
+        "(SELECT json_group_array(migration) FROM "
+        "(SELECT migration FROM rewrites WHERE rewrites.run = bodies.run ORDER BY number))")
 NOT_KNOWN = ""                 # an owner or a moment that the store did not know from which an attempt came
 ATTEMPT = "run, number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late"
 
@@ -37,7 +40,7 @@ def record_of(row: Row, attempts: tuple[Attempt, ...]) -> RunRecord:
     """From the columns `RUN` and `BODY`."""
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
-     submitted_at, finished_at, note, submitted, scenario, config, metrics, info) = row
+     submitted_at, finished_at, note, submitted, scenario, config, metrics, info, code, migrated) = row
     return RunRecord(
         id=number, uid=uid, project=project, task=task, state=State(state), reason=reason, priority=priority,
         tags=tuple(from_text(tags)), note=note, submitted=from_text(submitted), submitted_by=submitted_by,
@@ -47,6 +50,7 @@ def record_of(row: Row, attempts: tuple[Attempt, ...]) -> RunRecord:
         result=number_of(result, special), metrics=from_text(metrics), info=from_text(info),
         attempts=attempts, losses=losses, max_losses=max_losses, failures=failures, max_failures=max_failures,
         command=None if command is None else Command(command), parent=parent, search=search,
+        code={} if code is None else from_text(code), migrated=tuple(from_text(migrated)),
         submitted_at=_moment(submitted_at), started_at=attempts[-1].started_at if attempts else None,
         finished_at=_moment(finished_at))
 

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 APPLICATION_ID = 0x48595053    # "HYPS" in the header of the file
-SCHEMA = 1                     # in the header, too, as `user_version`
+SCHEMA = 2                     # in the header, too, as `user_version`
 
 META = """
 CREATE TABLE meta(
@@ -134,6 +134,49 @@ CREATE TABLE workers(
   PRIMARY KEY (project, worker)
 ) STRICT, WITHOUT ROWID"""
 
+# What a run's submission pinned; most of what it says is the same for many runs, and short.
+CODES = """
+CREATE TABLE codes(
+  run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
+  code TEXT NOT NULL
+) STRICT"""
+
+# `files` is a list of [path, SHA-256, bytes]; the contents are files beside the database, as artifacts are.
+SNAPSHOTS = """
+CREATE TABLE snapshots(
+  digest TEXT PRIMARY KEY,
+  files TEXT NOT NULL,
+  at TEXT NOT NULL
+) STRICT, WITHOUT ROWID"""
+
+MIGRATIONS_OF_CONFIGS = """
+CREATE TABLE migrations(
+  project TEXT NOT NULL,
+  name TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  steps TEXT NOT NULL,
+  author TEXT NOT NULL,
+  at TEXT NOT NULL,
+  undone_at TEXT,
+  PRIMARY KEY (project, name)
+) STRICT, WITHOUT ROWID"""
+
+# What a run had before each migration: the very texts.
+REWRITES = """
+CREATE TABLE rewrites(
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  migration TEXT NOT NULL,
+  scenario TEXT,
+  config TEXT,
+  PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID"""
+
+REWRITES_INDEX = "CREATE UNIQUE INDEX rewrites_migration ON rewrites(migration, run)"
+
+NEW_IN_2 = tuple(statement.strip() for statement in (
+    CODES, SNAPSHOTS, MIGRATIONS_OF_CONFIGS, REWRITES, REWRITES_INDEX))
+
 INDEXES = (
     # claims go along it and find all they ask for in it; counts and the held runs use its beginning
     "CREATE INDEX runs_queue ON runs(project, state, priority DESC, id, task, not_before)",
@@ -143,10 +186,10 @@ INDEXES = (
 )
 
 STATEMENTS = tuple(statement.strip() for statement in (
-    META, PROJECTS, RUNS, BODIES, ATTEMPTS, POINTS, OUTPUT, ARTIFACTS, WORKERS, *INDEXES))
+    META, PROJECTS, RUNS, BODIES, ATTEMPTS, POINTS, OUTPUT, ARTIFACTS, WORKERS, *INDEXES, *NEW_IN_2))
 
 _SQLITES_OWN = {("table", "sqlite_sequence"), ("table", "sqlite_stat1"), ("table", "sqlite_stat4")}
-_NAME = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)")
+_NAME = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) (\w+)")
 
 
 @dataclass(frozen=True)
@@ -157,7 +200,7 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()         # schema 1 is the first
+MIGRATIONS: tuple[Migration, ...] = (Migration(schema=2, statements=NEW_IN_2),)      # schema 1 is the first
 
 
 def create(connection: sqlite3.Connection, version: str) -> None:
@@ -178,6 +221,17 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], v
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {step.schema}")
             connection.execute("UPDATE meta SET value = ? WHERE key = 'needs'", (version,))
+
+
+def stand_ins(version: int | None) -> tuple[str, ...]:
+    """Empty tables, a connection's own, in the place of those that an older file does not have: so it can be
+    read before it is upgraded.
+    """
+    if version is None:
+        return ()
+    newer = [statement for step in MIGRATIONS if step.schema > version for statement in step.statements]
+    return tuple(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1) for statement in newer
+                 if statement.startswith("CREATE TABLE"))
 
 
 def strangers(connection: sqlite3.Connection, schema: int) -> list[str]:

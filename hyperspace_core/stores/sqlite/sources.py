@@ -12,7 +12,7 @@ from typing import IO
 from hyperspace_core.errors import NotFound, StoreError, UsageError
 from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.codec import from_text, storable, to_text
-from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite import code_statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs
 from hyperspace_core.stores.sqlite.rows import moment_text, now
 
@@ -24,7 +24,8 @@ class SourceVerbs(Verbs):
     """Put, look up, read."""
 
     def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
-        files = to_text(storable([[file.path, file.digest, file.size] for file in snapshot.files], "snapshot"))
+        listed = [[file.path, file.digest, file.size] for file in snapshot.files]
+        files = to_text(storable(listed, "snapshot"))
         for _ in range(TRIES):
             for file in snapshot.files:
                 if not self._blobs.has(file.digest, file.size):
@@ -33,7 +34,7 @@ class SourceVerbs(Verbs):
                 if all(self._blobs.has(file.digest, file.size) for file in snapshot.files):
                     connection.execute(sql.KEEP_SNAPSHOT, (snapshot.digest, files, now()))
                     return
-        raise StoreError(f"{self._blobs.root}: the contents of a snapshot were removed {TRIES} times while it "
+        raise StoreError(f"{self._blobs.root}: contents of a snapshot were removed {TRIES} times while it "
                          "was being put; does another program clean this folder?")
 
     def snapshot(self, digest: str) -> Snapshot:
@@ -48,9 +49,19 @@ class SourceVerbs(Verbs):
         return self._blobs.open(digest)
 
 
-def forget_unnamed(connection: sqlite3.Connection) -> None:
-    """Drop the snapshots that no run names; their contents go with the next collection of contents."""
-    connection.execute(sql.FORGET_SNAPSHOTS, (moment_text(datetime.now(UTC) - UNNAMED_FOR),))
+def fresh_since() -> str:
+    """A snapshot that was put since then is kept although no run names it yet."""
+    return moment_text(datetime.now(UTC) - UNNAMED_FOR)
+
+
+def named_by_snapshots(connection: sqlite3.Connection, digests: str, since: str) -> set[str]:
+    """The contents, of a JSON list, that a snapshot names which is kept."""
+    return {digest for digest, in connection.execute(sql.SOURCES_NAMED, (digests, since)).fetchall()}
+
+
+def forget_snapshots(connection: sqlite3.Connection, since: str) -> None:
+    """Drop those that no run names."""
+    connection.execute(sql.FORGET_SNAPSHOTS, (since,))
 
 
 def _checked(file: SourceFile, content: bytes) -> bytes:

@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 from hyperspace_core.errors import StoreError
+from hyperspace_core.records.codec import from_text
 from hyperspace_core.storage import StoreInfo
 from hyperspace_core.stores.sqlite import schema
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs
+from hyperspace_core.stores.sqlite.code_statements import ALL_SNAPSHOTS, SOURCE_BYTES
 from hyperspace_core.stores.sqlite.connection import step
 from hyperspace_core.stores.sqlite.opening import this_version
 
@@ -25,9 +27,10 @@ class UpkeepVerbs(Verbs):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             runs = dict(connection.execute(sql.RUNS_BY_PROJECT).fetchall())
             (contents,) = connection.execute(sql.ARTIFACT_BYTES).fetchone()
+            (sources,) = connection.execute(SOURCE_BYTES).fetchone()
         notes = () if self._database.refusal is None else (self._database.refusal,)
         return StoreInfo(url=self.url, backend=f"sqlite {sqlite3.sqlite_version}", schema=version, runs=runs,
-                         bytes=contents + _size(self._database.path), notes=notes)
+                         bytes=contents + sources + _size(self._database.path), notes=notes)
 
     def check(self) -> tuple[str, ...]:
         path = self._database.path
@@ -36,6 +39,7 @@ class UpkeepVerbs(Verbs):
                 found = [text for text, in connection.execute(sql.INTEGRITY).fetchall() if text != "ok"]
                 orphans = Counter(table for table, *_ in connection.execute(sql.ORPHANS).fetchall())
                 named = connection.execute(sql.ALL_ARTIFACTS).fetchall()
+                snapshots = connection.execute(ALL_SNAPSHOTS).fetchall()
         except StoreError as error:            # too damaged to be looked through
             return (str(error),)
         lines = [f"{path}: {text}" for text in found]
@@ -43,6 +47,10 @@ class UpkeepVerbs(Verbs):
         lines += [f"run {run}, attempt {attempt}: the content of artifact '{name}' is missing or cut off "
                   f"({digest[:12]}… in {self._blobs.root})"
                   for run, attempt, name, digest, size in named if not self._blobs.has(digest, size)]
+        lines += [f"snapshot {snapshot[:12]}…: the content of {file} is missing or cut off "
+                  f"({digest[:12]}… in {self._blobs.root})"
+                  for snapshot, files in snapshots for file, digest, size in from_text(files)
+                  if not self._blobs.has(digest, size)]
         return tuple(lines)
 
     def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
@@ -52,8 +60,13 @@ class UpkeepVerbs(Verbs):
         if version > schema.SCHEMA:
             raise StoreError(f"{database.path}: {database.refusal}")
         if version < schema.SCHEMA and not dry_run:
-            with database.using() as connection, step(connection, database.closed):
-                schema.migrate(connection, schema.MIGRATIONS, this_version())
+            database.stand_ins = ()                # from here on the real tables are meant
+            try:
+                with database.using() as connection, step(connection, database.closed):
+                    schema.migrate(connection, schema.MIGRATIONS, this_version())
+            except BaseException:
+                database.stand_ins = schema.stand_ins(version)
+                raise
             database.refusal = None
         return version, schema.SCHEMA
 

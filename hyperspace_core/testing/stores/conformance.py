@@ -8,6 +8,7 @@ from hyperspace_core.testing.stores.themes.deleting import Deleting
 from hyperspace_core.testing.stores.themes.fencing import Fencing
 from hyperspace_core.testing.stores.themes.finding import Filtering
 from hyperspace_core.testing.stores.themes.listing import Looking, Ordering
+from hyperspace_core.testing.stores.themes.migrating import Migrating
 from hyperspace_core.testing.stores.themes.owning import Beating, Ending, Updating
 from hyperspace_core.testing.stores.themes.people import Annotations, Commands, Settings
 from hyperspace_core.testing.stores.themes.presence import Presence
@@ -17,6 +18,7 @@ from hyperspace_core.testing.stores.themes.repeats import Repeats
 from hyperspace_core.testing.stores.themes.restoring import Restoring
 from hyperspace_core.testing.stores.themes.returning import BeingLate, Readopting
 from hyperspace_core.testing.stores.themes.series import Series
+from hyperspace_core.testing.stores.themes.snapshots import Snapshots
 from hyperspace_core.testing.stores.themes.stories import Stories
 from hyperspace_core.testing.stores.themes.submission import Submission
 from hyperspace_core.testing.stores.themes.transitions import Transitions
@@ -27,6 +29,6 @@ from hyperspace_core.testing.stores.themes.waiting import Waiting
 class StoreConformance(
     Submission, Values, Claiming, Beating, Updating, Ending, Fencing, Reaping, Readopting, BeingLate,
     Transitions, Stories, Repeats, Commands, Annotations, Deleting, Settings, Filtering, Ordering, Looking,
-    Series, Artifacts, Presence, Waiting, Restoring, Processes,
+    Series, Artifacts, Presence, Waiting, Restoring, Snapshots, Migrating, Processes,
 ):
     """What every store must pass whole; see `hyperspace_core.testing.stores`."""

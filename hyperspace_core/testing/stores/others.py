@@ -5,12 +5,15 @@ Each is called as `work(store, report, *arguments)`; what it returns is the proc
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
+from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.logged import Point
+from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import Finish, RunRecord
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.storage import Store, new_token
@@ -89,6 +92,20 @@ def put_files(store: Store, report: Report, run: int, folder: str) -> None:
 def collect_often(store: Store, report: Report, times: int) -> int:
     """Collect garbage; how much there was."""
     return sum(store.collect_garbage(dry_run=False).blobs for _ in range(times))
+
+
+def put_snapshots(store: Store, report: Report, code: dict[str, bytes], times: int) -> None:
+    """Put the same snapshot again and again, collecting in between."""
+    files = tuple(SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))
+                  for path, content in code.items())
+    for _ in range(times):
+        store.put_snapshot(Snapshot(files=files), code.__getitem__)
+        store.collect_garbage(dry_run=False)
+
+
+def migrate_all(store: Store, report: Report, migration: Migration, rewrites: list[Rewrite]) -> list[int]:
+    """One run in a step; the ids of those that were rewritten here."""
+    return [run for change in rewrites for run in store.migrate(migration, [change])]
 
 
 def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) -> list[tuple[int, int]]:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import Refused
+from hyperspace_core.records.code import Snapshot
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import OutputChunk, Update
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
@@ -22,11 +24,12 @@ from hyperspace_core.testing.stores.themes.presence import worker
 Again = Callable[[], Any]
 Prepare = Callable[[Desk, Path], Again]
 READING = {"info", "check", "get", "find", "count", "ids", "held", "points", "output", "artifacts",
-           "open_artifact", "workers", "wait_for_change", "close"}
+           "open_artifact", "workers", "wait_for_change", "close", "snapshot", "open_content", "migrations",
+           "rewritten"}
 # what an owner or a submitter does next rests on the answer
 SAME_ANSWER = {"submit", "restore", "claim", "beat", "update", "finish", "release", "readopt", "late",
                "put_artifact", "annotate", "settings", "change_settings"}
-CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade"}
+CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade", "put_snapshot"}
 
 
 def claim(desk: Desk, **limits: Any) -> Again:
@@ -68,6 +71,16 @@ def restoration(desk: Desk) -> Again:
     waits = desk.get(desk.in_state(State.PAUSED))
     records = [replace(ended, uid="e" * 32), replace(ended, uid=waits.uid)]
     return lambda: desk.store.restore(records)
+
+
+def migration(desk: Desk, *, undone: bool = False) -> Again:
+    run = desk.in_state(State.COMPLETED, config={"trees": 1})
+    change = Rewrite(run=run, old_scenario=None, old_config={"trees": 1}, scenario=None, config={"trees": 2})
+    named = Migration(name="m", project=PROJECT, steps=({"op": "map_values"},))
+    if not undone:
+        return lambda: desk.store.migrate(named, [change])
+    desk.store.migrate(named, [change])
+    return lambda: desk.store.unmigrate(PROJECT, "m")
 
 
 def append(desk: Desk) -> Again:
@@ -123,6 +136,9 @@ VERBS: dict[str, Prepare] = {
     "restore": lambda desk, path: restoration(desk),
     "append": lambda desk, path: append(desk),
     "put_artifact": artifact,
+    "put_snapshot": lambda desk, path: lambda: desk.store.put_snapshot(Snapshot(files=()), lambda path: b""),
+    "migrate": lambda desk, path: migration(desk),
+    "unmigrate": lambda desk, path: migration(desk, undone=True),
     "collect_garbage": garbage,
     "present": lambda desk, path: lambda: desk.store.present(worker("second", beat=2)),
     "absent": lambda desk, path: lambda: desk.store.absent("first"),
@@ -146,6 +162,8 @@ def everything(store: Store) -> Iterator[Any]:
     yield [replace(found, seen_at=None, beat=0) for found in store.workers(PROJECT)]
     yield store.settings(PROJECT), store.settings("a new one"), store.collect_garbage(), store.check()
     yield store.info().runs
+    yield [replace(found, at=None, undone_at=None) for found in store.migrations(PROJECT)]
+    yield [store.rewritten(record.id) for record in store.find(RunFilter())]
 
 
 class Repeats(StoreTests):

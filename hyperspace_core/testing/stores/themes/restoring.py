@@ -36,7 +36,8 @@ FIRST = Attempt(number=1, outcome=Outcome.LOST, reason="gone", worker=owner("els
                           at=NOON + timedelta(days=1, microseconds=7)))
 SECOND = Attempt(number=2, outcome=Outcome.FAILED, reason="no", worker=owner("third"), traceback="Traceback",
                  started_at=NOON + timedelta(hours=2), ended_at=NOON + timedelta(hours=3))
-# every field away from its default, but for the command, which only a running run has
+# every field away from its default, but for the command, which only a running run has, and the migrations,
+# which are applied again
 FULL = RunRecord(
     id=4711, uid="0123456789abcdef0123456789abcdef", project=PROJECT, task="imdb_1k", state=State.FAILED,
     reason="ValueError: no", priority=-3, tags=("b", "a", "ü"), note="first\nsecond", submitted={"trees": 7},
@@ -44,8 +45,8 @@ FULL = RunRecord(
     metric=Metric(name="log_loss", goal="minimize"), seed=HIGHEST, validated=False,
     progress=Progress(done=3, total=4.5, eta_s=0.25, note="epoch 3"), result=0.5, metrics={"log_loss": 0.5},
     info={"n": 1}, attempts=(FIRST, SECOND), losses=1, max_losses=5, failures=1, max_failures=2, parent=1,
-    search="s1", submitted_at=NOON - timedelta(days=1, microseconds=1), started_at=SECOND.started_at,
-    finished_at=NOON + timedelta(hours=3, microseconds=3))
+    search="s1", code={"absent": "too large"}, submitted_at=NOON - timedelta(days=1, microseconds=1),
+    started_at=SECOND.started_at, finished_at=NOON + timedelta(hours=3, microseconds=3))
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1),
                        timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
@@ -93,7 +94,7 @@ class Restoring(StoreTests):
         assert desk.get(run) == replace(FULL, id=run)
         told = {field.name for field in fields(FULL) if getattr(FULL, field.name) != getattr(
             RunRecord(id=0, uid="", project="", task="", state=State.QUEUED), field.name)}
-        assert {field.name for field in fields(RunRecord)} - told == {"command"}
+        assert {field.name for field in fields(RunRecord)} - told == {"command", "migrated"}
 
     def test_any_record_comes_back_the_same(self, desk: Desk) -> None:
         @self.property_settings()

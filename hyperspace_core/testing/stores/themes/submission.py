@@ -20,7 +20,7 @@ FULL: dict[str, Any] = {
     "submitted": {"trees": 7}, "submitted_by": "ann@host", "scenario": {"className": "S", "share": 0.25},
     "config": {"trees": 7, "depth": None}, "metric": Metric(name="log_loss", goal="minimize"),
     "seed": 2**63 - 1, "validated": False, "priority": -3, "tags": ("b", "a", "ü"), "note": "first\nsecond",
-    "max_losses": 5, "max_failures": 2, "search": "s1",
+    "max_losses": 5, "max_failures": 2, "search": "s1", "code": {"absent": "too large", "a.b": "$c"},
 }
 
 
