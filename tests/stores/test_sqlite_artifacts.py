@@ -212,7 +212,7 @@ def test_a_digest_never_becomes_a_path(store: Any, content: Path, digest: str) -
 
 
 def test_a_snapshot_that_no_run_has_named_for_an_hour_goes_with_its_contents(
-        store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"TREES = 100\n"
     digest = hashlib.sha256(content).hexdigest()
     snapshot = Snapshot(files=(SourceFile(path="model.py", digest=digest, size=len(content)),))
