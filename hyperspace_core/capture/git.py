@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,9 @@ from hyperspace_core.capture.gitparse import (
     parse_status,
     without_credentials,
 )
+from hyperspace_core.capture.loaded import INSTALLED, loaded_below
+from hyperspace_core.capture.uncommitted import Uncommitted, patch_of, unknown_files
+from hyperspace_core.capture.walk import shown
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.sink import Absent, Section
 
@@ -33,7 +35,6 @@ LIMIT_S = 10.0
 FRESH_S = 5.0                  # how long a state of the working tree is believed without looking again
 MAX_LISTED = 20
 
-_INSTALLED = {"site-packages", "dist-packages"}
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks")
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
 # they would make git look at another repository than the code's own
@@ -59,10 +60,29 @@ class _Repository:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tree:
+    """A working tree as it was seen last."""
+
+    top: Path
+    settings: Settings
+    status: Status
+    untracked: list[str]           # sources that have been loaded and that git does not know
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Seen:
     at: float
     stamp: Stamp
-    answer: Section | Absent
+    tree: Tree | GitUnavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """What lay between the commit and the working tree, for which look and which files."""
+
+    tree: Tree
+    files: Mapping[str, str]
+    answer: Uncommitted
 
 
 class GitCapture:
@@ -72,25 +92,46 @@ class GitCapture:
         self._extensions = extensions
         self._repositories: dict[str, _Repository | GitUnavailable] = {}
         self._seen: dict[str, _Seen] = {}
+        self._compared: dict[str, _Compared] = {}
 
     @hookimpl
     def hyperspace_capture(self) -> Section | Absent:
+        tree = self.tree()
+        return Absent("git", str(tree)) if isinstance(tree, GitUnavailable) else Section("git", _data(tree))
+
+    def tree(self) -> Tree | GitUnavailable:
+        """The working tree now, or why nothing can be said. Asked again only where something has changed."""
+        return self._looked().tree
+
+    def uncommitted(self, tree: Tree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
+        """What the commit of `tree` lacks. `files`: real paths that git may not know, each with its digest."""
+        top = str(tree.top)
+        known = self._compared.get(top)
+        if known is None or known.tree is not tree or known.files != files:
+            try:
+                patch = patch_of(_git, top, tree.settings, tree.status.commit)
+                answer = replace(patch, untracked=tuple(unknown_files(_git, top, files)))
+            except GitUnavailable as error:
+                return error
+            known = self._compared[top] = _Compared(tree=tree, files=files, answer=answer)
+        return known.answer
+
+    def _looked(self) -> _Seen:
         source = self._extensions.project_source
         if source is None:
-            return Absent("git", "the project's code is in no folder")
+            return _unseen(GitUnavailable("the project's code is in no folder"))
         repository = self._repositories.get(source)
         if repository is None:
             repository = self._repositories[source] = _repository(source)
         if isinstance(repository, GitUnavailable):
-            return Absent("git", str(repository))
-        files = _loaded_files(repository.top)
+            return _unseen(repository)
+        files = loaded_below(repository.top)
         stamp = _stamp((*repository.watched, *files))
         seen = self._seen.get(source)
         if seen is None or seen.stamp != stamp or time.monotonic() - seen.at > FRESH_S:
-            seen = _Seen(at=time.monotonic(), stamp=stamp, answer=_answer(repository, files))
+            seen = _Seen(at=time.monotonic(), stamp=stamp, tree=_tree(repository.top, files))
             self._seen[source] = seen
-        answer = seen.answer
-        return Section("git", dict(answer.data)) if isinstance(answer, Section) else answer
+        return seen
 
     def prepare(self) -> None:
         self.hyperspace_capture()
@@ -101,7 +142,7 @@ def _repository(source: str) -> _Repository | GitUnavailable:
         redirected = [name for name in _REDIRECTING if name in os.environ]
         if redirected:
             raise GitUnavailable(f"{redirected[0]} is set, so git speaks of another repository")
-        if _INSTALLED & set(Path(source).parts):
+        if INSTALLED & set(Path(source).parts):
             raise GitUnavailable("the project is an installed copy, not run from a working tree")
         text = _git(source, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
         top, own, common = (os.fsdecode(line) for line in text.splitlines()[:3])
@@ -116,29 +157,32 @@ def _repository(source: str) -> _Repository | GitUnavailable:
     return _Repository(top=Path(top), watched=watched)
 
 
-def _answer(repository: _Repository, files: list[str]) -> Section | Absent:
+def _unseen(reason: GitUnavailable) -> _Seen:
+    return _Seen(at=0.0, stamp=(), tree=reason)
+
+
+def _tree(top: Path, files: list[str]) -> Tree | GitUnavailable:
     try:
-        top = str(repository.top)
         # reading the settings runs nothing; what they name is switched off in the next calls
-        settings = _settings(top)
-        status = parse_status(_git(top, *settings.overrides(), "status", "--porcelain=v2", "--branch", "-z",
-                                   "--untracked-files=no", "--ignore-submodules=dirty"))
-        untracked = _untracked(top, files)
+        settings = _settings(str(top))
+        status = parse_status(_git(str(top), *settings.overrides(), "status", "--porcelain=v2", "--branch",
+                                   "-z", "--untracked-files=no", "--ignore-submodules=dirty"))
+        untracked = unknown_files(_git, str(top), files)
     except GitUnavailable as error:
-        return Absent("git", str(error))
-    return Section("git", _data(repository, settings, status, untracked))
+        return error
+    return Tree(top=top, settings=settings, status=status, untracked=untracked)
 
 
-def _data(repository: _Repository, settings: Settings, status: Status,
-          untracked: list[str]) -> dict[str, Any]:
+def _data(tree: Tree) -> dict[str, Any]:
+    status, remote = tree.status, tree.settings.remote
     return {
-        "root": str(repository.top),
+        "root": str(tree.top),
         "commit": status.commit,               # None: nothing has been committed yet
         "branch": status.branch,               # None: detached
-        "dirty": bool(status.changed or untracked),
+        "dirty": bool(status.changed or tree.untracked),
         "changed": status.changed[:MAX_LISTED],
-        "untracked_sources": untracked[:MAX_LISTED],
-        "remote": None if settings.remote is None else without_credentials(settings.remote),
+        "untracked_sources": [shown(name) for name in tree.untracked[:MAX_LISTED]],
+        "remote": None if remote is None else without_credentials(remote),
     }
 
 
@@ -154,16 +198,6 @@ def _settings(top: str) -> Settings:
     if settings.odd:
         raise GitUnavailable("the repository configures a filter whose name is too odd to switch it off")
     return settings
-
-
-def _untracked(top: str, files: list[str]) -> list[str]:
-    """The sources that have been loaded and that git does not know: the commit does not hold them."""
-    names = [os.path.relpath(file, top) for file in files][:1000]
-    if not names:
-        return []
-    listed = _git(top, "--literal-pathspecs", "ls-files", "-z", "--", *names)
-    tracked = {os.fsdecode(name) for name in listed.split(b"\0")}
-    return [name.encode("utf-8", "backslashreplace").decode() for name in names if name not in tracked]
 
 
 def _git(folder: str, *arguments: str) -> bytes:
@@ -210,21 +244,6 @@ def _gitpython() -> Any:
         else:
             os.environ[name] = before
     return git
-
-
-def _loaded_files(top: Path) -> list[str]:
-    """The modules of the repository that this process has imported."""
-    root = f"{top}{os.sep}"
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    return sorted(real for real in map(_real_source, files) if real is not None and real.startswith(root))
-
-
-@lru_cache(maxsize=1 << 16)
-def _real_source(file: str | None) -> str | None:
-    """A module's file as git would name it; None for what is installed or is no source."""
-    if not isinstance(file, str) or not file.endswith(".py") or _INSTALLED & set(Path(file).parts):
-        return None
-    return os.path.realpath(file)
 
 
 def _stamp(files: tuple[Path | str, ...]) -> Stamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -71,6 +72,31 @@ def parse_status(output: bytes) -> Status:
         elif text[:2] == "u ":
             changed.append(text.split(" ", 10)[-1])
     return Status(commit=commit, branch=branch, changed=changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A changed file. `lines`: how many were added and removed; None: it is not text."""
+
+    path: str
+    lines: int | None
+
+
+def parse_changes(output: bytes) -> list[Change]:
+    """Of `git diff --numstat --no-renames -z`."""
+    found = []
+    for entry in filter(None, output.split(b"\0")):
+        added, removed, path = entry.split(b"\t", 2)
+        lines = None if added == b"-" else int(added) + int(removed)
+        found.append(Change(path=os.fsdecode(path), lines=lines))
+    return found
+
+
+def parse_files(output: bytes) -> tuple[set[str], set[str]]:
+    """Of `git ls-files --stage -z`: the files, and the submodules among them."""
+    entries = [entry.partition(b"\t") for entry in filter(None, output.split(b"\0"))]
+    submodules = {os.fsdecode(path) for head, _, path in entries if head.startswith(b"160000")}
+    return {os.fsdecode(path) for _, _, path in entries}, submodules
 
 
 def without_credentials(remote: str) -> str:

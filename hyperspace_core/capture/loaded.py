@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 CORE = "hyperspace_core"
+INSTALLED = {"site-packages", "dist-packages"}     # folders of these names hold what pip and others put there
 
 
 def loaded_sources(packages: Collection[str]) -> set[Path]:
@@ -38,6 +39,21 @@ def in_place(file: str) -> bool:
 def _installed_below(path: tuple[str, ...]) -> tuple[str, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {sysconfig.get_path(name) for name in names} | {str(Path(os.__file__).parent)}
-    folders |= {entry for entry in path if Path(entry).name in ("site-packages", "dist-packages")}
+    folders |= {entry for entry in path if Path(entry).name in INSTALLED}
     folders |= {os.path.realpath(folder) for folder in folders}
     return tuple(f"{folder}{os.sep}" for folder in sorted(folders))
+
+
+def loaded_below(top: Path) -> list[str]:
+    """The source files below a folder that this process has imported, by their real paths."""
+    root = f"{top}{os.sep}"
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return sorted(real for real in map(_real_source, files) if real is not None and real.startswith(root))
+
+
+@lru_cache(maxsize=1 << 16)
+def _real_source(file: str | None) -> str | None:
+    """A module's file as git would name it; None for what is installed or is no source."""
+    if not isinstance(file, str) or not file.endswith(".py") or INSTALLED & set(Path(file).parts):
+        return None
+    return os.path.realpath(file)

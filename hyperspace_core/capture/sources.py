@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.capture.changes import Told, changes_of, source_file
 from hyperspace_core.capture.contents import digest_of
 from hyperspace_core.capture.distinfo import generated
 from hyperspace_core.capture.units import Unit, code_units
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 SECTION = "source"
 MAX_LISTED = 20                # names in a section
+MAX_NAMED = 5                  # names in the summary
 
 
 class SourceChanged(HyperspaceError):
@@ -35,6 +38,7 @@ class ProjectCode:
     changes: Snapshot | None               # `uncommitted.patch` and `untracked/<path>`: what the commit lacks
     untracked: tuple[str, ...]             # files of the snapshot that git does not know
     left_out: Mapping[str, str]            # path → why it is not in the snapshot
+    not_in_patch: Mapping[str, str]        # path → why its change is not in the patch
     summary: str                           # what a person is told: one line
     contents: Mapping[str, bytes | str]    # path → content, or the file that has it
 
@@ -53,7 +57,7 @@ class ProjectCode:
                                 "take it again")
         return read
 
-    @property
+    @cached_property
     def _digests(self) -> dict[str, str]:
         files = (*self.snapshot.files, *(() if self.changes is None else self.changes.files))
         return {file.path: file.digest for file in files}
@@ -67,6 +71,7 @@ class ProjectCode:
             CHANGES: None if self.changes is None else self.changes.digest,
             "untracked": [shown(name) for name in self.untracked[:MAX_LISTED]],
             "left_out": dict(list(self.left_out.items())[:MAX_LISTED]),
+            "not_in_patch": dict(list(self.not_in_patch.items())[:MAX_LISTED]),
         }
 
 
@@ -81,18 +86,30 @@ def project_code(project: Project) -> ProjectCode | Absent:
         return Absent(SECTION, reason)
     found = _hashed(walk)
     own = generated(project.distribution, {unit.name for unit in units})
-    files = [*found, *(_source_file(path, content) for path, content in own.items())]
+    files = [*found, *(source_file(path, content) for path, content in own.items())]
     snapshot = Snapshot(files=tuple(sorted(files, key=lambda file: file.path)))
-    contents: dict[str, bytes | str] = {file.path: walk.files[file.path].place for file in found}
-    return ProjectCode(snapshot=snapshot, changes=None, untracked=(),
-                       left_out={shown(path): why for path, why in walk.left_out.items()},
-                       summary="", contents=contents | own)
+    places = {file.path: walk.files[file.path].place for file in found}
+    told = changes_of(project, snapshot, places)
+    return ProjectCode(
+        snapshot=snapshot, changes=told.changes, contents={**told.contents, **places, **own},
+        untracked=told.untracked,
+        left_out={shown(path): why for path, why in walk.left_out.items()},
+        not_in_patch={shown(path): why for path, why in told.left_out.items()},
+        summary=_summary(project, snapshot, told))
+
+
+def _summary(project: Project, snapshot: Snapshot, told: Told) -> str:
+    files = f"{len(snapshot.files)} files ({snapshot.size / 1000:.1f} kB)"
+    names = [shown(name) for name in told.untracked]
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    unknown = f", untracked by git: {', '.join(names[:MAX_NAMED])}{more}" if names else ""
+    return f"{project.module.partition('.')[0]}: {files}, {told.state}{unknown}"
 
 
 def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:
     """The files of all units; a package that is not the project's own and exceeds a limit is left out."""
     walk = Walk()
-    for unit in units:
+    for unit in [*units, *_task_units(units, project)]:
         before = Walk(files=dict(walk.files), left_out=dict(walk.left_out), seen=walk.seen)
         _take(walk, unit)
         excess = walk.excess()
@@ -110,7 +127,15 @@ def _take(walk: Walk, unit: Unit) -> None:
     for folder in unit.folders:
         walk.folder(folder, unit.name)
     if unit.file is not None:
-        walk.file(unit.file, Path(unit.file).name)
+        walk.file(unit.file, unit.name if unit.name.endswith(".json") else Path(unit.file).name)
+
+
+def _task_units(units: list[Unit], project: Project) -> list[Unit]:
+    """Task files that stand beside the project's packages: without them its tasks could not be registered."""
+    roots = {unit.root for unit in units if unit.own}
+    files = [file for folder in project.task_folders for file in sorted(folder.glob("*.json"))]
+    return [Unit(name=file.relative_to(root).as_posix(), file=str(file), own=True)
+            for file in files for root in roots if file.is_relative_to(root)]
 
 
 def _hashed(walk: Walk) -> list[SourceFile]:
@@ -126,7 +151,3 @@ def _hashed(walk: Walk) -> list[SourceFile]:
 
 def _size(found: Found) -> int:
     return found.stamp[2]
-
-
-def _source_file(path: str, content: bytes) -> SourceFile:
-    return SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))

@@ -1,0 +1,96 @@
+"""What a commit lacks: the patch of the working tree, and which files git does not know.
+
+`git` is the hardened call of `capture.git`; whatever it raises goes through. Nothing is scanned but the files
+that git knows and the folders that are named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hyperspace_core.capture.gitparse import Change, Settings, parse_changes, parse_files
+from hyperspace_core.capture.private import looks_secret
+
+MAX_PATCH_BYTES = 1 << 20
+MAX_CHANGES = 2_000            # changed files
+_MAX_LINES = 100_000           # changed lines of one file
+
+# whatever the user has configured, the patch is one that `git apply` takes
+_FORMAT = ("-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-c", "diff.relative=false")
+_DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty",
+         "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", f"-O{os.devnull}")
+
+
+class Git(Protocol):
+    """Runs git in a folder; gives its output."""
+
+    def __call__(self, folder: str, *arguments: str) -> bytes: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncommitted:
+    """What lies between the commit and the working tree."""
+
+    patch: bytes | None                    # None: nothing has changed, or nothing of it can be kept
+    left_out: Mapping[str, str] = field(default_factory=dict)      # path → why it is not in the patch
+    untracked: tuple[str, ...] = ()        # of the files asked for, those that git does not know
+
+
+def patch_of(git: Git, top: str, settings: Settings, commit: str | None) -> Uncommitted:
+    """The patch from the commit (without one: from nothing) to the working tree, text only."""
+    base = commit or os.fsdecode(git(top, "hash-object", "-t", "tree", os.devnull)).strip()
+    call = (*settings.overrides(), *_FORMAT, *_DIFF)
+    changes = parse_changes(git(top, *call, "--numstat", "-z", base, "--"))
+    if len(changes) > MAX_CHANGES:
+        return Uncommitted(patch=None, left_out={"*": f"more than {MAX_CHANGES:,} changed files"})
+    left_out = {change.path: why for change in changes if (why := _objection(top, change)) is not None}
+    patch = None
+    if len(left_out) < len(changes):
+        others = [f":(top,exclude,literal){path}" for path in left_out]
+        patch = git(top, *call, "--unified=3", "--binary", base, "--", *others)
+        if len(patch) > MAX_PATCH_BYTES:
+            left_out["*"] = f"the patch has {len(patch) / (1 << 20):.3g} MiB, more than 1 MiB"
+            patch = None
+    return Uncommitted(patch=patch, left_out=left_out)
+
+
+def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
+    """Of some files (real paths), those in the repository that git does not know; relative to its top."""
+    root = f"{top}{os.sep}"
+    inside = [Path(file[len(root):]).as_posix() for file in files if file.startswith(root)]
+    if not inside:
+        return []
+    listed = git(top, "--literal-pathspecs", "ls-files", "-z", "--stage", "--", *_roots(inside))
+    tracked, submodules = parse_files(listed)
+    return sorted(path for path in inside if path not in tracked and not _is_below(path, submodules))
+
+
+def _objection(top: str, change: Change) -> str | None:
+    """Why a changed file cannot be part of the patch."""
+    if looks_secret(change.path.rpartition("/")[2]):
+        return "looks like a secret"
+    if change.lines is None:
+        return "not text"
+    try:
+        size = os.lstat(f"{top}/{change.path}").st_size
+    except OSError:                                # removed
+        size = 0
+    return "too large" if size > MAX_PATCH_BYTES or change.lines > _MAX_LINES else None
+
+
+def _roots(paths: Collection[str]) -> list[str]:
+    """The folders of some files, without those below another one; files at the top stand for themselves."""
+    found: set[str] = set()
+    for folder in sorted({path.rpartition("/")[0] or path for path in paths}):
+        if not _is_below(folder, found):
+            found.add(folder)
+    return sorted(found)
+
+
+def _is_below(path: str, folders: Collection[str]) -> bool:
+    parts = path.split("/")
+    return any("/".join(parts[:count]) in folders for count in range(1, len(parts) + 1))
