@@ -95,6 +95,14 @@ TRANSITIONS: dict[Verb, dict[State | None, frozenset[State]]] = {
     Verb.REQUEUE: {state: frozenset({State.QUEUED}) for state in TERMINAL},
 }
 
+# what a person is told whose verb the state does not allow
+CURES = {
+    Verb.CANCEL: "only a queued, paused or running run can be cancelled",
+    Verb.PAUSE: "only a queued or running run can be paused",
+    Verb.RESUME: "only a paused run, or a running one that was asked to pause, can be resumed",
+    Verb.REQUEUE: "only a run that has ended can be queued again",
+}
+
 
 def allowed(verb: Verb, before: State | None) -> frozenset[State]:
     """The states that may follow; empty where the verb is refused."""

@@ -7,18 +7,11 @@ from collections.abc import Callable, Collection
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import Command, State, Verb, allowed
+from hyperspace_core.records.states import CURES, Command, State, Verb, allowed
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, ring, standing
 from hyperspace_core.stores.sqlite.reading import record
 from hyperspace_core.stores.sqlite.rows import checked_tags, now, numbers_text, plain_text
-
-_CURES = {
-    Verb.CANCEL: "only a queued, paused or running run can be cancelled",
-    Verb.PAUSE: "only a queued or running run can be paused",
-    Verb.RESUME: "only a paused run, or a running one that was asked to pause, can be resumed",
-    Verb.REQUEUE: "only a run that has ended can be queued again",
-}
 
 
 class PeoplesVerbs(Verbs):
@@ -84,7 +77,7 @@ def _next(run: int, before: Standing, verb: Verb) -> State:
     """The one state that may follow. Raises `Refused` where there is none."""
     after = allowed(verb, before.state)
     if not after:
-        raise Refused(f"run {run} is {before.state}: {_CURES[verb]}")
+        raise Refused(f"run {run} is {before.state}: {CURES[verb]}")
     (state,) = after
     return state
 
