@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_path
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("hyperspace_core", "docs/examples", "pyproject.toml", "README.md", "LICENSE")
+NEEDED = ("hyperspace_core", "docs/examples", "plugins", "pyproject.toml", "README.md", "LICENSE")
 
 
 @dataclass
@@ -66,7 +67,8 @@ def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for name in NEEDED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(source, folder / name,
+                            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*"))
         else:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
@@ -79,8 +81,9 @@ def own_data(folder: Path, *, first: Path = Path(sys.executable).parent) -> dict
             if not name.startswith(("HYPERSPACE_", "PYTHON", "COV_", "VIRTUAL_ENV"))}
     return {
         **kept, "PATH": f"{first}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder),
-        "XDG_DATA_HOME": str(folder / "data"), "COLUMNS": "160", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_ROOT_USER_ACTION": "ignore", "PYTHONDONTWRITEBYTECODE": "1",
+        "XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(user_cache_path()), "COLUMNS": "160",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

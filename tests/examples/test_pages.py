@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 from collections.abc import Iterator
@@ -20,7 +21,10 @@ PAGES = {
     "project.md": "python -m pip install -e . -e docs/examples/digits",
     "plugins.md": "python -m pip install -e .",
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
 }
+NEEDS = {"howto/team-mongodb.md": "pymongo"}
+
 _BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
                     r"^```(?P<language>bash|python)\n(?P<text>.*?)^```", re.M | re.S)
 
@@ -45,12 +49,33 @@ def complete(block: Block) -> bool:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_path: Path) -> None:
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page])
     shell.environment.pop("HYPERSPACE_PROJECT", None)
     shell.environment["XDG_DATA_HOME"] = str(tmp_path)
     if PAGES[page]:
         shell.run(PAGES[page])
-    for block in filter(complete, blocks(page)):
-        type_it(shell, block)
+    with contextlib.ExitStack() as beside:
+        for block in filter(complete, blocks(page)):
+            if block.note == "runs beside the rest of the page":
+                beside.enter_context(running(shell, block))
+            else:
+                type_it(shell, block)
+
+
+@contextlib.contextmanager
+def running(shell: Shell, block: Block) -> Iterator[None]:
+    """From its first line on, until Ctrl-C at the end."""
+    process = shell.start(block.text)
+    assert process.stdout is not None
+    seen = process.stdout.readline()
+    assert process.poll() is None, seen
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, seen + rest
 
 
 def type_it(shell: Shell, block: Block) -> None:
@@ -69,7 +94,9 @@ def type_it(shell: Shell, block: Block) -> None:
 
 
 def test_the_pages_that_show_commands_are_all_typed() -> None:
-    showing = {path.name for path in DOCS.glob("*.md") if "```bash" in path.read_text(encoding="utf-8")}
+    pages = [*DOCS.glob("*.md"), *DOCS.glob("howto/*.md")]
+    showing = {path.relative_to(DOCS).as_posix() for path in pages
+               if "```bash" in path.read_text(encoding="utf-8")}
 
     assert showing == set(PAGES)
     assert all(len(list(blocks(page))) >= 2 for page in PAGES)
