@@ -91,8 +91,8 @@ class Wanted:
                  "--since": self.since}
         return [name for name, value in given.items() if value]
 
-    def of(self, project: str) -> RunFilter:
-        """Raises `UsageError` for what cannot be read."""
+    def of(self, project: str | None) -> RunFilter:
+        """None: of all projects. Raises `UsageError` for what cannot be read."""
         from datetime import UTC, datetime
 
         from hyperspace_core.records.filter import RunFilter, parse_condition, parse_since, parse_states

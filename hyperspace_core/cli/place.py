@@ -47,6 +47,11 @@ class Place:
         """Whether a project was named."""
         return self._project is not None
 
+    @property
+    def project_is_typed(self) -> bool:
+        """Whether it was named by an option, and not by the environment."""
+        return _is_typed("project_name")
+
     @cached_property
     def extensions(self) -> Extensions:
         """The plugins; broken ones are warned of."""
@@ -202,11 +207,16 @@ def _url(storage: str | None, file: Path | None) -> str | None:
     if file is not None:
         if typed:
             raise click.UsageError("--storage and --storage-file contradict each other; give one")
-        return _read(file)
-    if typed and storage and _has_password(storage):
-        warn("a password on the command line can be read by every user of this machine (`ps`); "
-             "put the URL into HYPERSPACE_STORAGE or --storage-file")
+        return url_in(file)
+    if typed and storage:
+        warn_of_password(storage, "put the URL into HYPERSPACE_STORAGE or --storage-file")
     return storage
+
+
+def warn_of_password(typed: str, cure: str) -> None:
+    """Where there is one in a URL that stands on the command line."""
+    if _has_password(typed):
+        warn(f"a password on the command line can be read by every user of this machine (`ps`); {cure}")
 
 
 def _has_password(url: str) -> bool:
@@ -215,7 +225,8 @@ def _has_password(url: str) -> bool:
     return redact(url) != url
 
 
-def _read(file: Path) -> str:
+def url_in(file: Path) -> str:
+    """The URL in a file; others than its owner should not be able to read a password there."""
     from shlex import quote
 
     from hyperspace_core.extension.address import read_url

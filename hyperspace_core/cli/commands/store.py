@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperspace_core.cli.arguments import dry_run_option, json_option
+from hyperspace_core.cli.commands.store_copy import copy
 from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.root import Commands
 from hyperspace_core.cli.screen import hint, new_page, say, say_json, say_page
@@ -36,8 +37,7 @@ def info(*, place: Place, as_json: bool) -> None:
     page.line((found.url, "head"))
     page.rows([["backend", found.backend], ["schema", str(found.schema)], ["size", byte_count(found.bytes)]])
     page.heading("Runs")
-    for project, count in found.runs.items():
-        page.line(project, str(count), indent=2)
+    page.rows([[project, str(count)] for project, count in found.runs.items()])
     if not found.runs:
         page.line(("none yet", "quiet"), indent=2)
     for text in found.notes:
@@ -105,3 +105,6 @@ def _told(report: GarbageReport) -> str:
         return "nothing to remove: every artifact content is named by a run"
     what = "1 artifact content" if report.blobs == 1 else f"{report.blobs:,} artifact contents"
     return f"{'would remove' if report.dry_run else 'removed'} {what}, {byte_count(report.bytes)}"
+
+
+store.add_command(copy)

@@ -1,0 +1,83 @@
+"""Addresses of stores as arguments of a command, where there are two of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.place import Place, url_in, warn_of_password
+from hyperspace_core.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from hyperspace_core.storage import Store
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a store is, or is to be. Its text holds no password."""
+
+    url: str = field(repr=False)
+    place: Place = field(repr=False)
+
+    def __str__(self) -> str:
+        from hyperspace_core.extension.address import redact
+
+        return redact(self.url)
+
+    @classmethod
+    def typed(cls, text: str, place: Place) -> Address:
+        """An address as for `--storage`, or `@FILE` with one in it. Raises `StoreError`, `UsageError`."""
+        from hyperspace_core.extension.address import redact, resolve_url
+
+        if not text.strip("@ "):
+            raise UsageError("an address is empty; name a store, as in sqlite:///runs.db")
+        if text.startswith("@"):
+            text = url_in(Path(text[1:]).expanduser())
+        else:
+            warn_of_password(text, "put the URL into a file and write @FILE")
+        url = resolve_url(text, place.name if place.has_project else "")
+        if not place.has_project and url != resolve_url(text, "x"):
+            raise UsageError(f"'{redact(text)}': names no database; write {redact(url)}/NAME, or give "
+                             "--project")
+        return cls(url, place)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded store, whether or not it is there."""
+        scheme, _, path = self.url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+    def same(self, other: Address) -> bool:
+        """Whether both certainly mean one store, whoever opens it."""
+        if self.file is not None and other.file is not None:
+            return self.file.resolve() == other.file.resolve()
+        return _bare(self.url) == _bare(other.url)
+
+    def open(self) -> Store:
+        """The store that is there. Raises `StoreError`, and makes none."""
+        store = self.opened()
+        if store is None:
+            raise StoreError(f"{self.file}: is not there")
+        return store
+
+    def opened(self) -> Store | None:
+        """The store; None where there is certainly none."""
+        return None if self.file is not None and not self.file.exists() else self.make()
+
+    def make(self) -> Store:
+        """The store, a new one where there is none. It is closed with the command."""
+        from hyperspace_core.extension.storage import open_store
+
+        project = self.place.name if self.place.has_project else None
+        store = open_store(self.url, self.place.extensions, project)
+        click.get_current_context().call_on_close(store.close)
+        return store
+
+
+def _bare(url: str) -> str:
+    """Without user and options."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,90 @@
+"""`hyperspace store copy`: runs from one store into another."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, dry_run_option, filtered, json_option
+from hyperspace_core.cli.place import Place, in_project
+from hyperspace_core.cli.screen import note, say_json, tracked
+from hyperspace_core.errors import ExitCode, NotFound, StoreError, did_you_mean
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.copied import Tally
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.storage import Store
+
+
+@click.command
+@click.argument("src")
+@click.argument("dst")
+@filtered
+@dry_run_option
+@json_option
+@in_project
+def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_json: bool) -> int:
+    """Copy runs from the store SRC into the store DST, with all that they logged and kept.
+
+    SRC and DST are addresses as for --storage, or @FILE with one in it. Runs of all projects go, or of
+    --project, or those that the filter options describe. What is there already is never overwritten; after an
+    interruption the same command goes on. Running runs stay behind, queued ones arrive paused.
+    """
+    from hyperspace_core.cli.addresses import Address
+
+    here, there = Address.typed(src, place), Address.typed(dst, place)
+    if here.same(there):
+        raise StoreError(f"{here}: is both SRC and DST; name two stores")
+    source, where = here.open(), wanted.of(place.name if place.has_project else None)
+    _check_project(source, place, where)
+    total = sum(source.count(where).values())
+    if not total:
+        note("no run matches" if wanted.options else f"{here}: holds no runs")
+        return ExitCode.OK
+    if dry_run:
+        from hyperspace_core.cli.copied import say_preview
+        from hyperspace_core.moving.preview import preview
+
+        say_preview(preview(source, there.opened(), where), there, as_json=as_json)
+        return ExitCode.OK
+    target = there.make()
+    tally = _copied(source, target, where, total)
+    if as_json:
+        say_json(tally.report())
+    else:
+        tally.say(there)
+    return tally.exit_code
+
+
+def _copied(source: Store, target: Store, where: RunFilter, total: int) -> Tally:
+    """Copy, with a bar on a terminal. What was done before an interruption stays, and is told."""
+    from hyperspace_core.cli.copied import Tally
+    from hyperspace_core.moving.copying import copy_runs, missing
+
+    tally = Tally(source=source.url, target=target.url)
+    try:
+        with closing(copy_runs(source, target, where)) as copies:
+            for copied in tracked(copies, "copying", total):
+                tally.add(copied)
+        tally.missing = missing(target, tally.uids)
+    except (KeyboardInterrupt, StoreError):
+        note(f"{len(tally.copies)} of {total} runs were looked after; nothing is half done that the same "
+             "command would not finish")
+        raise
+    return tally
+
+
+def _check_project(source: Store, place: Place, where: RunFilter) -> None:
+    """A misspelt project is none without runs; and one that only the environment names is told."""
+    if where.project is None:
+        return
+    known = source.info().runs
+    if where.project not in known:
+        raise NotFound(f"{source.url}: holds no runs of project '{where.project}'; it has "
+                       f"{', '.join(known) or 'none at all'}{did_you_mean(where.project, known)}")
+    others = [name for name in known if name != where.project]
+    if others and not place.project_is_typed:
+        note(f"only runs of project '{where.project}', as HYPERSPACE_PROJECT says; not of "
+             f"{', '.join(others)}")

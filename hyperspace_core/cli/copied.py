@@ -1,0 +1,124 @@
+"""What a copy has done, or would do, as people and programs read it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.cli.bulk import ONE_BY_ONE, counted
+from hyperspace_core.cli.screen import complain, note, say, say_json
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.moving.copying import WAS_QUEUED, Copied, Fate
+from hyperspace_core.results.words import byte_count
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.addresses import Address
+    from hyperspace_core.moving.preview import Preview
+
+NAMED = 10                     # ids in one line
+
+
+@dataclass
+class Tally:
+    """Of a copy: run by run, and what it comes to."""
+
+    source: str
+    target: str
+    copies: list[Copied] = field(default_factory=list)
+    missing: int = 0               # runs that were copied and are not there now
+
+    def add(self, copied: Copied) -> None:
+        self.copies.append(copied)
+
+    @property
+    def uids(self) -> list[str]:
+        """Of those that should be there."""
+        return [one.uid for one in self.copies if one.there is not None]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """FAILED where something is damaged or gone, REFUSED where something there is not overwritten."""
+        if self.missing or self.of(Fate.DAMAGED):
+            return ExitCode.FAILED
+        return ExitCode.REFUSED if self.of(Fate.DIFFERS) else ExitCode.OK
+
+    def of(self, fate: Fate) -> list[Copied]:
+        return [one for one in self.copies if one.fate is fate]
+
+    def report(self) -> dict[str, Any]:
+        """For `--json`."""
+        counts = {fate.value: len(self.of(fate)) for fate in Fate}
+        return {"source": self.source, "target": self.target, "counts": counts, "missing": self.missing,
+                "runs": self.copies}
+
+    def say(self, there: Address) -> None:
+        """The result on stdout, everything that a person must know beside it on stderr."""
+        known = self.of(Fate.THERE)
+        say(f"copied {counted(len(self.of(Fate.COPIED)))}"
+            + (f", {len(known)} {_are(known)} there already" if known else "")
+            + ("; counts and digests agree" if self.exit_code is ExitCode.OK else ""))
+        troubles = [*self.of(Fate.DAMAGED), *self.of(Fate.DIFFERS)]
+        for one in troubles[:ONE_BY_ONE]:
+            complain(_trouble(one))
+        if len(troubles) > ONE_BY_ONE:
+            complain(f"and {counted(len(troubles) - ONE_BY_ONE)} more; --json lists them all")
+        if self.missing:
+            complain(f"{counted(self.missing)} of these cannot be found there: does somebody delete there?")
+        if ahead := [one.run for one in self.of(Fate.AHEAD)]:
+            note(f"{_these(ahead)} waiting here, and went on there: cancel here what shall not be done twice")
+        if lost := [one.run for one in self.copies if one.lost_parent is not None]:
+            note(f"{_these(lost)} there without parent: what they repeat was not copied")
+        say_running([one.run for one in self.of(Fate.RUNNING)])
+        for project, waiting in Counter(one.project for one in self.copies if one.waits).items():
+            words = f"queue resume --where {quote(f'reason={WAS_QUEUED}')} --project {quote(project)}"
+            note(f"queued runs of '{project}' rest there, PAUSED: {waiting}; `hyperspace {words} --storage "
+                 f"{quote(str(there))}` lets them start")
+
+
+def say_preview(found: Preview, there: Address, *, as_json: bool) -> None:
+    """What a copy would do."""
+    if as_json:
+        say_json(found)
+        return
+    total = sum(found.runs.values())
+    projects = ", ".join(f"{name} {count}" for name, count in found.runs.items())
+    kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {byte_count(found.bytes)}"
+    say(f"would copy {counted(total)}{f' ({projects})' if projects else ''}{kept} to {there}"
+        + (f"; {counted(found.there)} would be compared, as known there" if found.there else ""))
+    if found.waiting:
+        note(f"queued runs that would rest there, PAUSED: {found.waiting}")
+    say_running(found.running)
+
+
+def say_running(runs: Sequence[int]) -> None:
+    if runs:
+        ended = "it has ended" if len(runs) == 1 else "they have ended"
+        note(f"{_these(runs)} running: copy again when {ended}")
+
+
+def _these(runs: Sequence[int]) -> str:
+    """`3 runs (4, 9, 12) are`."""
+    return f"{counted(len(runs))} ({_listed(runs)}) {_are(runs)}"
+
+
+def _are(many: Sequence[object]) -> str:
+    return "is" if len(many) == 1 else "are"
+
+
+def _listed(runs: Iterable[int]) -> str:
+    ids = [str(run) for run in runs]
+    return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
+
+
+def _trouble(one: Copied) -> str:
+    if one.fate is Fate.DAMAGED:
+        return f"run {one.run} (there {one.there}): {'; '.join(one.problems)}"
+    return (f"run {one.run} (there {one.there}) is not the same there: {', '.join(one.problems)}; nothing "
+            f"was overwritten. To have it as it is here, delete run {one.there} there and copy again")
+
+
+def _artifacts(count: int) -> str:
+    return "1 artifact" if count == 1 else f"{count:,} artifacts"

@@ -1,0 +1,76 @@
+"""In which order runs go, and what becomes of the ids by which they name each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hyperspace_core.errors import NotFound
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.storage import Store
+
+
+def parents_first(store: Store, where: RunFilter) -> Iterator[RunRecord]:
+    """The runs that match, oldest first, but none before its parent if that matches, too."""
+    given: set[int] = set()
+    for record in store.find(where, order=ORDER_OLDEST):
+        waiting = [record]
+        while (above := _later_parent(store, where, waiting[-1])) is not None:
+            if above.id in given or any(above.id == one.id for one in waiting):
+                break
+            waiting.append(above)
+        for one in reversed(waiting):
+            if one.id not in given:
+                given.add(one.id)
+                yield one
+
+
+def _later_parent(store: Store, where: RunFilter, record: RunRecord) -> RunRecord | None:
+    """The parent that has not had its turn: in a store that was copied into, it may have the higher id."""
+    if record.parent is None or record.parent < record.id:
+        return None
+    found = get(store, record.parent)
+    return found if found is not None and where.matches(found) else None
+
+
+class Parents:
+    """Which id at the destination a parent has there."""
+
+    def __init__(self, source: Store, target: Store) -> None:
+        self._source, self._target = source, target
+        self._there: dict[int, int | None] = {}
+
+    def __setitem__(self, run: int, there: int) -> None:
+        self._there[run] = there
+
+    def of(self, record: RunRecord) -> int | None:
+        """None where it has no parent, or one that is not there."""
+        if record.parent is None:
+            return None
+        if record.parent not in self._there:
+            self._there[record.parent] = self._found(record.parent)
+        return self._there[record.parent]
+
+    def _found(self, run: int) -> int | None:
+        """Of one that this copy does not bring: an earlier one may have."""
+        parent = get(self._source, run)
+        return None if parent is None else known(self._target, [parent]).get(parent.uid)
+
+
+def known(store: Store, records: list[RunRecord]) -> dict[str, int]:
+    """The ids of those runs that a store has, by uid."""
+    return {uid: record.id for uid, record in known_records(store, records).items()}
+
+
+def known_records(store: Store, records: list[RunRecord]) -> dict[str, RunRecord]:
+    """Those runs as a store has them, by uid."""
+    uids = tuple(record.uid for record in records)
+    return {found.uid: found for found in store.find(RunFilter(uids=uids))} if uids else {}
+
+
+def get(store: Store, run: int) -> RunRecord | None:
+    """None where it has been deleted."""
+    try:
+        return store.get(run)
+    except NotFound:
+        return None
