@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.extension.storage import open_store
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import Event
 from hyperspace_core.worker.worker import Worker
@@ -29,7 +29,7 @@ def hear(event: Event) -> None:
 def main() -> None:
     url, project, options = sys.argv[1:4]
     extensions = build_manager()
-    with open_store(url, project) as store:
+    with open_store(url, extensions, project) as store:
         worker = Worker(store, project, extensions, WorkerOptions(**json.loads(options)), on_event=hear)
         say("Ready", {"worker": worker.name})
         report = worker.run()

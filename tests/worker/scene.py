@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.storage import open_store
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.stores.sqlite import open_store
 
 PROJECT = "behaving"
 PATIENCE_S = 30.0
@@ -180,10 +181,10 @@ def alive(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def opened_for_tests(url: str) -> Iterator[Store]:
+def opened_for_tests(url: str, heartbeat_s: float = 0.2) -> Iterator[Store]:
     """The store, with five heartbeats a TTL; ten times faster than a person's."""
-    with open_store(url) as store:
-        store.change_settings(PROJECT, heartbeat_s=0.2, ttl_s=1.0)
+    with open_store(url, build_manager(), PROJECT) as store:
+        store.change_settings(PROJECT, heartbeat_s=heartbeat_s, ttl_s=5 * heartbeat_s)
         yield store
 
 

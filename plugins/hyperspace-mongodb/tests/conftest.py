@@ -1,3 +1,35 @@
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# core's scenes: a project that behaves as told, workers as processes
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
+
+from worker.scene import FILES, PROJECT
+
+from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing.fixtures import *  # noqa: F403 - fixtures are found by their names
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Nothing of the user's is read or written, but for the cache that holds the test server."""
+    folder = tmp_path_factory.mktemp("folders")
+    for name in [name for name in os.environ if name.startswith("HYPERSPACE_") and "TEST" not in name]:
+        monkeypatch.delenv(name)
+    for kind in ("DATA", "STATE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(folder / kind.lower()))
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The project "behaving" of core's own tests, installed for this test and what it starts."""
+    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
+    folder.activate(monkeypatch)
+    return folder
