@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hyperspace_core.errors import (
     UsageError,
     ValueNotStorable,
 )
+from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
@@ -253,7 +255,10 @@ def test_a_tasks_dir_that_is_no_folder_is_told_at_once(url: str, tmp_path: Path)
     ("db.example", "mongodb://db.example/ulmfit_attention"),
     ("mongodb://me:s3cret@db.example/runs", "mongodb://me:***@db.example/runs"),
 ])
-def test_a_bare_host_means_mongodb_and_names_the_plugin_to_install(storage: str, shown: str) -> None:
+def test_a_bare_host_means_mongodb_and_names_the_plugin_to_install(storage: str, shown: str,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    # as where the plugin is not installed
+    monkeypatch.setattr("hyperspace_core.queue.build_manager", partial(build_manager, discover=False))
     with pytest.raises(StoreError) as caught:
         RunQueue(storage, "ulmfit_attention")
 

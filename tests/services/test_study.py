@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hyperspace_core.errors import (
     TaskError,
     UsageError,
 )
+from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.results import Results
@@ -440,7 +442,10 @@ def test_a_project_that_is_not_installed_is_named_with_those_that_are(
     assert not (tmp_path / "runs.db").exists()
 
 
-def test_a_bare_host_names_the_plugin_to_install_and_hides_the_password(lab: ProjectFolder) -> None:
+def test_a_bare_host_names_the_plugin_to_install_and_hides_the_password(
+        lab: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    # as where the plugin is not installed
+    monkeypatch.setattr("hyperspace_core.study.build_manager", partial(build_manager, discover=False))
     with pytest.raises(StoreError) as caught:
         Study("lab", "me:s3cret@localhost:27017")
 
