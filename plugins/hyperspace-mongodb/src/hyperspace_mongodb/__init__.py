@@ -1,0 +1,1 @@
+"""MongoDB as a store of hyperspace. Imports nothing heavy: `plugin` is loaded by every command."""

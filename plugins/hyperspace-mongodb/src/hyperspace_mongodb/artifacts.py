@@ -1,0 +1,122 @@
+"""Artifacts: labels that name contents, and the collection of contents that nothing names."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import secrets
+from pathlib import Path
+from typing import IO, cast
+
+from hyperspace_core.errors import StoreError, UsageError
+from hyperspace_core.records.codec import to_text
+from hyperspace_core.records.run import Artifact
+from hyperspace_core.storage import GarbageReport
+from hyperspace_core.stores.sqlite.rows import plain_text
+from hyperspace_mongodb.base import Verbs
+from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.contents import Contents, open_file
+from hyperspace_mongodb.foreign_series import foreign_artifacts, foreign_file
+from hyperspace_mongodb.garbage import collected
+
+TRIES = 10                     # a content may be collected before it is named; not again and again
+
+
+class ArtifactVerbs(Verbs):
+    """Put, list, open, collect."""
+
+    _contents: Contents
+
+    def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
+        label = plain_text(name, "artifact name") or ""
+        digest, size = _looked_at(label, content)
+        key = _key(run, attempt, label)
+        with self._database.writing():
+            self._standing(run)
+            for _ in range(TRIES):
+                nonce = secrets.token_hex(8)
+                self._intend(key, run, attempt, label, nonce, digest)
+                file_id = self._contents.touch(digest, size)
+                if file_id is None:
+                    digest, size = self._copied(run, label, content)
+                    continue
+                if self._named(key, nonce, digest, size):
+                    self._show(run, attempt)
+                    self._standing(run)        # deleted meanwhile: then the label is garbage
+                    return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
+        raise StoreError(f"{self._database.shown}: artifact '{label}' was removed {TRIES} times while it was "
+                         "being put; does another program clean this database?")
+
+    def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
+        with self._database.using():
+            document = self._document(run, {"status": 1, "hyperspace.attempt": 1, "artifacts": 1,
+                                            "resources": 1})
+            if "hyperspace" not in document:
+                return foreign_artifacts(self._database, document, attempt)
+            number = int(document["hyperspace"]["attempt"]) if attempt is None else attempt
+            found = self._labels(run, number)
+        return [Artifact(run=run, attempt=number, name=one["name"], digest=one["digest"], size=one["size"])
+                for one in found]
+
+    def open_artifact(self, artifact: Artifact) -> IO[bytes]:
+        with self._database.using():
+            foreign = foreign_file(self._database, artifact)
+        if foreign is not None:
+            return open_file(self._database, *foreign)
+        return self._contents.open(artifact.digest)
+
+    def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
+        with self._database.using() if dry_run else self._database.writing():
+            sizes = collected(self._database, self._contents, self._batches, dry_run=dry_run)
+        return GarbageReport(blobs=len(sizes), bytes=sum(sizes), dry_run=dry_run)
+
+    # -- helpers ---------------------------------------------------------------------------------------------
+
+    def _labels(self, run: int, attempt: int) -> list[Document]:
+        found = self._database.artifacts.find({"run": run, "attempt": attempt, "digest": {"$exists": True}})
+        return sorted(found, key=lambda one: str(one["name"]))
+
+    def _intend(self, key: str, run: int, attempt: int, label: str, nonce: str, digest: str) -> None:
+        self._database.artifacts.update_one(
+            {"_id": {"$eq": key}},
+            {"$setOnInsert": {"run": run, "attempt": attempt, "name": label},
+             "$push": {"intents": {"nonce": nonce, "digest": digest, "at": self._database.now()}}}, upsert=True)
+
+    def _named(self, key: str, nonce: str, digest: str, size: int) -> bool:
+        """The step that counts; it misses where the intent has been broken."""
+        return self._database.artifacts.update_one(
+            {"_id": {"$eq": key}, "intents.nonce": nonce},
+            {"$set": {"digest": digest, "size": size}, "$pull": {"intents": {"nonce": nonce}}}).matched_count == 1
+
+    def _copied(self, run: int, label: str, content: Path) -> tuple[str, int]:
+        with _source(label, content) as file:
+            return self._contents.keep(file, f"artifact://runs/{run}/{label}")
+
+    def _show(self, run: int, attempt: int) -> None:
+        """What dashboards list."""
+        labels = self._labels(run, attempt)
+        files = {one["_id"]: one["file_id"] for one in self._database.contents.find(
+            {"_id": {"$in": [one["digest"] for one in labels]}}, {"file_id": 1})}
+        self._database.runs.update_one(
+            {"_id": run, "hyperspace.attempt": attempt},
+            {"$set": {"artifacts": [{"name": one["name"], "file_id": files[one["digest"]]}
+                                    for one in labels if one["digest"] in files]}})
+
+
+def _key(run: int, attempt: int, label: str) -> str:
+    """Of any length: what is indexed must not be."""
+    return hashlib.sha256(to_text([run, attempt, label]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _looked_at(label: str, content: Path) -> tuple[str, int]:
+    with _source(label, content) as file:
+        digest = hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
+        return digest, file.tell()
+
+
+def _source(label: str, content: Path) -> IO[bytes]:
+    try:
+        return content.open("rb")
+    except OSError as error:
+        raise UsageError(f"artifact '{label}': {content}: {error.strerror}; name a file that can be read"
+                         ) from error

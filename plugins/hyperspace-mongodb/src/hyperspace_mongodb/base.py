@@ -1,0 +1,128 @@
+"""What all groups of verbs stand on: the database, and questions that several of them ask."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+from hyperspace_core.config.tree import HIGHEST
+from hyperspace_core.errors import NotFound, Refused, StoreUnavailable
+from hyperspace_core.records.run import Lease
+from hyperspace_core.records.states import Command, Outcome, State
+from hyperspace_core.stores.sqlite.rows import moment_text
+from hyperspace_mongodb.batches import SUBMITTING, Batches
+from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.documents import numbers
+
+TRIES = 50                     # a compare-and-set that loses loses to somebody who got on
+
+_STANDING = {"status": 1, **{f"hyperspace.{name}": 1 for name in (
+    "project", "attempt", "token", "command", "losses", "max_losses", "failures", "max_failures", "edits",
+    "beat", "goal", "series", "attempts.number", "attempts.token",
+    "attempts.outcome")}}
+
+
+class Standing(NamedTuple):
+    """A run as a verb sees it; what a choice rests on is in the condition of the write that follows."""
+
+    run: int
+    project: str
+    state: State
+    attempt: int
+    token: str | None
+    command: Command | None
+    losses: int
+    max_losses: int
+    failures: int
+    max_failures: int
+    edits: int
+    goal: str
+    series: list[Document]
+    attempts: list[Document]
+    numbers: list[int]
+
+    def held_by(self, lease: Lease) -> bool:
+        """The fence: everything that an owner writes passes it."""
+        return self.state is State.RUNNING and self.attempt == lease.attempt and self.token == lease.token
+
+    def place(self, attempt: int, token: str) -> int | None:
+        """Where in the document the attempt stands that has this number and token."""
+        for place, (number, found) in enumerate(zip(self.numbers, self.attempts, strict=True)):
+            if number == attempt and found["token"] == token:
+                return place
+        return None
+
+    def outcome(self, lease: Lease) -> Outcome | None:
+        """How this very attempt ended: an owner that repeats what it did already hears "yes" again."""
+        place = self.place(lease.attempt, lease.token)
+        told = None if place is None else self.attempts[place].get("outcome")
+        return None if told is None else Outcome(told)
+
+    def unchanged(self) -> Document:
+        """The condition that nothing of what was read here has changed since."""
+        return {"_id": self.run, "status": self.state.value, "hyperspace.attempt": self.attempt,
+                "hyperspace.token": {"$eq": self.token},
+                "hyperspace.command": {"$eq": None if self.command is None else self.command.value},
+                "hyperspace.losses": self.losses, "hyperspace.failures": self.failures,
+                "hyperspace.edits": self.edits}
+
+
+class Verbs:
+    """One group of verbs of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._batches = Batches(database)
+        self._looked = threading.local()       # per thread: what it has seen of each project's queue
+
+    def _now(self) -> str:
+        """The server's clock, as a text that sorts as the moments do."""
+        return moment_text(self._database.now())
+
+    def _standing(self, run: int) -> Standing:
+        """Raises `NotFound`, and `Refused` for what another program wrote."""
+        document = self._document(run, _STANDING)
+        if "hyperspace" not in document:
+            raise foreign_refused(run)
+        return standing_of(document)
+
+    def _document(self, run: int, projection: dict[str, Any] | None = None) -> Document:
+        """Raises `NotFound`, also for a number that is too large for any."""
+        found = self._database.runs.find_one({"_id": {"$eq": run}}, projection) if 0 < run <= HIGHEST else None
+        if found is not None and found.get("status") == SUBMITTING:
+            self._batches.settle()
+            found = self._database.runs.find_one({"_id": {"$eq": run}}, projection)
+        if found is None or found.get("status") == SUBMITTING:
+            raise NotFound(f"no run {run} in this store")
+        return found
+
+    def _current_attempt(self, run: int) -> int:
+        """The number of the current or last attempt, 0 where none has begun. Raises `NotFound`."""
+        document = self._document(run, {"status": 1, "hyperspace.attempt": 1})
+        return int(document.get("hyperspace", {}).get("attempt", 0))
+
+    def _too_busy(self, run: int) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._database.shown}: run {run} was changed by others {TRIES} times in a "
+                                "row; trying again may help")
+
+
+def standing_of(document: Document) -> Standing:
+    ours = document["hyperspace"]
+    asked = ours.get("command")
+    return Standing(
+        document["_id"], ours["project"], State(document["status"]), ours["attempt"], ours.get("token"),
+        None if asked is None else Command(asked), ours["losses"], ours["max_losses"], ours["failures"],
+        ours["max_failures"], ours["edits"], ours.get("goal", "maximize"), ours.get("series", []),
+        ours.get("attempts", []), numbers(ours))
+
+
+def mine(lease: Lease) -> Document:
+    """The condition that all writes of an owner carry."""
+    return {"_id": lease.run, "status": State.RUNNING.value, "hyperspace.attempt": lease.attempt,
+            "hyperspace.token": {"$eq": lease.token}}
+
+
+def foreign_refused(run: int) -> Refused:
+    return Refused(f"run {run} was written by another program (Sacred?): it is history here, and is read but "
+                   "never changed")
+

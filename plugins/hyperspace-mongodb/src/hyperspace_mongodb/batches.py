@@ -1,0 +1,162 @@
+"""Several runs at once, all of them or none, without transactions: one document decides.
+
+The runs of a batch are written as SUBMITTING, which nobody sees or claims; the batch stands as "pending" in
+the one document that also gives the ids. A single update of that document commits the batch. From then on
+whoever meets it carries it on: gives each run the state that it is to have, and takes the batch off the
+list. A batch that stays pending was left by a killed submitter. It is taken back by a submission that needs
+one of its uids, or by any submission after `ABANDONED_S`; a submitter that lives after all finds its commit
+refused and begins again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import QueueSettings
+from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.schema import QUEUE
+
+SUBMITTING = "SUBMITTING"
+PENDING, COMMITTED, ABANDONED = "pending", "committed", "abandoned"
+ABANDONED_S = 600.0
+
+
+class Moment(NamedTuple):
+    """What had been decided when a reader began: it sees whole batches only."""
+
+    last: int                          # no run of ours had a higher id
+    undecided: tuple[str, ...]
+
+
+class Batches:
+    """The list of batches that are under way; nearly always empty."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- those who submit ------------------------------------------------------------------------------------
+
+    def ids(self, count: int) -> int:
+        """The first of so many ids that were never given before."""
+        found = self._database.meta.find_one_and_update(
+            {"_id": QUEUE}, {"$inc": {"last": count}}, upsert=True, return_document=True)
+        return int(found["last"]) - count + 1
+
+    def begin(self, count: int) -> tuple[str, int]:
+        """A new batch, and the first of so many ids."""
+        name = secrets.token_hex(8)
+        found = self._database.meta.find_one_and_update(
+            {"_id": QUEUE}, {"$inc": {"last": count}, "$set": {f"batches.{name}": {
+                "state": PENDING, "at": self._database.now()}}}, upsert=True, return_document=True)
+        return name, int(found["last"]) - count + 1
+
+    def commit(self, name: str) -> bool:
+        """The one step that makes it happen. False: somebody thought that its submitter was dead."""
+        return self._decide(name, COMMITTED) or self._state(name) == COMMITTED
+
+    def abandon(self, name: str) -> None:
+        """Take a batch back that nobody has committed; carry it on where somebody has."""
+        if self._decide(name, ABANDONED) or self._state(name) == ABANDONED:
+            self.drop(name)
+        elif self._state(name) == COMMITTED:
+            self.carry_on(name)
+
+    def drop(self, name: str) -> None:
+        """Remove what there is of a batch that is not going to be."""
+        self._database.runs.delete_many({"hyperspace.batch": name, "status": SUBMITTING})
+        self._database.incoming.delete_many({"batch": name})
+        self._forget(name)
+
+    def clear_abandoned(self) -> None:
+        """Of submitters that were killed, long ago."""
+        before = self._database.now() - timedelta(seconds=ABANDONED_S)
+        for name, batch in self._under_way().items():
+            if batch["state"] == ABANDONED or (batch["state"] == PENDING and batch["at"] < before):
+                self.abandon(name)
+
+    # -- everybody -------------------------------------------------------------------------------------------
+
+    def settle(self) -> Moment:
+        """Carry on what is committed; what then stands."""
+        found = self._database.meta.find_one({"_id": QUEUE}) or {"last": 0}
+        undecided = []
+        for name, batch in found.get("batches", {}).items():
+            if batch["state"] == COMMITTED:
+                self.carry_on(name)
+            else:
+                undecided.append(name)
+        return Moment(int(found["last"]), tuple(undecided))
+
+    def settle_some(self) -> bool:
+        """Whether anything was committed that had not been carried on."""
+        committed = [name for name, batch in self._under_way().items() if batch["state"] == COMMITTED]
+        for name in committed:
+            self.carry_on(name)
+        return bool(committed)
+
+    def carry_on(self, name: str) -> None:
+        """After the decision: may be done by several at once, and repeated after a kill."""
+        database = self._database
+        self._replace(name)
+        waiting = {"hyperspace.batch": name, "status": SUBMITTING}
+        projects = database.runs.distinct("hyperspace.project", waiting | {"hyperspace.then": State.QUEUED})
+        for state in State:
+            database.runs.update_many(waiting | {"hyperspace.then": state.value},
+                                      {"$set": {"status": state.value}, "$unset": {"hyperspace.then": ""}})
+        for project in projects:
+            self.ring(project)
+        self._forget(name)
+
+    def ring(self, project: str) -> None:
+        """Wake whoever waits for something to claim; after the step that brought it."""
+        self._database.projects.update_one(
+            {"_id": {"$eq": project}}, {"$inc": {"changes": 1}, "$setOnInsert": default_settings()},
+            upsert=True)
+
+    def left_over(self) -> list[int]:
+        """Runs of no batch at all: their submitter was killed after it had been given up."""
+        runs = [(found["_id"], found["hyperspace"].get("batch")) for found in self._database.runs.find(
+            {"status": SUBMITTING}, {"hyperspace.batch": 1})]
+        known = self._under_way() if runs else {}
+        return [run for run, batch in runs if batch not in known]
+
+    def _replace(self, name: str) -> None:
+        """Runs that wait here and that another store has taken further; unless somebody has claimed them."""
+        for found in self._database.incoming.find({"batch": name}):
+            document: Document = found["document"]
+            done = self._database.runs.replace_one(
+                {"_id": document["_id"], "status": {"$in": [State.QUEUED.value, State.PAUSED.value]},
+                 "hyperspace.attempt": 0}, document).matched_count
+            if done and document["status"] == State.QUEUED:
+                self.ring(document["hyperspace"]["project"])
+            self._database.incoming.delete_one({"_id": found["_id"]})
+
+    def _decide(self, name: str, state: str) -> bool:
+        return self._database.meta.update_one(
+            {"_id": QUEUE, f"batches.{name}.state": PENDING},
+            {"$set": {f"batches.{name}.state": state}}).matched_count == 1
+
+    def _state(self, name: str) -> str | None:
+        found = self._under_way().get(name)
+        return None if found is None else str(found["state"])
+
+    def _under_way(self) -> dict[str, Any]:
+        found = self._database.meta.find_one({"_id": QUEUE}, {"batches": 1}) or {}
+        batches: dict[str, Any] = found.get("batches", {})
+        return batches
+
+    def _forget(self, name: str) -> None:
+        self._database.meta.update_one({"_id": QUEUE}, {"$unset": {f"batches.{name}": ""}})
+
+
+def default_settings() -> Document:
+    return dict(vars(QueueSettings()))
+
+
+def decided(batches: Sequence[str]) -> Document:
+    """The condition that leaves out what is undecided, also what a batch has done since it was read."""
+    return {"hyperspace.batch": {"$nin": list(batches)}} if batches else {}

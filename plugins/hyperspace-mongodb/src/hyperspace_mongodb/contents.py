@@ -1,0 +1,145 @@
+"""Contents of artifacts and snapshots: each once in GridFS, under its SHA-256, while somebody names it.
+
+A content is written first and named afterwards, and a collection may come in between. Who is going to name
+it says so beforehand, as an *intent* in the document that will name it, and then touches the content: raises
+its number `puts`. A collection reads `puts`, then looks for names and intents, and removes the content only
+if `puts` still stands there. So either the collection sees the intent, or its removal misses, or the touch
+misses and the content is written again. An intent that was left by a killed process is broken after
+`LEFT_OVER_S`: whoever still holds it finds that out in the very step that would name the content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import IO, Any
+
+from bson import Binary, ObjectId
+
+from hyperspace_core.errors import NotFound
+from hyperspace_mongodb.complaints import is_duplicate
+from hyperspace_mongodb.connection import Database, Document
+
+CHUNK = 255 * 1024             # GridFS's own
+LEFT_OVER_S = 3600.0
+ALIVE_EVERY = 100              # chunks after which an upload says that it goes on
+
+
+class Contents:
+    """Where contents lie; names are others' business."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def touch(self, digest: str, size: int) -> Any | None:
+        """The file's id, where the whole content is here; no collection that looked before removes it."""
+        found = self._database.contents.find_one_and_update(
+            {"_id": digest, "size": size}, {"$inc": {"puts": 1}})
+        return None if found is None else found["file_id"]
+
+    def keep(self, file: IO[bytes], filename: str) -> tuple[str, int]:
+        """Copy in what is read; the digest is taken of what was written."""
+        database, file_id = self._database, ObjectId()
+        database.uploads.insert_one({"_id": file_id, "at": database.now()})
+        hasher, size = hashlib.sha256(), 0
+        for number, chunk in enumerate(iter(lambda: file.read(CHUNK), b"")):
+            database.chunks.insert_one({"files_id": file_id, "n": number, "data": Binary(chunk)})
+            hasher.update(chunk)
+            size += len(chunk)
+            if number % ALIVE_EVERY == ALIVE_EVERY - 1:
+                database.uploads.update_one({"_id": file_id}, {"$set": {"at": database.now()}})
+        digest = hasher.hexdigest()
+        database.files.insert_one({
+            "_id": file_id, "filename": filename, "length": size, "chunkSize": CHUNK,
+            "uploadDate": database.now(), "metadata": {"sha256": digest, "hyperspace": True}})
+        try:
+            database.contents.insert_one({"_id": digest, "file_id": file_id, "size": size, "puts": 0})
+        except Exception as error:
+            if not is_duplicate(error):
+                raise
+            self._remove_file(file_id)         # another was faster
+            return digest, size
+        database.uploads.delete_one({"_id": file_id})
+        return digest, size
+
+    def open(self, digest: str) -> IO[bytes]:
+        """Raises `NotFound`."""
+        with self._database.using():
+            found = self._database.contents.find_one({"_id": {"$eq": digest}})
+        if found is None:
+            raise NotFound(f"the content {ascii(digest)[1:13]}… is gone from {self._database.shown}")
+        return open_file(self._database, found["file_id"], found["size"])
+
+    def missing(self, digest: str, size: int) -> bool:
+        """Whether a content is not here, or not whole."""
+        found = self._database.contents.find_one({"_id": digest, "size": size})
+        if found is None:
+            return True
+        chunks = self._database.chunks.count_documents({"files_id": found["file_id"]})
+        return bool(chunks != -(-size // CHUNK))
+
+    def all(self) -> Iterator[Document]:
+        yield from list(self._database.contents.find({}))
+
+    def remove(self, content: Document) -> bool:
+        """Only as it was seen: a touch since then keeps it."""
+        database = self._database
+        database.uploads.replace_one({"_id": content["file_id"]}, {"at": database.now()}, upsert=True)
+        gone = database.contents.delete_one(
+            {"_id": content["_id"], "puts": content["puts"], "file_id": content["file_id"]}).deleted_count == 1
+        if gone:
+            self._remove_file(content["file_id"])
+        else:
+            database.uploads.delete_one({"_id": content["file_id"]})
+        return gone
+
+    def left_over(self) -> list[tuple[Any, int]]:
+        """Files that nobody is writing any more: their writer was killed."""
+        database = self._database
+        before = database.now() - timedelta(seconds=LEFT_OVER_S)
+        found = [one["_id"] for one in database.uploads.find({"at": {"$lt": before}})]
+        kept = {one["file_id"] for one in database.contents.find({"file_id": {"$in": found}}, {"file_id": 1})}
+        sizes = {one["_id"]: int(one["length"]) for one in database.files.find(
+            {"_id": {"$in": found}}, {"length": 1})}
+        return [(file_id, sizes.get(file_id, 0)) for file_id in found if file_id not in kept]
+
+    def remove_left_over(self, file_id: Any) -> None:
+        self._remove_file(file_id)
+
+    def _remove_file(self, file_id: Any) -> None:
+        self._database.files.delete_one({"_id": file_id})
+        self._database.chunks.delete_many({"files_id": file_id})
+        self._database.uploads.delete_one({"_id": file_id})
+
+
+class _Reader(io.RawIOBase):
+    """A file of GridFS, chunk by chunk; nothing is held open on the server."""
+
+    def __init__(self, database: Database, file_id: Any, size: int, chunk_size: int) -> None:
+        self._database, self._file_id, self._size, self._chunk_size = database, file_id, size, chunk_size
+        self._at, self._number, self._data = 0, -1, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._at >= self._size:
+            return 0
+        number, skip = divmod(self._at, self._chunk_size)
+        if number != self._number:
+            with self._database.using():
+                found = self._database.chunks.find_one({"files_id": self._file_id, "n": number})
+            if found is None:
+                raise NotFound(f"{self._database.shown}: a part of the content is gone; `hyperspace store "
+                               "check` looks for more damage")
+            self._number, self._data = number, bytes(found["data"])
+        part = self._data[skip:skip + len(buffer)]
+        buffer[:len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
+def open_file(database: Database, file_id: Any, size: int, chunk_size: int = CHUNK) -> IO[bytes]:
+    return io.BufferedReader(_Reader(database, file_id, size, chunk_size), chunk_size)

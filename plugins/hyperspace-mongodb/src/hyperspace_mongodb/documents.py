@@ -1,0 +1,203 @@
+"""Documents of `runs` and records of the port: the one place where the one becomes the other.
+
+Ours is the sub-document `hyperspace`, with each tree as the codec's exact text; what stands beside it has
+Sacred's names and is for dashboards. Three of Sacred's fields are the only place of what they say: `status`
+is the state, `experiment.name` the task, `omniboard` holds tags and note, so that what is typed in Omniboard
+is read here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hyperspace_core.errors import Refused
+from hyperspace_core.records.code import named_snapshots
+from hyperspace_core.records.codec import from_text, storable
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Attempt, Metric, NewRun, Owner, RunRecord
+from hyperspace_core.records.states import Command, State
+from hyperspace_core.storage import new_token
+from hyperspace_core.stores.sqlite.rows import (
+    attempt_of,
+    late_text,
+    moment_text,
+    owner_text,
+    plain_text,
+    progress_text,
+    tree_text,
+)
+from hyperspace_mongodb.complaints import too_large
+from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.sacred import sacred_fields
+
+LONGEST_TREE = 4_000_000       # characters of one tree; a run has five of them, and a document ends at 16 MB
+
+# (run, number of the attempt) -> its texts that lie in a collection of their own
+Moved = Mapping[tuple[int, int], Mapping[str, str]]
+
+TREES = ("submitted", "scenario", "config", "metrics", "info", "code")
+_PLAIN = ("uid", "project", "submitted_by", "search")
+_NUMBERS = ("priority", "max_losses", "max_failures", "seed", "parent")
+
+
+def tree(value: Any, path: str) -> str | None:
+    """The exact text of a tree; None stays None. Raises `ValueNotStorable`."""
+    text = tree_text(value, path)
+    if text is not None and len(text) > LONGEST_TREE:
+        raise too_large(path)
+    return text
+
+
+def text(value: str | None, path: str) -> str | None:
+    found = plain_text(value, path)
+    if found is not None and len(found) > LONGEST_TREE:
+        raise too_large(path)
+    return found
+
+
+def new_document(run: NewRun, moment: str) -> Document:
+    """A run that has just been submitted, without its id. Raises `ValueNotStorable`."""
+    ours = _common(run) | {"attempt": 0, "losses": 0, "failures": 0, "metrics": "{}", "info": "{}",
+                           "submitted_at": moment} | ranked(None, run.metric.goal)
+    return sacred_fields(run, moment) | {"status": State.QUEUED.value, "hyperspace": _known(ours)}
+
+
+def new_attempt(token: str, owner: Owner, moment: str) -> Document:
+    """One that begins; its number follows from its place (`numbers`), so that a claim is one step."""
+    return {"token": token, "worker": owner_text(owner), "started_at": moment,
+            "provenance": "{}"}
+
+
+def restored_document(record: RunRecord) -> Document:
+    """A record of another store. Raises `Refused`, `ValueNotStorable`."""
+    if record.state is State.RUNNING:
+        raise Refused(f"run {record.id} ({record.uid}) is RUNNING: it can be restored when it has ended; "
+                      "nothing was restored")
+    moments = {name: None if moment is None else moment_text(moment) for name, moment in (
+        ("submitted_at", record.submitted_at), ("finished_at", record.finished_at))}
+    ours = _common(record) | moments | ranked(record.result, record.metric.goal) | {
+        "attempt": record.attempts[-1].number if record.attempts else 0, "losses": record.losses,
+        "failures": record.failures, "reason": text(record.reason, "reason"), "result": record.result,
+        "progress": progress_text(record.progress)}
+    if record.attempts:
+        ours["attempts"] = [_restored(attempt) for attempt in record.attempts]
+    return sacred_fields(record, moments["submitted_at"]) | {
+        "status": record.state.value, "hyperspace": _known(ours | {"beat": ours["attempt"]})}
+
+
+def record_of(document: Mapping[str, Any], moved: Moved | None = None) -> RunRecord:
+    ours = document["hyperspace"]
+    attempts = tuple(_attempt(number, found, (moved or {}).get((document["_id"], number), {}))
+                     for number, found in zip(numbers(ours), ours.get("attempts", ()), strict=True))
+    command, progress = ours.get("command"), ours.get("progress")
+    return RunRecord(
+        id=document["_id"], uid=ours["uid"], project=ours["project"], task=document["experiment"]["name"],
+        state=State(document["status"]), reason=ours.get("reason"), priority=ours["priority"],
+        tags=tags_of(document), note=note_of(document), submitted=from_text(ours["submitted"]),
+        submitted_by=ours["submitted_by"], scenario=_tree(ours.get("scenario")),
+        config=_tree(ours.get("config")), metric=Metric(name=ours["metric"], goal=ours["goal"]),
+        seed=ours.get("seed"), validated=ours["validated"],
+        progress=None if progress is None else Progress(**from_text(progress)), result=ours.get("result"),
+        metrics=from_text(ours["metrics"]), info=from_text(ours["info"]), attempts=attempts,
+        losses=ours["losses"], max_losses=ours["max_losses"], failures=ours["failures"],
+        max_failures=ours["max_failures"], command=None if command is None else Command(command),
+        parent=ours.get("parent"), search=ours.get("search"), submitted_at=_moment(ours.get("submitted_at")),
+        started_at=attempts[-1].started_at if attempts else None,
+        finished_at=_moment(ours.get("finished_at")), code=from_text(ours.get("code") or "{}"),
+        migrated=tuple(found["migration"] for found in ours.get("rewrites", ())))
+
+
+def numbers(ours: Mapping[str, Any]) -> list[int]:
+    """Of the attempts: the last one has the highest number ever given, those of another store bring theirs."""
+    attempts = ours.get("attempts", ())
+    first = ours["attempt"] - len(attempts) + 1
+    return [found.get("number", first + place) for place, found in enumerate(attempts)]
+
+
+def tags_of(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whatever a dashboard may have made of them."""
+    tags = _omniboard(document).get("tags")
+    return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+
+
+def note_of(document: Mapping[str, Any]) -> str:
+    note = _omniboard(document).get("notes")
+    return note if isinstance(note, str) else ""
+
+
+def ranked(result: float | None, goal: str) -> Document:
+    """By which two fields the best comes first, and what has no number last."""
+    if result is None or math.isnan(result):
+        return {"ranked": 0, "rank": 0.0}
+    return {"ranked": 1, "rank": float(result if goal == "minimize" else -result)}
+
+
+def checked_tags(tags: Sequence[str]) -> list[str]:
+    found: list[str] = storable(list(tags), "tags")
+    return found
+
+
+def snapshots_of(*sections: Any) -> list[str] | None:
+    """The snapshots of source code that they name; None for none, so that the index holds few."""
+    found = [digest for section in sections if isinstance(section, Mapping) for digest in named_snapshots(section)]
+    return list(dict.fromkeys(found)) or None
+
+
+def _common(run: NewRun | RunRecord) -> Document:
+    trees = {name: tree(getattr(run, name, None), name) for name in TREES}
+    if not run.code:
+        trees["code"] = None
+    sections = [run.code, *(attempt.provenance.get("source") for attempt in getattr(run, "attempts", ()))]
+    storable(run.task, "task")
+    checked_tags(run.tags)
+    storable(run.note, "note")
+    return {
+        **{name: text(getattr(run, name), name) for name in _PLAIN},
+        **{name: storable(getattr(run, name), name) for name in _NUMBERS},
+        **trees, "metric": text(run.metric.name, "metric.name"), "goal": run.metric.goal,
+        "validated": run.validated, "beat": 0, "edits": 0, "format": 1,
+        "snapshots": snapshots_of(*sections),
+    }
+
+
+def _known(ours: Document) -> Document:
+    """Without what is not known: `attempts` must be missing until there is one, for the index of tokens."""
+    return {name: value for name, value in ours.items() if value is not None}
+
+
+def _restored(attempt: Attempt) -> Document:
+    """With a token that nobody knows."""
+    return _known({
+        "number": attempt.number, "token": new_token(),
+        "worker": "" if attempt.worker is None else owner_text(attempt.worker),
+        "started_at": "" if attempt.started_at is None else moment_text(attempt.started_at),
+        "ended_at": None if attempt.ended_at is None else moment_text(attempt.ended_at),
+        "outcome": None if attempt.outcome is None else attempt.outcome.value,
+        "reason": text(attempt.reason, "attempt.reason"),
+        "traceback": text(attempt.traceback, "attempt.traceback"),
+        "provenance": tree(attempt.provenance, "attempt.provenance"),
+        "late": None if attempt.late is None else late_text(attempt.late)})
+
+
+def _attempt(number: int, found: Mapping[str, Any], moved: Mapping[str, str]) -> Attempt:
+    return attempt_of((None, number, found.get("outcome"), found.get("reason"), found["worker"],
+                       found["started_at"], found.get("ended_at"),
+                       found.get("traceback", moved.get("traceback")),
+                       found.get("provenance", moved.get("provenance", "{}")), found.get("late")))
+
+
+def _omniboard(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = document.get("omniboard")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _tree(kept: str | None) -> Any:
+    return None if kept is None else from_text(kept)
+
+
+def _moment(kept: str | None) -> Any:
+    from datetime import datetime
+
+    return datetime.fromisoformat(kept) if kept else None

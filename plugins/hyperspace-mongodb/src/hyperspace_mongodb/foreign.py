@@ -1,0 +1,154 @@
+"""Runs that Sacred's MongoObserver or hyperspace_explorer wrote: read as history of the project, never changed.
+
+Such a document has none of our fields. Whatever is missing in it or odd is left out of the record; nothing
+that stands there makes reading fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hyperspace_core.config.tree import HIGHEST, LOWEST
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import Attempt, Metric, Owner, RunRecord
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.documents import note_of, tags_of
+
+UNNAMED = "unnamed"            # a project, a task
+DEEPEST = 60
+
+# status -> state, reason, outcome of the attempt; QUEUED is none of ours, and no worker here may take it
+_STATES: dict[str, tuple[State, str | None, Outcome | None]] = {
+    "COMPLETED": (State.COMPLETED, None, Outcome.COMPLETED),
+    "FAILED": (State.FAILED, None, Outcome.FAILED),
+    "INTERRUPTED": (State.CANCELLED, "interrupted", Outcome.CANCELLED),
+    "TIMEOUT": (State.FAILED, "timed_out", Outcome.TIMED_OUT),
+    "CANCELLED": (State.CANCELLED, None, Outcome.CANCELLED),
+    "QUEUED": (State.PAUSED, "queued by another program", None),
+    "PAUSED": (State.PAUSED, "paused by another program", None),
+    "RUNNING": (State.FAILED, "was running when another program last wrote (status RUNNING)", Outcome.LOST),
+}
+
+
+def foreign_records(database: Database, where: RunFilter) -> dict[int, RunRecord]:
+    """Those among them that a filter means, by id."""
+    mine = database.project or UNNAMED
+    if where.project is not None and where.project != mine:
+        return {}
+    condition: Document = {"hyperspace": {"$exists": False}, "_id": {"$type": "number"}}
+    if where.ids:
+        condition = {"$and": [condition, {"_id": {"$in": [run for run in where.ids if LOWEST <= run <= HIGHEST]}}]}
+    if where.uids or where.search is not None or where.parent is not None:
+        return {}                          # nothing of theirs says any of this
+    found = (foreign_record(database, one) for one in database.runs.find(condition, {"captured_out": 0}))
+    return {record.id: record for record in found if where.matches(record)}
+
+
+def foreign_record(database: Database, document: Mapping[str, Any]) -> RunRecord:
+    state, reason, outcome = _STATES.get(str(document.get("status")), (
+        State.FAILED, f"status {str(document.get('status'))[:40]!r} of another program", Outcome.FAILED))
+    config, experiment = _section(document, "config"), _section(document, "experiment")
+    result, metrics = _result(plain(document.get("result")))
+    ended = moment(document.get("stop_time")) or (moment(document.get("heartbeat")) if outcome else None)
+    info = {name: value for name, value in _section(document, "info").items() if name != "metrics"}
+    seed = config.get("seed")
+    return RunRecord(
+        id=int(document["_id"]), uid=f"foreign-{int(document['_id'])}", project=database.project or UNNAMED,
+        task=str(experiment.get("name") or UNNAMED), state=state, reason=_failure(document) or reason,
+        tags=tags_of(document), note=note_of(document),
+        submitted={name: value for name, value in config.items() if name != "seed"},
+        submitted_by="", config={name: value for name, value in config.items() if name != "seed"},
+        metric=Metric(), seed=seed if type(seed) is int else None, result=result, metrics=metrics, info=info,
+        attempts=_attempts(document, outcome, ended), submitted_at=moment(document.get("start_time")),
+        started_at=moment(document.get("start_time")) if outcome else None, finished_at=ended)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """As a record may hold it: numbers out of jsonpickle, ids and dates as text, nothing endless."""
+    if depth > DEEPEST:
+        return str(value)[:1000]
+    if isinstance(value, Mapping):
+        if "py/object" in value or "py/reduce" in value:
+            return _unpickled(value, depth)
+        return {str(key).replace("\0", ""): plain(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner, depth + 1) for inner in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if value is None or isinstance(value, bool | str | float):
+        return value
+    return int(value) if isinstance(value, int) else str(value)[:1000]
+
+
+def moment(value: Any) -> datetime | None:
+    if not isinstance(value, datetime):
+        return None
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _unpickled(value: Mapping[str, Any], depth: int) -> Any:
+    """A numpy scalar as Sacred's jsonpickle wrote it: the number in it. Nothing is ever imported or called.
+
+    Seen are `{"py/object": "numpy.float64", "value": 0.5}` and reductions that hold the bytes of the number.
+    """
+    from hyperspace_mongodb.pickled import scalar_of
+
+    found = scalar_of(value)
+    if found is not None:
+        return found
+    rest = {key: inner for key, inner in value.items() if not str(key).startswith("py/")}
+    return {str(key): plain(inner, depth + 1) for key, inner in rest.items()} or str(value)[:1000]
+
+
+def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = plain(document.get(name))
+    return found if isinstance(found, dict) else {}
+
+
+def _result(value: Any) -> tuple[float | None, dict[str, Any]]:
+    """The number that a run returned; of several, the one that is called so, or the only one."""
+    found = number(value)
+    if found is not None:
+        return found, {"result": value}
+    if not isinstance(value, dict):
+        return None, {}
+    numbers = {name: single for name, inner in value.items() if (single := number(inner)) is not None}
+    if "result" in numbers:
+        return numbers["result"], value
+    return (next(iter(numbers.values())) if len(numbers) == 1 else None), value
+
+
+def _failure(document: Mapping[str, Any]) -> str | None:
+    """The last line of its traceback says why."""
+    lines = [line for part in _trace(document) for line in part.splitlines() if line.strip()]
+    return lines[-1].strip()[:200] if lines else None
+
+
+def _trace(document: Mapping[str, Any]) -> list[str]:
+    trace = document.get("fail_trace")
+    if isinstance(trace, str):
+        return [trace]
+    return [str(line) for line in trace] if isinstance(trace, list) else []
+
+
+def _attempts(document: Mapping[str, Any], outcome: Outcome | None, ended: datetime | None) -> tuple[Attempt, ...]:
+    if outcome is None:
+        return ()
+    host, experiment = _section(document, "host"), _section(document, "experiment")
+    provenance = {name: value for name, value in {
+        "host": host, "sacred": {"format": plain(document.get("format")), "command": plain(document.get("command")),
+                                 "meta": _section(document, "meta")},
+        "experiment": experiment}.items() if value}
+    name = str(host.get("hostname") or "unknown")
+    return (Attempt(number=1, outcome=outcome, worker=Owner(worker=name, host=name),
+                    started_at=moment(document.get("start_time")), ended_at=ended,
+                    traceback="".join(_trace(document)) or None, provenance=provenance),)
+
+

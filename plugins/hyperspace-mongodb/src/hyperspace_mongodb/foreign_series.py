@@ -1,0 +1,90 @@
+"""Series, output and files of runs that another program wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Artifact, OutputChunk
+from hyperspace_mongodb.connection import Database
+from hyperspace_mongodb.foreign import moment, number, plain
+
+FIRST = 1                      # their only attempt
+PIECE = 64 * 1024
+
+# a file of theirs has no digest here: its place in GridFS names it
+_PREFIX = "gridfs:"
+
+
+def foreign_points(database: Database, run: int, attempt: int | None, names: Collection[str] | None,
+                   after: int, limit: int | None) -> Iterator[Point]:
+    """Metric by metric, as they lie; numbered through."""
+    if attempt not in (None, FIRST):
+        return iter(())
+    found = (point for point in _points(database, run)
+             if point.seq > after and (names is None or point.name in names))
+    return found if limit is None else islice(found, max(0, limit))
+
+
+def foreign_output(database: Database, run: int, attempt: int | None, after: int) -> Iterator[OutputChunk]:
+    with database.using():
+        found = database.runs.find_one({"_id": run}, {"captured_out": 1, "start_time": 1}) or {}
+    text, at = found.get("captured_out"), moment(found.get("start_time"))
+    if attempt not in (None, FIRST) or not isinstance(text, str):
+        return
+    for seq, start in enumerate(range(0, len(text), PIECE)):
+        if seq > after:
+            yield OutputChunk(seq=seq, text=text[start:start + PIECE], at=at.timestamp() if at else 0.0)
+
+
+def foreign_artifacts(database: Database, document: Mapping[str, Any], attempt: int | None) -> list[Artifact]:
+    """Artifacts, and the files that the run had opened (`resources`)."""
+    if attempt not in (None, FIRST):
+        return []
+    files = {str(one.get("name")): one.get("file_id") for one in _list(document, "artifacts")
+             if isinstance(one, Mapping)}
+    for one in _list(document, "resources"):
+        if isinstance(one, list | tuple) and len(one) == 2:
+            found = database.files.find_one({"filename": {"$eq": str(one[0])}, "md5": {"$eq": str(one[1])}}, {"_id": 1})
+            files.setdefault(str(one[0]), None if found is None else found["_id"])
+    sizes = {one["_id"]: int(number(one.get("length")) or 0) for one in database.files.find(
+        {"_id": {"$in": [file_id for file_id in files.values() if file_id is not None]}}, {"length": 1})}
+    return [Artifact(run=int(document["_id"]), attempt=FIRST, name=name, digest=f"{_PREFIX}{file_id}",
+                     size=sizes[file_id])
+            for name, file_id in sorted(files.items()) if file_id in sizes]
+
+
+def foreign_file(database: Database, artifact: Artifact) -> tuple[Any, int, int] | None:
+    """Id, length and chunk size in GridFS; None for an artifact of ours, or one that is gone."""
+    name = artifact.digest.removeprefix(_PREFIX)
+    if name == artifact.digest or not ObjectId.is_valid(name):
+        return None
+    found = database.files.find_one({"_id": ObjectId(name)})
+    return None if found is None else (found["_id"], int(found["length"]), int(found["chunkSize"]))
+
+
+def _points(database: Database, run: int) -> Iterator[Point]:
+    with database.using():
+        documents = list(database.metrics.find({"run_id": run}, {"name": 1}).sort("name", 1))
+    seq = 0
+    for one in documents:
+        with database.using():
+            found = database.metrics.find_one({"_id": one["_id"]}) or {}
+        steps, values, times = (_list(found, name) for name in ("steps", "values", "timestamps"))
+        for place, value in enumerate(values):
+            at = moment(times[place]) if place < len(times) else None
+            step = steps[place] if place < len(steps) and isinstance(steps[place], int) else place
+            single = number(plain(value))
+            if single is not None:
+                yield Point(seq=seq, name=str(one.get("name")), step=int(step), value=single,
+                            at=at.timestamp() if at else 0.0)
+            seq += 1
+
+
+def _list(document: Mapping[str, Any], name: str) -> list[Any]:
+    found = document.get(name)
+    return found if isinstance(found, list) else []

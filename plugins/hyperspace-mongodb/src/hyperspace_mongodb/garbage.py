@@ -1,0 +1,94 @@
+"""What nothing names any more: contents, snapshots, and what killed processes and deleted runs left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from hyperspace_mongodb.batches import Batches
+from hyperspace_mongodb.connection import Database, Table
+from hyperspace_mongodb.contents import LEFT_OVER_S, Contents
+
+SLICE = 200
+
+
+def collected(database: Database, contents: Contents, batches: Batches, *, dry_run: bool) -> list[int]:
+    """The sizes of contents and files that are removed, or would be."""
+    if not dry_run:
+        _break_intents(database)
+        _forget_snapshots(database)
+        for run in batches.left_over():
+            database.runs.delete_one({"_id": run, "status": "SUBMITTING"})
+        for table, name in _of_runs(database):
+            orphans = orphaned(database, table, name)
+            for start in range(0, len(orphans), SLICE):
+                table.delete_many({name: {"$in": orphans[start:start + SLICE]}})
+    found = list(contents.all())           # read before names are: what is touched later stays
+    sizes = []
+    for start in range(0, len(found), SLICE):
+        part = found[start:start + SLICE]
+        named = _named(database, [one["_id"] for one in part])
+        sizes += [int(one["size"]) for one in part
+                  if one["_id"] not in named and (dry_run or contents.remove(one))]
+    for file_id, size in contents.left_over():
+        sizes.append(size)
+        if not dry_run:
+            contents.remove_left_over(file_id)
+    return sizes
+
+
+def orphaned(database: Database, table: Table, name: str) -> list[Any]:
+    """The runs that a collection still knows and that are gone; foreign documents count as runs."""
+    known: list[Any] = table.distinct(name)
+    there: set[Any] = set()
+    for start in range(0, len(known), SLICE):
+        there.update(one["_id"] for one in database.runs.find(
+            {"_id": {"$in": known[start:start + SLICE]}}, {"_id": 1}))
+    return [run for run in known if run not in there]
+
+
+def snapshots_named(database: Database, digests: Iterable[str]) -> set[str]:
+    """Those that a run's `code`, or the provenance of an attempt, names."""
+    wanted = list(digests)
+    found = database.runs.find({"hyperspace.snapshots": {"$in": wanted}}, {"hyperspace.snapshots": 1})
+    return {digest for one in found for digest in one["hyperspace"]["snapshots"]}
+
+
+def _of_runs(database: Database) -> tuple[tuple[Table, str], ...]:
+    """Not `metrics`: those without a run may be somebody else's."""
+    return ((database.points, "run"), (database.output, "run"), (database.artifacts, "run"),
+            (database.attempts, "run"))
+
+
+def _named(database: Database, digests: list[str]) -> set[str]:
+    """By a label, a snapshot that is kept, or an intent."""
+    either = [{"digest": {"$in": digests}}, {"intents.digest": {"$in": digests}}]
+    found = {one.get("digest") for one in database.artifacts.find({"$or": either})}
+    found |= {intent["digest"] for one in database.artifacts.find({"$or": either})
+              for intent in one.get("intents", ())}
+    since = database.now() - timedelta(seconds=LEFT_OVER_S)
+    holding = list(database.snapshots.find({"contents": {"$in": digests}}))
+    named = snapshots_named(database, [one["_id"] for one in holding])
+    for one in holding:
+        if one["_id"] in named or one["at"] >= since:
+            found.update(one["contents"])
+    return found & set(digests)
+
+
+def _break_intents(database: Database) -> None:
+    """Of processes that were killed long ago."""
+    before = database.now() - timedelta(seconds=LEFT_OVER_S)
+    database.artifacts.update_many({"intents.at": {"$lt": before}},
+                                   {"$pull": {"intents": {"at": {"$lt": before}}}})
+    database.artifacts.delete_many({"digest": {"$exists": False}, "intents": {"$size": 0}})
+
+
+def _forget_snapshots(database: Database) -> None:
+    """A snapshot is put before the run that names it: for a while it stays without a name."""
+    before = database.now() - timedelta(seconds=LEFT_OVER_S)
+    old = {one["_id"]: one["at"] for one in database.snapshots.find({"at": {"$lt": before}}, {"at": 1})}
+    named = snapshots_named(database, old) if old else set()
+    for digest, at in old.items():
+        if digest not in named:
+            database.snapshots.delete_one({"_id": digest, "at": at})

@@ -1,0 +1,249 @@
+"""What owners do to runs they hold, and what becomes of runs whose owner is gone. Every write is fenced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.codec import from_text, storable
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
+from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
+from hyperspace_core.stores.sqlite.rows import (
+    late_text,
+    moment_text,
+    owner_of,
+    owner_text,
+    plain_text,
+    progress_text,
+)
+from hyperspace_mongodb.base import TRIES, Standing, Verbs, mine
+from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.dashboards import Dashboards
+from hyperspace_mongodb.documents import ranked, snapshots_of, text, tree
+from hyperspace_mongodb.sacred import host_from, host_of, moment_of, shaped, shaped_config, trace_of
+
+LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
+
+# how an attempt ends that its owner settles with `finish`
+_FINISHES = frozenset(Outcome) - {Outcome.RELEASED, Outcome.LOST}
+
+
+class LeaseVerbs(Verbs):
+    """T3 to T8, T10, T12 and T13."""
+
+    _dashboards: Dashboards
+
+    def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
+        kept = progress_text(progress)
+        change: Document = {"$inc": {"hyperspace.beat": 1}, "$currentDate": {"heartbeat": True}}
+        if kept is not None:
+            change["$set"] = {"hyperspace.progress": kept}
+        with self._database.writing():
+            found = self._database.runs.find_one_and_update(
+                mine(lease), change, projection={"hyperspace.command": 1})
+            if found is None:
+                self._standing(lease.run)
+                return BeatAnswer(held=False)
+        asked = found.get("hyperspace", {}).get("command")
+        return BeatAnswer(held=True, command=None if asked is None else Command(asked))
+
+    def update(self, lease: Lease, change: Update) -> bool:
+        new: Document = {f"hyperspace.{name}": kept for name in ("scenario", "config", "info")
+                         if (kept := tree(getattr(change, name), name)) is not None}
+        if change.metric is not None:
+            new |= {"hyperspace.metric": plain_text(change.metric.name, "metric.name"),
+                    "hyperspace.goal": change.metric.goal}
+        if change.seed is not None:
+            new["hyperspace.seed"] = storable(change.seed, "seed")
+        if change.config is not None:
+            new["config"] = shaped_config(change.config, change.seed)
+        elif change.seed is not None:
+            new["config.seed"] = change.seed
+        sections = None if change.provenance is None else storable(change.provenance, "provenance")
+        with self._database.writing():
+            for _ in range(TRIES):
+                run = self._standing(lease.run)
+                if not run.held_by(lease):
+                    return False
+                snapshots = snapshots_of((sections or {}).get("source"))
+                if self._updated(lease, run, new | self._added(run, sections, change.info), snapshots):
+                    return True
+        raise self._too_busy(lease.run)
+
+    def finish(self, lease: Lease, finish: Finish) -> bool:
+        if finish.outcome not in _FINISHES:
+            raise UsageError(f"finish: an owner cannot end its attempt as {finish.outcome}; to give the run "
+                             "back, release it")
+        kept: Document = {"hyperspace.metrics": tree(finish.metrics, "metrics")}
+        info = tree(finish.info, "info")
+        reason, traceback = text(finish.reason, "reason"), text(finish.traceback, "traceback")
+        result = None if finish.result is None else float(finish.result)
+        if info is not None:
+            kept["hyperspace.info"] = info
+
+        def choice(run: Standing) -> tuple[State, Document]:
+            state, failures = _after_finish(finish, run)
+            more = {} if finish.info is None else {"info": shaped(finish.info) | {"metrics": run.series}}
+            if state is State.QUEUED and finish.retry_after_s > 0:
+                more["hyperspace.not_before"] = moment_text(
+                    self._database.now() + timedelta(seconds=min(finish.retry_after_s, LONGEST_REST_S)))
+            return state, kept | more | _result(result, run.goal) | {
+                "hyperspace.failures": failures, "hyperspace.reason": reason, "fail_trace": trace_of(traceback)}
+
+        return self._settled(lease, choice, finish.outcome, reason, traceback)
+
+    def release(self, lease: Lease, reason: str | None = None) -> bool:
+        reason = text(reason, "reason")
+
+        def choice(run: Standing) -> tuple[State, Document]:
+            return after_release(run.command), {"hyperspace.reason": reason} | _result(None, run.goal)
+
+        return self._settled(lease, choice, Outcome.RELEASED, reason)
+
+    def held(self, project: str) -> list[Held]:
+        with self._database.using():
+            found = self._database.runs.find(
+                {"hyperspace.project": {"$eq": project}, "status": State.RUNNING.value},
+                {"hyperspace.attempt": 1, "hyperspace.token": 1, "hyperspace.beat": 1,
+                 "hyperspace.attempts": {"$slice": -1}}).sort("_id", 1)
+            rows = [(row["_id"], row["hyperspace"]) for row in found]
+        return [Held(run=run, attempt=ours["attempt"], token=ours["token"], beat=ours["beat"],
+                     owner=owner_of(ours["attempts"][-1]["worker"])) for run, ours in rows]
+
+    def reap(self, seen: Held, reason: str = "") -> State | None:
+        plain_text(reason, "reason")
+        lease = Lease(run=seen.run, attempt=seen.attempt, token=seen.token)
+        with self._database.writing():
+            for _ in range(TRIES):
+                found = self._database.runs.find_one(
+                    mine(lease) | {"hyperspace.beat": seen.beat}, {"_id": 1})
+                if found is None:
+                    return None
+                run = self._standing(seen.run)
+                losses = run.losses + 1
+                state = after_reap(run.command, losses, run.max_losses)
+                why = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}
+                change = {"hyperspace.losses": losses, "hyperspace.reason": why.get(state)}
+                if run.held_by(lease) and self._ended(run, state, change | _result(None, run.goal),
+                                                      Outcome.LOST, reason or None, beat=seen.beat):
+                    return state
+        raise self._too_busy(seen.run)
+
+    def readopt(self, lease: Lease, owner: Owner) -> bool:
+        worker = owner_text(owner)
+        with self._database.writing():
+            for _ in range(TRIES):
+                run = self._standing(lease.run)
+                if run.held_by(lease):         # a repeat
+                    return True
+                place = run.place(lease.attempt, lease.token)
+                if (run.state is not State.QUEUED or run.attempt != lease.attempt or place is None
+                        or run.outcome(lease) is not Outcome.LOST):
+                    return False
+                path = f"hyperspace.attempts.{place}"
+                found = self._database.runs.find_one_and_update(
+                    run.unchanged() | {f"{path}.outcome": Outcome.LOST.value},
+                    {"$set": {"status": State.RUNNING.value, "hyperspace.token": lease.token,
+                              f"{path}.worker": worker, "host": host_of(owner), "stop_time": None,
+                              "hyperspace.losses": max(0, run.losses - 1)},
+                     "$unset": dict.fromkeys((f"{path}.outcome", f"{path}.reason", f"{path}.ended_at",
+                                              "hyperspace.reason", "hyperspace.not_before"), ""),
+                     "$inc": {"hyperspace.beat": 1}, "$currentDate": {"heartbeat": True}})
+                if found is not None:
+                    return True
+        raise self._too_busy(lease.run)
+
+    def late(self, lease: Lease, finish: Finish) -> bool:
+        with self._database.writing():
+            note = late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
+                                  metrics=finish.metrics, at=self._database.now()))
+            place = self._standing(lease.run).place(lease.attempt, lease.token)
+            if place is None:
+                return False
+            path = f"hyperspace.attempts.{place}"
+            return self._database.runs.update_one(
+                {"_id": lease.run, f"{path}.token": {"$eq": lease.token}},
+                {"$set": {f"{path}.late": note}}).matched_count == 1
+
+    # -- helpers ---------------------------------------------------------------------------------------------
+
+    def _settled(self, lease: Lease, choice: Callable[[Standing], tuple[State, Document]], outcome: Outcome,
+                 reason: str | None, traceback: str | None = None) -> bool:
+        """T4 to T7 and T10: the choice of the new state rests on what the write is conditional on."""
+        with self._database.writing():
+            for _ in range(TRIES):
+                run = self._standing(lease.run)
+                if not run.held_by(lease):
+                    return run.outcome(lease) is outcome
+                state, change = choice(run)
+                if self._ended(run, state, change, outcome, reason, traceback):
+                    self._dashboards.catch_up(lease.run, lease.attempt)
+                    return True
+        raise self._too_busy(lease.run)
+
+    def _ended(self, run: Standing, state: State, change: Document, outcome: Outcome, reason: str | None,
+               traceback: str | None = None, beat: int | None = None) -> bool:
+        """The attempt is over, and the lease with it: one step, where nothing has changed meanwhile."""
+        moment, path = self._now(), f"hyperspace.attempts.{len(run.attempts) - 1}"
+        new = change | {"status": state.value, "stop_time": moment_of(moment), f"{path}.outcome": outcome.value,
+                        f"{path}.reason": reason, f"{path}.ended_at": moment, f"{path}.traceback": traceback,
+                        "hyperspace.finished_at": moment if state.terminal else None}
+        gone = [name for name, value in new.items() if value is None and name.startswith("hyperspace.")]
+        gone += ["hyperspace.token", "hyperspace.command"]
+        if "hyperspace.not_before" not in new:
+            gone.append("hyperspace.not_before")
+        condition = run.unchanged() | ({} if beat is None else {"hyperspace.beat": beat})
+        done = self._database.runs.update_one(condition, {
+            "$set": {name: value for name, value in new.items() if name not in gone},
+            "$unset": dict.fromkeys(gone, "")}).matched_count == 1
+        if done and state is State.QUEUED:
+            self._batches.ring(run.project)
+        return done
+
+    def _added(self, run: Standing, sections: dict[str, Any] | None, info: Any) -> Document:
+        """What an update adds to what stands there."""
+        new: Document = {} if info is None else {"info": shaped(info) | {"metrics": run.series}}
+        if sections is None:
+            return new
+        place = len(run.attempts) - 1
+        found = self._database.runs.find_one({"_id": run.run}, {"hyperspace.attempts": {"$slice": -1}}) or {}
+        last = (found.get("hyperspace", {}).get("attempts") or [{}])[-1]
+        merged = from_text(last.get("provenance", "{}")) | sections
+        worker = last.get("worker")
+        return new | {f"hyperspace.attempts.{place}.provenance": tree(merged, "provenance"),
+                      "host": host_from(merged, owner_of(worker) if worker else None),
+                      "experiment.dependencies": _dependencies(merged)}
+
+    def _updated(self, lease: Lease, run: Standing, new: Document, snapshots: list[str] | None) -> bool:
+        change: Document = {"$inc": {"hyperspace.edits": 1}} | ({"$set": new} if new else {})
+        if snapshots:
+            change["$addToSet"] = {"hyperspace.snapshots": {"$each": snapshots}}
+        condition = mine(lease) | {"hyperspace.edits": run.edits}
+        return self._database.runs.update_one(condition, change).matched_count == 1
+
+
+def _after_finish(finish: Finish, run: Standing) -> tuple[State, int]:
+    """Where the run goes, and how many failures it then has."""
+    if finish.outcome is Outcome.COMPLETED:
+        return State.COMPLETED, run.failures
+    if finish.outcome is Outcome.CANCELLED:
+        return State.CANCELLED, run.failures
+    failures = run.failures + 1
+    return after_failure(run.command, failures, run.max_failures) if finish.retry else State.FAILED, failures
+
+
+def _result(result: float | None, goal: str) -> Document:
+    rank = {f"hyperspace.{name}": value for name, value in ranked(result, goal).items()}
+    return rank | {"result": result, "hyperspace.result": result}
+
+
+def _dependencies(provenance: dict[str, Any]) -> list[str]:
+    """As Sacred writes them: "numpy==2.4.6"."""
+    packages = provenance.get("packages")
+    return [f"{name}=={version}" for name, version in sorted(packages.items())
+            if isinstance(version, str)] if isinstance(packages, dict) else []
+
+

@@ -1,0 +1,133 @@
+"""From a URL to a database that answers: options checked, TLS on off this machine, every wait bounded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from pymongo import MongoClient
+from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
+
+from hyperspace_core.errors import StoreError, did_you_mean
+from hyperspace_core.extension.address import redact, resolve_url
+from hyperspace_core.storage import QueueSettings
+from hyperspace_mongodb import schema
+from hyperspace_mongodb.complaints import COMPLAINTS, explained
+from hyperspace_mongodb.connection import Client, Database
+
+SHORTEST_S, LONGEST_S = 0.5, 30.0      # for one operation, whatever the TTL
+
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?|.*(%2F|/).*\.sock", re.IGNORECASE)
+# spellings that the driver reads although its own table has only the new names
+_ALSO = ("ssl", "sslcertificateauthorityfile", "j", "wtimeout")
+
+
+def opened(url: str, project: str | None) -> Database:
+    """The database at the URL, found to answer. Raises `StoreError` and `StoreUnavailable`."""
+    address = resolve_url(url, project or "")
+    shown = redact(address)
+    name = _database_name(address, shown)
+    options = _options(address, shown)
+    database = _connected(address, shown, name, project, _client_settings(address, options, None))
+    try:
+        ttl_s = _ttl_of(database)
+        if ttl_s is not None and ttl_s != QueueSettings().ttl_s and "timeoutms" not in options:
+            settings = _client_settings(address, options, ttl_s)
+            database.close()
+            database = _connected(address, shown, name, project, settings)
+        with database.using():
+            schema.look(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def patience_s(ttl_s: float) -> float:
+    """How long one operation may take: a beat that hangs must be over long before the lease is."""
+    return min(max(ttl_s / 6, SHORTEST_S), LONGEST_S)
+
+
+def _connected(address: str, shown: str, name: str, project: str | None,
+               settings: Mapping[str, Any]) -> Database:
+    try:
+        client: Client = MongoClient(address, **settings)
+    except COMPLAINTS as error:
+        raise explained(error, shown) from error
+    except ValueError as error:            # of an option, by the driver's own check
+        raise StoreError(f"{shown}: {error}") from error
+    try:
+        database = Database(client, name, shown=shown, project=project)
+        with database.using():
+            database.now()                 # the first question: now it must answer
+    except BaseException:
+        client.close()
+        raise
+    return database
+
+
+def _client_settings(address: str, options: Mapping[str, str], ttl_s: float | None) -> dict[str, Any]:
+    """Majority and journal: neither a fail-over nor a power cut undoes what was acknowledged.
+
+    Without `timeoutMS` the driver would wait for ever on a connection that is only half open.
+    """
+    patience_ms = round(1000 * patience_s(QueueSettings().ttl_s if ttl_s is None else ttl_s))
+    settings: dict[str, Any] = {"w": "majority", "journal": True, "retryWrites": True,
+                                "readPreference": "primary", "tz_aware": True, "connect": False}
+    for option in ("timeoutMS", "serverSelectionTimeoutMS"):
+        if option.casefold() not in options:
+            settings[option] = patience_ms
+    if "timeoutms" in options and "serverselectiontimeoutms" not in options:
+        settings["serverSelectionTimeoutMS"] = _milliseconds(options["timeoutms"], patience_ms)
+    if "appname" not in options:
+        settings["appname"] = "hyperspace"
+    if not {"tls", "ssl"} & set(options) and not _is_local(address):
+        settings["tls"] = True
+    return settings
+
+
+def _milliseconds(text: str, otherwise: int) -> int:
+    return int(text) if text.isdigit() and int(text) > 0 else otherwise
+
+
+def _options(address: str, shown: str) -> dict[str, str]:
+    """Those of the URL, by their names in small letters. Raises `StoreError` for one that nobody knows."""
+    text = address.partition("?")[2]
+    options = {}
+    for part in re.split("[&;]", text) if text else []:
+        name, equals, value = part.partition("=")
+        known = name.casefold() in URI_OPTIONS_VALIDATOR_MAP or name.casefold() in _ALSO
+        if not equals or not known:
+            nearest = did_you_mean(name, [*map(str, URI_OPTIONS_VALIDATOR_MAP)])
+            raise StoreError(f"{shown}: unknown option {name!r}{nearest}")
+        options[name.casefold()] = unquote(value)
+    if options.get("timeoutms", "").strip() == "0":
+        raise StoreError(f"{shown}: timeoutMS=0 would wait for ever; name a number of milliseconds")
+    return options
+
+
+def _database_name(address: str, shown: str) -> str:
+    before = address.partition("?")[0]
+    name = unquote(before.partition("://")[2].partition("/")[2])
+    if not name:
+        raise StoreError(f"{shown}: names no database; write mongodb://HOST/NAME")
+    if len(name.encode()) > 63 or re.search(r'[/\\. "$*<>:|?\0]', name):
+        raise StoreError(f"{shown}: {name!r} cannot name a database; use letters, digits, - and _")
+    return name
+
+
+def _is_local(address: str) -> bool:
+    """Whether all hosts are this machine: what never leaves it needs no TLS."""
+    scheme, _, rest = address.partition("://")
+    hosts = rest.partition("?")[0].partition("/")[0].rpartition("@")[2]
+    return scheme == "mongodb" and all(_LOOPBACK.fullmatch(host) for host in hosts.split(","))
+
+
+def _ttl_of(database: Database) -> float | None:
+    if database.project is None:
+        return None
+    with database.using():
+        found = database.projects.find_one({"_id": {"$eq": database.project}})
+    return None if found is None else float(found.get("ttl_s", QueueSettings().ttl_s))

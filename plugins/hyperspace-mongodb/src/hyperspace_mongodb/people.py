@@ -1,0 +1,166 @@
+"""What people do to runs: stop them, let them wait, do them again, write on them, remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from hyperspace_core.errors import Refused
+from hyperspace_core.records.codec import storable
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import CURES, Command, State, Verb, allowed
+from hyperspace_core.stores.sqlite.rows import plain_text
+from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
+from hyperspace_mongodb.batches import SUBMITTING
+from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.documents import checked_tags, record_of, tags_of
+from hyperspace_mongodb.rooms import moved_texts
+from hyperspace_mongodb.sacred import moment_of
+
+SLICE = 1000
+
+
+class PeoplesVerbs(Verbs):
+    """T9, T11 and T14, notes, and removal."""
+
+    def cancel(self, run: int) -> State:
+        return self._ask(run, Verb.CANCEL, lambda before: Command.CANCEL)
+
+    def pause(self, run: int) -> State:
+        return self._ask(run, Verb.PAUSE, lambda before: before.command or Command.PAUSE)
+
+    def resume(self, run: int) -> State:
+        def step(before: Standing) -> tuple[State, Document]:
+            if before.state is State.RUNNING and before.command is Command.PAUSE:
+                return State.RUNNING, {"$unset": {"hyperspace.command": ""}}
+            return self._moved(before, Verb.RESUME)
+
+        return self._stepped(run, step)
+
+    def requeue(self, run: int) -> State:
+        def step(before: Standing) -> tuple[State, Document]:
+            state = _next(before, Verb.REQUEUE)
+            gone = ("result", "reason", "progress", "not_before", "finished_at")
+            return state, {
+                "$set": {"status": state.value, "hyperspace.losses": 0, "hyperspace.failures": 0,
+                         "hyperspace.metrics": "{}", "hyperspace.ranked": 0, "hyperspace.rank": 0.0,
+                         "result": None, "stop_time": None, "fail_trace": []},
+                "$unset": {f"hyperspace.{name}": "" for name in gone}}
+
+        return self._stepped(run, step)
+
+    def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
+                 note: str | None = None, priority: int | None = None) -> RunRecord:
+        change: Document = {}
+        if plain_text(note, "note") is not None:
+            change["omniboard.notes"] = note
+        if priority is not None:
+            change["hyperspace.priority"] = storable(priority, "priority")
+        checked_tags(list(add_tags))
+        with self._database.writing():
+            for _ in range(TRIES):
+                before = self._document(run)
+                if "hyperspace" not in before:
+                    raise foreign_refused(run)
+                tags = dict.fromkeys([*tags_of(before), *add_tags])
+                kept = [tag for tag in tags if tag not in remove_tags]
+                # Omniboard writes there, too
+                found = self._database.runs.find_one_and_update(
+                    {"_id": run, "omniboard": {"$eq": before.get("omniboard")}},
+                    {"$set": {**_board(before), "omniboard.tags": kept} | change}, return_document=True)
+                if found is not None:
+                    return record_of(found, moved_texts(self._database, [found]))
+        raise self._too_busy(run)
+
+    def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
+        wanted = list(runs)
+        with self._database.using() if dry_run else self._database.writing():
+            self._batches.settle()
+            found = {one["_id"]: one for start in range(0, len(wanted), SLICE) for one in self._database.runs.find(
+                {"_id": {"$in": wanted[start:start + SLICE]}, "status": {"$ne": SUBMITTING}},
+                {"status": 1, "hyperspace.project": 1})}
+            for run, one in found.items():
+                if "hyperspace" not in one:
+                    raise foreign_refused(run)
+            _refuse_running([run for run, one in found.items() if one["status"] == State.RUNNING])
+            if not dry_run:
+                self._delete(sorted(found))
+        return sorted(found)
+
+    def _delete(self, runs: list[int]) -> None:
+        """One by one where one may be claimed meanwhile: then those before it are put back."""
+        database = self._database
+        gone: list[Document] = []
+        for found in database.runs.find({"_id": {"$in": runs}, "status": State.QUEUED.value}, {"_id": 1}):
+            removed = database.runs.find_one_and_delete({"_id": found["_id"], "status": {
+                "$ne": State.RUNNING.value}})
+            if removed is not None:
+                gone.append(removed)
+            elif database.runs.find_one({"_id": found["_id"]}, {"_id": 1}) is not None:
+                if gone:
+                    database.runs.insert_many(gone)
+                _refuse_running([found["_id"]])
+        for start in range(0, len(runs), SLICE):
+            part = runs[start:start + SLICE]
+            database.runs.delete_many({"_id": {"$in": part}, "status": {"$ne": State.RUNNING.value}})
+            left = [one["_id"] for one in database.runs.find({"_id": {"$in": part}}, {"_id": 1})]
+            _refuse_running(left)
+            forget(self._database, part)
+
+    def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
+        """At once where nobody works on it, else as a command to its owner."""
+        def step(before: Standing) -> tuple[State, Document]:
+            if before.state is State.RUNNING:
+                return State.RUNNING, {"$set": {"hyperspace.command": command(before).value}}
+            return self._moved(before, verb)
+
+        return self._stepped(run, step)
+
+    def _moved(self, before: Standing, verb: Verb) -> tuple[State, Document]:
+        state = _next(before, verb)
+        moment = self._now()
+        new: Document = {"status": state.value}
+        gone = ["hyperspace.reason", "hyperspace.not_before"]
+        if state.terminal:
+            new |= {"hyperspace.finished_at": moment, "stop_time": moment_of(moment)}
+        else:
+            gone.append("hyperspace.finished_at")
+        return state, {"$set": new, "$unset": dict.fromkeys(gone, "")}
+
+    def _stepped(self, run: int, step: Callable[[Standing], tuple[State, Document]]) -> State:
+        with self._database.writing():
+            for _ in range(TRIES):
+                before = self._standing(run)
+                state, change = step(before)
+                if self._database.runs.update_one(before.unchanged(), change).matched_count == 1:
+                    if state is State.QUEUED:
+                        self._batches.ring(before.project)
+                    return state
+        raise self._too_busy(run)
+
+
+def forget(database: Database, runs: list[int]) -> None:
+    """What belonged to runs that are gone; contents of artifacts wait for the next collection."""
+    for collection, name in ((database.points, "run"), (database.output, "run"), (database.artifacts, "run"),
+                             (database.attempts, "run"), (database.metrics, "run_id")):
+        collection.delete_many({name: {"$in": runs}})
+
+
+def _board(before: Document) -> Document:
+    """Nothing can be set inside of what is no document."""
+    return {} if isinstance(before.get("omniboard"), dict) else {"omniboard": {}}
+
+
+def _next(before: Standing, verb: Verb) -> State:
+    """The one state that may follow. Raises `Refused` where there is none."""
+    after = allowed(verb, before.state)
+    if not after:
+        raise Refused(f"run {before.run} is {before.state}: {CURES[verb]}")
+    (state,) = after
+    return state
+
+
+def _refuse_running(running: list[int]) -> None:
+    if running:
+        which = (f"run {running[0]} is" if len(running) == 1
+                 else f"runs {', '.join(map(str, running[:10]))} are")
+        raise Refused(f"{which} RUNNING: cancel first, then delete; nothing was deleted")

@@ -1,0 +1,16 @@
+"""What the plugin offers: stores at `mongodb://` and `mongodb+srv://`, imported when such a URL is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hyperspace_core import hookimpl
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.storage import StorageRegister
+
+
+@hookimpl
+def hyperspace_storage(register: StorageRegister) -> None:
+    for scheme in ("mongodb", "mongodb+srv"):
+        register.scheme(scheme, "hyperspace_mongodb.store:open_store", "MongoDB")

@@ -1,0 +1,177 @@
+"""Into the queue and out of it: settings, submit and claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import QueueSettings
+from hyperspace_mongodb.base import Verbs
+from hyperspace_mongodb.batches import default_settings
+from hyperspace_mongodb.complaints import is_duplicate
+from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.documents import new_attempt, new_document, record_of
+from hyperspace_mongodb.rooms import make_room, moved_texts
+from hyperspace_mongodb.sacred import host_of, moment_of
+from hyperspace_mongodb.storing import stored
+
+QUEUE_ORDER = [("hyperspace.priority", -1), ("_id", 1)]
+
+
+class QueueVerbs(Verbs):
+    """T1 and T2, and what surrounds them."""
+
+    # -- settings --------------------------------------------------------------------------------------------
+
+    def settings(self, project: str) -> QueueSettings:
+        database = self._database
+        with database.using():
+            found = database.projects.find_one({"_id": {"$eq": project}})
+            if found is not None:
+                return _settings_of(found)
+        if database.refusal is not None:
+            return QueueSettings()
+        with database.writing():
+            return self._kept_settings(project)
+
+    def change_settings(self, project: str, *, paused: bool | None = None, heartbeat_s: float | None = None,
+                        ttl_s: float | None = None) -> QueueSettings:
+        given = {"paused": paused, "heartbeat_s": heartbeat_s, "ttl_s": ttl_s}
+        change = {name: value for name, value in given.items() if value is not None}
+        with self._database.writing():
+            while True:
+                before = self._kept_settings(project)
+                changed = QueueSettings(**(vars(before) | change))
+                _check(project, changed)
+                found = self._database.projects.find_one_and_update(
+                    {"_id": {"$eq": project}, **_equal(vars(before))},
+                    {"$set": dict(vars(changed)), "$inc": {"changes": 1}})
+                if found is not None:
+                    return changed
+
+    def _kept_settings(self, project: str) -> QueueSettings:
+        """As they stand, the defaults stored where nothing stood."""
+        found = self._database.projects.find_one_and_update(
+            {"_id": {"$eq": project}}, {"$setOnInsert": default_settings() | {"changes": 0}}, upsert=True,
+            return_document=True)
+        return _settings_of(found)
+
+    # -- T1 --------------------------------------------------------------------------------------------------
+
+    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
+               tokens: Sequence[str] = ()) -> list[int]:
+        if tokens and (owner is None or len(tokens) != len(runs)):
+            raise UsageError(f"submit: {len(tokens)} tokens for {len(runs)} runs; give the owner, and one "
+                             "token a run")
+        if not runs:
+            return []
+        with self._database.writing():
+            moment = self._now()
+            documents: dict[str, Document] = {}
+            for place, run in enumerate(runs):
+                document = new_document(run, moment)
+                if owner is not None and tokens:
+                    _start(document, owner, tokens[place], moment)
+                documents.setdefault(run.uid, document)
+            ids = stored(self._database, self._batches, list(documents.values()))
+            return [ids[run.uid] for run in runs]
+
+    # -- T2 --------------------------------------------------------------------------------------------------
+
+    def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
+              exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
+        with self._database.writing():
+            queue = self._database.projects.find_one({"_id": {"$eq": project}}) or {}
+            moment = self._now()
+            found = None
+            if not queue.get("paused"):
+                wanted = _wanted(project, token, moment, tasks, exclude, only)
+                found = self._taken(wanted, owner, token, moment)
+                if found is None and self._batches.settle_some():
+                    found = self._taken(wanted, owner, token, moment)
+            if found is None:
+                found = self._claimed_before(token)
+            if found is None:
+                self._has_looked(project, int(queue.get("changes", 0)))
+                return None
+            make_room(self._database, found)
+            lease = Lease(run=found["_id"], attempt=found["hyperspace"]["attempt"], token=token)
+            return Claim(lease=lease, record=record_of(found, moved_texts(self._database, [found])))
+
+    def _taken(self, wanted: Document, owner: Owner, token: str, moment: str) -> Document | None:
+        """One step; None where there is nothing, or where a twin of this very claim was faster."""
+        change = {
+            "$set": {"status": State.RUNNING.value, "hyperspace.token": token, "heartbeat": moment_of(moment),
+                     "start_time": moment_of(moment), "stop_time": None, "host": host_of(owner),
+                     "result": None, "fail_trace": []},
+            "$unset": dict.fromkeys(("hyperspace.command", "hyperspace.reason", "hyperspace.progress",
+                                     "hyperspace.not_before"), ""),
+            "$inc": {"hyperspace.attempt": 1, "hyperspace.beat": 1},
+        }
+        try:
+            return self._database.runs.find_one_and_update(
+                wanted, change | {"$push": {"hyperspace.attempts": new_attempt(token, owner, moment)}},
+                sort=QUEUE_ORDER, return_document=True)
+        except Exception as error:
+            if is_duplicate(error):        # this token has claimed another run
+                return None
+            raise
+
+    def _claimed_before(self, token: str) -> Document | None:
+        """The claim whose answer was lost; None where there is none, or its lease is over."""
+        return self._database.runs.find_one({
+            "hyperspace.attempts.token": {"$eq": token}, "status": State.RUNNING.value,
+            "hyperspace.token": {"$eq": token}})
+
+    def _seen(self) -> dict[str, int]:
+        """This thread's: project → changes; a thread that never looked has seen none."""
+        seen: dict[str, int] = self._looked.__dict__.setdefault("seen", {})
+        return seen
+
+    def _has_looked(self, project: str, changes: int) -> None:
+        self._seen()[project] = changes
+
+
+def _start(document: Document, owner: Owner, token: str, moment: str) -> None:
+    """A run that is executed here and now is claimed in the step that stores it."""
+    document |= {"status": State.RUNNING.value, "host": host_of(owner), "heartbeat": moment_of(moment)}
+    document["hyperspace"] |= {"attempt": 1, "beat": 1, "token": token,
+                               "attempts": [new_attempt(token, owner, moment)]}
+
+
+def _wanted(project: str, token: str, moment: str, tasks: Collection[str] | None, exclude: Collection[int],
+            only: Collection[int] | None) -> Document:
+    """The condition of a claim. `not_before` is the back-off before a retry: the one decision by a clock."""
+    wanted: Document = {
+        "hyperspace.project": {"$eq": project}, "status": State.QUEUED.value,
+        "hyperspace.attempts.token": {"$ne": token},
+        "$or": [{"hyperspace.not_before": {"$exists": False}}, {"hyperspace.not_before": {"$lte": moment}}]}
+    if tasks is not None:
+        wanted["experiment.name"] = {"$in": list(tasks)}
+    ids: Document = {}
+    if exclude:
+        ids["$nin"] = list(exclude)
+    if only is not None:
+        ids["$in"] = list(only)
+    return wanted | ({"_id": ids} if ids else {})
+
+
+def _equal(values: Document) -> Document:
+    return {name: {"$eq": value} for name, value in values.items()}
+
+
+def _settings_of(found: Document) -> QueueSettings:
+    return QueueSettings(paused=bool(found["paused"]), heartbeat_s=float(found["heartbeat_s"]),
+                         ttl_s=float(found["ttl_s"]))
+
+
+def _check(project: str, settings: QueueSettings) -> None:
+    if not (0 < settings.heartbeat_s < math.inf and 0 < settings.ttl_s < math.inf):
+        raise UsageError(f"project '{project}': heartbeat_s {settings.heartbeat_s:g} and ttl_s "
+                         f"{settings.ttl_s:g} must be seconds above 0")
+    if settings.ttl_s < 4 * settings.heartbeat_s:
+        raise UsageError(f"project '{project}': ttl_s {settings.ttl_s:g} is under four heartbeats of "
+                         f"{settings.heartbeat_s:g} s; living workers would lose their runs")

@@ -1,0 +1,48 @@
+"""A document ends at 16 MB: long texts of attempts that are over move to a collection of their own.
+
+A claim makes the room, when the attempts before it hold more than `ROOM` characters. Each text is copied
+first and taken out afterwards, in a step that only happens where it is still the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.documents import Moved, numbers
+
+ROOM = 1_000_000
+TEXTS = ("traceback", "provenance")
+
+
+def make_room(database: Database, document: Document) -> None:
+    """Move what ended attempts say at length; `document` is changed likewise."""
+    ours = document["hyperspace"]
+    attempts = ours.get("attempts", [])[:-1]
+    if sum(len(found.get(name, "")) for found in attempts for name in TEXTS) <= ROOM:
+        return
+    for place, (number, found) in enumerate(zip(numbers(ours), attempts, strict=False)):
+        texts = {name: found[name] for name in TEXTS if name in found}
+        if not texts or not found.get("outcome"):
+            continue
+        run = document["_id"]
+        database.attempts.replace_one({"_id": f"{run}:{number}"}, {"run": run, "number": number, **texts},
+                                      upsert=True)
+        path = f"hyperspace.attempts.{place}"
+        database.runs.update_one(
+            {"_id": run, f"{path}.token": {"$eq": found["token"]}, f"{path}.outcome": found["outcome"]},
+            {"$set": {f"{path}.moved": True}, "$unset": {f"{path}.{name}": "" for name in texts}})
+        found["moved"] = True
+        for name in texts:
+            del found[name]
+
+
+def moved_texts(database: Database, documents: Sequence[Document]) -> Moved:
+    """The texts that lie elsewhere, of all attempts of some runs."""
+    keys = [f"{document['_id']}:{number}" for document in documents
+            for number, found in zip(numbers(document["hyperspace"]),
+                                     document["hyperspace"].get("attempts", ()), strict=True)
+            if found.get("moved")]
+    if not keys:
+        return {}
+    return {(found["run"], found["number"]): found for found in database.attempts.find({"_id": {"$in": keys}})}

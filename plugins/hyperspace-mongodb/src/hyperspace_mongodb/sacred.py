@@ -1,0 +1,103 @@
+"""The fields that Sacred's MongoObserver writes and dashboards read: a copy, shaped for them, of what is ours.
+
+Keys are changed as Sacred changes them, since a path of MongoDB cannot name them: a leading `$` becomes `@`,
+a `.` becomes `,`. Nothing here is ever read back for a run of ours, but for tags and note.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from hyperspace_core.records.codec import storable, to_text
+from hyperspace_core.records.run import NewRun, Owner, RunRecord
+from hyperspace_mongodb.connection import Document
+
+FORMAT = "hyperspace-1"
+DEEPEST = 40                   # levels of a shaped tree; what lies below becomes text
+LONGEST = 500_000              # characters of a shaped tree; a dashboard shows no more
+LONGEST_TRACE = 64 * 1024
+
+
+def sacred_fields(run: NewRun | RunRecord, submitted_at: str | None) -> Document:
+    """Everything that a dashboard may ask for; what is not known yet is empty, never missing."""
+    record = run if isinstance(run, RunRecord) else None
+    attempt = record.attempt if record is not None else None
+    return {
+        "experiment": {"name": run.task, "base_dir": "", "sources": [], "dependencies": [],
+                       "repositories": [], "mainfile": ""},
+        "format": FORMAT, "command": "single_run", "host": host_of(attempt.worker if attempt else None),
+        "start_time": (attempt.started_at if attempt else None) or moment_of(submitted_at),
+        "stop_time": record.finished_at if record is not None else None, "heartbeat": None,
+        "config": shaped_config(run.config if run.config is not None else run.submitted, run.seed),
+        "meta": {"command": "single_run", "options": {}, "config_updates": shaped(run.submitted),
+                 "named_configs": []},
+        "resources": [], "artifacts": [], "captured_out": "",
+        "info": shaped(record.info if record is not None else {}) | {"metrics": []},
+        "result": None if record is None else record.result,
+        "fail_trace": trace_of(attempt.traceback if attempt else None),
+        "omniboard": {"tags": storable(list(run.tags), "tags"), "notes": run.note},
+    }
+
+
+def shaped_config(config: Any, seed: int | None) -> Document:
+    """A configuration always has its seed."""
+    return shaped(config if config is not None else {}) | ({} if seed is None else {"seed": seed})
+
+
+def shaped(tree: Mapping[str, Any]) -> Document:
+    """A tree as MongoDB and its dashboards can take it; a stand-in where it is too large for them."""
+    plain = storable(tree, "")
+    if len(to_text(plain)) > LONGEST:
+        return {"hyperspace": "too large to be shown here; `hyperspace runs show` has it whole"}
+    found: Document = _shaped(plain, 0)
+    return found
+
+
+def shaped_key(key: str) -> str:
+    """As Sacred's `force_valid_bson_key` does it; an empty key has a name, too."""
+    name = "@" + key[1:] if key.startswith("$") else key
+    return name.replace(".", ",").replace("\0", "") or '""'
+
+
+def host_of(owner: Owner | None) -> Document:
+    if owner is None:
+        return {"hostname": "", "os": ["", ""], "python_version": "", "cpu": "", "ENV": {}}
+    return {"hostname": owner.host, "os": ["", ""], "python_version": "", "cpu": "", "ENV": {}}
+
+
+def host_from(provenance: Mapping[str, Any], owner: Owner | None) -> Document:
+    """With what was captured of the machine, where it was."""
+    host, python = _section(provenance, "host"), _section(provenance, "python")
+    system = str(host.get("system") or host.get("os") or host.get("platform") or "")
+    found = host_of(owner) | {
+        "os": [system.partition(" ")[0].partition("-")[0], system],
+        "python_version": str(python.get("version", "")), "cpu": str(host.get("cpu", ""))}
+    return found if found["hostname"] else found | {"hostname": str(host.get("name", ""))}
+
+
+def trace_of(traceback: str | None) -> list[str]:
+    """Line by line, the end of it where it is long."""
+    return [] if not traceback else traceback[-LONGEST_TRACE:].splitlines(keepends=True)
+
+
+def moment_of(kept: str | None) -> datetime | None:
+    return datetime.fromisoformat(kept) if kept else None
+
+
+def _section(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = provenance.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _shaped(value: Any, depth: int) -> Any:
+    if depth > DEEPEST:
+        return to_text(value)
+    if isinstance(value, dict):
+        return {shaped_key(key): _shaped(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shaped(inner, depth + 1) for inner in value]
+    # a page of JavaScript gets JSON, which knows neither
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

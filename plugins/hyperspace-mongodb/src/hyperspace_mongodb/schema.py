@@ -1,0 +1,118 @@
+"""How a database says that it is a store, which indexes it has, and how an older one is brought up to date.
+
+Everything is made by the first write. Reading changes nothing: a database that Sacred wrote stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.stores.sqlite.opening import this_version
+from hyperspace_mongodb.complaints import is_duplicate
+from hyperspace_mongodb.connection import Database, Document
+
+SCHEMA = 1
+QUEUE = "queue"                # the document of `meta` that gives ids and decides batches
+
+# collection, keys, whether they are unique; sparse, for what Sacred wrote has none of these fields
+INDEXES: tuple[tuple[str, list[tuple[str, int]], bool], ...] = (
+    ("runs", [("hyperspace.project", 1), ("status", 1), ("hyperspace.priority", -1), ("_id", 1)], False),
+    ("runs", [("hyperspace.uid", 1)], True),
+    # a token claims once, whatever is repeated; `attempts` is missing until the first claim
+    ("runs", [("hyperspace.attempts.token", 1)], True),
+    ("runs", [("hyperspace.batch", 1)], False),
+    ("runs", [("hyperspace.parent", 1)], False),
+    ("runs", [("hyperspace.search", 1)], False),
+    ("metrics", [("run_id", 1), ("name", 1)], False),
+    ("hyperspace.incoming", [("batch", 1)], False),
+    ("hyperspace.attempts", [("run", 1)], False),
+    ("hyperspace.points", [("run", 1), ("attempt", 1), ("first", 1)], False),
+    ("hyperspace.output", [("run", 1), ("attempt", 1), ("seq", 1)], False),
+    ("hyperspace.artifacts", [("run", 1), ("attempt", 1)], False),
+    ("hyperspace.artifacts", [("digest", 1)], False),
+    ("hyperspace.workers", [("project", 1), ("worker", 1)], True),
+    ("runs", [("hyperspace.snapshots", 1)], False),
+    ("hyperspace.migrations", [("project", 1), ("name", 1)], True),
+    ("hyperspace.snapshots", [("contents", 1)], False),
+    ("fs.chunks", [("files_id", 1), ("n", 1)], True),
+)
+
+# schema -> what brings a database of the one before up to it; each may be repeated after a kill
+MIGRATIONS: dict[int, Callable[[Database], Any]] = {}
+
+
+def version(database: Database) -> int | None:
+    """None for a database that hyperspace has not written to."""
+    found = database.meta.find_one({"_id": "schema"})
+    return None if found is None else int(found["version"])
+
+
+def look(database: Database) -> None:
+    """Learn what stands there; nothing is made."""
+    found = database.meta.find_one({"_id": "schema"})
+    if found is not None:
+        database.refusal = _refusal(found)
+        database.made = database.refusal is None
+
+
+def make(database: Database) -> None:
+    """The schema, where there is none. Raises `StoreError` where nothing may be written."""
+    with database.lock:
+        look(database)
+        if database.refusal is not None:
+            raise StoreError(f"{database.shown}: {database.refusal}")
+        if not database.made:
+            _make(database)
+            look(database)
+    if database.refusal is not None:
+        raise StoreError(f"{database.shown}: {database.refusal}")
+
+
+def upgrade(database: Database, *, dry_run: bool) -> tuple[int, int]:
+    found = version(database)
+    if found is None:
+        return SCHEMA, SCHEMA              # made when it is needed
+    if found > SCHEMA:
+        look(database)
+        raise StoreError(f"{database.shown}: {database.refusal}")
+    if found < SCHEMA and not dry_run:
+        for step in range(found + 1, SCHEMA + 1):
+            MIGRATIONS[step](database)
+            database.meta.update_one({"_id": "schema"}, {"$set": {"version": step, "needs": this_version()}})
+        look(database)
+    return found, SCHEMA
+
+
+def _make(database: Database) -> None:
+    for collection, keys, unique in INDEXES:
+        sparse = keys[0][0].startswith("hyperspace.") and len(keys) == 1
+        database.base[collection].create_index(keys, unique=unique, sparse=sparse)
+    # Sacred's ids and ours are the same series
+    raise_last(database)
+    try:
+        database.meta.insert_one({"_id": "schema", "version": SCHEMA, "needs": this_version(),
+                                  "made_at": database.now()})
+    except Exception as error:
+        if not is_duplicate(error):
+            raise
+
+
+def raise_last(database: Database) -> None:
+    """The highest id ever given is at least the highest there is; Sacred itself may write beside us."""
+    highest = database.runs.find_one({"_id": {"$type": "number"}}, {"_id": 1}, sort=[("_id", -1)])
+    last = 0 if highest is None else int(highest["_id"])
+    database.meta.update_one({"_id": QUEUE}, {"$max": {"last": last}}, upsert=True)
+
+
+def _refusal(found: Document) -> str | None:
+    number = int(found["version"])
+    if number < SCHEMA:
+        return (f"its schema is {number}, this hyperspace writes {SCHEMA}; run `hyperspace store upgrade` "
+                "once, when no worker runs")
+    if number > SCHEMA:
+        return (f"its schema is {number} and needs hyperspace-core {found.get('needs', '?')} or newer with the "
+                f"hyperspace-mongodb of its time; {this_version()}, which is installed here, can only read it: "
+                "pip install --upgrade hyperspace-core hyperspace-mongodb")
+    return None

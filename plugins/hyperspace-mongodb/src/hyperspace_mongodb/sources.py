@@ -1,0 +1,60 @@
+"""Snapshots of source code: a document that names contents, which lie with those of artifacts."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import IO
+
+from hyperspace_core.errors import NotFound, StoreError, UsageError
+from hyperspace_core.records.code import Snapshot, SourceFile
+from hyperspace_core.records.codec import storable
+from hyperspace_mongodb.base import Verbs
+from hyperspace_mongodb.contents import Contents
+
+TRIES = 10
+
+
+class SourceVerbs(Verbs):
+    """Put, look up, read."""
+
+    _contents: Contents
+
+    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
+        listed = [{"path": file.path, "digest": file.digest, "size": file.size} for file in snapshot.files]
+        storable([file.path for file in snapshot.files], "snapshot")
+        contents = sorted({file.digest for file in snapshot.files})
+        with self._database.writing():
+            for _ in range(TRIES):
+                # first it names its contents, without being there itself; then they are made sure of
+                self._database.snapshots.update_one(
+                    {"_id": {"$eq": snapshot.digest}},
+                    {"$set": {"contents": contents, "at": self._database.now()}}, upsert=True)
+                sure = [self._sure(file, read) for file in snapshot.files]
+                if all(sure) and self._database.snapshots.update_one(
+                        {"_id": {"$eq": snapshot.digest}}, {"$set": {"files": listed}}).matched_count:
+                    return
+        raise StoreError(f"{self._database.shown}: contents of a snapshot were removed {TRIES} times while it "
+                         "was being put; does another program clean this database?")
+
+    def snapshot(self, digest: str) -> Snapshot:
+        with self._database.using():
+            found = self._database.snapshots.find_one({"_id": {"$eq": digest}, "files": {"$exists": True}})
+        if found is None:
+            raise NotFound(f"no snapshot {ascii(digest)[1:13]}… of source code in this store")
+        return Snapshot(files=tuple(SourceFile(**file) for file in found["files"]))
+
+    def open_content(self, digest: str) -> IO[bytes]:
+        return self._contents.open(digest)
+
+    def _sure(self, file: SourceFile, read: Callable[[str], bytes]) -> bool:
+        """Whether the content is here, and no collection that has looked already will remove it."""
+        if self._contents.touch(file.digest, file.size) is not None:
+            return True
+        content = read(file.path)
+        if hashlib.sha256(content).hexdigest() != file.digest:
+            raise UsageError(f"snapshot: {file.path} has changed since it was looked at; take the snapshot "
+                             "again")
+        self._contents.keep(io.BytesIO(content), f"source://{file.digest}")
+        return self._contents.touch(file.digest, file.size) is not None

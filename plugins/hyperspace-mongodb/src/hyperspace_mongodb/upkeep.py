@@ -1,0 +1,117 @@
+"""What a store says of itself, looking for damage, and bringing an older schema up to date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import StoreInfo
+from hyperspace_mongodb import schema
+from hyperspace_mongodb.base import Verbs
+from hyperspace_mongodb.batches import SUBMITTING
+from hyperspace_mongodb.contents import Contents
+from hyperspace_mongodb.foreign import UNNAMED
+from hyperspace_mongodb.garbage import orphaned
+
+MOST_LINES = 20                # of one kind of damage
+
+
+class UpkeepVerbs(Verbs):
+    """Verbs about the store, not about runs."""
+
+    url: str
+    _contents: Contents
+
+    def info(self) -> StoreInfo:
+        database = self._database
+        with database.using():
+            self._batches.settle()
+            rows = database.runs.aggregate([{"$match": {"status": {"$ne": SUBMITTING}}},
+                                            {"$group": {"_id": "$hyperspace.project", "runs": {"$sum": 1}}}])
+            runs: Counter[str] = Counter()
+            for row in rows:
+                runs[database.project or UNNAMED if row["_id"] is None else row["_id"]] += int(row["runs"])
+            build, size = database.client.server_info(), _size(database)
+            found = schema.version(database)
+            topology = _topology(database.hello())
+        return StoreInfo(url=self.url, backend=f"mongodb {build.get('version', '?')} ({topology})",
+                         schema=schema.SCHEMA if found is None else found, runs=dict(sorted(runs.items())),
+                         bytes=size, notes=self._notes())
+
+    def check(self) -> tuple[str, ...]:
+        database = self._database
+        with database.using():
+            lines = [*self._odd_runs(), *self._orphans(), *self._missing()]
+        return tuple(f"{database.shown}: {line}" for line in lines)
+
+    def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
+        with self._database.using():
+            return schema.upgrade(self._database, dry_run=dry_run)
+
+    # -- helpers ---------------------------------------------------------------------------------------------
+
+    def _notes(self) -> tuple[str, ...]:
+        refusal = self._database.refusal
+        return () if refusal is None else (refusal,)
+
+    def _odd_runs(self) -> Iterator[str]:
+        """What no step of ours leaves behind."""
+        runs, ours = self._database.runs, {"hyperspace.project": {"$ne": None}}
+        states = [state.value for state in State]
+        impossible = [
+            ("has a state that there is not", {"status": {"$nin": [*states, SUBMITTING]}}),
+            ("is RUNNING and nobody holds it", {"status": "RUNNING", "hyperspace.token": {"$eq": None}}),
+            ("is held and does not run", {"status": {"$in": [one for one in states if one != "RUNNING"]},
+                                          "hyperspace.token": {"$ne": None}}),
+            ("has no submission", {"hyperspace.submitted": {"$eq": None}}),
+        ]
+        for what, condition in impossible:
+            for found in runs.find(ours | condition, {"_id": 1}).limit(MOST_LINES):
+                yield f"run {found['_id']} {what}"
+
+    def _orphans(self) -> Iterator[str]:
+        database = self._database
+        for table, name in ((database.points, "points"), (database.output, "output"),
+                            (database.artifacts, "artifacts"), (database.attempts, "attempts")):
+            for run in orphaned(database, table, "run")[:MOST_LINES]:
+                yield f"{name} of run {run}, which does not exist; `hyperspace store gc` removes them"
+
+    def _missing(self) -> Iterator[str]:
+        """Contents that are named and not here, or not whole."""
+        database = self._database
+        looked: dict[tuple[str, int], bool] = {}
+
+        def missing(digest: str, size: int) -> bool:
+            key = digest, size
+            if key not in looked:
+                looked[key] = self._contents.missing(digest, size)
+            return looked[key]
+
+        for one in list(database.artifacts.find({"digest": {"$exists": True}})):
+            if missing(one["digest"], one["size"]):
+                yield (f"run {one['run']}, attempt {one['attempt']}: the content of artifact '{one['name']}' is "
+                       f"missing or cut off ({one['digest'][:12]}…)")
+        for one in list(database.snapshots.find({"files": {"$exists": True}})):
+            for file in one["files"]:
+                if missing(file["digest"], file["size"]):
+                    yield (f"snapshot {one['_id'][:12]}…: the content of {file['path']} is missing or cut off "
+                           f"({file['digest'][:12]}…)")
+
+
+def _size(database: Any) -> int | None:
+    """On the server's disk, where this user may ask."""
+    try:
+        stats = database.base.command("dbStats")
+    except OperationFailure:
+        return None
+    return int(stats.get("storageSize") or stats.get("dataSize") or 0) + int(stats.get("indexSize") or 0)
+
+
+def _topology(hello: Any) -> str:
+    if hello.get("setName"):
+        return f"replica set {hello['setName']}, {len(hello.get('hosts', ()))} members"
+    return "sharded" if hello.get("msg") == "isdbgrid" else "standalone"
