@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from hyperspace_core.moving.contents import Contents, Damaged
 from hyperspace_core.moving.history import Histories, as_executed
-from hyperspace_core.moving.order import Parents, known, known_records, parents_first
+from hyperspace_core.moving.order import Parents, known_records, parents_first
 from hyperspace_core.moving.portrait import batches, portrait, same_try
 from hyperspace_core.moving.sources import Sources
 from hyperspace_core.records.filter import RunFilter
@@ -98,7 +98,7 @@ class _Copy:
     def _brought(self, records: list[RunRecord]) -> Iterator[Copied]:
         for project in {record.project for record in records} - self._settled:
             self._settle(project)
-        before = known(self._target, records)
+        before = known_records(self._target, records)
         given = [arriving(record, self._parents.of(record)) for record in records]
         lacking = {record.uid: self._sources.bring(record) for record in records}
         restored = self._target.restore([as_executed(self._source, record) for record in given])
@@ -109,7 +109,8 @@ class _Copy:
             found = there.get(record.uid)
             if found is None:          # deleted there in this very moment
                 continue
-            told = self._carried(wanted, found, lacking[record.uid], new=record.uid not in before)
+            new = not _stood(before.get(record.uid), found)
+            told = self._carried(wanted, found, lacking[record.uid], new=new)
             yield replace(told, lost_parent=record.parent if wanted.parent is None else None)
 
     def _settle(self, project: str) -> None:
@@ -126,7 +127,7 @@ class _Copy:
         ahead = _ahead(wanted, found)
         refused = self._histories.follow(wanted, found)
         if found.migrated != wanted.migrated:
-            found = self._target.get(found.id)
+            found, new = self._target.get(found.id), True
         if not new and not ahead:
             here, there = portrait(self._source, wanted), portrait(self._target, found)
             if not here.differences(there):
@@ -181,6 +182,11 @@ class Landing:
             self._contents.bring(artifact, self._run)
         except Damaged as error:
             self.damaged.append(str(error))
+
+
+def _stood(before: RunRecord | None, found: RunRecord) -> bool:
+    """Whether it was there before this copy, and has not given way to what was restored."""
+    return before is not None and (before.state, before.attempts) == (found.state, found.attempts)
 
 
 def _ahead(wanted: RunRecord, found: RunRecord) -> bool:

@@ -14,22 +14,21 @@ def parents_first(store: Store, where: RunFilter) -> Iterator[RunRecord]:
     """The runs that match, oldest first, but none before its parent if that matches, too."""
     given: set[int] = set()
     for record in store.find(where, order=ORDER_OLDEST):
-        waiting = [record]
-        while (above := _later_parent(store, where, waiting[-1])) is not None:
-            if above.id in given or any(above.id == one.id for one in waiting):
-                break
-            waiting.append(above)
-        for one in reversed(waiting):
+        line = {record.id: record}         # of ancestors that have not had their turn
+        last: RunRecord | None = record
+        while last is not None and last.parent is not None and last.parent > record.id:
+            known = last.parent in given or last.parent in line
+            last = None if known else _matching(store, where, last.parent)
+            if last is not None:
+                line[last.id] = last
+        for one in reversed(line.values()):
             if one.id not in given:
                 given.add(one.id)
                 yield one
 
 
-def _later_parent(store: Store, where: RunFilter, record: RunRecord) -> RunRecord | None:
-    """The parent that has not had its turn: in a store that was copied into, it may have the higher id."""
-    if record.parent is None or record.parent < record.id:
-        return None
-    found = get(store, record.parent)
+def _matching(store: Store, where: RunFilter, run: int) -> RunRecord | None:
+    found = get(store, run)
     return found if found is not None and where.matches(found) else None
 
 

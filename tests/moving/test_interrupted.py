@@ -1,0 +1,67 @@
+"""A copy that is killed, and two at once: the next one goes on, and each run is there once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.moving.copying import Fate, copy_runs
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.testing.stores.crowd import Crowd
+from hyperspace_core.testing.stores.desk import Desk
+from hyperspace_core.testing.stores.house import assert_the_same, furnish
+from hyperspace_core.testing.stores.themes.processes import kill_when
+
+from .others import copy_to
+
+Start = Callable[..., Crowd]
+
+
+@pytest.fixture
+def full(source: Store, tmp_path: Path) -> Store:
+    """A source with enough in it to be killed in the middle of it."""
+    furnish(source, tmp_path, points=20_000)
+    Desk(source).submit_many(60)
+    furnish(source, tmp_path)
+    return source
+
+
+@pytest.fixture
+def crowd(full: Store) -> Iterator[Start]:
+    """Processes that copy the source: `crowd([address of the destination, …])`."""
+    started: list[Crowd] = []
+
+    def start(targets: list[str]) -> Crowd:
+        started.append(Crowd(open_store, full.url, copy_to, [(target,) for target in targets]))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_a_copy_that_is_killed_again_and_again_is_completed_by_the_next(
+        full: Store, target: Store, crowd: Start) -> None:
+    killed = 0
+    for reports in (1, 3, 5, 6, 7, 8, 10, 11, 13, 16, 17, 22, 30, 47):
+        copying = crowd([target.url])
+        kill_when(copying, [reports])
+        killed += copying.members[0].answer is None
+    assert killed > 0
+
+    assert Fate.DIFFERS not in {one.fate for one in copy_runs(full, target)}
+    assert_the_same(full, target)
+    assert {one.fate for one in copy_runs(full, target)} == {Fate.THERE, Fate.RUNNING}
+
+
+def test_two_copies_at_once_bring_each_run_once(full: Store, target: Store, crowd: Start) -> None:
+    answers = crowd([target.url] * 3).answers()
+
+    total = sum(full.count(RunFilter()).values())
+    assert [sum(answer.values()) for answer in answers] == [total] * 3
+    assert all(set(answer) <= {"copied", "there", "running"} for answer in answers)
+    assert_the_same(full, target)
