@@ -1,0 +1,188 @@
+"""`hyperspace store copy`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.testing.stores.desk import COMPLETED, Desk
+from hyperspace_core.testing.stores.house import assert_the_same, furnish
+
+from .conftest import Answer
+from .terminal import Terminal
+
+Typed = Callable[..., Answer]
+
+
+@pytest.fixture(autouse=True)
+def no_project(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All projects are meant, unless one is named."""
+    monkeypatch.delenv("HYPERSPACE_PROJECT")
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    """The address of a store that is still to be made."""
+    return f"sqlite:///{tmp_path}/new.db"
+
+
+def test_a_copy_is_told_in_one_line_and_what_stays_behind_beside_it(
+        typed: Typed, store: Store, url: str, new: str, tmp_path: Path) -> None:
+    runs = furnish(store, tmp_path)
+
+    answer = typed("store", "copy", url, new)
+
+    assert answer.out == f"copied {len(runs) - 1} runs; counts and digests agree\n"
+    assert f"1 run ({runs['running']}) is running: copy again when it has ended" in answer.err
+    assert "--project conformance --storage" in answer.err
+    with open_store(new) as target:
+        assert_the_same(store, target)
+
+
+def test_what_is_said_to_start_the_queued_runs_starts_them(typed: Typed, store: Store, url: str,
+                                                           new: str) -> None:
+    Desk(store).submit_many(2)
+    Desk(store).in_state(State.PAUSED)
+    advice = typed("store", "copy", url, new).err
+    words = advice[advice.index("`hyperspace ") + 12:advice.index("` lets")]
+
+    from shlex import split
+
+    assert typed(*split(words)).out == "run 1: QUEUED\nrun 2: QUEUED\n"
+
+
+def test_a_second_copy_says_that_all_is_there(typed: Typed, store: Store, url: str, new: str) -> None:
+    Desk(store).in_state(State.COMPLETED)
+    typed("store", "copy", url, new)
+
+    assert typed("store", "copy", url, new).out == (
+        "copied 0 runs, 1 is there already; counts and digests agree\n")
+
+
+def test_a_run_that_was_changed_there_is_named_with_exit_code_6(typed: Typed, store: Store, url: str,
+                                                                new: str) -> None:
+    Desk(store).submit()
+    run = Desk(store).in_state(State.COMPLETED)
+    typed("store", "copy", url, new, "--status", "completed")
+    with open_store(new) as target:
+        target.annotate(1, note="mine")
+
+    answer = typed("store", "copy", url, new, expect=6)
+
+    assert answer.out == "copied 1 run\n"
+    assert answer.err.startswith(f"error: run {run} (there 1) is not the same there: note; nothing was over")
+    told = typed("store", "copy", url, new, "--json", expect=6).json
+    assert told["counts"]["differs"] == told["counts"]["there"] == 1
+    assert [one["problems"] for one in told["runs"]] == [[], ["note"]]
+
+
+def test_what_is_damaged_is_named_with_exit_code_1(typed: Typed, store: Store, url: str, new: str,
+                                                   tmp_path: Path) -> None:
+    lease = Desk(store).start()
+    (tmp_path / "weights").write_bytes(b"x" * 3000)
+    store.put_artifact(lease.run, 1, "weights", tmp_path / "weights")
+    store.finish(lease, COMPLETED)
+    stored, = (path for path in (tmp_path / "runs.db.artifacts").rglob("*") if path.is_file())
+    stored.unlink()
+
+    assert "artifact 'weights' of attempt 1" in typed("store", "copy", url, new, expect=1).err
+
+
+def test_a_dry_run_tells_and_makes_nothing(typed: Typed, store: Store, url: str, new: str,
+                                           tmp_path: Path) -> None:
+    runs = furnish(store, tmp_path)
+
+    answer = typed("store", "copy", url, new, "--dry-run")
+
+    assert answer.out == (f"would copy {len(runs) - 1} runs (conformance {len(runs) - 2}, elsewhere 1), "
+                          f"4 artifacts of 300.0 kB to {new}\n")
+    assert "queued runs that would rest there, PAUSED: 2" in answer.err
+    assert not (tmp_path / "new.db").exists()
+    assert typed("store", "copy", url, new, "--dry-run", "--json").json["running"] == [runs["running"]]
+
+
+def test_only_runs_of_a_project_go_where_one_is_named(typed: Typed, store: Store, url: str, new: str,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    Desk(store, "first").in_state(State.FAILED)
+    Desk(store, "second").in_state(State.FAILED)
+
+    assert typed("store", "copy", url, new, "--project", "first").err == ""
+    monkeypatch.setenv("HYPERSPACE_PROJECT", "second")
+    answer = typed("store", "copy", url, new)
+
+    assert answer.err == "only runs of project 'second', as HYPERSPACE_PROJECT says; not of first\n"
+    with open_store(new) as target:
+        assert target.info().runs == {"first": 1, "second": 1}
+
+
+def test_a_project_that_is_not_there_is_no_empty_copy(typed: Typed, store: Store, url: str, new: str,
+                                                      tmp_path: Path) -> None:
+    Desk(store, "digits").submit()
+
+    line = typed("store", "copy", url, new, "-p", "digit", expect=5).err
+
+    assert line == f"error: {url}: holds no runs of project 'digit'; it has digits; did you mean 'digits'?\n"
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_source_that_is_not_there_is_not_made(typed: Typed, store: Store, url: str, tmp_path: Path) -> None:
+    line = typed("store", "copy", f"{tmp_path}/no.db", url, expect=4).err
+
+    assert line == f"error: {tmp_path}/no.db: is not there\n"
+    assert not (tmp_path / "no.db").exists()
+
+
+def test_a_store_is_not_copied_into_itself(typed: Typed, store: Store, url: str, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "runs.db")
+
+    for other in (url, f"{tmp_path}/link.db"):
+        assert "is both SRC and DST; name two stores" in typed("store", "copy", url, other, expect=4).err
+    assert "is both SRC and DST" in typed(
+        "store", "copy", "mongodb://u:pw@h/x?tls=true", "h/x", "-p", "x", expect=4).err
+
+
+def test_what_matches_nothing_makes_no_store(typed: Typed, store: Store, url: str, new: str,
+                                             tmp_path: Path) -> None:
+    assert typed("store", "copy", url, new).err == f"{url}: holds no runs\n"
+    Desk(store).submit()
+    assert typed("store", "copy", url, new, "--status", "failed").err == "no run matches\n"
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_an_address_may_stand_in_a_file(typed: Typed, store: Store, url: str, new: str,
+                                        tmp_path: Path) -> None:
+    Desk(store).in_state(State.FAILED)
+    (tmp_path / "address").write_text(new + "\n")
+
+    assert typed("store", "copy", url, f"@{tmp_path}/address").out.startswith("copied 1 run;")
+    assert "no such" in typed("store", "copy", url, f"@{tmp_path}/none", expect=1).err.lower()
+
+
+@pytest.mark.parametrize("words", [("mongodb://ann:pa55@h:1",), ("mongodb://ann:pa55@h:1", "--dry-run")])
+def test_a_password_is_never_shown(typed: Typed, store: Store, url: str, words: tuple[str, ...]) -> None:
+    Desk(store).submit()
+
+    answer = typed("store", "copy", url, *words, expect=2)
+
+    assert "pa55" not in answer.err + answer.out
+    assert "write mongodb://ann:***@h:1/NAME, or give --project" in answer.err
+
+
+def test_an_interrupted_copy_says_so_and_the_same_command_goes_on(
+        typed: Typed, at_terminal: Callable[..., Terminal], store: Store, url: str, new: str) -> None:
+    Desk(store).submit_many(6000)
+    terminal = at_terminal("store", "copy", url, new)
+    terminal.wait_for("copying")
+
+    terminal.interrupt()
+
+    assert terminal.ended() == 130
+    assert "of 6000 runs were looked after" in terminal.text and "interrupted" in terminal.text
+    assert typed("store", "copy", url, new).out.endswith("counts and digests agree\n")
+    with open_store(new) as target:
+        assert target.info().runs == {"conformance": 6000}
