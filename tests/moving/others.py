@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from hyperspace_core.moving.copying import copy_runs
 from hyperspace_core.storage import Store
-from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.stores.crowd import Report
 
 WRITES = {"restore", "append", "put_artifact", "put_snapshot", "migrate", "change_settings"}
@@ -33,8 +33,8 @@ class Telling:
         return told
 
 
-def copy_to(store: Store, report: Report, url: str) -> Counter[str]:
+def copy_to(store: Store, report: Report, opener: Callable[[str], Store], url: str) -> Counter[str]:
     """Copy the whole store to another one; what became of the runs."""
-    with open_store(url) as target:
+    with opener(url) as target:
         telling: Any = Telling(target, report)
         return Counter(one.fate.value for one in copy_runs(store, telling))

@@ -36,7 +36,8 @@ def crowd(full: Store) -> Iterator[Start]:
     started: list[Crowd] = []
 
     def start(targets: list[str]) -> Crowd:
-        started.append(Crowd(open_store, full.url, copy_to, [(target,) for target in targets]))
+        started.append(Crowd(open_store, full.url, copy_to,
+                             [(open_store, target) for target in targets]))
         return started[-1]
 
     yield start
