@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hyperspace_core.config.lazy import Lazy
     from hyperspace_core.config.overrides import each
     from hyperspace_core.markers import hookimpl
+    from hyperspace_core.production.golden import GoldenDiffers, check_golden
+    from hyperspace_core.production.loading import load_artifact, load_component
     from hyperspace_core.queue import RunQueue
     from hyperspace_core.run import Run, RunInterrupted, active, current_run
     from hyperspace_core.scenarios import Pipeline
@@ -37,6 +39,8 @@ _HOMES = {
     "hyperspace_core.config.lazy": ("Lazy",),
     "hyperspace_core.config.overrides": ("each",),
     "hyperspace_core.markers": ("hookimpl",),
+    "hyperspace_core.production.golden": ("GoldenDiffers", "check_golden"),
+    "hyperspace_core.production.loading": ("load_artifact", "load_component"),
     "hyperspace_core.queue": ("RunQueue",),
     "hyperspace_core.run": ("Run", "RunInterrupted", "active", "current_run"),
     "hyperspace_core.scenarios": ("Pipeline",),
@@ -47,9 +51,10 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Absent", "Choice", "Component", "Dataset", "Fit", "Float", "Int", "Lazy", "Model", "Pipeline",
-    "Preprocessor", "Run", "RunInterrupted", "RunQueue", "Scenario", "Scorer", "Section", "Study", "Trainer",
-    "Unchanged", "active", "current_run", "each", "hookimpl",
+    "Absent", "Choice", "Component", "Dataset", "Fit", "Float", "GoldenDiffers", "Int", "Lazy", "Model",
+    "Pipeline", "Preprocessor", "Run", "RunInterrupted", "RunQueue", "Scenario", "Scorer", "Section", "Study",
+    "Trainer", "Unchanged", "active", "check_golden", "current_run", "each", "hookimpl", "load_artifact",
+    "load_component",
 ]
 
 

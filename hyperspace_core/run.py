@@ -195,6 +195,17 @@ class Run:
             raise
         return Path(path)
 
+    def log_golden(self, inputs: Any, outputs: Any, name: str = "default") -> None:
+        """Keep inputs and the outputs that they gave, for whoever serves what this run made to be tested by.
+
+        Each is None, bool, number, text, a numpy array, or lists and dicts of these. They are artifacts, and
+        part of an export: see `check_golden`. Raises `ValueNotStorable` with the path of anything else.
+        """
+        from hyperspace_core.records.golden import golden_files
+
+        for label, content in golden_files(name, inputs, outputs).items():
+            self.log_artifact(content, label)
+
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the run is, in units of your own; shown with an estimate of the time that is left.
 

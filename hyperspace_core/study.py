@@ -15,14 +15,24 @@ from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
+from hyperspace_core.pinning import Pin, Pinner, check_wish, pin_of
 from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition, parse_states
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.submission import BATCH, Wishes, checked_plan, plan, plan_rerun, problem_of_task
+from hyperspace_core.submission import (
+    BATCH,
+    Wishes,
+    checked_plan,
+    plan,
+    plan_rerun,
+    plan_rerun_of_old,
+    problem_of_task,
+)
 
 if TYPE_CHECKING:
+    from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
     from hyperspace_core.results.results import Results
@@ -49,38 +59,47 @@ class Study:
         self.name = self.project.name
         self.store: Store = open_store(resolve_url(storage, self.name), self.extensions, self.name)
         self.queue = QueueControl(self)
+        self._pinner = Pinner(self.project, self.store)
 
     # -- submitting ----------------------------------------------------------------------------------------
 
     def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1,
                seed: int | None = None, priority: int = 0, tags: Collection[str] = (), note: str = "",
-               retries: int = 0) -> int | list[int]:
+               retries: int = 0, code: str = "pinned") -> int | list[int]:
         """Queue one config; its id, or a list of ids where `repeats` is more than 1.
 
-        Raises `TaskError`, `ConfigError` with every problem of the config; then nothing is queued.
+        `code`: "pinned" stores the project's code as it is now and the run executes that; "current" lets it
+        execute what its worker has. Raises `TaskError`, `ConfigError` with every problem of the config; then
+        nothing is queued.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
-        ids = self.store.submit(plan(self.project, problem_of_task(self.project, task), config, wishes))
+        runs = plan(self.project, problem_of_task(self.project, task), config, wishes)
+        ids = self.submit_runs(runs, self.pin(code))
         return ids if wishes.repeats > 1 else ids[0]
 
     def submit_grid(self, task: str, grid: Mapping[str, Any], *, repeats: int = 1, seed: int | None = None,
                     priority: int = 0, tags: Collection[str] = (), note: str = "",
-                    retries: int = 0) -> list[int]:
+                    retries: int = 0, code: str = "pinned") -> list[int]:
         """Queue every combination of a grid; their ids, in the grid's order.
 
         A list stands for alternatives where the parameter's type is not itself a sequence; `each(a, b)` says
         so anywhere. One bad combination and nothing is queued.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
-        return self.submit_runs(checked_plan(self.project, problem_of_task(self.project, task), grid, wishes))
+        runs = checked_plan(self.project, problem_of_task(self.project, task), grid, wishes)
+        return self.submit_runs(runs, self.pin(code))
 
-    def submit_runs(self, runs: Iterable[NewRun]) -> list[int]:
-        """Queue planned runs; their ids."""
-        return [run for batch in self.submit_batches(runs) for run in batch]
+    def pin(self, code: str = "pinned", *, dry_run: bool = False) -> Pin:
+        """The project's code as it stands on disk, stored for runs to be submitted; see `Pinner.pin`."""
+        return self._pinner.pin(code, dry_run=dry_run)
 
-    def submit_batches(self, runs: Iterable[NewRun]) -> Iterator[list[int]]:
+    def submit_runs(self, runs: Iterable[NewRun], pin: Pin) -> list[int]:
+        """Queue planned runs on the code that was pinned; their ids."""
+        return [run for batch in self.submit_batches(runs, pin) for run in batch]
+
+    def submit_batches(self, runs: Iterable[NewRun], pin: Pin) -> Iterator[list[int]]:
         """Queue planned runs, a thousand in a step, and give back the ids of each step."""
-        rest = iter(runs)
+        rest = map(pin.on, runs)
         while batch := list(islice(rest, BATCH)):
             yield self.store.submit(batch)
 
@@ -101,19 +120,32 @@ class Study:
 
     def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None,
               here: bool = False, repeats: int = 1, priority: int = 0, tags: Collection[str] = (),
-              note: str = "") -> RunRecord | int | list[int]:
+              note: str = "", code: str = "pinned") -> RunRecord | int | list[int]:
         """A past run again, with some hyper-parameters changed and the past run as its parent.
 
         Queued: the new id (a list where `repeats` is more than 1). `here=True` executes it now: the record.
+        `code`: "original" executes the code that the past run was executed on; else as in `submit`.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note)
         if here and wishes.repeats > 1:
             raise UsageError("rerun: here=True executes one run; queue the repeats instead")
-        runs = plan_rerun(self.project, self.get(run), changes, wishes)
+        if here and code == "original":
+            raise UsageError("rerun: here=True executes what this process has imported; queue a run of the "
+                             "original code instead")
+        runs, pin = self.plan_rerun(self.get(run), changes, wishes, code)
         if here:
             return self.execute(runs[0])
-        ids = self.store.submit(runs)
+        ids = self.submit_runs(runs, pin)
         return ids if wishes.repeats > 1 else ids[0]
+
+    def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes, code: str, *,
+                   dry_run: bool = False) -> tuple[list[NewRun], Pin]:
+        """The runs that `rerun` would queue, and the code for them."""
+        if code != "original":
+            check_wish(code, ("original", "pinned", "current"))
+            return plan_rerun(self.project, record, changes, wishes), self.pin(code, dry_run=dry_run)
+        before = self.store.rewritten(record.id)
+        return plan_rerun_of_old(record, before[0] if before else None, changes, wishes), pin_of(record)
 
     def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
         """Execute a planned run in this process; see `run`."""
@@ -136,19 +168,43 @@ class Study:
         return get_run(self.store, self.name, run)
 
     def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
-                states: Collection[State | str] = (State.COMPLETED,), limit: int | None = None) -> Results:
+                states: Collection[State | str] = (State.COMPLETED,), limit: int | None = None,
+                comparable: Comparable = "strict") -> Results:
         """Runs, best first by the task's metric; `.to_frame()` gives a pandas frame.
 
         `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold. `states`: others
-        than completed runs, also in words, as in `states="failed"`; none of them means all. Raises
-        `TaskError` for a task that does not exist and has no runs, `UsageError` for what cannot be read.
+        than completed runs, also in words, as in `states="failed"`; none of them means all. `comparable`:
+        runs of another problem, of other data or of other code of the classes that they use are left out, and
+        told of in `.left_out`; `"all"` keeps them. Raises `TaskError` for a task that does not exist and has
+        no runs, `UsageError` for what cannot be read.
         """
+        from hyperspace_core.results.comparable import ALL, checked_comparable, compared
         from hyperspace_core.results.results import Results
+        from hyperspace_core.results.today import Today
+
+        wish = checked_comparable(comparable)
 
         wanted = RunFilter(project=self.name, tasks=() if task is None else (self._task_with_runs(task),),
                            states=parse_states((states,) if isinstance(states, str) else tuple(states)),
                            where=conditions(where))
-        return Results(self.store.find(wanted, order=ORDER_BEST, limit=limit))
+        if wish == ALL:
+            return Results(self.store.find(wanted, order=ORDER_BEST, limit=limit))
+        found = compared(self.store.find(wanted, order=ORDER_BEST), lambda: Today(self.project))
+        return Results(found.kept[:limit], found.left_out)
+
+    def export(self, run: int, folder: str | Path, *, artifacts: Collection[str] | None = None,
+               component: str | None = None, force: bool = False) -> Path:
+        """Write a run to a folder for programs without a store; its path. See `load_component`.
+
+        `artifacts`: labels of those to take; all without it, golden data always. `component`: the path of
+        the one that `load_component` gives without a name. `force` replaces an earlier export. Raises
+        `Refused` for a run that has not ended, `NotFound`, `UsageError` for a folder that is in use.
+        """
+        from hyperspace_core.production.export import plan_export
+        from hyperspace_core.production.writing import write_export
+
+        planned = plan_export(self.store, self.get(run), artifacts=artifacts, component=component)
+        return write_export(self.store, planned, folder, force=force)
 
     def _task_with_runs(self, name: str) -> str:
         """The task's name; its file may be gone or broken by now, its runs are still there."""

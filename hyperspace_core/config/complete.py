@@ -54,7 +54,8 @@ def complete(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
     `path` is where the tree stands, for messages. Raises `ConfigError` with every problem of the tree, or
     `UnknownClassError` if one of them is a class that the catalog lacks.
     """
-    return _Completion(catalog).run(Nested(signature.target), tree, path, signature)
+    completed: Tree = _Completion(catalog).run(Nested(signature.target), tree, path, signature)
+    return completed
 
 
 def complete_component(family: type, tree: Any, catalog: Catalog, *, path: str = "") -> Tree:
@@ -63,6 +64,12 @@ def complete_component(family: type, tree: Any, catalog: Catalog, *, path: str =
     `family` may be a class below a family: then only its subclasses are chosen from.
     """
     kind = FamilyKind(family_of(family) or family, family)
+    completed: Tree = _Completion(catalog).run(kind, tree, path, None)
+    return completed
+
+
+def complete_value(tree: Any, kind: Kind, catalog: Catalog, *, path: str = "") -> Any:
+    """The same for a value of any kind: a list of components, a factory, a plain number."""
     return _Completion(catalog).run(kind, tree, path, None)
 
 
@@ -84,7 +91,7 @@ class _Completion:
         self.problems: list[str] = []
         self.unknown_class = False
 
-    def run(self, kind: FamilyKind | Nested, tree: Any, path: str, signature: Signature | None) -> Tree:
+    def run(self, kind: Kind, tree: Any, path: str, signature: Signature | None) -> Any:
         deep = too_deep(tree)
         if deep is not None:
             raise ConfigError(f"{_at(path)}nested deeper than 64 levels at {deep}")
@@ -94,7 +101,7 @@ class _Completion:
             completed = self.section(tree, signature, MISSING, path)
         if self.problems:
             raise (UnknownClassError if self.unknown_class else ConfigError)(*self.problems)
-        return completed if isinstance(completed, dict) else {}
+        return completed
 
     def problem(self, path: str, text: str) -> Any:
         """Notes it and returns None, which then stands in the place of the value."""

@@ -11,6 +11,7 @@ import click
 from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
 from hyperspace_core.cli.commands.runs_delete import delete
 from hyperspace_core.cli.commands.runs_diff import diff
+from hyperspace_core.cli.commands.runs_export import export
 from hyperspace_core.cli.commands.runs_logs import logs
 from hyperspace_core.cli.commands.runs_metrics import metrics
 from hyperspace_core.cli.commands.runs_notes import note, tag
@@ -27,7 +28,7 @@ REASON = 50                    # characters of a reason that a terminal gets
 
 @click.group(cls=Commands)
 def runs() -> None:
-    """Look at runs, compare two, tag, annotate or delete them."""
+    """Look at runs, compare two, tag, annotate, export or delete them."""
 
 
 @click.command("list")
@@ -83,5 +84,5 @@ def time_of(record: RunRecord, now: datetime) -> str:
     return "" if took is MISSING else seconds(took)
 
 
-for command in (list_runs, show, logs, metrics, diff, tag, note, delete):
+for command in (list_runs, show, logs, metrics, diff, tag, note, export, delete):
     runs.add_command(command)

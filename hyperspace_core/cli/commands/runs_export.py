@@ -1,0 +1,81 @@
+"""`hyperspace runs export`: a run as a folder that a program without a store can use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import dry_run_option, json_option, run_argument
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import hint, say, say_json, warn
+
+if TYPE_CHECKING:
+    from hyperspace_core.production.export import Export
+    from hyperspace_core.records.run import RunRecord
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command
+@run_argument
+@click.argument("folder", required=False, type=_FOLDER, metavar="[DIR]")
+@click.option("--to", type=_FOLDER, metavar="DIR", help="The folder to write: the same as DIR.")
+@click.option("--artifact", "artifacts", multiple=True, metavar="NAME",
+              help="Only this artifact; may be given again. Golden data always comes with them.")
+@click.option("--component", metavar="PATH",
+              help="What load_component(DIR) is to give without a name, such as classifier.")
+@click.option("--force", is_flag=True, help="Replace an earlier export that is there.")
+@dry_run_option
+@json_option
+@at_place
+def export(*, place: Place, run: int, folder: Path | None, to: Path | None, artifacts: tuple[str, ...],
+           component: str | None, force: bool, dry_run: bool, as_json: bool) -> None:
+    """Write a run to the folder DIR, for production.
+
+    Its config and scenario, component names, versions, artifacts and golden data. load_component(DIR) gives
+    the component back in a program that has no store.
+
+    \b
+    hyperspace runs export 42 model
+    """
+    from hyperspace_core.production.export import plan_export
+    from hyperspace_core.production.writing import check_place, write_export
+    from hyperspace_core.study import get_run
+
+    target = _target(folder, to)
+    record = get_run(place.store, place.name, run)
+    planned = plan_export(place.store, record, artifacts=artifacts or None, component=component)
+    if dry_run:
+        check_place(target, force=force)
+    else:
+        write_export(place.store, planned, target, force=force)
+    if record.state != "COMPLETED":
+        warn(f"run {run} is {record.state}: what it kept is what it had by then")
+    if as_json:
+        say_json({"folder": str(target.absolute())} | planned.manifest)
+        return
+    _tell(record, planned, target, dry_run=dry_run)
+
+
+def _target(folder: Path | None, to: Path | None) -> Path:
+    if folder is not None and to is not None and folder != to:
+        raise click.UsageError(f"{folder} and --to {to} contradict each other; give one")
+    target = to if folder is None else folder
+    if target is None or not str(target).strip():
+        raise click.UsageError("name the folder to write, as in `hyperspace runs export 42 model`")
+    return target
+
+
+def _tell(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -> None:
+    from hyperspace_core.results.words import byte_count
+
+    golden = planned.manifest["golden"]
+    plain = [artifact for artifact in planned.files.values() if not artifact.name.startswith("golden/")]
+    kept = f"{len(plain)} artifact{'' if len(plain) == 1 else 's'}"
+    size = f" ({byte_count(sum(artifact.size for artifact in plain))})" if plain else ""
+    with_golden = f", golden data {', '.join(golden)}" if golden else ""
+    verb = f"would export run {record.id}" if dry_run else f"run {record.id} exported"
+    say(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")
+    hint(f"in Python: load_component({str(target)!r})")

@@ -1,0 +1,120 @@
+"""What of a run is exported: its config, names, versions and files, looked up and checked before writing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hyperspace_core.config.tree import Tree
+from hyperspace_core.errors import NotFound, Refused, UsageError, did_you_mean
+from hyperspace_core.production.filenames import file_names
+from hyperspace_core.production.folder import FORMAT, components_in
+from hyperspace_core.records import golden
+from hyperspace_core.records.code import SNAPSHOT
+from hyperspace_core.records.run import Artifact, RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.results.plain import plain
+from hyperspace_core.storage import Store
+
+_ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED)
+_GOLDEN = f"{golden.FOLDER}/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A run's export, not yet written."""
+
+    manifest: Tree
+    files: Mapping[str, Artifact]          # path below the folder → what is written there
+
+
+def plan_export(store: Store, record: RunRecord, *, artifacts: Collection[str] | None = None,
+                component: str | None = None) -> Export:
+    """All that will be written. `artifacts`: labels of those to take; all without it, golden data always.
+
+    `component`: the path of the one that `load_component` gives without a name. Raises `Refused` for a run
+    that has not ended or was never completed, `NotFound` for an artifact it lacks, `UsageError` for a path
+    without a component, `HyperspaceError` for a label that is no plain path.
+    """
+    if record.state not in _ENDED:
+        raise Refused(f"run {record.id} is {record.state}: export it once it has ended")
+    if record.config is None or record.scenario is None:
+        raise Refused(f"run {record.id} is {record.state} and its config was never completed: nothing could "
+                      "be built of it; export another run")
+    components = [*components_in(record.config), *components_in(record.scenario, "scenario")]
+    if component is not None:
+        _check_path(record, component, [one["path"] for one in components])
+    found = _chosen(record, store.artifacts(record.id) if record.attempts else [], artifacts)
+    names = file_names(artifact.name for artifact in found)
+    files = {_file(names[artifact.name]): artifact for artifact in found}
+    return Export(manifest=_manifest(record, components, component, files), files=files)
+
+
+def _check_path(record: RunRecord, component: str, paths: list[str]) -> None:
+    if component not in paths:
+        near = did_you_mean(component, paths) or f"; it has {', '.join(paths)}"
+        raise UsageError(f"run {record.id} has no component `{component}`{near}")
+
+
+def _chosen(record: RunRecord, there: list[Artifact], labels: Collection[str] | None) -> list[Artifact]:
+    if labels is None:
+        return there
+    known = [artifact.name for artifact in there]
+    for label in labels:
+        if label not in known:
+            has = f"; it has {', '.join(known)}" if known else "; it has none"
+            raise NotFound(f"run {record.id} has no artifact {label!a}{did_you_mean(label, known) or has}")
+    return [artifact for artifact in there if artifact.name in labels or artifact.name.startswith(_GOLDEN)]
+
+
+def _file(name: str) -> str:
+    return name if name.startswith(_GOLDEN) else f"artifacts/{name}"
+
+
+def _manifest(record: RunRecord, components: list[Tree], component: str | None,
+              files: Mapping[str, Artifact]) -> Tree:
+    labels = {artifact.name for artifact in files.values()}
+    return {
+        "format": FORMAT,
+        "project": record.project, "task": record.task, "run": record.id, "uid": record.uid,
+        "attempt": record.attempt.number if record.attempt else None,
+        "state": record.state.value, "reason": record.reason,
+        "finished_at": plain(record.finished_at), "exported_at": plain(datetime.now(UTC)),
+        "metric": plain(record.metric), "result": plain(record.result), "metrics": plain(record.metrics),
+        "seed": record.seed, "scenario": record.scenario, "config": record.config,
+        "migrated": list(record.migrated), "component": component, "components": components,
+        "versions": _versions(record), "code": _code(record),
+        "artifacts": [{"name": artifact.name, "file": file, "sha256": artifact.digest, "size": artifact.size}
+                      for file, artifact in files.items()],
+        "golden": sorted({label.split("/")[1] for label in labels if label.startswith(_GOLDEN)
+                          and _is_whole(label, labels)}),
+    }
+
+
+def _is_whole(label: str, labels: set[str]) -> bool:
+    """Whether it is of golden data that has both of its sides."""
+    name = label.split("/")[1]
+    return all(golden.label(name, f"{side}.json") in labels for side in golden.SIDES)
+
+
+def _versions(record: RunRecord) -> Tree:
+    """Of what the run was executed with, as far as that was captured."""
+    plugins, packages = _section(record, "plugins"), _section(record, "packages")
+    project = plugins.get("project") or {}
+    return {"project": {key: project.get(key) for key in ("distribution", "version")},
+            "hyperspace-core": plugins.get("hyperspace"),
+            "python": _section(record, "python").get("version"),
+            "packages": packages.get("installed", {})}
+
+
+def _code(record: RunRecord) -> Tree:
+    git, source = _section(record, "git"), _section(record, "source")
+    return {"commit": git.get("commit"), "dirty": git.get("dirty"),
+            SNAPSHOT: source.get(SNAPSHOT) or record.code.get(SNAPSHOT)}
+
+
+def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
+    captured = record.attempt.provenance.get(name) if record.attempt else None
+    return captured if isinstance(captured, Mapping) else {}

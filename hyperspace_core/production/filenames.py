@@ -1,0 +1,69 @@
+"""Labels of artifacts as names of files, on whatever system the folder is unpacked.
+
+A label that leads out of the folder, or that somebody made to look so, is refused. One that is merely awkward
+(a device of Windows, a `?`, two that differ only in case) gets a flat name of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from hyperspace_core.errors import HyperspaceError
+
+LONGEST = 200                  # bytes of one part: file systems end at 255
+_HOSTILE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[A-Za-z]:")
+_AWKWARD = re.compile(r'[<>:"|?*]|[. ]$|^ ')
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.I)
+
+
+def file_names(labels: Iterable[str]) -> dict[str, str]:
+    """Label → relative path with `/`; no two are the same file anywhere. Raises `HyperspaceError`."""
+    names: dict[str, str] = {}
+    files: set[str] = set()
+    folders: set[str] = set()
+    for label in sorted(set(labels)):
+        check_below(label, f"artifact {label!a}")
+        name = label
+        if _is_awkward(label) or _collides(_folded(label), files, folders):
+            name = _flat(label)
+        names[label] = name
+        files.add(_folded(name))
+        folders.update(_above(_folded(name)))
+    return names
+
+
+def check_below(path: str, what: str) -> None:
+    """Refuse what is no path below a folder. Raises `HyperspaceError`."""
+    parts = path.split("/")
+    if _HOSTILE.search(path) or any(part.strip() in ("", ".", "..") for part in parts):
+        raise HyperspaceError(f"{what}: its name is no plain path below a folder, so nothing is written or "
+                              "read there; choose the other artifacts by name")
+
+
+def _is_awkward(label: str) -> bool:
+    return any(_AWKWARD.search(part) or _DEVICE.match(part) or len(part.encode()) > LONGEST
+               for part in label.split("/"))
+
+
+def _collides(folded: str, files: set[str], folders: set[str]) -> bool:
+    return folded in files | folders or not files.isdisjoint(_above(folded))
+
+
+def _above(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _folded(path: str) -> str:
+    """As a file system compares that takes `A` for `a` and has one spelling for `ä`."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _flat(label: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("._")[-100:]
+    stem, dot, suffix = plain.rpartition(".")
+    digest = hashlib.sha256(label.encode()).hexdigest()[:12]
+    return f"{stem}-{digest}.{suffix}" if stem and dot else f"{plain or 'artifact'}-{digest}"

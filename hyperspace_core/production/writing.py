@@ -1,0 +1,120 @@
+"""Write an export: all of it or nothing, in the place of nothing but an earlier export."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from hyperspace_core.errors import HyperspaceError, UsageError
+from hyperspace_core.production.export import Export
+from hyperspace_core.production.folder import MANIFEST, read_folder
+from hyperspace_core.records.run import Artifact
+from hyperspace_core.storage import Store
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def write_export(store: Store, export: Export, folder: str | Path, *, force: bool = False) -> Path:
+    """Write the export as `folder`, which is new, empty, or with `force` an earlier export; its path.
+
+    It is written beside and then renamed, so that no half export ever stands there. Raises `UsageError` for a
+    folder with anything else in it, `HyperspaceError` for an artifact that is not what the store says it is.
+    """
+    root = Path(os.path.abspath(folder))  # noqa: PTH100 - `resolve` would follow a link in the last part
+    check_place(root, force=force)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(root) as made:
+            for file, artifact in export.files.items():
+                _write_artifact(store, artifact, made, file)
+            text = json.dumps(export.manifest, ensure_ascii=False, indent=2)
+            _write(made, MANIFEST, [text.encode(), b"\n"])
+            _put(made, root, force=force)
+    except OSError as error:
+        raise UsageError(f"{error.filename or root}: cannot be written ({error.strerror}); name another "
+                         "folder, or make room") from None
+    return root
+
+
+def check_place(folder: str | Path, *, force: bool) -> None:
+    """Raises `UsageError` where an export must not be put."""
+    root = Path(folder)
+    if root.is_symlink():
+        raise UsageError(f"{root}: is a link; name the folder itself")
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise UsageError(f"{root}: is a file; name a folder")
+    there = _files_below(root)
+    if not there and not any(root.iterdir()):
+        return
+    if not (root / MANIFEST).is_file():
+        raise UsageError(f"{root}: exists already and is no export; name another folder")
+    if not force:
+        raise UsageError(f"{root}: holds an export already; replace it with --force (force=True)")
+    known = {MANIFEST, *(one["file"] for one in read_folder(root).artifacts.values())}
+    others = sorted(there - known)
+    if others:
+        raise UsageError(f"{root}: {others[0]} is not of the export that is there; move it away first")
+
+
+def _files_below(root: Path) -> set[str]:
+    """Everything that is no folder, links to folders included."""
+    found = set()
+    for top, folders, files in os.walk(root):
+        links = [name for name in folders if (Path(top) / name).is_symlink()]
+        found |= {(Path(top) / name).relative_to(root).as_posix() for name in (*files, *links)}
+    return found
+
+
+@contextlib.contextmanager
+def _beside(root: Path) -> Iterator[Path]:
+    """A new folder of the same file system, removed at the end where it has not become another one."""
+    made = root.parent / f".{root.name}.{secrets.token_hex(6)}"
+    made.mkdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _write_artifact(store: Store, artifact: Artifact, root: Path, file: str) -> None:
+    with store.open_artifact(artifact) as content:
+        digest = _write(root, file, iter(lambda: content.read(1 << 20), b""))
+    if digest != artifact.digest:
+        raise HyperspaceError(f"artifact {artifact.name!a} of run {artifact.run}: its content is not what "
+                              "the store says, so nothing is exported; `hyperspace store check` tells more")
+
+
+def _write(root: Path, file: str, pieces: Iterator[bytes] | list[bytes]) -> str:
+    """The content's SHA-256."""
+    place = root / file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.resolve().is_relative_to(root.resolve()):
+        raise HyperspaceError(f"{file!a} leads out of the export; nothing is written")
+    hasher = hashlib.sha256()
+    with os.fdopen(os.open(place, _NEW, 0o666), "wb") as out:
+        for piece in pieces:
+            hasher.update(piece)
+            out.write(piece)
+    return hasher.hexdigest()
+
+
+def _put(made: Path, root: Path, *, force: bool) -> None:
+    check_place(root, force=force)         # again: writing took its time
+    with _beside(root) as aside:
+        if root.exists():
+            root.rename(aside / "before")
+        try:
+            made.rename(root)
+        except OSError:
+            with contextlib.suppress(OSError):
+                (aside / "before").rename(root)
+            raise UsageError(f"{root}: somebody else put something there meanwhile; look at it and try "
+                             "again") from None

@@ -1,0 +1,126 @@
+"""Golden data: inputs and the outputs that they gave, as files that need no pickle to be read.
+
+Each side is a JSON file with the value, in which None stands where an array was, and a `.npy` file for each
+array. A service's own tests give the inputs to what they serve and compare: see `production.golden`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hyperspace_core.config.tree import shown, too_deep
+from hyperspace_core.errors import ValueNotStorable
+from hyperspace_core.records.codec import storable
+from hyperspace_core.records.logged import check_label, is_name
+
+FOLDER = "golden"              # before the labels of the artifacts that golden data is kept as
+SIDES = ("inputs", "outputs")
+Keys = tuple[str | int, ...]   # where an array stands in a value
+
+
+def label(name: str, file: str) -> str:
+    """The artifact that holds a file of golden data."""
+    return f"{FOLDER}/{name}/{file}"
+
+
+def golden_files(name: Any, inputs: Any, outputs: Any) -> dict[str, bytes]:
+    """Label → content. Each side is None, bool, number, text, a numpy array, or lists and dicts of these.
+
+    What is written last is what makes the data whole. Raises `ValueNotStorable` with the path of a value that
+    cannot be kept.
+    """
+    if not is_name(name) or "/" in name:
+        raise ValueNotStorable(f"log_golden(name={shown(name)}): use a plain name without '/', such as "
+                               "'default'")
+    check_label(label(name, "inputs.json"))
+    sides = [_files(side, value, f"golden {side}")
+             for side, value in zip(SIDES, (inputs, outputs), strict=True)]
+    return {label(name, file): content for files in sides for file, content in files.items()}
+
+
+def assembled(side: str, read: Callable[[str], bytes]) -> Any:
+    """The value that a side was; `read` gives the content of a file. Raises `ValueError` for other files."""
+    told = json.loads(read(f"{side}.json"))
+    if not isinstance(told, dict) or not {"value", "arrays"} <= set(told):
+        raise ValueError("it is no golden data")
+    value: Any = told["value"]
+    for number, keys in enumerate(told["arrays"]):
+        value = _with(value, keys, _array(read(f"{side}.{number}.npy")))
+    return value
+
+
+def _files(side: str, value: Any, path: str) -> dict[str, bytes]:
+    deep = too_deep(value)
+    if deep is not None:
+        raise ValueNotStorable(f"{path}: nested too deep, or refers to itself, at {deep}")
+    arrays: list[tuple[Keys, Any]] = list(_arrays(value, (), path))
+    places = {keys for keys, _ in arrays}
+    plain = storable(_without(value, (), places), path)
+    files = {f"{side}.{number}.npy": _saved(array) for number, (_, array) in enumerate(arrays)}
+    told = {"value": plain, "arrays": [list(keys) for keys, _ in arrays]}
+    return files | {f"{side}.json": json.dumps(told, ensure_ascii=False, indent=1).encode()}
+
+
+def _arrays(value: Any, keys: Keys, path: str) -> Iterator[tuple[Keys, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _arrays(inner, (*keys, key), f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _arrays(inner, (*keys, index), f"{path}[{index}]")
+    elif hasattr(value, "dtype") and getattr(value, "shape", ()) != ():
+        yield keys, _checked(value, path)
+
+
+def _checked(value: Any, path: str) -> Any:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.ndarray) or isinstance(value, numpy.ma.MaskedArray):
+        raise ValueNotStorable(f"{path}: {type(value).__name__} cannot be kept; give a numpy array of it, or "
+                               "lists and dicts of numbers")
+    if value.dtype.hasobject:
+        raise ValueNotStorable(f"{path}: an array of Python objects cannot be kept; give lists, or an array "
+                               "of numbers or of texts (dtype=str)")
+    return value
+
+
+def _without(value: Any, keys: Keys, places: set[Keys]) -> Any:
+    """The value with None in the places of its arrays."""
+    if keys in places:
+        return None
+    if isinstance(value, dict):
+        return {key: _without(inner, (*keys, key), places) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without(inner, (*keys, index), places) for index, inner in enumerate(value)]
+    return value
+
+
+def _with(value: Any, keys: list[str | int], array: Any) -> Any:
+    """The value with an array in its place."""
+    if not keys:
+        return array
+    try:
+        holder = value
+        for key in keys[:-1]:
+            holder = holder[key]
+        holder[keys[-1]] = array
+    except (LookupError, TypeError):
+        raise ValueError(f"it names no place for the array at {keys}") from None
+    return value
+
+
+def _saved(array: Any) -> bytes:
+    import numpy
+
+    buffer = io.BytesIO()
+    numpy.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _array(content: bytes) -> Any:
+    import numpy
+
+    return numpy.load(io.BytesIO(content), allow_pickle=False)
