@@ -15,7 +15,7 @@ from hyperspace_core.errors import ExitCode, HyperspaceError, RegistrationError,
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Work": ("submit", "worker", "status", "results"),
     "Runs": ("run", "rerun", "runs", "queue"),
-    "Projects": ("new", "projects", "tasks", "components"),
+    "Projects": ("new", "projects", "tasks", "components", "check", "backfill"),
     "House": ("plugins", "store", "doctor"),
 }
 COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that wants to know what may be typed

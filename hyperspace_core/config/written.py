@@ -38,3 +38,23 @@ def _leaves(value: Any, given: Any, path: str) -> Iterator[WrittenLeaf]:
             yield from _leaves(inner, item, join(path, index))
     else:
         yield WrittenLeaf(path, value, given is not MISSING)
+
+
+def written_part(completed: Any, written: Any) -> Any:
+    """What its user wrote of a completed config, in the completed one's names; `MISSING` where nothing.
+
+    Sections keep their class, also where that is a default.
+    """
+    if written is MISSING:
+        return MISSING
+    if isinstance(completed, Mapping) and isinstance(written, Mapping):
+        given = {match_key(key, completed) or key: inner for key, inner in written.items()}
+        kept = {key: written_part(inner, given.get(key, MISSING)) for key, inner in completed.items()}
+        if CLASS_NAME in completed:
+            kept[CLASS_NAME] = completed[CLASS_NAME]
+        return {key: inner for key, inner in kept.items() if inner is not MISSING}
+    if isinstance(completed, Mapping) and isinstance(written, str):
+        return completed.get(CLASS_NAME, written)          # a component's bare name
+    if isinstance(completed, list) and isinstance(written, list | tuple) and len(completed) == len(written):
+        return [written_part(inner, item) for inner, item in zip(completed, written, strict=True)]
+    return completed

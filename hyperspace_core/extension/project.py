@@ -23,7 +23,9 @@ from hyperspace_core.records.task import Task
 from hyperspace_core.run import Run
 
 if TYPE_CHECKING:
+    from hyperspace_core.extension.declared import NewDefault, SameBehaviour
     from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.records.migration import Migration
 
 __all__ = ["Project", "Register", "installed_projects", "open_project"]
 
@@ -43,6 +45,9 @@ class Project:
     packages: frozenset[str]       # top-level packages that its code came from
     source: Path | None            # folder of the package or module of the entry point
     extensions: Extensions
+    migrations: tuple[Migration, ...] = ()             # of stored configs, that the project lists, in order
+    same_behaviour: tuple[SameBehaviour, ...] = ()
+    new_defaults: tuple[NewDefault, ...] = ()
 
     def task(self, name: str) -> Task:
         """Raises `TaskError` for a task that does not exist or whose file is broken."""

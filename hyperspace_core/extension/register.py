@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,14 @@ from hyperspace_core.config.catalog import Catalog, is_abstract
 from hyperspace_core.config.schema import signature_of, signature_of_method
 from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import RegistrationError
+from hyperspace_core.extension.declared import (
+    NewDefault,
+    SameBehaviour,
+    declared_default,
+    declared_migration,
+    declared_same,
+)
+from hyperspace_core.records.migration import Migration
 from hyperspace_core.records.run import Goal, Metric
 from hyperspace_core.records.task import Task, check_task_name
 
@@ -29,6 +37,9 @@ class Contents:
     tasks: dict[str, Task] = field(default_factory=dict)         # those without a file
     task_folders: list[Path] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)              # top-level packages that code came from
+    migrations: dict[str, Migration] = field(default_factory=dict)         # in their order
+    same_behaviour: list[SameBehaviour] = field(default_factory=list)
+    new_defaults: list[NewDefault] = field(default_factory=list)
 
 
 class Register:
@@ -101,6 +112,36 @@ class Register:
                 raise RegistrationError(f"register.tasks({str(folder)!r}): there is no such folder")
             if folder not in self._contents.task_folders:
                 self._contents.task_folders.append(folder)
+
+    def migration(self, name: str, *steps: Mapping[str, Any]) -> None:
+        """List a change of names or values, for the configs of past runs: `hyperspace backfill` applies it.
+
+        `steps` are made by `add`, `rename`, `move`, `map_values` and `rename_class` of
+        `hyperspace_core.config.steps`, or are such trees. Migrations are applied in the order in which they
+        are listed; one that has been applied is left as it is, and a new one comes after it.
+        """
+        made = declared_migration(self.project, name, steps)
+        if self._contents.migrations.setdefault(name, made) != made:
+            raise RegistrationError(f"register.migration({name!r}): listed twice, with other steps; give one "
+                                    "of them another name")
+
+    def same_behaviour(self, component: type | str, old: str, new: str) -> None:
+        """Say that a class behaves the same under two fingerprints: what it computes has not changed.
+
+        `component`: the class, or its name in a config. `old`, `new`: the fingerprints, or at least their
+        first 8 digits.
+        """
+        same = declared_same(component, old, new)
+        if same not in self._contents.same_behaviour:
+            self._contents.same_behaviour.append(same)
+
+    def new_default(self, target: Callable[..., Any], parameter: str, *, old: Any) -> None:
+        """Say that the default of a parameter was changed on purpose, for `hyperspace check`.
+
+        `target`: the class, scenario or function that has the parameter. `old`: the default that it had, as a
+        value or as a config has it.
+        """
+        self._contents.new_defaults.append(declared_default(target, parameter, old))
 
     def _note_package(self, target: Any) -> None:
         module = getattr(target, "__module__", None)

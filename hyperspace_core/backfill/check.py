@@ -1,0 +1,212 @@
+"""Today's signatures beside all that was ever run: what would make past runs incomparable, or orphans."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from hyperspace_core.backfill.plan import Course, path_of_any
+from hyperspace_core.backfill.relied import Relied, changed_defaults, outside, same
+from hyperspace_core.config.migration import applied
+from hyperspace_core.config.sections import Section
+from hyperspace_core.config.steps import step_text
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, match_key
+from hyperspace_core.config.written import written_part
+from hyperspace_core.errors import ConfigError
+from hyperspace_core.extension.project import Project
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.storage import Store
+
+Kind = Literal["default", "parameter", "class", "value", "required", "migration"]
+LONGEST = 60                   # characters of a value in a message
+_PROBLEM = re.compile(r"`([^`]*)`: (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that has changed, and in how many runs it stood."""
+
+    kind: Kind | Literal["lacking", "range"]
+    where: str                     # "Forest.trees"
+    text: str                      # what it was and what it is now, with `{runs}` where these are told
+    cure: str
+    runs: int
+    last: int                      # id of the newest
+
+    @property
+    def line(self) -> str:
+        count = f"{self.runs} run{'' if self.runs == 1 else 's'} (last: run {self.last})"
+        return f"{self.where}: {self.text.replace('{runs}', count)}; {self.cure}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What is wrong, and what is only worth knowing."""
+
+    looked_at: int
+    findings: tuple[Finding, ...]
+    hints: tuple[Finding, ...]
+
+
+def check_project(project: Project, store: Store, where: RunFilter, *,
+                  watch: Callable[[Iterator[RunRecord]], Iterable[RunRecord]] = iter) -> CheckReport:
+    """Compare the runs that a filter means with today's code. Migrations that wait count as applied."""
+    check = _Check(project, store)
+    for record in watch(store.find(where, order=ORDER_OLDEST)):
+        if record.scenario is not None and record.config is not None:
+            check.looked_at += 1
+            check.look(record, record.scenario, record.config)
+    found = sorted(check.seen.values(), key=lambda one: (one.kind, one.where))
+    hints = ("lacking", "range")
+    return CheckReport(looked_at=check.looked_at, hints=tuple(one for one in found if one.kind in hints),
+                       findings=tuple(one for one in found if one.kind not in hints))
+
+
+@dataclass
+class _Check:
+    """Goes over the runs one by one; keeps a finding for each thing, whatever the number of its runs."""
+
+    project: Project
+    store: Store
+    looked_at: int = 0
+    seen: dict[tuple[str, str], Finding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.known = {one.name: one for one in self.store.migrations(self.project.name)}
+        self.course = Course(self.project, self.known)
+        self.today = self.course.today
+
+    def look(self, record: RunRecord, scenario: Tree, config: Tree) -> None:
+        waiting: list[Tree] = []
+        for migration in self.course.waiting(record):
+            try:
+                scenario, config = applied(migration.steps, scenario, config)
+            except ConfigError as error:
+                self.note(record, "migration", migration.name, f"meets an obstacle in {{runs}}: {error}",
+                          "mend its steps, or rewrite these runs by another migration before it")
+                return
+            waiting += migration.steps
+        present = _plain_values(self.today.sections(scenario, config))
+        lacking = self.today.lacking(scenario, config)
+        scenario, config = applied(lacking, scenario, config)
+        task = self.project.tasks.get(record.task)
+        sections = list(self.today.sections(
+            scenario, config, written=self.written(record, waiting),
+            written_scenario=scenario if task is None else task.scenario))
+        self.look_at_names(record, sections)
+        problems = self.today.problems(record, scenario, config)
+        self.look_at_problems(record, sections, problems)
+        for step in () if problems else lacking:
+            self.note(record, "lacking", step_text(step), "is lacking in {runs}",
+                      "`hyperspace backfill` brings them up to date")
+        for relied in changed_defaults(sections, self.today):
+            if not problems or (relied.section.path, relied.name) in present:
+                self.look_at_default(record, relied, sections[0])
+        for section in sections:
+            for name, value, range_ in outside(section):
+                self.note(record, "range", section.label(name), f"{{runs}} used what {range_!r} leaves out, "
+                          f"such as {_short(value)}", "a search there would not find it again",
+                          once=f"{section.label(name)} {range_!r}")
+
+    def written(self, record: RunRecord, waiting: list[Tree]) -> Any:
+        """What the user wrote, in today's names."""
+        before = [self.known[name].steps for name in record.migrated if name in self.known]
+        steps = [step for step in [*(step for steps in before for step in steps), *waiting]
+                 if step["op"] != "add"]
+        if not steps:
+            return record.submitted
+        first = self.store.rewritten(record.id) if record.migrated else []
+        scenario, config = (first[0].scenario, first[0].config) if first else (record.scenario, record.config)
+        try:
+            return applied(steps, scenario, written_part(config, record.submitted))[1]
+        except ConfigError:
+            return record.submitted
+
+    def look_at_names(self, record: RunRecord, sections: list[Section]) -> None:
+        for section in sections:
+            for key in section.given:
+                if _is_gone(key, section):
+                    of = "" if section.entry is None else f', of="{section.entry.name}"'
+                    self.note(record, "parameter", section.label(key), "is gone, and stands in {runs}",
+                              'say what became of it: register.migration("…", '
+                              f'rename("{section.parameter(key)}", "…"{of}))')
+
+    def look_at_problems(self, record: RunRecord, sections: list[Section], problems: Iterable[str]) -> None:
+        by_path = {section.path: section for section in sections}
+        for problem in problems:
+            match = _PROBLEM.match(problem)
+            path, text = (match[1], match[2]) if match is not None else ("", problem)
+            section, name = _place(path, by_path)
+            if section is not None and _is_gone(name, section):
+                continue                   # told already
+            if path.endswith(f".{CLASS_NAME}"):
+                text = text.partition(". ")[0]
+                self.note(record, "class", path_of_any(path), f"{text}, which {{runs}} used",
+                          'give its successor aliases = ("…",), or register.migration("…", rename_class(…))',
+                          once=text)
+                continue
+            where = path if section is None else section.label(name)
+            if text.startswith("missing"):
+                self.note(record, "required", where, f"has no default and is lacking in {{runs}} ({text})",
+                          "give it the default that keeps the old behaviour")
+            else:
+                self.note(record, "value", where, f"{text} in {{runs}}",
+                          'take the old values, too, or register.migration("…", map_values(…))')
+
+    def look_at_default(self, record: RunRecord, relied: Relied, scenario: Section) -> None:
+        section, name = relied.section, relied.name
+        owner = section.entry or scenario.entry
+        targets = (section.signature.target, None if owner is None else owner.target)
+        for declared in self.project.new_defaults:
+            if declared.parameter == name and any(map(declared.is_of, targets)) and (
+                    same(_class_or_value(declared.old), _class_or_value(relied.was))):
+                return
+        label = "" if owner is None else owner.name
+        now = "there is none now" if relied.now is MISSING else f"is {_short(relied.now)} now"
+        old = repr(relied.was)
+        self.note(record, "default", section.label(name),
+                  f"the default was {_short(relied.was)} in {{runs}} and {now}",
+                  "give the new behaviour a name of its own, or say that it is meant: register.new_default("
+                  f'{label}, "{name}", old={old if len(old) <= LONGEST else "…"})')
+
+    def note(self, record: RunRecord, kind: Any, where: str, text: str, cure: str, *, once: str = "") -> None:
+        key = kind, once or f"{where}: {text}"
+        first = self.seen.get(key)
+        if first is None:
+            self.seen[key] = Finding(kind=kind, where=where, text=text, cure=cure, runs=1, last=record.id)
+        elif first.last != record.id:      # one run may hold it several times
+            self.seen[key] = replace(first, runs=first.runs + 1, last=record.id)
+
+
+def _is_gone(key: str, section: Section) -> bool:
+    return key != CLASS_NAME and match_key(key, section.signature.by_name) is None
+
+
+def _place(path: str, by_path: dict[str, Section]) -> tuple[Section | None, str]:
+    """The section that a path lies in, and its parameter there."""
+    while path:
+        path, _, name = path.rpartition(".")
+        if path in by_path:
+            return by_path[path], name
+    return None, ""
+
+
+def _class_or_value(value: Any) -> Any:
+    return value.get(CLASS_NAME, value) if isinstance(value, dict) else value
+
+
+def _plain_values(sections: Iterable[Section]) -> set[tuple[str, str]]:
+    """Where values stand that are no sections or lists: of a run that does not fit, only these can be told
+    from defaults.
+    """
+    return {(section.path, name) for section in sections for name, value in section.given.items()
+            if not isinstance(value, dict | list)}
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"

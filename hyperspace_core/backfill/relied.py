@@ -1,0 +1,82 @@
+"""On which defaults past runs relied, and which of them are others today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.backfill.today import SEED, Today
+from hyperspace_core.config.sections import Section, found
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, join
+from hyperspace_core.space import Choice, Range
+
+
+@dataclass(frozen=True)
+class Relied:
+    """A parameter that a run left to its default, and the default that it has today."""
+
+    section: Section
+    name: str
+    was: Any
+    now: Any                       # `MISSING`: it has none any more
+
+
+def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Relied]:
+    """The defaults that have changed since; `sections` are those of one run, with what its user wrote."""
+    inside = {section.path: section for section in sections}
+    for section in sections:
+        if section.whole:                  # its list is compared as one
+            continue
+        for parameter in section.signature.parameters:
+            name = parameter.name
+            if name not in section.given or (name == SEED and not section.path):
+                continue
+            now = section.base.get(name, MISSING)
+            if now is MISSING:
+                now = today.default(section, parameter)
+            if now is MISSING and not parameter.required:
+                continue                   # only Python can hold it
+            below = inside.get(join(section.path, name))
+            if _differs(section.given[name], now, section.written_of(name), below, today):
+                yield Relied(section, name, _named(section.given[name], below),
+                             now if now is MISSING else _named(now, below))
+
+
+def _differs(was: Any, now: Any, written: Any, below: Section | None, today: Today) -> bool:
+    if below is None or now is MISSING:
+        return written is MISSING and not same(was, now)
+    if isinstance(written, str) or (isinstance(written, Mapping) and CLASS_NAME in written):
+        return False
+    if below.below or below.entry is None or not isinstance(now, Mapping):
+        return written is MISSING and not isinstance(now, Mapping)     # a dataclass: its fields are looked at
+    return found(today.project.catalog, below.entry.family, now.get(CLASS_NAME)) is not below.entry
+
+
+def _named(value: Any, below: Section | None) -> Any:
+    """A component stands for its class."""
+    return value.get(CLASS_NAME, value) if below is not None and isinstance(value, Mapping) else value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values mean the same to a parameter: 1 and 1.0 do, 1 and true do not."""
+    if one is MISSING or other is MISSING:
+        return one is other
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
+    return bool(one == other) if numbers else canonical(one) == canonical(other)
+
+
+def outside(section: Section) -> Iterator[tuple[str, Any, Range]]:
+    """The values of a section that its search ranges exclude."""
+    for parameter in section.signature.parameters:
+        value, range_ = section.given.get(parameter.name), parameter.range
+        if value is None or range_ is None or isinstance(value, Mapping | list):
+            continue
+        inside = any(same(value, _plain(known)) for known in range_.values) if isinstance(range_, Choice) \
+            else range_.contains(value)
+        if not inside:
+            yield parameter.name, value, range_
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "name", value)   # of an Enum: as a config has it

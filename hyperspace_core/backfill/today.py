@@ -1,0 +1,112 @@
+"""A past run's trees in the eyes of today's code: what they lack, and whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hyperspace_core.components import Scenario
+from hyperspace_core.config.migration import SCENARIO
+from hyperspace_core.config.schema import Parameter
+from hyperspace_core.config.sections import Section, component_sections, own_default, sections
+from hyperspace_core.config.seeds import without_seed
+from hyperspace_core.config.steps import add, rename_class
+from hyperspace_core.config.tree import MISSING, Tree, canonical
+from hyperspace_core.errors import ConfigError
+from hyperspace_core.extension.project import Project
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.task import Task
+
+SEED = "seed"                  # a parameter of that name receives the seed of the run: it is no default
+KEPT = 4096                    # answers that are remembered
+
+
+class Today:
+    """What an opened project says of stored trees; remembers what it was asked before."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._defaults: dict[tuple[Any, str], Any] = {}
+        self._problems: dict[str, tuple[str, ...]] = {}
+
+    def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
+                 written: Any = MISSING) -> Iterator[Section]:
+        """All sections, those of the scenario first. Of a scenario that is not known: none."""
+        catalog = self.project.catalog
+        yield from component_sections(Scenario, scenario, catalog, path=SCENARIO, written=written_scenario)
+        try:
+            signature = self.project.scenario_signature(scenario)
+        except ConfigError:
+            return
+        yield from sections(config, signature, catalog, written)
+
+    def lacking(self, scenario: Tree, config: Tree) -> list[Tree]:
+        """The steps that give the trees what today's signatures have and they lack, names of classes first.
+
+        The value is the default of the very class that lacks it, even where a parameter's default is an
+        object with another one: the class's own default is what keeps the old behaviour.
+        """
+        renamed: dict[str, Tree] = {}
+        added: dict[str, Tree] = {}
+        name = self._scenario_name(scenario)
+        for section in self.sections(scenario, config):
+            entry = section.entry
+            if entry is not None and section.called != entry.name:
+                step = rename_class(section.called, entry.name, within=self._within(section, section.called))
+                renamed.setdefault(canonical(step), step)
+            for parameter, value in self.missing(section):
+                step = add(section.parameter(parameter.name), value, scenario=name) if entry is None else add(
+                    section.parameter(parameter.name), value, of=entry.name,
+                    within=self._within(section, entry.name))
+                added.setdefault(canonical(step), step)
+        return [*renamed.values(), *added.values()]
+
+    def missing(self, section: Section) -> Iterator[tuple[Parameter, Any]]:
+        """The parameters that a section lacks, with today's defaults; those without one are left out."""
+        for parameter in section.signature.parameters:
+            name = parameter.name
+            if name in section.given or (name == SEED and not section.path):
+                continue
+            value = self.default(section, parameter)
+            if value is not MISSING:
+                yield parameter, value
+
+    def default(self, section: Section, parameter: Parameter) -> Any:
+        """A parameter's own default as a config has it; `MISSING` where none can be had."""
+        key = section.signature.target, parameter.name
+        if key not in self._defaults:
+            self._defaults[key] = own_default(section.signature, parameter, self.project.catalog)
+        return self._defaults[key]
+
+    def problems(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
+        """Why the trees do not fit today's signatures, each a line; none where they do."""
+        key = canonical([scenario, config])
+        if key not in self._problems:
+            if len(self._problems) >= KEPT:
+                self._problems.clear()
+            self._problems[key] = self._judged(record, scenario, config)
+        return self._problems[key]
+
+    def _judged(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
+        problems: list[str] = []
+        try:
+            self.project.complete_scenario(Task(name=record.task, scenario=scenario))
+        except ConfigError as error:
+            problems += error.problems
+        try:
+            signature = self.project.scenario_signature(scenario)
+            self.project.complete(scenario, without_seed(config, signature, record.seed or 0))
+        except ConfigError as error:
+            problems += [one for one in error.problems if one not in problems]
+        return tuple(problems)
+
+    def _scenario_name(self, scenario: Mapping[str, Any]) -> str | None:
+        """The name that the scenario's class has today, as the steps after a renaming see it."""
+        top = next(component_sections(Scenario, scenario, self.project.catalog, path=SCENARIO), None)
+        return None if top is None or top.entry is None else top.entry.name
+
+    def _within(self, section: Section, name: str) -> str | None:
+        """Where a class's name alone does not tell it from a class of another family."""
+        entries = self.project.catalog.entries()
+        families = {entry.family for entry in entries if name in (entry.name, *entry.aliases)}
+        return section.fills if len(families) > 1 else None

@@ -1,0 +1,52 @@
+"""`hyperspace check`: whether today's code keeps the promise that past runs stay comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, filtered, json_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import say, say_json, tracked
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import RunRecord
+
+
+@click.command
+@filtered
+@json_option
+@at_place
+def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
+    """Compare the project's code with all that was ever run, for the project's own CI.
+
+    Exit code 1 where a default that runs relied on has changed, a parameter or class that they used is gone
+    or has another name that nothing declares, or a value no longer fits. Without filter options all runs
+    that have ended are looked at.
+    """
+    from hyperspace_core.backfill.check import check_project
+    from hyperspace_core.backfill.plan import ENDED
+    from hyperspace_core.cli.bulk import counted
+
+    where = wanted.of(place.name)
+    where = replace(where, states=where.states or ENDED)
+    project, store = place.project(), place.store
+
+    def looking(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        return tracked(found, "looking at runs", sum(store.count(where).values()))
+
+    report = check_project(project, store, where, watch=looking)
+    if as_json:
+        say_json(report)
+    else:
+        for finding in report.findings:
+            say(finding.line)
+        for hint in report.hints:
+            say(f"hint: {hint.line}")
+        if not report.findings:
+            say(f"{counted(report.looked_at)}: all that they relied on is as it was")
+    return ExitCode.FAILED if report.findings else ExitCode.OK

@@ -1,0 +1,185 @@
+"""A stored tree beside today's signatures: section by section, which class and parameters it is for.
+
+Unlike completion this writes nothing and complains of nothing: what does not fit is passed over. It serves to
+say what an old tree lacks, and what of it rested on defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hyperspace_core.config.catalog import Catalog, Entry
+from hyperspace_core.config.complete import complete
+from hyperspace_core.config.instances import default_tree
+from hyperspace_core.config.kinds import (
+    DictOf,
+    FamilyKind,
+    Kind,
+    LazyOf,
+    ListOf,
+    Nested,
+    OptionalOf,
+    TupleOf,
+    UnionOf,
+    item_kinds,
+)
+from hyperspace_core.config.schema import Parameter, Signature, signature_of
+from hyperspace_core.config.steps import EVERY
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, match_key
+from hyperspace_core.config.unions import pick
+from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One section of a tree, and what today's code says of it."""
+
+    path: str                      # dotted, from the top of the tree
+    entry: Entry | None            # the component that it is, or lies in; None: parameters of `single_run`
+    called: str = ""               # the component's name in the tree, be it an old one
+    fills: str = ""                # the parameter that the component fills
+    below: str = ""                # from the component to this section: "", "options", "layers.*"
+    signature: Signature
+    given: Mapping[str, Any]
+    written: Any = MISSING         # what the user wrote in its place
+    base: Mapping[str, Any]        # what the default of the parameter above says of it
+    whole: bool = False            # part of a list or dict that is a default as a whole
+    lazy: bool = False             # what only run time knows may be missing
+
+    def parameter(self, name: str) -> str:
+        """The parameter as a step names it: from the component on, or from the top."""
+        return join(self.below, name)
+
+    def label(self, name: str) -> str:
+        """The same for people, with the class before it: `Forest.max_depth`, `Holdout.single_run.rate`."""
+        owner = self.signature.name if self.entry is None else self.entry.name
+        return f"{owner}.{self.parameter(name)}"
+
+    def written_of(self, name: str) -> Any:
+        """What the user wrote for a parameter, under whatever spelling; `MISSING` where nothing."""
+        if not isinstance(self.written, Mapping):
+            return MISSING
+        for key, value in self.written.items():
+            if isinstance(key, str) and match_key(key, self.signature.by_name) == name:
+                return value
+        return MISSING
+
+
+def sections(tree: Mapping[str, Any], signature: Signature, catalog: Catalog,
+             written: Any = MISSING) -> Iterator[Section]:
+    """The sections of hyper-parameters, from the top down. `written`: what the user wrote of them."""
+    top = Section(path="", entry=None, signature=signature, given=tree, written=written, base={})
+    yield from _Walk(catalog).section(top)
+
+
+def component_sections(family: type, tree: Any, catalog: Catalog, *, path: str = "",
+                       written: Any = MISSING) -> Iterator[Section]:
+    """The same for a component's tree; `path` is where it stands."""
+    outside = Section(path="", entry=None, signature=signature_of(object), given={}, base={})
+    spot = _Spot(value=tree, name=path, path=path, written=written)
+    yield from _Walk(catalog).component(spot, FamilyKind(family, family), outside)
+
+
+def own_default(signature: Signature, parameter: Parameter, catalog: Catalog) -> Any:
+    """A parameter's default as a completed tree has it; `MISSING` where no config can hold it or it has none.
+    """
+    alone = replace(signature, parameters=(parameter,))
+    try:
+        return complete({}, alone, catalog).get(parameter.name, MISSING)
+    except ConfigError:
+        return MISSING
+
+
+def found(catalog: Catalog, family: type, name: Any) -> Entry | None:
+    """The class of a name or an alias, or None."""
+    try:
+        return catalog.find(family, name) if isinstance(name, str) else None
+    except UnknownClassError:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spot:
+    """A value in a tree, with what the default and the user say of the same place."""
+
+    value: Any
+    name: str                      # of its parameter, followed by `.*` for what lies in lists and dicts
+    path: str
+    base: Any = MISSING
+    written: Any = MISSING
+    lazy: bool = False
+
+
+@dataclass(frozen=True)
+class _Walk:
+    catalog: Catalog
+
+    def section(self, section: Section) -> Iterator[Section]:
+        yield section
+        for parameter in section.signature.parameters:
+            name = parameter.name
+            if name in section.given:
+                base: Any = section.base.get(name, MISSING)
+                yield from self.value(_Spot(
+                    value=section.given[name], name=name, path=join(section.path, name),
+                    base=self.default(parameter) if base is MISSING else base,
+                    written=section.written_of(name)), parameter.kind, section)
+
+    def default(self, parameter: Parameter) -> Any:
+        try:
+            return default_tree(parameter, parameter.name, self.catalog.name_of)
+        except HyperspaceError:            # of a class that is not registered; completion says so
+            return MISSING
+
+    def value(self, spot: _Spot, kind: Kind, above: Section) -> Iterator[Section]:
+        """The sections in a value of a parameter of `above`."""
+        match kind:
+            case OptionalOf(kind=inner):
+                yield from self.value(spot, inner, above)
+            case LazyOf(kind=inner):
+                yield from self.value(replace(spot, lazy=True), inner, above)
+            case FamilyKind():
+                yield from self.component(spot, kind, above)
+            case Nested(target=target) if isinstance(spot.value, Mapping):
+                yield from self.section(replace(
+                    above, path=spot.path, below=join(above.below, spot.name), given=spot.value,
+                    signature=replace(signature_of(target), name=above.signature.name),
+                    written=spot.written, base=spot.base if isinstance(spot.base, dict) else {},
+                    lazy=spot.lazy))
+            case UnionOf(kinds=kinds):
+                member = pick(kinds, spot.value, self.catalog)
+                if member is not None:
+                    yield from self.value(spot, member, above)
+            case ListOf() | TupleOf() | DictOf():
+                inside = replace(above, whole=above.whole or spot.written is MISSING)
+                for item, item_kind in self.items(spot, kind):
+                    yield from self.value(item, item_kind, inside)
+
+    def items(self, spot: _Spot, kind: ListOf | TupleOf | DictOf) -> Iterator[tuple[_Spot, Kind]]:
+        name, value, written = join(spot.name, EVERY), spot.value, spot.written
+        if isinstance(kind, DictOf):
+            bases = spot.base if isinstance(spot.base, dict) else {}
+            texts = written if isinstance(written, Mapping) else {}
+            for key, inner in value.items() if isinstance(value, Mapping) else ():
+                yield _Spot(value=inner, name=name, path=join(spot.path, key), base=bases.get(key, MISSING),
+                            written=texts.get(key, MISSING)), kind.item
+        elif isinstance(value, list | tuple):
+            items = written if isinstance(written, list | tuple) else ()
+            for index, (inner, one) in enumerate(zip(value, item_kinds(kind, len(value)), strict=False)):
+                yield _Spot(value=inner, name=name, path=join(spot.path, index),
+                            written=items[index] if index < len(items) else MISSING), one
+
+    def component(self, spot: _Spot, kind: FamilyKind, above: Section) -> Iterator[Section]:
+        called = spot.value.get(CLASS_NAME) if isinstance(spot.value, Mapping) else None
+        entry = found(self.catalog, kind.family, called)
+        if entry is None or not isinstance(called, str):
+            return
+        # a component's bare name starts from the defaults of its own class
+        same = isinstance(spot.base, dict) and not isinstance(spot.written, str) and (
+            found(self.catalog, kind.family, spot.base.get(CLASS_NAME)) is entry)
+        yield from self.section(Section(
+            path=spot.path, entry=entry, called=called, fills=spot.name.partition(".")[0], given=spot.value,
+            signature=signature_of(entry.target), written=spot.written, base=spot.base if same else {},
+            whole=above.whole, lazy=spot.lazy))
