@@ -15,21 +15,28 @@ from hyperspace_core.results.words import seconds, value_text
 if TYPE_CHECKING:
     import pandas
 
+    from hyperspace_core.results.comparable import LeftOut
+
 SHOWN = 30                     # rows that a notebook or prompt is shown; all are there
 
 
 class Results(Sequence[RunRecord]):
-    """Runs, best first by their task's metric. Looks like a table in a notebook and at a prompt."""
+    """Runs, best first by their task's metric. Looks like a table in a notebook and at a prompt.
 
-    def __init__(self, records: Iterable[RunRecord] = ()) -> None:
+    `left_out`: the runs that are not comparable with these, each with its `record` and `reasons`.
+    """
+
+    def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = ()) -> None:
         self._records = tuple(best_first(records))
+        self.left_out = tuple(left_out)
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
     @overload
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> RunRecord | Results:
-        return Results(self._records[index]) if isinstance(index, slice) else self._records[index]
+        found = self._records[index]
+        return found if isinstance(found, RunRecord) else Results(found, self.left_out)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -57,23 +64,25 @@ class Results(Sequence[RunRecord]):
 
     def __repr__(self) -> str:
         if not self._records:
-            return "no runs"
+            return "\n".join(["no runs", *self._rest()])
         head, cells = text_of(tabulate(self._records[:SHOWN]))
         return "\n".join([*aligned([head, *cells]), *self._rest()])
 
     def _repr_html_(self) -> str:
+        rest = "".join(f"<p>{html.escape(line)}</p>" for line in self._rest())
         if not self._records:
-            return "<p>no runs</p>"
+            return f"<p>no runs</p>{rest}"
         head, cells = text_of(tabulate(self._records[:SHOWN]))
         top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
         rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells)
         body = "".join(f"<tr>{row}</tr>" for row in rows)
-        rest = "".join(f"<p>{line}</p>" for line in self._rest())
         return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{rest}"
 
     def _rest(self) -> list[str]:
-        more = len(self) - SHOWN
-        return [f"… {more} more"] if more > 0 else []
+        from hyperspace_core.results.comparable import summary
+
+        more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        return [*more, *filter(None, [summary(self.left_out, 'comparable="all"')])]
 
 
 def text_of(table: Table) -> tuple[list[str], list[list[str]]]:

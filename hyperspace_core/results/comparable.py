@@ -1,0 +1,109 @@
+"""Which runs of a task may be compared with each other, and why others may not.
+
+Runs are comparable when task, metric, problem (the completed scenario, with the version of its dataset),
+data, and the code of the components that they use agree. Configs and seeds are what one compares.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal, get_args
+
+from hyperspace_core.errors import UsageError, did_you_mean
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.results.parts import SHOWN_DIGITS
+from hyperspace_core.results.reference import agree, yardstick
+from hyperspace_core.results.today import Today
+from hyperspace_core.results.yardstick import Reason
+
+if TYPE_CHECKING:
+    from hyperspace_core.study import Study
+
+Comparable = Literal["strict", "all"]
+STRICT, ALL = "strict", "all"
+MOST_NAMED = 3                 # causes that a summary names
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that is not comparable with the others, and why."""
+
+    record: RunRecord
+    reasons: tuple[Reason, ...]
+
+    def __repr__(self) -> str:
+        return f"<run {self.record.id} left out: {_words(self)}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Runs that may stand beside each other, in the order in which they were given, and the others."""
+
+    kept: tuple[RunRecord, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
+             newest: bool = True) -> Comparison:
+    """Tell the comparable runs from the others, task by task.
+
+    `today` is called where the runs themselves do not settle it. `newest=False`: only today's code counts,
+    also where no run has it.
+    """
+    given = tuple(records)
+    reasons: dict[int, tuple[Reason, ...]] = {}
+    for _, group in groupby(sorted(given, key=lambda record: record.task), key=lambda record: record.task):
+        runs = list(group)
+        asked = None if newest and agree(runs) else today()
+        stick = yardstick(runs, asked, newest=newest)
+        reasons |= {record.id: stick.against(record) for record in runs}
+    return Comparison(kept=tuple(record for record in given if not reasons[record.id]),
+                      left_out=tuple(LeftOut(record, reasons[record.id]) for record in given
+                                     if reasons[record.id]))
+
+
+def comparable_runs(study: Study, task: str) -> Comparison:
+    """The completed runs of a task that say something about today's code, and the others; oldest first."""
+    wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
+    return compared(study.store.find(wanted, order=ORDER_OLDEST), lambda: Today(study.project), newest=False)
+
+
+def checked_comparable(comparable: object) -> str:
+    """Raises `UsageError` for what is neither `strict` nor `all`."""
+    known = get_args(Comparable)
+    if comparable in known:
+        return str(comparable)
+    near = did_you_mean(comparable, known) if isinstance(comparable, str) else ""
+    raise UsageError(f"comparable: expected {' or '.join(map(repr, known))}, got {comparable!r}{near}")
+
+
+def summary(left_out: Sequence[LeftOut], show_all: str) -> str:
+    """What was left out, why, and what can be done about it, on one line; `show_all` is what shows them."""
+    if not left_out:
+        return ""
+    causes = Counter(map(_words, left_out)).most_common()
+    told = [words if len(causes) == 1 else f"{words} ({count})" for words, count in causes[:MOST_NAMED]]
+    rest = sum(count for _, count in causes[MOST_NAMED:])
+    count = "1 run" if len(left_out) == 1 else f"{len(left_out):,} runs"
+    harmless = "" if not any(map(_is_code, left_out)) else (
+        ", and `register.same_behaviour` declares a change of code harmless")
+    return (f"{count} left out: {', '.join(told)}{f', other causes ({rest})' if rest else ''}; {show_all} "
+            f"shows {'it' if len(left_out) == 1 else 'them'}{harmless}")
+
+
+def declaration(name: str, was: str, now: str) -> str:
+    """The line to paste into the project's `hyperspace_register`."""
+    return f'register.same_behaviour("{name}", "{was[:SHOWN_DIGITS]}", "{now[:SHOWN_DIGITS]}")'
+
+
+def _words(one: LeftOut) -> str:
+    return " and ".join(dict.fromkeys(reason.text for reason in one.reasons))
+
+
+def _is_code(one: LeftOut) -> bool:
+    return any(reason.kind == "code" for reason in one.reasons)

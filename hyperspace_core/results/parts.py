@@ -1,0 +1,116 @@
+"""What a run was made of, as it was recorded: its components with their fingerprints, and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.records.run import RunRecord
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.declared import SameBehaviour
+
+COMPONENTS, DATA = "components", "data"        # sections of provenance
+HOOK = "hook:"                                 # what stands before the name of a project's own hook
+SHOWN_DIGITS = 12                              # of a fingerprint, where people read it or paste it
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A component that a run used, or a hook of the project's own that took part."""
+
+    path: str                      # "classifier", "layers.0", "hook:hyperspace_train"
+    name: str                      # its class, as a config calls it
+    fingerprint: str               # hexadecimal, or a name from outside of the project; empty: not known
+
+    @property
+    def is_hook(self) -> bool:
+        return self.path.startswith(HOOK)
+
+    @property
+    def key(self) -> Key:
+        """What is looked up: the parameter that it fills stands for its family."""
+        if self.is_hook:
+            return self.path, ""
+        return next((step for step in reversed(self.path.split(".")) if not step.isdigit()), ""), self.name
+
+    @property
+    def called(self) -> str:
+        """Its name for people."""
+        return f"the hook {self.path.removeprefix(HOOK)}" if self.is_hook else self.name or self.path
+
+
+Parts = Mapping[str, Part]
+
+
+def parts_of(record: RunRecord) -> Parts | None:
+    """Path → what the last attempt ran, or what the submission pinned; None where neither is known."""
+    for section in (_section(record, COMPONENTS), record.code.get(COMPONENTS)):
+        parts = parts_in(section)
+        if parts:
+            return parts
+    return None
+
+
+def parts_in(section: Any) -> Parts:
+    """The components that a section names; what is of another shape is left out."""
+    if not isinstance(section, Mapping):
+        return {}
+    return {path: _part(path, told) for path, told in section.items() if isinstance(told, Mapping)}
+
+
+def _part(path: str, told: Mapping[str, Any]) -> Part:
+    name, fingerprint = told.get("class"), told.get("fingerprint")
+    kind, _, digits = fingerprint.rpartition(":") if isinstance(fingerprint, str) else ("", "", "")
+    # code outside of the project is named, not read: its name is as good as a fingerprint
+    known = {"sha256": digits, "external": fingerprint}.get(kind)
+    return Part(path=path, name=name if isinstance(name, str) else "", fingerprint=known or "")
+
+
+def data_of(record: RunRecord) -> tuple[str, ...]:
+    """The fingerprints of what was loaded, in its order; none where they are not known."""
+    told = _section(record, DATA).get("fingerprints")
+    return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
+
+
+def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
+    section = record.attempt.provenance.get(name) if record.attempt is not None else None
+    return section if isinstance(section, Mapping) else {}
+
+
+class Sameness:
+    """Fingerprints that were declared to behave the same, joined into classes.
+
+    A fingerprint names one class's code, so that the class's name need not be asked: a class that was renamed
+    keeps what was declared of it.
+    """
+
+    def __init__(self, declared: Iterable[SameBehaviour] = ()) -> None:
+        self._parents: dict[str, str] = {}
+        self._known: dict[str, str] = {}           # fingerprint → the one that stands for its class
+        for same in declared:
+            self._join(same.old, same.new)
+        for one, other in permutations(tuple(self._parents), 2):
+            if other.startswith(one):              # beginnings of different length mean the same
+                self._join(one, other)
+
+    def of(self, fingerprint: str) -> str:
+        """The fingerprint that stands for all that behave like this one."""
+        if not self._parents or not fingerprint:
+            return fingerprint
+        if fingerprint not in self._known:
+            begun = [text for text in self._parents if fingerprint.startswith(text)]
+            self._known[fingerprint] = self._root(begun[0]) if begun else fingerprint
+        return self._known[fingerprint]
+
+    def _root(self, text: str) -> str:
+        while self._parents.setdefault(text, text) != text:
+            text = self._parents[text]
+        return text
+
+    def _join(self, one: str, other: str) -> None:
+        self._parents[self._root(one)] = self._root(other)

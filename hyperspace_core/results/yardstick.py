@@ -1,0 +1,98 @@
+"""What the runs of one task are measured against, and in what a run falls short of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical, diff
+from hyperspace_core.records.run import Metric, RunRecord
+from hyperspace_core.results.datasets import DataRule
+from hyperspace_core.results.parts import Key, Part, Parts, Sameness, parts_of
+
+Kind = Literal["metric", "problem", "code", "data"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a run is not comparable, in words. Of code: whose, its fingerprint, and the one that counts."""
+
+    kind: Kind
+    text: str                      # "Forest had other code"
+    name: str = ""
+    was: str = ""
+    now: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """The problem, the code and the data that count. What is not known of a run says nothing against it."""
+
+    problem: Tree | None = None
+    metric: Metric | None = None
+    code: Mapping[Key, Part] = field(default_factory=dict)
+    hooks: Mapping[str, Part] = field(default_factory=dict)        # without a fingerprint: there is none
+    data: DataRule | None = None
+    sameness: Sameness = field(default_factory=Sameness)
+
+    def against(self, record: RunRecord) -> tuple[Reason, ...]:
+        """Why the run is not comparable; nothing where it is."""
+        reasons = [*self._of_problem(record), *self._of_code(record)]
+        if self.data is not None and self.data.differs(record):
+            reasons.append(Reason("data", "other data"))
+        return tuple(reasons)
+
+    def _of_problem(self, record: RunRecord) -> Iterator[Reason]:
+        if record.scenario is None:                # nobody has completed it yet, or looked its task up
+            return
+        if self.metric is not None and record.metric != self.metric:
+            yield Reason("metric", f"another metric (`{record.metric.name}`, {record.metric.goal})")
+        if self.problem is not None and canonical(record.scenario) != canonical(self.problem):
+            yield Reason("problem", _another(record.scenario, self.problem))
+
+    def _of_code(self, record: RunRecord) -> Iterator[Reason]:
+        parts = parts_of(record)
+        if parts is None:
+            return
+        counts = {path: self.code[part.key] for path, part in parts.items() if part.key in self.code}
+        for part, now in differing(parts, counts | dict(self.hooks), self.sameness):
+            name, how = (part.path, _of_hook(part, now)) if part.is_hook else (part.name, "had other code")
+            yield Reason("code", f"{part.called} {how}", name, part.fingerprint, now.fingerprint)
+
+
+def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple[Part, Part]]:
+    """The parts whose code is not the code that counts, each with that. A hook on one side only differs, too.
+
+    Where nothing is known to count, nothing differs.
+    """
+    if not counts:
+        return
+    for path in {**parts, **counts}:
+        hook = Part(path=path, name="", fingerprint="")
+        part, now = parts.get(path, hook), counts.get(path, hook)
+        known = part.is_hook or (part.fingerprint and now.fingerprint)
+        if known and sameness.of(part.fingerprint) != sameness.of(now.fingerprint):
+            yield part, now
+
+
+def _of_hook(part: Part, counts: Part) -> str:
+    if not part.fingerprint:
+        return "was not there"
+    return "had other code" if counts.fingerprint else "is gone since"
+
+
+def _another(scenario: Tree, counts: Tree) -> str:
+    paths = [one.path for one in diff(counts, scenario)]
+    if all(path.rpartition(".")[2] == "version" for path in paths):
+        return f"another version of {' and '.join(_holder(scenario, path) for path in paths)}"
+    return f"another problem ({', '.join(f'`{path}`' for path in paths[:2])}{', …' if paths[2:] else ''})"
+
+
+def _holder(scenario: Tree, path: str) -> str:
+    """The class whose `version` it is."""
+    section: object = scenario
+    for step in path.split(".")[:-1]:
+        section = section.get(step) if isinstance(section, dict) else None
+    name = section.get(CLASS_NAME) if isinstance(section, dict) else None
+    return name if isinstance(name, str) else path
