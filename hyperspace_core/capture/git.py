@@ -104,7 +104,7 @@ class GitCapture:
         return self._looked().tree
 
     def uncommitted(self, tree: Tree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
-        """What the commit of `tree` lacks. `files`: real paths that git may not know, each with its digest."""
+        """What the commit of `tree` lacks. `files`: real paths that git may not know, with their digests."""
         top = str(tree.top)
         known = self._compared.get(top)
         if known is None or known.tree is not tree or known.files != files:

@@ -100,7 +100,7 @@ class Walk:
 
 def shown(path: str) -> str:
     """A path as text that can be printed and stored."""
-    return path.encode("utf-8", "backslashreplace").decode()
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,0 +1,163 @@
+"""The project's modules as source: found without importing anything, parsed once for each state of a file."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import linecache
+import os
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hyperspace_core.capture.bindings import Bindings
+from hyperspace_core.capture.contents import Stamp, stamp_of
+from hyperspace_core.capture.loaded import CORE, in_place
+from hyperspace_core.config.tree import MISSING
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError)
+
+
+class Modules:
+    """The modules of some top-level packages, and of what else is somebody's work in progress."""
+
+    def __init__(self) -> None:
+        self.tops: frozenset[str] = frozenset()
+        self._parsed: dict[str, tuple[Stamp, Bindings | None]] = {}
+        self._foreign: dict[str, bool] = {}
+
+    def cover(self, tops: Collection[str]) -> None:
+        """The packages and modules that are the project's own, wherever they are installed."""
+        if not self.tops.issuperset(tops):
+            self.tops |= frozenset(tops)
+            self._foreign.clear()
+
+    def find(self, name: str) -> Bindings | None:
+        """A module's names; None for what is not the project's, is not there or cannot be parsed."""
+        if not self.is_own(name):
+            return None
+        file = self.file(name)
+        return _live(name) if file is None else self._parse(name, file)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a module is of the project's code."""
+        return bool(name) and not self._is_foreign(name.partition(".")[0])
+
+    def file(self, name: str) -> str | None:
+        """Where a module's source stands."""
+        loaded = sys.modules.get(name)
+        file = getattr(loaded, "__file__", None)
+        if loaded is not None:
+            return file if isinstance(file, str) and file.endswith(".py") else None
+        above, _, last = name.rpartition(".")
+        folders = _folders(above)
+        if folders is None:
+            return None
+        for folder in folders:
+            for place in (f"{folder}/{last}/__init__.py", f"{folder}/{last}.py"):
+                if Path(place).is_file():
+                    return place
+        return None
+
+    def is_package(self, name: str) -> bool:
+        """Whether it is a package of the project's, also one without a file of its own."""
+        return self.is_own(name) and bool(_folders(name))
+
+    def stamp(self, file: str) -> Stamp | None:
+        try:
+            return stamp_of(os.stat(file))  # noqa: PTH116 - called for several files before every run
+        except OSError:
+            return None
+
+    def _parse(self, name: str, file: str) -> Bindings | None:
+        stamp = self.stamp(file)
+        if stamp is None:
+            return None
+        known = self._parsed.get(name)
+        if known is None or known[0] != stamp:
+            is_package = Path(file).stem == "__init__"
+            made = Bindings(name, name if is_package else name.rpartition(".")[0])
+            known = self._parsed[name] = stamp, _filled(made, file)
+        return known[1]
+
+    def _is_foreign(self, top: str) -> bool:
+        known = self._foreign.get(top)
+        if known is None:
+            known = self._foreign[top] = top not in self.tops and _is_installed(top)
+        return known
+
+
+def _filled(made: Bindings, file: str) -> Bindings | None:
+    try:
+        made.add(Path(file).read_bytes())
+    except _UNREADABLE:
+        return None
+    return made
+
+
+def _folders(package: str) -> list[str] | None:
+    """Where the modules of a package stand; None where it is not known without importing it."""
+    if not package:
+        return sys.path
+    loaded = sys.modules.get(package)
+    if loaded is not None:
+        return list(getattr(loaded, "__path__", ()))
+    above, _, last = package.rpartition(".")
+    folders = _folders(above) if above else sys.path
+    if folders is None:
+        return None
+    return [f"{folder}/{last}" for folder in folders if Path(folder, last).is_dir()]
+
+
+def _is_installed(top: str) -> bool:
+    if top == CORE or top in sys.builtin_module_names or top in sys.stdlib_module_names:
+        return True
+    module = sys.modules.get(top)
+    if module is not None:
+        file = getattr(module, "__file__", None)
+        places = [file] if isinstance(file, str) else list(getattr(module, "__path__", ()))
+        if not places:                             # built in; or typed by hand, where nothing has loaded it
+            return getattr(module, "__spec__", None) is not None
+        return not all(map(in_place, places))
+    spec = importlib.machinery.PathFinder.find_spec(top)
+    return spec is None or spec.origin is None or not in_place(spec.origin)
+
+
+# -- without files -------------------------------------------------------------------------------------------
+
+
+def _live(name: str) -> Bindings | None:
+    """A module that was typed into a notebook: from the cells that its functions and classes were made by."""
+    module = sys.modules.get(name)
+    if module is None or getattr(module, "__file__", None):
+        return None
+    made = Bindings(name, name.rpartition(".")[0])
+    for file in _cells(module):
+        try:
+            made.add("".join(linecache.getlines(file)), anew=True)
+        except _UNREADABLE:
+            continue
+    return made if made.names else None
+
+
+def value_of(module: str, name: str) -> Any:
+    """What a name stands for in a module without a file: MISSING for any other module."""
+    loaded = sys.modules.get(module)
+    if loaded is None or getattr(loaded, "__file__", None):
+        return MISSING
+    return vars(loaded).get(name, MISSING)
+
+
+def _cells(module: ModuleType) -> list[str]:
+    """In the order in which they were typed, as far as their names tell."""
+    files = {file for value in list(vars(module).values())
+             if getattr(value, "__module__", None) == module.__name__ for file in _made_by(value)}
+    return [file for file in linecache.cache if file in files]
+
+
+def _made_by(value: Any) -> list[str]:
+    functions = list(vars(value).values()) if isinstance(value, type) else [value]
+    unwrapped = [getattr(one, "fget", None) or getattr(one, "__func__", one) for one in functions]
+    codes = [getattr(one, "__code__", None) for one in unwrapped]
+    return [code.co_filename for code in codes if code is not None]
