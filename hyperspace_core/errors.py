@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     INPUT = 3           # a project, task, config or file that cannot be used as it is
     STORE = 4           # the store cannot be reached, read or written
     NOT_FOUND = 5       # no such run, task, worker
-    REFUSED = 6         # the run's state does not allow it
+    REFUSED = 6         # the run's state does not allow it; a copy found runs that were changed where it went
     INTERRUPTED = 130   # Ctrl-C
 
 
