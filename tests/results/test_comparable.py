@@ -1,0 +1,302 @@
+"""Which runs count as comparable: a project on disk, run, tampered with, run again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.backfill.doing import apply_plan
+from hyperspace_core.backfill.plan import plan_backfill
+from hyperspace_core.errors import UsageError
+from hyperspace_core.extension.declared import SameBehaviour
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.comparable import comparable_runs, compared, declaration
+from hyperspace_core.results.existing import existing_runs, key_of
+from hyperspace_core.results.parts import Sameness, parts_of
+from hyperspace_core.results.results import Results
+from hyperspace_core.results.today import Today
+from hyperspace_core.study import Study
+from hyperspace_core.submission import Wishes, plan, problem_of_task
+
+from .changing import FILES, TASK, changed, declaring, with_hook
+from .conftest import Open
+
+FOREST = {"classifier": {"className": "Forest", "trees": 10}}
+TREES_20 = {"classifier": {"className": "Forest", "trees": 20}}
+SUPPORT = {"classifier": "Support"}
+VERSION_2 = {"tasks/holdout.json": TASK.replace('"version": 1', '"version": 2')}
+OTHER_SHARE = {"tasks/holdout.json": TASK.replace('"dataset"', '"share": 0.5, "dataset"')}
+OTHER_METRIC = {"tasks/holdout.json": TASK.replace('"name": "score"', '"name": "loss"')}
+OTHER_FOREST = changed("parts.py", "grown(self.trees) +", "2 * grown(self.trees) +")
+OTHER_HELPER = changed("helpers.py", "trees / 100", "trees / 50")
+
+# what is tampered with between two runs → what makes the first not comparable with the second
+TAMPERED: dict[str, tuple[dict[str, str], dict[str, Any], list[str]]] = {
+    "nothing": ({}, {}, []),
+    "config": ({}, {"config": TREES_20}, []),
+    "seed": ({}, {"seed": 5}, []),
+    "a comment": (changed("parts.py", "class Forest(", "# a word on it\nclass Forest("), {}, []),
+    "a docstring": (changed("parts.py", "Many trees.", "Many more trees."), {}, []),
+    "its default": (changed("parts.py", "trees: int = 10", "trees: int = 30"), {}, []),
+    "another component": (changed("parts.py", "return self.C", "return 2 * self.C"), {}, []),
+    "the component": (OTHER_FOREST, {}, ["Forest had other code"]),
+    "what it calls": (OTHER_HELPER, {}, ["Forest had other code"]),
+    "the scenario": (changed("parts.py", '"loss": 1.0', '"loss": 2.0'), {}, ["Holdout had other code"]),
+    "the dataset's code": (changed("parts.py", ".split()", ".split()[:]"), {}, ["Digits had other code"]),
+    "a byte of the data": ({"rows.txt": "1 2 4"}, {}, ["other data"]),
+    "the dataset's version": (VERSION_2, {}, ["another version of Digits"]),
+    "the problem": (OTHER_SHARE, {}, ["another problem (`share`)"]),
+    "the metric": (OTHER_METRIC, {}, ["another metric (`score`, maximize)"]),
+    "a hook": (with_hook("return ['1', '2', '3']"), {}, ["the hook hyperspace_load_data was not there"]),
+}
+
+
+def run(study: Study, config: dict[str, Any] | None = None, **wishes: Any) -> RunRecord:
+    record = study.run("holdout", FOREST if config is None else config, echo=False, **wishes)
+    assert record.result is not None, record.attempt
+    return record
+
+
+def ids(results: Results) -> list[int]:
+    return sorted(record.id for record in results)
+
+
+def left_out(results: Results) -> dict[int, list[str]]:
+    return {one.record.id: [reason.text for reason in one.reasons] for one in results.left_out}
+
+
+def same(name: str, first: RunRecord, second: RunRecord) -> str:
+    """The line that declares the code of a class in two runs to behave the same."""
+    both = [next(part.fingerprint for part in (parts_of(record) or {}).values() if part.name == name)
+            for record in (first, second)]
+    return declaration(name, *both)
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_a_run_is_comparable_unless_what_it_used_has_changed(opened: Open, what: str) -> None:
+    files, wishes, reasons = TAMPERED[what]
+    run(opened())
+    study = opened(files)
+    run(study, **wishes)
+
+    results = study.results("holdout")
+
+    assert left_out(results) == ({1: reasons} if reasons else {})
+    assert ids(results) == ([2] if reasons else [1, 2])
+    assert ids(study.results("holdout", comparable="all")) == [1, 2]
+
+
+def test_another_version_of_a_package_is_no_other_code(opened: Open, tmp_path: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1.0", "2.0"):
+        info = tmp_path / version / f"gardening-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: gardening\nVersion: {version}\n")
+        monkeypatch.syspath_prepend(str(info.parent))
+        run(opened())
+    study = opened()
+
+    assert [record.attempts[0].provenance["packages"]["installed"]["gardening"]
+            for record in (study.get(1), study.get(2))] == ["1.0", "2.0"]
+    assert ids(study.results("holdout")) == [1, 2]
+
+
+def test_a_parameter_that_was_added_and_back_filled_needs_its_code_declared_harmless(opened: Open) -> None:
+    first = run(opened())
+    grown = changed("parts.py", "trees: int = 10", "trees: int = 10\n    deep: int = 0")
+    grown = {"parts.py": grown["parts.py"].replace("grown(self.trees) +", "grown(self.trees) + self.deep +")}
+    study = opened(grown)
+    second = run(study)
+    assert left_out(study.results("holdout")) == {1: ["Forest had other code"]}
+    apply_plan(study.store, plan_backfill(study.project, study.store))
+    assert key_of(study.get(1)) == key_of(second)
+
+    study = opened(declaring(same("Forest", first, second)))
+
+    assert ids(study.results("holdout")) == [1, 2]
+    assert existing_runs(study.store, study.project, "holdout") == {key_of(second): 1}
+
+
+# -- what was declared harmless ------------------------------------------------------------------------------
+
+
+def test_code_that_behaves_the_same_is_the_same_over_several_steps(opened: Open) -> None:
+    runs = [run(opened())]
+    for factor in ("2 *", "3 *"):
+        runs.append(run(opened(changed("parts.py", "grown(self.trees) +", f"{factor} grown(self.trees) +"))))
+    steps = [same("Forest", runs[0], runs[1]), same("Forest", runs[1], runs[2])]
+
+    assert ids(opened(declaring(steps[0])).results("holdout")) == [3]
+    assert ids(opened(declaring(*steps)).results("holdout")) == [1, 2, 3]
+
+
+def test_beginnings_of_different_length_mean_the_same_fingerprint() -> None:
+    a, b, c = (digit * 64 for digit in "abc")
+    sameness = Sameness([SameBehaviour(component="X", old=a[:8], new=b[:10]),
+                         SameBehaviour(component="X", old=b[:8], new=c)])
+
+    assert sameness.of(a) == sameness.of(b) == sameness.of(c) != sameness.of("d" * 64)
+    assert sameness.of("d" * 64) == "d" * 64
+    assert sameness.of("") == ""
+
+
+# -- what counts ---------------------------------------------------------------------------------------------
+
+
+def test_yesterdays_runs_stay_in_sight_after_an_edit_until_the_new_code_has_run(opened: Open) -> None:
+    for config in (FOREST, TREES_20, SUPPORT):
+        run(opened(), config)
+
+    study = opened(OTHER_FOREST)
+    assert ids(study.results("holdout")) == [1, 2, 3]
+    run(study)
+    results = study.results("holdout")
+
+    assert ids(results) == [3, 4]
+    assert left_out(results) == {1: ["Forest had other code"], 2: ["Forest had other code"]}
+
+
+def test_todays_code_counts_and_not_the_newest_run(opened: Open) -> None:
+    run(opened())
+    run(opened(OTHER_FOREST))
+
+    study = opened({"parts.py": FILES["parts.py"]})
+
+    assert ids(study.results("holdout")) == [1]
+
+
+def test_for_proposals_only_todays_code_counts(opened: Open) -> None:
+    run(opened())
+    run(opened(), SUPPORT)
+
+    found = comparable_runs(opened(OTHER_FOREST), "holdout")
+
+    assert [record.id for record in found.kept] == [2]
+    assert [one.record.id for one in found.left_out] == [1]
+
+
+def test_where_the_project_is_not_at_hand_the_newest_run_of_a_class_counts(opened: Open) -> None:
+    run(opened())
+    run(opened(OTHER_FOREST))
+    run(opened({"parts.py": FILES["parts.py"]}), SUPPORT)
+    records = list(opened().results("holdout", comparable="all"))
+
+    found = compared(records, lambda: None)
+
+    assert sorted(record.id for record in found.kept) == [2, 3]
+
+
+def test_the_project_is_not_asked_where_the_runs_agree(opened: Open) -> None:
+    study = opened()
+    for seed in (1, 2):
+        run(study, seed=seed)
+
+    def asked() -> Today:
+        raise AssertionError("the project was asked")
+
+    assert len(compared(study.results("holdout"), asked).kept) == 2
+
+
+def test_a_class_that_is_gone_is_compared_with_its_newest_run(opened: Open) -> None:
+    run(opened(), SUPPORT)
+    run(opened(changed("parts.py", "return self.C", "return 2 * self.C")), SUPPORT)
+
+    without = FILES["parts.py"].replace("class Support(", "class _Gone(")
+    study = opened({"parts.py": without})
+
+    assert ids(study.results("holdout")) == [2]
+
+
+def test_a_renamed_class_keeps_its_runs(opened: Open) -> None:
+    run(opened(), SUPPORT)
+    text = FILES["parts.py"].replace("class Support(Classifier):", "class Vectors(Classifier):")
+    study = opened({"parts.py": text.replace('"Few vectors."', '"Few vectors."\n    aliases = ("Support",)')})
+    run(study, {"classifier": "Vectors"})
+
+    assert ids(study.results("holdout")) == [1, 2]
+
+
+def test_what_is_not_known_says_nothing_against_a_run(opened: Open) -> None:
+    run(opened())
+    study = opened(OTHER_FOREST)
+    run(study)
+    records = list(study.results("holdout", comparable="all"))
+    bare = [replace(record, id=record.id + 10, attempts=()) for record in records]
+
+    found = compared([*records, *bare], lambda: Today(study.project))
+
+    assert sorted(record.id for record in found.kept) == [2, 11, 12]
+
+
+def test_data_that_a_seed_draws_are_compared_seed_by_seed(opened: Open) -> None:
+    drawn = changed("parts.py", "return (Path(__file__).parent", "import random\n        "
+                    "return [random.random()] + (Path(__file__).parent")
+    for seed in (1, 2, 1):
+        run(opened(drawn), seed=seed)
+    assert ids(opened().results("holdout")) == [1, 2, 3]
+
+    study = opened({"rows.txt": "1 2 3 4"})
+    run(study, seed=1)
+
+    assert left_out(study.results("holdout")) == {1: ["other data"], 3: ["other data"]}
+
+
+def test_tasks_are_judged_one_by_one(opened: Open) -> None:
+    study = opened({"tasks/other.json": TASK})
+    run(study)
+    study.run("other", FOREST, echo=False)
+    study = opened(OTHER_FOREST)
+    run(study)
+
+    assert left_out(study.results()) == {1: ["Forest had other code"]}
+    assert ids(study.results()) == [2, 3]
+
+
+# -- what is told --------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_out_is_told_with_causes_and_cures(opened: Open) -> None:
+    for config in (FOREST, TREES_20):
+        run(opened(), config)
+    run(opened({"rows.txt": "1"}))
+    study = opened(OTHER_FOREST)
+    run(study)
+
+    text = repr(study.results("holdout"))
+
+    assert text.splitlines()[-1] == (
+        "3 runs left out: Forest had other code and other data (2), Forest had other code (1); "
+        'comparable="all" shows them, and `register.same_behaviour` declares a change of code harmless')
+    assert "comparable=&quot;all&quot;" in study.results("holdout")._repr_html_()
+    assert repr(study.results("holdout").left_out[0]) == "<run 2 left out: Forest had other code>"
+    assert len(study.results("holdout", limit=1)) == 1
+    assert len(study.results("holdout", limit=1)[:1].left_out) == 3
+
+
+def test_another_word_than_strict_and_all(opened: Open) -> None:
+    with pytest.raises(UsageError, match="expected 'strict' or 'all', got 'strickt'; did you mean"):
+        opened().results("holdout", comparable="strickt")  # type: ignore[arg-type]
+
+
+# -- what exists already -------------------------------------------------------------------------------------
+
+
+def test_a_run_on_other_code_does_not_exist_already(opened: Open) -> None:
+    run(opened())
+    run(opened(), SUPPORT)
+    study = opened(OTHER_FOREST)
+    keys = {name: key_of(plan(study.project, problem_of_task(study.project, "holdout"), config, Wishes())[0])
+            for name, config in {"forest": FOREST, "support": SUPPORT}.items()}
+
+    assert existing_runs(study.store, study.project, "holdout") == {keys["support"]: 2}
+    run(study)
+    assert existing_runs(study.store, study.project, "holdout") == {keys["support"]: 2, keys["forest"]: 3}
+
+
+def test_a_run_that_waits_exists_already_whatever_its_code(opened: Open) -> None:
+    opened().submit("holdout", FOREST, code="current")
+
+    assert list(existing_runs(opened(OTHER_FOREST).store, opened().project, "holdout").values()) == [1]
