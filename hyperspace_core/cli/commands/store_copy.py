@@ -70,8 +70,7 @@ def _copied(source: Store, target: Store, where: RunFilter, total: int) -> Tally
                 tally.add(copied)
         tally.missing = missing(target, tally.uids)
     except (KeyboardInterrupt, StoreError):
-        note(f"{len(tally.copies)} of {total} runs were looked after; nothing is half done that the same "
-             "command would not finish")
+        note(f"{len(tally.copies)} of {total} runs were looked after; the same command goes on from there")
         raise
     return tally
 
