@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from hyperspace_core.backfill.plan import Course, path_of_any
 from hyperspace_core.backfill.relied import Relied, changed_defaults, outside, same
+from hyperspace_core.backfill.written import written_today
 from hyperspace_core.config.migration import applied
 from hyperspace_core.config.sections import Section
 from hyperspace_core.config.steps import step_text
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, match_key
-from hyperspace_core.config.written import written_part
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
@@ -95,7 +95,7 @@ class _Check:
         scenario, config = applied(lacking, scenario, config)
         task = self.project.tasks.get(record.task)
         sections = list(self.today.sections(
-            scenario, config, written=self.written(record, waiting),
+            scenario, config, written=written_today(self.store, record, self.known, waiting),
             written_scenario=scenario if task is None else task.scenario))
         self.look_at_names(record, sections)
         problems = self.today.problems(record, scenario, config)
@@ -111,20 +111,6 @@ class _Check:
                 self.note(record, "range", section.label(name), f"{{runs}} used what {range_!r} leaves out, "
                           f"such as {_short(value)}", "a search there would not find it again",
                           once=f"{section.label(name)} {range_!r}")
-
-    def written(self, record: RunRecord, waiting: list[Tree]) -> Any:
-        """What the user wrote, in today's names."""
-        before = [self.known[name].steps for name in record.migrated if name in self.known]
-        steps = [step for step in [*(step for steps in before for step in steps), *waiting]
-                 if step["op"] != "add"]
-        if not steps:
-            return record.submitted
-        first = self.store.rewritten(record.id) if record.migrated else []
-        scenario, config = (first[0].scenario, first[0].config) if first else (record.scenario, record.config)
-        try:
-            return applied(steps, scenario, written_part(config, record.submitted))[1]
-        except ConfigError:
-            return record.submitted
 
     def look_at_names(self, record: RunRecord, sections: list[Section]) -> None:
         for section in sections:
@@ -151,7 +137,7 @@ class _Check:
                 continue
             where = path if section is None else section.label(name)
             if text.startswith("missing"):
-                self.note(record, "required", where, f"has no default and is lacking in {{runs}} ({text})",
+                self.note(record, "required", where, "has no default and is lacking in {runs}",
                           "give it the default that keeps the old behaviour")
             else:
                 self.note(record, "value", where, f"{text} in {{runs}}",

@@ -25,8 +25,9 @@ class Relied:
 def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Relied]:
     """The defaults that have changed since; `sections` are those of one run, with what its user wrote."""
     inside = {section.path: section for section in sections}
+    judged: tuple[str, ...] = ()           # sections of a class that the default is no longer of
     for section in sections:
-        if section.whole:                  # its list is compared as one
+        if section.whole or f"{section.path}.".startswith(judged):     # its list is compared as one
             continue
         for parameter in section.signature.parameters:
             name = parameter.name
@@ -39,6 +40,7 @@ def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Reli
                 continue                   # only Python can hold it
             below = inside.get(join(section.path, name))
             if _differs(section.given[name], now, section.written_of(name), below, today):
+                judged += () if below is None else (f"{below.path}.",)
                 yield Relied(section, name, _named(section.given[name], below),
                              now if now is MISSING else _named(now, below))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
 @click.command
 @run_argument
+@click.option("--original", is_flag=True, help="Scenario and config as they were before any migration.")
 @json_option
 @at_place
-def show(place: Place, run: int, as_json: bool) -> None:
+def show(place: Place, run: int, original: bool, as_json: bool) -> None:
     """Show a run: config, result, metrics, attempts, provenance, files."""
     from hyperspace_core.study import get_run
 
     record = get_run(place.store, place.name, run)
+    if original:
+        record = _as_it_was(place.store, record)
     artifacts = place.store.artifacts(record.id) if record.attempts else []
     children = _children(place.store, record)
     if as_json:
@@ -36,15 +40,16 @@ def show(place: Place, run: int, as_json: bool) -> None:
         say_json(plain(record) | {"artifacts": artifacts, "children": children})
         return
     page = new_page()
-    show_run(page, record, artifacts, children, datetime.now().astimezone())
+    written = record.submitted if original else _written(place.store, record)
+    show_run(page, record, artifacts, children, datetime.now().astimezone(), written=written)
     say_page(page)
 
 
 def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], children: Sequence[int],
-             now: datetime) -> None:
-    """The page of a run."""
+             now: datetime, *, written: Mapping[str, Any]) -> None:
+    """The page of a run; `written` is what its user wrote, in the names of its config."""
     _head(page, record, children, now)
-    _config(page, record)
+    _config(page, record, written)
     _numbers(page, record)
     _files(page, artifacts)
     _provenance(page, record)
@@ -56,6 +61,20 @@ def _children(store: Store, record: RunRecord) -> list[int]:
 
     wanted = RunFilter(project=record.project, parent=record.id)
     return [child.id for child in store.find(wanted, order=ORDER_OLDEST)]
+
+
+def _as_it_was(store: Store, record: RunRecord) -> RunRecord:
+    before = store.rewritten(record.id)
+    return replace(record, scenario=before[0].scenario, config=before[0].config) if before else record
+
+
+def _written(store: Store, record: RunRecord) -> Mapping[str, Any]:
+    if not record.migrated:
+        return record.submitted
+    from hyperspace_core.backfill.written import written_today
+
+    written = written_today(store, record, {one.name: one for one in store.migrations(record.project)})
+    return written if isinstance(written, Mapping) else record.submitted
 
 
 def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime) -> None:
@@ -81,6 +100,7 @@ def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime)
         ("parent", f"run {record.parent}" if record.parent else ""),
         ("children", ", ".join(f"run {child}" for child in children)),
         ("search", record.search or ""),
+        ("migrated", ", ".join(record.migrated)),
         ("seed", "" if record.seed is None else str(record.seed)),
     ]
     page.rows([(name, text) for name, text in known if text])
@@ -90,13 +110,13 @@ def _used_up(failures: int, retries: int) -> str:
     return f"{min(failures, retries)} of {retries} used up" if retries else ""
 
 
-def _config(page: Page, record: RunRecord) -> None:
+def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
     from hyperspace_core.cli.trees import show_config, show_tree
 
     if record.config is not None:
         page.heading("Config")
         # a parameter of that name receives the seed of the run: it was drawn, if not written
-        show_config(page, record.config, {"seed": record.seed, **record.submitted})
+        show_config(page, record.config, {"seed": record.seed, **written})
     else:
         page.heading("Config", ("as written; a worker completes and checks it", "quiet"))
         show_tree(page, record.submitted)

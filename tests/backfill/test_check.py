@@ -1,0 +1,263 @@
+"""Today's code beside all that was ever run: each change that breaks the past is one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hyperspace_core.backfill.check import CheckReport, check_project
+from hyperspace_core.backfill.doing import apply_plan
+from hyperspace_core.backfill.plan import plan_backfill
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.study import Study
+
+from .conftest import Open
+from .stages import DEPTH, PROJECT, declaring, parts
+
+FOREST = {"className": "Forest", "trees": 5}
+RENAMED = parts().replace("trees", "n").replace("Line", "Slope")
+RENAMES = declaring('register.migration("n", rename("trees", "n", of="Forest"), '
+                    'rename_class("Line", "Slope"))')
+MORE_TREES = ("] = 100", "] = 200")
+
+
+def checked(study: Study) -> CheckReport:
+    return check_project(study.project, study.store, RunFilter(project=PROJECT))
+
+
+def findings(study: Study) -> list[tuple[str, str, int, int]]:
+    return [(one.kind, one.where, one.runs, one.last) for one in checked(study).findings]
+
+
+def hints(study: Study) -> list[tuple[str, str, int]]:
+    return [(one.kind, one.where, one.runs) for one in checked(study).hints]
+
+
+def with_runs(opened: Open, *configs: dict[str, Any]) -> Study:
+    study = opened()
+    for config in configs:
+        study.run("trial", config)
+    return study
+
+
+def test_where_nothing_has_changed_all_is_well(opened: Open) -> None:
+    study = with_runs(opened, {}, {"learner": "Vote"}, {"learner": FOREST})
+
+    assert checked(study) == CheckReport(looked_at=3, findings=(), hints=())
+
+
+# -- what fails ----------------------------------------------------------------------------------------------
+
+def test_a_changed_default_fails_for_the_runs_that_relied_on_it(opened: Open) -> None:
+    with_runs(opened, {"learner": "Forest"}, {"learner": FOREST}, {"learner": "Forest", "rate": 1.0},
+              {"learner": "Line"})
+    study = opened({"parts.py": parts(MORE_TREES)})
+    [only] = checked(study).findings
+
+    assert only.line == (
+        "Forest.trees: the default was 100 in 2 runs (last: run 3) and is 200 now; give the new behaviour a "
+        'name of its own, or say that it is meant: register.new_default(Forest, "trees", old=100)')
+
+
+def test_a_value_that_equals_the_old_default_but_was_written_relies_on_nothing(opened: Open) -> None:
+    with_runs(opened, {"learner": {"className": "Forest", "trees": 100}})
+
+    assert findings(opened({"parts.py": parts(MORE_TREES)})) == []
+
+
+def test_the_object_that_is_a_default_is_told_from_the_classs_own_default(opened: Open) -> None:
+    with_runs(opened, {}, {"learner": {"rule": "x"}}, {"learner": "Forest"})
+    study = opened({"parts.py": parts(("Forest(trees=50)", "Forest(trees=60)"))})
+
+    assert findings(study) == [("default", "Forest.trees", 2, 2)]
+
+
+def test_another_class_as_the_default_is_a_changed_default(opened: Open) -> None:
+    with_runs(opened, {}, {"learner": "Forest"})
+    study = opened({"parts.py": parts(("Forest(trees=50)", "Line()"))})
+    [only] = checked(study).findings
+
+    assert only.where == "Trial.single_run.learner" and only.runs == 1
+    assert 'the default was "Forest" in 1 run (last: run 1) and is "Line" now' in only.line
+
+
+def test_a_changed_list_of_components_is_one_changed_default(opened: Open) -> None:
+    with_runs(opened, {"learner": "Vote"}, {"learner": {"className": "Vote", "members": ["Line"]}})
+    study = opened({"parts.py": parts(("Forest(trees=5)", "Forest(trees=6)"))})
+
+    assert findings(study) == [("default", "Vote.members", 1, 1)]
+
+
+def test_a_default_of_a_dataclass_and_of_the_scenario_are_looked_at(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST})
+    study = opened({"parts.py": parts(("depth: int = 3", "depth: int = 4"),
+                                      ("rows: int = 10", "rows: int = 11"))})
+
+    assert findings(study) == [("default", "Forest.limits.depth", 1, 1), ("default", "Trial.rows", 1, 1)]
+
+
+def test_what_todays_task_file_writes_is_no_default(opened: Open) -> None:
+    with_runs(opened, {})
+    study = opened({"tasks/trial.json": '{"scenario": {"className": "Trial", "rows": 12}, '
+                                        '"metric": {"name": "score"}}'})
+
+    assert findings(study) == []
+
+
+def test_a_default_that_is_gone_is_a_changed_one(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST})
+    study = opened({"parts.py": parts(("rate: float = 0.1", "*, rate: float"))})
+    [only] = checked(study).findings
+
+    assert "the default was 0.1 in 1 run (last: run 1) and there is none now" in only.line
+
+
+def test_a_number_that_became_a_float_is_no_other_default(opened: Open) -> None:
+    with_runs(opened, {"learner": "Forest"})
+    study = opened({"parts.py": parts(("Annotated[int, Int(1, 1000)] = 100", "float = 100.0"))})
+
+    assert findings(study) == []
+
+
+def test_a_parameter_that_is_gone_fails_and_its_runs_are_not_said_to_lack_the_new_one(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST}, {"learner": "Forest"}, {"learner": "Vote"})
+    study = opened({"parts.py": parts().replace("trees", "n")})
+
+    assert findings(study) == [("parameter", "Forest.trees", 3, 3)] and hints(study) == []
+    assert checked(study).findings[0].line == (
+        "Forest.trees: is gone, and stands in 3 runs (last: run 3); say what became of it: "
+        'register.migration("…", rename("trees", "…", of="Forest"))')
+
+
+def test_a_class_that_is_gone_fails_and_one_with_an_alias_does_not(opened: Open) -> None:
+    with_runs(opened, {"learner": "Line"}, {"learner": {"className": "Vote", "members": ["Line"]}})
+    renamed = parts((", Line()]", ", Slope()]")).replace("class Line", "class Slope")
+    study = opened({"parts.py": renamed})
+    [only] = [one for one in checked(study).findings if one.kind == "class"]
+
+    assert only.line == (
+        "learner.className: no learner 'Line', which 2 runs (last: run 2) used; give its successor aliases = "
+        '("…",), or register.migration("…", rename_class(…))')
+    aliased = renamed.replace("Slope(Learner):", "Slope(Learner):\n    aliases: ClassVar = ('Line',)")
+    assert findings(opened({"parts.py": aliased})) == []
+
+
+def test_a_scenario_that_is_gone_fails(opened: Open) -> None:
+    with_runs(opened, {})
+    study = opened({"parts.py": parts().replace("class Trial", "class Test"),
+                    "tasks/trial.json": '{"scenario": "Test", "metric": {"name": "score"}}'})
+
+    assert [(kind, where) for kind, where, *_ in findings(study)] == [("class", "scenario.className")]
+
+
+def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
+    with_runs(opened, {"learner": {"className": "Forest", "rule": "other"}})
+    study = opened({"parts.py": parts(('rule: str = "gini"', 'rule: Literal["gini"] = "gini"'))})
+    [only] = checked(study).findings
+
+    assert only.line == (
+        "Forest.rule: expected 'gini', found str 'other' in 1 run (last: run 1); take the old values, too, or "
+        'register.migration("…", map_values(…))')
+
+
+def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST})
+    study = opened({"parts.py": parts(("self, learner", "self, depth: int, learner"))})
+    [only] = checked(study).findings
+
+    assert only.line == (
+        "Trial.single_run.depth: has no default and is lacking in 1 run (last: run 1); give it the default "
+        "that keeps the old behaviour")
+
+
+# -- what is only worth knowing ------------------------------------------------------------------------------
+
+def test_a_new_parameter_with_a_default_is_a_hint_until_it_is_filled_in(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST}, {"learner": "Line"})
+    study = opened({"parts.py": parts(DEPTH)})
+
+    assert findings(study) == [] and hints(study) == [("lacking", "Forest.max_depth = null", 1)]
+    apply_plan(study.store, plan_backfill(study.project, study.store))
+    assert checked(study) == CheckReport(looked_at=2, findings=(), hints=())
+
+
+def test_a_range_that_leaves_used_values_out_is_a_hint(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST}, {"learner": "Forest"})
+    study = opened({"parts.py": parts(("Int(1, 1000)", "Int(10, 1000)"))})
+
+    assert findings(study) == [] and hints(study) == [("range", "Forest.trees", 1)]
+    assert checked(study).hints[0].line.startswith(
+        "Forest.trees: 1 run (last: run 1) used what Int(10, 1000) leaves out, such as 5; ")
+
+
+# -- what a project says of its past -------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("change", "said"), [
+    (MORE_TREES, 'register.new_default(parts.Forest, "trees", old=100)'),
+    (("Forest(trees=50)", "Line()"),
+     'register.new_default(parts.Trial, "learner", old=parts.Forest(trees=50))'),
+    (("rows: int = 10", "rows: int = 20"), 'register.new_default(parts.Trial, "rows", old=10)'),
+    (("depth: int = 3", "depth: int = 4"), 'register.new_default(parts.Limits, "depth", old=3)'),
+])
+def test_a_default_that_was_changed_on_purpose_is_no_finding(change: tuple[str, str], said: str,
+                                                             opened: Open) -> None:
+    with_runs(opened, {}, {"learner": "Forest"})
+    study = opened({"parts.py": parts(change)})
+    assert len(findings(study)) == 1
+
+    assert findings(opened({"hyperspace.py": declaring(said)})) == []
+
+
+def test_a_new_default_speaks_of_one_old_value_of_one_parameter(opened: Open) -> None:
+    with_runs(opened, {"learner": "Forest"})
+    study = opened({"parts.py": parts(MORE_TREES), "hyperspace.py": declaring(
+        'register.new_default(parts.Forest, "trees", old=90)',
+        'register.new_default(parts.Forest, "rule", old=100)',
+        'register.new_default(parts.Trial, "rows", old=100)')})
+
+    assert findings(study) == [("default", "Forest.trees", 1, 1)]
+
+
+def test_declared_migrations_count_before_and_after_they_are_applied(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST}, {"learner": "Forest"}, {"learner": "Vote"}, {"learner": "Line"})
+    study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
+
+    assert findings(study) == [] and hints(study) == []
+    apply_plan(study.store, plan_backfill(study.project, study.store))
+    assert findings(study) == [] and hints(study) == []
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_default_is_told_from_what_was_written_under_an_old_name(applied: bool, opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST}, {"learner": "Forest"}, {})
+    study = opened({"parts.py": RENAMED.replace("] = 100", "] = 200"), "hyperspace.py": RENAMES})
+    if applied:
+        apply_plan(study.store, plan_backfill(study.project, study.store))
+
+    assert findings(study) == [("default", "Forest.n", 1, 2)]
+
+
+def test_what_a_backfill_filled_in_counts_as_relied_on(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST})
+    study = opened({"parts.py": parts(DEPTH)})
+    apply_plan(study.store, plan_backfill(study.project, study.store))
+
+    study = opened({"parts.py": parts(DEPTH).replace("int | None = None", "int | None = 9")})
+    assert findings(study) == [("default", "Forest.max_depth", 1, 1)]
+
+
+def test_a_seed_that_a_parameter_receives_is_no_default(opened: Open) -> None:
+    text = parts(("rate: float = 0.1", "rate: float = 0.1, seed: int = 0"))
+    study = opened({"parts.py": text})
+    study.run("trial", {}, seed=3)
+
+    assert findings(opened({"parts.py": text.replace("seed: int = 0", "seed: int = 5")})) == []
+
+
+def test_only_the_runs_that_a_filter_means_are_looked_at(opened: Open) -> None:
+    with_runs(opened, {"learner": "Forest"}, {"learner": "Line"})
+    study = opened({"parts.py": parts(MORE_TREES)})
+    report = check_project(study.project, study.store, RunFilter(project=PROJECT, ids=(2,)))
+
+    assert report == CheckReport(looked_at=1, findings=(), hints=())

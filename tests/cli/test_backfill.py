@@ -1,0 +1,188 @@
+"""`hyperspace backfill`, `hyperspace check`, and what `runs show` says of a migrated run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hyperspace_core.testing.project import ProjectFolder, forget
+
+from . import growing as growing_project
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+Grown = Callable[..., None]
+
+
+@pytest.fixture
+def grown(typed: Typed, growing: ProjectFolder) -> Grown:
+    """Three runs of the project, and then: changes of its text."""
+    for model in ("Tree", "Line", '{"className": "Tree", "depth": 5}'):
+        typed("run", "first", "--set", f"model={model}")
+
+    def change(*changes: tuple[str, str], entry: str = "") -> None:
+        text = growing_project.THINGS
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        growing.write("things.py", text)
+        growing.write("hyperspace.py", growing_project.PLUGIN + entry)
+        forget("growing")
+
+    return change
+
+
+NEW = ('= "best"', '= "best"\n    leaves: int = 1')
+RENAMED = (("depth", "levels"),)
+DECLARED = ('    from hyperspace_core.config.steps import rename\n'
+            '    register.migration("levels", rename("depth", "levels", of="Tree"))\n')
+
+
+def test_a_dry_run_tells_what_would_change_and_changes_nothing(typed: Typed, grown: Grown) -> None:
+    grown(NEW)
+
+    name, effect = typed("backfill", "--dry-run", "--name", "leaves").lines
+    assert name == "leaves  2 runs would be rewritten"
+    assert effect == "  Tree.leaves = 1  2 runs"
+    assert typed("backfill", "--list", "--json").json == []
+    assert "leaves" not in typed("runs", "show", 1).out
+
+
+def test_a_backfill_is_told_listed_and_undone(typed: Typed, grown: Grown) -> None:
+    before = typed("runs", "show", 3, "--json").json
+    grown(NEW)
+
+    assert typed("backfill", "--name", "leaves").lines == ["leaves  2 runs rewritten",
+                                                           "  Tree.leaves = 1  2 runs"]
+    assert typed("backfill").lines == ["nothing to bring up to date in 3 runs"]
+    heads, row = typed("backfill", "--list").columns
+    assert heads == ["name", "runs", "applied", "by", "steps"]
+    assert (row[0], row[1], row[-1]) == ("leaves", "2", "Tree.leaves = 1")
+    undo = "backfill", "--undo", "leaves"
+    assert typed(*undo, "--dry-run").lines == ["would undo leaves: 2 runs as before it"]
+    assert typed(*undo).lines == ["undid leaves: 2 runs as before it"]
+    assert typed("runs", "show", 3, "--json").json == before
+    assert typed("backfill", "--list").columns[1][1] == "undone"
+
+
+def test_a_backfill_as_json_holds_the_steps(typed: Typed, grown: Grown) -> None:
+    grown(NEW)
+
+    said = typed("backfill", "--name", "leaves", "--json").json
+    assert said == {
+        "dry_run": False, "looked_at": 3, "left": [], "migrations": [{
+            "name": "leaves", "declared": False, "runs": 2,
+            "steps": [{"op": "add", "parameter": "leaves", "value": 1, "of": "Tree"}],
+            "effects": [{"text": "Tree.leaves = 1", "runs": 2}]}]}
+    assert typed("backfill", "--undo", "leaves", "--json").json == {
+        "name": "leaves", "runs": [1, 3], "dry_run": False}
+
+
+def test_runs_that_are_left_alone_are_told_beside_the_result(typed: Typed, grown: Grown) -> None:
+    grown(("slope", "rise"))
+
+    answer = typed("backfill")
+    assert answer.out == "nothing to bring up to date in 3 runs\n"
+    assert answer.err == (
+        "left alone: 1 run (last: run 2): `model.slope`: Line has no such parameter; it has `rise`\n")
+
+
+def test_mistakes_are_one_line_each(typed: Typed, grown: Grown) -> None:
+    grown(NEW)
+    typed("backfill", "--name", "leaves")
+
+    assert typed("backfill", "--undo", "leafs", expect=5).err == (
+        "error: no migration 'leafs'; did you mean 'leaves'?\n")
+    assert typed("backfill", "--undo", "leaves", "--list", expect=2).err == (
+        "error: --undo and --list contradict each other; give one\n")
+    assert typed("backfill", "--list", "--dry-run", expect=2).err == (
+        "error: --list and --dry-run contradict each other; give one\n")
+
+
+def test_a_step_that_cannot_be_is_told_when_the_project_is_opened(typed: Typed, grown: Grown) -> None:
+    grown(entry='    register.migration("x", {"op": "rename", "parameter": "a"})\n')
+
+    assert typed("backfill", expect=3).err == (
+        "error: register.migration('x'): step 1: rename: `to` is missing\n")
+
+
+def test_a_migrated_run_says_by_what_and_shows_its_original_on_wish(typed: Typed, grown: Grown) -> None:
+    grown(*RENAMED, entry=DECLARED)
+    typed("backfill")
+
+    page = typed("runs", "show", 3).out
+    assert "migrated   levels" in page and "levels: 5\n" in page and "depth" not in page
+    assert "split: best  (default)\n" in page
+    original = typed("runs", "show", 3, "--original").out
+    assert "depth: 5\n" in original and "levels: 5" not in original
+    assert typed("runs", "show", 3, "--json").json["migrated"] == ["levels"]
+    assert typed("runs", "show", 3, "--original", "--json").json["config"]["model"]["depth"] == 5
+    assert typed("runs", "show", 2, "--original", "--json").json == typed("runs", "show", 2, "--json").json
+
+
+def test_results_and_filters_read_the_names_of_today(typed: Typed, grown: Grown) -> None:
+    grown(*RENAMED, entry=DECLARED)
+    typed("backfill")
+
+    assert [run["id"] for run in typed("runs", "list", "--where", "model.levels=5", "--json").json] == [3]
+    assert "model.levels" in typed("results", "first").out
+    assert typed("runs", "diff", 1, 3).out.count("model.levels") == 1
+
+
+def test_a_rerun_of_a_migrated_run_has_the_names_of_today(typed: Typed, grown: Grown) -> None:
+    grown(*RENAMED, entry=DECLARED)
+    typed("backfill")
+    typed("rerun", 3, "--here", "--set", "model.split=random")
+
+    assert typed("runs", "show", 4, "--json").json["config"]["model"] == {
+        "className": "Tree", "levels": 5, "split": "random"}
+    assert typed("check").out == "4 runs: all that they relied on is as it was\n"
+
+
+def test_a_requeued_migrated_run_is_executed_as_it_is_called_today(typed: Typed, grown: Grown) -> None:
+    grown(*RENAMED, entry=DECLARED)
+    typed("backfill")
+    typed("queue", "requeue", 3)
+    typed("worker", "--drain", "--isolation", "inline")
+
+    record = typed("runs", "show", 3, "--json").json
+    assert (record["state"], record["config"]["model"]["levels"]) == ("COMPLETED", 5)
+
+
+# -- check ---------------------------------------------------------------------------------------------------
+
+def test_a_check_of_what_has_not_changed_is_one_line(typed: Typed, grown: Grown) -> None:
+    grown()
+
+    assert typed("check").lines == ["3 runs: all that they relied on is as it was"]
+    assert typed("check", "--json").json == {"looked_at": 3, "findings": [], "hints": []}
+
+
+def test_a_check_fails_with_a_line_a_change(typed: Typed, grown: Grown) -> None:
+    grown(("= 3", "= 4"), ("slope", "rise"))
+
+    answer = typed("check", expect=1)
+    default, parameter = answer.lines
+    assert default.startswith("Tree.depth: the default was 3 in 1 run (last: run 1) and is 4 now; ")
+    assert default.endswith('register.new_default(Tree, "depth", old=3)')
+    assert parameter.startswith("Line.slope: is gone, and stands in 1 run (last: run 2); ")
+    assert parameter.endswith('register.migration("…", rename("slope", "…", of="Line"))')
+    found = typed("check", "--json", expect=1).json["findings"]
+    assert [(one["kind"], one["runs"], one["last"]) for one in found] == [
+        ("default", 1, 1), ("parameter", 1, 2)]
+
+
+def test_a_check_looks_at_the_runs_that_a_filter_means(typed: Typed, grown: Grown) -> None:
+    grown(("slope", "rise"))
+
+    assert typed("check", "--where", "model=Tree").lines == ["2 runs: all that they relied on is as it was"]
+    assert typed("check", "--status", "failed").lines == ["0 runs: all that they relied on is as it was"]
+
+
+def test_what_runs_only_lack_is_a_hint(typed: Typed, grown: Grown) -> None:
+    grown(NEW)
+
+    hint, verdict = typed("check").lines
+    assert hint.startswith("hint: Tree.leaves = 1: is lacking in 2 runs (last: run 3); `hyperspace backfill` ")
+    assert verdict == "3 runs: all that they relied on is as it was"
