@@ -35,7 +35,7 @@ class ArtifactVerbs(Verbs):
             self._standing(run)
             for _ in range(TRIES):
                 nonce = secrets.token_hex(8)
-                self._intend(key, run, attempt, label, nonce, digest)
+                self._intend(key, {"run": run, "attempt": attempt, "name": label}, nonce, digest)
                 file_id = self._contents.touch(digest, size)
                 if file_id is None:
                     digest, size = self._copied(run, label, content)
@@ -76,17 +76,17 @@ class ArtifactVerbs(Verbs):
         found = self._database.artifacts.find({"run": run, "attempt": attempt, "digest": {"$exists": True}})
         return sorted(found, key=lambda one: str(one["name"]))
 
-    def _intend(self, key: str, run: int, attempt: int, label: str, nonce: str, digest: str) -> None:
+    def _intend(self, key: str, owner: Document, nonce: str, digest: str) -> None:
+        intent = {"nonce": nonce, "digest": digest, "at": self._database.now()}
         self._database.artifacts.update_one(
-            {"_id": {"$eq": key}},
-            {"$setOnInsert": {"run": run, "attempt": attempt, "name": label},
-             "$push": {"intents": {"nonce": nonce, "digest": digest, "at": self._database.now()}}}, upsert=True)
+            {"_id": {"$eq": key}}, {"$setOnInsert": owner, "$push": {"intents": intent}}, upsert=True)
 
     def _named(self, key: str, nonce: str, digest: str, size: int) -> bool:
         """The step that counts; it misses where the intent has been broken."""
-        return self._database.artifacts.update_one(
+        done = self._database.artifacts.update_one(
             {"_id": {"$eq": key}, "intents.nonce": nonce},
-            {"$set": {"digest": digest, "size": size}, "$pull": {"intents": {"nonce": nonce}}}).matched_count == 1
+            {"$set": {"digest": digest, "size": size}, "$pull": {"intents": {"nonce": nonce}}})
+        return done.matched_count == 1
 
     def _copied(self, run: int, label: str, content: Path) -> tuple[str, int]:
         with _source(label, content) as file:

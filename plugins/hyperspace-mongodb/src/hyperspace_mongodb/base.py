@@ -88,10 +88,12 @@ class Verbs:
 
     def _document(self, run: int, projection: dict[str, Any] | None = None) -> Document:
         """Raises `NotFound`, also for a number that is too large for any."""
-        found = self._database.runs.find_one({"_id": {"$eq": run}}, projection) if 0 < run <= HIGHEST else None
+        found, wanted = None, {"_id": {"$eq": run}}
+        if 0 < run <= HIGHEST:
+            found = self._database.runs.find_one(wanted, projection)
         if found is not None and found.get("status") == SUBMITTING:
             self._batches.settle()
-            found = self._database.runs.find_one({"_id": {"$eq": run}}, projection)
+            found = self._database.runs.find_one(wanted, projection)
         if found is None or found.get("status") == SUBMITTING:
             raise NotFound(f"no run {run} in this store")
         return found

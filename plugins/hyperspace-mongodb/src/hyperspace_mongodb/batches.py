@@ -43,7 +43,7 @@ class Batches:
     def ids(self, count: int) -> int:
         """The first of so many ids that were never given before."""
         found = self._database.meta.find_one_and_update(
-            {"_id": QUEUE}, {"$inc": {"last": count}}, upsert=True, return_document=True)
+            {"_id": QUEUE}, {"$inc": {"last": count}}, upsert=True, return_document=True) or {}
         return int(found["last"]) - count + 1
 
     def begin(self, count: int) -> tuple[str, int]:
@@ -51,7 +51,7 @@ class Batches:
         name = secrets.token_hex(8)
         found = self._database.meta.find_one_and_update(
             {"_id": QUEUE}, {"$inc": {"last": count}, "$set": {f"batches.{name}": {
-                "state": PENDING, "at": self._database.now()}}}, upsert=True, return_document=True)
+                "state": PENDING, "at": self._database.now()}}}, upsert=True, return_document=True) or {}
         return name, int(found["last"]) - count + 1
 
     def commit(self, name: str) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 
 from bson.errors import BSONError
 from pymongo.errors import (
@@ -36,19 +35,15 @@ _LOGIN = {18, 11, 334, 8000}           # AuthenticationFailed, UserNotFound, Mec
 _RIGHTS = {13, 33}                     # Unauthorized
 _TOO_LARGE = {10334, 17280, 17419, 17420}
 # stepping down, starting up, no majority within the time, a conflict that lasted: trying again may help
-_PASSES = {6, 7, 24, 50, 64, 89, 91, 112, 189, 202, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436, 15988}
+_PASSES = {6, 7, 24, 50, 64, 89, 91, 112, 189, 202, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436}
 _DISK = {14031, 28, 365}
 
 
 def explained(error: BaseException, shown: str) -> HyperspaceError:
     """What a verb raises in place of `error`; `shown` is the address as people may see it."""
-    if isinstance(error, UnicodeEncodeError):
-        return ValueNotStorable(f"{ascii(error.object)[:60]}: text holds half of a surrogate pair at "
-                                f"position {error.start}; use os.fsencode and a spelling of your own")
-    if isinstance(error, OverflowError):
-        return ValueNotStorable("integer too large (limit 64 bit)")
-    if isinstance(error, DocumentTooLarge):
-        return too_large()
+    found = _of_values(error)
+    if found is not None:
+        return found
     if isinstance(error, ServerSelectionTimeoutError):
         return _unreachable(error, shown)
     if isinstance(error, OperationFailure):
@@ -58,6 +53,15 @@ def explained(error: BaseException, shown: str) -> HyperspaceError:
     if isinstance(error, ConnectionFailure):
         return _broken_off(error, shown)
     return StoreError(f"{shown}: {type(error).__name__}: {_plain(error)}")
+
+
+def _of_values(error: BaseException) -> ValueNotStorable | None:
+    if isinstance(error, UnicodeEncodeError):
+        return ValueNotStorable(f"{ascii(error.object)[:60]}: text holds half of a surrogate pair at "
+                                f"position {error.start}; use os.fsencode and a spelling of your own")
+    if isinstance(error, OverflowError):
+        return ValueNotStorable("integer too large (limit 64 bit)")
+    return too_large() if isinstance(error, DocumentTooLarge) else None
 
 
 def too_large(path: str = "the run") -> ValueNotStorable:
@@ -80,11 +84,11 @@ def _of_server(error: OperationFailure, shown: str) -> HyperspaceError:
     if code in _TOO_LARGE or "larger than" in str(error):
         return too_large()
     if code in _DISK or "No space left" in str(error):
-        return StoreError(f"{shown}: the server's disk is full; make room there, or remove what nothing names "
-                          "any more with `hyperspace store gc`")
+        return StoreError(f"{shown}: the server's disk is full; make room there, or remove what nothing "
+                          "names any more with `hyperspace store gc`")
     if isinstance(error, ExecutionTimeout | WTimeoutError | WriteConcernError) or code in _PASSES:
-        return StoreUnavailable(f"{shown}: the server could not do it in time ({_plain(error)[:120]}); trying "
-                                "again may help")
+        return StoreUnavailable(f"{shown}: the server could not do it in time ({_plain(error)[:120]}); "
+                                "trying again may help")
     return StoreError(f"{shown}: the server refuses: {_plain(error)[:200]} (code {code})")
 
 
@@ -96,28 +100,20 @@ def _of_settings(error: ConfigurationError, shown: str) -> HyperspaceError:
 
 
 def _unreachable(error: ServerSelectionTimeoutError, shown: str) -> HyperspaceError:
-    """No server to be had: the driver has kept the cause of each host it tried."""
-    causes = list(_causes(error))
-    for cause in causes:
-        found = _cause(cause, shown)
-        if found is not None:
-            return found
-    if causes:
-        return StoreUnavailable(f"{shown}: no answer within the time; is the server running, and does a "
-                                f"firewall let you through? ({_plain(causes[0])[:120]})")
-    return StoreUnavailable(f"{shown}: no server takes writes now (a replica set without a primary?); trying "
-                            "again may help")
-
-
-def _causes(error: ServerSelectionTimeoutError) -> Iterator[BaseException]:
-    topology = error.details
-    for server in getattr(topology, "server_descriptions", dict)().values():
-        if server.error is not None:
-            yield server.error
+    """No server to be had; the driver names the cause of each host before it describes them all."""
+    cause = str(error).partition(", Timeout:")[0]
+    found = _cause(error, cause, shown)
+    if found is not None:
+        return found
+    if "primary" in cause or "No replica set members" in cause:
+        return StoreUnavailable(f"{shown}: no server takes writes now (a replica set without a primary); "
+                                "trying again may help")
+    return StoreUnavailable(f"{shown}: no answer within the time; is the server running, and does a firewall "
+                            "let you through? (?timeoutMS=… in the URL waits longer)")
 
 
 def _broken_off(error: ConnectionFailure, shown: str) -> HyperspaceError:
-    found = _cause(error, shown)
+    found = _cause(error, str(error), shown)
     if found is not None:
         return found
     if isinstance(error, NetworkTimeout):
@@ -127,17 +123,16 @@ def _broken_off(error: ConnectionFailure, shown: str) -> HyperspaceError:
     return StoreUnavailable(f"{shown}: the connection {kind}; trying again may help")
 
 
-def _cause(error: BaseException, shown: str) -> HyperspaceError | None:
+def _cause(error: BaseException, text: str, shown: str) -> HyperspaceError | None:
     """Refused, DNS, certificate: each has a text of its own."""
-    text = str(error)
     chain = [error, error.__cause__, error.__context__]
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text.lower():
         return StoreError(f"{shown}: the server's certificate is not trusted "
                           f"({_reason(text)}); name your authority's file with ?tlsCAFile=FILE")
-    if "SSL" in text or "TLS" in text.upper() or "WRONG_VERSION_NUMBER" in text:
-        return StoreUnavailable(f"{shown}: no TLS connection ({_reason(text)}); hyperspace uses TLS for every "
-                                "server that is not on this machine: switch it on there, or say ?tls=false in "
-                                "the URL if this network may see everything")
+    if "SSL" in text or "TLS" in text or "EOF occurred in violation" in text:
+        return StoreUnavailable(f"{shown}: no TLS connection ({_reason(text)}); hyperspace uses TLS for "
+                                "every server that is not on this machine: switch it on there, or say "
+                                "?tls=false in the URL if this network may see everything")
     if any(isinstance(one, socket.gaierror) for one in chain) or re.search(
             r"getaddrinfo|name resolution|Name or service not known|nodename nor servname|No address", text):
         return StoreUnavailable(f"{shown}: DNS does not know this host; check the name")

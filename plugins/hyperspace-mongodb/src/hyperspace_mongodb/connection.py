@@ -32,6 +32,7 @@ class Database:
         self.shown = shown
         self.project = project             # foreign documents are read as this project's
         self.refusal: str | None = None
+        self.rings = True                  # the server has change streams, until it says otherwise
         self.made = False                  # schema and indexes are known to be there
         self.lock = threading.Lock()
         self.closed = threading.Event()
@@ -107,8 +108,8 @@ class Database:
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
-            raise StoreError(f"{self.shown}: this store was opened by process {self._pid} and may not cross a "
-                             "fork; open it again in this process")
+            raise StoreError(f"{self.shown}: this store was opened by process {self._pid} and may not cross "
+                             "a fork; open it again in this process")
         if self.closed.is_set():
             raise self._was_closed()
 

@@ -87,8 +87,8 @@ class Contents:
         """Only as it was seen: a touch since then keeps it."""
         database = self._database
         database.uploads.replace_one({"_id": content["file_id"]}, {"at": database.now()}, upsert=True)
-        gone = database.contents.delete_one(
-            {"_id": content["_id"], "puts": content["puts"], "file_id": content["file_id"]}).deleted_count == 1
+        as_seen = {name: content[name] for name in ("_id", "puts", "file_id")}
+        gone = database.contents.delete_one(as_seen).deleted_count == 1
         if gone:
             self._remove_file(content["file_id"])
         else:

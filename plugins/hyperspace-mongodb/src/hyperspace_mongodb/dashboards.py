@@ -101,13 +101,15 @@ class Dashboards:
         """Add what lies behind the point up to which it has come; only where it still stands there."""
         ours = one["hyperspace"]
         points = [point for point in points if point.seq > ours["after"]]
-        kept = [point for place, point in enumerate(points, start=ours["seen"]) if place % ours["stride"] == 0]
+        kept = [point for place, point in enumerate(points, start=ours["seen"])
+                if place % ours["stride"] == 0]
         length = ours["length"] + len(kept)
         now = ours | {"after": max(last, ours["after"]), "seen": ours["seen"] + len(points), "length": length}
         condition = {"_id": one["_id"], "hyperspace.after": ours["after"]}
         change: Document = {"$set": {"hyperspace": now}}
         if kept:
-            change["$push"] = {name: {"$each": values} for name, values in _columns(kept, ours["seen"]).items()}
+            columns = _columns(kept, ours["seen"])
+            change["$push"] = {name: {"$each": values} for name, values in columns.items()}
         if self._database.metrics.update_one(condition, change).matched_count:
             one["hyperspace"] = now
             if length > LONGEST:

@@ -110,7 +110,7 @@ def record_of(document: Mapping[str, Any], moved: Moved | None = None) -> RunRec
 
 
 def numbers(ours: Mapping[str, Any]) -> list[int]:
-    """Of the attempts: the last one has the highest number ever given, those of another store bring theirs."""
+    """Of the attempts: the last one has the highest ever given, those of another store bring theirs."""
     attempts = ours.get("attempts", ())
     first = ours["attempt"] - len(attempts) + 1
     return [found.get("number", first + place) for place, found in enumerate(attempts)]
@@ -141,7 +141,8 @@ def checked_tags(tags: Sequence[str]) -> list[str]:
 
 def snapshots_of(*sections: Any) -> list[str] | None:
     """The snapshots of source code that they name; None for none, so that the index holds few."""
-    found = [digest for section in sections if isinstance(section, Mapping) for digest in named_snapshots(section)]
+    found = [digest for section in sections if isinstance(section, Mapping)
+             for digest in named_snapshots(section)]
     return list(dict.fromkeys(found)) or None
 
 

@@ -1,4 +1,4 @@
-"""Runs that Sacred's MongoObserver or hyperspace_explorer wrote: read as history of the project, never changed.
+"""Runs that Sacred's MongoObserver or hyperspace_explorer wrote: read as history, never changed.
 
 Such a document has none of our fields. Whatever is missing in it or odd is left out of the record; nothing
 that stands there makes reading fail.
@@ -40,7 +40,8 @@ def foreign_records(database: Database, where: RunFilter) -> dict[int, RunRecord
         return {}
     condition: Document = {"hyperspace": {"$exists": False}, "_id": {"$type": "number"}}
     if where.ids:
-        condition = {"$and": [condition, {"_id": {"$in": [run for run in where.ids if LOWEST <= run <= HIGHEST]}}]}
+        ids = [run for run in where.ids if LOWEST <= run <= HIGHEST]
+        condition = {"$and": [condition, {"_id": {"$in": ids}}]}
     if where.uids or where.search is not None or where.parent is not None:
         return {}                          # nothing of theirs says any of this
     found = (foreign_record(database, one) for one in database.runs.find(condition, {"captured_out": 0}))
@@ -68,19 +69,19 @@ def foreign_record(database: Database, document: Mapping[str, Any]) -> RunRecord
 
 def plain(value: Any, depth: int = 0) -> Any:
     """As a record may hold it: numbers out of jsonpickle, ids and dates as text, nothing endless."""
-    if depth > DEEPEST:
-        return str(value)[:1000]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and depth <= DEEPEST:
         if "py/object" in value or "py/reduce" in value:
             return _unpickled(value, depth)
         return {str(key).replace("\0", ""): plain(inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and depth <= DEEPEST:
         return [plain(inner, depth + 1) for inner in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if value is None or isinstance(value, bool | str | float):
-        return value
-    return int(value) if isinstance(value, int) else str(value)[:1000]
+    return value.isoformat() if isinstance(value, datetime) else _leaf(value)
+
+
+def _leaf(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    return value if value is None or isinstance(value, bool | str | float) else str(value)[:1000]
 
 
 def moment(value: Any) -> datetime | None:
@@ -138,14 +139,14 @@ def _trace(document: Mapping[str, Any]) -> list[str]:
     return [str(line) for line in trace] if isinstance(trace, list) else []
 
 
-def _attempts(document: Mapping[str, Any], outcome: Outcome | None, ended: datetime | None) -> tuple[Attempt, ...]:
+def _attempts(document: Mapping[str, Any], outcome: Outcome | None,
+              ended: datetime | None) -> tuple[Attempt, ...]:
     if outcome is None:
         return ()
     host, experiment = _section(document, "host"), _section(document, "experiment")
-    provenance = {name: value for name, value in {
-        "host": host, "sacred": {"format": plain(document.get("format")), "command": plain(document.get("command")),
-                                 "meta": _section(document, "meta")},
-        "experiment": experiment}.items() if value}
+    sacred = {name: plain(document.get(name)) for name in ("format", "command", "meta")}
+    sections = {"host": host, "sacred": sacred, "experiment": experiment}
+    provenance = {name: value for name, value in sections.items() if value}
     name = str(host.get("hostname") or "unknown")
     return (Attempt(number=1, outcome=outcome, worker=Owner(worker=name, host=name),
                     started_at=moment(document.get("start_time")), ended_at=ended,

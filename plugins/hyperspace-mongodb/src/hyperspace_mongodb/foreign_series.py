@@ -20,7 +20,7 @@ PIECE = 64 * 1024
 _PREFIX = "gridfs:"
 
 
-def foreign_points(database: Database, run: int, attempt: int | None, names: Collection[str] | None,
+def foreign_points(database: Database, run: int, attempt: int | None, *, names: Collection[str] | None,
                    after: int, limit: int | None) -> Iterator[Point]:
     """Metric by metric, as they lie; numbered through."""
     if attempt not in (None, FIRST):
@@ -49,7 +49,8 @@ def foreign_artifacts(database: Database, document: Mapping[str, Any], attempt: 
              if isinstance(one, Mapping)}
     for one in _list(document, "resources"):
         if isinstance(one, list | tuple) and len(one) == 2:
-            found = database.files.find_one({"filename": {"$eq": str(one[0])}, "md5": {"$eq": str(one[1])}}, {"_id": 1})
+            found = database.files.find_one(
+                {"filename": {"$eq": str(one[0])}, "md5": {"$eq": str(one[1])}}, {"_id": 1})
             files.setdefault(str(one[0]), None if found is None else found["_id"])
     sizes = {one["_id"]: int(number(one.get("length")) or 0) for one in database.files.find(
         {"_id": {"$in": [file_id for file_id in files.values() if file_id is not None]}}, {"length": 1})}

@@ -1,4 +1,4 @@
-"""What nothing names any more: contents, snapshots, and what killed processes and deleted runs left behind."""
+"""What nothing names any more: contents, snapshots, and what killed processes or deleted runs left."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _of_runs(database: Database) -> tuple[tuple[Table, str], ...]:
 def _named(database: Database, digests: list[str]) -> set[str]:
     """By a label, a snapshot that is kept, or an intent."""
     either = [{"digest": {"$in": digests}}, {"intents.digest": {"$in": digests}}]
-    found = {one.get("digest") for one in database.artifacts.find({"$or": either})}
+    found = {str(one.get("digest")) for one in database.artifacts.find({"$or": either})}
     found |= {intent["digest"] for one in database.artifacts.find({"$or": either})
               for intent in one.get("intents", ())}
     since = database.now() - timedelta(seconds=LEFT_OVER_S)

@@ -86,12 +86,14 @@ class LeaseVerbs(Verbs):
 
         def choice(run: Standing) -> tuple[State, Document]:
             state, failures = _after_finish(finish, run)
-            more = {} if finish.info is None else {"info": shaped(finish.info) | {"metrics": run.series}}
+            more: Document = {} if finish.info is None else {
+                "info": shaped(finish.info) | {"metrics": run.series}}
             if state is State.QUEUED and finish.retry_after_s > 0:
                 more["hyperspace.not_before"] = moment_text(
                     self._database.now() + timedelta(seconds=min(finish.retry_after_s, LONGEST_REST_S)))
             return state, kept | more | _result(result, run.goal) | {
-                "hyperspace.failures": failures, "hyperspace.reason": reason, "fail_trace": trace_of(traceback)}
+                "hyperspace.failures": failures, "hyperspace.reason": reason,
+                "fail_trace": trace_of(traceback)}
 
         return self._settled(lease, choice, finish.outcome, reason, traceback)
 
@@ -125,10 +127,11 @@ class LeaseVerbs(Verbs):
                 run = self._standing(seen.run)
                 losses = run.losses + 1
                 state = after_reap(run.command, losses, run.max_losses)
-                why = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}
+                why = {State.CANCELLED: "cancelled (worker lost)",
+                       State.FAILED: f"worker lost {losses} times"}
                 change = {"hyperspace.losses": losses, "hyperspace.reason": why.get(state)}
                 if run.held_by(lease) and self._ended(run, state, change | _result(None, run.goal),
-                                                      Outcome.LOST, reason or None, beat=seen.beat):
+                                                      Outcome.LOST, reason=reason or None, beat=seen.beat):
                     return state
         raise self._too_busy(seen.run)
 
@@ -179,17 +182,18 @@ class LeaseVerbs(Verbs):
                 if not run.held_by(lease):
                     return run.outcome(lease) is outcome
                 state, change = choice(run)
-                if self._ended(run, state, change, outcome, reason, traceback):
+                if self._ended(run, state, change, outcome, reason=reason, traceback=traceback):
                     self._dashboards.catch_up(lease.run, lease.attempt)
                     return True
         raise self._too_busy(lease.run)
 
-    def _ended(self, run: Standing, state: State, change: Document, outcome: Outcome, reason: str | None,
+    def _ended(self, run: Standing, state: State, change: Document, outcome: Outcome, *, reason: str | None,
                traceback: str | None = None, beat: int | None = None) -> bool:
         """The attempt is over, and the lease with it: one step, where nothing has changed meanwhile."""
         moment, path = self._now(), f"hyperspace.attempts.{len(run.attempts) - 1}"
-        new = change | {"status": state.value, "stop_time": moment_of(moment), f"{path}.outcome": outcome.value,
-                        f"{path}.reason": reason, f"{path}.ended_at": moment, f"{path}.traceback": traceback,
+        new = change | {"status": state.value, "stop_time": moment_of(moment),
+                        f"{path}.outcome": outcome.value, f"{path}.reason": reason,
+                        f"{path}.ended_at": moment, f"{path}.traceback": traceback,
                         "hyperspace.finished_at": moment if state.terminal else None}
         gone = [name for name, value in new.items() if value is None and name.startswith("hyperspace.")]
         gone += ["hyperspace.token", "hyperspace.command"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 from pymongo import MongoClient
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
-from hyperspace_core.errors import StoreError, did_you_mean
+from hyperspace_core.errors import StoreError, StoreUnavailable, did_you_mean
 from hyperspace_core.extension.address import redact, resolve_url
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb import schema
@@ -53,19 +54,36 @@ def patience_s(ttl_s: float) -> float:
 def _connected(address: str, shown: str, name: str, project: str | None,
                settings: Mapping[str, Any]) -> Database:
     try:
-        client: Client = MongoClient(address, **settings)
+        # the driver only warns of a value that it cannot use, and goes on without
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            client: Client = MongoClient(address, **settings)
+    except UserWarning as error:
+        raise StoreError(f"{shown}: {error}") from error
     except COMPLAINTS as error:
         raise explained(error, shown) from error
-    except ValueError as error:            # of an option, by the driver's own check
-        raise StoreError(f"{shown}: {error}") from error
+    except (ValueError, TypeError, OSError) as error:      # of an option, by the driver's own check
+        raise StoreError(f"{shown}: {' '.join(str(error).split())}") from error
     try:
         database = Database(client, name, shown=shown, project=project)
         with database.using():
             database.now()                 # the first question: now it must answer
+    except StoreUnavailable as error:
+        client.close()
+        raise _perhaps_tls(error, settings) from error
     except BaseException:
         client.close()
         raise
     return database
+
+
+def _perhaps_tls(error: StoreUnavailable, settings: Mapping[str, Any]) -> StoreUnavailable:
+    """A server without TLS may simply say nothing to who begins with it."""
+    text = str(error)
+    if not settings.get("tls") or "tls=false" in text or "refused" in text or "DNS" in text:
+        return error
+    return StoreUnavailable(f"{text}; hyperspace uses TLS for every server that is not on this machine: if that "
+                            "one has none, say ?tls=false in the URL")
 
 
 def _client_settings(address: str, options: Mapping[str, str], ttl_s: float | None) -> dict[str, Any]:

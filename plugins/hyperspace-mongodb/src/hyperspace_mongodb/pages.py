@@ -1,4 +1,4 @@
-"""Points as they lie in chunks: columns of one batch each, read back in the order of `seq`, each point once."""
+"""Points as they lie in chunks: columns of one batch each, read in the order of `seq`, each point once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def chunk_of(run: int, attempt: int, points: Sequence[Point]) -> Document:
     place = {name: number for number, name in enumerate(names)}
     first, last = points[0].seq, points[-1].seq
     chunk: Document = {
-        "_id": f"{run}:{attempt}:{first}:{last}", "run": run, "attempt": attempt, "first": first, "last": last,
+        "_id": f"{run}:{attempt}:{first}:{last}", "run": run, "attempt": attempt, "first": first,
+        "last": last,
         "names": [storable(name, f"name of metric point {first}") for name in names],
         "name": [place[point.name] for point in points],
         "step": [_step(point) for point in points], "value": [float(point.value) for point in points],

@@ -75,9 +75,11 @@ class PeoplesVerbs(Verbs):
         wanted = list(runs)
         with self._database.using() if dry_run else self._database.writing():
             self._batches.settle()
-            found = {one["_id"]: one for start in range(0, len(wanted), SLICE) for one in self._database.runs.find(
-                {"_id": {"$in": wanted[start:start + SLICE]}, "status": {"$ne": SUBMITTING}},
-                {"status": 1, "hyperspace.project": 1})}
+            found: dict[int, Document] = {}
+            for start in range(0, len(wanted), SLICE):
+                found |= {one["_id"]: one for one in self._database.runs.find(
+                    {"_id": {"$in": wanted[start:start + SLICE]}, "status": {"$ne": SUBMITTING}},
+                    {"status": 1, "hyperspace.project": 1})}
             for run, one in found.items():
                 if "hyperspace" not in one:
                     raise foreign_refused(run)

@@ -57,6 +57,7 @@ class QueueVerbs(Verbs):
         found = self._database.projects.find_one_and_update(
             {"_id": {"$eq": project}}, {"$setOnInsert": default_settings() | {"changes": 0}}, upsert=True,
             return_document=True)
+        assert found is not None       # it is made where there is none
         return _settings_of(found)
 
     # -- T1 --------------------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ class QueueVerbs(Verbs):
             moment = self._now()
             found = None
             if not queue.get("paused"):
-                wanted = _wanted(project, token, moment, tasks, exclude, only)
+                wanted = _wanted(project, token, moment, tasks=tasks, exclude=exclude, only=only)
                 found = self._taken(wanted, owner, token, moment)
                 if found is None and self._batches.settle_some():
                     found = self._taken(wanted, owner, token, moment)
@@ -142,8 +143,8 @@ def _start(document: Document, owner: Owner, token: str, moment: str) -> None:
                                "attempts": [new_attempt(token, owner, moment)]}
 
 
-def _wanted(project: str, token: str, moment: str, tasks: Collection[str] | None, exclude: Collection[int],
-            only: Collection[int] | None) -> Document:
+def _wanted(project: str, token: str, moment: str, *, tasks: Collection[str] | None,
+            exclude: Collection[int], only: Collection[int] | None) -> Document:
     """The condition of a claim. `not_before` is the back-off before a retry: the one decision by a clock."""
     wanted: Document = {
         "hyperspace.project": {"$eq": project}, "status": State.QUEUED.value,

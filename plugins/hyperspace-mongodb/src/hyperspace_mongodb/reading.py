@@ -107,7 +107,8 @@ class ReadingVerbs(Verbs):
                 left -= 1
                 yield found
 
-    def _matching(self, where: RunFilter, ids: Sequence[int], foreign: dict[int, RunRecord]) -> list[RunRecord]:
+    def _matching(self, where: RunFilter, ids: Sequence[int],
+                  foreign: dict[int, RunRecord]) -> list[RunRecord]:
         """Those of a page that are there and match, in its order."""
         ours = [run for run in ids if run not in foreign]
         with self._database.using():

@@ -36,9 +36,11 @@ class RewritingVerbs(Verbs):
         name, project = plain_text(migration.name, "migration"), plain_text(migration.project, "project")
         author = plain_text(migration.author, "author")
         steps = to_text(storable(list(migration.steps), "steps"))
-        changes = [(rewrite, _condition(migration, rewrite), _change(migration, rewrite)) for rewrite in rewrites]
+        changes = [(rewrite, _condition(migration, rewrite), _change(migration, rewrite))
+                   for rewrite in rewrites]
         with self._database.writing():
-            self._keep({"project": project, "name": name, "steps": steps, "author": author, "at": self._now()})
+            self._keep({"project": project, "name": name, "steps": steps, "author": author,
+                        "at": self._now()})
             done = []
             for rewrite, condition, change in changes:
                 found = self._database.runs.find_one({"_id": {"$eq": rewrite.run}}, {"hyperspace.seed": 1})
@@ -84,14 +86,15 @@ class RewritingVerbs(Verbs):
             found = table.find_one(_named(project, name))
             runs = self._runs_of(project, name) if found else 0
             if found and found["steps"] != wanted["steps"] and runs:
-                raise Refused(f"migration '{name}' has been applied to {runs} runs with other steps; give this "
-                              "one another name, or undo that one first")
+                raise Refused(f"migration '{name}' has been applied to {runs} runs with other steps; give "
+                              "this one another name, or undo that one first")
             if found and not found.get("undone_at") and found["steps"] == wanted["steps"]:
                 return
             last = table.find_one({}, {"number": 1}, sort=[("number", -1)])
             number = {"number": 1 + (last["number"] if last else 0)}
             if found:
-                table.update_one({"_id": found["_id"]}, {"$set": wanted | number, "$unset": {"undone_at": ""}})
+                table.update_one({"_id": found["_id"]},
+                                 {"$set": wanted | number, "$unset": {"undone_at": ""}})
                 return
             try:
                 table.insert_one(wanted | number)
@@ -104,8 +107,8 @@ class RewritingVerbs(Verbs):
         for run in runs:
             last = run["hyperspace"]["rewrites"][-1]["migration"]
             if last != name:
-                raise Refused(f"migration '{name}': run {run['_id']} was rewritten by '{last}' after it; undo "
-                              f"'{last}' first")
+                raise Refused(f"migration '{name}': run {run['_id']} was rewritten by '{last}' after it; "
+                              f"undo '{last}' first")
 
     def _undone(self, run: Document, name: str) -> bool:
         before = run["hyperspace"]["rewrites"][-1]

@@ -45,4 +45,5 @@ def moved_texts(database: Database, documents: Sequence[Document]) -> Moved:
             if found.get("moved")]
     if not keys:
         return {}
-    return {(found["run"], found["number"]): found for found in database.attempts.find({"_id": {"$in": keys}})}
+    return {(found["run"], found["number"]): found
+            for found in database.attempts.find({"_id": {"$in": keys}})}

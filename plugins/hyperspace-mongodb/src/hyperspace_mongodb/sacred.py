@@ -1,4 +1,4 @@
-"""The fields that Sacred's MongoObserver writes and dashboards read: a copy, shaped for them, of what is ours.
+"""The fields that Sacred's MongoObserver writes and dashboards read: a copy of ours, shaped for them.
 
 Keys are changed as Sacred changes them, since a path of MongoDB cannot name them: a leading `$` becomes `@`,
 a `.` becomes `,`. Nothing here is ever read back for a run of ours, but for tags and note.

@@ -112,7 +112,7 @@ def _refusal(found: Document) -> str | None:
         return (f"its schema is {number}, this hyperspace writes {SCHEMA}; run `hyperspace store upgrade` "
                 "once, when no worker runs")
     if number > SCHEMA:
-        return (f"its schema is {number} and needs hyperspace-core {found.get('needs', '?')} or newer with the "
-                f"hyperspace-mongodb of its time; {this_version()}, which is installed here, can only read it: "
-                "pip install --upgrade hyperspace-core hyperspace-mongodb")
+        return (f"its schema is {number} and needs hyperspace-core {found.get('needs', '?')} or newer with "
+                f"the hyperspace-mongodb of its time; {this_version()}, which is installed here, can "
+                "only read it: pip install --upgrade hyperspace-core hyperspace-mongodb")
     return None

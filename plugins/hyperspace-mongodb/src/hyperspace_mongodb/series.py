@@ -42,7 +42,7 @@ class SeriesVerbs(Verbs):
         with self._database.using():
             document = self._document(run, {"status": 1, "hyperspace.attempt": 1})
         if "hyperspace" not in document:
-            return foreign_points(self._database, run, attempt, names, after, limit)
+            return foreign_points(self._database, run, attempt, names=names, after=after, limit=limit)
         number = int(document["hyperspace"]["attempt"]) if attempt is None else attempt
         return self._points(run, number, None if names is None else frozenset(names), after, limit)
 
@@ -51,7 +51,8 @@ class SeriesVerbs(Verbs):
             document = self._document(run, {"status": 1, "hyperspace.attempt": 1})
         if "hyperspace" not in document:
             return foreign_output(self._database, run, attempt, after)
-        return self._output(run, int(document["hyperspace"]["attempt"]) if attempt is None else attempt, after)
+        number = int(document["hyperspace"]["attempt"]) if attempt is None else attempt
+        return self._output(run, number, after)
 
     def _points(self, run: int, attempt: int, names: frozenset[str] | None, after: int,
                 limit: int | None) -> Iterator[Point]:
@@ -69,8 +70,8 @@ class SeriesVerbs(Verbs):
     def _output(self, run: int, attempt: int, after: int) -> Iterator[OutputChunk]:
         while True:
             with self._database.using():
-                found = list(self._database.output.find(
-                    {"run": run, "attempt": attempt, "seq": {"$gt": after}}).sort("seq", 1).limit(OUTPUT_PAGE))
+                where = {"run": run, "attempt": attempt, "seq": {"$gt": after}}
+                found = list(self._database.output.find(where).sort("seq", 1).limit(OUTPUT_PAGE))
             for chunk in found:
                 yield OutputChunk(seq=chunk["seq"], text=chunk["text"], at=chunk["at"])
             if len(found) < OUTPUT_PAGE:

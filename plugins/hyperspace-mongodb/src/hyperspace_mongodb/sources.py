@@ -35,8 +35,8 @@ class SourceVerbs(Verbs):
                 if all(sure) and self._database.snapshots.update_one(
                         {"_id": {"$eq": snapshot.digest}}, {"$set": {"files": listed}}).matched_count:
                     return
-        raise StoreError(f"{self._database.shown}: contents of a snapshot were removed {TRIES} times while it "
-                         "was being put; does another program clean this database?")
+        raise StoreError(f"{self._database.shown}: contents of a snapshot were removed {TRIES} times while "
+                         "it was being put; does another program clean this database?")
 
     def snapshot(self, digest: str) -> Snapshot:
         with self._database.using():

@@ -104,7 +104,7 @@ def _together(database: Database, batches: Batches, new: Sequence[Document],
         # in the order of their uids: of two submitters of the same runs, none waits for one that waits for it
         for start in range(0, len(new), SLICE):
             part = sorted(new, key=uid_of)[start:start + SLICE]
-            database.runs.insert_many([_under_way(document, ids[uid_of(document)], name) for document in part])
+            database.runs.insert_many([_under_way(each, ids[uid_of(each)], name) for each in part])
         if takes_place:
             database.incoming.insert_many([{"batch": name, "document": document} for document in takes_place])
         if batches.commit(name):

@@ -13,6 +13,7 @@ from hyperspace_core.storage import StoreInfo
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import SUBMITTING
+from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.contents import Contents
 from hyperspace_mongodb.foreign import UNNAMED
 from hyperspace_mongodb.garbage import orphaned
@@ -60,9 +61,10 @@ class UpkeepVerbs(Verbs):
 
     def _odd_runs(self) -> Iterator[str]:
         """What no step of ours leaves behind."""
-        runs, ours = self._database.runs, {"hyperspace.project": {"$ne": None}}
+        runs = self._database.runs
+        ours: Document = {"hyperspace.project": {"$ne": None}}
         states = [state.value for state in State]
-        impossible = [
+        impossible: list[tuple[str, Document]] = [
             ("has a state that there is not", {"status": {"$nin": [*states, SUBMITTING]}}),
             ("is RUNNING and nobody holds it", {"status": "RUNNING", "hyperspace.token": {"$eq": None}}),
             ("is held and does not run", {"status": {"$in": [one for one in states if one != "RUNNING"]},
@@ -93,13 +95,13 @@ class UpkeepVerbs(Verbs):
 
         for one in list(database.artifacts.find({"digest": {"$exists": True}})):
             if missing(one["digest"], one["size"]):
-                yield (f"run {one['run']}, attempt {one['attempt']}: the content of artifact '{one['name']}' is "
-                       f"missing or cut off ({one['digest'][:12]}…)")
+                yield (f"run {one['run']}, attempt {one['attempt']}: the content of artifact '{one['name']}' "
+                       f"is missing or cut off ({one['digest'][:12]}…)")
         for one in list(database.snapshots.find({"files": {"$exists": True}})):
             for file in one["files"]:
                 if missing(file["digest"], file["size"]):
-                    yield (f"snapshot {one['_id'][:12]}…: the content of {file['path']} is missing or cut off "
-                           f"({file['digest'][:12]}…)")
+                    yield (f"snapshot {one['_id'][:12]}…: the content of {file['path']} is missing or cut "
+                           f"off ({file['digest'][:12]}…)")
 
 
 def _size(database: Any) -> int | None:

@@ -1,17 +1,25 @@
 """`wait_for_change`: an idle worker hears of work in time, and asks for little while there is none.
 
-Whatever makes a run claimable raises a number of the project. Where the server has change streams, the
-waiting thread is told; else it asks for the number, soon at first and then less often.
+Whatever makes a run claimable raises a number of the project. Where the server has change streams, a waiting
+thread is told that the number has changed; else it asks for it, soon at first and then less often.
 """
 
 from __future__ import annotations
 
 import random
 from time import monotonic
+from typing import Any
 
+from pymongo.change_stream import CollectionChangeStream
+from pymongo.errors import OperationFailure
+
+from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.queueing import QueueVerbs
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.02, 0.25         # between two looks; well under half a second
+TOLD_S = 0.25                  # how long the server may keep one question; then a closed store is noticed
+LOOK_ANYWAY_S = 5.0            # the number decides, whatever the stream says
+SHORT_S = 0.5                  # a wait that is not worth opening a stream for
 
 
 class WaitingVerbs(QueueVerbs):
@@ -19,16 +27,69 @@ class WaitingVerbs(QueueVerbs):
 
     def wait_for_change(self, project: str, timeout_s: float) -> bool:
         until = monotonic() + timeout_s
+        bell = _Bell(self._database, project) if timeout_s > SHORT_S else None
         pause = FIRST_LOOK_S
-        while True:
-            with self._database.using():
-                found = self._database.projects.find_one({"_id": {"$eq": project}}, {"changes": 1}) or {}
-            changes = int(found.get("changes", 0))
-            if changes != self._seen().get(project, 0):
-                self._has_looked(project, changes)
-                return True
-            left = until - monotonic()
-            if left <= 0:
-                return False
-            self._database.closed.wait(min(left, pause * random.uniform(0.7, 1.0)))
-            pause = min(LAST_LOOK_S, pause * 1.5)
+        try:
+            while True:
+                with self._database.using():
+                    if bell is not None:
+                        bell.listen()          # before the look: nothing is missed between the two
+                    changes = self._changes(project)
+                if changes != self._seen().get(project, 0):
+                    self._has_looked(project, changes)
+                    return True
+                left = until - monotonic()
+                if left <= 0:
+                    return False
+                if bell is not None and bell.rings:
+                    with self._database.using():
+                        bell.wait(min(left, LOOK_ANYWAY_S))
+                else:
+                    self._database.closed.wait(min(left, pause * random.uniform(0.7, 1.0)))
+                    pause = min(LAST_LOOK_S, pause * 1.5)
+        finally:
+            if bell is not None:
+                bell.close()
+
+    def _changes(self, project: str) -> int:
+        found = self._database.projects.find_one({"_id": {"$eq": project}}, {"changes": 1}) or {}
+        return int(found.get("changes", 0))
+
+
+class _Bell:
+    """A change stream on one project, for one wait. Where the server has none, or the user no right: silent."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self._database = database
+        self._project = project
+        self._stream: CollectionChangeStream[Any] | None = None
+
+    @property
+    def rings(self) -> bool:
+        return self._stream is not None
+
+    def listen(self) -> None:
+        if self._stream is not None or not self._database.rings:
+            return
+        pipeline: list[Document] = [{"$match": {"documentKey._id": {"$eq": self._project}}}]
+        try:
+            self._stream = self._database.projects.watch(pipeline, max_await_time_ms=self._patience_ms())
+        except OperationFailure:
+            self._database.rings = False       # a standalone server, or a user who may not
+
+    def _patience_ms(self) -> int:
+        """How long the server keeps one question: well within what the client gives it."""
+        patience_s = self._database.client.options.timeout or TOLD_S
+        return max(1, round(min(TOLD_S, patience_s / 2) * 1000))
+
+    def wait(self, at_most_s: float) -> None:
+        """Until it rings; also a little longer or shorter: the number is looked at in any case."""
+        until = monotonic() + at_most_s
+        while self._stream is not None and monotonic() < until and not self._database.closed.is_set():
+            if self._stream.try_next() is not None:
+                return
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None and not self._database.closed.is_set():
+            stream.close()

@@ -1,0 +1,372 @@
+"""A process dies between any two of the commands that a verb sends: nothing is lost, and nothing is half done.
+
+Each verb is run again and again in a process that is killed before its first, second, third, … command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pymongo.monitoring
+import pytest
+
+from hyperspace_core.records.code import Snapshot, SourceFile
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.migration import Migration, Rewrite
+from hyperspace_core.records.run import Lease, NewRun, OutputChunk, RunRecord
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_run, owner
+from hyperspace_mongodb import storing
+from hyperspace_mongodb.store import open_store
+
+PATIENCE_S = 60.0
+MOST_COMMANDS = 60             # no verb sends more
+POINTS = [Point(seq=seq, name="loss", step=seq, value=float(seq), at=0.0) for seq in range(4)]
+OUTPUT = [OutputChunk(seq=seq, text=f"line {seq}\n", at=0.0) for seq in range(2)]
+CODE = b"print('hello')\n"
+
+
+class Guillotine(pymongo.monitoring.CommandListener):
+    """Ends this process, without any farewell, before its n-th command is sent."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def started(self, event: pymongo.monitoring.CommandStartedEvent) -> None:
+        if self.left == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+
+    def succeeded(self, event: pymongo.monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: pymongo.monitoring.CommandFailedEvent) -> None: ...
+
+
+def die_at(url: str, command: int, act: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    guillotine = Guillotine()
+    pymongo.monitoring.register(guillotine)
+    with open_store(url, PROJECT) as store:
+        guillotine.left = command
+        act(store, *arguments)
+
+
+def each_kill(url: str, act: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Iterator[Any]:
+    """What `act` was called with, after each death; ends when it has lived through to its end."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hyperspace_mongodb.store", "hyperspace_core.testing.stores.desk"])
+    for command in range(1, MOST_COMMANDS):
+        given = arguments()
+        process = context.Process(target=die_at, args=(url, command, act, given), daemon=True)
+        process.start()
+        process.join(PATIENCE_S)
+        assert process.exitcode in (0, -signal.SIGKILL), f"command {command}: {process.exitcode}"
+        yield given
+        if process.exitcode == 0:
+            assert command > 1, "nothing was killed"
+            return
+    raise AssertionError(f"sends {MOST_COMMANDS} commands, and more")
+
+
+@pytest.fixture
+def store(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with what the dead have left
+    with open_store(mongodb_url, PROJECT) as opened:
+        Desk(opened).submit(note="makes the schema", project="elsewhere")
+        yield opened
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    return Desk(store)
+
+
+def sound(store: Store) -> None:
+    assert store.check() == ()
+
+
+# -- what dies, by name: the other process imports it ---------------------------------------------------------
+
+
+def submit(store: Store, runs: list[NewRun], tokens: list[str]) -> None:
+    store.submit(runs, owner=owner() if tokens else None, tokens=tokens)
+
+
+def claim(store: Store, token: str) -> None:
+    assert store.claim(PROJECT, owner(), token) is not None
+
+
+def finish(store: Store, lease: Lease) -> None:
+    assert store.finish(lease, COMPLETED)
+
+
+def release(store: Store, lease: Lease) -> None:
+    assert store.release(lease)
+
+
+def reap(store: Store, run: int) -> None:
+    (seen,) = [held for held in store.held(PROJECT) if held.run == run]
+    store.reap(seen)
+
+
+def append(store: Store, run: int) -> None:
+    store.append(run, 1, points=POINTS, output=OUTPUT)
+
+
+def put(store: Store, run: int, path: str) -> None:
+    store.put_artifact(run, 1, "file", Path(path))
+
+
+def delete(store: Store, runs: list[int]) -> None:
+    store.delete(runs)
+
+
+def restore(store: Store, records: list[RunRecord]) -> None:
+    store.restore(records)
+
+
+def collect(store: Store) -> None:
+    store.collect_garbage(dry_run=False)
+
+
+def keep_code(store: Store, snapshot: Snapshot) -> None:
+    store.put_snapshot(snapshot, lambda path: CODE)
+
+
+def rewrite(store: Store, name: str, runs: list[int]) -> None:
+    store.migrate(Migration(name=name, project=PROJECT, steps=()), [rewriting(run) for run in runs])
+
+
+def rewriting(run: int) -> Rewrite:
+    return Rewrite(run=run, old_scenario=None, old_config={"a": 1}, scenario=None, config={"b": 1})
+
+
+# -- and what is then found -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_a_killed_submitter_leaves_all_of_its_runs_or_none(desk: Desk, mongodb_url: str, here: bool) -> None:
+    def arguments() -> tuple[Any, ...]:
+        runs = [new_run() for _ in range(5)]
+        return runs, [run.uid for run in runs] if here else []
+
+    there = 0
+    state = State.RUNNING if here else State.QUEUED
+    for runs, tokens in each_kill(mongodb_url, submit, arguments):
+        assert len(desk.ids()) - there in (0, 5)
+        assert desk.store.count(RunFilter(project=PROJECT)).get(state, 0) in (there, there + 5)
+
+        ids = desk.store.submit(runs, owner=owner() if here else None, tokens=tokens)
+
+        there += 5
+        assert len(set(ids)) == 5 and len(desk.ids()) == there
+        assert {desk.get(run).uid for run in ids} == {run.uid for run in runs}
+        assert {desk.state(run) for run in ids} == {state}
+        sound(desk.store)
+
+
+def test_a_killed_claimer_gets_its_run_when_it_asks_again(desk: Desk, mongodb_url: str) -> None:
+    tokens = iter(f"{number:032x}" for number in range(1000))
+
+    def arguments() -> tuple[str]:
+        desk.submit()
+        return (next(tokens),)
+
+    for (token,) in each_kill(mongodb_url, claim, arguments):
+        assert len(desk.store.held(PROJECT)) in (0, 1)
+        claimed = desk.store.claim(PROJECT, owner(), token)
+        assert claimed is not None and len(claimed.record.attempts) == 1
+        assert len(desk.store.held(PROJECT)) == 1
+        assert desk.store.finish(claimed.lease, COMPLETED)
+        sound(desk.store)
+
+
+@pytest.mark.parametrize(("act", "outcome"), [(finish, Outcome.COMPLETED), (release, Outcome.RELEASED)])
+def test_a_killed_owner_s_last_word_may_be_said_again(
+        desk: Desk, mongodb_url: str, act: Callable[..., Any], outcome: Outcome) -> None:
+    for (lease,) in each_kill(mongodb_url, act, lambda: (desk.start(),)):
+        assert desk.state(lease.run) is State.RUNNING or desk.last(lease.run).outcome is outcome
+        act(desk.store, lease)
+        record = desk.get(lease.run)
+        assert [attempt.outcome for attempt in record.attempts] == [outcome]
+        if act is release:
+            assert record.state is State.QUEUED
+            desk.store.cancel(lease.run)
+        sound(desk.store)
+
+
+def test_a_killed_observer_has_reaped_or_not(desk: Desk, mongodb_url: str) -> None:
+    for (run,) in each_kill(mongodb_url, reap, lambda: (desk.start().run,)):
+        record = desk.get(run)
+        assert (record.state, record.losses) in ((State.RUNNING, 0), (State.QUEUED, 1))
+        if record.state is State.QUEUED:
+            desk.store.cancel(run)
+        sound(desk.store)
+
+
+def test_what_a_killed_owner_was_appending_is_there_once_when_it_is_appended_again(
+        desk: Desk, mongodb_url: str) -> None:
+    for (run,) in each_kill(mongodb_url, append, lambda: (desk.start().run,)):
+        append(desk.store, run)
+        assert list(desk.store.points(run)) == POINTS and list(desk.store.output(run)) == OUTPUT
+        sound(desk.store)
+
+
+def test_a_killed_putter_leaves_the_old_content_or_the_new_one(
+        desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("old")
+    numbers = iter(range(1000))
+
+    def arguments() -> tuple[int, str]:
+        run = desk.start().run
+        new.write_text(f"new {next(numbers)}")
+        desk.store.put_artifact(run, 1, "file", old)
+        return run, str(new)
+
+    for run, path in each_kill(mongodb_url, put, arguments):
+        desk.store.collect_garbage(dry_run=False)
+        (found,) = desk.store.artifacts(run)
+        with desk.store.open_artifact(found) as file:
+            assert file.read() in (b"old", new.read_bytes())
+        put(desk.store, run, path)
+        (found,) = desk.store.artifacts(run)
+        with desk.store.open_artifact(found) as file:
+            assert file.read() == new.read_bytes()
+        sound(desk.store)
+
+
+def test_a_killed_deletion_goes_on_when_it_is_asked_for_again(
+        desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+
+    def arguments() -> tuple[list[int]]:
+        lease = desk.start()
+        append(desk.store, lease.run)
+        put(desk.store, lease.run, str(tmp_path / "file"))
+        finish(desk.store, lease)
+        return ([lease.run, *desk.submit_many(2)],)
+
+    for (runs,) in each_kill(mongodb_url, delete, arguments):
+        desk.store.delete(runs)
+        assert desk.ids() == []
+        desk.store.collect_garbage(dry_run=False)
+        sound(desk.store)
+
+
+def test_a_killed_restorer_leaves_all_of_its_records_or_none(desk: Desk, mongodb_url: str) -> None:
+    model = desk.get(desk.in_state(State.FAILED))
+    waits: list[int] = []
+
+    def arguments() -> tuple[list[RunRecord]]:
+        waits.append(desk.in_state(State.PAUSED))
+        mine = [replace(model, uid=new_run().uid) for _ in range(3)]
+        return ([*mine, replace(model, uid=desk.get(waits[-1]).uid)],)
+
+    for (records,) in each_kill(mongodb_url, restore, arguments):
+        uids = tuple(record.uid for record in records)
+        found = desk.store.count(RunFilter(uids=uids))
+        assert found in ({State.FAILED: 4}, {State.PAUSED: 1})
+        ids = desk.store.restore(records)
+        assert ids[-1] == waits[-1] and {desk.state(run) for run in ids} == {State.FAILED}
+        sound(desk.store)
+
+
+def test_a_killed_collection_removes_nothing_that_is_named(
+        desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
+    numbers = iter(range(1000))
+
+    def arguments() -> tuple[()]:
+        run = desk.start().run
+        for content in (f"old {next(numbers)}", f"kept {run}"):
+            (tmp_path / "file").write_text(content)
+            put(desk.store, run, str(tmp_path / "file"))
+        return ()
+
+    for _ in each_kill(mongodb_url, collect, arguments):
+        sound(desk.store)
+        desk.store.collect_garbage(dry_run=False)
+        sound(desk.store)
+        for run in desk.ids():
+            (found,) = desk.store.artifacts(run)
+            with desk.store.open_artifact(found) as file:
+                assert file.read().decode() == f"kept {run}"
+
+
+def test_a_killed_migration_has_rewritten_each_run_or_not(desk: Desk, mongodb_url: str) -> None:
+    numbers = iter(range(1000))
+
+    def arguments() -> tuple[str, list[int]]:
+        runs = desk.submit_many(2, config={"a": 1})
+        for run in runs:
+            desk.bring(run, State.COMPLETED)
+        return f"migration {next(numbers)}", runs
+
+    for name, runs in each_kill(mongodb_url, rewrite, arguments):
+        rewrite(desk.store, name, runs)
+        for run in runs:
+            assert (desk.get(run).config, desk.get(run).migrated) == ({"b": 1}, (name,))
+        assert sorted(desk.store.unmigrate(PROJECT, name)) == runs
+        assert {repr(desk.get(run).config) for run in runs} == {"{'a': 1}"}
+
+
+def test_a_killed_taker_of_snapshots_leaves_a_whole_one_or_none(desk: Desk, mongodb_url: str) -> None:
+    numbers = iter(range(1000))
+
+    def arguments() -> tuple[Snapshot]:
+        file = SourceFile(path=f"{next(numbers)}.py", digest=hashlib.sha256(CODE).hexdigest(), size=len(CODE))
+        return (Snapshot(files=(file,)),)
+
+    for (snapshot,) in each_kill(mongodb_url, keep_code, arguments):
+        sound(desk.store)
+        keep_code(desk.store, snapshot)
+        assert desk.store.snapshot(snapshot.digest) == snapshot
+        with desk.store.open_content(snapshot.files[0].digest) as file:
+            assert file.read() == CODE
+
+
+def test_a_submission_that_was_thought_dead_begins_again(desk: Desk, mongodb_url: str) -> None:
+    """A batch is given up by others while its submitter still writes it: its commit is refused."""
+    runs = [new_run() for _ in range(3)]
+    with open_store(mongodb_url, PROJECT) as slow:
+        batches = slow._batches                # type: ignore[attr-defined]
+        commit, given_up = batches.commit, []
+
+        def late(name: str) -> bool:
+            if not given_up:
+                given_up.append(desk.store.submit(runs))
+            return bool(commit(name))
+
+        batches.commit = late
+        ids = slow.submit(runs)
+
+    assert ids == given_up[0] == desk.ids()
+    assert {desk.state(run) for run in ids} == {State.QUEUED}
+    sound(desk.store)
+
+
+def test_a_reader_sees_a_batch_as_a_whole_however_far_it_has_been_carried_on(
+        desk: Desk, mongodb_url: str) -> None:
+    seen: list[int] = []
+    with open_store(mongodb_url, PROJECT) as slow:
+        batches = slow._batches                # type: ignore[attr-defined]
+        carry_on = batches.carry_on
+
+        def look(name: str) -> None:
+            seen.append(len(desk.ids()))       # decided, and nothing has been done yet
+            carry_on(name)
+            seen.append(len(desk.ids()))
+
+        batches.carry_on = look
+        slow.submit([new_run() for _ in range(4)])
+
+    assert seen == [4, 4]
+
