@@ -6,6 +6,7 @@ What cannot change while a process lives is gathered once and kept.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ def warm_up(project: Project) -> None:
 
     May be called again at any time: what is still fresh is left as it is. Never raises.
     """
-    for plugin in project.extensions.builtins:
-        prepare = getattr(plugin, "prepare", None)
+    from hyperspace_core.capture.components import prepare as prepare_components
+
+    ahead = [getattr(plugin, "prepare", None) for plugin in project.extensions.builtins]
+    for prepare in (*ahead, partial(prepare_components, project)):
         if prepare is None:
             continue
         try:

@@ -14,6 +14,8 @@ from hyperspace_core.capture.syntax import Function, last_name, plain, stored_na
 STAR = "*"
 _COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar)
 
+_MAIN = text_of(ast.parse("__name__ == '__main__'", mode="eval").body)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -110,7 +112,7 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
             blocks.append(([ast.Constant(value=name)], getattr(statement, name)))
             setattr(header, name, [])
     handlers = getattr(statement, "handlers", [])
-    blocks += [([ast.Constant(value="except"), *([one.type] if one.type else [])], one.body) for one in handlers]
+    blocks += [([ast.Constant(value="except"), *filter(None, [one.type])], one.body) for one in handlers]
     if handlers:
         return ast.Pass(), blocks
     plain_header = plain(header)
@@ -118,8 +120,7 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
 
 
 def _is_main(test: ast.AST) -> bool:
-    return isinstance(test, ast.Compare) and last_name(test.left) == "__name__" and len(test.ops) == 1 and (
-        isinstance(test.ops[0], ast.Eq) and text_of(test.comparators[0]) == text_of(ast.Constant(value="__main__")))
+    return text_of(test) == _MAIN
 
 
 def _bound(statement: ast.stmt) -> set[str]:

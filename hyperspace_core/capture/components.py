@@ -29,6 +29,7 @@ from hyperspace_core.config.kinds import (
 )
 from hyperspace_core.config.schema import signature_of, signature_of_method
 from hyperspace_core.config.sections import component_sections, sections
+from hyperspace_core.sink import Absent, Section
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -55,6 +56,15 @@ def component_fingerprints(project: Project, scenario: Mapping[str, Any],
     found = {section.path: known.described(section.entry.name, section.entry.target)
              for walk in walks for section in walk if section.entry is not None and not section.below}
     return found | known.hooks(project)
+
+
+def components_section(project: Project, scenario: Mapping[str, Any],
+                       config: Mapping[str, Any]) -> Section | Absent:
+    """The same as a section; whatever goes wrong, the run goes on."""
+    try:
+        return Section(SECTION, dict(component_fingerprints(project, scenario, config)))
+    except Exception as error:  # noqa: BLE001 - evidence only
+        return Absent(SECTION, f"{type(error).__name__}: {error}")
 
 
 def prepare(project: Project) -> None:

@@ -57,8 +57,25 @@ def _data(section: Mapping[str, Any]) -> str:
     return _joined(*section["fingerprints"])
 
 
-_TELL = {"git": _git, "packages": _packages, "python": _python, "host": _host, "plugins": _plugins,
-         "seeds": _seeds, "data": _data}
+def _source(section: Mapping[str, Any]) -> str:
+    untracked = section.get("untracked")
+    return _joined(f"snapshot {section['snapshot'][:12]}", f"{section['files']} files",
+                   byte_count(section["bytes"]), section.get("changes") and "with uncommitted changes",
+                   untracked and f"untracked: {' '.join(untracked)}")
+
+
+def _components(section: Mapping[str, Any]) -> str:
+    return _joined(*(f"{path} {one['class']} {_short(one['fingerprint'])}" for path, one in section.items()))
+
+
+def _short(fingerprint: str) -> str:
+    """`3f2a9c41` of a hash; of what is not the project's own, where it comes from."""
+    kind, _, rest = fingerprint.rpartition("sha256:")
+    return f"{kind}{rest[:8]}" if len(rest) < len(fingerprint) else f"({fingerprint.partition(':')[0]})"
+
+
+_TELL = {"source": _source, "components": _components, "git": _git, "packages": _packages, "python": _python,
+         "host": _host, "plugins": _plugins, "seeds": _seeds, "data": _data}
 
 
 def _joined(*parts: Any, between: str = ", ") -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hyperspace_core.capture.components import components_section
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.failure import failure, one_line, shortened
 from hyperspace_core.execution.interruption import Interruption
@@ -102,7 +103,7 @@ class _Execution:
         here = os.getpid()
         try:
             self.extensions.hook.hyperspace_seed(seed=plan.seed)
-            self._capture(run)
+            self._capture(run, plan)
             with self.interruption.user_code():
                 finish = self._built_and_run(run, plan)
         except RunInterrupted as error:            # unasked it is user code's own, an error like any other
@@ -146,7 +147,7 @@ class _Execution:
         run.stages = HookStages(run, self.extensions)
         return run
 
-    def _capture(self, run: Run) -> None:
+    def _capture(self, run: Run, plan: Plan) -> None:
         """One section a plugin; one that fails is absent, with the error as its reason."""
         for name, answer in self.extensions.each("hyperspace_capture", run=run):
             if isinstance(answer, BaseException):
@@ -154,6 +155,7 @@ class _Execution:
                 run.sink.section(Absent(name, one_line(answer)))
             elif isinstance(answer, Section | Absent):
                 run.sink.section(answer)
+        run.sink.section(components_section(self.project, plan.scenario, plan.config))
 
 
 def _end_copy(here: int, error: BaseException | None) -> None:

@@ -32,8 +32,8 @@ class Lab:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(textwrap.dedent(text).encode() if isinstance(text, str) else text)
-        # a second edit within the file system's tick would not be seen
-        stamp = time.time_ns() - 10**12 + next(_ticks) * 10**7
+        # git, too, sees an edit that keeps the size by its second
+        stamp = time.time_ns() - 10**14 + next(_ticks) * 10**9
         os.utime(path, ns=(stamp, stamp))
         return path
 

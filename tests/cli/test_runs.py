@@ -143,7 +143,12 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
     desk.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
     desk.store.update(lease, Update(info={"epochs": 3}, provenance={
         "git": {"commit": "a" * 40, "branch": "main", "dirty": True, "remote": None},
-        "data": {"absent": "nobody asked"}}))
+        "data": {"absent": "nobody asked"},
+        "source": {"snapshot": "b" * 64, "files": 12, "bytes": 10266, "changes": "c" * 64,
+                   "untracked": ["x"]},
+        "components": {
+            "classifier": {"class": "Forest", "module": "digits", "fingerprint": "sha256:3f2a9c41aa"},
+            "scaler": {"class": "Standard", "module": "x", "fingerprint": "external:sklearn.Standard"}}}))
     metrics = {"accuracy": 0.75, "log_loss": 0.5}
     desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.75, metrics=metrics))
     child = desk.submit(parent=run)
@@ -156,7 +161,9 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
                  "scenario: Holdout\n    share: 0.25",
                  "accuracy  0.75  decides; higher is better", "log_loss   0.5",
                  "Info\n  epochs: 3", "model.bin  2.0 kB",
-                 "git   aaaaaaaaaaaa, on main, edited since", "data  not captured: nobody asked",
+                 "git         aaaaaaaaaaaa, on main, edited since", "data        not captured: nobody asked",
+                 "source      snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes, untracked: x",
+                 "components  classifier Forest 3f2a9c41, scaler Standard (external)",
                  "1  completed  on first"):
         assert line in page, page
 

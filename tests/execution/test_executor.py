@@ -139,6 +139,21 @@ def test_the_order_of_a_run(bench):
     assert (run.id, run.attempt, run.seed, run.task) == (1, 1, 1, "scale")
 
 
+def test_the_code_of_each_component_is_recorded_and_that_of_the_project_s_hooks(bench):
+    bench.execute("scale", {"factor": 3.0})
+    found = next(section.data for section in bench.sink.sections if section.name == "components")
+    assert set(found) == {"scenario", "hook:hyperspace_seed"}
+    assert (found["scenario"]["class"], found["scenario"]["module"]) == ("scale", "lab.hyperspace")
+    assert all(one["fingerprint"].startswith("sha256:") for one in found.values())
+
+
+def test_components_that_cannot_be_read_fail_no_run(bench, monkeypatch):
+    monkeypatch.setattr("hyperspace_core.capture.components._of", None)
+    assert bench.execute("scale").outcome is Outcome.COMPLETED
+    absent = next(section for section in bench.sink.sections if section.name == "components")
+    assert absent == Absent("components", "TypeError: 'NoneType' object is not callable")
+
+
 def test_a_submission_without_the_project_is_completed_here(bench):
     finish = bench.execute("scale", scenario=None, submitted={"factor": 4}, config=None, seed=None,
                            validated=False)
