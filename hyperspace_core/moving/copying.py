@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from hyperspace_core.errors import NotFound
 from hyperspace_core.moving.contents import Contents, Damaged
 from hyperspace_core.moving.history import Histories, as_executed
 from hyperspace_core.moving.order import Parents, known_records, parents_first
@@ -43,7 +44,7 @@ class Copied:
     there: int | None = None   # its id at the destination
     waits: bool = False        # it was queued here, and rests there
     digest: str | None = None  # of all that this store says of it, and the other one where nothing differs
-    problems: tuple[str, ...] = ()     # what differs, what is damaged
+    problems: tuple[str, ...] = ()     # what differs, what is damaged or gone
     lost_parent: int | None = None     # the parent that is not there, so that it is not named there
 
 
@@ -106,12 +107,17 @@ class _Copy:
             self._parents[record.id] = run
         there = known_records(self._target, records)
         for record, wanted in zip(records, given, strict=True):
-            found = there.get(record.uid)
-            if found is None:          # deleted there in this very moment
-                continue
-            new = not _stood(before.get(record.uid), found)
-            told = self._carried(wanted, found, lacking[record.uid], new=new)
-            yield replace(told, lost_parent=record.parent if wanted.parent is None else None)
+            told = Copied(run=record.id, uid=record.uid, project=record.project, fate=Fate.COPIED,
+                          lost_parent=record.parent if wanted.parent is None else None)
+            try:
+                found = there.get(record.uid)
+                if found is None:
+                    raise NotFound("it was deleted there in this very moment")
+                told = replace(told, there=found.id, waits=wanted.reason == WAS_QUEUED == found.reason)
+                new = not _stood(before.get(record.uid), found)
+                yield self._carried(told, wanted, found, lacking[record.uid], new=new)
+            except NotFound as error:          # somebody deletes runs, here or there
+                yield replace(told, fate=Fate.DAMAGED, problems=(str(error),))
 
     def _settle(self, project: str) -> None:
         self._settled.add(project)
@@ -120,10 +126,9 @@ class _Copy:
             self._target.change_settings(project, paused=here.paused, heartbeat_s=here.heartbeat_s,
                                          ttl_s=here.ttl_s)
 
-    def _carried(self, wanted: RunRecord, found: RunRecord, lacking: list[str], *, new: bool) -> Copied:
+    def _carried(self, told: Copied, wanted: RunRecord, found: RunRecord, lacking: list[str], *,
+                 new: bool) -> Copied:
         """Bring what a run has logged, unless all of it is there, and look at what is there then."""
-        told = Copied(run=wanted.id, uid=wanted.uid, project=wanted.project, there=found.id, fate=Fate.COPIED,
-                      waits=wanted.reason == WAS_QUEUED and found.state is State.PAUSED)
         ahead = _ahead(wanted, found)
         refused = self._histories.follow(wanted, found)
         if found.migrated != wanted.migrated:

@@ -356,6 +356,20 @@ def test_code_that_is_gone_is_told(source: Store, target: Store, runs: Runs) -> 
     assert one.problems[0].startswith(f"snapshot {snapshot.digest[:12]}… of source code")
 
 
+def test_a_run_that_is_deleted_under_way_is_told_and_the_others_arrive(source: Store, target: Store,
+                                                                       desk: Desk) -> None:
+    runs = [desk.in_state(State.COMPLETED) for _ in range(3)]
+    copying = copy_runs(source, target)
+    first = next(copying)
+    source.delete(runs[1:2])
+
+    rest = {one.run: one for one in copying}
+
+    assert first.fate is Fate.COPIED
+    assert (rest[runs[1]].fate, rest[runs[2]].fate) == (Fate.DAMAGED, Fate.COPIED)
+    assert "no run 2" in rest[runs[1]].problems[0]
+
+
 # -- some of them --------------------------------------------------------------------------------------------
 
 
