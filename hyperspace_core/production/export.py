@@ -106,6 +106,7 @@ def _versions(record: RunRecord) -> Tree:
     return {"project": {key: project.get(key) for key in ("distribution", "version")},
             "hyperspace-core": plugins.get("hyperspace"),
             "python": _section(record, "python").get("version"),
+            "plugins": {one["name"]: one["version"] for one in plugins.get("loaded", ())},
             "packages": packages.get("installed", {})}
 
 

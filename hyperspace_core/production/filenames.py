@@ -25,7 +25,7 @@ def file_names(labels: Iterable[str]) -> dict[str, str]:
     files: set[str] = set()
     folders: set[str] = set()
     for label in sorted(set(labels)):
-        check_below(label, f"artifact {label!a}")
+        check_below(label, f"artifact {label!a}", "name the others with --artifact (artifacts=[...])")
         name = label
         if _is_awkward(label) or _collides(_folded(label), files, folders):
             name = _flat(label)
@@ -35,12 +35,11 @@ def file_names(labels: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def check_below(path: str, what: str) -> None:
+def check_below(path: str, what: str, cure: str) -> None:
     """Refuse what is no path below a folder. Raises `HyperspaceError`."""
     parts = path.split("/")
     if _HOSTILE.search(path) or any(part.strip() in ("", ".", "..") for part in parts):
-        raise HyperspaceError(f"{what}: its name is no plain path below a folder, so nothing is written or "
-                              "read there; choose the other artifacts by name")
+        raise HyperspaceError(f"{what}: its name is no plain path below a folder; {cure}")
 
 
 def _is_awkward(label: str) -> bool:

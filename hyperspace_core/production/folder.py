@@ -78,7 +78,7 @@ def _is_artifact(one: Any) -> bool:
 def _whole(root: Path, artifact: Tree) -> Path:
     """The file, once it is known to lie in the folder and to be what was exported."""
     name, file = artifact["name"], artifact["file"]
-    check_below(file, f"{root / MANIFEST}: artifact {name!a}")
+    check_below(file, f"{root / MANIFEST}: the file {file!a} of artifact {name!a}", "export the run again")
     place: Path = root / file
     try:
         inside = place.resolve().is_relative_to(root.resolve())

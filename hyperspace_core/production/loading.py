@@ -14,7 +14,13 @@ from hyperspace_core.config.build import build_value
 from hyperspace_core.config.complete import complete_value
 from hyperspace_core.config.migration import applied
 from hyperspace_core.config.tree import Tree
-from hyperspace_core.errors import ConfigError, HyperspaceError, UsageError, did_you_mean
+from hyperspace_core.errors import (
+    ConfigError,
+    HyperspaceError,
+    UnknownClassError,
+    UsageError,
+    did_you_mean,
+)
 from hyperspace_core.extension.discovery import find
 from hyperspace_core.extension.manager import Extensions, build_manager
 from hyperspace_core.extension.project import Project, open_project
@@ -44,7 +50,8 @@ def load_component(folder: str | Path, name: str | None = None, *, plugins: Coll
         tree = complete_value(part.tree, part.kind, project.catalog, path=part.path)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        raise type(error)(f"{exported.folder}: {error.problems[0]}{more}{_cure(exported, project)}") from None
+        cure = _cure(exported, project, plugins if isinstance(error, UnknownClassError) else None)
+        raise type(error)(f"{exported.folder}: {error.problems[0]}{more}{cure}") from None
     except HyperspaceError as error:
         raise type(error)(f"{exported.folder}: {error}") from None
     try:
@@ -94,9 +101,13 @@ def _trees(exported: Exported, project: Project) -> tuple[Tree, Tree]:
     return scenario, config
 
 
-def _cure(exported: Exported, project: Project) -> str:
-    """What to do about a config that the project's code does not fit."""
+def _cure(exported: Exported, project: Project, plugins: Collection[str] | None) -> str:
+    """What to do about a config that the project's code does not fit; `plugins`: where a class is missing."""
+    taken_part = exported.manifest["versions"].get("plugins") or ()
+    left_out = [] if plugins is None else [name for name in taken_part if name not in plugins]
+    of_plugin = f"; where a plugin brings it: plugins=[...] of {', '.join(left_out)}" if left_out else ""
     then = (exported.manifest["versions"].get("project") or {}).get("version")
     other = f"{project.distribution} {then}; here is {project.version}" if then != project.version else \
         f"{project.distribution} {then}, and its code has changed since"
-    return f" (exported with {other}: install what it was exported with, or keep old names as `aliases`)"
+    cure = "install what it was exported with, or keep old names as `aliases`"
+    return f" (exported with {other}: {cure}{of_plugin})"
