@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hyperspace_mongodb.store import open_store
 from moving.others import copy_to
+from pymongo import MongoClient
 
 from hyperspace_core.cli.entry import run
 from hyperspace_core.moving.copying import Copied, Fate, copy_runs
@@ -113,3 +116,39 @@ def test_the_command_takes_a_database_that_is_named_after_the_project(
     assert capsys.readouterr().out == "copied 1 run; counts and digests agree\n"
     assert run(["store", "info", "--storage", whole, "--json"]) == 0
     assert f'"{PROJECT}":' in capsys.readouterr().out
+
+
+def test_runs_that_sacred_wrote_move_into_a_store_of_ours(
+        mongodb_url: str, fresh_mongodb_url: Callable[[], str], tmp_path: Path) -> None:
+    first, second = mongodb_url, fresh_mongodb_url()
+    for url, host in ((first, "here"), (second, "elsewhere")):
+        sacred_run(url, host)
+    with open_sqlite(f"sqlite:///{tmp_path}/runs.db") as target:
+        copies = []
+        for url in (first, second):
+            with open_store(url, "history") as source:
+                copies += copied(source, target).values()
+                assert copied(source, target).keys() == {copies[-1].uid}
+        records = [target.get(one.there or 0) for one in copies]
+        values = [[point.value for point in target.points(one.there or 0)] for one in copies]
+
+    assert [one.fate for one in copies] == [Fate.COPIED, Fate.COPIED]
+    assert [record.attempts[0].worker.host for record in records if record.attempts[0].worker] == [
+        "here", "elsewhere"]
+    assert values == [[1.0, 0.5]] * 2
+
+
+def sacred_run(url: str, host: str) -> None:
+    """A finished run as Sacred's observer writes it."""
+    noon = datetime(2020, 1, 2, 12, tzinfo=UTC)
+    client: MongoClient[dict[str, Any]] = MongoClient(url)
+    with client:
+        database = client.get_default_database()
+        metric = database.metrics.insert_one({
+            "name": "loss", "run_id": 1, "steps": [0, 1], "timestamps": [noon, noon], "values": [1.0, 0.5]})
+        database.runs.insert_one({
+            "_id": 1, "format": "MongoObserver-0.7.0", "status": "COMPLETED", "experiment": {"name": "imdb"},
+            "host": {"hostname": host}, "start_time": noon, "stop_time": noon + timedelta(hours=1),
+            "heartbeat": noon, "config": {"seed": 3, "lr": 0.1}, "result": 0.5, "captured_out": "hello\n",
+            "artifacts": [], "resources": [], "meta": {},
+            "info": {"metrics": [{"name": "loss", "id": str(metric.inserted_id)}]}})

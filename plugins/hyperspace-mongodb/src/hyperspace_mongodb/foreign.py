@@ -6,6 +6,7 @@ that stands there makes reading fail.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -57,7 +58,7 @@ def foreign_record(database: Database, document: Mapping[str, Any]) -> RunRecord
     info = {name: value for name, value in _section(document, "info").items() if name != "metrics"}
     seed = config.get("seed")
     return RunRecord(
-        id=int(document["_id"]), uid=f"foreign-{int(document['_id'])}", project=database.project or UNNAMED,
+        id=int(document["_id"]), uid=_uid(document), project=database.project or UNNAMED,
         task=str(experiment.get("name") or UNNAMED), state=state, reason=_failure(document) or reason,
         tags=tags_of(document), note=note_of(document),
         submitted={name: value for name, value in config.items() if name != "seed"},
@@ -65,6 +66,13 @@ def foreign_record(database: Database, document: Mapping[str, Any]) -> RunRecord
         metric=Metric(), seed=seed if type(seed) is int else None, result=result, metrics=metrics, info=info,
         attempts=_attempts(document, outcome, ended), submitted_at=moment(document.get("start_time")),
         started_at=moment(document.get("start_time")) if outcome else None, finished_at=ended)
+
+
+def _uid(document: Mapping[str, Any]) -> str:
+    """Of what a run says from its start on: the first run of another database is another run."""
+    said = (int(document["_id"]), moment(document.get("start_time")),
+            _section(document, "experiment").get("name"), _section(document, "host").get("hostname"))
+    return f"foreign-{hashlib.sha256(repr(said).encode('utf-8', 'backslashreplace')).hexdigest()[:24]}"
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -97,13 +105,16 @@ def number(value: Any) -> float | None:
 def _unpickled(value: Mapping[str, Any], depth: int) -> Any:
     """A numpy scalar as Sacred's jsonpickle wrote it: the number in it. Nothing is ever imported or called.
 
-    Seen are `{"py/object": "numpy.float64", "value": 0.5}` and reductions that hold the bytes of the number.
+    Seen are `{"py/object": "numpy.float64", "value": 0.5}`, arrays with their `values`, and reductions that
+    hold the bytes of the number.
     """
     from hyperspace_mongodb.pickled import scalar_of
 
     found = scalar_of(value)
     if found is not None:
         return found
+    if isinstance(value.get("values"), list):
+        return plain(value["values"], depth + 1)
     rest = {key: inner for key, inner in value.items() if not str(key).startswith("py/")}
     return {str(key): plain(inner, depth + 1) for key, inner in rest.items()} or str(value)[:1000]
 
