@@ -165,7 +165,8 @@ def hyperspace_fingerprint(data: Any) -> str | None:
     """Name loaded data by their content.
 
     :When: in the child, after `hyperspace_load_data`; kept in the provenance section `data`.
-    :Default: SHA-256 of bytes, text, numbers, arrays and containers of them; `partial:` where it met others.
+    :Default: SHA-256 of bytes, text, numbers, arrays, tables, images, files (a `Path` by what is there) and
+        containers of them; `partial:` where it met others.
     :If it raises: the section is absent, with the error as its reason; the run goes on.
     :returns: a short text that is equal for equal data, or None to leave it to others.
     """

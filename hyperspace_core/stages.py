@@ -70,11 +70,12 @@ class HookStages(Stages):
         self._run, self._extensions = run, extensions
         self._hook = extensions.hook
         self._fingerprints: list[str] = []
+        self._versions: list[Any] = []
 
     def load_data(self, dataset: Any) -> Any:
         data = self._hook.hyperspace_load_data(run=self._run, dataset=dataset)
         data = self._answered("load_data", "dataset", dataset, data)
-        self._fingerprint(data)
+        self._fingerprint(data, _version(dataset))
         return data
 
     def preprocess(self, preprocessor: Any, data: Any) -> Any:
@@ -107,7 +108,7 @@ class HookStages(Stages):
         raise StageError(f"stage {stage}: `{argument}` is a plain settings dict and nothing implements "
                          f"{hook}; implement it with @hookimpl, or choose a class by className")
 
-    def _fingerprint(self, data: Any) -> None:
+    def _fingerprint(self, data: Any, version: Any) -> None:
         """Name the data in the record; whatever goes wrong here, the run goes on."""
         try:
             name = self._hook.hyperspace_fingerprint(data=data)
@@ -119,4 +120,14 @@ class HookStages(Stages):
             return
         if len(self._fingerprints) < MAX_FINGERPRINTS:
             self._fingerprints.append(name)
-        self._run.sink.section(Section("data", {"fingerprints": list(self._fingerprints)}))
+            self._versions.append(version)
+        told: dict[str, Any] = {"fingerprints": list(self._fingerprints)}
+        if any(known is not None for known in self._versions):
+            told["versions"] = list(self._versions)
+        self._run.sink.section(Section("data", told))
+
+
+def _version(dataset: Any) -> Any:
+    """What the settings of a dataset call its version; None where they do not."""
+    found = dataset.get("version") if _is_settings(dataset) else getattr(dataset, "version", None)
+    return found if isinstance(found, str | int | float) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -234,6 +234,17 @@ def test_loaded_data_are_named_in_the_record(run: Run) -> None:
     (name,) = first.data["fingerprints"]
     assert name.startswith("sha256:")
     assert second == Section("data", {"fingerprints": [name, name]})
+
+
+def test_a_dataset_s_version_is_recorded_beside_the_name_of_its_data(run: Run) -> None:
+    old, new = Log(), Log()
+    new.version = 2  # type: ignore[attr-defined]
+    for dataset in (old, new):
+        run.stages.load_data(cast("Any", dataset))
+    *_, last = sections(run)
+    assert isinstance(last, Section)
+    assert last.data["versions"] == [None, 2]
+    assert len(last.data["fingerprints"]) == 2
 
 
 def test_a_plugin_may_name_data_in_its_own_way(run: Run, extensions: Extensions) -> None:

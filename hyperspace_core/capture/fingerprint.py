@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import hashlib
+import itertools
+import os
+import stat
 import struct
 from collections.abc import Mapping, Set
 from enum import Enum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
+from hyperspace_core.capture.libraries import Parts, parts_of
 from hyperspace_core.markers import hookimpl
 
 LIMIT_BYTES = 512 << 20        # beyond that, blocks are sampled and the name says so
@@ -25,10 +30,12 @@ def hyperspace_fingerprint(data: Any) -> str:
 
 
 def fingerprint(data: Any) -> str:
-    """`"sha256:…"` of bytes, text, numbers, arrays, tables and containers of them.
+    """`"sha256:…"` of bytes, text, numbers, arrays, tables, images, files and containers of them.
 
     `"partial:sha256:…"` where something else was met, of which only the type counts, or where the data are
-    larger than is worth reading whole. A set or dict is named by what it holds, in whatever order.
+    larger than is worth reading whole. A set or dict is named by what it holds, in whatever order; a `Path`
+    by the content of the file, or the names and contents of what is below the folder, wherever that stands.
+    An iterator is not consumed.
     """
     reader = _Reader()
     digest = reader.digest(data)
@@ -40,7 +47,7 @@ class _Reader:
         self.partial = False
         self._bytes_left = LIMIT_BYTES
         self._items_left = MAX_ITEMS
-        self._above: set[int] = set()              # containers that are being read: a cycle ends there
+        self._above: set[Any] = set()              # containers that are being read: a cycle ends there
 
     def digest(self, value: Any) -> bytes:
         hasher = hashlib.sha256()
@@ -48,6 +55,9 @@ class _Reader:
         return hasher.digest()
 
     def _feed(self, hasher: Any, value: Any) -> None:
+        if isinstance(value, Path):
+            self._path(hasher, value)
+            return
         plain = _plain(value)
         if plain is not None:
             self._bytes(hasher, *plain)
@@ -84,9 +94,65 @@ class _Reader:
             return
         self.partial = True
         flat = view.cast("B")
-        for index in range(_BLOCKS):
-            start = index * (flat.nbytes - _BLOCK) // (_BLOCKS - 1)
+        for start in _sampled(flat.nbytes):
             hasher.update(flat[start:start + _BLOCK])
+
+    # -- files -----------------------------------------------------------------------------------------------
+
+    def _path(self, hasher: Any, path: Path) -> None:
+        try:
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                self._file(hasher, path, status.st_size)
+            elif stat.S_ISDIR(status.st_mode):
+                self._folder(hasher, path, (status.st_dev, status.st_ino))
+            else:                                  # a pipe would keep us waiting
+                self._unread(hasher, "special file")
+        except FileNotFoundError:
+            self._bytes(hasher, "missing", str(path).encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            self._unread(hasher, type(error).__name__)
+
+    def _file(self, hasher: Any, path: Path, size: int) -> None:
+        """Block by block: it may be larger than the memory."""
+        with path.open("rb") as file:
+            hasher.update(f"file:{size};".encode())
+            if size <= self._bytes_left:
+                self._bytes_left -= size
+                while block := file.read(_BLOCK):
+                    hasher.update(block)
+                return
+            self.partial = True
+            for start in _sampled(size):
+                file.seek(start)
+                hasher.update(file.read(_BLOCK))
+
+    def _folder(self, hasher: Any, path: Path, key: tuple[int, int]) -> None:
+        if key in self._above or len(self._above) >= MAX_DEPTH:
+            self._unread(hasher, "folder")         # a link to a folder that it stands in
+            return
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in itertools.islice(entries, self._items_left + 1)]
+        if len(names) > self._items_left:          # which ones would be a matter of chance
+            self._unread(hasher, f"more than {MAX_ITEMS} files")
+            return
+        self._items_left -= len(names)
+        self._bytes(hasher, "folder", str(len(names)).encode())
+        self._above.add(key)
+        for name in sorted(names):
+            self._bytes(hasher, "name", name.encode("utf-8", "surrogateescape"))
+            self._path(hasher, path / name)
+        self._above.discard(key)
+
+    def _unread(self, hasher: Any, what: str) -> None:
+        self.partial = True
+        self._bytes(hasher, "unread", what.encode())
+
+
+def _sampled(size: int) -> list[int]:
+    """Where the blocks begin that stand for content that is too large, from its first to its last byte."""
+    last = max(0, size - _BLOCK)
+    return sorted({index * last // (_BLOCKS - 1) for index in range(_BLOCKS)})
 
 
 def _plain(value: Any) -> tuple[str, Any] | None:  # noqa: PLR0911 - one line a type
@@ -110,7 +176,7 @@ def _plain(value: Any) -> tuple[str, Any] | None:  # noqa: PLR0911 - one line a 
     return None
 
 
-def _parts(value: Any) -> tuple[str, list[Any], bool] | None:
+def _parts(value: Any) -> Parts | None:
     """Tag and items of a container, and whether their order counts."""
     if isinstance(value, list | tuple):
         return "items", list(value), True
@@ -121,58 +187,9 @@ def _parts(value: Any) -> tuple[str, list[Any], bool] | None:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [(field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value)]
         return f"dataclass {_type_name(value)}", fields, True
-    package = type(value).__module__.partition(".")[0]
-    reader = _LIBRARIES.get(package)
-    return None if reader is None else reader(value)
-
-
-def _numpy(value: Any) -> tuple[str, list[Any], bool] | None:
-    if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
-        return None
-    if value.dtype.hasobject:
-        return f"objects {value.shape}", value.ravel().tolist(), True
-    # in C order and little-endian, whatever the memory looks like
-    dtype = value.dtype.newbyteorder("<")
-    flat = value.astype(dtype, order="C", copy=False)
-    return f"array {dtype.str} {value.shape}", [_memory(flat)], True
-
-
-def _memory(array: Any) -> Any:
-    """The bytes of an array in C order, without a copy where numpy offers one as a plain buffer."""
-    if array.ndim and array.size:
-        try:
-            return memoryview(array).cast("B")
-        except (TypeError, ValueError, BufferError):           # dates, half floats, structures
-            pass
-    return array.tobytes()
-
-
-def _pandas(value: Any) -> tuple[str, list[Any], bool] | None:
-    if hasattr(value, "columns") and hasattr(value, "items"):
-        return "frame", [value.index, *value.items()], True
-    if hasattr(value, "to_numpy") and hasattr(value, "name"):
-        index = [value.index] if hasattr(value, "index") and not callable(value.index) else []
-        return f"column {value.dtype}", [str(value.name), *index, value.to_numpy()], True
-    return None
-
-
-def _torch(value: Any) -> tuple[str, list[Any], bool] | None:
-    if not hasattr(value, "detach") or getattr(value, "device", None) is None or value.device.type != "cpu":
-        return None
-    try:
-        return "tensor", [value.detach().numpy()], True
-    except (TypeError, RuntimeError):              # bfloat16, sparse
-        return None
-
-
-def _scipy(value: Any) -> tuple[str, list[Any], bool] | None:
-    names = [name for name in ("data", "indices", "indptr", "row", "col", "offsets") if hasattr(value, name)]
-    if not hasattr(value, "nnz") or not names:
-        return None
-    return f"sparse {value.format} {value.shape}", [(name, getattr(value, name)) for name in names], True
-
-
-_LIBRARIES = {"numpy": _numpy, "pandas": _pandas, "torch": _torch, "scipy": _scipy}
+    if isinstance(value, array.array):
+        return f"array {value.typecode}", [memoryview(value).cast("B")], True
+    return parts_of(value)
 
 
 def _type_name(value: Any) -> str:

@@ -54,7 +54,8 @@ def _seeds(section: Mapping[str, Any]) -> str:
 
 
 def _data(section: Mapping[str, Any]) -> str:
-    return _joined(*section["fingerprints"])
+    versions = section.get("versions") or ()
+    return _joined(*section["fingerprints"], versions and f"version {_joined(*versions)}")
 
 
 def _source(section: Mapping[str, Any]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import datetime
 import enum
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,3 +156,126 @@ def test_sparse_matrices() -> None:
     one, other = sparse.csr_matrix([[0, 1], [2, 0]]), sparse.csr_matrix([[0, 1], [3, 0]])
     assert fingerprint(one) == fingerprint(one.copy()) != fingerprint(other)
     assert not fingerprint(one).startswith("partial:")
+
+
+def test_polars_tables_and_columns() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"a": [1, None, 3], "b": ["x", None, "y"],
+                              "d": [datetime.date(2020, 1, 1), None, datetime.date(2020, 1, 2)]})
+    name = fingerprint(frame)
+    assert not name.startswith("partial:")
+    assert fingerprint(frame.clone()) == name
+    others = [frame.rename({"a": "c"}), frame.with_columns(a=polars.Series([1, 0, 3])), frame["a"],
+              frame.with_columns(a=polars.col("a").cast(polars.Float64)), frame["b"], frame.reverse(),
+              frame.select("b", "a")]
+    assert len({name, *map(fingerprint, others)}) == len(others) + 1
+    assert fingerprint(frame.lazy()).startswith("partial:")
+
+
+def test_images_by_their_pixels() -> None:
+    image = pytest.importorskip("PIL.Image")
+    one = image.new("RGB", (2, 3))
+    other = one.copy()
+    other.putpixel((1, 1), (1, 2, 3))
+    name = fingerprint(one)
+    assert not name.startswith("partial:")
+    assert fingerprint(one.copy()) == name
+    others = [other, one.convert("L"), one.resize((3, 2))]
+    assert len({name, *map(fingerprint, others)}) == len(others) + 1
+
+
+def test_whatever_shows_its_memory_as_numpy_does() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    class Shown:
+        def __init__(self, values: list[float]) -> None:
+            self._held = numpy.array(values)
+
+        @property
+        def __array_interface__(self) -> Any:
+            return self._held.__array_interface__
+
+    assert fingerprint(Shown([1.0, 2.0])) == fingerprint(Shown([1.0, 2.0])) != fingerprint(Shown([1.0, 3.0]))
+    assert not fingerprint(Shown([1.0])).startswith("partial:")
+
+
+def test_arrays_of_the_standard_library() -> None:
+    names = {fingerprint(array.array(code, [1, 2])) for code in "bhiqd"}
+    assert len(names) == 5
+    assert fingerprint(array.array("d", [1, 2])) in names
+
+
+def test_an_iterator_is_not_consumed() -> None:
+    numbers = iter([1, 2, 3])
+    lazy = (number for number in range(3))
+    assert fingerprint([numbers, lazy]).startswith("partial:")
+    assert (list(numbers), list(lazy)) == ([1, 2, 3], [0, 1, 2])
+
+
+# -- files and folders ---------------------------------------------------------------------------------------
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_a_path_is_named_by_what_is_there(tmp_path: Path) -> None:
+    one = tree(tmp_path / "one", {"a.csv": "1"})
+    other = tree(tmp_path / "other", {"b.csv": "1", "c.csv": "2"})
+    assert fingerprint(one / "a.csv") == fingerprint(other / "b.csv") != fingerprint(other / "c.csv")
+    assert not fingerprint(one / "a.csv").startswith("partial:")
+    before = fingerprint({"train": one / "a.csv"})
+    (one / "a.csv").write_text("2")
+    assert fingerprint({"train": one / "a.csv"}) != before
+
+
+def test_a_folder_is_named_by_the_names_and_contents_below_it(tmp_path: Path) -> None:
+    files = {"a.csv": "1", "sub/b.csv": "2", "sub/deep/c.csv": "3"}
+    folder = tree(tmp_path / "data", files)
+    name = fingerprint(folder)
+    assert not name.startswith("partial:")
+    assert fingerprint(tree(tmp_path / "copy", dict(reversed(files.items())))) == name
+    for changed in ({**files, "a.csv": "9"}, {**files, "d.csv": ""}, {"a.csv": "1", "sub/b.csv": "2"},
+                    {"a.csv": "1", "sub/c.csv": "2", "sub/deep/c.csv": "3"}):
+        assert fingerprint(tree(tmp_path / str(len(list(tmp_path.iterdir()))), changed)) != name
+
+
+def test_what_is_missing_is_named_as_missing(tmp_path: Path) -> None:
+    assert fingerprint(tmp_path / "gone") != fingerprint(tmp_path / "away")
+    assert not fingerprint(tmp_path / "gone").startswith("partial:")
+    before = fingerprint(tmp_path / "gone")
+    (tmp_path / "gone").write_text("")
+    assert fingerprint(tmp_path / "gone") != before
+
+
+def test_pipes_circles_and_unreadable_files_are_said_to_be_partial(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert fingerprint(tmp_path / "pipe").startswith("partial:")
+    circle = tree(tmp_path / "circle", {"a": "1"})
+    (circle / "back").symlink_to(circle)
+    assert fingerprint(circle).startswith("partial:")
+    assert fingerprint(Path("/proc/self/mem")).startswith("partial:") or not Path("/proc/self/mem").exists()
+
+
+def test_large_files_are_sampled_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIMIT_BYTES", 100_000)
+    file = tmp_path / "large"
+    file.write_bytes(bytes(1 << 20))
+    first = fingerprint(file)
+    assert first.startswith("partial:")
+    with file.open("r+b") as opened:
+        opened.seek(-1, os.SEEK_END)
+        opened.write(b"x")
+    assert fingerprint(file) != first
+    small = tree(tmp_path / "small", {str(number): "x" * 20_000 for number in range(10)})
+    assert fingerprint(small).startswith("partial:")
+
+
+def test_folders_with_too_many_files_are_said_to_be_partial(tmp_path: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ITEMS", 10)
+    assert fingerprint(tree(tmp_path / "many", {str(n): "" for n in range(11)})).startswith("partial:")
+    assert not fingerprint(tree(tmp_path / "few", {str(n): "" for n in range(10)})).startswith("partial:")

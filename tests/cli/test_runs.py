@@ -162,7 +162,8 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
                  "accuracy  0.75  decides; higher is better", "log_loss   0.5",
                  "Info\n  epochs: 3", "model.bin  2.0 kB",
                  "git         aaaaaaaaaaaa, on main, edited since", "data        not captured: nobody asked",
-                 "source      snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes, untracked: x",
+                 "source      snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes",
+                 "with uncommitted changes, untracked: x",
                  "components  classifier Forest 3f2a9c41, scaler Standard (external)",
                  "1  completed  on first"):
         assert line in page, page
