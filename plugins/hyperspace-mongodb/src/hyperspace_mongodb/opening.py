@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from bson.codec_options import TypeDecoder, TypeRegistry
+from bson.int64 import Int64
 from pymongo import MongoClient
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
@@ -23,6 +25,15 @@ SHORTEST_S, LONGEST_S = 0.5, 30.0      # for one operation, whatever the TTL
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?|.*(%2F|/).*\.sock", re.IGNORECASE)
 # spellings that the driver reads although its own table has only the new names
 _ALSO = ("ssl", "sslcertificateauthorityfile", "j", "wtimeout")
+
+
+class _PlainIntegers(TypeDecoder):
+    """The driver gives 64-bit integers as a subclass of `int`, which msgspec does not encode."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: Any) -> int:
+        return int(value)
 
 
 def opened(url: str, project: str | None) -> Database:
@@ -93,7 +104,8 @@ def _client_settings(address: str, options: Mapping[str, str], ttl_s: float | No
     """
     patience_ms = round(1000 * patience_s(QueueSettings().ttl_s if ttl_s is None else ttl_s))
     settings: dict[str, Any] = {"w": "majority", "journal": True, "retryWrites": True,
-                                "readPreference": "primary", "tz_aware": True, "connect": False}
+                                "readPreference": "primary", "tz_aware": True, "connect": False,
+                                "type_registry": TypeRegistry([_PlainIntegers()])}
     for option in ("timeoutMS", "serverSelectionTimeoutMS"):
         if option.casefold() not in options:
             settings[option] = patience_ms
