@@ -13,6 +13,7 @@ from hyperspace_core.errors import TaskError, did_you_mean
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import Project, installed_projects, open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
+from hyperspace_core.pinning import Pinner, check_wish
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.task import Task, check_task_name, parse_task
 from hyperspace_core.storage import Store
@@ -41,14 +42,22 @@ class RunQueue:
         if project in self._installed:
             self._project = open_project(project, extensions, tasks_dir=self.tasks_dir)
         self.store: Store = open_store(resolve_url(storage, project), extensions, project)
+        self._pinner = None if self._project is None else Pinner(self._project, self.store)
         self._warned = False
 
     def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1,
                seed: int | None = None, priority: int = 0, tags: Collection[str] = (), note: str = "",
-               retries: int = 0) -> int | list[int]:
-        """Queue one config of a task; its id, or a list of ids where `repeats` is more than 1."""
+               retries: int = 0, code: str = "pinned") -> int | list[int]:
+        """Queue one config of a task; its id, or a list of ids where `repeats` is more than 1.
+
+        `code`: as in `Study.submit`; where the project is not installed, nothing can be pinned.
+        """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
-        ids = self.store.submit(self._plan(task, config, wishes))
+        check_wish(code)
+        runs = self._plan(task, config, wishes)
+        if self._pinner is not None:
+            runs = [*map(self._pinner.pin(code).on, runs)]
+        ids = self.store.submit(runs)
         return ids if wishes.repeats > 1 else ids[0]
 
     def close(self) -> None:

@@ -89,9 +89,9 @@ class Study:
         runs = checked_plan(self.project, problem_of_task(self.project, task), grid, wishes)
         return self.submit_runs(runs, self.pin(code))
 
-    def pin(self, code: str = "pinned", *, dry_run: bool = False) -> Pin:
+    def pin(self, code: str = "pinned") -> Pin:
         """The project's code as it stands on disk, stored for runs to be submitted; see `Pinner.pin`."""
-        return self._pinner.pin(code, dry_run=dry_run)
+        return self._pinner.pin(code)
 
     def submit_runs(self, runs: Iterable[NewRun], pin: Pin) -> list[int]:
         """Queue planned runs on the code that was pinned; their ids."""
@@ -132,20 +132,25 @@ class Study:
         if here and code == "original":
             raise UsageError("rerun: here=True executes what this process has imported; queue a run of the "
                              "original code instead")
-        runs, pin = self.plan_rerun(self.get(run), changes, wishes, code)
+        record = self.get(run)
+        runs, pin = self.plan_rerun(record, changes, wishes, code), self.pin_rerun(record, code)
         if here:
             return self.execute(runs[0])
         ids = self.submit_runs(runs, pin)
         return ids if wishes.repeats > 1 else ids[0]
 
-    def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes, code: str, *,
-                   dry_run: bool = False) -> tuple[list[NewRun], Pin]:
-        """The runs that `rerun` would queue, and the code for them."""
+    def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes,
+                   code: str = "pinned") -> list[NewRun]:
+        """The runs that `rerun` would queue."""
+        check_wish(code, ("original", "pinned", "current"))
         if code != "original":
-            check_wish(code, ("original", "pinned", "current"))
-            return plan_rerun(self.project, record, changes, wishes), self.pin(code, dry_run=dry_run)
+            return plan_rerun(self.project, record, changes, wishes)
         before = self.store.rewritten(record.id)
-        return plan_rerun_of_old(record, before[0] if before else None, changes, wishes), pin_of(record)
+        return plan_rerun_of_old(record, before[0] if before else None, changes, wishes)
+
+    def pin_rerun(self, record: RunRecord, code: str) -> Pin:
+        """The code that `rerun` would queue them with; stored, where it is today's."""
+        return pin_of(record) if code == "original" else self.pin(code)
 
     def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
         """Execute a planned run in this process; see `run`."""

@@ -10,16 +10,14 @@ from typing import Any
 
 from hyperspace_core.config.overrides import grid_size, iter_grid
 from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
-from hyperspace_core.config.tree import MAX_DEPTH, digest, merge, shown, too_deep, unwrapped
+from hyperspace_core.config.tree import MAX_DEPTH, merge, shown, too_deep, unwrapped
 from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
-from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import MAX_NAME, is_name
+from hyperspace_core.records.migration import Rewritten
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
-from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task, check_task_name
-from hyperspace_core.storage import Store
 
 Tree = dict[str, Any]
 BATCH = 1000                       # runs that are planned, or stored, in one step
@@ -180,34 +178,25 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
     changed = _as_tree(changes)
     base = record.config if record.config is not None else record.submitted
     runs = plan(project, problem, merge(base, changed), wishes, parent=record.id)
-    written = merge(record.submitted, changed)
+    # what was written before a migration has names that nobody knows any more
+    written = merge(base if record.migrated else record.submitted, changed)
     return [replace(run, submitted=written) for run in runs]
 
 
-def key_of(run: NewRun | RunRecord) -> str:
-    """Runs with the same key are the same experiment: task, scenario, completed config and seed agree."""
-    return digest({"task": run.task, "scenario": run.scenario, "config": run.config, "seed": run.seed})
-
-
-def existing_runs(store: Store, project: str, task: str) -> dict[str, int]:
-    """Key → id of a task's runs that wait, run or have completed; of several the oldest."""
-    wanted = RunFilter(project=project, tasks=(task,), states=(State.QUEUED, State.PAUSED, State.RUNNING,
-                                                               State.COMPLETED))
-    found: dict[str, int] = {}
-    for record in store.find(wanted, order=ORDER_OLDEST):
-        if record.config is not None:
-            found.setdefault(key_of(record), record.id)
-    return found
-
-
-def unless_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
-    """The runs whose key is not among the known ones, each once."""
-    seen = set(known)
-    for run in runs:
-        key = key_of(run)
-        if key not in seen:
-            seen.add(key)
-            yield run
+def plan_rerun_of_old(record: RunRecord, before: Rewritten | None, changes: Mapping[str, Any] | None,
+                      wishes: Wishes) -> list[NewRun]:
+    """A past run again on the code that it was executed on: nothing here can complete or check its config, so
+    that the code itself will. `before`: what the run had before migrations rewrote it.
+    """
+    changed = _as_tree(changes)
+    had = before or record
+    base = had.config if had.config is not None else record.submitted
+    config = merge(base, {key: value for key, value in changed.items() if key != "seed"})
+    seeds = _seeds(choose_seed(changed, given=wishes.seed, task=record.seed), wishes)
+    runs = _repeated(record.project, record.task, merge(record.submitted, changed), wishes, seeds)
+    return [replace(run, scenario=had.scenario, metric=record.metric, parent=record.id, validated=False,
+                    config=config | {"seed": seed} if "seed" in config else config)
+            for run, seed in zip(runs, seeds, strict=True)]
 
 
 def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:

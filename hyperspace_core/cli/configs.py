@@ -121,6 +121,9 @@ _GRID: tuple[Option, ...] = (
                  help="Alternatives; several of them make every combination."),
     click.option("--grid-file", metavar="FILE", help="A JSON file with a grid: a list holds alternatives."),
 )
+code_option = click.option(
+    "--code", type=click.Choice(["pinned", "current"]), default="pinned",
+    help="The code that the runs execute: as it is now (pinned, the default), or whatever their worker has.")
 _WISHES: Mapping[str, Option] = {
     "repeats": click.option("--repeats", type=WholeNumber(1), metavar="N",
                             help="Runs of each config, with seed, seed + 1, and so on."),

@@ -18,11 +18,13 @@ from hyperspace_core.cli.screen import (
     say_page,
     say_table,
     tracked,
+    warn,
 )
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.place import Place
+    from hyperspace_core.pinning import Pin
     from hyperspace_core.records.run import NewRun
     from hyperspace_core.storage import Store
     from hyperspace_core.study import Study
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 SHOWN = 20                     # runs of a grid that `--dry-run` shows one by one
 
 
-def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: int, *, as_json: bool) -> int:
+def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: int, *, pin: Pin,
+          as_json: bool) -> int:
     """Store the runs and tell their ids. Ctrl-C leaves whole batches, and tells how many."""
     from hyperspace_core.submission import BATCH
 
@@ -38,7 +41,7 @@ def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: 
     if count > BATCH:
         runs = tracked(runs, "queueing", count)
     with held_interrupt() as pressed:
-        for batch in study.submit_batches(runs):
+        for batch in study.submit_batches(runs, pin):
             ids += batch
             if pressed():
                 break
@@ -51,19 +54,31 @@ def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: 
         complain(f"interrupted: {len(ids):,} of {count:,} runs are queued")
         return ExitCode.INTERRUPTED
     if len(ids) < count:
-        note(f"{counted(count - len(ids))} left out, there already with the same config and seed")
+        say_existing(count - len(ids), count)
     if ids:
+        _say_pin(pin)
         _hint_at_worker(place, study.store)
     return ExitCode.OK
 
 
-def say_plan(what: str, runs: Iterable[NewRun], count: int, *, as_json: bool, verb: str = "queue") -> int:
+def say_existing(existing: int, count: int) -> None:
+    """How many of those that were meant are left out because they are there."""
+    if existing:
+        exist, are = ("exists", "is") if existing == 1 else ("exist", "are")
+        note(f"{existing:,} of {count:,} {exist} already with the same config, seed and code, and {are} "
+             "left out")
+
+
+def say_plan(what: str, runs: Iterable[NewRun], count: int, pin: Pin | None = None, *, as_json: bool,
+             verb: str = "queue") -> int:
     """What would be queued: completed, with what was written told apart from defaults."""
     from hyperspace_core.cli.trees import show_config
 
     if as_json:
-        say_json(list(runs))
+        say_json(list(runs if pin is None else map(pin.on, runs)))
         return ExitCode.OK
+    if pin is not None:
+        _say_pin(pin)
     first = list(islice(runs, SHOWN))
     if len(first) != 1:
         say(f"would {verb} {counted(count)} {what}")
@@ -76,6 +91,14 @@ def say_plan(what: str, runs: Iterable[NewRun], count: int, *, as_json: bool, ve
     show_config(page, run.config or {}, {"seed": run.seed, **run.submitted})
     say_page(page)
     return ExitCode.OK
+
+
+def _say_pin(pin: Pin) -> None:
+    """Which code the runs will execute, untracked files included."""
+    if pin.warning:
+        warn(pin.warning)
+    else:
+        note(pin.summary)
 
 
 def ids_text(ids: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.execution.messages import (
     ArtifactStaged,
@@ -30,9 +30,13 @@ from hyperspace_core.execution.messages import (
     frame,
 )
 from hyperspace_core.execution.output import say
+from hyperspace_core.execution.ran import taken
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.sink import Absent, Section
+
+if TYPE_CHECKING:
+    from hyperspace_core.capture.sources import ProjectCode
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes that a pipe takes whole or not at all
 BACKLOG = 8 << 20                              # bytes that may wait before callers are slowed down
@@ -82,6 +86,9 @@ class ChannelSink:
 
     def resolved(self, scenario: dict[str, Any], config: dict[str, Any], metric: Metric, seed: int) -> None:
         self.send(Resolved(scenario, config, metric.name, metric.goal, seed))
+
+    def source(self, code: ProjectCode) -> None:
+        self.send(taken(code))
 
     def code_differs(self, reason: str) -> None:
         self.send(CodeDiffers(reason))

@@ -31,6 +31,7 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     no_plugins: tuple[str, ...]
     role: Role
     grace_s: float
+    code: str | None = None        # an unpacked snapshot that goes before what is installed
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
@@ -58,6 +59,7 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     plugins: tuple[str, ...]
     unsafe: str | None             # why it must not be forked; the guardian ends after these words
     stamps: dict[str, tuple[int, int]]     # source file or folder → mtime in ns, size
+    snapshot: str | None = None    # of the code; None where there is none
 
 
 class CannotOpen(msgspec.Struct, frozen=True, tag="cannot_open"):

@@ -19,6 +19,7 @@ from hyperspace_core.execution.job import Job
 from hyperspace_core.execution.large import BoundedSink, bounded_result
 from hyperspace_core.execution.output import flush, say
 from hyperspace_core.execution.plan import Plan, plan_of
+from hyperspace_core.execution.ran import tell_code
 from hyperspace_core.execution.result import BadResult, numbers_of
 from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
@@ -26,6 +27,7 @@ from hyperspace_core.run import Run, RunInterrupted, active
 from hyperspace_core.sink import Absent, Section, Sink
 
 if TYPE_CHECKING:
+    from hyperspace_core.capture.sources import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
@@ -37,6 +39,10 @@ class RunSink(Sink, Protocol):
 
     def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
         """What is really executed, where the submission could not tell or this code has more parameters."""
+        ...
+
+    def source(self, code: ProjectCode) -> None:
+        """The code that is executed, where the store may not have it yet."""
         ...
 
     def code_differs(self, reason: str) -> None:
@@ -132,7 +138,7 @@ class _Execution:
 
     def _misfit(self, error: ConfigError) -> Finish:
         """It does not fit: the submitter's mistake, or, where it had been validated, older code here."""
-        if not self.job.validated:
+        if not self.job.validated or self.job.code_folder is not None:
             return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
         self.sink.code_differs(str(error))
         return Finish(outcome=Outcome.RELEASED, reason=f"this worker's code differs: {shortened(str(error))}")
@@ -156,6 +162,7 @@ class _Execution:
             elif isinstance(answer, Section | Absent):
                 run.sink.section(answer)
         run.sink.section(components_section(self.project, plan.scenario, plan.config))
+        tell_code(self.job, self.project, self.sink)
 
 
 def _end_copy(here: int, error: BaseException | None) -> None:

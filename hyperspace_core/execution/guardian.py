@@ -189,7 +189,8 @@ def _open(begin: Begin, control: Control) -> Opening | None:
     began = time.time_ns()
     try:
         with ending_with(control):
-            opening = open_here(begin.project, tasks_dir=begin.tasks_dir, no_plugins=begin.no_plugins)
+            opening = open_here(begin.project, tasks_dir=begin.tasks_dir, no_plugins=begin.no_plugins,
+                                code=begin.code)
     except ProjectError as error:
         control.send(CannotOpen(str(error)))
         return None

@@ -6,11 +6,13 @@ It holds no store, no address of one, no token: the process that runs user code 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from hyperspace_core.records.migration import Rewritten
 from hyperspace_core.records.run import Claim, Goal
 
 
@@ -35,19 +37,35 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()             # for observers only
     note: str = ""
     parent: int | None = None
+    code: dict[str, Any] = {}              # what the submission pinned
+    code_folder: str | None = None         # where that is unpacked, if this is to be executed on it
+    code_note: str = ""                    # else why not
+    known_sources: tuple[str, ...] = ()    # snapshots that the store has for certain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The code that a run is executed on."""
+
+    folder: Path | None = None             # the pinned snapshot, unpacked; None: what is installed here
+    note: str = ""                         # why it is not the pinned one
+    known: tuple[str, ...] = ()            # snapshots that the store has for certain
+    original: Rewritten | None = None      # scenario and config as they were when this code was current
 
 
 def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str],
-           workdir: str | Path) -> Job:
+           workdir: str | Path, base: Base) -> Job:
     """The job of a run that has just been claimed."""
     record = claim.record
+    before = base.original or record
     return Job(
         run=record.id, uid=record.uid, attempt=claim.lease.attempt, project=record.project, task=record.task,
-        scenario=record.scenario, config=record.config, submitted=record.submitted,
+        scenario=before.scenario, config=before.config, submitted=record.submitted,
         metric_name=record.metric.name, metric_goal=record.metric.goal, seed=record.seed,
         validated=record.validated, tasks_dir=None if tasks_dir is None else str(tasks_dir),
         no_plugins=tuple(no_plugins), workdir=str(workdir), tags=record.tags, note=record.note,
-        parent=record.parent,
+        parent=record.parent, code=record.code, code_note=base.note, known_sources=base.known,
+        code_folder=None if base.folder is None else str(base.folder),
     )
 
 

@@ -65,6 +65,21 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved", array_like=True):
     seed: int
 
 
+FileTuple = tuple[str, str, int]       # path, SHA-256, bytes: as in `SourceFile`
+
+
+class SourceTaken(msgspec.Struct, frozen=True, tag="source", array_like=True):
+    """The code that is executed: snapshots, and for each path its content, or the file that has it."""
+
+    snapshots: list[list[FileTuple]]
+    contents: dict[str, bytes]
+    places: dict[str, str]
+
+    @property
+    def all(self) -> dict[str, bytes | str]:
+        return {**self.contents, **self.places}
+
+
 class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=True):
     """A validated run does not fit the code that is installed here: give it back unused."""
 
@@ -95,7 +110,8 @@ def ended(finish: Finish, *, heard: bool) -> Ended:
                  heard)
 
 
-Message = Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | Resolved | CodeDiffers | Ended
+Message = (Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | SourceTaken | Resolved
+           | CodeDiffers | Ended)
 
 _HEADER = struct.Struct("!I")
 HEADER_BYTES = _HEADER.size

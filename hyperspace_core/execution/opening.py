@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import sys
 import threading
 from collections.abc import Collection
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperspace_core.capture.loaded import loaded_sources
+from hyperspace_core.capture.sources import ProjectCode, project_code
 from hyperspace_core.errors import HyperspaceError, ProjectError
 from hyperspace_core.execution.control import Opened
 from hyperspace_core.execution.failure import one_line, traceback_text
@@ -33,8 +35,16 @@ class Opening:
     project: Project
 
 
-def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str]) -> Opening:
-    """Import the project into this process. Raises `ProjectError`, also for a broken plugin."""
+def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
+              code: str | None = None) -> Opening:
+    """Import the project into this process. Raises `ProjectError`, also for a broken plugin.
+
+    `code`: the folder of an unpacked snapshot, which goes before what is installed, here and in every Python
+    that this process starts.
+    """
+    if code is not None:
+        sys.path.insert(0, code)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
     from hyperspace_core.extension.manager import build_manager
     from hyperspace_core.extension.project import open_project
 
@@ -53,8 +63,15 @@ def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str]) 
 def described(opening: Opening, *, read_since_ns: int) -> Opened:
     """What a worker has to know of a project that this process began to open at that (wall clock) time."""
     plugins = tuple(plugin.name for plugin in opening.extensions.loaded)
-    files = stamps(_sources(opening.project), read_since_ns=read_since_ns)
-    return Opened(tuple(sorted(opening.project.tasks)), plugins, why_not_to_fork(), files)
+    code = project_code(opening.project)
+    sources = _sources(opening.project)
+    snapshot = None
+    if isinstance(code, ProjectCode):      # also what is imported later must be what the snapshot says
+        snapshot = code.snapshot.digest
+        sources |= {Path(place) for path, place in code.contents.items()
+                    if isinstance(place, str) and path.endswith(".py")}
+    files = stamps(sources, read_since_ns=read_since_ns)
+    return Opened(tuple(sorted(opening.project.tasks)), plugins, why_not_to_fork(), files, snapshot)
 
 
 def why_not_to_fork() -> str | None:

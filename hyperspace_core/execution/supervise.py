@@ -29,17 +29,19 @@ class ProjectView:
     note: str | None               # why not, where that was wished
     plugins: tuple[str, ...]
     renewals: int                  # how often it was read again since its sources had changed
+    snapshot: str | None           # of its code; None where there is none
 
 
 class Guardian:
     """One slot's guardian process; executes one run at a time.
 
     It is started when it is first needed, and again when it was lost or when the project's sources changed on
-    disk, so that the code that is recorded is the code that ran. One thread uses it; any may `close` it.
+    disk, so that the code that is recorded is the code that ran. `code`: an unpacked snapshot to run instead.
+    One thread uses it; any may `close` it.
     """
 
     def __init__(self, project: str, *, isolation: Isolation, tasks_dir: Path | None = None,
-                 no_plugins: tuple[str, ...] = (), grace_s: float = 10.0) -> None:
+                 no_plugins: tuple[str, ...] = (), grace_s: float = 10.0, code: Path | None = None) -> None:
         if not hasattr(socket, "send_fds"):
             raise ProjectError(f"isolation '{isolation}' does not work on this system; use 'inline'")
         self._project = project
@@ -47,6 +49,7 @@ class Guardian:
         self._tasks_dir = None if tasks_dir is None else str(Path(tasks_dir).absolute())
         self._no_plugins = tuple(no_plugins)
         self._grace_s = grace_s
+        self._code = None if code is None else str(code)
         self._lock = threading.RLock()
         self._process: GuardianProcess | None = None
         self._opened: Opened | None = None
@@ -59,7 +62,7 @@ class Guardian:
             opened, _ = self._fresh()
         return ProjectView(tasks=opened.tasks, forks=self._warm and opened.unsafe is None,
                            note=opened.unsafe if self._warm else None, plugins=opened.plugins,
-                           renewals=self._renewals)
+                           renewals=self._renewals, snapshot=opened.snapshot)
 
     def start(self, job: Job) -> Child:
         """Start a run with the code that stands on disk now. Raises `ProjectError`."""
@@ -108,7 +111,7 @@ class Guardian:
     def _launch(self, role: Role) -> GuardianProcess:
         if self._closed:
             raise ProjectError("this guardian is closed")
-        begin = Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s)
+        begin = Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s, self._code)
         self._process = GuardianProcess(begin)
         return self._process
 

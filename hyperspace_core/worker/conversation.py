@@ -72,6 +72,8 @@ class Conversation:
             case messages.SectionCaptured(name=name, data=data, reason=reason):
                 absent = {"absent": reason or "no reason given"}
                 self._journal.section(name, absent if data is None else data)
+            case messages.SourceTaken():
+                self._journal.source(event.snapshots, event.all)
             case messages.Resolved():
                 self._ward.resolved(Update(
                     scenario=event.scenario, config=event.config, seed=event.seed,

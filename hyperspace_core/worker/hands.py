@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hyperspace_core.execution.job import job_of
 from hyperspace_core.execution.supervise import Guardian
+from hyperspace_core.worker.codebase import Codebase
 from hyperspace_core.worker.conversation import Conversation
 from hyperspace_core.worker.endings import Conducted
 from hyperspace_core.worker.shift import Shift
@@ -32,16 +33,14 @@ class ChildHands:
     """Each run in a process of its own, under one guardian."""
 
     def __init__(self, shift: Shift, *, first: bool) -> None:
-        options = shift.options
         self._shift = shift
         self._note_to_tell = first         # one slot says it for all
         self._renewals = 0
-        self._guardian = Guardian(
-            shift.project, isolation="spawn" if options.isolation == "spawn" else "warm",
-            tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, grace_s=min(10.0, options.grace_s))
+        self._codebase = Codebase(shift, self._new_guardian)
 
     def tasks(self) -> frozenset[str]:
-        view = self._guardian.view()
+        self._codebase.end_idle()
+        view = self._codebase.current.view()
         if view.note is not None and self._note_to_tell:
             self._note_to_tell = False
             self._shift.tell(view.note, logging.WARNING)
@@ -52,9 +51,17 @@ class ChildHands:
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:
         options = self._shift.options
-        job = job_of(ward.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, workdir=workdir)
-        child = self._guardian.start(job)
+        guardian, base = self._codebase.choose(ward.record)
+        job = job_of(ward.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, workdir=workdir,
+                     base=base)
+        child = guardian.start(job)
         return Conversation(child, ward, self._shift).follow()
 
     def close(self) -> None:
-        self._guardian.close()
+        self._codebase.close()
+
+    def _new_guardian(self, code: Path | None) -> Guardian:
+        options = self._shift.options
+        return Guardian(
+            self._shift.project, isolation="spawn" if options.isolation == "spawn" else "warm", code=code,
+            tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, grace_s=min(10.0, options.grace_s))

@@ -19,7 +19,8 @@ from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.execution.interruption import Interruption
-from hyperspace_core.execution.job import job_of
+from hyperspace_core.execution.job import Base, job_of
+from hyperspace_core.execution.ran import taken
 from hyperspace_core.execution.supervise import ChildEnded
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, Owner, RunRecord, Update
@@ -38,6 +39,7 @@ from hyperspace_core.worker.tee import Tee
 from hyperspace_core.worker.ward import Ward
 
 if TYPE_CHECKING:
+    from hyperspace_core.capture.sources import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
@@ -132,7 +134,7 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
     """Execute a run in this thread: how it is to be settled, and whether Ctrl-C ended it."""
     interruption = Interruption()
     sink = JournalSink(ward, heart)
-    job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir)
+    job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir, base=Base(note=_note(ward)))
 
     def hear(run: Run) -> None:
         def stop() -> None:
@@ -179,11 +181,20 @@ class JournalSink:
     def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
         self._ward.resolved(Update(scenario=scenario, config=config, metric=metric, seed=seed))
 
+    def source(self, code: ProjectCode) -> None:
+        message = taken(code)
+        self._journal.source(message.snapshots, message.all)
+
     def code_differs(self, reason: str) -> None:
         self.differs = reason
 
     def outcome(self, finish: Finish, *, heard: bool) -> None:
         self.heard = heard                 # the outcome itself is given to the executor's caller
+
+
+def _note(ward: Ward) -> str:
+    why = "pinned code was not used: inline runs execute what their process has imported"
+    return why if ward.record.code else ""
 
 
 def _owner_of(claim: Claim) -> Owner:

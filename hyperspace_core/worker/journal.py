@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hyperspace_core.errors import NotFound, StoreError
 from hyperspace_core.execution.failure import one_line
-from hyperspace_core.execution.messages import PointTuple
+from hyperspace_core.execution.messages import FileTuple, PointTuple
+from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Update
 from hyperspace_core.records.states import Outcome
@@ -40,14 +42,17 @@ class Settlement(StrEnum):
 class Journal:
     """What one attempt has to say. Written by the worker's threads, delivered by one courier."""
 
-    def __init__(self, lease: Lease, owner: Owner, *, remark: Remark) -> None:
+    def __init__(self, lease: Lease, owner: Owner, *, remark: Remark,
+                 stored: Callable[[str], object] = lambda digest: None) -> None:
         self.lease = lease
         self.settled = threading.Event()
         self.settlement: Settlement | None = None
         self._owner = owner
+        self._stored = stored              # hears which snapshots the store has for certain
         self._remark = remark              # tells a person what had to be left out, and why
         self._changes = Changes()
         self._lock = threading.Lock()
+        self._sources: list[tuple[Snapshot, Mapping[str, bytes | str]]] = []
         self._artifacts: list[tuple[str, Path]] = []
         self._points: list[PointTuple] = []
         self._output: list[OutputChunk] = []
@@ -68,6 +73,14 @@ class Journal:
 
     def info(self, key: str, value: Any) -> None:
         self._changes.info(key, value)
+        self._ring()
+
+    def source(self, snapshots: Iterable[Iterable[FileTuple]], contents: Mapping[str, bytes | str]) -> None:
+        """The code that is executed; where a content is a path, the file that has it."""
+        with self._lock:
+            self._sources += [(Snapshot(files=tuple(
+                SourceFile(path=path, digest=digest, size=size) for path, digest, size in files)), contents)
+                for files in snapshots]
         self._ring()
 
     def artifact(self, name: str, staged: Path) -> None:
@@ -123,6 +136,7 @@ class Journal:
         with self._lock:
             self._due_at = None
         try:
+            self._deliver_sources(store)
             self._changes.deliver(store, self.lease, self._remark)
             self._deliver_artifacts(store)
             self._deliver_series(store)
@@ -141,7 +155,21 @@ class Journal:
     # -- delivery --------------------------------------------------------------------------------------------
 
     def _pending(self) -> bool:
-        return bool(self._changes.pending or self._artifacts or self._points or self._output)
+        return bool(self._sources or self._changes.pending or self._artifacts or self._points or self._output)
+
+    def _deliver_sources(self, store: Store) -> None:
+        """Before the section that names them, so that nothing is ever named that is not there."""
+        while self._sources:
+            snapshot, contents = self._sources[0]
+            try:
+                store.put_snapshot(snapshot, partial(_content, contents))
+                self._stored(snapshot.digest)
+            except (StoreError, NotFound):
+                raise
+            except Exception as error:     # noqa: BLE001 - told instead
+                self._remark(f"the code that it runs on could not be kept: {one_line(error)}")
+            with self._lock:
+                self._sources.pop(0)
 
     def _deliver_artifacts(self, store: Store) -> None:
         while self._artifacts:
@@ -211,3 +239,8 @@ class Journal:
                 return
             self._due_at = time.monotonic() + (GATHER_S if self._end is None else 0.0)
         self._wake()
+
+
+def _content(contents: Mapping[str, bytes | str], path: str) -> bytes:
+    content = contents[path]
+    return content if isinstance(content, bytes) else Path(content).read_bytes()

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from hyperspace_core.errors import UsageError, did_you_mean
 
 Isolation = Literal["warm", "spawn", "inline"]
+Code = Literal["pinned", "current"]
 MAX_SLOTS = 1024
 
 
@@ -18,6 +19,7 @@ class WorkerOptions:
 
     slots: int = 1                         # runs at a time
     isolation: Isolation = "warm"
+    code: Code = "pinned"                  # what runs execute: what their submission pinned, or what is here
     drain: bool = False                    # stop when nothing is left that this worker can take
     max_runs: int | None = None            # stop after so many runs
     poll_s: float | None = None            # longest wait between two looks at the queue
@@ -36,6 +38,8 @@ class WorkerOptions:
         if self.isolation not in known:
             raise UsageError(f"--isolation: expected one of {', '.join(known)}, got {self.isolation!r}"
                              + did_you_mean(str(self.isolation), known))
+        if self.code not in get_args(Code):
+            raise UsageError(f"--code: expected one of {', '.join(get_args(Code))}, got {self.code!r}")
         if self.isolation == "inline" and self.slots > 1:
             raise UsageError(f"--slots {self.slots} and --isolation inline contradict each other: "
                              "inline executes in the worker's own process, one run at a time")

@@ -41,6 +41,7 @@ class Shift:
     ended: list[RunEnded] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     tasks: frozenset[str] = frozenset()
+    known_sources: set[str] = field(default_factory=set)       # snapshots that the store has for certain
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()

@@ -129,7 +129,7 @@ class Slot(threading.Thread):
 
     def _execute(self, claim: Claim) -> None:
         shift = self._shift
-        journal = Journal(claim.lease, shift.owner,
+        journal = Journal(claim.lease, shift.owner, stored=shift.known_sources.add,
                           remark=lambda text: shift.tell(f"run {claim.lease.run}: {text}"))
         ward = Ward(claim, journal, self.number, shift.clock)
         self.courier.carry(journal)

@@ -126,7 +126,7 @@ def test_results_and_filters_read_the_names_of_today(typed: Typed, grown: Grown)
     typed("backfill")
 
     assert [run["id"] for run in typed("runs", "list", "--where", "model.levels=5", "--json").json] == [3]
-    assert "model.levels" in typed("results", "first").out
+    assert "levels" in typed("results", "first").columns[0]
     assert typed("runs", "diff", 1, 3).out.count("model.levels") == 1
 
 
@@ -184,5 +184,5 @@ def test_what_runs_only_lack_is_a_hint(typed: Typed, grown: Grown) -> None:
     grown(NEW)
 
     hint, verdict = typed("check").lines
-    assert hint.startswith("hint: Tree.leaves = 1: is lacking in 2 runs (last: run 3); `hyperspace backfill` ")
+    assert hint.startswith("hint: Tree.leaves = 1: is lacking in 2 runs (last: run 3); `hyperspace backfill`")
     assert verdict == "3 runs: all that they relied on is as it was"

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import Finish, Update
 from hyperspace_core.records.states import Outcome
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.project import ProjectFolder, forget
 from hyperspace_core.testing.stores.desk import Desk
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.worker import Worker
 
 from .conftest import Answer
+from .growing import THINGS
 
 Typed = Callable[..., Answer]
 
@@ -49,9 +55,6 @@ def test_what_differs_stands_side_by_side_by_section(typed: Typed, desk: Desk) -
   seed  run 1  run 2
   seed      1      2
 
-  metrics   run 1  run 2
-  accuracy    0.5   0.75
-
   code        run 1  run 2
   git.commit  abc    def
 
@@ -60,6 +63,9 @@ def test_what_differs_stands_side_by_side_by_section(typed: Typed, desk: Desk) -
 
   host       run 1  run 2
   host.cpus      4      8
+
+  metrics   run 1  run 2
+  accuracy    0.5   0.75
 """
 
 
@@ -109,3 +115,109 @@ def test_tasks_that_differ_are_told_first(typed: Typed, desk: Desk) -> None:
 
     assert typed("runs", "diff", first, second).columns[:2] == [
         ["task", "run 1", "run 2"], ["task", "a", "b"]]
+
+
+# -- code ----------------------------------------------------------------------------------------------------
+
+
+def edited(typed: Typed, store: Store, growing: ProjectFolder, *edits: tuple[str, str],
+           more: dict[str, str] | None = None) -> tuple[int, int]:
+    """A run of the project, and one after its classes were edited, both by a worker."""
+    text = THINGS
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    runs = []
+    for files in ({}, {"things.py": text, **(more or {})}):
+        for name, content in files.items():
+            growing.write(name, content)
+        forget(growing.package.name)
+        runs += typed("submit", "first", "--json").json
+        Worker(store, growing.name, build_manager(), WorkerOptions(isolation="spawn", drain=True)).run()
+    return runs[0], runs[1]
+
+
+def test_code_that_differs_is_shown_with_what_would_declare_it_harmless(
+        typed: Typed, store: Store, growing: ProjectFolder) -> None:
+    first, second = edited(typed, store, growing, ('"depth", 0) + noise', '"depth", 1) + noise'))
+    components, _, declaration, *rest = (line.strip() for line in typed("runs", "diff", first, second).lines[1:])
+    old, new = components.split()[-2:]
+
+    assert components.startswith("scenario: Grow")
+    assert declaration == f'register.same_behaviour("Grow", "{old}", "{new}")'
+    assert "growing/things.py" in rest
+    assert '-        return {"score": getattr(model, "depth", 0) + noise + run.seed / 100, ' in "\n".join(rest)
+    assert '+        return {"score": getattr(model, "depth", 1) + noise + run.seed / 100, ' in "\n".join(rest)
+
+
+def test_comments_files_of_one_run_only_and_contents_that_are_no_text_are_named(
+        typed: Typed, store: Store, growing: ProjectFolder) -> None:
+    growing.write("old.py", "OLD = 1\n")
+    (growing.package / "weights.bin").write_bytes(b"\0\1")
+    (growing.package / "same.txt").write_text("same")
+    first, second = edited(typed, store, growing, ("class Line(Model):", "# straight\nclass Line(Model):"),
+                           more={"new.py": "NEW = 1\n"})
+    page = typed("runs", "diff", first, second).out
+
+    assert "components" not in page and "same.txt" not in page
+    assert "growing/things.py  in comments and formatting only\n" in page
+    assert f"growing/new.py  in run {second} only\n" in page
+    assert "+# straight" not in page and "+NEW" not in page
+    whole = typed("runs", "diff", first, second, "--full").out
+    assert "    +# straight\n" in whole and "    +NEW = 1\n" in whole
+    files = {one["path"]: one for one in typed("runs", "diff", first, second, "--json").json
+             if one["section"] == "source"}
+    assert {path: one["change"] for path, one in files.items()} == {
+        "growing/things.py": "restyled", "growing/new.py": "added"}
+    assert "first" not in files["growing/new.py"] and files["growing/new.py"]["diff"].endswith("+NEW = 1")
+
+
+def test_a_file_that_is_no_text_is_only_named(typed: Typed, store: Store, growing: ProjectFolder) -> None:
+    (growing.package / "weights.bin").write_bytes(b"\0\1")
+    runs = list(typed("submit", "first", "--json").json)
+    (growing.package / "weights.bin").write_bytes(b"\0\2")
+    runs += typed("submit", "first", "--json").json
+
+    assert "growing/weights.bin  other content\n" in typed("runs", "diff", *runs).out
+
+
+def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, store: Store,
+                                                             growing: ProjectFolder) -> None:
+    many = "\n".join(f"LINE_{number} = {number}" for number in range(200))
+    first, second = edited(typed, store, growing, ("class Model(Component):", f"{many}\nclass Model(Component):"))
+
+    short = typed("runs", "diff", first, second).lines
+    assert any(line.endswith("more lines differ; --full shows them") for line in short)
+    assert len(short) < 80 < 200 < len(typed("runs", "diff", first, second, "--full").lines)
+
+
+def test_in_json_a_component_has_its_class_and_the_line_to_paste(typed: Typed, store: Store,
+                                                                 growing: ProjectFolder) -> None:
+    first, second = edited(typed, store, growing, ('"depth", 0) + noise', '"depth", 1) + noise'))
+
+    only, = [one for one in typed("runs", "diff", first, second, "--json").json
+             if one["section"] == "components"]
+
+    assert (only["path"], only["class"], len(only["first"]), len(only["second"])) == ("scenario", "Grow", 64, 64)
+    assert only["declare"] == (
+        f'register.same_behaviour("Grow", "{only["first"][:12]}", "{only["second"][:12]}")')
+
+
+def test_another_class_is_no_change_of_code(typed: Typed, store: Store, growing: ProjectFolder) -> None:
+    runs = [typed("submit", "first", "--set", f"model={model}", "--json").json[0] for model in ("Tree", "Line")]
+    Worker(store, growing.name, build_manager(), WorkerOptions(isolation="inline", drain=True)).run()
+
+    page = typed("runs", "diff", *runs).out
+
+    assert "components" not in page and "source" not in page
+    assert ["model", "Tree", "Line"] in [line.split() for line in page.splitlines()]
+
+
+def test_the_source_is_in_colours_on_a_terminal(at_terminal: Callable[..., Any], typed: Typed, store: Store,
+                                                growing: ProjectFolder) -> None:
+    first, second = edited(typed, store, growing, ("slope: float = 1.0", "slope: float = 2.0"))
+
+    terminal = at_terminal("runs", "diff", first, second, columns=80)
+
+    assert terminal.ended() == 0
+    assert "-    slope: float = 1.0" in terminal.text and "+    slope: float = 2.0" in terminal.text

@@ -38,7 +38,7 @@ def test_json_says_what_was_written(typed: Typed, growing: ProjectFolder, tmp_pa
 
     assert told["folder"] == str(tmp_path / "model")
     assert (told["run"], told["task"], told["artifacts"]) == (1, "first", [])
-    assert [one["path"] for one in told["components"]] == ["model"]
+    assert [one["path"] for one in told["components"]] == ["model", "scenario"]
 
 
 def test_a_dry_run_writes_nothing(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_folder_that_is_there_is_replaced_only_when_told(
 
     for words in ((), ("--dry-run",)):
         answer = typed("runs", "export", 1, tmp_path / "model", *words, expect=2)
-        assert answer.err == (f"error: {tmp_path / 'model'}: holds an export already; replace it with --force "
-                              "(force=True)\n")
+        assert answer.err == (f"error: {tmp_path / 'model'}: holds an export already; replace it with "
+                              "--force (force=True)\n")
     typed("runs", "export", 1, tmp_path / "model", "--force")
 
 

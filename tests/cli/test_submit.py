@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -198,11 +199,11 @@ def test_json_gives_the_ids_or_with_dry_run_the_runs(typed: Typed) -> None:
 def test_the_same_again_is_warned_of_and_left_out_on_demand(typed: Typed, url: str) -> None:
     typed("submit", "first", "--grid", "noise=1,2")
 
-    assert typed("submit", "first", "--grid", "noise=2,3").err == (
-        "warning: 1 run is there already with the same config and seed; --skip-existing leaves such out\n")
+    assert "warning: 1 run is there already with the same config, seed and code; --skip-existing leaves " in (
+        typed("submit", "first", "--grid", "noise=2,3").err)
     answer = typed("submit", "first", "--grid", "noise=1,2,3,4", "--skip-existing")
     assert answer.out == "queued run 5 of first\n"
-    assert "3 runs left out, there already with the same config and seed" in answer.err
+    assert "3 of 4 exist already with the same config, seed and code, and are left out" in answer.err
 
 
 def test_a_run_that_failed_or_was_cancelled_does_not_count_as_there(typed: Typed, url: str) -> None:
@@ -219,9 +220,9 @@ def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typ
     again = typed("submit", "second", "--grid", "noise=0,1", "--skip-existing")
 
     assert again.out == "queued 2 runs of second: 2, 3\n"
-    assert again.err == ("warning: task 'second' has no seed, so a new one is drawn and nothing is left out; "
-                         "give one with --seed\n")
-    assert typed("submit", "second", "--seed", 7, "--skip-existing").err == ""
+    assert again.err.startswith("warning: task 'second' has no seed, so a new one is drawn and nothing is left out; "
+                                "give one with --seed\n")
+    assert "warning" not in typed("submit", "second", "--seed", 7, "--skip-existing").err
 
 
 def test_the_same_twice_in_one_grid(typed: Typed) -> None:
@@ -269,10 +270,12 @@ def test_beside_a_living_worker_nothing_is_hinted_at(at_terminal: Callable[..., 
         assert "worker" not in terminal.text
 
 
-def test_a_pipe_is_told_nothing_beside_the_result(typed_apart: Typed) -> None:
+def test_a_pipe_gets_the_result_and_only_the_code_is_told_beside_it(typed_apart: Typed) -> None:
     answer = typed_apart("submit", "first")
 
-    assert (answer.out, answer.err) == ("queued run 1 of first\n", "")
+    assert answer.out == "queued run 1 of first\n"
+    assert re.fullmatch(r"code pinned: growing: \d+ files \(.* kB\), the project's code is in no git repository\n",
+                        answer.err)
 
 
 # -- many ----------------------------------------------------------------------------------------------------

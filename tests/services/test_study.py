@@ -29,7 +29,8 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.results import Results
 from hyperspace_core.study import pick_attempt
-from hyperspace_core.submission import Wishes, existing_runs, iter_plan, key_of, plan, problem_of_task
+from hyperspace_core.results.existing import existing_runs, key_of
+from hyperspace_core.submission import Wishes, iter_plan, plan, problem_of_task
 from hyperspace_core.testing.project import ProjectFolder
 
 from .conftest import Drain, number
@@ -89,7 +90,7 @@ def test_a_grid_of_thousands_is_stored_in_batches_of_a_thousand(study: Study) ->
     assert ids == list(range(1, 2501))
     assert study.get(2500).submitted == {"rate": 2499 / 2500}
     runs = iter_plan(study.project, problem_of_task(study.project, "first"), grid, Wishes())
-    assert [len(batch) for batch in study.submit_batches(runs)] == [1000, 1000, 500]
+    assert [len(batch) for batch in study.submit_batches(runs, study.pin())] == [1000, 1000, 500]
 
 
 def test_ids_of_numpy_name_runs_like_any_other(study: Study) -> None:
@@ -226,7 +227,7 @@ def test_the_same_experiment_is_known_again_unless_it_failed(study: Study) -> No
     done = study.run("first", {"rate": 0.25}, echo=False).id
     study.run("first", {"fail": True}, echo=False)
     study.submit("first", {"rate": 0.5})
-    there = existing_runs(study.store, "lab", "first")
+    there = existing_runs(study.store, study.project, "first")
 
     def known(config: dict[str, Any], **wishes: Any) -> int | None:
         run, = plan(study.project, problem, config, Wishes(**wishes))

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 @run_argument
 @config_options
 @wish_options("repeats", "seed", "priority", "tags", "note")
+@click.option("--code", type=click.Choice(["original", "pinned", "current"]), default="pinned",
+              help="The code to execute: the past run's (original), that of now (pinned, the default), or "
+                   "whatever its worker has (current).")
 @click.option("--here", is_flag=True, help="Run it in this terminal instead of queueing it.")
 @at_place
 @tasks_dir_option
 @dry_run_option
 @json_option
-def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, tasks_dir: Path | None,
-          dry_run: bool, as_json: bool) -> int:
+def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, code: str,
+          tasks_dir: Path | None, dry_run: bool, as_json: bool) -> int:
     """Queue a past RUN again, with changes.
 
     It keeps the run's config, scenario and seed, but for what is said here, and remembers its parent.
@@ -39,19 +42,22 @@ def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, t
     """
     from hyperspace_core.cli.running import run_here
     from hyperspace_core.cli.submitting import queue
-    from hyperspace_core.submission import plan_rerun
 
     if here and wishes.repeats > 1:
         raise UsageError("--here and --repeats contradict each other: queue the repeats instead")
     study = place.study(tasks_dir)
     record, changes = study.get(run), typed.config()
-    runs = plan_rerun(study.project, record, changes, wishes)
+    if here and code == "original":
+        raise UsageError("--here and --code original contradict each other: today's code is imported here; "
+                         "queue it instead")
+    runs = study.plan_rerun(record, changes, wishes, code)
     _warn_of_dropped(record, changes)
     if dry_run:
         return _say_changes(record, runs, verb="run" if here else "queue", as_json=as_json)
     if here:
         return run_here(place, study, runs[0], as_json=as_json)
-    return queue(place, study, f"of {record.task}, like run {run}", runs, len(runs), as_json=as_json)
+    return queue(place, study, f"of {record.task}, like run {run}", runs, len(runs),
+                 pin=study.pin_rerun(record, code), as_json=as_json)
 
 
 def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperspace_core.cli.arguments import dry_run_option, json_option, task_argument
-from hyperspace_core.cli.configs import Typed, grid_options, wish_options
+from hyperspace_core.cli.configs import Typed, code_option, grid_options, wish_options
 from hyperspace_core.cli.place import Place, at_place, tasks_dir_option
 from hyperspace_core.cli.screen import confirm, tracked, warn
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
     from hyperspace_core.records.run import NewRun
-    from hyperspace_core.storage import Store
+    from hyperspace_core.study import Study
     from hyperspace_core.submission import Problem, Wishes
 
 ASK_ABOVE = 10_000             # runs
@@ -27,23 +27,26 @@ COMPARE_UP_TO = 5_000          # runs of a task in the store that a submission i
 @task_argument
 @grid_options
 @wish_options("repeats", "seed", "priority", "tags", "note", "retries")
+@code_option
 @click.option("--skip-existing", is_flag=True,
-              help="Leave out what waits, runs or has completed with the same config and seed.")
+              help="Leave out what waits, runs or has completed with the same config, seed and code.")
 @click.option("--yes", is_flag=True, help=f"Do not ask before more than {ASK_ABOVE:,} runs.")
 @at_place
 @tasks_dir_option
 @dry_run_option
 @json_option
 def submit(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None,
-           skip_existing: bool, yes: bool, dry_run: bool, as_json: bool) -> int:
+           code: str, skip_existing: bool, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Queue runs of TASK: one config, or a grid.
 
     \b
     hyperspace submit holdout --set classifier=Forest --set classifier.trees=200
     hyperspace submit holdout --grid classifier=Forest,Linear --repeats 3
     """
-    from hyperspace_core.cli.submitting import queue, say_plan
-    from hyperspace_core.submission import existing_runs, problem_of_task, unless_known
+    from hyperspace_core.cli.submitting import queue, say_existing, say_plan
+    from hyperspace_core.pinning import Pinner
+    from hyperspace_core.results.existing import existing_runs, unless_known
+    from hyperspace_core.submission import problem_of_task
 
     if dry_run:
         project = place.project(tasks_dir)
@@ -51,18 +54,20 @@ def submit(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: 
         count, runs = _planned(project, problem, typed, wishes, yes=True)
         if skip_existing:
             runs = list(unless_known(_warned_of_drawn(runs, problem, wishes),
-                                     existing_runs(place.store, place.name, problem.task)))
+                                     existing_runs(place.store, project, problem.task)))
+            say_existing(count - len(runs), count)
             count = len(runs)
-        return say_plan(f"of {problem.task}", runs, count, as_json=as_json)
+        return say_plan(f"of {problem.task}", runs, count, Pinner(project, None).pin(code), as_json=as_json)
     study = place.study(tasks_dir)
     problem = problem_of_task(study.project, task)
     count, runs = _planned(study.project, problem, typed, wishes, yes=yes)
     if skip_existing:
         runs = unless_known(_warned_of_drawn(runs, problem, wishes),
-                            existing_runs(study.store, study.name, problem.task))
+                            existing_runs(study.store, study.project, problem.task))
     else:
-        _warn_of_twins(study.store, runs, problem.task, study.name)
-    return queue(place, study, f"of {problem.task}", runs, count, as_json=as_json)
+        _warn_of_twins(study, runs, problem.task)
+    return queue(place, study, f"of {problem.task}", runs, count, pin=study.pin(code),
+                 as_json=as_json)
 
 
 def _planned(project: Project, problem: Problem, typed: Typed, wishes: Wishes,
@@ -92,15 +97,17 @@ def _warned_of_drawn(runs: Iterable[NewRun], problem: Problem, wishes: Wishes) -
         yield run
 
 
-def _warn_of_twins(store: Store, runs: Iterable[NewRun], task: str, project: str) -> None:
-    """Same config, same seed, same result: seldom what is meant. Large numbers are not looked through."""
+def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
+    """Same config, same seed, same code, same result: seldom what is meant. Large numbers are not looked
+    through.
+    """
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.submission import existing_runs, unless_known
+    from hyperspace_core.results.existing import existing_runs, unless_known
 
-    known = sum(store.count(RunFilter(project=project, tasks=(task,))).values())
+    known = sum(study.store.count(RunFilter(project=study.name, tasks=(task,))).values())
     if not isinstance(runs, list) or known > COMPARE_UP_TO:
         return
-    twins = len(runs) - len(list(unless_known(runs, existing_runs(store, project, task))))
+    twins = len(runs) - len(list(unless_known(runs, existing_runs(study.store, study.project, task))))
     if twins:
         are = "1 run is" if twins == 1 else f"{twins} runs are"
-        warn(f"{are} there already with the same config and seed; --skip-existing leaves such out")
+        warn(f"{are} there already with the same config, seed and code; --skip-existing leaves such out")

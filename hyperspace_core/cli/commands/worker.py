@@ -39,6 +39,8 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
 @click.option("--isolation", type=click.Choice(["warm", "spawn", "inline"]), default="warm",
               help="Run in a fork of a process with the project imported (the default), in a fresh process, "
                    "or in the worker itself.")
+@click.option("--code", type=click.Choice(["pinned", "current"]), default="pinned",
+              help="Execute the code that was pinned at submission (the default), or what is installed here.")
 @click.option("--grace", "grace_s", type=Seconds(), default=30.0, metavar="SECONDS",
               help="From asking a run to stop until it is killed; 30 without.")
 @click.option("--poll", "poll_s", type=Seconds(), metavar="SECONDS",
