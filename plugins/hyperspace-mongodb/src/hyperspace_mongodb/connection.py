@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -32,6 +32,7 @@ class Database:
         self.shown = shown
         self.project = project             # foreign documents are read as this project's
         self.refusal: str | None = None
+        self.advice: Callable[[], tuple[str, ...]] = tuple     # asks the server; for people to read
         self.rings = True                  # the server has change streams, until it says otherwise
         self.made = False                  # schema and indexes are known to be there
         self.lock = threading.Lock()

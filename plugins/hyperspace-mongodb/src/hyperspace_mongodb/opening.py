@@ -17,6 +17,7 @@ from hyperspace_core.errors import StoreError, StoreUnavailable, did_you_mean
 from hyperspace_core.extension.address import redact, resolve_url
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb import schema
+from hyperspace_mongodb.advice import look_at, notes
 from hyperspace_mongodb.complaints import COMPLAINTS, explained
 from hyperspace_mongodb.connection import Client, Database
 
@@ -77,6 +78,7 @@ def _connected(address: str, shown: str, name: str, project: str | None,
         raise StoreError(f"{shown}: {' '.join(str(error).split())}") from error
     try:
         database = Database(client, name, shown=shown, project=project)
+        database.advice = lambda: notes(look_at(client, address, settings))
         with database.using():
             database.now()                 # the first question: now it must answer
     except StoreUnavailable as error:

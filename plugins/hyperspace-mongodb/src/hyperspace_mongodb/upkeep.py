@@ -39,9 +39,10 @@ class UpkeepVerbs(Verbs):
             build, size = database.client.server_info(), _size(database)
             found = schema.version(database)
             topology = _topology(database.hello())
+            advice = database.advice()
         return StoreInfo(url=self.url, backend=f"mongodb {build.get('version', '?')} ({topology})",
                          schema=schema.SCHEMA if found is None else found, runs=dict(sorted(runs.items())),
-                         bytes=size, notes=self._notes())
+                         bytes=size, notes=(*self._notes(), *advice))
 
     def check(self) -> tuple[str, ...]:
         database = self._database
