@@ -6,6 +6,7 @@ data, and the code of the components that they use agree. Configs and seeds are 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import SHOWN_DIGITS
+from hyperspace_core.results.parts import SHOWN
 from hyperspace_core.results.reference import agree, yardstick
 from hyperspace_core.results.today import Today
 from hyperspace_core.results.yardstick import Reason
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Comparable = Literal["strict", "all"]
 STRICT, ALL = "strict", "all"
 MOST_NAMED = 3                 # causes that a summary names
+_HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -90,20 +92,30 @@ def summary(left_out: Sequence[LeftOut], show_all: str) -> str:
     told = [words if len(causes) == 1 else f"{words} ({count})" for words, count in causes[:MOST_NAMED]]
     rest = sum(count for _, count in causes[MOST_NAMED:])
     count = "1 run" if len(left_out) == 1 else f"{len(left_out):,} runs"
-    harmless = "" if not any(map(_is_code, left_out)) else (
-        ", and `register.same_behaviour` declares a change of code harmless")
-    return (f"{count} left out: {', '.join(told)}{f', other causes ({rest})' if rest else ''}; {show_all} "
-            f"shows {'it' if len(left_out) == 1 else 'them'}{harmless}")
+    shows = f"{show_all} shows {'it' if len(left_out) == 1 else 'them'}"
+    cures = "; ".join(filter(None, (shows, _cure_of_code(left_out))))
+    return f"{count} left out: {', '.join(told)}{f', other causes ({rest})' if rest else ''}; {cures}"
 
 
-def declaration(name: str, was: str, now: str) -> str:
-    """The line to paste into the project's `hyperspace_register`."""
-    return f'register.same_behaviour("{name}", "{was[:SHOWN_DIGITS]}", "{now[:SHOWN_DIGITS]}")'
+def _cure_of_code(left_out: Sequence[LeftOut]) -> str:
+    """How to say that a change of code does no harm; the very line, where it is one change."""
+    changes = {(reason.name, reason.was, reason.now) for one in left_out for reason in one.reasons
+               if reason.kind == "code"}
+    if not changes:
+        return ""
+    line = declaration(*changes.pop()) if len(changes) == 1 else ""
+    said = line or "register.same_behaviour"
+    return f"`{said}` declares a change harmless{'' if line else ', `hyperspace runs diff` prints it'}"
+
+
+def declaration(name: str, old: str, new: str) -> str:
+    """The line that says in a project's `hyperspace_register` that a class behaves the same under both
+    fingerprints; nothing where one of them is none.
+    """
+    if not all(map(_HEXADECIMAL.fullmatch, (old, new))):
+        return ""
+    return f'register.same_behaviour("{name}", "{old[:SHOWN]}", "{new[:SHOWN]}")'
 
 
 def _words(one: LeftOut) -> str:
     return " and ".join(dict.fromkeys(reason.text for reason in one.reasons))
-
-
-def _is_code(one: LeftOut) -> bool:
-    return any(reason.kind == "code" for reason in one.reasons)

@@ -7,26 +7,42 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperspace_core.config.tree import diff
+from hyperspace_core.records.code import SNAPSHOT
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.parts import Part, Sameness, parts_of
+from hyperspace_core.results.yardstick import differing
 
-# what belongs to a section of provenance, under which heading; others have their own name
-_HEADINGS = {"git": "code", "plugins": "code", "packages": "packages", "python": "packages", "host": "host"}
+# what belongs to a section of provenance, under which heading, in this order; others have their own name
+_HEADINGS = {"git": "code", "source": "code", "plugins": "code", "data": "data", "packages": "packages",
+             "python": "packages", "host": "host"}
+_TOLD = ("seeds", "components")        # sections that have been told otherwise
+
+OtherCode = tuple[Part, Part]
 
 
 @dataclass(frozen=True)
 class Contrast:
     """One value that differs; `MISSING` where a run has none."""
 
-    section: str                   # "task", "config", "scenario", "seed", "metrics", "code", "packages", …
+    section: str                   # "task", "config", "scenario", "seed", "code", "packages", "metrics", …
     path: str
     first: Any
     second: Any
 
 
 def contrasts(first: RunRecord, second: RunRecord) -> list[Contrast]:
-    """What differs between two runs: what was asked, what came out, and what they depended on."""
+    """What differs between two runs: what was asked, what they depended on, and what came out."""
     return [Contrast(section, one.path, one.old, one.new)
             for section, old, new in _pairs(first, second) for one in diff(old, new)]
+
+
+def other_code(first: RunRecord, second: RunRecord) -> list[OtherCode]:
+    """The components that both runs used, with other code; and hooks that one of them lacked.
+
+    A parameter that another class fills has other code, of course: the config tells that.
+    """
+    both = differing(parts_of(first) or {}, parts_of(second) or {}, Sameness())
+    return [(one, other) for one, other in both if one.name == other.name or one.is_hook]
 
 
 def _pairs(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -34,13 +50,12 @@ def _pairs(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, dict[str,
     yield "config", _config(first), _config(second)
     yield "scenario", first.scenario or {}, second.scenario or {}
     yield "seed", {"seed": first.seed}, {"seed": second.seed}
-    yield "metrics", first.metrics, second.metrics
     before, after = _provenance(first), _provenance(second)
-    if not before or not after:        # one has not run yet: all of the other's would differ
-        return
-    names = list(dict.fromkeys([*before, *after]))
-    for name in sorted(names, key=(list(_HEADINGS) + names).index):
-        yield _HEADINGS.get(name, name), {name: before.get(name, {})}, {name: after.get(name, {})}
+    if before and after:               # one has not run yet: all of the other's would differ
+        names = list(dict.fromkeys([*before, *after]))
+        for name in sorted(names, key=(list(_HEADINGS) + names).index):
+            yield _HEADINGS.get(name, name), {name: before.get(name, {})}, {name: after.get(name, {})}
+    yield "metrics", first.metrics, second.metrics
 
 
 def _config(record: RunRecord) -> dict[str, Any]:
@@ -48,6 +63,16 @@ def _config(record: RunRecord) -> dict[str, Any]:
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:
-    """Of the last attempt; without the seed, which has been told, and without what differs in every run."""
+    """Of the last attempt; without what has been told, and without what differs in every run."""
     sections = record.attempt.provenance if record.attempt is not None else {}
-    return {name: section for name, section in sections.items() if name != "seeds"}
+    found = {name: section for name, section in sections.items() if name not in _TOLD}
+    source, data = found.get("source"), found.get("data")
+    if isinstance(source, dict):
+        found["source"] = {SNAPSHOT: source.get(SNAPSHOT)}
+    if isinstance(data, dict) and isinstance(data.get("fingerprints"), list):
+        found["data"] = {**data, "fingerprints": dict(map(_numbered, enumerate(data["fingerprints"])))}
+    return found
+
+
+def _numbered(item: tuple[int, Any]) -> tuple[str, Any]:
+    return str(item[0]), item[1]

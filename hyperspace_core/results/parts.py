@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COMPONENTS, DATA = "components", "data"        # sections of provenance
 HOOK = "hook:"                                 # what stands before the name of a project's own hook
-SHOWN_DIGITS = 12                              # of a fingerprint, where people read it or paste it
+SHOWN = 12                                     # digits of a fingerprint, where people read it or paste it
 
 Key = tuple[str, str]
 
@@ -25,6 +25,7 @@ class Part:
 
     path: str                      # "classifier", "layers.0", "hook:hyperspace_train"
     name: str                      # its class, as a config calls it
+    module: str = ""
     fingerprint: str               # hexadecimal, or a name from outside of the project; empty: not known
 
     @property
@@ -37,6 +38,11 @@ class Part:
         if self.is_hook:
             return self.path, ""
         return next((step for step in reversed(self.path.split(".")) if not step.isdigit()), ""), self.name
+
+    @property
+    def declared_as(self) -> str:
+        """What `register.same_behaviour` calls it."""
+        return self.path if self.is_hook else self.name
 
     @property
     def called(self) -> str:
@@ -68,7 +74,9 @@ def _part(path: str, told: Mapping[str, Any]) -> Part:
     kind, _, digits = fingerprint.rpartition(":") if isinstance(fingerprint, str) else ("", "", "")
     # code outside of the project is named, not read: its name is as good as a fingerprint
     known = {"sha256": digits, "external": fingerprint}.get(kind)
-    return Part(path=path, name=name if isinstance(name, str) else "", fingerprint=known or "")
+    module = told.get("module")
+    return Part(path=path, name=name if isinstance(name, str) else "", fingerprint=known or "",
+                module=module if isinstance(module, str) else "")
 
 
 def data_of(record: RunRecord) -> tuple[str, ...]:

@@ -57,8 +57,8 @@ class Yardstick:
             return
         counts = {path: self.code[part.key] for path, part in parts.items() if part.key in self.code}
         for part, now in differing(parts, counts | dict(self.hooks), self.sameness):
-            name, how = (part.path, _of_hook(part, now)) if part.is_hook else (part.name, "had other code")
-            yield Reason("code", f"{part.called} {how}", name, part.fingerprint, now.fingerprint)
+            how = _of_hook(part, now) if part.is_hook else "had other code"
+            yield Reason("code", f"{part.called} {how}", part.declared_as, part.fingerprint, now.fingerprint)
 
 
 def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple[Part, Part]]:

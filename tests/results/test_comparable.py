@@ -68,11 +68,11 @@ def left_out(results: Results) -> dict[int, list[str]]:
     return {one.record.id: [reason.text for reason in one.reasons] for one in results.left_out}
 
 
-def same(name: str, first: RunRecord, second: RunRecord) -> str:
+def same(name: str, *runs: RunRecord) -> str:
     """The line that declares the code of a class in two runs to behave the same."""
-    both = [next(part.fingerprint for part in (parts_of(record) or {}).values() if part.name == name)
-            for record in (first, second)]
-    return declaration(name, *both)
+    old, new = (part.fingerprint for record in runs for part in (parts_of(record) or {}).values()
+                if part.name == name)
+    return declaration(name, old, new)
 
 
 @pytest.mark.parametrize("what", TAMPERED)
@@ -265,15 +265,25 @@ def test_what_is_left_out_is_told_with_causes_and_cures(opened: Open) -> None:
     study = opened(OTHER_FOREST)
     run(study)
 
-    text = repr(study.results("holdout"))
+    results, line = study.results("holdout"), same("Forest", study.get(1), study.get(4))
 
-    assert text.splitlines()[-1] == (
+    assert repr(results).splitlines()[-1] == (
         "3 runs left out: Forest had other code and other data (2), Forest had other code (1); "
-        'comparable="all" shows them, and `register.same_behaviour` declares a change of code harmless')
-    assert "comparable=&quot;all&quot;" in study.results("holdout")._repr_html_()
-    assert repr(study.results("holdout").left_out[0]) == "<run 2 left out: Forest had other code>"
+        f'comparable="all" shows them; `{line}` declares a change harmless')
+    assert "comparable=&quot;all&quot;" in results._repr_html_()
+    assert repr(results.left_out[0]) == "<run 2 left out: Forest had other code and other data>"
     assert len(study.results("holdout", limit=1)) == 1
     assert len(study.results("holdout", limit=1)[:1].left_out) == 3
+
+
+def test_several_changes_are_declared_one_by_one(opened: Open) -> None:
+    for files in ({}, OTHER_FOREST, OTHER_HELPER):
+        study = opened(files)
+        run(study)
+
+    assert repr(study.results("holdout")).splitlines()[-1] == (
+        '2 runs left out: Forest had other code; comparable="all" shows them; `register.same_behaviour` '
+        "declares a change harmless, `hyperspace runs diff` prints it")
 
 
 def test_another_word_than_strict_and_all(opened: Open) -> None:

@@ -1,7 +1,8 @@
-"""`hyperspace runs diff`: in what two runs differ, from their configs to the machines they ran on."""
+"""`hyperspace runs diff`: in what two runs differ, in the order in which one would look for a cause."""
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,45 +14,73 @@ from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.screen import new_page, note, say_json, say_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hyperspace_core.cli.page import Page
-    from hyperspace_core.results.difference import Contrast
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.results.difference import Contrast, OtherCode
+    from hyperspace_core.results.source_changes import FileChange, SourceChanges
 
 LONGEST = 40                   # characters of a value that stands in a column
+MOST_LINES = 60                # of differences of source code, unless all are wanted
+_HASH = re.compile(r"((?:partial:)?(?:sha256:)?[0-9a-f]{12})[0-9a-f]{28,52}")
+_PLAIN = ("config", "scenario")        # sections whose texts need their quotes
 
 
 @click.command
 @click.argument("first", type=RUN, shell_complete=complete_run, metavar="RUN")
 @click.argument("second", type=RUN, shell_complete=complete_run, metavar="RUN")
+@click.option("--full", is_flag=True, help="Show differences of source code whole.")
 @json_option
 @at_place
-def diff(place: Place, first: int, second: int, as_json: bool) -> None:
+def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> None:
     """Show in what two runs differ.
 
-    Config, scenario, seed, metrics, and what they ran on: code, packages, machine.
+    Task, config, scenario, seed; the code of the components that both used, with the line that declares a
+    change of it harmless; what else they ran on; metrics.
     """
-    from hyperspace_core.results.difference import contrasts
+    from hyperspace_core.cli.code_page import show_components, show_sources
+    from hyperspace_core.results.difference import contrasts, other_code
+    from hyperspace_core.results.source_changes import likeliest_first, source_changes
     from hyperspace_core.study import get_run
 
-    one, other = (get_run(place.store, place.name, run) for run in (first, second))
-    found = contrasts(one, other)
+    runs = one, other = [get_run(place.store, place.name, run) for run in (first, second)]
+    found, changed = contrasts(one, other), other_code(one, other)
+    sources = source_changes(place.store, one, other)
     if as_json:
-        say_json([_plain(contrast) for contrast in found])
+        say_json([*map(_plain, found), *map(_component_plain, changed), *map(_file_plain, sources.files)])
         return
-    for record in (one, other):
-        if record.attempt is None or not record.attempt.provenance:
-            note(f"code, packages and machine are not compared: nothing is recorded of run {record.id}'s")
-    if not found:
+    _say_gaps(runs, sources, changed)
+    if not found and not changed and not sources.files:
         note(f"runs {first} and {second} differ in nothing that was recorded")
         return
-    page = new_page()
-    for section, group in groupby(found, key=lambda contrast: contrast.section):
-        page.gap()
-        rows = [(_path(one.path), _text(section, one.first), _text(section, one.second)) for one in group]
-        _show(page, rows, (section, f"run {first}", f"run {second}"))
+    heads = (f"run {first}", f"run {second}")
+    page, asked = new_page(), ("task", *_PLAIN, "seed")
+    _show_contrasts(page, [one for one in found if one.section in asked], heads)
+    show_components(page, changed, heads)
+    show_sources(page, likeliest_first(sources.files, {part.module for part, _ in changed}), heads,
+                 most=None if full else MOST_LINES)
+    _show_contrasts(page, [one for one in found if one.section not in asked], heads)
     say_page(page)
 
 
-def _show(page: Page, rows: list[tuple[str, str, str]], heads: tuple[str, str, str]) -> None:
+def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequence[OtherCode]) -> None:
+    """What could not be compared."""
+    for record in runs:
+        if record.attempt is None or not record.attempt.provenance:
+            note(f"code, packages and machine are not compared: nothing is recorded of run {record.id}'s")
+    if sources.unknown and changed:
+        note(f"source code cannot be shown: {sources.unknown}")
+
+
+def _show_contrasts(page: Page, found: Sequence[Contrast], heads: tuple[str, str]) -> None:
+    for section, group in groupby(found, key=lambda contrast: contrast.section):
+        page.gap()
+        rows = [(_path(one.path), _text(section, one.first), _text(section, one.second)) for one in group]
+        _show(page, rows, (section, *heads))
+
+
+def _show(page: Page, rows: list[tuple[str, str, str]], heads: Sequence[str]) -> None:
     """As columns; what is too long for that, below each other."""
     long = [row for row in rows if max(map(len, row[1:])) > LONGEST]
     page.rows([row for row in rows if row not in long] or [("", "", "")], heads=heads)
@@ -72,7 +101,9 @@ def _text(section: str, value: Any) -> str:
     if value is MISSING:
         return ""
     # the version "2.0" needs no quotes, the hyper-parameter "2.0" does
-    return exact(value) if section in ("config", "scenario") or not isinstance(value, str) else value
+    if section in _PLAIN or not isinstance(value, str):
+        return exact(value)
+    return _HASH.sub(r"\1", value)
 
 
 def _plain(contrast: Contrast) -> dict[str, Any]:
@@ -82,3 +113,20 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
     sides = {"first": contrast.first, "second": contrast.second}
     return {"section": contrast.section, "path": contrast.path,
             **{side: value for side, value in sides.items() if value is not MISSING}}
+
+
+def _component_plain(pair: OtherCode) -> dict[str, Any]:
+    from hyperspace_core.results.comparable import declaration
+
+    old, new = pair
+    sides = {"first": old.fingerprint, "second": new.fingerprint,
+             "declare": declaration(old.declared_as, old.fingerprint, new.fingerprint)}
+    return {"section": "components", "path": old.path, "class": old.name or new.name,
+            **{key: value for key, value in sides.items() if value}}
+
+
+def _file_plain(file: FileChange) -> dict[str, Any]:
+    sides = {"first": file.first, "second": file.second}
+    return {"section": "source", "path": file.path, "change": file.change,
+            **{side: digest for side, digest in sides.items() if digest is not None},
+            "diff": "\n".join(file.lines)}

@@ -1,0 +1,120 @@
+"""In which files the code of two runs differs, from the snapshots that the store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.records.code import SNAPSHOT, Snapshot
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.storage import Store
+
+MAX_BYTES = 1 << 20            # of a file that is compared line by line
+
+Change = Literal["changed", "restyled", "added", "removed", "binary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """One file that differs; `restyled`: in comments, docstrings and formatting only."""
+
+    path: str
+    change: Change
+    first: str | None              # SHA-256 of the content; None where the run has no such file
+    second: str | None
+    lines: tuple[str, ...] = ()    # a unified diff, without its head
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceChanges:
+    """The files that differ, or why they are not known."""
+
+    files: tuple[FileChange, ...] = ()
+    unknown: str = ""
+
+
+def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceChanges:
+    """Compare the code that two runs were executed on; of one that has not begun, the code it was pinned to.
+
+    Nothing is said where one of them kept no snapshot.
+    """
+    digests = [_snapshot_of(record) for record in (first, second)]
+    for record, digest in zip((first, second), digests, strict=True):
+        if digest is None:
+            return SourceChanges(unknown=f"no snapshot of its code was kept of run {record.id}")
+    if digests[0] == digests[1]:
+        return SourceChanges()
+    try:
+        before, after = (store.snapshot(str(digest)) for digest in digests)
+        return SourceChanges(files=tuple(_changes(store, before, after)))
+    except HyperspaceError as error:
+        return SourceChanges(unknown=str(error))
+
+
+def _snapshot_of(record: RunRecord) -> str | None:
+    section = record.attempt.provenance.get("source") if record.attempt is not None else None
+    for told in (section, record.code):
+        digest = told.get(SNAPSHOT) if isinstance(told, dict) else None
+        if isinstance(digest, str):
+            return digest
+    return None
+
+
+def _changes(store: Store, before: Snapshot, after: Snapshot) -> Iterator[FileChange]:
+    old = {file.path: file for file in before.files}
+    new = {file.path: file for file in after.files}
+    for path in sorted({**old, **new}):
+        one, other = old.get(path), new.get(path)
+        digests = [None if file is None else file.digest for file in (one, other)]
+        if digests[0] == digests[1]:
+            continue
+        sizes = [file.size for file in (one, other) if file is not None]
+        texts = [None if max(sizes) > MAX_BYTES else _text(store, digest) for digest in digests]
+        yield _compared(path, digests, texts)
+
+
+def _text(store: Store, digest: str | None) -> str | None:
+    """None for what is no text."""
+    if digest is None:
+        return ""
+    with store.open_content(digest) as content:
+        data = content.read()
+    try:
+        return None if b"\0" in data else data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _compared(path: str, digests: list[str | None], texts: list[str | None]) -> FileChange:
+    from difflib import unified_diff
+
+    first, second = digests
+    before, after = texts
+    change: Change = "added" if first is None else "removed" if second is None else "changed"
+    if before is None or after is None:
+        kind: Change = "binary" if change == "changed" else change
+        return FileChange(path=path, change=kind, first=first, second=second)
+    if change == "changed" and path.endswith(".py") and _means_the_same(before, after):
+        change = "restyled"
+    lines = list(unified_diff(before.splitlines(), after.splitlines(), lineterm=""))[2:]
+    return FileChange(path=path, change=change, first=first, second=second, lines=tuple(lines))
+
+
+def _means_the_same(before: str, after: str) -> bool:
+    import ast
+
+    from hyperspace_core.capture.syntax import plain, text_of
+
+    try:
+        return text_of(plain(ast.parse(before))) == text_of(plain(ast.parse(after)))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+
+
+def likeliest_first(changes: Iterable[FileChange], modules: Iterable[str]) -> list[FileChange]:
+    """The files of these modules first, then other code, then what only looks different."""
+    paths = {f"{module.replace('.', '/')}{end}" for module in modules for end in (".py", "/__init__.py")}
+    return sorted(changes, key=lambda one: (one.change == "restyled", one.path not in paths,
+                                            not one.path.endswith(".py"), one.path))
