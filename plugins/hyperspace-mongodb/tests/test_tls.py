@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socketserver
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +26,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl here to make a certificate")
     folder = tmp_path_factory.mktemp("certificate")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", folder / "key.pem",
                     "-out", folder / "cert.pem"], check=True, capture_output=True)
     return folder / "cert.pem"
 
@@ -60,12 +64,39 @@ def test_a_plain_client_gets_nothing_from_a_server_with_tls(server: Server) -> N
         open_store(server.url(PROJECT, timeoutMS="2000"), build_manager(), PROJECT)
 
 
-def test_where_tls_is_asked_for_and_stripped_on_the_way_nothing_is_sent(mongodb_server: Server) -> None:
-    """The server without TLS answers all the same: what would be a man in the middle, as the client sees it."""
-    before = mongodb_server.client()
-    with before:
-        count = before.admin.command("serverStatus").get("opcounters", {}).get("query", 0)
-        with pytest.raises(StoreError) as raised:
-            open_store(mongodb_server.url(PROJECT, tls="true", timeoutMS="2000"), build_manager(), PROJECT)
-        assert "TLS" in str(raised.value)
-        assert before.admin.command("serverStatus").get("opcounters", {}).get("query", 0) == count
+@pytest.fixture
+def heard() -> Iterator[tuple[int, list[bytes]]]:
+    """A listener in the place of a server: its port, and the first that each connection sends."""
+    first: list[bytes] = []
+
+    class Listener(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            first.append(self.request.recv(1 << 16))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Listener) as listener:
+        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield listener.server_address[1], first
+        listener.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="0.0.0.0 leads to this machine on Linux only")
+@pytest.mark.parametrize(("host", "options"), [("0.0.0.0", ""), ("127.0.0.1", "&tls=true")])
+def test_beyond_this_machine_nothing_is_said_before_tls(heard: tuple[int, list[bytes]], host: str,
+                                                        options: str) -> None:
+    """As to a man in the middle who strips TLS. 0.0.0.0 stands for another machine: it is not loopback."""
+    port, first = heard
+    with pytest.raises(StoreError, match="TLS"):
+        open_store(f"mongodb://ann:S3cr3t@{host}:{port}/x?timeoutMS=1500{options}", build_manager(), PROJECT)
+
+    assert first
+    assert all(one[:2] == b"\x16\x03" for one in first)           # a handshake, and never anything else
+
+
+def test_tls_that_is_switched_off_by_name_is_off(heard: tuple[int, list[bytes]]) -> None:
+    port, first = heard
+    with pytest.raises(StoreError):
+        open_store(f"mongodb://0.0.0.0:{port}/x?timeoutMS=1500&tls=false", build_manager(), PROJECT)
+
+    assert not any(one[:2] == b"\x16\x03" for one in first)
