@@ -14,6 +14,7 @@ from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.stores.crowd import Crowd
 from hyperspace_core.testing.stores.desk import Desk
 from hyperspace_core.testing.stores.house import assert_the_same, furnish
+from hyperspace_core.testing.stores.others import work_all
 from hyperspace_core.testing.stores.themes.processes import kill_when
 
 from .others import copy_to
@@ -66,3 +67,20 @@ def test_two_copies_at_once_bring_each_run_once(full: Store, target: Store, crow
     assert [sum(answer.values()) for answer in answers] == [total] * 3
     assert all(set(answer) <= {"copied", "there", "running"} for answer in answers)
     assert_the_same(full, target)
+
+
+def test_a_store_at_work_is_copied_again_and_again_and_in_the_end_all_is_there(source: Store,
+                                                                               target: Store) -> None:
+    Desk(source).submit_many(30)
+    workers = Crowd(open_store, source.url, work_all, [("first",), ("second",)])
+    copies = 0
+    while not all(member.over for member in workers.members):
+        workers.hear()
+        copies += sum(1 for _ in copy_runs(source, target))
+    workers.answers()
+
+    last = {one.fate for one in copy_runs(source, target)}
+
+    assert copies >= 30 and last <= {Fate.THERE, Fate.COPIED}
+    assert_the_same(source, target)
+    assert Desk(target).claim() is None
