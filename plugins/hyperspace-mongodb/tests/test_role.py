@@ -1,0 +1,103 @@
+"""The role of docs/howto/team-mongodb.md: its script is executed; its user may do what is needed, no more."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+from worker.scene import PROJECT, in_state, opened_for_tests, submit, worker_processes
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.storage import open_store
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.states import State
+from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_mongodb.testing import Server
+from hyperspace_mongodb.testing.fixtures import installed
+
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "team-mongodb.md"
+PASSWORD = "p@ss/word"
+# what mongosh brings, as far as the script uses it: the commands are printed
+MONGOSH = """
+const verb = (name, database) => given => console.log(JSON.stringify([database, name, given]));
+const db = {
+  getSiblingDB: name => ({createRole: verb("createRole", name), createUser: verb("createUser", name)}),
+};
+const passwordPrompt = () => "PROMPTED";
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has executed the script, for the database of the tests' project."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node.js here to execute the script with")
+    installed()
+    script, = re.findall(r"^```javascript\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    said = subprocess.run([node, "-e", MONGOSH + script.replace('"digits"', f'"{PROJECT}"')],
+                          capture_output=True, text=True, check=True)
+    server = Server(tmp_path_factory.mktemp("role"), "--sync-on-commit").start()
+    with server.client() as client:
+        for line in said.stdout.splitlines():
+            database, verb, given = json.loads(line)
+            name = given.pop("role", None) or given.pop("user")
+            if "pwd" in given:
+                assert given["pwd"] == "PROMPTED"
+                given["pwd"] = PASSWORD
+            client[database].command(verb, name, **given)
+        client[PROJECT].command("createUser", "reader", pwd=PASSWORD, roles=["read"])
+    server.restart("--auth", "--sync-on-commit")
+    yield server
+    server.kill()
+
+
+def url_of(server: Server, user: str, database: str = PROJECT) -> str:
+    return server.url(database, user, PASSWORD, authSource=PROJECT)
+
+
+def test_with_the_role_runs_are_submitted_executed_read_and_removed(server: Server, project: ProjectFolder,
+                                                                    tmp_path: Path) -> None:
+    url = url_of(server, "ann")
+    with opened_for_tests(url) as store, worker_processes(url, project.env()) as start:
+        runs = submit(store, "artifact", 2)
+        start(drain=True).report()
+        for run in runs:
+            in_state(store, run, State.COMPLETED)
+        store.annotate(runs[0], add_tags=["seen"], note="good")
+        assert store.info().bytes is not None
+        assert store.check() == ()
+        store.upgrade()
+        store.collect_garbage()
+        assert store.delete([runs[1]]) == [runs[1]]
+        assert [record.id for record in store.find(RunFilter(project=PROJECT))] == [runs[0]]
+
+
+def test_the_role_allows_nothing_beside_that(server: Server) -> None:
+    with MongoClient(url_of(server, "ann")) as client:
+        own = client[PROJECT]
+        for forbidden in (own.runs.drop, client.other.runs.find_one, lambda: client.drop_database(PROJECT),
+                          lambda: client.admin.command("serverStatus"),
+                          lambda: own.command("createUser", "eve", pwd="x", roles=["hyperspace"])):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                forbidden()
+
+
+def test_a_reader_sees_runs_and_changes_none(server: Server) -> None:
+    with opened_for_tests(url_of(server, "ann")) as store:
+        run, = submit(store)
+    with open_store(url_of(server, "reader"), build_manager(), PROJECT) as store:
+        assert store.get(run).state is State.QUEUED
+        assert store.info().runs[PROJECT] >= 1
+        with pytest.raises(StoreError, match="has no right to do this") as raised:
+            store.cancel(run)
+        assert PASSWORD not in str(raised.value)
+        assert store.get(run).state is State.QUEUED
