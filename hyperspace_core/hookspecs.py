@@ -33,7 +33,8 @@ def hyperspace_register(register: Register) -> None:
     :When: when a project is opened, in every process that opens it (command line, worker's child, notebook).
     :Default: core registers `Pipeline`, `Unchanged` and `Fit`.
     :If it raises: the project cannot be opened; a plugin is rolled back and reported as broken.
-    :register: the one door: `module`, `component`, `scenario`, `tasks`.
+    :register: the one door: `module`, `component`, `scenario`, `tasks`; and what the project says of its own
+        past: `migration`, `same_behaviour`, `new_default`.
     """
 
 

@@ -15,6 +15,7 @@ from hyperspace_core.config.complete import complete
 from hyperspace_core.config.instances import default_tree
 from hyperspace_core.config.kinds import (
     DictOf,
+    EnumOf,
     FamilyKind,
     Kind,
     LazyOf,
@@ -23,6 +24,7 @@ from hyperspace_core.config.kinds import (
     OptionalOf,
     TupleOf,
     UnionOf,
+    Value,
     item_kinds,
 )
 from hyperspace_core.config.schema import Parameter, Signature, signature_of
@@ -100,6 +102,11 @@ def found(catalog: Catalog, family: type, name: Any) -> Entry | None:
         return None
 
 
+def _is_plain(kind: Kind) -> bool:
+    """Whether no section can lie in it."""
+    return _is_plain(kind.kind) if isinstance(kind, OptionalOf) else isinstance(kind, Value | EnumOf)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Spot:
     """A value in a tree, with what the default and the user say of the same place."""
@@ -120,7 +127,7 @@ class _Walk:
         yield section
         for parameter in section.signature.parameters:
             name = parameter.name
-            if name in section.given:
+            if name in section.given and not _is_plain(parameter.kind):
                 base: Any = section.base.get(name, MISSING)
                 yield from self.value(_Spot(
                     value=section.given[name], name=name, path=join(section.path, name),

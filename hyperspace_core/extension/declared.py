@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, cast
 
 from hyperspace_core.components import Scenario
@@ -63,7 +63,7 @@ def declared_same(component: Any, old: Any, new: Any) -> SameBehaviour:
     for text in (old, new):
         if not isinstance(text, str) or not _FINGERPRINT.fullmatch(text):
             raise RegistrationError(f"{where}: expected a fingerprint, 8 to 64 of the digits 0-9 a-f, found "
-                                    f"{shown(text)}; `hyperspace runs show` has it")
+                                    f"{shown(text)}")
     if old == new:
         raise RegistrationError(f"{where}: {old} is given as the old and as the new one")
     return SameBehaviour(component=name, old=old, new=new)
@@ -78,7 +78,7 @@ def declared_default(target: Any, parameter: Any, old: Any) -> NewDefault:
     if parameter not in known:
         near = did_you_mean(parameter, known) if isinstance(parameter, str) else ""
         raise RegistrationError(f"{where}: there is no such parameter{near}")
-    if not is_json(old) and not isinstance(old, type):
+    if family_of(type(old)) is not None or is_dataclass(type(old)):
         try:
             old = tree_of(old)
         except RegistrationError as error:

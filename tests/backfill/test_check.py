@@ -157,8 +157,8 @@ def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
     [only] = checked(study).findings
 
     assert only.line == (
-        "Forest.rule: expected 'gini', found str 'other' in 1 run (last: run 1); take the old values, too, or "
-        'register.migration("…", map_values(…))')
+        "Forest.rule: expected 'gini', found str 'other' in 1 run (last: run 1); take the old values, too, "
+        'or register.migration("…", map_values(…))')
 
 
 def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:

@@ -22,6 +22,8 @@ PAGES = {
     "plugins.md": "python -m pip install -e .",
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/grow-the-space.md": "python -m pip install -e .",
+    "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
 NEEDS = {"howto/team-mongodb.md": "pymongo"}
