@@ -149,6 +149,8 @@ def test_a_store_is_not_copied_into_itself(typed: Typed, store: Store, url: str,
 def test_what_matches_nothing_makes_no_store(typed: Typed, store: Store, url: str, new: str,
                                              tmp_path: Path) -> None:
     assert typed("store", "copy", url, new).err == f"{url}: holds no runs\n"
+    assert typed("store", "copy", url, new, "--json").json["runs"] == []
+    assert typed("store", "copy", url, new, "--dry-run", "--json").json["runs"] == {}
     Desk(store).submit()
     assert typed("store", "copy", url, new, "--status", "failed").err == "no run matches\n"
     assert not (tmp_path / "new.db").exists()

@@ -33,6 +33,7 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
     interruption the same command goes on. Running runs stay behind, queued ones arrive paused.
     """
     from hyperspace_core.cli.addresses import Address
+    from hyperspace_core.cli.copied import Tally, say_preview
 
     here, there = Address.typed(src, place), Address.typed(dst, place)
     if here.same(there):
@@ -42,28 +43,25 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
     total = sum(source.count(where).values())
     if not total:
         note("no run matches" if wanted.options else f"{here}: holds no runs")
-        return ExitCode.OK
     if dry_run:
-        from hyperspace_core.cli.copied import say_preview
         from hyperspace_core.moving.preview import preview
 
-        say_preview(preview(source, there.opened(), where), there, as_json=as_json)
+        say_preview(preview(source, there.opened() if total else None, where), there, as_json=as_json)
         return ExitCode.OK
-    target = there.make()
-    tally = _copied(source, target, where, total)
+    tally = Tally(source=source.url, target=str(there))
+    if total:
+        _copy(source, there.make(), where, total, tally)
     if as_json:
         say_json(tally.report())
-    else:
+    elif total:
         tally.say(there)
     return tally.exit_code
 
 
-def _copied(source: Store, target: Store, where: RunFilter, total: int) -> Tally:
+def _copy(source: Store, target: Store, where: RunFilter, total: int, tally: Tally) -> None:
     """Copy, with a bar on a terminal. What was done before an interruption stays, and is told."""
-    from hyperspace_core.cli.copied import Tally
     from hyperspace_core.moving.copying import copy_runs, missing
 
-    tally = Tally(source=source.url, target=target.url)
     try:
         with closing(copy_runs(source, target, where)) as copies:
             for copied in tracked(copies, "copying", total):
@@ -72,7 +70,6 @@ def _copied(source: Store, target: Store, where: RunFilter, total: int) -> Tally
     except (KeyboardInterrupt, StoreError):
         note(f"{len(tally.copies)} of {total} runs were looked after; the same command goes on from there")
         raise
-    return tally
 
 
 def _check_project(source: Store, place: Place, where: RunFilter) -> None:
