@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -16,6 +17,9 @@ from platformdirs import user_cache_path
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("hyperspace_core", "docs/examples", "plugins", "pyproject.toml", "README.md", "LICENSE")
+
+# lets a new environment see the packages of the one that runs the tests; see `fresh_environment`
+SEEN = "\"$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/parent.pth\""
 
 
 @dataclass
@@ -46,7 +50,10 @@ class Shell:
     @staticmethod
     def offline(block: str) -> str:
         """What is installed is in the checkout, and what it needs is there already: no index is asked."""
-        return block.replace("pip install ", "pip install --quiet --no-deps --no-build-isolation ")
+        for command in ("pip install", "pip wheel"):
+            block = block.replace(f"{command} ", f"{command} --quiet --no-deps --no-build-isolation ")
+        return re.sub(r"^python -m venv (\S+)$", rf"\g<0> && cp {SEEN} \1/lib/python*/site-packages/", block,
+                      flags=re.M)
 
 
 @pytest.fixture(scope="session")
