@@ -6,6 +6,7 @@ What cannot change while a process lives is gathered once and kept.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,36 @@ def warm_up(project: Project) -> None:
 
     May be called again at any time: what is still fresh is left as it is. Never raises.
     """
-    from hyperspace_core.capture.components import prepare as prepare_components
+    from hyperspace_core.capture.components import prepare
+    from hyperspace_core.capture.sources import project_code
 
-    ahead = [getattr(plugin, "prepare", None) for plugin in project.extensions.builtins]
-    for prepare in (*ahead, partial(prepare_components, project)):
-        if prepare is None:
-            continue
-        try:
-            prepare()
-        except Exception:
-            # each run will say what it could not capture
-            logging.getLogger("hyperspace").debug("capture could not be prepared", exc_info=True)
+    for plugin in project.extensions.builtins:
+        _try(getattr(plugin, "prepare", None))
+    _try(partial(prepare, project))
+    _try(partial(project_code, project))
+
+
+def keep_warm(project: Project) -> None:
+    """Look again at what will soon be too old to be believed, so that no run has to. Quick; never raises."""
+    _try(partial(_look_again, project))
+
+
+def _look_again(project: Project) -> None:
+    from hyperspace_core.capture.changes import git_of
+    from hyperspace_core.capture.sources import project_code
+
+    git = git_of(project)
+    if git is not None:
+        with git.hurried() as quick:
+            if quick:
+                project_code(project)
+
+
+def _try(prepare: Callable[[], object] | None) -> None:
+    if prepare is None:
+        return
+    try:
+        prepare()
+    except Exception:
+        # each run will say what it could not capture
+        logging.getLogger("hyperspace").debug("capture could not be prepared", exc_info=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hyperspace_core.capture.git import GitCapture, GitUnavailable
+from hyperspace_core.capture.git import GitCapture
 from hyperspace_core.capture.uncommitted import Uncommitted
+from hyperspace_core.capture.worktree import GitUnavailable
 from hyperspace_core.records.code import Snapshot, SourceFile
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Told:
 
 def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) -> Told:
     """What the commit lacks; `places`: where each file of the snapshot stands."""
-    git = next((one for one in project.extensions.builtins if isinstance(one, GitCapture)), None)
+    git = git_of(project)
     if git is None:
         return Told(state="git was not asked")
     tree = git.tree()
@@ -50,6 +51,11 @@ def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) 
     changes, contents = _snapshot(found, str(tree.top), real)
     return Told(state=f"{commit} and uncommitted changes" if dirty else commit, changes=changes,
                 contents=contents, untracked=found.untracked, left_out=found.left_out)
+
+
+def git_of(project: Project) -> GitCapture | None:
+    """The plugin that looks at git for this project."""
+    return next((one for one in project.extensions.builtins if isinstance(one, GitCapture)), None)
 
 
 def source_file(path: str, content: bytes) -> SourceFile:

@@ -10,10 +10,13 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from hyperspace_core.capture.gitparse import Change, Settings, parse_changes, parse_files
 from hyperspace_core.capture.private import looks_secret
+
+if TYPE_CHECKING:
+    from hyperspace_core.capture.worktree import Git
 
 MAX_PATCH_BYTES = 1 << 20
 MAX_CHANGES = 2_000            # changed files
@@ -23,12 +26,6 @@ _MAX_LINES = 100_000           # changed lines of one file
 _FORMAT = ("-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-c", "diff.relative=false")
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty",
          "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", f"-O{os.devnull}")
-
-
-class Git(Protocol):
-    """Runs git in a folder; gives its output."""
-
-    def __call__(self, folder: str, *arguments: str) -> bytes: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from hyperspace_core.capture import keep_warm
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import output, processes
 from hyperspace_core.execution.control import (
@@ -34,6 +35,8 @@ from hyperspace_core.execution.memory import out_of_memory_kills, proof
 from hyperspace_core.execution.opening import Opening, described, open_here, prepare_for_forks
 from hyperspace_core.execution.recruit import Recruit, recruit
 
+KEPT_WARM_S = 2.0              # so often, while runs are started, what each captures is looked at ahead
+
 
 class Guard:
     """One guardian's state and loop."""
@@ -48,6 +51,7 @@ class Guard:
         self._spared = processes.children()        # what the project's import started is not a run's
         self._wakeup, alarm = _wake_when_a_child_ends()
         self._not_inherited = (end, self._wakeup, alarm)
+        self._warmed = time.monotonic()
         self._next: Recruit | None = recruit(opened, self._not_inherited)
 
     def loop(self) -> None:
@@ -92,6 +96,9 @@ class Guard:
         for descriptor in descriptors:
             os.close(descriptor)
         self._kills_before = out_of_memory_kills()
+        if self._opened is not None and time.monotonic() - self._warmed > KEPT_WARM_S:
+            keep_warm(self._opened.project)
+            self._warmed = time.monotonic()
         try:
             self._next = recruit(self._opened, self._not_inherited)
         except OSError:                            # the run that has begun must not end for want of the next

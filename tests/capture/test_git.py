@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -370,13 +371,13 @@ def test_nothing_is_written_into_the_repository(repository: Repository, look: Ca
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
-    real = capture._git
+    real = GitCapture._git
 
-    def counted(folder: str, *arguments: str) -> bytes:
+    def counted(self: GitCapture, folder: str, *arguments: str) -> bytes:
         made.append(next(a for a in arguments if not a.startswith("-") and "=" not in a))
-        return real(folder, *arguments)
+        return real(self, folder, *arguments)
 
-    monkeypatch.setattr(capture, "_git", counted)
+    monkeypatch.setattr(GitCapture, "_git", counted)
     return made
 
 
@@ -425,6 +426,47 @@ def test_other_changes_are_seen_after_a_while(eye: GitCapture, repository: Repos
     found = eye.hyperspace_capture()
     assert isinstance(found, Section)
     assert found.data["changed"] == ["notes.txt"]
+
+
+def grow_older(eye: GitCapture, seconds: float) -> None:
+    for source, seen in eye._seen.items():
+        eye._seen[source] = replace(seen, at=seen.at - seconds)
+
+
+def test_it_is_looked_again_before_what_is_known_grows_old(eye: GitCapture, calls: list[str]) -> None:
+    first = eye.hyperspace_capture()
+    grow_older(eye, capture.FRESH_S * 0.6)
+    asked = len(calls)
+    assert eye.hyperspace_capture() == first
+    assert len(calls) == asked
+    with eye.hurried() as quick:
+        assert quick
+        eye.hyperspace_capture()
+    assert len(calls) > asked
+    grow_older(eye, capture.FRESH_S * 0.6)
+    asked = len(calls)
+    assert eye.hyperspace_capture() == first
+    assert len(calls) == asked
+
+
+def test_whoever_is_in_a_hurry_does_not_wait_for_a_slow_git_twice(
+        eye: GitCapture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = eye.hyperspace_capture()
+    hanging = tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    hanging.chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", str(hanging.parent))
+    monkeypatch.setattr(capture, "HURRIED_S", 0.2)
+    grow_older(eye, capture.FRESH_S * 0.6)
+    with eye.hurried() as quick:
+        assert quick
+        assert eye.hyperspace_capture() == Absent("git", "git took longer than 0.2 s")
+    with eye.hurried() as quick:
+        assert not quick
+    monkeypatch.setenv("PATH", path)
+    assert eye.hyperspace_capture() == first
 
 
 # -- what git says -------------------------------------------------------------------------------------------

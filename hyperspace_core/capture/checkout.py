@@ -1,0 +1,30 @@
+"""The files of a commit, with an uncommitted patch, in a folder of their own: the repository is only read."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from pathlib import Path
+
+from hyperspace_core.capture.git import LIMIT_S, _git
+from hyperspace_core.capture.worktree import GitUnavailable
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def checked_out(repository: str, commit: str, folder: Path) -> None:
+    """Write the files of a commit below an empty folder; working tree and index are not touched.
+
+    Raises `GitUnavailable`, also for a commit that is not in this repository.
+    """
+    if not _COMMIT.fullmatch(commit):
+        raise GitUnavailable(f"{commit[:50]!a} is no commit")
+    packed = _git(repository, "archive", "--format=tar", commit, limit_s=LIMIT_S)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def patched(folder: Path, patch: Path) -> None:
+    """Apply an uncommitted patch to the files of its commit. Raises `GitUnavailable`."""
+    _git(str(folder), "apply", "--whitespace=nowarn", str(patch), limit_s=LIMIT_S)
