@@ -28,6 +28,7 @@ class StoreTests:
     claim_runs: ClassVar[int] = 2000       # queued runs in the race for claims
     claim_processes: ClassVar[int] = 8     # that race for them
     max_claimers: ClassVar[int] = 32       # processes that want one and the same run
+    many_runs: ClassVar[int] = 1500        # submitted in one call, and deleted in one
     many_points: ClassVar[int] = 100_000   # metric points of one attempt
     wait_s: ClassVar[float] = 0.1          # a submission by another process is noticed within this time
     examples: ClassVar[int] = 60           # of each property

@@ -21,10 +21,10 @@ class TestMongo(StoreConformance):
     claim_runs = 2000 if REAL else 120
     claim_processes = 8 if REAL else 4
     max_claimers = 32 if REAL else 4
-    many_points = 100_000
+    many_runs = 1500 if REAL else 200
     wait_s = 0.5
     examples = 60 if REAL else 15
-    stories = 100 if REAL else 10
+    stories = 100 if REAL else 6
 
     @pytest.fixture
     def backend(self, fresh_mongodb_url: Callable[[], str]) -> Backend:

@@ -68,7 +68,7 @@ class Deleting(StoreTests):
         assert desk.store.delete([run, NOBODY]) == []
 
     def test_many_runs_go_at_once(self, desk: Desk) -> None:
-        runs = desk.submit_many(1500)
+        runs = desk.submit_many(self.many_runs)
 
         assert sorted(desk.store.delete(runs[1:])) == runs[1:]
         assert desk.ids() == runs[:1]

@@ -31,16 +31,19 @@ class ArtifactVerbs(Verbs):
         label = plain_text(name, "artifact name") or ""
         digest, size = _looked_at(label, content)
         key = _key(run, attempt, label)
-        with self._database.writing():
+        with self._changing(run):
             self._standing(run)
             for _ in range(TRIES):
                 nonce = secrets.token_hex(8)
                 self._intend(key, {"run": run, "attempt": attempt, "name": label}, nonce, digest)
-                file_id = self._contents.touch(digest, size)
-                if file_id is None:
-                    digest, size = self._copied(run, label, content)
-                    continue
-                if self._named(key, nonce, digest, size):
+                there = self._contents.touch(digest, size) is not None
+                if not there:
+                    before, (digest, size) = digest, self._copied(run, label, content)
+                    # a file that has changed since it was looked at is another content: it is named anew
+                    there = digest == before and self._contents.touch(digest, size) is not None
+                if not there:
+                    self._withdraw(key, nonce)
+                elif self._named(key, nonce, digest, size):
                     self._show(run, attempt)
                     self._standing(run)        # deleted meanwhile: then the label is garbage
                     return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
@@ -80,6 +83,9 @@ class ArtifactVerbs(Verbs):
         intent = {"nonce": nonce, "digest": digest, "at": self._database.now()}
         self._database.artifacts.update_one(
             {"_id": {"$eq": key}}, {"$setOnInsert": owner, "$push": {"intents": intent}}, upsert=True)
+
+    def _withdraw(self, key: str, nonce: str) -> None:
+        self._database.artifacts.update_one({"_id": {"$eq": key}}, {"$pull": {"intents": {"nonce": nonce}}})
 
     def _named(self, key: str, nonce: str, digest: str, size: int) -> bool:
         """The step that counts; it misses where the intent has been broken."""

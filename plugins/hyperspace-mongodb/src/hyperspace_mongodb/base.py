@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from hyperspace_core.config.tree import HIGHEST
@@ -78,6 +80,15 @@ class Verbs:
     def _now(self) -> str:
         """The server's clock, as a text that sorts as the moments do."""
         return moment_text(self._database.now())
+
+    @contextmanager
+    def _changing(self, run: int) -> Iterator[None]:
+        """Around writes to one run: where it cannot be one of ours, not even the schema is made."""
+        if not self._database.made:
+            with self._database.using():
+                self._standing(run)
+        with self._database.writing():
+            yield
 
     def _standing(self, run: int) -> Standing:
         """Raises `NotFound`, and `Refused` for what another program wrote."""

@@ -103,10 +103,11 @@ class Batches:
         database = self._database
         self._replace(name)
         waiting = {"hyperspace.batch": name, "status": SUBMITTING}
-        projects = database.runs.distinct("hyperspace.project", waiting | {"hyperspace.then": State.QUEUED})
-        for state in State:
-            database.runs.update_many(waiting | {"hyperspace.then": state.value},
-                                      {"$set": {"status": state.value}, "$unset": {"hyperspace.then": ""}})
+        states = database.runs.distinct("hyperspace.then", waiting)
+        projects = database.runs.distinct("hyperspace.project", waiting | {"hyperspace.then": State.QUEUED.value})
+        for state in states:
+            database.runs.update_many(waiting | {"hyperspace.then": state},
+                                      {"$set": {"status": state}, "$unset": {"hyperspace.then": ""}})
         for project in projects:
             self.ring(project)
         self._forget(name)

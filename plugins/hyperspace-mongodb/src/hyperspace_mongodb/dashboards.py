@@ -23,32 +23,41 @@ from hyperspace_mongodb.pages import pages_of_points
 LONGEST = 10_000               # points of a metric
 EVERY_S = 2.0                  # while a run is live
 TAIL = 64 * 1024               # characters of `captured_out`
+MOST_REMEMBERED = 1000         # attempts that one process appends to at once: far fewer
 MOST_METRICS = 1000            # documents of one run; the series themselves know no limit
 
 
 class Dashboards:
-    """Of one store object; remembers only when it has last looked."""
+    """Of one store object; remembers only when it has last looked, and what it has not shown since."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._last: dict[tuple[int, int], float] = {}
+        self._unseen: set[tuple[int, int]] = set()
 
     def added(self, run: int, attempt: int) -> None:
         """Something was appended: shown now, or with what follows."""
+        key = run, attempt
         with self._lock:
-            last = self._last.get((run, attempt))
+            last = self._last.get(key)
             if last is not None and monotonic() - last < EVERY_S:
+                self._unseen.add(key)
                 return
-            if len(self._last) > 1000:
+            if len(self._last) > MOST_REMEMBERED:
                 self._last.clear()
-            self._last[run, attempt] = monotonic()
+            self._last[key] = monotonic()
+            self._unseen.discard(key)
         self._show(run, attempt)
 
     def catch_up(self, run: int, attempt: int) -> None:
         """The attempt is over: all that it has."""
+        key = run, attempt
         with self._lock:
-            self._last.pop((run, attempt), None)
+            self._last.pop(key, None)
+            if key not in self._unseen:
+                return
+            self._unseen.discard(key)
         self._show(run, attempt)
 
     def _show(self, run: int, attempt: int) -> None:

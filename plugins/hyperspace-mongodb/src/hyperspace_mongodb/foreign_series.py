@@ -49,9 +49,7 @@ def foreign_artifacts(database: Database, document: Mapping[str, Any], attempt: 
              if isinstance(one, Mapping)}
     for one in _list(document, "resources"):
         if isinstance(one, list | tuple) and len(one) == 2:
-            found = database.files.find_one(
-                {"filename": {"$eq": str(one[0])}, "md5": {"$eq": str(one[1])}}, {"_id": 1})
-            files.setdefault(str(one[0]), None if found is None else found["_id"])
+            files.setdefault(str(one[0]), _resource(database, str(one[0]), str(one[1])))
     sizes = {one["_id"]: int(number(one.get("length")) or 0) for one in database.files.find(
         {"_id": {"$in": [file_id for file_id in files.values() if file_id is not None]}}, {"length": 1})}
     return [Artifact(run=int(document["_id"]), attempt=FIRST, name=name, digest=f"{_PREFIX}{file_id}",
@@ -66,6 +64,13 @@ def foreign_file(database: Database, artifact: Artifact) -> tuple[Any, int, int]
         return None
     found = database.files.find_one({"_id": ObjectId(name)})
     return None if found is None else (found["_id"], int(found["length"]), int(found["chunkSize"]))
+
+
+def _resource(database: Database, filename: str, md5: str) -> Any:
+    """The newest file of that name; newer drivers keep no MD5 that could tell two of them apart."""
+    found = list(database.files.find({"filename": {"$eq": filename}}, {"md5": 1}).sort("uploadDate", -1))
+    same = [one["_id"] for one in found if one.get("md5") in (md5, None)]
+    return same[0] if same else None
 
 
 def _points(database: Database, run: int) -> Iterator[Point]:

@@ -23,6 +23,7 @@ from hyperspace_mongodb.base import TRIES, Standing, Verbs, mine
 from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.dashboards import Dashboards
 from hyperspace_mongodb.documents import ranked, snapshots_of, text, tree
+from hyperspace_mongodb.origins import origin_fields
 from hyperspace_mongodb.sacred import host_from, host_of, moment_of, shaped, shaped_config, trace_of
 
 LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
@@ -41,7 +42,7 @@ class LeaseVerbs(Verbs):
         change: Document = {"$inc": {"hyperspace.beat": 1}, "$currentDate": {"heartbeat": True}}
         if kept is not None:
             change["$set"] = {"hyperspace.progress": kept}
-        with self._database.writing():
+        with self._changing(lease.run):
             found = self._database.runs.find_one_and_update(
                 mine(lease), change, projection={"hyperspace.command": 1})
             if found is None:
@@ -63,7 +64,7 @@ class LeaseVerbs(Verbs):
         elif change.seed is not None:
             new["config.seed"] = change.seed
         sections = None if change.provenance is None else storable(change.provenance, "provenance")
-        with self._database.writing():
+        with self._changing(lease.run):
             for _ in range(TRIES):
                 run = self._standing(lease.run)
                 if not run.held_by(lease):
@@ -137,7 +138,7 @@ class LeaseVerbs(Verbs):
 
     def readopt(self, lease: Lease, owner: Owner) -> bool:
         worker = owner_text(owner)
-        with self._database.writing():
+        with self._changing(lease.run):
             for _ in range(TRIES):
                 run = self._standing(lease.run)
                 if run.held_by(lease):         # a repeat
@@ -160,7 +161,7 @@ class LeaseVerbs(Verbs):
         raise self._too_busy(lease.run)
 
     def late(self, lease: Lease, finish: Finish) -> bool:
-        with self._database.writing():
+        with self._changing(lease.run):
             note = late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
                                   metrics=finish.metrics, at=self._database.now()))
             place = self._standing(lease.run).place(lease.attempt, lease.token)
@@ -176,7 +177,7 @@ class LeaseVerbs(Verbs):
     def _settled(self, lease: Lease, choice: Callable[[Standing], tuple[State, Document]], outcome: Outcome,
                  reason: str | None, traceback: str | None = None) -> bool:
         """T4 to T7 and T10: the choice of the new state rests on what the write is conditional on."""
-        with self._database.writing():
+        with self._changing(lease.run):
             for _ in range(TRIES):
                 run = self._standing(lease.run)
                 if not run.held_by(lease):
@@ -199,6 +200,8 @@ class LeaseVerbs(Verbs):
         gone += ["hyperspace.token", "hyperspace.command"]
         if "hyperspace.not_before" not in new:
             gone.append("hyperspace.not_before")
+        if beat is None:                       # its owner says so; dashboards take the run's time from here
+            new["heartbeat"] = moment_of(moment)
         condition = run.unchanged() | ({} if beat is None else {"hyperspace.beat": beat})
         done = self._database.runs.update_one(condition, {
             "$set": {name: value for name, value in new.items() if name not in gone},
@@ -217,9 +220,10 @@ class LeaseVerbs(Verbs):
         last = (found.get("hyperspace", {}).get("attempts") or [{}])[-1]
         merged = from_text(last.get("provenance", "{}")) | sections
         worker = last.get("worker")
+        origin = origin_fields(self._database, merged)
         return new | {f"hyperspace.attempts.{place}.provenance": tree(merged, "provenance"),
                       "host": host_from(merged, owner_of(worker) if worker else None),
-                      "experiment.dependencies": _dependencies(merged)}
+                      **{f"experiment.{name}": value for name, value in origin.items()}}
 
     def _updated(self, lease: Lease, run: Standing, new: Document, snapshots: list[str] | None) -> bool:
         change: Document = {"$inc": {"hyperspace.edits": 1}} | ({"$set": new} if new else {})
@@ -242,12 +246,3 @@ def _after_finish(finish: Finish, run: Standing) -> tuple[State, int]:
 def _result(result: float | None, goal: str) -> Document:
     rank = {f"hyperspace.{name}": value for name, value in ranked(result, goal).items()}
     return rank | {"result": result, "hyperspace.result": result}
-
-
-def _dependencies(provenance: dict[str, Any]) -> list[str]:
-    """As Sacred writes them: "numpy==2.4.6"."""
-    packages = provenance.get("packages")
-    return [f"{name}=={version}" for name, version in sorted(packages.items())
-            if isinstance(version, str)] if isinstance(packages, dict) else []
-
-

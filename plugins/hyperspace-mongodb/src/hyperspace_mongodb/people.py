@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import secrets
+from collections.abc import Callable, Collection, Iterator
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.codec import storable
@@ -12,7 +13,7 @@ from hyperspace_core.stores.sqlite.rows import plain_text
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.connection import Database, Document
-from hyperspace_mongodb.documents import checked_tags, record_of, tags_of
+from hyperspace_mongodb.documents import checked_tags, note_of, record_of, tags_of
 from hyperspace_mongodb.rooms import moved_texts
 from hyperspace_mongodb.sacred import moment_of
 
@@ -50,63 +51,63 @@ class PeoplesVerbs(Verbs):
 
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
                  note: str | None = None, priority: int | None = None) -> RunRecord:
+        plain_text(note, "note")
         change: Document = {}
-        if plain_text(note, "note") is not None:
-            change["omniboard.notes"] = note
         if priority is not None:
             change["hyperspace.priority"] = storable(priority, "priority")
         checked_tags(list(add_tags))
-        with self._database.writing():
+        with self._changing(run):
             for _ in range(TRIES):
                 before = self._document(run)
                 if "hyperspace" not in before:
                     raise foreign_refused(run)
                 tags = dict.fromkeys([*tags_of(before), *add_tags])
                 kept = [tag for tag in tags if tag not in remove_tags]
+                board = before.get("omniboard") if isinstance(before.get("omniboard"), dict) else {}
+                change["omniboard"] = board | {"tags": kept, "notes": note_of(before) if note is None else note}
                 # Omniboard writes there, too
                 found = self._database.runs.find_one_and_update(
-                    {"_id": run, "omniboard": {"$eq": before.get("omniboard")}},
-                    {"$set": {**_board(before), "omniboard.tags": kept} | change}, return_document=True)
+                    {"_id": run, "omniboard": {"$eq": before.get("omniboard")}}, {"$set": change},
+                    return_document=True)
                 if found is not None:
                     return record_of(found, moved_texts(self._database, [found]))
         raise self._too_busy(run)
 
     def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
         wanted = list(runs)
-        with self._database.using() if dry_run else self._database.writing():
+        with self._database.using():
             self._batches.settle()
             found: dict[int, Document] = {}
-            for start in range(0, len(wanted), SLICE):
+            for part in _slices(wanted):
                 found |= {one["_id"]: one for one in self._database.runs.find(
-                    {"_id": {"$in": wanted[start:start + SLICE]}, "status": {"$ne": SUBMITTING}},
+                    {"_id": {"$in": part}, "status": {"$ne": SUBMITTING}},
                     {"status": 1, "hyperspace.project": 1})}
             for run, one in found.items():
                 if "hyperspace" not in one:
                     raise foreign_refused(run)
             _refuse_running([run for run, one in found.items() if one["status"] == State.RUNNING])
-            if not dry_run:
+        if found and not dry_run:
+            with self._database.writing():
                 self._delete(sorted(found))
         return sorted(found)
 
     def _delete(self, runs: list[int]) -> None:
-        """One by one where one may be claimed meanwhile: then those before it are put back."""
-        database = self._database
-        gone: list[Document] = []
-        for found in database.runs.find({"_id": {"$in": runs}, "status": State.QUEUED.value}, {"_id": 1}):
-            removed = database.runs.find_one_and_delete({"_id": found["_id"], "status": {
-                "$ne": State.RUNNING.value}})
-            if removed is not None:
-                gone.append(removed)
-            elif database.runs.find_one({"_id": found["_id"]}, {"_id": 1}) is not None:
-                if gone:
-                    database.runs.insert_many(gone)
-                _refuse_running([found["_id"]])
-        for start in range(0, len(runs), SLICE):
-            part = runs[start:start + SLICE]
-            database.runs.delete_many({"_id": {"$in": part}, "status": {"$ne": State.RUNNING.value}})
-            left = [one["_id"] for one in database.runs.find({"_id": {"$in": part}}, {"_id": 1})]
-            _refuse_running(left)
-            forget(self._database, part)
+        """Nobody can claim what is hidden; where one was claimed before that, all are shown again."""
+        table, name = self._database.runs, f"deleted {secrets.token_hex(8)}"
+        for part in _slices(runs):
+            table.update_many({"_id": {"$in": part}, "status": State.QUEUED.value},
+                              {"$set": {"status": SUBMITTING, "hyperspace.batch": name}})
+        running = [one["_id"] for part in _slices(runs) for one in table.find(
+            {"_id": {"$in": part}, "status": State.RUNNING.value}, {"_id": 1})]
+        if running:
+            table.update_many({"hyperspace.batch": name}, {
+                "$set": {"status": State.QUEUED.value}, "$unset": {"hyperspace.batch": ""}})
+            _refuse_running(running)
+        for part in _slices(runs):
+            table.delete_many({"_id": {"$in": part}, "status": {"$ne": State.RUNNING.value}})
+            left = [one["_id"] for one in table.find({"_id": {"$in": part}}, {"_id": 1})]
+            forget(self._database, [run for run in part if run not in left])
+            _refuse_running(left)              # requeued and claimed within these milliseconds
 
     def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
         """At once where nobody works on it, else as a command to its owner."""
@@ -129,7 +130,7 @@ class PeoplesVerbs(Verbs):
         return state, {"$set": new, "$unset": dict.fromkeys(gone, "")}
 
     def _stepped(self, run: int, step: Callable[[Standing], tuple[State, Document]]) -> State:
-        with self._database.writing():
+        with self._changing(run):
             for _ in range(TRIES):
                 before = self._standing(run)
                 state, change = step(before)
@@ -147,9 +148,8 @@ def forget(database: Database, runs: list[int]) -> None:
         collection.delete_many({name: {"$in": runs}})
 
 
-def _board(before: Document) -> Document:
-    """Nothing can be set inside of what is no document."""
-    return {} if isinstance(before.get("omniboard"), dict) else {"omniboard": {}}
+def _slices(runs: list[int]) -> Iterator[list[int]]:
+    return (runs[start:start + SLICE] for start in range(0, len(runs), SLICE))
 
 
 def _next(before: Standing, verb: Verb) -> State:

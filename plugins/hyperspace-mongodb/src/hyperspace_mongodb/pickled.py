@@ -17,10 +17,9 @@ _LONGEST = 64                  # leaves of a pickled scalar: there are few
 
 def scalar_of(value: Mapping[str, Any]) -> float | int | bool | None:
     """The number in it; None where there is none that can be made out."""
-    for name in ("value", "values"):
-        plain = value.get(name)
-        if isinstance(plain, int | float):
-            return plain
+    named = value.get("value")
+    if isinstance(named, int | float):
+        return named
     leaves = []
     for leaf in _leaves(value):
         leaves.append(leaf)

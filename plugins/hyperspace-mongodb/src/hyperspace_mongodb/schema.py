@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pymongo import IndexModel
+
 from hyperspace_core.errors import StoreError
 from hyperspace_core.stores.sqlite.opening import this_version
 from hyperspace_mongodb.complaints import is_duplicate
@@ -86,9 +88,12 @@ def upgrade(database: Database, *, dry_run: bool) -> tuple[int, int]:
 
 
 def _make(database: Database) -> None:
+    wanted: dict[str, list[IndexModel]] = {}
     for collection, keys, unique in INDEXES:
         sparse = keys[0][0].startswith("hyperspace.") and len(keys) == 1
-        database.base[collection].create_index(keys, unique=unique, sparse=sparse)
+        wanted.setdefault(collection, []).append(IndexModel(keys, unique=unique, sparse=sparse))
+    for collection, models in wanted.items():
+        database.base[collection].create_indexes(models)
     # Sacred's ids and ours are the same series
     raise_last(database)
     try:

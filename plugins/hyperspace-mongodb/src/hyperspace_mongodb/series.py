@@ -29,7 +29,7 @@ class SeriesVerbs(Verbs):
         batch = [ordered[seq] for seq in sorted(ordered)]
         if batch:
             chunk_of(run, attempt, batch)      # refused before anything is written
-        with self._database.writing():
+        with self._changing(run):
             self._standing(run)
             for start in range(0, len(batch), LONGEST):
                 self._add_points(run, attempt, batch[start:start + LONGEST])

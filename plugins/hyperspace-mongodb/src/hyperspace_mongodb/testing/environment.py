@@ -1,4 +1,4 @@
-"""The virtual environment that the test server runs in: made once for a user, kept in the cache folder."""
+"""Virtual environments of programs that tests start: made once for a user, kept in the cache folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SERVER = "SecantusDB==0.7.0b3"
@@ -27,19 +27,24 @@ def server_python(cache: Path | None = None) -> Path:
     `cache` is the folder to keep it in, by default the user's cache folder. Two processes that ask at once
     get the same one. Raises `ServerNotInstalled`.
     """
+    return python_with(NAME, SERVER, cache=cache)
+
+
+def python_with(name: str, *requirements: str, cache: Path | None = None) -> Path:
+    """The interpreter of an environment of that name that has the packages. Raises `ServerNotInstalled`."""
     if cache is None:
         from platformdirs import user_cache_path
 
         cache = user_cache_path("hyperspace", appauthor=False)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = cache / f"{NAME}-py{version}"
+    folder = cache / f"{name}-py{version}"
     python = folder / "bin" / "python"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder.with_name(f"{folder.name}.lock")):
         # the interpreter it was made from may be gone by now: then the link in it leads nowhere
         if not ((folder / _DONE).exists() and python.exists()):
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder, python)
+            _make(folder, python, requirements)
             (folder / _DONE).touch()
     return python
 
@@ -52,21 +57,23 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _make(folder: Path, python: Path) -> None:
+def _make(folder: Path, python: Path, requirements: Sequence[str]) -> None:
+    wanted = requirements[0]
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     venv.create(folder, with_pip=uv is None, symlinks=True)
     if uv is not None:
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), SERVER]
+        install = [uv, "pip", "install", "--quiet", "--python", str(python), *requirements]
     else:
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SERVER]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                   *requirements]
     try:
         done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_S, check=False,
                               stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        raise ServerNotInstalled(f"{SERVER} was not installed within {INSTALL_S:g} s; is the package index "
+        raise ServerNotInstalled(f"{wanted} was not installed within {INSTALL_S:g} s; is the package index "
                                  "reachable?") from None
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         last = next((line for line in reversed(said) if not line.startswith("hint:")), "no message")
-        raise ServerNotInstalled(f"{SERVER} could not be installed ({last}); it needs a package index and "
+        raise ServerNotInstalled(f"{wanted} could not be installed ({last}); it needs a package index and "
                                  "CPython 3.10 to 3.13")
