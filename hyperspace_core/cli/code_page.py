@@ -1,18 +1,59 @@
-"""Code that differs between two runs, on a page: whose it is, what would declare it harmless, and where."""
+"""Code on a page: what a run was executed on, and in what the code of two runs differs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from hyperspace_core.results.parts import SHOWN
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.page import Page
+    from hyperspace_core.records.run import RunRecord
     from hyperspace_core.results.difference import OtherCode
     from hyperspace_core.results.source_changes import FileChange
 
 _STYLES = {"+": "good", "-": "bad", "@": "busy"}
+SECTIONS = ("source", "git", "components")         # of provenance, that `show_code` tells
+
+
+def show_code(page: Page, record: RunRecord) -> None:
+    """The code that a run was executed on and that it was pinned to; its components with fingerprints."""
+    from hyperspace_core.cli.provenance import summary
+    from hyperspace_core.results.parts import parts_of
+
+    captured: Mapping[str, Any] = record.attempt.provenance if record.attempt is not None else {}
+    ran, git = captured.get("source"), captured.get("git") or record.code.get("git")
+    rows = [("executed", _executed(ran, record.code)), ("pinned", _pinned(ran, record.code)),
+            ("git", summary("git", git) if git else "")]
+    if any(text for _, text in rows):
+        page.heading("Code")
+        page.rows([(name, text) for name, text in rows if text])
+    parts = parts_of(record) or {}
+    if parts:
+        page.heading("Components", ("each with the fingerprint of its code", "quiet"))
+        page.rows([(part.path, part.name, part.module, part.short) for part in parts.values()])
+
+
+def _executed(ran: Any, pinned: Mapping[str, Any]) -> str:
+    from hyperspace_core.cli.provenance import summary
+    from hyperspace_core.records.code import SNAPSHOT
+
+    if not isinstance(ran, Mapping):
+        return ""
+    same = SNAPSHOT in ran and ran[SNAPSHOT] == pinned.get(SNAPSHOT)
+    told = ["as pinned"] if same else [str(ran["note"])] if ran.get("note") else []
+    return ", ".join([summary("source", ran), *told])
+
+
+def _pinned(ran: Any, pinned: Mapping[str, Any]) -> str:
+    """What the submission pinned, where nothing else on the page tells it."""
+    from hyperspace_core.cli.provenance import summary
+    from hyperspace_core.records.code import SNAPSHOT
+
+    if "absent" in pinned:
+        return f"nothing: {pinned['absent']}"
+    if SNAPSHOT not in pinned or (isinstance(ran, Mapping) and ran.get(SNAPSHOT) == pinned[SNAPSHOT]):
+        return ""
+    return summary("source", pinned)
 
 
 def show_components(page: Page, changed: Sequence[OtherCode], heads: tuple[str, str]) -> None:
@@ -23,8 +64,8 @@ def show_components(page: Page, changed: Sequence[OtherCode], heads: tuple[str, 
         return
     page.gap()
     page.rows([(old.called if old.is_hook else f"{old.path}: {old.name}",
-                *(part.fingerprint[:SHOWN] or "none" for part in (old, new))) for old, new in changed],
-              heads=("components", *heads))
+                *(part.short if part.fingerprint else "none" for part in pair))
+               for pair in changed for old in pair[:1]], heads=("components", *heads))
     lines = dict.fromkeys(declaration(old.declared_as, old.fingerprint, new.fingerprint)
                           for old, new in changed)
     if any(lines):

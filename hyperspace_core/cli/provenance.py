@@ -55,27 +55,23 @@ def _seeds(section: Mapping[str, Any]) -> str:
 
 def _data(section: Mapping[str, Any]) -> str:
     versions = section.get("versions") or ()
-    return _joined(*section["fingerprints"], versions and f"version {_joined(*versions)}")
+    return _joined(*map(_name_of_data, section["fingerprints"]), versions and f"version {_joined(*versions)}")
+
+
+def _name_of_data(fingerprint: str) -> str:
+    kind, _, digits = fingerprint.rpartition(":")
+    return f"{kind}:{digits[:12]}" if kind else digits[:12]
 
 
 def _source(section: Mapping[str, Any]) -> str:
     untracked = section.get("untracked")
-    return _joined(f"snapshot {section['snapshot'][:12]}", f"{section['files']} files",
+    files = "1 file" if section["files"] == 1 else f"{section['files']} files"
+    return _joined(f"snapshot {section['snapshot'][:12]}", files,
                    byte_count(section["bytes"]), section.get("changes") and "with uncommitted changes",
                    untracked and f"untracked: {' '.join(untracked)}")
 
 
-def _components(section: Mapping[str, Any]) -> str:
-    return _joined(*(f"{path} {one['class']} {_short(one['fingerprint'])}" for path, one in section.items()))
-
-
-def _short(fingerprint: str) -> str:
-    """`3f2a9c41` of a hash; of what is not the project's own, where it comes from."""
-    kind, _, rest = fingerprint.rpartition("sha256:")
-    return f"{kind}{rest[:8]}" if len(rest) < len(fingerprint) else f"({fingerprint.partition(':')[0]})"
-
-
-_TELL = {"source": _source, "components": _components, "git": _git, "packages": _packages, "python": _python,
+_TELL = {"source": _source, "git": _git, "packages": _packages, "python": _python,
          "host": _host, "plugins": _plugins, "seeds": _seeds, "data": _data}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Literal
 
 from hyperspace_core.clock import Clock, SystemClock
@@ -13,12 +12,15 @@ from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.states import State
+from hyperspace_core.results.reference import yardstick
+from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store
 
 Life = Literal["alive", "silent", "gone"]
 
 LOOK_AT_MOST = 10_000          # queued runs that are looked at one by one
 RECENT = 200                   # finished runs whose tasks count as in use
+BETTER = 1000                  # runs that were better, on other code or data, among which the best is sought
 FAILURES = 5
 FORGOTTEN = timedelta(days=1)  # a worker that vanished is shown no longer
 
@@ -160,15 +162,28 @@ def _found(store: Store, project: str, state: State, order: str, limit: int | No
 
 def _best(store: Store, project: str, counts: Mapping[State, int],
           others: Iterable[RunRecord]) -> dict[str, RunRecord]:
-    """The best run of each task in use; a task that nobody has touched lately is left out."""
+    """The best run of each task in use; a task that nobody has touched lately is left out.
+
+    A run counts that is comparable with the task's newest ones: the project's code is not asked here.
+    """
     if not counts.get(State.COMPLETED):
         return {}
     recent = _found(store, project, State.COMPLETED, ORDER_NEWEST, RECENT)
     best = {}
     for task in sorted({record.task for record in (*recent, *others)}):
-        wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
-        # a run without a usable result is last in this order
-        for record in islice(store.find(wanted, order=ORDER_BEST, limit=1), 1):
-            if record.result is not None:
-                best[task] = record
+        found = _best_of(store, project, task, [record for record in recent if record.task == task])
+        if found is not None:
+            best[task] = found
     return best
+
+
+def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
+    wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
+    measure = yardstick(recent)
+    for most in (1, BETTER):                       # the very best will do, as a rule
+        for record in store.find(wanted, order=ORDER_BEST, limit=most):
+            if record.result is None:              # one without a usable result is last in this order
+                return None
+            if not measure.against(record):
+                return record
+    return next((record for record in best_first(recent) if not measure.against(record)), None)

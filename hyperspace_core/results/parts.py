@@ -25,8 +25,8 @@ class Part:
 
     path: str                      # "classifier", "layers.0", "hook:hyperspace_train"
     name: str                      # its class, as a config calls it
-    module: str = ""
     fingerprint: str               # hexadecimal, or a name from outside of the project; empty: not known
+    module: str = ""
 
     @property
     def is_hook(self) -> bool:
@@ -38,6 +38,13 @@ class Part:
         if self.is_hook:
             return self.path, ""
         return next((step for step in reversed(self.path.split(".")) if not step.isdigit()), ""), self.name
+
+    @property
+    def short(self) -> str:
+        """The fingerprint as people read it and paste it, or why there is none."""
+        if not self.fingerprint:
+            return "not read"
+        return "not the project's own" if ":" in self.fingerprint else self.fingerprint[:SHOWN]
 
     @property
     def declared_as(self) -> str:

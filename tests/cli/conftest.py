@@ -21,6 +21,7 @@ from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.testing.stores.desk import Desk
 
 from . import growing as growing_project
+from .changing import Editing
 from .terminal import Terminal
 
 COMMAND = [sys.executable, "-P", "-m", "hyperspace_core"]
@@ -159,6 +160,12 @@ def growing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
     folder.activate(monkeypatch)
     monkeypatch.setenv("HYPERSPACE_PROJECT", growing_project.PROJECT)
     return folder
+
+
+@pytest.fixture
+def editing(typed: Callable[..., Answer], store: Store, growing: ProjectFolder) -> Editing:
+    """The growing project, to be edited between two runs."""
+    return Editing(typed, store, growing)
 
 
 @pytest.fixture

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import Finish, Update
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder, forget
+from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.worker import Worker
 
+from .changing import Editing
 from .conftest import Answer
-from .growing import THINGS
+from .growing import PLUGIN
 
 Typed = Callable[..., Answer]
 
@@ -120,29 +117,23 @@ def test_tasks_that_differ_are_told_first(typed: Typed, desk: Desk) -> None:
 # -- code ----------------------------------------------------------------------------------------------------
 
 
-def edited(typed: Typed, store: Store, growing: ProjectFolder, *edits: tuple[str, str],
-           more: dict[str, str] | None = None) -> tuple[int, int]:
-    """A run of the project, and one after its classes were edited, both by a worker."""
-    text = THINGS
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new)
-    runs = []
-    for files in ({}, {"things.py": text, **(more or {})}):
-        for name, content in files.items():
-            growing.write(name, content)
-        forget(growing.package.name)
-        runs += typed("submit", "first", "--json").json
-        Worker(store, growing.name, build_manager(), WorkerOptions(isolation="inline", drain=True)).run()
-    return runs[0], runs[1]
+DEPTH = ('"depth", 0) + noise', '"depth", 1) + noise')
 
 
-def test_code_that_differs_is_shown_with_what_would_declare_it_harmless(
-        typed: Typed, store: Store, growing: ProjectFolder) -> None:
-    first, second = edited(typed, store, growing, ('"depth", 0) + noise', '"depth", 1) + noise'))
+def before_and_after(editing: Editing, *edits: tuple[str, str]) -> tuple[int, int]:
+    """A run, and one after the project was edited."""
+    first = editing.run()
+    editing.edit(*edits)
+    return first, editing.run()
+
+
+def test_code_that_differs_is_shown_with_what_would_declare_it_harmless(typed: Typed,
+                                                                        editing: Editing) -> None:
+    first, second = before_and_after(editing, DEPTH)
+
     _, components, _, declaration, *rest = map(str.strip, typed("runs", "diff", first, second).lines)
-    old, new = components.split()[-2:]
 
+    old, new = components.split()[-2:]
     assert components.startswith("scenario: Grow")
     assert declaration == f'register.same_behaviour("Grow", "{old}", "{new}")'
     assert "growing/things.py" in rest
@@ -150,75 +141,86 @@ def test_code_that_differs_is_shown_with_what_would_declare_it_harmless(
         '-(model, "depth", 0)', '+(model, "depth", 1)']
 
 
-def test_comments_files_of_one_run_only_and_contents_that_are_no_text_are_named(
-        typed: Typed, store: Store, growing: ProjectFolder) -> None:
-    growing.write("old.py", "OLD = 1\n")
-    (growing.package / "weights.bin").write_bytes(b"\0\1")
-    (growing.package / "same.txt").write_text("same")
-    first, second = edited(typed, store, growing, ("class Line(Model):", "# straight\nclass Line(Model):"),
-                           more={"new.py": "NEW = 1\n"})
+def test_the_line_that_was_printed_makes_the_runs_comparable(typed: Typed, editing: Editing) -> None:
+    first, second = before_and_after(editing, DEPTH)
+    assert [run["id"] for run in typed("results", "first", "--json").json] == [second]
+
+    line = typed("runs", "diff", first, second).lines[3]
+    editing.write("hyperspace.py", f"{PLUGIN}{line}\n")
+
+    assert {run["id"] for run in typed("results", "first", "--json").json} == {first, second}
+
+
+def test_comments_and_files_of_one_run_only_are_named(typed: Typed, editing: Editing) -> None:
+    first = editing.run()
+    editing.edit(("class Line(Model):", "# straight\nclass Line(Model):"))
+    editing.write("new.py", "NEW = 1\n")
+    second = editing.run()
+
     page = typed("runs", "diff", first, second).out
 
-    assert "components" not in page and "same.txt" not in page
+    assert "components" not in page
     assert "growing/things.py  in comments and formatting only\n" in page
     assert f"growing/new.py  in run {second} only\n" in page
+    assert f"growing/new.py  in run {second} only\n" in typed("runs", "diff", second, first).out
     assert "+# straight" not in page and "+NEW" not in page
     whole = typed("runs", "diff", first, second, "--full").out
     assert "    +# straight\n" in whole and "    +NEW = 1\n" in whole
-    files = {one["path"]: one for one in typed("runs", "diff", first, second, "--json").json
-             if one["section"] == "source" and one["path"].startswith("growing/")}
-    assert {path: one["change"] for path, one in files.items()} == {
-        "growing/things.py": "restyled", "growing/new.py": "added"}
-    assert "first" not in files["growing/new.py"] and files["growing/new.py"]["diff"].endswith("+NEW = 1")
 
 
-def test_a_file_that_is_no_text_is_only_named(typed: Typed, store: Store, growing: ProjectFolder) -> None:
-    (growing.package / "weights.bin").write_bytes(b"\0\1")
-    runs = list(typed("submit", "first", "--json").json)
-    (growing.package / "weights.bin").write_bytes(b"\0\2")
-    runs += typed("submit", "first", "--json").json
+def test_in_json_files_and_components_have_all_that_is_known(typed: Typed, editing: Editing) -> None:
+    first, second = before_and_after(editing, DEPTH)
+
+    told = typed("runs", "diff", first, second, "--json").json
+
+    component, = [one for one in told if one["section"] == "components"]
+    assert (component["path"], component["class"]) == ("scenario", "Grow")
+    assert len(component["first"]) == len(component["second"]) == 64
+    assert component["declare"] == (
+        f'register.same_behaviour("Grow", "{component["first"][:12]}", "{component["second"][:12]}")')
+    file, = [one for one in told if one["section"] == "source" and one["path"].startswith("growing/")]
+    assert (file["path"], file["change"]) == ("growing/things.py", "changed")
+    assert file["diff"].startswith("@@ ") and file["first"] != file["second"]
+
+
+def test_a_file_that_is_no_text_is_only_named(typed: Typed, growing: ProjectFolder) -> None:
+    runs = []
+    for content in (b"\0\1", b"\0\2"):
+        (growing.package / "weights.bin").write_bytes(content)
+        runs += typed("submit", "first", "--json").json
 
     assert "growing/weights.bin  other content\n" in typed("runs", "diff", *runs).out
 
 
-def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, store: Store,
-                                                             growing: ProjectFolder) -> None:
-    lines = "".join(f"LINE_{number} = {number}\n" for number in range(200))
-    head = "class Model(Component):"
-    first, second = edited(typed, store, growing, (head, lines + head))
+def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, editing: Editing) -> None:
+    lines, head = "".join(f"LINE_{number} = {number}\n" for number in range(200)), "class Model(Component):"
+    first, second = before_and_after(editing, (head, lines + head))
 
     short = typed("runs", "diff", first, second).lines
+
     assert any(line.endswith("more lines differ; --full shows them") for line in short)
-    assert len(short) < 80 < 200 < len(typed("runs", "diff", first, second, "--full").lines)
+    assert len(short) < 100 < 200 < len(typed("runs", "diff", first, second, "--full").lines)
 
 
-def test_in_json_a_component_has_its_class_and_the_line_to_paste(typed: Typed, store: Store,
-                                                                 growing: ProjectFolder) -> None:
-    first, second = edited(typed, store, growing, ('"depth", 0) + noise', '"depth", 1) + noise'))
+def test_another_class_is_no_change_of_code(typed: Typed, editing: Editing) -> None:
+    page = typed("runs", "diff", editing.run("--set", "model=Tree"), editing.run("--set", "model=Line")).out
 
-    only, = [one for one in typed("runs", "diff", first, second, "--json").json
-             if one["section"] == "components"]
-
-    assert (only["path"], only["class"]) == ("scenario", "Grow")
-    assert len(only["first"]) == len(only["second"]) == 64
-    assert only["declare"] == (
-        f'register.same_behaviour("Grow", "{only["first"][:12]}", "{only["second"][:12]}")')
-
-
-def test_another_class_is_no_change_of_code(typed: Typed, store: Store, growing: ProjectFolder) -> None:
-    runs = [run for model in ("Tree", "Line")
-            for run in typed("submit", "first", "--set", f"model={model}", "--json").json]
-    Worker(store, growing.name, build_manager(), WorkerOptions(isolation="inline", drain=True)).run()
-
-    page = typed("runs", "diff", *runs).out
-
-    assert "components" not in page and "source" not in page
+    assert "components" not in page
     assert ["model", "Tree", "Line"] in [line.split() for line in page.splitlines()]
 
 
-def test_the_source_is_in_colours_on_a_terminal(at_terminal: Callable[..., Any], typed: Typed, store: Store,
-                                                growing: ProjectFolder) -> None:
-    first, second = edited(typed, store, growing, ("slope: float = 1.0", "slope: float = 2.0"))
+def test_where_no_snapshot_was_kept_the_fingerprints_are_still_told(typed: Typed, desk: Desk) -> None:
+    runs = [done(desk, {"components": {"model": {"class": "Tree", "fingerprint": f"sha256:{digits}"}}})
+            for digits in ("a" * 64, "b" * 64)]
+
+    answer = typed("runs", "diff", *runs)
+
+    assert answer.columns[1] == ["model: Tree", "a" * 12, "b" * 12]
+    assert answer.err == "source code cannot be shown: no snapshot of its code was kept of run 1\n"
+
+
+def test_the_source_is_in_colours_on_a_terminal(at_terminal: Callable[..., Any], editing: Editing) -> None:
+    first, second = before_and_after(editing, ("slope: float = 1.0", "slope: float = 2.0"))
 
     terminal = at_terminal("runs", "diff", first, second, columns=80)
 

@@ -10,6 +10,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
 
+from .changing import Editing
 from .conftest import Answer
 
 Typed = Callable[..., Answer]
@@ -129,3 +130,46 @@ def test_columns_without_room_are_left_out_on_a_terminal(at_terminal: Callable[.
     assert lines[0].split() == ["run", "accuracy", "trees", "long_name"]
     assert lines[1].endswith("x" * 50 + "10")
     assert "no room for other_name, time: widen the terminal, or pipe it into `less -S`" in lines
+
+
+# -- what may be compared ------------------------------------------------------------------------------------
+
+DEPTH = ('"depth", 0) + noise', '"depth", 1) + noise')
+
+
+def test_runs_of_other_code_are_left_out_and_told_with_the_cure(typed: Typed, editing: Editing) -> None:
+    first = editing.run()
+    editing.edit(DEPTH)
+    assert [run["id"] for run in typed("results", "first", "--json").json] == [first]
+    second = editing.run()
+
+    answer = typed("results", "first", "--json")
+
+    assert [run["id"] for run in answer.json] == [second]
+    assert answer.err.startswith("1 run left out: Grow had other code; --comparable all shows it; "
+                                 '`register.same_behaviour("Grow", "')
+    everything = typed("results", "first", "--comparable", "all")
+    assert [row[0] for row in everything.columns[1:]] == [str(first), str(second)]
+    assert everything.err == ""
+    assert len(typed("runs", "list", "--json").json) == 2
+
+
+def test_each_task_tells_what_it_has_left_out(typed: Typed, editing: Editing) -> None:
+    editing.run()
+    editing.edit(DEPTH)
+    editing.run()
+
+    assert typed("results").err.startswith("first: 1 run left out: Grow had other code; ")
+
+
+def test_a_project_that_cannot_be_imported_hinders_no_comparison(typed: Typed, editing: Editing) -> None:
+    editing.run()
+    editing.edit(DEPTH)
+    second = editing.run()
+    editing.write("things.py", "import nothing_of_this_name\n")
+
+    answer = typed("results", "first", "--json")
+
+    assert [run["id"] for run in answer.json] == [second]
+    assert "warning: runs are compared with the newest ones, not with today's code: " in answer.err
+    assert "1 run left out: Grow had other code" in answer.err

@@ -12,8 +12,10 @@ import pytest
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, Desk
 
+from .changing import Editing
 from .conftest import Answer
 
 Typed = Callable[..., Answer]
@@ -161,10 +163,9 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
                  "scenario: Holdout\n    share: 0.25",
                  "accuracy  0.75  decides; higher is better", "log_loss   0.5",
                  "Info\n  epochs: 3", "model.bin  2.0 kB",
-                 "git         aaaaaaaaaaaa, on main, edited since", "data        not captured: nobody asked",
-                 "source      snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes",
-                 "with uncommitted changes, untracked: x",
-                 "components  classifier Forest 3f2a9c41, scaler Standard (external)",
+                 "git       aaaaaaaaaaaa, on main, edited since", "data  not captured: nobody asked",
+                 "executed  snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes, untracked: x",
+                 "classifier  Forest    digits  3f2a9c41aa", "scaler      Standard  x       not the project's own",
                  "1  completed  on first"):
         assert line in page, page
 
@@ -236,3 +237,39 @@ def test_a_run_in_any_state_has_a_page(typed: Typed, desk: Desk, state: State) -
     run = desk.in_state(state)
 
     assert typed("runs", "show", run).lines[0].startswith(f"run {run}  task  {state}")
+
+
+def test_the_code_of_a_run_is_shown_with_its_components(typed: Typed, editing: Editing) -> None:
+    run = editing.run("--set", "model=Line")
+    parts = typed("runs", "show", run, "--json").json["attempts"][0]["provenance"]["components"]
+
+    lines = typed("runs", "show", run).lines
+
+    head = lines.index("Components  each with the fingerprint of its code")
+    assert [line.split() for line in lines[head + 1:head + 3]] == [
+        ["scenario", "Grow", "growing.things", parts["scenario"]["fingerprint"][7:19]],
+        ["model", "Line", "growing.things", parts["model"]["fingerprint"][7:19]]]
+    assert lines[lines.index("Code") + 1].startswith("  executed  snapshot ")
+    assert lines[lines.index("Code") + 1].endswith(", as pinned")
+    assert lines[lines.index("Code") + 2].startswith("  git ")
+    assert not any(line.startswith(("  source", "  components", "  pinned")) for line in lines)
+
+
+def test_a_run_that_waits_shows_the_code_that_it_is_pinned_to(typed: Typed, growing: ProjectFolder) -> None:
+    typed("submit", "first")
+    typed("submit", "first", "--code", "current")
+
+    assert any(line.startswith("  pinned  snapshot ") for line in typed("runs", "show", 1).lines)
+    assert "Code" not in typed("runs", "show", 2).lines
+
+
+def test_code_that_was_not_pinned_says_why(typed: Typed, desk: Desk) -> None:
+    run = desk.submit(code={"absent": "too large"})
+    other = desk.start(code={"snapshot": "a" * 64, "files": 1, "bytes": 10})
+    ran = {"snapshot": "b" * 64, "files": 2, "bytes": 20, "pinned": False, "note": "the snapshot is gone"}
+    desk.store.update(other, Update(provenance={"source": ran}))
+
+    assert "  pinned  nothing: too large" in typed("runs", "show", run).lines
+    page = typed("runs", "show", other.run).lines
+    assert f"  executed  snapshot {'b' * 12}, 2 files, 20 B, the snapshot is gone" in page
+    assert f"  pinned    snapshot {'a' * 12}, 1 file, 10 B" in page

@@ -16,6 +16,7 @@ from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord, WorkerInfo
 from hyperspace_core.stores.sqlite import open_store
 
+from .changing import Editing
 from .conftest import COMMAND, Answer
 from .growing import PROJECT
 
@@ -228,6 +229,19 @@ def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typ
 def test_the_same_twice_in_one_grid(typed: Typed) -> None:
     assert "1 run is there already" in typed("submit", "first", "--grid", "noise=1,1.0").err
     assert typed("submit", "first", "--grid", "noise=5,5.0", "--skip-existing", "--json").json == [3]
+
+
+def test_a_run_on_other_code_does_not_count_as_there(typed: Typed, editing: Editing) -> None:
+    editing.run("--set", "noise=1")
+    assert "1 of 2 exists already with the same config, seed and code, and is left out" in typed(
+        "submit", "first", "--grid", "noise=1,2", "--skip-existing", "--dry-run").err
+
+    editing.edit(('"depth", 0) + noise', '"depth", 1) + noise'))
+
+    assert typed("submit", "first", "--set", "noise=1").err.startswith("code pinned")
+    answer = typed("submit", "first", "--grid", "noise=1,2", "--skip-existing")
+    assert answer.out == "queued run 3 of first\n"
+    assert "1 of 2 exists already" in answer.err           # it waits, and will run on the new code
 
 
 def test_a_dry_run_can_leave_out_what_exists(typed: Typed) -> None:

@@ -291,6 +291,15 @@ def test_another_word_than_strict_and_all(opened: Open) -> None:
         opened().results("holdout", comparable="strickt")  # type: ignore[arg-type]
 
 
+def test_the_best_so_far_is_comparable_with_the_newest_runs(opened: Open) -> None:
+    run(opened(OTHER_HELPER))
+    study = opened(FILES)
+    worse, better = run(study), run(study, TREES_20)
+    assert max(study.results("holdout", comparable="all"), key=lambda one: one.result or 0.0).id == 1
+
+    assert study.overview().best["holdout"].id == better.id > worse.id
+
+
 # -- what exists already -------------------------------------------------------------------------------------
 
 

@@ -83,7 +83,7 @@ def test_equal_runs_have_nothing_to_tell() -> None:
     assert contrasts(completed(1, 0.5), completed(2, 0.5)) == []
 
 
-def test_what_was_asked_comes_before_what_came_out_and_that_before_its_surroundings() -> None:
+def test_what_was_asked_comes_before_its_surroundings_and_what_came_out_comes_last() -> None:
     one = {"host": {"name": "a"}, "packages": {"numpy": "1"}, "git": {"commit": "x"}, "seeds": {"a": 1}}
     two = {"git": {"commit": "y"}, "packages": {"numpy": "2"}, "host": {"name": "b"}, "seeds": {"a": 2}}
     first = ran(1, 0.5, one)
@@ -93,10 +93,10 @@ def test_what_was_asked_comes_before_what_came_out_and_that_before_its_surroundi
         Contrast("task", "task", "holdout", "other"),
         Contrast("config", "classifier.trees", 100, 5),
         Contrast("seed", "seed", 0, 3),
-        Contrast("metrics", "accuracy", 0.5, 0.6),
         Contrast("code", "git.commit", "x", "y"),
         Contrast("packages", "packages.numpy", "1", "2"),
         Contrast("host", "host.name", "a", "b"),
+        Contrast("metrics", "accuracy", 0.5, 0.6),
     ]
 
 

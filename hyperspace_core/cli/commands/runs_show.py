@@ -48,10 +48,13 @@ def show(place: Place, run: int, original: bool, as_json: bool) -> None:
 def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], children: Sequence[int],
              now: datetime, *, written: Mapping[str, Any]) -> None:
     """The page of a run; `written` is what its user wrote, in the names of its config."""
+    from hyperspace_core.cli.code_page import show_code
+
     _head(page, record, children, now)
     _config(page, record, written)
     _numbers(page, record)
     _files(page, artifacts)
+    show_code(page, record)
     _provenance(page, record)
     _attempts(page, record, now)
 
@@ -149,12 +152,14 @@ def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
 
 
 def _provenance(page: Page, record: RunRecord) -> None:
+    from hyperspace_core.cli.code_page import SECTIONS
     from hyperspace_core.cli.provenance import summary
 
     captured: dict[str, Any] = record.attempt.provenance if record.attempt is not None else {}
-    if captured:
+    rows = [(name, summary(name, section)) for name, section in captured.items() if name not in SECTIONS]
+    if rows:
         page.heading("Provenance", (f"of attempt {record.attempts[-1].number}", "quiet"))
-        page.rows([(name, summary(name, section)) for name, section in captured.items()])
+        page.rows(rows)
 
 
 def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
