@@ -128,6 +128,7 @@ def test_no_command_shows_it_or_leaves_it_behind(
         url: str, project: ProjectFolder, guarded: Server, typed: Typed, own_folders: Path, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)            # a run is exported to a folder of it
     for path, words in commands():
         answer = typed(*words)
         assert answer.code in (0, 1, 5, 6), (path, answer)
@@ -143,6 +144,22 @@ def test_no_command_shows_it_or_leaves_it_behind(
 
 def traces_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+
+
+def test_a_copy_of_the_store_holds_no_trace_of_it(url: str, store: Store, typed: Typed,
+                                                  tmp_path: Path) -> None:
+    submit(store, "environment")
+    file = tmp_path / "url"
+    file.touch(mode=0o600)
+    file.write_text(url)
+
+    answer = typed("store", "copy", f"@{file}", f"sqlite:///{tmp_path}/copy.db", "--project", PROJECT)
+
+    assert answer.code == 0, answer
+    assert "warning: a password" not in answer.clean
+    file.unlink()
+    assert (tmp_path / "copy.db").exists()
+    assert traces_in(tmp_path) == []
 
 
 def test_the_address_is_shown_without_it(url: str, store: Store, typed: Typed) -> None:
