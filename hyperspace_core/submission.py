@@ -176,10 +176,12 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
     """
     problem = problem_of_run(record)
     changed = _as_tree(changes)
-    base = record.config if record.config is not None else record.submitted
-    runs = plan(project, problem, merge(base, changed), wishes, parent=record.id)
+    before = record.config if record.config is not None else record.submitted
+    scenario, base = project.up_to_date(problem.scenario, before)
+    runs = plan(project, replace(problem, scenario=scenario), merge(base, changed), wishes, parent=record.id)
     # what was written before a migration has names that nobody knows any more
-    written = merge(base if record.migrated else record.submitted, changed)
+    renamed = bool(record.migrated) or base != before
+    written = merge(base if renamed else record.submitted, changed)
     return [replace(run, submitted=written) for run in runs]
 
 

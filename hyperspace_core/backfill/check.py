@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hyperspace_core.backfill.plan import Course, path_of_any
 from hyperspace_core.backfill.relied import Relied, changed_defaults, outside, same
-from hyperspace_core.backfill.written import written_today
+from hyperspace_core.backfill.written import written_earlier, written_today
 from hyperspace_core.config.migration import applied
 from hyperspace_core.config.sections import Section
 from hyperspace_core.config.steps import step_text
@@ -82,6 +82,7 @@ class _Check:
 
     def look(self, record: RunRecord, scenario: Tree, config: Tree) -> None:
         waiting: list[Tree] = []
+        stored = scenario, config
         for migration in self.course.waiting(record):
             try:
                 scenario, config = applied(migration.steps, scenario, config)
@@ -90,13 +91,13 @@ class _Check:
                           "mend its steps, or rewrite these runs by another migration before it")
                 return
             waiting += migration.steps
+        written = self.written(record, waiting if (scenario, config) != stored else [])
         present = _plain_values(self.today.sections(scenario, config))
         lacking = self.today.lacking(scenario, config)
         scenario, config = applied(lacking, scenario, config)
         task = self.project.tasks.get(record.task)
         sections = list(self.today.sections(
-            scenario, config, written=written_today(self.store, record, self.known, waiting),
-            written_scenario=scenario if task is None else task.scenario))
+            scenario, config, written=written, written_scenario=scenario if task is None else task.scenario))
         self.look_at_names(record, sections)
         problems = self.today.problems(record, scenario, config)
         self.look_at_problems(record, sections, problems)
@@ -106,11 +107,24 @@ class _Check:
         for relied in changed_defaults(sections, self.today):
             if not problems or (relied.section.path, relied.name) in present:
                 self.look_at_default(record, relied, sections[0])
+        self.look_at_ranges(record, sections)
+
+    def look_at_ranges(self, record: RunRecord, sections: list[Section]) -> None:
         for section in sections:
             for name, value, range_ in outside(section):
                 self.note(record, "range", section.label(name), f"{{runs}} used what {range_!r} leaves out, "
                           f"such as {_short(value)}", "a search there would not find it again",
                           once=f"{section.label(name)} {range_!r}")
+
+    def written(self, record: RunRecord, waiting: list[Tree]) -> Any:
+        """What the user wrote, in today's names."""
+        if not waiting and not record.migrated and record.scenario is not None and self.project.migrations:
+            try:
+                self.project.complete(record.scenario, record.submitted)
+            except ConfigError:
+                steps = [step for migration in self.project.migrations for step in migration.steps]
+                return written_earlier(record, steps)
+        return written_today(self.store, record, self.known, waiting)
 
     def look_at_names(self, record: RunRecord, sections: list[Section]) -> None:
         for section in sections:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hyperspace_core.config.migration import applied
-from hyperspace_core.config.tree import Tree
+from hyperspace_core.config.tree import CLASS_NAME, Tree, match_key
 from hyperspace_core.config.written import written_part
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.migration import Migration
@@ -20,12 +20,30 @@ def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration
     that are still to come.
     """
     had = [step for name in record.migrated if name in known for step in known[name].steps]
-    steps = [step for step in (*had, *waiting) if step["op"] != "add"]      # nobody wrote what was added
+    steps = [*had, *waiting]
     if not steps:
         return record.submitted
     first = store.rewritten(record.id) if record.migrated else []
     scenario, config = (first[0].scenario, first[0].config) if first else (record.scenario, record.config)
-    try:
-        return applied(steps, scenario, written_part(config, record.submitted))[1]
+    return _after(steps, scenario, written_part(config, record.submitted), record)
+
+
+def written_earlier(record: RunRecord, steps: Iterable[Tree]) -> Any:
+    """The same for a run that was submitted under old names and executed under today's."""
+    return _after(steps, record.scenario, _with_classes(record.submitted, record.config), record)
+
+
+def _after(steps: Iterable[Tree], scenario: Tree | None, written: Any, record: RunRecord) -> Any:
+    try:                                   # nobody wrote what was added
+        return applied([step for step in steps if step["op"] != "add"], scenario, written)[1]
     except ConfigError:
         return record.submitted
+
+
+def _with_classes(written: Any, completed: Any) -> Any:
+    """What was written, with the classes that its sections turned out to be of."""
+    if not isinstance(written, Mapping) or not isinstance(completed, Mapping):
+        return written
+    named = {CLASS_NAME: completed[CLASS_NAME]} if CLASS_NAME in completed else {}
+    return named | {key: _with_classes(inner, completed.get(match_key(key, completed) or key))
+                    for key, inner in written.items()}

@@ -31,13 +31,16 @@ def plan_of(job: Job, project: Project) -> Plan:
     """Complete the job with the code that is installed here. Builds nothing.
 
     The config is completed again also where the submission did so: what fits is left as it is, a parameter
-    that has come since then is recorded with its default, and what does not fit raises `ConfigError` before
-    anything runs. Raises `TaskError` for a task that is needed and not here.
+    that has come since then is recorded with its default, names that have changed are read by the project's
+    migrations, and what does not fit raises `ConfigError` before anything runs. Raises `TaskError` for a task
+    that is needed and not here.
     """
     if job.scenario is None or job.config is None or job.seed is None:
         return _from_the_task(job, project)
-    config = project.complete(job.scenario, copy.deepcopy(job.config))
-    return Plan(scenario=job.scenario, config=config, seed=job.seed, differs=config != job.config,
+    scenario, known = project.up_to_date(job.scenario, copy.deepcopy(job.config))
+    config = project.complete(scenario, known)
+    return Plan(scenario=scenario, config=config, seed=job.seed,
+                differs=(scenario, config) != (job.scenario, job.config),
                 metric=Metric(name=job.metric_name, goal=job.metric_goal))
 
 

@@ -11,6 +11,7 @@ from hyperspace_core.components import Scenario
 from hyperspace_core.config.build import build_arguments, build_component
 from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete, complete_component
+from hyperspace_core.config.migration import applied
 from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
 from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import ConfigError, TaskError, UnknownClassError, UnknownTaskError, did_you_mean
@@ -81,6 +82,18 @@ class Project:
         completed = complete(tree, signature, self.catalog)
         self._check_settings(completed, signature, "")
         return completed
+
+    def up_to_date(self, scenario: Tree, config: Tree) -> tuple[Tree, Tree]:
+        """Trees of a run that began on earlier code: as they are where they fit, else after the migrations
+        that the project lists. Raises `ConfigError` where one of these meets an obstacle.
+        """
+        if self.migrations:
+            try:
+                self.complete(scenario, config)
+            except ConfigError:
+                steps = [step for migration in self.migrations for step in migration.steps]
+                return applied(steps, scenario, config)
+        return scenario, config
 
     def build_scenario(self, tree: Tree) -> Any:
         """A fresh scenario of a completed tree. Raises `ConfigError` where the code here does not fit it."""

@@ -12,14 +12,19 @@ from typing import Any
 
 import pytest
 
+from hyperspace_core.backfill.check import check_project
 from hyperspace_core.backfill.doing import apply_plan, undo
 from hyperspace_core.backfill.plan import BackfillPlan, plan_backfill
 from hyperspace_core.errors import NotFound, Refused, UsageError
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.results.existing import existing_runs, key_of
 from hyperspace_core.study import Study
 from hyperspace_core.submission import Wishes, plan, problem_of_task
 from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.worker import Worker
 
 from .conftest import Open
 from .stages import DEPTH, declaring, parts
@@ -400,3 +405,24 @@ def test_a_migrated_run_is_executed_again_as_it_is_called_today(opened: Open) ->
 
     assert again.state == State.COMPLETED and again.config == {  # type: ignore[union-attr]
         "learner": {"className": "Forest", "n": 6, "rule": "gini", "limits": {"depth": 3}}, "rate": 0.1}
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_a_run_of_earlier_code_can_be_done_again(filled: bool, opened: Open) -> None:
+    study = opened()
+    study.run("trial", {"learner": FOREST})
+    study.run("trial", {"learner": "Line"})
+    waiting = study.submit("trial", {"learner": FOREST})
+    assert isinstance(waiting, int)
+    study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
+    if filled:
+        fill(study)
+    study.queue.requeue(2)
+    again = study.rerun(1, {"learner": {"n": 6}})
+    assert isinstance(again, int)
+    Worker(study.store, "farm", build_manager(), WorkerOptions(isolation="inline", drain=True)).run()
+
+    assert [study.get(run).state for run in (1, 2, waiting, again)] == [State.COMPLETED] * 4
+    assert config(study, 2)["learner"] == {"className": "Slope", "slope": 1.0}
+    assert config(study, waiting)["learner"]["n"] == 5 and config(study, again)["learner"]["n"] == 6
+    assert check_project(study.project, study.store, RunFilter(project="farm")).findings == ()
