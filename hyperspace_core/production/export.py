@@ -102,11 +102,12 @@ def _is_whole(label: str, labels: set[str]) -> bool:
 def _versions(record: RunRecord) -> Tree:
     """Of what the run was executed with, as far as that was captured."""
     plugins, packages = _section(record, "plugins"), _section(record, "packages")
-    project = plugins.get("project") or {}
+    project = _mapping(plugins.get("project"))
+    loaded = map(_mapping, plugins.get("loaded") or ())
     return {"project": {key: project.get(key) for key in ("distribution", "version")},
             "hyperspace-core": plugins.get("hyperspace"),
             "python": _section(record, "python").get("version"),
-            "plugins": {one["name"]: one["version"] for one in plugins.get("loaded", ())},
+            "plugins": {one["name"]: one.get("version") for one in loaded if "name" in one},
             "packages": packages.get("installed", {})}
 
 
@@ -117,5 +118,9 @@ def _code(record: RunRecord) -> Tree:
 
 
 def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
-    captured = record.attempt.provenance.get(name) if record.attempt else None
-    return captured if isinstance(captured, Mapping) else {}
+    return _mapping(record.attempt.provenance.get(name)) if record.attempt else {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Nothing where another version, or another tool, has recorded something else."""
+    return value if isinstance(value, Mapping) else {}

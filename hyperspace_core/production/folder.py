@@ -15,8 +15,10 @@ from hyperspace_core.production.filenames import check_below
 
 MANIFEST = "hyperspace.json"
 FORMAT = 1
-_NEEDED: Mapping[str, type] = {"project": str, "run": int, "scenario": dict, "config": dict,
-                               "artifacts": list, "versions": dict}
+_NEEDED: Mapping[str, type | tuple[type, ...]] = {
+    "project": str, "run": int, "scenario": dict, "config": dict, "migrated": list,
+    "component": (str, type(None)), "versions": dict, "artifacts": list, "golden": list,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,9 @@ def _check(manifest: Any, place: Path) -> None:
     if version != FORMAT:
         raise HyperspaceError(f"{place}: is not of an exported run; name the folder of one")
     odd = [name for name, type_ in _NEEDED.items() if not isinstance(manifest.get(name, MISSING), type_)]
-    odd += ["artifacts" for one in manifest.get("artifacts") or () if not _is_artifact(one)]
+    if not odd:
+        odd += ["artifacts" for one in manifest["artifacts"] if not _is_artifact(one)]
+        odd += [] if isinstance(manifest["versions"].get("project"), dict) else ["versions.project"]
     if odd:
         raise HyperspaceError(f"{place}: `{odd[0]}` is missing or of another type; export the run again")
 

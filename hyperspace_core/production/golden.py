@@ -25,7 +25,7 @@ def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
     Raises `NotFound` where it kept none of that name, `HyperspaceError` for files that cannot be read.
     """
     exported = read_folder(folder)
-    known = exported.manifest.get("golden") or []
+    known = exported.manifest["golden"]
     if name not in known:
         has = f"it has {', '.join(known)}" if known else "its scenario logs none with run.log_golden(...)"
         raise NotFound(f"{exported.folder}: no golden data {name!r} was exported"

@@ -45,7 +45,7 @@ def load_component(folder: str | Path, name: str | None = None, *, plugins: Coll
     project = _opened(exported, plugins)
     try:
         scenario, config = _trees(exported, project)
-        path = name or exported.manifest.get("component") or meant(project, scenario, config)
+        path = name or exported.manifest["component"] or meant(project, scenario, config)
         part = part_at(project, scenario, config, path)
         tree = complete_value(part.tree, part.kind, project.catalog, path=part.path)
     except ConfigError as error:
@@ -73,8 +73,8 @@ def _opened(exported: Exported, plugins: Collection[str]) -> Project:
     try:
         return open_project(exported.manifest["project"], _extensions(plugins))
     except HyperspaceError as error:
-        distribution = exported.manifest["versions"].get("project") or {}
-        name = " ".join(filter(None, (distribution.get("distribution"), distribution.get("version"))))
+        then = exported.manifest["versions"]["project"]
+        name = " ".join(filter(None, (then.get("distribution"), then.get("version"))))
         cure = f"; it was exported with {name}: install that" if name else ""
         raise type(error)(f"{exported.folder}: {error}{cure}") from None
 
@@ -96,7 +96,7 @@ def _trees(exported: Exported, project: Project) -> tuple[Tree, Tree]:
     """Scenario and config as the project would have them today."""
     scenario, config = exported.manifest["scenario"], exported.manifest["config"]
     for migration in project.migrations:
-        if migration.name not in exported.manifest.get("migrated", ()):
+        if migration.name not in exported.manifest["migrated"]:
             scenario, config = applied(migration.steps, scenario, config)
     return scenario, config
 
@@ -106,8 +106,7 @@ def _cure(exported: Exported, project: Project, plugins: Collection[str] | None)
     taken_part = exported.manifest["versions"].get("plugins") or ()
     left_out = [] if plugins is None else [name for name in taken_part if name not in plugins]
     of_plugin = f"; where a plugin brings it: plugins=[...] of {', '.join(left_out)}" if left_out else ""
-    then = (exported.manifest["versions"].get("project") or {}).get("version")
-    other = f"{project.distribution} {then}; here is {project.version}" if then != project.version else \
-        f"{project.distribution} {then}, and its code has changed since"
-    cure = "install what it was exported with, or keep old names as `aliases`"
-    return f" (exported with {other}: {cure}{of_plugin})"
+    then = exported.manifest["versions"]["project"].get("version")
+    here = "its code has changed since" if then == project.version else f"here is {project.version}"
+    return (f" (exported with {project.distribution} {then or 'of an unknown version'}, {here}: install what "
+            f"it was exported with, or keep old names as `aliases`{of_plugin})")

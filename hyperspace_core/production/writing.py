@@ -51,6 +51,8 @@ def check_place(folder: str | Path, *, force: bool) -> None:
         return
     if not root.is_dir():
         raise UsageError(f"{root}: is a file; name a folder")
+    if root.samefile(Path.cwd()):
+        raise UsageError(f"{root}: is the folder that you are in; name one below it")
     there = _files_below(root)
     if not there and not any(root.iterdir()):
         return

@@ -14,10 +14,14 @@ from typing import Any
 
 import pytest
 
+from hyperspace_core import load_component
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused, UsageError
+from hyperspace_core.production.export import plan_export
 from hyperspace_core.production.writing import write_export
+from hyperspace_core.records.run import Update
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.testing.stores.desk import COMPLETED, Desk
 
 from .conftest import CONFIG
 
@@ -171,6 +175,30 @@ def test_a_file_in_the_way_is_said(study: Study, run: int, tmp_path: Path) -> No
         study.export(run, tmp_path / "file" / "below")
 
 
+def test_the_folder_that_somebody_is_in_is_not_replaced(
+        study: Study, run: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    with pytest.raises(UsageError, match="is the folder that you are in; name one below it"):
+        study.export(run, ".")
+    assert study.export(run, "model") == tmp_path / "here/model"
+
+
+def test_what_was_never_captured_is_left_open(study: Study, tmp_path: Path) -> None:
+    desk = Desk(study.store, "studio")
+    lease = desk.start(task="sheet", config=CONFIG, scenario={"className": "Sheet"})
+    study.store.update(lease, Update(provenance={"plugins": {"absent": "no"}, "packages": "of another tool"}))
+    study.store.finish(lease, COMPLETED)
+
+    folder = study.export(lease.run, tmp_path / "model")
+
+    assert manifest(folder)["versions"] == {
+        "project": {"distribution": None, "version": None}, "hyperspace-core": None, "python": None,
+        "plugins": {}, "packages": {}}
+    assert load_component(folder, "reader").factor == 2.5
+
+
 def test_a_damaged_artifact_leaves_nothing_half(study: Study, run: int, tmp_path: Path) -> None:
     (wanted,) = [one for one in study.store.artifacts(run) if one.name == "weights.bin"]
     (blob,) = [path for path in tmp_path.rglob(f"*{wanted.digest[4:]}*") if path.is_file()]
@@ -208,9 +236,9 @@ def test_a_killed_export_leaves_nothing_in_its_place(study: Study, run: int, pro
     assert manifest(study.export(run, tmp_path / "model"))["run"] == run
 
 
-def test_of_several_exports_at_once_one_is_there_whole(study: Study, run: int, tmp_path: Path) -> None:
-    from hyperspace_core.production.export import plan_export
-
+@pytest.mark.parametrize("force", [False, True])
+def test_of_several_exports_at_once_one_is_there_whole(
+        study: Study, run: int, tmp_path: Path, force: bool) -> None:
     planned = plan_export(study.store, study.get(run))
     together = threading.Barrier(4)
     refused = []
@@ -218,7 +246,7 @@ def test_of_several_exports_at_once_one_is_there_whole(study: Study, run: int, t
     def export() -> None:
         together.wait(30)
         try:
-            write_export(study.store, planned, tmp_path / "model")
+            write_export(study.store, planned, tmp_path / "model", force=force)
         except UsageError as error:
             refused.append(str(error))
 
@@ -228,7 +256,7 @@ def test_of_several_exports_at_once_one_is_there_whole(study: Study, run: int, t
     for thread in threads:
         thread.join(60)
 
-    assert len(refused) == 3
+    assert len(refused) <= 3 if force else len(refused) == 3
     assert len(files_in(tmp_path / "model")) == 5
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".model")] == []
 

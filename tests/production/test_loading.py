@@ -10,6 +10,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,23 @@ def test_a_path_that_leads_nowhere_is_named(model: Path, name: str, says: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_project_of_one_function_has_its_scenario(tmp_path: Path) -> None:
+    with Study("diabetes", f"sqlite:///{tmp_path}/runs.db") as study:
+        task = next(iter(study.project.tasks))
+        folder = study.export(study.run(task, echo=False).id, tmp_path / "model")
+
+    assert callable(load_component(folder, "scenario").single_run)
+    with pytest.raises(UsageError, match=r"which component is meant\? Name one of scenario, or"):
+        load_component(folder)
+
+
+def test_several_threads_may_load_at_once(model: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: load_component(model, "reader").factor, range(16)))
+
+    assert found == [2.5] * 16
+
+
 # -- the code has moved on -----------------------------------------------------------------------------------
 
 def test_a_renamed_class_is_found_by_its_alias(project: ProjectFolder, model: Path) -> None:
@@ -217,10 +235,18 @@ def test_a_folder_without_an_export_is_said(tmp_path: Path) -> None:
             load_component(folder)
 
 
+WHOLE = {"format": 1, "project": "studio", "run": 1, "scenario": {}, "config": {}, "migrated": [],
+         "component": None, "versions": {"project": {}}, "artifacts": [], "golden": []}
+
+
 @pytest.mark.parametrize(("text", "says"), [
     ("{", "is no JSON"), ("[]", "is not of an exported run"), ("{}", "is not of an exported run"),
     ('{"format": 99}', "of format 99, which a newer hyperspace-core wrote"),
-    ('{"format": 1}', "`project` is missing or of another type"), ("[" * 100_000, "is no JSON"),
+    ('{"format": 1}', "`project` is missing or of another type"),
+    (json.dumps(WHOLE | {"artifacts": [{"name": "a"}]}), "`artifacts` is missing or of another type"),
+    (json.dumps(WHOLE | {"component": 3}), "`component` is missing or of another type"),
+    (json.dumps(WHOLE | {"versions": {"project": "x"}}), "`versions.project` is missing or of another type"),
+    ("[" * 100_000, "is no JSON"),
     ("\0", "is no JSON"),
 ])
 def test_a_file_that_is_none_of_ours_is_said(tmp_path: Path, text: str, says: str) -> None:
