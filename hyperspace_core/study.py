@@ -32,6 +32,7 @@ from hyperspace_core.submission import (
 )
 
 if TYPE_CHECKING:
+    from hyperspace_core.reproduce.reproduction import Reproduction
     from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
@@ -165,6 +166,18 @@ class Study:
         claim = Claim(lease=Lease(run=number, attempt=1, token=token), record=record)
         return execute_here(self.store, self.project, self.extensions, claim, echo=echo,
                             on_progress=None if watch is None else partial(watch, record))
+
+    def reproduce(self, run: int, *, tolerance: float = 0.0, code: str = "original",
+                  env: str = "current") -> Reproduction:
+        """Execute a past run again and compare result, metrics and curves; nothing is added to the store.
+
+        `tolerance`: relative, and absolute below 1. `code`: the run's own, or "current". `env`: "rebuild"
+        makes a virtual environment of the recorded packages. Raises `Refused` for a run that has not ended,
+        `HyperspaceError` where its code or its packages cannot be had.
+        """
+        from hyperspace_core.reproduce.reproduction import Wish, reproduce
+
+        return reproduce(self, run, Wish(code=code, environment=env, tolerance=tolerance))
 
     # -- looking -------------------------------------------------------------------------------------------
 

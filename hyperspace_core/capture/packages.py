@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.sink import Absent, Section
 
+_EDITABLE = re.compile(r'"editable":\s*true')           # some installers leave the blank out
 _HEADER_LINES = 40             # Name and Version stand at the top; a long description may follow
 
 
@@ -38,7 +40,7 @@ def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
         name, version = _name_and_version(distribution)
         if name and name not in found:             # the first on the path is the one that is imported
             found[name] = version
-            if '"editable": true' in (distribution.read_text("direct_url.json") or ""):
+            if _EDITABLE.search(distribution.read_text("direct_url.json") or ""):
                 editable.add(name)
     ordered = {name: found[name] for name in sorted(found, key=str.casefold)}
     return ordered, tuple(name for name in ordered if name in editable)

@@ -55,8 +55,7 @@ def _executed(job: Job, sink: ChannelSink, opened: Opening | None) -> None:
     interruption = Interruption()
     _obey(interruption.ask)
     try:
-        opening = opened or open_here(job.project, tasks_dir=job.tasks_dir, no_plugins=job.no_plugins,
-                                      code=job.code_folder)
+        opening = opened or open_here(job.project, tasks_dir=job.tasks_dir, no_plugins=job.no_plugins)
     except BaseException as error:                 # noqa: BLE001 - whatever an import may do
         sink.outcome(replace(failure(error), outcome=Outcome.FAILED), heard=False)
         return

@@ -32,7 +32,7 @@ from hyperspace_core.execution.control import (
     Started,
 )
 from hyperspace_core.execution.memory import out_of_memory_kills, proof
-from hyperspace_core.execution.opening import Opening, described, open_here, prepare_for_forks
+from hyperspace_core.execution.opening import Opening, described, let_find, open_here, prepare_for_forks
 from hyperspace_core.execution.recruit import Recruit, recruit
 
 KEPT_WARM_S = 2.0              # so often, while runs are started, what each captures is looked at ahead
@@ -182,6 +182,8 @@ def main() -> None:
 
 def _guard(begin: Begin, control: Control, end: socket.socket) -> None:
     opening = None
+    if begin.role == "spawn" and begin.code is not None:
+        let_find(begin.code)
     if begin.role != "spawn":
         opening = _open(begin, control)
         if opening is None:

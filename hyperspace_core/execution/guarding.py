@@ -29,7 +29,7 @@ SHOWN_BYTES = 2000                         # of what an import printed, at each 
 class GuardianProcess:
     """One process of `execution.guardian`, from its start to its end."""
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Begin, python: str | None = None) -> None:
         mine, theirs = socket.socketpair()
         self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints, for when it fails
         self._control = Control(mine)
@@ -39,7 +39,8 @@ class GuardianProcess:
         self._mark = f"{MARK}={token}"
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "hyperspace_core.execution.guardian", str(theirs.fileno())],
+                [python or sys.executable, "-P", "-m", "hyperspace_core.execution.guardian",
+                 str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=self._printed, stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ) | {MARK: token},
                 start_new_session=True,

@@ -44,7 +44,7 @@ def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
     """
     if code is not None:
         sys.path.insert(0, code)
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
+        let_find(code)
     from hyperspace_core.extension.manager import build_manager
     from hyperspace_core.extension.project import open_project
 
@@ -58,6 +58,11 @@ def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
         text = f"project '{name}' cannot be opened: {one_line(error)}\n{traceback_text(error)}"
         raise ProjectError(text) from error
     return Opening(extensions=extensions, project=project)
+
+
+def let_find(code: str) -> None:
+    """Every Python that this process starts finds `code` before what is installed."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
 
 
 def described(opening: Opening, *, read_since_ns: int) -> Opened:

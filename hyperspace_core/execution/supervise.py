@@ -41,7 +41,8 @@ class Guardian:
     """
 
     def __init__(self, project: str, *, isolation: Isolation, tasks_dir: Path | None = None,
-                 no_plugins: tuple[str, ...] = (), grace_s: float = 10.0, code: Path | None = None) -> None:
+                 no_plugins: tuple[str, ...] = (), grace_s: float = 10.0, code: Path | None = None,
+                 python: Path | None = None) -> None:
         if not hasattr(socket, "send_fds"):
             raise ProjectError(f"isolation '{isolation}' does not work on this system; use 'inline'")
         self._project = project
@@ -50,6 +51,7 @@ class Guardian:
         self._no_plugins = tuple(no_plugins)
         self._grace_s = grace_s
         self._code = None if code is None else str(code)
+        self._python = None if python is None else str(python)
         self._lock = threading.RLock()
         self._process: GuardianProcess | None = None
         self._opened: Opened | None = None
@@ -112,7 +114,7 @@ class Guardian:
         if self._closed:
             raise ProjectError("this guardian is closed")
         begin = Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s, self._code)
-        self._process = GuardianProcess(begin)
+        self._process = GuardianProcess(begin, self._python)
         return self._process
 
     def _let_go(self) -> None:

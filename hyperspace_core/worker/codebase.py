@@ -31,7 +31,7 @@ class Codebase:
     def __init__(self, shift: Shift, new_guardian: Callable[[Path | None], Guardian]) -> None:
         self._shift = shift
         self._new = new_guardian
-        self.current = new_guardian(None)
+        self.current = new_guardian(shift.options.base)
         self._pinned: dict[str, Guardian] = {}         # the one that was needed last stands last
         self._needed_at: dict[str, float] = {}
         self._told: set[str] = set()

@@ -64,4 +64,5 @@ class ChildHands:
         options = self._shift.options
         return Guardian(
             self._shift.project, isolation="spawn" if options.isolation == "spawn" else "warm", code=code,
+            python=options.python,
             tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, grace_s=min(10.0, options.grace_s))

@@ -27,6 +27,8 @@ class WorkerOptions:
     grace_s: float = 30.0                  # from asking a run to stop until it is killed
     echo: bool = False                     # tell what the runs print as it comes
     no_plugins: tuple[str, ...] = ()       # installed plugins to leave out
+    base: Path | None = None               # a folder with code that stands for what is installed here
+    python: Path | None = None             # the interpreter that executes runs; None: this one
 
     def __post_init__(self) -> None:
         _at_least_one("--slots", self.slots)

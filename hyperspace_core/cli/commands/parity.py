@@ -1,0 +1,72 @@
+"""`hyperspace parity`: past runs once more with a rewritten component."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import WholeNumber, dry_run_option, json_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import note, say, say_json, say_table
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hyperspace_core.reproduce.parity import Pair
+
+
+@click.command
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--last", type=WholeNumber(1), default=20, metavar="N", help="How many past runs; 20 without.")
+@click.option("--task", metavar="TASK", help="Of this task only.")
+@click.option("--tolerance", type=float, default=0.0, metavar="NUMBER",
+              help="How far numbers may be apart, relative, and absolute below 1; without, not a bit.")
+@click.option("--slots", type=WholeNumber(1), default=1, metavar="N", help="Runs at a time; 1 without.")
+@at_place
+@dry_run_option
+@json_option
+def parity(*, place: Place, old: str, new: str, last: int, task: str | None, tolerance: float, slots: int,
+           dry_run: bool, as_json: bool) -> int:
+    """Execute the last runs that used class OLD again with class NEW in its place, and compare.
+
+    Same parameters and seed, today's code; nothing is added to the store. Exit code 1 says that one diverged.
+
+    \b
+    hyperspace parity Forest FastForest --last 20
+    """
+    from hyperspace_core.cli.replaying import teller
+    from hyperspace_core.reproduce.parity import parity as compared
+    from hyperspace_core.reproduce.parity import planned
+
+    study = place.study(None)
+    if dry_run:
+        runs = planned(study, old, new, task=task, last=last)
+        say(f"would execute {len(runs)} runs again with {new} for {old}: "
+            f"{', '.join(str(pair.before.id) for pair in runs)}")
+        return ExitCode.OK
+    count = len(planned(study, old, new, task=task, last=last))
+    pairs = compared(study, old, new, task=task, last=last, tolerance=tolerance, slots=slots,
+                     listener=teller(echo=False, count=count))
+    if as_json:
+        say_json([{"run": pair.before.id, "verdict": pair.verdict and pair.verdict.likeness,
+                   "first": pair.verdict and pair.verdict.first, "problem": pair.problem or None}
+                  for pair in pairs])
+    else:
+        _say(pairs, old, new)
+    return ExitCode.OK if all(pair.same for pair in pairs) else ExitCode.FAILED
+
+
+def _say(pairs: Sequence[Pair], old: str, new: str) -> None:
+    from hyperspace_core.results.words import number
+
+    say_table(("run", "task", f"{old} then", f"{new} now", "verdict", "first difference"), [
+        (str(pair.before.id), pair.before.task, number(pair.before.result),
+         "" if pair.now is None else number(pair.now.result),
+         pair.problem or str(pair.verdict and pair.verdict.likeness),
+         str(pair.verdict.first) if pair.verdict is not None and pair.verdict.first is not None else "")
+        for pair in pairs])
+    same = sum(pair.same for pair in pairs)
+    note(f"{same} of {len(pairs)} runs give the same with {new}")

@@ -1,0 +1,98 @@
+"""`hyperspace reproduce`: execute a past run again, and be told whether it gave the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import dry_run_option, json_option, run_argument
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import new_page, note, say, say_json, say_page
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.reproduce.reproduction import Reproduction, Wish
+    from hyperspace_core.study import Study
+
+
+@click.command
+@run_argument
+@click.option("--tolerance", type=float, default=0.0, metavar="NUMBER",
+              help="How far numbers may be apart, relative, and absolute below 1; without, not a bit.")
+@click.option("--code", type=click.Choice(["original", "current"]), default="original",
+              help="The code to execute: the run's own (the default), or today's.")
+@click.option("--env", "environment", type=click.Choice(["current", "rebuild"]), default="current",
+              help="The packages to use: those installed here (the default), or the recorded ones, in a "
+                   "virtual environment that is made for them.")
+@click.option("--echo", is_flag=True, help="Print what the run prints, as it comes.")
+@at_place
+@dry_run_option
+@json_option
+def reproduce(*, place: Place, run: int, tolerance: float, code: str, environment: str, echo: bool,
+              dry_run: bool, as_json: bool) -> int:
+    """Execute a past RUN again, with its seed, and compare result, metrics and every point of its curves.
+
+    Nothing is added to the store, and the checkout is not touched. Exit code 1 says that it diverged.
+
+    \b
+    hyperspace reproduce 42
+    hyperspace reproduce 42 --code current --tolerance 1e-9
+    """
+    from hyperspace_core.cli.replaying import teller
+    from hyperspace_core.reproduce.reproduction import Wish, as_executed
+    from hyperspace_core.reproduce.reproduction import reproduce as reproduced
+
+    wish = Wish(code=code, environment=environment, tolerance=tolerance)
+    study = place.study(None)
+    if dry_run:
+        return _say_plan(study, as_executed(study, study.get(run)), wish)
+    found = reproduced(study, run, wish, listener=teller(echo=echo, count=1))
+    if as_json:
+        say_json({"run": run, "verdict": found.verdict.likeness, "first": found.verdict.first,
+                  "compared": found.verdict.compared, "causes": found.causes, "code": found.code,
+                  "environment": found.environment, "before": _numbers(found.before),
+                  "now": _numbers(found.now)})
+    else:
+        _say(found)
+    return ExitCode.OK if found.same else ExitCode.FAILED
+
+
+def _say_plan(study: Study, record: RunRecord, wish: Wish) -> int:
+    """What would be executed on what; the code is looked up, for that is what may be missing."""
+    from hyperspace_core.reproduce.code import code_of
+
+    if wish.code == "current":
+        on = "today's code"
+    else:
+        with code_of(study.store, record, study.project.module.partition(".")[0]) as past:
+            on = f"its own code, {past.told}"
+    packages = "the packages installed here" if wish.environment == "current" else "the recorded packages"
+    say(f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, with {packages}")
+    return ExitCode.OK
+
+
+def _say(found: Reproduction) -> None:
+    from hyperspace_core.results.words import number
+
+    verdict, before, now = found.verdict, found.before, found.now
+    page = new_page()
+    page.line(f"run {before.id} of {before.task}: {verdict.likeness}")
+    if verdict.first is not None:
+        page.line(f"{'first difference' if found.same else 'diverged'} at {verdict.first}", indent=2)
+    rows = [[name, number(before.metrics.get(name)), "->", number(now.metrics.get(name))]
+            for name in dict.fromkeys([*before.metrics, *now.metrics])]
+    page.rows(rows)
+    page.line((f"{verdict.compared} numbers compared, on {found.code}, with {found.environment}", "quiet"),
+              indent=2)
+    say_page(page)
+    if not found.same:
+        say(f"likely cause: {found.likely}")
+    for other in found.causes[0 if found.same else 1:]:
+        note(f"{'also' if not found.same else 'although'} {other.text}")
+
+
+def _numbers(record: RunRecord) -> dict[str, object]:
+    return {"state": record.state, "reason": record.reason, "result": record.result,
+            "metrics": record.metrics}

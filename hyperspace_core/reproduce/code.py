@@ -1,0 +1,98 @@
+"""The code that a past run was executed on, in a folder: its snapshot, else its commit and patch."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.errors import HyperspaceError, NotFound
+from hyperspace_core.execution.failure import one_line
+from hyperspace_core.records.code import CHANGES, SNAPSHOT
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.worker.codebase import unpacked
+
+if TYPE_CHECKING:
+    from hyperspace_core.storage import Store
+
+PATCH, UNTRACKED = "uncommitted.patch", "untracked/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastCode:
+    """A folder to be put before what is installed, and what it is."""
+
+    folder: Path
+    told: str                          # "snapshot 0123456789ab", "commit 0123456789ab and its patch"
+
+
+@contextmanager
+def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]:
+    """The code that the run's last attempt was executed on; `package`: the project's top-level name.
+
+    The checkout is only read. Raises `HyperspaceError` with the reason where it cannot be had.
+    """
+    source, git = section_of(record, "source"), section_of(record, "git")
+    reasons = []
+    digest = source.get(SNAPSHOT) or record.code.get(SNAPSHOT)
+    if isinstance(digest, str):
+        try:
+            folder = unpacked(store, digest)
+        except (HyperspaceError, OSError) as error:
+            reasons.append(one_line(error))
+        else:
+            yield PastCode(folder=folder, told=f"snapshot {digest[:12]}")
+            return
+    with TemporaryDirectory(prefix="hyperspace-code-") as place:
+        try:
+            past = _from_git(store, git, source, package, Path(place))
+        except (HyperspaceError, OSError) as error:
+            reasons.append(one_line(error))
+            raise HyperspaceError(f"run {record.id}: the code that it was executed on cannot be had: "
+                                  f"{'; '.join(reasons)}; --code current compares with today's") from None
+        yield past
+
+
+def section_of(record: RunRecord, name: str) -> dict[str, Any]:
+    """A section of the last attempt's provenance; empty where there is none."""
+    section = record.attempt.provenance.get(name) if record.attempt is not None else None
+    return section if isinstance(section, dict) else {}
+
+
+def _from_git(store: Store, git: dict[str, Any], source: dict[str, Any], package: str,
+              place: Path) -> PastCode:
+    from hyperspace_core.capture.checkout import checked_out, patched
+    from hyperspace_core.capture.worktree import GitUnavailable
+
+    root, commit, changes = git.get("root"), git.get("commit"), source.get(CHANGES)
+    if not isinstance(root, str) or not isinstance(commit, str):
+        raise NotFound("neither a snapshot nor a commit was recorded")
+    if git.get("dirty") and not isinstance(changes, str):
+        raise NotFound(f"commit {commit[:12]} had been changed, and the changes were not kept")
+    tree = place / "tree"
+    tree.mkdir()
+    try:
+        checked_out(root, commit, tree)
+        if isinstance(changes, str):
+            kept = unpacked(store, changes)
+            if (kept / PATCH).exists():
+                patched(tree, kept / PATCH)
+            if (kept / UNTRACKED).is_dir():
+                shutil.copytree(kept / UNTRACKED, tree, dirs_exist_ok=True)
+    except GitUnavailable as error:
+        raise HyperspaceError(f"{error} ({root})") from None
+    and_patch = " and its uncommitted changes" if isinstance(changes, str) else ""
+    return PastCode(folder=_import_root(tree, package), told=f"commit {commit[:12]}{and_patch}")
+
+
+def _import_root(tree: Path, package: str) -> Path:
+    """The folder in which the package, or the module of one file, stands: the one nearest to the top."""
+    found = [path.parent.parent for path in tree.rglob(f"{package}/__init__.py")]
+    found += [path.parent for path in tree.rglob(f"{package}.py")]
+    if not found:
+        raise NotFound(f"no package '{package}' in that commit")
+    return min(found, key=lambda path: (len(path.parts), str(path)))

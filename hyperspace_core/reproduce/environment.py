@@ -1,0 +1,150 @@
+"""A virtual environment with the packages that a run recorded, made once for each set of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.reproduce.code import section_of
+
+_OURS = "hyperspace-"              # the framework and its plugins: those of today execute the run
+_TOOLS = {"pip", "setuptools", "wheel", "uv"}
+LIMIT_S = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where runs are executed."""
+
+    python: Path | None                # None: the interpreter of this process
+    told: str
+
+
+@contextmanager
+def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[Place]:
+    """The environment that is wished, without the project's own `distribution`: that is its code.
+
+    Raises `HyperspaceError` where packages cannot be had.
+    """
+    if environment == "current":
+        yield Place(python=None, told="the packages that are installed here")
+        return
+    wanted = _wanted(record, distribution)
+    python = _interpreter(section_of(record, "python").get("version"))
+    folder = _folder(wanted, python)
+    if not (folder / "complete").exists():
+        _make(folder, wanted, python)
+    yield Place(python=_python_in(folder), told=f"{len(wanted)} packages as recorded, in {folder}")
+
+
+def _wanted(record: RunRecord, distribution: str) -> dict[str, str]:
+    """Name → version of what an index has; what is installed in place comes with the code."""
+    section = section_of(record, "packages")
+    installed, editable = section.get("installed"), section.get("editable") or []
+    if not isinstance(installed, dict):
+        raise HyperspaceError(f"run {record.id}: its packages were not recorded, so they cannot be rebuilt; "
+                              "leave --env out")
+    left_out = {name.lower() for name in (*editable, *_TOOLS, distribution)}
+    return {name: version for name, version in installed.items()
+            if name.lower() not in left_out and not name.lower().startswith(_OURS)}
+
+
+def _interpreter(version: object) -> str:
+    """The recorded Python, where this machine has it."""
+    minor = ".".join(str(version).split(".")[:2])
+    if minor == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return sys.executable
+    found = shutil.which(f"python{minor}")
+    if found is None:
+        raise HyperspaceError(f"the run was executed by Python {version}, and there is no python{minor} "
+                              "here; install it, or leave --env out")
+    return found
+
+
+def _folder(wanted: Mapping[str, str], python: str) -> Path:
+    from platformdirs import user_cache_path
+
+    named = hashlib.sha256(json.dumps([sorted(wanted.items()), python, sys.version]).encode()).hexdigest()
+    return user_cache_path("hyperspace", appauthor=False) / "environments" / named[:24]
+
+
+def _make(folder: Path, wanted: Mapping[str, str], python: str) -> None:
+    """Beside its place and then renamed: one that was killed half-way is never used."""
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        _call([python, "-m", "venv", "--without-pip", str(made)])
+        _install(made, wanted)
+        _share_framework(made)
+        (made / "complete").write_text("")
+        made.rename(folder)
+    except OSError as error:
+        if not (folder / "complete").exists():     # else another process was first
+            raise HyperspaceError(f"{folder}: the environment cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _install(made: Path, wanted: Mapping[str, str]) -> None:
+    """Exactly these, without asking what they depend on: the recorded set was whole."""
+    listed = made / "requirements.txt"
+    listed.write_text("".join(f"{name}=={version}\n" for name, version in sorted(wanted.items())))
+    if not wanted:
+        return
+    uv = shutil.which("uv")
+    to = ["--python", str(_python_in(made))]
+    if uv is not None:
+        _call([uv, "pip", "install", "--quiet", *to, "--no-deps", "-r", str(listed)])
+    else:
+        _call([sys.executable, "-m", "pip", *to, "install", "--quiet", "--no-deps", "--no-input",
+               "--disable-pip-version-check", "-r", str(listed)])
+
+
+def _share_framework(made: Path) -> None:
+    """Links to the framework of this process and its metadata: it executes the run, whatever it was then."""
+    import hyperspace_core.errors as anchor
+
+    package = Path(anchor.__file__).parent
+    there = Path(_answer(_python_in(made)))
+    (there / package.name).symlink_to(package, target_is_directory=True)
+    for folder in {Path(sysconfig.get_path("purelib")), package.parent}:
+        for metadata in folder.glob("hyperspace_core-*.dist-info"):
+            if not (there / metadata.name).exists():
+                (there / metadata.name).symlink_to(metadata, target_is_directory=True)
+
+
+def _answer(python: Path) -> str:
+    """Where packages go in that environment."""
+    return _call([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
+
+
+def _python_in(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _call(command: list[str]) -> str:
+    unwanted = ("PYTHONPATH", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                              env=environment)
+    except subprocess.TimeoutExpired:
+        raise HyperspaceError(f"`{' '.join(command[:4])} …` took longer than {LIMIT_S:g} s") from None
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        why = said[-1] if said else f"exit code {done.returncode}"
+        raise HyperspaceError(f"the recorded packages cannot be installed: {why}; leave --env out to use "
+                              "those that are installed here")
+    return done.stdout

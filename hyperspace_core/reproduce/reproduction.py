@@ -1,0 +1,127 @@
+"""`hyperspace reproduce`: execute a past run again and say whether it gave the same, and if not, why not."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from hyperspace_core.errors import Refused, UsageError, did_you_mean
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.reproduce.causes import Cause, causes
+from hyperspace_core.reproduce.code import code_of
+from hyperspace_core.reproduce.environment import Place, rebuilt
+from hyperspace_core.reproduce.replay import Listener, again, points_of, replayed
+from hyperspace_core.reproduce.verdict import Verdict, judge
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import log_notices
+
+if TYPE_CHECKING:
+    from hyperspace_core.study import Study
+
+Code = Literal["original", "current"]
+Environment = Literal["current", "rebuild"]
+
+
+_UNEXPLAINED = ("nothing that was recorded differs, so the run itself is not deterministic (threads, times, "
+                "randomness that is not seeded)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How a run is to be reproduced. Raises `UsageError`."""
+
+    code: str = "original"             # the run's own, or today's
+    environment: str = "current"       # the packages installed here, or the recorded ones
+    tolerance: float = 0.0             # relative, and absolute below 1
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("code", self.code, get_args(Code)),
+                                   ("env", self.environment, get_args(Environment))):
+            if value not in known:
+                raise UsageError(f"{name}: expected {' or '.join(known)}, got {value!r}"
+                                 f"{did_you_mean(str(value), known)}")
+        if not 0 <= self.tolerance < float("inf"):
+            raise UsageError(f"tolerance: expected a number >= 0, got {self.tolerance!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A past run, its repetition, and what their comparison has shown."""
+
+    before: RunRecord
+    now: RunRecord
+    verdict: Verdict
+    causes: tuple[Cause, ...]          # what differs beside the numbers, the likeliest cause first
+    code: str                          # what it was executed on, in words
+    environment: str                   # in which packages, in words
+
+    @property
+    def same(self) -> bool:
+        return self.verdict.same
+
+    def __repr__(self) -> str:
+        first = f", first at {self.verdict.first}" if self.verdict.first else ""
+        cause = f"; likely cause: {self.likely}" if not self.same else ""
+        return f"<run {self.before.id} reproduced: {self.verdict.likeness}{first}{cause}>"
+
+    @property
+    def likely(self) -> str:
+        """Why the numbers differ, as far as the records tell."""
+        return self.causes[0].text if self.causes else _UNEXPLAINED
+
+
+def reproduce(study: Study, run: int, wish: Wish | None = None, *,
+              listener: Listener = log_notices) -> Reproduction:
+    """Execute a finished run again, on a store of its own that is gone afterwards, and compare.
+
+    `listener` hears what the worker tells meanwhile. Raises `Refused` for a run that has not ended,
+    `HyperspaceError` where its code or its packages cannot be had, `ProjectError`.
+    """
+    wish = wish or Wish()
+    before = as_executed(study, study.get(run))
+    with _code(study, before, wish) as (folder, told), _packages(study, before, wish) as environment:
+        options = WorkerOptions(isolation="spawn", drain=True, base=folder, python=environment.python,
+                                no_plugins=study.no_plugins, tasks_dir=study.tasks_dir)
+        runs = [again(before, uid=uuid.uuid4().hex)]
+        with replayed(study.name, study.extensions, runs, options, listener) as played:
+            (now,) = played
+    if not now.record.state.terminal:
+        raise Refused(f"run {run} was not reproduced: {now.record.reason or 'its worker was stopped'}")
+    verdict = judge(before, points_of(study.store, before), now.record, now.points, wish.tolerance)
+    return Reproduction(before=before, now=now.record, verdict=verdict, code=told,
+                        environment=environment.told, causes=tuple(causes(before, now.record)))
+
+
+def as_executed(study: Study, record: RunRecord) -> RunRecord:
+    """The run with the scenario and config that it was executed with, whatever has been migrated since.
+
+    Raises `Refused` where there is nothing to compare with.
+    """
+    if record.state not in (State.COMPLETED, State.FAILED) or not record.attempts:
+        raise Refused(f"run {record.id} is {record.state}: only a run that has completed or failed can be "
+                      "reproduced")
+    if record.scenario is None or record.config is None or record.seed is None:
+        raise Refused(f"run {record.id} never began: its config was not understood ({record.reason})")
+    if not record.migrated:
+        return record
+    first = study.store.rewritten(record.id)[0]
+    return replace(record, scenario=first.scenario, config=first.config)
+
+
+def _packages(study: Study, record: RunRecord, wish: Wish) -> AbstractContextManager[Place]:
+    return rebuilt(record, wish.environment, study.project.distribution)
+
+
+@contextmanager
+def _code(study: Study, record: RunRecord, wish: Wish) -> Iterator[tuple[Path | None, str]]:
+    if wish.code == "current":
+        yield None, "today's code"
+        return
+    package = study.project.module.partition(".")[0]
+    with code_of(study.store, record, package) as past:
+        yield past.folder, f"its own code, {past.told}"
