@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
 
 CORE = "hyperspace_core"
 INSTALLED = {"site-packages", "dist-packages"}     # folders of these names hold what pip and others put there
+
+_found: dict[tuple[str, ...], tuple[int, Any, list[Any]]] = {}
 
 
 def loaded_sources(packages: Collection[str]) -> set[Path]:
@@ -46,9 +51,24 @@ def _installed_below(path: tuple[str, ...]) -> tuple[str, ...]:
 
 def loaded_below(top: Path) -> list[str]:
     """The source files below a folder that this process has imported, by their real paths."""
-    root = f"{top}{os.sep}"
+    return until_next_import(("below", str(top)), lambda: _loaded_below(f"{top}{os.sep}"))
+
+
+def _loaded_below(root: str) -> list[str]:
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     return sorted(real for real in map(_real_source, files) if real is not None and real.startswith(root))
+
+
+def until_next_import(key: tuple[str, ...], make: Callable[[], list[_Item]]) -> list[_Item]:
+    """What `make` finds among the loaded modules, kept under a key for as long as no other is imported.
+
+    There may be thousands of them, and they are asked for before every run.
+    """
+    count, newest = len(sys.modules), sys.modules.get(next(reversed(sys.modules)))
+    known = _found.get(key)
+    if known is None or known[0] != count or known[1] is not newest:
+        known = _found[key] = count, newest, make()
+    return list(known[2])
 
 
 @lru_cache(maxsize=1 << 16)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from hyperspace_core.capture.loaded import CORE, in_place
+from hyperspace_core.capture.loaded import CORE, in_place, until_next_import
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -38,8 +39,11 @@ def code_units(project: Project) -> list[Unit]:
 
     Left out are the standard library, installed packages, the framework and its plugins: versions name those.
     """
-    own = _own(project)
-    plugins = _framework_plugins(project)
+    own, plugins = _own(project), _framework_plugins(project)
+    return until_next_import(("units", *sorted(own), "", *sorted(plugins)), lambda: _units(own, plugins))
+
+
+def _units(own: Collection[str], plugins: Collection[str]) -> list[Unit]:
     found = []
     for name, module in list(sys.modules.items()):
         if "." in name or name in _NOT_CODE or (name in plugins and name not in own):
