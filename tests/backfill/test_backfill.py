@@ -124,6 +124,46 @@ def test_parameters_of_the_scenario_of_single_run_and_of_dataclasses_are_added(o
         "momentum": 0.9, "second": {"className": "Line", "slope": 1.0}}
 
 
+def test_what_lies_in_lists_and_dicts_of_dataclasses_is_named_by_a_star(opened: Open) -> None:
+    more = ("rate: float = 0.1",
+            "rate: float = 0.1, layers: list[Limits] = [], named: dict[str, Limits] = {}")
+    study = opened({"parts.py": parts(more)})
+    study.run("trial", {"learner": "Line", "layers": [{"depth": 1}, {}], "named": {"a": {"depth": 2}}})
+    study = opened({"parts.py": parts(more, ("depth: int = 3", "depth: int = 3\n    leaves: int = 2"))})
+
+    assert effects(planned(study)).popitem()[1] == [
+        ("layers.*.leaves = 2 (of Trial)", 1), ("named.*.leaves = 2 (of Trial)", 1)]
+    fill(study)
+    assert config(study, 1)["layers"] == [{"depth": 1, "leaves": 2}, {"depth": 3, "leaves": 2}]
+    assert config(study, 1)["named"] == {"a": {"depth": 2, "leaves": 2}}
+
+
+def test_a_class_name_of_two_families_is_told_apart_by_what_it_fills(opened: Open) -> None:
+    other = """
+class Other(Component):
+    pass
+
+
+@dataclass
+class _Second(Other):
+    width: int = 1
+
+
+@dataclass
+class Trial"""
+    text = parts(("\n@dataclass\nclass Trial", other),
+                 ("rate: float = 0.1", "rate: float = 0.1, other: Other = _Second()"))
+    study = opened({"parts.py": text, "hyperspace.py": declaring(
+        'register.component(parts.Other, parts._Second, name="Line")')})
+    study.run("trial", {"learner": "Line"})
+    study = opened({"parts.py": text.replace("width: int = 1", "width: int = 1\n    height: int = 4")})
+
+    assert effects(planned(study)).popitem()[1] == [("Line.height = 4 (in other)", 1)]
+    fill(study)
+    assert config(study, 1) == {"learner": {"className": "Line", "slope": 1.0}, "rate": 0.1,
+                                "other": {"className": "Line", "width": 1, "height": 4}}
+
+
 def test_a_class_that_knows_its_old_name_is_read_and_renamed(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": "Line"})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from hyperspace_core.backfill import plan as planning
 from hyperspace_core.testing.project import ProjectFolder, forget
 
 from . import growing as growing_project
@@ -150,6 +152,24 @@ def test_a_requeued_migrated_run_is_executed_as_it_is_called_today(typed: Typed,
     assert (record["state"], record["config"]["model"]["levels"]) == ("COMPLETED", 5)
 
 
+def test_what_somebody_else_has_done_meanwhile_is_told(typed: Typed, grown: Grown,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    grown(NEW)
+    plan = planning.plan_backfill
+
+    def overtaken(project: Any, store: Any, **options: Any) -> Any:
+        found = plan(project, store, **options)
+        store.requeue(3)
+        return found
+
+    monkeypatch.setattr(planning, "plan_backfill", overtaken)
+    answer = typed("backfill", "--name", "leaves")
+
+    assert answer.lines[0] == "leaves  1 run rewritten"
+    assert answer.err == ("some runs had been rewritten or queued again since they were looked at, and were "
+                          "left alone: the same command looks again\n")
+
+
 # -- check ---------------------------------------------------------------------------------------------------
 
 def test_a_check_of_what_has_not_changed_is_one_line(typed: Typed, grown: Grown) -> None:
@@ -177,7 +197,7 @@ def test_a_check_looks_at_the_runs_that_a_filter_means(typed: Typed, grown: Grow
     grown(("slope", "rise"))
 
     assert typed("check", "--where", "model=Tree").lines == ["2 runs: all that they relied on is as it was"]
-    assert typed("check", "--status", "failed").lines == ["0 runs: all that they relied on is as it was"]
+    assert typed("check", "--status", "failed").lines == ["no run has ended yet that could be compared with"]
 
 
 def test_what_runs_only_lack_is_a_hint(typed: Typed, grown: Grown) -> None:

@@ -76,6 +76,10 @@ def _tell(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
     if not plan.migrations:
         page.line(f"nothing to bring up to date in {counted(plan.looked_at)}")
     say_page(page)
+    missed = 0 if dry_run else sum(len(one.runs) - done[one.migration.name] for one in plan.migrations)
+    if missed:
+        note("some runs had been rewritten or queued again since they were looked at, and were left alone: "
+             "the same command looks again")
     for left in plan.left:
         note(f"left alone: {counted(left.runs)} (last: run {left.last}): {left.cause}")
 

@@ -47,6 +47,8 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
             say(finding.line)
         for hint in report.hints:
             say(f"hint: {hint.line}")
-        if not report.findings:
+        if not report.looked_at:
+            say("no run has ended yet that could be compared with")
+        elif not report.findings:
             say(f"{counted(report.looked_at)}: all that they relied on is as it was")
     return ExitCode.FAILED if report.findings else ExitCode.OK
