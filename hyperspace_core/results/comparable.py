@@ -17,7 +17,7 @@ from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import SHOWN
+from hyperspace_core.results.parts import SHOWN, Traits
 from hyperspace_core.results.reference import agree, yardstick
 from hyperspace_core.results.today import Today
 from hyperspace_core.results.yardstick import Reason
@@ -57,16 +57,20 @@ def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
     `today` is called where the runs themselves do not settle it. `newest=False`: only today's code counts,
     also where no run has it.
     """
-    given = tuple(records)
+    given = tuple(map(Traits.of, records))
     reasons: dict[int, tuple[Reason, ...]] = {}
-    for _, group in groupby(sorted(given, key=lambda record: record.task), key=lambda record: record.task):
+    for _, group in groupby(sorted(given, key=_task), key=_task):
         runs = list(group)
         asked = None if newest and agree(runs) else today()
-        stick = yardstick(runs, asked, newest=newest)
-        reasons |= {record.id: stick.against(record) for record in runs}
-    return Comparison(kept=tuple(record for record in given if not reasons[record.id]),
-                      left_out=tuple(LeftOut(record, reasons[record.id]) for record in given
-                                     if reasons[record.id]))
+        measure = yardstick(runs, asked, newest=newest)
+        reasons |= {run.record.id: measure.against(run) for run in runs}
+    return Comparison(kept=tuple(run.record for run in given if not reasons[run.record.id]),
+                      left_out=tuple(LeftOut(run.record, reasons[run.record.id]) for run in given
+                                     if reasons[run.record.id]))
+
+
+def _task(run: Traits) -> str:
+    return run.record.task
 
 
 def comparable_runs(study: Study, task: str) -> Comparison:

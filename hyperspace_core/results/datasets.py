@@ -9,7 +9,7 @@ from typing import Any
 
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.parts import data_of
+from hyperspace_core.results.parts import Traits
 
 PARTIAL = "partial:"           # what a fingerprint of sampled data begins with
 CHOSEN = "dataset"             # a hyper-parameter of this name chooses the data
@@ -25,9 +25,9 @@ class DataRule:
     newest: Mapping[Any, Fingerprints]
 
     @classmethod
-    def of(cls, by_age: Sequence[RunRecord]) -> DataRule:
+    def of(cls, by_age: Sequence[Traits]) -> DataRule:
         """From runs that are alike in all else, oldest first."""
-        known = [(record, data) for record in by_age if (data := data_of(record))]
+        known = [(run.record, run.data) for run in by_age if run.data]
         seeds: dict[Fingerprints, set[int | None]] = defaultdict(set)
         for record, data in known:
             seeds[data].add(record.seed)
@@ -36,12 +36,11 @@ class DataRule:
         by_seed = by_seed and len(set().union(*seeds.values())) > 1
         return cls(by_seed=by_seed, newest={_key(record, by_seed): data for record, data in known})
 
-    def differs(self, record: RunRecord) -> bool:
+    def differs(self, run: Traits) -> bool:
         """Whether the run is known to have had other data."""
-        data = data_of(record)
-        counts = self.newest.get(_key(record, self.by_seed)) if data else None
+        counts = self.newest.get(_key(run.record, self.by_seed)) if run.data else None
         # a scenario may load more often in one run than in another
-        return counts is not None and any(map(_told_apart, data, counts))
+        return counts is not None and counts != run.data and any(map(_told_apart, run.data, counts))
 
 
 def _told_apart(one: str, other: str) -> bool:

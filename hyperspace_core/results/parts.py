@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.run import RunRecord
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ class Part:
     fingerprint: str               # hexadecimal, or a name from outside of the project; empty: not known
     module: str = ""
 
-    @property
+    @cached_property
     def is_hook(self) -> bool:
         return self.path.startswith(HOOK)
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """What is looked up: the parameter that it fills stands for its family."""
         if self.is_hook:
@@ -70,20 +72,37 @@ def parts_of(record: RunRecord) -> Parts | None:
 
 
 def parts_in(section: Any) -> Parts:
-    """The components that a section names; what is of another shape is left out."""
+    """The components that a section names; what is of another shape is left out.
+
+    Runs of the same code share what is given back: there are many runs, and few codes.
+    """
     if not isinstance(section, Mapping):
         return {}
-    return {path: _part(path, told) for path, told in section.items() if isinstance(told, Mapping)}
+    told = ((path, one.get("class"), one.get("module"), one.get("fingerprint"))
+            for path, one in section.items() if isinstance(one, Mapping))
+    return _parts(tuple((path, *(text if isinstance(text, str) else "" for text in texts))
+                        for path, *texts in told))
 
 
-def _part(path: str, told: Mapping[str, Any]) -> Part:
-    name, fingerprint = told.get("class"), told.get("fingerprint")
-    kind, _, digits = fingerprint.rpartition(":") if isinstance(fingerprint, str) else ("", "", "")
+@lru_cache(maxsize=4096)
+def _parts(told: tuple[tuple[str, ...], ...]) -> Parts:
+    return {path: Part(path=path, name=name, module=module, fingerprint=_known(fingerprint))
+            for path, name, module, fingerprint in told}
+
+
+def _known(fingerprint: str) -> str:
+    kind, _, digits = fingerprint.rpartition(":")
     # code outside of the project is named, not read: its name is as good as a fingerprint
-    known = {"sha256": digits, "external": fingerprint}.get(kind)
-    module = told.get("module")
-    return Part(path=path, name=name if isinstance(name, str) else "", fingerprint=known or "",
-                module=module if isinstance(module, str) else "")
+    return {"sha256": digits, "external": fingerprint}.get(kind, "")
+
+
+def slim(record: RunRecord) -> RunRecord:
+    """The record without what no comparison looks at: of many runs it would fill the memory."""
+    attempt = record.attempt
+    if attempt is None:
+        return record
+    kept = {name: section for name, section in attempt.provenance.items() if name in (COMPONENTS, DATA)}
+    return replace(record, attempts=(*record.attempts[:-1], replace(attempt, provenance=kept)))
 
 
 def data_of(record: RunRecord) -> tuple[str, ...]:
@@ -95,6 +114,21 @@ def data_of(record: RunRecord) -> tuple[str, ...]:
 def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
     section = record.attempt.provenance.get(name) if record.attempt is not None else None
     return section if isinstance(section, Mapping) else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What decides whether a run is comparable, read off its record once."""
+
+    record: RunRecord
+    problem: str | None            # the completed scenario as one text; None where it is not known
+    parts: Parts | None
+    data: tuple[str, ...]
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Traits:
+        return cls(record=record, problem=None if record.scenario is None else canonical(record.scenario),
+                   parts=parts_of(record), data=data_of(record))
 
 
 class Sameness:

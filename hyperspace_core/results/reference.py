@@ -12,36 +12,36 @@ from dataclasses import replace
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.run import Metric, RunRecord, Tree
 from hyperspace_core.results.datasets import DataRule
-from hyperspace_core.results.parts import Key, Part, Parts, Sameness, parts_of
+from hyperspace_core.results.parts import Key, Part, Parts, Sameness, Traits
 from hyperspace_core.results.today import Today
 from hyperspace_core.results.yardstick import Yardstick
 
-Known = Sequence[tuple[Parts, Parts]]      # of each run what it was made of, and would be today; oldest first
+Known = Sequence[tuple[Parts, Parts]]      # what runs were made of, and would be today; the newest last
 
 
-def yardstick(records: Iterable[RunRecord], today: Today | None = None, *, newest: bool = True) -> Yardstick:
+def yardstick(runs: Iterable[Traits], today: Today | None = None, *, newest: bool = True) -> Yardstick:
     """The reference for these runs, which are of one task.
 
     `newest=False`: what today's code says counts also where no run has it.
     """
-    by_age = sorted(records, key=lambda record: record.id)
+    by_age = sorted(runs, key=lambda run: run.record.id)
     sameness = Sameness() if today is None else today.sameness
     problem, metric = _problem(by_age, today, newest)
     known = [(parts, {} if today is None else today.parts(record, parts))
-             for record in by_age if (parts := parts_of(record)) is not None]
-    stick = Yardstick(problem=problem, metric=metric, sameness=sameness, code=_code(known, sameness, newest),
+             for record, parts in _made_of(by_age)]
+    stick = Yardstick(problem=problem, problem_text=None if problem is None else canonical(problem),
+                      metric=metric, sameness=sameness, code=_code(known, sameness, newest),
                       hooks=_hooks(known, sameness, newest))
-    return replace(stick, data=DataRule.of([record for record in by_age if not stick.against(record)]))
+    return replace(stick, data=DataRule.of([run for run in by_age if not stick.against(run)]))
 
 
-def agree(records: Sequence[RunRecord]) -> bool:
+def agree(runs: Sequence[Traits]) -> bool:
     """Whether they differ in nothing that today's code could decide, so that nobody needs to ask it."""
-    known = [record for record in records if record.scenario is not None]
-    if len({(record.metric, canonical(record.scenario)) for record in known}) > 1:
+    if len({(run.record.metric, run.problem) for run in runs if run.problem is not None}) > 1:
         return False
     seen: dict[Key, str] = {}
     hooks = set()
-    for parts in filter(None, map(parts_of, records)):
+    for _, parts in _made_of(runs):
         hooks.add(tuple(sorted((path, part.fingerprint) for path, part in parts.items() if part.is_hook)))
         for part in parts.values():
             if part.fingerprint and seen.setdefault(part.key, part.fingerprint) != part.fingerprint:
@@ -49,18 +49,28 @@ def agree(records: Sequence[RunRecord]) -> bool:
     return len(hooks) <= 1
 
 
-def _problem(by_age: Sequence[RunRecord], today: Today | None,
+def _made_of(by_age: Iterable[Traits]) -> list[tuple[RunRecord, Parts]]:
+    """What runs were made of, each with the newest run that was; runs of the same code share it."""
+    newest: dict[int, tuple[RunRecord, Parts]] = {}
+    for run in by_age:
+        if run.parts is not None:
+            newest.pop(id(run.parts), None)
+            newest[id(run.parts)] = run.record, run.parts
+    return list(newest.values())
+
+
+def _problem(by_age: Sequence[Traits], today: Today | None,
              newest: bool) -> tuple[Tree | None, Metric | None]:
-    known = [record for record in by_age if record.scenario is not None]
+    known = [run for run in by_age if run.problem is not None]
     if not known:
         return None, None
-    scenario, metric = known[-1].scenario, known[-1].metric
-    now = None if today is None else today.problem(known[-1].task)
+    scenario, metric = known[-1].record.scenario, known[-1].record.metric
+    now = None if today is None else today.problem(known[-1].record.task)
     if now is not None:
         text = canonical(now[0])
-        if not newest or any(canonical(record.scenario) == text for record in known):
+        if not newest or any(run.problem == text for run in known):
             scenario = now[0]
-        if not newest or any(record.metric == now[1] for record in known):
+        if not newest or any(run.record.metric == now[1] for run in known):
             metric = now[1]
     return scenario, metric
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical, diff
-from hyperspace_core.records.run import Metric, RunRecord
+from hyperspace_core.config.tree import CLASS_NAME, Tree, diff
+from hyperspace_core.records.run import Metric
 from hyperspace_core.results.datasets import DataRule
-from hyperspace_core.results.parts import Key, Part, Parts, Sameness, parts_of
+from hyperspace_core.results.parts import Key, Part, Parts, Sameness, Traits
 
 Kind = Literal["metric", "problem", "code", "data"]
 
@@ -30,31 +30,39 @@ class Yardstick:
     """The problem, the code and the data that count. What is not known of a run says nothing against it."""
 
     problem: Tree | None = None
+    problem_text: str | None = None                # the same, as one text
     metric: Metric | None = None
     code: Mapping[Key, Part] = field(default_factory=dict)
     hooks: Mapping[str, Part] = field(default_factory=dict)        # without a fingerprint: there is none
     data: DataRule | None = None
     sameness: Sameness = field(default_factory=Sameness)
+    _told: dict[int, tuple[Parts, tuple[Reason, ...]]] = field(default_factory=dict, compare=False)
 
-    def against(self, record: RunRecord) -> tuple[Reason, ...]:
+    def against(self, run: Traits) -> tuple[Reason, ...]:
         """Why the run is not comparable; nothing where it is."""
-        reasons = [*self._of_problem(record), *self._of_code(record)]
-        if self.data is not None and self.data.differs(record):
+        reasons = [*self._of_problem(run), *self._of_code(run.parts)]
+        if self.data is not None and self.data.differs(run):
             reasons.append(Reason("data", "other data"))
         return tuple(reasons)
 
-    def _of_problem(self, record: RunRecord) -> Iterator[Reason]:
+    def _of_problem(self, run: Traits) -> Iterator[Reason]:
+        record = run.record
         if record.scenario is None:                # nobody has completed it yet, or looked its task up
             return
         if self.metric is not None and record.metric != self.metric:
             yield Reason("metric", f"another metric (`{record.metric.name}`, {record.metric.goal})")
-        if self.problem is not None and canonical(record.scenario) != canonical(self.problem):
+        if self.problem is not None and run.problem != self.problem_text:
             yield Reason("problem", _another(record.scenario, self.problem))
 
-    def _of_code(self, record: RunRecord) -> Iterator[Reason]:
-        parts = parts_of(record)
+    def _of_code(self, parts: Parts | None) -> tuple[Reason, ...]:
         if parts is None:
-            return
+            return ()
+        known = self._told.get(id(parts))
+        if known is None or known[0] is not parts:
+            known = self._told[id(parts)] = parts, tuple(self._reasons(parts))
+        return known[1]
+
+    def _reasons(self, parts: Parts) -> Iterator[Reason]:
         counts = {path: self.code[part.key] for path, part in parts.items() if part.key in self.code}
         for part, now in differing(parts, counts | dict(self.hooks), self.sameness):
             how = _of_hook(part, now) if part.is_hook else "had other code"

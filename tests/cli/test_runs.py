@@ -165,7 +165,8 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
                  "Info\n  epochs: 3", "model.bin  2.0 kB",
                  "git       aaaaaaaaaaaa, on main, edited since", "data  not captured: nobody asked",
                  "executed  snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes, untracked: x",
-                 "classifier  Forest    digits  3f2a9c41aa", "scaler      Standard  x       not the project's own",
+                 "classifier  Forest    digits  3f2a9c41aa",
+                 "scaler      Standard  x       not the project's own",
                  "1  completed  on first"):
         assert line in page, page
 

@@ -38,7 +38,7 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
     What is the same in all runs is left out. --status looks at runs in other states.
     """
     where = _where(place, task, wanted)
-    comparison = _compared(place, where, comparable)
+    comparison = _compared(place, where, comparable, whole=as_json)
     found = _by_task(comparison.kept)
     if as_json:
         say_json([record for records in found.values() for record in records[:limit]])
@@ -69,12 +69,14 @@ def _where(place: Place, task: str | None, wanted: Wanted) -> RunFilter:
                    states=where.states or (State.COMPLETED,))
 
 
-def _compared(place: Place, where: RunFilter, comparable: str) -> Comparison:
-    """The runs, best first, and those that are not comparable with them."""
+def _compared(place: Place, where: RunFilter, comparable: str, *, whole: bool) -> Comparison:
+    """The runs, best first, and those that are not comparable with them; `whole`: with all their provenance."""
     from hyperspace_core.results.comparable import ALL, Comparison, compared
+    from hyperspace_core.results.parts import slim
     from hyperspace_core.results.table import best_first
 
-    records = best_first(place.store.find(where))
+    found = place.store.find(where)
+    records = best_first(found if whole else map(slim, found))
     if comparable == ALL:
         return Comparison(kept=tuple(records))
     return compared(records, lambda: _today(place))
