@@ -112,9 +112,13 @@ class _Fingerprints:
         node = _node(target, component=True)
         if _is_external(self.modules, target):
             return {"fingerprint": f"{EXTERNAL}{node.module}.{getattr(target, '__qualname__', node.name)}"}
-        if not Reach(self.modules).has(node):
-            return {"fingerprint": f"unread:{node.module}.{node.name}", "note": "its source was not found"}
-        return {"fingerprint": self._reach(target, [node, *self._held(target)])}
+        note = "its source was not found"
+        try:
+            if Reach(self.modules).has(node):
+                return {"fingerprint": self._reach(target, [node, *self._held(target)])}
+        except RecursionError:
+            note = "its source is nested too deeply to be read"
+        return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
 
     def _held(self, target: Any) -> Iterator[Node]:
         """The project's dataclasses and enums in its parameters: they are no components of their own."""

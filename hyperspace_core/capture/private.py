@@ -15,6 +15,8 @@ _SECRET = re.compile(r"""
 """, re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
 
-def looks_secret(name: str) -> bool:
-    """By the last part of a path."""
-    return _SECRET.fullmatch(name) is not None
+def looks_secret(path: str) -> bool:
+    """By a file's own name; all but Python code also by the folders that it is in (`secrets/api`)."""
+    *folders, name = path.split("/")
+    named = folders if not name.endswith((".py", ".pyi")) else []
+    return any(_SECRET.fullmatch(part) is not None for part in (name, *named))

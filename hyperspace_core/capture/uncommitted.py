@@ -68,7 +68,7 @@ def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
 
 def _objection(top: str, change: Change) -> str | None:
     """Why a changed file cannot be part of the patch."""
-    if looks_secret(change.path.rpartition("/")[2]):
+    if looks_secret(change.path):
         return "looks like a secret"
     if change.lines is None:
         return "not text"

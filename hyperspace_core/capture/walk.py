@@ -7,6 +7,7 @@ import re
 import stat
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hyperspace_core.capture.contents import Stamp, stamp_of
 from hyperspace_core.capture.private import looks_secret
@@ -69,7 +70,8 @@ class Walk:
 
     def _entry(self, entry: os.DirEntry[str], path: str, above: tuple[tuple[int, int], ...]) -> None:
         folder = _is_folder(entry)
-        if looks_secret(entry.name) and not folder:
+        inside = path.partition("/")[2]            # the package's own name says nothing
+        if _leads_to_secret(entry, folder) or (looks_secret(inside) and not folder):
             self.left_out[path] = "looks like a secret"
         elif _SKIPPED_FILES.fullmatch(entry.name) or (folder and entry.name in _SKIPPED_FOLDERS):
             return
@@ -108,6 +110,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _leads_to_secret(entry: os.DirEntry[str], folder: bool) -> bool:
+    """Whether it is a link to a file whose own name says more, or to a hidden folder (`.ssh`) or into one."""
+    if not entry.is_symlink():
+        return False
+    real = Path(os.path.realpath(entry.path))
+    hidden = real.name if folder else real.parent.name
+    return hidden.startswith(".") or (looks_secret(real.name) and not folder)
 
 
 def _size(found: Found) -> int:

@@ -12,8 +12,9 @@ from hyperspace_core.capture import uncommitted
 from hyperspace_core.capture.sources import ProjectCode, project_code
 from hyperspace_core.extension.project import Project
 from hyperspace_core.sink import Section
-from tests.capture.lab import Lab, lab
-from tests.capture.test_git import ENVIRONMENT, PLANTS, Repository
+
+from .lab import Lab, lab
+from .test_git import ENVIRONMENT, PLANTS, Repository
 
 CANARY = "S3cr3t-canary"
 FILES = {

@@ -13,7 +13,8 @@ import pytest
 
 from hyperspace_core.capture.components import component_fingerprints, prepare
 from hyperspace_core.extension.project import Project
-from tests.capture.lab import Lab, lab
+
+from .lab import Lab, lab
 
 FILES = {
     "labwork/__init__.py": """
@@ -95,6 +96,7 @@ FILES = {
             schedule: Schedule = field(default_factory=Schedule)
             mode: Mode = Mode.SLOW
             KIND: ClassVar[str] = "tall"
+            cache: int = field(default=7, init=False)
 
             def build(self):
                 # a comment
@@ -203,6 +205,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     # its own code
     "a method": ("components", "+ ROUND", "- ROUND", {"forest"}),
     "a class constant": ("components", '= "tall"', '= "small"', {"forest"}),
+    "a field that no config holds": ("components", "default=7", "default=8", {"forest"}),
     "a decorator": ("components", "    @property\n", "", {"support"}),
     "a default of a method": ("components", "bias=0.5", "bias=0.6", {"support"}),
     "the scenario": ("scenarios", "* rate", "/ rate", {"scenario"}),
@@ -278,6 +281,17 @@ def test_a_file_that_cannot_be_read_any_more_is_said_to_be(project_lab: Lab) -> 
     found = component_fingerprints(project, {"className": "Holdout", "share": 0.25}, config)["classifier"]
     assert found["note"] == "its source was not found"
     assert found["fingerprint"] == "unread:labwork.components.Forest"
+
+
+def test_code_that_is_nested_without_measure_costs_only_its_own_fingerprint(project_lab: Lab) -> None:
+    project_lab.edit("labwork/components.py", "return self.C * 2", f"return self.C{' + 1' * 900}")
+    project = project_lab.open()
+    scenario = {"className": "Holdout", "share": 0.25}
+    for name, readable in (("Support", False), ("Forest", True)):
+        config = project.complete(scenario, {"classifier": name})
+        found = component_fingerprints(project, scenario, config)
+        assert found["classifier"]["fingerprint"].startswith("sha256:") is readable
+        assert found["scenario"]["fingerprint"].startswith("sha256:")
 
 
 def test_every_component_is_looked_at_ahead_of_the_runs(project_lab: Lab,

@@ -21,7 +21,8 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.records.code import Snapshot
 from hyperspace_core.sink import Absent
-from tests.capture.lab import Lab, lab
+
+from .lab import Lab, lab
 
 CANARY = "S3cr3t-canary"
 FILES = {
@@ -254,6 +255,23 @@ def test_s21_files_that_look_like_secrets_are_in_no_snapshot(made: Lab, name: st
     assert not [path for path in labs(code) if path.endswith(name)]
     assert code.left_out[f"labwork/{name}"] == "looks like a secret"
     assert CANARY.encode() not in b"".join(map(code.read, labs(code)))
+
+
+def test_s21_a_link_to_a_secret_and_a_folder_of_secrets_are_left_out(made: Lab, tmp_path: Path) -> None:
+    away = tmp_path / ".ssh"
+    away.mkdir()
+    for place in (away / "config", tmp_path / "id_rsa"):
+        place.write_text(CANARY)
+    package = made.root / "labwork"
+    (package / "harmless.txt").symlink_to(away / "config")
+    (package / "other.txt").symlink_to(tmp_path / "id_rsa")
+    (package / "folder").symlink_to(away)
+    made.write("labwork/secrets/api", CANARY)
+    made.write("labwork/secrets/reader.py", "x = 1\n")
+    code = code_of(made)
+    assert "labwork/secrets/reader.py" in labs(code)
+    assert CANARY.encode() not in b"".join(map(code.read, labs(code)))
+    assert {"labwork/harmless.txt", "labwork/other.txt", "labwork/secrets/api"} <= set(code.left_out)
 
 
 @pytest.mark.parametrize("name", ["keys.py", "environment.py", "id_mapping.py", "secrets.py", "monkey.json",
