@@ -38,10 +38,9 @@ class Today:
         Runs of the same classes at the same places are looked up once.
         """
         shape = tuple((part.path, part.name) for part in recorded.values() if not part.is_hook)
-        known = self._parts.get(shape)
-        if known is None:
-            known = self._parts[shape] = self._looked_up(record)
-        return known
+        if not self._parts.get(shape):             # another config of that shape may be one that fits
+            self._parts[shape] = self._looked_up(record)
+        return self._parts[shape]
 
     def _looked_up(self, record: RunRecord) -> Parts:
         from hyperspace_core.capture.components import component_fingerprints

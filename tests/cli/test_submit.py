@@ -221,8 +221,8 @@ def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typ
     again = typed("submit", "second", "--grid", "noise=0,1", "--skip-existing")
 
     assert again.out == "queued 2 runs of second: 2, 3\n"
-    assert again.err.startswith("warning: task 'second' has no seed, so a new one is drawn and nothing is left out; "
-                                "give one with --seed\n")
+    assert again.err.startswith("warning: task 'second' has no seed, so a new one is drawn and nothing is "
+                                "left out; give one with --seed\n")
     assert "warning" not in typed("submit", "second", "--seed", 7, "--skip-existing").err
 
 
@@ -288,8 +288,8 @@ def test_a_pipe_gets_the_result_and_only_the_code_is_told_beside_it(typed_apart:
     answer = typed_apart("submit", "first")
 
     assert answer.out == "queued run 1 of first\n"
-    assert re.fullmatch(r"code pinned: growing: \d+ files \(.* kB\), the project's code is in no git repository\n",
-                        answer.err)
+    assert re.fullmatch(r"code pinned: growing: \d+ files \(.* kB\), the project's code is in no git "
+                        r"repository\n", answer.err)
 
 
 # -- many ----------------------------------------------------------------------------------------------------

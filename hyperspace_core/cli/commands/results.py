@@ -70,7 +70,7 @@ def _where(place: Place, task: str | None, wanted: Wanted) -> RunFilter:
 
 
 def _compared(place: Place, where: RunFilter, comparable: str, *, whole: bool) -> Comparison:
-    """The runs, best first, and those that are not comparable with them; `whole`: with all their provenance."""
+    """The runs, best first, and those that are not comparable with them; `whole`: with all provenance."""
     from hyperspace_core.results.comparable import ALL, Comparison, compared
     from hyperspace_core.results.parts import slim
     from hyperspace_core.results.table import best_first
