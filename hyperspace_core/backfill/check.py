@@ -21,7 +21,8 @@ from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 
-Kind = Literal["default", "parameter", "class", "value", "required", "migration"]
+Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]
+HINTS = ("lacking", "range")   # the kinds that are only worth knowing
 LONGEST = 60                   # characters of a value in a message
 _PROBLEM = re.compile(r"`([^`]*)`: (.*)", re.DOTALL)
 
@@ -30,7 +31,7 @@ _PROBLEM = re.compile(r"`([^`]*)`: (.*)", re.DOTALL)
 class Finding:
     """One thing that has changed, and in how many runs it stood."""
 
-    kind: Kind | Literal["lacking", "range"]
+    kind: Kind
     where: str                     # "Forest.trees"
     text: str                      # what it was and what it is now, with `{runs}` where these are told
     cure: str
@@ -38,9 +39,14 @@ class Finding:
     last: int                      # id of the newest
 
     @property
-    def line(self) -> str:
+    def told(self) -> str:
+        """What it was in how many runs, and what it is now."""
         count = f"{self.runs} run{'' if self.runs == 1 else 's'} (last: run {self.last})"
-        return f"{self.where}: {self.text.replace('{runs}', count)}; {self.cure}"
+        return self.text.replace("{runs}", count)
+
+    @property
+    def line(self) -> str:
+        return f"{self.where}: {self.told}; {self.cure}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +67,8 @@ def check_project(project: Project, store: Store, where: RunFilter, *,
             check.looked_at += 1
             check.look(record, record.scenario, record.config)
     found = sorted(check.seen.values(), key=lambda one: (one.kind, one.where))
-    hints = ("lacking", "range")
-    return CheckReport(looked_at=check.looked_at, hints=tuple(one for one in found if one.kind in hints),
-                       findings=tuple(one for one in found if one.kind not in hints))
+    return CheckReport(looked_at=check.looked_at, hints=tuple(one for one in found if one.kind in HINTS),
+                       findings=tuple(one for one in found if one.kind not in HINTS))
 
 
 @dataclass
@@ -88,7 +93,7 @@ class _Check:
                 scenario, config = applied(migration.steps, scenario, config)
             except ConfigError as error:
                 self.note(record, "migration", migration.name, f"meets an obstacle in {{runs}}: {error}",
-                          "mend its steps, or rewrite these runs by another migration before it")
+                          "mend its steps, or list another migration before it", once=migration.name)
                 return
             waiting += migration.steps
         written = self.written(record, waiting if (scenario, config) != stored else [])
@@ -154,8 +159,8 @@ class _Check:
                 self.note(record, "required", where, "has no default and is lacking in {runs}",
                           "give it the default that keeps the old behaviour")
             else:
-                self.note(record, "value", where, f"{text} in {{runs}}",
-                          'take the old values, too, or register.migration("…", map_values(…))')
+                self.note(record, "value", where, f"a value does not fit in {{runs}}: {text}",
+                          'take the old values, too, or register.migration("…", map_values(…))', once=where)
 
     def look_at_default(self, record: RunRecord, relied: Relied, scenario: Section) -> None:
         section, name = relied.section, relied.name
@@ -166,6 +171,8 @@ class _Check:
                     same(_class_or_value(declared.old), _class_or_value(relied.was))):
                 return
         label = "" if owner is None else owner.name
+        if section.below:                  # a dataclass
+            label = getattr(section.signature.target, "__name__", label)
         now = "there is none now" if relied.now is MISSING else f"is {_short(relied.now)} now"
         old = repr(relied.was)
         self.note(record, "default", section.label(name),
@@ -173,7 +180,8 @@ class _Check:
                   "give the new behaviour a name of its own, or say that it is meant: register.new_default("
                   f'{label}, "{name}", old={old if len(old) <= LONGEST else "…"})')
 
-    def note(self, record: RunRecord, kind: Any, where: str, text: str, cure: str, *, once: str = "") -> None:
+    def note(self, record: RunRecord, kind: Kind, where: str, text: str, cure: str, *,
+             once: str = "") -> None:
         key = kind, once or f"{where}: {text}"
         first = self.seen.get(key)
         if first is None:

@@ -95,6 +95,8 @@ def test_a_default_of_a_dataclass_and_of_the_scenario_are_looked_at(opened: Open
                                       ("rows: int = 10", "rows: int = 11"))})
 
     assert findings(study) == [("default", "Forest.limits.depth", 1, 1), ("default", "Trial.rows", 1, 1)]
+    assert [one.cure.rpartition("register.")[2] for one in checked(study).findings] == [
+        'new_default(Limits, "depth", old=3)', 'new_default(Trial, "rows", old=10)']
 
 
 def test_what_todays_task_file_writes_is_no_default(opened: Open) -> None:
@@ -152,13 +154,13 @@ def test_a_scenario_that_is_gone_fails(opened: Open) -> None:
 
 
 def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
-    with_runs(opened, {"learner": {"className": "Forest", "rule": "other"}})
+    with_runs(opened, *({"learner": {"className": "Forest", "rule": rule}} for rule in ("other", "third")))
     study = opened({"parts.py": parts(('rule: str = "gini"', 'rule: Literal["gini"] = "gini"'))})
     [only] = checked(study).findings
 
     assert only.line == (
-        "Forest.rule: expected 'gini', found str 'other' in 1 run (last: run 1); take the old values, too, "
-        'or register.migration("…", map_values(…))')
+        "Forest.rule: a value does not fit in 2 runs (last: run 2): expected 'gini', found str 'other'; take "
+        'the old values, too, or register.migration("…", map_values(…))')
 
 
 def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:
@@ -169,6 +171,16 @@ def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:
     assert only.line == (
         "Trial.single_run.depth: has no default and is lacking in 1 run (last: run 1); give it the default "
         "that keeps the old behaviour")
+
+
+def test_a_migration_that_meets_an_obstacle_fails(opened: Open) -> None:
+    with_runs(opened, {"learner": FOREST}, {"learner": "Line"})
+    study = opened({"hyperspace.py": declaring(
+        'register.migration("m", rename("trees", "rule", of="Forest"))')})
+    [only] = checked(study).findings
+
+    assert (only.kind, only.where, only.runs) == ("migration", "m", 1)
+    assert "`learner.trees`: cannot become `learner.rule`" in only.line
 
 
 # -- what is only worth knowing ------------------------------------------------------------------------------

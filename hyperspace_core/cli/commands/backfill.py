@@ -10,7 +10,7 @@ import click
 
 from hyperspace_core.cli.arguments import dry_run_option, json_option
 from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import new_page, note, say, say_json, say_page, say_table, tracked
+from hyperspace_core.cli.screen import SHOWN, new_page, note, say, say_json, say_page, say_table, tracked
 from hyperspace_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,8 +80,10 @@ def _tell(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
     if missed:
         note("some runs had been rewritten or queued again since they were looked at, and were left alone: "
              "the same command looks again")
-    for left in plan.left:
+    for left in plan.left[:SHOWN]:
         note(f"left alone: {counted(left.runs)} (last: run {left.last}): {left.cause}")
+    if len(plan.left) > SHOWN:
+        note(f"left alone for {len(plan.left) - SHOWN} more causes: --json has them")
 
 
 def _plain(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from hyperspace_core.cli.screen import say, say_json, tracked
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
+    from hyperspace_core.backfill.check import Finding
     from hyperspace_core.records.run import RunRecord
 
 
@@ -41,7 +42,8 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
 
     report = check_project(project, store, where, watch=looking)
     if as_json:
-        say_json(report)
+        say_json({"looked_at": report.looked_at, "findings": list(map(_plain, report.findings)),
+                  "hints": list(map(_plain, report.hints))})
     else:
         for finding in report.findings:
             say(finding.line)
@@ -52,3 +54,8 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
         elif not report.findings:
             say(f"{counted(report.looked_at)}: all that they relied on is as it was")
     return ExitCode.FAILED if report.findings else ExitCode.OK
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    return {"kind": finding.kind, "where": finding.where, "text": finding.told, "cure": finding.cure,
+            "runs": finding.runs, "last": finding.last}
