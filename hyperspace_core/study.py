@@ -167,17 +167,18 @@ class Study:
         return execute_here(self.store, self.project, self.extensions, claim, echo=echo,
                             on_progress=None if watch is None else partial(watch, record))
 
-    def reproduce(self, run: int, *, tolerance: float = 0.0, code: str = "original",
-                  env: str = "current") -> Reproduction:
+    def reproduce(self, run: int, *, tolerance: float = 0.0, ignore: Collection[str] = (),
+                  code: str = "original", env: str = "current") -> Reproduction:
         """Execute a past run again and compare result, metrics and curves; nothing is added to the store.
 
-        `tolerance`: relative, and absolute below 1. `code`: the run's own, or "current". `env`: "rebuild"
+        `tolerance`: relative, and absolute below 1. `ignore`: series and metrics that may differ, as in
+        "seconds/*". `code`: the run's own, or "current". `env`: "rebuild"
         makes a virtual environment of the recorded packages. Raises `Refused` for a run that has not ended,
         `HyperspaceError` where its code or its packages cannot be had.
         """
         from hyperspace_core.reproduce.reproduction import Wish, reproduce
 
-        return reproduce(self, run, Wish(code=code, environment=env, tolerance=tolerance))
+        return reproduce(self, run, Wish(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore)))
 
     # -- looking -------------------------------------------------------------------------------------------
 

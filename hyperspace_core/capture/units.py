@@ -35,23 +35,38 @@ class Unit:
 
 
 def code_units(project: Project) -> list[Unit]:
-    """The project's own packages first, then all else that this process has loaded and that is not installed.
+    """The project's own packages first, then what they use that is not installed.
 
-    Left out are the standard library, installed packages, the framework and its plugins: versions name those.
+    Left out are the standard library, installed packages, the framework and its plugins: versions name those;
+    and what this process has loaded for itself, such as a notebook's own modules.
     """
     own, plugins = _own(project), _framework_plugins(project)
     return until_next_import(("units", *sorted(own), "", *sorted(plugins)), lambda: _units(own, plugins))
 
 
 def _units(own: Collection[str], plugins: Collection[str]) -> list[Unit]:
-    found = []
+    loaded: dict[str, list[ModuleType]] = {}
     for name, module in list(sys.modules.items()):
-        if "." in name or name in _NOT_CODE or (name in plugins and name not in own):
+        loaded.setdefault(name.partition(".")[0], []).append(module)
+    found: dict[str, Unit | None] = {}
+    waiting = sorted(own)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in _NOT_CODE or name not in sys.modules:
             continue
-        unit = _unit(name, module, own=name in own)
+        if name in plugins and name not in own:
+            continue
+        unit = found[name] = _unit(name, sys.modules[name], own=name in own)
         if unit is not None:
-            found.append(unit)
-    return sorted(found, key=lambda unit: (not unit.own, unit.name))
+            waiting += {used for module in loaded[name] for used in _used_by(module)}
+    return sorted(filter(None, found.values()), key=lambda unit: (not unit.own, unit.name))
+
+
+def _used_by(module: ModuleType) -> set[str]:
+    """The top-level packages that a module's names come from: modules, classes and functions."""
+    names = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+             for value in list(vars(module).values())}
+    return {name.partition(".")[0] for name in names if isinstance(name, str)}
 
 
 def _unit(name: str, module: ModuleType, *, own: bool) -> Unit | None:

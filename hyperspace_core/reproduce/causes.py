@@ -17,7 +17,7 @@ from hyperspace_core.results.words import value_text
 
 Kind = Literal["config", "seed", "problem", "data", "component", "code", "package", "python", "host"]
 MOST_NAMED = 5
-_PLUGINS = "hyperspace-"         # told by another section; those that are not needed are left out of environments
+_PLUGINS = "hyperspace-"         # the framework's own: not among what is rebuilt
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,13 @@ class Cause:
     text: str
 
 
-def causes(before: RunRecord, now: RunRecord) -> list[Cause]:
-    """In the order in which one would suspect them. `before` is the run as it was executed."""
-    return [*_config(before, now), *_seed(before, now), *_data(before, now), *_components(before, now),
-            *_packages(before, now), *_python(before, now), *_host(before, now)]
+def causes(before: RunRecord, now: RunRecord, *, own_code: bool) -> list[Cause]:
+    """In the order in which one would suspect them. `before` is the run as it was executed; `own_code`: both
+    were executed on the same code.
+    """
+    code = () if own_code else _components(before, now)
+    return [*_config(before, now), *_seed(before, now), *_data(before, now), *code, *_packages(before, now),
+            *_python(before, now), *_host(before, now)]
 
 
 def _config(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
@@ -86,8 +89,8 @@ def _components(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
         yield Cause("component", f"component {(one if one.name else other).called} has other code")
     old, new = (section_of(record, "source").get(SNAPSHOT) for record in (before, now))
     if not found and old and new and old != new:
-        yield Cause("code", f"the project's code differs ({old[:12]} then, {new[:12]} now), but in no component "
-                            "that the run used, as far as can be seen")
+        yield Cause("code", f"the project's code differs ({old[:12]} then, {new[:12]} now), though in no "
+                            "component that the run used, as far as can be seen")
 
 
 def _packages(before: RunRecord, now: RunRecord) -> Iterator[Cause]:

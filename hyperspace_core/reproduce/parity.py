@@ -81,7 +81,8 @@ def _pair(study: Study, record: RunRecord, old: str, new: str) -> Pair:
 def _judged(study: Study, pair: Pair, played: Played, tolerance: float) -> Pair:
     if not played.record.state.terminal:
         return replace(pair, problem="was not executed: its worker was stopped")
-    verdict = judge(pair.before, points_of(study.store, pair.before), played.record, played.points, tolerance)
+    verdict = judge(pair.before, points_of(study.store, pair.before), played.record, played.points,
+                    tolerance=tolerance)
     return replace(pair, now=played.record, verdict=verdict)
 
 

@@ -38,6 +38,7 @@ class Wish:
     code: str = "original"             # the run's own, or today's
     environment: str = "current"       # the packages installed here, or the recorded ones
     tolerance: float = 0.0             # relative, and absolute below 1
+    ignore: tuple[str, ...] = ()       # series and metrics that are not compared, as in "seconds/*"
 
     def __post_init__(self) -> None:
         for name, value, known in (("code", self.code, get_args(Code)),
@@ -92,9 +93,11 @@ def reproduce(study: Study, run: int, wish: Wish | None = None, *,
             (now,) = played
     if not now.record.state.terminal:
         raise Refused(f"run {run} was not reproduced: {now.record.reason or 'its worker was stopped'}")
-    verdict = judge(before, points_of(study.store, before), now.record, now.points, wish.tolerance)
+    verdict = judge(before, points_of(study.store, before), now.record, now.points,
+                    tolerance=wish.tolerance, ignore=wish.ignore)
+    found = causes(before, now.record, own_code=wish.code == "original")
     return Reproduction(before=before, now=now.record, verdict=verdict, code=told,
-                        environment=environment.told, causes=tuple(causes(before, now.record)))
+                        environment=environment.told, causes=tuple(found))
 
 
 def as_executed(study: Study, record: RunRecord) -> RunRecord:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import Any
 
@@ -48,17 +49,19 @@ class Verdict:
         return self.likeness is not Likeness.DIVERGED
 
 
-def judge(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence[Point],
-          tolerance: float = 0.0) -> Verdict:
+def judge(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence[Point], *,
+          tolerance: float = 0.0, ignore: Sequence[str] = ()) -> Verdict:
     """Compare in the order in which things happened: curves point by point, then metrics, then the result.
 
-    `tolerance`: relative, and absolute below 1. Two NaN are the same.
+    `tolerance`: relative, and absolute below 1. `ignore`: series and metrics to leave out, as in "seconds/*".
+    Two NaN are the same.
     """
+    old, new = ([point for point in points if not _ignored(point.name, ignore)] for points in (old, new))
     if before.state is not now.state or (now.state is not State.COMPLETED and before.reason != now.reason):
         return Verdict(likeness=Likeness.DIVERGED, first=Divergence(
             where="outcome", before=_ending(before), now=_ending(now)))
     first, count = None, 0
-    for where, one, other in _pairs(before, old, now, new):
+    for where, one, other in _pairs(before, old, now, new, ignore):
         count += 1
         if _identical(one, other):
             continue
@@ -69,11 +72,17 @@ def judge(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence
     return Verdict(likeness=Likeness.EQUAL if first else Likeness.IDENTICAL, first=first, compared=count)
 
 
-def _pairs(before: RunRecord, old: Sequence[Point], now: RunRecord,
-           new: Sequence[Point]) -> Iterator[tuple[str, Any, Any]]:
+def _ignored(name: str, ignore: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in ignore)
+
+
+def _pairs(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence[Point],
+           ignore: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
     for number, (one, other) in enumerate(zip_longest(old, new)):
         yield from _point_pairs(number, one, other)
     for name in dict.fromkeys([*before.metrics, *now.metrics]):
+        if _ignored(name, ignore):
+            continue
         yield f"metric {name}", before.metrics.get(name), now.metrics.get(name)
     yield "result", before.result, now.result
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @run_argument
 @click.option("--tolerance", type=float, default=0.0, metavar="NUMBER",
               help="How far numbers may be apart, relative, and absolute below 1; without, not a bit.")
+@click.option("--ignore", multiple=True, metavar="NAME",
+              help="A series or metric that may differ, as in 'seconds/*'; may be given again.")
 @click.option("--code", type=click.Choice(["original", "current"]), default="original",
               help="The code to execute: the run's own (the default), or today's.")
 @click.option("--env", "environment", type=click.Choice(["current", "rebuild"]), default="current",
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 @at_place
 @dry_run_option
 @json_option
-def reproduce(*, place: Place, run: int, tolerance: float, code: str, environment: str, echo: bool,
-              dry_run: bool, as_json: bool) -> int:
+def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ...], code: str,
+              environment: str, echo: bool, dry_run: bool, as_json: bool) -> int:
     """Execute a past RUN again, with its seed, and compare result, metrics and every point of its curves.
 
     Nothing is added to the store, and the checkout is not touched. Exit code 1 says that it diverged.
@@ -44,7 +46,7 @@ def reproduce(*, place: Place, run: int, tolerance: float, code: str, environmen
     from hyperspace_core.reproduce.reproduction import Wish, as_executed
     from hyperspace_core.reproduce.reproduction import reproduce as reproduced
 
-    wish = Wish(code=code, environment=environment, tolerance=tolerance)
+    wish = Wish(code=code, environment=environment, tolerance=tolerance, ignore=ignore)
     study = place.study(None)
     if dry_run:
         return _say_plan(study, as_executed(study, study.get(run)), wish)
