@@ -8,10 +8,11 @@ holds. What is not the project's own is named, not read: its version is among th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
+from hyperspace_core.capture.fingerprint import fingerprint
 from hyperspace_core.capture.modules import Modules
 from hyperspace_core.capture.reach import EXTERNAL, Node, Reach, Reached
 from hyperspace_core.capture.units import code_units
@@ -91,7 +92,8 @@ class _Fingerprints:
         self._reached: dict[Any, Reached] = {}
 
     def described(self, name: str, target: Any) -> Described:
-        return {"class": name, "module": _module(target)} | self._fingerprint(target)
+        module = _module(target.func if isinstance(target, partial) else target)
+        return {"class": name, "module": module} | self._fingerprint(target)
 
     def hooks(self, project: Project) -> dict[str, Described]:
         """The hooks that the project's own code implements."""
@@ -109,6 +111,10 @@ class _Fingerprints:
         return found
 
     def _fingerprint(self, target: Any) -> Described:
+        if isinstance(target, partial):            # what is bound to it is part of it
+            found = self._fingerprint(target.func)
+            bound = fingerprint((found["fingerprint"], target.args, target.keywords))
+            return found | {"fingerprint": bound.removeprefix("partial:")}
         node = _node(target, component=True)
         if _is_external(self.modules, target):
             return {"fingerprint": f"{EXTERNAL}{node.module}.{getattr(target, '__qualname__', node.name)}"}

@@ -99,10 +99,10 @@ class Reach:
     def _named(self, module: Bindings, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
                component: bool) -> Iterator[Node | str]:
         """What a name means in a module."""
-        if (module.module, name) in trail:         # two modules that import it from each other
-            return
+        # in circles: two modules that import it from each other, or a package that names its own module
+        again = (module.module, name) in trail
         trail |= {(module.module, name)}
-        pieces = module.names.get(name)
+        pieces = None if again else module.names.get(name)
         if pieces is not None:
             imports = [piece.imported for piece in pieces if piece.imported is not None]
             if len(imports) < len(pieces):
@@ -111,13 +111,13 @@ class Reach:
                 for imported in imports:
                     yield from self._follow(module, imported, attributes, trail, component=component)
             return
-        for star in module.stars:
+        for star in () if again else module.stars:
             yield from self._from(self._absolute(module, star), name, attributes, trail, component=component)
         if self._module(f"{module.module}.{name}") is not None:
             yield from self._in(f"{module.module}.{name}", attributes, trail, component=component)
         elif "__getattr__" in module.names and len(trail) > 1:
             yield Node(module.module, "__getattr__")
-        else:
+        elif not again:
             yield from self._typed(value_of(module.module, name), attributes, trail, component=component)
 
     def _typed(self, value: Any, attributes: tuple[str, ...], trail: frozenset[Any], *,

@@ -50,7 +50,7 @@ FILES = {
         import labwork.numbers
         import labwork.deep.inner as inner
         from hyperspace_core import Int
-        from . import tables
+        from . import deep, tables
         from .families import Classifier
         from .helpers import grown as enlarged, unused
         from .stars import *
@@ -117,7 +117,7 @@ FILES = {
                 return self.C * 2
 
             def build(self, bias=0.5):
-                return tables.ROWS[0] + bias
+                return tables.ROWS[0] + bias + deep.double() + deep.again.thrice()
         ''',
     "labwork/helpers.py": """
         from labwork.numbers import half
@@ -137,7 +137,8 @@ FILES = {
                 return self.n + self.more
         """,
     "labwork/numbers.py": "def half(n):\n    return n / 2\n\ndef third(n):\n    return n / 3\n",
-    "labwork/deep/__init__.py": "",
+    "labwork/deep/__init__.py": "from . import again\nfrom .again import twice as double\n",
+    "labwork/deep/again.py": "def twice():\n    return 2\n\ndef thrice():\n    return 3\n",
     "labwork/deep/inner.py": "from labwork.deep.core import core\n\ndef deep():\n    return core()\n",
     "labwork/deep/core.py": "def core():\n    return 1\n",
     "labwork/stars.py": "from .base_stars import *\n",
@@ -226,6 +227,8 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "a helper's helper": ("numbers", "n / 2", "n / 4", {"forest"}),
     "a dotted module's function": ("numbers", "n / 3", "n / 9", {"scenario"}),
     "a module under another name": ("deep/core", "return 1", "return 2", {"forest"}),
+    "what a package passes on": ("deep/again", "return 2", "return 4", {"support"}),
+    "a module that a package passes on": ("deep/again", "return 3", "return 9", {"support"}),
     "a star": ("base_stars", "return 7", "return 6", {"forest"}),
     "recursion": ("components", "pingpong(n - 1)", "pingpong(n - 2)", {"forest"}),
     "an import inside a function": ("lazy", "return x", "return -x", {"forest"}),
@@ -418,6 +421,43 @@ def test_a_package_without_init_files(tmp_path: Path, monkeypatch: pytest.Monkey
         between = look()
         made.edit("labspace/work/tools.py", "return 2", "return 0")
         assert len({before, between, look()}) == 3
+
+
+def test_a_partial_function_is_its_function_with_what_is_bound_to_it(tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+        import functools
+        from hyperspace_core import Component, Scenario, hookimpl
+
+        class Number(Component):
+            pass
+
+        class Sum(Scenario):
+            def single_run(self, number: Number):
+                return 1.0
+
+        def made(value: int, more: int = 1):
+            return value * more
+
+        @hookimpl
+        def hyperspace_register(register):
+            register.component(Scenario, Sum)
+            register.component(Number, functools.partial(made, 2), name="Two")
+            register.component(Number, functools.partial(made, 3), name="Three")
+        """
+    with one_file(monkeypatch, tmp_path, text) as made:
+        project = made.open()
+
+        def look(name: str) -> str:
+            config = {"number": {"className": name, "more": 1}}
+            found = component_fingerprints(project, {"className": "Sum"}, config)["number"]
+            assert found["module"] == "labwork"
+            return found["fingerprint"]
+
+        two, three = look("Two"), look("Three")
+        assert two != three
+        made.edit("labwork.py", "value * more", "value + more")
+        assert two != look("Two") != look("Three") != three
 
 
 # -- typed into a notebook -----------------------------------------------------------------------------------
