@@ -43,8 +43,9 @@ def check_below(path: str, what: str, cure: str) -> None:
 
 
 def _is_awkward(label: str) -> bool:
-    return any(_AWKWARD.search(part) or _DEVICE.match(part) or len(part.encode()) > LONGEST
-               for part in label.split("/"))
+    return not label.isprintable() or any(
+        _AWKWARD.search(part) or _DEVICE.match(part) or len(part.encode()) > LONGEST
+        for part in label.split("/"))
 
 
 def _collides(folded: str, files: set[str], folders: set[str]) -> bool:

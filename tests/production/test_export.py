@@ -282,8 +282,27 @@ def test_a_hostile_name_is_refused_and_nothing_is_written(study: Study, run: int
     assert study.export(run, tmp_path / "model", artifacts=["weights.bin"]).is_dir()
 
 
-AWKWARD = ["CON", "nul.txt", "com1.log", "LPT9", "a/aux/b", "what?.png", "p/a:b.txt", "x<y>|z", "trail.",
-           "trail ", "ü" * 150, "COM¹.txt", "conin$", " lead", 'quo"te']
+# odd to look at, but plain names below a folder
+ODD = ["..;/x", "%2e%2e/%2fetc", "~/x", "$HOME/x", "-rf", "\uff0e\uff0e/x", ".hidden", "..hidden", "`id`",
+       "a;b", "a/" * 60 + "x", "größe.png", "con-fig", "null", "com10", "\u2215etc", "a  b", "#1"]
+
+
+def test_an_odd_name_stays_below_the_folder(study: Study, run: int, tmp_path: Path) -> None:
+    for name in ODD:
+        keep(study, run, name, name.encode())
+    before = set(tmp_path.iterdir())
+
+    folder = study.export(run, tmp_path / "model")
+
+    assert set(tmp_path.iterdir()) - before == {folder}
+    assert all((folder / "artifacts" / name).read_bytes() == name.encode() for name in ODD)
+
+
+AWKWARD = [
+    "CON", "nul.txt", "com1.log", "LPT9", "a/aux/b", "aux.tar.gz", "NUL .txt", "COM0", "COM¹.txt",
+    "conin$", "lpt3.", "what?.png", "p/a:b.txt", "x<y>|z", 'quo"te', "trail.", "trail ", " lead",
+    "..../x", "a\u202eb", "\ufeffx", "a\u2028b", "ü" * 150, "x" * 300,
+]
 
 
 def test_an_awkward_name_gets_a_plain_one(study: Study, run: int, tmp_path: Path) -> None:
