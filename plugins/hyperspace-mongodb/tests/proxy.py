@@ -21,10 +21,10 @@ WRITES = {"insert", "update", "delete", "findAndModify"}
 
 
 class Proxy:
-    """Forwards to `port`; what may be set while it runs stands below. Every connection has two threads."""
+    """Forwards to a server; what may be set while it runs stands below. Every connection has two threads."""
 
-    def __init__(self, port: int, seed: int = 0) -> None:
-        self.target = port
+    def __init__(self, host: str, port: int, seed: int = 0) -> None:
+        self.target = (host, port)
         self.lost_share = 0.0              # of the answers to writes: done, and nobody hears of it
         self.twice = False                 # every write is delivered again, on another connection
         self.delay_s = (0.0, 0.0)          # each message waits for a time between these
@@ -95,7 +95,7 @@ class Proxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self.target), 5.0)
+                server = socket.create_connection(self.target, 5.0)
             except OSError:
                 client.close()
                 continue
@@ -134,7 +134,7 @@ class Proxy:
         if self._chance.random() < self.lost_share:
             forgotten.add(HEADER.unpack_from(message)[1])
         if self.twice:
-            with socket.create_connection(("127.0.0.1", self.target), 5.0) as other:
+            with socket.create_connection(self.target, 5.0) as other:
                 other.sendall(message)
                 _message(other)            # its answer goes nowhere
             self.doubled += 1

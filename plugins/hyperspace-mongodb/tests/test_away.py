@@ -10,9 +10,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from proxy import Proxy
+from pymongo.uri_parser import parse_uri
 from worker.scene import (
     FILES,
     PROJECT,
@@ -34,13 +36,14 @@ from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing import Server
 
-HEARTBEAT_S, TTL_S = 0.4, 2.0
+HEARTBEAT_S, TTL_S = 0.5, 2.5
 Start = Callable[..., WorkerProcess]
 
 LOGGING = '''
 import os
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hyperspace_core.run import Run
 
@@ -65,8 +68,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 
 @pytest.fixture
-def proxy(mongodb_server: Server) -> Iterator[Proxy]:
-    with Proxy(mongodb_server.port, seed=7) as proxy:
+def proxy(mongodb_uri: str) -> Iterator[Proxy]:
+    (host, port), *_ = parse_uri(mongodb_uri)["nodelist"]
+    with Proxy(host, port, seed=7) as proxy:
         yield proxy
 
 
@@ -78,9 +82,12 @@ def store(mongodb_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def through(proxy: Proxy, mongodb_server: Server, mongodb_url: str) -> str:
+def through(proxy: Proxy, mongodb_url: str) -> str:
     """The URL through the proxy; without `directConnection` the server would tell where it really is."""
-    return mongodb_url.replace(str(mongodb_server.port), str(proxy.port)) + "?directConnection=true"
+    parts = urlsplit(mongodb_url)
+    user, at, _ = parts.netloc.rpartition("@")
+    options = "&".join(filter(None, (parts.query, "directConnection=true")))
+    return f"mongodb://{user}{at}127.0.0.1:{proxy.port}{parts.path}?{options}"
 
 
 @pytest.fixture
@@ -97,7 +104,7 @@ def ttls(count: float) -> None:
 def ended_whole(store: Store, run: int) -> None:
     """Done once, by whoever took it first, with every point that was logged."""
     record = in_state(store, run, State.COMPLETED)
-    assert [attempt.outcome for attempt in record.attempts] == [Outcome.COMPLETED]
+    assert [attempt.outcome for attempt in record.attempts] == [Outcome.COMPLETED], record.attempts
     assert record.losses == 0
     assert [point.seq for point in store.points(run)] == list(range(int(record.result or 0)))
 
@@ -211,6 +218,7 @@ def test_a_server_that_is_killed_and_started_again_loses_nothing_that_was_confir
 @pytest.mark.parametrize("fault", ["answers are lost", "each write is delivered twice"])
 def test_f10_f11_every_run_is_claimed_once_and_ends_once(store: Store, start: Start, proxy: Proxy,
                                                          tmp_path: Path, fault: str) -> None:
+    store.change_settings(PROJECT, heartbeat_s=2.0, ttl_s=10.0)    # nothing here is about being late
     runs = submit(store, "well", 30, config={"folder": str(tmp_path)})
     if fault == "answers are lost":
         proxy.lost_share = 0.05

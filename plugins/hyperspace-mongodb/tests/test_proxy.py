@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -14,8 +15,14 @@ from hyperspace_mongodb.testing import Server
 
 @pytest.fixture
 def proxy(mongodb_server: Server) -> Iterator[Proxy]:
-    with Proxy(mongodb_server.port) as proxy:
+    with Proxy("127.0.0.1", mongodb_server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def mongodb_url(mongodb_server: Server) -> str:
+    """Of the test server, whichever server the other tests use: what is tested is the proxy."""
+    return mongodb_server.url(f"proxy_{uuid.uuid4().hex[:8]}")
 
 
 def client_of(proxy: Proxy, **options: object) -> MongoClient:

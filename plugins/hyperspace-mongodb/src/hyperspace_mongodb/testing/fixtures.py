@@ -42,7 +42,7 @@ def with_database(uri: str, database: str) -> str:
 
 @pytest.fixture(scope="session")
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests of this process; leave it running as it is."""
+    """The test server itself, one for all tests of this process; leave it running as it is."""
     installed()
     server = Server(tmp_path_factory.mktemp("mongodb"), "--sync-on-commit").start()
     yield server
