@@ -45,7 +45,6 @@ class Slot(threading.Thread):
                                unavailable=shift.heart.store_failed)
         self._shift, self._hands, self._extensions = shift, hands, extensions
         self._token: str | None = None
-        self._token_at = 0.0
         self._told_trouble = ""
         self._troubles = 0                 # in a row
 
@@ -119,10 +118,8 @@ class Slot(threading.Thread):
         return claim
 
     def _claim_token(self) -> str:
-        """The same again after an answer that never came: it may have been "yes"."""
-        now = self._shift.clock.monotonic()
-        if self._token is None or now - self._token_at > self._shift.heart.heartbeat_s:
-            self._token, self._token_at = new_token(), now
+        """The same again, until there is an answer: one that never came may have been "yes"."""
+        self._token = self._token or new_token()
         return self._token
 
     # -- executing -------------------------------------------------------------------------------------------

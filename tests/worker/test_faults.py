@@ -13,7 +13,7 @@ from typing import Any
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.report import Notice, RunEnded
+from hyperspace_core.worker.report import Notice, Ready, RunEnded
 
 from .faults import Door
 from .scene import PROJECT, WorkerProcess, alive, began, grandchild_of_the_deaf, in_state, submit, until
@@ -170,6 +170,22 @@ def test_a_claim_whose_answer_was_lost_is_not_forgotten(store: Store, door: Door
     report = here(store=door.port, drain=True).join()
     assert report.states == {run: State.COMPLETED}
     assert len(store.get(run).attempts) == 1
+
+
+def test_a_claim_whose_answer_was_lost_is_remembered_until_the_store_is_back(
+        store: Store, door: Door, here: Any) -> None:
+    worker = here(store=door.port)
+    worker.wait_for(Ready)
+    away = [StoreUnavailable("away") for _ in range(8)]            # some heartbeats long
+    door.after["claim"], door.before["present"] = [StoreUnavailable("answer lost")], away
+    run = submit(store)[0]
+    worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
+    worker.stop()
+    worker.join()
+    assert not away
+    record = store.get(run)
+    assert [attempt.outcome for attempt in record.attempts] == [Outcome.COMPLETED]
+    assert record.losses == 0
 
 
 def test_a_worker_that_is_told_to_go_does_not_wait_for_a_store_that_is_away(
