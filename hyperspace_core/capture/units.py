@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import re
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
 
 _NOT_CODE = {CORE, "__main__", "__mp_main__", "sitecustomize", "usercustomize"}
+_IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+([A-Za-z_]\w*)|import[ \t]+([A-Za-z_][\w., \t]*))", re.MULTILINE)
 _FRAMEWORK = "hyperspace-"     # the distributions of the framework's own plugins
 
 
@@ -41,32 +44,58 @@ def code_units(project: Project) -> list[Unit]:
     and what this process has loaded for itself, such as a notebook's own modules.
     """
     own, plugins = _own(project), _framework_plugins(project)
-    return until_next_import(("units", *sorted(own), "", *sorted(plugins)), lambda: _units(own, plugins))
+    tops = own | project.packages                  # the latter: also who adds components to the project
+    key = ("units", *sorted(own), "", *sorted(tops), "", *sorted(plugins))
+    return until_next_import(key, lambda: _units(own, tops, plugins))
 
 
-def _units(own: Collection[str], plugins: Collection[str]) -> list[Unit]:
+def _units(own: Collection[str], tops: Collection[str], plugins: Collection[str]) -> list[Unit]:
     loaded: dict[str, list[ModuleType]] = {}
     for name, module in list(sys.modules.items()):
         loaded.setdefault(name.partition(".")[0], []).append(module)
     found: dict[str, Unit | None] = {}
-    waiting = sorted(own)
+    waiting = sorted(tops)
     while waiting:
         name = waiting.pop()
-        if name in found or name in _NOT_CODE or name not in sys.modules:
+        if name in found or name in _NOT_CODE or (name in plugins and name not in own):
             continue
-        if name in plugins and name not in own:
-            continue
-        unit = found[name] = _unit(name, sys.modules[name], own=name in own)
-        if unit is not None:
-            waiting += {used for module in loaded[name] for used in _used_by(module)}
+        module = sys.modules.get(name) or _not_loaded(name)
+        unit = found[name] = None if module is None else _unit(name, module, own=name in own)
+        if module is not None and unit is not None:
+            waiting += {used for one in loaded.get(name, [module]) for used in _used_by(one)}
     return sorted(filter(None, found.values()), key=lambda unit: (not unit.own, unit.name))
 
 
 def _used_by(module: ModuleType) -> set[str]:
-    """The top-level packages that a module's names come from: modules, classes and functions."""
+    """The top-level packages that a module names in its import statements, and that its names come from."""
     names = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
              for value in list(vars(module).values())}
-    return {name.partition(".")[0] for name in names if isinstance(name, str)}
+    return {name.partition(".")[0] for name in names if isinstance(name, str)} | _imported_by(module)
+
+
+def _imported_by(module: ModuleType) -> set[str]:
+    """Also those inside functions, of which nothing may have been imported yet."""
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not file.endswith(".py"):
+        return set()
+    try:
+        source = Path(file).read_bytes()
+    except OSError:
+        return set()
+    listed = (one for found in _IMPORT.finditer(source) for one in (found[1] or found[2]).decode().split(","))
+    return {name.replace(".", " ").split()[0] for name in listed if name.strip(" \t.")}
+
+
+def _not_loaded(name: str) -> ModuleType | None:
+    """A module as it would be imported, of which nothing is executed; None where there is none."""
+    if name in sys.stdlib_module_names or not name.isidentifier():
+        return None
+    spec = importlib.machinery.PathFinder.find_spec(name)
+    if spec is None or spec.loader is None or spec.origin is None:     # or a folder that happens to be there
+        return None
+    module = ModuleType(name)
+    module.__file__ = spec.origin
+    return module
 
 
 def _unit(name: str, module: ModuleType, *, own: bool) -> Unit | None:

@@ -75,6 +75,29 @@ def test_a_package_is_taken_whole_with_what_is_loaded_beside_it(made: Lab) -> No
     assert labs(code_of(made)) == (set(FILES) - {"lab_unloaded.py"}) | INFO
 
 
+def test_what_the_project_imports_is_taken_whatever_it_imports_of_it(made: Lab) -> None:
+    """A constant does not tell where it comes from, and what a function imports is not loaded yet."""
+    made.write("lab_constants.py", "import lab_indirect\nRATE = 1\n")
+    made.write("lab_indirect.py", "")
+    made.write("lab_later/__init__.py", "raise RuntimeError\n")
+    made.write("lab_later/part.py", "")
+    made.edit("labwork/__init__.py", "import lab_beside",
+              "import lab_beside, os as lab_os\nfrom lab_constants import (\n    RATE)\n\n"
+              "def later():\n    from lab_later.part import x\n    return x")
+    assert labs(code_of(made)) == (set(FILES) - {"lab_unloaded.py"}) | INFO | {
+        "lab_constants.py", "lab_indirect.py", "lab_later/__init__.py", "lab_later/part.py"}
+    assert "lab_later" not in sys.modules
+
+
+def test_who_adds_components_to_the_project_is_taken_too(made: Lab) -> None:
+    made.write("lab_more.py", "from hyperspace_core import Scenario\n\nclass More(Scenario):\n"
+                              "    def single_run(self):\n        return 1.0\n")
+    made.write("lab_more-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lab-more\nVersion: 1.0\n")
+    made.write("lab_more-1.0.dist-info/entry_points.txt", "[hyperspace.components]\nlab = lab_more\n")
+    info = {f"lab_more-1.0.dist-info/{name}" for name in ("METADATA", "entry_points.txt")}
+    assert {"lab_more.py"} | info <= labs(code_of(made))
+
+
 def test_caches_hidden_things_backups_and_environments_are_left_alone(made: Lab) -> None:
     for name in ("__pycache__/x.cpython-311.pyc", "old.pyc", ".hidden/x.py", ".git/config",
                  "node_modules/x.js", "venv/pyvenv.cfg", "venv/lib/x.py", "conda/conda-meta/x.json",
