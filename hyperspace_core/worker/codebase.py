@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hyperspace_core.capture.unpacking import BadSnapshot, unpack
-from hyperspace_core.errors import NotFound, StoreUnavailable, UsageError
+from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.job import Base
 from hyperspace_core.execution.supervise import Guardian
@@ -47,7 +47,7 @@ class Codebase:
                                                     "--code current")
         original = self._shift.store.rewritten(record.id)[0] if record.migrated else None
         base = replace(base, original=original)
-        if self.current.view().snapshot == pinned:
+        if self._has(pinned):
             return self.current, base
         try:
             folder = unpacked(self._shift.store, pinned)
@@ -68,6 +68,13 @@ class Codebase:
     def close(self) -> None:
         for guardian in (self.current, *self._pinned.values()):
             guardian.close()
+
+    def _has(self, digest: str) -> bool:
+        """Whether what is installed here is that very code."""
+        try:
+            return self.current.view().snapshot == digest
+        except ProjectError:           # it is broken just now, and so another
+            return False
 
     def _guardian(self, digest: str, folder: Path) -> Guardian:
         guardian = self._pinned.pop(digest, None) or self._new(folder)

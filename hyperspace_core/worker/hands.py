@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
+from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution.job import job_of
 from hyperspace_core.execution.supervise import Guardian
 from hyperspace_core.worker.codebase import Codebase
@@ -17,6 +18,8 @@ from hyperspace_core.worker.ward import Ward
 
 class Hands(Protocol):
     """Executes one run at a time."""
+
+    pinned_only: bool              # the project here is broken just now: only runs that bring their code
 
     def tasks(self) -> frozenset[str]:
         """The tasks of the project as it stands on disk now. Raises `ProjectError`."""
@@ -36,18 +39,30 @@ class ChildHands:
         self._shift = shift
         self._note_to_tell = first         # one slot says it for all
         self._renewals = 0
+        self._known: frozenset[str] | None = None      # its tasks, when it could be opened last
+        self.pinned_only = False
         self._codebase = Codebase(shift, self._new_guardian)
 
     def tasks(self) -> frozenset[str]:
         self._codebase.end_idle()
-        view = self._codebase.current.view()
+        try:
+            view = self._codebase.current.view()
+        except ProjectError as error:
+            if self._known is None or self._shift.options.code != "pinned":
+                raise
+            if not self.pinned_only:
+                self._shift.tell(f"only runs whose code was pinned are taken for now: {error}", logging.ERROR)
+            self.pinned_only = True
+            return self._known
+        self.pinned_only = False
         if view.note is not None and self._note_to_tell:
             self._note_to_tell = False
             self._shift.tell(view.note, logging.WARNING)
         if view.renewals > self._renewals:
             self._renewals = view.renewals
             self._shift.refused.clear()    # other code: it may fit what the code before did not
-        return frozenset(view.tasks)
+        self._known = frozenset(view.tasks)
+        return self._known
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:
         options = self._shift.options

@@ -111,6 +111,8 @@ class _Attended:
 class InlineHands:
     """A worker that executes in its own process, one run at a time; source edits need a new worker."""
 
+    pinned_only = False
+
     def __init__(self, shift: Shift, extensions: Extensions) -> None:
         from hyperspace_core.extension.project import open_project
 

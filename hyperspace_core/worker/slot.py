@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable
 from hyperspace_core.execution.failure import one_line
+from hyperspace_core.records.code import SNAPSHOT
+from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Claim, Finish
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 5.0               # an idle slot looks at the queue at least this often, whatever the store tells
 DRAIN_LOOK_S = 0.5         # a draining one waits for runs that rest before another try
+LOOK_AHEAD = 200           # queued runs among which those with pinned code are looked for
 TROUBLE_S = 2.0            # rest after something that trying again at once would not mend
 LONGEST_REST_S = 60.0      # twice as long each time it happens again, up to this
 LAST_WORD_S = 5.0          # a worker that is told to stop waits so long for a store that is away
@@ -111,11 +114,19 @@ class Slot(threading.Thread):
         claim = None
         try:
             claim = shift.store.claim(shift.project, shift.owner, self._claim_token(), tasks=tasks,
-                                      exclude=shift.refused)
+                                      exclude=shift.refused, only=self._only(tasks))
             self._token = None
         finally:
             shift.claimed(self.number, claim is not None)
         return claim
+
+    def _only(self, tasks: frozenset[str]) -> list[int] | None:
+        """While the project here is broken: the next runs that bring their code along."""
+        if not self._hands.pinned_only:
+            return None
+        queued = RunFilter(project=self._shift.project, states=(State.QUEUED,), tasks=tuple(tasks))
+        return [record.id for record in self._shift.store.find(queued, order=ORDER_QUEUE, limit=LOOK_AHEAD)
+                if SNAPSHOT in record.code]
 
     def _claim_token(self) -> str:
         """The same again, until there is an answer: one that never came may have been "yes"."""
