@@ -59,10 +59,10 @@ def _units(own: Collection[str], tops: Collection[str], plugins: Collection[str]
         name = waiting.pop()
         if name in found or name in _NOT_CODE or (name in plugins and name not in own):
             continue
-        module = sys.modules.get(name) or _not_loaded(name)
-        unit = found[name] = None if module is None else _unit(name, module, own=name in own)
-        if module is not None and unit is not None:
-            waiting += {used for one in loaded.get(name, [module]) for used in _used_by(one)}
+        top = sys.modules.get(name) or _not_loaded(name)
+        unit = found[name] = None if top is None else _unit(name, top, own=name in own)
+        if top is not None and unit is not None:
+            waiting += {used for one in loaded.get(name, [top]) for used in _used_by(one)}
     return sorted(filter(None, found.values()), key=lambda unit: (not unit.own, unit.name))
 
 

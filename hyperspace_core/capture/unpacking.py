@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.code import Snapshot, SourceFile
+
+LEFT_S = 3600.0                # a folder so old is nobody's any more: unpacking takes seconds
 
 _HOSTILE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]|^[A-Za-z]:")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -33,6 +37,7 @@ def unpack(snapshot: Snapshot, read: Callable[[SourceFile], bytes], folder: Path
     if _is_there(snapshot, folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _clear_leftovers(folder)
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         for file in snapshot.files:
@@ -40,6 +45,14 @@ def unpack(snapshot: Snapshot, read: Callable[[SourceFile], bytes], folder: Path
         _put(made, folder, snapshot)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """What processes left that were killed as they unpacked the same."""
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_path(path: str) -> None:

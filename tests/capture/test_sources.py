@@ -341,6 +341,15 @@ def test_unpacking_twice_leaves_what_is_there_and_mends_what_is_damaged(made: La
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_what_a_killed_process_left_is_cleared_away_later(made: Lab, tmp_path: Path) -> None:
+    for name in (".code.old", ".code.new", ".other.old"):
+        (tmp_path / name / "labwork").mkdir(parents=True)
+    for name in (".code.old", ".other.old"):
+        os.utime(tmp_path / name, (1, 1))
+    unpacked(code_of(made), tmp_path / "code")
+    assert {path.name for path in tmp_path.glob(".*")} == {".code.new", ".other.old"}
+
+
 def _unpack_when_told(snapshot: Snapshot, contents: dict[str, bytes], folder: Path, go: Any) -> None:
     go.wait()
     unpack(snapshot, lambda file: contents[file.path], folder)
