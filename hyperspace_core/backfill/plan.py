@@ -19,6 +19,7 @@ from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.logged import MAX_NAME, is_name
 from hyperspace_core.records.migration import Migration
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
@@ -188,6 +189,9 @@ def _check_unchanged(migration: Migration, known: Migration | None) -> None:
 def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...],
            name: str | None) -> Migration:
     """The migration that gives runs what they lack: one that was interrupted goes on under its name."""
+    if name is not None and (not is_name(name) or name != name.strip()):
+        raise UsageError(f"--name {name[:40]!a}: expected 1 to {MAX_NAME} printable characters without "
+                         "blanks around them")
     texts = {canonical(step) for step in steps}
     own = {migration.name for migration in project.migrations}
     for one in known.values():

@@ -14,9 +14,9 @@ from hyperspace_core.config.schema import signature_of, signature_of_method
 from hyperspace_core.config.steps import checked_steps
 from hyperspace_core.config.tree import copied, is_json, shown
 from hyperspace_core.errors import ConfigError, RegistrationError, did_you_mean
+from hyperspace_core.records.logged import MAX_NAME, is_name
 from hyperspace_core.records.migration import Migration
 
-LONGEST_NAME = 200
 _FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -45,9 +45,8 @@ class NewDefault:
 def declared_migration(project: str, name: Any, steps: tuple[Any, ...]) -> Migration:
     """Raises `RegistrationError`."""
     where = f"register.migration({name!r})"
-    if not isinstance(name, str) or not name.isprintable() or name != name.strip() or not (
-            1 <= len(name) <= LONGEST_NAME):
-        raise RegistrationError(f"{where}: expected a name of 1 to {LONGEST_NAME} printable characters")
+    if not isinstance(name, str) or not is_name(name) or name != name.strip():
+        raise RegistrationError(f"{where}: expected a name of 1 to {MAX_NAME} printable characters")
     try:
         return Migration(name=name, project=project, steps=checked_steps(steps))
     except ConfigError as error:

@@ -98,6 +98,9 @@ def test_mistakes_are_one_line_each(typed: Typed, grown: Grown) -> None:
         "error: no migration 'leafs'; did you mean 'leaves'?\n")
     assert typed("backfill", "--undo", "leaves", "--list", expect=2).err == (
         "error: --undo and --list contradict each other; give one\n")
+    grown(NEW, ("slope: float", "width: int = 1\n    slope: float"))
+    assert typed("backfill", "--name", "two\nlines", expect=2).err == (
+        "error: --name 'two\\nlines': expected 1 to 200 printable characters without blanks around them\n")
     assert typed("backfill", "--list", "--dry-run", expect=2).err == (
         "error: --list and --dry-run contradict each other; give one\n")
 
