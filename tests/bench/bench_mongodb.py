@@ -1,0 +1,163 @@
+"""Claims from MongoDB over TCP beside a bare find_one_and_update loop, and how soon a waiting worker starts.
+
+Runs on a server of its own, the one that the plugin's tests use; `HYPERSPACE_TEST_MONGODB=uri` names another.
+What counts are the ratios: the figures themselves say more about that server than about any MongoDB.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from claiming import CONFIG, Claim, claiming, claims_per_second, waiting_runs
+from tools import show, trivial_project
+
+PROCESSES, RUNS, ROUNDS, STARTS = 4, 200, 2, 20
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URI of a server, which may be one that was named."""
+    from hyperspace_mongodb.testing import Server
+
+    named = os.environ.get("HYPERSPACE_TEST_MONGODB")
+    if named:
+        yield named
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        running = Server(Path(folder) / "server", "--sync-on-commit").start()
+        try:
+            yield running.uri
+        finally:
+            running.kill()
+
+
+@contextmanager
+def database(uri: str) -> Iterator[str]:
+    """The URL of a database that is gone afterwards."""
+    from pymongo import MongoClient
+
+    from hyperspace_mongodb.testing.fixtures import with_database
+
+    url = with_database(uri, f"hyperspace_bench_{uuid.uuid4().hex[:8]}")
+    yield url
+    client: MongoClient[dict[str, Any]] = MongoClient(url)
+    with client:
+        client.drop_database(client.get_default_database())
+
+
+def bare_runs(url: str) -> Any:
+    """The same promises to the disk as the store makes."""
+    from pymongo import MongoClient
+
+    client: MongoClient[dict[str, Any]] = MongoClient(url, w="majority", journal=True)
+    return client.get_default_database()["runs"]
+
+
+def fill_bare(url: str) -> None:
+    runs = bare_runs(url)
+    runs.create_index([("state", 1), ("priority", -1), ("_id", 1)])
+    runs.insert_many([{"_id": number, "state": "QUEUED", "priority": 0, "attempt": 0, "config": CONFIG}
+                      for number in range(RUNS)])
+
+
+def claim_bare(url: str) -> Claim:
+    runs = bare_runs(url)
+
+    def claim() -> int | None:
+        found = runs.find_one_and_update(
+            {"state": "QUEUED"}, {"$set": {"state": "RUNNING", "token": uuid.uuid4().hex, "owner": "bench"},
+                                  "$inc": {"attempt": 1}}, sort=[("priority", -1), ("_id", 1)])
+        return None if found is None else int(found["_id"])
+
+    return claim
+
+
+def fill_store(url: str) -> None:
+    from hyperspace_mongodb.store import open_store
+
+    with open_store(url, "bench") as store:
+        store.submit(waiting_runs(RUNS))
+
+
+def claim_store(url: str) -> Claim:
+    from hyperspace_mongodb.store import open_store
+
+    return claiming(open_store(url, "bench"))
+
+
+def rate(uri: str, fill: Callable[[str], None], opened: Callable[[str], Claim]) -> float:
+    with database(uri) as url:
+        fill(url)
+        return claims_per_second(opened, url, processes=PROCESSES, runs=RUNS)
+
+
+def starts_ms(uri: str) -> list[float]:
+    """From submission to the start of each run, as the record tells; one worker waits."""
+    from hyperspace_core.records.run import NewRun
+    from hyperspace_core.records.states import State
+    from hyperspace_core.storage import new_token
+    from hyperspace_mongodb.store import open_store
+
+    waits = []
+    with tempfile.TemporaryDirectory() as folder, database(uri) as url:
+        env = trivial_project(Path(folder)) | {"HYPERSPACE_STORAGE": url}
+        command = [sys.executable, "-P", "-m", "hyperspace_core", "worker", "--project", "trivial"]
+        worker = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+        with open_store(url, "trivial") as store:
+            for _ in range(STARTS + 1):
+                new = NewRun(uid=new_token(), project="trivial", task="nothing", submitted={})
+                run = store.submit([new])[0]
+                while (record := store.get(run)).state is not State.COMPLETED:
+                    time.sleep(0.01)
+                if record.submitted_at is not None and record.started_at is not None:
+                    waits.append((record.started_at - record.submitted_at).total_seconds() * 1000)
+        worker.terminate()
+        worker.wait()
+    return waits[1:]               # the first waited for the worker
+
+
+def bare_ms(uri: str) -> list[float]:
+    """One insertion and one bare claim of it, one after the other: no worker can start sooner."""
+    with database(uri) as url:
+        fill_bare(url)
+        runs, claim, waits = bare_runs(url), claim_bare(url), []
+        runs.delete_many({})
+        for number in range(STARTS):
+            began = time.perf_counter()
+            runs.insert_one({"_id": number, "state": "QUEUED", "priority": 0, "attempt": 0, "config": CONFIG})
+            claim()
+            waits.append((time.perf_counter() - began) * 1000)
+    return waits
+
+
+def main() -> None:
+    with server() as uri:
+        rates: dict[str, list[float]] = {"bare": [], "store": []}
+        for _ in range(ROUNDS):        # in turns, so that a slow moment of the machine meets both
+            rates["bare"].append(rate(uri, fill_bare, claim_bare))
+            rates["store"].append(rate(uri, fill_store, claim_store))
+        waits, least = starts_ms(uri), statistics.median(bare_ms(uri))
+    bare, store, median = max(rates["bare"]), max(rates["store"]), statistics.median(waits)
+    show(f"claims from MongoDB, {PROCESSES} processes, {RUNS} runs, each claimed once, best of {ROUNDS}", [
+        ("bare find_one_and_update", f"{bare:8.1f} claims/s"),
+        ("hyperspace store", f"{store:8.1f} claims/s"),
+        ("ratio", f"{store / bare:8.2f}   (aim: 0.50 or more)")])
+    show(f"from submission to start, one waiting worker on MongoDB, {STARTS} runs", [
+        ("a bare insertion and a bare claim", f"{least:8.1f} ms"),
+        ("hyperspace worker", f"{median:8.1f} ms, at most {max(waits):.1f} ms   (aim: under 500)"),
+        ("ratio", f"{median / least:8.2f}")])
+
+
+if __name__ == "__main__":
+    os.environ.pop("HYPERSPACE_STORAGE", None)
+    main()

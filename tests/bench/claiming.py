@@ -1,0 +1,74 @@
+"""Several processes claim from one queue until nothing is left: each run must be claimed once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+Claim = Callable[[], int | None]
+
+CONFIG = {"classifier": {"className": "Forest", "trees": 100, "max_depth": None},
+          "scaler": {"className": "Standard", "with_std": True}}
+
+
+def claims_per_second(opened: Callable[[Any], Claim], place: Any, *, processes: int, runs: int) -> float:
+    """From the moment that all processes are ready to the moment that the last one finds nothing.
+
+    `opened` gives each process its way to claim from `place`, where so many runs wait.
+    """
+    context = multiprocessing.get_context("spawn")
+    start, answers = context.Barrier(processes + 1), context.Queue()
+    arguments = (opened, place, start, answers)
+    claimers = [context.Process(target=_claimer, args=arguments) for _ in range(processes)]
+    for claimer in claimers:
+        claimer.start()
+    start.wait()
+    began = time.monotonic()
+    results = [answers.get() for _ in claimers]
+    for claimer in claimers:
+        claimer.join()
+    errors = [error for _, error, _ in results if error]
+    counts = Counter(number for taken, _, _ in results for number in taken)
+    if errors or len(counts) != runs or set(counts.values()) != {1}:
+        raise SystemExit(f"not every run was claimed once: {len(counts)} of {runs}, {errors}")
+    last: float = max(ended for _, _, ended in results)
+    return runs / (last - began)
+
+
+def waiting_runs(count: int) -> list[Any]:
+    """To be submitted to a store."""
+    from hyperspace_core.records.run import NewRun
+    from hyperspace_core.storage import new_token
+
+    return [NewRun(uid=new_token(), project="bench", task="holdout", submitted=CONFIG, config=CONFIG,
+                   scenario={"className": "Holdout"}, seed=0) for _ in range(count)]
+
+
+def claiming(store: Any) -> Claim:
+    """How a worker claims from a store."""
+    from hyperspace_core.execution.identity import this_process, worker_name
+    from hyperspace_core.storage import new_token
+
+    owner = this_process(worker_name())
+
+    def claim() -> int | None:
+        taken = store.claim("bench", owner, new_token())
+        return None if taken is None else int(taken.record.id)
+
+    return claim
+
+
+def _claimer(opened: Callable[[Any], Claim], place: Any, start: Any, answers: Any) -> None:
+    """One process: claim until nothing is left."""
+    taken: list[int] = []
+    try:
+        claim = opened(place)
+        start.wait()
+        while (number := claim()) is not None:
+            taken.append(number)
+        answers.put((taken, "", time.monotonic()))
+    except Exception as error:
+        answers.put((taken, f"{type(error).__name__}: {error}", time.monotonic()))
