@@ -97,5 +97,6 @@ def show_sources(page: Page, files: Sequence[FileChange], heads: tuple[str, str]
 
 def _told(file: FileChange, heads: tuple[str, str]) -> str:
     first, second = heads
-    return {"changed": "", "restyled": "in comments and formatting only", "binary": "other content",
-            "added": f"in {second} only", "removed": f"in {first} only"}[file.change]
+    return {"changed": "", "long": "in too many lines to be compared", "binary": "other content",
+            "restyled": "in comments and formatting only", "added": f"in {second} only",
+            "removed": f"in {first} only"}[file.change]

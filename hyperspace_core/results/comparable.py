@@ -17,7 +17,7 @@ from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import SHOWN, Traits
+from hyperspace_core.results.parts import SHOWN, Traits, slim
 from hyperspace_core.results.reference import agree, yardstick
 from hyperspace_core.results.today import Today
 from hyperspace_core.results.yardstick import Reason
@@ -74,9 +74,13 @@ def _task(run: Traits) -> str:
 
 
 def comparable_runs(study: Study, task: str) -> Comparison:
-    """The completed runs of a task that say something about today's code, and the others; oldest first."""
+    """The completed runs of a task that say something about today's code, and the others; oldest first.
+
+    Of their provenance they have only what was compared.
+    """
     wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
-    return compared(study.store.find(wanted, order=ORDER_OLDEST), lambda: Today(study.project), newest=False)
+    records = map(slim, study.store.find(wanted, order=ORDER_OLDEST))
+    return compared(records, lambda: Today(study.project), newest=False)
 
 
 def checked_comparable(comparable: object) -> str:

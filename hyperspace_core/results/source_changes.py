@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from hyperspace_core.errors import HyperspaceError
@@ -12,13 +13,16 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 
 MAX_BYTES = 1 << 20            # of a file that is compared line by line
+MAX_PAIRS = 4_000_000          # of lines that would be compared with each other: about a second
 
-Change = Literal["changed", "restyled", "added", "removed", "binary"]
+Change = Literal["changed", "restyled", "added", "removed", "binary", "long"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileChange:
-    """One file that differs; `restyled`: in comments, docstrings and formatting only."""
+    """One file that differs; `restyled`: in comments, docstrings and formatting only; `long`: in so much that
+    it is not compared line by line.
+    """
 
     path: str
     change: Change
@@ -98,8 +102,19 @@ def _compared(path: str, digests: list[str | None], texts: list[str | None]) -> 
         return FileChange(path=path, change=kind, first=first, second=second)
     if change == "changed" and path.endswith(".py") and _means_the_same(before, after):
         change = "restyled"
-    lines = list(unified_diff(before.splitlines(), after.splitlines(), lineterm=""))[2:]
+    old, new = before.splitlines(), after.splitlines()
+    if change == "changed" and _pairs(old, new) > MAX_PAIRS:
+        return FileChange(path=path, change="long", first=first, second=second)
+    lines = list(unified_diff(old, new, lineterm=""))[2:]
     return FileChange(path=path, change=change, first=first, second=second, lines=tuple(lines))
+
+
+def _pairs(old: list[str], new: list[str]) -> int:
+    """How many pairs of lines there are between what both begin and end with."""
+    same = 0
+    for lines in (zip(old, new, strict=False), zip(reversed(old), reversed(new), strict=False)):
+        same += sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], lines))
+    return max(0, len(old) - same) * max(0, len(new) - same)
 
 
 def _means_the_same(before: str, after: str) -> bool:

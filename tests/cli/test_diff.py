@@ -192,6 +192,17 @@ def test_a_file_that_is_no_text_is_only_named(typed: Typed, growing: ProjectFold
     assert "growing/weights.bin  other content\n" in typed("runs", "diff", *runs).out
 
 
+def test_files_that_have_little_in_common_are_not_compared_line_by_line(typed: Typed,
+                                                                        growing: ProjectFolder) -> None:
+    runs = []
+    for letter in "ab":
+        growing.write("words.txt", "".join(f"{letter}{number}\n" for number in range(3000)))
+        runs += typed("submit", "first", "--json").json
+
+    page = typed("runs", "diff", *runs, "--full").out
+    assert "growing/words.txt  in too many lines to be compared\n" in page
+
+
 def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, editing: Editing) -> None:
     lines, head = "".join(f"LINE_{number} = {number}\n" for number in range(200)), "class Model(Component):"
     first, second = before_and_after(editing, (head, lines + head))
