@@ -1,4 +1,4 @@
-"""A process dies between any two of the commands that a verb sends: nothing is lost, and nothing is half done.
+"""A process dies between any two commands that a verb sends: nothing is lost, and nothing is half done.
 
 Each verb is run again and again in a process that is killed before its first, second, third, … command.
 """
@@ -93,7 +93,7 @@ def sound(store: Store) -> None:
     assert store.check() == ()
 
 
-# -- what dies, by name: the other process imports it ---------------------------------------------------------
+# -- what dies, by name: the other process imports it --------------------------------------------------------
 
 
 def submit(store: Store, runs: list[NewRun], tokens: list[str]) -> None:
@@ -149,7 +149,7 @@ def rewriting(run: int) -> Rewrite:
     return Rewrite(run=run, old_scenario=None, old_config={"a": 1}, scenario=None, config={"b": 1})
 
 
-# -- and what is then found -----------------------------------------------------------------------------------
+# -- and what is then found ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("here", [False, True])
@@ -322,7 +322,8 @@ def test_a_killed_taker_of_snapshots_leaves_a_whole_one_or_none(desk: Desk, mong
     numbers = iter(range(1000))
 
     def arguments() -> tuple[Snapshot]:
-        file = SourceFile(path=f"{next(numbers)}.py", digest=hashlib.sha256(CODE).hexdigest(), size=len(CODE))
+        digest = hashlib.sha256(CODE).hexdigest()
+        file = SourceFile(path=f"{next(numbers)}.py", digest=digest, size=len(CODE))
         return (Snapshot(files=(file,)),)
 
     for (snapshot,) in each_kill(mongodb_url, keep_code, arguments):

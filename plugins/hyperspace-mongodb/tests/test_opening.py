@@ -1,4 +1,4 @@
-"""From a URL to a store: every mistake is one line that names the host and the cure, and no wait is endless."""
+"""From a URL to a store: every mistake is one line with the host and the cure, and no wait is endless."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_scheme_is_offered_by_the_installed_plugin(mongodb_url: str) -> None
     ("mongodb://127.0.0.1/db?timeoutMS", "unknown option"),
     ("mongodb://127.0.0.1/db?timeoutMS=0", "wait for ever"),
     ("mongodb://127.0.0.1/db?tls=perhaps", "tls"),
-    (f"mongodb://ann:{SECRET}@127.0.0.1/db?tlsCAFile=/no/such/file&tls=true", "tlscafile file is not readable"),
+    (f"mongodb://ann:{SECRET}@127.0.0.1/db?tlsCAFile=/no/such/file&tls=true", "file is not readable"),
 ])
 def test_an_address_that_cannot_serve_is_refused_with_the_reason(url: str, said: str) -> None:
     assert said in complaint(url)
@@ -184,7 +184,8 @@ def test_the_url_has_the_last_word_on_how_long_to_wait(mongodb_url: str) -> None
         assert database_of(store).client.options.timeout == 12.345
 
 
-def test_writes_are_acknowledged_by_the_majority_and_its_journal_whatever_the_url_says(mongodb_url: str) -> None:
+def test_writes_are_acknowledged_by_the_majority_and_its_journal_whatever_the_url_says(
+        mongodb_url: str) -> None:
     sign = "&" if "?" in mongodb_url else "?"
     with open_store(f"{mongodb_url}{sign}w=1&journal=false", PROJECT) as store:
         options = database_of(store).client.options

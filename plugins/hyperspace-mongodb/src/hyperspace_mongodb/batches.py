@@ -104,7 +104,8 @@ class Batches:
         self._replace(name)
         waiting = {"hyperspace.batch": name, "status": SUBMITTING}
         states = database.runs.distinct("hyperspace.then", waiting)
-        projects = database.runs.distinct("hyperspace.project", waiting | {"hyperspace.then": State.QUEUED.value})
+        queued = waiting | {"hyperspace.then": State.QUEUED.value}
+        projects = database.runs.distinct("hyperspace.project", queued)
         for state in states:
             database.runs.update_many(waiting | {"hyperspace.then": state},
                                       {"$set": {"status": state}, "$unset": {"hyperspace.then": ""}})

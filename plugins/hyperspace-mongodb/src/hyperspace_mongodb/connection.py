@@ -38,6 +38,7 @@ class Database:
         self.lock = threading.Lock()
         self.closed = threading.Event()
         self.base = client[name]
+        self.digests: dict[Any, str] = {}  # of other programs' files, which had to be read for it
         self._pid = os.getpid()
         self._clock: tuple[datetime, float] | None = None
         # Sacred's
@@ -51,6 +52,7 @@ class Database:
         self.incoming: Table = self.base["hyperspace.incoming"]
         self.attempts: Table = self.base["hyperspace.attempts"]
         self.points: Table = self.base["hyperspace.points"]
+        self.heads: Table = self.base["hyperspace.heads"]
         self.output: Table = self.base["hyperspace.output"]
         self.artifacts: Table = self.base["hyperspace.artifacts"]
         self.contents: Table = self.base["hyperspace.contents"]

@@ -9,8 +9,9 @@ rewritten once in a while, not at each point.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from time import monotonic
 from typing import Any
 
@@ -24,50 +25,64 @@ LONGEST = 10_000               # points of a metric
 EVERY_S = 2.0                  # while a run is live
 TAIL = 64 * 1024               # characters of `captured_out`
 MOST_REMEMBERED = 1000         # attempts that one process appends to at once: far fewer
+MOST_KEPT = 50_000             # points at hand; beyond, they are read again
 MOST_METRICS = 1000            # documents of one run; the series themselves know no limit
 
 
+class _Unseen:
+    """What one process has appended to an attempt and not shown yet."""
+
+    def __init__(self) -> None:
+        self.shown_at: float | None = None
+        self.something = False
+        self.points: list[Point] | None = []
+
+    def add(self, points: Sequence[Point]) -> None:
+        self.something = True
+        if self.points is not None:
+            self.points = [*self.points, *points] if len(self.points) < MOST_KEPT else None
+
+    def take(self) -> list[Point] | None:
+        found, self.points, self.something = self.points, [], False
+        self.shown_at = monotonic()
+        return found
+
+
 class Dashboards:
-    """Of one store object; remembers only when it has last looked, and what it has not shown since."""
+    """Of one store object; remembers what it has appended since it last showed something."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._last: dict[tuple[int, int], float] = {}
-        self._unseen: set[tuple[int, int]] = set()
+        self._unseen: dict[tuple[int, int], _Unseen] = {}
 
-    def added(self, run: int, attempt: int) -> None:
+    def added(self, run: int, attempt: int, points: Sequence[Point] = ()) -> None:
         """Something was appended: shown now, or with what follows."""
-        key = run, attempt
         with self._lock:
-            last = self._last.get(key)
-            if last is not None and monotonic() - last < EVERY_S:
-                self._unseen.add(key)
+            if len(self._unseen) > MOST_REMEMBERED:
+                self._unseen.clear()
+            unseen = self._unseen.setdefault((run, attempt), _Unseen())
+            unseen.add(points)
+            if unseen.shown_at is not None and monotonic() - unseen.shown_at < EVERY_S:
                 return
-            if len(self._last) > MOST_REMEMBERED:
-                self._last.clear()
-            self._last[key] = monotonic()
-            self._unseen.discard(key)
-        self._show(run, attempt)
+            new = unseen.take()
+        self._show(run, attempt, new)
 
     def catch_up(self, run: int, attempt: int) -> None:
         """The attempt is over: all that it has."""
-        key = run, attempt
         with self._lock:
-            self._last.pop(key, None)
-            if key not in self._unseen:
-                return
-            self._unseen.discard(key)
-        self._show(run, attempt)
+            unseen = self._unseen.pop((run, attempt), None)
+        if unseen is not None and unseen.something:
+            self._show(run, attempt, unseen.points)
 
-    def _show(self, run: int, attempt: int) -> None:
+    def _show(self, run: int, attempt: int, new: list[Point] | None) -> None:
         database = self._database
         current = {"_id": run, "hyperspace.attempt": attempt}
         if database.runs.find_one(current, {"_id": 1}) is None:
             return                         # a zombie's, or the run is gone
         tail = self._tail(run, attempt)
         change: Document = {} if tail is None else {"captured_out": tail}
-        shown = self._metrics(run, attempt)
+        shown = self._metrics(run, attempt, new)
         if shown:
             change |= {"info.metrics": shown, "hyperspace.series": shown}
         if change:
@@ -84,7 +99,7 @@ class Dashboards:
                 break
         return "".join(reversed(texts))[-TAIL:] if texts else None
 
-    def _metrics(self, run: int, attempt: int) -> list[Document]:
+    def _metrics(self, run: int, attempt: int, new: list[Point] | None) -> list[Document]:
         """Bring the documents up to date; what the run is to say of them."""
         table = self._database.metrics
         found = {one["name"]: one for one in table.find(
@@ -94,17 +109,25 @@ class Dashboards:
             table.delete_many({"_id": {"$in": [one["_id"] for one in old]}})
             found = {name: one for name, one in found.items() if one not in old}
         after = min((one["hyperspace"]["after"] for one in found.values()), default=-1)
-        for points in pages_of_points(self._database, run, attempt, after):
+        for points in self._behind(run, attempt, after, new):
             last = points[-1].seq
             missing = [name for name in dict.fromkeys(point.name for point in points) if name not in found]
-            new = [_new_metric(run, attempt, name, after) for name in missing[:MOST_METRICS - len(found)]]
-            if new:                        # before any other moves on: a kill here loses no point
-                table.insert_many(new)
-                found |= {one["name"]: one for one in new}
+            made = [_new_metric(run, attempt, name, after) for name in missing[:MOST_METRICS - len(found)]]
+            if made:                       # before any other moves on: a kill here loses no point
+                table.insert_many(made)
+                found |= {one["name"]: one for one in made}
             for name, one in found.items():
                 self._add(one, [point for point in points if point.name == name], last)
             after = last
         return [{"name": name, "id": str(one["_id"])} for name, one in sorted(found.items())]
+
+    def _behind(self, run: int, attempt: int, after: int,
+                new: list[Point] | None) -> Iterable[list[Point]]:
+        """What follows on the point up to which is shown: at hand, where all of it was appended here."""
+        if new and new[0].seq == after + 1 and new[-1].seq - after == len(new) and all(
+                one.seq + 1 == other.seq for one, other in pairwise(new)):
+            return [new]
+        return pages_of_points(self._database, run, attempt, after)
 
     def _add(self, one: Document, points: list[Point], last: int) -> None:
         """Add what lies behind the point up to which it has come; only where it still stands there."""

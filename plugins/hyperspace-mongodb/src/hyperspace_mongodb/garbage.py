@@ -57,7 +57,8 @@ def snapshots_named(database: Database, digests: Iterable[str]) -> set[str]:
 
 def _of_runs(database: Database) -> tuple[tuple[Table, str], ...]:
     """Not `metrics`: those without a run may be somebody else's."""
-    return ((database.points, "run"), (database.output, "run"), (database.artifacts, "run"),
+    return ((database.points, "run"), (database.heads, "run"),
+            (database.output, "run"), (database.artifacts, "run"),
             (database.attempts, "run"))
 
 

@@ -7,6 +7,7 @@ written here: one that a person typed is never read as one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from hyperspace_core.config.tree import HIGHEST, LOWEST
@@ -43,19 +44,19 @@ def narrowed(where: RunFilter) -> Document:
     if where.states:
         parts.append({"status": {"$in": [state.value for state in where.states]}})
     if where.tasks:
-        parts.append({"experiment.name": {"$in": list(where.tasks)}})
+        parts.append({"experiment.name": {"$in": _texts(where.tasks)}})
     if where.ids:
         parts.append({"_id": {"$in": [run for run in where.ids if LOWEST <= run <= HIGHEST]}})
     if where.uids:
-        parts.append({"hyperspace.uid": {"$in": list(where.uids)}})
+        parts.append({"hyperspace.uid": {"$in": _texts(where.uids)}})
     if where.since is not None:
         parts.append({"hyperspace.submitted_at": {"$gte": moment_text(where.since)}})
     if where.parent is not None:
         parts.append({"hyperspace.parent": {"$eq": where.parent}})
     if where.search is not None:
         parts.append({"hyperspace.search": {"$eq": where.search}})
-    if where.tags:
-        parts.append({"omniboard.tags": {"$all": list(where.tags)}})
+    if _texts(where.tags):
+        parts.append({"omniboard.tags": {"$all": _texts(where.tags)}})
     parts += [part for condition in where.where if (part := _compared(condition)) is not None]
     return {"$and": parts}
 
@@ -72,6 +73,11 @@ def place_of(ours: Document, run: int, order: str) -> tuple[Any, ...]:
     if order == ORDER_BEST:
         return -ours["ranked"], ours["rank"], run
     return (-run,) if order == ORDER_NEWEST else (run,)
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    """Nothing else equals a task, a uid or a tag; a document there would be read as operators."""
+    return [value for value in values if isinstance(value, str)]
 
 
 def _compared(condition: Condition) -> Document | None:

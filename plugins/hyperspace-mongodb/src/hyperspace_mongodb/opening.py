@@ -95,8 +95,8 @@ def _perhaps_tls(error: StoreUnavailable, settings: Mapping[str, Any]) -> StoreU
     text = str(error)
     if not settings.get("tls") or "tls=false" in text or "refused" in text or "DNS" in text:
         return error
-    return StoreUnavailable(f"{text}; hyperspace uses TLS for every server that is not on this machine: if that "
-                            "one has none, say ?tls=false in the URL")
+    return StoreUnavailable(f"{text}; hyperspace uses TLS for every server that is not on this machine: if "
+                            "that one has none, say ?tls=false in the URL")
 
 
 def _client_settings(address: str, options: Mapping[str, str], ttl_s: float | None) -> dict[str, Any]:

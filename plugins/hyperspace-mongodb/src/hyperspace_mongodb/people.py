@@ -63,8 +63,10 @@ class PeoplesVerbs(Verbs):
                     raise foreign_refused(run)
                 tags = dict.fromkeys([*tags_of(before), *add_tags])
                 kept = [tag for tag in tags if tag not in remove_tags]
-                board = before.get("omniboard") if isinstance(before.get("omniboard"), dict) else {}
-                change["omniboard"] = board | {"tags": kept, "notes": note_of(before) if note is None else note}
+                board = before.get("omniboard")
+                board = board if isinstance(board, dict) else {}
+                notes = note_of(before) if note is None else note
+                change["omniboard"] = board | {"tags": kept, "notes": notes}
                 # Omniboard writes there, too
                 found = self._database.runs.find_one_and_update(
                     {"_id": run, "omniboard": {"$eq": before.get("omniboard")}}, {"$set": change},
@@ -143,7 +145,8 @@ class PeoplesVerbs(Verbs):
 
 def forget(database: Database, runs: list[int]) -> None:
     """What belonged to runs that are gone; contents of artifacts wait for the next collection."""
-    for collection, name in ((database.points, "run"), (database.output, "run"), (database.artifacts, "run"),
+    for collection, name in ((database.points, "run"), (database.heads, "run"),
+                              (database.output, "run"), (database.artifacts, "run"),
                              (database.attempts, "run"), (database.metrics, "run_id")):
         collection.delete_many({name: {"$in": runs}})
 

@@ -32,8 +32,8 @@ class QueueVerbs(Verbs):
             found = database.projects.find_one({"_id": {"$eq": project}})
             if found is not None:
                 return _settings_of(found)
-        if database.refusal is not None:
-            return QueueSettings()
+        if database.refusal is not None or not database.made:
+            return QueueSettings()         # to ask is no reason to write into a database that others made
         with database.writing():
             return self._kept_settings(project)
 
@@ -151,7 +151,7 @@ def _wanted(project: str, token: str, moment: str, *, tasks: Collection[str] | N
         "hyperspace.attempts.token": {"$ne": token},
         "$or": [{"hyperspace.not_before": {"$exists": False}}, {"hyperspace.not_before": {"$lte": moment}}]}
     if tasks is not None:
-        wanted["experiment.name"] = {"$in": list(tasks)}
+        wanted["experiment.name"] = {"$in": [task for task in tasks if isinstance(task, str)]}
     ids: Document = {}
     if exclude:
         ids["$nin"] = list(exclude)

@@ -71,10 +71,10 @@ def host_of(owner: Owner | None) -> Document:
 def host_from(provenance: Mapping[str, Any], owner: Owner | None) -> Document:
     """With what was captured of the machine, where it was."""
     host, python = _section(provenance, "host"), _section(provenance, "python")
-    system = str(host.get("system") or host.get("os") or host.get("platform") or "")
     found = host_of(owner) | {
-        "os": [system.partition(" ")[0].partition("-")[0], system],
-        "python_version": str(python.get("version", "")), "cpu": str(host.get("cpu", ""))}
+        "os": [str(host.get("system", "")), str(host.get("os", ""))],
+        "python_version": str(python.get("version", "")), "cpu": str(host.get("cpu") or ""),
+        "ENV": shaped(_section(host, "environment"))}
     return found if found["hostname"] else found | {"hostname": str(host.get("name", ""))}
 
 

@@ -31,6 +31,8 @@ INDEXES: tuple[tuple[str, list[tuple[str, int]], bool], ...] = (
     ("hyperspace.incoming", [("batch", 1)], False),
     ("hyperspace.attempts", [("run", 1)], False),
     ("hyperspace.points", [("run", 1), ("attempt", 1), ("first", 1)], False),
+    ("hyperspace.points", [("run", 1), ("attempt", 1), ("last", 1)], False),
+    ("hyperspace.heads", [("run", 1)], False),
     ("hyperspace.output", [("run", 1), ("attempt", 1), ("seq", 1)], False),
     ("hyperspace.artifacts", [("run", 1), ("attempt", 1)], False),
     ("hyperspace.artifacts", [("digest", 1)], False),

@@ -35,7 +35,7 @@ class SeriesVerbs(Verbs):
                 self._add_points(run, attempt, batch[start:start + LONGEST])
             self._add_output([chunks[seq] for seq in sorted(chunks)])
             if batch or chunks:
-                self._dashboards.added(run, attempt)
+                self._dashboards.added(run, attempt, batch)
 
     def points(self, run: int, *, attempt: int | None = None, names: Collection[str] | None = None,
                after: int = -1, limit: int | None = None) -> Iterator[Point]:
@@ -79,13 +79,16 @@ class SeriesVerbs(Verbs):
             after = found[-1]["seq"]
 
     def _add_points(self, run: int, attempt: int, points: Sequence[Point]) -> None:
-        """Those that are not there: what overlaps was left by a call whose answer was lost."""
-        there: set[int] = set()
-        for chunk in self._database.points.find(
-                {"run": run, "attempt": attempt, "first": {"$lte": points[-1].seq},
-                 "last": {"$gte": points[0].seq}}, {"first": 1, "last": 1, "seq": 1}):
-            there.update(seqs_of(chunk))
-        new = [point for point in points if point.seq not in there]
+        """Those that are not there: what overlaps was left by a call whose answer was lost.
+
+        The head of the series, raised before anything is written, says whether any can be there at all.
+        """
+        head = self._database.heads.find_one_and_update(
+            {"_id": f"{run}:{attempt}"},
+            {"$max": {"last": points[-1].seq}, "$setOnInsert": {"run": run, "attempt": attempt}}, upsert=True)
+        new = list(points)
+        if head is not None and head["last"] >= points[0].seq:
+            new = self._not_there(run, attempt, points)
         if not new:
             return
         try:
@@ -93,6 +96,14 @@ class SeriesVerbs(Verbs):
         except Exception as error:
             if not is_duplicate(error):
                 raise
+
+    def _not_there(self, run: int, attempt: int, points: Sequence[Point]) -> list[Point]:
+        there: set[int] = set()
+        for chunk in self._database.points.find(
+                {"run": run, "attempt": attempt, "first": {"$lte": points[-1].seq},
+                 "last": {"$gte": points[0].seq}}, {"first": 1, "last": 1, "seq": 1}):
+            there.update(seqs_of(chunk))
+        return [point for point in points if point.seq not in there]
 
     def _add_output(self, chunks: list[Document]) -> None:
         if not chunks:

@@ -57,7 +57,7 @@ class WaitingVerbs(QueueVerbs):
 
 
 class _Bell:
-    """A change stream on one project, for one wait. Where the server has none, or the user no right: silent."""
+    """A change stream on one project, for one wait. Silent where there is none, or no right to it."""
 
     def __init__(self, database: Database, project: str) -> None:
         self._database = database
