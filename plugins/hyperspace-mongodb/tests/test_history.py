@@ -53,8 +53,8 @@ def sacred(raw: Raw, mongodb_url: str) -> Raw:
     except ServerNotInstalled as error:
         pytest.skip(str(error))
     script = Path(__file__).with_name("sacred_runs.py")
-    done = subprocess.run([python, script, mongodb_url, raw.name], capture_output=True, text=True, check=False,
-                          timeout=PATIENCE_S)
+    done = subprocess.run([python, script, mongodb_url, raw.name], capture_output=True, text=True,
+                          check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     return raw
 
@@ -81,7 +81,8 @@ def test_what_sacred_recorded_is_read_as_history(sacred: Raw, store: Store) -> N
     assert [(record.task, record.state) for record in found.values()] == [
         ("imdb", State.COMPLETED), ("imdb", State.FAILED), ("imdb", State.FAILED), ("imdb", State.CANCELLED),
         ("other", State.COMPLETED), ("imdb", State.PAUSED)]
-    assert [record.reason for record in found.values()][1:4] == ["ValueError: no luck", "timed_out", "interrupted"]
+    reasons = [record.reason for record in found.values()]
+    assert reasons[1:4] == ["ValueError: no luck", "timed_out", "interrupted"]
     good = found[1]
     assert (good.config, good.seed) == ({"classifier": {"className": "Forest", "trees": 7}}, 17)
     assert (good.result, good.info) == (0.75, {"note": {"x": 0.25, "list": [0, 1, 2]}})
@@ -109,7 +110,8 @@ def test_its_series_output_and_files_are_read(sacred: Raw, store: Store) -> None
 
 
 @pytest.mark.parametrize("md5", ["0" * 32, None])
-def test_what_older_ones_kept_of_the_files_that_a_run_opened_is_read(raw: Raw, store: Store, md5: str | None) -> None:
+def test_what_older_ones_kept_of_the_files_that_a_run_opened_is_read(
+        raw: Raw, store: Store, md5: str | None) -> None:
     content = b"rows" * 100_000
     for number, data in enumerate((b"others", content)):
         kept = GridFS(raw).put(data, filename="/data/rows.csv")
@@ -169,7 +171,7 @@ def test_sacred_may_go_on_beside_us(raw: Raw, store: Store) -> None:
     Desk(store, PROJECT).submit_many(2)
     raw["runs"].insert_one({"_id": 3, "status": "COMPLETED", "experiment": {"name": "imdb"}, "config": {}})
 
-    assert store.submit([new_run(project=PROJECT), new_run(project=PROJECT)]) == [5, 6]     # 3 and 4 were lost
+    assert store.submit([new_run(project=PROJECT) for _ in range(2)]) == [5, 6]    # 3 and 4 were lost
     raw["runs"].insert_one({"_id": 7, "status": "RUNNING", "experiment": {"name": "imdb"}, "config": {}})
     assert store.submit([new_run(project=PROJECT)]) == [8]
     assert len(list(store.find(RunFilter(project=PROJECT)))) == 7
@@ -179,7 +181,8 @@ def test_sacred_may_go_on_beside_us(raw: Raw, store: Store) -> None:
 
 ODD: list[dict[str, Any]] = [
     {}, {"status": None}, {"status": "PROBABLY_DEAD"}, {"status": 7, "experiment": "text", "config": []},
-    {"experiment": {"name": None}, "result": {"a": None}, "info": 3, "captured_out": 5, "artifacts": {"x": 1}},
+    {"experiment": {"name": None}, "result": {"a": None}, "info": 3, "captured_out": 5,
+     "artifacts": {"x": 1}},
     {"result": float("nan"), "metrics": 1, "host": None, "fail_trace": "one text", "resources": [1, [2]]},
     {"config": {"a": ObjectId(), "when": datetime(2020, 1, 2, tzinfo=UTC), "d": Decimal128("1.5")}},
     {"result": {"py/object": "os.system", "py/newargs": ["true"]}, "omniboard": "text"},
@@ -211,7 +214,8 @@ def test_nothing_odd_makes_reading_fail(raw: Raw, store: Store) -> None:
 
 def test_what_omniboard_writes_on_a_run_is_read_and_what_is_written_here_is_what_it_shows(
         raw: Raw, store: Store) -> None:
-    raw["runs"].insert_one({"_id": 1, "status": "COMPLETED", "omniboard": {"tags": ["old"], "notes": "theirs"}})
+    board = {"tags": ["old"], "notes": "theirs"}
+    raw["runs"].insert_one({"_id": 1, "status": "COMPLETED", "omniboard": board})
     ours = Desk(store, PROJECT).submit(tags=("ours",), note="first")
     raw["runs"].update_one({"_id": ours}, {"$set": {"omniboard": {"tags": ["typed"], "notes": "there"}}})
 
