@@ -49,7 +49,8 @@ def database(uri: str) -> Iterator[str]:
     from hyperspace_mongodb.testing.fixtures import with_database
 
     url = with_database(uri, f"hyperspace_bench_{uuid.uuid4().hex[:8]}")
-    yield url
+    # the tests' server reads all runs for each claim: under load it may take longer than a worker would wait
+    yield f"{url}{'&' if '?' in url else '?'}timeoutMS=60000"
     client: MongoClient[dict[str, Any]] = MongoClient(url)
     with client:
         client.drop_database(client.get_default_database())

@@ -1,10 +1,12 @@
-"""Runs as Sacred records them: executed by the Python of an environment that has Sacred, URL and database given.
+"""Runs as Sacred records them, executed by a Python that has Sacred; takes the URL and the database.
 
-Nothing of hyperspace is imported here.
+With a third argument, "explorer", they are configured as hyperspace_explorer did it, and the task is the name
+of the experiment. Nothing of hyperspace is imported here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import warnings
@@ -20,12 +22,19 @@ from sacred.utils import SacredInterrupt, TimeoutInterrupt  # noqa: E402
 
 SETTINGS.CAPTURE_MODE = "sys"
 URL, DATABASE = sys.argv[1:3]
+FOREST = {"classifier": {"className": "Forest", "trees": 100}, "seed": 17}
+ATTENTION = {
+    "Classifier": {"className": "AggregatingClassifier", "drop_mult": 0.5, "lin_ftrs": [50], "Aggregation": {
+        "className": "BranchingAttentionAggregation", "agg_layers": [50, 10], "att_hid_layers": [20]}},
+    "TrainingSchedule": {"className": "DefaultSchedule", "cycles": 4, "lr": 0.01},
+    "seed": 42,
+}
 
 
-def experiment(name: str, main: Any) -> Experiment:
-    made = Experiment(name, interactive=True)
+def experiment(name: str, main: Any, config: dict[str, Any] = FOREST) -> Experiment:
+    made = Experiment(name, save_git_info=False)
     made.observers.append(MongoObserver(url=URL, db_name=DATABASE))
-    made.add_config({"classifier": {"className": "Forest", "trees": 100}, "seed": 17})
+    made.add_config(config)
     made.main(main)
     return made
 
@@ -55,11 +64,25 @@ def stopped() -> None:
     raise SacredInterrupt
 
 
-experiment("imdb", good).run(config_updates={"classifier": {"trees": 7}})
-for failing in (bad, late, stopped):
-    try:
-        experiment("imdb", failing).run()
-    except (ValueError, SacredInterrupt):
-        pass
-experiment("other", lambda: {"accuracy": np.int64(3)}).run()
-experiment("imdb", good).run(options={"--queue": True})
+def attention(_run: Any, TrainingSchedule: Any) -> float:
+    for epoch in range(TrainingSchedule["cycles"]):
+        _run.log_scalar("accuracy", 0.6 + epoch / 20, epoch)
+    return 0.7 + TrainingSchedule["cycles"] / 100
+
+
+def sacred() -> None:
+    experiment("imdb", good).run(config_updates={"classifier": {"trees": 7}})
+    for failing in (bad, late, stopped):
+        with contextlib.suppress(ValueError, SacredInterrupt):
+            experiment("imdb", failing).run()
+    experiment("other", lambda: {"accuracy": np.int64(3)}).run()
+    experiment("imdb", good).run(options={"--queue": True})
+
+
+def explorer() -> None:
+    task = "imdb_1k_sample_single"
+    experiment(task, attention, ATTENTION).run()
+    experiment(task, attention, ATTENTION).run(config_updates={"TrainingSchedule": {"cycles": 8}})
+
+
+explorer() if sys.argv[3:] == ["explorer"] else sacred()

@@ -8,14 +8,14 @@ import secrets
 from pathlib import Path
 from typing import IO, cast
 
-from hyperspace_core.errors import StoreError, UsageError
+from hyperspace_core.errors import NotFound, StoreError, UsageError
 from hyperspace_core.records.codec import to_text
 from hyperspace_core.records.run import Artifact
 from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite.rows import plain_text
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.contents import Contents, open_file
+from hyperspace_mongodb.contents import Contents
 from hyperspace_mongodb.foreign_series import foreign_artifacts, foreign_file
 from hyperspace_mongodb.garbage import collected
 
@@ -62,11 +62,14 @@ class ArtifactVerbs(Verbs):
                 for one in found]
 
     def open_artifact(self, artifact: Artifact) -> IO[bytes]:
-        with self._database.using():
-            foreign = foreign_file(self._database, artifact)
-        if foreign is not None:
-            return open_file(self._database, *foreign)
-        return self._contents.open(artifact.digest)
+        try:
+            return self._contents.open(artifact.digest)
+        except NotFound:
+            with self._database.using():
+                foreign = foreign_file(self._database, artifact)
+            if foreign is None:
+                raise
+            return foreign
 
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
         with self._database.using() if dry_run else self._database.writing():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST
+from hyperspace_core.config.tree import CLASS_NAME, HIGHEST, LOWEST, is_camel, snake_case
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import Attempt, Metric, Owner, RunRecord
 from hyperspace_core.records.states import Outcome, State
@@ -62,7 +62,7 @@ def foreign_record(database: Database, document: Mapping[str, Any]) -> RunRecord
         task=str(experiment.get("name") or UNNAMED), state=state, reason=_failure(document) or reason,
         tags=tags_of(document), note=note_of(document),
         submitted={name: value for name, value in config.items() if name != "seed"},
-        submitted_by="", config={name: value for name, value in config.items() if name != "seed"},
+        submitted_by="", config=_spelled({name: value for name, value in config.items() if name != "seed"}),
         metric=Metric(), seed=seed if type(seed) is int else None, result=result, metrics=metrics, info=info,
         attempts=_attempts(document, outcome, ended), submitted_at=moment(document.get("start_time")),
         started_at=moment(document.get("start_time")) if outcome else None, finished_at=ended)
@@ -122,6 +122,24 @@ def _unpickled(value: Mapping[str, Any], depth: int) -> Any:
 def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     found = plain(document.get(name))
     return found if isinstance(found, dict) else {}
+
+
+def _spelled(value: Any) -> Any:
+    """hyperspace_explorer's sections (`"TrainingSchedule": {"className": …}`) under the names of today's
+    parameters, as in a config that is submitted; what the run was given stays as it was in `submitted`.
+    """
+    if isinstance(value, list):
+        return [_spelled(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {_parameter(name, inner, value): _spelled(inner) for name, inner in value.items()}
+
+
+def _parameter(name: str, inner: Any, beside: Mapping[str, Any]) -> str:
+    first = inner[0] if isinstance(inner, list) and inner else inner
+    plain = snake_case(name)
+    section = isinstance(first, dict) and CLASS_NAME in first
+    return plain if section and is_camel(name) and plain not in beside else name
 
 
 def _result(value: Any) -> tuple[float | None, dict[str, Any]]:

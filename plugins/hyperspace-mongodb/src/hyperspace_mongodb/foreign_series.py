@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
-from bson import ObjectId
-
+from hyperspace_core.errors import NotFound
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Artifact, OutputChunk
 from hyperspace_mongodb.connection import Database
+from hyperspace_mongodb.contents import CHUNK, open_file
 from hyperspace_mongodb.foreign import moment, number, plain
 
 FIRST = 1                      # their only attempt
 PIECE = 64 * 1024
-
-# a file of theirs has no digest here: its place in GridFS names it
-_PREFIX = "gridfs:"
 
 
 def foreign_points(database: Database, run: int, attempt: int | None, *, names: Collection[str] | None,
@@ -45,25 +43,48 @@ def foreign_artifacts(database: Database, document: Mapping[str, Any], attempt: 
     """Artifacts, and the files that the run had opened (`resources`)."""
     if attempt not in (None, FIRST):
         return []
-    files = {str(one.get("name")): one.get("file_id") for one in _list(document, "artifacts")
-             if isinstance(one, Mapping)}
+    files = _files(database, document)
+    return [Artifact(run=int(document["_id"]), attempt=FIRST, name=name, digest=_digest(database, file),
+                     size=int(file["length"]))
+            for name, file in sorted(files.items())]
+
+
+def foreign_file(database: Database, artifact: Artifact) -> IO[bytes] | None:
+    """Its content; None for an artifact of ours, or one that is gone."""
+    document = database.runs.find_one({"_id": {"$eq": artifact.run}, "hyperspace": {"$exists": False}},
+                                      {"artifacts": 1, "resources": 1})
+    file = _files(database, document or {}).get(artifact.name)
+    return None if file is None else _opened(database, file)
+
+
+def _files(database: Database, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Name → what GridFS says of the file, for those that are there."""
+    ids = {str(one.get("name")): one.get("file_id") for one in _list(document, "artifacts")
+           if isinstance(one, Mapping)}
     for one in _list(document, "resources"):
         if isinstance(one, list | tuple) and len(one) == 2:
-            files.setdefault(str(one[0]), _resource(database, str(one[0]), str(one[1])))
-    sizes = {one["_id"]: int(number(one.get("length")) or 0) for one in database.files.find(
-        {"_id": {"$in": [file_id for file_id in files.values() if file_id is not None]}}, {"length": 1})}
-    return [Artifact(run=int(document["_id"]), attempt=FIRST, name=name, digest=f"{_PREFIX}{file_id}",
-                     size=sizes[file_id])
-            for name, file_id in sorted(files.items()) if file_id in sizes]
+            ids.setdefault(str(one[0]), _resource(database, str(one[0]), str(one[1])))
+    wanted = [file_id for file_id in ids.values() if file_id is not None]
+    there = {one["_id"]: one for one in database.files.find({"_id": {"$in": wanted}})} if wanted else {}
+    return {name: there[file_id] for name, file_id in ids.items()
+            if file_id in there and number(there[file_id].get("length")) is not None}
 
 
-def foreign_file(database: Database, artifact: Artifact) -> tuple[Any, int, int] | None:
-    """Id, length and chunk size in GridFS; None for an artifact of ours, or one that is gone."""
-    name = artifact.digest.removeprefix(_PREFIX)
-    if name == artifact.digest or not ObjectId.is_valid(name):
-        return None
-    found = database.files.find_one({"_id": ObjectId(name)})
-    return None if found is None else (found["_id"], int(found["length"]), int(found["chunkSize"]))
+def _digest(database: Database, file: Mapping[str, Any]) -> str:
+    """GridFS keeps none: the content is read, once for each file that never changes."""
+    known = database.digests.get(file["_id"])
+    if known is None:
+        try:
+            with _opened(database, file) as content:
+                known = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+        except NotFound:                   # a part of it is gone; whoever opens it hears so
+            known = f"gridfs:{file['_id']}"
+        database.digests[file["_id"]] = known
+    return known
+
+
+def _opened(database: Database, file: Mapping[str, Any]) -> IO[bytes]:
+    return open_file(database, file["_id"], int(file["length"]), int(number(file.get("chunkSize")) or CHUNK))
 
 
 def _resource(database: Database, filename: str, md5: str) -> Any:
