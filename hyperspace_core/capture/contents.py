@@ -12,20 +12,26 @@ _YOUNG_NS = 50_000_000         # the clock of a file system is coarse: a file so
 
 Stamp = tuple[int, int, int, int, int]     # mtime and ctime in ns, size, inode, device
 
-_known: dict[str, tuple[Stamp, str]] = {}
+Digest = tuple[str, int]       # SHA-256, hexadecimal, and the number of bytes that it is of
+
+_known: dict[str, tuple[Stamp, Digest]] = {}
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def digest_of(path: str, stamp: Stamp) -> str:
-    """SHA-256 of the file as it stands with that stamp, hexadecimal. Raises `OSError`."""
+def digest_of(path: str, stamp: Stamp) -> Digest:
+    """Of the file that had that stamp a moment ago; of what is there now, should it have changed since.
+
+    Raises `OSError`.
+    """
     known = _known.get(path)
     if known is not None and known[0] == stamp:
         return known[1]
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    if max(stamp[:2]) + _YOUNG_NS < time.time_ns():
+    content = Path(path).read_bytes()
+    digest = hashlib.sha256(content).hexdigest(), len(content)
+    if len(content) == stamp[2] and max(stamp[:2]) + _YOUNG_NS < time.time_ns():
         if len(_known) >= KEPT:
             _known.clear()
         _known[path] = stamp, digest

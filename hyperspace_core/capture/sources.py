@@ -13,7 +13,7 @@ from hyperspace_core.capture.changes import Told, changes_of, source_file
 from hyperspace_core.capture.contents import digest_of
 from hyperspace_core.capture.distinfo import generated
 from hyperspace_core.capture.units import Unit, code_units
-from hyperspace_core.capture.walk import Found, Walk, shown
+from hyperspace_core.capture.walk import Walk, shown
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.code import CHANGES, SNAPSHOT, Snapshot, SourceFile
 from hyperspace_core.sink import Absent
@@ -142,12 +142,10 @@ def _hashed(walk: Walk) -> list[SourceFile]:
     files = []
     for path, found in list(walk.files.items()):
         try:
-            files.append(SourceFile(path=path, digest=digest_of(found.place, found.stamp), size=_size(found)))
+            digest, size = digest_of(found.place, found.stamp)
         except OSError as error:
             del walk.files[path]
             walk.left_out[path] = (error.strerror or "unreadable").lower()
+        else:
+            files.append(SourceFile(path=path, digest=digest, size=size))
     return files
-
-
-def _size(found: Found) -> int:
-    return found.stamp[2]

@@ -134,7 +134,18 @@ def test_hashes_are_kept_as_long_as_a_file_stands_as_it_was(made: Lab,
     beside = made.root / "lab_beside.py"
     monkeypatch.setattr(contents.hashlib, "sha256", None)
     known = contents.digest_of(str(beside), contents.stamp_of(beside.stat()))
-    assert known in {file.digest for file in code.snapshot.files}
+    assert known in {(file.digest, file.size) for file in code.snapshot.files}
+
+
+def test_a_file_that_grows_as_it_is_read_has_the_size_of_what_was_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("x")
+    stamp = contents.stamp_of(file.stat())
+    file.write_text("xyz")
+    first = contents.digest_of(str(file), stamp)
+    assert first == (source_file("a.py", b"xyz").digest, 3)
+    file.write_text("x")
+    assert contents.digest_of(str(file), stamp)[1] == 1
 
 
 def test_the_section_and_the_summary_say_what_was_taken(made: Lab) -> None:
