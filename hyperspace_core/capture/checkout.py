@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+from functools import partial
 from pathlib import Path
 
 from hyperspace_core.capture.git import LIMIT_S, _git
-from hyperspace_core.capture.worktree import GitUnavailable
+from hyperspace_core.capture.worktree import GitUnavailable, settings_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -20,7 +21,10 @@ def checked_out(repository: str, commit: str, folder: Path) -> None:
     """
     if not _COMMIT.fullmatch(commit):
         raise GitUnavailable(f"{commit[:50]!a} is no commit")
-    packed = _git(repository, "archive", "--format=tar", commit, limit_s=LIMIT_S)
+    git = partial(_git, limit_s=LIMIT_S)
+    # the repository's own filters would be run on each file
+    overrides = settings_of(git, repository).overrides()
+    packed = git(repository, *overrides, "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
 

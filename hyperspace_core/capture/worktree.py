@@ -92,7 +92,7 @@ def repository_of(git: Git, source: str) -> Repository | GitUnavailable:
 def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
     try:
         # reading the settings runs nothing; what they name is switched off in the next calls
-        settings = _settings(git, str(top))
+        settings = settings_of(git, str(top))
         status = parse_status(git(str(top), *settings.overrides(), "status", "--porcelain=v2", "--branch",
                                   "-z", "--untracked-files=no", "--ignore-submodules=dirty"))
         untracked = unknown_files(git, str(top), files)
@@ -101,7 +101,8 @@ def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
     return Tree(top=top, settings=settings, status=status, untracked=untracked)
 
 
-def _settings(git: Git, top: str) -> Settings:
+def settings_of(git: Git, top: str) -> Settings:
+    """What the repository configures. Raises `GitUnavailable` where that cannot be switched off."""
     try:
         text = git(top, "config", "--includes", "--show-scope", "-z", "--get-regexp",
                     r"^(remote\..*\.url|filter\..*\.(clean|smudge|process|required))$")

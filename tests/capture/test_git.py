@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.capture import git as capture
+from hyperspace_core.capture.checkout import checked_out
 from hyperspace_core.capture.git import GitCapture
 from hyperspace_core.capture.gitparse import parse_settings, parse_status, without_credentials
 from hyperspace_core.extension.manager import build_manager
@@ -333,6 +334,20 @@ def test_s23_nothing_that_a_repository_names_is_run(repository: Repository, look
     mark.unlink(missing_ok=True)
     found = look()
     assert "labcode/__init__.py" in found["changed"]
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_s23_nothing_that_a_repository_names_is_run_to_get_a_commit_s_files(
+        repository: Repository, trap: Path, tmp_path: Path,
+        plant: Callable[[Repository, Path], None]) -> None:
+    plant(repository, trap)
+    commit = repository.commit()
+    mark = trap.parent / "sprung"
+    mark.unlink(missing_ok=True)
+    (tmp_path / "out").mkdir()
+    checked_out(str(repository.root), commit, tmp_path / "out")
+    assert (tmp_path / "out/labcode/__init__.py").read_text() == "VALUE = 1\n"
     assert not mark.exists()
 
 
