@@ -16,6 +16,7 @@ from typing import Any
 
 import pymongo.monitoring
 import pytest
+from pymongo import MongoClient
 
 from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.filter import RunFilter
@@ -260,6 +261,33 @@ def test_a_killed_deletion_goes_on_when_it_is_asked_for_again(
         assert desk.ids() == []
         desk.store.collect_garbage(dry_run=False)
         sound(desk.store)
+
+
+def test_what_a_killed_deleter_has_hidden_may_be_submitted_again(desk: Desk, mongodb_url: str) -> None:
+    def arguments() -> tuple[list[int]]:
+        return (desk.submit_many(2),)
+
+    for (runs,) in each_kill(mongodb_url, delete, arguments):
+        uids = [record.uid for record in desk.store.find(RunFilter(project=PROJECT))]
+        assert len(uids) in (0, 2)
+        again = desk.store.submit([new_run(uid=uid) for uid in uids or [f"uid of {run}" for run in runs]])
+        assert desk.ids() == sorted(again)
+        desk.store.delete(again)
+        desk.store.collect_garbage(dry_run=False)
+        sound(desk.store)
+
+
+def test_a_run_that_a_killed_deleter_has_hidden_gives_its_uid_back(desk: Desk, mongodb_url: str) -> None:
+    new = new_run()
+    (run,) = desk.store.submit([new])
+    with MongoClient(mongodb_url) as client:
+        client.get_default_database()["runs"].update_one(
+            {"_id": run}, {"$set": {"status": "SUBMITTING", "hyperspace.batch": "deleted 1"}})
+    assert desk.ids() == []
+
+    (again,) = desk.store.submit([new])
+
+    assert again != run and desk.ids() == [again]
 
 
 def test_a_killed_restorer_leaves_all_of_its_records_or_none(desk: Desk, mongodb_url: str) -> None:

@@ -59,11 +59,15 @@ class Batches:
         return self._decide(name, COMMITTED) or self._state(name) == COMMITTED
 
     def abandon(self, name: str) -> None:
-        """Take a batch back that nobody has committed; carry it on where somebody has."""
-        if self._decide(name, ABANDONED) or self._state(name) == ABANDONED:
-            self.drop(name)
-        elif self._state(name) == COMMITTED:
+        """Take a batch back that nobody has committed; carry it on where somebody has.
+
+        What is on no list is what a killed submitter or deleter has left: a batch leaves it only when none of
+        its runs is SUBMITTING any more.
+        """
+        if not self._decide(name, ABANDONED) and self._state(name) == COMMITTED:
             self.carry_on(name)
+        else:
+            self.drop(name)
 
     def drop(self, name: str) -> None:
         """Remove what there is of a batch that is not going to be."""
