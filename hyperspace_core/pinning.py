@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Literal, get_args
 
+from hyperspace_core.capture.components import SECTION as COMPONENTS
+from hyperspace_core.capture.components import components_section
 from hyperspace_core.capture.sources import ProjectCode, SourceChanged, project_code
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.execution.failure import one_line
@@ -29,9 +31,12 @@ class Pin:
     code: Tree
     summary: str = ""              # what a person is told, on one line
     warning: str = ""              # why it is not pinned, where that was wished
+    project: Project | None = None         # whose code it is as it stands now, where it is
 
     def on(self, run: NewRun) -> NewRun:
-        return replace(run, code=self.code)
+        """The run on this code, with the fingerprints of its components: they are known before it begins."""
+        made_of = {} if self.project is None else _components(self.project, run)
+        return replace(run, code={**self.code, COMPONENTS: made_of} if made_of else self.code)
 
 
 class Pinner:
@@ -77,7 +82,7 @@ class Pinner:
         git = _git(self._project)
         told = code.section() | ({} if git is None else {GIT: git})
         return Pin(code={key: value for key, value in told.items() if value not in (None, [], {})},
-                   summary=f"code pinned: {code.summary}")
+                   summary=f"code pinned: {code.summary}", project=self._project)
 
 
 def pin_of(record: RunRecord) -> Pin:
@@ -91,7 +96,7 @@ def pin_of(record: RunRecord) -> Pin:
         because = f" ({why})" if why else ""
         raise UsageError(f"run {record.id}: its code was not kept{because}; use --code current")
     git = (attempt.provenance.get(GIT) if attempt is not None else None) or pinned.get(GIT)
-    code = {key: value for key, value in chosen.items() if key not in (PINNED, "note")}
+    code = {key: value for key, value in chosen.items() if key not in (PINNED, "note", COMPONENTS)}
     return Pin(code=code | ({GIT: git} if git else {}), summary=f"code pinned: that of run {record.id}")
 
 
@@ -103,6 +108,14 @@ def check_wish(wish: str, known: tuple[str, ...] = get_args(CodeWish)) -> None:
 def _unpinned(reason: str) -> Pin:
     return Pin(code={"absent": reason},
                warning=f"the code is not pinned: {reason}; each run executes what its worker has installed")
+
+
+def _components(project: Project, run: NewRun) -> Tree:
+    """What the run would be made of; nothing where that cannot be told before it is completed."""
+    if run.scenario is None or run.config is None:
+        return {}
+    section = components_section(project, run.scenario, run.config)
+    return dict(section.data) if isinstance(section, Section) else {}
 
 
 def _git(project: Project) -> Tree | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hyperspace_core.capture.components import SECTION as COMPONENTS
 from hyperspace_core.capture.sources import SECTION, ProjectCode, project_code
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.messages import FileTuple, SourceTaken
@@ -52,7 +53,7 @@ def _files(snapshot: Snapshot) -> list[FileTuple]:
 
 
 def _pinned(job: Job) -> Section:
-    kept = {key: value for key, value in job.code.items() if key != GIT}
+    kept = {key: value for key, value in job.code.items() if key not in (GIT, COMPONENTS)}
     return Section(SECTION, {**kept, PINNED: True})
 
 

@@ -315,7 +315,20 @@ def test_a_run_on_other_code_does_not_exist_already(opened: Open) -> None:
     assert existing_runs(study.store, study.project, "holdout") == {keys["support"]: 2, keys["forest"]: 3}
 
 
-def test_a_run_that_waits_exists_already_whatever_its_code(opened: Open) -> None:
+def test_a_run_that_waits_on_other_code_does_not_exist_already(opened: Open) -> None:
+    opened().submit("holdout", FOREST)
+    opened().submit("holdout", SUPPORT)
+
+    study = opened(OTHER_FOREST)
+
+    assert list(existing_runs(study.store, study.project, "holdout").values()) == [2]
+    study.submit("holdout", FOREST)
+    assert sorted(existing_runs(study.store, study.project, "holdout").values()) == [2, 3]
+
+
+def test_a_run_that_waits_and_takes_whatever_code_its_worker_has_exists_already(opened: Open) -> None:
     opened().submit("holdout", FOREST, code="current")
 
-    assert list(existing_runs(opened(OTHER_FOREST).store, opened().project, "holdout").values()) == [1]
+    study = opened(OTHER_FOREST)
+
+    assert list(existing_runs(study.store, study.project, "holdout").values()) == [1]
