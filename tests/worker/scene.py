@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -203,12 +203,15 @@ def worker_processes(url: str, environment: dict[str, str]) -> Iterator[Callable
 
 
 class WorkerProcess:
-    """A worker in a process of its own; what it tells is read by a thread."""
+    """A worker in a process of its own; what it tells is read by a thread.
 
-    def __init__(self, url: str, env: dict[str, str], **options: Any) -> None:
+    `via` is a command that becomes the one given to it, such as `nsenter …`.
+    """
+
+    def __init__(self, url: str, env: dict[str, str], *, via: Sequence[str] = (), **options: Any) -> None:
         script = Path(__file__).with_name("run_worker.py")
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(script), url, PROJECT, json.dumps(options)],
+            [*via, sys.executable, "-P", str(script), url, PROJECT, json.dumps(options)],
             stdout=subprocess.PIPE, text=True, env=os.environ | env, start_new_session=True)
         self.lines: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()

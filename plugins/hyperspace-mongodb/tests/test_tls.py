@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socketserver
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 from worker.scene import PROJECT, submit
 
+from certificates import self_signed
 from hyperspace_core.errors import StoreError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
@@ -23,14 +22,7 @@ from hyperspace_mongodb.testing.fixtures import installed
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate of 127.0.0.1 that nobody has signed but itself; its key lies beside it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl here to make a certificate")
-    folder = tmp_path_factory.mktemp("certificate")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-keyout", folder / "key.pem",
-                    "-out", folder / "cert.pem"], check=True, capture_output=True)
-    return folder / "cert.pem"
+    return self_signed(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 
 @pytest.fixture(scope="module")

@@ -34,21 +34,25 @@ sys.exit(main())
 
 
 class Server:
-    """One server on one folder, on 127.0.0.1. As a context manager it is started and stopped.
+    """One server on one folder, for this machine alone. As a context manager it is started and stopped.
 
     Start it on a thread that outlives it: it ends with the thread that started it.
     """
 
-    def __init__(self, folder: Path, *options: str, port: int = 0, cache: Path | None = None) -> None:
-        """`port` 0 is a free one, kept from the first start on; `options` are the server's own (`--auth`)."""
-        self.folder, self.options, self.port = folder, options, port
+    def __init__(self, folder: Path, *options: str, host: str = HOST, port: int = 0,
+                 cache: Path | None = None) -> None:
+        """`port` 0 is a free one, kept from the first start on; `options` are the server's own (`--auth`).
+
+        `host` is the address that it listens on: whoever reaches another one than 127.0.0.1 may do all.
+        """
+        self.folder, self.options, self.host, self.port = folder, options, host, port
         self._cache = cache
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def uri(self) -> str:
         """Where it listens, without a database or a user."""
-        return f"mongodb://{HOST}:{self.port}"
+        return f"mongodb://{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -68,7 +72,7 @@ class Server:
         who = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
         asked = ({"authSource": "admin"} if user else {}) | options
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items())
-        return f"mongodb://{who}{HOST}:{self.port}/{database}" + (f"?{query}" if query else "")
+        return f"mongodb://{who}{self.host}:{self.port}/{database}" + (f"?{query}" if query else "")
 
     def start(self) -> Server:
         """Start it; it listens when this returns. Raises `ServerNotInstalled`, RuntimeError with its log."""
@@ -76,7 +80,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(python), "-c", _MAIN, "--host", HOST, "--port", str(self.port),
+                [str(python), "-c", _MAIN, "--host", self.host, "--port", str(self.port),
                  "--storage-path", str(self.folder / "data"), *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         end = time.monotonic() + START_S
