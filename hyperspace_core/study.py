@@ -176,9 +176,10 @@ class Study:
         makes a virtual environment of the recorded packages. Raises `Refused` for a run that has not ended,
         `HyperspaceError` where its code or its packages cannot be had.
         """
-        from hyperspace_core.reproduce.reproduction import Wish, reproduce
+        from hyperspace_core.reproduce.reproduction import Site, Wish, reproduce
 
-        return reproduce(self, run, Wish(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore)))
+        wish = Wish(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore))
+        return reproduce(Site.of(self), run, wish)
 
     # -- looking -------------------------------------------------------------------------------------------
 

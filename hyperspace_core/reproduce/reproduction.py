@@ -17,10 +17,13 @@ from hyperspace_core.reproduce.code import code_of
 from hyperspace_core.reproduce.environment import Place, rebuilt
 from hyperspace_core.reproduce.replay import Listener, again, points_of, replayed
 from hyperspace_core.reproduce.verdict import Verdict, judge
+from hyperspace_core.study import get_run
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import log_notices
 
 if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.storage import Store
     from hyperspace_core.study import Study
 
 Code = Literal["original", "current"]
@@ -76,7 +79,27 @@ class Reproduction:
         return self.causes[0].text if self.causes else _UNEXPLAINED
 
 
-def reproduce(study: Study, run: int, wish: Wish | None = None, *,
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where a run is looked up and executed. The project need not be fit to be opened: its past code is."""
+
+    store: Store
+    extensions: Extensions
+    name: str                          # of the project
+    package: str = ""                  # its top-level module, as it is installed here; "" where it is not
+    distribution: str = ""
+    no_plugins: tuple[str, ...] = ()
+    tasks_dir: Path | None = None
+
+    @classmethod
+    def of(cls, study: Study) -> Site:
+        project = study.project
+        return cls(store=study.store, extensions=study.extensions, name=study.name, tasks_dir=study.tasks_dir,
+                   package=project.module.partition(".")[0], distribution=project.distribution,
+                   no_plugins=study.no_plugins)
+
+
+def reproduce(site: Site, run: int, wish: Wish | None = None, *,
               listener: Listener = log_notices) -> Reproduction:
     """Execute a finished run again, on a store of its own that is gone afterwards, and compare.
 
@@ -84,23 +107,23 @@ def reproduce(study: Study, run: int, wish: Wish | None = None, *,
     `HyperspaceError` where its code or its packages cannot be had, `ProjectError`.
     """
     wish = wish or Wish()
-    before = as_executed(study, study.get(run))
-    with _code(study, before, wish) as (folder, told), _packages(study, before, wish) as environment:
+    before = as_executed(site.store, get_run(site.store, site.name, run))
+    with _code(site, before, wish) as (folder, told), _packages(site, before, wish) as environment:
         options = WorkerOptions(isolation="spawn", drain=True, base=folder, python=environment.python,
-                                no_plugins=study.no_plugins, tasks_dir=study.tasks_dir)
+                                no_plugins=site.no_plugins, tasks_dir=site.tasks_dir)
         runs = [again(before, uid=uuid.uuid4().hex)]
-        with replayed(study.name, study.extensions, runs, options, listener) as played:
+        with replayed(site.name, site.extensions, runs, options, listener) as played:
             (now,) = played
     if not now.record.state.terminal:
         raise Refused(f"run {run} was not reproduced: {now.record.reason or 'its worker was stopped'}")
-    verdict = judge(before, points_of(study.store, before), now.record, now.points,
+    verdict = judge(before, points_of(site.store, before), now.record, now.points,
                     tolerance=wish.tolerance, ignore=wish.ignore)
     found = causes(before, now.record, own_code=wish.code == "original")
     return Reproduction(before=before, now=now.record, verdict=verdict, code=told,
                         environment=environment.told, causes=tuple(found))
 
 
-def as_executed(study: Study, record: RunRecord) -> RunRecord:
+def as_executed(store: Store, record: RunRecord) -> RunRecord:
     """The run with the scenario and config that it was executed with, whatever has been migrated since.
 
     Raises `Refused` where there is nothing to compare with.
@@ -112,19 +135,18 @@ def as_executed(study: Study, record: RunRecord) -> RunRecord:
         raise Refused(f"run {record.id} never began: its config was not understood ({record.reason})")
     if not record.migrated:
         return record
-    first = study.store.rewritten(record.id)[0]
+    first = store.rewritten(record.id)[0]
     return replace(record, scenario=first.scenario, config=first.config)
 
 
-def _packages(study: Study, record: RunRecord, wish: Wish) -> AbstractContextManager[Place]:
-    return rebuilt(record, wish.environment, study.project.distribution)
+def _packages(site: Site, record: RunRecord, wish: Wish) -> AbstractContextManager[Place]:
+    return rebuilt(record, wish.environment, site.distribution)
 
 
 @contextmanager
-def _code(study: Study, record: RunRecord, wish: Wish) -> Iterator[tuple[Path | None, str]]:
+def _code(site: Site, record: RunRecord, wish: Wish) -> Iterator[tuple[Path | None, str]]:
     if wish.code == "current":
         yield None, "today's code"
         return
-    package = study.project.module.partition(".")[0]
-    with code_of(study.store, record, package) as past:
+    with code_of(site.store, record, site.package) as past:
         yield past.folder, f"its own code, {past.told}"

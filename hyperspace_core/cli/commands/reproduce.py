@@ -13,8 +13,7 @@ from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.reproduce.reproduction import Reproduction, Wish
-    from hyperspace_core.study import Study
+    from hyperspace_core.reproduce.reproduction import Reproduction, Site, Wish
 
 
 @click.command
@@ -45,12 +44,13 @@ def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ..
     from hyperspace_core.cli.replaying import teller
     from hyperspace_core.reproduce.reproduction import Wish, as_executed
     from hyperspace_core.reproduce.reproduction import reproduce as reproduced
+    from hyperspace_core.study import get_run
 
     wish = Wish(code=code, environment=environment, tolerance=tolerance, ignore=ignore)
-    study = place.study(None)
+    site = _site(place)
     if dry_run:
-        return _say_plan(study, as_executed(study, study.get(run)), wish)
-    found = reproduced(study, run, wish, listener=teller(echo=echo, count=1))
+        return _say_plan(site, as_executed(site.store, get_run(site.store, site.name, run)), wish)
+    found = reproduced(site, run, wish, listener=teller(echo=echo, count=1))
     if as_json:
         say_json({"run": run, "verdict": found.verdict.likeness, "first": found.verdict.first,
                   "compared": found.verdict.compared, "causes": found.causes, "code": found.code,
@@ -61,14 +61,25 @@ def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ..
     return ExitCode.OK if found.same else ExitCode.FAILED
 
 
-def _say_plan(study: Study, record: RunRecord, wish: Wish) -> int:
+def _site(place: Place) -> Site:
+    """The project is looked up, not opened: it may be broken just now."""
+    from hyperspace_core.extension.project import installed_projects
+    from hyperspace_core.reproduce.reproduction import Site
+
+    found = next((found for found in installed_projects() if found.name == place.name), None)
+    return Site(store=place.store, extensions=place.extensions, name=place.name, no_plugins=place.no_plugins,
+                package="" if found is None else found.module.partition(".")[0],
+                distribution="" if found is None else found.distribution)
+
+
+def _say_plan(site: Site, record: RunRecord, wish: Wish) -> int:
     """What would be executed on what; the code is looked up, for that is what may be missing."""
     from hyperspace_core.reproduce.code import code_of
 
     if wish.code == "current":
         on = "today's code"
     else:
-        with code_of(study.store, record, study.project.module.partition(".")[0]) as past:
+        with code_of(site.store, record, site.package) as past:
             on = f"its own code, {past.told}"
     packages = "the packages installed here" if wish.environment == "current" else "the recorded packages"
     say(f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, with {packages}")
