@@ -111,6 +111,21 @@ def test_a_port_that_is_taken_is_one_line(mongodb_server: Server, tmp_path: Path
     assert "in use" in done.stderr
 
 
+@pytest.mark.parametrize(("options", "said"), [
+    (("--port", "99999"), "expected 0 to 65535, got '99999'"),
+    (("--port", "0", "--folder", "{in_use}"), "another test server uses this folder"),
+    (("--port", "0", "--folder", "/proc/nowhere"), "/proc/nowhere: No such file or directory"),
+])
+def test_what_cannot_be_is_one_line(mongodb_server: Server, options: tuple[str, ...], said: str) -> None:
+    words = [word.format(in_use=mongodb_server.folder) for word in options]
+    done = subprocess.run([sys.executable, "-m", "hyperspace_mongodb.testing", *words], capture_output=True,
+                          text=True, check=False)
+
+    assert done.returncode != 0
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_where_no_index_can_be_reached_one_line_says_so(tmp_path: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("UV_OFFLINE", "PIP_NO_INDEX"):

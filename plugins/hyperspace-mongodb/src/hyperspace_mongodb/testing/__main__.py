@@ -26,6 +26,9 @@ def main() -> int:
     except ServerNotInstalled as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
+        return 1
     except RuntimeError as error:          # the port is taken, the folder is in use: its own last words
         sys.stderr.write(f"error: {str(error).strip().splitlines()[-1]}\n")
         return 1
@@ -40,8 +43,15 @@ def _parser() -> argparse.ArgumentParser:
                     "machine only, without a password.")
     parser.add_argument("--folder", type=Path, default=Path("mongodb-to-try"), metavar="DIR",
                         help="where it keeps its data (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=27017, metavar="N", help="0 is a free one (%(default)s)")
+    parser.add_argument("--port", type=_port, default=27017, metavar="N",
+                        help="0 is a free one (%(default)s)")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hyperspace_mongodb.testing.environment import server_python
@@ -48,6 +49,7 @@ class Server:
         self.folder, self.options, self.host, self.port = folder, options, host, port
         self._cache = cache
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[bytes] | None = None
 
     @property
     def uri(self) -> str:
@@ -78,6 +80,7 @@ class Server:
         """Start it; it listens when this returns. Raises `ServerNotInstalled`, RuntimeError with its log."""
         python = server_python(self._cache)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._take_folder()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [str(python), "-c", _MAIN, "--host", self.host, "--port", str(self.port),
@@ -91,6 +94,22 @@ class Server:
             time.sleep(LOOK_AGAIN_S)
         self.port = int(found[1])
         return self
+
+    def _take_folder(self) -> None:
+        """Two servers on one folder would spoil it, or one read the other's log. Kept until this one ends."""
+        if self._lock is None:
+            lock = (self.folder / "lock").open("wb")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                raise RuntimeError(f"{self.folder}: another test server uses this folder") from None
+            self._lock = lock
+
+    def _ended(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def wait(self) -> int:
         """Until it ends by itself, or an exception; its exit code."""
@@ -108,6 +127,7 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._ended()
 
     def kill(self) -> None:
         """SIGKILL: what it had not written to disk is lost."""
@@ -115,6 +135,7 @@ class Server:
         if process is not None:
             process.kill()
             process.wait()
+        self._ended()
 
     def restart(self, *options: str) -> Server:
         """Stop it if it runs, and start it on the same folder and port, with these options."""
