@@ -30,7 +30,7 @@ from hyperspace_core.stores.sqlite.rows import (
 )
 from hyperspace_mongodb.complaints import too_large
 from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.sacred import sacred_fields
+from hyperspace_mongodb.sacred import begun, sacred_fields
 
 LONGEST_TREE = 4_000_000       # characters of one tree; a run has five of them, and a document ends at 16 MB
 
@@ -61,7 +61,8 @@ def new_document(run: NewRun, moment: str) -> Document:
     """A run that has just been submitted, without its id. Raises `ValueNotStorable`."""
     ours = _common(run) | {"attempt": 0, "losses": 0, "failures": 0, "metrics": "{}", "info": "{}",
                            "submitted_at": moment} | ranked(None, run.metric.goal)
-    return sacred_fields(run, moment) | {"status": State.QUEUED.value, "hyperspace": _known(ours)}
+    waiting = {name: value for name, value in sacred_fields(run, moment).items() if name not in begun()}
+    return waiting | {"status": State.QUEUED.value, "hyperspace": _known(ours)}
 
 
 def new_attempt(token: str, owner: Owner, moment: str) -> Document:

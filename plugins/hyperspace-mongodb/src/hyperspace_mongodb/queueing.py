@@ -15,7 +15,7 @@ from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.documents import new_attempt, new_document, record_of
 from hyperspace_mongodb.rooms import make_room, moved_texts
-from hyperspace_mongodb.sacred import host_of, moment_of
+from hyperspace_mongodb.sacred import begun, host_of, moment_of
 from hyperspace_mongodb.storing import stored
 
 QUEUE_ORDER = [("hyperspace.priority", -1), ("_id", 1)]
@@ -106,8 +106,7 @@ class QueueVerbs(Verbs):
         """One step; None where there is nothing, or where a twin of this very claim was faster."""
         change = {
             "$set": {"status": State.RUNNING.value, "hyperspace.token": token, "heartbeat": moment_of(moment),
-                     "start_time": moment_of(moment), "stop_time": None, "host": host_of(owner),
-                     "result": None, "fail_trace": []},
+                     "start_time": moment_of(moment), "host": host_of(owner), **begun()},
             "$unset": dict.fromkeys(("hyperspace.command", "hyperspace.reason", "hyperspace.progress",
                                      "hyperspace.not_before"), ""),
             "$inc": {"hyperspace.attempt": 1, "hyperspace.beat": 1},
@@ -138,7 +137,8 @@ class QueueVerbs(Verbs):
 
 def _start(document: Document, owner: Owner, token: str, moment: str) -> None:
     """A run that is executed here and now is claimed in the step that stores it."""
-    document |= {"status": State.RUNNING.value, "host": host_of(owner), "heartbeat": moment_of(moment)}
+    document |= begun() | {"status": State.RUNNING.value, "host": host_of(owner),
+                           "heartbeat": moment_of(moment)}
     document["hyperspace"] |= {"attempt": 1, "beat": 1, "token": token,
                                "attempts": [new_attempt(token, owner, moment)]}
 

@@ -21,6 +21,14 @@ LONGEST = 500_000              # characters of a shaped tree; a dashboard shows 
 LONGEST_TRACE = 64 * 1024
 
 
+def begun() -> Document:
+    """What an attempt begins with. A run that waits has none of these, as a queued run of Sacred's has not:
+    every claim reads all that wait, on servers that scan.
+    """
+    return {"stop_time": None, "result": None, "fail_trace": [], "captured_out": "", "artifacts": [],
+            "resources": []}
+
+
 def sacred_fields(run: NewRun | RunRecord, submitted_at: str | None) -> Document:
     """Everything that a dashboard may ask for; what is not known yet is empty, never missing."""
     record = run if isinstance(run, RunRecord) else None
