@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hyperspace_core.study import Study
 
 Comparable = Literal["strict", "all"]
-STRICT, ALL = "strict", "all"
+ALL = "all"
 MOST_NAMED = 3                 # causes that a summary names
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
 

@@ -203,6 +203,17 @@ def test_files_that_have_little_in_common_are_not_compared_line_by_line(typed: T
     assert "growing/words.txt  in too many lines to be compared\n" in page
 
 
+def test_a_run_that_waits_is_compared_by_its_pinned_code(typed: Typed, editing: Editing) -> None:
+    first = editing.run()
+    editing.edit(DEPTH)
+    second, = typed("submit", "first", "--json").json
+
+    answer = typed("runs", "diff", first, second)
+
+    assert "scenario: Grow" in answer.out and "growing/things.py" in answer.out
+    assert answer.err == f"packages and machine are not compared: nothing is recorded of run {second}'s\n"
+
+
 def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, editing: Editing) -> None:
     lines, head = "".join(f"LINE_{number} = {number}\n" for number in range(200)), "class Model(Component):"
     first, second = before_and_after(editing, (head, lines + head))

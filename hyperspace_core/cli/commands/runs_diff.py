@@ -66,9 +66,12 @@ def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> No
 
 def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequence[OtherCode]) -> None:
     """What could not be compared."""
+    from hyperspace_core.records.code import SNAPSHOT
+
     for record in runs:
         if record.attempt is None or not record.attempt.provenance:
-            note(f"code, packages and machine are not compared: nothing is recorded of run {record.id}'s")
+            code = "" if SNAPSHOT in record.code else "code, "
+            note(f"{code}packages and machine are not compared: nothing is recorded of run {record.id}'s")
     if sources.unknown and changed:
         note(f"source code cannot be shown: {sources.unknown}")
 
