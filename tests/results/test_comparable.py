@@ -307,12 +307,13 @@ def test_a_run_on_other_code_does_not_exist_already(opened: Open) -> None:
     run(opened())
     run(opened(), SUPPORT)
     study = opened(OTHER_FOREST)
-    keys = {name: key_of(plan(study.project, problem_of_task(study.project, "holdout"), config, Wishes())[0])
-            for name, config in {"forest": FOREST, "support": SUPPORT}.items()}
+    problem = problem_of_task(study.project, "holdout")
+    forest, = plan(study.project, problem, FOREST, Wishes())
+    support, = plan(study.project, problem, SUPPORT, Wishes())
 
-    assert existing_runs(study.store, study.project, "holdout") == {keys["support"]: 2}
+    assert existing_runs(study.store, study.project, "holdout") == {key_of(support): 2}
     run(study)
-    assert existing_runs(study.store, study.project, "holdout") == {keys["support"]: 2, keys["forest"]: 3}
+    assert existing_runs(study.store, study.project, "holdout") == {key_of(support): 2, key_of(forest): 3}
 
 
 def test_a_run_that_waits_on_other_code_does_not_exist_already(opened: Open) -> None:
