@@ -17,13 +17,13 @@ from hyperspace_core.extension.project import Project, open_project
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task
+from hyperspace_core.results.existing import key_of
 from hyperspace_core.submission import (
     BATCH,
     Problem,
     Wishes,
     checked_plan,
     iter_plan,
-    key_of,
     plan,
     plan_rerun,
     plan_unseen,
