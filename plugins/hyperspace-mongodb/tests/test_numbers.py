@@ -17,7 +17,8 @@ SEED = 2**31 + 7
 def test_a_run_with_a_seed_beyond_32_bits_is_executed(mongodb_url: str, project: ProjectFolder,
                                                       tmp_path: Path) -> None:
     with opened_for_tests(mongodb_url) as store, worker_processes(mongodb_url, project.env()) as start:
-        run, = store.submit([NewRun(uid=new_token(), project=PROJECT, task="behave", submitted={}, seed=SEED)])
+        run, = store.submit([NewRun(uid=new_token(), project=PROJECT, task="behave", submitted={},
+                                    seed=SEED)])
         start(drain=True).report()
         record = in_state(store, run, State.COMPLETED)
 
