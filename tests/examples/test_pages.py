@@ -24,11 +24,12 @@ PAGES = {
     "plugins.md": "python -m pip install -e .",
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/many-machines.md": "python -m pip install -e .",
     "howto/grow-the-space.md": "python -m pip install -e .",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
-NEEDS = {"howto/team-mongodb.md": "pymongo"}
+NEEDS = {"howto/team-mongodb.md": "pymongo", "howto/many-machines.md": "pymongo"}
 SHOWN_PORT = "27117"           # may be taken here, by another copy of this test: one that is free is typed
 
 _BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
