@@ -18,6 +18,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src",)
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions")
 
@@ -65,10 +66,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict over the package, the typed examples and this file."""
+    """mypy --strict over the package, the plugins, the typed examples and this file."""
     # the conformance suite, which is typed too, needs what tests need
-    session.install("-e", ".[test]", "nox", *nox.project.dependency_groups(PYPROJECT, "types"))
+    plugins = [part for path in TYPED_PLUGINS for part in ("-e", str(Path(path).parent))]
+    session.install("-e", ".[test]", *plugins, "nox", *nox.project.dependency_groups(PYPROJECT, "types"))
     session.run("mypy")
+    session.run("mypy", *TYPED_PLUGINS)
     session.run("mypy", "noxfile.py", "docs/_ext", *TYPED_EXAMPLES)
 
 

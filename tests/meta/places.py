@@ -8,11 +8,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hyperspace_core"
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 
 
 def modules() -> list[str]:
     """The dotted name of every module of the package."""
     return [dotted(path) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def plugin_files() -> list[Path]:
+    """The source files of every plugin."""
+    return [path for plugin in PLUGINS for path in sorted((plugin / "src").rglob("*.py"))]
 
 
 def dotted(path: Path) -> str:
@@ -21,8 +27,8 @@ def dotted(path: Path) -> str:
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
-    """Every source file of the package, parsed."""
-    for path in sorted(PACKAGE.rglob("*.py")):
+    """Every source file of the package and of the plugins, parsed."""
+    for path in [*sorted(PACKAGE.rglob("*.py")), *plugin_files()]:
         yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
 
 

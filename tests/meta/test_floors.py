@@ -22,9 +22,9 @@ PLACES = {
     "importlib_metadata": ("hyperspace_core/extension/discovery.py", "hyperspace_core/capture/packages.py"),
     "pandas": ("hyperspace_core/results/frame.py",),
     "sqlite3": ("hyperspace_core/stores/sqlite/",),
-    "pytest": ("hyperspace_core/testing/",),
+    "pytest": ("hyperspace_core/testing/", "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/"),
     "hypothesis": ("hyperspace_core/testing/",),
-    "pymongo": (),
+    "pymongo": ("plugins/hyperspace-mongodb/src/",),
     "optuna": (),
 }
 
@@ -61,7 +61,7 @@ def test_nobody_inside_imports_the_root() -> None:
     lazy = set(hyperspace_core.__all__)
     inside = [f"{path}:{node.lineno}" for path, tree in sources() for node in ast.walk(tree)
               if isinstance(node, ast.ImportFrom) and node.module == "hyperspace_core"
-              and lazy & {alias.name for alias in node.names}]
+              and path.is_relative_to(PACKAGE.name) and lazy & {alias.name for alias in node.names}]
 
     assert inside == []
 
@@ -84,3 +84,4 @@ def test_what_it_finds() -> None:
 
     assert list(imports(tree)) == [(1, "a.b"), (5, "d")]
     assert Path("hyperspace_core/run.py") in dict(sources())
+    assert Path("plugins/hyperspace-mongodb/src/hyperspace_mongodb/plugin.py") in dict(sources())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .places import PACKAGE, ROOT, bash_blocks
+from .places import PACKAGE, PLUGINS, ROOT, bash_blocks, plugin_files
 
 LONGEST_MODULE = 400
 
@@ -39,13 +39,23 @@ def test_ci_takes_its_commands_from_the_readme() -> None:
         assert f"$(readme_command {number})" in script
 
 
-def test_the_test_command_installs_every_example() -> None:
+def test_the_test_command_installs_every_example_and_every_plugin() -> None:
     installed = shlex.split(bash_blocks(ROOT / "README.md")[1])
-    examples = [str(path.parent.relative_to(ROOT)) for folder in ("docs/examples", "tests/projects")
+    folders = ("docs/examples", "tests/projects", "plugins")
+    packages = [str(path.parent.relative_to(ROOT)) for folder in folders
                 for path in (ROOT / folder).glob("*/pyproject.toml")]
 
-    assert len(examples) >= 4
-    assert [example for example in examples if example not in installed] == []
+    assert len(packages) >= 5
+    assert [package for package in packages if package not in installed] == []
+
+
+def test_the_tests_of_every_plugin_are_run_and_its_types_checked() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    nox = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+
+    assert "plugins" in settings["ini_options"]["testpaths"]
+    assert [plugin.name for plugin in PLUGINS if not list((plugin / "tests").glob("test_*.py"))] == []
+    assert [plugin.name for plugin in PLUGINS if f'"plugins/{plugin.name}/src"' not in nox] == []
 
 
 def test_nox_has_the_sessions_that_the_house_promises() -> None:
@@ -58,14 +68,15 @@ def test_nox_has_the_sessions_that_the_house_promises() -> None:
 
 def test_no_module_has_grown_out_of_hand() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
-               for path in PACKAGE.rglob("*.py")}
+               for path in [*PACKAGE.rglob("*.py"), *plugin_files()]}
 
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
 
 
 def test_nothing_is_left_for_later() -> None:
     word = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError(\(\))?$", re.M)
-    found = [path for path in PACKAGE.rglob("*.py") if word.search(path.read_text(encoding="utf-8"))]
+    found = [path for path in [*PACKAGE.rglob("*.py"), *plugin_files()]
+             if word.search(path.read_text(encoding="utf-8"))]
 
     assert found == []
 

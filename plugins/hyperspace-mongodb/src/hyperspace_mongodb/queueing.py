@@ -57,8 +57,7 @@ class QueueVerbs(Verbs):
         found = self._database.projects.find_one_and_update(
             {"_id": {"$eq": project}}, {"$setOnInsert": default_settings() | {"changes": 0}}, upsert=True,
             return_document=True)
-        assert found is not None       # it is made where there is none
-        return _settings_of(found)
+        return _settings_of(default_settings() | (found or {}))
 
     # -- T1 --------------------------------------------------------------------------------------------------
 
