@@ -171,8 +171,8 @@ class Study:
                   code: str = "original", env: str = "current") -> Reproduction:
         """Execute a past run again and compare result, metrics and curves; nothing is added to the store.
 
-        `tolerance`: relative, and absolute below 1. `ignore`: series and metrics that may differ, as in
-        "seconds/*". `code`: the run's own, or "current". `env`: "rebuild"
+        `tolerance`: relative, and absolute below 1. `ignore`: names of series and metrics that may
+        differ, also patterns. `code`: the run's own, or "current". `env`: "rebuild"
         makes a virtual environment of the recorded packages. Raises `Refused` for a run that has not ended,
         `HyperspaceError` where its code or its packages cannot be had.
         """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hyperspace_core.capture.components import SECTION as COMPONENTS
 from hyperspace_core.capture.components import components_section
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.failure import failure, one_line, shortened
@@ -161,7 +162,9 @@ class _Execution:
                 run.sink.section(Absent(name, one_line(answer)))
             elif isinstance(answer, Section | Absent):
                 run.sink.section(answer)
-        run.sink.section(components_section(self.project, plan.scenario, plan.config))
+        stale = self.job.stale
+        run.sink.section(Absent(COMPONENTS, stale) if stale else
+                         components_section(self.project, plan.scenario, plan.config))
         tell_code(self.job, self.project, self.sink)
 
 

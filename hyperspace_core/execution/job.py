@@ -41,6 +41,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     code_folder: str | None = None         # where that is unpacked, if this is to be executed on it
     code_note: str = ""                    # else why not
     known_sources: tuple[str, ...] = ()    # snapshots that the store has for certain
+    stale: str = ""                        # why this process executes other code than stands on disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class Base:
     folder: Path | None = None             # the pinned snapshot, unpacked; None: what is installed here
     note: str = ""                         # why it is not the pinned one
     known: tuple[str, ...] = ()            # snapshots that the store has for certain
+    stale: str = ""                        # why this process executes other code than stands on disk
     original: Rewritten | None = None      # scenario and config as they were when this code was current
 
 
@@ -65,7 +67,7 @@ def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection
         validated=record.validated, tasks_dir=None if tasks_dir is None else str(tasks_dir),
         no_plugins=tuple(no_plugins), workdir=str(workdir), tags=record.tags, note=record.note,
         parent=record.parent, code=record.code, code_note=base.note, known_sources=base.known,
-        code_folder=None if base.folder is None else str(base.folder),
+        stale=base.stale, code_folder=None if base.folder is None else str(base.folder),
     )
 
 

@@ -58,6 +58,8 @@ def _pinned(job: Job) -> Section:
 
 
 def _current(job: Job, project: Project, sink: CodeSink) -> Section | Absent:
+    if job.stale:
+        return Absent(SECTION, job.stale)
     code = project_code(project)
     if isinstance(code, Absent):
         return Absent(SECTION, f"{code.reason}; {job.code_note}" if job.code_note else code.reason)

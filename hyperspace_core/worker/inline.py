@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from hyperspace_core.capture.live import edited_since_import
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import one_line
@@ -136,7 +137,8 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
     """Execute a run in this thread: how it is to be settled, and whether Ctrl-C ended it."""
     interruption = Interruption()
     sink = JournalSink(ward, heart)
-    job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir, base=Base(note=_note(ward)))
+    job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
+                 base=Base(note=_note(ward), stale=_stale(project)))
 
     def hear(run: Run) -> None:
         def stop() -> None:
@@ -197,6 +199,17 @@ class JournalSink:
 def _note(ward: Ward) -> str:
     why = "pinned code was not used: inline runs execute what their process has imported"
     return why if ward.record.code else ""
+
+
+def _stale(project: Project) -> str:
+    """An edit after the import is not what runs: the record must not say so."""
+    edited = [Path(file).name for file in edited_since_import(project)]
+    if not edited:
+        return ""
+    named = ", ".join(edited[:5]) + (f" and {len(edited) - 5} more" if len(edited) > 5 else "")
+    why = f"{named} was edited after this process had imported it, which executes what it imported"
+    logging.getLogger("hyperspace").warning("%s; start it again to run the code as it is now", why)
+    return why
 
 
 def _owner_of(claim: Claim) -> Owner:

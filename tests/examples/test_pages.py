@@ -26,6 +26,7 @@ PAGES = {
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/many-machines.md": "python -m pip install -e .",
     "howto/grow-the-space.md": "python -m pip install -e .",
+    "howto/reproduce.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }

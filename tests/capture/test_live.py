@@ -1,0 +1,119 @@
+"""What runs in this process, beside what stands on disk."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.capture.live import edited_since_import
+from hyperspace_core.study import Study
+from hyperspace_core.testing.project import ProjectFolder, forget, make_project
+
+NAME = "edited"
+TRAIN = """
+    from dataclasses import dataclass
+
+    from hyperspace_core.components import Component
+
+    FACTOR = 1
+
+    class Model(Component):
+        pass
+
+    @dataclass
+    class Linear(Model):
+        gain: float = 2.0
+
+        @property
+        def twice(self):
+            return 2 * self.gain
+
+        @staticmethod
+        def shift(x):
+            return x + 1
+
+    def train(model: Model = Linear()) -> float:
+        inner = lambda x: x * FACTOR
+        return inner(model.shift(model.gain))
+    """
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    made = make_project(tmp_path / "project", name=NAME, files={
+        "hyperspace.py": """
+            from hyperspace_core import hookimpl
+
+            @hookimpl
+            def hyperspace_register(register):
+                from edited import code
+                register.module(code)
+                register.scenario(code.train)
+            """,
+        "code.py": TRAIN})
+    made.activate(monkeypatch)
+    return made
+
+
+@pytest.fixture
+def study(folder: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
+    forget(NAME)
+    with Study(NAME, f"sqlite:///{tmp_path}/runs.db") as opened:
+        yield opened
+
+
+def rewritten(folder: ProjectFolder, old: str, new: str) -> None:
+    assert old in TRAIN
+    folder.write("code.py", TRAIN.replace(old, new))
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("return 2 * self.gain", "return 3 * self.gain"),
+    ("return x + 1", "return x + 2"),
+    ("x * FACTOR", "x * FACTOR * 1.5"),
+    ("FACTOR = 1\n", "FACTOR = 2\n"),
+    ("gain: float = 2.0", "gain: float = 2.5"),
+    ("def train(", "def train(:"),
+])
+def test_an_edit_after_the_import_is_seen(folder: ProjectFolder, study: Study, old: str, new: str) -> None:
+    assert edited_since_import(study.project) == []
+
+    rewritten(folder, old, new)
+
+    assert edited_since_import(study.project) == [str(folder.package / "code.py")]
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("FACTOR = 1\n", "FACTOR = 1    # as ever\n\n    # more\n"),
+    ("def train(", "class Other(Model):\n        pass\n\n    def train("),
+])
+def test_what_changes_nothing_that_is_loaded_is_no_edit(folder: ProjectFolder, study: Study, old: str,
+                                                        new: str) -> None:
+    rewritten(folder, old, new)
+
+    assert edited_since_import(study.project) == []
+
+
+def test_what_was_reloaded_is_what_stands_there(folder: ProjectFolder, study: Study) -> None:
+    rewritten(folder, "return x + 1", "return x + 2")
+    importlib.reload(importlib.import_module("edited.code"))
+
+    assert edited_since_import(study.project) == []
+
+
+def test_a_run_here_does_not_claim_code_that_did_not_run(folder: ProjectFolder, study: Study,
+                                                         caplog: pytest.LogCaptureFixture) -> None:
+    before = study.run("train")
+    rewritten(folder, "return x + 1", "return x + 2")
+
+    after = study.run("train")
+
+    assert (before.result, after.result) == (3.0, 3.0)
+    assert before.attempt is not None and "snapshot" in before.attempt.provenance["source"]
+    assert after.attempt is not None
+    why = "code.py was edited after this process had imported it, which executes what it imported"
+    assert after.attempt.provenance["source"] == after.attempt.provenance["components"] == {"absent": why}
+    assert f"{why}; start it again to run the code as it is now" in caplog.text
