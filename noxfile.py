@@ -5,8 +5,10 @@ The README's two commands are the source of what `tests` and `demo` install and 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import nox
@@ -85,6 +87,24 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every figure beside a bare peer, measured in the same run."""
-    session.install("-e", ".", "-e", "docs/examples/digits")
+    session.install("-e", ".", "-e", "plugins/hyperspace-mongodb", "-e", "docs/examples/digits")
     for script in session.posargs or sorted(str(path) for path in Path("tests/bench").glob("bench_*.py")):
         session.run("python", script, env=data_folder(session))
+
+
+@nox.session
+def omniboard(session: nox.Session) -> None:
+    """Omniboard, from npm, in a headless Chromium on a database of ours; needs Node.js and a Chromium."""
+    tests = ROOT / "plugins/hyperspace-mongodb/tests/omniboard"
+    npm = shutil.which("npm")
+    if npm is None or not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        reason = "Omniboard needs Node.js 20 with npm, and Chromium or Chrome to look at it; one is missing"
+        session.error(reason) if os.environ.get("CI") else session.skip(reason)
+    session.install("-e", ".[test]", "-e", "plugins/hyperspace-mongodb", "-e", "docs/examples/digits")
+    modules = Path(session.create_tmp()) / "omniboard"
+    modules.mkdir(exist_ok=True)
+    shutil.copy(tests / "package.json", modules)
+    session.run(str(npm), "install", "--prefix", str(modules), "--ignore-scripts", "--no-audit", "--no-fund",
+                "--loglevel=error", external=True)
+    session.run("python", "-m", "pytest", str(tests), *session.posargs,
+                env={"HYPERSPACE_TEST_OMNIBOARD": str(modules.resolve())})

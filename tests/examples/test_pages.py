@@ -25,12 +25,13 @@ PAGES = {
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/many-machines.md": "python -m pip install -e .",
+    "howto/dashboards.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/grow-the-space.md": "python -m pip install -e .",
     "howto/reproduce.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
-NEEDS = {"howto/team-mongodb.md": "pymongo", "howto/many-machines.md": "pymongo"}
+NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
 SHOWN_PORT = "27117"           # may be taken here, by another copy of this test: one that is free is typed
 
 _BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
@@ -67,7 +68,8 @@ def complete(block: Block) -> bool:
 def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_path: Path) -> None:
     if page in NEEDS:
         pytest.importorskip(NEEDS[page])
-    shell.environment.pop("HYPERSPACE_PROJECT", None)
+    for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
+        shell.environment.pop(name, None)
     shell.environment["XDG_DATA_HOME"] = str(tmp_path)
     if PAGES[page]:
         shell.run(PAGES[page])
