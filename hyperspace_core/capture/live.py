@@ -1,7 +1,7 @@
 """Whether what this process has imported is still what stands on disk: in a notebook it often is not.
 
-A file that was edited after its import is no record of what runs; one that an autoreloader has brought up to
-date is. Compared are functions, methods and constants of modules and classes, not text: comments do not count.
+A file that was edited after its import is no record of what runs; one that an autoreloader has brought up
+to date is. Compared are functions, methods and constants of modules and classes; comments are left out.
 """
 
 from __future__ import annotations

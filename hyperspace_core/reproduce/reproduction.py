@@ -109,8 +109,10 @@ def reproduce(site: Site, run: int, wish: Wish | None = None, *,
     wish = wish or Wish()
     before = as_executed(site.store, get_run(site.store, site.name, run))
     with _code(site, before, wish) as (folder, told), _packages(site, before, wish) as environment:
+        # a rebuilt environment has no plugins that could be left out
+        left_out = site.no_plugins if environment.python is None else ()
         options = WorkerOptions(isolation="spawn", drain=True, base=folder, python=environment.python,
-                                no_plugins=site.no_plugins, tasks_dir=site.tasks_dir)
+                                no_plugins=left_out, tasks_dir=site.tasks_dir)
         runs = [again(before, uid=uuid.uuid4().hex)]
         with replayed(site.name, site.extensions, runs, options, listener) as played:
             (now,) = played
