@@ -38,13 +38,14 @@ def parity(*, place: Place, old: str, new: str, last: int, task: str | None, tol
     hyperspace parity Forest FastForest --last 20
     """
     from hyperspace_core.cli.replaying import teller
+    from hyperspace_core.cli.submitting import counted
     from hyperspace_core.reproduce.parity import parity as compared
     from hyperspace_core.reproduce.parity import planned
 
     study = place.study(None)
     if dry_run:
         runs = planned(study, old, new, task=task, last=last)
-        say(f"would execute {len(runs)} runs again with {new} for {old}: "
+        say(f"would execute {counted(len(runs))} again with {new} for {old}: "
             f"{', '.join(str(pair.before.id) for pair in runs)}")
         return ExitCode.OK
     count = len(planned(study, old, new, task=task, last=last))
