@@ -35,17 +35,12 @@ const passwordPrompt = () => "PROMPTED";
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has executed the script, for the database of the tests' project."""
+def execute_script(server: Server, script: str) -> None:
+    """As `mongosh` would, on a server that asks for no password yet; who is made there gets ours."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no Node.js here to execute the script with")
-    installed()
-    script, = re.findall(r"^```javascript\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    said = subprocess.run([node, "-e", MONGOSH + script.replace('"digits"', f'"{PROJECT}"')],
-                          capture_output=True, text=True, check=True)
-    server = Server(tmp_path_factory.mktemp("role"), "--sync-on-commit").start()
+    said = subprocess.run([node, "-e", MONGOSH + script], capture_output=True, text=True, check=True)
     with server.client() as client:
         for line in said.stdout.splitlines():
             database, verb, given = json.loads(line)
@@ -54,6 +49,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                 assert given["pwd"] == "PROMPTED"
                 given["pwd"] = PASSWORD
             client[database].command(verb, name, **given)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has executed the script, for the database of the tests' project."""
+    installed()
+    script, = re.findall(r"^```javascript\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    server = Server(tmp_path_factory.mktemp("role"), "--sync-on-commit").start()
+    execute_script(server, script.replace('"digits"', f'"{PROJECT}"'))
+    with server.client() as client:
         client[PROJECT].command("createUser", "reader", pwd=PASSWORD, roles=["read"])
     server.restart("--auth", "--sync-on-commit")
     yield server

@@ -43,8 +43,8 @@ def chromium() -> str | None:
 class Omniboard:
     """Serves the pages about one database."""
 
-    def __init__(self, server: str, database: str, log: Path) -> None:
-        """`server`: host:port."""
+    def __init__(self, *database: str, log: Path) -> None:
+        """`database`: its options that name one."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -53,7 +53,7 @@ class Omniboard:
         script = Path(os.environ[MODULES]) / "node_modules/omniboard/dist/start.js"
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                ["node", str(script), "-m", f"{server}:{database}"], env=os.environ | {"PORT": str(port)},
+                ["node", str(script), *database], env=os.environ | {"PORT": str(port)},
                 stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
     def __enter__(self) -> Self:

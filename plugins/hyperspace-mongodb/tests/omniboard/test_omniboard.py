@@ -80,7 +80,7 @@ def digits(hyperspace: Hyperspace) -> None:
 def board(digits: None, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Omniboard]:
     parts = urlsplit(url)
     log = tmp_path_factory.mktemp("omniboard") / "log"
-    with Omniboard(parts.netloc, parts.path.strip("/"), log) as started:
+    with Omniboard("-m", f"{parts.netloc}:{parts.path.strip('/')}", log=log) as started:
         yield started
 
 
