@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -50,8 +51,11 @@ def _says_what_is_loaded(path: Path) -> bool:
     modules = [module for module in list(sys.modules.values())
                if isinstance(module, ModuleType) and getattr(module, "__file__", None) == str(path)]
     try:
-        tree = ast.parse(path.read_bytes())
-        standing = dict(_codes(compile(tree, str(path), "exec", dont_inherit=True)))
+        source = path.read_bytes()
+        tree = ast.parse(source)
+        # as an import would read it; nothing of it is executed
+        code: CodeType = SourceFileLoader("", str(path)).source_to_code(source, str(path))
+        standing = dict(_codes(code))
     except (OSError, SyntaxError, ValueError):
         return False
     loaded = [code for module in modules for code in _loaded_codes(module)]
