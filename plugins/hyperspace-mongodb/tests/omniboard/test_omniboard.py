@@ -148,7 +148,9 @@ def test_the_list_can_be_narrowed_by_status(page: Page) -> None:
 def test_the_details_show_config_output_and_series(page: Page) -> None:
     page.open_details(2)
 
-    assert "scaler" in page.details("Config", "classifier", "trees", "30")
+    assert "scaler" in page.details("Config", "classifier")
+    page.click(DETAILS, ".object-key-val > span", '"classifier"')      # unfolds it
+    page.shows('"trees":30', DETAILS)
     assert "images read correctly" in page.details("Captured Out", "images read correctly")
     page.details("Metrics Plot", "accuracy", "loss")
     until(lambda: page.step("count", f"{DETAILS} .legend .traces") == 2, "two series in the legend")
