@@ -26,6 +26,7 @@ an id that names nothing; `Refused`, `ValueNotStorable` and `UsageError` as said
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from hyperspace_core.errors import UsageError
 from hyperspace_core.records.code import Snapshot
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
 from hyperspace_core.records.logged import Point, Progress
@@ -61,6 +63,15 @@ class QueueSettings:
     paused: bool = False           # the whole queue: nothing is claimed, running runs go on
     heartbeat_s: float = 5.0
     ttl_s: float = 30.0            # a lease whose beat stands still that long may be reaped; >= 4 heartbeats
+
+    def check(self, project: str) -> None:
+        """Raises `UsageError` where workers could not live by them."""
+        if not (0 < self.heartbeat_s < math.inf and 0 < self.ttl_s < math.inf):
+            raise UsageError(f"project '{project}': heartbeat_s {self.heartbeat_s:g} and ttl_s "
+                             f"{self.ttl_s:g} must be seconds above 0")
+        if self.ttl_s < 4 * self.heartbeat_s:
+            raise UsageError(f"project '{project}': ttl_s {self.ttl_s:g} is under four heartbeats of "
+                             f"{self.heartbeat_s:g} s; living workers would lose their runs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +178,7 @@ class Store(ABC):
         """T4, T5, T6, T10 by `finish.outcome`. False: fenced (then call `late`). Repeats give True.
 
         COMPLETED ends as COMPLETED, CANCELLED as CANCELLED; the other outcomes count a failure and end where
-        `states.after_failure` says (`retry=False`: always FAILED). Raises `UsageError` for RELEASED and LOST,
+        `states.after_finish` says (`retry=False`: always FAILED). Raises `UsageError` for RELEASED and LOST,
         as which no owner ends its attempt here.
         """
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from hyperspace_core.errors import Refused
+
 
 class State(StrEnum):
     QUEUED = "QUEUED"
@@ -109,6 +111,15 @@ def allowed(verb: Verb, before: State | None) -> frozenset[State]:
     return TRANSITIONS[verb].get(before, frozenset())
 
 
+def next_state(run: int, before: State, verb: Verb) -> State:
+    """The one state that may follow what a person asks for. Raises `Refused` where there is none."""
+    after = allowed(verb, before)
+    if not after:
+        raise Refused(f"run {run} is {before}: {CURES[verb]}")
+    (state,) = after
+    return state
+
+
 def after_reap(command: Command | None, losses: int, max_losses: int) -> State:
     """Where a reaped run goes; `losses` counts this loss already."""
     if command is Command.CANCEL:
@@ -128,3 +139,20 @@ def after_release(command: Command | None) -> State:
 def after_failure(command: Command | None, failures: int, max_failures: int) -> State:
     """Where a run goes whose code failed; `failures` counts this failure already."""
     return State.FAILED if failures > max_failures else after_release(command)
+
+
+def after_finish(outcome: Outcome, command: Command | None, failures: int, max_failures: int, *,
+                 retry: bool) -> tuple[State, int]:
+    """Where a run goes whose owner ends its attempt, and how many failures it then has."""
+    if outcome is Outcome.COMPLETED:
+        return State.COMPLETED, failures
+    if outcome is Outcome.CANCELLED:
+        return State.CANCELLED, failures
+    failures += 1
+    return after_failure(command, failures, max_failures) if retry else State.FAILED, failures
+
+
+def reason_of_reap(state: State, losses: int) -> str | None:
+    """Why a reaped run is in that state; None where it goes on."""
+    reasons = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}
+    return reasons.get(state)

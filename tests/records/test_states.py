@@ -6,16 +6,21 @@ from itertools import product
 
 import pytest
 
+from hyperspace_core.errors import Refused
 from hyperspace_core.records.states import (
     TERMINAL,
     TRANSITIONS,
     Command,
+    Outcome,
     State,
     Verb,
     after_failure,
+    after_finish,
     after_reap,
     after_release,
     allowed,
+    next_state,
+    reason_of_reap,
 )
 
 COMMANDS = (None, Command.PAUSE, Command.CANCEL)
@@ -124,3 +129,24 @@ def test_a_pause_waits_for_the_end_of_the_attempt_unless_the_run_is_over() -> No
     assert after_reap(Command.PAUSE, 3, 3) is State.FAILED
     assert after_failure(Command.PAUSE, 1, 1) is State.PAUSED
     assert after_failure(Command.PAUSE, 1, 0) is State.FAILED
+
+
+@pytest.mark.parametrize(("outcome", "retry", "expected"), [
+    (Outcome.COMPLETED, True, (State.COMPLETED, 1)),
+    (Outcome.CANCELLED, True, (State.CANCELLED, 1)),
+    (Outcome.FAILED, True, (State.QUEUED, 2)),
+    (Outcome.FAILED, False, (State.FAILED, 2)),
+])
+def test_only_a_failure_counts_as_one(outcome: Outcome, retry: bool, expected: tuple[State, int]) -> None:
+    assert after_finish(outcome, None, failures=1, max_failures=2, retry=retry) == expected
+
+
+def test_a_reaped_run_that_goes_on_has_no_reason() -> None:
+    assert reason_of_reap(State.FAILED, 3) == "worker lost 3 times"
+    assert reason_of_reap(State.QUEUED, 1) is None
+
+
+def test_what_a_person_asks_for_is_refused_with_the_state_and_the_cure() -> None:
+    assert next_state(7, State.PAUSED, Verb.RESUME) is State.QUEUED
+    with pytest.raises(Refused, match="run 7 is COMPLETED: only a paused run"):
+        next_state(7, State.COMPLETED, Verb.RESUME)

@@ -10,10 +10,10 @@ from typing import IO
 from hyperspace_core.errors import StoreError
 from hyperspace_core.records.codec import to_text
 from hyperspace_core.records.run import Artifact
+from hyperspace_core.records.texts import plain_text
 from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
-from hyperspace_core.stores.sqlite.rows import plain_text
 from hyperspace_core.stores.sqlite.sources import forget_snapshots, fresh_since, named_by_snapshots
 
 SLICE = 200                    # contents removed in one step: beats must come through between two

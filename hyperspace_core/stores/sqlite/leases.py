@@ -10,20 +10,27 @@ from hyperspace_core.errors import UsageError
 from hyperspace_core.records.codec import from_text, to_text
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
-from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
-from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Standing, Verbs, current_attempt, ring, standing, standing_of
-from hyperspace_core.stores.sqlite.rows import (
+from hyperspace_core.records.states import (
+    Command,
+    Outcome,
+    State,
+    after_finish,
+    after_reap,
+    after_release,
+    reason_of_reap,
+)
+from hyperspace_core.records.texts import (
     late_text,
     moment_text,
-    now,
     owner_of,
     owner_text,
     plain_text,
     progress_text,
-    special_of,
     tree_text,
 )
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Standing, Verbs, current_attempt, ring, standing, standing_of
+from hyperspace_core.stores.sqlite.rows import now, special_of
 
 LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
 
@@ -68,7 +75,8 @@ class LeaseVerbs(Verbs):
             run = standing(connection, lease.run)
             if not run.held_by(lease):
                 return _ended(connection, lease) is finish.outcome
-            state, failures = _after_finish(finish, run)
+            state, failures = after_finish(finish.outcome, run.command, run.failures,
+                                           run.max_failures, retry=finish.retry)
             _settle(connection, lease, run, state, reason=reason, failures=failures,
                     result=None if finish.result is None else float(finish.result),
                     not_before=_not_before(finish) if state is State.QUEUED else None)
@@ -102,8 +110,7 @@ class LeaseVerbs(Verbs):
             run = standing_of(row)
             losses = run.losses + 1
             state = after_reap(run.command, losses, run.max_losses)
-            why = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}
-            _settle(connection, lease, run, state, reason=why.get(state), losses=losses)
+            _settle(connection, lease, run, state, reason=reason_of_reap(state, losses), losses=losses)
             _end(connection, lease, Outcome.LOST, reason or None)
         return state
 
@@ -125,16 +132,6 @@ class LeaseVerbs(Verbs):
             kept = connection.execute(sql.LATE, (note, lease.run, lease.attempt, lease.token)).rowcount
             current_attempt(connection, lease.run)
         return bool(kept)
-
-
-def _after_finish(finish: Finish, run: Standing) -> tuple[State, int]:
-    """Where the run goes, and how many failures it then has."""
-    if finish.outcome is Outcome.COMPLETED:
-        return State.COMPLETED, run.failures
-    if finish.outcome is Outcome.CANCELLED:
-        return State.CANCELLED, run.failures
-    failures = run.failures + 1
-    return after_failure(run.command, failures, run.max_failures) if finish.retry else State.FAILED, failures
 
 
 def _not_before(finish: Finish) -> str | None:

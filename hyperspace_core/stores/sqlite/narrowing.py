@@ -18,7 +18,8 @@ from hyperspace_core.records.filter import (
     Condition,
     RunFilter,
 )
-from hyperspace_core.stores.sqlite.rows import moment_text, numbers_text, texts_text
+from hyperspace_core.records.texts import moment_text
+from hyperspace_core.stores.sqlite.rows import numbers_text, texts_text
 
 _ORDERS = {
     ORDER_NEWEST: "id DESC",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import CURES, Command, State, Verb, allowed
+from hyperspace_core.records.states import Command, State, Verb, next_state
+from hyperspace_core.records.texts import plain_text
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, ring, standing
 from hyperspace_core.stores.sqlite.reading import record
-from hyperspace_core.stores.sqlite.rows import checked_tags, now, numbers_text, plain_text
+from hyperspace_core.stores.sqlite.rows import checked_tags, now, numbers_text
 
 
 class PeoplesVerbs(Verbs):
@@ -34,7 +35,7 @@ class PeoplesVerbs(Verbs):
     def requeue(self, run: int) -> State:
         with self._database.writing() as connection:
             before = standing(connection, run)
-            state = _next(run, before, Verb.REQUEUE)
+            state = next_state(run, before.state, Verb.REQUEUE)
             connection.execute(sql.REQUEUE, (run,))
             connection.execute(sql.FORGET_METRICS, (run,))
             ring(connection, before.project)
@@ -73,17 +74,8 @@ class PeoplesVerbs(Verbs):
         return State.RUNNING
 
 
-def _next(run: int, before: Standing, verb: Verb) -> State:
-    """The one state that may follow. Raises `Refused` where there is none."""
-    after = allowed(verb, before.state)
-    if not after:
-        raise Refused(f"run {run} is {before.state}: {CURES[verb]}")
-    (state,) = after
-    return state
-
-
 def _moved(connection: sqlite3.Connection, run: int, before: Standing, verb: Verb) -> State:
-    state = _next(run, before, verb)
+    state = next_state(run, before.state, verb)
     connection.execute(sql.MOVE, (state, now() if state.terminal else None, run))
     if state is State.QUEUED:
         ring(connection, before.project)

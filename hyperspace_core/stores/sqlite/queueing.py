@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Collection, Sequence
 from time import monotonic
@@ -11,6 +10,7 @@ from typing import Any
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
 from hyperspace_core.records.states import State
+from hyperspace_core.records.texts import owner_text, plain_text, tree_text
 from hyperspace_core.storage import QueueSettings
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, ring, settings_row, standing
@@ -18,15 +18,12 @@ from hyperspace_core.stores.sqlite.code_statements import ADD_CODE
 from hyperspace_core.stores.sqlite.reading import record
 from hyperspace_core.stores.sqlite.rows import (
     Row,
-    attempt_of,
+    attempt_of_row,
     checked_tags,
     now,
     numbers_text,
-    owner_text,
-    plain_text,
     record_of,
     texts_text,
-    tree_text,
 )
 
 LOOK_S = 0.02                  # how often a waiting thread asks whether anybody has written
@@ -53,7 +50,7 @@ class QueueVerbs(Verbs):
                 paused=settings.paused if paused is None else paused,
                 heartbeat_s=settings.heartbeat_s if heartbeat_s is None else heartbeat_s,
                 ttl_s=settings.ttl_s if ttl_s is None else ttl_s)
-            _check(project, changed)
+            changed.check(project)
             connection.execute(sql.CHANGE_SETTINGS, (*settings_row(changed), project))
         return changed
 
@@ -109,7 +106,7 @@ class QueueVerbs(Verbs):
             body = connection.execute(sql.BODY_OF, (row[0],)).fetchone()
             attempts = connection.execute(sql.ATTEMPTS, (row[0],)).fetchall()
         return Claim(lease=Lease(run=row[0], attempt=attempt, token=token),
-                     record=record_of((*row, *body), tuple(map(attempt_of, attempts))))
+                     record=record_of((*row, *body), tuple(map(attempt_of_row, attempts))))
 
     def wait_for_change(self, project: str, timeout_s: float) -> bool:
         until = monotonic() + timeout_s
@@ -197,15 +194,6 @@ def _kept_settings(connection: sqlite3.Connection, project: str) -> QueueSetting
 def _settings_of(row: Row) -> QueueSettings:
     paused, heartbeat_s, ttl_s = row
     return QueueSettings(paused=bool(paused), heartbeat_s=heartbeat_s, ttl_s=ttl_s)
-
-
-def _check(project: str, settings: QueueSettings) -> None:
-    if not (0 < settings.heartbeat_s < math.inf and 0 < settings.ttl_s < math.inf):
-        raise UsageError(f"project '{project}': heartbeat_s {settings.heartbeat_s:g} and ttl_s "
-                         f"{settings.ttl_s:g} must be seconds above 0")
-    if settings.ttl_s < 4 * settings.heartbeat_s:
-        raise UsageError(f"project '{project}': ttl_s {settings.ttl_s:g} is under four heartbeats of "
-                         f"{settings.heartbeat_s:g} s; living workers would lose their runs")
 
 
 def _changes(connection: sqlite3.Connection, project: str) -> int:

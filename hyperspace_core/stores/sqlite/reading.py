@@ -13,7 +13,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, row_of
 from hyperspace_core.stores.sqlite.narrowing import counting, decided, listing, looks_at_attempts
-from hyperspace_core.stores.sqlite.rows import attempt_of, attempts_by_run, numbers_text, record_of
+from hyperspace_core.stores.sqlite.rows import attempt_of_row, attempts_by_run, numbers_text, record_of
 
 PAGE = 100                     # records read at a time; between two pages nothing is held open
 
@@ -76,7 +76,7 @@ class ReadingVerbs(Verbs):
 def record(connection: sqlite3.Connection, run: int) -> RunRecord:
     """The record with all its attempts. Raises `NotFound`."""
     row = row_of(connection, sql.RECORD, run)
-    return record_of(row, tuple(map(attempt_of, connection.execute(sql.ATTEMPTS, (run,)).fetchall())))
+    return record_of(row, tuple(map(attempt_of_row, connection.execute(sql.ATTEMPTS, (run,)).fetchall())))
 
 
 def _pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -10,22 +10,19 @@ from typing import Any
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.run import Attempt, RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.storage import new_token
-from hyperspace_core.stores.sqlite import statements as sql
-from hyperspace_core.stores.sqlite.base import Verbs, ring
-from hyperspace_core.stores.sqlite.code_statements import ADD_CODE
-from hyperspace_core.stores.sqlite.rows import (
-    NOT_KNOWN,
-    Row,
-    checked_tags,
+from hyperspace_core.records.texts import (
     late_text,
     moment_text,
     owner_text,
     plain_text,
     progress_text,
-    special_of,
     tree_text,
 )
+from hyperspace_core.storage import new_token
+from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite.base import Verbs, ring
+from hyperspace_core.stores.sqlite.code_statements import ADD_CODE
+from hyperspace_core.stores.sqlite.rows import NOT_KNOWN, Row, checked_tags, special_of
 
 _WAITING = (State.QUEUED, State.PAUSED)
 

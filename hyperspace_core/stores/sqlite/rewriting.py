@@ -10,10 +10,11 @@ from hyperspace_core.errors import NotFound, Refused
 from hyperspace_core.records.codec import from_text, storable, to_text
 from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.states import State
+from hyperspace_core.records.texts import plain_text, tree_text
 from hyperspace_core.stores.sqlite import code_statements as sql
 from hyperspace_core.stores.sqlite import statements
 from hyperspace_core.stores.sqlite.base import Verbs, row_of
-from hyperspace_core.stores.sqlite.rows import Row, now, plain_text, tree_text
+from hyperspace_core.stores.sqlite.rows import Row, now
 
 
 class RewritingVerbs(Verbs):

@@ -12,9 +12,10 @@ from typing import IO
 from hyperspace_core.errors import NotFound, StoreError, UsageError
 from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.codec import from_text, storable, to_text
+from hyperspace_core.records.texts import moment_text
 from hyperspace_core.stores.sqlite import code_statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs
-from hyperspace_core.stores.sqlite.rows import moment_text, now
+from hyperspace_core.stores.sqlite.rows import now
 
 TRIES = 10                     # a content may be collected before it is named; not again and again
 UNNAMED_FOR = timedelta(hours=1)       # a snapshot is stored before the run that names it

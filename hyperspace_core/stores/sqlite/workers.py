@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hyperspace_core.records.run import WorkerInfo
+from hyperspace_core.records.texts import worker_of, worker_text
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs
-from hyperspace_core.stores.sqlite.rows import now, worker_of, worker_text
+from hyperspace_core.stores.sqlite.rows import now
 
 
 class WorkerVerbs(Verbs):

@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from proxy import Proxy
 from pymongo.uri_parser import parse_uri
 from worker.scene import (
     FILES,
@@ -35,6 +34,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing import Server
+from proxy import Proxy
 
 HEARTBEAT_S, TTL_S = 0.5, 2.5
 Start = Callable[..., WorkerProcess]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_in import StandIn
 from worker.scene import PROJECT, submit
 
 from hyperspace_core.cli.entry import run
@@ -17,6 +16,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_mongodb.testing import Server
+from stand_in import StandIn
 
 Said = Callable[[str], list[dict[str, str]]]
 

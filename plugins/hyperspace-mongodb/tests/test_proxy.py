@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from proxy import Proxy
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, NetworkTimeout, ServerSelectionTimeoutError
 
 from hyperspace_mongodb.testing import Server
+from proxy import Proxy
 
 
 @pytest.fixture

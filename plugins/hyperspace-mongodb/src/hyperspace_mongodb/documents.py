@@ -18,16 +18,18 @@ from hyperspace_core.records.codec import from_text, storable
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Attempt, Metric, NewRun, Owner, RunRecord
 from hyperspace_core.records.states import Command, State
-from hyperspace_core.storage import new_token
-from hyperspace_core.stores.sqlite.rows import (
+from hyperspace_core.records.texts import (
     attempt_of,
     late_text,
+    moment_of,
     moment_text,
     owner_text,
     plain_text,
     progress_text,
+    tree_of,
     tree_text,
 )
+from hyperspace_core.storage import new_token
 from hyperspace_mongodb.complaints import too_large
 from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.sacred import begun, sacred_fields
@@ -97,16 +99,17 @@ def record_of(document: Mapping[str, Any], moved: Moved | None = None) -> RunRec
         id=document["_id"], uid=ours["uid"], project=ours["project"], task=document["experiment"]["name"],
         state=State(document["status"]), reason=ours.get("reason"), priority=ours["priority"],
         tags=tags_of(document), note=note_of(document), submitted=from_text(ours["submitted"]),
-        submitted_by=ours["submitted_by"], scenario=_tree(ours.get("scenario")),
-        config=_tree(ours.get("config")), metric=Metric(name=ours["metric"], goal=ours["goal"]),
+        submitted_by=ours["submitted_by"], scenario=tree_of(ours.get("scenario")),
+        config=tree_of(ours.get("config")), metric=Metric(name=ours["metric"], goal=ours["goal"]),
         seed=ours.get("seed"), validated=ours["validated"],
         progress=None if progress is None else Progress(**from_text(progress)), result=ours.get("result"),
         metrics=from_text(ours["metrics"]), info=from_text(ours["info"]), attempts=attempts,
         losses=ours["losses"], max_losses=ours["max_losses"], failures=ours["failures"],
         max_failures=ours["max_failures"], command=None if command is None else Command(command),
-        parent=ours.get("parent"), search=ours.get("search"), submitted_at=_moment(ours.get("submitted_at")),
+        parent=ours.get("parent"), search=ours.get("search"),
+        submitted_at=moment_of(ours.get("submitted_at")),
         started_at=attempts[-1].started_at if attempts else None,
-        finished_at=_moment(ours.get("finished_at")), code=from_text(ours.get("code") or "{}"),
+        finished_at=moment_of(ours.get("finished_at")), code=from_text(ours.get("code") or "{}"),
         migrated=tuple(found["migration"] for found in ours.get("rewrites", ())))
 
 
@@ -184,7 +187,7 @@ def _restored(attempt: Attempt) -> Document:
 
 
 def _attempt(number: int, found: Mapping[str, Any], moved: Mapping[str, str]) -> Attempt:
-    return attempt_of((None, number, found.get("outcome"), found.get("reason"), found["worker"],
+    return attempt_of((number, found.get("outcome"), found.get("reason"), found["worker"],
                        found["started_at"], found.get("ended_at"),
                        found.get("traceback", moved.get("traceback")),
                        found.get("provenance", moved.get("provenance", "{}")), found.get("late")))
@@ -193,13 +196,3 @@ def _attempt(number: int, found: Mapping[str, Any], moved: Mapping[str, str]) ->
 def _omniboard(document: Mapping[str, Any]) -> Mapping[str, Any]:
     found = document.get("omniboard")
     return found if isinstance(found, Mapping) else {}
-
-
-def _tree(kept: str | None) -> Any:
-    return None if kept is None else from_text(kept)
-
-
-def _moment(kept: str | None) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(kept) if kept else None

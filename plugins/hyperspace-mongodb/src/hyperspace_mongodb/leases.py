@@ -10,8 +10,16 @@ from hyperspace_core.errors import UsageError
 from hyperspace_core.records.codec import from_text, storable
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
-from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
-from hyperspace_core.stores.sqlite.rows import (
+from hyperspace_core.records.states import (
+    Command,
+    Outcome,
+    State,
+    after_finish,
+    after_reap,
+    after_release,
+    reason_of_reap,
+)
+from hyperspace_core.records.texts import (
     late_text,
     moment_text,
     owner_of,
@@ -86,7 +94,8 @@ class LeaseVerbs(Verbs):
             kept["hyperspace.info"] = info
 
         def choice(run: Standing) -> tuple[State, Document]:
-            state, failures = _after_finish(finish, run)
+            state, failures = after_finish(finish.outcome, run.command, run.failures,
+                                           run.max_failures, retry=finish.retry)
             more: Document = {} if finish.info is None else {
                 "info": shaped(finish.info) | {"metrics": run.series}}
             if state is State.QUEUED and finish.retry_after_s > 0:
@@ -128,9 +137,7 @@ class LeaseVerbs(Verbs):
                 run = self._standing(seen.run)
                 losses = run.losses + 1
                 state = after_reap(run.command, losses, run.max_losses)
-                why = {State.CANCELLED: "cancelled (worker lost)",
-                       State.FAILED: f"worker lost {losses} times"}
-                change = {"hyperspace.losses": losses, "hyperspace.reason": why.get(state)}
+                change = {"hyperspace.losses": losses, "hyperspace.reason": reason_of_reap(state, losses)}
                 if run.held_by(lease) and self._ended(run, state, change | _result(None, run.goal),
                                                       Outcome.LOST, reason=reason or None, beat=seen.beat):
                     return state
@@ -231,16 +238,6 @@ class LeaseVerbs(Verbs):
             change["$addToSet"] = {"hyperspace.snapshots": {"$each": snapshots}}
         condition = mine(lease) | {"hyperspace.edits": run.edits}
         return self._database.runs.update_one(condition, change).matched_count == 1
-
-
-def _after_finish(finish: Finish, run: Standing) -> tuple[State, int]:
-    """Where the run goes, and how many failures it then has."""
-    if finish.outcome is Outcome.COMPLETED:
-        return State.COMPLETED, run.failures
-    if finish.outcome is Outcome.CANCELLED:
-        return State.CANCELLED, run.failures
-    failures = run.failures + 1
-    return after_failure(run.command, failures, run.max_failures) if finish.retry else State.FAILED, failures
 
 
 def _result(result: float | None, goal: str) -> Document:

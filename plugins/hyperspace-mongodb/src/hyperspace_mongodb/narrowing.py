@@ -19,7 +19,7 @@ from hyperspace_core.records.filter import (
     Condition,
     RunFilter,
 )
-from hyperspace_core.stores.sqlite.rows import moment_text
+from hyperspace_core.records.texts import moment_text
 from hyperspace_mongodb.connection import Document
 
 Order = list[tuple[str, int]]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import CURES, Command, State, Verb, allowed
-from hyperspace_core.stores.sqlite.rows import plain_text
+from hyperspace_core.records.states import Command, State, Verb, next_state
+from hyperspace_core.records.texts import plain_text
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.connection import Database, Document
@@ -39,7 +39,7 @@ class PeoplesVerbs(Verbs):
 
     def requeue(self, run: int) -> State:
         def step(before: Standing) -> tuple[State, Document]:
-            state = _next(before, Verb.REQUEUE)
+            state = next_state(before.run, before.state, Verb.REQUEUE)
             gone = ("result", "reason", "progress", "not_before", "finished_at")
             return state, {
                 "$set": {"status": state.value, "hyperspace.losses": 0, "hyperspace.failures": 0,
@@ -121,7 +121,7 @@ class PeoplesVerbs(Verbs):
         return self._stepped(run, step)
 
     def _moved(self, before: Standing, verb: Verb) -> tuple[State, Document]:
-        state = _next(before, verb)
+        state = next_state(before.run, before.state, verb)
         moment = self._now()
         new: Document = {"status": state.value}
         gone = ["hyperspace.reason", "hyperspace.not_before"]
@@ -153,15 +153,6 @@ def forget(database: Database, runs: list[int]) -> None:
 
 def _slices(runs: list[int]) -> Iterator[list[int]]:
     return (runs[start:start + SLICE] for start in range(0, len(runs), SLICE))
-
-
-def _next(before: Standing, verb: Verb) -> State:
-    """The one state that may follow. Raises `Refused` where there is none."""
-    after = allowed(verb, before.state)
-    if not after:
-        raise Refused(f"run {before.run} is {before.state}: {CURES[verb]}")
-    (state,) = after
-    return state
 
 
 def _refuse_running(running: list[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 from hyperspace_core.errors import UsageError
@@ -45,7 +44,7 @@ class QueueVerbs(Verbs):
             while True:
                 before = self._kept_settings(project)
                 changed = QueueSettings(**(vars(before) | change))
-                _check(project, changed)
+                changed.check(project)
                 found = self._database.projects.find_one_and_update(
                     {"_id": {"$eq": project}, **_equal(vars(before))},
                     {"$set": dict(vars(changed)), "$inc": {"changes": 1}})
@@ -166,12 +165,3 @@ def _equal(values: Document) -> Document:
 def _settings_of(found: Document) -> QueueSettings:
     return QueueSettings(paused=bool(found["paused"]), heartbeat_s=float(found["heartbeat_s"]),
                          ttl_s=float(found["ttl_s"]))
-
-
-def _check(project: str, settings: QueueSettings) -> None:
-    if not (0 < settings.heartbeat_s < math.inf and 0 < settings.ttl_s < math.inf):
-        raise UsageError(f"project '{project}': heartbeat_s {settings.heartbeat_s:g} and ttl_s "
-                         f"{settings.ttl_s:g} must be seconds above 0")
-    if settings.ttl_s < 4 * settings.heartbeat_s:
-        raise UsageError(f"project '{project}': ttl_s {settings.ttl_s:g} is under four heartbeats of "
-                         f"{settings.heartbeat_s:g} s; living workers would lose their runs")

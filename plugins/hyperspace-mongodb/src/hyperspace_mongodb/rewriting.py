@@ -14,7 +14,7 @@ from hyperspace_core.errors import NotFound, Refused
 from hyperspace_core.records.codec import from_text, storable, to_text
 from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.states import TERMINAL
-from hyperspace_core.stores.sqlite.rows import plain_text
+from hyperspace_core.records.texts import plain_text, tree_of
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Document
@@ -68,8 +68,8 @@ class RewritingVerbs(Verbs):
     def rewritten(self, run: int) -> list[Rewritten]:
         with self._database.using():
             found = self._document(run, {"status": 1, "hyperspace.rewrites": 1})
-        return [Rewritten(migration=one["migration"], scenario=_tree(one.get("scenario")),
-                          config=_tree(one.get("config")))
+        return [Rewritten(migration=one["migration"], scenario=tree_of(one.get("scenario")),
+                          config=tree_of(one.get("config")))
                 for one in found.get("hyperspace", {}).get("rewrites", ())]
 
     # -- helpers ---------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class RewritingVerbs(Verbs):
                 gone[f"hyperspace.{field}"] = ""
             else:
                 new[f"hyperspace.{field}"] = before[field]
-        new["config"] = shaped_config(_tree(before.get("config")), run["hyperspace"].get("seed"))
+        new["config"] = shaped_config(tree_of(before.get("config")), run["hyperspace"].get("seed"))
         place = len(run["hyperspace"]["rewrites"]) - 1
         condition = {"_id": run["_id"], "hyperspace.rewrites": {"$size": place + 1},
                      f"hyperspace.rewrites.{place}.migration": {"$eq": name}}
@@ -155,7 +155,3 @@ def _migration_of(found: Document, runs: int) -> Migration:
     return Migration(name=found["name"], project=found["project"], steps=tuple(from_text(found["steps"])),
                      author=found["author"] or "", runs=runs, at=datetime.fromisoformat(found["at"]),
                      undone_at=datetime.fromisoformat(undone) if undone else None)
-
-
-def _tree(kept: str | None) -> Any:
-    return None if kept is None else from_text(kept)

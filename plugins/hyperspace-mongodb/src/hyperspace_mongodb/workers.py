@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hyperspace_core.records.run import WorkerInfo
-from hyperspace_core.stores.sqlite.rows import worker_of, worker_text
+from hyperspace_core.records.texts import worker_of, worker_text
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.complaints import is_duplicate
 
