@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
+    from hyperspace_core.results.plots import Plots
     from hyperspace_core.results.results import Results
 
 Watch = Callable[[RunRecord, Progress | None], None]
@@ -211,6 +212,13 @@ class Study:
             return Results(self.store.find(wanted, order=ORDER_BEST, limit=limit))
         found = compared(self.store.find(wanted, order=ORDER_BEST), lambda: Today(self.project))
         return Results(found.kept[:limit], found.left_out)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures: `study.plot.curves("holdout")`, `.parallel`, `.parameter`, `.timeline`."""
+        from hyperspace_core.results.plots import Plots
+
+        return Plots(self)
 
     def export(self, run: int, folder: str | Path, *, artifacts: Collection[str] | None = None,
                component: str | None = None, force: bool = False) -> Path:

@@ -1,0 +1,98 @@
+"""`hyperspace plot`: pictures of runs, as a page or an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, WholeNumber, filtered, json_option
+from hyperspace_core.cli.completion import complete_task
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import note, put, say
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.records.run import RunRecord
+
+
+@click.command
+@click.argument("kind", type=click.Choice(["curves", "parallel", "parameter", "timeline"]))
+@click.argument("task", required=False, shell_complete=complete_task)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="The file to write: .html works without a network; .png, .svg and .pdf are images.")
+@click.option("--metric", metavar="NAME", help="Of curves: the series; else that of the task's metric.")
+@click.option("--parameter", metavar="NAME", help="Of parameter: which, as in 'trees' or 'classifier.trees'.")
+@click.option("--best", type=WholeNumber(1), metavar="N", default=10, show_default=True,
+              help="Of curves: so many runs.")
+@click.option("--comparable", type=click.Choice(["strict", "all"]), default="strict", show_default=True,
+              help="Only runs of the same problem, data and code of the classes that they use, or all.")
+@filtered
+@json_option
+@at_place
+def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metric: str | None,
+         parameter: str | None, best: int, comparable: str, wanted: Wanted, as_json: bool) -> None:
+    """Draw the completed runs of TASK; needs the extra `plot`.
+
+    curves: what they logged, step by step. parallel: all that differs, and the result. parameter: one
+    hyper-parameter against the result. timeline: which worker did what when, in all states.
+
+    \b
+    hyperspace plot curves holdout --metric loss -o curves.html
+    hyperspace plot parameter holdout --parameter trees -o trees.png
+    """
+    from hyperspace_core.results import plots
+    from hyperspace_core.results.picture_file import check_target, write_picture
+
+    if (output is None) == (not as_json):
+        raise click.UsageError("where to? Name a file with -o, as in -o curves.html, or take --json")
+    _check(kind, metric, parameter)
+    if output is not None:
+        check_target(output)
+    if kind == "timeline":
+        figure = plots.timeline(place.store.find(_where(place, task, wanted, every=True)))
+    else:
+        records = _records(place, _where(place, task, wanted), comparable)
+        figure = (plots.curves(place.store, records, metric, best=best) if kind == "curves" else
+                  plots.parallel(records) if kind == "parallel" else
+                  plots.parameter(records, parameter or ""))
+    if output is None:
+        put(str(figure.to_json()))
+    else:
+        say(f"{write_picture(figure, output)}")
+
+
+def _check(kind: str, metric: str | None, parameter: str | None) -> None:
+    """Raises `UsageError` for an option that this kind has no use for, and for one that is missing."""
+    if kind == "parameter" and parameter is None:
+        raise click.UsageError("which hyper-parameter? Name it with --parameter, as in --parameter trees")
+    for name, value, of in (("--metric", metric, "curves"), ("--parameter", parameter, "parameter")):
+        if value is not None and kind != of:
+            raise click.UsageError(f"{name} belongs to `hyperspace plot {of}`, not to {kind}")
+
+
+def _where(place: Place, task: str | None, wanted: Wanted, *, every: bool = False) -> RunFilter:
+    from hyperspace_core.records.states import State
+
+    if task is not None and wanted.tasks:
+        raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
+    where = wanted.of(place.name)
+    states = where.states or (() if every else (State.COMPLETED,))
+    return replace(where, tasks=where.tasks if task is None else (task,), states=states)
+
+
+def _records(place: Place, where: RunFilter, comparable: str) -> list[RunRecord]:
+    """The runs, best first; what was left out is told."""
+    from hyperspace_core.results.comparable import ALL, compared, summary
+    from hyperspace_core.results.parts import slim
+    from hyperspace_core.results.table import best_first
+
+    records = best_first(map(slim, place.store.find(where)))
+    if comparable == ALL:
+        return records
+    found = compared(records, lambda: None)
+    if found.left_out:
+        note(summary(found.left_out, "--comparable all"))
+    return list(found.kept)
