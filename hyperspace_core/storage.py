@@ -374,3 +374,13 @@ def new_token() -> str:
     import secrets
 
     return secrets.token_hex(16)
+
+
+def this_version() -> str:
+    """The version of hyperspace-core that is installed here."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hyperspace-core")
+    except PackageNotFoundError:       # run from a folder on the path
+        return "unknown"

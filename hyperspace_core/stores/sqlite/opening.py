@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.extension.address import redact, resolve_url
+from hyperspace_core.storage import this_version
 from hyperspace_core.stores.sqlite import schema
 from hyperspace_core.stores.sqlite.complaints import NO_DATABASE, READ_ONLY, explained
 from hyperspace_core.stores.sqlite.connection import Database, connect, insist, step
@@ -51,16 +52,6 @@ def opened(path: Path) -> Database:
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise explained(error, path) from error
     return Database(path, options=options, refusal=refusal, stand_ins=schema.stand_ins(version))
-
-
-def this_version() -> str:
-    """The version of hyperspace-core that is installed here."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("hyperspace-core")
-    except PackageNotFoundError:       # run from a folder on the path
-        return "unknown"
 
 
 def check_library() -> str:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.records.codec import from_text
-from hyperspace_core.storage import StoreInfo
+from hyperspace_core.storage import StoreInfo, this_version
 from hyperspace_core.stores.sqlite import schema
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs
 from hyperspace_core.stores.sqlite.code_statements import ALL_SNAPSHOTS, SOURCE_BYTES
 from hyperspace_core.stores.sqlite.connection import step
-from hyperspace_core.stores.sqlite.opening import this_version
 
 
 class UpkeepVerbs(Verbs):

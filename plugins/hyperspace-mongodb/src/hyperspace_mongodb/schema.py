@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import IndexModel
 
 from hyperspace_core.errors import StoreError
-from hyperspace_core.stores.sqlite.opening import this_version
+from hyperspace_core.storage import this_version
 from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
 
