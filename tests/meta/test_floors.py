@@ -66,6 +66,13 @@ def test_nobody_inside_imports_the_root() -> None:
     assert inside == []
 
 
+def test_no_plugin_builds_on_a_store_of_the_core() -> None:
+    within = [f"{path}:{line}" for path, tree in sources() for line, name in imports(tree)
+              if path.parts[0] == "plugins" and name.startswith("hyperspace_core.stores")]
+
+    assert within == []
+
+
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and module of every import that happens at run time."""
     for node in ast.iter_child_nodes(tree):
