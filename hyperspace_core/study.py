@@ -17,7 +17,7 @@ from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.pinning import Pin, Pinner, check_wish, pin_of
 from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition, parse_states
-from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
+    from hyperspace_core.results.pairs import Paired, Side
     from hyperspace_core.results.plots import Plots
     from hyperspace_core.results.results import Results
 
@@ -189,17 +190,19 @@ class Study:
         return get_run(self.store, self.name, run)
 
     def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
-                states: Collection[State | str] = (State.COMPLETED,), limit: int | None = None,
-                comparable: Comparable = "strict") -> Results:
+                states: Collection[State | str] = (State.COMPLETED,), order_by: str | None = None,
+                limit: int | None = None, comparable: Comparable = "strict") -> Results:
         """Runs, best first by the task's metric; `.to_frame()` gives a pandas frame.
 
         `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold. `states`: others
-        than completed runs, also in words, as in `states="failed"`; none of them means all. `comparable`:
+        than completed runs, also in words, as in `states="failed"`; none of them means all. `order_by`: a
+        column in the place of the metric, as in `"-classifier.trees"` or `"seconds"`. `comparable`:
         runs of another problem, of other data or of other code of the classes that they use are left out, and
         told of in `.left_out`; `"all"` keeps them. Raises `TaskError` for a task that does not exist and has
         no runs, `UsageError` for what cannot be read.
         """
-        from hyperspace_core.results.comparable import ALL, checked_comparable, compared
+        from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, compared
+        from hyperspace_core.results.parts import Sharing
         from hyperspace_core.results.results import Results
         from hyperspace_core.results.today import Today
 
@@ -208,10 +211,38 @@ class Study:
         wanted = RunFilter(project=self.name, tasks=() if task is None else (self._task_with_runs(task),),
                            states=parse_states((states,) if isinstance(states, str) else tuple(states)),
                            where=conditions(where))
-        if wish == ALL:
-            return Results(self.store.find(wanted, order=ORDER_BEST, limit=limit))
-        found = compared(self.store.find(wanted, order=ORDER_BEST), lambda: Today(self.project))
-        return Results(found.kept[:limit], found.left_out)
+        early = limit if wish == ALL and order_by is None else None
+        records = map(Sharing().of, self.store.find(wanted, order=ORDER_BEST, limit=early))
+        found = (Comparison(kept=tuple(records)) if wish == ALL else
+                 compared(records, lambda: Today(self.project)))
+        return Results(found.kept, found.left_out, order_by=order_by, read=self._series)[:limit]
+
+    def compare(self, a: Side, b: Side, *, task: str | None = None,
+                comparable: Comparable = "strict") -> Paired:
+        """Whether b is better than a, from the runs of both at the same seed and fold; see `Results.compare`.
+
+        `task`: needed where conditions would find runs of several.
+        """
+        if task is None:
+            task = next((self.get(side.id if isinstance(side, RunRecord) else side).task for side in (a, b)
+                         if isinstance(side, int | RunRecord)), None)
+        return self.results(task, comparable=comparable).compare(a, b)
+
+    def queue_pairs(self, paired: Paired, count: int, *, code: str = "pinned") -> list[int]:
+        """Queue what gives a comparison more pairs of the same seed; the ids. `code`: as in `submit`."""
+        return self.submit_runs(self.plan_pairs(paired, count), self.pin(code))
+
+    def plan_pairs(self, paired: Paired, count: int) -> list[NewRun]:
+        """The runs that `queue_pairs` would queue."""
+        from hyperspace_core.results.existing import LIVE
+        from hyperspace_core.results.next_pairs import next_pairs
+
+        wanted = RunFilter(project=self.name, tasks=(paired.a.records[0].task,), states=LIVE)
+        return [run for record, seed in next_pairs(paired, self.store.find(wanted), count)
+                for run in self.plan_rerun(record, None, Wishes(seed=seed))]
+
+    def _series(self, run: int, names: Collection[str] | None) -> Iterator[Point]:
+        return self.store.points(run, names=names)
 
     @property
     def plot(self) -> Plots:

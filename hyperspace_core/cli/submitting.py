@@ -35,6 +35,7 @@ SHOWN = 20                     # runs of a grid that `--dry-run` shows one by on
 def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: int, *, pin: Pin,
           as_json: bool) -> int:
     """Store the runs and tell their ids. Ctrl-C leaves whole batches, and tells how many."""
+    from hyperspace_core.results.words import ids_text
     from hyperspace_core.submission import BATCH
 
     ids: list[int] = []
@@ -99,17 +100,6 @@ def _say_pin(pin: Pin) -> None:
         warn(pin.warning)
     else:
         note(pin.summary)
-
-
-def ids_text(ids: Sequence[int]) -> str:
-    """`1 to 6, 9`."""
-    spans: list[list[int]] = []
-    for run in ids:
-        if spans and run == spans[-1][-1] + 1:
-            spans[-1] = [spans[-1][0], run]
-        else:
-            spans.append([run])
-    return ", ".join((" to " if span[-1] - span[0] > 1 else ", ").join(map(str, span)) for span in spans)
 
 
 def counted(count: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.table import ID, tabulate
+from hyperspace_core.results.table import ID, Table, tabulate
 
 if TYPE_CHECKING:
     import pandas
@@ -16,20 +16,32 @@ if TYPE_CHECKING:
 def to_frame(records: Iterable[RunRecord], *, constant: bool = False) -> pandas.DataFrame:
     """One row a run, best first, under the index `run`; columns that tell nothing are left out.
 
-    `constant=True` keeps them. A run without a value has NaN in a column of numbers, None elsewhere. Without
-    runs the frame is empty. Raises `HyperspaceError` where pandas is not installed.
+    `constant=True` keeps them. A run without a value has NaN in a column of numbers, None elsewhere; lists
+    are tuples, so that one can group by them. Without runs the frame is empty. Raises `HyperspaceError`
+    where pandas is not installed.
     """
+    return frame_of(tabulate(records, constant=constant))
+
+
+def frame_of(table: Table) -> pandas.DataFrame:
+    """A table of runs, or another one whose rows are numbered."""
+    pd = _imported()
+    ids = next((column for column in table.columns if column.path == ID), None)
+    index = (pd.RangeIndex(len(table.rows)) if ids is None else
+             pd.Index(ids.values, name=ids.name, dtype="int64"))
+    columns = {column.name: _series(pd, column.shown, index) for column in table.columns if column is not ids}
+    frame: pandas.DataFrame = pd.DataFrame(columns, index=index)
+    return frame
+
+
+def _imported() -> Any:
+    """pandas. Raises `HyperspaceError` where it is not installed."""
     try:
         import pandas as pd
     except ImportError as error:
         raise HyperspaceError("a frame needs pandas, which is not installed; "
                               "pip install 'hyperspace-core[pandas]'") from error
-    table = tabulate(records, constant=constant)
-    ids = [record.id for record in table.records]
-    index = pd.Index(ids, name="run", dtype="int64")
-    columns: dict[str, Any] = {column.name: _series(pd, column.shown, index)
-                               for column in table.columns if column.path != ID}
-    return pd.DataFrame(columns, index=index)
+    return pd
 
 
 def _series(pd: Any, values: tuple[Any, ...], index: Any) -> Any:
@@ -40,4 +52,8 @@ def _series(pd: Any, values: tuple[Any, ...], index: Any) -> Any:
     if plain and numbers:
         filled = [float("nan") if value is None else value for value in values]
         return pd.Series(filled, index=index, dtype="float64")
-    return pd.Series(list(values), index=index, dtype=object)
+    return pd.Series(list(map(_hashable, values)), index=index, dtype=object)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import marshal
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -105,6 +107,31 @@ def slim(record: RunRecord) -> RunRecord:
     return replace(record, attempts=(*record.attempts[:-1], replace(attempt, provenance=kept)))
 
 
+class Sharing:
+    """Many records with few different trees: what is equal is kept once.
+
+    Runs of one code, machine and problem have the same provenance but for little, and there are many of them.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Any] = {}
+
+    def of(self, record: RunRecord) -> RunRecord:
+        """An equal record."""
+        attempts = tuple(replace(attempt, provenance=dict(zip(
+            map(sys.intern, attempt.provenance), map(self._one, attempt.provenance.values()), strict=True)))
+            for attempt in record.attempts)
+        return replace(record, attempts=attempts, scenario=self._one(record.scenario),
+                       code=self._one(record.code))
+
+    def _one(self, tree: Any) -> Any:
+        try:
+            # version 2: later ones tell objects apart that are equal
+            return self._known.setdefault(marshal.dumps(tree, 2), tree)
+        except ValueError:                         # not from a store
+            return tree
+
+
 def data_of(record: RunRecord) -> tuple[str, ...]:
     """The fingerprints of what was loaded, in its order; none where they are not known."""
     told = _section(record, DATA).get("fingerprints")
@@ -127,8 +154,8 @@ class Traits:
 
     @classmethod
     def of(cls, record: RunRecord) -> Traits:
-        return cls(record=record, problem=None if record.scenario is None else canonical(record.scenario),
-                   parts=parts_of(record), data=data_of(record))
+        problem = None if record.scenario is None else sys.intern(canonical(record.scenario))
+        return cls(record=record, problem=problem, parts=parts_of(record), data=data_of(record))
 
 
 class Sameness:

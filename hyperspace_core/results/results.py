@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+import copy
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, overload
 
-from hyperspace_core.config.tree import MISSING
+from hyperspace_core.errors import HyperspaceError, UsageError
+from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.align import aligned
-from hyperspace_core.results.table import SECONDS, Column, Table, best_first, tabulate
-from hyperspace_core.results.words import seconds, value_text
+from hyperspace_core.results.ordering import ordered
+from hyperspace_core.results.table import Table, best_first, tabulate
+from hyperspace_core.results.tabular import SHOWN, Tabular, text_of
 
 if TYPE_CHECKING:
-    import pandas
-
     from hyperspace_core.results.comparable import LeftOut
+    from hyperspace_core.results.effects import Effects
+    from hyperspace_core.results.long import LongSeries
+    from hyperspace_core.results.pairs import Paired, Side
+    from hyperspace_core.results.repeats import Grouped
 
-SHOWN = 30                     # rows that a notebook or prompt is shown; all are there
+Read = Callable[[int, Collection[str] | None], Iterable[Point]]
+
+__all__ = ["SHOWN", "Results", "text_of"]
 
 
-class Results(Sequence[RunRecord]):
+class Results(Tabular, Sequence[RunRecord]):
     """Runs, best first by their task's metric. Looks like a table in a notebook and at a prompt.
 
     `left_out`: the runs that are not comparable with these, each with its `record` and `reasons`.
     """
 
-    def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = ()) -> None:
-        self._records = tuple(best_first(records))
+    def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
+                 order_by: str | None = None, read: Read | None = None) -> None:
+        self._records = tuple(best_first(records) if order_by is None else ordered(records, order_by))
         self.left_out = tuple(left_out)
+        self._read = read
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
@@ -36,7 +43,11 @@ class Results(Sequence[RunRecord]):
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> RunRecord | Results:
         found = self._records[index]
-        return found if isinstance(found, RunRecord) else Results(found, self.left_out)
+        if isinstance(found, RunRecord):
+            return found
+        part = copy.copy(self)
+        part._records = found
+        return part
 
     def __len__(self) -> int:
         return len(self._records)
@@ -49,53 +60,55 @@ class Results(Sequence[RunRecord]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def to_frame(self, *, constant: bool = False) -> pandas.DataFrame:
-        """A pandas frame under the index `run`; `constant=True` keeps columns that tell nothing apart.
+    def best(self) -> RunRecord | None:
+        """The best run by the task's metric, however they are ordered; None without any that has a result.
 
-        Raises `HyperspaceError` where pandas is not installed.
+        Raises `UsageError` for runs of several tasks.
         """
-        from hyperspace_core.results.frame import to_frame
+        tasks = sorted({record.task for record in self._records})
+        if len(tasks) > 1:
+            raise UsageError(f"best of {', '.join(tasks)}: runs of several tasks have no best; name one task")
+        found = next(iter(best_first(self._records)), None)
+        return None if found is None or found.result is None else found
 
-        return to_frame(self._records, constant=constant)
+    def grouped(self) -> Grouped:
+        """Repeats as one row each: n, mean, spread and confidence interval, best mean first."""
+        from hyperspace_core.results.repeats import Grouped
+
+        return Grouped(self._records, self.left_out)
+
+    def compare(self, a: Side, b: Side) -> Paired:
+        """Whether b is better than a: runs are paired by seed and fold.
+
+        `a`, `b`: a run's id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
+        Raises `NotFound` and `UsageError` where one of them means no run of these.
+        """
+        from hyperspace_core.results.pairs import compare
+
+        return compare(self._records, a, b, self.left_out)
+
+    def effects(self, parameter: str) -> Effects:
+        """What a hyper-parameter does: all pairs of runs that differ in it alone."""
+        from hyperspace_core.results.effects import effects
+
+        return effects(self._records, parameter)
+
+    def metrics(self, names: str | Collection[str] | None = None) -> LongSeries:
+        """The series that the runs logged, all or those of these names, as one long table."""
+        from hyperspace_core.results.long import long_series
+
+        if self._read is None:
+            raise HyperspaceError("these runs come from no store, so their series cannot be read")
+        return long_series(self._records, self._read, (names,) if isinstance(names, str) else names)
 
     def table(self, *, constant: bool = False) -> Table:
-        """The comparison as columns and rows, without pandas."""
-        return tabulate(self._records, constant=constant)
+        return tabulate(self._records, constant=constant, as_given=True)
 
-    def __repr__(self) -> str:
-        if not self._records:
-            return "\n".join(["no runs", *self._rest()])
-        head, cells = text_of(tabulate(self._records[:SHOWN]))
-        return "\n".join([*aligned([head, *cells]), *self._rest()])
-
-    def _repr_html_(self) -> str:
-        rest = "".join(f"<p>{html.escape(line)}</p>" for line in self._rest())
-        if not self._records:
-            return f"<p>no runs</p>{rest}"
-        head, cells = text_of(tabulate(self._records[:SHOWN]))
-        top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells)
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{rest}"
+    def _page(self) -> Table:
+        return tabulate(self._records[:SHOWN], as_given=True)
 
     def _rest(self) -> list[str]:
         from hyperspace_core.results.comparable import summary
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         return [*more, *filter(None, [summary(self.left_out, 'comparable="all"')])]
-
-
-def text_of(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of a table as people read them."""
-    columns = [[_cell(column, value) for value in column.values] for column in table.columns]
-    return [_head(column) for column in table.columns], [list(row) for row in zip(*columns, strict=True)]
-
-
-def _head(column: Column) -> str:
-    return "time" if column.path == SECONDS else value_text(column.name)
-
-
-def _cell(column: Column, value: Any) -> str:
-    if value is MISSING:
-        return ""
-    return seconds(value) if column.path == SECONDS else value_text(value)

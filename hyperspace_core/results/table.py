@@ -47,12 +47,12 @@ class Table:
         return list(zip(*(column.shown for column in self.columns), strict=True)) if self.columns else []
 
 
-def tabulate(records: Iterable[RunRecord], *, constant: bool = False) -> Table:
-    """Compare runs, best first. Repeats are rows of their own.
+def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: bool = False) -> Table:
+    """Compare runs, best first or in the order `as_given`. Repeats are rows of their own.
 
     `constant=True` keeps the columns that tell nothing.
     """
-    ordered = best_first(records)
+    ordered = list(records) if as_given else best_first(records)
     metrics = {record.metric.name for record in ordered}
     metric = metrics.pop() if len(metrics) == 1 else None
     result = RESULT if metric is None or metric in _OWN else metric

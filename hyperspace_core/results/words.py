@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +93,17 @@ def byte_count(count: int | None) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return ""
+
+
+def ids_text(ids: Sequence[int]) -> str:
+    """`1 to 6, 9`."""
+    spans: list[list[int]] = []
+    for run in ids:
+        if spans and run == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], run]
+        else:
+            spans.append([run])
+    return ", ".join((" to " if span[-1] - span[0] > 1 else ", ").join(map(str, span)) for span in spans)
 
 
 def _inner(value: Any) -> str:

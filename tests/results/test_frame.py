@@ -34,7 +34,7 @@ def test_numbers_are_numbers_and_a_missing_one_is_nan() -> None:
 
     assert (str(frame["accuracy"].dtype), str(frame["C"].dtype)) == ("float64", "float64")
     assert math.isnan(frame.loc[1, "C"]) and frame.loc[3, "C"] == 2.0
-    assert frame.loc[1, "kernels"] is None and frame.loc[2, "kernels"] == ["rbf"]
+    assert frame.loc[1, "kernels"] is None and frame.loc[2, "kernels"] == ("rbf",)
 
 
 def test_whole_numbers_stay_whole_and_truth_values_stay_what_they_are() -> None:

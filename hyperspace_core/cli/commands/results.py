@@ -1,125 +1,136 @@
-"""`hyperspace results`: runs beside each other, best first."""
+"""`hyperspace results`: runs beside each other, best first; repeats as one row each."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
+from hyperspace_core.cli.comparing import (
+    comparable_option,
+    comparison,
+    completed,
+    is_installed,
+    tell_left_out,
+)
 from hyperspace_core.cli.completion import complete_task
 from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import bearable, hint_at_more, note, say, say_json, say_table, warn
+from hyperspace_core.cli.screen import bearable, hint_at_more, note, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.results.comparable import Comparison, LeftOut
-    from hyperspace_core.results.today import Today
+    from hyperspace_core.results.repeats import Grouped
+    from hyperspace_core.results.results import Results
+
+    Sheet = Results | Grouped
+
+RUN, CONFIG = "run", "config"
 
 
 @click.command
 @click.argument("task", required=False, shell_complete=complete_task)
-@limit_option("the best N runs of a task")
+@limit_option("the best N of a task")
+@click.option("--by", type=click.Choice([RUN, CONFIG]),
+              help="A row a run, or one for all repeats of a config with mean, spread (sd) and 95 % interval "
+                   "(low, high). Without it: by config where any was repeated; files and --json by run.")
+@click.option("--order-by", metavar="COLUMN", help="Not by the metric; -COLUMN has the largest first.")
 @click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
-@click.option("--comparable", type=click.Choice(["strict", "all"]), default="strict", show_default=True,
-              help="Only runs of the same problem, data and code of the classes that they use, or all.")
+@comparable_option
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write the table to a file: .csv, .jsonl or .parquet.")
+@click.option("--raw", is_flag=True, help="In CSV, leave text alone that a spreadsheet takes for a formula.")
 @filtered
 @json_option
 @at_place
-def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, all_columns: bool,
-            comparable: str, as_json: bool) -> None:
+def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, by: str | None,
+            order_by: str | None, all_columns: bool, comparable: str, output: Path | None, raw: bool,
+            as_json: bool) -> None:
     """Compare completed runs, best first by the metric of TASK; without TASK one table a task.
 
     What is the same in all runs is left out. --status looks at runs in other states.
     """
-    where = _where(place, task, wanted)
-    comparison = _compared(place, where, comparable, whole=as_json)
-    found = _by_task(comparison.kept)
+    _check(by, order_by, output, as_json)
+    where = completed(place, wanted, task)
+    single = by == RUN or (by is None and (as_json or output is not None or order_by is not None))
+    shown = limit if as_json or output is not None else bearable(limit)
+    enough = shown if single and order_by is None else None
+    found = comparison(place, where, comparable, whole=as_json and single, limit=enough)
+    sheets = {name: _sheet(list(group), single, by, order_by)
+              for name, group in groupby(found.kept, key=lambda record: record.task)}
     if as_json:
-        say_json([record for records in found.values() for record in records[:limit]])
-    elif found:
-        _say_tables(found, limit, all_columns, named=task is None)
-    elif not comparison.left_out:
+        say_json([row for sheet in sheets.values() for row in _plain(sheet[:limit])])
+    elif output is not None:
+        _write(sheets, output, limit, all_columns=all_columns, raw=raw)
+    elif sheets:
+        _say_tables(sheets, shown, all_columns, named=task is None)
+        if enough is not None and comparable == "all" and len(found.kept) == enough:
+            hint_at_more(sum(place.store.count(where).values()) - enough)
+    elif not found.left_out:
         note(_nothing(place, where, wanted))
-    _tell_left_out(comparison.left_out, named=task is None)
+    tell_left_out(found.left_out, named=task is None)
 
 
-def _say_tables(found: Mapping[str, Sequence[RunRecord]], limit: int | None, all_columns: bool,
-                *, named: bool) -> None:
-    for number, (name, records) in enumerate(found.items()):
-        if named:
-            say(f"{chr(10) if number else ''}{name}:")
-        shown = records[:bearable(limit)]
-        _say_comparison(shown, all_columns)
-        hint_at_more(len(records) - len(shown))
+def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
+    """Before anything is read. Raises `UsageError`."""
+    from hyperspace_core.results.output import checked_format
+
+    if by == CONFIG and order_by is not None:
+        raise click.UsageError("--by config and --order-by contradict each other: configs are ordered by "
+                               "their mean")
+    if output is not None:
+        if as_json:
+            raise click.UsageError("--output and --json contradict each other: a file named *.jsonl holds "
+                                   "JSON lines")
+        checked_format(output)
 
 
-def _where(place: Place, task: str | None, wanted: Wanted) -> RunFilter:
-    from hyperspace_core.records.states import State
+def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by: str | None) -> Sheet:
+    from hyperspace_core.results.repeats import Grouped, has_repeats
+    from hyperspace_core.results.results import Results
 
-    if task is not None and wanted.tasks:
-        raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
-    where = wanted.of(place.name)
-    return replace(where, tasks=where.tasks if task is None else (task,),
-                   states=where.states or (State.COMPLETED,))
-
-
-def _compared(place: Place, where: RunFilter, comparable: str, *, whole: bool) -> Comparison:
-    """The runs, best first, and those that are not comparable with them; `whole`: with all provenance."""
-    from hyperspace_core.results.comparable import ALL, Comparison, compared
-    from hyperspace_core.results.parts import slim
-    from hyperspace_core.results.table import best_first
-
-    found = place.store.find(where)
-    records = best_first(found if whole else map(slim, found))
-    if comparable == ALL:
-        return Comparison(kept=tuple(records))
-    return compared(records, lambda: _today(place))
+    if single or (by is None and not has_repeats(records)):
+        return Results(records, order_by=order_by)
+    return Grouped(records)
 
 
-def _today(place: Place) -> Today | None:
-    """The project's code, where it is installed: its runs are read without it, too."""
-    from hyperspace_core.errors import HyperspaceError
-    from hyperspace_core.results.today import Today
+def _plain(sheet: Sheet) -> list[Any]:
+    from hyperspace_core.results.results import Results
 
-    if not _is_installed(place):
-        return None
-    try:
-        return Today(place.project())
-    except HyperspaceError as error:
-        warn(f"runs are compared with the newest ones, not with today's code: {error}")
-        return None
+    return list(sheet) if isinstance(sheet, Results) else [group.plain() for group in sheet]
 
 
-def _is_installed(place: Place) -> bool:
-    from hyperspace_core.extension.project import installed_projects
-
-    return any(found.name == place.name for found in installed_projects())
-
-
-def _by_task(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
-    return {task: list(group) for task, group in groupby(records, key=lambda record: record.task)}
-
-
-def _tell_left_out(left_out: Sequence[LeftOut], *, named: bool) -> None:
-    from hyperspace_core.results.comparable import summary
-
-    for task, group in groupby(left_out, key=lambda one: one.record.task):
-        told = summary(list(group), "--comparable all")
-        note(f"{task}: {told}" if named else told)
-
-
-def _say_comparison(records: Sequence[RunRecord], all_columns: bool) -> None:
-    from hyperspace_core.results.results import text_of
+def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_columns: bool,
+           raw: bool) -> None:
+    """All tasks in one file; a column tells them apart."""
+    from hyperspace_core.results.output import write
+    from hyperspace_core.results.repeats import tabulate_repeats
+    from hyperspace_core.results.results import Results
     from hyperspace_core.results.table import tabulate
 
-    heads, rows = text_of(tabulate(records, constant=all_columns))
-    say_table(heads, rows, whole=True)
+    parts = [sheet[:limit] for sheet in sheets.values()]
+    groups = [group for part in parts if not isinstance(part, Results) for group in part]
+    runs = [run for part in parts if isinstance(part, Results) for run in part]
+    table = (tabulate_repeats(groups, constant=all_columns) if groups else
+             tabulate(runs, constant=all_columns, as_given=True))
+    write(table, output, raw=raw)
+    note(f"{len(table.rows):,} {'row' if len(table.rows) == 1 else 'rows'} written to {output}")
+
+
+def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: bool, *, named: bool) -> None:
+    from hyperspace_core.results.tabular import text_of
+
+    for number, (name, sheet) in enumerate(sheets.items()):
+        if named:
+            say(f"{chr(10) if number else ''}{name}:")
+        heads, rows = text_of(sheet[:limit].table(constant=all_columns))
+        say_table(heads, rows, whole=True)
+        hint_at_more(len(sheet) - len(rows))
 
 
 def _nothing(place: Place, where: RunFilter, wanted: Wanted) -> str:
@@ -137,7 +148,7 @@ def _nothing(place: Place, where: RunFilter, wanted: Wanted) -> str:
 
 def _check_tasks(place: Place, where: RunFilter) -> None:
     """A name that no run has is looked up in the project, where that is installed."""
-    if where.tasks and _is_installed(place):
+    if where.tasks and is_installed(place):
         project = place.project()
         for task in where.tasks:
             project.task(task)

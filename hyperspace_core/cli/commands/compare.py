@@ -1,0 +1,109 @@
+"""`hyperspace compare`: is one config better than another? Seed by seed, with what chance could do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, WholeNumber, dry_run_option, filtered, json_option
+from hyperspace_core.cli.comparing import comparable_option, comparison, completed, tell_left_out
+from hyperspace_core.cli.configs import code_option
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import bearable, hint, hint_at_more, say, say_json, say_table
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hyperspace_core.results.pairs import Paired
+
+_AND = re.compile(r"\s+and\s+")
+
+
+@click.command
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--queue", "count", type=WholeNumber(1), metavar="N",
+              help="Queue what gives N more pairs: seeds that one side lacks first, then new ones.")
+@code_option
+@comparable_option
+@filtered
+@dry_run_option
+@json_option
+@at_place
+def compare(*, place: Place, a: str, b: str, count: int | None, code: str, comparable: str, wanted: Wanted,
+            dry_run: bool, as_json: bool) -> int:
+    """Say whether B is better than A.
+
+    A and B are runs, each of which stands for all its repeats, or conditions. Runs are paired by seed and
+    fold; conditions also by all hyper-parameters that neither of them names.
+
+    \b
+    hyperspace compare 12 40
+    hyperspace compare classifier=Forest classifier=Support --task holdout
+    hyperspace compare "classifier.trees=50 and scaler=Standard" 40 --queue 3
+    """
+    from hyperspace_core.results.pairs import compare as compare_runs
+    from hyperspace_core.study import get_run
+
+    sides = [_side(text) for text in (a, b)]
+    runs = [get_run(place.store, place.name, side) for side in sides if isinstance(side, int)]
+    where = completed(place, wanted)
+    if runs and not where.tasks:
+        where = replace(where, tasks=(runs[0].task,))
+    found = comparison(place, where, comparable)
+    paired = compare_runs(found.kept, sides[0], sides[1], found.left_out)
+    if count is not None:
+        return _queue(place, paired, count, code=code, dry_run=dry_run, as_json=as_json)
+    if as_json:
+        say_json(paired.plain())
+    else:
+        _say(place, paired, a, b)
+    tell_left_out(found.left_out, named=False)
+    return ExitCode.OK
+
+
+def _side(text: str) -> Any:
+    """The id of a run, or conditions."""
+    number = text.removeprefix("#")
+    if number.isascii() and number.isdigit():
+        from hyperspace_core.cli.arguments import RUN
+
+        return RUN.convert(text, None, None)
+    return _AND.split(text.strip())
+
+
+def _say(place: Place, paired: Paired, a: str, b: str) -> None:
+    from shlex import quote
+
+    from hyperspace_core.results.words import number
+
+    say(f"a  {paired.a.words}")
+    say(f"b  {paired.b.words}")
+    say()
+    folds = any(pair.fold for pair in paired.pairs)
+    rows = [[str(pair.seed), *([pair.fold] if folds else []), number(pair.a), number(pair.b),
+             number(pair.difference)] for pair in paired.pairs]
+    shown = rows[:bearable(None)]
+    say_table(("seed", *(["fold"] if folds else []), "a", "b", "b - a"), shown)
+    hint_at_more(len(rows) - len(shown))
+    if rows:
+        say()
+    say(paired.verdict)
+    more = paired.more_pairs
+    if more:
+        words = f"compare {quote(a)} {quote(b)} --queue {more}"
+        hint(f"`{place.command(words)}` queues {'it' if more == 1 else 'them'}")
+
+
+def _queue(place: Place, paired: Paired, count: int, *, code: str, dry_run: bool, as_json: bool) -> int:
+    """More pairs, as runs like those that there are but for the seed."""
+    from hyperspace_core.cli.submitting import queue, say_plan
+
+    study = place.study()
+    runs = study.plan_pairs(paired, count)
+    pairs = f"for {count} more pair{'' if count == 1 else 's'} of {paired.a.records[0].task}"
+    if dry_run:
+        return say_plan(pairs, runs, len(runs), as_json=as_json)
+    return queue(place, study, pairs, runs, len(runs), pin=study.pin(code), as_json=as_json)

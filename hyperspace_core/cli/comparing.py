@@ -1,0 +1,89 @@
+"""What `results`, `compare` and `effects` share: the runs that may stand side by side, and the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hyperspace_core.cli.screen import note, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hyperspace_core.cli.arguments import Wanted
+    from hyperspace_core.cli.place import Place
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.results.comparable import Comparison, LeftOut
+    from hyperspace_core.results.today import Today
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+comparable_option = click.option(
+    "--comparable", type=click.Choice(["strict", "all"]), default="strict", show_default=True,
+    help="Only runs of the same problem, data and code of the classes that they use, or all.")
+
+
+def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool = False,
+               limit: int | None = None) -> Comparison:
+    """The runs, best first, and those that are not comparable with them; `whole`: with all provenance.
+
+    `limit`: of the best of one task, where all count, so that the others need not be read.
+    """
+    from hyperspace_core.records.filter import ORDER_BEST
+    from hyperspace_core.results.comparable import ALL, Comparison, compared
+    from hyperspace_core.results.parts import Sharing, slim
+    from hyperspace_core.results.table import best_first
+
+    early = limit if comparable == ALL and len(where.tasks) == 1 else None
+    found = place.store.find(where, order=ORDER_BEST, limit=early)
+    share = Sharing()
+    records = best_first(share.of(record if whole else slim(record)) for record in found)
+    if comparable == ALL:
+        return Comparison(kept=tuple(records))
+    return compared(records, lambda: _today(place))
+
+
+def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilter:
+    """The filter that was typed, of completed runs unless it names other states."""
+    from dataclasses import replace
+
+    from hyperspace_core.records.states import State
+
+    if task is not None and wanted.tasks:
+        raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
+    where = wanted.of(place.name)
+    return replace(where, tasks=where.tasks if task is None else (task,),
+                   states=where.states or (State.COMPLETED,))
+
+
+def tell_left_out(left_out: Sequence[LeftOut], *, named: bool) -> None:
+    """What is not comparable, task by task; `named`: with the names of the tasks."""
+    from hyperspace_core.results.comparable import summary
+
+    for task, group in groupby(left_out, key=lambda one: one.record.task):
+        told = summary(list(group), "--comparable all")
+        note(f"{task}: {told}" if named else told)
+
+
+def is_installed(place: Place) -> bool:
+    """Whether the project is; runs are read without it, too."""
+    from hyperspace_core.extension.project import installed_projects
+
+    return any(found.name == place.name for found in installed_projects())
+
+
+def _today(place: Place) -> Today | None:
+    """The project's code, where it is installed."""
+    from hyperspace_core.errors import HyperspaceError
+    from hyperspace_core.results.today import Today
+
+    if not is_installed(place):
+        return None
+    try:
+        return Today(place.project())
+    except HyperspaceError as error:
+        warn(f"runs are compared with the newest ones, not with today's code: {error}")
+        return None

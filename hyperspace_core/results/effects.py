@@ -1,0 +1,163 @@
+"""What one hyper-parameter does: all pairs of runs that differ in it alone."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, overload
+
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
+from hyperspace_core.errors import UsageError, did_you_mean
+from hyperspace_core.records.filter import is_missing, look_up
+from hyperspace_core.records.run import Metric, RunRecord
+from hyperspace_core.results.estimates import Estimate, estimate
+from hyperspace_core.results.names import shortest_names
+from hyperspace_core.results.pairs import without
+from hyperspace_core.results.repeats import config_of, unit_of
+from hyperspace_core.results.table import Column, Table, parameters_of
+from hyperspace_core.results.tabular import SHOWN, Tabular
+from hyperspace_core.results.words import value_text
+
+CONFIG = "config"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """From one value to another: the mean of the differences (new - old), and its 95 % interval."""
+
+    task: str
+    metric: Metric
+    old: Any
+    new: Any
+    pairs: tuple[tuple[int, int], ...]         # ids of runs, the old value's first
+    effect: Estimate
+
+    @property
+    def verdict(self) -> str:
+        """`better`, `worse`, `the same`, or that it cannot be told."""
+        if self.effect.sd == 0 and self.effect.mean == 0:
+            return "the same"
+        if not self.effect.differs:
+            return "cannot tell"
+        return "better" if (self.effect.mean > 0) == (self.metric.goal == "maximize") else "worse"
+
+
+class Effects(Tabular, Sequence[Change]):
+    """What changes of one hyper-parameter did, by its values."""
+
+    def __init__(self, parameter: str, changes: Sequence[Change]) -> None:
+        self.parameter = parameter
+        self._changes = tuple(changes)
+        self.nothing = f"no two runs differ in {parameter} alone"
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> Effects: ...
+    def __getitem__(self, index: int | slice) -> Change | Effects:
+        found = self._changes[index]
+        return found if isinstance(found, Change) else Effects(self.parameter, found)
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self._changes)
+
+    def table(self, *, constant: bool = False) -> Table:
+        """`constant=True`: with the task also where all are of one."""
+        every = self._changes
+        columns: dict[str, list[Any]] = {
+            "task": [one.task for one in every],
+            self.parameter: [value_text(one.old) for one in every],
+            "to": [value_text(one.new) for one in every],
+            "pairs": [one.effect.n for one in every],
+            "effect": [one.effect.mean for one in every],
+            "low": [one.effect.low for one in every],
+            "high": [one.effect.high for one in every],
+            "verdict": [one.verdict for one in every],
+        }
+        if not constant and len(set(columns["task"])) < 2:
+            del columns["task"]
+        return Table(records=(), columns=tuple(
+            Column(name=name, path=name, values=tuple(_or_missing(value) for value in values))
+            for name, values in columns.items()))
+
+    def _page(self) -> Table:
+        return self[:SHOWN].table()
+
+    def _rest(self) -> list[str]:
+        return [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+
+
+def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
+    """Of runs that are comparable. A run counts once for a pair of values; runs of the same config and seed
+    count as their mean.
+
+    `parameter`: its shortest name or its dotted path; a component stands for its whole section. Raises
+    `UsageError` for one that no run has.
+    """
+    path = path_of(records, parameter)
+    alike: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in records:
+        if record.result is not None and not is_missing(_value(record, path)):
+            rest = [record.task, record.metric.name, record.metric.goal, record.scenario, *unit_of(record),
+                    without(config_of(record), [path])]
+            alike[canonical(rest)].append(record)
+    found: dict[tuple[str, str, str], list[tuple[RunRecord, RunRecord, float]]] = defaultdict(list)
+    for group in alike.values():
+        values: dict[str, list[RunRecord]] = defaultdict(list)
+        for record in group:
+            values[canonical(_value(record, path))].append(record)
+        for old, new in combinations(sorted(values, key=_order), 2):
+            one, other = values[old], values[new]
+            found[one[0].task, old, new].append((one[0], other[0], _mean(other) - _mean(one)))
+    return Effects(parameter, [_change(found[key], path) for key in sorted(found, key=_order_of_three)])
+
+
+def path_of(records: Sequence[RunRecord], parameter: str) -> str:
+    """The path of a hyper-parameter within a config. Raises `UsageError`."""
+    wanted = parameter.removeprefix(f"{CONFIG}.")
+    if any(not is_missing(look_up(record, f"{CONFIG}.{wanted}")) for record in records):
+        return wanted
+    paths = dict.fromkeys(path for record in records for path in parameters_of(record)
+                          if path.startswith(f"{CONFIG}."))
+    names = {name: path for path, name in shortest_names(paths).items()}
+    if wanted not in names:
+        raise UsageError(f"no run has a hyper-parameter {parameter!r}{did_you_mean(wanted, names)}")
+    return names[wanted].removeprefix(f"{CONFIG}.").removesuffix(f".{CLASS_NAME}")
+
+
+def _value(record: RunRecord, path: str) -> Any:
+    return look_up(record, f"{CONFIG}.{path}")
+
+
+def _change(pairs: Sequence[tuple[RunRecord, RunRecord, float]], path: str) -> Change:
+    one, other, _ = pairs[0]
+    return Change(task=one.task, metric=one.metric, old=_value(one, path), new=_value(other, path),
+                  pairs=tuple((old.id, new.id) for old, new, _ in pairs),
+                  effect=estimate([difference for _, _, difference in pairs]))
+
+
+def _order(text: str) -> tuple[int, float, str]:
+    """Numbers by size, before all else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    return (1, 0.0, text) if math.isnan(value) else (0, value, "")
+
+
+def _order_of_three(key: tuple[str, str, str]) -> Any:
+    return key[0], _order(key[1]), _order(key[2])
+
+
+def _mean(records: Sequence[RunRecord]) -> float:
+    return estimate([record.result for record in records if record.result is not None]).mean
+
+
+def _or_missing(value: Any) -> Any:
+    return MISSING if value is None else value

@@ -1,0 +1,59 @@
+"""Which runs would give two configs more pairs: seeds that one of them lacks first, then new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count as numbers
+from itertools import islice
+
+from hyperspace_core.config.seeds import LIMIT
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.pairs import Paired, Party
+from hyperspace_core.results.repeats import Unit, experiment_of, unit_of
+from hyperspace_core.results.words import ids_text
+
+Wanted = tuple[RunRecord, int]             # a run to repeat, and the seed to do it with
+
+
+def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wanted]:
+    """The runs that `count` more pairs take. `live`: all of the task that wait, run or have completed.
+
+    Raises `UsageError` where a side holds several configs, or the sides have no fold in common.
+    """
+    a, b = _one_config(paired.a, "a"), _one_config(paired.b, "b")
+    sides = [_folds(paired.a), _folds(paired.b)]
+    folds = sorted(sides[0].keys() & sides[1].keys())
+    if not folds:
+        raise UsageError("a and b have no fold in common, so that no seed would pair them")
+    taken: tuple[set[Unit], set[Unit]] = (set(), set())
+    for record in live:
+        for experiment, units in zip((a, b), taken, strict=True):
+            if experiment_of(record) == experiment:
+                units.add(unit_of(record))
+    wanted = islice(_units(taken, folds), count)
+    return [(side[unit[1]], unit[0] or 0) for unit in wanted for side, units in zip(sides, taken, strict=True)
+            if unit not in units]
+
+
+def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str]) -> Iterator[Unit]:
+    """Where one side has a run and the other has none; then seeds that neither has."""
+    seeds = [seed for units in taken for seed, _ in units if seed is not None]
+    halves = [unit for unit in taken[0] ^ taken[1] if unit[0] is not None and unit[1] in folds]
+    yield from sorted(halves, key=lambda unit: (unit[0] or 0, unit[1]))
+    for seed in numbers(max(seeds, default=-1) + 1):
+        for fold in folds:
+            yield seed % LIMIT, fold
+
+
+def _one_config(party: Party, name: str) -> str:
+    found = {experiment_of(record): record.id for record in party.records}
+    if len(found) > 1:
+        raise UsageError(f"more pairs need one config on each side, and {name} holds {len(found)} (runs "
+                         f"{ids_text(sorted(found.values()))}); name a run of the one that is meant")
+    return next(iter(found))
+
+
+def _folds(party: Party) -> dict[str, RunRecord]:
+    """Fold → the newest run that had it."""
+    return {unit_of(record)[1]: record for record in party.records}

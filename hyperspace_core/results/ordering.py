@@ -1,0 +1,67 @@
+"""Runs in the order of any column: by its shortest name, or by a dotted path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
+from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
+from hyperspace_core.records.filter import is_missing, look_up
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.table import RUN, SECONDS, seconds_of, tabulate
+
+Value = Callable[[RunRecord], Any]
+_OWN: dict[str, Value] = {RUN: lambda record: record.id, SECONDS: seconds_of, "time": seconds_of}
+
+
+def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:
+    """By a column such as `seed`, `accuracy`, `trees`, `config.classifier.trees`; after a `-` largest first.
+
+    Runs without a value, or with NaN, come last; of equal ones the older first. Raises `UsageError` for a
+    column that none of them has.
+    """
+    by_age = sorted(records, key=lambda record: record.id)
+    name = order_by.removeprefix("-")
+    values = [(_sortable(value), record) for value, record in zip(_values(by_age, name), by_age, strict=True)]
+    known = [item for item in values if item[0] is not None]
+    known.sort(key=lambda item: item[0] or (), reverse=order_by.startswith("-"))
+    return [record for _, record in known] + [record for key, record in values if key is None]
+
+
+def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
+    if name in _OWN:
+        return list(map(_OWN[name], records))
+    if any(record.metric.name == name for record in records):
+        return [record.result if record.metric.name == name else look_up(record, f"metrics.{name}")
+                for record in records]
+    found = [look_up(record, name) for record in records]
+    if not all(map(is_missing, found)):
+        return [_class_of(value) for value in found]
+    table = tabulate(records, constant=True, as_given=True)
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None and records:
+        raise UsageError(f"order by {name!r}: no run has such a column{did_you_mean(name, table.names)}")
+    return [] if column is None else list(column.values)
+
+
+def _class_of(value: Any) -> Any:
+    """A component stands for its class."""
+    return value[CLASS_NAME] if isinstance(value, dict) and CLASS_NAME in value else value
+
+
+def _sortable(value: Any) -> tuple[int, Any] | None:
+    """Numbers before texts, texts before the rest; nothing for what has no place among them."""
+    if value is None or value is MISSING or is_missing(value):
+        return None
+    if isinstance(value, int | float):
+        return None if math.isnan(value) else (0, value)
+    return (1, value) if isinstance(value, str) else (2, _text(value))
+
+
+def _text(value: Any) -> str:
+    try:
+        return canonical(value)
+    except ConfigError:                        # a moment, an attempt
+        return str(value)

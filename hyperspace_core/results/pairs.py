@@ -1,0 +1,246 @@
+"""Two configs compared seed by seed: what one has over the other, and whether it can be told from chance."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, shown, unwrapped
+from hyperspace_core.errors import NotFound, UsageError
+from hyperspace_core.records.filter import Condition, parse_condition
+from hyperspace_core.records.run import Metric, RunRecord
+from hyperspace_core.results.estimates import Estimate, estimate, numbers_needed
+from hyperspace_core.results.repeats import config_of, experiment_of, unit_of
+from hyperspace_core.results.words import brief, ids_text, number
+
+if TYPE_CHECKING:
+    from hyperspace_core.results.comparable import LeftOut
+
+Key = tuple[int | None, str, str]          # seed, folds, and what else must agree
+Side = int | RunRecord | str | Condition | Iterable[str | Condition]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    """One of the two: how it was named, and its runs by age."""
+
+    name: str
+    records: tuple[RunRecord, ...]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(record.id for record in self.records)
+
+    @property
+    def words(self) -> str:
+        """The name, and which runs they are."""
+        runs = f"run {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} runs: {ids_text(self.ids)}"
+        return f"{self.name}; {runs}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The results of both at one seed and fold; the mean where one has several there."""
+
+    seed: int | None
+    fold: str
+    a: float
+    b: float
+
+    @property
+    def difference(self) -> float:
+        return self.b - self.a
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Paired:
+    """What b has over a: `effect.mean` is b - a in the metric's own unit, with its 95 % interval."""
+
+    a: Party
+    b: Party
+    metric: Metric
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def effect(self) -> Estimate | None:
+        """Of the differences; None without pairs."""
+        return estimate([pair.difference for pair in self.pairs]) if self.pairs else None
+
+    @property
+    def better(self) -> str | None:
+        """`"a"` or `"b"`; None while it cannot be told."""
+        if self.effect is None or not self.effect.differs:
+            return None
+        return "b" if (self.effect.mean > 0) == (self.metric.goal == "maximize") else "a"
+
+    @property
+    def more_pairs(self) -> int | None:
+        """How many more would tell, if effect and spread stay as they are; 0 where it can be told already.
+
+        None: nobody can say, or more than a thousand.
+        """
+        if self.better is not None:
+            return 0
+        if self.effect is None or self.effect.sd is None:
+            return 3 - len(self.pairs) if self.effect is None or math.isfinite(self.effect.mean) else None
+        needed = numbers_needed(self.effect.mean, self.effect.sd)
+        return None if needed is None else max(1, needed - len(self.pairs))
+
+    @property
+    def verdict(self) -> str:
+        """The answer on one line."""
+        effect = self.effect
+        if effect is None:
+            fold = " and fold" if any(unit_of(record)[1] for record in self.a.records) else ""
+            return f"cannot tell: no run of a has the seed{fold} of a run of b"
+        pairs = "1 pair" if effect.n == 1 else f"{effect.n} pairs"
+        if not math.isfinite(effect.mean):
+            return f"cannot tell: a result is not a finite number; {pairs}"
+        if effect.sd == 0 and effect.mean == 0:
+            return f"no difference: {self.metric.name} is the same in each of {pairs}"
+        if self.better is not None:
+            return f"{self.better} is better: {self._by(effect, self.better)}, {pairs}"
+        return f"cannot tell yet: {self._by(effect, 'b')}, {pairs}; {self._cure(effect)}"
+
+    def _by(self, effect: Estimate, who: str) -> str:
+        """By how much, as seen from one of them."""
+        sign = 1 if who == "b" else -1
+        mean = sign * effect.mean
+        text = f"{self.metric.name} of {who} is {number(abs(mean))} {'lower' if mean < 0 else 'higher'}"
+        if effect.low is None or effect.high is None:
+            return text
+        low, high = sorted((sign * effect.low, sign * effect.high))
+        if mean < 0:
+            low, high = -high, -low
+        return f"{text} (95 % interval {number(low)} to {number(high)})"
+
+    def _cure(self, effect: Estimate) -> str:
+        more = self.more_pairs
+        if effect.sd is None:
+            return f"one pair says nothing of the spread, {more} more pairs are the least"
+        if more is None:
+            return "if there is a difference, a thousand pairs would not show it"
+        return f"{more} more pair{'' if more == 1 else 's'} would do if effect and spread stay as they are"
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        sides = {"a": self.a, "b": self.b}
+        return {**{side: {"name": party.name, "runs": party.ids} for side, party in sides.items()},
+                "metric": self.metric, "pairs": self.pairs, "effect": self.effect, "better": self.better,
+                "more_pairs": self.more_pairs, "verdict": self.verdict}
+
+    def __repr__(self) -> str:
+        return f"a  {self.a.words}\nb  {self.b.words}\n{self.verdict}"
+
+
+def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[LeftOut] = ()) -> Paired:
+    """Pair the runs that two sides mean by seed and fold.
+
+    Where both sides are conditions, pairs agree also in all hyper-parameters that no condition names. Raises
+    `NotFound` for a side without runs, `UsageError` for sides that cannot stand against each other.
+    """
+    one, other = (_party(records, side, left_out) for side in (a, b))
+    both = set(one.ids) & set(other.ids)
+    if both:
+        raise UsageError(f"a and b both mean run {ids_text(sorted(both))}: a run cannot stand against itself")
+    metrics = {(record.task, record.metric) for record in (*one.records, *other.records)}
+    if len(metrics) > 1:
+        told = " and ".join(sorted(f"{task} ({metric.name})" for task, metric in metrics))
+        raise UsageError(f"a and b are not measured alike: {told}; name one task")
+    named = None if _run(a) is not None or _run(b) is not None else [
+        condition.path.removeprefix("config.") for side in (a, b) for condition in _conditions(side)]
+    left, right = _by_unit(one.records, named), _by_unit(other.records, named)
+    pairs = [Pair(seed=key[0], fold=key[1], a=_mean(left[key]), b=_mean(right[key]))
+             for key in left if key in right and key[0] is not None]
+    pairs.sort(key=lambda pair: (pair.seed or 0, pair.fold))
+    return Paired(a=_told_apart(one, other), b=_told_apart(other, one), metric=metrics.pop()[1],
+                  pairs=tuple(pairs))
+
+
+def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]) -> Party:
+    number_of = _run(side)
+    if number_of is None:
+        conditions = _conditions(side)
+        found = [record for record in records if all(one.matches(record) for one in conditions)]
+        name = " ".join(f"{one.path}{one.op}{one.value}" for one in conditions)
+        if not found:
+            raise NotFound(f"no completed run matches {name}")
+        return Party(name=name, records=_by_age(found))
+    record = next((record for record in records if record.id == number_of), None)
+    if record is None:
+        raise NotFound(_why_not(number_of, left_out))
+    wanted = experiment_of(record)
+    found = [one for one in records if one.task == record.task and experiment_of(one) == wanted]
+    return Party(name="", records=_by_age(found))
+
+
+def _told_apart(party: Party, other: Party) -> Party:
+    """A run that was named by its id is called by what the other side does not have."""
+    if party.name:
+        return party
+    config = config_of(party.records[0])
+    others = [diff(config_of(record), config) for record in other.records[:1]]
+    leaves = {one.path.removesuffix(f".{CLASS_NAME}"): one.new for found in others for one in found
+              if one.new is not MISSING}
+    return replace(party, name=brief(leaves) or "the same config")
+
+
+def _why_not(run: int, left_out: Sequence[LeftOut]) -> str:
+    for one in left_out:
+        if one.record.id == run:
+            reasons = " and ".join(reason.text for reason in one.reasons)
+            return f"run {run} is not comparable: {reasons}; comparable=all takes it all the same"
+    return f"run {run} is none of the completed runs that are compared here"
+
+
+def _run(side: Side) -> int | None:
+    """The id of a run where the side is one."""
+    value = side.id if isinstance(side, RunRecord) else unwrapped(side)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _conditions(side: Side) -> list[Condition]:
+    if isinstance(side, str | Condition):
+        side = [side]
+    if isinstance(side, int | RunRecord) or not isinstance(side, Iterable):
+        raise UsageError(f"expected the id of a run or conditions, got {shown(side)}")
+    found = [one if isinstance(one, Condition) else parse_condition(one) for one in side]
+    if not found:
+        raise UsageError("expected the id of a run or conditions, got none")
+    return found
+
+
+def _by_unit(records: Sequence[RunRecord], named: Sequence[str] | None) -> dict[Key, list[float]]:
+    """The results by what pairs them; `named` hyper-parameters may differ, None: all may."""
+    found: dict[Key, list[float]] = defaultdict(list)
+    for record in records:
+        if record.result is not None:
+            rest = "" if named is None else canonical(without(config_of(record), named))
+            found[(*unit_of(record), rest)].append(record.result)
+    return found
+
+
+def without(tree: Any, paths: Sequence[str]) -> Any:
+    """A tree without what stands at these dotted paths."""
+    if isinstance(tree, dict):
+        return {key: without(value, _below(key, paths)) for key, value in tree.items() if key not in paths}
+    if isinstance(tree, list | tuple):
+        return [without(value, _below(str(index), paths)) for index, value in enumerate(tree)
+                if str(index) not in paths]
+    return tree
+
+
+def _below(step: str, paths: Sequence[str]) -> list[str]:
+    return [path.removeprefix(f"{step}.") for path in paths if path.startswith(f"{step}.")]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return estimate(values).mean
+
+
+def _by_age(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
+    return tuple(sorted(records, key=lambda record: record.id))

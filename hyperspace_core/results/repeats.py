@@ -1,0 +1,196 @@
+"""Repeats as a unit: runs that agree in everything but seed and fold are one row, with mean and spread."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from hyperspace_core.config.tree import MISSING, canonical, flatten
+from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.results.estimates import Estimate, estimate
+from hyperspace_core.results.table import (
+    ID,
+    RESULT,
+    SECONDS,
+    SEED,
+    Column,
+    Table,
+    best_first,
+    seconds_of,
+    tabulate,
+)
+from hyperspace_core.results.tabular import SHOWN, Tabular
+from hyperspace_core.results.words import ids_text
+
+if TYPE_CHECKING:
+    from hyperspace_core.results.comparable import LeftOut
+
+FOLD = "fold"                  # a parameter of this name says which part of the data a run had
+Unit = tuple[int | None, str]  # seed, and folds: what two configs are paired by
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """Runs that differ in nothing but seed and fold, by age."""
+
+    records: tuple[RunRecord, ...]
+
+    @cached_property
+    def results(self) -> tuple[float, ...]:
+        return tuple(record.result for record in self.records if record.result is not None)
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """Of the task's metric; None without any result."""
+        return estimate(self.results) if self.results else None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return tuple(record.id for record in self.records)
+
+    def plain(self) -> Tree:
+        """For JSON."""
+        return {"runs": self.ids, "task": self.records[0].task, "metric": self.records[0].metric,
+                "result": self.estimate, "metrics": self.as_one.metrics,
+                "scenario": without_folds(self.records[0].scenario), "config": config_of(self.records[0])}
+
+    @cached_property
+    def as_one(self) -> RunRecord:
+        """The oldest of them, with the means of all in the place of its own numbers."""
+        first = self.records[0]
+        return replace(first, result=None if self.estimate is None else self.estimate.mean,
+                       metrics=_means([flatten(record.metrics) for record in self.records]))
+
+
+def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
+    """Each config with all its repeats, best mean first."""
+    found: dict[str, list[RunRecord]] = {}
+    for record in sorted(records, key=lambda record: record.id):
+        found.setdefault(experiment_of(record), []).append(record)
+    by_id = {group[0].id: Repeats(records=tuple(group)) for group in found.values()}
+    return [by_id[record.id] for record in best_first(group.as_one for group in by_id.values())]
+
+
+def has_repeats(records: Iterable[RunRecord]) -> bool:
+    """Whether a config was run with more than one seed or fold."""
+    seen: dict[str, Unit] = {}
+    return any(seen.setdefault(experiment_of(record), unit_of(record)) != unit_of(record)
+               for record in records)
+
+
+def experiment_of(record: RunRecord) -> str:
+    """What repeats have in common, as one text: everything that was asked for, but for seed and fold."""
+    return canonical([record.task, record.metric.name, record.metric.goal,
+                      without_folds(record.scenario or {}), config_of(record)])
+
+
+def config_of(record: RunRecord) -> Tree:
+    """The hyper-parameters without seed and fold."""
+    config = record.config if record.config is not None else record.submitted
+    return {key: without_folds(value) for key, value in config.items() if key not in (SEED, FOLD)}
+
+
+def unit_of(record: RunRecord) -> Unit:
+    """Seed and folds of a run."""
+    config = record.config if record.config is not None else record.submitted
+    folds = {path: value for tree in (record.scenario or {}, config) for path, value in flatten(tree).items()
+             if _is_fold(path)}
+    return record.seed, canonical(folds) if folds else ""
+
+
+def without_folds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_folds(inner) for key, inner in value.items() if key != FOLD}
+    return list(map(without_folds, value)) if isinstance(value, list | tuple) else value
+
+
+class Grouped(Tabular, Sequence[Repeats]):
+    """Configs with their repeats, best mean first."""
+
+    def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = ()) -> None:
+        self._groups = tuple(grouped(records))
+        self.left_out = tuple(left_out)
+
+    @overload
+    def __getitem__(self, index: int) -> Repeats: ...
+    @overload
+    def __getitem__(self, index: slice) -> Grouped: ...
+    def __getitem__(self, index: int | slice) -> Repeats | Grouped:
+        found = self._groups[index]
+        if isinstance(found, Repeats):
+            return found
+        part = copy.copy(self)
+        part._groups = found
+        return part
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Repeats]:
+        return iter(self._groups)
+
+    def table(self, *, constant: bool = False) -> Table:
+        return tabulate_repeats(self._groups, constant=constant)
+
+    def _page(self) -> Table:
+        return tabulate_repeats(self._groups[:SHOWN])
+
+    def _rest(self) -> list[str]:
+        from hyperspace_core.results.comparable import summary
+
+        more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        return [*more, *filter(None, [summary(self.left_out, 'comparable="all"')])]
+
+
+def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:
+    """A row a config: its runs, how many, mean, standard deviation, 95 % interval; other numbers as means."""
+    table = tabulate((group.as_one for group in groups), constant=constant, as_given=True)
+    columns = [column for column in table.columns if not _is_of_one_run(column)]
+    at = 1 + next(index for index, column in enumerate(columns) if column.path == RESULT)
+    taken = {column.name for column in columns}
+    known = [group.estimate for group in groups]
+    told = [
+        _named("sd", taken, [None if one is None else one.sd for one in known]),
+        _named("low", taken, [None if one is None else one.low for one in known]),
+        _named("high", taken, [None if one is None else one.high for one in known]),
+    ]
+    first = [_named("runs", taken, [ids_text(group.ids) for group in groups]),
+             _named("n", taken, [len(group.results) for group in groups])]
+    took = _named("seconds", taken, [_mean_seconds(group) for group in groups])
+    last = [replace(took, path=SECONDS)] if any(value is not MISSING for value in took.values) else []
+    return Table(columns=(*first, *columns[:at], *told, *columns[at:], *last), records=table.records)
+
+
+def _is_of_one_run(column: Column) -> bool:
+    return column.path in (ID, SEED, SECONDS, "config.seed") or _is_fold(column.path)
+
+
+def _is_fold(path: str) -> bool:
+    return path.rpartition(".")[2] == FOLD
+
+
+def _named(name: str, taken: set[str], values: Sequence[Any]) -> Column:
+    """A column of ours; a hyper-parameter or metric that has its name already keeps it."""
+    path = name
+    while name in taken:
+        name = f"{name}_"
+    taken.add(name)
+    return Column(name=name, path=path, values=tuple(MISSING if value is None else value for value in values))
+
+
+def _mean_seconds(group: Repeats) -> Any:
+    known = [took for took in map(seconds_of, group.records) if took is not MISSING]
+    return sum(known) / len(known) if known else MISSING
+
+
+def _means(metrics: Sequence[Tree]) -> Tree:
+    """The mean of each number that all of them have; a number that only some have tells no mean of all."""
+    names = [name for name in metrics[0] if all(_is_number(one.get(name)) for one in metrics)]
+    return {name: estimate([one[name] for one in metrics]).mean for name in names}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
