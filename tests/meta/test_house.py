@@ -62,7 +62,7 @@ def test_nox_has_the_sessions_that_the_house_promises() -> None:
     text = (ROOT / "noxfile.py").read_text(encoding="utf-8")
 
     assert set(re.findall(r"^@nox\.session\ndef (\w+)", text, re.M)) == {
-        "tests", "demo", "lint", "types", "docs", "bench",
+        "tests", "demo", "lint", "types", "docs", "bench", "omniboard",
     }
 
 
@@ -97,8 +97,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of_package() -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts}
+    """Without caches: those of Python and the hidden ones of tools."""
+    return {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*") if path.is_file()
+            and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(PACKAGE).parts)}
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built: Path) -> None:
