@@ -83,8 +83,8 @@ class Machine:
         there = f"/proc/{self.pid}/ns"
         return ("setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={there}/net", f"--uts={there}/uts")
 
-    def ip(self, command: str) -> None:
-        run([*self.entering, "ip", *command.split()])
+    def ip(self, command: str, *, probe: bool = False) -> None:
+        run([*self.entering, "ip", *command.split()], probe=probe)
 
     def end(self) -> None:
         self._holder.communicate()         # closes the pipe
@@ -98,7 +98,7 @@ class Network:
         self._net = free_net()
         self.address = f"{self._net}.1"
         self._machines: list[Machine] = []
-        switch.ip("link add switch type bridge")
+        switch.ip("link add switch type bridge", probe=True)
         switch.ip("link set switch up")
         self.here = here = f"hs{switch.pid}"       # unique, and goes with the switch
         run(["ip", *f"link add {here} type veth peer name here netns {switch.pid}".split()], probe=True)
