@@ -206,6 +206,18 @@ class Run:
         for label, content in golden_files(name, inputs, outputs).items():
             self.log_artifact(content, label)
 
+    def log_predictions(self, y_true: Any, y_pred: Any, **others: Any) -> None:
+        """Keep what was predicted, so that `hyperspace rescore` can compute another metric without training.
+
+        Each is an array, or what numpy makes one of, with one entry for each example. A registered metric
+        gets those that its parameters name. Small types keep it small: `y_pred.astype("uint8")`. Raises
+        `ValueNotStorable` for arrays of different lengths, and for what is no array of numbers or texts.
+        """
+        from hyperspace_core.records.predictions import prediction_files
+
+        for label, content in prediction_files({"y_true": y_true, "y_pred": y_pred} | others).items():
+            self.log_artifact(content, label)
+
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the run is, in units of your own; shown with an estimate of the time that is left.
 

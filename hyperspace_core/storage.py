@@ -50,6 +50,7 @@ from hyperspace_core.records.run import (
     OutputChunk,
     Owner,
     RunRecord,
+    Tree,
     Update,
     WorkerInfo,
 )
@@ -264,6 +265,14 @@ class Store(ABC):
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
                  note: str | None = None, priority: int | None = None) -> RunRecord:
         """Change what people say about a run; never its outcome."""
+
+    @abstractmethod
+    def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
+        """Keep a metric that was computed after the run had ended, as `info["rescored"][name]`; None takes it
+        away. What the run returned, and all else that is in `info`, stays. Repeats change nothing.
+
+        Raises `NotFound`, and `Refused` for a run that has not ended.
+        """
 
     @abstractmethod
     def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:

@@ -68,6 +68,14 @@ def components_section(project: Project, scenario: Mapping[str, Any],
         return Absent(SECTION, f"{type(error).__name__}: {error}")
 
 
+def function_fingerprint(project: Project, function: Any) -> str:
+    """The fingerprint of a function that stands at the top of a module; "" where it is not found."""
+    known, node = _of(project), _node(function, component=False)
+    if _is_external(known.modules, function):
+        return f"{EXTERNAL}{node.module}.{node.name}"
+    return known.reached(function, [node]) if Reach(known.modules).has(node) else ""
+
+
 def prepare(project: Project) -> None:
     """Look at every component of the project, so that processes forked from this one need not."""
     known = _of(project)
@@ -107,7 +115,7 @@ class _Fingerprints:
                 found[f"hook:{hook}"] = {
                     "class": ", ".join(sorted(function.__qualname__ for function in functions)),
                     "module": ", ".join(sorted({_module(function) for function in functions})),
-                    "fingerprint": self._reach(tuple(roots), roots)}
+                    "fingerprint": self.reached(tuple(roots), roots)}
         return found
 
     def _fingerprint(self, target: Any) -> Described:
@@ -121,7 +129,7 @@ class _Fingerprints:
         note = "its source was not found"
         try:
             if Reach(self.modules).has(node):
-                return {"fingerprint": self._reach(target, [node, *self._held(target)])}
+                return {"fingerprint": self.reached(target, [node, *self._held(target)])}
         except RecursionError:
             note = "its source is nested too deeply to be read"
         return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
@@ -132,7 +140,7 @@ class _Fingerprints:
             if not _is_external(self.modules, held):
                 yield _node(held, component=True)
 
-    def _reach(self, key: Any, roots: Iterable[Node]) -> str:
+    def reached(self, key: Any, roots: Iterable[Node]) -> str:
         known = self._reached.get(key)
         if known is None or any(self.modules.stamp(file) != stamp for file, stamp in known.files):
             known = self._reached[key] = Reach(self.modules).of(roots)

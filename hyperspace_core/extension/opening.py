@@ -38,7 +38,8 @@ def opened(name: str, extensions: Extensions, tasks_dir: Path | None) -> Project
         task_folders=tuple(contents.task_folders) + (() if tasks_dir is None else (tasks_dir,)),
         packages=frozenset(contents.packages - {"hyperspace_core"} | {top}), source=_folder_of(top),
         extensions=extensions, migrations=tuple(contents.migrations.values()),
-        same_behaviour=tuple(contents.same_behaviour), new_defaults=tuple(contents.new_defaults))
+        same_behaviour=tuple(contents.same_behaviour), new_defaults=tuple(contents.new_defaults),
+        metrics=dict(contents.metrics))
 
 
 def _installed(name: str) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from hyperspace_core.run import Run
 if TYPE_CHECKING:
     from hyperspace_core.extension.declared import NewDefault, SameBehaviour
     from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.metrics import RegisteredMetric
     from hyperspace_core.records.migration import Migration
 
 __all__ = ["Project", "Register", "installed_projects", "open_project"]
@@ -49,6 +50,7 @@ class Project:
     migrations: tuple[Migration, ...] = ()             # of stored configs, that the project lists, in order
     same_behaviour: tuple[SameBehaviour, ...] = ()
     new_defaults: tuple[NewDefault, ...] = ()
+    metrics: Mapping[str, RegisteredMetric] = field(default_factory=dict)
 
     def task(self, name: str) -> Task:
         """Raises `TaskError` for a task that does not exist or whose file is broken."""

@@ -24,6 +24,7 @@ from hyperspace_core.extension.declared import (
     declared_migration,
     declared_same,
 )
+from hyperspace_core.extension.metrics import RegisteredMetric, checked_metric
 from hyperspace_core.records.migration import Migration
 from hyperspace_core.records.run import Goal, Metric
 from hyperspace_core.records.task import Task, check_task_name
@@ -40,6 +41,7 @@ class Contents:
     migrations: dict[str, Migration] = field(default_factory=dict)         # in their order
     same_behaviour: list[SameBehaviour] = field(default_factory=list)
     new_defaults: list[NewDefault] = field(default_factory=list)
+    metrics: dict[str, RegisteredMetric] = field(default_factory=dict)
 
 
 class Register:
@@ -104,6 +106,18 @@ class Register:
             return
         self._contents.tasks[task] = Task(name=task, scenario={CLASS_NAME: label}, origin=self._origin,
                                           metric=Metric(name=metric or Metric().name, goal=goal))
+
+    def metric(self, name: str, function: Callable[..., Any], goal: Goal = "maximize") -> None:
+        """Register a metric that `hyperspace rescore` computes of what runs have predicted.
+
+        `function`: its parameters get the arrays of the same names that the runs kept with
+        `run.log_predictions`, and it gives one number: `def error(y_true, y_pred)`.
+        """
+        made = checked_metric(name, function, goal, self._origin)
+        known = self._contents.metrics.setdefault(name, made)
+        if known.function is not made.function or known.goal != made.goal:
+            raise RegistrationError(f"register.metric({name!r}): registered already by {known.origin}; give "
+                                    "one of them another name")
 
     def tasks(self, place: str | Path | ModuleType) -> None:
         """Every JSON file of a package ("digits_study.tasks") or folder is a task, named after the file."""

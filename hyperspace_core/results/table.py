@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
+from hyperspace_core.records.rescored import KEY as RESCORED
+from hyperspace_core.records.rescored import rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.names import shortest_names
 
 RUN = "run"                    # what the column of ids is called
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
+INFO = "info"
 _OWN = frozenset({RUN, TASK, STATE, SEED, SECONDS})        # names that no metric may take
 
 
@@ -65,6 +68,7 @@ def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: 
     last = [
         *_where_it_differs(_column(SEED, SEED, ordered, lambda record: _or_missing(record.seed)), constant),
         *_metric_columns(ordered, metric, {result, *_OWN}),
+        *_rescored_columns(ordered),
         *_if_any(_column(SECONDS, SECONDS, ordered, seconds_of)),
     ]
     taken = {column.name for column in (*first, *last)}
@@ -132,6 +136,14 @@ def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: se
         values = tuple(metrics.get(metric, MISSING) for metrics in found)
         columns.append(Column(name=name, path=f"metrics.{metric}", values=values))
     return columns
+
+
+def _rescored_columns(records: Sequence[RunRecord]) -> list[Column]:
+    """What was computed of the runs after they had ended."""
+    found = [rescored_of(record) for record in records]
+    return [Column(name=f"{RESCORED}.{name}", path=f"{INFO}.{RESCORED}.{name}.value",
+                   values=tuple(one[name].value if name in one else MISSING for one in found))
+            for name in dict.fromkeys(name for one in found for name in one)]
 
 
 def _parameter_columns(records: Sequence[RunRecord], taken: set[str], constant: bool) -> list[Column]:

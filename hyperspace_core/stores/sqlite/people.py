@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Callable, Collection
 
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.rescored import amended, check_ended
+from hyperspace_core.records.run import RunRecord, Tree
 from hyperspace_core.records.states import Command, State, Verb, next_state
-from hyperspace_core.records.texts import plain_text
+from hyperspace_core.records.texts import plain_text, tree_text
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, ring, standing
 from hyperspace_core.stores.sqlite.reading import record
@@ -50,6 +51,15 @@ class PeoplesVerbs(Verbs):
             connection.execute(sql.ANNOTATE, (checked_tags(kept), priority, run))
             if note is not None:
                 connection.execute(sql.NOTE, (note, run))
+            return record(connection, run)
+
+    def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
+        plain_text(name, "metric")
+        with self._database.writing() as connection:
+            before = record(connection, run)
+            check_ended(before)
+            info = tree_text(amended(before.info, name, entry), "info")
+            connection.execute(sql.AMEND, (info, run))
             return record(connection, run)
 
     def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:

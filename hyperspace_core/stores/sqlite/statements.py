@@ -157,6 +157,8 @@ ANNOTATE = "UPDATE runs SET tags = ?, priority = COALESCE(?, priority) WHERE id 
 
 NOTE = "UPDATE bodies SET note = ? WHERE run = ?"
 
+AMEND = "UPDATE bodies SET info = ? WHERE run = ?"
+
 STATES = "SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
 # All that belongs to them goes, too (ON DELETE CASCADE).

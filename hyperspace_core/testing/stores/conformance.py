@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hyperspace_core.testing.stores.themes.amending import Amending
 from hyperspace_core.testing.stores.themes.artifacts import Artifacts
 from hyperspace_core.testing.stores.themes.claiming import Claiming
 from hyperspace_core.testing.stores.themes.deleting import Deleting
@@ -29,6 +30,7 @@ from hyperspace_core.testing.stores.themes.waiting import Waiting
 class StoreConformance(
     Submission, Values, Claiming, Beating, Updating, Ending, Fencing, Reaping, Readopting, BeingLate,
     Transitions, Stories, Repeats, Commands, Annotations, Deleting, Settings, Filtering, Ordering, Looking,
-    Series, Artifacts, Presence, Waiting, Restoring, Snapshots, Migrating, Processes,
+    Series, Artifacts, Presence, Waiting, Restoring, Snapshots, Migrating, Amending,
+    Processes,
 ):
     """What every store must pass whole; see `hyperspace_core.testing.stores`."""

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 @hookimpl
 def hyperspace_register(register: Register) -> None:
-    from digits_study import components, data, scenarios, stages  # imported only when this project is opened
+    # imported only when this project is opened
+    from digits_study import components, data, metrics, scenarios, stages
 
     register.module(data)  # every concrete component that is defined there
     register.module(components)
     register.module(scenarios)
     register.module(stages)
     register.tasks("digits_study.tasks")
+    register.metric("macro_f1", metrics.macro_f1)  # for `hyperspace rescore`
+    register.metric("worst_digit", metrics.worst_digit)

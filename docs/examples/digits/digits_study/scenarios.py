@@ -37,6 +37,8 @@ class Holdout(Scenario):
             run.log_scalar("loss", loss, size)
             run.log_scalar("accuracy", accuracy, size)
             run.progress(point, self.curve_points, f"{size} images")
+        run.log_predictions(data.test_labels.astype(np.uint8), chances.argmax(axis=1).astype(np.uint8),
+                            chances=chances.astype(np.float32))
         keep_for_production(run, data)
         run.log_golden({"images": data.test_images[:GOLDEN]}, {"chances": chances[:GOLDEN]})
         print(f"{accuracy:.1%} of {len(data.test_labels)} images read correctly")

@@ -7,15 +7,16 @@ from collections.abc import Callable, Collection, Iterator
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.codec import storable
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.rescored import amended, check_ended
+from hyperspace_core.records.run import RunRecord, Tree
 from hyperspace_core.records.states import Command, State, Verb, next_state
 from hyperspace_core.records.texts import plain_text
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.connection import Database, Document
-from hyperspace_mongodb.documents import checked_tags, note_of, record_of, tags_of
+from hyperspace_mongodb.documents import checked_tags, note_of, record_of, tags_of, tree
 from hyperspace_mongodb.rooms import moved_texts
-from hyperspace_mongodb.sacred import moment_of
+from hyperspace_mongodb.sacred import moment_of, shaped
 
 SLICE = 1000
 
@@ -71,6 +72,26 @@ class PeoplesVerbs(Verbs):
                 found = self._database.runs.find_one_and_update(
                     {"_id": run, "omniboard": {"$eq": before.get("omniboard")}}, {"$set": change},
                     return_document=True)
+                if found is not None:
+                    return record_of(found, moved_texts(self._database, [found]))
+        raise self._too_busy(run)
+
+    def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
+        plain_text(name, "metric")
+        with self._changing(run):
+            for _ in range(TRIES):
+                before = self._document(run)
+                if "hyperspace" not in before:
+                    raise foreign_refused(run)
+                record = record_of(before, moved_texts(self._database, [before]))
+                check_ended(record)
+                info = amended(record.info, name, entry)
+                shown = shaped(info) | {"metrics": before["hyperspace"].get("series", [])}
+                found = self._database.runs.find_one_and_update(
+                    {"_id": run, "status": before["status"],
+                     "hyperspace.attempt": before["hyperspace"]["attempt"],
+                     "hyperspace.info": {"$eq": before["hyperspace"]["info"]}},
+                    {"$set": {"hyperspace.info": tree(info, "info"), "info": shown}}, return_document=True)
                 if found is not None:
                     return record_of(found, moved_texts(self._database, [found]))
         raise self._too_busy(run)

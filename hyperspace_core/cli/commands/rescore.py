@@ -1,0 +1,86 @@
+"""`hyperspace rescore`: a new or mended metric for runs that have ended, without training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted, dry_run_option, filtered, json_option, task_argument
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import complain, note, say, say_json, say_table, tracked
+from hyperspace_core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hyperspace_core.results.rescoring import Scoring
+
+
+@click.command
+@task_argument
+@click.option("--metric", "name", required=True, metavar="NAME",
+              help="A metric that the project registers with register.metric.")
+@click.option("--undo", is_flag=True, help="Take away what was computed under this name.")
+@click.option("--again", is_flag=True, help="Compute it also where the same code has done so already.")
+@filtered
+@dry_run_option
+@json_option
+@at_place
+def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, wanted: Wanted, dry_run: bool,
+            as_json: bool) -> int:
+    """Compute a metric of the completed runs of TASK, from the predictions that they kept.
+
+    It stands beside what the runs returned, and in `hyperspace results` in a column of its own.
+
+    \b
+    hyperspace rescore holdout --metric macro_f1 --dry-run
+    hyperspace rescore holdout --metric macro_f1 --undo
+    """
+    from hyperspace_core.records.filter import ORDER_OLDEST
+    from hyperspace_core.records.states import State
+    from hyperspace_core.results.rescoring import metric_of, rescored, undone
+
+    if wanted.tasks:
+        raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
+    where = wanted.of(place.name)
+    records = list(place.store.find(replace(where, tasks=(task,), states=where.states or (State.COMPLETED,)),
+                                    order=ORDER_OLDEST))
+    if undo:
+        found = list(undone(place.store, records, name, dry_run=dry_run))
+    else:
+        project = place.project()
+        if not records:
+            project.task(task)             # says what is wrong with the name
+        found = list(tracked(rescored(place.store, project, records, metric_of(project, name),
+                                      dry_run=dry_run, again=again), name, len(records)))
+    if as_json:
+        say_json(found)
+    else:
+        _tell(found, name, undo=undo, dry_run=dry_run)
+    return ExitCode.FAILED if any(one.failed for one in found) else ExitCode.OK
+
+
+def _tell(found: Sequence[Scoring], name: str, *, undo: bool, dry_run: bool) -> None:
+    from collections import Counter
+
+    from hyperspace_core.results.words import number
+
+    done = [one for one in found if one.done]
+    if done and not undo:
+        say_table(("run", name, "before"), [[str(one.run), number(one.value), number(one.before)]
+                                            for one in done])
+    for one in found:
+        if one.failed:
+            complain(f"run {one.run}: {one.why}")
+    for why, count in Counter(one.why for one in found if one.why and not one.failed).items():
+        note(f"{_runs(count)}: {why}")
+    verb = "taken away from" if undo else "computed of"
+    say(f"{'would be ' if dry_run else ''}{verb} {_runs(len(done))}")
+
+
+def _runs(count: int) -> str:
+    from hyperspace_core.cli.bulk import counted
+
+    return counted(count)

@@ -1,0 +1,69 @@
+"""Metrics that a project registers, to be computed of what runs have predicted."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from hyperspace_core.config.tree import unwrapped
+from hyperspace_core.errors import RegistrationError, UsageError
+from hyperspace_core.records.logged import is_name, is_number
+from hyperspace_core.records.run import Goal
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class NotComputed(UsageError):
+    """A metric that could not be computed of one run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredMetric:
+    """A function of predictions. Its parameters get the arrays of the same names: `y_true`, `y_pred`, …"""
+
+    name: str
+    function: Callable[..., Any]
+    goal: Goal
+    origin: str = ""
+
+    def of(self, arrays: Mapping[str, Any]) -> float:
+        """The number. Raises `NotComputed` for an array that is missing, and for what the function does."""
+        given = self._arguments(arrays)
+        try:
+            value = unwrapped(self.function(**given))
+        except Exception as error:
+            raise NotComputed(f"{self.name} raised {type(error).__name__}: {error}") from error
+        if not is_number(value):
+            raise NotComputed(f"{self.name} gave a {type(value).__name__}; a metric gives one number")
+        return float(value)
+
+    def _arguments(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        parameters = inspect.signature(self.function).parameters.values()
+        needed = [one.name for one in parameters if one.kind in _BY_NAME
+                  and one.default is inspect.Parameter.empty]
+        missing = [name for name in needed if name not in arrays]
+        if missing:
+            raise NotComputed(f"{self.name} needs `{missing[0]}`, and the run has kept "
+                              f"{', '.join(sorted(arrays))}; a parameter is called as in run.log_predictions")
+        return {one.name: arrays[one.name] for one in parameters
+                if one.kind in _BY_NAME and one.name in arrays}
+
+
+def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> RegisteredMetric:
+    """Raises `RegistrationError`."""
+    if not is_name(name):
+        raise RegistrationError(f"register.metric({name!r}): a name is a line of printable text")
+    if goal not in get_args(Goal):
+        raise RegistrationError(f"register.metric({name!r}, goal={goal!r}): expected 'maximize' or "
+                                "'minimize'")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        raise RegistrationError(f"register.metric({name!r}, {function!r}): expected a function of arrays, as "
+                                "in `def error(y_true, y_pred)`") from None
+    if any(one.kind is inspect.Parameter.POSITIONAL_ONLY for one in parameters):
+        raise RegistrationError(f"register.metric({name!r}): its parameters are given by name, and one of "
+                                "them cannot be")
+    return RegisteredMetric(name=name, function=function, goal=goal, origin=origin)

@@ -1,0 +1,64 @@
+"""Predictions that a run keeps, example by example, so that a metric can be computed later without training.
+
+Each is a `.npy` file among the run's artifacts, which needs no pickle to be read.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from hyperspace_core.config.tree import shown
+from hyperspace_core.errors import ValueNotStorable
+from hyperspace_core.records.logged import check_label
+
+FOLDER = "predictions"         # before the labels of the artifacts
+_SUFFIX = ".npy"
+
+
+def prediction_files(arrays: Mapping[str, Any]) -> dict[str, bytes]:
+    """Label → content. All have one entry for each example along their first axis.
+
+    Raises `ValueNotStorable` for what is no array of numbers or texts, and for arrays of different lengths.
+    """
+    import numpy
+
+    made = {name: _array(numpy, name, value) for name, value in arrays.items()}
+    lengths = {name: len(array) for name, array in made.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ValueNotStorable(f"log_predictions: {told} entries; all need one for each example")
+    return {check_label(f"{FOLDER}/{name}{_SUFFIX}"): _saved(numpy, array) for name, array in made.items()}
+
+
+def name_of(label: str) -> str | None:
+    """The array that an artifact of this label holds; None for any other artifact."""
+    folder, _, file = label.partition("/")
+    ours = folder == FOLDER and file.endswith(_SUFFIX) and "/" not in file
+    return file.removesuffix(_SUFFIX) if ours else None
+
+
+def loaded(content: bytes) -> Any:
+    """The array in a file. Raises `ValueError` for what is none, and for a pickle."""
+    import numpy
+
+    return numpy.load(io.BytesIO(content), allow_pickle=False)
+
+
+def _array(numpy: Any, name: str, value: Any) -> Any:
+    try:
+        array = numpy.asarray(value)
+    except Exception as error:
+        raise ValueNotStorable(f"log_predictions({name}={shown(value)}): no array can be made of it "
+                               f"({type(error).__name__}: {error})") from error
+    if array.ndim == 0 or array.dtype.hasobject:
+        raise ValueNotStorable(f"log_predictions({name}={shown(value)}): expected an array of numbers or "
+                               "texts, one entry for each example")
+    return array
+
+
+def _saved(numpy: Any, array: Any) -> bytes:
+    buffer = io.BytesIO()
+    numpy.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,210 @@
+"""Metrics that are computed of what old runs predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyperspace_core import Run, Study
+from hyperspace_core.errors import NotFound, RegistrationError, ValueNotStorable
+from hyperspace_core.extension.metrics import checked_metric
+from hyperspace_core.extension.register import Contents, Register
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.rescored import rescored_of
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.rescoring import Scoring, metric_of, predictions_of, rescored, undone
+from hyperspace_core.results.table import tabulate
+from hyperspace_core.sink import Memory
+from hyperspace_core.testing.project import ProjectFolder, forget, make_project
+
+METRICS = """
+    def misses(y_true, y_pred):
+        return float((y_true != y_pred).sum())
+
+    def broken(y_true, y_pred):
+        raise ValueError("no idea")
+
+    def needy(y_true, chances):
+        return 0.0
+    """
+FILES = {
+    "hyperspace.py": """
+        from hyperspace_core.markers import hookimpl
+
+        @hookimpl
+        def hyperspace_register(register):
+            from guess import guess, metrics
+            register.scenario(guess.train, metric="accuracy")
+            for function in (metrics.misses, metrics.broken, metrics.needy):
+                register.metric(function.__name__, function, goal="minimize")
+            register.metric("accuracy", metrics.misses)
+        """,
+    "guess.py": """
+        import numpy
+        from hyperspace_core.run import Run
+
+        def train(run: Run, right: int = 3, keep: bool = True) -> dict[str, float]:
+            truth = numpy.arange(4)
+            guessed = numpy.where(truth < right, truth, 9)
+            if keep:
+                run.log_predictions(truth, guessed)
+            run.info["note"] = "kept"
+            return {"accuracy": right / 4}
+        """,
+    "metrics.py": METRICS,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    made = make_project(tmp_path / "guess", name="guess", files=FILES)
+    made.activate(monkeypatch)
+    return made
+
+
+@pytest.fixture
+def study(folder: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
+    with Study("guess", f"sqlite:///{tmp_path}/runs.db") as opened:
+        yield opened
+
+
+def runs(study: Study) -> list[RunRecord]:
+    return list(study.store.find(RunFilter(project="guess"), order="oldest"))
+
+
+def scored(study: Study, name: str, **options: bool) -> list[Scoring]:
+    return list(rescored(study.store, study.project, runs(study), metric_of(study.project, name), **options))
+
+
+def test_a_metric_is_computed_without_training_beside_the_old_ones(study: Study) -> None:
+    before = study.run("train", {"right": 3}, echo=False)
+
+    (done,) = scored(study, "misses")
+
+    after = study.get(before.id)
+    assert done == Scoring(run=before.id, value=1.0, done=True)
+    assert rescored_of(after)["misses"].value == 1.0
+    assert (after.result, after.metrics, after.info["note"]) == (0.75, {"accuracy": 0.75}, "kept")
+    assert len(after.attempts) == 1
+
+
+def test_a_mended_metric_stands_beside_the_one_of_the_same_name(study: Study) -> None:
+    study.run("train", echo=False)
+
+    (done,) = scored(study, "accuracy")
+
+    table = tabulate(runs(study))
+    assert (done.before, done.value) == (0.75, 1.0)
+    assert dict(zip(table.names, table.rows[0], strict=True)) | {"seconds": 0} == {
+        "run": 1, "accuracy": 0.75, "rescored.accuracy": 1.0, "seconds": 0}
+
+
+def test_it_is_not_computed_twice_by_the_same_code_but_by_mended_code(study: Study,
+                                                                      folder: ProjectFolder) -> None:
+    study.run("train", echo=False)
+    scored(study, "misses")
+
+    assert [one.why for one in scored(study, "misses")] == ["computed already"]
+    assert [one.done for one in scored(study, "misses", again=True)] == [True]
+
+    folder.write("metrics.py", METRICS.replace("return float(", "return 10.0 * float("))
+    forget("guess")
+    with Study("guess", study.store.url) as mended:
+        assert [(one.before, one.value) for one in scored(mended, "misses")] == [(1.0, 10.0)]
+
+
+def test_undone_it_leaves_the_run_as_it_was(study: Study) -> None:
+    study.run("train", echo=False)
+    before = runs(study)
+    scored(study, "misses")
+
+    assert [one.done for one in undone(study.store, runs(study), "misses", dry_run=True)] == [True]
+    assert runs(study) != before
+    assert [one.before for one in undone(study.store, runs(study), "misses")] == [1.0]
+    assert runs(study) == before
+    assert [one.why for one in undone(study.store, runs(study), "misses")] == ["was not rescored by misses"]
+
+
+def test_a_dry_run_stores_nothing(study: Study) -> None:
+    study.run("train", echo=False)
+    before = runs(study)
+
+    assert [one.value for one in scored(study, "misses", dry_run=True)] == [1.0]
+    assert runs(study) == before
+
+
+def test_what_cannot_be_computed_is_said_run_by_run(study: Study) -> None:
+    study.run("train", {"keep": False}, echo=False)
+    study.run("train", echo=False)
+
+    assert [one.why for one in scored(study, "misses")] == [
+        "has kept no predictions: run.log_predictions does, while it runs", ""]
+    assert [(one.why, one.failed) for one in scored(study, "broken")][1] == (
+        "broken raised ValueError: no idea", True)
+    assert scored(study, "needy")[1].why.startswith(
+        "needy needs `chances`, and the run has kept y_pred, y_true")
+
+
+def test_a_run_that_was_done_again_is_not_shown_with_the_old_number(study: Study) -> None:
+    number = study.run("train", echo=False).id
+    scored(study, "misses")
+    study.queue.requeue(number)
+
+    from hyperspace_core.execution.identity import this_process
+    from hyperspace_core.records.run import Finish
+    from hyperspace_core.records.states import Outcome
+
+    claim = study.store.claim("guess", this_process("w"), "0" * 32)
+    assert claim is not None
+    study.store.finish(claim.lease, Finish(outcome=Outcome.COMPLETED, result=1.0, metrics={"accuracy": 1.0}))
+
+    assert rescored_of(study.get(number)) == {}
+
+
+def test_a_misspelt_metric_names_the_right_one(study: Study) -> None:
+    with pytest.raises(NotFound, match=r"'mises'.*did you mean 'misses'.*register\.metric"):
+        metric_of(study.project, "mises")
+
+
+def test_what_was_predicted_is_read_back_as_it_was(study: Study) -> None:
+    record = study.run("train", echo=False)
+
+    kept = predictions_of(study.store, record)
+
+    assert {name: array.tolist() for name, array in kept.items()} == {
+        "y_true": [0, 1, 2, 3], "y_pred": [0, 1, 2, 9]}
+
+
+@pytest.mark.parametrize(("arrays", "words"), [
+    (([1, 2], [1]), "y_true has 2, y_pred has 1"),
+    ((3, [1]), "one entry for each example"),
+    ((np.array([object()]), [1]), "numbers or texts"),
+    (([[1], [1, 2]], [1, 2]), "no array can be made"),
+])
+def test_predictions_that_cannot_be_kept_are_refused_in_that_line(arrays: tuple[object, object],
+                                                                  words: str) -> None:
+    run = Run.local(seed=0)
+
+    with pytest.raises(ValueNotStorable, match=words):
+        run.log_predictions(*arrays)
+    assert isinstance(run.sink, Memory) and not run.sink.artifacts
+
+
+@pytest.mark.parametrize(("name", "function", "goal", "words"), [
+    ("", abs, "maximize", "a name is"), ("m", abs, "best", "expected 'maximize'"),
+    ("m", 3, "maximize", "expected a function"), ("m", abs, "maximize", "given by name"),
+])
+def test_what_is_no_metric_is_refused(name: str, function: object, goal: str, words: str) -> None:
+    with pytest.raises(RegistrationError, match=words):
+        checked_metric(name, function, goal, "here")
+
+
+def test_two_functions_cannot_have_one_name() -> None:
+    register = Register(Contents(), origin="here", project="p")
+    register.metric("m", lambda y_true: 0.0)
+
+    with pytest.raises(RegistrationError, match="registered already by here"):
+        register.metric("m", lambda y_true: 1.0)
