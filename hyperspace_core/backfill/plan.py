@@ -85,7 +85,7 @@ def plan_backfill(project: Project, store: Store, *, name: str | None = None,
                for migration in course.declared if tally.declared.get(migration.name)]
     if tally.lacking:
         steps = tuple(sorted(tally.steps.values(), key=lambda step: step["op"] != "rename_class"))
-        planned.append(Planned(migration=_named(project, known, steps, name), declared=False,
+        planned.append(Planned(migration=_named(project, known, steps, name, tally), declared=False,
                                runs=tuple(tally.lacking), effects=_effects(steps, tally.needed)))
     return BackfillPlan(project=project.name, looked_at=tally.looked_at, migrations=tuple(planned),
                         left=tuple(LeftAlone(cause=cause, runs=count, last=tally.last[cause])
@@ -132,6 +132,14 @@ class _Tally:
     needed: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
     last: dict[str, int] = field(default_factory=dict)
+    histories: set[tuple[str, ...]] = field(default_factory=set)         # migrations, in the order of a run
+    before: set[str] = field(default_factory=set)      # those that runs have before they get what they lack
+
+    def tangles(self, name: str) -> bool:
+        """Whether what runs lack, if added under this name, comes after a migration that comes after it in
+        other runs: neither could ever be undone then.
+        """
+        return any(self.before & {*had[had.index(name) + 1:]} for had in self.histories if name in had)
 
     def leave(self, record: RunRecord, cause: str) -> None:
         self.causes[cause] += 1
@@ -139,22 +147,27 @@ class _Tally:
 
 
 def _look(record: RunRecord, scenario: Tree, config: Tree, course: Course, tally: _Tally) -> None:
+    had = record.migrated
     for migration in course.waiting(record):
         try:
             changed = _changed_by(migration.steps, scenario, config)
         except ConfigError as error:
             tally.leave(record, f"migration '{migration.name}': {error}")
+            tally.histories.add(had)
             return
         if changed:
+            had += (migration.name,)
             scenario, config = applied(migration.steps, scenario, config)
             tally.declared.setdefault(migration.name, []).append(record.id)
             tally.changed.setdefault(migration.name, Counter()).update(changed)
+    tally.histories.add(had)
     steps = course.today.lacking(scenario, config)
     problems = course.today.problems(record, *applied(steps, scenario, config))
     if problems:
         tally.leave(record, path_of_any(problems[0]))
     elif steps:
         tally.lacking.append(record.id)
+        tally.before.update(had)
         tally.needed.update(canonical(step) for step in steps)
         tally.steps |= {canonical(step): step for step in steps}
 
@@ -186,8 +199,8 @@ def _check_unchanged(migration: Migration, known: Migration | None) -> None:
                          "the changed ones another name, or --undo the migration first")
 
 
-def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...],
-           name: str | None) -> Migration:
+def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...], name: str | None,
+           tally: _Tally) -> Migration:
     """The migration that gives runs what they lack: one that was interrupted goes on under its name."""
     if name is not None and (not is_name(name) or name != name.strip()):
         raise UsageError(f"--name {name[:40]!a}: expected 1 to {MAX_NAME} printable characters without "
@@ -196,7 +209,7 @@ def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...
     own = {migration.name for migration in project.migrations}
     for one in known.values():
         if one.runs and one.name not in own and name in (None, one.name) and (
-                texts <= {canonical(step) for step in one.steps}):
+                texts <= {canonical(step) for step in one.steps}) and not tally.tangles(one.name):
             return one
     if name is not None and (name in own or (name in known and known[name].runs)):
         raise UsageError(f"--name {name!r}: another migration has that name; choose one of its own")

@@ -332,6 +332,28 @@ def test_undo_restores_the_very_bytes(opened: Open, texts: Texts) -> None:
     assert [one.runs for one in study.store.migrations("farm")] == [0, 0]
 
 
+def test_what_runs_of_older_code_lack_never_ties_two_migrations_into_a_knot(
+        opened: Open, texts: Texts) -> None:
+    study = opened()
+    study.run("trial", {"learner": FOREST})
+    study = opened({"parts.py": parts(DEPTH)})
+    fill(study, name="depths")
+    renamed = {"parts.py": parts(DEPTH).replace("trees", "n").replace("Line", "Slope"),
+               "hyperspace.py": RENAMES}
+    fill(opened(renamed))
+    study = opened({"parts.py": parts(), "hyperspace.py": declaring("pass")})
+    study.run("trial", {"learner": FOREST})            # as `rerun --code original` does
+    study = opened(renamed)
+    with pytest.raises(UsageError, match="--name 'depths': another migration has that name"):
+        planned(study, name="depths")
+    [again, _] = reversed(fill(study))
+
+    assert [study.get(run).migrated for run in (1, 2)] == [("depths", "n"), ("n", again)]
+    for name in (again, "n", "depths"):
+        undo(study.store, "farm", name)
+    assert "max_depth" not in config(study, 1)["learner"] and config(study, 2)["learner"]["trees"] == 5
+
+
 def test_only_what_was_applied_can_be_undone(opened: Open) -> None:
     study = opened()
     study.run("trial")
