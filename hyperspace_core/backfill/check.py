@@ -19,6 +19,7 @@ from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 
 Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]
@@ -63,7 +64,7 @@ def check_project(project: Project, store: Store, where: RunFilter, *,
     """Compare the runs that a filter means with today's code. Migrations that wait count as applied."""
     check = _Check(project, store)
     for record in watch(store.find(where, order=ORDER_OLDEST)):
-        if record.scenario is not None and record.config is not None:
+        if record.scenario is not None and record.config is not None and not _was_refused(record):
             check.looked_at += 1
             check.look(record, record.scenario, record.config)
     found = sorted(check.seen.values(), key=lambda one: (one.kind, one.where))
@@ -188,6 +189,13 @@ class _Check:
             self.seen[key] = Finding(kind=kind, where=where, text=text, cure=cure, runs=1, last=record.id)
         elif first.last != record.id:      # one run may hold it several times
             self.seen[key] = replace(first, runs=first.runs + 1, last=record.id)
+
+
+def _was_refused(record: RunRecord) -> bool:
+    """Whether the code that was to execute the run did not take its config: it relied on nothing."""
+    attempt = record.attempt
+    return (record.state is State.FAILED and not record.validated and attempt is not None
+            and attempt.outcome is Outcome.FAILED and attempt.traceback is None and not attempt.provenance)
 
 
 def _is_gone(key: str, section: Section) -> bool:

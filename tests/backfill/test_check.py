@@ -10,7 +10,10 @@ from hyperspace_core.backfill.check import CheckReport, check_project
 from hyperspace_core.backfill.doing import apply_plan
 from hyperspace_core.backfill.plan import plan_backfill
 from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.worker import Worker
 
 from .conftest import Open
 from .stages import DEPTH, PROJECT, declaring, parts
@@ -265,6 +268,17 @@ def test_a_seed_that_a_parameter_receives_is_no_default(opened: Open) -> None:
     study.run("trial", {}, seed=3)
 
     assert findings(opened({"parts.py": text.replace("seed: int = 0", "seed: int = 5")})) == []
+
+
+def test_a_run_whose_config_was_never_understood_relied_on_nothing(opened: Open) -> None:
+    study = with_runs(opened, {"learner": FOREST})
+    study.rerun(1, {"learner": {"leaves": 3}}, code="original")
+    Worker(study.store, PROJECT, study.extensions, WorkerOptions(isolation="spawn", drain=True),
+           on_event=lambda event: None).run()
+    refused = study.get(2)
+
+    assert (refused.state, refused.config and refused.config["learner"]["leaves"]) == (State.FAILED, 3)
+    assert checked(study) == CheckReport(looked_at=1, findings=(), hints=())
 
 
 def test_only_the_runs_that_a_filter_means_are_looked_at(opened: Open) -> None:
