@@ -10,7 +10,9 @@ _SECRET = re.compile(r"""
     | .*\.(pem|key|ppk|p12|pfx|jks|keystore|kdbx|gpg|asc|kubeconfig)
     | id_[^.]* | id_(rsa|dsa|ecdsa|ed25519)\b.*
     | [._](netrc|pgpass|npmrc|pypirc|htpasswd|git-credentials|dockercfg)
-    | (.*[-_.])?(secrets?|credentials?)(\.(json|ya?ml|toml|ini|cfg|conf|txt))?
+    | .*\.netrc | kubeconfig
+    | (.*[-_.])?(secrets?|credentials?|passwords?|passwd|token|api[-_]?keys?)
+      (\.(json|ya?ml|toml|ini|cfg|conf|txt))?
     | service[-_]account.*\.json
 """, re.IGNORECASE | re.VERBOSE | re.DOTALL)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,15 +95,21 @@ def project_code(project: Project) -> ProjectCode | Absent:
         untracked=told.untracked,
         left_out={shown(path): why for path, why in walk.left_out.items()},
         not_in_patch={shown(path): why for path, why in told.left_out.items()},
-        summary=_summary(project, snapshot, told))
+        summary=_summary(project, snapshot, told, walk.left_out))
 
 
-def _summary(project: Project, snapshot: Snapshot, told: Told) -> str:
+def _summary(project: Project, snapshot: Snapshot, told: Told, left_out: Mapping[str, str]) -> str:
     files = f"{len(snapshot.files)} files ({snapshot.size / 1000:.1f} kB)"
-    names = [shown(name) for name in told.untracked]
+    unknown = f", untracked by git: {_first_names(told.untracked)}" if told.untracked else ""
+    # whoever reads such a file in a run would miss it
+    without = (f", left out: {_first_names(sorted(left_out))} ({', '.join(dict.fromkeys(left_out.values()))})"
+               if left_out else "")
+    return f"{project.module.partition('.')[0]}: {files}, {told.state}{unknown}{without}"
+
+
+def _first_names(names: Collection[str]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    unknown = f", untracked by git: {', '.join(names[:MAX_NAMED])}{more}" if names else ""
-    return f"{project.module.partition('.')[0]}: {files}, {told.state}{unknown}"
+    return f"{', '.join(shown(name) for name in list(names)[:MAX_NAMED])}{more}"
 
 
 def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:

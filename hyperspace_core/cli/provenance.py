@@ -64,11 +64,12 @@ def _name_of_data(fingerprint: str) -> str:
 
 
 def _source(section: Mapping[str, Any]) -> str:
-    untracked = section.get("untracked")
+    untracked, left_out = section.get("untracked"), section.get("left_out")
     files = "1 file" if section["files"] == 1 else f"{section['files']} files"
     return _joined(f"snapshot {section['snapshot'][:12]}", files,
                    byte_count(section["bytes"]), section.get("changes") and "with uncommitted changes",
-                   untracked and f"untracked: {' '.join(untracked)}")
+                   untracked and f"untracked: {' '.join(untracked)}",
+                   left_out and f"left out: {' '.join(left_out)}")
 
 
 _TELL = {"source": _source, "git": _git, "packages": _packages, "python": _python,

@@ -280,7 +280,8 @@ def test_too_many_files_are_not_kept_and_their_folder_is_named(made: Lab,
 @pytest.mark.parametrize("name", [
     ".env", ".env.local", "prod.env", "server.pem", "id_rsa", "id_ed25519", "id_rsa.old", "id_deploy",
     "tls.key", "store.p12", "credentials.json", "aws_credentials", "secrets.yaml", "db-secret.toml", ".netrc",
-    ".pypirc", "service-account-prod.json", "SERVER.PEM",
+    ".pypirc", "service-account-prod.json", "SERVER.PEM", "kubeconfig", "api_key.txt", "my-apikeys.json",
+    "password.txt", "hf_token", "token.json", "work.netrc",
 ])
 def test_s21_files_that_look_like_secrets_are_in_no_snapshot(made: Lab, name: str) -> None:
     made.write(f"labwork/{name}", CANARY)
@@ -288,6 +289,7 @@ def test_s21_files_that_look_like_secrets_are_in_no_snapshot(made: Lab, name: st
     code = code_of(made)
     assert not [path for path in labs(code) if path.endswith(name)]
     assert code.left_out[f"labwork/{name}"] == "looks like a secret"
+    assert f", left out: {', '.join(sorted(code.left_out))} (looks like a secret)" in code.summary
     assert CANARY.encode() not in b"".join(map(code.read, labs(code)))
 
 
@@ -309,7 +311,8 @@ def test_s21_a_link_to_a_secret_and_a_folder_of_secrets_are_left_out(made: Lab, 
 
 
 @pytest.mark.parametrize("name", ["keys.py", "environment.py", "id_mapping.py", "secrets.py", "monkey.json",
-                                  "token_counts.csv", "keyboard.txt"])
+                                  "token_counts.csv", "keyboard.txt", "tokens.txt",
+                                  "tokens", "tokenizer.json", "passwords.py", "token.py"])
 def test_ordinary_files_do_not_look_like_secrets(name: str) -> None:
     assert not looks_secret(name)
 
