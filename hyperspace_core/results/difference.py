@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperspace_core.config.tree import diff
+from hyperspace_core.execution.ran import PINNED
 from hyperspace_core.records.code import SNAPSHOT
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.parts import Part, Sameness, parts_of
@@ -63,7 +64,9 @@ def _config(record: RunRecord) -> dict[str, Any]:
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:
-    """Of the last attempt; without what has been told, and without what differs in every run."""
+    """Of the last attempt; without what has been told, and without what differs in every run, or between
+    the same code in the checkout and as it was pinned.
+    """
     sections = record.attempt.provenance if record.attempt is not None else {}
     found = {name: section for name, section in sections.items() if name not in _TOLD}
     source, data = found.get("source"), found.get("data")
@@ -71,7 +74,22 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
         found["source"] = {SNAPSHOT: source.get(SNAPSHOT)}
     if isinstance(data, dict) and isinstance(data.get("fingerprints"), list):
         found["data"] = {**data, "fingerprints": dict(map(_numbered, enumerate(data["fingerprints"])))}
+    found |= {name: _wherever_it_lies(name, section, found.get("plugins")) for name, section in found.items()
+              if isinstance(section, dict)}
     return found
+
+
+def _wherever_it_lies(name: str, section: dict[str, Any], plugins: Any) -> dict[str, Any]:
+    """A section without the folders of that time, and without what is said of the project in two ways."""
+    project = plugins.get("project") if isinstance(plugins, dict) else None
+    own = project.get("distribution") if isinstance(project, dict) else None
+    if name == "git":
+        return {key: value for key, value in section.items() if key != PINNED}
+    if name == "plugins" and isinstance(project, dict):
+        return {**section, "project": {key: value for key, value in project.items() if key != "file"}}
+    if name == "packages" and own is not None and isinstance(section.get("editable"), list):
+        return {**section, "editable": [one for one in section["editable"] if one != own]}
+    return section
 
 
 def _numbered(item: tuple[int, Any]) -> tuple[str, Any]:

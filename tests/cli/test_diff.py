@@ -84,6 +84,21 @@ def test_a_long_value_stands_below(typed: Typed, desk: Desk) -> None:
 
     assert f"  text\n    run {first}  {'a' * 60}\n    run {second}  {'b' * 60}\n" in typed(
         "runs", "diff", first, second).out
+    assert typed("runs", "diff", first, second).out.startswith("  config\n  text\n")
+
+
+def test_the_folders_that_code_lay_in_are_no_difference(typed: Typed, desk: Desk) -> None:
+    def captured(folder: str, pinned: dict[str, bool], *editable: str) -> dict[str, Any]:
+        return {"git": {"commit": "abc", **pinned},
+                "packages": {"installed": {"click": "8.1"}, "editable": ["other", *editable]},
+                "plugins": {"hyperspace": "1", "project": {
+                    "name": "growing", "distribution": "growing", "version": "1", "file": f"{folder}/x.py"}}}
+
+    first = done(desk, captured("checkout", {}, "growing"), config=forest(100))
+    second = done(desk, captured("cache", {"pinned": True}), config=forest(100))
+
+    assert f"runs {first} and {second} differ in nothing that was recorded" in (
+        typed("runs", "diff", first, second).err)
 
 
 def test_runs_that_do_not_differ(typed: Typed, desk: Desk) -> None:

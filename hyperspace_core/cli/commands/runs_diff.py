@@ -86,7 +86,11 @@ def _show_contrasts(page: Page, found: Sequence[Contrast], heads: tuple[str, str
 def _show(page: Page, rows: list[tuple[str, str, str]], heads: Sequence[str]) -> None:
     """As columns; what is too long for that, below each other."""
     long = [row for row in rows if max(map(len, row[1:])) > LONGEST]
-    page.rows([row for row in rows if row not in long] or [("", "", "")], heads=heads)
+    short = [row for row in rows if row not in long]
+    if short:
+        page.rows(short, heads=heads)
+    else:
+        page.line((heads[0], "quiet"), indent=2)
     for path, *texts in long:
         page.line(path, indent=2)
         page.rows(zip(heads[1:], texts, strict=True), indent=4)
