@@ -43,18 +43,26 @@ def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]
         try:
             folder = unpacked(store, digest)
         except (HyperspaceError, OSError) as error:
-            reasons.append(one_line(error))
+            reasons.append(_told(error))
         else:
             yield PastCode(folder=folder, told=f"snapshot {digest[:12]}")
             return
+    else:
+        reasons.append("no snapshot was recorded")
     with TemporaryDirectory(prefix="hyperspace-code-") as place:
         try:
             past = _from_git(store, git, source, package, Path(place))
         except (HyperspaceError, OSError) as error:
-            reasons.append(one_line(error))
-            raise HyperspaceError(f"run {record.id}: the code that it was executed on cannot be had: "
-                                  f"{'; '.join(reasons)}; --code current compares with today's") from None
+            reasons.append(_told(error))
+            why = "; ".join(dict.fromkeys(reasons))
+            raise HyperspaceError(f"run {record.id}: the code that it was executed on cannot be had: {why}; "
+                                  "--code current compares with today's") from None
         yield past
+
+
+def _told(error: HyperspaceError | OSError) -> str:
+    """Our own messages speak for themselves."""
+    return str(error) if isinstance(error, HyperspaceError) else one_line(error)
 
 
 def section_of(record: RunRecord, name: str) -> dict[str, Any]:
@@ -70,7 +78,7 @@ def _from_git(store: Store, git: dict[str, Any], source: dict[str, Any], package
 
     root, commit, changes = git.get("root"), git.get("commit"), source.get(CHANGES)
     if not isinstance(root, str) or not isinstance(commit, str):
-        raise NotFound("neither a snapshot nor a commit was recorded")
+        raise NotFound("no commit was recorded")
     if git.get("dirty") and not isinstance(changes, str):
         raise NotFound(f"commit {commit[:12]} had been changed, and the changes were not kept")
     tree = place / "tree"

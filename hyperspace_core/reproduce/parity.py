@@ -14,7 +14,7 @@ from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.replay import Listener, Played, again, points_of, replayed
-from hyperspace_core.reproduce.verdict import Verdict, judge
+from hyperspace_core.reproduce.verdict import Verdict, check_tolerance, judge
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import log_notices
 
@@ -45,6 +45,7 @@ def parity(study: Study, old: str, new: str, *, task: str | None = None, last: i
 
     Same parameters, same seed; nothing is stored. Raises what `planned` raises, `ProjectError`, `UsageError`.
     """
+    check_tolerance(tolerance)
     pairs = planned(study, old, new, task=task, last=last)
     runs = [pair.run for pair in pairs if pair.run is not None]
     options = WorkerOptions(drain=True, slots=slots, code="current", no_plugins=study.no_plugins,
@@ -66,8 +67,9 @@ def planned(study: Study, old: str, new: str, *, task: str | None = None, last: 
     _check_class(study, new)
     pairs = [_pair(study, record, old, new) for record in islice(_using(study, old, task), last)]
     if not pairs:
-        raise NotFound(f"no completed run{f' of {task}' if task else ''} used a class '{old}'"
-                       f"{did_you_mean(old, _names(study))}")
+        names = _names(study)
+        meant = "" if old in names else did_you_mean(old, names)
+        raise NotFound(f"no completed run{f' of {task}' if task else ''} used a class '{old}'{meant}")
     return pairs
 
 

@@ -16,7 +16,7 @@ from hyperspace_core.reproduce.causes import Cause, causes
 from hyperspace_core.reproduce.code import code_of
 from hyperspace_core.reproduce.environment import Place, rebuilt
 from hyperspace_core.reproduce.replay import Listener, again, points_of, replayed
-from hyperspace_core.reproduce.verdict import Verdict, judge
+from hyperspace_core.reproduce.verdict import Verdict, check_tolerance, judge
 from hyperspace_core.study import get_run
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import log_notices
@@ -49,8 +49,7 @@ class Wish:
             if value not in known:
                 raise UsageError(f"{name}: expected {' or '.join(known)}, got {value!r}"
                                  f"{did_you_mean(str(value), known)}")
-        if not 0 <= self.tolerance < float("inf"):
-            raise UsageError(f"tolerance: expected a number >= 0, got {self.tolerance!r}")
+        check_tolerance(self.tolerance)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import Any
 
+from hyperspace_core.errors import UsageError
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
@@ -47,6 +48,12 @@ class Verdict:
     @property
     def same(self) -> bool:
         return self.likeness is not Likeness.DIVERGED
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Raises `UsageError` for what says of no two numbers how far they may be apart."""
+    if not 0 <= tolerance < math.inf:
+        raise UsageError(f"tolerance: expected a number >= 0, got {tolerance!r}")
 
 
 def judge(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence[Point], *,

@@ -73,6 +73,16 @@ def test_a_mistake_is_one_line(typed: Typed, words: tuple[object, ...], code: in
     assert said in answer.err and answer.out == ""
 
 
+def test_why_the_code_of_a_run_cannot_be_had_is_told_in_words(typed: Typed, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a file").write_text("in the way of the cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    answer = typed("reproduce", 1, expect=3)
+
+    assert "run 1: the code that it was executed on cannot be had: NotADirectoryError: " in answer.err
+    assert answer.err.endswith("; no commit was recorded; --code current compares with today's\n")
+
+
 def test_what_has_not_ended_cannot_be_reproduced(typed: Typed) -> None:
     typed("submit", "first")
 

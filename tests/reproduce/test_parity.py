@@ -76,3 +76,8 @@ def test_names_that_are_none_are_refused(ran: Callable[[str], Study]) -> None:
         planned(study, "Linar", "FastLinear")
     with pytest.raises(UsageError, match="last: expected a whole number >= 1, got 0"):
         planned(study, "Linear", "FastLinear", last=0)
+    with pytest.raises(NotFound, match=r"no completed run used a class 'FastLinear'$"):
+        planned(study, "FastLinear", "Linear")
+    for tolerance in (-1.0, float("nan")):
+        with pytest.raises(UsageError, match="tolerance: expected a number >= 0, got "):
+            parity(study, "Linear", "FastLinear", tolerance=tolerance)

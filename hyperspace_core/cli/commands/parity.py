@@ -41,7 +41,9 @@ def parity(*, place: Place, old: str, new: str, last: int, task: str | None, tol
     from hyperspace_core.cli.submitting import counted
     from hyperspace_core.reproduce.parity import parity as compared
     from hyperspace_core.reproduce.parity import planned
+    from hyperspace_core.reproduce.verdict import check_tolerance
 
+    check_tolerance(tolerance)
     study = place.study(None)
     if dry_run:
         runs = planned(study, old, new, task=task, last=last)
@@ -70,4 +72,4 @@ def _say(pairs: Sequence[Pair], old: str, new: str) -> None:
          str(pair.verdict.first) if pair.verdict is not None and pair.verdict.first is not None else "")
         for pair in pairs])
     same = sum(pair.same for pair in pairs)
-    note(f"{same} of {len(pairs)} runs give the same with {new}")
+    note(f"{same} of {len(pairs)} {'run gives' if len(pairs) == 1 else 'runs give'} the same with {new}")

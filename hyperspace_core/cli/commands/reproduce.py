@@ -97,7 +97,8 @@ def _say(found: Reproduction) -> None:
     rows = [[name, number(before.metrics.get(name)), "->", number(now.metrics.get(name))]
             for name in dict.fromkeys([*before.metrics, *now.metrics])]
     page.rows(rows)
-    page.line((f"{verdict.compared} numbers compared, on {found.code}, with {found.environment}", "quiet"),
+    numbers = "1 number" if verdict.compared == 1 else f"{verdict.compared} numbers"
+    page.line((f"{numbers} compared, on {found.code}, with {found.environment}", "quiet"),
               indent=2)
     say_page(page)
     if not found.same:
