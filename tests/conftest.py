@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+# Tests start many processes; libraries that each take all cores would slow down one another many times.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 # A shell ignores Ctrl-C for what it starts in the background, and every process that is started from there
 # would inherit that; tests that press it start from what a terminal gives.

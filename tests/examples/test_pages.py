@@ -19,6 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
     # what a reader of the page has installed and done before
     "quickstart.md": "",
+    "tutorial.md": "python -m pip install -e . -e docs/examples/digits",
     "one-function.md": "python -m pip install -e .",
     "project.md": "python -m pip install -e . -e docs/examples/digits",
     "plugins.md": "python -m pip install -e .",
