@@ -36,8 +36,8 @@ class Address:
 
 
 class StoreUrl(str):
-    """A complete URL. Its text is whole, for whoever opens the store; its `repr`, which a traceback with local
-    variables shows, hides the password.
+    """A complete URL. Its text is whole, for whoever opens the store; its `repr`, which a traceback with
+    local variables shows, hides the password.
     """
 
     __slots__ = ()
