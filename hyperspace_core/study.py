@@ -32,6 +32,8 @@ from hyperspace_core.submission import (
 )
 
 if TYPE_CHECKING:
+    from hyperspace_core.notebook.promotion import Promotion
+    from hyperspace_core.notebook.prototypes import Prototypes
     from hyperspace_core.reproduce.reproduction import Reproduction
     from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
@@ -63,6 +65,7 @@ class Study:
         self.store: Store = open_store(resolve_url(storage, self.name), self.extensions, self.name)
         self.queue = QueueControl(self)
         self._pinner = Pinner(self.project, self.store)
+        self._prototypes: Prototypes | None = None     # made by the first `register`
 
     # -- submitting ----------------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Study:
 
     def submit_batches(self, runs: Iterable[NewRun], pin: Pin) -> Iterator[list[int]]:
         """Queue planned runs, a thousand in a step, and give back the ids of each step."""
-        rest = map(pin.on, runs)
+        rest = map(pin.on, runs if self._prototypes is None else map(self._prototypes.refuse, runs))
         while batch := list(islice(rest, BATCH)):
             yield self.store.submit(batch)
 
@@ -162,6 +165,8 @@ class Study:
 
         owner, token = this_process(worker_name()), new_token()
         number = self.store.submit([run], owner=owner, tokens=[token])[0]
+        if self._prototypes is not None:
+            self._prototypes.keep_sources(self.store, run, number)
         record = self.store.get(number)
         if watch is not None:
             watch(record, None)
@@ -182,6 +187,37 @@ class Study:
 
         wish = Wish(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore))
         return reproduce(Site.of(self), run, wish)
+
+    # -- classes of a notebook -----------------------------------------------------------------------------
+
+    def register(self, target: Any = None, *, family: type | None = None, name: str | None = None) -> Any:
+        """Let configs choose a class that was typed here; a function, or a decorator: `@study.register`.
+
+        `run` executes it here, and its source is kept with the run; a queued run may not use it before it is
+        promoted. `family`: of a class that has none. Typed anew, it takes the place of the earlier one. Gives
+        the class back. Raises `RegistrationError`, `UsageError`.
+        """
+        from hyperspace_core.notebook.prototypes import Prototypes
+
+        if target is None:                 # @study.register(name="X")
+            return partial(self.register, family=family, name=name)
+        if self._prototypes is None:
+            self._prototypes = Prototypes(self.project)
+        self._prototypes.register(target, family, name)
+        return target
+
+    def promote(self, target: type, path: str, *, tolerance: float = 0.0) -> Promotion:
+        """Write a class that was registered here into the project's package: `promote(Mine, "pkg/x.py")`.
+
+        It is appended to the module, or begins one, with the imports, helpers and constants that it needs; a
+        module that is not registered yet is, in `hyperspace_register`. Then its last run here is executed in
+        a fresh process. Unless that gives the same, or what is within the `tolerance` (see `reproduce`), all
+        is undone. Nothing is overwritten. Raises `UsageError`, `Refused`, `HyperspaceError`.
+        """
+        from hyperspace_core.notebook.promotion import promote
+        from hyperspace_core.notebook.prototypes import Prototypes
+
+        return promote(self, self._prototypes or Prototypes(self.project), target, path, tolerance=tolerance)
 
     # -- looking -------------------------------------------------------------------------------------------
 

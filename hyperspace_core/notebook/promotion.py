@@ -1,0 +1,155 @@
+"""Write a class of a notebook into the project's package, and prove in a fresh process that it is that."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import linecache
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.config.tree import CLASS_NAME, flatten
+from hyperspace_core.errors import HyperspaceError, Refused, UsageError
+from hyperspace_core.notebook.place import Change, Target, is_registered, registration, target_in, text_of
+from hyperspace_core.notebook.prototypes import Prototypes, label_of, source_text
+from hyperspace_core.notebook.writing import Piece, inserted, piece_of
+from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.reproduce.replay import again, points_of, replayed
+from hyperspace_core.reproduce.verdict import Verdict, judge
+from hyperspace_core.worker.options import WorkerOptions
+
+if TYPE_CHECKING:
+    from hyperspace_core.study import Study
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Promotion:
+    """What has been written, and what proved it."""
+
+    name: str
+    file: Path
+    registered_in: Path | None     # the file that has a new line which registers the module
+    proof: RunRecord               # the notebook's run that was executed again
+    verdict: Verdict
+
+    def __repr__(self) -> str:
+        line = f", registered in {self.registered_in.name}" if self.registered_in else ""
+        return (f"<{self.name} is in {self.file}{line}; in a fresh process it gave what run {self.proof.id} "
+                f"gave: {self.verdict.likeness}, {self.verdict.compared} numbers compared>")
+
+
+def promote(study: Study, prototypes: Prototypes, target: Any, path: str, *,
+            tolerance: float = 0.0) -> Promotion:
+    """See `Study.promote`."""
+    entry = prototypes.entry_of(target)
+    if entry is None:
+        shown = getattr(target, "__name__", repr(target))
+        raise UsageError(f"promote({shown}): is no class of this notebook; register it with "
+                         f"study.register({shown}) and run it first")
+    place = target_in(study.project, path)
+    run = _last_run(study, entry.name, source_text(target))
+    piece = _piece(target, place)
+    before, text = text_of(place.file)
+    try:
+        after = inserted(text, piece).encode()
+    except UsageError as error:
+        raise UsageError(f"{place.shown}: {error}") from None
+    changes = [Change(file=place.file, before=before, after=after)]
+    if not is_registered(study.project, place.module):
+        changes.append(registration(study.project, place.module))
+    verdict = _proved(study, run, changes, tolerance, place)
+    prototypes.replace(entry, _brought_up(study, place, piece, changes, target.__name__))
+    return Promotion(name=entry.name, file=place.file, proof=run, verdict=verdict,
+                     registered_in=changes[1].file if len(changes) > 1 else None)
+
+
+def _piece(target: type, place: Target) -> Piece:
+    module = sys.modules.get(place.module)
+    if module is None and place.file.exists():
+        module = importlib.import_module(place.module)
+    return piece_of(target, None if module is None else vars(module))
+
+
+def _last_run(study: Study, name: str, source: str) -> RunRecord:
+    """The newest completed run of the class as it is now. Raises `Refused`."""
+    wanted = RunFilter(project=study.name, states=(State.COMPLETED,))
+    for record in study.store.find(wanted, order=ORDER_NEWEST):
+        trees = flatten({"scenario": record.scenario or {}, "config": record.config or {}})
+        if not any(path.endswith(CLASS_NAME) and value == name for path, value in trees.items()):
+            continue
+        kept = [one for one in study.store.artifacts(record.id) if one.name == label_of(name)]
+        if not kept:
+            continue
+        with study.store.open_artifact(kept[0]) as file:
+            if file.read().decode("utf-8", "replace") == source:
+                return record
+        raise Refused(f"{name}: was edited since run {record.id}; run it once more with study.run, so that "
+                      "there is a result to compare with")
+    raise Refused(f"{name}: no completed run of it is there to compare with; run it with study.run first")
+
+
+def _proved(study: Study, run: RunRecord, changes: Sequence[Change], tolerance: float,
+            place: Target) -> Verdict:
+    """Write, execute the run in a fresh process, compare; as it was before where that goes wrong."""
+    for change in changes:
+        change.write()
+    try:
+        now, verdict = _again(study, run, tolerance)
+        if not verdict.same:
+            reason = f" ({now.reason})" if now.reason else ""
+            raise HyperspaceError(f"{place.shown}: in a fresh process the class does not give what run "
+                                  f"{run.id} gave: {verdict.first}{reason}; a name that meant something "
+                                  "else in the notebook is the likeliest cause")
+    except BaseException as error:
+        left = [str(change.file) for change in reversed(changes) if not change.undo()]
+        told = f"; {', '.join(left)} was edited meanwhile and is left as it is" if left else (
+            "; the package is as it was before")
+        if isinstance(error, HyperspaceError):
+            raise HyperspaceError(f"{error}{told}") from error
+        raise
+    return verdict
+
+
+def _again(study: Study, run: RunRecord, tolerance: float) -> tuple[RunRecord, Verdict]:
+    options = WorkerOptions(isolation="spawn", drain=True, code="current", no_plugins=study.no_plugins,
+                            tasks_dir=study.tasks_dir)
+    with replayed(study.name, study.extensions, [again(run, uid=uuid.uuid4().hex)], options,
+                  lambda event: None) as played:
+        (now,) = played
+    verdict = judge(run, points_of(study.store, run), now.record, now.points, tolerance=tolerance)
+    return now.record, verdict
+
+
+def _brought_up(study: Study, place: Target, piece: Piece, changes: Sequence[Change], name: str) -> type:
+    """The class from the package, imported into this process without anything else being read anew."""
+    importlib.invalidate_caches()
+    if place.module not in sys.modules:
+        importlib.import_module(place.module)
+    else:
+        _execute(place.module, changes[0], piece.names)
+    for change in changes[1:]:
+        _execute(study.project.module, change, frozenset({"hyperspace_register"}))
+    found: type = getattr(sys.modules[place.module], name)
+    return found
+
+
+def _execute(module: str, change: Change, names: frozenset[str]) -> None:
+    """Only those statements of the file that bind the names: all else stays the object that it was."""
+    from hyperspace_core.notebook.needs import bound_names
+
+    tree = ast.parse(change.after)
+    wanted = {id(node) for name, node in bound_names(tree).items() if name in names}
+    body = [node for node in tree.body if id(node) in wanted or _is_future(node)]
+    linecache.checkcache(str(change.file))
+    exec(compile(ast.Module(body=body, type_ignores=[]), str(change.file), "exec", dont_inherit=True),
+         vars(sys.modules[module]))
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"

@@ -1,0 +1,121 @@
+"""The classes of a notebook that a study knows, and no worker."""
+
+from __future__ import annotations
+
+import ast
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.components import Scenario
+from hyperspace_core.config.annotations import family_of
+from hyperspace_core.config.catalog import Entry
+from hyperspace_core.config.sections import Section, component_sections, sections
+from hyperspace_core.errors import ConfigError, RegistrationError, UsageError
+from hyperspace_core.notebook.cells import source_of
+from hyperspace_core.notebook.writing import piece_of
+from hyperspace_core.records.run import NewRun
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.storage import Store
+
+FOLDER = "notebook"            # before the labels of the artifacts that hold sources
+ORIGIN = "this notebook"
+
+
+class Prototypes:
+    """Registered with one study; its runs here and now may use them, a queued run may not."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._entries: dict[tuple[type, str], Entry] = {}
+
+    def register(self, target: Any, family: type | None = None, name: str | None = None) -> None:
+        """Let configs choose the class; one of the same name that was typed earlier is replaced."""
+        found = family or family_of(target)
+        if not isinstance(target, type) or found is None:
+            shown = getattr(target, "__name__", repr(target))
+            raise UsageError(f"register({shown}): expected a class of a family; name the family of one that "
+                             "has none: study.register(MyClass, family=Classifier)")
+        called = name or target.__name__
+        known = self._entries.get((found, called))
+        installed = {entry.name: entry for entry in self._project.catalog.entries(found)}.get(called)
+        if known is None and installed is not None and _is_the_same(installed.target, target):
+            return                     # it has been promoted since: the installed one is used
+        add = self._project.catalog.add if known is None else self._project.catalog.replace
+        try:
+            self._entries[found, called] = add(found, target, name=name, origin=ORIGIN)
+        except RegistrationError as error:
+            raise RegistrationError(f"{error} (a class that is installed is edited in its file)"
+                                    if installed is not None else str(error)) from None
+
+    def entry_of(self, target: type) -> Entry | None:
+        """How a class was registered; None where it was not."""
+        return next((entry for entry in self._entries.values() if entry.target is target), None)
+
+    def replace(self, entry: Entry, installed: type) -> None:
+        """The class stands in the package now, and every worker has it."""
+        self._project.catalog.replace(entry.family, installed, name=entry.name, origin=self._project.name)
+        del self._entries[entry.family, entry.name]
+
+    def used_by(self, run: NewRun) -> list[Section]:
+        """The parts of a run that are classes of this notebook."""
+        return list(self._used(run)) if self._entries else []
+
+    def refuse(self, run: NewRun) -> NewRun:
+        """The run, to be queued. Raises `ConfigError` for one that no worker could execute."""
+        for section in self.used_by(run):
+            raise ConfigError(
+                f"`{section.path}`: {section.called} is a class of this notebook, which no worker has; "
+                f'study.promote({section.called}, "{self._project.module.partition(".")[0]}/…py") writes it '
+                "into the package, or study.run executes it here")
+        return run
+
+    def keep_sources(self, store: Store, run: NewRun, number: int) -> None:
+        """The sources of what the run uses become artifacts of its first attempt."""
+        for section in self.used_by(run):
+            with tempfile.TemporaryDirectory(prefix="hyperspace-") as folder:
+                file = Path(folder) / "source.py"
+                file.write_text(source_text(section.entry.target if section.entry else object),
+                                encoding="utf-8")
+                store.put_artifact(number, 1, label_of(section.called), file)
+
+    def _used(self, run: NewRun) -> Iterator[Section]:
+        scenario, config = run.scenario or {}, run.config or {}
+        catalog = self._project.catalog
+        walks = (component_sections(Scenario, scenario, catalog, path="scenario"),
+                 sections(config, self._project.scenario_signature(scenario), catalog))
+        for section in (section for walk in walks for section in walk):
+            if section.entry is not None and not section.below and section.entry in self._entries.values():
+                yield section
+
+
+def label_of(name: str) -> str:
+    """The artifact that holds the source of a class."""
+    return f"{FOLDER}/{name}.py"
+
+
+def source_text(target: type) -> str:
+    """All that a module would need to have the class; the class alone where that cannot be written."""
+    try:
+        return piece_of(target).text()
+    except UsageError as error:
+        return f"# not complete: {error}\n{source_of(target) or ''}\n"
+
+
+def _is_the_same(installed: Any, target: type) -> bool:
+    """Whether both were written alike."""
+    texts = [source_of(one) for one in (installed, target) if isinstance(one, type)]
+    if len(texts) < 2 or None in texts:
+        return False
+    one, other = (_definition(text or "") for text in texts)
+    return one == other
+
+
+def _definition(text: str) -> str:
+    node = ast.parse(text).body[0]
+    if isinstance(node, ast.ClassDef):             # `@study.register` is in the notebook only
+        node.decorator_list = [one for one in node.decorator_list if "register" not in ast.unparse(one)]
+    return ast.dump(node)
