@@ -13,7 +13,7 @@ from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import is_missing, look_up
 from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.results.estimates import Estimate, estimate
+from hyperspace_core.results.estimates import Estimate, difference, estimate
 from hyperspace_core.results.names import shortest_names
 from hyperspace_core.results.pairs import without
 from hyperspace_core.results.repeats import config_of, unit_of
@@ -43,6 +43,10 @@ class Change:
         if not self.effect.differs:
             return "cannot tell"
         return "better" if (self.effect.mean > 0) == (self.metric.goal == "maximize") else "worse"
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "verdict": self.verdict}
 
 
 class Effects(Tabular, Sequence[Change]):
@@ -114,7 +118,7 @@ def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
             values[canonical(_value(record, path))].append(record)
         for old, new in combinations(sorted(values, key=_order), 2):
             one, other = values[old], values[new]
-            found[one[0].task, old, new].append((one[0], other[0], _mean(other) - _mean(one)))
+            found[one[0].task, old, new].append((one[0], other[0], difference(_mean(other), _mean(one))))
     return Effects(parameter, [_change(found[key], path) for key in sorted(found, key=_order_of_three)])
 
 
@@ -126,6 +130,8 @@ def path_of(records: Sequence[RunRecord], parameter: str) -> str:
     paths = dict.fromkeys(path for record in records for path in parameters_of(record)
                           if path.startswith(f"{CONFIG}."))
     names = {name: path for path, name in shortest_names(paths).items()}
+    if not records:
+        return wanted
     if wanted not in names:
         raise UsageError(f"no run has a hyper-parameter {parameter!r}{did_you_mean(wanted, names)}")
     return names[wanted].removeprefix(f"{CONFIG}.").removesuffix(f".{CLASS_NAME}")
@@ -136,10 +142,11 @@ def _value(record: RunRecord, path: str) -> Any:
 
 
 def _change(pairs: Sequence[tuple[RunRecord, RunRecord, float]], path: str) -> Change:
+    pairs = sorted(pairs, key=lambda pair: pair[0].id)
     one, other, _ = pairs[0]
     return Change(task=one.task, metric=one.metric, old=_value(one, path), new=_value(other, path),
                   pairs=tuple((old.id, new.id) for old, new, _ in pairs),
-                  effect=estimate([difference for _, _, difference in pairs]))
+                  effect=estimate([by for _, _, by in pairs]))
 
 
 def _order(text: str) -> tuple[int, float, str]:

@@ -14,6 +14,8 @@ from functools import lru_cache
 CONFIDENCE = 0.95
 POWER = 0.8                    # how surely as many pairs as are asked for would show the effect
 MOST = 1000                    # beyond it nobody would run that many
+SIGNS = 6                      # so many of one sign come by chance in less than 5 % of all cases: 2 / 2**6
+_ROUNDED = 1e-13
 _TINY, _CLOSE, _STEPS = 1e-300, 1e-15, 500
 
 
@@ -29,8 +31,15 @@ class Estimate:
 
     @property
     def differs(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        """Whether the interval leaves 0 out. Where all numbers are the same, the sign test has to say so."""
+        if self.low is None or self.high is None:
+            return False
+        return (self.low > 0 or self.high < 0) and (self.sd != 0 or self.n >= SIGNS)
+
+
+def difference(new: float, old: float) -> float:
+    """0 for what differs only by how a mean was rounded."""
+    return 0.0 if math.isclose(new, old, rel_tol=_ROUNDED) else new - old
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -50,6 +59,8 @@ def numbers_needed(effect: float, sd: float) -> int | None:
     """How many numbers of that spread show, four times in five, a mean other than 0; None beyond `MOST`."""
     if not effect:
         return None
+    if not sd:
+        return SIGNS
     for count in range(2, MOST + 1):
         both = t_quantile((1 + CONFIDENCE) / 2, count - 1) + t_quantile(POWER, count - 1)
         if both * sd <= abs(effect) * math.sqrt(count):

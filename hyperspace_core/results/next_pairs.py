@@ -47,7 +47,7 @@ def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str]) -> Iterator[Uni
 
 
 def _one_config(party: Party, name: str) -> str:
-    found = {experiment_of(record): record.id for record in party.records}
+    found = {experiment_of(record): record.id for record in reversed(party.records)}
     if len(found) > 1:
         raise UsageError(f"more pairs need one config on each side, and {name} holds {len(found)} (runs "
                          f"{ids_text(sorted(found.values()))}); name a run of the one that is meant")

@@ -13,7 +13,7 @@ from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, sh
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
 from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.results.estimates import Estimate, estimate, numbers_needed
+from hyperspace_core.results.estimates import Estimate, difference, estimate, numbers_needed
 from hyperspace_core.results.repeats import config_of, experiment_of, unit_of
 from hyperspace_core.results.words import brief, ids_text, number
 
@@ -53,7 +53,7 @@ class Pair:
 
     @property
     def difference(self) -> float:
-        return self.b - self.a
+        return difference(self.b, self.a)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -146,7 +146,7 @@ def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[L
     one, other = (_party(records, side, left_out) for side in (a, b))
     both = set(one.ids) & set(other.ids)
     if both:
-        raise UsageError(f"a and b both mean run {ids_text(sorted(both))}: a run cannot stand against itself")
+        raise UsageError(f"a and b mean the same runs ({ids_text(sorted(both))}); name two different configs")
     metrics = {(record.task, record.metric) for record in (*one.records, *other.records)}
     if len(metrics) > 1:
         told = " and ".join(sorted(f"{task} ({metric.name})" for task, metric in metrics))
@@ -193,7 +193,7 @@ def _why_not(run: int, left_out: Sequence[LeftOut]) -> str:
     for one in left_out:
         if one.record.id == run:
             reasons = " and ".join(reason.text for reason in one.reasons)
-            return f"run {run} is not comparable: {reasons}; comparable=all takes it all the same"
+            return f"run {run} is not comparable: {reasons}; with comparable `all` it is taken all the same"
     return f"run {run} is none of the completed runs that are compared here"
 
 

@@ -23,7 +23,7 @@ from hyperspace_core.results.table import (
     tabulate,
 )
 from hyperspace_core.results.tabular import SHOWN, Tabular
-from hyperspace_core.results.words import ids_text
+from hyperspace_core.results.words import ids_text, value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
@@ -77,8 +77,8 @@ def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
 def has_repeats(records: Iterable[RunRecord]) -> bool:
     """Whether a config was run with more than one seed or fold."""
     seen: dict[str, Unit] = {}
-    return any(seen.setdefault(experiment_of(record), unit_of(record)) != unit_of(record)
-               for record in records)
+    units = ((experiment_of(record), unit_of(record)) for record in records)
+    return any(seen.setdefault(experiment, unit) != unit for experiment, unit in units)
 
 
 def experiment_of(record: RunRecord) -> str:
@@ -96,9 +96,21 @@ def config_of(record: RunRecord) -> Tree:
 def unit_of(record: RunRecord) -> Unit:
     """Seed and folds of a run."""
     config = record.config if record.config is not None else record.submitted
-    folds = {path: value for tree in (record.scenario or {}, config) for path, value in flatten(tree).items()
-             if _is_fold(path)}
-    return record.seed, canonical(folds) if folds else ""
+    folds = [*_folds(record.scenario), *_folds(config)]
+    return record.seed, ", ".join(folds)
+
+
+def _folds(value: Any) -> Iterator[str]:
+    """What stands under the name in a tree, in its order."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == FOLD:
+                yield value_text(inner)
+            else:
+                yield from _folds(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _folds(inner)
 
 
 def without_folds(value: Any) -> Any:

@@ -157,7 +157,7 @@ def _parameter_columns(records: Sequence[RunRecord], taken: set[str], constant: 
 
 def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
     """Equal wherever it stands, and missing only where another class has been chosen above it."""
-    if len({canonical(tree[path]) for tree in trees if path in tree}) > 1:
+    if _differ(tree[path] for tree in trees if path in tree):
         return False
     steps = path.split(".")
     above = [".".join([*steps[:depth], CLASS_NAME]) for depth in range(1, len(steps))]
@@ -167,3 +167,11 @@ def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
         if there.setdefault(classes, path in tree) is not (path in tree):
             return False
     return True
+
+
+def _differ(values: Iterable[Any]) -> bool:
+    """Whether two of them are not the same; most columns tell it early."""
+    told = iter(values)
+    first = next(told, None)
+    text = canonical(first)
+    return any(value is not first and canonical(value) != text for value in told)

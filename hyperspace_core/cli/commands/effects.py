@@ -32,7 +32,7 @@ def effects(*, place: Place, parameter: str, comparable: str, wanted: Wanted, as
     found = comparison(place, completed(place, wanted), comparable)
     told = effects_of(found.kept, parameter)
     if as_json:
-        say_json(list(told))
+        say_json([change.plain() for change in told])
     elif told:
         shown = told[:bearable(None)]
         heads, rows = text_of(shown.table())
