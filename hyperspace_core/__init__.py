@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hyperspace_core.production.loading import load_artifact, load_component
     from hyperspace_core.queue import RunQueue
     from hyperspace_core.run import Run, RunInterrupted, active, current_run
-    from hyperspace_core.scenarios import Pipeline
+    from hyperspace_core.scenarios import PerSeries, Pipeline, Repeated, Rolling
     from hyperspace_core.sink import Absent, Section
     from hyperspace_core.space import Choice, Float, Int
     from hyperspace_core.study import Study
@@ -43,7 +43,7 @@ _HOMES = {
     "hyperspace_core.production.loading": ("load_artifact", "load_component"),
     "hyperspace_core.queue": ("RunQueue",),
     "hyperspace_core.run": ("Run", "RunInterrupted", "active", "current_run"),
-    "hyperspace_core.scenarios": ("Pipeline",),
+    "hyperspace_core.scenarios": ("PerSeries", "Pipeline", "Repeated", "Rolling"),
     "hyperspace_core.sink": ("Absent", "Section"),
     "hyperspace_core.space": ("Choice", "Float", "Int"),
     "hyperspace_core.study": ("Study",),
@@ -52,9 +52,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Absent", "Choice", "Component", "Dataset", "Fit", "Float", "GoldenDiffers", "Int", "Lazy", "Model",
-    "Pipeline", "Preprocessor", "Run", "RunInterrupted", "RunQueue", "Scenario", "Scorer", "Section", "Study",
-    "Trainer", "Unchanged", "active", "check_golden", "current_run", "each", "hookimpl", "load_artifact",
-    "load_component",
+    "PerSeries", "Pipeline", "Preprocessor", "Repeated", "Rolling", "Run", "RunInterrupted", "RunQueue",
+    "Scenario", "Scorer", "Section", "Study", "Trainer", "Unchanged", "active", "check_golden",
+    "current_run", "each", "hookimpl", "load_artifact", "load_component",
 ]
 
 

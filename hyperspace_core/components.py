@@ -27,6 +27,9 @@ class Scenario(Component):
     `Run`, if there is one, receives the live run.
     """
 
+    wraps: ClassVar[str | None] = None
+    """The parameter that holds another scenario, whose hyper-parameters are then this one's, too."""
+
     if TYPE_CHECKING:
         single_run: Any        # each scenario has a signature of its own
 

@@ -58,6 +58,10 @@ class Stages:
         result: dict[str, float] = scorer.score(model, data)
         return result
 
+    def begin_part(self, run: Run) -> Stages:
+        """The stages of a part of the run, a live run itself, which is about to begin."""
+        return self
+
 
 class Info(dict[str, Any]):
     """`run.info`: a dict whose entries are sent on as they are set, each checked in that very line.
@@ -98,7 +102,8 @@ class Run:
 
     def __init__(self, *, sink: Sink, seed: int, workdir: Path, id: int | None = None, attempt: int = 1,
                  project: str = "", task: str = "", config: Mapping[str, Any] | None = None,
-                 scenario: Mapping[str, Any] | None = None, stages: Stages | None = None) -> None:
+                 scenario: Mapping[str, Any] | None = None, stages: Stages | None = None,
+                 metric: str = "") -> None:
         self.id = id                           # None in a local run
         self.attempt = attempt
         self.project = project
@@ -106,7 +111,10 @@ class Run:
         self.seed = seed
         self.config = dict(config or {})       # completed hyper-parameters
         self.scenario = dict(scenario or {})   # completed scenario of the task
+        self.metric = metric                   # the one that decides; "" in a local run
         self.arguments: dict[str, Any] = {}    # what single_run is called with, built
+        self.made_of = ""                      # digest of code, config, scenario and seed; "" where unknown
+        self.earlier: dict[str, Any] = {}      # what earlier attempts, made of the same, noted of their parts
         self.workdir = workdir                 # a directory of this attempt's own, removed when it has ended
         self.stages = stages or Stages()
         self.info = Info(sink)
@@ -152,6 +160,11 @@ class Run:
         if not math.isfinite(value):
             self._remark(name, "%s at step %s; it is kept, and is never taken for the best", value, step)
         self.sink.point(Point(seq=next(self._seq), name=name, step=step, value=value, at=time.time()))
+
+    def pass_on(self, point: Point, name: str) -> None:
+        """Add a point that a part of this run has logged, under another name."""
+        self.sink.point(Point(seq=next(self._seq), name=check_name(name), step=point.step, value=point.value,
+                              at=point.at))
 
     def _remark(self, name: str, text: str, *values: Any) -> None:
         """Say it once a series: there may be a million points like this one."""
@@ -237,6 +250,11 @@ class Run:
         """For whoever executes the run: set the flag; True where user code watches it."""
         self._stop = True
         return self._asked_to_stop_politely
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether it has been asked to; other than `should_stop`, looking promises nothing."""
+        return self._stop
 
     def __repr__(self) -> str:
         return f"<Run {self.id if self.id is not None else 'local'} task={self.task!r} seed={self.seed}>"

@@ -95,6 +95,11 @@ class HookStages(Stages):
         answered: dict[str, float] = self._answered("score", "scorer", scorer, scores)
         return answered
 
+    def begin_part(self, run: Run) -> Stages:
+        """Each part is seeded anew: what it draws does not depend on which parts ran before it."""
+        self._hook.hyperspace_seed(seed=run.seed)
+        return HookStages(run, self._extensions)
+
     def _answered(self, stage: str, argument: str, component: Any, answer: Any) -> Any:
         if answer is not None:
             return answer

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.capture.components import SECTION as COMPONENTS
 from hyperspace_core.capture.components import components_section
+from hyperspace_core.config.tree import digest
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.failure import failure, one_line, shortened
 from hyperspace_core.execution.interruption import Interruption
@@ -22,6 +23,7 @@ from hyperspace_core.execution.output import flush, say
 from hyperspace_core.execution.plan import Plan, plan_of
 from hyperspace_core.execution.ran import tell_code
 from hyperspace_core.execution.result import BadResult, numbers_of
+from hyperspace_core.records.parts import made_of
 from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.run import Run, RunInterrupted, active
@@ -150,7 +152,7 @@ class _Execution:
         job, workdir = self.job, Path(self.job.workdir)
         run = Run(sink=BoundedSink(self.sink, workdir), seed=plan.seed, workdir=workdir, id=job.run,
                   attempt=job.attempt, project=job.project, task=job.task, config=plan.config,
-                  scenario=plan.scenario)
+                  scenario=plan.scenario, metric=plan.metric.name)
         run.stages = HookStages(run, self.extensions)
         return run
 
@@ -163,9 +165,19 @@ class _Execution:
             elif isinstance(answer, Section | Absent):
                 run.sink.section(answer)
         stale = self.job.stale
-        run.sink.section(Absent(COMPONENTS, stale) if stale else
-                         components_section(self.project, plan.scenario, plan.config))
+        components = Absent(COMPONENTS, stale) if stale else components_section(
+            self.project, plan.scenario, plan.config)
+        run.sink.section(components)
         tell_code(self.job, self.project, self.sink)
+        if isinstance(components, Section):
+            self._take_up(run, plan, components)
+
+    def _take_up(self, run: Run, plan: Plan, components: Section) -> None:
+        """What earlier attempts finished is kept, and need not be done again, where all is as it was."""
+        run.made_of = digest({"code": components.data, "scenario": plan.scenario, "config": plan.config,
+                              "seed": plan.seed})
+        run.earlier = made_of(run.made_of, self.job.earlier)
+        run.info.update(run.earlier)
 
 
 def _end_copy(here: int, error: BaseException | None) -> None:

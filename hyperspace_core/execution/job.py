@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hyperspace_core.records.migration import Rewritten
+from hyperspace_core.records.parts import parts_of
 from hyperspace_core.records.run import Claim, Goal
 
 
@@ -42,6 +43,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     code_note: str = ""                    # else why not
     known_sources: tuple[str, ...] = ()    # snapshots that the store has for certain
     stale: str = ""                        # why this process executes other code than stands on disk
+    earlier: dict[str, Any] = {}           # what earlier attempts have noted of their parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,8 @@ def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection
         validated=record.validated, tasks_dir=None if tasks_dir is None else str(tasks_dir),
         no_plugins=tuple(no_plugins), workdir=str(workdir), tags=record.tags, note=record.note,
         parent=record.parent, code=record.code, code_note=base.note, known_sources=base.known,
-        stale=base.stale, code_folder=None if base.folder is None else str(base.folder),
+        stale=base.stale, earlier=parts_of(record.info) if claim.lease.attempt > 1 else {},
+        code_folder=None if base.folder is None else str(base.folder),
     )
 
 

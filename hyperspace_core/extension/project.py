@@ -13,11 +13,11 @@ from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete, complete_component
 from hyperspace_core.config.migration import applied
 from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
-from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.errors import ConfigError, TaskError, UnknownClassError, UnknownTaskError, did_you_mean
+from hyperspace_core.errors import ConfigError, TaskError, UnknownTaskError, did_you_mean
 from hyperspace_core.extension.discovery import Found, find
 from hyperspace_core.extension.register import Register
 from hyperspace_core.extension.settings import misplaced_settings
+from hyperspace_core.extension.wrapped import check_wrapper, innermost, wrapped
 from hyperspace_core.markers import PROJECTS_GROUP
 from hyperspace_core.records.run import Tree
 from hyperspace_core.records.task import Task
@@ -65,14 +65,19 @@ class Project:
         raise UnknownTaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
 
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
-        """The hyper-parameters of a scenario: the signature of its class's `single_run`."""
-        return signature_of_method(self._scenario_class(scenario), "single_run")
+        """The hyper-parameters of a scenario: the signature of its class's `single_run`, or of the scenario's
+        that it wraps.
+        """
+        tree = scenario.scenario if isinstance(scenario, Task) else scenario
+        return signature_of_method(wrapped(tree, self.catalog)[-1].target, "single_run")
 
     def complete_scenario(self, task: Task) -> Tree:
         """The task's scenario with every default. Raises `ConfigError`: every problem, each with its file."""
         try:
             tree = complete_component(Scenario, task.scenario, self.catalog, path="scenario")
-            self._check_settings(tree, signature_of(self._scenario_class(tree)), "scenario")
+            for one in wrapped(tree, self.catalog):
+                self._check_settings(one.tree, signature_of(one.target), one.path)
+                check_wrapper(one)
         except ConfigError as error:
             at = f"{task.origin}: " if task.origin else ""
             raise type(error)(*(f"{at}{problem}" for problem in error.problems)) from None
@@ -104,20 +109,10 @@ class Project:
     def build_arguments(self, scenario: Any, config: Tree, run: Run) -> dict[str, Any]:
         """What to call the scenario's `single_run` with: fresh components, and the run where it is wanted."""
         owner: Any = type(scenario)
-        signature = signature_of_method(owner, "single_run")
-        arguments = build_arguments(config, signature, self.catalog)
-        return arguments if signature.run is None else arguments | {signature.run: run}
-
-    def _scenario_class(self, scenario: Task | Tree) -> type:
-        tree = scenario.scenario if isinstance(scenario, Task) else scenario
-        name = tree.get(CLASS_NAME)
-        if not isinstance(name, str):
-            raise ConfigError(f"`scenario.{CLASS_NAME}`: missing; name the scenario's class")
-        try:
-            target: type = self.catalog.find(Scenario, name).target
-        except UnknownClassError as error:
-            raise UnknownClassError(f"`scenario.{CLASS_NAME}`: {error}") from None
-        return target
+        inner: Any = type(innermost(scenario))
+        arguments = build_arguments(config, signature_of_method(inner, "single_run"), self.catalog)
+        receiver = signature_of_method(owner, "single_run").run
+        return arguments if receiver is None else arguments | {receiver: run}
 
     def _check_settings(self, tree: Tree, signature: Signature, path: str) -> None:
         problems = misplaced_settings(tree, signature, self.catalog, self.extensions, path)

@@ -85,8 +85,9 @@ def test_a_task_that_does_not_exist(typed: Typed, growing: ProjectFolder) -> Non
 def test_a_broken_task_that_is_asked_for_is_an_error(typed: Typed, growing: ProjectFolder) -> None:
     growing.write("tasks/broken.json", '{"scenario": {"className": "Gorw"}}')
 
-    assert "`scenario.className`: no scenario 'Gorw'. Known: Grow, Pipeline. Did you mean 'Grow'?" in typed(
-        "tasks", "broken", expect=3).err
+    said = typed("tasks", "broken", expect=3).err
+    assert ("`scenario.className`: no scenario 'Gorw'. Known: Grow, PerSeries, Pipeline, Repeated, Rolling. "
+            "Did you mean 'Grow'?") in said
 
 
 def test_tasks_of_a_folder_win_over_the_project_s(typed: Typed, growing: ProjectFolder,

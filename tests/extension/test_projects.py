@@ -185,14 +185,17 @@ def test_a_project_that_was_imported_anew_takes_the_place_of_its_old_self(world:
 # -- what is registered --------------------------------------------------------------------------------------
 
 
+CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit"}
+
+
 def test_a_module_gives_the_concrete_components_that_it_defines(zoo: Path) -> None:
     project = open_project("zoo", build_manager())
-    assert names(project) == {"Kind", "Herd", "Visit", "Pipeline", "Unchanged", "Fit"}
+    assert names(project) == {"Kind", "Herd", "Visit", *CORE}
 
 
 def test_every_project_has_core_s_own_components(world: World) -> None:
     world.project("lab", EMPTY)
-    assert names(open_project("lab", build_manager())) == {"Pipeline", "Unchanged", "Fit"}
+    assert names(open_project("lab", build_manager())) == CORE
 
 
 def test_the_project_is_known_by_its_distribution_packages_and_folders(zoo: Path) -> None:

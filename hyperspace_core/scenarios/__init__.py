@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.components import Dataset, Fit, Model, Preprocessor, Scenario, Scorer, Trainer, Unchanged
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.run import Run
+from hyperspace_core.scenarios.repeated import Repeated
+from hyperspace_core.scenarios.rolling import Rolling
+from hyperspace_core.scenarios.series import PerSeries
+
+__all__ = ["PerSeries", "Pipeline", "Repeated", "Rolling"]
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Register
@@ -39,6 +44,7 @@ class Pipeline(Scenario):
 
 @hookimpl
 def hyperspace_register(register: Register) -> None:
-    register.component(Scenario, Pipeline)
+    for scenario in (Pipeline, Repeated, PerSeries, Rolling):
+        register.component(Scenario, scenario)
     register.component(Preprocessor, Unchanged)
     register.component(Trainer, Fit)

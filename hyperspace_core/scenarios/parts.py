@@ -1,0 +1,113 @@
+"""One part of a run: the wrapped scenario in a live run of its own, whose words carry the part's name."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.execution.result import numbers_of
+from hyperspace_core.records.logged import Point, Progress, check_label
+from hyperspace_core.records.parts import within
+from hyperspace_core.run import Run, active
+from hyperspace_core.sink import Absent, Section, Sink
+
+Numbers = dict[str, int | float]
+DATA = "data"                  # the section that names what a run loaded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What is to be run: the wrapped scenario with its settings for this part."""
+
+    name: str                  # begins the names of what it logs: `fold-2/loss`
+    scenario: Any
+    seed: int
+
+
+class PartError(HyperspaceError):
+    """Parts that cannot be told apart, or one whose process is gone."""
+
+
+class PartSink:
+    """Passes on what a part says to the run that it is part of, under the part's name."""
+
+    def __init__(self, whole: Run, name: str, on_progress: Callable[[float], None]) -> None:
+        self.data: Section | Absent | None = None
+        self._whole, self._name, self._on_progress = whole, name, on_progress
+
+    def point(self, point: Point) -> None:
+        self._whole.pass_on(point, f"{self._name}/{point.name}")
+
+    def info(self, key: str, value: Any) -> None:
+        self._whole.info[f"{self._name}/{key}"] = value
+
+    def progress(self, progress: Progress) -> None:
+        if progress.total:
+            self._on_progress(min(1.0, progress.done / progress.total))
+
+    def artifact(self, name: str, path: Path) -> None:
+        self._whole.sink.artifact(check_label(f"{self._name}/{name}"), path)
+
+    def section(self, section: Section | Absent) -> None:
+        if section.name == DATA:
+            self.data = section            # the parts' are put together
+        else:
+            self._whole.sink.section(section)
+
+
+class PartRun(Run):
+    """The live run of a part; whoever asks the whole run to stop asks this."""
+
+    def __init__(self, whole: Run, part: Part, sink: Sink) -> None:
+        super().__init__(sink=sink, seed=part.seed, workdir=whole.workdir / part.name, id=whole.id,
+                         attempt=whole.attempt, project=whole.project, task=whole.task, config=whole.config,
+                         scenario=whole.scenario, metric=whole.metric)
+        self._whole = whole
+        self.made_of = whole.made_of
+        self.earlier = within(part.name, whole.earlier)
+
+    def should_stop(self) -> bool:
+        return self._whole.should_stop()
+
+    @property
+    def asked_to_stop(self) -> bool:
+        return self._whole.asked_to_stop
+
+
+def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: Sink) -> Numbers:
+    """Run a part here and now; its components are copies, so that parts share nothing."""
+    run = PartRun(whole, part, sink)
+    run.workdir.mkdir(parents=True, exist_ok=True)
+    run.stages = whole.stages.begin_part(run)
+    with active(run):
+        returned = _called(part.scenario, run, copy.deepcopy(dict(hyper_parameters)))
+    for key in list(run.info):             # a list in it may have grown since it was sent
+        with contextlib.suppress(Exception):
+            run.info[key] = run.info[key]
+    return _numbers(returned, run.metric)
+
+
+def _called(scenario: Any, run: Run, arguments: dict[str, Any]) -> Any:
+    if getattr(scenario, "wraps", None) is not None:
+        return scenario.single_run(run, **arguments)
+    from hyperspace_core.config.schema import signature_of_method
+
+    owner: Any = type(scenario)
+    signature = signature_of_method(owner, "single_run")
+    if "seed" in arguments and "seed" in signature.by_name:
+        arguments["seed"] = run.seed       # a hyper-parameter of that name has the run's
+    if signature.run is not None:
+        arguments[signature.run] = run
+    run.arguments = arguments
+    return scenario.single_run(**arguments)
+
+
+def _numbers(returned: Any, metric: str) -> Numbers:
+    """Without a task no metric is asked for: any will do."""
+    named = metric or (next(iter(returned), "result") if isinstance(returned, Mapping) else "result")
+    return numbers_of(returned, named)[1]

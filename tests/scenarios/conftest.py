@@ -1,0 +1,93 @@
+"""A project whose tasks wrap scenarios, and a store with workers for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.study import Study
+from hyperspace_core.testing.project import ProjectFolder, make_project
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.worker import Worker
+
+HYPERSPACE = """
+    from hyperspace_core.markers import hookimpl
+
+    @hookimpl
+    def hyperspace_register(register):
+        from lab import wrapped
+        register.module(wrapped)
+        register.scenario(wrapped.plain)
+        register.tasks("lab.tasks")
+    """
+Drain = Callable[..., WorkerReport]
+
+
+def task(scenario: dict[str, Any], metric: str = "score") -> str:
+    return json.dumps({"scenario": scenario, "metric": {"name": metric}, "seed": 7})
+
+
+def trial(**settings: Any) -> dict[str, Any]:
+    return {"className": "Trial", "dataset": {"className": "Numbers"}} | settings
+
+
+def tasks(folder: Path) -> dict[str, str]:
+    watched = trial(folder=str(folder))
+    folds = {"className": "Repeated", "scenario": watched, "times": 4, "fold": "dataset.fold"}
+    return {
+        "repeated": task({"className": "Repeated", "scenario": watched, "times": 3}),
+        "folds": task(folds),
+        "folds_at_once": task(folds | {"slots": 2}),
+        "series": task({"className": "PerSeries", "scenario": trial()}),
+        "rolling": task({"className": "Rolling", "scenario": trial(), "first": 10, "last": 15, "step": 2}),
+        "old": task({"className": "Repeated", "Scenario": {"className": "plain"}}, "result"),
+        "both": task({"className": "PerSeries", "key": "scenario.dataset.series", "series": ["a", "b"],
+                      "scenario": {"className": "Repeated", "times": 2, "scenario": trial()}}),
+    }
+
+
+@pytest.fixture
+def began(tmp_path: Path) -> Path:
+    """Where every part that begins leaves a file, `FOLD-SEED-ATTEMPT`."""
+    folder = tmp_path / "began"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def lab(tmp_path: Path, began: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    files = {"hyperspace.py": HYPERSPACE, "tasks/__init__.py": "",
+             "wrapped.py": (Path(__file__).parent / "wrapped.py").read_text(encoding="utf-8")}
+    files |= {f"tasks/{name}.json": text for name, text in tasks(began).items()}
+    folder = make_project(tmp_path / "lab", name="lab", files=files)
+    folder.activate(monkeypatch)
+    return folder
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture
+def study(lab: ProjectFolder, url: str) -> Iterator[Study]:
+    with Study("lab", url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def drain(url: str) -> Drain:
+    """Let a real worker run all that it can take, each run in a process of its own."""
+
+    def drained(**options: Any) -> WorkerReport:
+        with open_store(url, "lab") as store:
+            return Worker(store, "lab", build_manager(), WorkerOptions(drain=True, **options)).run()
+
+    return drained
