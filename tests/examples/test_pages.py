@@ -27,6 +27,7 @@ PAGES = {
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/many-machines.md": "python -m pip install -e .",
     "howto/dashboards.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/compare.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/grow-the-space.md": "python -m pip install -e .",
     "howto/reproduce.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
