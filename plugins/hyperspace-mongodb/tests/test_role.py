@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +107,22 @@ def test_a_reader_sees_runs_and_changes_none(server: Server) -> None:
             store.cancel(run)
         assert PASSWORD not in str(raised.value)
         assert store.get(run).state is State.QUEUED
+
+
+def test_a_reader_looks_at_a_project_that_has_no_settings_yet(server: Server,
+                                                              project: ProjectFolder) -> None:
+    """As after `store copy`: only whoever works on the project stores them."""
+    with opened_for_tests(url_of(server, "ann")) as store:
+        submit(store)
+    with MongoClient(url_of(server, "ann")) as client:
+        client[PROJECT]["hyperspace.projects"].delete_many({})
+
+    for command in ("status", "queue list", "doctor"):
+        said = subprocess.run([sys.executable, "-P", "-m", "hyperspace_core", *command.split(),
+                               "--project", PROJECT], text=True, capture_output=True,
+                              env=project.env() | {"HYPERSPACE_STORAGE": url_of(server, "reader")})
+        assert "no right" not in said.stdout + said.stderr
+        assert said.returncode == 0, said.stderr
+
+    with MongoClient(url_of(server, "ann")) as client:
+        assert client[PROJECT]["hyperspace.projects"].find_one() is None

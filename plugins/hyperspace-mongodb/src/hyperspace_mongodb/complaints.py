@@ -73,6 +73,10 @@ def is_duplicate(error: BaseException) -> bool:
     return isinstance(error, DuplicateKeyError) or getattr(error, "code", None) == 11000
 
 
+def is_forbidden(error: BaseException) -> bool:
+    return isinstance(error, OperationFailure) and error.code in _RIGHTS
+
+
 def _of_server(error: OperationFailure, shown: str) -> HyperspaceError:
     code = error.code or 0
     if code in _LOGIN:

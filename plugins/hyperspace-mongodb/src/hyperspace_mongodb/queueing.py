@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from pymongo.errors import OperationFailure
+
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import default_settings
-from hyperspace_mongodb.complaints import is_duplicate
+from hyperspace_mongodb.complaints import is_duplicate, is_forbidden
 from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.documents import new_attempt, new_document, record_of
 from hyperspace_mongodb.rooms import make_room, moved_texts
@@ -34,7 +36,12 @@ class QueueVerbs(Verbs):
         if database.refusal is not None or not database.made:
             return QueueSettings()         # to ask is no reason to write into a database that others made
         with database.writing():
-            return self._kept_settings(project)
+            try:
+                return self._kept_settings(project)
+            except OperationFailure as error:
+                if is_forbidden(error):    # somebody who may only read, and wants to know nothing else
+                    return QueueSettings()
+                raise
 
     def change_settings(self, project: str, *, paused: bool | None = None, heartbeat_s: float | None = None,
                         ttl_s: float | None = None) -> QueueSettings:
