@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 @hookimpl
 def hyperspace_register(register: Register) -> None:
     # imported only when this project is opened
-    from digits_study import components, data, metrics, scenarios, stages
+    from digits_study import components, data, folds, metrics, scenarios, stages
 
     register.module(data)  # every concrete component that is defined there
     register.module(components)
     register.module(scenarios)
+    register.module(folds)
     register.module(stages)
     register.tasks("digits_study.tasks")
     register.metric("macro_f1", metrics.macro_f1)  # for `hyperspace rescore`

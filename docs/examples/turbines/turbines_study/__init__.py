@@ -1,0 +1,1 @@
+"""How much power does each wind turbine give at this wind?"""
