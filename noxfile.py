@@ -85,6 +85,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def notebooks(session: nox.Session) -> None:
+    """The example notebooks and the pictures, with what only they need."""
+    session.install("-e", ".[test,plot]", "-e", "docs/examples/digits", "nbclient", "ipykernel")
+    session.run("pytest", "tests/examples/test_notebooks.py", "tests/results/test_plots.py", "tests/notebook",
+                *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every figure beside a bare peer, measured in the same run."""
     session.install("-e", ".", "-e", "plugins/hyperspace-mongodb", "-e", "docs/examples/digits")

@@ -33,6 +33,7 @@ class Promotion:
     """What has been written, and what proved it."""
 
     name: str
+    shown: str                     # the file, as it was named
     file: Path
     registered_in: Path | None     # the file that has a new line which registers the module
     proof: RunRecord               # the notebook's run that was executed again
@@ -40,7 +41,7 @@ class Promotion:
 
     def __repr__(self) -> str:
         line = f", registered in {self.registered_in.name}" if self.registered_in else ""
-        return (f"<{self.name} is in {self.file}{line}; in a fresh process it gave what run {self.proof.id} "
+        return (f"<{self.name} is in {self.shown}{line}; in a fresh process it gave what run {self.proof.id} "
                 f"gave: {self.verdict.likeness}, {self.verdict.compared} numbers compared>")
 
 
@@ -65,7 +66,7 @@ def promote(study: Study, prototypes: Prototypes, target: Any, path: str, *,
         changes.append(registration(study.project, place.module))
     verdict = _proved(study, run, changes, tolerance, place)
     prototypes.replace(entry, _brought_up(study, place, piece, changes, target.__name__))
-    return Promotion(name=entry.name, file=place.file, proof=run, verdict=verdict,
+    return Promotion(name=entry.name, shown=place.shown, file=place.file, proof=run, verdict=verdict,
                      registered_in=changes[1].file if len(changes) > 1 else None)
 
 

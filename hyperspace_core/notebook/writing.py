@@ -93,8 +93,9 @@ class _Writer:
         elif literal(value) is not None:
             self.piece.definitions[name] = f"{name} = {literal(value)}"
         else:
-            raise UsageError(f"{of} uses `{name}` ({type(value).__name__}), which is of this notebook and cannot "
-                             "be written into a module; hand it in as an argument, or load it in the class")
+            raise UsageError(f"{of} uses `{name}` ({type(value).__name__}), which is of this notebook and "
+                             "cannot be written into a module; hand it in as an argument, or load it in "
+                             "the class")
 
 
 def _import_of(name: str, value: Any) -> str | None:

@@ -30,10 +30,14 @@ PAGES = {
     "howto/compare.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/grow-the-space.md": "python -m pip install -e .",
     "howto/reproduce.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/notebook.md": "python -m pip install -e .",
+    "howto/plots.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/rescore.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
 NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
+NEEDS["howto/plots.md"] = "plotly"
 SHOWN_PORT = "27117"           # may be taken here, by another copy of this test: one that is free is typed
 
 _BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
