@@ -12,6 +12,7 @@ BUILTINS = (
     "hyperspace_core.extension.storage",
     "hyperspace_core.capture.seeds:Seeds",
     "hyperspace_core.capture.fingerprint",
+    "hyperspace_core.capture.data",
     "hyperspace_core.capture.git:GitCapture",
     "hyperspace_core.capture.packages",
     "hyperspace_core.capture.python",

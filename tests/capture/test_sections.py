@@ -33,7 +33,7 @@ def captured(run: Run) -> dict[str, Any]:
 
 def test_every_section_is_there_under_its_name_and_json_able(run: Run) -> None:
     found = captured(run)
-    assert {"git", "packages", "python", "host", "plugins", "seeds"} <= set(found)
+    assert {"data", "git", "packages", "python", "host", "plugins", "seeds"} <= set(found)
     for name, answer in found.items():
         assert answer.name == name
         assert isinstance(answer, Absent) or json.loads(json.dumps(answer.data)) == answer.data

@@ -38,6 +38,7 @@ def test_a_queue_is_drained_and_everything_recorded(store: Store, here: RunHere)
         assert record.seed is not None
         assert record.attempt is not None
         assert {"python", "packages", "host"} <= set(record.attempt.provenance)
+        assert record.attempt.provenance["data"] == {"absent": "nothing was loaded by run.stages.load_data"}
         assert [point.seq for point in store.points(run)] == list(range(50))
         assert "".join(chunk.text for chunk in store.output(run)) == "well done\n"
     assert store.workers(PROJECT) == []
@@ -245,7 +246,7 @@ def test_a_source_that_is_broken_for_a_while_costs_no_run(store: Store, here: Ru
     source.write_text("def broken(:\n")
     run = submit(store)[0]
     notice = worker.wait_for(Notice)[0]
-    assert "nothing is claimed for now" in notice.text
+    assert "only runs whose code was pinned are taken for now" in notice.text
     assert store.get(run).state is State.QUEUED
     source.write_text(whole + "\n")
     worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
