@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -94,6 +95,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, f
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fakelib\nVersion: {version}\n")
         (folder / "fakelib.py").write_text(f"OFFSET = {offset}\n")
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)    # one second is too short to be seen
         forget("fakelib")
 
     install("1.0", 0.0)
