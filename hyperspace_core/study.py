@@ -266,16 +266,9 @@ class Study:
 
     def queue_pairs(self, paired: Paired, count: int, *, code: str = "pinned") -> list[int]:
         """Queue what gives a comparison more pairs of the same seed; the ids. `code`: as in `submit`."""
-        return self.submit_runs(self.plan_pairs(paired, count), self.pin(code))
+        from hyperspace_core.results.next_pairs import plan_pairs
 
-    def plan_pairs(self, paired: Paired, count: int) -> list[NewRun]:
-        """The runs that `queue_pairs` would queue."""
-        from hyperspace_core.results.existing import LIVE
-        from hyperspace_core.results.next_pairs import next_pairs
-
-        wanted = RunFilter(project=self.name, tasks=(paired.a.records[0].task,), states=LIVE)
-        return [run for record, seed in next_pairs(paired, self.store.find(wanted), count)
-                for run in self.plan_rerun(record, None, Wishes(seed=seed))]
+        return self.submit_runs(plan_pairs(self, paired, count), self.pin(code))
 
     def _series(self, run: int, names: Collection[str] | None) -> Iterator[Point]:
         return self.store.points(run, names=names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.tree import canonical
+from hyperspace_core.records.codec import to_text
 from hyperspace_core.records.run import RunRecord
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Sharing:
     """
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Any] = {}
+        self._known: dict[str, Any] = {}
 
     def of(self, record: RunRecord) -> RunRecord:
         """An equal record."""
@@ -125,11 +125,7 @@ class Sharing:
                        code=self._one(record.code))
 
     def _one(self, tree: Any) -> Any:
-        try:
-            # version 2: later ones tell objects apart that are equal
-            return self._known.setdefault(marshal.dumps(tree, 2), tree)
-        except ValueError:                         # not from a store
-            return tree
+        return self._known.setdefault(to_text(tree), tree)
 
 
 def data_of(record: RunRecord) -> tuple[str, ...]:

@@ -100,9 +100,10 @@ def _say(place: Place, paired: Paired, a: str, b: str) -> None:
 def _queue(place: Place, paired: Paired, count: int, *, code: str, dry_run: bool, as_json: bool) -> int:
     """More pairs, as runs like those that there are but for the seed."""
     from hyperspace_core.cli.submitting import queue, say_plan
+    from hyperspace_core.results.next_pairs import plan_pairs
 
     study = place.study()
-    runs = study.plan_pairs(paired, count)
+    runs = plan_pairs(study, paired, count)
     pairs = f"for {count} more pair{'' if count == 1 else 's'} of {paired.a.records[0].task}"
     if dry_run:
         return say_plan(pairs, runs, len(runs), as_json=as_json)
