@@ -21,7 +21,8 @@ nox.options.reuse_existing_virtualenvs = True
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src",)
-TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/stage_timer/stage_timer.py",
+TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
+                  "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions")
 
 
@@ -90,6 +91,14 @@ def notebooks(session: nox.Session) -> None:
     session.install("-e", ".[test,plot]", "-e", "docs/examples/digits", "nbclient", "ipykernel")
     session.run("pytest", "tests/examples/test_notebooks.py", "tests/results/test_plots.py", "tests/notebook",
                 *session.posargs)
+
+
+@nox.session
+def turbines(session: nox.Session) -> None:
+    """The example with real measurements, 54 MB that come in a package of their own."""
+    session.install("-e", ".[test]", "-e", "docs/examples/turbines", "statsmodels")
+    session.install("--no-deps", "openoa==3.2")
+    session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios", *session.posargs)
 
 
 @nox.session

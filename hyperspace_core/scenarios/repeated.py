@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hyperspace_core.components import Scenario
-from hyperspace_core.config.seeds import LIMIT
 from hyperspace_core.scenarios.parted import _Parted
 from hyperspace_core.scenarios.parts import Part
 from hyperspace_core.scenarios.settings import with_setting
@@ -31,6 +30,8 @@ class Repeated(_Parted):
     settings: ClassVar[tuple[str, ...]] = ("fold",)
 
     def parts(self, seed: int) -> Sequence[Part]:
+        from hyperspace_core.config.seeds import LIMIT
+
         times = range(self.times)
         if self.fold is None:
             return [Part(name=f"repeat-{time}", scenario=copy.deepcopy(self.scenario),

@@ -29,6 +29,7 @@ PAGES = {
     "howto/dashboards.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/compare.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/grow-the-space.md": "python -m pip install -e .",
+    "howto/odd-shapes.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/reproduce.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/notebook.md": "python -m pip install -e .",
     "howto/plots.md": "python -m pip install -e . -e docs/examples/digits",
