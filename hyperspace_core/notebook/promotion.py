@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib
-import linecache
 import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.tree import CLASS_NAME, flatten
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
+from hyperspace_core.notebook.needs import bound_names
 from hyperspace_core.notebook.place import Change, Target, is_registered, registration, target_in, text_of
 from hyperspace_core.notebook.prototypes import Prototypes, label_of, source_text
 from hyperspace_core.notebook.writing import Piece, inserted, piece_of
@@ -133,23 +135,28 @@ def _brought_up(study: Study, place: Target, piece: Piece, changes: Sequence[Cha
     if place.module not in sys.modules:
         importlib.import_module(place.module)
     else:
-        _execute(place.module, changes[0], piece.names)
+        _Part(place.module, place.file, piece.names).exec_module(sys.modules[place.module])
     for change in changes[1:]:
-        _execute(study.project.module, change, frozenset({"hyperspace_register"}))
+        entry = study.project.module
+        _Part(entry, change.file, frozenset({"hyperspace_register"})).exec_module(sys.modules[entry])
     found: type = getattr(sys.modules[place.module], name)
     return found
 
 
-def _execute(module: str, change: Change, names: frozenset[str]) -> None:
-    """Only those statements of the file that bind the names: all else stays the object that it was."""
-    from hyperspace_core.notebook.needs import bound_names
+class _Part(SourceFileLoader):
+    """Loads only those statements of a module's file that bind some names, into the module as it stands: all
+    else stays the object that it was.
+    """
 
-    tree = ast.parse(change.after)
-    wanted = {id(node) for name, node in bound_names(tree).items() if name in names}
-    body = [node for node in tree.body if id(node) in wanted or _is_future(node)]
-    linecache.checkcache(str(change.file))
-    exec(compile(ast.Module(body=body, type_ignores=[]), str(change.file), "exec", dont_inherit=True),
-         vars(sys.modules[module]))
+    def __init__(self, module: str, file: Path, names: frozenset[str]) -> None:
+        super().__init__(module, str(file))
+        self._names = names
+
+    def get_code(self, fullname: str) -> CodeType:
+        tree = ast.parse(Path(self.path).read_bytes())
+        wanted = {id(node) for name, node in bound_names(tree).items() if name in self._names}
+        tree.body = [node for node in tree.body if id(node) in wanted or _is_future(node)]
+        return self.source_to_code(tree, self.path)
 
 
 def _is_future(node: ast.stmt) -> bool:
