@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -10,16 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
-from hyperspace_core.errors import NotFound, UsageError
+from hyperspace_core.errors import UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
+from hyperspace_core.lookup import conditions, get_run
 from hyperspace_core.pinning import Pin, Pinner, check_wish, pin_of
-from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_condition, parse_states
+from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_states
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
+from hyperspace_core.steering import QueueControl
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.submission import (
     BATCH,
@@ -330,71 +330,3 @@ class Study:
 
     def __repr__(self) -> str:
         return f"<Study {self.name!r} on {self.store.url}>"
-
-
-class QueueControl:
-    """`study.queue`: steer the project's queue and single runs.
-
-    What is done to a run gives back its state then. Raises `NotFound`, `Refused` where its state does not
-    allow it.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-
-    def pause_all(self) -> None:
-        """Nothing is claimed any more, also of what is submitted later; running runs go on."""
-        self._study.store.change_settings(self._study.name, paused=True)
-
-    def resume_all(self) -> None:
-        """Claiming goes on; runs that were paused one by one stay paused."""
-        self._study.store.change_settings(self._study.name, paused=False)
-
-    def cancel(self, run: int) -> State:
-        """CANCELLED at once; a running run is asked to end, and stays RUNNING until it has."""
-        return self._study.store.cancel(self._study.get(run).id)
-
-    def pause(self, run: int) -> State:
-        """Not to be claimed until it is resumed; a running run is given back first."""
-        return self._study.store.pause(self._study.get(run).id)
-
-    def resume(self, run: int) -> State:
-        """Back into the queue."""
-        return self._study.store.resume(self._study.get(run).id)
-
-    def requeue(self, run: int) -> State:
-        """A finished run once more; what it did before is kept with its earlier attempts."""
-        return self._study.store.requeue(self._study.get(run).id)
-
-
-def get_run(store: Store, project: str, run: int) -> RunRecord:
-    """A run of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
-    number = unwrapped(run)                # a frame's index is numpy's
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise UsageError(f"not a run id: expected a whole number, got {shown(number)}")
-    record = None
-    if 0 < number <= HIGHEST:
-        with contextlib.suppress(NotFound):
-            record = store.get(number)
-    if record is None or record.project != project:
-        known = store.ids(project)
-        has = f"has {known[0]} to {known[1]}" if known else "has none yet"
-        raise NotFound(f"no run {shown(number).partition(' ')[2]} in this store (project '{project}' {has})")
-    return record
-
-
-def pick_attempt(record: RunRecord, number: int | None) -> int | None:
-    """The attempt that is meant: this one, else the last; None for a run that has none. Raises `NotFound`."""
-    there = [attempt.number for attempt in record.attempts]
-    if number is None:
-        return there[-1] if there else None
-    if number not in there:
-        has = f"it has {', '.join(map(str, there))}" if there else f"it is {record.state} and has not begun"
-        raise NotFound(f"run {record.id} has no attempt {number}; {has}")
-    return number
-
-
-def conditions(where: str | Iterable[str | Condition]) -> tuple[Condition, ...]:
-    """Texts of the filter grammar, or conditions, as conditions."""
-    items = [where] if isinstance(where, str) else where
-    return tuple(item if isinstance(item, Condition) else parse_condition(item) for item in items)

@@ -138,8 +138,8 @@ def chosen(place: Place, runs: tuple[int, ...], wanted: Wanted) -> list[RunRecor
     Raises `UsageError` where both or neither were given, `NotFound` for an id that is none of the project's.
     """
     from hyperspace_core.errors import UsageError
+    from hyperspace_core.lookup import get_run
     from hyperspace_core.records.filter import ORDER_OLDEST
-    from hyperspace_core.study import get_run
 
     if runs and wanted.options:
         raise UsageError(f"run {', '.join(map(str, runs))} and {', '.join(wanted.options)} contradict each "

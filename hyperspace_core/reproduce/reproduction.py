@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from hyperspace_core.errors import Refused, UsageError, did_you_mean
+from hyperspace_core.lookup import get_run
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.causes import Cause, causes
@@ -17,7 +18,6 @@ from hyperspace_core.reproduce.code import code_of
 from hyperspace_core.reproduce.environment import Place, rebuilt
 from hyperspace_core.reproduce.replay import Listener, again, points_of, replayed
 from hyperspace_core.reproduce.verdict import Verdict, check_tolerance, judge
-from hyperspace_core.study import get_run
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import log_notices
 

@@ -25,11 +25,11 @@ from hyperspace_core.errors import (
     UsageError,
 )
 from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.lookup import pick_attempt
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.existing import existing_runs, key_of
 from hyperspace_core.results.results import Results
-from hyperspace_core.study import pick_attempt
 from hyperspace_core.submission import Wishes, iter_plan, plan, problem_of_task
 from hyperspace_core.testing.project import ProjectFolder
 

@@ -44,8 +44,8 @@ def compare(*, place: Place, a: str, b: str, count: int | None, code: str, compa
     hyperspace compare classifier=Forest classifier=Support --task holdout
     hyperspace compare "classifier.trees=50 and scaler=Standard" 40 --queue 3
     """
+    from hyperspace_core.lookup import get_run
     from hyperspace_core.results.pairs import compare as compare_runs
-    from hyperspace_core.study import get_run
 
     sides = [_side(text) for text in (a, b)]
     runs = [get_run(place.store, place.name, side) for side in sides if isinstance(side, int)]

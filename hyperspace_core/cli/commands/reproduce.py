@@ -42,9 +42,9 @@ def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ..
     hyperspace reproduce 42 --code current --tolerance 1e-9
     """
     from hyperspace_core.cli.replaying import teller
+    from hyperspace_core.lookup import get_run
     from hyperspace_core.reproduce.reproduction import Wish, as_executed
     from hyperspace_core.reproduce.reproduction import reproduce as reproduced
-    from hyperspace_core.study import get_run
 
     wish = Wish(code=code, environment=environment, tolerance=tolerance, ignore=ignore)
     site = _site(place)

@@ -40,9 +40,9 @@ def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> No
     change of it harmless; what else they ran on; metrics.
     """
     from hyperspace_core.cli.code_page import show_components, show_sources
+    from hyperspace_core.lookup import get_run
     from hyperspace_core.results.difference import contrasts, other_code
     from hyperspace_core.results.source_changes import likeliest_first, source_changes
-    from hyperspace_core.study import get_run
 
     runs = one, other = [get_run(place.store, place.name, run) for run in (first, second)]
     found, changed = contrasts(one, other), other_code(one, other)

@@ -40,9 +40,9 @@ def export(*, place: Place, run: int, folder: Path | None, to: Path | None, arti
     \b
     hyperspace runs export 42 model
     """
+    from hyperspace_core.lookup import get_run
     from hyperspace_core.production.export import plan_export
     from hyperspace_core.production.writing import check_place, write_export
-    from hyperspace_core.study import get_run
 
     target = _target(folder, to)
     record = get_run(place.store, place.name, run)

@@ -25,7 +25,7 @@ def logs(*, place: Place, run: int, follow: bool, attempt: int | None, last: int
     Stdout and stderr in the order they came, of its last attempt; -f goes on with the attempts that follow.
     """
     from hyperspace_core.cli.following import Follower, Printer
-    from hyperspace_core.study import get_run, pick_attempt
+    from hyperspace_core.lookup import get_run, pick_attempt
 
     if as_json and (follow or last is not None):
         raise click.UsageError(f"{'--follow' if follow else '--last'} and --json contradict each other: "

@@ -31,8 +31,8 @@ def metrics(place: Place, run: int, names: tuple[str, ...], attempt: int | None,
     Without --name: what it returned, and of each series the number of points, the last, least and greatest
     value.
     """
+    from hyperspace_core.lookup import get_run, pick_attempt
     from hyperspace_core.results.series import summarize
-    from hyperspace_core.study import get_run, pick_attempt
 
     record = get_run(place.store, place.name, run)
     number = pick_attempt(record, attempt)

@@ -48,7 +48,7 @@ def tag(*, place: Place, runs: tuple[int, ...], wanted: Wanted, add: tuple[str, 
 @at_place
 def note(*, place: Place, run: int, text: str, append: bool, dry_run: bool) -> None:
     """Write a note to a run; an empty text takes it away."""
-    from hyperspace_core.study import get_run
+    from hyperspace_core.lookup import get_run
 
     record = get_run(place.store, place.name, run)
     whole = f"{record.note}\n{text}" if append and record.note else text

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @at_place
 def show(place: Place, run: int, original: bool, as_json: bool) -> None:
     """Show a run: config, result, metrics, attempts, provenance, files."""
-    from hyperspace_core.study import get_run
+    from hyperspace_core.lookup import get_run
 
     record = get_run(place.store, place.name, run)
     if original:
