@@ -24,6 +24,8 @@ def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:
     """
     by_age = sorted(records, key=lambda record: record.id)
     name = order_by.removeprefix("-")
+    if not name:
+        raise UsageError(f"order by {order_by!r}: expected a column, as in 'seconds' or '-seconds'")
     values = [(_sortable(value), record) for value, record in zip(_values(by_age, name), by_age, strict=True)]
     known = [item for item in values if item[0] is not None]
     known.sort(key=lambda item: item[0] or (), reverse=order_by.startswith("-"))

@@ -110,7 +110,8 @@ class Paired:
         """By how much, as seen from one of them."""
         sign = 1 if who == "b" else -1
         mean = sign * effect.mean
-        text = f"{self.metric.name} of {who} is {number(abs(mean))} {'lower' if mean < 0 else 'higher'}"
+        by = f"{number(abs(mean))} {'lower' if mean < 0 else 'higher'}" if mean else "the same in the mean"
+        text = f"{self.metric.name} of {who} is {by}"
         if effect.low is None or effect.high is None:
             return text
         low, high = sorted((sign * effect.low, sign * effect.high))

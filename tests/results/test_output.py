@@ -62,6 +62,8 @@ def test_a_class_orders_by_its_name_and_a_short_name_is_enough() -> None:
 def test_a_column_that_is_not_there_is_told_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="order by 'tress': no run has such a column; did you mean 'trees'"):
         Results(RUNS, order_by="tress")
+    with pytest.raises(UsageError, match="order by '-': expected a column"):
+        Results(RUNS, order_by="-")
     assert list(Results(order_by="anything")) == []
 
 

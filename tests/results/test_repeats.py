@@ -197,6 +197,8 @@ def test_what_cannot_be_told_says_how_many_more_pairs_would_do() -> None:
     ((0.5,), (0.6,), ("cannot tell yet: accuracy of b is 0.1 higher, 1 pair; one pair says nothing of the "
                       "spread, 2 more pairs are the least"), 2),
     ((0.5, 0.5), (0.5, 0.5), "no difference: accuracy is the same in each of 2 pairs", None),
+    ((0.5,), (0.5,), ("cannot tell yet: accuracy of b is the same in the mean, 1 pair; one pair says nothing "
+                      "of the spread, 2 more pairs are the least"), 2),
     ((0.5, math.nan), (0.5, 0.5), "cannot tell: a result is not a finite number; 2 pairs", None),
     ((0.5, 0.5), (0.75, 0.75), ("cannot tell yet: accuracy of b is 0.25 higher (95 % interval 0.25 to 0.25), "
                                 "2 pairs; 4 more pairs would do if effect and spread stay as they are"), 4),
