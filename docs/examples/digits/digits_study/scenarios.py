@@ -26,7 +26,7 @@ class Holdout(Scenario):
 
     def single_run(self, run: Run, classifier: Classifier, scaler: Scaler = Standard()) -> dict[str, float]:
         """Accuracy and log loss on the held-out images, trained on all the others."""
-        data = split(*self.dataset.load(), test_share=self.test_share, seed=run.seed)
+        data = split(*run.stages.load_data(self.dataset), test_share=self.test_share, seed=run.seed)
         for point in range(1, self.curve_points + 1):
             size = len(data.train_labels) * point // self.curve_points
             model = make_pipeline(scaler.build(), classifier.build(run.seed))
