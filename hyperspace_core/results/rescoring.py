@@ -38,8 +38,9 @@ def metric_of(project: Project, name: str) -> RegisteredMetric:
     if found is None:
         known = sorted(project.metrics)
         listed = f"registered: {', '.join(known)}" if known else "none is registered"
-        raise NotFound(f"project '{project.name}' has no metric '{name}'{did_you_mean(name, known)}; "
-                       f"{listed} (`register.metric('{name}', function)` registers one)")
+        cure = did_you_mean(name, known) or (f"; {listed}, and `register.metric('{name}', function)` "
+                                             "registers it")
+        raise NotFound(f"project '{project.name}' has no metric '{name}'{cure}")
     return found
 
 

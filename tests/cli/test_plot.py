@@ -9,6 +9,7 @@ import pytest
 
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.logged import Point
+from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import COMPLETED, Desk
 
 from .conftest import Answer
@@ -45,7 +46,16 @@ def test_json_is_the_figure_itself(typed: Typed, desk: Desk) -> None:
     assert [line["y"] for line in figure["data"]] == [[0.2]]
 
 
+def test_a_task_that_does_not_exist_is_said_to(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
+    two_runs(desk)
+
+    answer = typed("plot", "parallel", "behve", "--json", expect=ExitCode.NOT_FOUND)
+
+    assert "no task 'behve'" in answer.err and "did you mean 'behave'" in answer.err
+
+
 @pytest.mark.parametrize(("words", "code", "cure"), [
+    ((), ExitCode.USAGE, "name one of curves, parallel, parameter, timeline"),
     (("curves", "task"), ExitCode.USAGE, "Name a file with -o"),
     (("parameter", "task", "--json"), ExitCode.USAGE, "--parameter trees"),
     (("parallel", "task", "--metric", "loss", "--json"), ExitCode.USAGE, "to `hyperspace plot curves`"),

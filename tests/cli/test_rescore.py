@@ -74,4 +74,4 @@ def test_a_metric_that_is_not_registered_says_how(typed: Typed, desk: Desk, proj
 
     answer = typed("rescore", "task", "--metric", "f1", expect=ExitCode.NOT_FOUND)
 
-    assert "none is registered (`register.metric('f1', function)` registers one)" in answer.err
+    assert "none is registered, and `register.metric('f1', function)` registers it" in answer.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
 
 
+class Kind(click.Choice):  # type: ignore[type-arg]  # generic in newer versions only
+    """One of the pictures; where it is missing, they are named on that line."""
+
+    def get_missing_message(self, *_: Any, **__: Any) -> str:
+        return f"name one of {', '.join(map(str, self.choices))}"
+
+
 @click.command
-@click.argument("kind", type=click.Choice(["curves", "parallel", "parameter", "timeline"]))
+@click.argument("kind", type=Kind(["curves", "parallel", "parameter", "timeline"]))
 @click.argument("task", required=False, shell_complete=complete_task)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="The file to write: .html works without a network; .png, .svg and .pdf are images.")
@@ -90,6 +97,8 @@ def _records(place: Place, where: RunFilter, comparable: str) -> list[RunRecord]
     from hyperspace_core.results.table import best_first
 
     records = best_first(map(slim, place.store.find(where)))
+    if not records and where.tasks and not place.store.count(replace(where, states=(), where=())):
+        place.project().task(where.tasks[0])           # says what is wrong with the name
     if comparable == ALL:
         return records
     found = compared(records, lambda: None)
