@@ -1,0 +1,123 @@
+"""What a tuner is: a function of the search space, of all that was ever tried, and of a random generator.
+
+It keeps no state that anything depends on: whoever calls `propose` with an equal space, an equal history and
+an equally seeded generator gets the same answer, in whatever process. So any worker may ask, and a crash can
+spoil nothing. A tuner may remember what it computed from a history, to be faster the next time.
+
+It may rely on this:
+
+- `history.trials` stand in the order in which the runs were submitted. A later history of the same search has
+  the same trials, more of them, and pending ones that meanwhile ended; but it need not (runs may be deleted,
+  another worker asks), so what is remembered is compared and not believed.
+- Every trial's assignment lies in the space: it has exactly the active dimensions, each value in its range.
+  Runs that lie outside (a value out of today's range, a class that is gone, another value of what is held
+  fast) are absent, and whoever made the history has counted them. A class or parameter that is new is in the
+  space at once; past runs stand at its default, if that is in its range.
+- A parameter that takes floats has floats, also where it was given as 1.
+- The space may have no dimension that is searched: then `{}` is the only assignment.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, ClassVar, Literal
+
+from hyperspace_core.components import Component
+from hyperspace_core.config.drawing import draw
+from hyperspace_core.config.searchspace import Assignment, Space, identity
+from hyperspace_core.errors import ConfigError
+from hyperspace_core.records.run import Metric
+
+TrialState = Literal["completed", "failed", "pending", "pruned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One run, as a tuner sees it."""
+
+    assignment: Assignment
+    state: TrialState
+    value: float | None = None     # of the metric that decides; pruned: the last one; failed, pending: None
+    values: Mapping[str, float] = field(default_factory=dict)      # of all metrics of the search, by name
+    weight: float = 1.0            # below 1: a run of a related task, that tells less
+    run: int | None = None         # its id; None for one that is no run
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """All that was tried, in order, and what is better: the first metric decides, several make a front."""
+
+    trials: tuple[Trial, ...] = ()
+    metrics: tuple[Metric, ...] = (Metric(),)
+
+    @functools.cached_property
+    def tried(self) -> Mapping[Any, int]:
+        """`identity` of an assignment → index of its first trial; not of trials of related tasks."""
+        found: dict[Any, int] = {}
+        for index, trial in enumerate(self.trials):
+            if trial.weight >= 1:
+                found.setdefault(identity(trial.assignment), index)
+        return found
+
+
+class Tuner(Component):
+    """Proposes what to try next."""
+
+    several_metrics: ClassVar[bool] = False
+    """Whether it seeks a front of several metrics; others are refused where a search has more than one."""
+
+    learns: ClassVar[bool] = True
+    """Whether its proposals get better with the history."""
+
+    @abstractmethod
+    def propose(self, space: Space, history: History, rng: Random) -> Assignment | None:
+        """One assignment of the space, or None where the tuner has nothing left to propose.
+
+        All randomness comes from `rng`. Pending trials are being tried now: they are as good as tried.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method propose()")
+
+    def check(self, space: Space, metrics: tuple[Metric, ...]) -> None:
+        """Raises `ConfigError`, one line with the cure, for a search that this tuner cannot do."""
+        if len(metrics) > 1 and not self.several_metrics:
+            named = ", ".join(metric.name for metric in metrics)
+            raise ConfigError(f"{type(self).__name__} seeks the best of one metric, not of {named}; name "
+                              "one, or choose a tuner for several")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What to run next. `duplicate_of` is the index of the equal trial where nothing new was found."""
+
+    assignment: Assignment
+    duplicate_of: int | None = None
+    redrawn: int = 0               # how often something that is there already was proposed before
+
+
+def next_proposal(tuner: Tuner, space: Space, history: History, rng: Random, *,
+                  redraws: int = 10) -> Proposal | None:
+    """What `tuner` proposes, asked again where it is there already: at most `redraws` times the tuner, then
+    ten times as often at random. A space in which everything was tried gives a repeat at once.
+
+    None where the tuner has nothing left. Raises `ConfigError` for a proposal that does not lie in the space.
+    """
+    tried, seen = history.tried, 0
+    exhausted = len(tried) >= space.size
+    first: Assignment | None = None
+    for attempt in range(1 + (0 if exhausted else 11 * redraws)):
+        assignment = tuner.propose(space, history, rng) if attempt <= redraws else draw(space, rng)
+        if assignment is None:
+            return None
+        problems = space.problems(assignment)
+        if problems:
+            raise ConfigError(*(f"{type(tuner).__name__} proposed what is not in the space: {problem}"
+                                for problem in problems))
+        if identity(assignment) not in tried:
+            return Proposal(assignment=assignment, redrawn=seen)
+        first, seen = first or assignment, seen + 1
+    repeated = first or {}
+    return Proposal(assignment=repeated, duplicate_of=tried[identity(repeated)], redrawn=seen)
