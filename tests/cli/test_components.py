@@ -89,3 +89,7 @@ def test_a_broken_project_is_one_line(typed: Typed, growing: ProjectFolder) -> N
     assert line.count("\n") == 1
     assert "project 'growing' (growing 1.0) cannot be opened" in line
     assert "nowhere_to_be_found" in line
+
+
+def test_a_scenario_that_wraps_another_says_whose_hyper_parameters_it_has(typed: Typed) -> None:
+    assert "hyper-parameters: those of its `scenario`" in typed("components", "Repeated").out

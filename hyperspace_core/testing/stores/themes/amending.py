@@ -18,7 +18,7 @@ ENTRY = {"value": 0.5, "goal": "maximize", "attempt": 1}
 
 
 class Amending(StoreTests):
-    @pytest.mark.parametrize("state", TERMINAL)
+    @pytest.mark.parametrize("state", sorted(TERMINAL))
     def test_a_metric_of_later_stands_beside_what_the_run_returned(self, desk: Desk, state: State) -> None:
         run = desk.in_state(state)
         before = desk.get(run)

@@ -65,7 +65,7 @@ class Commands(StoreTests):
             desk.store.resume(lease.run)
         assert desk.store.beat(lease).command is Command.CANCEL
 
-    @pytest.mark.parametrize("state", TERMINAL)
+    @pytest.mark.parametrize("state", sorted(TERMINAL))
     def test_a_requeued_run_begins_afresh_and_forgets_no_attempt(self, desk: Desk, state: State) -> None:
         run = desk.submit(max_losses=2, max_failures=1)
         desk.take(run)
