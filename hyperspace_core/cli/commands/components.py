@@ -28,6 +28,7 @@ class Shown:
     where: str                               # module:line, and who registered it
     parameters: tuple[Described, ...]
     hyper_parameters: tuple[Described, ...]  # of a scenario's `single_run`
+    wraps: str | None                        # the parameter that holds the scenario whose they are instead
 
 
 @click.command
@@ -89,7 +90,8 @@ def _shown(catalog: Catalog, entry: Entry) -> Shown:
         family=entry.family.__name__, name=entry.name, aliases=entry.aliases, where=entry.where,
         doc=summary_of(entry.target),
         parameters=tuple(described(signature_of(entry.target), catalog)),
-        hyper_parameters=() if varied is None else tuple(described(varied, catalog)))
+        hyper_parameters=() if varied is None else tuple(described(varied, catalog)),
+        wraps=getattr(entry.target, "wraps", None) if entry.family is Scenario else None)
 
 
 def _show(page: Page, one: Shown) -> None:
@@ -103,5 +105,8 @@ def _show(page: Page, one: Shown) -> None:
         show_parameters(page, one.parameters, indent=4)
         return
     for title, parameters in (("of the task", one.parameters), ("hyper-parameters", one.hyper_parameters)):
+        if parameters is one.hyper_parameters and one.wraps is not None:
+            page.line(f"hyper-parameters: those of its `{one.wraps}`", indent=4)
+            continue
         page.line(f"{title}:", indent=4)
         show_parameters(page, parameters, indent=6)
