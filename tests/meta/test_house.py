@@ -22,7 +22,7 @@ def test_the_readme_has_its_two_commands_each_in_a_line() -> None:
     demo, tests = bash_blocks(ROOT / "README.md")[:2]
 
     assert demo.startswith("python -m pip install ") and "hyperspace worker --project digits --drain" in demo
-    assert tests.startswith("python -m pip install ") and tests.endswith("&& python -m pytest")
+    assert tests.startswith("python -m pip install ") and tests.endswith("&& python -m pytest -n logical")
     assert "\n" not in demo + tests
 
 
