@@ -14,6 +14,7 @@ from hyperspace_core.records.states import Command, Outcome, State
 from hyperspace_core.records.texts import moment_text
 from hyperspace_mongodb.batches import SUBMITTING, Batches
 from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.damage import decoding
 from hyperspace_mongodb.documents import numbers
 
 TRIES = 50                     # a compare-and-set that loses loses to somebody who got on
@@ -107,6 +108,9 @@ class Verbs:
             found = self._database.runs.find_one(wanted, projection)
         if found is None or found.get("status") == SUBMITTING:
             raise NotFound(f"no run {run} in this store")
+        if not isinstance(found.get("hyperspace", {}), dict):
+            with decoding(found):
+                raise TypeError("`hyperspace` is no document")
         return found
 
     def _current_attempt(self, run: int) -> int:
@@ -120,13 +124,15 @@ class Verbs:
 
 
 def standing_of(document: Document) -> Standing:
-    ours = document["hyperspace"]
-    asked = ours.get("command")
-    return Standing(
-        document["_id"], ours["project"], State(document["status"]), ours["attempt"], ours.get("token"),
-        None if asked is None else Command(asked), ours["losses"], ours["max_losses"], ours["failures"],
-        ours["max_failures"], ours["edits"], ours.get("goal", "maximize"), ours.get("series", []),
-        ours.get("attempts", []), numbers(ours))
+    """Raises `Damaged`."""
+    with decoding(document):
+        ours = document["hyperspace"]
+        asked = ours.get("command")
+        return Standing(
+            document["_id"], ours["project"], State(document["status"]), ours["attempt"], ours.get("token"),
+            None if asked is None else Command(asked), ours["losses"], ours["max_losses"], ours["failures"],
+            ours["max_failures"], ours["edits"], ours.get("goal", "maximize"), ours.get("series", []),
+            ours.get("attempts", []), numbers(ours))
 
 
 def mine(lease: Lease) -> Document:

@@ -32,6 +32,7 @@ from hyperspace_core.records.texts import (
 from hyperspace_core.storage import new_token
 from hyperspace_mongodb.complaints import too_large
 from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.damage import decoding
 from hyperspace_mongodb.sacred import begun, sacred_fields
 
 LONGEST_TREE = 4_000_000       # characters of one tree; a run has five of them, and a document ends at 16 MB
@@ -91,8 +92,14 @@ def restored_document(record: RunRecord) -> Document:
 
 
 def record_of(document: Mapping[str, Any], moved: Moved | None = None) -> RunRecord:
+    """Raises `Damaged`."""
+    with decoding(document):
+        return _record(document, moved or {})
+
+
+def _record(document: Mapping[str, Any], moved: Moved) -> RunRecord:
     ours = document["hyperspace"]
-    attempts = tuple(_attempt(number, found, (moved or {}).get((document["_id"], number), {}))
+    attempts = tuple(_attempt(number, found, moved.get((document["_id"], number), {}))
                      for number, found in zip(numbers(ours), ours.get("attempts", ()), strict=True))
     command, progress = ours.get("command"), ours.get("progress")
     return RunRecord(

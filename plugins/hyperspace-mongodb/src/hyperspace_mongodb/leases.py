@@ -29,6 +29,7 @@ from hyperspace_core.records.texts import (
 )
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, mine
 from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.damage import Damaged, decoding
 from hyperspace_mongodb.dashboards import Dashboards
 from hyperspace_mongodb.documents import ranked, snapshots_of, text, tree
 from hyperspace_mongodb.origins import origin_fields
@@ -121,9 +122,8 @@ class LeaseVerbs(Verbs):
                 {"hyperspace.project": {"$eq": project}, "status": State.RUNNING.value},
                 {"hyperspace.attempt": 1, "hyperspace.token": 1, "hyperspace.beat": 1,
                  "hyperspace.attempts": {"$slice": -1}}).sort("_id", 1)
-            rows = [(row["_id"], row["hyperspace"]) for row in found]
-        return [Held(run=run, attempt=ours["attempt"], token=ours["token"], beat=ours["beat"],
-                     owner=owner_of(ours["attempts"][-1]["worker"])) for run, ours in rows]
+            rows = list(found)
+        return [held for row in rows if (held := _held(row)) is not None]
 
     def reap(self, seen: Held, reason: str = "") -> State | None:
         plain_text(reason, "reason")
@@ -238,6 +238,17 @@ class LeaseVerbs(Verbs):
             change["$addToSet"] = {"hyperspace.snapshots": {"$each": snapshots}}
         condition = mine(lease) | {"hyperspace.edits": run.edits}
         return self._database.runs.update_one(condition, change).matched_count == 1
+
+
+def _held(row: Document) -> Held | None:
+    """None for what somebody has made RUNNING by hand: nobody holds it, and `check` names it."""
+    try:
+        with decoding(row):
+            ours = row["hyperspace"]
+            return Held(run=row["_id"], attempt=ours["attempt"], token=ours["token"], beat=ours["beat"],
+                        owner=owner_of(ours["attempts"][-1]["worker"]))
+    except Damaged:
+        return None
 
 
 def _result(result: float | None, goal: str) -> Document:

@@ -14,6 +14,7 @@ from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import default_settings
 from hyperspace_mongodb.complaints import is_duplicate, is_forbidden
 from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.damage import Damaged, is_misfit, set_aside, set_misfits_aside
 from hyperspace_mongodb.documents import new_attempt, new_document, record_of
 from hyperspace_mongodb.rooms import make_room, moved_texts
 from hyperspace_mongodb.sacred import begun, host_of, moment_of
@@ -92,20 +93,38 @@ class QueueVerbs(Verbs):
         with self._database.writing():
             queue = self._database.projects.find_one({"_id": {"$eq": project}}) or {}
             moment = self._now()
-            found = None
-            if not queue.get("paused"):
-                wanted = _wanted(project, token, moment, tasks=tasks, exclude=exclude, only=only)
-                found = self._taken(wanted, owner, token, moment)
-                if found is None and self._batches.settle_some():
-                    found = self._taken(wanted, owner, token, moment)
-            if found is None:
-                found = self._claimed_before(token)
-            if found is None:
-                self._has_looked(project, int(queue.get("changes", 0)))
-                return None
-            make_room(self._database, found)
-            lease = Lease(run=found["_id"], attempt=found["hyperspace"]["attempt"], token=token)
-            return Claim(lease=lease, record=record_of(found, moved_texts(self._database, [found])))
+            wanted = None if queue.get("paused") else _wanted(
+                project, token, moment, tasks=tasks, exclude=exclude, only=only)
+            while True:
+                found = None if wanted is None else self._found(wanted, project, owner, token, moment)
+                if found is None:
+                    found = self._claimed_before(token)
+                if found is None:
+                    self._has_looked(project, int(queue.get("changes", 0)))
+                    return None
+                try:
+                    return self._claim_of(found, token)
+                except Damaged:
+                    set_aside(self._database, found["_id"], token)
+
+    def _claim_of(self, found: Document, token: str) -> Claim:
+        record = record_of(found, moved_texts(self._database, [found]))
+        make_room(self._database, found)
+        return Claim(lease=Lease(run=found["_id"], attempt=found["hyperspace"]["attempt"], token=token),
+                     record=record)
+
+    def _found(self, wanted: Document, project: str, owner: Owner, token: str,
+               moment: str) -> Document | None:
+        """The next in the queue, claimed; past what cannot be claimed, and what a batch has just brought."""
+        try:
+            found = self._taken(wanted, owner, token, moment)
+        except OperationFailure as error:
+            if not is_misfit(error) or not set_misfits_aside(self._database, project):
+                raise
+            found = self._taken(wanted, owner, token, moment)
+        if found is None and self._batches.settle_some():
+            found = self._taken(wanted, owner, token, moment)
+        return found
 
     def _taken(self, wanted: Document, owner: Owner, token: str, moment: str) -> Document | None:
         """One step; None where there is nothing, or where a twin of this very claim was faster."""

@@ -13,6 +13,7 @@ from hyperspace_core.records.states import State
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import SUBMITTING, Moment, decided
 from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.damage import Damaged
 from hyperspace_mongodb.documents import record_of
 from hyperspace_mongodb.foreign import foreign_record, foreign_records
 from hyperspace_mongodb.narrowing import ORDERING, narrowed, place_of
@@ -22,7 +23,7 @@ from hyperspace_mongodb.rooms import moved_texts
 PAGE = 100                     # records read at a time; between two pages nothing is held open
 
 # what only dashboards read
-_UNREAD = dict.fromkeys(("captured_out", "config", "meta", "info", "fail_trace", "artifacts", "resources",
+UNREAD = dict.fromkeys(("captured_out", "config", "meta", "info", "fail_trace", "artifacts", "resources",
                          "host"), 0)
 
 
@@ -85,7 +86,12 @@ class ReadingVerbs(Verbs):
         moment = self._batches.settle()
         rows = self._database.runs.aggregate([{"$match": self._visible(where, moment)},
                                               {"$group": {"_id": "$status", "runs": {"$sum": 1}}}])
-        return Counter({State(row["_id"]): int(row["runs"]) for row in rows})
+        found = {row["_id"]: int(row["runs"]) for row in rows}
+        odd = set(found) - {state.value for state in State}
+        if odd:
+            raise Damaged(f"{self._database.shown}: a run has the state {odd.pop()!r}, which there is not; "
+                          "`hyperspace store check` names it")
+        return Counter({State(state): runs for state, runs in found.items()})
 
     def _visible(self, where: RunFilter, moment: Moment) -> Document:
         """With whole batches only: those that had been decided when the reader began."""
@@ -112,8 +118,8 @@ class ReadingVerbs(Verbs):
         """Those of a page that are there and match, in its order."""
         ours = [run for run in ids if run not in foreign]
         with self._database.using():
-            found = list(self._database.runs.find({"_id": {"$in": ours}}, _UNREAD)) if ours else []
-            found = [one for one in found if one["status"] != SUBMITTING]
+            found = list(self._database.runs.find({"_id": {"$in": ours}}, UNREAD)) if ours else []
+            found = [one for one in found if one.get("status") != SUBMITTING]
             moved = moved_texts(self._database, found)
         records: dict[Any, RunRecord] = {one["_id"]: record_of(one, moved) for one in found} | foreign
         return [records[run] for run in ids if run in records and where.matches(records[run])]

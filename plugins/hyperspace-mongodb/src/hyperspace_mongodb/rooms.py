@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.damage import decoding
 from hyperspace_mongodb.documents import Moved, numbers
 
 ROOM = 1_000_000
@@ -39,11 +40,15 @@ def make_room(database: Database, document: Document) -> None:
 
 def moved_texts(database: Database, documents: Sequence[Document]) -> Moved:
     """The texts that lie elsewhere, of all attempts of some runs."""
-    keys = [f"{document['_id']}:{number}" for document in documents
-            for number, found in zip(numbers(document["hyperspace"]),
-                                     document["hyperspace"].get("attempts", ()), strict=True)
-            if found.get("moved")]
+    keys = [key for document in documents for key in _moved_keys(document)]
     if not keys:
         return {}
     return {(found["run"], found["number"]): found
             for found in database.attempts.find({"_id": {"$in": keys}})}
+
+
+def _moved_keys(document: Document) -> list[str]:
+    with decoding(document):
+        ours = document["hyperspace"]
+        return [f"{document['_id']}:{number}" for number, found in
+                zip(numbers(ours), ours.get("attempts", ()), strict=True) if found.get("moved")]

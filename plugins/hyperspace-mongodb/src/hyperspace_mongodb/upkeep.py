@@ -11,12 +11,15 @@ from pymongo.errors import OperationFailure
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import StoreInfo
 from hyperspace_mongodb import schema
-from hyperspace_mongodb.base import Verbs
+from hyperspace_mongodb.base import Verbs, standing_of
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.contents import Contents
+from hyperspace_mongodb.damage import Damaged
+from hyperspace_mongodb.documents import record_of
 from hyperspace_mongodb.foreign import UNNAMED
 from hyperspace_mongodb.garbage import orphaned
+from hyperspace_mongodb.reading import UNREAD
 
 MOST_LINES = 20                # of one kind of damage
 
@@ -47,7 +50,7 @@ class UpkeepVerbs(Verbs):
     def check(self) -> tuple[str, ...]:
         database = self._database
         with database.using():
-            lines = [*self._odd_runs(), *self._orphans(), *self._missing()]
+            lines = [*self._odd_runs(), *self._damaged(), *self._orphans(), *self._missing()]
         return tuple(f"{database.shown}: {line}" for line in lines)
 
     def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
@@ -66,7 +69,6 @@ class UpkeepVerbs(Verbs):
         ours: Document = {"hyperspace.project": {"$ne": None}}
         states = [state.value for state in State]
         impossible: list[tuple[str, Document]] = [
-            ("has a state that there is not", {"status": {"$nin": [*states, SUBMITTING]}}),
             ("is RUNNING and nobody holds it", {"status": "RUNNING", "hyperspace.token": {"$eq": None}}),
             ("is held and does not run", {"status": {"$in": [one for one in states if one != "RUNNING"]},
                                           "hyperspace.token": {"$ne": None}}),
@@ -75,6 +77,20 @@ class UpkeepVerbs(Verbs):
         for what, condition in impossible:
             for found in runs.find(ours | condition, {"_id": 1}).limit(MOST_LINES):
                 yield f"run {found['_id']} {what}"
+
+    def _damaged(self) -> Iterator[str]:
+        """What can no longer be read: every record is taken apart."""
+        left = MOST_LINES
+        for one in self._database.runs.find(
+                {"hyperspace": {"$exists": True}, "status": {"$ne": SUBMITTING}}, UNREAD):
+            try:
+                standing_of(one)
+                record_of(one)
+            except Damaged as error:
+                yield str(error).partition(" names all such")[0].rpartition(";")[0]
+                left -= 1
+            if not left:
+                return
 
     def _orphans(self) -> Iterator[str]:
         database = self._database

@@ -1,0 +1,111 @@
+"""Documents that somebody has changed by hand: they are named in one line, and no worker stops for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database as MongoDatabase
+
+from hyperspace_core.errors import StoreError
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.stores.desk import PROJECT, Desk
+from hyperspace_mongodb.store import open_store
+
+Raw = MongoDatabase[dict[str, Any]]
+
+DAMAGE: dict[str, dict[str, Any]] = {
+    "a tree that is no JSON": {"$set": {"hyperspace.config": "{broken"}},
+    "a moment that is none": {"$set": {"hyperspace.submitted_at": "yesterday"}},
+    "a field is missing": {"$unset": {"hyperspace.losses": ""}},
+    "no task": {"$unset": {"experiment": ""}},
+    "attempts that are no list": {"$set": {"hyperspace.attempts": None}},
+    "attempts that are a document": {"$set": {"hyperspace.attempts": {"0": 1}}},
+    "an attempt that is no number": {"$set": {"hyperspace.attempt": "one"}},
+}
+NOT_IN_THE_QUEUE: dict[str, dict[str, Any]] = {
+    "a state that there is not": {"$set": {"status": "BANANA"}},
+    "no state": {"$unset": {"status": ""}},
+    "nothing of ours": {"$set": {"hyperspace": None}},
+}
+every = pytest.mark.parametrize("damage", [*DAMAGE.values(), *NOT_IN_THE_QUEUE.values()],
+                                ids=[*DAMAGE, *NOT_IN_THE_QUEUE])
+
+
+@pytest.fixture
+def raw(mongodb_url: str) -> Iterator[Raw]:
+    client: MongoClient[dict[str, Any]] = MongoClient(mongodb_url, tz_aware=True)
+    with client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def store(mongodb_url: str) -> Iterator[Store]:
+    with open_store(mongodb_url, PROJECT) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    return Desk(store)
+
+
+@every
+def test_a_damaged_run_is_named_by_whoever_asks_and_by_check(raw: Raw, desk: Desk,
+                                                             damage: dict[str, Any]) -> None:
+    run = desk.submit()
+    assert desk.store.check() == ()
+    raw["runs"].update_one({"_id": run}, damage)
+
+    with pytest.raises(StoreError, match=rf"^run {run}: its document is damaged \(.+\); mend it") as raised:
+        desk.store.get(run)
+    assert "\n" not in str(raised.value)
+    line, = desk.store.check()
+    assert f"run {run}: its document is damaged" in line
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE.values()], ids=[*DAMAGE])
+def test_a_damaged_run_is_set_aside_by_a_claim_and_the_next_is_taken(raw: Raw, desk: Desk,
+                                                                     damage: dict[str, Any]) -> None:
+    damaged, sound = desk.submit(), desk.submit()
+    raw["runs"].update_one({"_id": damaged}, damage)
+
+    claim = desk.claim()
+
+    assert claim is not None
+    assert claim.record.id == sound
+    assert desk.claim() is None
+    found = raw["runs"].find_one({"_id": damaged}) or {}
+    assert found["status"] == "FAILED"
+    assert "its document is damaged" in found["hyperspace"]["reason"]
+    assert "token" not in found["hyperspace"]
+
+
+@pytest.mark.parametrize("damage", [
+    DAMAGE["a tree that is no JSON"], NOT_IN_THE_QUEUE["a state that there is not"],
+    NOT_IN_THE_QUEUE["no state"]])
+def test_a_list_with_a_damaged_run_says_which_one_it_is(raw: Raw, desk: Desk, damage: dict[str, Any]) -> None:
+    run = desk.submit()
+    desk.submit()
+    raw["runs"].update_one({"_id": run}, damage)
+
+    if "status" in str(damage):
+        with pytest.raises(StoreError, match=r"a run has the state .*, which there is not"):
+            desk.store.count(RunFilter(project=PROJECT))
+    with pytest.raises(StoreError, match=f"^run {run}: its document is damaged"):
+        list(desk.store.find(RunFilter(project=PROJECT)))
+
+
+@pytest.mark.parametrize("worker", [None, "?"], ids=["never claimed", "by nobody that can be read"])
+def test_a_run_that_somebody_made_running_by_hand_stops_no_observer(raw: Raw, desk: Desk,
+                                                                    worker: str | None) -> None:
+    held = desk.start()
+    odd = desk.submit() if worker is None else desk.start().run
+    change = {"status": "RUNNING"} | ({} if worker is None else {"hyperspace.attempts.0.worker": worker})
+    raw["runs"].update_one({"_id": odd}, {"$set": change})
+
+    assert [one.run for one in desk.store.held(PROJECT)] == [held.run]
+    assert any(f"run {odd}" in line for line in desk.store.check())
