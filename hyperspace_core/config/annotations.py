@@ -91,7 +91,7 @@ class Reader:
         kind = self._kind(annotation)
         if range_ is not None:
             return _with_range(kind, range_), range_, text
-        return kind, _range_in(kind), text
+        return kind, range_within(kind), text
 
     def _inner(self, annotation: Any) -> Kind:
         return self.read(annotation)[0]
@@ -185,12 +185,12 @@ def _with_range(kind: Kind, range_: Range) -> Kind:
             return kind
 
 
-def _range_in(kind: Kind) -> Range | None:
+def range_within(kind: Kind) -> Range | None:
     match kind:
         case Value(range=range_):
             return range_
         case OptionalOf(kind=inner):
-            return _range_in(inner)
+            return range_within(inner)
         case _:
             return None
 

@@ -6,7 +6,8 @@ import math
 from random import Random
 from typing import Any
 
-from hyperspace_core.config.searchspace import Assignment, Space, values_in
+from hyperspace_core.config.dimensions import Assignment, nearest_value, values_in
+from hyperspace_core.config.searchspace import Space
 from hyperspace_core.space import Choice, Float, Int, Range
 
 
@@ -29,11 +30,10 @@ def spaced(range_: Range, steps: int) -> tuple[Any, ...]:
     if isinstance(range_, Choice):
         return range_.values
     count = int(min(steps, values_in(range_)))
-    if count == 1:
-        return (_middle(range_),)
-    ends = [_stepped(range_, _between(range_.low, range_.high, index / (count - 1), log=range_.log))
-            for index in range(count)]
-    return tuple(dict.fromkeys(ends))
+    shares = [index / (count - 1) for index in range(count)] if count > 1 else [0.5]
+    # twelve digits: 0.01 shall be what a person means by 0.01
+    values = [float(f"{_between(range_.low, range_.high, share, log=range_.log):.12g}") for share in shares]
+    return tuple(dict.fromkeys(nearest_value(range_, value) for value in values))
 
 
 def at(range_: Int | Float, share: float) -> Any:
@@ -41,24 +41,10 @@ def at(range_: Int | Float, share: float) -> Any:
     # half a step more on either side, so that the ends are as likely as what lies between
     half = (range_.step or 0) / 2
     low = max(range_.low - half, range_.low / 2) if range_.log else range_.low - half
-    return _stepped(range_, _between(low, range_.high + half, share, log=range_.log))
-
-
-def _middle(range_: Int | Float) -> Any:
-    return _stepped(range_, _between(range_.low, range_.high, 0.5, log=range_.log))
+    return nearest_value(range_, _between(low, range_.high + half, share, log=range_.log))
 
 
 def _between(low: float, high: float, share: float, *, log: bool) -> float:
     if log:
         return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
     return low + share * (high - low)
-
-
-def _stepped(range_: Int | Float, value: float) -> Any:
-    """The value of the range that is nearest."""
-    if range_.step is not None:
-        last = int(values_in(range_)) - 1
-        index = min(max(round((value - range_.low) / range_.step), 0), last)
-        value = range_.low + index * range_.step
-    value = min(max(value, range_.low), range_.high)
-    return int(value) if isinstance(range_, Int) else float(value)

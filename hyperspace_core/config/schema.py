@@ -77,7 +77,7 @@ def _check_parameter(where: str, parameter: Parameter) -> None:
         raise RegistrationError(f"{where}: the default is None; annotate it "
                                 f"`{describe(parameter.kind)} | None`")
     if parameter.range is not None:
-        _check_range(where, parameter.kind, parameter.range)
+        check_range(where, parameter.kind, parameter.range)
     tree = default_tree(parameter, where)
     if tree is not MISSING:
         _check_bounds(where, tree, parameter.kind, parameter.range)
@@ -102,11 +102,11 @@ def _dataclasses_in(kind: Kind) -> list[type]:
             return []
 
 
-def _check_range(where: str, kind: Kind, range_: Range) -> None:
+def check_range(where: str, kind: Kind, range_: Range) -> None:
     """A range must describe values of the parameter's own type."""
     match kind:
         case OptionalOf(kind=inner):
-            _check_range(where, inner, range_)
+            check_range(where, inner, range_)
         case Value() | EnumOf() if isinstance(range_, Choice):
             for value in range_.values:
                 _accepted(where, kind, value, range_)
@@ -144,7 +144,7 @@ def _check_bounds(where: str, tree: Any, kind: Kind, range_: Range | None) -> No
             for key, inner_tree in tree.items():
                 _check_bounds(f"{where}.{key}", inner_tree, item, _range_of(item))
         case Value() | EnumOf() if range_ is not None:
-            _check_contained(where, tree, _in_tree_form(where, kind, range_))
+            _check_contained(where, tree, in_tree_form(where, kind, range_))
 
 
 def _check_contained(where: str, value: Any, range_: Range) -> None:
@@ -157,7 +157,7 @@ def _range_of(kind: Kind) -> Range | None:
     return kind.range if isinstance(kind, Value) else None
 
 
-def _in_tree_form(where: str, kind: Value | EnumOf, range_: Range) -> Range:
+def in_tree_form(where: str, kind: Value | EnumOf, range_: Range) -> Range:
     """Choices as a tree would hold them: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
     if not isinstance(range_, Choice):
         return range_

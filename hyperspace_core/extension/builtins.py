@@ -9,6 +9,7 @@ from __future__ import annotations
 BUILTINS = (
     "hyperspace_core.stages",
     "hyperspace_core.scenarios",
+    "hyperspace_core.tuners",
     "hyperspace_core.extension.storage",
     "hyperspace_core.capture.seeds:Seeds",
     "hyperspace_core.capture.fingerprint",

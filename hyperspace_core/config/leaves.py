@@ -1,0 +1,106 @@
+"""The entries of a search space for one value that has no parameters below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.complete import complete_value
+from hyperspace_core.config.dimensions import SWITCH, Conditions, Dimension, Entry, Fixed, values_in
+from hyperspace_core.config.kinds import Kind
+from hyperspace_core.config.narrowing import alternatives_in, fitted, nearest_in, range_in
+from hyperspace_core.config.tree import MISSING, canonical, join
+from hyperspace_core.errors import ConfigError
+from hyperspace_core.space import Choice, Float, Int, Range
+
+SPACE = "space="               # where a value comes from that a person gave
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the walk over the signatures stands."""
+
+    path: str = ""
+    key: str = ""
+    when: Conditions = ()
+    source: str = ""
+    above: tuple[Any, ...] = ()    # classes that this place lies in
+    optional: bool = False         # whether None may stand here
+
+    def at(self, name: object, source: str = "") -> Place:
+        """The place of a parameter or an item in this one."""
+        return replace(self, path=join(self.path, name), key=join(self.key, name), optional=False,
+                       source=source or self.source)
+
+    def under(self, path: str, value: Any, target: Any = None, label: str = "") -> Place:
+        """This place where the choice at `path` is `value`."""
+        return replace(self, key=f"{self.key}{label}", when=(*self.when, (path, value)), optional=False,
+                       above=(*self.above, target))
+
+    def fixed(self, value: Any, source: str = "") -> Fixed:
+        return Fixed(path=self.path, key=self.key, value=value, when=self.when, source=source or self.source)
+
+    def switch(self, *, default: Any, source: str = "") -> Dimension:
+        """Whether there is a value, or None."""
+        return Dimension(path=self.path + SWITCH, key=self.key + SWITCH, range=Choice(False, True),
+                         default=default, when=self.when, source=source or self.source)
+
+    def dimension(self, range_: Range, *, default: Any, source: str = "") -> Dimension | Fixed:
+        """A range with a single value leaves nothing to search."""
+        if values_in(range_) == 1:
+            return self.fixed(range_.values[0] if isinstance(range_, Choice) else range_.low, source)
+        return Dimension(path=self.path, key=self.key, range=range_, when=self.when,
+                         default=nearest_in(range_, default), source=source or self.source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is known of one value: type, range, default as a tree, and what `space=` says of it."""
+
+    kind: Kind
+    range: Range | None = None
+    base: Any = MISSING
+    wish: Any = MISSING
+
+
+def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
+    """A number, a text, or whatever is tried as a whole.
+
+    Raises `ConfigError` for a wish that does not fit the type.
+    """
+    kind, range_, base, wish = wanted.kind, wanted.range, wanted.base, wanted.wish
+    if wish is MISSING:
+        if range_ is None:
+            return [place.fixed(complete_value(base, kind, catalog, path=place.path))]
+        return _ranged(fitted(range_, kind, place.path), base, place, or_none=base is None)
+    if isinstance(wish, Int | Float):
+        return _ranged(fitted(wish, kind, place.path), base, place, or_none=False, source=SPACE)
+    several = alternatives_in(wish, kind, base, place.path)
+    if several is None:
+        return [place.fixed(complete_value(wish, kind, catalog, path=place.path), SPACE)]
+    several = [range_in(one, place.path) for one in several]
+    ranges = [one for one in several if isinstance(one, Int | Float)]
+    if not ranges:
+        values = [complete_value(one, kind, catalog, path=place.path) for one in several]
+        distinct = {canonical(value): value for value in values}
+        return [place.dimension(Choice(*distinct.values()), default=base, source=SPACE)]
+    rest = [one for one in several if not isinstance(one, Int | Float)]
+    if len(ranges) > 1 or any(one is not None for one in rest):
+        raise ConfigError(f"`{place.path}`: a range stands beside other alternatives; give one range, beside "
+                          "it at most None, or values alone")
+    if rest:
+        complete_value(None, kind, catalog, path=place.path)       # says so where None is not allowed
+    return _ranged(fitted(ranges[0], kind, place.path), base, place, or_none=bool(rest), source=SPACE)
+
+
+def _ranged(range_: Range, base: Any, place: Place, *, or_none: bool, source: str = "") -> list[Entry]:
+    if not or_none:
+        return [place.dimension(range_, default=base, source=source)]
+    if isinstance(range_, Choice):
+        with_none = Choice(*dict.fromkeys((*range_.values, None)))
+        return [place.dimension(with_none, default=base, source=source)]
+    given = base if base is MISSING else base is not None
+    inner = place.under(place.path + SWITCH, True)
+    return [place.switch(default=given, source=source),
+            inner.dimension(range_, default=base, source=source)]

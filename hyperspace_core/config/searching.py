@@ -1,0 +1,282 @@
+"""The search space of a signature: ranges at every depth, narrowed or widened by `space=`.
+
+- A parameter with a range is searched. One without is held fast at its default, a bool, an Enum and a Literal
+  too, unless `space=` names it.
+- A family is searched among all its registered classes, and each class's parameters below it; `Family | None`
+  also without any. A class that needs a value which nothing gives is left out, and so is a class inside
+  itself; `space=` may name them.
+- A list or dict keeps the length and keys of its default, or what `space=` gives; each item is searched.
+- None is tried where a number with a range has it as its default, and where a dataclass in which something is
+  searched may be absent.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.config.catalog import Entry as Registered
+from hyperspace_core.config.complete import complete
+from hyperspace_core.config.dimensions import Dimension, Entry, LeftOut
+from hyperspace_core.config.instances import default_tree
+from hyperspace_core.config.keys import by_parameter
+from hyperspace_core.config.kinds import (
+    AnyValue,
+    DictOf,
+    FamilyKind,
+    Kind,
+    LazyOf,
+    ListOf,
+    Nested,
+    OptionalOf,
+    RawDict,
+    TupleOf,
+    UnionOf,
+    describe,
+)
+from hyperspace_core.config.leaves import SPACE, Place, Wanted, plain
+from hyperspace_core.config.narrowing import alternatives_in, range_in, searches
+from hyperspace_core.config.offers import Offer, Offering, choice
+from hyperspace_core.config.schema import Parameter, Signature, signature_of
+from hyperspace_core.config.searchspace import Space
+from hyperspace_core.config.series import items_of
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, shown, too_deep
+from hyperspace_core.config.unions import pick
+from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
+
+MAX_PARAMETERS = 10_000        # in the whole space; recursive families may have no end in sight
+
+
+def space_of(signature: Signature, catalog: Catalog, wishes: Mapping[str, Any] | None = None) -> Space:
+    """What may be tried of a signature; `wishes` is what a person gives as `space=`.
+
+    Raises `ConfigError` with every problem of `wishes`, and for a parameter that neither a default, a range
+    nor `wishes` gives a value; `UnknownClassError` if one of the problems is a class that the catalog lacks.
+    """
+    given = {} if wishes is None else wishes
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"space: expected a dict of hyper-parameters, found {shown(given)}")
+    deep = too_deep(given)
+    if deep is not None:
+        raise ConfigError(f"space: nested deeper than 64 levels at {deep}")
+    walk = _Walk(catalog)
+    try:
+        entries = walk.section(Wanted(kind=Nested(signature.target), wish=given), Place(), signature)
+    except _TooLarge as error:
+        raise ConfigError(str(error)) from None
+    if walk.problems:
+        raise (UnknownClassError if walk.unknown_class else ConfigError)(*walk.problems)
+    return Space(entries=tuple(entries), left_out=tuple(dict.fromkeys(walk.left_out)),
+                 finish=functools.partial(complete, signature=signature, catalog=catalog))
+
+
+class _TooLarge(Exception):
+    """The classes lie in one another without end."""
+
+
+class _Walk:
+    """One walk over a signature; goes on after a problem, so that all are reported together."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.problems: list[str] = []
+        self.unknown_class = False
+        self.left_out: list[LeftOut] = []
+        self.met = 0
+
+    def section(self, given: Wanted, place: Place, signature: Signature | None = None, *,
+                lazy: bool = False) -> list[Entry]:
+        """The parameters of a class or dataclass, or of `signature`."""
+        signature = signature or signature_of(cast("Nested", given.kind).target)
+        if not isinstance(given.wish, Mapping):
+            raise ConfigError(f"`{place.path}`: expected a section for {signature.name}, found "
+                              f"{shown(given.wish)}")
+        self.met += len(signature.parameters)
+        if self.met > MAX_PARAMETERS:
+            raise _TooLarge(f"`{place.path}`: the space has more than {MAX_PARAMETERS:,} parameters; name "
+                            "the classes that are wanted in space=")
+        wishes, problems = by_parameter(given.wish, signature, place.path)
+        self.problems += problems
+        bases = given.base if isinstance(given.base, dict) else {}
+        entries: list[Entry] = []
+        for one in signature.parameters:
+            wanted = Wanted(kind=one.kind, range=one.range, base=bases.get(one.name, MISSING),
+                            wish=wishes.get(one.name, MISSING))
+            try:
+                entries += self.parameter(one, signature, wanted, place, lazy=lazy)
+            except ConfigError as error:
+                self.unknown_class |= isinstance(error, UnknownClassError)
+                self.problems += error.problems
+        return entries
+
+    def parameter(self, parameter: Parameter, signature: Signature, given: Wanted, place: Place, *,
+                  lazy: bool) -> list[Entry]:
+        here = place.at(parameter.name, f"{signature.name}.{parameter.name}")
+        if given.base is MISSING:
+            default = self.default(parameter, here, used=given.wish is MISSING)
+            given = replace(given, base=default)
+        unsaid = given.base is MISSING and given.wish is MISSING and given.range is None
+        if not unsaid or _chooses(given.kind):
+            return self.value(given, here)
+        if parameter.required and not lazy:
+            raise ConfigError(f"`{here.path}`: {signature.name} needs it ({describe(parameter.kind)}) and "
+                              "has neither a default nor a range; give it in space=")
+        return []                  # only the constructor, or run time, knows it
+
+    def default(self, parameter: Parameter, place: Place, *, used: bool) -> Any:
+        try:
+            return default_tree(parameter, place.source, self.catalog.name_of)
+        except HyperspaceError as error:
+            if not used or _chooses(parameter.kind):
+                return MISSING     # of a class that is not registered; the others may be chosen all the same
+            raise ConfigError(f"`{place.path}`: {error}") from None
+
+    def value(self, given: Wanted, place: Place) -> list[Entry]:  # noqa: PLR0911 - one line a kind
+        kind, base, wish = given.kind, given.base, given.wish
+        if not isinstance(_inner(kind), FamilyKind | Nested | DictOf):
+            wish = range_in(wish, place.path)
+            given = replace(given, wish=wish)
+        match kind:
+            case OptionalOf(kind=inner) if _chooses(inner):
+                if wish is None:
+                    return [place.fixed(None, SPACE)]
+                return self.value(replace(given, kind=inner), replace(place, optional=True))
+            case OptionalOf(kind=ListOf() | TupleOf() | DictOf() as inner) if not (
+                    wish is None or (base is None and wish is MISSING)):
+                return items_of(self.value, given, inner, place, self.catalog)
+            case FamilyKind() | LazyOf(kind=FamilyKind()):
+                return self.component(given, place)
+            case Nested() | LazyOf(kind=Nested()):
+                return self.nested(given, place)
+            case ListOf() | TupleOf() | DictOf():
+                return items_of(self.value, given, kind, place, self.catalog)
+            case RawDict() | AnyValue() if isinstance(wish, Mapping) and searches(wish):
+                return items_of(self.value, given, DictOf(AnyValue()), place, self.catalog)
+            case UnionOf(kinds=kinds):
+                member = self.member(kinds, given)
+                if member is not None:
+                    return self.value(replace(given, kind=member, range=None), place)
+        return plain(given, place, self.catalog)
+
+    def member(self, kinds: tuple[Kind, ...], given: Wanted) -> Kind | None:
+        """The member of a union that has something below it, if the wish, or the default, is one of it."""
+        value = given.base if given.wish is MISSING else given.wish
+        if given.range is not None and given.wish is MISSING:
+            return None
+        if isinstance(value, Mapping) and CLASS_NAME in value:
+            return next((kind for kind in kinds if isinstance(_inner(kind), FamilyKind)), None)
+        found = pick(kinds, value, self.catalog)
+        return found if isinstance(found, ListOf | TupleOf | DictOf) or (found and _chooses(found)) else None
+
+    # -- components ------------------------------------------------------------------------------------------
+
+    def component(self, given: Wanted, place: Place) -> list[Entry]:
+        family, lazy = cast("FamilyKind", _inner(given.kind)), isinstance(given.kind, LazyOf)
+        offering = Offering(kind=family, range=given.range, optional=place.optional, path=place.path,
+                            catalog=self.catalog)
+        default = self.default_class(family, given.base)
+        built: dict[str | None, list[Entry]] = {}
+        chosen: list[Registered] = []
+        for offer in offering.read(given.wish):
+            name = None if offer.entry is None else offer.entry.name
+            if name in built:
+                raise ConfigError(f"`{place.path}`: {name} is offered twice; keep one")
+            if offer.entry is None:
+                built[None] = []
+                continue
+            # another class than the default's starts from its own defaults
+            base = given.base if default == name and isinstance(given.base, dict) else MISSING
+            body = self.offered(offer, offer.entry, base, place, lazy=lazy)
+            if not isinstance(body, str):
+                built[name] = body
+                chosen.append(offer.entry)
+            else:
+                self.left_out.append(LeftOut(path=join(place.path, CLASS_NAME), name=str(name), reason=body))
+        if not built:
+            raise ConfigError(f"`{place.path}`: no {describe(family)} can be searched: {self.reasons(place)}")
+        return choice(built, chosen, default, place, source="" if given.wish is MISSING else SPACE)
+
+    def offered(self, offer: Offer, entry: Registered, base: Any, place: Place, *,
+                lazy: bool) -> list[Entry] | str:
+        """The parameters of a class, or why it is not searched where nobody asked for it by name."""
+        if entry.target in place.above and not offer.named:
+            return "it would lie inside itself"
+        inner = place.under(join(place.path, CLASS_NAME), entry.name, entry.target, f"[{entry.name}]")
+        given = Wanted(kind=Nested(entry.target), base=base, wish=offer.wish)
+        return self.tried(given, inner, lazy=lazy, named=offer.named)
+
+    def tried(self, given: Wanted, place: Place, *, lazy: bool, named: bool) -> list[Entry] | str:
+        """A section whose problems are a reason to leave it out, unless it was asked for by name."""
+        before, unknown, self.problems = self.problems, self.unknown_class, []
+        body = self.section(given, place, lazy=lazy)
+        found, self.problems = self.problems, before
+        if found and not named:
+            self.unknown_class = unknown
+            return found[0]
+        self.problems += found
+        return body
+
+    def reasons(self, place: Place) -> str:
+        path = join(place.path, CLASS_NAME)
+        found = [f"{one.name} ({one.reason})" for one in self.left_out if one.path == path]
+        return "; ".join(found) or "none is registered"
+
+    def default_class(self, family: FamilyKind, base: Any) -> Any:
+        """The name of the default's class as it is called today; None where the default is None."""
+        if isinstance(base, dict) and isinstance(base.get(CLASS_NAME), str):
+            try:
+                return self.catalog.find(family.family, base[CLASS_NAME]).name
+            except UnknownClassError:
+                return MISSING
+        if base is None:
+            return None
+        own = [one.name for one in self.catalog.entries(family.family) if one.target is family.base]
+        return own[0] if own else MISSING
+
+    # -- dataclasses -----------------------------------------------------------------------------------------
+
+    def nested(self, given: Wanted, place: Place) -> list[Entry]:
+        """A plain dataclass, which may be absent where the type says so and nobody asks for it."""
+        target, lazy = cast("Nested", _inner(given.kind)).target, isinstance(given.kind, LazyOf)
+        section, or_none = self.wanted_section(given, place)
+        inside = replace(place, above=(*place.above, target), optional=False)
+        if not or_none:
+            return self.section(section, inside, lazy=lazy)
+        asked = given.wish is not MISSING
+        unsearched = replace(given, kind=OptionalOf(given.kind))
+        if target in place.above and not asked:
+            return plain(unsearched, place, self.catalog)
+        switch = place.switch(default=given.base if given.base is MISSING else given.base is not None,
+                              source=SPACE if asked else "")
+        body = self.tried(section, inside.under(switch.path, True), lazy=lazy, named=asked)
+        if not isinstance(body, str) and (asked or any(isinstance(one, Dimension) for one in body)):
+            return [switch, *body]
+        return plain(unsearched, place, self.catalog)
+
+    def wanted_section(self, given: Wanted, place: Place) -> tuple[Wanted, bool]:
+        """What is wanted inside a dataclass, and whether None is an alternative to it."""
+        section = replace(given, kind=_inner(given.kind), wish={})
+        if given.wish is MISSING:
+            return section, place.optional
+        several = alternatives_in(given.wish, given.kind, given.base, place.path)
+        if several is None:
+            return replace(section, wish=given.wish), False
+        sections = [one for one in several if one is not None]
+        or_none = len(sections) < len(several)
+        if len(sections) != 1 or (or_none and not place.optional):
+            beside = ", beside it at most None" if place.optional else ""
+            raise ConfigError(f"`{place.path}`: expected one section for {describe(given.kind)}{beside}, "
+                              f"found {len(several)} alternatives")
+        return replace(section, wish=sections[0]), or_none
+
+
+def _inner(kind: Kind) -> Kind:
+    return _inner(kind.kind) if isinstance(kind, OptionalOf | LazyOf) else kind
+
+
+def _chooses(kind: Kind) -> bool:
+    """Whether it has parameters below it."""
+    return isinstance(_inner(kind), FamilyKind | Nested)
