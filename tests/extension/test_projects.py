@@ -185,7 +185,7 @@ def test_a_project_that_was_imported_anew_takes_the_place_of_its_old_self(world:
 # -- what is registered --------------------------------------------------------------------------------------
 
 
-CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit"}
+CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit", "Grid", "Random"}
 
 
 def test_a_module_gives_the_concrete_components_that_it_defines(zoo: Path) -> None:
