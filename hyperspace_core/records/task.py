@@ -73,7 +73,8 @@ def _by_key(section: Mapping[Any, Any], known: tuple[str, ...], what: str, path:
         if name is None:
             near = nearest(str(key), known)
             cure = f"did you mean `{path}{near}`?" if near else f"it has {', '.join(f'`{k}`' for k in known)}"
-            problems.append(f"`{path}{key}`: {what} has no such key; {cure}")
+            named = key if isinstance(key, str) and key.isprintable() else ascii(key)
+            problems.append(f"`{path}{named}`: {what} has no such key; {cure}")
         elif name in given:
             problems.append(f"`{path}{key}`: the same key as `{path}{name}`; keep one")
         else:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hyperspace_core.errors import HyperspaceError
-from hyperspace_core.execution.result import numbers_of
 from hyperspace_core.records.logged import Point, Progress, check_label
 from hyperspace_core.records.parts import within
 from hyperspace_core.run import Run, active
@@ -109,5 +108,7 @@ def _called(scenario: Any, run: Run, arguments: dict[str, Any]) -> Any:
 
 def _numbers(returned: Any, metric: str) -> Numbers:
     """Without a task no metric is asked for: any will do."""
+    from hyperspace_core.execution.result import numbers_of  # not where a component is only loaded
+
     named = metric or (next(iter(returned), "result") if isinstance(returned, Mapping) else "result")
     return numbers_of(returned, named)[1]

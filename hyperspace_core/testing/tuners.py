@@ -337,10 +337,10 @@ class TunerConformance:
 
     def _beats_chance(self, make: Callable[[], Tuner], space: Space, loss: Callable[[Assignment], float],
                       goal: Goal) -> None:
-        found, by_chance = [], []
-        for seed in range(self.seeds):
-            trials = searched(make(), space, loss, runs=self.runs, seed=seed, goal=goal)
-            found.append(min(loss(trial.assignment) for trial in trials))
-            rng = random.Random(seed)
-            by_chance.append(min(loss(draw(space, rng)) for _ in range(self.runs)))
-        assert statistics.median(found) < statistics.median(by_chance)
+        found = [min(loss(trial.assignment) for trial in
+                     searched(make(), space, loss, runs=self.runs, seed=seed, goal=goal))
+                 for seed in range(self.seeds)]
+        rng = random.Random(0)
+        by_chance = sorted(min(loss(draw(space, rng)) for _ in range(self.runs)) for _ in range(200))
+        # half of the searches end where a fifth of those by chance do: luck alone seldom does that
+        assert statistics.median(found) < by_chance[40]

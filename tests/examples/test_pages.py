@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -72,12 +73,14 @@ def complete(block: Block) -> bool:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_path: Path) -> None:
+def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_path: Path,
+                                                fresh_environment: Path) -> None:
     if page in NEEDS:
         pytest.importorskip(NEEDS[page])
     for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
         shell.environment.pop(name, None)
     shell.environment["XDG_DATA_HOME"] = str(tmp_path)
+    show_timer(fresh_environment, shown=page == "plugins.md")
     if PAGES[page]:
         shell.run(PAGES[page])
     with contextlib.ExitStack() as beside:
@@ -86,6 +89,17 @@ def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_pat
                 beside.enter_context(running(shell, block))
             else:
                 type_it(shell, block)
+
+
+def show_timer(environment: Path, *, shown: bool) -> None:
+    """The example of a plugin may be installed beside the tests; a reader has it on one page only."""
+    place = next(environment.glob("lib/python*/site-packages")) / "hyperspace_example_stage_timer-0.dist-info"
+    if shown:
+        shutil.rmtree(place, ignore_errors=True)
+    elif not place.exists():               # of two of a name the first on the path counts: without entry points
+        place.mkdir()
+        (place / "METADATA").write_text("Metadata-Version: 2.1\nName: hyperspace-example-stage-timer\n"
+                                        "Version: 0\n")
 
 
 @contextlib.contextmanager

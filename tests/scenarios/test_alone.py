@@ -100,6 +100,7 @@ def test_a_wrapper_in_a_wrapper() -> None:
     assert numbers["score/repeat-1/b"] == 2.0
 
 
+@pytest.mark.usefixtures("may_fork")
 def test_parts_in_processes_of_their_own_give_the_same_numbers() -> None:
     one, two = Run.local(seed=3), Run.local(seed=3)
     alone = Repeated(trial(), times=4).single_run(one, learner=Counting())
@@ -116,6 +117,13 @@ def without_chance(numbers: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if not name.startswith("drawn")}
 
 
+@pytest.fixture
+def may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs the tests may have a thread of its own, which only waits."""
+    monkeypatch.setattr("hyperspace_core.scenarios.parted._may_fork", lambda: True)
+
+
+@pytest.mark.usefixtures("may_fork")
 def test_the_parts_really_run_in_other_processes(tmp_path: Path) -> None:
     Repeated(Trial(Numbers(), folder=str(tmp_path)), times=2, slots=2).single_run(Run.local(seed=0),
                                                                               learner=Counting())
@@ -123,6 +131,7 @@ def test_the_parts_really_run_in_other_processes(tmp_path: Path) -> None:
     assert len({file.read_text() for file in tmp_path.iterdir()} | {str(Path("/proc/self").readlink())}) == 3
 
 
+@pytest.mark.usefixtures("may_fork")
 @pytest.mark.parametrize("slots", [1, 2])
 def test_the_parts_before_one_that_fails_are_kept(slots: int) -> None:
     run = Run.local(seed=0)
@@ -138,6 +147,7 @@ def test_the_parts_before_one_that_fails_are_kept(slots: int) -> None:
     assert slots == 1 or "in stumbles" in told                 # with its traceback
 
 
+@pytest.mark.usefixtures("may_fork")
 def test_a_part_whose_process_is_killed_is_named() -> None:
     run = Run.local(seed=0)
     with pytest.raises(PartError, match="part fold-1: its process was ended by signal 9"):

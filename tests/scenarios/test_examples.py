@@ -64,6 +64,8 @@ def test_a_model_for_each_wind_turbine(turbines: str, tmp_path: Path) -> None:
     each = {name: value for name, value in record.metrics.items() if name.startswith("error_kw/R")}
     assert list(each) == ["error_kw/R80711", "error_kw/R80721", "error_kw/R80736", "error_kw/R80790"]
     assert all(20 < value < 60 for value in each.values())
+    assert record.attempt is not None
+    assert len(record.attempt.provenance["data"]["fingerprints"]) == 4     # of each turbine's measurements
 
 
 def test_a_model_that_is_trained_anew_each_month(turbines: str, tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ READING = {"info", "check", "get", "find", "count", "ids", "held", "points", "ou
            "rewritten"}
 # what an owner or a submitter does next rests on the answer
 SAME_ANSWER = {"submit", "restore", "claim", "beat", "update", "finish", "release", "readopt", "late",
-               "put_artifact", "annotate", "settings", "change_settings"}
-CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade", "put_snapshot"}
+               "put_artifact", "annotate", "amend", "settings", "change_settings"}
+CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade", "put_snapshot",
+                   "amend, taken away"}
 
 
 def claim(desk: Desk, **limits: Any) -> Again:
@@ -132,6 +133,8 @@ VERBS: dict[str, Prepare] = {
     "resume": by_person("resume", State.PAUSED),
     "requeue": by_person("requeue", State.FAILED),
     "annotate": by_person("annotate", State.FAILED, add_tags=["a"], remove_tags=["b"], note="n", priority=2),
+    "amend": by_person("amend", State.COMPLETED, name="f1", entry={"value": 0.5}),
+    "amend, taken away": by_person("amend", State.COMPLETED, name="f1", entry=None),
     "delete": lambda desk, path: deletion(desk),
     "restore": lambda desk, path: restoration(desk),
     "append": lambda desk, path: append(desk),
