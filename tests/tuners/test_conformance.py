@@ -1,19 +1,36 @@
-"""Core's own tuners pass the suite that every tuner has to pass."""
+"""Core's own tuners pass the suite, a tuner that learns passes it too, and tuners that cheat do not."""
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from hyperspace_core.config.searchspace import Assignment, Space
-from hyperspace_core.testing.tuners import TunerConformance, bowl, valley
-from hyperspace_core.tuner import History, Trial, Tuner
+from hyperspace_core.config.drawing import draw, drawn
+from hyperspace_core.config.searchspace import Assignment, Dimension, Space
+from hyperspace_core.testing.tuners import TunerConformance, conditional_space
+from hyperspace_core.tuner import History, Tuner
 from hyperspace_core.tuners.grid import Grid
 from hyperspace_core.tuners.random import Random
+
+
+class Climber(Tuner):
+    """Draws anew what it changes of the best trial so far: the simplest that learns."""
+
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        sign = 1 if history.metrics[0].goal == "minimize" else -1
+        valued = [trial for trial in history.trials if trial.value is not None and trial.weight == 1]
+        if len(valued) < 8 or rng.random() < 0.1:
+            return draw(space, rng)
+        best = min(valued, key=lambda trial: sign * (trial.value or 0)).assignment
+
+        def change(one: Dimension) -> Any:
+            kept = one.path in best and one.range.contains(best[one.path]) and rng.random() > 0.25
+            return best[one.path] if kept else drawn(one.range, rng)
+
+        return space.walk(change)
 
 
 class TestRandom(TunerConformance):
@@ -26,3 +43,72 @@ class TestGrid(TunerConformance):
     @pytest.fixture
     def make(self) -> Callable[[], Tuner]:
         return Grid
+
+
+class TestOneThatLearns(TunerConformance):
+    @pytest.fixture
+    def make(self) -> Callable[[], Tuner]:
+        return Climber
+
+
+class Outsider(Tuner):
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        return draw(space, rng) | {"elsewhere": 1}
+
+
+class OfItsOwnMind(Tuner):
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        return draw(space, random.Random())
+
+
+class Counting(Tuner):
+    """Answers by how often it was asked."""
+
+    asked = 0
+
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        self.asked += 1
+        return draw(space, random.Random(self.asked))
+
+
+class Forgetful(Tuner):
+    """Believes that a trial is what it was when it first saw it."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, Any] = {}
+
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        for index, trial in enumerate(history.trials):
+            self.seen.setdefault(index, trial.value)
+        return draw(space, random.Random(repr((self.seen, rng.random()))))
+
+
+class Reseeding(Tuner):
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        random.seed(rng.random())
+        return draw(space, random)             # type: ignore[arg-type]
+
+
+class Stubborn(Tuner):
+    """Claims to learn and does not."""
+
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        return draw(space, random.Random(len(history.trials) % 3))
+
+
+@pytest.mark.parametrize(("tuner", "test"), [
+    (Outsider, "test_every_proposal_lies_in_the_space"),
+    (OfItsOwnMind, "test_equal_questions_have_equal_answers"),
+    (Counting, "test_what_it_remembers_changes_no_answer"),
+    (Forgetful, "test_a_pending_trial_that_ends_is_heard"),
+    (Reseeding, "test_other_generators_are_left_alone"),
+    (Stubborn, "test_it_finds_the_right_class_and_its_values_sooner_than_chance"),
+])
+def test_a_tuner_that_cheats_is_caught(tuner: type[Tuner], test: str) -> None:
+    suite = TunerConformance()
+    before = random.getstate()
+    try:
+        with pytest.raises(AssertionError):
+            getattr(suite, test)(tuner, conditional_space())
+    finally:
+        random.setstate(before)
