@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hyperspace_core.results.pairs import Paired, Side
     from hyperspace_core.results.plots import Plots
     from hyperspace_core.results.results import Results
+    from hyperspace_core.results.today import Today
 
 Watch = Callable[[RunRecord, Progress | None], None]
 
@@ -234,13 +235,15 @@ class Study:
         than completed runs, also in words, as in `states="failed"`; none of them means all. `order_by`: a
         column in the place of the metric, as in `"-classifier.trees"` or `"seconds"`. `comparable`:
         runs of another problem, of other data or of other code of the classes that they use are left out, and
-        told of in `.left_out`; `"all"` keeps them. Raises `TaskError` for a task that does not exist and has
-        no runs, `UsageError` for what cannot be read.
+        told of in `.left_out`; `"all"` keeps them. `limit`: the best of a task with thousands of runs are
+        found without reading them all; `.left_out` then tells of those that were read, and `.looked_at` how
+        many these are. Raises `TaskError` for a task that does not exist and has no runs, `UsageError` for
+        what cannot be read.
         """
         from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, compared
+        from hyperspace_core.results.first_page import first_page
         from hyperspace_core.results.parts import Sharing
         from hyperspace_core.results.results import Results
-        from hyperspace_core.results.today import Today
 
         wish = checked_comparable(comparable)
 
@@ -248,10 +251,19 @@ class Study:
                            states=parse_states((states,) if isinstance(states, str) else tuple(states)),
                            where=conditions(where))
         early = limit if wish == ALL and order_by is None else None
-        records = map(Sharing().of, self.store.find(wanted, order=ORDER_BEST, limit=early))
-        found = (Comparison(kept=tuple(records)) if wish == ALL else
-                 compared(records, lambda: Today(self.project)))
-        return Results(found.kept, found.left_out, order_by=order_by, read=self._series)[:limit]
+        share = Sharing().of
+        page = (None if limit is None or wish == ALL or order_by is not None else
+                first_page(self.store, wanted, limit, self._today, read=share))
+        if page is None:
+            records = map(share, self.store.find(wanted, order=ORDER_BEST, limit=early))
+            page = Comparison(kept=tuple(records)) if wish == ALL else compared(records, self._today)
+        return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
+                       looked_at=page.looked_at)[:limit]
+
+    def _today(self) -> Today:
+        from hyperspace_core.results.today import Today
+
+        return Today(self.project)
 
     def compare(self, a: Side, b: Side, *, task: str | None = None,
                 comparable: Comparable = "strict") -> Paired:

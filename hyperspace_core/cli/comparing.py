@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hyperspace_core.cli.arguments import Wanted
     from hyperspace_core.cli.place import Place
     from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.records.run import RunRecord
     from hyperspace_core.results.comparable import Comparison, LeftOut
     from hyperspace_core.results.today import Today
 
@@ -27,23 +28,34 @@ comparable_option = click.option(
 
 
 def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool = False,
-               limit: int | None = None) -> Comparison:
+               limit: int | None = None, page: int | None = None) -> Comparison:
     """The runs, best first, and those that are not comparable with them; `whole`: with all provenance.
 
-    `limit`: of the best of one task, where all count, so that the others need not be read.
+    `limit`: of the best of one task, where all count, so that the others need not be read. `page`: the same
+    where only comparable ones count; of a task with thousands of runs a `FirstPage` is given back.
     """
     from hyperspace_core.records.filter import ORDER_BEST
     from hyperspace_core.results.comparable import ALL, Comparison, compared
+    from hyperspace_core.results.first_page import first_page
     from hyperspace_core.results.parts import Sharing, slim
     from hyperspace_core.results.table import best_first
 
-    early = limit if comparable == ALL and len(where.tasks) == 1 else None
-    found = place.store.find(where, order=ORDER_BEST, limit=early)
     share = Sharing()
-    records = best_first(share.of(record if whole else slim(record)) for record in found)
-    if comparable == ALL:
-        return Comparison(kept=tuple(records))
-    return compared(records, lambda: _today(place))
+
+    def read(record: RunRecord) -> RunRecord:
+        return share.of(record if whole else slim(record))
+
+    def today() -> Today | None:
+        return _today(place)
+
+    early = limit if comparable == ALL and len(where.tasks) == 1 else None
+    if page is not None and early is None:
+        asked = None if comparable == ALL else today
+        first = first_page(place.store, where, page, asked, read=read)
+        if first is not None:
+            return first
+    records = best_first(map(read, place.store.find(where, order=ORDER_BEST, limit=early)))
+    return Comparison(kept=tuple(records)) if comparable == ALL else compared(records, today)
 
 
 def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilter:
@@ -59,12 +71,12 @@ def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilte
                    states=where.states or (State.COMPLETED,))
 
 
-def tell_left_out(left_out: Sequence[LeftOut], *, named: bool) -> None:
+def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
     """What is not comparable, task by task; `named`: with the names of the tasks."""
     from hyperspace_core.results.comparable import summary
 
     for task, group in groupby(left_out, key=lambda one: one.record.task):
-        told = summary(list(group), "--comparable all")
+        told = summary(list(group), "--comparable all", looked_at)
         note(f"{task}: {told}" if named else told)
 
 

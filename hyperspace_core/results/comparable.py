@@ -48,6 +48,7 @@ class Comparison:
 
     kept: tuple[RunRecord, ...]
     left_out: tuple[LeftOut, ...] = ()
+    looked_at: int | None = None   # runs that were read, where these are not all
 
 
 def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
@@ -92,14 +93,18 @@ def checked_comparable(comparable: object) -> str:
     raise UsageError(f"comparable: expected {' or '.join(map(repr, known))}, got {comparable!r}{near}")
 
 
-def summary(left_out: Sequence[LeftOut], show_all: str) -> str:
-    """What was left out, why, and what can be done about it, on one line; `show_all` is what shows them."""
+def summary(left_out: Sequence[LeftOut], show_all: str, looked_at: int | None = None) -> str:
+    """What was left out, why, and what can be done about it, on one line; `show_all` is what shows them.
+
+    `looked_at`: of so many, where there are more.
+    """
     if not left_out:
         return ""
     causes = Counter(map(_words, left_out)).most_common()
     told = [words if len(causes) == 1 else f"{words} ({count})" for words, count in causes[:MOST_NAMED]]
     rest = sum(count for _, count in causes[MOST_NAMED:])
     count = "1 run" if len(left_out) == 1 else f"{len(left_out):,} runs"
+    count += "" if looked_at is None else f" of the {looked_at:,} looked at"
     shows = f"{show_all} shows {'it' if len(left_out) == 1 else 'them'}"
     cures = "; ".join(filter(None, (shows, _cure_of_code(left_out))))
     return f"{count} left out: {', '.join(told)}{f', other causes ({rest})' if rest else ''}; {cures}"

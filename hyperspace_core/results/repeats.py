@@ -122,9 +122,11 @@ def without_folds(value: Any) -> Any:
 class Grouped(Tabular, Sequence[Repeats]):
     """Configs with their repeats, best mean first."""
 
-    def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = ()) -> None:
+    def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
+                 looked_at: int | None = None) -> None:
         self._groups = tuple(grouped(records))
         self.left_out = tuple(left_out)
+        self.looked_at = looked_at
 
     @overload
     def __getitem__(self, index: int) -> Repeats: ...
@@ -148,13 +150,14 @@ class Grouped(Tabular, Sequence[Repeats]):
         return tabulate_repeats(self._groups, constant=constant)
 
     def _page(self) -> Table:
-        return tabulate_repeats(self._groups[:SHOWN])
+        return tabulate_repeats(self._groups[:SHOWN]).folded()
 
     def _rest(self) -> list[str]:
         from hyperspace_core.results.comparable import summary
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
-        return [*more, *filter(None, [summary(self.left_out, 'comparable="all"')])]
+        return [*more, *filter(None, [
+            summary(self.left_out, 'comparable="all"', self.looked_at)])]
 
 
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:

@@ -29,12 +29,15 @@ class Results(Tabular, Sequence[RunRecord]):
     """Runs, best first by their task's metric. Looks like a table in a notebook and at a prompt.
 
     `left_out`: the runs that are not comparable with these, each with its `record` and `reasons`.
+    `looked_at`: how many runs were read to find the best of many; None where all were.
     """
 
     def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
-                 order_by: str | None = None, read: Read | None = None) -> None:
+                 order_by: str | None = None, read: Read | None = None,
+                 looked_at: int | None = None) -> None:
         self._records = tuple(best_first(records) if order_by is None else ordered(records, order_by))
         self.left_out = tuple(left_out)
+        self.looked_at = looked_at
         self._read = read
 
     @overload
@@ -75,7 +78,7 @@ class Results(Tabular, Sequence[RunRecord]):
         """Repeats as one row each: n, mean, spread and confidence interval, best mean first."""
         from hyperspace_core.results.repeats import Grouped
 
-        return Grouped(self._records, self.left_out)
+        return Grouped(self._records, self.left_out, looked_at=self.looked_at)
 
     def compare(self, a: Side, b: Side) -> Paired:
         """Whether b is better than a: runs are paired by seed and fold.
@@ -105,10 +108,11 @@ class Results(Tabular, Sequence[RunRecord]):
         return tabulate(self._records, constant=constant, as_given=True)
 
     def _page(self) -> Table:
-        return tabulate(self._records[:SHOWN], as_given=True)
+        return tabulate(self._records[:SHOWN], as_given=True).folded()
 
     def _rest(self) -> list[str]:
         from hyperspace_core.results.comparable import summary
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
-        return [*more, *filter(None, [summary(self.left_out, 'comparable="all"')])]
+        return [*more, *filter(None, [
+            summary(self.left_out, 'comparable="all"', self.looked_at)])]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
@@ -13,10 +13,12 @@ from hyperspace_core.records.rescored import rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.names import shortest_names
+from hyperspace_core.scenarios.combining import SPREAD
 
 RUN = "run"                    # what the column of ids is called
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
 INFO = "info"
+METRICS = "metrics."           # before the name of a metric, in a path
 _OWN = frozenset({RUN, TASK, STATE, SEED, SECONDS})        # names that no metric may take
 
 
@@ -48,6 +50,23 @@ class Table:
     @property
     def rows(self) -> list[tuple[Any, ...]]:
         return list(zip(*(column.shown for column in self.columns), strict=True)) if self.columns else []
+
+    def folded(self) -> Table:
+        """Without the numbers of each part, such as `accuracy/fold-2` beside `accuracy`; spreads stay."""
+        known = {record.metric.name for record in self.records} | _metrics_of(self.columns)
+        kept = tuple(column for column in self.columns if not _is_of_a_part(column, known))
+        return replace(self, columns=kept)
+
+
+def _metrics_of(columns: Iterable[Column]) -> set[str]:
+    return {column.path.removeprefix(METRICS) for column in columns if column.path.startswith(METRICS)}
+
+
+def _is_of_a_part(column: Column, known: Collection[str]) -> bool:
+    if not column.path.startswith(METRICS):
+        return False
+    whole, _, part = column.path.removeprefix(METRICS).partition("/")
+    return part not in ("", SPREAD) and whole in known
 
 
 def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: bool = False) -> Table:
@@ -134,7 +153,7 @@ def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: se
             name = f"metrics.{name}"
         taken.add(name)
         values = tuple(metrics.get(metric, MISSING) for metrics in found)
-        columns.append(Column(name=name, path=f"metrics.{metric}", values=values))
+        columns.append(Column(name=name, path=f"{METRICS}{metric}", values=values))
     return columns
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.results import first_page
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
 
@@ -17,9 +20,9 @@ Typed = Callable[..., Answer]
 
 
 def done(desk: Desk, result: float, config: dict[str, Any], *, task: str = "holdout", goal: Any = "maximize",
-         **metrics: float) -> int:
+         seed: int = 1, **metrics: float) -> int:
     """A completed run, judged by its accuracy."""
-    lease = desk.start(task=task, submitted=config, config=config, seed=1,
+    lease = desk.start(task=task, submitted=config, config=config, seed=seed,
                        metric=Metric(name="accuracy", goal=goal))
     returned = {"accuracy": result} | metrics
     desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=result, metrics=returned))
@@ -130,6 +133,51 @@ def test_columns_without_room_are_left_out_on_a_terminal(at_terminal: Callable[.
     assert lines[0].split() == ["run", "accuracy", "trees", "long_name"]
     assert lines[1].endswith("x" * 50 + "10")
     assert "no room for other_name, time: widen the terminal, or pipe it into `less -S`" in lines
+
+
+def test_the_numbers_of_parts_are_folded_away_unless_all_columns_are_wanted(typed: Typed, desk: Desk) -> None:
+    parts = {"accuracy/sd": 0.1, "accuracy/fold-1": 0.4, "accuracy/fold-2": 0.6, "val/loss": 1.0}
+    for number, trees in enumerate((10, 20)):
+        done(desk, 0.5 + number, forest(trees), **parts)
+
+    assert typed("results", "holdout").columns[0] == ["run", "accuracy", "trees", "accuracy/sd", "val/loss",
+                                                      "time"]
+    assert set(parts) <= set(typed("results", "holdout", "--all-columns").columns[0])
+
+
+# -- of thousands of runs ------------------------------------------------------------------------------------
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than two runs are many."""
+    monkeypatch.setattr(first_page, "MANY", 2)
+    monkeypatch.setattr(first_page, "SAMPLE", 2)
+
+
+@pytest.mark.usefixtures("many")
+def test_the_first_page_of_many_has_a_row_a_run_and_says_how_to_group_them(typed: Typed, desk: Desk) -> None:
+    runs = [done(desk, trees / 100, forest(trees), seed=seed) for trees in (10, 20, 30) for seed in (1, 2)]
+
+    page = typed("results", "holdout", "--limit", 2)
+
+    assert [row[0] for row in page.columns[1:]] == [str(runs[4]), str(runs[5])]
+    assert page.err == ("the best 2 of 6 runs; `--by config` reads all of them and has a row for all repeats "
+                        "of a config\n")
+    assert typed("results", "holdout", "--limit", 2, "--by", "run").err == "the best 2 of 6 runs\n"
+    assert typed("results", "holdout", "--limit", 2, "--where", "classifier.trees<30", "--by", "run").err == (
+        "the best 2 runs\n")
+    grouped = typed("results", "holdout", "--limit", 2, "--by", "config")
+    assert [row[1] for row in grouped.columns[1:]] == ["2", "2"]
+    assert typed("results", "holdout").columns[0][:2] == ["runs", "n"]
+
+
+@pytest.mark.usefixtures("many")
+def test_files_and_json_of_many_are_exact(typed: Typed, desk: Desk) -> None:
+    runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30)]
+
+    answer = typed("results", "holdout", "--limit", 1, "--json")
+
+    assert ([run["id"] for run in answer.json], answer.err) == ([runs[2]], "")
 
 
 # -- what may be compared ------------------------------------------------------------------------------------

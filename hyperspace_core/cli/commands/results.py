@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.results.comparable import Comparison
     from hyperspace_core.results.repeats import Grouped
     from hyperspace_core.results.results import Results
 
@@ -38,7 +39,8 @@ RUN, CONFIG = "run", "config"
 @limit_option("the best N of a task")
 @click.option("--by", type=click.Choice([RUN, CONFIG]),
               help="A row a run, or one for all repeats of a config with mean, spread (sd) and 95 % interval "
-                   "(low, high). Without it: by config where any was repeated; files and --json by run.")
+                   "(low, high). Without it: by config where any was repeated; files, --json and the first "
+                   "page of thousands by run.")
 @click.option("--order-by", metavar="COLUMN", help="Not by the metric; -COLUMN has the largest first.")
 @click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
 @comparable_option
@@ -60,7 +62,9 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
     single = by == RUN or (by is None and (as_json or output is not None or order_by is not None))
     shown = limit if as_json or output is not None else bearable(limit)
     enough = shown if single and order_by is None else None
-    found = comparison(place, where, comparable, whole=as_json and single, limit=enough)
+    page = shown if order_by is None and by != CONFIG and not as_json and output is None else None
+    found = comparison(place, where, comparable, whole=as_json and single, limit=enough, page=page)
+    single = single or found.looked_at is not None
     sheets = {name: _sheet(list(group), single, by, order_by)
               for name, group in groupby(found.kept, key=lambda record: record.task)}
     if as_json:
@@ -71,9 +75,10 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
         _say_tables(sheets, shown, all_columns, named=task is None)
         if enough is not None and comparable == "all" and len(found.kept) == enough:
             hint_at_more(sum(place.store.count(where).values()) - enough)
+        _tell_of_page(found, by)
     elif not found.left_out:
         note(_nothing(place, where, wanted))
-    tell_left_out(found.left_out, named=task is None)
+    tell_left_out(found.left_out, named=task is None, looked_at=found.looked_at)
 
 
 def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
@@ -97,6 +102,16 @@ def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by:
     if single or (by is None and not has_repeats(records)):
         return Results(records, order_by=order_by)
     return Grouped(records)
+
+
+def _tell_of_page(found: Comparison, by: str | None) -> None:
+    """Of how many runs these are the best; where some are repeats, how to have them in one row."""
+    from hyperspace_core.results.first_page import FirstPage
+
+    if isinstance(found, FirstPage):
+        cure = "; `--by config` reads all of them and has a row for all repeats of a config"
+        of = "" if found.of is None else f" of {found.of:,}"
+        note(f"the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
 
 
 def _plain(sheet: Sheet) -> list[Any]:
@@ -128,7 +143,8 @@ def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: boo
     for number, (name, sheet) in enumerate(sheets.items()):
         if named:
             say(f"{chr(10) if number else ''}{name}:")
-        heads, rows = text_of(sheet[:limit].table(constant=all_columns))
+        table = sheet[:limit].table(constant=all_columns)
+        heads, rows = text_of(table if all_columns else table.folded())
         say_table(heads, rows, whole=True)
         hint_at_more(len(sheet) - len(rows))
 
