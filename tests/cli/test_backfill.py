@@ -203,6 +203,18 @@ def test_a_check_looks_at_the_runs_that_a_filter_means(typed: Typed, grown: Grow
     assert typed("check", "--status", "failed").lines == ["no run has ended yet that could be compared with"]
 
 
+def test_a_misspelt_filter_is_no_check_that_passed(typed: Typed, grown: Grown) -> None:
+    grown(("slope", "rise"))
+    task = typed("runs", "show", 1, "--json").json["task"]
+
+    unknown = typed("check", "--task", "nope", expect=5)
+    assert unknown.err.startswith("error: no task 'nope' in project ")
+    assert typed("check", "--task", task, "--tag", "releese", expect=2).err == (
+        "error: --tag: no run matches, so nothing was checked; of all: 3 completed\n")
+    assert typed("check", "--where", "modl=Tree", expect=2).err.startswith("error: --where: no run matches")
+    assert typed("check", "--since", "2999-01-01").out == "no run has ended yet that could be compared with\n"
+
+
 def test_what_runs_only_lack_is_a_hint(typed: Typed, grown: Grown) -> None:
     grown(NEW)
 

@@ -15,6 +15,7 @@ from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
     from hyperspace_core.backfill.check import Finding
+    from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
 
 
@@ -27,7 +28,7 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
 
     Exit code 1 where a default that runs relied on has changed, a parameter or class that they used is gone
     or has another name that nothing declares, or a value no longer fits. Without filter options all runs
-    that have ended are looked at.
+    that have ended are looked at; options that no run matches, although there are some, are a mistake.
     """
     from hyperspace_core.backfill.check import check_project
     from hyperspace_core.backfill.plan import ENDED
@@ -36,6 +37,7 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
     where = wanted.of(place.name)
     where = replace(where, states=where.states or ENDED)
     project, store = place.project(), place.store
+    _check_filter(place, where, wanted)
 
     def looking(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
         return tracked(found, "looking at runs", sum(store.count(where).values()))
@@ -54,6 +56,27 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
         elif not report.findings:
             say(f"{counted(report.looked_at)}: all that they relied on is as it was")
     return ExitCode.FAILED if report.findings else ExitCode.OK
+
+
+def _check_filter(place: Place, where: RunFilter, wanted: Wanted) -> None:
+    """A misspelt name must not look like a check that found nothing.
+
+    Raises `TaskError` for a task that neither exists nor has runs, `UsageError` for tags and conditions that
+    no run matches.
+    """
+    from hyperspace_core.errors import UsageError
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.results.picture import counted
+
+    for task in where.tasks:
+        if not place.store.count(RunFilter(project=place.name, tasks=(task,))):
+            place.project().task(task)
+    named = replace(where, since=None)             # that nothing is as new as that, is no mistake
+    if (where.tags or where.where) and not place.store.count(named):
+        counts = place.store.count(replace(named, tags=(), where=()))
+        if counts:
+            options = " and ".join(name for name in wanted.options if name in ("--tag", "--where"))
+            raise UsageError(f"{options}: no run matches, so nothing was checked; of all: {counted(counts)}")
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
