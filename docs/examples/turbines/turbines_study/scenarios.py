@@ -19,7 +19,7 @@ class PowerOfOne(Scenario):
 
     def single_run(self, run: Run, regressor: Regressor = Boosting()) -> dict[str, float]:
         """The mean absolute error in kW."""
-        data = self.dataset.load()
+        data = run.stages.load_data(self.dataset)
         model = regressor.build(run.seed)
         model.fit(data.train, data.train_power)
         error = float(np.abs(model.predict(data.test) - data.test_power).mean())
