@@ -62,7 +62,8 @@ def _current(job: Job, project: Project, sink: CodeSink) -> Section | Absent:
         return Absent(SECTION, job.stale)
     code = project_code(project)
     if isinstance(code, Absent):
-        return Absent(SECTION, f"{code.reason}; {job.code_note}" if job.code_note else code.reason)
+        besides = "" if code.reason in job.code_note else job.code_note    # it was not pinned for the same
+        return Absent(SECTION, f"{code.reason}; {besides}" if besides else code.reason)
     told: dict[str, Any] = {**code.section(), PINNED: False}
     if not {told[SNAPSHOT], told[CHANGES]} - {None} <= set(job.known_sources):
         sink.source(code)
