@@ -9,7 +9,7 @@ from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete_value
 from hyperspace_core.config.dimensions import SWITCH, Conditions, Dimension, Entry, Fixed, values_in
 from hyperspace_core.config.kinds import Kind
-from hyperspace_core.config.narrowing import alternatives_in, fitted, nearest_in, range_in
+from hyperspace_core.config.narrowing import alternatives_in, fitted, nearest_in, range_in, searches
 from hyperspace_core.config.tree import MISSING, canonical, join
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.space import Choice, Float, Int, Range
@@ -76,11 +76,14 @@ def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
         return _ranged(fitted(range_, kind, place.path), base, place, or_none=base is None)
     if isinstance(wish, Int | Float):
         return _ranged(fitted(wish, kind, place.path), base, place, or_none=False, source=SPACE)
-    several = alternatives_in(wish, kind, base, place.path)
-    if several is None:
-        return [place.fixed(complete_value(wish, kind, catalog, path=place.path), SPACE)]
-    several = [range_in(one, place.path) for one in several]
+    offered = alternatives_in(wish, kind, base, place.path)
+    several = [range_in(one, place.path) for one in ([wish] if offered is None else offered)]
     ranges = [one for one in several if isinstance(one, Int | Float)]
+    if any(searches(one) for one in several if one not in ranges):
+        raise ConfigError(f"`{place.path}`: what is inside it cannot be searched; offer whole values with "
+                          '{"each": […]}')
+    if offered is None:
+        return [place.fixed(complete_value(wish, kind, catalog, path=place.path), SPACE)]
     if not ranges:
         values = [complete_value(one, kind, catalog, path=place.path) for one in several]
         distinct = {canonical(value): value for value in values}

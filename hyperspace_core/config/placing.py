@@ -98,7 +98,7 @@ class _Placing:
         self.assignment: Assignment = {}
         self.outside: list[Outside] = []
         self.seen: set[str] = set()
-        self.broken: tuple[str, ...] = ()      # lists of another length: their items are not compared
+        self.broken: tuple[str, ...] = ()      # what lies in these is not compared
 
     def entry(self, entry: Entry) -> None:
         path = entry.path.removesuffix(SWITCH)
@@ -109,12 +109,12 @@ class _Placing:
         if not opened or value is MISSING:
             self.seen.add(path)
         if value is MISSING:
-            self.outside.append(Outside(path=path, value=value, reason="missing"))
+            self._out(path, value, "missing", "")
         elif isinstance(entry, Dimension):
             self._dimension(entry, value)
         elif isinstance(entry, Fixed):
             if not _same(value, entry.value):
-                self._out(path, value, "fixed", f"only {shown(entry.value)}")
+                self._out(path, value, "class" if class_path(path) else "fixed", f"only {shown(entry.value)}")
         else:
             self._shape(entry, value)
 
@@ -136,7 +136,6 @@ class _Placing:
             expected = f"the keys {', '.join(entry.items)}"
         if not fits:
             self._out(entry.path, value, "fixed", expected)
-            self.broken = (*self.broken, f"{entry.path}.")
 
     def _class_at(self, entry: Entry) -> Any:
         """The name of the class as it is called today; None where there is no component."""
@@ -150,7 +149,9 @@ class _Placing:
     def _out(self, path: str, value: Any, reason: Reason, expected: str) -> None:
         self.outside.append(Outside(path=path, value=value, reason=reason, expected=expected))
         # what lies in the section of another class is not worth a word of its own
-        self.seen.add(path.rpartition(".")[0] if class_path(path) else path)
+        here = path.rpartition(".")[0] if class_path(path) else path
+        self.seen.add(here)
+        self.broken = (*self.broken, f"{here}.")
 
 
 def value_at(config: Any, path: str) -> Any:

@@ -153,7 +153,8 @@ class _Walk:
                 return self.nested(given, place)
             case ListOf() | TupleOf() | DictOf():
                 return items_of(self.value, given, kind, place, self.catalog)
-            case RawDict() | AnyValue() if isinstance(wish, Mapping) and searches(wish):
+            case RawDict() | AnyValue() | OptionalOf(kind=RawDict() | AnyValue()) if (
+                    isinstance(wish, Mapping) and searches(wish)):
                 return items_of(self.value, given, DictOf(AnyValue()), place, self.catalog)
             case UnionOf(kinds=kinds):
                 member = self.member(kinds, given)
@@ -169,7 +170,8 @@ class _Walk:
         if isinstance(value, Mapping) and CLASS_NAME in value:
             return next((kind for kind in kinds if isinstance(_inner(kind), FamilyKind)), None)
         found = pick(kinds, value, self.catalog)
-        return found if isinstance(found, ListOf | TupleOf | DictOf) or (found and _chooses(found)) else None
+        below = isinstance(found, ListOf | TupleOf | DictOf | RawDict) or (found and _chooses(found))
+        return found if below else None
 
     # -- components ------------------------------------------------------------------------------------------
 

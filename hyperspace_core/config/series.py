@@ -11,7 +11,6 @@ from hyperspace_core.config.complete import complete_value
 from hyperspace_core.config.dimensions import Dimension, Entry, Shape
 from hyperspace_core.config.kinds import DictOf, Kind, ListOf, TupleOf, item_kinds
 from hyperspace_core.config.leaves import SPACE, Place, Wanted, plain
-from hyperspace_core.config.narrowing import searches
 from hyperspace_core.config.placing import value_at, written
 from hyperspace_core.config.tree import EACH, MISSING, join
 from hyperspace_core.errors import ConfigError
@@ -27,9 +26,6 @@ def items_of(walk: Callable[[Wanted, Place], list[Entry]], wanted: Wanted, kind:
     parts = _named(kind, base, wish) if isinstance(kind, DictOf) else _numbered(
         kind, base, wish, place.path)
     if parts is None:
-        if searches(wish):
-            raise ConfigError(f"`{place.path}`: what is inside it cannot be searched; offer whole values "
-                              'with {"each": […]}')
         return plain(wanted, place, catalog)
     entries = [entry for key, one in parts for entry in walk(one, place.at(key))]
     keys = tuple(key for key, _ in parts)

@@ -1,0 +1,100 @@
+"""Where the config of a past run stands in today's search space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hyperspace_core.config.placing import Placed
+from hyperspace_core.config.tree import merge
+from hyperspace_core.space import Float, Int
+
+from .test_searching import Forest, Standard, Support, space
+
+CONFIG = space().config_of({})
+
+
+def changed(change: dict[str, Any]) -> Placed:
+    return space().assignment_of(merge(CONFIG, change))
+
+
+def told(found: Placed) -> list[tuple[str, str]]:
+    return [(one.path, one.reason) for one in found.outside]
+
+
+def test_a_config_inside_gives_a_whole_assignment() -> None:
+    found = space().assignment_of(CONFIG)
+    assert found.inside
+    assert found.assignment == space().complete({})
+    assert space().config_of(found.assignment) == CONFIG
+
+
+def test_none_has_a_place_where_it_is_searched() -> None:
+    found = changed({"scaler": None, "stopping": {"patience": 5}, "classifier": {"max_depth": 7}})
+    assert found.inside
+    assert {path: found.assignment[path] for path in (
+        "scaler.className", "stopping?", "stopping.patience", "classifier.max_depth?", "classifier.max_depth"
+    )} == {"scaler.className": None, "stopping?": True, "stopping.patience": 5,
+           "classifier.max_depth?": True, "classifier.max_depth": 7}
+
+
+def test_a_former_class_name_is_today_s() -> None:
+    former = {**CONFIG, "classifier": CONFIG["classifier"] | {"className": "RandomForest"}}
+    assert space().assignment_of(former).assignment["classifier.className"] == "Forest"
+    alone = space({"classifier": "Forest"}).assignment_of(former)
+    assert alone.inside
+
+
+def test_a_whole_number_in_a_float_s_place_is_a_float() -> None:
+    found = space({"noise": Float(0, 2)}).assignment_of({**CONFIG, "noise": 1})
+    assert repr(found.assignment["noise"]) == "1.0"
+
+
+@pytest.mark.parametrize(("change", "outside"), [
+    ({"classifier": {"trees": 5}}, [("classifier.trees", "range")]),
+    ({"classifier": {"trees": 50.0}}, [("classifier.trees", "range")]),
+    ({"classifier": {"className": "Gone", "alpha": 3}}, [("classifier.className", "class")]),
+    ({"noise": 0.5}, [("noise", "fixed")]),
+    ({"bias": 1}, [("bias", "fixed")]),
+    ({"rates": [0.1, 0.2]}, [("rates", "fixed")]),
+    ({"layers": {"0": {"name": "conv"}}}, [("layers.0.name", "fixed")]),
+    ({"layers": 3}, [("layers", "fixed")]),
+    ({"dropout": 0.5}, [("dropout", "unknown")]),
+    ({"stopping": {"patience": 3, "delta": 0.1}}, [("stopping.delta", "unknown")]),
+    ({"stopping": {"patience": None}}, [("stopping.patience", "range")]),
+])
+def test_what_lies_outside_is_told_with_its_reason(change: dict[str, Any],
+                                                   outside: list[tuple[str, str]]) -> None:
+    found = changed(change)
+    assert told(found) == outside
+    assert all(f"`{one.path}`" in one.text for one in found.outside)
+
+
+def test_what_a_config_lacks_is_told() -> None:
+    lacking = {key: value for key, value in CONFIG.items() if key != "noise"}
+    lacking["classifier"] = {"className": "Forest", "max_depth": None}
+    assert told(space().assignment_of(lacking)) == [("classifier.trees", "missing"), ("noise", "missing")]
+
+
+def test_what_space_narrows_lies_outside_when_it_differs() -> None:
+    narrowed = space({"classifier": {"className": "Support", "C": Float(1, 10)}, "noise": 0.1})
+    assert told(narrowed.assignment_of(CONFIG)) == [("classifier.className", "class"), ("noise", "fixed")]
+    text = narrowed.assignment_of(CONFIG).outside[0].text
+    assert text == "`classifier.className`: str 'Forest', the space has only str 'Support'"
+
+
+def test_a_parameter_that_is_new_in_a_range_leaves_back_filled_runs_inside() -> None:
+    def grown_of(config: dict[str, Any]) -> Placed:
+        return space({"noise": Float(0, 1)}).assignment_of(config)
+
+    assert grown_of(CONFIG).assignment["noise"] == 0.0
+    assert grown_of(CONFIG).inside
+
+
+def test_a_class_that_is_registered_later_moves_no_run() -> None:
+    small = space({"classifier": {"trees": Int(10, 100)}}, classes=(Forest, Standard))
+    large = space({"classifier": {"trees": Int(10, 100)}}, classes=(Forest, Support, Standard))
+    config = small.config_of({})
+    assert large.assignment_of(config).assignment == {
+        **small.assignment_of(config).assignment, "classifier.className": "Forest"}
