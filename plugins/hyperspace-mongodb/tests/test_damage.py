@@ -11,7 +11,7 @@ from pymongo.database import Database as MongoDatabase
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.testing.stores.desk import PROJECT, Desk
 from hyperspace_mongodb.store import open_store
 
@@ -109,3 +109,28 @@ def test_a_run_that_somebody_made_running_by_hand_stops_no_observer(raw: Raw, de
 
     assert [one.run for one in desk.store.held(PROJECT)] == [held.run]
     assert any(f"run {odd}" in line for line in desk.store.check())
+
+
+@pytest.mark.parametrize("version", ["nine", None])
+def test_a_schema_that_is_no_number_is_refused_in_one_line(raw: Raw, mongodb_url: str, desk: Desk,
+                                                           version: str | None) -> None:
+    desk.submit()
+    raw["hyperspace.meta"].update_one({"_id": "schema"}, {"$set": {"version": version}})
+
+    with pytest.raises(StoreError, match=f"no number of a schema stands in .*, but {version!r};"):
+        open_store(mongodb_url, PROJECT)
+
+
+def test_damaged_settings_are_named_and_missing_ones_are_the_defaults(raw: Raw, mongodb_url: str,
+                                                                      desk: Desk) -> None:
+    desk.submit()
+    raw["hyperspace.projects"].update_one({"_id": PROJECT}, {"$set": {"ttl_s": "soon"}})
+    damaged = pytest.raises(StoreError, match=r"settings .* are damaged")
+    with open_store(mongodb_url, PROJECT) as again, damaged:
+        again.settings(PROJECT)
+
+    raw["hyperspace.projects"].replace_one({"_id": PROJECT}, {})
+    with open_store(mongodb_url, PROJECT) as again:
+        assert again.settings(PROJECT) == QueueSettings()
+        assert again.change_settings(PROJECT, paused=True).paused
+        assert again.settings(PROJECT).paused

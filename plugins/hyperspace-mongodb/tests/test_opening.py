@@ -122,6 +122,12 @@ def test_off_this_machine_a_server_without_tls_is_refused_and_the_way_out_is_nam
         assert store.count(RunFilter()) == {}
 
 
+def test_tls_that_the_url_asks_for_is_named_where_the_server_has_none(own_mongodb_server: Server) -> None:
+    said = complaint(f"mongodb://127.0.0.1:{own_mongodb_server.port}/db?tls=true&timeoutMS=1000")
+
+    assert "the URL asks for TLS" in said
+
+
 def test_a_wrong_password_and_a_missing_right_are_two_different_lines(own_mongodb_server: Server) -> None:
     own_mongodb_server.add_user("ann", SECRET, {"role": "readWrite", "db": "theirs"})
     own_mongodb_server.restart("--auth", "--sync-on-commit")

@@ -83,17 +83,21 @@ def _connected(address: str, shown: str, name: str, project: str | None,
             database.now()                 # the first question: now it must answer
     except StoreUnavailable as error:
         client.close()
-        raise _perhaps_tls(error, settings) from error
+        raise _perhaps_tls(error, settings, address) from error
     except BaseException:
         client.close()
         raise
     return database
 
 
-def _perhaps_tls(error: StoreUnavailable, settings: Mapping[str, Any]) -> StoreUnavailable:
+def _perhaps_tls(error: StoreUnavailable, settings: Mapping[str, Any], address: str) -> StoreUnavailable:
     """A server without TLS may simply say nothing to who begins with it."""
     text = str(error)
-    if not settings.get("tls") or "tls=false" in text or "refused" in text or "DNS" in text:
+    if "tls=false" in text or "refused" in text or "DNS" in text:
+        return error
+    if re.search(r"[?&;](tls|ssl)=true", address, re.IGNORECASE):
+        return StoreUnavailable(f"{text}; the URL asks for TLS: has the server any?")
+    if not settings.get("tls"):
         return error
     return StoreUnavailable(f"{text}; hyperspace uses TLS for every server that is not on this machine: if "
                             "that one has none, say ?tls=false in the URL")
@@ -162,4 +166,6 @@ def _ttl_of(database: Database) -> float | None:
         return None
     with database.using():
         found = database.projects.find_one({"_id": {"$eq": database.project}})
-    return None if found is None else float(found.get("ttl_s", QueueSettings().ttl_s))
+    ttl_s = None if found is None else found.get("ttl_s")
+    # what is odd is told of by who reads the settings
+    return float(ttl_s) if isinstance(ttl_s, int | float) else None

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from pymongo.errors import OperationFailure
 
-from hyperspace_core.errors import UsageError
+from hyperspace_core.errors import StoreError, UsageError
 from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings
@@ -38,7 +38,7 @@ class QueueVerbs(Verbs):
             return QueueSettings()         # to ask is no reason to write into a database that others made
         with database.writing():
             try:
-                return self._kept_settings(project)
+                return _settings_of(self._kept_settings(project))
             except OperationFailure as error:
                 if is_forbidden(error):    # somebody who may only read, and wants to know nothing else
                     return QueueSettings()
@@ -51,20 +51,19 @@ class QueueVerbs(Verbs):
         with self._database.writing():
             while True:
                 before = self._kept_settings(project)
-                changed = QueueSettings(**(vars(before) | change))
+                changed = QueueSettings(**(vars(_settings_of(before)) | change))
                 changed.check(project)
                 found = self._database.projects.find_one_and_update(
-                    {"_id": {"$eq": project}, **_equal(vars(before))},
+                    {"_id": {"$eq": project}, **_equal({name: before.get(name) for name in vars(changed)})},
                     {"$set": dict(vars(changed)), "$inc": {"changes": 1}})
                 if found is not None:
                     return changed
 
-    def _kept_settings(self, project: str) -> QueueSettings:
+    def _kept_settings(self, project: str) -> Document:
         """As they stand, the defaults stored where nothing stood."""
-        found = self._database.projects.find_one_and_update(
+        return self._database.projects.find_one_and_update(
             {"_id": {"$eq": project}}, {"$setOnInsert": default_settings() | {"changes": 0}}, upsert=True,
-            return_document=True)
-        return _settings_of(default_settings() | (found or {}))
+            return_document=True) or {}
 
     # -- T1 --------------------------------------------------------------------------------------------------
 
@@ -189,5 +188,12 @@ def _equal(values: Document) -> Document:
 
 
 def _settings_of(found: Document) -> QueueSettings:
-    return QueueSettings(paused=bool(found["paused"]), heartbeat_s=float(found["heartbeat_s"]),
-                         ttl_s=float(found["ttl_s"]))
+    """Raises `StoreError` for what no version of ours has written."""
+    whole = default_settings() | found
+    try:
+        return QueueSettings(paused=bool(whole["paused"]), heartbeat_s=float(whole["heartbeat_s"]),
+                             ttl_s=float(whole["ttl_s"]))
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"the settings of project {found.get('_id')!r} are damaged ({error}); mend "
+                         "`heartbeat_s` and `ttl_s` in hyperspace.projects, or remove the document: the "
+                         "defaults come back") from error

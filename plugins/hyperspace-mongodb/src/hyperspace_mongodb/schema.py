@@ -50,14 +50,14 @@ MIGRATIONS: dict[int, Callable[[Database], Any]] = {}
 def version(database: Database) -> int | None:
     """None for a database that hyperspace has not written to."""
     found = database.meta.find_one({"_id": "schema"})
-    return None if found is None else int(found["version"])
+    return None if found is None else _number(database, found)
 
 
 def look(database: Database) -> None:
     """Learn what stands there; nothing is made."""
     found = database.meta.find_one({"_id": "schema"})
     if found is not None:
-        database.refusal = _refusal(found)
+        database.refusal = _refusal(_number(database, found), found)
         database.made = database.refusal is None
 
 
@@ -113,8 +113,15 @@ def raise_last(database: Database) -> None:
     database.meta.update_one({"_id": QUEUE}, {"$max": {"last": last}}, upsert=True)
 
 
-def _refusal(found: Document) -> str | None:
-    number = int(found["version"])
+def _number(database: Database, found: Document) -> int:
+    number = found.get("version")
+    if not isinstance(number, int):
+        raise StoreError(f"{database.shown}: no number of a schema stands in hyperspace.meta, but "
+                         f"{number!r}; set `version` of the document 'schema' right there (here: {SCHEMA})")
+    return number
+
+
+def _refusal(number: int, found: Document) -> str | None:
     if number < SCHEMA:
         return (f"its schema is {number}, this hyperspace writes {SCHEMA}; run `hyperspace store upgrade` "
                 "once, when no worker runs")
