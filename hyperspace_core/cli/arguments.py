@@ -145,8 +145,10 @@ def chosen(place: Place, runs: tuple[int, ...], wanted: Wanted) -> list[RunRecor
         raise UsageError(f"run {', '.join(map(str, runs))} and {', '.join(wanted.options)} contradict each "
                          "other: name runs, or describe them")
     if not runs and not wanted.options:
+        takes_all = "whole" in click.get_current_context().params
+        whole = ", or take the whole queue with --all" if takes_all else ""
         raise UsageError("which runs? Name them by id, or describe them with --status, --task, --tag, "
-                         "--where or --since")
+                         f"--where or --since{whole}")
     if runs:
         return [get_run(place.store, place.name, run) for run in dict.fromkeys(runs)]
     return list(place.store.find(wanted.of(place.name), order=ORDER_OLDEST))

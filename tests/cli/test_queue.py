@@ -210,6 +210,11 @@ def test_the_whole_queue_is_paused_also_for_what_comes_later(typed: Typed, desk:
     assert typed("queue", "pause", "--all").out == "the whole queue is paused already\n"
 
 
+def test_pausing_nothing_in_particular_names_the_way_to_pause_everything(typed: Typed, desk: Desk) -> None:
+    assert "or take the whole queue with --all" in typed("queue", "pause", expect=2).err
+    assert "--all" not in typed("queue", "cancel", expect=2).err
+
+
 def test_what_was_paused_alone_rests_when_the_whole_queue_goes_on(typed: Typed, desk: Desk) -> None:
     resting, run = desk.submit(), desk.submit()
     typed("queue", "pause", resting)
