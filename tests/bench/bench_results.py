@@ -64,7 +64,7 @@ def raw(folder: Path, limit: int) -> Any:
 def command(*words: str) -> Any:
     from hyperspace_core.cli.entry import run
 
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return run([*words, "--project", "trivial"])
 
 
@@ -74,6 +74,7 @@ CASES: dict[str, Callable[[Path], Any]] = {
         opened(folder).results("nothing", limit=PAGE, comparable="all")),
     "first page, strict": lambda folder: repr(opened(folder).results("nothing", limit=PAGE)),
     "`hyperspace results --limit 40`": lambda _: command("results", "nothing", "--limit", str(PAGE)),
+    "`hyperspace results --limit 40`, of all tasks": lambda _: command("results", "--limit", str(PAGE)),
     "`hyperspace results --by run --comparable all --limit 40`": lambda _: command(
         "results", "nothing", "--by", "run", "--comparable", "all", "--limit", str(PAGE)),
     "frame of all, raw SQL + pandas": lambda folder: raw(folder, -1),

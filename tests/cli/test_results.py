@@ -172,6 +172,33 @@ def test_the_first_page_of_many_has_a_row_a_run_and_says_how_to_group_them(typed
 
 
 @pytest.mark.usefixtures("many")
+def test_of_several_tasks_each_has_its_first_page(typed: Typed, desk: Desk) -> None:
+    a = [done(desk, trees / 100, forest(trees), task="a") for trees in (10, 20, 30)]
+    b = [done(desk, trees / 100, forest(trees), task="b") for trees in (5, 15)]
+
+    page = typed("results", "--limit", 1, "--task", "a", "--task", "b")
+
+    assert page.err == "a: the best 1 of 3 runs\n"
+    assert [line for line in page.lines if line.endswith(":")] == ["a:", "b:"]
+    assert [line.split()[0] for line in page.lines if line.lstrip()[:1].isdigit()] == [str(a[2]), str(b[1])]
+    assert typed("results", "--limit", 1).out == page.out
+
+
+@pytest.mark.usefixtures("many")
+def test_which_tasks_there_are_is_known_from_the_project(typed: Typed, desk: Desk,
+                                                         project: ProjectFolder) -> None:
+    runs = [done(desk, trees / 100, forest(trees), task="behave") for trees in (10, 20, 30)]
+
+    page = typed("results", "--limit", 1)
+    assert (page.lines[2].split()[0], page.err) == (str(runs[2]), "behave: the best 1 of 3 runs\n")
+
+    gone = done(desk, 0.5, forest(1), task="gone")
+    page = typed("results", "--limit", 1)
+    firsts = [line.split()[0] for line in page.lines if line.lstrip()[:1].isdigit()]
+    assert (firsts, page.err) == ([str(runs[2]), str(gone)], "")
+
+
+@pytest.mark.usefixtures("many")
 def test_files_and_json_of_many_are_exact(typed: Typed, desk: Desk) -> None:
     runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30)]
 

@@ -63,22 +63,47 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
     shown = limit if as_json or output is not None else bearable(limit)
     enough = shown if single and order_by is None else None
     page = shown if order_by is None and by != CONFIG and not as_json and output is None else None
-    found = comparison(place, where, comparable, whole=as_json and single, limit=enough, page=page)
-    single = single or found.looked_at is not None
-    sheets = {name: _sheet(list(group), single, by, order_by)
-              for name, group in groupby(found.kept, key=lambda record: record.task)}
+    found = [comparison(place, one, comparable, whole=as_json and single, limit=enough, page=page)
+             for one in (_task_by_task(place, where) if page is not None else [where])]
+    sheets = {name: _sheet(list(group), single or one.looked_at is not None, by, order_by)
+              for one in found for name, group in groupby(one.kept, key=lambda record: record.task)}
     if as_json:
         say_json([row for sheet in sheets.values() for row in _plain(sheet[:limit])])
     elif output is not None:
         _write(sheets, output, limit, all_columns=all_columns, raw=raw)
     elif sheets:
         _say_tables(sheets, shown, all_columns, named=task is None)
-        if enough is not None and comparable == "all" and len(found.kept) == enough:
+        if enough is not None and comparable == "all" and sum(len(one.kept) for one in found) == enough:
             hint_at_more(sum(place.store.count(where).values()) - enough)
-        _tell_of_page(found, by)
-    elif not found.left_out:
+    elif not any(one.left_out for one in found):
         note(_nothing(place, where, wanted))
-    tell_left_out(found.left_out, named=task is None, looked_at=found.looked_at)
+    for one in found:
+        _tell_of_page(one, by, named=task is None)
+        tell_left_out(one.left_out, named=task is None, looked_at=one.looked_at)
+
+
+def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
+    """A filter for each task, so that of many runs of several only the best need be read; else the one.
+
+    The store does not say which tasks have runs: those of the project, if together they have all that match.
+    """
+    from dataclasses import replace
+
+    from hyperspace_core.errors import HyperspaceError
+    from hyperspace_core.results.first_page import MANY
+
+    every = replace(where, where=())
+    count = sum(place.store.count(every).values())
+    if len(where.tasks) == 1 or count <= MANY:
+        return [where]
+    try:
+        names = where.tasks or (tuple(place.project().tasks) if is_installed(place) else ())
+    except HyperspaceError:
+        return [where]
+    of_each = {name: sum(place.store.count(replace(every, tasks=(name,))).values())
+               for name in sorted(set(names))}
+    known = [replace(where, tasks=(name,)) for name, number in of_each.items() if number]
+    return known if sum(of_each.values()) == count else [where]
 
 
 def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
@@ -104,14 +129,15 @@ def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by:
     return Grouped(records)
 
 
-def _tell_of_page(found: Comparison, by: str | None) -> None:
+def _tell_of_page(found: Comparison, by: str | None, *, named: bool) -> None:
     """Of how many runs these are the best; where some are repeats, how to have them in one row."""
     from hyperspace_core.results.first_page import FirstPage
 
     if isinstance(found, FirstPage):
         cure = "; `--by config` reads all of them and has a row for all repeats of a config"
         of = "" if found.of is None else f" of {found.of:,}"
-        note(f"the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
+        task = f"{found.kept[0].task}: " if named else ""
+        note(f"{task}the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
 
 
 def _plain(sheet: Sheet) -> list[Any]:
