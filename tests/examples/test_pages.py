@@ -35,6 +35,7 @@ PAGES = {
     "howto/notebook.md": "python -m pip install -e .",
     "howto/plots.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/rescore.md": "python -m pip install -e . -e docs/examples/digits",
+    "search-space.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
@@ -96,7 +97,7 @@ def show_timer(environment: Path, *, shown: bool) -> None:
     place = next(environment.glob("lib/python*/site-packages")) / "hyperspace_example_stage_timer-0.dist-info"
     if shown:
         shutil.rmtree(place, ignore_errors=True)
-    elif not place.exists():               # of two of a name the first on the path counts: without entry points
+    elif not place.exists():               # of two of a name the first on the path counts
         place.mkdir()
         (place / "METADATA").write_text("Metadata-Version: 2.1\nName: hyperspace-example-stage-timer\n"
                                         "Version: 0\n")
