@@ -1,0 +1,1 @@
+"""Is a movie review a good one? Learnt from few of them."""

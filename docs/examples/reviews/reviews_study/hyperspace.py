@@ -1,0 +1,20 @@
+"""The only file of this project that knows it is a plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hyperspace_core import hookimpl
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Register
+
+
+@hookimpl
+def hyperspace_register(register: Register) -> None:
+    from reviews_study import components, data, scenarios
+
+    register.module(data)
+    register.module(components)
+    register.module(scenarios)
+    register.tasks("reviews_study.tasks")

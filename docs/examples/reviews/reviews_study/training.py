@@ -1,0 +1,65 @@
+"""How a network learns from reviews, and how it is judged. Importing it imports PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from hyperspace_core import Run
+from reviews_study.data import Review, numbers
+from reviews_study.network import PADDING
+
+if TYPE_CHECKING:
+    from reviews_study.components import DefaultSchedule
+
+
+def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
+    """The numbers of the words (reviews, longest), filled up with `PADDING`; and the labels."""
+    words = [torch.tensor(numbers(text)) for text, _ in reviews]
+    return (nn.utils.rnn.pad_sequence(words, batch_first=True, padding_value=PADDING),
+            torch.tensor([label for _, label in reviews]))
+
+
+def fit(run: Run, network: Any, learning: Sequence[Tensor], words: Tensor, labels: Tensor,
+        schedule: DefaultSchedule, smoothing: float) -> None:
+    """Train in `schedule.cycles` cycles; the loss of each epoch is logged."""
+    loss_of = nn.CrossEntropyLoss(label_smoothing=smoothing)
+    for cycle in range(schedule.cycles):
+        optimizer = torch.optim.AdamW(learning, lr=schedule.lr, weight_decay=schedule.wd)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.epochs)
+        for epoch in range(schedule.epochs):
+            step = cycle * schedule.epochs + epoch
+            loss = _epoch(network, optimizer, words, labels, schedule.batch_size, loss_of)
+            run.log_scalar("loss", loss, step)
+            run.progress(step + 1, schedule.cycles * schedule.epochs)
+            falling.step()
+
+
+def _epoch(network: Any, optimizer: Any, words: Tensor, labels: Tensor, batch_size: int,
+           loss_of: Any) -> float:
+    network.train()
+    losses: list[float] = []
+    for batch in torch.randperm(len(words)).split(batch_size):
+        loss = loss_of(network(shortest(words[batch])), labels[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return sum(losses) / len(losses)
+
+
+def accuracy(network: Any, words: Tensor, labels: Tensor) -> float:
+    """The share of reviews that it takes for what they are."""
+    network.eval()
+    with torch.no_grad():
+        right = sum(int((network(shortest(some)).argmax(dim=1) == expected).sum())
+                    for some, expected in zip(words.split(100), labels.split(100), strict=True))
+    return right / len(words)
+
+
+def shortest(words: Tensor) -> Tensor:
+    """Without the columns that are padding in every review."""
+    return words[:, :int((words != PADDING).sum(dim=1).max())]

