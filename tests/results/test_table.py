@@ -252,3 +252,14 @@ def test_cells_are_empty_where_a_run_has_no_value() -> None:
 
     assert head == ["run", "accuracy", "classifier", "time"]
     assert rows == [["1", "0.5", "Support", "1.0s"], ["2", "", "Forest", ""]]
+
+
+def test_the_numbers_of_parts_are_in_the_table_and_not_in_sight() -> None:
+    parts = {"accuracy/sd": 0.1, "accuracy/fold-0": 0.4, "accuracy/fold-1": 0.6}
+    metrics = {"accuracy": 0.5, "a/b": 1.0} | parts
+    results = Results([completed(number, 0.5, metrics=metrics) for number in (1, 2)])
+
+    assert set(metrics) <= set(results.table().names)
+    for shown in (repr(results), repr(results.grouped())):
+        assert "accuracy/sd" in shown and "a/b" in shown
+        assert "fold" not in shown
