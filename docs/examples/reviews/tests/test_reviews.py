@@ -189,6 +189,7 @@ def test_padding_does_not_change_what_the_network_says() -> None:
 
 @needs_reviews
 @needs_torch
+@pytest.mark.timeout(600)
 def test_a_worker_trains_and_the_run_can_be_reproduced(study: Study, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
     run = study.submit("imdb_100", NESTED)
