@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from hyperspace_core.config.complete import complete_value
 from hyperspace_core.config.dimensions import SWITCH, Conditions, Dimension, Entry, Fixed, values_in
 from hyperspace_core.config.kinds import Kind
 from hyperspace_core.config.narrowing import alternatives_in, fitted, nearest_in, range_in, searches
-from hyperspace_core.config.tree import MISSING, canonical, join
+from hyperspace_core.config.tree import MISSING, canonical, is_json, join, shown
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.space import Choice, Float, Int, Range
 
@@ -83,9 +84,9 @@ def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
         raise ConfigError(f"`{place.path}`: what is inside it cannot be searched; offer whole values with "
                           '{"each": […]}')
     if offered is None:
-        return [place.fixed(complete_value(wish, kind, catalog, path=place.path), SPACE)]
+        return [place.fixed(_whole(wish, kind, place, catalog), SPACE)]
     if not ranges:
-        values = [complete_value(one, kind, catalog, path=place.path) for one in several]
+        values = [_whole(one, kind, place, catalog) for one in several]
         distinct = {canonical(value): value for value in values}
         return [place.dimension(Choice(*distinct.values()), default=base, source=SPACE)]
     rest = [one for one in several if not isinstance(one, Int | Float)]
@@ -95,6 +96,14 @@ def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
     if rest:
         complete_value(None, kind, catalog, path=place.path)       # says so where None is not allowed
     return _ranged(fitted(ranges[0], kind, place.path), base, place, or_none=bool(rest), source=SPACE)
+
+
+def _whole(wish: Any, kind: Kind, place: Place, catalog: Catalog) -> Any:
+    value = complete_value(wish, kind, catalog, path=place.path)
+    # a value without a type may be anything; NaN equals nothing, so no run could be found to have it
+    if not is_json(value) or json.loads(canonical(value)) != value:
+        raise ConfigError(f"`{place.path}`: {shown(wish)} cannot be tried; give what JSON can hold")
+    return value
 
 
 def _ranged(range_: Range, base: Any, place: Place, *, or_none: bool, source: str = "") -> list[Entry]:

@@ -16,7 +16,6 @@ from hyperspace_core.config.kinds import (
     EnumOf,
     Kind,
     OptionalOf,
-    RawDict,
     UnionOf,
     Value,
     is_sequence,
@@ -85,7 +84,7 @@ def fitted(range_: Range, kind: Kind, path: str) -> Range:
     match kind:
         case OptionalOf(kind=inner):
             return fitted(range_, inner, path)
-        case AnyValue() | RawDict():
+        case AnyValue():
             return range_
         case UnionOf(kinds=kinds) if not isinstance(range_, Choice):
             # whole numbers are for an int where the type has both

@@ -8,11 +8,11 @@ from typing import Any
 from hyperspace_core.config.annotations import range_within
 from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete_value
-from hyperspace_core.config.dimensions import Dimension, Entry, Shape
+from hyperspace_core.config.dimensions import SWITCH, Dimension, Entry, Shape
 from hyperspace_core.config.kinds import DictOf, Kind, ListOf, TupleOf, item_kinds
 from hyperspace_core.config.leaves import SPACE, Place, Wanted, plain
 from hyperspace_core.config.placing import value_at, written
-from hyperspace_core.config.tree import EACH, MISSING, join
+from hyperspace_core.config.tree import CLASS_NAME, EACH, MISSING, join
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.space import Choice
 
@@ -47,9 +47,14 @@ def _named(kind: DictOf, base: Any, wish: Any) -> _Parts | None:
     if not isinstance(wishes, Mapping):
         return None
     keys = list(dict.fromkeys((*bases, *wishes)))
-    if not all(isinstance(key, str) and key and "." not in key for key in keys):
-        return None                # a path could not name it
+    if not all(isinstance(key, str) and _nameable(key) for key in keys):
+        return None
     return [(key, _item(kind.item, bases.get(key, MISSING), wishes.get(key, MISSING))) for key in keys]
+
+
+def _nameable(key: str) -> bool:
+    """Whether a path can name it, and means nothing else."""
+    return bool(key) and "." not in key and not key.endswith(SWITCH) and key != CLASS_NAME
 
 
 def _numbered(kind: Kind, base: Any, wish: Any, path: str) -> _Parts | None:
