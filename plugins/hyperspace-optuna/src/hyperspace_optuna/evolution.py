@@ -1,0 +1,122 @@
+"""CMA-ES as a function of a history: the evolution is lived through again for every proposal.
+
+Optuna's sampler keeps its state in the trials that it made, and learns from no others. Here the results are
+told to a fresh optimizer in their order, so many at a time as a generation has. Those that it would not have
+drawn itself are told as seen from afar: pulled towards the mean, to the length of an unusually long step
+(Hansen, Injecting External Solutions Into CMA-ES, INRIA RR-7748, 2011). When it has converged, it begins anew
+with twice the population (Auger and Hansen, A Restart CMA Evolution Strategy, CEC 2005).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cmaes  # type: ignore[import-untyped]
+import numpy as np
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+STEP = 1 / 6                   # of the range: so wide is the first generation
+
+
+class Evolution(BaseSampler):
+    """Samples the numbers; every trial has all of them. Choices are left to chance."""
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], *, seed: int,
+                 population: int | None = None) -> None:
+        self._searched = {name: one for name, one in distributions.items()
+                          if isinstance(one, FloatDistribution | IntDistribution) and not one.single()}
+        self._seed, self._population = seed, population
+        self._by_chance = RandomSampler(seed=seed)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return dict(self._searched)
+
+    def sample_relative(self, study: Study, trial: FrozenTrial,
+                        search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        if not search_space:
+            return {}
+        sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+        told = [(_to_unit(one.params, search_space), sign * float(one.values[0]))
+                for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+        optimizer = evolved(told, len(search_space), self._population)
+        optimizer.reseed_rng(self._seed)
+        return _from_unit(optimizer.ask(), search_space)
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str,
+                           param_distribution: BaseDistribution) -> Any:
+        return self._by_chance.sample_independent(study, trial, param_name, param_distribution)
+
+
+def evolved(told: Sequence[tuple[np.ndarray, float]], dimensions: int,
+            population: int | None = None) -> cmaes.CMA:
+    """The optimizer after all whole generations of these results: points of the unit cube, lower better."""
+    optimizer, start = _begun(dimensions, population), 0
+    while start + optimizer.population_size <= len(told):
+        if optimizer.should_stop():
+            optimizer = _begun(dimensions, 2 * optimizer.population_size, start)
+            continue
+        block = told[start:start + optimizer.population_size]
+        optimizer.tell([(_pulled(optimizer, point), value) for point, value in block])
+        start += len(block)
+    return optimizer
+
+
+def _begun(dimensions: int, population: int | None, seed: int = 0) -> cmaes.CMA:
+    """At the centre of the cube; begun anew, anywhere."""
+    mean = np.random.RandomState(seed).uniform(size=dimensions) if seed else np.full(dimensions, 0.5)
+    bounds = np.array([[0.0, 1.0]] * dimensions)
+    return cmaes.CMA(mean=mean, sigma=STEP, bounds=bounds, seed=seed, population_size=population,
+                     n_max_resampling=10 * dimensions)
+
+
+def _pulled(optimizer: cmaes.CMA, point: np.ndarray) -> np.ndarray:
+    """The point itself, or what lies towards it at the length of an unusually long step."""
+    axes, lengths = optimizer._eigen_decomposition()       # no public name; cmaes is pinned below 1
+    count = optimizer.dim
+    away = point - optimizer.mean
+    distance = float(np.linalg.norm(axes.T @ away / lengths)) / optimizer._sigma
+    longest = math.sqrt(count) + 2 * count / (count + 2)
+    return point if distance <= longest else optimizer.mean + away * (longest / distance)
+
+
+def _to_unit(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> np.ndarray:
+    point = []
+    for name, one in space.items():
+        low, high = _ends(one)
+        value = math.log(params[name]) if _log(one) else params[name]
+        point.append((value - low) / (high - low))
+    return np.array(point)
+
+
+def _from_unit(point: np.ndarray, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for share, (name, one) in zip(point.tolist(), space.items(), strict=True):
+        assert isinstance(one, FloatDistribution | IntDistribution)
+        low, high = _ends(one)
+        value = low + share * (high - low)
+        value = math.exp(value) if _log(one) else value
+        if one.step is not None:
+            value = one.low + round((value - one.low) / one.step) * one.step
+        value = min(max(value, one.low), one.high)
+        made[name] = int(value) if isinstance(one, IntDistribution) else value
+    return made
+
+
+def _ends(one: BaseDistribution) -> tuple[float, float]:
+    """Of the range as it is searched: half a step more on either side, and in magnitudes where it has any."""
+    assert isinstance(one, FloatDistribution | IntDistribution)
+    half = (one.step or 0) / 2
+    return ((math.log(one.low - half), math.log(one.high + half)) if one.log
+            else (one.low - half, one.high + half))
+
+
+def _log(one: BaseDistribution) -> bool:
+    return isinstance(one, FloatDistribution | IntDistribution) and one.log

@@ -1,0 +1,100 @@
+"""What is new in a space is explored away from what all past runs have, at first.
+
+A parameter that was added yesterday stands at its default in every run of before, and a class that was
+registered meanwhile in none. A sampler that learns from these sees one value only and would stay there. So a
+dimension is *new* where the first runs that have it all stand at its default; it is given other values, each
+as far as can be from those that were tried, until some were. The value of a choice that comes up late is new
+likewise. What is new moves by halves: of several parameters about every second is given a value, the rest is
+left to the sampler, and what else there is always.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any
+
+from hyperspace_core.config.dimensions import Dimension, holds
+from hyperspace_core.config.drawing import drawn
+from hyperspace_core.config.searchspace import Space
+from hyperspace_core.config.tree import MISSING
+from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.tuner import History, Trial
+
+SETTLED = 10                   # runs at the default before a dimension can be new: a sampler's random start
+TRIES = 5                      # away from the default before it is left to the sampler
+TRIES_OF_A_CHOICE = 3          # of each new value
+DRAWS = 8                      # of which the one farthest from what was tried is taken
+
+
+def unexplored(space: Space, history: History, rng: Random) -> dict[str, Any]:
+    """Dimensions that are new, by key, and the value to give each."""
+    own = [trial for trial in history.trials if trial.weight >= 1]
+    found = {}
+    for one in space.dimensions if len(own) >= SETTLED else ():
+        choices = _new_choices(one, own) if isinstance(one.range, Choice) else []
+        if choices:
+            found[one.key] = rng.choice(choices)
+        elif not isinstance(one.range, Choice) and one.default is not MISSING:
+            tried = _tried_elsewhere(one, own)
+            if tried is not None:
+                found[one.key] = _far(one.range, one.default, tried, rng)
+    return _some(found, rng)
+
+
+def _some(found: dict[str, Any], rng: Random) -> dict[str, Any]:
+    """About half of them, at least one."""
+    if len(found) < 2:
+        return found
+    return {key: found[key] for key in rng.sample(sorted(found), (len(found) + 1) // 2)}
+
+
+def _values(one: Dimension, trials: Iterable[Trial]) -> Iterable[Any]:
+    return (trial.assignment[one.path] for trial in trials if holds(one.when, trial.assignment))
+
+
+def _new_choices(one: Dimension, trials: Sequence[Trial]) -> list[Any]:
+    """Values that the first runs do not have, and few of the later ones."""
+    assert isinstance(one.range, Choice)
+    values = one.range.values
+    settled, counts = max(SETTLED, 3 * len(values)), [0] * len(values)
+    late = set(range(len(values)))
+    for seen, value in enumerate(_values(one, trials)):
+        index = next(i for i, known in enumerate(values) if known == value and type(known) is type(value))
+        counts[index] += 1
+        if seen < settled:
+            late.discard(index)
+        elif all(counts[index] >= TRIES_OF_A_CHOICE for index in late):
+            return []
+    if sum(counts) < settled:
+        return []
+    return [values[index] for index in sorted(late) if counts[index] < TRIES_OF_A_CHOICE]
+
+
+def _tried_elsewhere(one: Dimension, trials: Sequence[Trial]) -> list[Any] | None:
+    """The values other than the default; None where the dimension is not new."""
+    elsewhere: list[Any] = []
+    seen = 0
+    for seen, value in enumerate(_values(one, trials), start=1):
+        if value != one.default:
+            elsewhere.append(value)
+            if seen <= SETTLED or len(elsewhere) >= TRIES:
+                return None
+    return elsewhere if seen >= SETTLED else None
+
+
+def _far(range_: Int | Float, default: Any, tried: Sequence[Any], rng: Random) -> Any:
+    """Of some values at random the one that is farthest from those that were tried."""
+    taken = [_share(range_, value) for value in (default, *tried)]
+    return max((drawn(range_, rng) for _ in range(DRAWS)),
+               key=lambda value: min(abs(_share(range_, value) - one) for one in taken))
+
+
+def _share(range_: Int | Float, value: float) -> float:
+    """Where in the range it lies, from 0 to 1."""
+    if range_.low == range_.high:
+        return 0.0
+    if range_.log:
+        return math.log(value / range_.low) / math.log(range_.high / range_.low)
+    return (value - range_.low) / (range_.high - range_.low)

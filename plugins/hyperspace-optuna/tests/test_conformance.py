@@ -1,0 +1,55 @@
+"""Every tuner of the plugin passes core's suite, each where its extra packages are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
+
+
+
+from hyperspace_core.testing.tuners import TunerConformance
+from hyperspace_core.tuner import Tuner
+from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, Sampler
+
+
+class TestTPE(TunerConformance):
+    @pytest.fixture
+    def make(self) -> Callable[[], Tuner]:
+        return TPE
+
+
+class TestNSGAII(TunerConformance):
+    runs = 150                     # a genetic search needs some generations
+
+    @pytest.fixture
+    def make(self) -> Callable[[], Tuner]:
+        return NSGAII
+
+
+class TestCmaEs(TunerConformance):
+    runs = 80
+
+    @pytest.fixture
+    def make(self) -> Callable[[], Tuner]:
+        pytest.importorskip("cmaes", reason="CmaEs needs the package cmaes")
+        return CmaEs
+
+
+class TestGP(TunerConformance):
+    runs = 20
+    seeds = 3
+
+    @pytest.fixture
+    def make(self) -> Callable[[], Tuner]:
+        pytest.importorskip("torch", reason="GP needs PyTorch")
+        pytest.importorskip("scipy", reason="GP needs SciPy")
+        return GP
+
+
+class TestASamplerByName(TunerConformance):
+    @pytest.fixture
+    def make(self) -> Callable[[], Tuner]:
+        return lambda: Sampler("TPESampler", {"multivariate": True, "group": True})
