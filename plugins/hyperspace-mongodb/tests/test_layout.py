@@ -23,7 +23,7 @@ from hyperspace_core.records.run import Finish, OutputChunk, Update
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_run
-from hyperspace_mongodb import dashboards, rooms
+from hyperspace_mongodb import dashboards, pages, rooms
 from hyperspace_mongodb.sacred import LONGEST
 from hyperspace_mongodb.store import open_store
 
@@ -369,3 +369,17 @@ def test_only_operators_of_a_short_list_are_ever_sent(desk: Desk, tmp_path: Path
         SENT.on = False
 
     assert {"$set", "$eq", "$push"} <= SENT.operators <= ALLOWED
+
+
+def test_a_long_series_is_read_chunk_by_chunk_whatever_a_page_holds(
+        desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = desk.start()
+    for start in range(0, 60, 6):
+        desk.store.append(lease.run, 1, points=points(6, start=start))
+    desk.store.append(lease.run, 1, points=points(4, start=57))             # a retry that overlaps
+    monkeypatch.setattr(pages, "PAGE", 2)
+    monkeypatch.setattr(pages, "KEYS", 3)
+
+    assert [point.seq for point in desk.store.points(lease.run)] == list(range(61))
+    assert [point.seq for point in desk.store.points(lease.run, after=40)] == list(range(41, 61))
+    assert [point.seq for point in desk.store.points(lease.run, limit=20)] == list(range(20))

@@ -13,6 +13,7 @@ from hyperspace_mongodb.connection import Database, Document
 
 LONGEST = 5000                 # points of one chunk: some 200 kB
 PAGE = 20                      # chunks read at a time
+KEYS = 5000                    # and keys of chunks
 
 
 def chunk_of(run: int, attempt: int, points: Sequence[Point]) -> Document:
@@ -51,24 +52,35 @@ def pages_of_points(database: Database, run: int, attempt: int, after: int) -> I
     A point is given out once every chunk that could hold it, too, has been read.
     """
     waiting: dict[int, Point] = {}
+    for chunk in _chunks(database, run, attempt, after):
+        ready = sorted(seq for seq in waiting if seq < chunk["first"])
+        if ready:
+            yield [waiting.pop(seq) for seq in ready]
+        for point in points_of(chunk):
+            if point.seq > after:
+                waiting.setdefault(point.seq, point)
+    if waiting:
+        yield [waiting[seq] for seq in sorted(waiting)]
+
+
+def _chunks(database: Database, run: int, attempt: int, after: int) -> Iterator[Document]:
+    """In their order. Keys first, then the chunks by their keys: a page that began amid the series
+    would cost all that comes before it, and the whole series where a server does not read along the index.
+    """
     begin: Any = None
     while True:
         where: Document = {"run": run, "attempt": attempt, "last": {"$gt": after}}
         if begin is not None:
-            where["$or"] = [{"first": {"$gt": begin[0]}}, {"first": begin[0], "_id": {"$gt": begin[1]}}]
-        chunks = list(database.points.find(where).sort([("first", 1), ("_id", 1)]).limit(PAGE))
-        for chunk in chunks:
-            begin = (chunk["first"], chunk["_id"])
-            ready = sorted(seq for seq in waiting if seq < chunk["first"])
-            if ready:
-                yield [waiting.pop(seq) for seq in ready]
-            for point in points_of(chunk):
-                if point.seq > after:
-                    waiting.setdefault(point.seq, point)
-        if len(chunks) < PAGE:
-            if waiting:
-                yield [waiting[seq] for seq in sorted(waiting)]
+            where["first"] = {"$gte": begin["first"]}
+            where["$or"] = [{"first": {"$gt": begin["first"]}}, {"_id": {"$gt": begin["_id"]}}]
+        keys = list(database.points.find(where, {"first": 1}).sort([("first", 1), ("_id", 1)]).limit(KEYS))
+        for start in range(0, len(keys), PAGE):
+            ids = [key["_id"] for key in keys[start:start + PAGE]]
+            found = {chunk["_id"]: chunk for chunk in database.points.find({"_id": {"$in": ids}})}
+            yield from (found[key] for key in ids if key in found)
+        if len(keys) < KEYS:
             return
+        begin = keys[-1]
 
 
 def _step(point: Point) -> Any:
