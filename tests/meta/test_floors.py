@@ -25,7 +25,8 @@ PLACES = {
     "pytest": ("hyperspace_core/testing/", "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/"),
     "hypothesis": ("hyperspace_core/testing/",),
     "pymongo": ("plugins/hyperspace-mongodb/src/",),
-    "optuna": (),
+    "optuna": ("plugins/hyperspace-optuna/src/",),
+    "cmaes": ("plugins/hyperspace-optuna/src/",),
 }
 
 

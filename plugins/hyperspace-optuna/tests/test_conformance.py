@@ -34,7 +34,6 @@ class TestCmaEs(TunerConformance):
 
     @pytest.fixture
     def make(self) -> Callable[[], Tuner]:
-        pytest.importorskip("cmaes", reason="CmaEs needs the package cmaes")
         return CmaEs
 
 

@@ -99,7 +99,9 @@ class GP(_ByOptuna):
     def check(self, space: Space, metrics: tuple[Metric, ...]) -> None:
         super().check(space, metrics)
         _check_flat(self, space)
-        _check_installed(self, "gp", "torch", "scipy")
+        missing = [name for name in ("torch", "scipy") if find_spec(name) is None]
+        if missing:
+            raise ConfigError(f"GP needs {' and '.join(missing)}: pip install 'hyperspace-optuna[gp]'")
 
     def sampler(self, seed: int, space: Space) -> BaseSampler:
         from optuna.samplers import GPSampler
@@ -116,8 +118,8 @@ class GP(_ByOptuna):
 class CmaEs(_ByOptuna):
     """Covariance matrix adaptation: for many cheap runs of numbers, without classes and choices among them.
 
-    Pruned and failed runs tell it nothing. Needs the extra `cmaes`. Hansen and Ostermeier, Completely
-    Derandomized Self-Adaptation in Evolution Strategies, Evolutionary Computation 9 (2001).
+    Pruned and failed runs tell it nothing. Hansen and Ostermeier, Completely Derandomized Self-Adaptation in
+    Evolution Strategies, Evolutionary Computation 9 (2001).
 
     population: runs of a generation; by the number of parameters where none is given
     """
@@ -131,7 +133,6 @@ class CmaEs(_ByOptuna):
         if choice is not None:
             raise ConfigError(f"CmaEs: `{choice.path}` is a choice, and it takes numbers only; hold it fast "
                               "in space=, or choose TPE")
-        _check_installed(self, "cmaes", "cmaes")
 
     def sampler(self, seed: int, space: Space) -> BaseSampler:
         from hyperspace_optuna.evolution import Evolution
@@ -199,10 +200,3 @@ def _check_flat(tuner: Tuner, space: Space) -> None:
     if key is not None:
         raise ConfigError(f"{type(tuner).__name__}: `{key}` is there under some choices only, and it takes "
                           "parameters that are always there; name one class in space=, or choose TPE")
-
-
-def _check_installed(tuner: Tuner, extra: str, *packages: str) -> None:
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"{type(tuner).__name__} needs {' and '.join(missing)}: "
-                          f"pip install 'hyperspace-optuna[{extra}]'")
