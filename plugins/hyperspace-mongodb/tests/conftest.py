@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from worker.scene import FILES, PROJECT
 
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing.fixtures import *  # noqa: F403 - fixtures are found by their names
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
+    os.environ.setdefault(name, "1")
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

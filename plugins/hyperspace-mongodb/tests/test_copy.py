@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_mongodb.store import open_store
 from moving.others import copy_to
 from pymongo import MongoClient
 
@@ -21,6 +20,7 @@ from hyperspace_core.testing.stores.crowd import Crowd
 from hyperspace_core.testing.stores.desk import PROJECT, Desk
 from hyperspace_core.testing.stores.house import assert_the_same, furnish
 from hyperspace_core.testing.stores.themes.processes import kill_when
+from hyperspace_mongodb.store import open_store
 
 
 @pytest.fixture

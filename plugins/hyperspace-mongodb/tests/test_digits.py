@@ -35,7 +35,7 @@ def workers(mongodb_url: str) -> Iterator[list[subprocess.Popen[str]]]:
                for _ in range(2)]
     try:
         for worker in started:
-            assert worker.stdout is not None and "waits for runs of holdout" in worker.stdout.readline()
+            assert worker.stdout is not None and "waits for runs of " in worker.stdout.readline()
         yield started
     finally:
         for worker in started:
