@@ -27,7 +27,8 @@ def distribution_of(one: Dimension) -> BaseDistribution:
         return CategoricalDistribution(range(len(range_.values)))
     low, high, step = range_.low, range_.high, range_.step
     if step is not None and not range_.log:
-        high = low + (values_in(range_) - 1) * step        # Optuna wants an end that the steps reach
+        # Optuna wants an end that the steps reach, to the digit
+        high = float(f"{low + (values_in(range_) - 1) * step:.12g}")
     if isinstance(range_, Int):
         return IntDistribution(int(low), int(high), log=range_.log, step=1 if range_.log else range_.step)
     return FloatDistribution(low, high, log=range_.log, step=None if range_.log else step)

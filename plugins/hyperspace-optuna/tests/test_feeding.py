@@ -1,0 +1,89 @@
+"""What of a history a sampler gets to see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hyperspace_core.records.run import Metric
+from hyperspace_core.tuner import History, Trial
+from hyperspace_optuna.feeding import fed, limited, values_of
+
+LOSS = (Metric(name="loss", goal="minimize"),)
+
+
+def trials(*values: float, weight: float = 1.0, **changes: object) -> tuple[Trial, ...]:
+    return tuple(Trial(assignment={"x": float(number)}, state="completed", value=value, weight=weight,
+                       values={"loss": value}) for number, value in enumerate(values))
+
+
+def test_runs_of_the_task_itself_are_fed_as_they_are() -> None:
+    history = History(trials=trials(3, 1, 2), metrics=LOSS)
+
+    assert fed(history) == list(history.trials)
+
+
+def test_of_a_related_task_so_many_are_fed_as_its_weight_says_and_the_best_is_among_them() -> None:
+    related = trials(*range(100, 0, -1), weight=0.2)
+
+    kept = fed(History(trials=related, metrics=LOSS))
+
+    assert len(kept) == 20
+    assert [one.value for one in kept] == sorted((one.value for one in kept), reverse=True)      # in order
+    assert min(one.value or 0 for one in kept) == 1
+    assert max(one.value or 0 for one in kept) > 90        # the bad ones tell something, too
+
+
+def test_related_runs_come_before_those_of_the_task() -> None:
+    own, related = trials(1, 2), trials(5, weight=0.5)
+
+    assert [one.weight for one in fed(History(trials=(*own, *related), metrics=LOSS))] == [0.5, 1, 1]
+
+
+@pytest.mark.parametrize("state", ["failed", "pending", "pruned"])
+def test_of_a_related_task_only_results_are_fed(state: str) -> None:
+    related = tuple(replace(one, state=state) for one in trials(1, 2, 3, weight=0.9))
+
+    assert fed(History(trials=related, metrics=LOSS)) == []
+
+
+def test_related_results_are_put_on_the_scale_of_the_task_by_rank() -> None:
+    own, related = trials(10, 20, 30, 40, 50), trials(0.1, 0.3, 0.2, weight=0.999)
+
+    scaled = fed(History(trials=(*related, *own), metrics=LOSS))[:3]
+
+    assert [one.value for one in scaled] == [10, 50, 30]
+    assert [one.values for one in scaled] == [{"loss": 10}, {"loss": 50}, {"loss": 30}]
+
+
+def test_equal_related_results_stay_equal() -> None:
+    own, related = trials(10, 20, 30, 40, 50), trials(1, 1, 0, weight=0.999)
+
+    scaled = fed(History(trials=(*related, *own), metrics=LOSS))[:3]
+
+    assert scaled[0].value == scaled[1].value == 50
+    assert scaled[2].value == 10
+
+
+def test_a_few_results_of_the_task_are_no_scale() -> None:
+    own, related = trials(10, 20), trials(0.1, 0.2, weight=0.999)
+
+    assert [one.value for one in fed(History(trials=(*related, *own), metrics=LOSS))[:2]] == [0.1, 0.2]
+
+
+def test_a_result_without_one_of_the_metrics_or_that_is_no_number_is_none() -> None:
+    metrics = (Metric(name="a"), Metric(name="b"))
+    one = Trial(assignment={}, state="completed", value=1.0, values={"a": 1.0})
+
+    assert values_of(one, metrics) is None
+    assert values_of(replace(one, values={"a": 1.0, "b": 2}), metrics) == [1.0, 2.0]
+    assert values_of(replace(one, value=float("nan")), LOSS) is None
+
+
+def test_a_limit_keeps_the_best_and_the_latest_and_what_is_pending() -> None:
+    going = Trial(assignment={"x": 9.0}, state="pending")
+    history = [*trials(0.1, 5, 0.2, 6, 7, 8, 9), going]
+
+    assert [one.value for one in limited(history, 4, LOSS[0])] == [0.1, 0.2, 8, 9, None]
+    assert limited(history, 7, LOSS[0]) == history

@@ -1,0 +1,122 @@
+"""What is new in a space is tried elsewhere than at its default, for a while."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
+
+from hyperspace_core.config.searchspace import Assignment, Dimension, Space
+from hyperspace_core.records.run import Metric
+from hyperspace_core.space import Choice, Float, Range
+from hyperspace_core.testing.tuners import conditional_space, grown_space, searched
+from hyperspace_core.testing.tuners import valley as loss_of_a_class
+from hyperspace_core.tuner import History, Trial, TrialState, next_proposal
+from hyperspace_optuna.novelty import SETTLED, TRIES, unexplored
+from hyperspace_optuna.tuners import TPE
+
+LOSS = (Metric(name="loss", goal="minimize"),)
+
+
+def space(**ranges: Range) -> Space:
+    return Space(entries=tuple(Dimension(path=name, key=name, range=one, default=default_of(one))
+                               for name, one in ranges.items()))
+
+
+def default_of(range_: Range) -> Any:
+    return range_.values[0] if isinstance(range_, Choice) else range_.low
+
+
+def history(*assignments: Assignment, state: TrialState = "completed", **changes: Any) -> History:
+    value = 0.5 if state == "completed" else None
+    return History(metrics=LOSS, trials=tuple(
+        Trial(assignment=one, state=state, value=value, **changes) for one in assignments))
+
+
+OLD = [{"x": number / 20, "new": 0.0} for number in range(20)]
+SPACE = space(x=Float(0, 1), new=Float(0, 1))
+
+
+def test_a_parameter_that_stood_at_its_default_in_all_runs_is_given_another_value() -> None:
+    found = unexplored(SPACE, history(*OLD), random.Random(0))
+
+    assert set(found) == {"new"}
+    assert found["new"] > 0.5                    # the farthest of several
+
+
+def test_the_next_value_is_far_from_all_that_were_tried() -> None:
+    tried = [{"x": 0.5, "new": 1.0}, {"x": 0.5, "new": 0.9}]
+
+    for seed in range(5):
+        assert 0.2 < unexplored(SPACE, history(*OLD, *tried), random.Random(seed))["new"] < 0.8
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "pending", "pruned"])
+def test_after_some_tries_however_they_end_it_is_left_to_the_sampler(state: TrialState) -> None:
+    tries = history(*({"x": 0.5, "new": 0.1 + share / 10} for share in range(TRIES)), state=state)
+    old = history(*OLD)
+
+    assert unexplored(SPACE, replace(old, trials=old.trials + tries.trials), random.Random(0)) == {}
+    assert unexplored(SPACE, replace(old, trials=old.trials + tries.trials[1:]), random.Random(0))
+
+
+def test_in_a_search_that_begins_nothing_is_new() -> None:
+    assert unexplored(SPACE, History(), random.Random(0)) == {}
+    assert unexplored(SPACE, history(*OLD[:SETTLED - 1]), random.Random(0)) == {}
+    assert unexplored(SPACE, history({"x": 0.1, "new": 0.3}, *OLD), random.Random(0)) == {}
+
+
+def test_related_runs_say_nothing_about_what_is_new_here() -> None:
+    assert unexplored(SPACE, history(*OLD, weight=0.5), random.Random(0)) == {}
+
+
+def test_a_value_of_a_choice_that_comes_up_late_is_tried_three_times() -> None:
+    grown = space(x=Float(0, 1), kind=Choice("a", "b", "late"))
+    old = [{"x": number / 20, "kind": "ab"[number % 2]} for number in range(20)]
+    late = {"x": 0.5, "kind": "late"}
+
+    for times in range(3):
+        assert unexplored(grown, history(*old, *[late] * times), random.Random(0)) == {"kind": "late"}
+    assert unexplored(grown, history(*old, *[late] * 3), random.Random(0)) == {}
+
+
+def test_of_several_that_are_new_half_move_at_a_time() -> None:
+    wide = space(**{name: Float(0, 1) for name in "abcde"})
+    old = history(*[dict.fromkeys("abcde", 0.0)] * SETTLED)
+
+    moved = [set(unexplored(wide, old, random.Random(seed))) for seed in range(20)]
+
+    assert {len(one) for one in moved} == {3}
+    assert set.union(*moved) == set("abcde")
+
+
+def test_a_class_that_is_registered_while_a_search_runs_is_proposed_next() -> None:
+    before = searched(TPE(), conditional_space(), loss_of_a_class, runs=20, seed=1)
+
+    for seed in range(5):
+        proposal = next_proposal(TPE(), grown_space(), History(trials=before, metrics=LOSS),
+                                 random.Random(seed))
+        assert proposal is not None
+        assert proposal.assignment["method.className"] == "Late"
+
+
+def test_a_parameter_that_is_added_and_matters_is_found_within_twenty_runs() -> None:
+    """At its default the loss is never below 1; without exploring, TPE stays near the default for long."""
+    def loss(assignment: Assignment) -> float:
+        return float((assignment["x"] - 0.3) ** 2 + (1 if assignment["new"] < 0.4 else 0))
+
+    for seed in range(5):
+        rng, known = random.Random(seed), history()
+        known = replace(known, trials=tuple(Trial(assignment=one, state="completed", value=loss(one))
+                                            for one in OLD))
+        for _ in range(20):
+            proposal = next_proposal(TPE(), SPACE, known, rng)
+            assert proposal is not None
+            done = Trial(assignment=proposal.assignment, state="completed", value=loss(proposal.assignment))
+            known = replace(known, trials=(*known.trials, done))
+        last = [trial.assignment["new"] for trial in known.trials[-5:]]
+        assert sum(value >= 0.4 for value in last) >= 3
