@@ -36,11 +36,13 @@ PAGES = {
     "howto/plots.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/rescore.md": "python -m pip install -e . -e docs/examples/digits",
     "search-space.md": "python -m pip install -e . -e docs/examples/digits",
+    "optuna.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
 NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
 NEEDS["howto/plots.md"] = "plotly"
+NEEDS["optuna.md"] = "optuna"
 SHOWN_PORT = "27117"           # may be taken here, by another copy of this test: one that is free is typed
 
 _BLOCK = re.compile(r"(?:^<!-- (?P<note>[^\n]*) -->\n)?"
