@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cmaes  # type: ignore[import-untyped]
 import numpy as np
@@ -22,6 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:
     from optuna.study import Study
+
+Numeric = FloatDistribution | IntDistribution
 
 STEP = 1 / 6                   # of the range: so wide is the first generation
 
@@ -98,8 +100,8 @@ def _to_unit(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -
 
 def _from_unit(point: np.ndarray, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    for share, (name, one) in zip(point.tolist(), space.items(), strict=True):
-        assert isinstance(one, FloatDistribution | IntDistribution)
+    for share, (name, ranged) in zip(point.tolist(), space.items(), strict=True):
+        one = cast(Numeric, ranged)
         low, high = _ends(one)
         value = low + share * (high - low)
         value = math.exp(value) if _log(one) else value
@@ -110,9 +112,9 @@ def _from_unit(point: np.ndarray, space: Mapping[str, BaseDistribution]) -> dict
     return made
 
 
-def _ends(one: BaseDistribution) -> tuple[float, float]:
+def _ends(ranged: BaseDistribution) -> tuple[float, float]:
     """Of the range as it is searched: half a step more on either side, and in magnitudes where it has any."""
-    assert isinstance(one, FloatDistribution | IntDistribution)
+    one = cast(Numeric, ranged)
     half = (one.step or 0) / 2
     return ((math.log(one.low - half), math.log(one.high + half)) if one.log
             else (one.low - half, one.high + half))

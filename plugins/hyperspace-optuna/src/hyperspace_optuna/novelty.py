@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from hyperspace_core.config.dimensions import Dimension, holds
 from hyperspace_core.config.drawing import drawn
@@ -56,8 +56,7 @@ def _values(one: Dimension, trials: Iterable[Trial]) -> Iterable[Any]:
 
 def _new_choices(one: Dimension, trials: Sequence[Trial]) -> list[Any]:
     """Values that the first runs do not have, and few of the later ones."""
-    assert isinstance(one.range, Choice)
-    values = one.range.values
+    values = cast(Choice, one.range).values
     settled, counts = max(SETTLED, 3 * len(values)), [0] * len(values)
     late = set(range(len(values)))
     for seen, value in enumerate(_values(one, trials)):
