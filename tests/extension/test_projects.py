@@ -19,8 +19,10 @@ from hyperspace_core.errors import (
     TaskError,
     UnknownClassError,
 )
-from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.discovery import find
+from hyperspace_core.extension.manager import Extensions, build_manager
 from hyperspace_core.extension.project import Project, installed_projects, open_project
+from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import Metric
 from hyperspace_core.run import Run
 from hyperspace_core.sink import Memory
@@ -185,21 +187,26 @@ def test_a_project_that_was_imported_anew_takes_the_place_of_its_old_self(world:
 # -- what is registered --------------------------------------------------------------------------------------
 
 
+def without_plugins() -> Extensions:
+    """Whatever is installed beside the tests may bring components of its own."""
+    return build_manager(disable={found.name for found in find(PLUGINS_GROUP)})
+
+
 CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit", "Grid", "Random"}
 
 
 def test_a_module_gives_the_concrete_components_that_it_defines(zoo: Path) -> None:
-    project = open_project("zoo", build_manager())
+    project = open_project("zoo", without_plugins())
     assert names(project) == {"Kind", "Herd", "Visit", *CORE}
 
 
 def test_every_project_has_core_s_own_components(world: World) -> None:
     world.project("lab", EMPTY)
-    assert names(open_project("lab", build_manager())) == CORE
+    assert names(open_project("lab", without_plugins())) == CORE
 
 
 def test_the_project_is_known_by_its_distribution_packages_and_folders(zoo: Path) -> None:
-    project = open_project("zoo", build_manager())
+    project = open_project("zoo", without_plugins())
     assert (project.name, project.distribution, project.version) == ("zoo", "zoo-project", "1.0")
     assert project.packages == {"zoo_package"}
     assert project.source == zoo / "zoo_package"
