@@ -87,6 +87,22 @@ def test_pending_trials_keep_others_away() -> None:
     assert away(replace(done, trials=done.trials + pending)) > 1.5 * away(done)
 
 
+def test_where_the_best_is_tried_already_what_lies_beside_it_is_proposed() -> None:
+    """Chance would hit one of the 12 neighbours of the best among 729 once in 61 proposals."""
+    space = Space(entries=tuple(Dimension(path=name, key=name, range=Choice(0, 1, 2)) for name in "abcdef"))
+    rng = random.Random(0)
+    tried = {tuple(one.items()): one for one in
+             [dict.fromkeys("abcdef", 0), *({**dict.fromkeys("abcdef", 0), name: 1} for name in "abcdef"),
+              *(draw(space, rng) for _ in range(60))]}
+    history = History(metrics=(Metric(name="loss", goal="minimize"),), trials=tuple(
+        Trial(assignment=one, state="completed", value=float(sum(one.values()))) for one in tried.values()))
+
+    found = [TPE().propose(space, history, random.Random(seed)) or {} for seed in range(10)]
+
+    assert all(tuple(one.items()) not in tried for one in found)
+    assert statistics.median(sum(one.values()) for one in found) <= 3          # 6 by chance
+
+
 def test_a_pruned_trial_counts_as_worse_than_a_finished_one() -> None:
     space = Space(entries=(Dimension(path="x", key="x", range=Float(0, 1)),))
     finished = [Trial(assignment={"x": 0.8 + n / 100}, state="completed", value=0.5) for n in range(10)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hyperspace_core.config.searchspace import Assignment, Space
+from hyperspace_core.config.searchspace import Assignment, Space, identity
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.run import Metric
 from hyperspace_core.space import Choice, Int
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from hyperspace_optuna.replaying import Replay
+
+
+ASKED = 5                      # times, before what was tried already is changed by hand
 
 
 class _ByOptuna(Tuner):
@@ -45,16 +48,29 @@ class _ByOptuna(Tuner):
         return fed(history)
 
     def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        from hyperspace_optuna.beside import beside
         from hyperspace_optuna.novelty import unexplored
-        from hyperspace_optuna.replaying import Replay
 
         if not space.dimensions:
             return {}
-        replay = self._replay
-        if replay is None or replay.space != space or replay.metrics != history.metrics:
-            replay = self._replay = Replay(space, history.metrics)
-        replay.follow(self.feed(history))
-        return replay.ask(lambda seed: self.fresh_sampler(seed, space), rng, unexplored(space, history, rng))
+        replay, trials = self._replay_of(space, history), self.feed(history)
+        new = unexplored(space, history, rng)
+        for _ in range(ASKED):
+            replay.follow(trials)
+            assignment = replay.ask(lambda seed: self.fresh_sampler(seed, space), rng, new)
+            if identity(assignment) not in history.tried:
+                return assignment
+            # what was tried is no better for being tried again: said to be pending, it draws less
+            trials = [*trials, Trial(assignment=assignment, state="pending")]
+        return beside(space, assignment, history.tried, rng)
+
+    def _replay_of(self, space: Space, history: History) -> Replay:
+        from hyperspace_optuna.replaying import Replay
+
+        known = self._replay
+        if known is None or known.space != space or known.metrics != history.metrics:
+            known = self._replay = Replay(space, history.metrics)
+        return known
 
 
 @dataclass
