@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import statistics
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
+
+import itertools
 
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.records.run import Metric
@@ -94,29 +98,37 @@ def test_of_several_that_are_new_half_move_at_a_time() -> None:
     assert set.union(*moved) == set("abcde")
 
 
-def test_a_class_that_is_registered_while_a_search_runs_is_proposed_next() -> None:
+def proposed_after(known: History, space: Space, loss: Callable[[Assignment], float], *, runs: int,
+                   seed: int) -> list[Assignment]:
+    """What TPE proposes next, one run after the other."""
+    rng, tuner, found = random.Random(seed), TPE(), []
+    for _ in range(runs):
+        proposal = next_proposal(tuner, space, known, rng)
+        assert proposal is not None
+        found.append(proposal.assignment)
+        done = Trial(assignment=found[-1], state="completed", value=loss(found[-1]))
+        known = replace(known, trials=(*known.trials, done))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_that_is_registered_while_a_search_runs_is_tried_next_and_thrice(seed: int) -> None:
     before = searched(TPE(), conditional_space(), loss_of_a_class, runs=20, seed=1)
 
-    for seed in range(5):
-        proposal = next_proposal(TPE(), grown_space(), History(trials=before, metrics=LOSS),
-                                 random.Random(seed))
-        assert proposal is not None
-        assert proposal.assignment["method.className"] == "Late"
+    known = History(trials=before, metrics=LOSS)
+    found = proposed_after(known, grown_space(), lambda _: 9.0, runs=3, seed=seed)
+
+    assert [one["method.className"] for one in found] == ["Late"] * 3
 
 
-def test_a_parameter_that_is_added_and_matters_is_found_within_twenty_runs() -> None:
-    """At its default the loss is never below 1; without exploring, TPE stays near the default for long."""
-    def loss(assignment: Assignment) -> float:
-        return float((assignment["x"] - 0.3) ** 2 + (1 if assignment["new"] < 0.4 else 0))
+@pytest.mark.parametrize("seed", range(5))
+def test_a_parameter_that_is_added_is_spread_over_its_range_at_first(seed: int) -> None:
+    old = replace(history(*OLD), trials=tuple(replace(one, value=one.assignment["x"])
+                                              for one in history(*OLD).trials))
 
-    for seed in range(5):
-        rng, known = random.Random(seed), history()
-        known = replace(known, trials=tuple(Trial(assignment=one, state="completed", value=loss(one))
-                                            for one in OLD))
-        for _ in range(20):
-            proposal = next_proposal(TPE(), SPACE, known, rng)
-            assert proposal is not None
-            done = Trial(assignment=proposal.assignment, state="completed", value=loss(proposal.assignment))
-            known = replace(known, trials=(*known.trials, done))
-        last = [trial.assignment["new"] for trial in known.trials[-5:]]
-        assert sum(value >= 0.4 for value in last) >= 3
+    found = proposed_after(old, SPACE, lambda at: at["x"], runs=TRIES, seed=seed)
+
+    values = [0.0, *sorted(one["new"] for one in found)]
+    assert min(after - before for before, after in itertools.pairwise(values)) > 0.03
+    assert values[-1] > 0.8
+    assert statistics.median(one["x"] for one in found) < 0.5       # what else there is, TPE has chosen
