@@ -124,8 +124,8 @@ def typed(capfd: pytest.CaptureFixture[str]) -> Typed:
     return one
 
 
-# where the number of a run is no answer: another run, a hyper-parameter, a kind of picture
-MISUSED = {("compare",), ("effects",), ("plot",)}
+# where the number of a run does not suffice: another run, a hyper-parameter, a kind of picture, a metric
+MISUSED = {("compare",), ("effects",), ("plot",), ("rescore",)}
 
 
 def test_no_command_shows_it_or_leaves_it_behind(
