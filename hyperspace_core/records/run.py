@@ -6,14 +6,16 @@ Times are aware UTC and for display only. Trees are JSON-able (see `records.code
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from hyperspace_core.errors import UsageError
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import Command, Outcome, State
 
 Tree = dict[str, Any]
 Goal = Literal["maximize", "minimize"]
+LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +198,18 @@ class Finish:
     traceback: str | None = None
     retry: bool = True             # False: a failure that another try cannot mend (a bad config)
     retry_after_s: float = 0.0     # back-off before a retry may be claimed
+
+    def check(self) -> None:
+        """Raises `UsageError` for an outcome as which no owner ends its attempt."""
+        if self.outcome in (Outcome.RELEASED, Outcome.LOST):
+            raise UsageError(f"finish: an owner cannot end its attempt as {self.outcome}; to give the run "
+                             "back, release it")
+
+    def not_before(self, now: datetime) -> datetime | None:
+        """When a retry may be claimed; None where it need not rest."""
+        if not self.retry_after_s > 0:
+            return None
+        return now + timedelta(seconds=min(self.retry_after_s, LONGEST_REST_S))
 
 
 @dataclass(frozen=True, kw_only=True)

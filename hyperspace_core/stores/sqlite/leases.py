@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from hyperspace_core.errors import UsageError
 from hyperspace_core.records.codec import from_text, to_text
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
@@ -31,11 +30,6 @@ from hyperspace_core.records.texts import (
 from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, current_attempt, ring, standing, standing_of
 from hyperspace_core.stores.sqlite.rows import now, special_of
-
-LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
-
-# how an attempt ends that its owner settles with `finish`
-_FINISHES = frozenset(Outcome) - {Outcome.RELEASED, Outcome.LOST}
 
 
 class LeaseVerbs(Verbs):
@@ -66,9 +60,7 @@ class LeaseVerbs(Verbs):
         return True
 
     def finish(self, lease: Lease, finish: Finish) -> bool:
-        if finish.outcome not in _FINISHES:
-            raise UsageError(f"finish: an owner cannot end its attempt as {finish.outcome}; to give the run "
-                             "back, release it")
+        finish.check()
         metrics, info = tree_text(finish.metrics, "metrics"), tree_text(finish.info, "info")
         reason, traceback = plain_text(finish.reason, "reason"), plain_text(finish.traceback, "traceback")
         with self._database.writing() as connection:
@@ -135,9 +127,8 @@ class LeaseVerbs(Verbs):
 
 
 def _not_before(finish: Finish) -> str | None:
-    if not finish.retry_after_s > 0:
-        return None
-    return moment_text(datetime.now(UTC) + timedelta(seconds=min(finish.retry_after_s, LONGEST_REST_S)))
+    moment = finish.not_before(datetime.now(UTC))
+    return None if moment is None else moment_text(moment)
 
 
 def _settle(connection: sqlite3.Connection, lease: Lease, run: Standing, state: State, *, reason: str | None,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-from hyperspace_core.errors import UsageError
 from hyperspace_core.records.codec import from_text, storable
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
@@ -34,11 +32,6 @@ from hyperspace_mongodb.dashboards import Dashboards
 from hyperspace_mongodb.documents import ranked, snapshots_of, text, tree
 from hyperspace_mongodb.origins import origin_fields
 from hyperspace_mongodb.sacred import host_from, host_of, moment_of, shaped, shaped_config, trace_of
-
-LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
-
-# how an attempt ends that its owner settles with `finish`
-_FINISHES = frozenset(Outcome) - {Outcome.RELEASED, Outcome.LOST}
 
 
 class LeaseVerbs(Verbs):
@@ -84,9 +77,7 @@ class LeaseVerbs(Verbs):
         raise self._too_busy(lease.run)
 
     def finish(self, lease: Lease, finish: Finish) -> bool:
-        if finish.outcome not in _FINISHES:
-            raise UsageError(f"finish: an owner cannot end its attempt as {finish.outcome}; to give the run "
-                             "back, release it")
+        finish.check()
         kept: Document = {"hyperspace.metrics": tree(finish.metrics, "metrics")}
         info = tree(finish.info, "info")
         reason, traceback = text(finish.reason, "reason"), text(finish.traceback, "traceback")
@@ -99,9 +90,8 @@ class LeaseVerbs(Verbs):
                                            run.max_failures, retry=finish.retry)
             more: Document = {} if finish.info is None else {
                 "info": shaped(finish.info) | {"metrics": run.series}}
-            if state is State.QUEUED and finish.retry_after_s > 0:
-                more["hyperspace.not_before"] = moment_text(
-                    self._database.now() + timedelta(seconds=min(finish.retry_after_s, LONGEST_REST_S)))
+            if state is State.QUEUED and (moment := finish.not_before(self._database.now())) is not None:
+                more["hyperspace.not_before"] = moment_text(moment)
             return state, kept | more | _result(result, run.goal) | {
                 "hyperspace.failures": failures, "hyperspace.reason": reason,
                 "fail_trace": trace_of(traceback)}
