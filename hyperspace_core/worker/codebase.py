@@ -33,6 +33,7 @@ class Codebase:
         self._new = new_guardian
         self.current = new_guardian(shift.options.base)
         self._pinned: dict[str, Guardian] = {}         # the one that was needed last stands last
+        self._folders: dict[str, Path] = {}            # where each of them has its code from
         self._needed_at: dict[str, float] = {}
         self._told: set[str] = set()
 
@@ -50,7 +51,8 @@ class Codebase:
         if self._has(pinned):
             return self.current, base
         try:
-            folder = unpacked(self._shift.store, pinned)
+            # looked through whole when its guardian starts, not again before each of a thousand runs
+            folder = self._folders.get(pinned) or unpacked(self._shift.store, pinned)
         except StoreUnavailable:
             raise
         except (NotFound, BadSnapshot, UsageError, OSError) as error:
@@ -78,14 +80,14 @@ class Codebase:
 
     def _guardian(self, digest: str, folder: Path) -> Guardian:
         guardian = self._pinned.pop(digest, None) or self._new(folder)
-        self._pinned[digest] = guardian
+        self._pinned[digest], self._folders[digest] = guardian, folder
         self._needed_at[digest] = self._shift.clock.monotonic()
         while len(self._pinned) > MOST:
             self._end(next(iter(self._pinned)))
         return guardian
 
     def _end(self, digest: str) -> None:
-        del self._needed_at[digest]
+        del self._needed_at[digest], self._folders[digest]
         self._pinned.pop(digest).close()
 
     def _tell(self, digest: str, text: str) -> None:

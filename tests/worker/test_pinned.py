@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -120,15 +121,20 @@ def test_code_that_has_not_changed_runs_in_the_fork_server_that_is_there(
     assert all("note" not in source(record) for record in records)
 
 
-def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Study, drained: Drainer,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         study.submit("train")
     folder.write("helper.py", "FACTOR = 5\n")
+
+    unpacked = Mock(side_effect=codebase.unpacked)
+    monkeypatch.setattr(codebase, "unpacked", unpacked)
 
     records = drained()
 
     assert [record.result for record in records] == [1, 1, 1]
     assert len({record.metrics["pid"] for record in records}) == 1
+    assert unpacked.call_count == 1            # reading and hashing it whole is not for every run
 
 
 def test_fork_servers_beyond_the_most_are_ended(folder: ProjectFolder, study: Study, drained: Drainer,
