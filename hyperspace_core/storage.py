@@ -3,7 +3,7 @@
 **Consistency.** Every verb is one atomic step: two callers see it happen entirely or not at all, in some
 order that is the same for both. Every verb may be repeated after an unknown outcome (a lost answer, a killed
 caller) and leaves the state as if it had happened once: `submit` is keyed by `uid`, `claim` and everything an
-owner does by the token, `append` by `(run, attempt, seq)`.
+owner does by the token, `append` by `(run, attempt, seq)`, `propose` by the number of the proposal.
 
 **Fencing.** Whoever claims a run gets a `Lease`. Every write of an owner names it and is refused when
 `(attempt, token)` is no longer current. A refusal is an ordinary return value, never an exception.
@@ -55,6 +55,7 @@ from hyperspace_core.records.run import (
     WorkerInfo,
 )
 from hyperspace_core.records.states import State
+from hyperspace_core.searchport import SearchPort
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class StoreInfo:
     notes: tuple[str, ...] = ()    # anything a person should look at: "what" or "what -> its cure"
 
 
-class Store(ABC):
+class Store(SearchPort, ABC):
     """Where runs live. One object per process and address; `close` it or use it in a `with`."""
 
     url: str                       # as shown to people: never with a password

@@ -198,7 +198,7 @@ def test_an_upgrade_that_fails_changes_nothing(path: Path, opened: Callable[[], 
 # -- files that released versions have left ---------------------------------------------------------------
 
 
-@pytest.fixture(params=["schema-1"])
+@pytest.fixture(params=["schema-1", "schema-2"])
 def left(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of a store as that version wrote it: its contents are told by `what_is_in_it`."""
     source, path = Path(__file__).parent / "fixtures" / f"{request.param}.db", tmp_path / "left.db"

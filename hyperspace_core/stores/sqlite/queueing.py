@@ -64,16 +64,11 @@ class QueueVerbs(Verbs):
         moment = now()
         rows = [_row_of(run, tokens[place] if tokens else None, moment) for place, run in enumerate(runs)]
         with self._database.writing() as connection:
-            new = _numbered(connection, rows)
-            connection.executemany(sql.ADD_RUN, new)
-            connection.executemany(sql.ADD_BODY, new)
-            connection.executemany(ADD_CODE, [row for row in new if row["code"] is not None])
+            new = _added(connection, rows)
             if owner is not None and tokens:
                 worker = owner_text(owner)
                 connection.executemany(sql.ADD_ATTEMPT, [
                     (row["id"], 1, row["token"], worker, moment) for row in new])
-            for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
-                ring(connection, project)
         return [row["id"] for row in rows]
 
     # -- T2 --------------------------------------------------------------------------------------------------
@@ -152,6 +147,24 @@ class QueueVerbs(Verbs):
 
     def _has_looked(self, project: str, changes: int) -> None:
         self._seen()[project] = changes
+
+
+def queued(connection: sqlite3.Connection, runs: Sequence[NewRun]) -> list[int]:
+    """T1 within the caller's step; the ids. Raises `ValueNotStorable`."""
+    rows = [_row_of(run, None, now()) for run in runs]
+    _added(connection, rows)
+    return [row["id"] for row in rows]
+
+
+def _added(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that were not there yet, stored. Each row gets its `id`."""
+    new = _numbered(connection, rows)
+    connection.executemany(sql.ADD_RUN, new)
+    connection.executemany(sql.ADD_BODY, new)
+    connection.executemany(ADD_CODE, [row for row in new if row["code"] is not None])
+    for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
+        ring(connection, project)
+    return new
 
 
 def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 APPLICATION_ID = 0x48595053    # "HYPS" in the header of the file
-SCHEMA = 2                     # in the header, too, as `user_version`
+SCHEMA = 3                     # in the header, too, as `user_version`
 
 META = """
 CREATE TABLE meta(
@@ -177,6 +177,30 @@ REWRITES_INDEX = "CREATE UNIQUE INDEX rewrites_migration ON rewrites(migration, 
 NEW_IN_2 = tuple(statement.strip() for statement in (
     CODES, SNAPSHOTS, MIGRATIONS_OF_CONFIGS, REWRITES, REWRITES_INDEX))
 
+# `plan` is what never changes of it; `proposed` is the number of the next proposal.
+SEARCHES = """
+CREATE TABLE searches(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  project TEXT NOT NULL,
+  task TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('OPEN', 'PAUSED', 'ENDED')),
+  reason TEXT,
+  priority INTEGER NOT NULL,
+  budget TEXT NOT NULL,
+  plan TEXT NOT NULL,
+  proposed INTEGER NOT NULL DEFAULT 0,
+  redrawn INTEGER NOT NULL DEFAULT 0,
+  repeats INTEGER NOT NULL DEFAULT 0,
+  submitted_at TEXT NOT NULL,
+  ended_at TEXT,
+  CHECK ((state = 'ENDED') = (ended_at IS NOT NULL))
+) STRICT"""
+
+SEARCHES_INDEX = "CREATE INDEX searches_state ON searches(project, state)"
+
+NEW_IN_3 = (SEARCHES.strip(), SEARCHES_INDEX)
+
 INDEXES = (
     # claims go along it and find all they ask for in it; counts and the held runs use its beginning
     "CREATE INDEX runs_queue ON runs(project, state, priority DESC, id, task, not_before)",
@@ -186,7 +210,8 @@ INDEXES = (
 )
 
 STATEMENTS = tuple(statement.strip() for statement in (
-    META, PROJECTS, RUNS, BODIES, ATTEMPTS, POINTS, OUTPUT, ARTIFACTS, WORKERS, *INDEXES, *NEW_IN_2))
+    META, PROJECTS, RUNS, BODIES, ATTEMPTS, POINTS, OUTPUT, ARTIFACTS, WORKERS, *INDEXES, *NEW_IN_2,
+    *NEW_IN_3))
 
 _SQLITES_OWN = {("table", "sqlite_sequence"), ("table", "sqlite_stat1"), ("table", "sqlite_stat4")}
 _NAME = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) (\w+)")
@@ -200,7 +225,10 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(schema=2, statements=NEW_IN_2),)      # schema 1 is the first
+MIGRATIONS: tuple[Migration, ...] = (       # schema 1 is the first
+    Migration(schema=2, statements=NEW_IN_2),
+    Migration(schema=3, statements=NEW_IN_3),
+)
 
 
 def create(connection: sqlite3.Connection, version: str) -> None:

@@ -15,6 +15,7 @@ from hyperspace_core.stores.sqlite.queueing import QueueVerbs
 from hyperspace_core.stores.sqlite.reading import ReadingVerbs
 from hyperspace_core.stores.sqlite.restoring import RestoringVerbs
 from hyperspace_core.stores.sqlite.rewriting import RewritingVerbs
+from hyperspace_core.stores.sqlite.searching import SearchVerbs
 from hyperspace_core.stores.sqlite.series import SeriesVerbs
 from hyperspace_core.stores.sqlite.sources import SourceVerbs
 from hyperspace_core.stores.sqlite.upkeep import UpkeepVerbs
@@ -22,7 +23,7 @@ from hyperspace_core.stores.sqlite.workers import WorkerVerbs
 
 
 class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
-                  ArtifactVerbs, SourceVerbs, RewritingVerbs, WorkerVerbs, UpkeepVerbs, Store):
+                  ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs, Store):
     """The port, group by group. Any number of threads and processes of one machine may use the same file."""
 
     def __init__(self, database: Database) -> None:

@@ -18,6 +18,7 @@ from hyperspace_core.testing.stores.themes.recovery import Reaping
 from hyperspace_core.testing.stores.themes.repeats import Repeats
 from hyperspace_core.testing.stores.themes.restoring import Restoring
 from hyperspace_core.testing.stores.themes.returning import BeingLate, Readopting
+from hyperspace_core.testing.stores.themes.searching import Searching
 from hyperspace_core.testing.stores.themes.series import Series
 from hyperspace_core.testing.stores.themes.snapshots import Snapshots
 from hyperspace_core.testing.stores.themes.stories import Stories
@@ -31,6 +32,6 @@ class StoreConformance(
     Submission, Values, Claiming, Beating, Updating, Ending, Fencing, Reaping, Readopting, BeingLate,
     Transitions, Stories, Repeats, Commands, Annotations, Deleting, Settings, Filtering, Ordering, Looking,
     Series, Artifacts, Presence, Waiting, Restoring, Snapshots, Migrating, Amending,
-    Processes,
+    Searching, Processes,
 ):
     """What every store must pass whole; see `hyperspace_core.testing.stores`."""

@@ -113,3 +113,16 @@ def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) 
     for run in runs:
         store.cancel(run)
     return claim_all(store, report, worker) if worker else []
+
+
+def propose_all(store: Store, report: Report, search: int, name: str, until: int) -> list[int]:
+    """Propose until the search has proposed so many; the runs that this process brought in."""
+    mine = []
+    while (found := store.get_search(search)).proposed < until:
+        number = found.proposed
+        run = store.propose(search, number, new_run(
+            uid=found.run_uid(number), search=found.uid, note=name, config={"by": name}, seed=number))
+        if run is not None:
+            mine.append(run)
+            report(run)
+    return mine

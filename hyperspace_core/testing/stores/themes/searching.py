@@ -1,0 +1,245 @@
+"""Searches: each proposal is decided once, whoever asks, however often, and whoever dies meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hyperspace_core.errors import NotFound, Refused, UsageError, ValueNotStorable
+from hyperspace_core.records.run import Metric, NewRun
+from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.testing.stores.base import StoreTests
+from hyperspace_core.testing.stores.crowd import Crowd
+from hyperspace_core.testing.stores.desk import NOBODY, PROJECT, Desk, new_run
+from hyperspace_core.testing.stores.others import propose_all
+from hyperspace_core.testing.stores.themes.processes import kill_when
+
+TUNER = {"className": "Random"}
+SPACE = {"classifier": ["Forest", {"className": "Support", "C": {"float": [0.1, 10], "log": True}}],
+         "odd.$key": -0.0}
+
+
+def new_search(**fields: Any) -> NewSearch:
+    told: dict[str, Any] = {"uid": new_token(), "project": PROJECT, "task": "task",
+                            "scenario": {"className": "Holdout"},
+                            "tuner": TUNER, "budget": Budget(runs=100)}
+    return NewSearch(**told | fields)
+
+
+def proposal(search: SearchRecord, number: int, **fields: Any) -> NewRun:
+    told: dict[str, Any] = {"uid": search.run_uid(number), "search": search.uid,
+                            "config": {"x": number}, "seed": 0}
+    return new_run(**told | fields)
+
+
+class Searching(StoreTests):
+    @pytest.fixture
+    def search(self, store: Store) -> SearchRecord:
+        return store.get_search(store.add_search(new_search()))
+
+    def test_a_search_is_kept_as_it_was_given(self, store: Store, other: Store) -> None:
+        given = new_search(
+            space=SPACE, metrics=(Metric(name="accuracy"), Metric(name="seconds", goal="minimize")),
+            budget=Budget(runs=7, hours=0.5, target=-0.0, patience=3), pruner={"className": "Median"},
+            sources=("other",), seed=2**63 - 1, priority=-3, tags=("a", "b"), note="ünï",
+            retries=2, submitted_by="ann@host")
+
+        found = other.get_search(store.add_search(given))
+
+        for name in NewSearch.__dataclass_fields__:
+            assert getattr(found, name) == getattr(given, name), name
+        assert (found.state, found.reason, found.proposed, found.redrawn, found.repeats) == (
+            SearchState.OPEN, None, 0, 0, 0)
+        assert found.submitted_at is not None and found.submitted_at.tzinfo is not None
+        assert found.ended_at is None
+
+    def test_the_same_uid_again_is_the_same_search(self, store: Store) -> None:
+        given = new_search()
+        first = store.add_search(given)
+        store.end_search(first, "enough")
+
+        assert store.add_search(given) == first
+        assert store.get_search(first).state is SearchState.ENDED
+        assert len(store.searches(PROJECT)) == 1
+
+    def test_searches_are_listed_oldest_first_by_project_state_and_uid(self, store: Store) -> None:
+        first, second, third = (store.add_search(new_search()) for _ in range(3))
+        store.add_search(new_search(project="another"))
+        store.end_search(second, "enough")
+        store.change_search(third, state=SearchState.PAUSED)
+
+        def listed(**fields: Any) -> list[int]:
+            return [found.id for found in store.searches(PROJECT, **fields)]
+
+        assert listed() == [first, second, third]
+        assert listed(states=(SearchState.OPEN,)) == [first]
+        assert listed(states=(SearchState.PAUSED, SearchState.ENDED)) == [second, third]
+        assert listed(uids=(store.get_search(second).uid,)) == [second]
+        assert store.searches("nobody's") == []
+
+    def test_a_proposal_is_a_queued_run_of_the_search(self, desk: Desk, search: SearchRecord) -> None:
+        run = desk.store.propose(search.id, 0, proposal(search, 0, priority=5, tags=("t",)), redrawn=3)
+
+        assert run is not None
+        record = desk.get(run)
+        assert (record.state, record.search, record.uid, record.config, record.priority, record.tags) == (
+            State.QUEUED, search.uid, f"{search.uid}-0", {"x": 0}, 5, ("t",))
+        assert desk.ids(search=search.uid) == [run]
+        after = desk.store.get_search(search.id)
+        assert (after.proposed, after.redrawn, after.repeats) == (1, 3, 0)
+        desk.store.propose(search.id, 1, proposal(search, 1), redrawn=2, repeat=True)
+        after = desk.store.get_search(search.id)
+        assert (after.proposed, after.redrawn, after.repeats) == (2, 5, 1)
+
+    def test_a_proposal_may_be_claimed_at_once(self, desk: Desk, search: SearchRecord) -> None:
+        run = desk.store.propose(search.id, 0, proposal(search, 0))
+
+        assert desk.take().lease.run == run
+
+    def test_of_two_proposals_of_one_number_the_first_counts(
+            self, desk: Desk, other: Store, search: SearchRecord) -> None:
+        first = desk.store.propose(search.id, 0, proposal(search, 0, config={"x": 1}))
+
+        assert other.propose(search.id, 0, proposal(search, 0, config={"x": 2})) is None
+        assert other.propose(search.id, 0, proposal(search, 0, config={"x": 1}, seed=9)) is None
+        assert desk.ids() == [first]
+        assert desk.get(first or 0).config == {"x": 1}
+        assert desk.store.get_search(search.id).proposed == 1
+
+    def test_a_proposal_whose_answer_was_lost_may_be_repeated(
+            self, desk: Desk, search: SearchRecord) -> None:
+        run = desk.store.propose(search.id, 0, proposal(search, 0), redrawn=1)
+        desk.bring(run or 0, State.COMPLETED)
+
+        assert desk.store.propose(search.id, 0, proposal(search, 0), redrawn=1) == run
+        after = desk.store.get_search(search.id)
+        assert (after.proposed, after.redrawn) == (1, 1)
+        assert desk.state(run or 0) is State.COMPLETED
+
+    def test_no_number_is_left_out(self, desk: Desk, search: SearchRecord) -> None:
+        assert desk.store.propose(search.id, 1, proposal(search, 1)) is None
+        assert desk.ids() == []
+
+    def test_nothing_is_proposed_where_the_search_is_not_open(
+            self, desk: Desk, search: SearchRecord) -> None:
+        desk.store.change_search(search.id, state=SearchState.PAUSED)
+        assert desk.store.propose(search.id, 0, proposal(search, 0)) is None
+        desk.store.change_search(search.id, state=SearchState.OPEN)
+        desk.store.end_search(search.id, "enough")
+        assert desk.store.propose(search.id, 0, proposal(search, 0)) is None
+        assert desk.ids() == []
+
+    def test_a_deleted_proposal_does_not_come_back(self, desk: Desk, search: SearchRecord) -> None:
+        run = desk.store.propose(search.id, 0, proposal(search, 0))
+        desk.store.delete([run or 0])
+
+        assert desk.store.propose(search.id, 0, proposal(search, 0)) is None
+        assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
+        assert len(desk.ids()) == 1
+
+    def test_a_run_that_is_not_this_proposal_is_refused(self, desk: Desk, search: SearchRecord) -> None:
+        for wrong in ({"uid": new_token()}, {"search": None}, {"search": "another"}, {"project": "another"}):
+            with pytest.raises(UsageError, match="is not proposal 0 of search"):
+                desk.store.propose(search.id, 0, proposal(search, 0, **wrong))
+        assert desk.store.get_search(search.id).proposed == 0
+
+    def test_a_proposal_that_cannot_be_kept_leaves_no_trace(self, desk: Desk, search: SearchRecord) -> None:
+        with pytest.raises(ValueNotStorable):
+            desk.store.propose(search.id, 0, proposal(search, 0, config={"x": object()}))
+
+        assert desk.store.get_search(search.id).proposed == 0
+        assert desk.store.propose(search.id, 0, proposal(search, 0)) is not None
+
+    def test_a_worker_ends_a_search_only_as_it_saw_it(self, desk: Desk, search: SearchRecord) -> None:
+        desk.store.propose(search.id, 0, proposal(search, 0))
+
+        assert not desk.store.end_search(search.id, "nothing left", proposed=0)
+        assert desk.store.get_search(search.id).state is SearchState.OPEN
+        assert desk.store.end_search(search.id, "nothing left", proposed=1)
+        ended = desk.store.get_search(search.id)
+        assert (ended.state, ended.reason) == (SearchState.ENDED, "nothing left")
+        assert ended.ended_at is not None
+        assert not desk.store.end_search(search.id, "another reason")
+        assert desk.store.get_search(search.id).reason == "nothing left"
+
+    def test_a_paused_search_is_ended_by_a_person_and_by_no_worker(
+            self, desk: Desk, search: SearchRecord) -> None:
+        desk.store.change_search(search.id, state=SearchState.PAUSED)
+
+        assert not desk.store.end_search(search.id, "nothing left", proposed=0)
+        assert desk.store.end_search(search.id, "cancelled")
+
+    def test_an_ended_search_goes_on_with_a_larger_budget(self, desk: Desk, search: SearchRecord) -> None:
+        desk.store.propose(search.id, 0, proposal(search, 0))
+        desk.store.end_search(search.id, "enough")
+
+        changed = desk.store.change_search(search.id, state=SearchState.OPEN, budget=Budget(runs=200),
+                                           priority=4)
+
+        assert (changed.state, changed.reason, changed.ended_at) == (SearchState.OPEN, None, None)
+        assert (changed.budget, changed.priority, changed.proposed) == (Budget(runs=200), 4, 1)
+        assert desk.store.get_search(search.id) == changed
+        assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
+
+    def test_what_a_change_of_a_search_does_not_mention_stays(self, desk: Desk, search: SearchRecord) -> None:
+        assert desk.store.change_search(search.id, priority=7) == replace(search, priority=7)
+        assert desk.store.change_search(search.id) == replace(search, priority=7)
+
+    def test_what_has_ended_is_not_paused_and_nothing_ends_without_a_reason(
+            self, desk: Desk, search: SearchRecord) -> None:
+        with pytest.raises(UsageError, match="end_search"):
+            desk.store.change_search(search.id, state=SearchState.ENDED)
+        desk.store.end_search(search.id, "enough")
+        with pytest.raises(Refused, match=r"has ended \(enough\)"):
+            desk.store.change_search(search.id, state=SearchState.PAUSED)
+
+    @pytest.mark.parametrize("ask", [
+        lambda store, search: store.get_search(search),
+        lambda store, search: store.propose(search, 0, new_run()),
+        lambda store, search: store.end_search(search, "x"),
+        lambda store, search: store.change_search(search, priority=1)])
+    @pytest.mark.parametrize("number", [NOBODY, 0, -1, 2**70])
+    def test_a_search_that_is_not_there(self, store: Store, ask: Callable[[Store, int], Any],
+                                        number: int) -> None:
+        with pytest.raises(NotFound, match=f"no search {number} "):
+            ask(store, number)
+
+    @pytest.mark.parametrize("change", [
+        lambda store, search: store.add_search(new_search()),
+        lambda store, search: store.propose(search.id, 0, proposal(search, 0)),
+        lambda store, search: store.change_search(search.id, state=SearchState.OPEN)])
+    def test_waiting_workers_hear_of_it(self, store: Store, other: Store, search: SearchRecord,
+                                        change: Callable[[Store, SearchRecord], Any]) -> None:
+        while store.wait_for_change(PROJECT, 0.0):
+            pass
+
+        change(other, search)
+
+        assert store.wait_for_change(PROJECT, 10.0)
+
+    def test_many_processes_propose_and_each_number_is_one_run(
+            self, desk: Desk, search: SearchRecord, crowd: Callable[..., Crowd]) -> None:
+        told = crowd(propose_all, [(search.id, name, 40) for name in ("a", "b", "c", "d")]).answers()
+
+        records = [desk.get(run) for run in desk.ids(search=search.uid)]
+        assert [record.uid for record in records] == [search.run_uid(number) for number in range(40)]
+        assert {run: name for name, each in zip("abcd", told, strict=True) for run in each} == {
+            record.id: record.note for record in records}
+        assert desk.store.get_search(search.id).proposed == 40
+
+    def test_processes_that_are_killed_lose_no_number_and_give_none_twice(
+            self, desk: Desk, search: SearchRecord, crowd: Callable[..., Crowd]) -> None:
+        killed = crowd(propose_all, [(search.id, name, 10_000) for name in ("a", "b", "c")])
+        kill_when(killed, [3, 8, 15])
+        (rest,) = crowd(propose_all, [(search.id, "d", 60)]).answers()
+
+        uids = [desk.get(run).uid for run in desk.ids(search=search.uid)]
+        proposed = desk.store.get_search(search.id).proposed
+        assert sorted(uids) == sorted(search.run_uid(number) for number in range(proposed))
+        assert proposed >= 60 and len(rest) <= proposed
+        assert desk.store.check() == ()
