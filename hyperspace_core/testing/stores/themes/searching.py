@@ -31,7 +31,7 @@ def new_search(**fields: Any) -> NewSearch:
     return NewSearch(**told | fields)
 
 
-def proposal(search: SearchRecord, number: int, **fields: Any) -> NewRun:
+def proposal(search: SearchRecord, number: int, /, **fields: Any) -> NewRun:
     told: dict[str, Any] = {"uid": search.run_uid(number), "search": search.uid,
                             "config": {"x": number}, "seed": 0}
     return new_run(**told | fields)
