@@ -95,8 +95,7 @@ class Paired:
         """The answer on one line."""
         effect = self.effect
         if effect is None:
-            fold = " and fold" if any(unit_of(record)[1] for record in self.a.records) else ""
-            return f"cannot tell: no run of a has the seed{fold} of a run of b"
+            return f"cannot tell: {self._nothing_pairs()}"
         pairs = "1 pair" if effect.n == 1 else f"{effect.n} pairs"
         if not math.isfinite(effect.mean):
             return f"cannot tell: a result is not a finite number; {pairs}"
@@ -105,6 +104,14 @@ class Paired:
         if self.better is not None:
             return f"{self.better} is better: {self._by(effect, self.better)}, {pairs}"
         return f"cannot tell yet: {self._by(effect, 'b')}, {pairs}; {self._cure(effect)}"
+
+    def _nothing_pairs(self) -> str:
+        a, b = ({unit_of(record) for record in party.records if record.seed is not None}
+                for party in (self.a, self.b))
+        if a & b:
+            return ("at equal seeds a and b differ in other hyper-parameters, too; let the conditions name "
+                    "these as well, or compare two runs by their ids")
+        return f"no run of a has the seed{' and fold' if any(fold for _, fold in a) else ''} of a run of b"
 
     def _by(self, effect: Estimate, who: str) -> str:
         """By how much, as seen from one of them."""

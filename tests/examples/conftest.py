@@ -8,8 +8,9 @@ import shutil
 import site
 import subprocess
 import sys
+import tempfile
 import venv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,23 @@ SEEN = "\"$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'
 
 @dataclass
 class Shell:
-    """A shell in a folder; remembers what has been exported."""
+    """A shell in a folder; remembers what has been exported, and where a `cd` has led."""
 
     folder: Path
     environment: dict[str, str]
+    place: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.place = self.folder
 
     def run(self, block: str, *, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Type a block of commands; output and errors together in `stdout`."""
-        command = ["bash", "-euo", "pipefail", "-c", self.offline(block)]
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, text=True, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        with tempfile.NamedTemporaryFile("r") as left:
+            typed = f"trap 'pwd > {left.name}' EXIT\n{self.offline(block)}"
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", typed], cwd=self.place, check=False,
+                                  env=self.environment, text=True, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.place = Path(left.read().strip() or self.place)
         assert done.returncode == expect, f"{block}\nended with {done.returncode}:\n{done.stdout}"
         for line in block.splitlines():
             if line.startswith("export "):
@@ -44,7 +52,7 @@ class Shell:
     def start(self, command: str) -> subprocess.Popen[str]:
         """Start a command that does not end by itself."""
         words = ["bash", "-c", f"exec {command}"]
-        return subprocess.Popen(words, cwd=self.folder, env=self.environment, text=True,
+        return subprocess.Popen(words, cwd=self.place, env=self.environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
     @staticmethod

@@ -20,6 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
     # what a reader of the page has installed and done before
     "quickstart.md": "",
+    "first-project.md": "",
     "tutorial.md": "python -m pip install -e . -e docs/examples/digits",
     "one-function.md": "python -m pip install -e .",
     "project.md": "python -m pip install -e . -e docs/examples/digits",
@@ -84,6 +85,7 @@ def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_pat
     for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
         shell.environment.pop(name, None)
     shell.environment["XDG_DATA_HOME"] = str(tmp_path)
+    shell.place = shell.folder
     show_timer(fresh_environment, shown=page == "plugins.md")
     if PAGES[page]:
         shell.run(PAGES[page])
@@ -130,7 +132,7 @@ def type_it(shell: Shell, block: Block) -> None:
         rest, _ = worker.communicate(timeout=60)
         assert worker.returncode == 0, seen + rest
     elif block.language == "python":
-        (shell.folder / "typed.py").write_text(block.text)
+        (shell.place / "typed.py").write_text(block.text)
         shell.run("python typed.py")
     else:
         shell.run(block.text, expect=int(block.note.removeprefix("exits with ") or 0))

@@ -29,7 +29,7 @@ def test_what_is_written(tmp_path: Path) -> None:
     written = create("my-study", tmp_path)
 
     assert [str(path.relative_to(tmp_path / "my-study")) for path in written] == [
-        "README.md", "pyproject.toml",
+        "README.md", ".gitignore", "pyproject.toml",
         "my_study/__init__.py", "my_study/components.py", "my_study/hyperspace.py", "my_study/py.typed",
         "my_study/scenarios.py", "tests/test_scenario.py", "my_study/tasks/__init__.py",
         "my_study/tasks/first.json",
