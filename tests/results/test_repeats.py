@@ -220,15 +220,16 @@ def test_seeds_that_one_side_lacks_pair_with_nothing() -> None:
 
 
 def test_equal_seeds_that_differ_in_what_no_condition_names_are_said_not_to_pair() -> None:
-    runs = [*runs_of(1, forest(10, scaler="none"), 0.1, 0.2), *runs_of(5, forest(50, scaler="some"), 0.3, 0.4)]
+    runs = [*runs_of(1, forest(10, scaler="none"), 0.1, 0.2),
+            *runs_of(5, forest(50, scaler="some"), 0.3, 0.4)]
 
     paired = compare(runs, "classifier.trees=10", "classifier.trees=50")
 
     assert paired.verdict == (
         "cannot tell: at equal seeds a and b differ in other hyper-parameters, too; let the conditions name "
         "these as well, or compare two runs by their ids")
-    assert len(compare(runs, "classifier.trees=10 and scaler=none".split(" and "),
-                       "classifier.trees=50 and scaler=some".split(" and ")).pairs) == 2
+    assert len(compare(runs, ["classifier.trees=10", "scaler=none"],
+                       ["classifier.trees=50", "scaler=some"]).pairs) == 2
 
 
 def test_several_runs_of_a_seed_count_as_their_mean() -> None:
