@@ -124,11 +124,16 @@ class Batches:
             upsert=True)
 
     def left_over(self) -> list[int]:
-        """Runs of no batch at all: their submitter was killed after it had been given up."""
-        runs = [(found["_id"], found["hyperspace"].get("batch")) for found in self._database.runs.find(
-            {"status": SUBMITTING}, {"hyperspace.batch": 1})]
+        """Runs of no batch at all, and of no search's draft: whoever wrote them was killed, or came too late.
+
+        What is on neither list now, after the runs were read, will be on none.
+        """
+        runs = [(found["_id"], found["hyperspace"]) for found in self._database.runs.find(
+            {"status": SUBMITTING}, {"hyperspace.batch": 1, "hyperspace.uid": 1})]
         known = self._under_way() if runs else {}
-        return [run for run, batch in runs if batch not in known]
+        drafts = {found["draft"]["uid"] for found in self._database.searches.find(
+            {"draft": {"$exists": True}}, {"draft.uid": 1})} if runs else set()
+        return [run for run, ours in runs if ours.get("batch") not in known and ours["uid"] not in drafts]
 
     def _replace(self, name: str) -> None:
         """Runs that wait here and that another store has taken further; unless somebody has claimed them."""

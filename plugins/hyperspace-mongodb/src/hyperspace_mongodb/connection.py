@@ -59,6 +59,7 @@ class Database:
         self.uploads: Table = self.base["hyperspace.uploads"]
         self.snapshots: Table = self.base["hyperspace.snapshots"]
         self.migrations: Table = self.base["hyperspace.migrations"]
+        self.searches: Table = self.base["hyperspace.searches"]
         self.workers: Table = self.base["hyperspace.workers"]
 
     @contextmanager

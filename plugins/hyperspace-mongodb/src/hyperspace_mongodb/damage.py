@@ -18,14 +18,16 @@ CANNOT_BE_READ = "its document is damaged; `hyperspace store check` says where"
 
 # of a claim: what the server says of an array that is none, and of a number that is none
 _BAD_VALUE, _TYPE_MISMATCH = 2, 14
+# where documents of a kind lie, and what several of them are called
+_PLACES = {"run": ("runs", "runs"), "search": ("hyperspace.searches", "searches")}
 
 
 class Damaged(StoreError):
-    """A document of `runs` that is ours and says what no version of ours has written."""
+    """A document that is ours and says what no version of ours has written."""
 
 
 @contextmanager
-def decoding(document: Mapping[str, Any]) -> Iterator[None]:
+def decoding(document: Mapping[str, Any], kind: str = "run") -> Iterator[None]:
     """Around what takes a document of ours apart. Raises `Damaged`."""
     try:
         yield
@@ -35,9 +37,10 @@ def decoding(document: Mapping[str, Any]) -> Iterator[None]:
         what = " ".join(str(error).split())
         if isinstance(error, KeyError):
             what = f"`{error.args[0]}` is missing"
-        raise Damaged(f"run {document.get('_id')}: its document is damaged ({what[:120]}); mend it in the "
-                      "collection `runs`, or remove it there; `hyperspace store check` names all such "
-                      "runs") from error
+        place, several = _PLACES[kind]
+        raise Damaged(f"{kind} {document.get('_id')}: its document is damaged ({what[:120]}); mend it in the "
+                      f"collection `{place}`, or remove it there; `hyperspace store check` names all such "
+                      f"{several}") from error
 
 
 def set_aside(database: Database, run: int, token: str) -> None:

@@ -15,8 +15,9 @@ from hyperspace_core.storage import this_version
 from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
 
-SCHEMA = 1
+SCHEMA = 2
 QUEUE = "queue"                # the document of `meta` that gives ids and decides batches
+SEARCHES = "searches"          # the one that gives ids of searches
 
 # collection, keys, whether they are unique; sparse, for what Sacred wrote has none of these fields
 INDEXES: tuple[tuple[str, list[tuple[str, int]], bool], ...] = (
@@ -39,12 +40,27 @@ INDEXES: tuple[tuple[str, list[tuple[str, int]], bool], ...] = (
     ("hyperspace.workers", [("project", 1), ("worker", 1)], True),
     ("runs", [("hyperspace.snapshots", 1)], False),
     ("hyperspace.migrations", [("project", 1), ("name", 1)], True),
+    ("hyperspace.searches", [("uid", 1)], True),
+    ("hyperspace.searches", [("project", 1), ("state", 1)], False),
     ("hyperspace.snapshots", [("contents", 1)], False),
     ("fs.chunks", [("files_id", 1), ("n", 1)], True),
 )
 
+
+def make_indexes(database: Database) -> None:
+    """Those that are missing."""
+    wanted: dict[str, list[IndexModel]] = {}
+    for collection, keys, unique in INDEXES:
+        sparse = keys[0][0].startswith("hyperspace.") and len(keys) == 1
+        wanted.setdefault(collection, []).append(IndexModel(keys, unique=unique, sparse=sparse))
+    for collection, models in wanted.items():
+        database.base[collection].create_indexes(models)
+
+
 # schema -> what brings a database of the one before up to it; each may be repeated after a kill
-MIGRATIONS: dict[int, Callable[[Database], Any]] = {}
+MIGRATIONS: dict[int, Callable[[Database], Any]] = {
+    2: make_indexes,                   # of searches; the schema before had none
+}
 
 
 def version(database: Database) -> int | None:
@@ -90,12 +106,7 @@ def upgrade(database: Database, *, dry_run: bool) -> tuple[int, int]:
 
 
 def _make(database: Database) -> None:
-    wanted: dict[str, list[IndexModel]] = {}
-    for collection, keys, unique in INDEXES:
-        sparse = keys[0][0].startswith("hyperspace.") and len(keys) == 1
-        wanted.setdefault(collection, []).append(IndexModel(keys, unique=unique, sparse=sparse))
-    for collection, models in wanted.items():
-        database.base[collection].create_indexes(models)
+    make_indexes(database)
     # Sacred's ids and ours are the same series
     raise_last(database)
     try:

@@ -10,9 +10,11 @@ from hyperspace_mongodb.dashboards import Dashboards
 from hyperspace_mongodb.leases import LeaseVerbs
 from hyperspace_mongodb.opening import opened
 from hyperspace_mongodb.people import PeoplesVerbs
+from hyperspace_mongodb.proposals import Proposals
 from hyperspace_mongodb.reading import ReadingVerbs
 from hyperspace_mongodb.restoring import RestoringVerbs
 from hyperspace_mongodb.rewriting import RewritingVerbs
+from hyperspace_mongodb.searching import SearchVerbs
 from hyperspace_mongodb.series import SeriesVerbs
 from hyperspace_mongodb.sources import SourceVerbs
 from hyperspace_mongodb.upkeep import UpkeepVerbs
@@ -21,13 +23,14 @@ from hyperspace_mongodb.workers import WorkerVerbs
 
 
 class MongoStore(WaitingVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
-                 ArtifactVerbs, SourceVerbs, RewritingVerbs, WorkerVerbs, UpkeepVerbs, Store):
+                 ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs, Store):
     """The port, group by group. Any number of threads; a child process opens it anew."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._dashboards = Dashboards(database)
         self._contents = Contents(database)
+        self._proposals = Proposals(database, self._batches)
         self.url = database.shown
 
     def close(self) -> None:

@@ -1,0 +1,206 @@
+"""Searches: what they are to do, and the one step that decides which run is their next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from hyperspace_core.config.tree import HIGHEST
+from hyperspace_core.errors import NotFound, Refused, StoreUnavailable, UsageError
+from hyperspace_core.records.codec import from_text, storable
+from hyperspace_core.records.run import NewRun
+from hyperspace_core.records.search import (
+    Budget,
+    NewSearch,
+    SearchRecord,
+    SearchState,
+    budget_of,
+    budget_tree,
+    check_proposal,
+    plan_fields,
+    plan_tree,
+)
+from hyperspace_core.records.texts import moment_of
+from hyperspace_mongodb.base import TRIES, Verbs
+from hyperspace_mongodb.batches import SUBMITTING
+from hyperspace_mongodb.complaints import is_duplicate, is_forbidden
+from hyperspace_mongodb.connection import Document
+from hyperspace_mongodb.damage import decoding
+from hyperspace_mongodb.documents import new_document, text, tree
+from hyperspace_mongodb.proposals import Proposals, draft_of
+from hyperspace_mongodb.schema import SEARCHES
+
+_PLAIN = ("uid", "project", "task", "priority", "proposed", "redrawn", "repeats")
+
+
+class SearchVerbs(Verbs):
+    """Each is one update of the search's document; each carries on what it finds drafted there."""
+
+    _proposals: Proposals
+
+    def add_search(self, search: NewSearch) -> int:
+        document = new_search_document(search)
+        with self._database.writing():
+            document["submitted_at"] = self._now()
+            number = self._kept_search(document)
+            self._batches.ring(search.project)
+        return number
+
+    def get_search(self, search: int) -> SearchRecord:
+        with self._database.using():
+            return search_of(self._search(search))
+
+    def searches(self, project: str, *, states: Collection[SearchState] = (),
+                 uids: Collection[str] = ()) -> list[SearchRecord]:
+        wanted: Document = {}
+        if states:
+            wanted["state"] = {"$in": [SearchState(state).value for state in states]}
+        if uids:
+            wanted["uid"] = {"$in": [uid for uid in uids if isinstance(uid, str)]}
+        with self._database.using():
+            found = list(self._database.searches.find({
+                "project": {"$eq": project}, "$or": [wanted, {"draft": {"$exists": True}}]}).sort("_id", 1))
+            for one in found:
+                self._carry_on(one)
+        return [record for record in map(search_of, found)
+                if (not states or record.state in states) and (not uids or record.uid in uids)]
+
+    def propose(self, search: int, number: int, run: NewRun, *, redrawn: int = 0,
+                repeat: bool = False) -> int | None:
+        with self._database.using():
+            found = search_of(self._search(search))
+        check_proposal(found, number, run)
+        with self._database.writing():
+            change: Document = {
+                "$inc": {"proposed": 1, "redrawn": redrawn, "repeats": int(repeat)},
+                "$set": {"draft": draft_of(new_document(run, self._now()))}}
+            for _ in range(TRIES):
+                if found.proposed > number:        # somebody else was faster, or this answer was lost
+                    return self._again(run)
+                if found.state is not SearchState.OPEN or found.proposed != number:
+                    return None
+                after = self._database.searches.find_one_and_update(
+                    {"_id": search, "state": found.state.value, "proposed": number,
+                     "draft": {"$exists": False}}, change, return_document=True)
+                if after is not None:
+                    return self._proposals.carry_on(after)
+                found = search_of(self._search(search))
+        raise self._search_busy(search)
+
+    def end_search(self, search: int, reason: str, *, proposed: int | None = None) -> bool:
+        told = text(reason, "reason")
+        with self._database.using():
+            self._search(search)
+        as_judged: Document = {"state": {"$ne": SearchState.ENDED.value}}
+        if proposed is not None:
+            as_judged = {"state": SearchState.OPEN.value, "proposed": proposed}
+        with self._database.writing():
+            after = self._database.searches.find_one_and_update(
+                {"_id": search} | as_judged,
+                {"$set": {"state": SearchState.ENDED.value, "reason": told, "ended_at": self._now()}},
+                return_document=True)
+            if after is not None:
+                self._carry_on(after)          # now nothing more is proposed: all that was is there
+        return after is not None
+
+    def change_search(self, search: int, *, state: SearchState | None = None, budget: Budget | None = None,
+                      priority: int | None = None) -> SearchRecord:
+        if state is SearchState.ENDED:
+            raise UsageError("change_search: a search ends for a reason; use end_search")
+        change = _change(state, budget, priority)
+        to_pause = {"state": {"$ne": SearchState.ENDED.value}} if state is SearchState.PAUSED else {}
+        with self._database.using():
+            found = self._search(search)
+        with self._database.writing():
+            for _ in range(TRIES):
+                if to_pause and found["state"] == SearchState.ENDED:
+                    raise Refused(f"search {search} has ended ({found.get('reason')}); there is nothing to "
+                                  "pause")
+                after = found if not change else self._database.searches.find_one_and_update(
+                    {"_id": search} | to_pause, change, return_document=True)
+                if after is not None:
+                    self._carry_on(after)
+                    self._batches.ring(after["project"])
+                    return search_of(after)
+                found = self._search(search)
+        raise self._search_busy(search)
+
+    # -- helpers ---------------------------------------------------------------------------------------------
+
+    def _search(self, search: int) -> Document:
+        """As it stands, nothing of it half-done. Raises `NotFound`, also for a number that is too large."""
+        known = 0 < search <= HIGHEST
+        found = self._database.searches.find_one({"_id": {"$eq": search}}) if known else None
+        if found is None:
+            raise NotFound(f"no search {search} in this store")
+        self._carry_on(found)
+        return found
+
+    def _carry_on(self, search: Document) -> None:
+        if "draft" not in search or self._database.refusal is not None:
+            return
+        with decoding(search, "search"):
+            try:
+                self._proposals.carry_on(search)
+            except OperationFailure as error:
+                if not is_forbidden(error):    # who may only read leaves it to who may write
+                    raise
+
+    def _kept_search(self, document: Document) -> int:
+        database = self._database
+        while True:
+            known = database.searches.find_one({"uid": {"$eq": document["uid"]}}, {"_id": 1})
+            if known is not None:
+                return int(known["_id"])
+            last = database.meta.find_one_and_update(
+                {"_id": SEARCHES}, {"$inc": {"last": 1}}, upsert=True, return_document=True) or {}
+            try:
+                database.searches.insert_one(document | {"_id": last["last"]})
+            except Exception as error:
+                if not is_duplicate(error):    # another was faster: look again
+                    raise
+
+    def _again(self, run: NewRun) -> int | None:
+        """The id of what was proposed before, where it is the very same run."""
+        found = self._database.runs.find_one(
+            {"hyperspace.uid": {"$eq": run.uid}, "status": {"$ne": SUBMITTING}},
+            {"hyperspace.config": 1, "hyperspace.seed": 1})
+        if found is None:
+            return None
+        ours = found["hyperspace"]
+        same = (ours.get("config"), ours.get("seed")) == (tree(run.config, "config"), run.seed)
+        return int(found["_id"]) if same else None
+
+    def _search_busy(self, search: int) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._database.shown}: search {search} was changed by others {TRIES} "
+                                "times in a row; trying again may help")
+
+
+def new_search_document(search: NewSearch) -> Document:
+    """Without its id and its moment. Raises `ValueNotStorable`."""
+    return {**{name: text(getattr(search, name), name) for name in ("uid", "project", "task")},
+            "state": SearchState.OPEN.value, "priority": storable(search.priority, "priority"),
+            "budget": tree(budget_tree(search.budget), "budget"), "plan": tree(plan_tree(search), "search"),
+            "proposed": 0, "redrawn": 0, "repeats": 0}
+
+
+def search_of(document: Document) -> SearchRecord:
+    """Raises `Damaged`."""
+    with decoding(document, "search"):
+        told: dict[str, Any] = {name: document[name] for name in _PLAIN} | plan_fields(
+            from_text(document["plan"]))
+        return SearchRecord(
+            **told, id=document["_id"], state=SearchState(document["state"]), reason=document.get("reason"),
+            budget=budget_of(from_text(document["budget"])), ended_at=moment_of(document.get("ended_at")),
+            submitted_at=moment_of(document.get("submitted_at")))
+
+
+def _change(state: SearchState | None, budget: Budget | None, priority: int | None) -> Document:
+    new: Document = {"state": None if state is None else state.value,
+                     "budget": None if budget is None else tree(budget_tree(budget), "budget"),
+                     "priority": None if priority is None else storable(priority, "priority")}
+    new = {name: value for name, value in new.items() if value is not None}
+    gone = {"$unset": {"reason": "", "ended_at": ""}} if state is not None else {}
+    return {"$set": new} | gone if new else {}
