@@ -15,10 +15,12 @@ from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.lookup import conditions, get_run
 from hyperspace_core.pinning import Pin, Pinner, check_wish, pin_of
-from hyperspace_core.records.filter import ORDER_BEST, Condition, RunFilter, parse_states
+from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_states
 from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
+from hyperspace_core.records.run import Claim, Lease, Metric, NewRun, RunRecord
+from hyperspace_core.records.search import Budget, SearchRecord
 from hyperspace_core.records.states import State
+from hyperspace_core.results.uncollected import uncollected
 from hyperspace_core.steering import QueueControl
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.submission import (
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from hyperspace_core.results.plots import Plots
     from hyperspace_core.results.results import Results
     from hyperspace_core.results.today import Today
+    from hyperspace_core.searches.handle import Search
 
 Watch = Callable[[RunRecord, Progress | None], None]
 
@@ -189,6 +192,42 @@ class Study:
         wish = Wish(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore))
         return reproduce(Site.of(self), run, wish)
 
+    # -- searches ------------------------------------------------------------------------------------------
+
+    def tune(self, task: str, *, runs: int | None = None, hours: float | None = None,
+             target: float | None = None, patience: int | None = None, space: Mapping[str, Any] | None = None,
+             tuner: Any = None, pruner: Any = None, metrics: Collection[str | Metric] = (),
+             learn_from: Collection[str] = (), seed: int | None = None, priority: int = 0,
+             tags: Collection[str] = (), note: str = "", retries: int = 0,
+             failures: int | None = 10) -> Search:
+        """Queue a search: workers propose its runs and do them, informed by all comparable runs there are.
+
+        It ends with the first of: so many `runs` proposed, so many `hours` of computing on all machines
+        together, the `target` reached by the task's metric, no improvement in `patience` runs, so many
+        `failures` in a row. `space` narrows or widens what the signatures say. `tuner` and `pruner`: a name,
+        a section or a component; the best tuner that is installed, and no pruner. `metrics`: more of them,
+        for a tuner that seeks a front, as in "seconds:minimize". `learn_from`: related tasks. Raises
+        `TaskError`, `ConfigError`, `UsageError` for what no worker could do; then nothing is queued.
+        """
+        from hyperspace_core.searches.handle import Search
+        from hyperspace_core.searches.planning import TuneWishes, plan_search
+
+        asked = TuneWishes(
+            budget=Budget(runs=runs, hours=hours, target=target, patience=patience, failures=failures),
+            space=space, tuner=tuner, pruner=pruner, metrics=metrics, learn_from=learn_from, seed=seed,
+            wishes=Wishes(priority=priority, tags=tags, note=note, retries=retries))
+        return Search(self, self.store.add_search(plan_search(self.project, task, asked)))
+
+    def search(self, number: int) -> Search:
+        """One search of this project. Raises `NotFound`."""
+        from hyperspace_core.searches.handle import Search
+
+        return Search(self, number)
+
+    def searches(self) -> list[SearchRecord]:
+        """All searches of this project, oldest first."""
+        return self.store.searches(self.name)
+
     # -- classes of a notebook -----------------------------------------------------------------------------
 
     def register(self, target: Any = None, *, family: type | None = None, name: str | None = None) -> Any:
@@ -226,6 +265,7 @@ class Study:
         """One run of this project. Raises `NotFound`."""
         return get_run(self.store, self.name, run)
 
+    @uncollected()
     def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
                 states: Collection[State | str] = (State.COMPLETED,), order_by: str | None = None,
                 limit: int | None = None, comparable: Comparable = "strict") -> Results:
@@ -255,7 +295,8 @@ class Study:
         page = (None if limit is None or wish == ALL or order_by is not None else
                 first_page(self.store, wanted, limit, self._today, read=share))
         if page is None:
-            records = map(share, self.store.find(wanted, order=ORDER_BEST, limit=early))
+            order = ORDER_OLDEST if early is None else ORDER_BEST      # all are put in order below
+            records = map(share, self.store.find(wanted, order=order, limit=early))
             page = Comparison(kept=tuple(records)) if wish == ALL else compared(records, self._today)
         return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
                        looked_at=page.looked_at)[:limit]

@@ -73,6 +73,12 @@ class Tuner(Component):
     learns: ClassVar[bool] = True
     """Whether its proposals get better with the history."""
 
+    ends: ClassVar[bool] = False
+    """Whether it has nothing left to propose one day, so that a search needs no budget to end."""
+
+    preference: ClassVar[int] = 0
+    """Which tuner a search has that names none: of those that are installed, the one with the highest."""
+
     @abstractmethod
     def propose(self, space: Space, history: History, rng: Random) -> Assignment | None:
         """One assignment of the space, or None where the tuner has nothing left to propose.

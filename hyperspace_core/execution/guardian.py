@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from hyperspace_core.capture import keep_warm
 from hyperspace_core.errors import ProjectError
@@ -130,8 +131,14 @@ class Guard:
         self._control.send(Exited(death.exit_code, death.signal, proved, death.max_rss_bytes))
 
 
+class End(Protocol):
+    """One end of a socket."""
+
+    def fileno(self) -> int: ...
+
+
 @contextlib.contextmanager
-def ending_with(control: Control) -> Iterator[None]:
+def ending_with(control: End) -> Iterator[None]:
     """While an import has this thread, another one ends the process should the worker vanish."""
     stop_reader, stop_writer = os.pipe()
 

@@ -32,9 +32,10 @@ class Budget:
     hours: float | None = None         # so many hours of computing, summed over its runs on all machines
     target: float | None = None        # the first metric is as good as this
     patience: int | None = None        # so many of its runs in a row that were no improvement
+    failures: int | None = 10          # so many of its runs in a row that failed
 
     def __post_init__(self) -> None:
-        for name in ("runs", "patience"):
+        for name in ("runs", "patience", "failures"):
             count = getattr(self, name)
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
                 raise UsageError(f"{name}: expected a whole number >= 1, got {count!r}")

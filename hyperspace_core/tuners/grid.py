@@ -24,6 +24,8 @@ class Grid(Tuner):
 
     several_metrics: ClassVar[bool] = True
     learns: ClassVar[bool] = False
+    ends: ClassVar[bool] = True
+    preference: ClassVar[int] = -1
 
     steps: Annotated[int, Int(2, 100)] = 5
 

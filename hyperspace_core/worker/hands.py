@@ -9,6 +9,8 @@ from typing import Protocol
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution.job import job_of
 from hyperspace_core.execution.supervise import Guardian
+from hyperspace_core.searches.asking import Asker, ChildAsker
+from hyperspace_core.searches.wire import Open
 from hyperspace_core.worker.codebase import Codebase
 from hyperspace_core.worker.conversation import Conversation
 from hyperspace_core.worker.endings import Conducted
@@ -27,6 +29,10 @@ class Hands(Protocol):
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:
         """Execute a run to its end, or until what is asked of it is done. Raises `ProjectError`."""
+        ...
+
+    def asker(self) -> Asker:
+        """Whom to ask for what the project's searches should run next."""
         ...
 
     def close(self) -> None: ...
@@ -71,6 +77,12 @@ class ChildHands:
                      base=base)
         child = guardian.start(job)
         return Conversation(child, ward, self._shift).follow()
+
+    def asker(self) -> Asker:
+        options = self._shift.options
+        tasks_dir = None if options.tasks_dir is None else str(Path(options.tasks_dir).absolute())
+        code = None if options.base is None else str(options.base)
+        return ChildAsker(Open(self._shift.project, tasks_dir, options.no_plugins, code), options.python)
 
     def close(self) -> None:
         self._codebase.close()

@@ -27,6 +27,8 @@ from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, Owner, RunRecord, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run
+from hyperspace_core.searches.asking import Asker, InlineAsker
+from hyperspace_core.searches.process import Desk
 from hyperspace_core.sink import Absent, Section
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.afterword import tell_observers
@@ -127,6 +129,9 @@ class InlineHands:
         conducted, _ = conduct(ward, workdir, self._project, self._extensions, self._shift.heart,
                                echo=self._shift.options.echo)
         return conducted
+
+    def asker(self) -> Asker:
+        return InlineAsker(Desk(self._project))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -21,6 +21,7 @@ from hyperspace_core.worker.courier import Courier
 from hyperspace_core.worker.endings import Conducted, Ending, Evidence, GiveBack
 from hyperspace_core.worker.hands import Hands
 from hyperspace_core.worker.journal import Journal, Settlement
+from hyperspace_core.worker.proposals import Proposals
 from hyperspace_core.worker.report import RunEnded, RunStarted
 from hyperspace_core.worker.shift import GIVE_BACK, KILL, Shift
 from hyperspace_core.worker.ward import Ward
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 LOOK_S = 5.0               # an idle slot looks at the queue at least this often, whatever the store tells
 DRAIN_LOOK_S = 0.5         # a draining one waits for runs that rest before another try
 LOOK_AHEAD = 200           # queued runs among which those with pinned code are looked for
+PROPOSALS = 5              # proposals that a slot makes before it waits for something to claim
 TROUBLE_S = 2.0            # rest after something that trying again at once would not mend
 LONGEST_REST_S = 60.0      # twice as long each time it happens again, up to this
 LAST_WORD_S = 5.0          # a worker that is told to stop waits so long for a store that is away
@@ -39,7 +41,8 @@ LAST_WORD_S = 5.0          # a worker that is told to stop waits so long for a s
 class Slot(threading.Thread):
     """One run at a time. Nothing that a run, a project or the store does ends it before the shift does."""
 
-    def __init__(self, number: int, shift: Shift, hands: Hands, extensions: Extensions) -> None:
+    def __init__(self, number: int, shift: Shift, hands: Hands, extensions: Extensions,
+                 proposals: Proposals) -> None:
         super().__init__(name=f"{shift.owner.worker}-slot-{number}", daemon=True)
         self.number = number
         self.ward: Ward | None = None
@@ -47,6 +50,7 @@ class Slot(threading.Thread):
         self.courier = Courier(shift.store, self.name, remark=shift.tell,
                                unavailable=shift.heart.store_failed)
         self._shift, self._hands, self._extensions = shift, hands, extensions
+        self._proposals = proposals
         self._token: str | None = None
         self._told_trouble = ""
         self._troubles = 0                 # in a row
@@ -113,11 +117,22 @@ class Slot(threading.Thread):
             return None
         claim = None
         try:
-            claim = shift.store.claim(shift.project, shift.owner, self._claim_token(), tasks=tasks,
-                                      exclude=shift.refused, only=self._only(tasks))
-            self._token = None
+            if not self._hands.pinned_only:
+                self._proposals.before_queue(tasks)
+            claim = self._from_queue(tasks)
+            for _ in range(PROPOSALS):             # what is proposed another slot or worker may claim
+                if claim is not None or self._hands.pinned_only or not self._proposals.after_queue(tasks):
+                    break
+                claim = self._from_queue(tasks)
         finally:
             shift.claimed(self.number, claim is not None)
+        return claim
+
+    def _from_queue(self, tasks: frozenset[str]) -> Claim | None:
+        shift = self._shift
+        claim = shift.store.claim(shift.project, shift.owner, self._claim_token(), tasks=tasks,
+                                  exclude=shift.refused, only=self._only(tasks))
+        self._token = None
         return claim
 
     def _only(self, tasks: frozenset[str]) -> list[int] | None:

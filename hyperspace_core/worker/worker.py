@@ -20,6 +20,7 @@ from hyperspace_core.worker.duties import RESTING, Care, Counts, Explainer, Pres
 from hyperspace_core.worker.hands import ChildHands, Hands
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.proposals import Proposals
 from hyperspace_core.worker.report import (
     Listener,
     Ready,
@@ -109,7 +110,10 @@ class Worker:
 
     def _work(self, hands: list[Hands]) -> None:
         shift = self._shift
-        self._slots = [Slot(number, shift, each, self._extensions) for number, each in enumerate(hands)]
+        proposals = Proposals(self._store, self._project, hands[0].asker(), clock=self._clock,
+                              tell=self._tell, over=lambda: shift.over)
+        self._slots = [Slot(number, shift, each, self._extensions, proposals)
+                       for number, each in enumerate(hands)]
         self._heart.start()
         shift.emit(Ready(worker=self.name, project=self._project, tasks=tuple(sorted(shift.tasks))))
         while not self._news.empty():          # told to stop before it began
@@ -121,11 +125,14 @@ class Worker:
             while not all(slot.done for slot in self._slots):
                 self._hear(timeout_s=1.0)
                 self._tell_state(self._now())
+                if shift.over:             # whoever waits for a proposal need not any more
+                    proposals.close()
                 if shift.level >= KILL and shift.since_stop_s() > KILLED_S:
                     shift.tell("a run did not end although it was killed; the worker ends without it",
                                logging.ERROR)
                     break
         finally:
+            proposals.close()
             self._heart.close()
             self._heart.join(FAREWELL_S)
             for slot in self._slots:

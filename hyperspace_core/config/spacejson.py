@@ -1,0 +1,44 @@
+"""`space=` as Python writes it, as the JSON that stands for it: so a store keeps it, a command takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hyperspace_core.config.instances import NameOf, class_name, tree_of
+from hyperspace_core.config.tree import EACH
+from hyperspace_core.errors import ConfigError, RegistrationError
+from hyperspace_core.space import Choice, Float, Int
+
+
+def space_tree(wish: Any, name_of: NameOf = class_name, path: str = "space") -> Any:
+    """The same wish without objects: `Float(0.1, 10, log=True)` → `{"float": [0.1, 10], "log": true}`.
+
+    A component (`Forest(trees=50)`) stands for its class and its arguments. Raises `ConfigError` for one that
+    cannot be read back.
+    """
+    if isinstance(wish, Choice):
+        return {EACH: [space_tree(value, name_of, path) for value in wish.values]}
+    if isinstance(wish, Int | Float):
+        told: dict[str, Any] = {type(wish).__name__.lower(): [wish.low, wish.high]}
+        told |= {"log": True} if wish.log else {}
+        return told | ({} if wish.step in (None, 1) and not _stepped(wish) else {"step": wish.step})
+    if isinstance(wish, Mapping):
+        return {key: space_tree(value, name_of, f"{path}.{key}") for key, value in wish.items()}
+    if isinstance(wish, list | tuple):
+        return [space_tree(value, name_of, path) for value in wish]
+    if wish is None or isinstance(wish, str | bool | int | float):
+        return wish
+    return _component(wish, name_of, path)
+
+
+def _stepped(wish: Int | Float) -> bool:
+    """Whether a step of 1 says something: a float has none unless told."""
+    return isinstance(wish, Float) and wish.step is not None
+
+
+def _component(wish: Any, name_of: NameOf, path: str) -> Any:
+    try:
+        return tree_of(wish, name_of)
+    except RegistrationError as error:
+        raise ConfigError(f"`{path}`: {error}") from None

@@ -1,0 +1,165 @@
+"""The worker's hand on its proposer: a process that is started when a search is first asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from hyperspace_core.errors import ConfigError, ProjectError
+from hyperspace_core.execution.control import Opened
+from hyperspace_core.execution.freshness import changed, forget_bytecode
+from hyperspace_core.execution.guarding import environment_of_runs
+from hyperspace_core.searches.process import Desk
+from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire, Word
+
+LEAVE_S = 2.0                  # for a process that has nothing left to do
+SHOWN_BYTES = 2000             # of what it printed, where it ended without a word
+
+
+class Asker(Protocol):
+    """Whom a worker asks what a search should run next."""
+
+    def fresh(self, search: str) -> bool:
+        """Whether it knows nothing of this search yet, or any more: then it must be told all runs."""
+        ...
+
+    def ask(self, question: Ask) -> Suggested:
+        """Raises `ProjectError` where the project cannot be opened, `ConfigError` where the search does not
+        fit it.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class InlineAsker:
+    """Answers in this very process, which has the project open anyway."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._told: set[str] = set()
+
+    def fresh(self, search: str) -> bool:
+        return search not in self._told
+
+    def ask(self, question: Ask) -> Suggested:
+        return _suggested(self._desk.answer(question), question, self._told)
+
+    def close(self) -> None:
+        pass
+
+
+class ChildAsker:
+    """A process of `searches.process`; started anew when the project's sources have changed on disk."""
+
+    def __init__(self, begin: Open, python: Path | None = None) -> None:
+        self._begin = begin
+        self._python = str(python or sys.executable)
+        self._opened: Opened | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wire: Wire | None = None
+        self._told: set[str] = set()       # searches that it knows
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def fresh(self, search: str) -> bool:
+        stale = [] if self._opened is None else changed(self._opened.stamps)
+        if stale:
+            self._end()
+            forget_bytecode(stale)
+        return not self._alive() or search not in self._told
+
+    def ask(self, question: Ask) -> Suggested:
+        if not self._alive():
+            self._start()
+        answer = self._said(question)
+        if not isinstance(answer, Suggested | Refusal):
+            self._end()
+            raise ProjectError("the proposer gave no answer")
+        return _suggested(answer, question, self._told)
+
+    def close(self) -> None:
+        """Idempotent; any thread may call it, also while another asks."""
+        with self._lock:
+            self._closed = True
+        self._end()
+
+    def _alive(self) -> bool:
+        return self._opened is not None and self._process is not None and self._process.poll() is None
+
+    def _start(self) -> None:
+        self._end()
+        mine, theirs = socket.socketpair()
+        self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints, for when it fails
+        with self._lock, theirs:
+            if self._closed:
+                mine.close()
+                raise ProjectError("this proposer is closed")
+            self._process = subprocess.Popen(
+                [self._python, "-P", "-m", "hyperspace_core.searches.process", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL, stdout=self._printed, stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ), start_new_session=True)
+        self._wire = Wire(mine)
+        answer = self._said(self._begin)
+        if not isinstance(answer, Opened):
+            self._end()
+            why = answer.reason if isinstance(answer, Refusal) else "the proposer gave no answer"
+            raise ProjectError(why)
+        self._opened, self._told = answer, set()
+
+    def _said(self, word: Word) -> Word:
+        """Its answer. Raises `ProjectError` where it has ended."""
+        wire, process = self._wire, self._process
+        if wire is None or process is None:
+            raise ProjectError("this proposer is closed")
+        wire.send(word)
+        answer = wire.receive()
+        if answer is None:
+            reason = "this proposer is closed" if self._closed else self._how_it_ended(process)
+            self._end()
+            raise ProjectError(reason)
+        return answer
+
+    def _how_it_ended(self, process: subprocess.Popen[bytes]) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEAVE_S)
+        code = process.returncode
+        how = "without a word" if code is None else f"exit code {code}" if code >= 0 else f"signal {-code}"
+        said = ""
+        with contextlib.suppress(ValueError):      # somebody closes this proposer just now
+            self._printed.seek(0, os.SEEK_END)
+            self._printed.seek(max(0, self._printed.tell() - SHOWN_BYTES))
+            said = self._printed.read().decode("utf-8", "backslashreplace").strip()
+        return f"the process that proposes ended ({how})" + (f"\n{said}" if said else "")
+
+    def _end(self) -> None:
+        with self._lock:
+            wire, process = self._wire, self._process
+            self._wire = self._process = self._opened = None
+        if wire is not None:
+            wire.close()
+        if process is not None:
+            try:
+                process.wait(LEAVE_S)
+            except subprocess.TimeoutExpired:      # it thinks, or is stuck in an import
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            self._printed.close()
+
+
+def _suggested(answer: Suggested | Refusal, question: Ask, told: set[str]) -> Suggested:
+    """`told` is kept: who could not answer has to be told all again."""
+    told.discard(question.search.uid)
+    if isinstance(answer, Refusal):
+        raise ConfigError(answer.reason)
+    told.add(question.search.uid)
+    return answer

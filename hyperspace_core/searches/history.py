@@ -1,0 +1,202 @@
+"""The history of a search: what past runs tell a tuner, and what of them could not be used.
+
+All runs of the task count, whoever submitted them, if they are comparable with what would run today; of
+related tasks (`sources`) those that are comparable among themselves, with less weight. A run that lies
+outside of the space as a whole is left out and counted: nothing is clipped or guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hyperspace_core.config.searching import space_of
+from hyperspace_core.config.searchspace import Assignment, Fixed, Outside, Space
+from hyperspace_core.config.tree import Tree
+from hyperspace_core.errors import ConfigError
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.search import NewSearch
+from hyperspace_core.records.states import State
+from hyperspace_core.results.parts import traits_of
+from hyperspace_core.results.reference import yardstick
+from hyperspace_core.results.yardstick import Yardstick
+from hyperspace_core.searches.problem import SearchedToday, up_to_date_scenario
+from hyperspace_core.tuner import History, Trial, TrialState
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+
+RELATED = 0.5                      # weight of a run of a related task
+PRUNED = "pruned"                  # reason of a completed run that was stopped early
+_PENDING = (State.QUEUED, State.PAUSED, State.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a tuner sees, and in words, with their number, the runs that it does not see."""
+
+    history: History
+    left_out: Counter[str]
+
+    @property
+    def summary(self) -> str:
+        """On one line: how many runs are used, how many are not, and why."""
+        trials = self.history.trials
+        related = sum(trial.weight < 1 for trial in trials)
+        pending = sum(trial.state == "pending" for trial in trials)
+        told = [f"{len(trials):,} past run{'' if len(trials) == 1 else 's'} used"]
+        told += [f"{related:,} of related tasks"] if related else []
+        told += [f"{pending:,} queued or running"] if pending else []
+        causes = [f"{words} ({count:,})" for words, count in self.left_out.most_common(5)]
+        rest = sum(self.left_out.values()) - sum(count for _, count in self.left_out.most_common(5))
+        causes += [f"other causes ({rest:,})"] if rest else []
+        left = f"; {self.left_out.total():,} left out: {', '.join(causes)}" if causes else ""
+        return ", ".join(told) + left
+
+
+class Past:
+    """The runs that a search may learn from, kept in step as they change."""
+
+    def __init__(self, project: Project, search: NewSearch) -> None:
+        self._project, self._search = project, search
+        self.scenario = up_to_date_scenario(project, search)
+        signature = project.scenario_signature(self.scenario)
+        self.space: Space = space_of(signature, project.catalog, search.space)
+        self._today = SearchedToday(project, search, self.scenario)
+        self._runs: dict[int, _Run] = {}
+
+    def update(self, records: Iterable[RunRecord], *, whole: bool = False) -> None:
+        """Take over what is new or has changed. `whole`: these are all that there are."""
+        known = self._runs
+        if whole:
+            self._runs = {}
+        for record in records:
+            before = known.get(record.id)
+            if before is None or before.record != record:
+                # where it stands in the space hangs on its config alone
+                same = before is not None and (before.record.config, before.record.scenario) == (
+                    record.config, record.scenario)
+                before = _Run(record, before.place if before is not None and same else None)
+            self._runs[record.id] = before
+
+    def seen(self) -> Seen:
+        """The history as it stands."""
+        left_out: Counter[str] = Counter()
+        trials: list[Trial] = []
+        sticks = {task: self._yardstick(task) for task in (self._search.task, *self._search.sources)}
+        for number in sorted(self._runs):
+            run = self._runs[number]
+            stick = sticks.get(run.record.task)
+            trial = None if stick is None else self._trial(run, stick, left_out)
+            if trial is not None:
+                trials.append(trial)
+        return Seen(history=History(trials=tuple(trials), metrics=self._search.metrics), left_out=left_out)
+
+    def records(self) -> list[RunRecord]:
+        """The runs of this very search, oldest first."""
+        return [self._runs[number].record for number in sorted(self._runs)
+                if self._runs[number].record.search == self._search.uid]
+
+    def _yardstick(self, task: str) -> Yardstick:
+        of_task = [run.traits for run in self._runs.values()
+                   if run.record.task == task and run.record.state is State.COMPLETED]
+        stick = yardstick(of_task, self._today, newest=False)
+        if task == self._search.task:
+            problem = self._today.problem(task)
+            if problem is not None:                # also where no run has completed yet
+                stick = replace(stick, problem=problem[0], problem_text=self._today.text, metric=problem[1])
+        return stick
+
+    def _trial(self, run: _Run, stick: Yardstick, left_out: Counter[str]) -> Trial | None:
+        record = run.record
+        state = _state_of(record)
+        if state is None or record.config is None:
+            return None                            # cancelled, or not looked at by any worker yet
+        reasons = stick.against(run.traits)
+        if reasons:
+            left_out[" and ".join(dict.fromkeys(reason.text for reason in reasons))] += 1
+            return None
+        if run.place is None:
+            run.place = self._placed(record.scenario, record.config)
+        assignment, outside = run.place
+        if outside:
+            left_out[_words(outside[0])] += 1
+            return None
+        return Trial(assignment=assignment, state=state, value=_value_of(record, state),
+                     values=_values_of(record), run=record.id,
+                     weight=1.0 if record.task == self._search.task else RELATED)
+
+    def _placed(self, scenario: Tree | None, config: Tree) -> _Place:
+        """Where the config stands, with the defaults of parameters that are newer than it."""
+        try:
+            _, config = self._project.up_to_date(scenario or self.scenario, config)
+            config = self._project.complete(self.scenario, config)
+        except ConfigError:
+            pass                                   # the space says what of it does not fit
+        for entry in self.space.entries:
+            if entry.path == "seed" and isinstance(entry, Fixed):
+                config = config | {"seed": entry.value}        # each run has its own
+        found = self.space.assignment_of(config)
+        return found.assignment, found.outside
+
+
+_Place = tuple[Assignment, tuple[Outside, ...]]
+
+
+class _Run:
+    """A run with what was found out about it."""
+
+    def __init__(self, record: RunRecord, place: _Place | None) -> None:
+        self.record, self.place = record, place
+        (self.traits,) = traits_of((record,))
+
+
+def slimmed(record: RunRecord) -> RunRecord:
+    """The record with what a history looks at, and no more."""
+    from hyperspace_core.results.parts import slim
+
+    slim_one = slim(record)
+    attempts = tuple(replace(attempt, traceback=None) for attempt in slim_one.attempts)
+    return replace(slim_one, attempts=attempts, submitted={}, note="", info={}, progress=None, tags=())
+
+
+def tasks_of(search: NewSearch) -> Collection[str]:
+    """The tasks whose runs a search learns from."""
+    return (search.task, *search.sources)
+
+
+def _state_of(record: RunRecord) -> TrialState | None:
+    if record.state in _PENDING:
+        return "pending"
+    if record.state is State.FAILED:
+        return "failed"
+    if record.state is not State.COMPLETED:
+        return None
+    if record.result is None or math.isnan(record.result):
+        return "failed"                            # it diverged: as bad as one that broke
+    return "pruned" if record.reason == PRUNED else "completed"
+
+
+def _value_of(record: RunRecord, state: TrialState) -> float | None:
+    return record.result if state in ("completed", "pruned") else None
+
+
+def _values_of(record: RunRecord) -> dict[str, float]:
+    return dict(_numbers(record.metrics))
+
+
+def _numbers(metrics: Tree) -> Iterator[tuple[str, float]]:
+    for name, value in metrics.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, float(value)
+
+
+def _words(outside: Outside) -> str:
+    """Why a run lies outside of the space, without its value: so that runs can be counted by it."""
+    said = {"range": "outside its range", "class": "a class that is not searched",
+            "fixed": "another value than the one that is held fast", "missing": "missing",
+            "unknown": "a parameter that there is no more"}
+    return f"`{outside.path}` {said[outside.reason]}"

@@ -1,0 +1,118 @@
+"""From what a person wants tuned to a search that can be stored. Nothing is stored here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.config.build import build_component
+from hyperspace_core.config.complete import complete_component
+from hyperspace_core.config.instances import tree_of
+from hyperspace_core.config.searching import space_of
+from hyperspace_core.config.seeds import choose_seed
+from hyperspace_core.config.spacejson import space_tree
+from hyperspace_core.errors import ConfigError, RegistrationError, UsageError, did_you_mean
+from hyperspace_core.execution.identity import user_at_host
+from hyperspace_core.records.run import Metric, Tree
+from hyperspace_core.records.search import Budget, NewSearch
+from hyperspace_core.submission import Wishes, problem_of_task
+from hyperspace_core.tuner import Tuner
+
+if TYPE_CHECKING:
+    from hyperspace_core.config.catalog import Catalog
+    from hyperspace_core.extension.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneWishes:
+    """What a person may say of a search."""
+
+    budget: Budget = field(default_factory=Budget)
+    space: Mapping[str, Any] | None = None
+    tuner: Any = None              # a name, a section, or a component; None: the best that is installed
+    pruner: Any = None             # likewise; None: no run is stopped early
+    metrics: Collection[str | Metric] = ()         # beside the task's own: "seconds:minimize"
+    learn_from: Collection[str] = ()               # related tasks
+    seed: int | None = None
+    wishes: Wishes = field(default_factory=Wishes)
+
+
+def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
+    """Raises `TaskError`, `ConfigError` and `UsageError`: for what no worker could do."""
+    problem = problem_of_task(project, task)
+    metrics = (problem.metric, *further_metrics(asked.metrics, problem.metric))
+    name_of = project.catalog.name_of
+    space = space_tree(dict(asked.space or {}), name_of)
+    made = space_of(project.scenario_signature(problem.scenario), project.catalog, space)
+    chosen = asked.tuner or default_tuner(project.catalog, len(metrics))
+    tuner = component_tree(project, Tuner, chosen, "tuner")
+    built = build_component(Tuner, tuner, project.catalog, path="tuner")
+    built.check(made, metrics)
+    if not made.dimensions:
+        raise ConfigError(f"nothing of task '{task}' is searched: give parameters a range, as in "
+                          "`Annotated[int, Int(10, 1000)]`, or name ranges in space=")
+    if asked.budget == Budget(failures=asked.budget.failures) and not built.ends:
+        raise UsageError("tune: say when it ends: runs, hours, target or patience")
+    sources = related_tasks(project, task, asked.learn_from)
+    wishes = asked.wishes
+    return NewSearch(
+        uid=uuid.uuid4().hex, project=project.name, task=problem.task, scenario=problem.scenario, tuner=tuner,
+        metrics=metrics, space=space, budget=asked.budget, pruner=_pruner_tree(project, asked.pruner),
+        sources=sources, seed=choose_seed({}, given=asked.seed, task=problem.seed),
+        priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, retries=wishes.retries,
+        submitted_by=user_at_host())
+
+
+def default_tuner(catalog: Catalog, metrics: int) -> str:
+    """The name of the registered tuner that says it is the best to begin with."""
+    fit = [entry for entry in catalog.entries(Tuner) if metrics == 1 or entry.target.several_metrics]
+    return max(fit, key=lambda entry: (entry.target.preference, entry.name)).name
+
+
+def component_tree(project: Project, family: type, asked: Any, path: str) -> Tree:
+    """A name, a section or an object, completed. Raises `ConfigError`."""
+    if isinstance(asked, family):
+        try:
+            asked = tree_of(asked, project.catalog.name_of)
+        except RegistrationError as error:
+            raise ConfigError(f"`{path}`: {error}") from None
+    return complete_component(family, asked, project.catalog, path=path)
+
+
+def further_metrics(asked: Collection[str | Metric], own: Metric) -> tuple[Metric, ...]:
+    """`"seconds:minimize"` → a metric; maximized unless it says otherwise. Raises `UsageError`."""
+    told = [asked] if isinstance(asked, str | Metric) else asked
+    found = {metric.name: metric for metric in map(_metric_of, told) if metric.name != own.name}
+    return tuple(found.values())
+
+
+def _metric_of(asked: str | Metric) -> Metric:
+    if isinstance(asked, Metric):
+        return asked
+    name, _, goal = asked.rpartition(":") if ":" in asked else (asked, "", "maximize")
+    if goal == "minimize":
+        return Metric(name=name, goal="minimize")
+    if goal != "maximize":
+        raise UsageError(f"metric '{asked}': after the colon stands maximize or minimize, not '{goal}'"
+                         f"{did_you_mean(goal, ('maximize', 'minimize'))}")
+    return Metric(name=name)
+
+
+def related_tasks(project: Project, task: str, asked: Iterable[str]) -> tuple[str, ...]:
+    """The names, each known and none the task itself. Raises `TaskError`, `UsageError`."""
+    names = tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked))
+    for name in names:
+        if name == task:
+            raise UsageError(f"tune: task '{task}' learns from its own runs anyway; name another task")
+        project.task(name)
+    return names
+
+
+def _pruner_tree(project: Project, asked: Any) -> Tree | None:
+    if asked is None:
+        return None
+    from hyperspace_core.pruner import Pruner
+
+    return component_tree(project, Pruner, asked, "pruner")

@@ -1,0 +1,77 @@
+"""The proposer's process: opens the project once, keeps what it learned of each search, answers questions."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from hyperspace_core.errors import HyperspaceError, ProjectError
+from hyperspace_core.execution.failure import one_line
+from hyperspace_core.execution.guardian import ending_with
+from hyperspace_core.execution.opening import described, open_here
+from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.searches.proposing import Proposer
+
+
+class Desk:
+    """Answers for one project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._proposers: dict[str, Proposer] = {}
+
+    def answer(self, ask: Ask) -> Suggested | Refusal:
+        """Never raises for what user code does."""
+        try:
+            suggestion = self._proposer(ask).propose(ask.search, ask.records, whole=ask.whole)
+        except HyperspaceError as error:
+            self._proposers.pop(ask.search.uid, None)
+            return Refusal(" ".join(str(error).split("\n")))
+        except Exception as error:     # noqa: BLE001 - a tuner of the project's own
+            self._proposers.pop(ask.search.uid, None)
+            return Refusal(f"its tuner failed: {one_line(error)}")
+        if suggestion is None:
+            return Suggested(None, 0, repeat=False)
+        return Suggested(suggestion.run, suggestion.redrawn, suggestion.repeat)
+
+    def _proposer(self, ask: Ask) -> Proposer:
+        from hyperspace_core.searches.proposing import Proposer
+
+        if ask.search.uid not in self._proposers:
+            self._proposers[ask.search.uid] = Proposer(self._project, ask.search)
+        return self._proposers[ask.search.uid]
+
+
+def main() -> None:
+    """The descriptor of the socket is the only argument."""
+    wire = Wire(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv[1:] = []
+    begin = wire.receive()
+    if not isinstance(begin, Open):
+        return
+    # a tuner may think for a while: the end of the worker ends the process, not only the next question
+    with ending_with(wire):
+        _serve(wire, begin)
+
+
+def _serve(wire: Wire, begin: Open) -> None:
+    began = time.time_ns()
+    try:
+        opening = open_here(begin.project, tasks_dir=begin.tasks_dir, no_plugins=begin.no_plugins,
+                            code=begin.code)
+    except ProjectError as error:
+        wire.send(Refusal(str(error), final=True))
+        return
+    wire.send(described(opening, read_since_ns=began))
+    desk = Desk(opening.project)
+    while isinstance(ask := wire.receive(), Ask):
+        wire.send(desk.answer(ask))
+
+
+if __name__ == "__main__":
+    main()

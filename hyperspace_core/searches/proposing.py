@@ -1,0 +1,71 @@
+"""The next run of a search: a function of its record, of the runs in the store, and of today's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING
+
+from hyperspace_core.config.build import build_component
+from hyperspace_core.config.placing import written
+from hyperspace_core.config.seeds import LIMIT
+from hyperspace_core.records.run import NewRun, RunRecord
+from hyperspace_core.records.search import SearchRecord
+from hyperspace_core.searches.history import Past, Seen
+from hyperspace_core.submission import Problem, Wishes, plan
+from hyperspace_core.tuner import Proposal, Tuner, next_proposal
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """A run to queue as the search's next proposal, and how it was found."""
+
+    run: NewRun
+    redrawn: int = 0
+    repeat: bool = False
+
+
+class Proposer:
+    """Proposes for one search. What it remembers makes it faster; each answer would be the same without."""
+
+    def __init__(self, project: Project, search: SearchRecord) -> None:
+        self._project = project
+        self.search = search
+        self.past = Past(project, search)
+        self._tuner: Tuner = build_component(Tuner, search.tuner, project.catalog, path="tuner")
+
+    def propose(self, search: SearchRecord, records: Iterable[RunRecord], *,
+                whole: bool = False) -> Suggestion | None:
+        """The next run of `search`; None where the tuner has nothing left. `records`: see `Past.update`.
+
+        Raises `ConfigError` for a proposal that does not fit.
+        """
+        self.search = search
+        self.past.update(records, whole=whole)
+        seen = self.past.seen()
+        rng = Random(f"{search.seed}/{search.proposed}")
+        proposal = next_proposal(self._tuner, self.past.space, seen.history, rng)
+        return None if proposal is None else self._suggestion(proposal, seen)
+
+    def _suggestion(self, proposal: Proposal, seen: Seen) -> Suggestion:
+        search, space = self.search, self.past.space
+        tree = written(space.entries, space.complete(proposal.assignment))
+        # a repeat says something only with another seed; the first of equal ones has the search's own
+        seed = (search.seed + self._equals(proposal, seen)) % LIMIT
+        tree.pop("seed", None)
+        problem = Problem(task=search.task, scenario=self.past.scenario, metric=search.metrics[0], seed=None)
+        wishes = Wishes(seed=seed, priority=search.priority, tags=search.tags, note=search.note,
+                        retries=search.retries)
+        run = replace(plan(self._project, problem, tree, wishes)[0], uid=search.run_uid(search.proposed),
+                      search=search.uid, submitted_by=search.submitted_by)
+        return Suggestion(run=run, redrawn=proposal.redrawn, repeat=proposal.duplicate_of is not None)
+
+    def _equals(self, proposal: Proposal, seen: Seen) -> int:
+        if proposal.duplicate_of is None:
+            return 0
+        return sum(trial.weight >= 1 and trial.assignment == proposal.assignment
+                   for trial in seen.history.trials)

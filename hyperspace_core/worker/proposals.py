@@ -1,0 +1,136 @@
+"""Where a worker gets runs from once the queue has none for it: it asks the project's searches.
+
+Whoever has a free slot asks; the store decides which of several answers counts (`Store.propose`). So no
+process leads a search, and none that dies takes anything of it along.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.errors import ConfigError, NotFound, ProjectError
+from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
+from hyperspace_core.records.search import SearchRecord, SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.searches.asking import Asker
+from hyperspace_core.searches.budget import NOTHING_LEFT, why_over
+from hyperspace_core.searches.mirror import Mirror
+from hyperspace_core.searches.wire import Ask, Suggested
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.heart import Tell
+
+RETRY_S = 5.0                  # a search that does not fit the code here is asked again after so long
+LOOK_S = 1.0                   # while the queue has runs, searches are looked for so often
+
+
+class Proposals:
+    """Asks one project's searches. Slots take turns: each answer is to know of the one before."""
+
+    def __init__(self, store: Store, project: str, asker: Asker, *, clock: Clock, tell: Tell,
+                 over: Callable[[], bool] = lambda: False) -> None:
+        self._store, self._project, self._asker = store, project, asker
+        self._clock, self._tell, self._over = clock, tell, over
+        self._lock = threading.Lock()
+        self._mirrors: dict[str, Mirror] = {}          # search uid → what the asker knows
+        self._unfit: dict[str, tuple[float, str]] = {}
+        self._found: list[SearchRecord] = []
+        self._looked_at: float | None = None
+
+    def before_queue(self, tasks: Collection[str]) -> bool:
+        """Whether a search that goes before all that waits in the queue has proposed a run."""
+        now = self._clock.monotonic()
+        if self._looked_at is None or now - self._looked_at >= LOOK_S:
+            self._found, self._looked_at = self._open(tasks), now
+        found = [search for search in self._found if search.priority > 0]
+        if not found:                      # the usual case: whatever waits is as important
+            return False
+        waiting = RunFilter(project=self._project, states=(State.QUEUED,), tasks=tuple(tasks))
+        first = next(self._store.find(waiting, order=ORDER_QUEUE, limit=1), None)
+        return self._any([search for search in found if first is None or search.priority > first.priority])
+
+    def after_queue(self, tasks: Collection[str]) -> bool:
+        """Whether some search has proposed a run; for when the queue had none."""
+        return self._any(self._open(tasks))
+
+    def close(self) -> None:
+        self._asker.close()
+
+    def _open(self, tasks: Collection[str]) -> list[SearchRecord]:
+        """The searches that may be asked now, the one that is to be asked first in front."""
+        found = [search for search in self._store.searches(self._project, states=(SearchState.OPEN,))
+                 if search.task in tasks and self._fits(search)]
+        if not found or self._store.settings(self._project).paused:
+            return []
+        if len(found) > 1:
+            found.sort(key=lambda search: (-search.priority, self._at_work(search), search.id))
+        return found
+
+    def _fits(self, search: SearchRecord) -> bool:
+        since, _ = self._unfit.get(search.uid, (None, ""))
+        return since is None or self._clock.monotonic() - since >= RETRY_S
+
+    def _at_work(self, search: SearchRecord) -> int:
+        """Its runs that wait or run: of searches of one priority, each gets its share of the workers."""
+        at_work = RunFilter(project=self._project, search=search.uid, states=(State.QUEUED, State.RUNNING))
+        return sum(self._store.count(at_work).values())
+
+    def _any(self, searches: list[SearchRecord]) -> bool:
+        with self._lock:
+            return any(self._proposed(search.id) for search in searches)
+
+    def _proposed(self, number: int) -> bool:
+        """Whether the search has one more run in the queue, by this worker or by another meanwhile."""
+        try:
+            search = self._store.get_search(number)
+        except NotFound:
+            return False
+        if search.state is not SearchState.OPEN:
+            return False
+        mirror = self._mirror(search)
+        changed, whole = mirror.changes(fresh=self._asker.fresh(search.uid))
+        why = why_over(search, mirror.runs())
+        if why is not None:
+            self._end(search, why)
+            return False
+        try:
+            answer = self._asker.ask(Ask(search, changed, whole))
+        except (ConfigError, ProjectError) as error:
+            if not self._over():           # else the asker was closed
+                self._does_not_fit(search, str(error))
+            return False
+        mirror.told()
+        if answer.run is None:
+            self._end(search, NOTHING_LEFT)
+            return False
+        self._propose(search, answer)
+        return True                        # by this worker or by another that was faster
+
+    def _propose(self, search: SearchRecord, answer: Suggested) -> None:
+        if answer.run is None:
+            return
+        run = self._store.propose(search.id, search.proposed, answer.run, redrawn=answer.redrawn,
+                                  repeat=answer.repeat)
+        if run is not None and search.budget.runs == search.proposed + 1:
+            after = replace(search, proposed=search.proposed + 1)
+            self._end(after, why_over(after, ()) or "")
+
+    def _mirror(self, search: SearchRecord) -> Mirror:
+        if search.uid not in self._mirrors:
+            self._mirrors[search.uid] = Mirror(self._store, search, self._clock)
+        return self._mirrors[search.uid]
+
+    def _end(self, search: SearchRecord, why: str) -> None:
+        if self._store.end_search(search.id, why, proposed=search.proposed):
+            self._tell(f"search {search.id} of task '{search.task}' is over: {why}", logging.INFO)
+        self._mirrors.pop(search.uid, None)
+
+    def _does_not_fit(self, search: SearchRecord, why: str) -> None:
+        _, before = self._unfit.get(search.uid, (0.0, ""))
+        self._unfit[search.uid] = self._clock.monotonic(), why
+        if why != before:
+            self._tell(f"search {search.id} of task '{search.task}' cannot be asked by this worker: {why}",
+                       logging.WARNING)
