@@ -46,15 +46,18 @@ class Proposals:
         if self._looked_at is None or now - self._looked_at >= LOOK_S:
             self._found, self._looked_at = self._open(tasks), now
         found = [search for search in self._found if search.priority > 0]
-        if not found:                      # the usual case: whatever waits is as important
+        if not found:                      # the usual case; and nobody waits here while a tuner thinks
             return False
-        waiting = RunFilter(project=self._project, states=(State.QUEUED,), tasks=tuple(tasks))
-        first = next(self._store.find(waiting, order=ORDER_QUEUE, limit=1), None)
-        return self._any([search for search in found if first is None or search.priority > first.priority])
+        with self._lock:
+            waiting = RunFilter(project=self._project, states=(State.QUEUED,), tasks=tuple(tasks))
+            first = next(self._store.find(waiting, order=ORDER_QUEUE, limit=1), None)
+            return any(self._proposed(search.id) for search in found
+                       if first is None or search.priority > first.priority)
 
     def after_queue(self, tasks: Collection[str]) -> bool:
         """Whether some search has proposed a run; for when the queue had none."""
-        return self._any(self._open(tasks))
+        with self._lock:
+            return any(self._proposed(search.id) for search in self._open(tasks))
 
     def close(self) -> None:
         self._asker.close()
@@ -77,10 +80,6 @@ class Proposals:
         """Its runs that wait or run: of searches of one priority, each gets its share of the workers."""
         at_work = RunFilter(project=self._project, search=search.uid, states=(State.QUEUED, State.RUNNING))
         return sum(self._store.count(at_work).values())
-
-    def _any(self, searches: list[SearchRecord]) -> bool:
-        with self._lock:
-            return any(self._proposed(search.id) for search in searches)
 
     def _proposed(self, number: int) -> bool:
         """Whether the search has one more run in the queue, by this worker or by another meanwhile."""

@@ -1,0 +1,348 @@
+"""Searches that real workers do: each run proposed once, whoever dies, and by the code as it stands."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.extension.project import open_project
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.searches.planning import TuneWishes, plan_search
+from hyperspace_core.storage import Store
+from hyperspace_core.submission import Wishes
+from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.worker.report import Notice, RunEnded, RunStarted
+
+from .scene import PROJECT, alive, began, in_state, submit, until
+
+Start = Callable[..., Any]
+NUMBER = {"number": {"float": [0, 1]}}
+
+TUNERS = '''
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyperspace_core.config.drawing import draw
+from hyperspace_core.tuner import Tuner
+
+FAILS = True
+
+
+@dataclass
+class Slow(Tuner):
+    """Thinks until it is told to go on."""
+
+    folder: str = ""
+
+    def propose(self, space, history, rng):
+        if len(history.trials) == 1:
+            (Path(self.folder) / "thinking").write_text(str(os.getpid()))
+            while not (Path(self.folder) / "go").exists():
+                time.sleep(0.02)
+        return draw(space, rng)
+
+
+@dataclass
+class Failing(Tuner):
+    def propose(self, space, history, rng):
+        if FAILS:
+            raise ValueError("no idea")
+        return draw(space, rng)
+'''
+
+REGISTER = '''
+from hyperspace_core.markers import hookimpl
+
+@hookimpl
+def hyperspace_register(register):
+    from behaving import scenarios, tuners
+    register.scenario(scenarios.behave)
+    register.module(tuners)
+'''
+
+
+@pytest.fixture
+def tuned(project: ProjectFolder) -> ProjectFolder:
+    project.write("tuners.py", TUNERS)
+    project.write("hyperspace.py", REGISTER)
+    return project
+
+
+@pytest.fixture
+def tune(store: Store, project: ProjectFolder) -> Callable[..., SearchRecord]:
+    """Queue a search of the project as it stands on disk."""
+
+    def one(*, space: Any = NUMBER, tuner: Any = "Random", priority: int = 0, task: str = "behave",
+            **budget: Any) -> SearchRecord:
+        opened = open_project(PROJECT, build_manager())
+        asked = TuneWishes(budget=Budget(**budget), space=space, tuner=tuner,
+                           wishes=Wishes(priority=priority))
+        return store.get_search(store.add_search(plan_search(opened, task, asked)))
+
+    return one
+
+
+def runs_of(store: Store, search: SearchRecord) -> list[RunRecord]:
+    return list(store.find(RunFilter(project=PROJECT, search=search.uid), order=ORDER_OLDEST))
+
+
+def all_there_once(store: Store, search: SearchRecord, count: int) -> list[RunRecord]:
+    """Every proposal is one run, completed, and no two are the same."""
+    runs = runs_of(store, search)
+    assert [run.uid for run in runs] == [search.run_uid(number) for number in range(count)]
+    assert {run.state for run in runs} == {State.COMPLETED}
+    numbers = [(run.config or {})["number"] for run in runs]
+    assert len(set(numbers)) == count
+    assert [run.result for run in runs] == numbers
+    return runs
+
+
+@pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
+def test_a_draining_worker_does_a_search_to_its_end(store: Store, here: Start, tune: Start,
+                                                    isolation: str) -> None:
+    search = tune(runs=4)
+
+    report = here(drain=True, isolation=isolation).join()
+
+    assert len(report.states) == 4
+    runs = all_there_once(store, search, 4)
+    assert {run.seed for run in runs} == {search.seed}
+    after = store.get_search(search.id)
+    assert (after.state, after.reason, after.proposed) == (SearchState.ENDED, "its 4 runs are proposed", 4)
+
+
+def test_the_same_search_is_proposed_the_same_again(store: Store, here: Start, tune: Start) -> None:
+    search = tune(runs=3)
+    here(drain=True).join()
+    first = [run.config for run in runs_of(store, search)]
+    store.delete([run.id for run in runs_of(store, search)])
+    again = store.get_search(store.add_search(plan_as(search)))
+
+    here(drain=True).join()
+
+    assert [run.config for run in runs_of(store, again)] == first
+
+
+def plan_as(search: SearchRecord, **changes: Any) -> NewSearch:
+    """The same search to be added anew."""
+    fields = {name: getattr(search, name) for name in NewSearch.__dataclass_fields__}
+    return NewSearch(**fields | {"uid": "another"} | changes)
+
+
+def test_several_workers_of_which_one_is_killed_lose_nothing_and_try_nothing_twice(
+        store: Store, start: Start, tune: Start) -> None:
+    search = tune(runs=30)
+    workers = [start(drain=True) for _ in range(4)]
+    workers[0].wait_for("RunEnded")
+    workers[0].signal(signal.SIGKILL)
+
+    for worker in workers[1:]:
+        worker.report()
+
+    runs = all_there_once(store, search, 30)
+    lost = [run for run in runs if len(run.attempts) > 1]
+    assert len(lost) <= 1
+    assert store.get_search(search.id).repeats == 0
+
+
+def test_a_worker_that_is_killed_while_its_tuner_thinks_takes_nothing_along(
+        store: Store, start: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
+    search = tune(runs=5, tuner={"className": "Slow", "folder": str(tmp_path)})
+    first = start()
+    thinking = tmp_path / "thinking"
+    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+
+    first.signal(signal.SIGKILL)
+
+    until(lambda: not alive(proposer), "the proposer ends with its worker")
+    (tmp_path / "go").touch()
+    start(drain=True).report()
+    all_there_once(store, search, 5)
+
+
+def test_a_worker_that_is_stopped_does_not_wait_for_its_tuner(
+        store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
+    search = tune(runs=5, tuner={"className": "Slow", "folder": str(tmp_path)})
+    worker = here()
+    thinking = tmp_path / "thinking"
+    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+
+    worker.stop()
+    worker.join()
+
+    assert not alive(proposer)
+    assert not [event for event in worker.events if isinstance(event, Notice)]
+    assert store.get_search(search.id).state is SearchState.OPEN
+
+
+def test_a_proposer_that_is_killed_is_started_again(
+        store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
+    search = tune(runs=3, tuner={"className": "Slow", "folder": str(tmp_path)})
+    worker = here(drain=False)
+    thinking = tmp_path / "thinking"
+    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+
+    os.kill(proposer, signal.SIGKILL)
+    (tmp_path / "go").touch()
+
+    until(lambda: store.get_search(search.id).proposed == 3, "three proposals")
+    assert any("signal 9" in event.text for event in worker.events if isinstance(event, Notice))
+
+
+FAMILY = '''
+from dataclasses import dataclass
+from pathlib import Path
+from hyperspace_core.components import Component
+from hyperspace_core.run import Run
+
+
+class Model(Component):
+    """A family."""
+
+
+@dataclass
+class First(Model):
+    value: float = 1.0
+
+
+@dataclass
+class Second(Model):
+    value: float = 2.0
+
+
+def fit(run: Run, model: Model = First(), folder: str = "") -> float:
+    (Path(folder) / f"began-{run.id}-{run.attempt}").write_text("1")
+    while run.id == 1 and not (Path(folder) / "go").exists():
+        import time
+        time.sleep(0.02)
+    return model.value
+'''
+
+
+def test_a_class_that_is_registered_while_the_search_runs_is_tried_next(
+        store: Store, here: Start, project: ProjectFolder, tune: Start, tmp_path: Path) -> None:
+    project.write("scenarios.py", FAMILY)
+    project.write("hyperspace.py", '''
+        from hyperspace_core.markers import hookimpl
+
+        @hookimpl
+        def hyperspace_register(register):
+            from behaving import scenarios
+            register.module(scenarios)
+            register.scenario(scenarios.fit)
+        ''')
+    search = tune(task="fit", space={"folder": str(tmp_path)}, tuner="Grid")
+    worker = here(drain=True)
+    began(tmp_path, 1)
+
+    project.write("scenarios.py", FAMILY + '''
+
+@dataclass
+class Third(Model):
+    value: float = 3.0
+''')
+    (tmp_path / "go").touch()
+    worker.join()
+
+    tried = [(run.config or {})["model"]["className"] for run in runs_of(store, search)]
+    assert tried == ["First", "Second", "Third"]
+    assert [run.result for run in runs_of(store, search)] == [1.0, 2.0, 3.0]
+    assert store.get_search(search.id).reason == "nothing is left to try"
+
+
+def test_a_search_of_higher_priority_goes_before_the_queue_and_others_after_it(
+        store: Store, here: Start, tune: Start) -> None:
+    queued = submit(store, "well", 2)
+    usual, urgent = tune(runs=2), tune(runs=2, priority=5)
+
+    worker = here(drain=True)
+    worker.join()
+
+    order = [event.run for event in worker.events if isinstance(event, RunStarted)]
+    assert order == [*(run.id for run in runs_of(store, urgent)), *queued,
+                     *(run.id for run in runs_of(store, usual))]
+
+
+def test_searches_of_one_priority_share_the_workers(store: Store, here: Start, tune: Start) -> None:
+    searches = [tune(runs=4), tune(runs=4)]
+
+    worker = here(drain=True, slots=2)
+    worker.join()
+
+    for search in searches:
+        all_there_once(store, search, 4)
+    began_first = [event.run for event in worker.events if isinstance(event, RunStarted)][:2]
+    assert {store.get(run).search for run in began_first} == {search.uid for search in searches}
+
+
+def test_nothing_is_proposed_while_the_queue_is_paused(store: Store, here: Start, tune: Start) -> None:
+    search = tune(runs=2)
+    store.change_settings(PROJECT, paused=True)
+
+    here(drain=True).join()
+
+    assert store.get_search(search.id).proposed == 0
+
+
+def test_a_paused_search_goes_on_when_it_is_resumed(store: Store, here: Start, tune: Start) -> None:
+    search = tune(runs=2)
+    store.change_search(search.id, state=SearchState.PAUSED)
+    here(drain=True).join()
+    assert store.get_search(search.id).proposed == 0
+
+    worker = here()
+    store.change_search(search.id, state=SearchState.OPEN)
+    worker.wait_for(RunEnded)
+    worker.wait_for(RunEnded)
+
+    all_there_once(store, search, 2)
+
+
+def test_a_tuner_that_fails_is_told_once_and_asked_again_when_it_is_mended(
+        store: Store, here: Start, tuned: ProjectFolder, tune: Start) -> None:
+    search, other = tune(runs=1, tuner="Failing"), tune(runs=1)
+    worker = here()
+    told, _ = worker.wait_for(Notice)
+    assert told.text == (f"search {search.id} of task 'behave' cannot be asked by this worker: its tuner "
+                         "failed: ValueError: no idea")
+    in_state(store, runs_of_soon(store, other), State.COMPLETED)
+
+    tuned.write("tuners.py", TUNERS.replace("FAILS = True", "FAILS = False"))
+
+    in_state(store, runs_of_soon(store, search), State.COMPLETED)
+    texts = [event.text for event in worker.events if isinstance(event, Notice)]
+    assert sum("no idea" in text for text in texts) == 1
+
+
+def runs_of_soon(store: Store, search: SearchRecord) -> int:
+    return int(until(lambda: [run.id for run in runs_of(store, search)], "a run of the search")[0])
+
+
+def test_a_search_all_of_whose_runs_fail_ends(store: Store, here: Start, tune: Start) -> None:
+    search = tune(runs=50, space=NUMBER | {"how": "raise"}, failures=3)
+
+    here(drain=True).join()
+
+    after = store.get_search(search.id)
+    assert after.reason == "its last 3 runs failed, the last one with: ValueError: as told"
+    assert len(runs_of(store, search)) == 3
+
+
+def test_a_search_for_a_task_that_no_worker_knows_waits(store: Store, here: Start, tune: Start) -> None:
+    search = tune(runs=1)
+    store.add_search(plan_as(search, task="unknown"))
+
+    here(drain=True).join()
+
+    assert [found.proposed for found in store.searches(PROJECT)] == [1, 0]
