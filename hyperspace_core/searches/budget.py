@@ -21,7 +21,7 @@ def why_over(search: SearchRecord, runs: Sequence[RunRecord]) -> str | None:
     """
     budget, metric = search.budget, search.metrics[0]
     if budget.runs is not None and search.proposed >= budget.runs:
-        return f"its {budget.runs:,} run{'' if budget.runs == 1 else 's'} are proposed"
+        return f"its {budget.runs:,} runs are proposed" if budget.runs > 1 else "its 1 run is proposed"
     if budget.hours is not None and (spent := hours_of(runs)) >= budget.hours:
         return f"{spent:.3g} of {budget.hours:g} hours are used"
     best = best_of(runs, metric)

@@ -1,0 +1,84 @@
+"""A project whose runs are a formula, so that many of them are done in no time; and its study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.study import Study
+from hyperspace_core.testing.project import ProjectFolder, make_project
+
+MODELS = '''
+from dataclasses import dataclass
+from typing import Annotated
+
+from hyperspace_core.components import Component, Scenario
+from hyperspace_core.run import Run
+from hyperspace_core.space import Float, Int
+
+
+class Model(Component):
+    """A family."""
+
+
+@dataclass
+class Tree(Model):
+    depth: Annotated[int, Int(1, 10)] = 3
+
+    def score(self):
+        return float(self.depth)
+
+
+@dataclass
+class Line(Model):
+    slope: Annotated[float, Float(0.01, 100, log=True)] = 1.0
+
+    def score(self):
+        return self.slope
+
+
+@dataclass
+class Fit(Scenario):
+    offset: float = 0.0
+
+    def single_run(self, run: Run, model: Model = Tree(), fail: bool = False) -> dict[str, float]:
+        if fail:
+            raise ValueError("as told")
+        return {"score": self.offset + model.score(), "seconds": 0.5}
+'''
+
+FILES = {
+    "hyperspace.py": '''
+        from hyperspace_core.markers import hookimpl
+
+        @hookimpl
+        def hyperspace_register(register):
+            from formula import models
+            register.module(models)
+            register.tasks("formula.tasks")
+        ''',
+    "models.py": MODELS,
+    "tasks/__init__.py": "",
+    "tasks/main.json": '{"scenario": "Fit", "metric": {"name": "score"}, "seed": 7}',
+    "tasks/near.json": '{"scenario": {"className": "Fit", "offset": 5.0}, "metric": {"name": "score"}}',
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    made = make_project(tmp_path / "formula", name="formula", files=FILES)
+    made.activate(monkeypatch)
+    return made
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture
+def study(folder: ProjectFolder, url: str) -> Iterator[Study]:
+    with Study("formula", url) as opened:
+        yield opened

@@ -1,0 +1,122 @@
+"""`study.tune(…)` as a person holds it: looked at, steered, written down; workers do the rest."""
+
+from __future__ import annotations
+
+import json
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.errors import NotFound, Refused, UsageError
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.records.run import NewRun
+from hyperspace_core.records.search import Budget, SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.searches.handle import Search
+from hyperspace_core.searches.proposing import Proposer
+from hyperspace_core.study import Study
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.worker import Worker
+
+
+@pytest.fixture
+def search(study: Study) -> Search:
+    return study.tune("main", runs=6, tuner="Random", space={"model": "Tree"})
+
+
+def work(study: Study, **options: object) -> WorkerReport:
+    chosen = WorkerOptions(isolation="inline", drain=True, **options)  # type: ignore[arg-type]
+    return Worker(study.store, "formula", build_manager(), chosen).run()
+
+
+def test_it_is_seen_from_its_first_run_to_its_last(study: Study, search: Search) -> None:
+    assert repr(search).split("\n")[0] == "search 1 of main by Random: 0 of 6 runs done"
+    assert search.best is None
+    with pytest.raises(Refused, match="no completed run yet"):
+        search.best_config()
+
+    work(study, max_runs=2)
+    half = search.progress()
+    assert (half.ended, half.over, half.search.state) == (2, False, SearchState.OPEN)
+    work(study)
+
+    view = search.progress()
+    assert (view.ended, view.over, view.at_work) == (6, True, 0)
+    results = [run.result or 0.0 for run in search.runs()]
+    assert view.best is not None and view.best.result == max(results)
+    assert [run.result for run in view.improvements] == sorted(set(accumulate(results, max)))
+    assert "ended: its 6 runs are proposed" in repr(search)
+    assert f"best score {view.best.result:g} (run {view.best.id}" in repr(search)
+    assert "<pre>search 1 of main" in search._repr_html_()
+
+
+def test_the_best_config_is_a_file_that_runs(study: Study, search: Search, tmp_path: Path) -> None:
+    work(study)
+
+    path = search.write_best(tmp_path / "best.json")
+
+    best = search.best
+    assert best is not None
+    assert study.run("main", json.loads(path.read_text()), echo=False).result == best.result
+    with pytest.raises(UsageError, match="there is such a file already"):
+        search.write_best(path)
+
+
+def test_a_cancelled_search_takes_its_waiting_runs_along(study: Study, search: Search) -> None:
+    record = search.record
+    by_hand = study.submit("main", {"model": "Tree"})
+    run = study.store.propose(record.id, 0, _proposal(study, search))
+
+    assert search.cancel() == [run]
+    assert search.cancel() == []
+
+    assert (search.record.state, search.record.reason) == (SearchState.ENDED, "cancelled")
+    assert study.get(run or 0).state is State.CANCELLED
+    assert work(study).states == {by_hand: State.COMPLETED}
+
+
+def _proposal(study: Study, search: Search) -> NewRun:
+    suggestion = Proposer(study.project, search.record).propose(search.record, [], whole=True)
+    assert suggestion is not None
+    return suggestion.run
+
+
+def test_it_is_paused_resumed_and_goes_on_with_a_larger_budget(study: Study, search: Search) -> None:
+    search.pause()
+    assert work(study).states == {}
+    search.resume()
+    work(study)
+    with pytest.raises(UsageError, match="would end at once: its 6 runs are proposed; name a larger budget"):
+        search.resume()
+    with pytest.raises(UsageError, match="there is no budget 'run'"):
+        search.resume(run=8)
+
+    record = search.resume(runs=8, priority=3)
+
+    assert (record.state, record.budget, record.priority) == (SearchState.OPEN, Budget(runs=8), 3)
+    work(study)
+    assert [run.uid for run in search.runs()] == [search.record.run_uid(number) for number in range(8)]
+    assert search.runs()[-1].priority == 3
+
+
+def test_what_was_tried_by_hand_is_not_proposed_again_and_then_repeated_with_another_seed(
+        study: Study) -> None:
+    for depth in range(1, 10):
+        study.run("main", {"model": {"className": "Tree", "depth": depth}}, echo=False)
+    search = study.tune("main", runs=3, tuner="Random", space={"model": "Tree"})
+
+    work(study)
+
+    first, *repeats = search.runs()
+    assert first.config == {"model": {"className": "Tree", "depth": 10}, "fail": False}
+    assert search.record.redrawn > 0
+    assert search.record.repeats == 2
+    assert first.seed == 7
+    assert all(run.seed != 7 for run in repeats)
+
+
+def test_a_search_of_another_project_or_none_is_not_there(study: Study) -> None:
+    with pytest.raises(NotFound, match="no search 4 in this store"):
+        study.search(4)

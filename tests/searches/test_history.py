@@ -1,0 +1,141 @@
+"""What a search learns from: real runs of a real project, whoever submitted them, and what it leaves out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hyperspace_core.records.run import Finish
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.results.comparable import comparable_runs, declaration
+from hyperspace_core.searches.handle import Search
+from hyperspace_core.searches.history import Seen
+from hyperspace_core.storage import new_token
+from hyperspace_core.study import Study
+from hyperspace_core.testing.project import ProjectFolder, forget
+from hyperspace_core.testing.stores.desk import owner
+
+from .conftest import FILES, MODELS
+
+
+def tree(depth: int) -> dict[str, Any]:
+    return {"model": {"className": "Tree", "depth": depth}}
+
+
+def line(slope: float) -> dict[str, Any]:
+    return {"model": {"className": "Line", "slope": slope}}
+
+
+def told(seen: Seen) -> list[tuple[Any, ...]]:
+    return [(tuple(trial.assignment.values()), trial.state, trial.value) for trial in seen.history.trials]
+
+
+@pytest.fixture
+def search(study: Study) -> Search:
+    return study.tune("main", runs=5, tuner="Random")
+
+
+def finished(study: Study, run: int, finish: Finish) -> None:
+    claim = study.store.claim("formula", owner(), new_token(), only=[run])
+    assert claim is not None and study.store.finish(claim.lease, finish)
+
+
+def test_all_runs_of_the_task_count_by_whom_they_ever_were_submitted(study: Study, search: Search) -> None:
+    study.run("main", tree(4), echo=False)
+    study.submit("main", line(2.0))
+    study.run("main", tree(5) | {"fail": True}, echo=False)
+    study.run("near", tree(6), echo=False)
+
+    seen = search.seen()
+
+    # what failed had another value of what is held fast
+    assert told(seen) == [(("Tree", 4), "completed", 4.0), (("Line", 2.0), "pending", None)]
+    assert seen.left_out == {"`fail` another value than the one that is held fast": 1}
+    assert seen.history.trials[0].values == {"score": 4.0, "seconds": 0.5}
+    assert seen.summary == ("2 past runs used, 1 queued or running; 1 left out: `fail` another value than "
+                            "the one that is held fast (1)")
+
+
+def test_failed_and_diverged_runs_are_failures_and_cancelled_ones_say_nothing(
+        study: Study, search: Search) -> None:
+    failed, diverged, pruned, cancelled = (study.submit("main", tree(depth)) for depth in (1, 2, 3, 4))
+    assert isinstance(failed, int) and isinstance(diverged, int) and isinstance(pruned, int)
+    finished(study, failed, Finish(outcome=Outcome.FAILED, reason="no", retry=False))
+    finished(study, diverged, Finish(outcome=Outcome.COMPLETED, result=float("nan"), metrics={}))
+    finished(study, pruned, Finish(outcome=Outcome.COMPLETED, result=0.25, reason="pruned", metrics={}))
+    assert isinstance(cancelled, int)
+    study.queue.cancel(cancelled)
+
+    assert told(search.seen()) == [(("Tree", 1), "failed", None), (("Tree", 2), "failed", None),
+                                   (("Tree", 3), "pruned", 0.25)]
+
+
+def test_values_outside_of_todays_ranges_are_counted_and_left_out(study: Study) -> None:
+    for config in (tree(2), tree(11), line(0.001), line(5.0)):
+        study.run("main", config, echo=False)
+    search = study.tune("main", runs=5, tuner="Random", space={"model": {"slope": {"float": [1, 10]}}})
+
+    seen = search.seen()
+
+    assert told(seen) == [(("Tree", 2), "completed", 2.0), (("Line", 5.0), "completed", 5.0)]
+    assert seen.left_out == {"`model.depth` outside its range": 1, "`model.slope` outside its range": 1}
+
+
+def test_runs_of_other_code_are_not_comparable(study: Study, folder: ProjectFolder, url: str) -> None:
+    study.run("main", tree(4), echo=False)
+    study.run("main", line(4), echo=False)
+    folder.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.depth * 2)"))
+    forget("formula")
+    with Study("formula", url) as later:
+        seen = later.tune("main", runs=1, tuner="Random").seen()
+
+    assert told(seen) == [(("Line", 4.0), "completed", 4.0)]
+    assert seen.left_out == {"Tree had other code": 1}
+
+
+def test_a_parameter_that_is_newer_than_a_run_has_its_default_there(
+        study: Study, folder: ProjectFolder, url: str) -> None:
+    study.run("main", tree(4), echo=False)
+    folder.write("models.py", MODELS.replace(
+        "fail: bool = False)", "fail: bool = False, rate: Annotated[float, Float(0, 1)] = 0.5)"))
+    forget("formula")
+    with Study("formula", url) as later:           # as its author would be told, and would declare
+        ((reason,),) = [left.reasons for left in comparable_runs(later, "main").left_out]
+    line = declaration(reason.name, reason.was, reason.now)
+    tasks = 'register.tasks("formula.tasks")'
+    folder.write("hyperspace.py", FILES["hyperspace.py"].replace(tasks, f"{tasks}; {line}"))
+    forget("formula")
+
+    with Study("formula", url) as later:
+        search = later.tune("main", runs=1, tuner="Random")
+        assert told(search.seen()) == [(("Tree", 4, 0.5), "completed", 4.0)]
+        assert [one.path for one in search.space().dimensions][-1] == "rate"
+
+
+def test_another_problem_is_left_out_and_the_search_keeps_its_own(
+        study: Study, folder: ProjectFolder, url: str) -> None:
+    search = study.tune("main", runs=5, tuner="Random")
+    study.run("main", tree(4), echo=False)
+    folder.write("tasks/main.json", """
+        {"scenario": {"className": "Fit", "offset": 1.0}, "metric": {"name": "score"}}""")
+    forget("formula")
+    with Study("formula", url) as later:
+        later.run("main", tree(5), echo=False)
+        old, new = later.search(search.id).seen(), later.tune("main", runs=1, tuner="Random").seen()
+
+    assert told(old) == [(("Tree", 4), "completed", 4.0)]
+    assert old.left_out == {"another problem (`offset`)": 1}
+    assert told(new) == [(("Tree", 5), "completed", 6.0)]
+    assert new.left_out == {"another problem (`offset`)": 1}
+
+
+def test_related_tasks_tell_something_with_less_weight(study: Study) -> None:
+    study.run("near", tree(4), echo=False)
+    study.run("main", tree(5), echo=False)
+    search = study.tune("main", runs=1, tuner="Random", learn_from=["near"])
+
+    seen = search.seen()
+
+    assert [(trial.weight, trial.value) for trial in seen.history.trials] == [(0.5, 9.0), (1.0, 5.0)]
+    assert seen.summary == "2 past runs used, 1 of related tasks"

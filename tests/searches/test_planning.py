@@ -1,0 +1,83 @@
+"""From what a person wants tuned to a stored search: checked at once, and kept as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hyperspace_core.config.searching import space_of
+from hyperspace_core.config.spacejson import space_tree
+from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, UsageError
+from hyperspace_core.records.run import Metric
+from hyperspace_core.records.search import Budget
+from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.study import Study
+from hyperspace_core.tuners.grid import Grid
+
+SPACE = {"model": [{"className": "Line", "slope": Float(1, 10, log=True)}, "Tree"],
+         "fail": Choice(True, False)}
+
+
+def test_a_search_is_kept_as_it_was_asked_for(study: Study) -> None:
+    search = study.tune("main", runs=9, patience=3, tuner={"className": "Random"}, space=SPACE,
+                        metrics=["seconds:minimize", "score"], priority=2, tags=["a"], note="n", retries=1)
+
+    record = search.record
+    assert record.scenario == {"className": "Fit", "offset": 0.0}
+    assert record.tuner == {"className": "Random"}
+    assert record.metrics == (Metric(name="score"), Metric(name="seconds", goal="minimize"))
+    assert record.budget == Budget(runs=9, patience=3)
+    assert (record.seed, record.priority, record.tags, record.note, record.retries) == (7, 2, ("a",), "n", 1)
+    assert json.loads(json.dumps(record.space)) == record.space
+    assert [one.key for one in search.space().dimensions] == [
+        "model.className", "model[Line].slope", "model[Tree].depth", "fail"]
+
+
+def test_a_space_of_objects_and_its_json_are_the_same_space(study: Study) -> None:
+    task = study.project.task("main")
+    signature, catalog = study.project.scenario_signature(task), study.project.catalog
+    for wish in (SPACE, {"model": {"slope": Float(0.5, 2, step=0.5), "depth": Int(2, 8, step=2)}},
+                 {"model": Choice("Tree", "Line")}, {"fail": [True, False]}):
+        tree = space_tree(wish)
+        assert json.loads(json.dumps(tree)) == tree
+        assert space_of(signature, catalog, tree) == space_of(signature, catalog, wish)
+
+
+def test_a_tuner_may_be_an_object(study: Study) -> None:
+    assert study.tune("main", tuner=Grid(steps=3)).record.tuner == {"className": "Grid", "steps": 3}
+
+
+@pytest.mark.parametrize(("kind", "said", "fields"), [
+    (UsageError, "say when it ends: runs, hours, target or patience", {}),
+    (UsageError, "say when it ends", {"failures": 3}),
+    (UnknownClassError, "Did you mean 'Random'", {"tuner": "Randm", "runs": 1}),
+    (UnknownClassError, "Did you mean 'Line'", {"space": {"model": "Lin"}, "runs": 1}),
+    (ConfigError, "slop", {"space": {"model": {"slop": 1}}, "runs": 1}),
+    (ConfigError, "nothing of task 'main' is searched", {
+        "space": {"model": {"className": "Tree", "depth": 3}}, "runs": 1}),
+    (TaskError, "did you mean 'near'", {"learn_from": ["neer"], "runs": 1}),
+    (UsageError, "learns from its own runs anyway", {"learn_from": ["main"], "runs": 1}),
+    (UsageError, "did you mean 'minimize'", {"metrics": ["seconds:minimise"], "runs": 1}),
+    (UsageError, "runs: expected a whole number", {"runs": 0}),
+    (ConfigError, "seed", {"runs": 1, "seed": -1})])
+def test_what_no_worker_could_do_is_refused_and_nothing_is_queued(
+        study: Study, kind: type[HyperspaceError], said: str, fields: dict[str, Any]) -> None:
+    with pytest.raises(kind, match=said):
+        study.tune("main", **{"tuner": "Random"} | fields)
+    assert study.searches() == []
+
+
+def test_an_unknown_task_is_named(study: Study) -> None:
+    with pytest.raises(TaskError, match="did you mean 'main'"):
+        study.tune("mian", runs=1)
+
+
+def test_without_a_tuner_the_one_with_the_highest_preference_is_taken(study: Study) -> None:
+    from hyperspace_core.tuner import Tuner
+
+    known = {entry.name: entry.target.preference for entry in study.project.catalog.entries(Tuner)}
+    chosen = study.tune("main", runs=1).record.tuner["className"]
+    assert known[chosen] == max(known.values())
+    assert known["Random"] > known["Grid"]
