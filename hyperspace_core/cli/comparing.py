@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hyperspace_core.cli.screen import note, warn
+from hyperspace_core.results.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ comparable_option = click.option(
     help="Only runs of the same problem, data and code of the classes that they use, or all.")
 
 
+@uncollected()
 def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool = False,
                limit: int | None = None, page: int | None = None) -> Comparison:
     """The runs, best first, and those that are not comparable with them; `whole`: with all provenance.
@@ -34,7 +36,7 @@ def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool =
     `limit`: of the best of one task, where all count, so that the others need not be read. `page`: the same
     where only comparable ones count; of a task with thousands of runs a `FirstPage` is given back.
     """
-    from hyperspace_core.records.filter import ORDER_BEST
+    from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST
     from hyperspace_core.results.comparable import ALL, Comparison, compared
     from hyperspace_core.results.first_page import first_page
     from hyperspace_core.results.parts import Sharing, slim
@@ -54,7 +56,8 @@ def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool =
         first = first_page(place.store, where, page, asked, read=read)
         if first is not None:
             return first
-    records = best_first(map(read, place.store.find(where, order=ORDER_BEST, limit=early)))
+    order = ORDER_OLDEST if early is None else ORDER_BEST
+    records = best_first(map(read, place.store.find(where, order=order, limit=early)))
     return Comparison(kept=tuple(records)) if comparable == ALL else compared(records, today)
 
 

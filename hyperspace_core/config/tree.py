@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -17,6 +17,7 @@ Tree = dict[str, Any]
 
 CLASS_NAME = "className"
 EACH = "each"                  # in a grid: what follows are alternatives
+LEAVES = frozenset({str, int, float, bool, type(None)})      # types of values with nothing in them
 MAX_DEPTH = 64                 # the same limits for files, configs and every store
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
@@ -175,26 +176,33 @@ def shown(value: Any) -> str:
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '…'}"
 
 
-def flatten(tree: Mapping[str, Any]) -> Tree:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Tree:
     """Dotted path → leaf. Lists of plain values and empty sections are leaves; lists with sections in them
-    become `layers.0.units`.
+    become `layers.0.units`. `prefix` stands before each path.
     """
-    return dict(_leaves(tree, ""))
+    flat: Tree = {}
+    _lay_flat(flat, tree.items(), f"{prefix}." if prefix else "")
+    return flat
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and (value or not path):
-        for key, inner in value.items():
-            yield from _leaves(inner, join(path, key))
-    elif isinstance(value, list | tuple) and has_section(value):
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, join(path, index))
-    else:
-        yield path, copy.deepcopy(value)
+def _lay_flat(flat: Tree, items: Iterable[tuple[object, Any]], prefix: str) -> None:
+    for key, value in items:
+        if type(value) in LEAVES:             # nearly all values, and there may be thousands of configs
+            flat[f"{prefix}{key}"] = value
+        elif isinstance(value, Mapping) and value:
+            _lay_flat(flat, value.items(), f"{prefix}{key}.")
+        elif type(value) is list and LEAVES.issuperset(map(type, value)):
+            flat[f"{prefix}{key}"] = value.copy()
+        elif isinstance(value, list | tuple) and has_section(value):
+            _lay_flat(flat, enumerate(value), f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = copy.deepcopy(value)
 
 
 def has_section(value: Any) -> bool:
     """Whether it is a section, or a list with one in it."""
+    if type(value) in LEAVES:
+        return False
     return isinstance(value, Mapping) or (isinstance(value, list | tuple) and any(map(has_section, value)))
 
 

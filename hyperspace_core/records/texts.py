@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -78,10 +79,13 @@ def worker_of(project: str, text: str, beat: int, seen_at: str) -> WorkerInfo:
         started_at=moment_of(info["started_at"]), seen_at=moment_of(seen_at), beat=beat)
 
 
-def attempt_of(kept: tuple[Any, ...]) -> Attempt:
-    """From number, outcome, reason, worker (may be empty), times, traceback, provenance and late note."""
+def attempt_of(kept: tuple[Any, ...], read: Callable[[str], Any] = from_text) -> Attempt:
+    """From number, outcome, reason, worker (may be empty), times, traceback, provenance and late note.
+
+    `read`: what makes a tree of the text of the provenance.
+    """
     number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late = kept
     return Attempt(number=number, outcome=None if outcome is None else Outcome(outcome), reason=reason,
                    worker=owner_of(worker) if worker else None, started_at=moment_of(started_at),
-                   ended_at=moment_of(ended_at), traceback=traceback, provenance=from_text(provenance),
+                   ended_at=moment_of(ended_at), traceback=traceback, provenance=read(provenance),
                    late=None if late is None else late_of(late))

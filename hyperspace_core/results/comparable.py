@@ -17,7 +17,7 @@ from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import SHOWN, Traits, slim
+from hyperspace_core.results.parts import SHOWN, Traits, slim, traits_of
 from hyperspace_core.results.reference import agree, yardstick
 from hyperspace_core.results.today import Today
 from hyperspace_core.results.yardstick import Reason
@@ -58,7 +58,7 @@ def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
     `today` is called where the runs themselves do not settle it. `newest=False`: only today's code counts,
     also where no run has it.
     """
-    given = tuple(map(Traits.of, records))
+    given = traits_of(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
     for _, group in groupby(sorted(given, key=_task), key=_task):
         runs = list(group)

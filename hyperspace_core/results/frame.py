@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.config.tree import LEAVES, MISSING, Missing
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.table import ID, Table, tabulate
@@ -29,7 +31,8 @@ def frame_of(table: Table) -> pandas.DataFrame:
     ids = next((column for column in table.columns if column.path == ID), None)
     index = (pd.RangeIndex(len(table.rows)) if ids is None else
              pd.Index(ids.values, name=ids.name, dtype="int64"))
-    columns = {column.name: _series(pd, column.shown, index) for column in table.columns if column is not ids}
+    columns = {column.name: _series(pd, column.values, index)
+               for column in table.columns if column is not ids}
     frame: pandas.DataFrame = pd.DataFrame(columns, index=index)
     return frame
 
@@ -45,15 +48,19 @@ def _imported() -> Any:
 
 
 def _series(pd: Any, values: tuple[Any, ...], index: Any) -> Any:
-    numbers = [value for value in values if value is not None]
-    plain = all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
-    if plain and len(numbers) == len(values):
-        return pd.Series(list(values), index=index)
-    if plain and numbers:
-        filled = [float("nan") if value is None else value for value in values]
+    kinds = set(map(type, values))
+    some = kinds - {NoneType, Missing}
+    if some and all(issubclass(kind, int | float) and kind is not bool for kind in some):
+        if some == kinds:
+            return pd.Series(list(values), index=index)
+        filled = [float("nan") if value is None or value is MISSING else value for value in values]
         return pd.Series(filled, index=index, dtype="float64")
-    return pd.Series(list(map(_hashable, values)), index=index, dtype=object)
+    if not kinds <= LEAVES:
+        values = tuple(map(_hashable, values))
+    return pd.Series(list(values), index=index, dtype=object)
 
 
 def _hashable(value: Any) -> Any:
+    if value is MISSING:
+        return None
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

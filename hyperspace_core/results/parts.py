@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import permutations
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.codec import to_text
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.run import Attempt, RunRecord
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.declared import SameBehaviour
@@ -115,17 +116,28 @@ class Sharing:
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
+        self._kept: dict[int, Any] = {}        # the same by identity: a store may share them already
 
     def of(self, record: RunRecord) -> RunRecord:
-        """An equal record."""
-        attempts = tuple(replace(attempt, provenance=dict(zip(
-            map(sys.intern, attempt.provenance), map(self._one, attempt.provenance.values()), strict=True)))
-            for attempt in record.attempts)
-        return replace(record, attempts=attempts, scenario=self._one(record.scenario),
-                       code=self._one(record.code))
+        """An equal record; the same where it shares all already."""
+        attempts = tuple(map(self._attempt, record.attempts))
+        scenario, code = self._one(record.scenario), self._one(record.code)
+        if scenario is record.scenario and code is record.code and all(map(is_, attempts, record.attempts)):
+            return record
+        return replace(record, attempts=attempts, scenario=scenario, code=code)
+
+    def _attempt(self, attempt: Attempt) -> Attempt:
+        sections = {name: self._one(section) for name, section in attempt.provenance.items()}
+        if all(map(is_, sections.values(), attempt.provenance.values())):
+            return attempt
+        return replace(attempt, provenance={sys.intern(name): section for name, section in sections.items()})
 
     def _one(self, tree: Any) -> Any:
-        return self._known.setdefault(to_text(tree), tree)
+        if not tree or id(tree) in self._kept:
+            return tree
+        known = self._known.setdefault(to_text(tree), tree)
+        self._kept[id(known)] = known
+        return known
 
 
 def data_of(record: RunRecord) -> tuple[str, ...]:
@@ -148,10 +160,22 @@ class Traits:
     parts: Parts | None
     data: tuple[str, ...]
 
-    @classmethod
-    def of(cls, record: RunRecord) -> Traits:
-        problem = None if record.scenario is None else sys.intern(canonical(record.scenario))
-        return cls(record=record, problem=problem, parts=parts_of(record), data=data_of(record))
+
+def traits_of(records: Iterable[RunRecord]) -> tuple[Traits, ...]:
+    """Of many records; a tree that they share is looked at once."""
+    kept = tuple(records)                          # as long as they live, an identity means one tree
+    problems: dict[int, str] = {}
+    ran: dict[int, Parts] = {}
+    found = []
+    for record in kept:
+        scenario, section = record.scenario, _section(record, COMPONENTS)
+        if scenario is not None and id(scenario) not in problems:
+            problems[id(scenario)] = sys.intern(canonical(scenario))
+        if section and id(section) not in ran:
+            ran[id(section)] = parts_in(section)
+        found.append(Traits(record=record, problem=problems.get(id(scenario)),
+                            parts=ran.get(id(section)) or parts_of(record), data=data_of(record)))
+    return tuple(found)
 
 
 class Sameness:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from hyperspace_core.config.tree import MISSING, canonical, flatten
+from hyperspace_core.config.tree import LEAVES, MISSING, canonical, flatten
 from hyperspace_core.records.run import RunRecord, Tree
 from hyperspace_core.results.estimates import Estimate, estimate
 from hyperspace_core.results.table import (
@@ -23,6 +23,7 @@ from hyperspace_core.results.table import (
     tabulate,
 )
 from hyperspace_core.results.tabular import SHOWN, Tabular
+from hyperspace_core.results.uncollected import uncollected
 from hyperspace_core.results.words import ids_text, value_text
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Repeats:
                        metrics=_means([flatten(record.metrics) for record in self.records]))
 
 
+@uncollected()
 def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
     """Each config with all its repeats, best mean first."""
     found: dict[str, list[RunRecord]] = {}
@@ -114,6 +116,8 @@ def _folds(value: Any) -> Iterator[str]:
 
 
 def without_folds(value: Any) -> Any:
+    if type(value) in LEAVES:
+        return value
     if isinstance(value, dict):
         return {key: without_folds(inner) for key, inner in value.items() if key != FOLD}
     return list(map(without_folds, value)) if isinstance(value, list | tuple) else value

@@ -17,7 +17,7 @@ from hyperspace_core.scenarios.combining import SPREAD
 
 RUN = "run"                    # what the column of ids is called
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
-INFO = "info"
+SCENARIO, CONFIG, INFO = "scenario", "config", "info"
 METRICS = "metrics."           # before the name of a metric, in a path
 _OWN = frozenset({RUN, TASK, STATE, SEED, SECONDS})        # names that no metric may take
 
@@ -110,9 +110,11 @@ def seconds_of(record: RunRecord) -> Any:
 
 def parameters_of(record: RunRecord) -> Tree:
     """Scenario and hyper-parameters by dotted path; what the user wrote where nobody has completed it yet."""
-    scenario = {f"scenario.{path}": value for path, value in flatten(record.scenario or {}).items()}
-    config = record.config if record.config is not None else record.submitted
-    return scenario | {f"config.{path}": value for path, value in flatten(config).items()}
+    return flatten(record.scenario or {}, SCENARIO) | flatten(_config_of(record), CONFIG)
+
+
+def _config_of(record: RunRecord) -> Tree:
+    return record.config if record.config is not None else record.submitted
 
 
 def _rank(record: RunRecord) -> tuple[int, float]:
@@ -166,12 +168,22 @@ def _rescored_columns(records: Sequence[RunRecord]) -> list[Column]:
 
 
 def _parameter_columns(records: Sequence[RunRecord], taken: set[str], constant: bool) -> list[Column]:
-    trees = [parameters_of(record) for record in records]
-    paths = dict.fromkeys(path for tree in trees for path in tree)
+    trees = _parameters_of_all(records)
+    paths: dict[str, None] = {}
+    for tree in trees:
+        if not tree.keys() <= paths.keys():
+            paths |= dict.fromkeys(tree)
     kept = [path for path in paths if constant or not _tells_nothing(path, trees)]
     names = shortest_names(kept, taken)
-    return [Column(name=names[path], path=path, values=tuple(tree.get(path, MISSING) for tree in trees))
+    return [Column(name=names[path], path=path, values=tuple([tree.get(path, MISSING) for tree in trees]))
             for path in kept]
+
+
+def _parameters_of_all(records: Sequence[RunRecord]) -> list[Tree]:
+    """`parameters_of` each; a scenario that they share is looked at once."""
+    scenarios = {id(record.scenario): flatten(record.scenario or {}, SCENARIO)
+                 for record in {id(record.scenario): record for record in records}.values()}
+    return [scenarios[id(record.scenario)] | flatten(_config_of(record), CONFIG) for record in records]
 
 
 def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
@@ -182,7 +194,7 @@ def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
     above = [".".join([*steps[:depth], CLASS_NAME]) for depth in range(1, len(steps))]
     there: dict[tuple[Any, ...], bool] = {}
     for tree in trees:
-        classes = tuple(canonical(tree.get(name)) for name in above if name != path)
+        classes = tuple([_key(tree.get(name)) for name in above if name != path])
         if there.setdefault(classes, path in tree) is not (path in tree):
             return False
     return True
@@ -192,5 +204,10 @@ def _differ(values: Iterable[Any]) -> bool:
     """Whether two of them are not the same; most columns tell it early."""
     told = iter(values)
     first = next(told, None)
-    text = canonical(first)
-    return any(value is not first and canonical(value) != text for value in told)
+    key = _key(first)
+    return any(value is not first and _key(value) != key for value in told)
+
+
+def _key(value: Any) -> Any:
+    """Equal for values that are the same; `1`, `1.0` and `True` are not."""
+    return value if type(value) is str else (canonical(value),)

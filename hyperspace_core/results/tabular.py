@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.results.align import aligned
 from hyperspace_core.results.table import SECONDS, Column, Table
+from hyperspace_core.results.uncollected import uncollected
 from hyperspace_core.results.words import seconds, value_text
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Tabular(ABC):
     def table(self, *, constant: bool = False) -> Table:
         """Columns and rows, without pandas; `constant=True` keeps columns that tell nothing apart."""
 
+    @uncollected()
     def to_frame(self, *, constant: bool = False) -> pandas.DataFrame:
         """A pandas frame; `constant=True` keeps columns that tell nothing apart.
 

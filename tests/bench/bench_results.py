@@ -29,7 +29,7 @@ SELECT = ("SELECT id, result, config, metrics, seed FROM runs JOIN bodies ON run
 
 
 def filled(folder: Path) -> None:
-    """Copies of a real run, with all its provenance, three seeds of each config."""
+    """Copies of a real run, each with all its provenance and seeds of its own, three of each config."""
     study = opened(folder)
     first, dice, batch = study.run("nothing", echo=False), random.Random(0), []
     for number in range(RUNS):
@@ -37,7 +37,9 @@ def filled(folder: Path) -> None:
             config = {f"parameter_{place}": dice.choice([1, 2.5, "text", True]) for place in range(17)}
             config |= {"rate": dice.random(), "layers": [dice.randrange(9)] * 3,
                        "model": {"className": dice.choice(["Forest", "Support"])}}
+        provenance = first.attempts[0].provenance | {"seeds": {"seed": number, "seeded": ["random"]}}
         batch.append(replace(first, uid=f"{number:032x}", config=config, seed=number % 3,
+                             attempts=(replace(first.attempts[0], provenance=provenance),),
                              result=dice.random(), metrics={"result": 0.0, "loss": dice.random()}))
         if len(batch) == BATCH:
             study.store.restore(batch)

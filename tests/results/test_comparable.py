@@ -333,3 +333,16 @@ def test_a_run_that_waits_and_takes_whatever_code_its_worker_has_exists_already(
     study = opened(OTHER_FOREST)
 
     assert list(existing_runs(study.store, study.project, "holdout").values()) == [1]
+
+
+def test_runs_that_say_nothing_of_their_components_are_told_apart_by_what_their_submission_pinned(
+        opened: Open) -> None:
+    run(opened())
+    study = opened(OTHER_FOREST)
+    run(study)
+    shared = {"components": {"absent": "nobody looked"}}            # one and the same section, in all of them
+    records = [replace(record, code={"components": record.attempts[0].provenance["components"]},
+                       attempts=(replace(record.attempts[0], provenance=shared),))
+               for record in study.results("holdout", comparable="all")]
+
+    assert [record.id for record in compared(records, lambda: None).kept] == [2]

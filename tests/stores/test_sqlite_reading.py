@@ -39,9 +39,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ids: list[int] = []
     record_of = reading.record_of
 
-    def counting(row: Any, attempts: Any) -> Any:
+    def counting(row: Any, *rest: Any) -> Any:
         ids.append(row[0])
-        return record_of(row, attempts)
+        return record_of(row, *rest)
 
     monkeypatch.setattr(reading, "record_of", counting)
     monkeypatch.setattr(reading, "PAGE", 10)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from hyperspace_core.errors import UsageError, did_you_mean
+from hyperspace_core.records.alike import Alike
 from hyperspace_core.records.filter import ORDER_NEWEST, ORDERS, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
@@ -39,9 +40,9 @@ class ReadingVerbs(Verbs):
             with self._database.using() as connection:
                 rows = connection.execute(*counting(where)).fetchall()
             return {State(state): number for state, number in rows}
-        ids = self._listed(where, ORDER_NEWEST, None)
-        return dict(Counter(found.state for page in _pages(ids)
-                            for found in self._matching(where, page, attempts=looks_at_attempts(where))))
+        ids, alike = self._listed(where, ORDER_NEWEST, None), Alike()
+        return dict(Counter(found.state for page in _pages(ids) for found in self._matching(
+            where, page, alike, attempts=looks_at_attempts(where))))
 
     def ids(self, project: str) -> tuple[int, int] | None:
         with self._database.using() as connection:
@@ -53,23 +54,24 @@ class ReadingVerbs(Verbs):
             return [run for run, in connection.execute(*listing(where, order, limit)).fetchall()]
 
     def _stream(self, where: RunFilter, ids: Sequence[int], limit: int | None) -> Iterator[RunRecord]:
-        left = len(ids) if limit is None else limit
+        left, alike = len(ids) if limit is None else limit, Alike()
         for page in _pages(ids):
-            for found in self._matching(where, page, attempts=True):
+            for found in self._matching(where, page, alike, attempts=True):
                 if left <= 0:
                     return
                 left -= 1
                 yield found
 
-    def _matching(self, where: RunFilter, ids: Sequence[int], *, attempts: bool) -> list[RunRecord]:
+    def _matching(self, where: RunFilter, ids: Sequence[int], alike: Alike, *,
+                  attempts: bool) -> list[RunRecord]:
         """Those of a page that are there and match, in its order."""
         with self._database.reading() as connection:
             rows = connection.execute(sql.RECORDS, (numbers_text(ids),)).fetchall()
             if where.where and not looks_at_attempts(where):       # the long part is read for few
-                rows = [row for row in rows if where.matches(record_of(row, ()))]
-            tried = attempts_by_run(connection.execute(
-                sql.ATTEMPTS_OF, (numbers_text(row[0] for row in rows),)).fetchall()) if attempts else {}
-        records = {row[0]: record_of(row, tried.get(row[0], ())) for row in rows}
+                rows = [row for row in rows if where.matches(record_of(row, (), alike))]
+            kept = numbers_text(row[0] for row in rows)
+            tried = attempts_by_run(connection.execute(sql.ATTEMPTS_OF, (kept,)), alike) if attempts else {}
+        records = {row[0]: record_of(row, tried.get(row[0], ()), alike) for row in rows}
         return [found for run in ids if (found := records.get(run)) is not None and where.matches(found)]
 
 

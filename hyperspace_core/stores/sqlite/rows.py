@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
+from hyperspace_core.records.alike import Alike
 from hyperspace_core.records.codec import from_text, storable, to_text
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Attempt, Goal, Metric, RunRecord
@@ -32,36 +34,42 @@ def now() -> str:
     return moment_text(datetime.now(UTC))
 
 
-def record_of(row: Row, attempts: tuple[Attempt, ...]) -> RunRecord:
-    """From the columns `RUN` and `BODY`."""
+def record_of(row: Row, attempts: tuple[Attempt, ...], alike: Alike | None = None) -> RunRecord:
+    """From the columns `RUN` and `BODY`. `alike`: of a listing, whose records share what is equal."""
+    shared = tree_of if alike is None else alike.tree
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
      submitted_at, finished_at, note, submitted, scenario, config, metrics, info, code, migrated) = row
     return RunRecord(
         id=number, uid=uid, project=project, task=task, state=State(state), reason=reason, priority=priority,
         tags=tuple(from_text(tags)), note=note, submitted=from_text(submitted), submitted_by=submitted_by,
-        scenario=tree_of(scenario), config=tree_of(config), metric=Metric(name=metric, goal=cast(Goal, goal)),
+        scenario=shared(scenario), config=tree_of(config), metric=_metric(metric, cast(Goal, goal)),
         seed=seed, validated=bool(validated),
         progress=None if progress is None else Progress(**from_text(progress)),
         result=number_of(result, special), metrics=from_text(metrics), info=from_text(info),
         attempts=attempts, losses=losses, max_losses=max_losses, failures=failures, max_failures=max_failures,
         command=None if command is None else Command(command), parent=parent, search=search,
-        code={} if code is None else from_text(code), migrated=tuple(from_text(migrated)),
+        code={} if code is None else shared(code), migrated=tuple(from_text(migrated)),
         submitted_at=moment_of(submitted_at), started_at=attempts[-1].started_at if attempts else None,
         finished_at=moment_of(finished_at))
 
 
-def attempt_of_row(row: Row) -> Attempt:
+def attempt_of_row(row: Row, alike: Alike | None = None) -> Attempt:
     """From the columns `ATTEMPT`."""
-    return attempt_of(row[1:])
+    return attempt_of(row[1:], from_text if alike is None else alike.sections)
 
 
-def attempts_by_run(rows: Iterable[Row]) -> dict[int, tuple[Attempt, ...]]:
+def attempts_by_run(rows: Iterable[Row], alike: Alike) -> dict[int, tuple[Attempt, ...]]:
     """Of rows that come in the order of their numbers."""
     found: dict[int, list[Attempt]] = {}
     for row in rows:
-        found.setdefault(row[0], []).append(attempt_of_row(row))
+        found.setdefault(row[0], []).append(attempt_of_row(row, alike))
     return {run: tuple(attempts) for run, attempts in found.items()}
+
+
+@lru_cache(maxsize=64)
+def _metric(name: str, goal: Goal) -> Metric:
+    return Metric(name=name, goal=goal)
 
 
 def number_of(value: float | None, special: str | None) -> float | None:
