@@ -284,6 +284,7 @@ class Study:
         from hyperspace_core.results.first_page import first_page
         from hyperspace_core.results.parts import Sharing
         from hyperspace_core.results.results import Results
+        from hyperspace_core.results.table import best_first
 
         wish = checked_comparable(comparable)
 
@@ -295,8 +296,8 @@ class Study:
         page = (None if limit is None or wish == ALL or order_by is not None else
                 first_page(self.store, wanted, limit, self._today, read=share))
         if page is None:
-            order = ORDER_OLDEST if early is None else ORDER_BEST      # all are put in order below
-            records = map(share, self.store.find(wanted, order=order, limit=early))
+            order = ORDER_OLDEST if early is None else ORDER_BEST      # which a store reads fastest
+            records = best_first(map(share, self.store.find(wanted, order=order, limit=early)))
             page = Comparison(kept=tuple(records)) if wish == ALL else compared(records, self._today)
         return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
                        looked_at=page.looked_at)[:limit]
