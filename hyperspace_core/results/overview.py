@@ -12,7 +12,7 @@ from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import Traits
+from hyperspace_core.results.parts import traits_of
 from hyperspace_core.results.reference import yardstick
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store
@@ -180,11 +180,11 @@ def _best(store: Store, project: str, counts: Mapping[State, int],
 
 def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
     wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
-    measure = yardstick(map(Traits.of, recent))
+    measure = yardstick(traits_of(recent))
     for most in (1, BETTER):                       # the very best will do, as a rule
         for record in store.find(wanted, order=ORDER_BEST, limit=most):
             if record.result is None:              # one without a usable result is last in this order
                 return None
-            if not measure.against(Traits.of(record)):
+            if not measure.against(*traits_of([record])):
                 return record
-    return next((record for record in best_first(recent) if not measure.against(Traits.of(record))), None)
+    return next((run.record for run in traits_of(best_first(recent)) if not measure.against(run)), None)
