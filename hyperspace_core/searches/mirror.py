@@ -10,6 +10,7 @@ from hyperspace_core.searches.history import slimmed, tasks_of
 from hyperspace_core.storage import Store
 
 WHOLE_S = 60.0                 # so often all runs are looked at: one may be deleted, migrated, done again
+RARELY = 30                    # but it shall not take more than a thirtieth of the time
 LATE = 20                      # ids are given before runs are there: one may come after a higher one
 
 
@@ -20,6 +21,7 @@ class Mirror:
         self._store, self._search, self._clock = store, search, clock
         self._runs: dict[int, RunRecord] = {}
         self._whole_at: float | None = None
+        self._took_s = 0.0                 # the last look at all of them
         self._untold: dict[int, RunRecord] = {}
         self._all_untold = True
 
@@ -28,9 +30,10 @@ class Mirror:
         nothing. Raises `StoreError`.
         """
         now = self._clock.monotonic()
-        if self._whole_at is None or now - self._whole_at >= WHOLE_S:
+        if self._whole_at is None or now - self._whole_at >= max(WHOLE_S, RARELY * self._took_s):
             self._runs = self._read()
-            self._all_untold, self._whole_at = True, now
+            self._all_untold, self._whole_at = True, self._clock.monotonic()
+            self._took_s = self._whole_at - now
         else:
             self._look_again()
         if fresh or self._all_untold:

@@ -36,6 +36,7 @@ class Proposals:
         self._clock, self._tell, self._over = clock, tell, over
         self._lock = threading.Lock()
         self._mirrors: dict[str, Mirror] = {}          # search uid → what the asker knows
+        self._begun: set[str] = set()                  # of which it was told that they are asked
         self._unfit: dict[str, tuple[float, str]] = {}
         self._found: list[SearchRecord] = []
         self._looked_at: float | None = None
@@ -64,8 +65,10 @@ class Proposals:
 
     def _open(self, tasks: Collection[str]) -> list[SearchRecord]:
         """The searches that may be asked now, the one that is to be asked first in front."""
-        found = [search for search in self._store.searches(self._project, states=(SearchState.OPEN,))
-                 if search.task in tasks and self._fits(search)]
+        searches = self._store.searches(self._project, states=(SearchState.OPEN,))
+        if not searches:
+            self._mirrors.clear()          # others may have ended them
+        found = [search for search in searches if search.task in tasks and self._fits(search)]
         if not found or self._store.settings(self._project).paused:
             return []
         if len(found) > 1:
@@ -95,6 +98,7 @@ class Proposals:
         if why is not None:
             self._end(search, why)
             return False
+        self._tell_once(search)
         try:
             answer = self._asker.ask(Ask(search, changed, whole))
         except (ConfigError, ProjectError) as error:
@@ -121,6 +125,11 @@ class Proposals:
         if search.uid not in self._mirrors:
             self._mirrors[search.uid] = Mirror(self._store, search, self._clock)
         return self._mirrors[search.uid]
+
+    def _tell_once(self, search: SearchRecord) -> None:
+        if search.uid not in self._begun:
+            self._begun.add(search.uid)
+            self._tell(f"search {search.id} of task '{search.task}' is asked what to run next", logging.INFO)
 
     def _end(self, search: SearchRecord, why: str) -> None:
         if self._store.end_search(search.id, why, proposed=search.proposed):

@@ -84,10 +84,10 @@ def tune(store: Store, project: ProjectFolder) -> Callable[..., SearchRecord]:
     """Queue a search of the project as it stands on disk."""
 
     def one(*, space: Any = NUMBER, tuner: Any = "Random", priority: int = 0, task: str = "behave",
-            **budget: Any) -> SearchRecord:
+            retries: int = 0, **budget: Any) -> SearchRecord:
         opened = open_project(PROJECT, build_manager())
         asked = TuneWishes(budget=Budget(**budget), space=space, tuner=tuner,
-                           wishes=Wishes(priority=priority))
+                           wishes=Wishes(priority=priority, retries=retries))
         return store.get_search(store.add_search(plan_search(opened, task, asked)))
 
     return one

@@ -1,0 +1,97 @@
+"""A worker asks the store only for what has changed, and notices in time what it did not expect to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import State
+from hyperspace_core.searches import mirror
+from hyperspace_core.searches.handle import Search
+from hyperspace_core.searches.mirror import Mirror
+from hyperspace_core.study import Study
+from hyperspace_core.testing.clock import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def mirrored(study: Study, clock: FakeClock) -> Mirror:
+    search: Search = study.tune("main", runs=5, tuner="Random")
+    return Mirror(study.store, search.record, clock)
+
+
+def heard(mirrored: Mirror, *, fresh: bool = False) -> tuple[list[int], bool]:
+    records, whole = mirrored.changes(fresh=fresh)
+    mirrored.told()
+    return [record.id for record in records], whole
+
+
+def test_at_first_all_runs_are_told_and_then_those_that_are_new_or_have_changed(
+        study: Study, mirrored: Mirror) -> None:
+    first = study.submit("main")
+    study.submit("near")
+    assert heard(mirrored) == ([first], True)
+    assert heard(mirrored) == ([], False)
+
+    second = study.submit("main")
+    assert isinstance(first, int) and isinstance(second, int)
+    study.queue.cancel(first)
+
+    told, whole = heard(mirrored)
+    assert (sorted(told), whole) == ([first, second], False)
+    assert heard(mirrored) == ([], False)
+
+
+def test_what_the_proposer_could_not_take_is_told_again(study: Study, mirrored: Mirror) -> None:
+    heard(mirrored)
+    run = study.submit("main")
+    mirrored.changes(fresh=False)          # no answer came
+
+    assert heard(mirrored) == ([run], False)
+
+
+def test_a_proposer_that_knows_nothing_is_told_all(study: Study, mirrored: Mirror) -> None:
+    run = study.submit("main")
+    heard(mirrored)
+    assert heard(mirrored, fresh=True) == ([run], True)
+
+
+def test_runs_that_had_ended_are_read_again_from_time_to_time(
+        study: Study, mirrored: Mirror, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, again = (study.run("main", echo=False).id for _ in range(2))
+    monkeypatch.setattr(mirror, "LATE", 0)         # both would be looked at, so young as they are
+    heard(mirrored)
+    study.store.delete([gone])
+    study.queue.requeue(again)
+    assert heard(mirrored) == ([], False)
+
+    clock.advance(mirror.WHOLE_S)
+
+    records, whole = mirrored.changes(fresh=False)
+    assert ([(record.id, record.state) for record in records], whole) == ([(again, State.QUEUED)], True)
+
+
+def test_a_large_store_is_not_read_whole_all_the_time(
+        study: Study, mirrored: Mirror, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = study.store.find
+    reads: list[RunFilter] = []
+
+    def slow(where: RunFilter, **options: object) -> Iterator[RunRecord]:
+        reads.append(where)
+        clock.advance(10.0)                # it takes as long as that
+        return find(where, **options)      # type: ignore[arg-type]
+
+    monkeypatch.setattr(study.store, "find", slow)
+    heard(mirrored)
+    clock.advance(mirror.WHOLE_S)
+    assert heard(mirrored)[1] is False
+    clock.advance(mirror.RARELY * 10.0)
+    assert heard(mirrored)[1] is True
+    assert len(reads) == 3

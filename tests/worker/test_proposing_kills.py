@@ -1,0 +1,54 @@
+"""A search while its processes are killed, whichever and whenever: workers, proposers, guardians, runs."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from hyperspace_core.records.search import SearchState
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import Store
+
+from .scene import PROJECT, WorkerProcess, until
+from .test_proposing import Start, all_there_once, runs_of, tune  # noqa: F401 - a fixture
+
+RUNS, KILLS = 40, 12
+
+
+def victims(workers: list[WorkerProcess]) -> list[psutil.Process]:
+    """Every process of the workers that live."""
+    found = []
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            top = psutil.Process(worker.process.pid)
+            found += [top, *top.children(recursive=True)]
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_kill_loses_a_run_of_the_budget_or_lets_one_be_tried_twice(
+        store: Store, start: Start, tune: Callable[..., Any], seed: int) -> None:  # noqa: F811
+    rng = random.Random(seed)
+    search = tune(runs=RUNS, retries=1000)
+    workers = [start(), start(slots=2)]
+    for kill in range(KILLS):
+        # one proposal a kill at least, so that they spread over the search
+        until(lambda kill=kill: store.get_search(search.id).proposed > kill, "another proposal")
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            rng.choice(victims(workers)).kill()
+        workers = [worker if worker.process.poll() is None else start() for worker in workers]
+    until(lambda: store.get_search(search.id).state is SearchState.ENDED
+          and all(run.state.terminal for run in runs_of(store, search)), "the end of the search", 90.0)
+
+    for run in all_there_once(store, search, RUNS):
+        outcomes = [attempt.outcome for attempt in run.attempts]
+        assert outcomes.count(Outcome.COMPLETED) == 1 and outcomes[-1] is Outcome.COMPLETED
+        assert run.state is State.COMPLETED
+    after = store.get_search(search.id)
+    assert (after.proposed, after.repeats) == (RUNS, 0)
+    assert store.held(PROJECT) == []
