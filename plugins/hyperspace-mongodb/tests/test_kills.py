@@ -6,18 +6,15 @@ Each verb is run again and again in a process that is killed before its first, s
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pymongo.monitoring
 import pytest
 from pymongo import MongoClient
 
+from guillotine import each_kill
 from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point
@@ -29,52 +26,9 @@ from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_ru
 from hyperspace_mongodb import storing
 from hyperspace_mongodb.store import open_store
 
-PATIENCE_S = 60.0
-MOST_COMMANDS = 60             # no verb sends more
 POINTS = [Point(seq=seq, name="loss", step=seq, value=float(seq), at=0.0) for seq in range(4)]
 OUTPUT = [OutputChunk(seq=seq, text=f"line {seq}\n", at=0.0) for seq in range(2)]
 CODE = b"print('hello')\n"
-
-
-class Guillotine(pymongo.monitoring.CommandListener):
-    """Ends this process, without any farewell, before its n-th command is sent."""
-
-    def __init__(self) -> None:
-        self.left = 0
-
-    def started(self, event: pymongo.monitoring.CommandStartedEvent) -> None:
-        if self.left == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.left -= 1
-
-    def succeeded(self, event: pymongo.monitoring.CommandSucceededEvent) -> None: ...
-
-    def failed(self, event: pymongo.monitoring.CommandFailedEvent) -> None: ...
-
-
-def die_at(url: str, command: int, act: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    guillotine = Guillotine()
-    pymongo.monitoring.register(guillotine)
-    with open_store(url, PROJECT) as store:
-        guillotine.left = command
-        act(store, *arguments)
-
-
-def each_kill(url: str, act: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Iterator[Any]:
-    """What `act` was called with, after each death; ends when it has lived through to its end."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hyperspace_mongodb.store", "hyperspace_core.testing.stores.desk"])
-    for command in range(1, MOST_COMMANDS):
-        given = arguments()
-        process = context.Process(target=die_at, args=(url, command, act, given), daemon=True)
-        process.start()
-        process.join(PATIENCE_S)
-        assert process.exitcode in (0, -signal.SIGKILL), f"command {command}: {process.exitcode}"
-        yield given
-        if process.exitcode == 0:
-            assert command > 1, "nothing was killed"
-            return
-    raise AssertionError(f"sends {MOST_COMMANDS} commands, and more")
 
 
 @pytest.fixture

@@ -20,9 +20,11 @@ from hyperspace_core.errors import ValueNotStorable
 from hyperspace_core.records.filter import Condition, RunFilter
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Finish, OutputChunk, Update
+from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_run
+from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 from hyperspace_mongodb import dashboards, pages, rooms
 from hyperspace_mongodb.sacred import LONGEST
 from hyperspace_mongodb.store import open_store
@@ -365,6 +367,13 @@ def test_only_operators_of_a_short_list_are_ever_sent(desk: Desk, tmp_path: Path
         desk.store.count(RunFilter()), desk.store.check(), desk.store.info()
         desk.store.collect_garbage(dry_run=False), desk.store.delete([lease.run])
         desk.store.wait_for_change(PROJECT, 1.0)
+        search = desk.store.get_search(desk.store.add_search(new_search(
+            uid="$uid", task="$task", space={"$where": {"$gt": 1}}, tags=("$ne",), note="$$ROOT")))
+        desk.store.propose(search.id, 0, proposal(search, 0, config={"$inc": {"$a.b": 1}}, note="$x"))
+        desk.store.propose(search.id, 0, proposal(search, 0, config={"$inc": {"$a.b": 1}}, note="$x"))
+        desk.store.searches(PROJECT, states=(SearchState.OPEN,), uids=("$uid",))
+        desk.store.end_search(search.id, "$why", proposed=1), desk.store.end_search(search.id, "$why")
+        desk.store.change_search(search.id, state=SearchState.OPEN, priority=2)
     finally:
         SENT.on = False
 

@@ -21,6 +21,7 @@ from hyperspace_core.extension.storage import open_store
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import installed
 
@@ -107,6 +108,24 @@ def test_a_reader_sees_runs_and_changes_none(server: Server) -> None:
             store.cancel(run)
         assert PASSWORD not in str(raised.value)
         assert store.get(run).state is State.QUEUED
+
+
+def test_a_reader_sees_searches_although_a_killed_worker_has_left_one_half_way(server: Server) -> None:
+    with opened_for_tests(url_of(server, "ann")) as store:
+        search = store.get_search(store.add_search(new_search(project=PROJECT)))
+        run = store.propose(search.id, 0, proposal(search, 0, project=PROJECT))
+    with MongoClient(url_of(server, "ann")) as client:     # as it stands just before the run is written
+        document = client[PROJECT].runs.find_one_and_delete({"_id": run})
+        client[PROJECT]["hyperspace.searches"].update_one({"_id": search.id}, {"$set": {
+            "draft": {"uid": search.run_uid(0), "run": None, "document": document}}})
+    with open_store(url_of(server, "reader"), build_manager(), PROJECT) as store:
+        assert store.get_search(search.id).proposed == 1
+        assert [found.id for found in store.searches(PROJECT)] == [search.id]
+        with pytest.raises(StoreError, match="has no right to do this"):
+            store.end_search(search.id, "enough")
+    with opened_for_tests(url_of(server, "ann")) as store:
+        assert store.searches(PROJECT)[0].id == search.id
+        assert store.delete([found.id for found in store.find(RunFilter(search=search.uid))]) != []
 
 
 def test_a_reader_looks_at_a_project_that_has_no_settings_yet(server: Server,

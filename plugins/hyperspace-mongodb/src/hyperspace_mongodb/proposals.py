@@ -20,12 +20,22 @@ from hyperspace_mongodb.base import TRIES
 from hyperspace_mongodb.batches import SUBMITTING, Batches
 from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.damage import decoding
+from hyperspace_mongodb.documents import record_of
 from hyperspace_mongodb.storing import known
 
 
 def draft_of(run: Document) -> Document:
     """What a search keeps of a run that it has just proposed."""
     return {"uid": run["hyperspace"]["uid"], "run": None, "document": run}
+
+
+def check_draft(search: Document) -> None:
+    """Raises `Damaged` for what nobody could carry on."""
+    with decoding(search, "search"):
+        if "draft" in search:
+            draft = search["draft"]
+            record_of(draft["document"] | {"_id": draft["run"]})
 
 
 class Proposals:
@@ -44,12 +54,10 @@ class Proposals:
             run = self._named(here, draft, self._hidden(draft))
         if run is None:
             return self.run_of(draft["uid"])
-        document = draft["document"]
-        self._database.runs.update_one(_written(run, draft), {
-            "$set": {"status": document["status"]}, "$unset": {"hyperspace.batch": ""}})
-        self._batches.ring(document["hyperspace"]["project"])
+        shown = self._shown(run, draft)
+        self._batches.ring(draft["document"]["hyperspace"]["project"])
         self._database.searches.update_one(here, {"$unset": {"draft": ""}})
-        return int(run)
+        return int(run) if shown else self.run_of(draft["uid"])
 
     def run_of(self, uid: str) -> int | None:
         found = self._database.runs.find_one(
@@ -92,6 +100,12 @@ class Proposals:
         if named != run:
             self._database.runs.delete_one(_written(run, draft))
         return named
+
+    def _shown(self, run: int, draft: Document) -> bool:
+        """Whether it is this step that queued it."""
+        return self._database.runs.update_one(_written(run, draft), {
+            "$set": {"status": draft["document"]["status"]}, "$unset": {"hyperspace.batch": ""}},
+        ).matched_count == 1
 
 
 def _written(run: int, draft: Document) -> Document:

@@ -27,7 +27,7 @@ from hyperspace_mongodb.base import TRIES, Verbs
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.complaints import is_duplicate, is_forbidden
 from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.damage import decoding
+from hyperspace_mongodb.damage import Damaged, decoding
 from hyperspace_mongodb.documents import new_document, text, tree
 from hyperspace_mongodb.proposals import Proposals, draft_of
 from hyperspace_mongodb.schema import SEARCHES
@@ -62,10 +62,9 @@ class SearchVerbs(Verbs):
         with self._database.using():
             found = list(self._database.searches.find({
                 "project": {"$eq": project}, "$or": [wanted, {"draft": {"$exists": True}}]}).sort("_id", 1))
-            for one in found:
-                self._carry_on(one)
-        return [record for record in map(search_of, found)
-                if (not states or record.state in states) and (not uids or record.uid in uids)]
+            records = [self._listed_search(one, named=not states) for one in found]
+        return [record for record in records if record is not None
+                and (not states or record.state in states) and (not uids or record.uid in uids)]
 
     def propose(self, search: int, number: int, run: NewRun, *, redrawn: int = 0,
                 repeat: bool = False) -> int | None:
@@ -137,6 +136,16 @@ class SearchVerbs(Verbs):
             raise NotFound(f"no search {search} in this store")
         self._carry_on(found)
         return found
+
+    def _listed_search(self, search: Document, *, named: bool) -> SearchRecord | None:
+        """A damaged one is named to who asks for all; workers, who ask for open ones, pass it over."""
+        try:
+            self._carry_on(search)
+            return search_of(search)
+        except Damaged:
+            if named:
+                raise
+            return None
 
     def _carry_on(self, search: Document) -> None:
         if "draft" not in search or self._database.refusal is not None:

@@ -19,7 +19,9 @@ from hyperspace_mongodb.damage import Damaged
 from hyperspace_mongodb.documents import record_of
 from hyperspace_mongodb.foreign import UNNAMED
 from hyperspace_mongodb.garbage import orphaned
+from hyperspace_mongodb.proposals import check_draft
 from hyperspace_mongodb.reading import UNREAD
+from hyperspace_mongodb.searching import search_of
 
 MOST_LINES = 20                # of one kind of damage
 
@@ -50,7 +52,8 @@ class UpkeepVerbs(Verbs):
     def check(self) -> tuple[str, ...]:
         database = self._database
         with database.using():
-            lines = [*self._odd_runs(), *self._damaged(), *self._orphans(), *self._missing()]
+            lines = [*self._odd_runs(), *self._damaged(), *self._damaged_searches(),
+                     *self._orphans(), *self._missing()]
         return tuple(f"{database.shown}: {line}" for line in lines)
 
     def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
@@ -87,10 +90,18 @@ class UpkeepVerbs(Verbs):
                 standing_of(one)
                 record_of(one)
             except Damaged as error:
-                yield str(error).partition(" names all such")[0].rpartition(";")[0]
+                yield _where(error)
                 left -= 1
             if not left:
                 return
+
+    def _damaged_searches(self) -> Iterator[str]:
+        for one in self._database.searches.find({}):
+            try:
+                search_of(one)
+                check_draft(one)
+            except Damaged as error:
+                yield _where(error)
 
     def _orphans(self) -> Iterator[str]:
         database = self._database
@@ -119,6 +130,11 @@ class UpkeepVerbs(Verbs):
                 if missing(file["digest"], file["size"]):
                     yield (f"snapshot {one['_id'][:12]}…: the content of {file['path']} is missing or cut "
                            f"off ({file['digest'][:12]}…)")
+
+
+def _where(error: Damaged) -> str:
+    """Without what is said to who has not asked for all of them."""
+    return str(error).partition(" names all such")[0].rpartition(";")[0]
 
 
 def _size(database: Any) -> int | None:

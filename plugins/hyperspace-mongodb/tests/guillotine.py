@@ -1,0 +1,58 @@
+"""Processes that die, without any farewell, between two commands that they send to the server."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pymongo.monitoring
+
+from hyperspace_core.testing.stores.desk import PROJECT
+from hyperspace_mongodb.store import open_store
+
+PATIENCE_S = 60.0
+MOST_COMMANDS = 60             # no verb sends more
+
+
+class Guillotine(pymongo.monitoring.CommandListener):
+    """Ends this process, without any farewell, before its n-th command is sent."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def started(self, event: pymongo.monitoring.CommandStartedEvent) -> None:
+        if self.left == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+
+    def succeeded(self, event: pymongo.monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: pymongo.monitoring.CommandFailedEvent) -> None: ...
+
+
+def die_at(url: str, command: int, act: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    guillotine = Guillotine()
+    pymongo.monitoring.register(guillotine)
+    with open_store(url, PROJECT) as store:
+        guillotine.left = command
+        act(store, *arguments)
+
+
+def each_kill(url: str, act: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Iterator[Any]:
+    """What `act` was called with, after each death; ends when it has lived through to its end."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hyperspace_mongodb.store", "hyperspace_core.testing.stores.desk"])
+    for command in range(1, MOST_COMMANDS):
+        given = arguments()
+        process = context.Process(target=die_at, args=(url, command, act, given), daemon=True)
+        process.start()
+        process.join(PATIENCE_S)
+        assert process.exitcode in (0, -signal.SIGKILL), f"command {command}: {process.exitcode}"
+        yield given
+        if process.exitcode == 0:
+            assert command > 1, "nothing was killed"
+            return
+    raise AssertionError(f"sends {MOST_COMMANDS} commands, and more")

@@ -1,0 +1,313 @@
+"""Proposals without transactions: a death between any two commands, late helpers, deletions in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database as MongoDatabase
+
+from guillotine import each_kill
+from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.records.search import SearchRecord, SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.stores.desk import PROJECT, Desk
+from hyperspace_core.testing.stores.themes.searching import new_search, proposal
+from hyperspace_mongodb import schema, storing
+from hyperspace_mongodb.proposals import Proposals
+from hyperspace_mongodb.searching import SearchVerbs
+from hyperspace_mongodb.store import open_store
+
+Raw = MongoDatabase[dict[str, Any]]
+
+# whatever comes next finds the run of a proposer that was killed
+NEXT: dict[str, Callable[[Store, SearchRecord], Any]] = {
+    "get_search": lambda store, search: store.get_search(search.id),
+    "searches": lambda store, search: store.searches(PROJECT),
+    "searches of another state": lambda store, search: store.searches(PROJECT, states=(SearchState.ENDED,)),
+    "propose": lambda store, search: store.propose(search.id, 1, proposal(search, 1)),
+    "end_search": lambda store, search: store.end_search(search.id, "cancelled"),
+    "change_search": lambda store, search: store.change_search(search.id, state=SearchState.PAUSED),
+}
+
+
+class Died(Exception):
+    """A process ended right here."""
+
+
+@pytest.fixture
+def raw(mongodb_url: str) -> Iterator[Raw]:
+    client: MongoClient[dict[str, Any]] = MongoClient(mongodb_url, tz_aware=True)
+    with client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def store(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with what the dead have left
+    with open_store(mongodb_url, PROJECT) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    return Desk(store)
+
+
+@pytest.fixture
+def search(store: Store) -> SearchRecord:
+    return store.get_search(store.add_search(new_search()))
+
+
+@pytest.fixture
+def slow(mongodb_url: str, store: Store) -> Iterator[Store]:
+    """Another worker's store, which a test holds up at some point."""
+    with open_store(mongodb_url, PROJECT) as opened:
+        yield opened
+
+
+def proposals(store: Store) -> Proposals:
+    assert isinstance(store, SearchVerbs)
+    return store._proposals
+
+
+def before(monkeypatch: pytest.MonkeyPatch, store: Store, step: str, act: Callable[[], Any]) -> None:
+    """What others do before that store takes this step of carrying on a proposal, the first time."""
+    original = getattr(proposals(store), step)
+    acts = iter([act])
+
+    def late(*arguments: Any) -> Any:
+        next(acts, lambda: None)()
+        return original(*arguments)
+
+    monkeypatch.setattr(proposals(store), step, late)
+
+
+def draft(monkeypatch: pytest.MonkeyPatch, store: Store, search: SearchRecord) -> None:
+    """A proposal that was counted by somebody who then died."""
+    def die(found: Any) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(proposals(store), "carry_on", die)
+        store.propose(search.id, 0, proposal(search, 0))
+
+
+def propose(store: Store, search: SearchRecord) -> None:
+    store.propose(search.id, 0, proposal(search, 0), redrawn=2)
+
+
+def look(store: Store, search: SearchRecord) -> None:
+    store.get_search(search.id)
+
+
+def add(store: Store, uid: str) -> None:
+    store.add_search(new_search(uid=uid))
+
+
+def hear(store: Store) -> None:
+    """All that was to hear until now."""
+    while store.wait_for_change(PROJECT, 0.0):
+        pass
+
+
+def runs_of(desk: Desk, search: SearchRecord) -> list[str]:
+    return [desk.get(run).uid for run in desk.ids(search=search.uid)]
+
+
+# -- deaths --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_killed_proposer_has_counted_is_queued_by_whatever_comes_next(
+        desk: Desk, mongodb_url: str) -> None:
+    def arguments() -> tuple[SearchRecord]:
+        search = desk.store.get_search(desk.store.add_search(new_search()))
+        hear(desk.store)
+        return (search,)
+
+    asked, counted = cycle(NEXT.values()), 0
+    for (search,) in each_kill(mongodb_url, propose, arguments):
+        next(asked)(desk.store, search)
+
+        uids = runs_of(desk, search)
+        after = desk.store.get_search(search.id)
+        assert sorted(uids) == [search.run_uid(number) for number in range(after.proposed)]
+        if uids:
+            counted += 1
+            assert after.redrawn == 2
+            assert desk.store.wait_for_change(PROJECT, 10.0)
+            first = desk.ids(search=search.uid)[0]
+            assert desk.store.propose(search.id, 0, proposal(search, 0), redrawn=2) == first
+            assert desk.state(first) is State.QUEUED
+        assert desk.store.check() == ()
+    assert counted > len(NEXT)
+
+
+def test_a_helper_that_is_killed_is_helped_likewise(
+        desk: Desk, slow: Store, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def arguments() -> tuple[SearchRecord]:
+        search = desk.store.get_search(desk.store.add_search(new_search()))
+        draft(monkeypatch, slow, search)
+        hear(desk.store)
+        return (search,)
+
+    for (search,) in each_kill(mongodb_url, look, arguments):
+        desk.store.get_search(search.id)
+        assert runs_of(desk, search) == [search.run_uid(0)]
+        assert desk.store.wait_for_change(PROJECT, 10.0)
+        assert desk.store.check() == ()
+
+
+def test_a_search_that_was_being_added_is_added_once(store: Store, mongodb_url: str) -> None:
+    uids = (f"search {number}" for number in range(100))
+    for added, (uid,) in enumerate(each_kill(mongodb_url, add, lambda: (next(uids),)), start=1):
+        number = store.add_search(new_search(uid=uid))
+        assert [found.id for found in store.searches(PROJECT, uids=(uid,))] == [number]
+        assert len(store.searches(PROJECT)) == added
+
+
+# -- between two steps ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["_hidden", "_named", "carry_on"])
+def test_a_deleted_proposal_is_not_brought_back_by_who_comes_late(
+        desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch,
+        step: str) -> None:
+    """All of it is done by others, and the run is deleted, while one goes on with what it has read."""
+    def others() -> None:
+        desk.store.get_search(search.id)
+        assert desk.store.delete(desk.ids()) != []
+
+    before(monkeypatch, slow, step, others)
+
+    assert slow.propose(search.id, 0, proposal(search, 0)) is None
+    assert desk.ids() == []
+    assert raw["runs"].count_documents({}) == 0
+    assert desk.store.get_search(search.id).proposed == 1
+
+
+def test_a_run_that_is_deleted_before_its_draft_is_taken_off_does_not_come_back(
+        desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(project: str) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(proposals(slow)._batches, "ring", die)
+        slow.propose(search.id, 0, proposal(search, 0))
+    assert (raw["hyperspace.searches"].find_one({"_id": search.id}) or {})["draft"]["run"] == desk.ids()[0]
+    desk.store.delete(desk.ids())
+
+    assert desk.store.propose(search.id, 0, proposal(search, 0)) is None
+    assert desk.ids() == [] and "draft" not in (raw["hyperspace.searches"].find_one() or {})
+    assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
+
+
+@pytest.mark.parametrize("step", ["_hidden", "_named", "_shown"])
+def test_a_collection_of_garbage_leaves_a_proposal_that_is_under_way(
+        desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    before(monkeypatch, slow, step, lambda: desk.store.collect_garbage(dry_run=False))
+
+    run = slow.propose(search.id, 0, proposal(search, 0))
+
+    assert desk.ids() == [run]
+    assert desk.state(run or 0) is State.QUEUED
+
+
+@pytest.mark.parametrize("step", ["carry_on", "_hidden", "_named", "_shown"])
+def test_what_was_being_proposed_when_a_search_was_cancelled_is_found_and_never_starts(
+        desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def cancel() -> None:
+        assert desk.store.end_search(search.id, "cancelled")
+        assert [desk.store.cancel(run) for run in desk.ids(search=search.uid)] == [State.CANCELLED]
+
+    before(monkeypatch, slow, step, cancel)
+
+    run = slow.propose(search.id, 0, proposal(search, 0))
+
+    assert desk.ids() == [run] and desk.state(run or 0) is State.CANCELLED
+    assert desk.claim() is None
+
+
+def test_a_draft_is_never_written_over(desk: Desk, slow: Store, search: SearchRecord,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another dies in the middle of its proposal, after this one has looked."""
+    looked = desk.store._search                # type: ignore[attr-defined]
+    deaths = iter([lambda: draft(monkeypatch, slow, search)])
+
+    def look_then_die(number: int) -> Any:
+        found = looked(number)
+        next(deaths, lambda: None)()
+        return found
+
+    monkeypatch.setattr(desk.store, "_search", look_then_die)
+
+    assert desk.store.propose(search.id, 1, proposal(search, 1)) is None
+    assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
+    assert runs_of(desk, search) == [search.run_uid(0), search.run_uid(1)]
+
+
+def test_a_run_that_somebody_submits_meanwhile_is_the_proposal(
+        desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `store copy` does, for a search that is in both stores."""
+    for step in ("_hidden", "_named"):
+        number = desk.store.get_search(search.id).proposed
+        given = proposal(search, number)
+        before(monkeypatch, slow, step, lambda given=given: desk.store.submit([given]))     # type: ignore[misc]
+
+        run = slow.propose(search.id, number, given)
+
+        assert runs_of(desk, search) == [search.run_uid(each) for each in range(number + 1)]
+        assert run == desk.ids()[-1] and raw["runs"].count_documents({}) == number + 1
+
+
+# -- older, damaged, forbidden -------------------------------------------------------------------------------
+
+
+def test_a_database_of_the_schema_before_is_read_as_one_without_searches_and_then_upgraded(
+        mongodb_url: str, raw: Raw) -> None:
+    with open_store(mongodb_url, PROJECT) as store:
+        run = Desk(store).submit()
+    raw["hyperspace.searches"].drop()
+    raw["hyperspace.meta"].update_one({"_id": "schema"}, {"$set": {"version": 1}})
+
+    with open_store(mongodb_url, PROJECT) as store:
+        assert store.searches(PROJECT) == []
+        with pytest.raises(NotFound):
+            store.get_search(1)
+        with pytest.raises(StoreError, match="hyperspace store upgrade"):
+            store.add_search(new_search())
+        assert store.upgrade() == (1, schema.SCHEMA)
+        assert store.get_search(store.add_search(new_search())).id == 1
+        assert Desk(store).ids() == [run]
+    keys = [index["key"] for index in raw["hyperspace.searches"].index_information().values()]
+    assert [("uid", 1)] in keys and [("project", 1), ("state", 1)] in keys
+
+
+DAMAGE: dict[str, dict[str, Any]] = {
+    "a plan that is no JSON": {"$set": {"plan": "{broken"}},
+    "a budget of something unknown": {"$set": {"budget": '{"days": 1}'}},
+    "a field is missing": {"$unset": {"proposed": ""}},
+    "a draft that is none": {"$set": {"draft": 1}},
+    "a draft without its run": {"$set": {"draft": {"uid": "u", "run": None}}},
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE.values()], ids=[*DAMAGE])
+def test_a_damaged_search_is_named_and_stops_no_worker_of_another(
+        store: Store, search: SearchRecord, raw: Raw, damage: dict[str, Any]) -> None:
+    sound = store.add_search(new_search())
+    assert store.check() == ()
+    raw["hyperspace.searches"].update_one({"_id": search.id}, damage)
+
+    said = rf"^search {search.id}: its document is damaged \(.+\); mend it"
+    for ask in (lambda: store.get_search(search.id), lambda: store.searches(PROJECT),
+                lambda: store.propose(search.id, 0, proposal(search, 0))):
+        with pytest.raises(StoreError, match=said):
+            ask()
+    assert [found.id for found in store.searches(PROJECT, states=(SearchState.OPEN,))] == [sound]
+    line, = store.check()
+    assert f"search {search.id}: its document is damaged" in line and "\n" not in line
