@@ -11,6 +11,7 @@ from hyperspace_core.errors import StoreError
 
 VARIABLE = "HYPERSPACE_STORAGE"
 SQLITE = "sqlite"
+SERVERS = ("mongodb", "mongodb+srv")       # without a host these mean nothing; others may mean a file
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _PATH = re.compile(r"/|~|\.{1,2}[/\\]|[A-Za-z]:\\")
@@ -51,7 +52,8 @@ def resolve_url(text: str | None, project: str) -> str:
 
     None or "": `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. A path that ends in `.db`
     is a SQLite file, a relative one in the present folder; `host` or `host:port` is MongoDB; a URL without a
-    database means the database named after the project. Raises `StoreError` with the password hidden.
+    database means the database named after the project, one of a plugin's without a host (`mine:///runs.db`)
+    a file. Raises `StoreError` with the password hidden.
     """
     return StoreUrl(_resolved((text or "").strip() or os.environ.get(VARIABLE, "").strip(), project))
 
@@ -63,7 +65,11 @@ def _resolved(written: str, project: str) -> str:
     if match is None:
         return _without_scheme(written, project)
     scheme, rest = match[1].lower(), match[2]
-    return _sqlite(rest) if scheme == SQLITE else str(_server(scheme, rest, project))
+    if scheme == SQLITE:
+        return _sqlite(rest)
+    if rest.startswith("/") and scheme not in SERVERS:
+        return _file(scheme, rest)
+    return str(_server(scheme, rest, project))
 
 
 def read_url(file: Path) -> str:
@@ -111,12 +117,16 @@ def _sqlite(rest: str) -> str:
                              "sqlite:////folder/runs.db")
         raise StoreError(f"storage 'sqlite://{rest}': SQLite has no host; write sqlite:///{rest} for a file "
                          f"in the present folder, or sqlite:////{rest} for an absolute path")
+    return _file(SQLITE, rest)
+
+
+def _file(scheme: str, rest: str) -> str:
     path = rest[1:]
     if not path.strip("/"):
-        raise StoreError(f"storage 'sqlite://{rest}': names no file; write sqlite:///runs.db")
+        raise StoreError(f"storage '{scheme}://{rest}': names no file; write {scheme}:///runs.db")
     if "\0" in path:
         raise StoreError("storage: the path holds a NUL character")
-    return f"sqlite:///{Path(path).expanduser().absolute()}"
+    return f"{scheme}:///{Path(path).expanduser().absolute()}"
 
 
 def _server(scheme: str, rest: str, project: str) -> Address:

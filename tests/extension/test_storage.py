@@ -46,6 +46,7 @@ def test_without_either_it_is_a_file_in_the_user_s_data_folder(monkeypatch: pyte
     ("mongodb+srv://cluster.example/x", "mongodb+srv://cluster.example/x"),
     ("postgresql://host", "postgresql://host/digits"),
     ("sqlite:////abs/runs.db", "sqlite:////abs/runs.db"),
+    ("ledger:////abs/runs.db", "ledger:////abs/runs.db"),
     ("/abs/runs.db", "sqlite:////abs/runs.db"),
     ("/abs/folder/runs", "sqlite:////abs/folder/runs"),
 ])
@@ -62,6 +63,7 @@ def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.Monkey
     assert resolve_url("sqlite:///runs.db", "digits") == f"sqlite:///{tmp_path}/runs.db"
     assert resolve_url("./my runs.sqlite", "digits") == f"sqlite:///{tmp_path}/my runs.sqlite"
     assert resolve_url("~/runs.db", "digits") == "sqlite:////home/me/runs.db"
+    assert resolve_url("ledger:///runs.db", "digits") == f"ledger:///{tmp_path}/runs.db"
 
 
 @pytest.mark.parametrize(("typed", "said"), [
@@ -79,6 +81,8 @@ def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.Monkey
     ("sqlite://runs.db", "SQLite has no host; write sqlite:///runs.db"),
     ("sqlite:///", "names no file"),
     ("sqlite://", "SQLite has no host"),
+    ("ledger:///", "storage 'ledger:///': names no file; write ledger:///runs.db"),
+    ("ledger://", "names no host"),
     ("sqlite://me:S3cr3t@db/runs.db", "storage 'sqlite://me:***@db/runs.db': SQLite has no host and no user"),
     ("sqlite:///a\0b", "NUL"),
 ])
