@@ -17,6 +17,15 @@ class SearchPort(ABC):
         """Keep a search, OPEN; its id. One whose `uid` is known keeps its id and its state."""
 
     @abstractmethod
+    def restore_search(self, record: SearchRecord) -> int:
+        """Keep a search of another store as it is there, but for its id, which is new; the id.
+
+        One that is OPEN there is PAUSED here: no search proposes in two stores. One whose `uid` is known
+        keeps its id and all else but its counts, which are raised to those of the record: what was proposed
+        there has come here, or will, and no number is proposed twice.
+        """
+
+    @abstractmethod
     def get_search(self, search: int) -> SearchRecord:
         """Raises `NotFound`."""
 

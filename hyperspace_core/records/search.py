@@ -125,6 +125,11 @@ def budget_of(tree: Tree) -> Budget:
     return Budget(**tree)
 
 
+def resting(state: SearchState) -> SearchState:
+    """The state of a copy: no search is open in two stores."""
+    return SearchState.PAUSED if state is SearchState.OPEN else state
+
+
 def check_proposal(search: SearchRecord, number: int, run: NewRun) -> None:
     """Raises `UsageError` for a run that is not the search's proposal of that number."""
     if run.search != search.uid or run.uid != search.run_uid(number) or run.project != search.project:

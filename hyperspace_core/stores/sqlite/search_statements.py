@@ -10,6 +10,11 @@ ADD_SEARCH = """
 INSERT INTO searches(uid, project, task, state, priority, budget, plan, submitted_at)
 VALUES(:uid, :project, :task, 'OPEN', :priority, :budget, :plan, :now) ON CONFLICT(uid) DO NOTHING"""
 
+RESTORE_SEARCH = f"""
+INSERT INTO searches({', '.join(COLUMNS[1:])}) VALUES({', '.join(f':{name}' for name in COLUMNS[1:])})
+ON CONFLICT(uid) DO UPDATE SET proposed = max(proposed, excluded.proposed),
+   redrawn = max(redrawn, excluded.redrawn), repeats = max(repeats, excluded.repeats)"""
+
 KNOWN_SEARCH = "SELECT id FROM searches WHERE uid = ?"
 
 SEARCH = f"SELECT {', '.join(COLUMNS)} FROM searches WHERE id = ?"

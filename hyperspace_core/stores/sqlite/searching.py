@@ -20,25 +20,37 @@ from hyperspace_core.records.search import (
     check_proposal,
     plan_fields,
     plan_tree,
+    resting,
 )
-from hyperspace_core.records.texts import moment_of, plain_text, tree_text
+from hyperspace_core.records.texts import moment_of, moment_text, plain_text, tree_text
 from hyperspace_core.stores.sqlite import search_statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, ring
 from hyperspace_core.stores.sqlite.queueing import queued
-from hyperspace_core.stores.sqlite.rows import Row, now, texts_text
+from hyperspace_core.stores.sqlite.rows import NOT_KNOWN, Row, now, texts_text
 
 
 class SearchVerbs(Verbs):
     """Each is one step of the database, so that no proposal is half-done."""
 
     def add_search(self, search: NewSearch) -> int:
-        row = {"uid": plain_text(search.uid, "uid"), "project": plain_text(search.project, "project"),
-               "task": plain_text(search.task, "task"), "priority": search.priority, "now": now(),
-               "budget": tree_text(budget_tree(search.budget), "budget"),
-               "plan": tree_text(plan_tree(search), "search")}
+        row = _row_of(search) | {"now": now()}
         with self._database.writing() as connection:
             connection.execute(sql.ADD_SEARCH, row)
             ring(connection, search.project)
+            (number,) = connection.execute(sql.KNOWN_SEARCH, (row["uid"],)).fetchone()
+        return int(number)
+
+    def restore_search(self, record: SearchRecord) -> int:
+        began, ended = record.submitted_at, record.ended_at
+        row = _row_of(record) | {
+            "state": resting(record.state), "reason": plain_text(record.reason, "reason"),
+            "proposed": record.proposed, "redrawn": record.redrawn, "repeats": record.repeats,
+            "submitted_at": NOT_KNOWN if began is None else moment_text(began),
+            "ended_at": NOT_KNOWN if ended is None else moment_text(ended)}
+        if record.state is not SearchState.ENDED:
+            row |= {"reason": None, "ended_at": None}
+        with self._database.writing() as connection:
+            connection.execute(sql.RESTORE_SEARCH, row)
             (number,) = connection.execute(sql.KNOWN_SEARCH, (row["uid"],)).fetchone()
         return int(number)
 
@@ -89,6 +101,14 @@ class SearchVerbs(Verbs):
             connection.execute(sql.CHANGE, (text, priority, search))
             ring(connection, found.project)
             return _search(connection, search)
+
+
+def _row_of(search: NewSearch) -> dict[str, Any]:
+    """What both ways in give of it. Raises `ValueNotStorable`."""
+    return {"uid": plain_text(search.uid, "uid"), "project": plain_text(search.project, "project"),
+            "task": plain_text(search.task, "task"), "priority": search.priority,
+            "budget": tree_text(budget_tree(search.budget), "budget"),
+            "plan": tree_text(plan_tree(search), "search")}
 
 
 def _search(connection: sqlite3.Connection, search: int) -> SearchRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from hyperspace_core.testing.stores.desk import NOBODY, PROJECT, Desk, new_run
 from hyperspace_core.testing.stores.others import propose_all
 from hyperspace_core.testing.stores.themes.processes import kill_when
 
+NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, UTC)
 TUNER = {"className": "Random"}
 SPACE = {"classifier": ["Forest", {"className": "Support", "C": {"float": [0.1, 10], "log": True}}],
          "odd.$key": -0.0}
@@ -66,6 +68,51 @@ class Searching(StoreTests):
         assert store.add_search(given) == first
         assert store.get_search(first).state is SearchState.ENDED
         assert len(store.searches(PROJECT)) == 1
+
+    @pytest.mark.parametrize("state", SearchState)
+    def test_a_search_of_another_store_is_kept_as_it_is_there_and_rests(
+            self, store: Store, other: Store, state: SearchState) -> None:
+        ended = state is SearchState.ENDED
+        record = SearchRecord(
+            **vars(new_search(space=SPACE, priority=3, tags=("a",), budget=Budget(hours=0.5))), id=4711,
+            state=state, reason="enough" if ended else None, proposed=7, redrawn=2, repeats=1,
+            submitted_at=NOON, ended_at=NOON + timedelta(hours=1, microseconds=1) if ended else None)
+
+        here = store.restore_search(record)
+
+        kept = SearchState.ENDED if ended else SearchState.PAUSED
+        assert other.get_search(here) == replace(record, id=here, state=kept)
+
+    def test_moments_that_are_not_known_of_a_search_of_another_store_stay_so(self, store: Store) -> None:
+        record = SearchRecord(**vars(new_search()), id=1, state=SearchState.ENDED, reason="enough")
+
+        assert store.get_search(store.restore_search(record)) == replace(record, id=1)
+
+    def test_a_search_that_is_brought_again_only_counts_what_was_proposed_since(
+            self, store: Store, search: SearchRecord) -> None:
+        store.propose(search.id, 0, proposal(search, 0), redrawn=5)
+        copy = replace(search, id=4711, state=SearchState.ENDED, reason="there", budget=Budget(runs=1),
+                       priority=9, proposed=3, redrawn=4, repeats=2, ended_at=NOON)
+
+        assert [store.restore_search(copy) for _ in range(2)] == [search.id, search.id]
+
+        assert store.get_search(search.id) == replace(search, proposed=3, redrawn=5, repeats=2)
+        store.restore_search(replace(copy, proposed=1, repeats=0))
+        assert store.get_search(search.id).proposed == 3
+        assert store.propose(search.id, 2, proposal(search, 2)) is None
+        assert store.propose(search.id, 3, proposal(search, 3)) is not None
+
+    def test_a_search_of_another_store_goes_on_where_it_was_once_it_is_opened(
+            self, desk: Desk, search: SearchRecord) -> None:
+        copy = replace(search, uid=new_token(), proposed=2)
+        here = desk.store.restore_search(copy)
+        assert desk.store.propose(here, 2, proposal(copy, 2)) is None
+
+        desk.store.change_search(here, state=SearchState.OPEN)
+
+        assert desk.store.propose(here, 1, proposal(copy, 1)) is None
+        run = desk.store.propose(here, 2, proposal(copy, 2))
+        assert desk.ids(search=copy.uid) == [run]
 
     def test_searches_are_listed_oldest_first_by_project_state_and_uid(self, store: Store) -> None:
         first, second, third = (store.add_search(new_search()) for _ in range(3))

@@ -21,8 +21,9 @@ from hyperspace_core.records.search import (
     check_proposal,
     plan_fields,
     plan_tree,
+    resting,
 )
-from hyperspace_core.records.texts import moment_of
+from hyperspace_core.records.texts import moment_of, moment_text
 from hyperspace_mongodb.base import TRIES, Verbs
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.complaints import is_duplicate, is_forbidden
@@ -32,7 +33,8 @@ from hyperspace_mongodb.documents import new_document, text, tree
 from hyperspace_mongodb.proposals import Proposals, draft_of
 from hyperspace_mongodb.schema import SEARCHES
 
-_PLAIN = ("uid", "project", "task", "priority", "proposed", "redrawn", "repeats")
+_COUNTS = ("proposed", "redrawn", "repeats")
+_PLAIN = ("uid", "project", "task", "priority", *_COUNTS)
 
 
 class SearchVerbs(Verbs):
@@ -46,6 +48,14 @@ class SearchVerbs(Verbs):
             document["submitted_at"] = self._now()
             number = self._kept_search(document)
             self._batches.ring(search.project)
+        return number
+
+    def restore_search(self, record: SearchRecord) -> int:
+        document = restored_search_document(record)
+        counts = {name: document[name] for name in _COUNTS}
+        with self._database.writing():
+            number = self._kept_search(document)
+            self._database.searches.update_one({"_id": number}, {"$max": counts})
         return number
 
     def get_search(self, search: int) -> SearchRecord:
@@ -193,6 +203,17 @@ def new_search_document(search: NewSearch) -> Document:
             "state": SearchState.OPEN.value, "priority": storable(search.priority, "priority"),
             "budget": tree(budget_tree(search.budget), "budget"), "plan": tree(plan_tree(search), "search"),
             "proposed": 0, "redrawn": 0, "repeats": 0}
+
+
+def restored_search_document(record: SearchRecord) -> Document:
+    """A record of another store, without its id. Raises `ValueNotStorable`."""
+    moments: Document = {"submitted_at": record.submitted_at}
+    document = new_search_document(record) | {"state": resting(record.state).value} | {
+        name: storable(getattr(record, name), name) for name in _COUNTS}
+    if record.state is SearchState.ENDED:
+        moments["ended_at"] = record.ended_at
+        document["reason"] = text(record.reason, "reason")
+    return document | {name: moment_text(at) for name, at in moments.items() if at is not None}
 
 
 def search_of(document: Document) -> SearchRecord:
