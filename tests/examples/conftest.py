@@ -37,17 +37,19 @@ class Shell:
     def run(self, block: str, *, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Type a block of commands; output and errors together in `stdout`."""
         with tempfile.NamedTemporaryFile("r") as left:
-            typed = f"trap 'pwd > {left.name}' EXIT\n{self.offline(block)}"
+            typed = f"trap '(pwd; env -0) > {left.name}' EXIT\n{self.offline(block)}"
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", typed], cwd=self.place, check=False,
                                   env=self.environment, text=True, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            self.place = Path(left.read().strip() or self.place)
+            self._remember(block, *left.read().partition("\n")[::2])
         assert done.returncode == expect, f"{block}\nended with {done.returncode}:\n{done.stdout}"
-        for line in block.splitlines():
-            if line.startswith("export "):
-                name, _, value = line.removeprefix("export ").partition("=")
-                self.environment[name] = value
         return done
+
+    def _remember(self, block: str, place: str, environment: str) -> None:
+        self.place = Path(place or self.place)
+        values = dict(one.split("=", 1) for one in environment.split("\0") if "=" in one)
+        exported = re.findall(r"^export (.*)$", block, re.M)
+        self.environment |= {name: values[name] for line in exported for name in re.findall(r"(\w+)=", line)}
 
     def start(self, command: str) -> subprocess.Popen[str]:
         """Start a command that does not end by itself."""
