@@ -1,4 +1,4 @@
-"""From what a person says to the run, the attempt or the conditions that are meant."""
+"""From what a person says to the run, the search, the attempt or the conditions that are meant."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.storage import Store
 
 
@@ -25,6 +26,23 @@ def get_run(store: Store, project: str, run: int) -> RunRecord:
         known = store.ids(project)
         has = f"has {known[0]} to {known[1]}" if known else "has none yet"
         raise NotFound(f"no run {shown(number).partition(' ')[2]} in this store (project '{project}' {has})")
+    return record
+
+
+def get_search(store: Store, project: str, search: int) -> SearchRecord:
+    """A search of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
+    number = unwrapped(search)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise UsageError(f"not a search id: expected a whole number, got {shown(number)}")
+    record = None
+    if 0 < number <= HIGHEST:
+        with contextlib.suppress(NotFound):
+            record = store.get_search(number)
+    if record is None or record.project != project:
+        known = [str(one.id) for one in store.searches(project)]
+        has = f"has {', '.join(known[:10])}{', …' if len(known) > 10 else ''}" if known else "has none yet"
+        raise NotFound(f"no search {shown(number).partition(' ')[2]} in this store (project '{project}' "
+                       f"{has})")
     return record
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.completion import complete_run, complete_state, complete_task
+from hyperspace_core.cli.completion import complete_run, complete_search, complete_state, complete_task
 from hyperspace_core.cli.screen import SHOWN
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.place import Place
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,10 +24,11 @@ LARGEST_ID = 2**63 - 1
 LONGEST = 18                   # digits of a number that every store can hold
 
 
-class RunId(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """The number of a run; nothing else ever reaches a store."""
+class Id(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """The number of a run or a search; nothing else ever reaches a store."""
 
-    name = "run"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
@@ -34,7 +36,7 @@ class RunId(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
         text = str(value).removeprefix("#")
         if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= LARGEST_ID):
             shown = ascii(value if len(value) <= 40 else f"{value[:40]}…")
-            raise click.UsageError(f"not a run id: expected a whole number, got {shown}", ctx)
+            raise click.UsageError(f"not a {self.name} id: expected a whole number, got {shown}", ctx)
         return int(text)
 
 
@@ -59,7 +61,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newe
         return number
 
 
-RUN = RunId()
+RUN, SEARCH = Id("run"), Id("search")
 run_argument = click.argument("run", type=RUN, shell_complete=complete_run)
 task_argument = click.argument("task", shell_complete=complete_task)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -83,24 +85,37 @@ class Wanted:
     tags: tuple[str, ...]
     where: tuple[str, ...]
     since: str | None
+    search: int | None = None
 
     @property
     def options(self) -> list[str]:
         """The filter options that were given, as typed."""
         given = {"--task": self.tasks, "--status": self.statuses, "--tag": self.tags, "--where": self.where,
-                 "--since": self.since}
+                 "--since": self.since, "--search": self.search}
         return [name for name, value in given.items() if value]
 
-    def of(self, project: str | None) -> RunFilter:
-        """None: of all projects. Raises `UsageError` for what cannot be read."""
+    def at(self, place: Place) -> RunFilter:
+        """Of the project of this place. Raises `UsageError` for what cannot be read, `NotFound`."""
+        return self.of(place.name, place.store if self.search is not None else None)
+
+    def of(self, project: str | None, store: Store | None = None) -> RunFilter:
+        """None: of all projects. `store`: where a search is looked up."""
         from datetime import UTC, datetime
 
         from hyperspace_core.records.filter import RunFilter, parse_condition, parse_since, parse_states
 
+        search = None if self.search is None or store is None else self._uid(store, project, self.search)
         return RunFilter(
-            project=project, tasks=self.tasks, states=parse_states(self.statuses), tags=self.tags,
-            where=tuple(map(parse_condition, self.where)),
+            project=project, search=search, tasks=self.tasks, states=parse_states(self.statuses),
+            tags=self.tags, where=tuple(map(parse_condition, self.where)),
             since=None if self.since is None else parse_since(self.since, datetime.now(UTC)))
+
+
+    @staticmethod
+    def _uid(store: Store, project: str | None, search: int) -> str:
+        from hyperspace_core.lookup import get_search
+
+        return get_search(store, store.get_search(search).project if project is None else project, search).uid
 
 
 def filtered(command: F) -> F:
@@ -115,13 +130,15 @@ def filtered(command: F) -> F:
         click.option("--where", multiple=True, metavar="CONDITION",
                      help="As in 'classifier.trees>=100'; operators = != < <= > >= and ~ for text inside."),
         click.option("--since", metavar="AGE", help="Submitted since: 2d, 3h, 90m, or a date."),
+        click.option("--search", type=SEARCH, metavar="ID", shell_complete=complete_search,
+                     help="Proposed by this search."),
     )):
         command = option(command)
 
     @wraps(command)
     def wanting(*, tasks: tuple[str, ...], statuses: tuple[str, ...], tags: tuple[str, ...],
-                where: tuple[str, ...], since: str | None, **others: Any) -> Any:
-        wanted = Wanted(tasks=tasks, statuses=statuses, tags=tags, where=where, since=since)
+                where: tuple[str, ...], since: str | None, search: int | None, **others: Any) -> Any:
+        wanted = Wanted(tasks=tasks, statuses=statuses, tags=tags, where=where, since=since, search=search)
         return command(wanted=wanted, **others)
 
     return wanting  # type: ignore[return-value]
@@ -148,7 +165,7 @@ def chosen(place: Place, runs: tuple[int, ...], wanted: Wanted) -> list[RunRecor
         takes_all = "whole" in click.get_current_context().params
         whole = ", or take the whole queue with --all" if takes_all else ""
         raise UsageError("which runs? Name them by id, or describe them with --status, --task, --tag, "
-                         f"--where or --since{whole}")
+                         f"--where, --since or --search{whole}")
     if runs:
         return [get_run(place.store, place.name, run) for run in dict.fromkeys(runs)]
-    return list(place.store.find(wanted.of(place.name), order=ORDER_OLDEST))
+    return list(place.store.find(wanted.at(place), order=ORDER_OLDEST))

@@ -69,7 +69,7 @@ def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilte
 
     if task is not None and wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
-    where = wanted.of(place.name)
+    where = wanted.at(place)
     return replace(where, tasks=where.tasks if task is None else (task,),
                    states=where.states or (State.COMPLETED,))
 

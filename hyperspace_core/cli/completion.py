@@ -1,13 +1,18 @@
-"""What a shell may complete: projects, tasks, run ids. Nothing here may ever fail or speak."""
+"""What a shell may complete: projects, tasks, runs, searches. Nothing here may ever fail or speak."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from hyperspace_core.storage import Store
 
 MAX_RUNS = 200                 # the newest; a shell shows no more
 
@@ -46,19 +51,29 @@ def complete_task(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, st
 
 @_quietly
 def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
-    from hyperspace_core.extension.address import read_url
-    from hyperspace_core.extension.manager import build_manager
-    from hyperspace_core.extension.storage import open_store, resolve_url
     from hyperspace_core.records.filter import RunFilter
 
-    name, file = _project_of(ctx), ctx.params.get("storage_file")
-    typed = read_url(file) if file is not None else ctx.params.get("storage")
-    url = resolve_url(typed, name)
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        return []
-    with open_store(url, build_manager(), name) as store:
+    with _store_of(ctx) as store:
         return [(str(record.id), f"{record.state} {record.task}")
-                for record in store.find(RunFilter(project=name), limit=MAX_RUNS)]
+                for record in store.find(RunFilter(project=_project_of(ctx)), limit=MAX_RUNS)]
+
+
+@_quietly
+def complete_search(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    with _store_of(ctx) as store:
+        return [(str(search.id), f"{search.state} {search.task}")
+                for search in reversed(store.searches(_project_of(ctx)))]
+
+
+@_quietly
+def complete_tuner(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.cli.parameters import summary_of
+    from hyperspace_core.extension.manager import build_manager
+    from hyperspace_core.extension.project import open_project
+    from hyperspace_core.tuner import Tuner
+
+    catalog = open_project(_project_of(ctx), build_manager()).catalog
+    return ((entry.name, summary_of(entry.target)) for entry in catalog.entries(Tuner))
 
 
 @_quietly
@@ -66,6 +81,20 @@ def complete_state(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, s
     from hyperspace_core.records.states import State
 
     return ((state.lower(), "") for state in State)
+
+
+def _store_of(ctx: click.Context) -> AbstractContextManager[Store]:
+    """The store that the line names. Raises `FileNotFoundError`: asking makes none."""
+    from hyperspace_core.extension.address import read_url
+    from hyperspace_core.extension.manager import build_manager
+    from hyperspace_core.extension.storage import open_store, resolve_url
+
+    name, file = _project_of(ctx), ctx.params.get("storage_file")
+    typed = read_url(file) if file is not None else ctx.params.get("storage")
+    url = resolve_url(typed, name)
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).stat()
+    return open_store(url, build_manager(), name)
 
 
 def _project_of(ctx: click.Context) -> str:

@@ -13,7 +13,7 @@ from hyperspace_core.errors import ExitCode, HyperspaceError, RegistrationError,
 
 # heading -> command -> the module that holds it, under the same name
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Work": ("submit", "worker", "status", "results", "compare", "effects", "plot"),
+    "Work": ("submit", "tune", "worker", "status", "searches", "results", "compare", "effects", "plot"),
     "Runs": ("run", "rerun", "reproduce", "rescore", "parity", "runs", "queue"),
     "Projects": ("new", "projects", "tasks", "components", "check", "backfill"),
     "House": ("plugins", "store", "doctor"),

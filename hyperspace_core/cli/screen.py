@@ -132,6 +132,11 @@ def dots() -> str:
     return "…" if speaks_unicode() else "..."
 
 
+def bars_of_stdout() -> str:
+    """The two characters of a bar on this terminal; a pipe gets none."""
+    return "" if room_of_stdout() is None else "━╌" if speaks_unicode() else "#."
+
+
 def speaks_unicode() -> bool:
     """Whether stdout can show what lies beyond ASCII."""
     return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()

@@ -1,10 +1,12 @@
-"""A queue on one page: what waits, who works on what, what cannot start, what failed last, what is best."""
+"""A queue on one page: what waits, who works on what, what is searched, what cannot start, what is best."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from hyperspace_core.cli.page import STATES, Page, Piece
+from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.records.run import RunRecord, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Overview, WorkerLine
@@ -29,6 +31,7 @@ class StatusPage:
         page.line((view.project, "head"), (view.url, "quiet"))
         self._counts(page, view)
         self._workers(page, view)
+        self._searches(page, view)
         self._waiting(page, view)
         self._failures(page, view)
         self._best(page, view)
@@ -63,20 +66,7 @@ class StatusPage:
 
     def _runs(self, page: Page, view: Overview, records: Sequence[RunRecord]) -> None:
         for record in records:
-            if record.id in view.ownerless:
-                page.line((f"run {record.id}", "busy"), record.task,
-                          (GONE, "bad"), indent=4)
-                continue
-            progress = record.progress
-            drawn = ""
-            if progress is not None and self._bars and share(progress) is not None:
-                drawn = bar(progress, *self._bars)
-            since = ""
-            if record.started_at is not None:
-                since = f"for {seconds((view.at - record.started_at).total_seconds())}"
-            asked = "" if record.command is None else f"asked to {record.command}"
-            page.line((f"run {record.id}", "busy"), record.task, since, (asked, "held"), (drawn, "busy"),
-                      progress_text(progress), (brief(record.submitted), "quiet"), indent=4)
+            write_running(page, record, view.at, gone=record.id in view.ownerless, bars=self._bars)
 
     def _waiting(self, page: Page, view: Overview) -> None:
         if not view.alive or not view.waiting:      # without any worker, that has been told
@@ -85,6 +75,14 @@ class StatusPage:
         for one in view.waiting:
             runs = ", ".join(map(str, one.runs)) + (" …" if one.count > len(one.runs) else "")
             page.line(f"{one.count} of {one.task}: {one.why}", (f"(run {runs})", "quiet"), indent=2)
+
+    def _searches(self, page: Page, view: Overview) -> None:
+        if view.searches:
+            page.heading("Searches")
+        for one in view.searches:
+            tuner = str(one.search.tuner.get(CLASS_NAME, ""))
+            page.line((f"search {one.search.id}", "busy"), one.search.task, tuner, one.standing, one.found,
+                      (one.why or "", "held"), indent=2)
 
     def _failures(self, page: Page, view: Overview) -> None:
         if view.failures:
@@ -97,6 +95,24 @@ class StatusPage:
             page.heading("Best so far")
             page.rows([(task, one.metric.name, number(one.result), f"run {one.id}", brief(one.submitted))
                        for task, one in view.best.items()])
+
+
+def write_running(page: Page, record: RunRecord, at: datetime, *, gone: bool = False, bars: str = "",
+                  indent: int = 4) -> None:
+    """A running run on a line; `gone`: the process that had it is. `bars`: see `StatusPage`."""
+    if gone:
+        page.line((f"run {record.id}", "busy"), record.task, (GONE, "bad"), indent=indent)
+        return
+    progress = record.progress
+    drawn = ""
+    if progress is not None and bars and share(progress) is not None:
+        drawn = bar(progress, *bars)
+    since = ""
+    if record.started_at is not None:
+        since = f"for {seconds((at - record.started_at).total_seconds())}"
+    asked = "" if record.command is None else f"asked to {record.command}"
+    page.line((f"run {record.id}", "busy"), record.task, since, (asked, "held"), (drawn, "busy"),
+              progress_text(progress), (brief(record.submitted), "quiet"), indent=indent)
 
 
 def _worker(line: WorkerLine) -> list[Piece]:

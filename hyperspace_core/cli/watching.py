@@ -1,4 +1,4 @@
-"""`hyperspace status --watch`: the page on the screen, up to date, also while the store is away."""
+"""`--watch` of `status` and `searches`: the page on the screen, up to date, also while the store is away."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import select
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from hyperspace_core.cli.page import Page
 from hyperspace_core.cli.place import Place
@@ -25,12 +26,21 @@ LEAST_S = 0.2                  # between two pages, however much is going on
 Show = Callable[[str, object], None]       # a page, and what of it is news
 
 
-def watch(place: Place, page_of: Callable[[Place, Overview], Page]) -> None:
-    """Show a project's overview again and again until Ctrl-C.
+class View(Protocol):
+    """One look at something."""
+
+    @property
+    def at(self) -> datetime: ...
+
+
+V = TypeVar("V", bound=View)
+
+
+def watch(watched: Watching[Any]) -> None:
+    """Show it again and again until Ctrl-C.
 
     Raises `StoreError` for a store that cannot be opened at all; one that is away is waited for.
     """
-    watched = Watched(place, page_of)
     try:
         with _screen() as show:
             while True:
@@ -41,19 +51,27 @@ def watch(place: Place, page_of: Callable[[Place, Overview], Page]) -> None:
         return
 
 
-class Watched:
-    """A project's overview as it was seen last, and whether the store answers now."""
+class Watching(ABC, Generic[V]):
+    """What was seen last, and whether the store answers now."""
 
-    def __init__(self, place: Place, page_of: Callable[[Place, Overview], Page]) -> None:
+    def __init__(self, place: Place, page_of: Callable[[Place, V], Page]) -> None:
         self._place, self._page_of = place, page_of
-        self._view: Overview | None = None
+        self._view: V | None = None
         self._trouble = ""                 # why the store does not answer
         self._pause = threading.Event()    # never set: a pause that Ctrl-C ends
+
+    @abstractmethod
+    def view_of(self, place: Place) -> V:
+        """One look. Raises `StoreError`."""
+
+    @abstractmethod
+    def news_in(self, view: V) -> object:
+        """What differs when something has happened, and not only time has passed."""
 
     def look(self) -> None:
         """Raises `StoreError` where the first look finds a store that no waiting will mend."""
         try:
-            self._view = overview(self._place.store, self._place.name)
+            self._view = self.view_of(self._place)
             self._trouble = ""
         except StoreError as error:
             if self._view is None and not isinstance(error, StoreUnavailable):
@@ -79,8 +97,7 @@ class Watched:
         """What has to differ for a page to be worth printing where nothing can be redrawn."""
         if self._view is None or self._trouble:
             return self._trouble
-        workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in self._view.workers]
-        return lines_of(self._view, times=False), workers
+        return self.news_in(self._view)
 
     def wait(self) -> None:
         """Until the queue changes, at most a second; at least a moment, however much is going on."""
@@ -92,6 +109,17 @@ class Watched:
         except StoreError:                 # the next look tells
             pass
         self._pause.wait(REDRAW_S - LEAST_S)
+
+
+class Watched(Watching[Overview]):
+    """A project's queue."""
+
+    def view_of(self, place: Place) -> Overview:
+        return overview(place.store, place.name)
+
+    def news_in(self, view: Overview) -> object:
+        workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in view.workers]
+        return lines_of(view, times=False), workers
 
 
 def _screen() -> AbstractContextManager[Show]:

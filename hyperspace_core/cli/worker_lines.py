@@ -63,6 +63,8 @@ class Teller:
                         self._print(event.run, self._tapes.pop(event.run).end())
                     config = self._configs.pop(event.run, "")
                     self.out(_line(*ended(event), *((event.task, (config, "quiet")) if self.live else ())))
+                case Notice() if event.level < logging.WARNING:
+                    self.err(_line(event.text))
                 case Notice():
                     self.err(remark(event.text, bad=event.level >= logging.ERROR))
                 case Stopping():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -11,10 +11,12 @@ from hyperspace_core.clock import Clock, SystemClock
 from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
+from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.results.parts import traits_of
 from hyperspace_core.results.reference import yardstick
 from hyperspace_core.results.table import best_first
+from hyperspace_core.results.words import number
 from hyperspace_core.storage import Store
 
 Life = Literal["alive", "silent", "gone"]
@@ -46,6 +48,34 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchLine:
+    """A search that has not ended, and why none of the workers that live can be asked for its runs."""
+
+    search: SearchRecord
+    counts: Mapping[State, int]    # of its runs
+    best: RunRecord | None = None  # its completed run with the best result
+    why: str | None = None
+
+    @property
+    def done(self) -> int:
+        """Runs that are over."""
+        return sum(count for state, count in self.counts.items() if state.terminal)
+
+    @property
+    def standing(self) -> str:
+        """`5 of 100 runs done`."""
+        of = "" if self.search.budget.runs is None else f" of {self.search.budget.runs:,}"
+        return f"{'paused, ' if self.search.state is SearchState.PAUSED else ''}{self.done:,}{of} runs done"
+
+    @property
+    def found(self) -> str:
+        """`best accuracy 0.98 (run 12)`; nothing where no run has completed."""
+        if self.best is None:
+            return ""
+        return f"best {self.search.metrics[0].name} {number(self.best.result)} (run {self.best.id})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overview:
     """A project's queue at one moment."""
 
@@ -58,6 +88,7 @@ class Overview:
     running: tuple[RunRecord, ...] = ()
     ownerless: frozenset[int] = frozenset()        # running by the record, by a process that is gone
     waiting: tuple[Waiting, ...] = ()
+    searches: tuple[SearchLine, ...] = ()          # that have not ended, oldest first
     failures: tuple[RunRecord, ...] = ()           # the last, newest first
     best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → its best run so far
 
@@ -87,7 +118,10 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
         running=tuple(sorted(running, key=lambda record: record.id)),
         ownerless=frozenset(record.id for record in running if _is_ownerless(record, is_dead)),
-        waiting=() if settings.paused else tuple(waiting(queued, alive)), failures=tuple(failures[:FAILURES]),
+        waiting=() if settings.paused else tuple(waiting(queued, alive)),
+        searches=tuple(search_line(store, search, alive, paused=settings.paused)
+                       for search in store.searches(project, states=(SearchState.OPEN, SearchState.PAUSED))),
+        failures=tuple(failures[:FAILURES]),
         best=_best(store, project, counts, [*running, *queued, *failures]),
     )
 
@@ -134,11 +168,32 @@ def life_of(worker: WorkerInfo, now: datetime, ttl_s: float,
     return "silent" if seen is not None and seen > ttl_s else "alive"
 
 
-def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str]) -> str | None:
-    if not alive:
+def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo], *,
+                paused: bool = False) -> SearchLine:
+    """How far a search is. `alive`: the workers that live. Raises `StoreError`."""
+    own = RunFilter(project=search.project, search=search.uid)
+    done = replace(own, states=(State.COMPLETED,))
+    best = next(store.find(done, order=ORDER_BEST, limit=1), None)
+    tasks = frozenset(task for worker in alive for task in worker.tasks)
+    waits = search.state is SearchState.OPEN and not paused
+    return SearchLine(search=search, counts=store.count(own),
+                      best=None if best is None or best.result is None else best,
+                      why=_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
+
+
+def _no_worker(task: str, tasks: Collection[str], *, some: bool) -> str | None:
+    """Why no worker can take runs of the task; `tasks`: what those that live know, if there are some."""
+    if not some:
         return "no worker is running"
-    if record.task not in tasks:
+    if task not in tasks:
         return f"no worker knows this task; they know {', '.join(sorted(tasks)) or 'none'}"
+    return None
+
+
+def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str]) -> str | None:
+    nobody = _no_worker(record.task, tasks, some=bool(alive))
+    if nobody is not None:
+        return nobody
     if all(record.id in worker.refused for worker in alive if record.task in worker.tasks):
         return "the workers' code does not fit them: it is older than their submission"
     return None

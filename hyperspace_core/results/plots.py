@@ -13,6 +13,7 @@ from hyperspace_core.config.tree import CLASS_NAME, MISSING
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import State
 from hyperspace_core.results.axes import Axis, axis_of, label
 from hyperspace_core.results.lanes import Bar, bars_of
 from hyperspace_core.results.table import Column, Table, parameters_of, tabulate
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hyperspace_core.storage import Store
     from hyperspace_core.study import Study
 
-KINDS = ("curves", "parallel", "parameter", "timeline")
+ENDED = (State.COMPLETED, State.FAILED)        # what a history shows
 CURVES = 10                    # that a picture shows unless told otherwise: more cannot be told apart
 MISSING_PLOTLY = "a picture needs plotly, which is not installed; pip install 'hyperspace-core[plot]'"
 OUTCOMES = {"completed": "#2a9d8f", "running": "#4361ee", "failed": "#d1495b", "cancelled": "#8d99ae",
@@ -61,11 +62,34 @@ class Plots:
         """A row for each worker, a bar for each attempt, coloured by how it ended."""
         return timeline(self._study.results(task, where=where, states=(), comparable="all"))
 
+    def history(self, task: str | None = None, *, search: int | None = None,
+                where: str | Iterable[str | Condition] = ()) -> Figure:
+        """A point for each run of a task or of a search in their order, and a line at the best so far."""
+        from hyperspace_core.results.search_plots import history
+
+        if (task is None) == (search is None):
+            raise UsageError("history: name a task or a search, as in history(search=1)")
+        if search is not None:
+            found = self._study.search(search)
+            return history(found.runs(), found.record.metrics[0], f"search {search} of {found.record.task}")
+        records = _some(self._study.results(task, where=where, states=ENDED))
+        return history(records, records[0].metric, str(task))
+
+    def importance(self, search: int) -> Figure:
+        """A bar for each parameter of a search: how much it has mattered, by all runs that it learns from.
+
+        Some tuner that is installed must be able to tell; those of `hyperspace-optuna` are.
+        """
+        from hyperspace_core.results.search_plots import importance
+
+        found = self._study.search(search)
+        return importance(found.importance(), f"what mattered in search {search} of {found.record.task}")
+
 
 def curves(store: Store, records: Sequence[RunRecord], metric: str | None = None, *,
            best: int = CURVES) -> Figure:
     """See `Plots.curves`. `records`: of one task, best first."""
-    go = _plotly()
+    go = plotly()
     shown = list(_some(records))[:best]
     points = {record.id: list(store.points(record.id)) for record in shown}
     name = _series(metric, records[0].metric.name, points.values())
@@ -79,13 +103,13 @@ def curves(store: Store, records: Sequence[RunRecord], metric: str | None = None
                                mode="lines+markers" if len(logged) < 50 else "lines",
                                line={"width": 3.5 if row == 0 else 1.5})
     several = f"the {len(shown)} best of {len(records)} runs" if len(records) > 1 else f"run {shown[0].id}"
-    return _laid_out(figure, f"{label(name)}: {several} of {label(shown[0].task)}", "step", label(name),
+    return laid_out(figure, f"{label(name)}: {several} of {label(shown[0].task)}", "step", label(name),
                      legend="run, best first")
 
 
 def parallel(records: Sequence[RunRecord]) -> Figure:
     """See `Plots.parallel`."""
-    go = _plotly()
+    go = plotly()
     records = _with_result(records)
     table = tabulate(records)
     chosen = _parameters(table)
@@ -100,7 +124,7 @@ def parallel(records: Sequence[RunRecord]) -> Figure:
         line={"color": results, "colorscale": "Viridis", "reversescale": metric.goal == "minimize",
               "showscale": True, "colorbar": {"title": {"text": _aim(records)}}, **_colour_range(records)}))
     title = f"{len(records)} runs of {label(records[0].task)}, a line each"
-    return _laid_out(figure, title, "", "", top=120)
+    return laid_out(figure, title, "", "", top=120)
 
 
 def parameter(records: Sequence[RunRecord], name: str) -> Figure:
@@ -108,7 +132,7 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
 
     Where several classes have it, each has a colour of its own; runs without it are left out.
     """
-    go = _plotly()
+    go = plotly()
     table = tabulate(_with_result(records))
     column = _column(table, name)
     rows = [row for row, value in enumerate(column.values) if value is not MISSING]
@@ -133,7 +157,7 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
     rest = f"; {len(table.records) - len(rows)} have none" if len(rows) < len(table.records) else ""
     title = (f"{label(metric.name)} by {label(column.name)}: {len(rows)} runs of "
              f"{label(table.records[0].task)}{rest}")
-    _laid_out(figure, title, label(column.name), _aim(table.records),
+    laid_out(figure, title, label(column.name), _aim(table.records),
               legend="line: the best at each value")
     kind = {"type": "log", "dtick": 1} if axis.log else {} if axis.numeric else {
         "type": "category", "categoryorder": "array", "categoryarray": [text for _, text in axis.ticks]}
@@ -158,7 +182,7 @@ def _owners(table: Table, column: Column, rows: Sequence[int]) -> list[str]:
 
 def timeline(records: Iterable[RunRecord], now: datetime | None = None) -> Figure:
     """See `Plots.timeline`. An attempt that goes on ends `now`."""
-    go = _plotly()
+    go = plotly()
     bars = bars_of(records, now or datetime.now(UTC))
     if not bars:
         raise UsageError("none of these runs has begun; there is nothing to show")
@@ -167,7 +191,7 @@ def timeline(records: Iterable[RunRecord], now: datetime | None = None) -> Figur
         _add_bars(figure, outcome, [bar for bar in bars if bar.outcome == outcome])
     lanes = list(dict.fromkeys(bar.lane for bar in bars))
     workers = len({bar.worker for bar in bars})
-    _laid_out(figure, f"{len(bars)} attempts of {'1 worker' if workers == 1 else f'{workers} workers'}",
+    laid_out(figure, f"{len(bars)} attempts of {'1 worker' if workers == 1 else f'{workers} workers'}",
               "time (UTC)", "worker", legend="ended as", height=max(360, 200 + 40 * len(lanes)))
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(type="date")
@@ -186,7 +210,8 @@ def _add_bars(figure: Figure, outcome: str, bars: Sequence[Bar]) -> None:
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} s<extra></extra>")
 
 
-def _plotly() -> Any:
+def plotly() -> Any:
+    """Its graph objects. Raises `HyperspaceError` where it is not installed."""
     try:
         import plotly.graph_objects
     except ImportError as error:
@@ -269,7 +294,7 @@ def _aim(records: Sequence[RunRecord]) -> str:
     return f"{label(metric.name)} ({'lower' if metric.goal == 'minimize' else 'higher'} is better)"
 
 
-def _laid_out(figure: Figure, title: str, x: str, y: str, *, legend: str = "", height: int = 520,
+def laid_out(figure: Figure, title: str, x: str, y: str, *, legend: str = "", height: int = 520,
               top: int = 70) -> Figure:
     figure.update_layout(
         title={"text": title}, template="plotly_white", width=960, height=height,

@@ -17,6 +17,7 @@ from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.searchspace import Assignment, Fixed, Outside, Space
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
@@ -28,6 +29,7 @@ from hyperspace_core.tuner import History, Trial, TrialState
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
+    from hyperspace_core.storage import Store
 
 RELATED = 0.5                      # weight of a run of a related task
 PRUNED = "pruned"                  # reason of a completed run that was stopped early
@@ -161,6 +163,14 @@ def slimmed(record: RunRecord) -> RunRecord:
     slim_one = slim(record)
     attempts = tuple(replace(attempt, traceback=None) for attempt in slim_one.attempts)
     return replace(slim_one, attempts=attempts, submitted={}, note="", info={}, progress=None, tags=())
+
+
+def past_of(store: Store, project: Project, search: NewSearch) -> Past:
+    """All that there is in a store for a search to learn from. Raises `StoreError`."""
+    past = Past(project, search)
+    wanted = RunFilter(project=project.name, tasks=tuple(tasks_of(search)))
+    past.update(map(slimmed, store.find(wanted, order=ORDER_OLDEST)), whole=True)
+    return past
 
 
 def tasks_of(search: NewSearch) -> Collection[str]:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.results.words import number, seconds
+from hyperspace_core.results.picture import run_html, run_text
+from hyperspace_core.results.words import number, one_line, seconds
 from hyperspace_core.searches.budget import best_of, hours_of, improvements, seconds_apart, vain_since
 from hyperspace_core.searches.history import PRUNED
+from hyperspace_core.searches.verbs import runs_of
 from hyperspace_core.storage import Store
 
 LATELY = 20                    # runs that tell how fast it goes
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SearchView:
     """One look at a search."""
 
     search: SearchRecord
+    at: datetime
     counts: Mapping[State, int]
     pruned: int
     best: RunRecord | None             # the completed run with the best result
     improvements: tuple[RunRecord, ...]            # each better than all before it, in order
+    running: tuple[RunRecord, ...]
     vain: int                          # runs that have ended since the best one was proposed
     hours: float                       # of computing, of attempts that have ended
     eta_s: float | None = None         # until its runs are done; None where that cannot be told
@@ -42,6 +47,11 @@ class SearchView:
         return self.search.state is SearchState.ENDED and not self.at_work
 
     @property
+    def goes_on(self) -> bool:
+        """Whether there is something left to wait for: it is open, or some of its runs wait or run."""
+        return self.search.state is SearchState.OPEN or bool(self.at_work)
+
+    @property
     def at_work(self) -> int:
         """Runs that wait or run."""
         return self.counts.get(State.QUEUED, 0) + self.counts.get(State.RUNNING, 0)
@@ -49,12 +59,26 @@ class SearchView:
     @property
     def lines(self) -> tuple[str, ...]:
         """As text: how far it is, what was found, what ends it."""
-        search = self.search
-        what = f"search {search.id} of {search.task} by {search.tuner.get('className')}: {self._standing}"
+        return self._lines(times=True)
+
+    def text(self, *, times: bool = True) -> list[str]:
+        """The same with a line for each running run. `times`: see `Look`."""
+        running = (" ".join(filter(None, run_text(run, self.at, times=times))) for run in self.running)
+        return [*self._lines(times=times), *(f"  {line}" for line in running)]
+
+    def _lines(self, *, times: bool) -> tuple[str, ...]:
         counts = [f"{count} {state.lower()}" for state, count in self.counts.items() if count]
         counts += [f"{self.pruned} of them stopped early"] if self.pruned else []
-        counts += [f"{search.repeats} repeats"] if search.repeats else []
-        return (what, f"  {', '.join(counts) or 'no runs yet'}", f"  {self._found}", f"  {self._ends}")
+        counts += [f"{self.search.repeats} repeats"] if self.search.repeats else []
+        lines = (self.head, f"  {', '.join(counts) or 'no runs yet'}", f"  {self.found}",
+                 f"  {self.ends(times=times)}")
+        return tuple(map(one_line, lines))
+
+    @property
+    def head(self) -> str:
+        """`search 3 of holdout by TPE: 5 of 100 runs done`."""
+        search = self.search
+        return f"search {search.id} of {search.task} by {search.tuner.get('className')}: {self._standing}"
 
     @property
     def _standing(self) -> str:
@@ -66,31 +90,43 @@ class SearchView:
         return told if search.reason is None else f"{told}; ended: {search.reason}"
 
     @property
-    def _found(self) -> str:
+    def found(self) -> str:
+        """`best accuracy 0.98 (run 12, 5 since)`."""
         if self.best is None or self.best.result is None:
             return "nothing found yet"
         name = self.search.metrics[0].name
         since = f", {self.vain} since" if self.vain else ""
         return f"best {name} {number(self.best.result)} (run {self.best.id}{since})"
 
-    @property
-    def _ends(self) -> str:
+    def ends(self, *, times: bool = True) -> str:
+        """`ends after 100 runs; about 3 min left`."""
         budget = f"ends after {self.search.budget}"
-        used = "" if self.search.budget.hours is None else f" ({self.hours:.3g} used)"
-        left = "" if self.eta_s is None else f"; about {seconds(self.eta_s)} left"
+        used = "" if self.search.budget.hours is None or not times else f" ({self.hours:.3g} used)"
+        left = "" if self.eta_s is None or not times else f"; about {seconds(self.eta_s)} left"
         return budget + used + left
+
+    def __repr__(self) -> str:
+        return "\n".join(self.text())
+
+    def _repr_html_(self) -> str:
+        lines = html.escape("\n".join(self.lines))
+        runs = self.search.budget.runs
+        bar = "" if runs is None else f'<progress value="{min(self.ended / runs, 1):.3f}" max="1"></progress>'
+        rows = "".join(run_html(run, self.at) for run in self.running)
+        return f"<div><pre>{lines}</pre>{bar}{f'<table>{rows}</table>' if rows else ''}</div>"
 
 
 def view_of(store: Store, search: SearchRecord) -> SearchView:
     """Raises `StoreError`."""
-    wanted = RunFilter(project=search.project, search=search.uid)
-    runs = list(store.find(wanted, order=ORDER_OLDEST))
-    counted = Counter(run.state for run in runs)
+    runs = list(runs_of(store, search))
+    counted, metric = Counter(run.state for run in runs), search.metrics[0]
     return SearchView(
-        search=search, counts={state: counted[state] for state in State if counted[state]},
+        search=search, at=datetime.now(UTC),
+        counts={state: counted[state] for state in State if counted[state]},
         pruned=sum(run.state is State.COMPLETED and run.reason == PRUNED for run in runs),
-        best=best_of(runs, search.metrics[0]), improvements=tuple(improvements(runs, search.metrics[0])),
-        vain=vain_since(runs, search.metrics[0]), hours=hours_of(runs), eta_s=_eta_s(search, runs))
+        best=best_of(runs, metric), improvements=tuple(improvements(runs, metric)),
+        running=tuple(run for run in runs if run.state is State.RUNNING),
+        vain=vain_since(runs, metric), hours=hours_of(runs), eta_s=_eta_s(search, runs))
 
 
 def _eta_s(search: SearchRecord, runs: list[RunRecord]) -> float | None:

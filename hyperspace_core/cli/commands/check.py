@@ -34,7 +34,7 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
     from hyperspace_core.backfill.plan import ENDED
     from hyperspace_core.cli.bulk import counted
 
-    where = wanted.of(place.name)
+    where = wanted.at(place)
     where = replace(where, states=where.states or ENDED)
     project, store = place.project(), place.store
     _check_filter(place, where, wanted)

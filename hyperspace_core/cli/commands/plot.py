@@ -85,7 +85,7 @@ def _where(place: Place, task: str | None, wanted: Wanted, *, every: bool = Fals
 
     if task is not None and wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
-    where = wanted.of(place.name)
+    where = wanted.at(place)
     states = where.states or (() if every else (State.COMPLETED,))
     return replace(where, tasks=where.tasks if task is None else (task,), states=states)
 

@@ -62,7 +62,7 @@ def _waiting(place: Place, wanted: Wanted) -> list[RunRecord]:
     from hyperspace_core.records.filter import ORDER_QUEUE
     from hyperspace_core.records.states import State
 
-    where = wanted.of(place.name)
+    where = wanted.at(place)
     states = [state for state in (State.QUEUED, State.PAUSED) if state in (where.states or (state,))]
     if not states:
         raise click.UsageError(f"--status {' '.join(wanted.statuses)}: the queue holds what is queued or "

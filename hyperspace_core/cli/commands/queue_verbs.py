@@ -31,7 +31,8 @@ all_option = click.option("--all", "whole", is_flag=True,
 def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, dry_run: bool) -> int:
     """Let runs rest; a running one is given back to the queue and rests there.
 
-    Runs are named by id, or described by the filter options. With --all no worker starts anything until
+    Runs are named by id, or described by the filter options. With --search it is a search that rests: it
+    proposes nothing more, and what it has proposed goes on. With --all no worker starts anything until
     `hyperspace queue resume --all`; what is running goes on.
     """
     from hyperspace_core.cli.bulk import Deed
@@ -39,6 +40,10 @@ def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, d
 
     if whole:
         return _switch(place, runs, wanted, paused=True, dry_run=dry_run)
+    if wanted.search is not None:
+        from hyperspace_core.cli.search_verbs import pause_search
+
+        return pause_search(place, runs, wanted, dry_run=dry_run)
     return _do(place, runs, wanted, dry_run, Deed(
         phrase="pause {}", fits=lambda record: bool(allowed(Verb.PAUSE, record.state)),
         why_not=lambda record: "only what waits or runs can be paused",
@@ -53,13 +58,17 @@ def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, d
 def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, dry_run: bool) -> int:
     """Let paused runs go on.
 
-    Runs are named by id, or described by the filter options. With --all the whole queue goes on; runs that
-    were paused one by one still rest.
+    Runs are named by id, or described by the filter options. With --search it is a search that goes on. With
+    --all the whole queue goes on; runs that were paused one by one still rest.
     """
     from hyperspace_core.cli.bulk import Deed
 
     if whole:
         return _switch(place, runs, wanted, paused=False, dry_run=dry_run)
+    if wanted.search is not None:
+        from hyperspace_core.cli.search_verbs import resume_search
+
+        return resume_search(place, runs, wanted, dry_run=dry_run)
     return _do(place, runs, wanted, dry_run, Deed(
         phrase="resume {}", fits=lambda record: record.state == "PAUSED" or record.command == "pause",
         why_not=lambda record: "only a paused run can be resumed" + _requeue(place, record),
@@ -73,11 +82,16 @@ def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, 
 def cancel(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool) -> int:
     """Cancel runs for good: what waits never starts, what runs is ended by its worker.
 
-    Runs are named by id, or described by the filter options.
+    Runs are named by id, or described by the filter options. With --search it is a search that ends, and with
+    it those of its runs that have not ended.
     """
     from hyperspace_core.cli.bulk import Deed
     from hyperspace_core.records.states import Verb, allowed
 
+    if wanted.search is not None:
+        from hyperspace_core.cli.search_verbs import cancel_search
+
+        return cancel_search(place, runs, wanted, dry_run=dry_run)
     return _do(place, runs, wanted, dry_run, Deed(
         phrase="cancel {}", fits=lambda record: bool(allowed(Verb.CANCEL, record.state)),
         why_not=lambda record: "it has ended already",

@@ -44,7 +44,7 @@ def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, want
 
     if wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
-    where = wanted.of(place.name)
+    where = wanted.at(place)
     records = list(place.store.find(replace(where, tasks=(task,), states=where.states or (State.COMPLETED,)),
                                     order=ORDER_OLDEST))
     if undo:

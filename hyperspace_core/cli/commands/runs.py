@@ -38,7 +38,7 @@ def runs() -> None:
 @at_place
 def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
     """List runs, the newest first."""
-    store, where = place.store, wanted.of(place.name)
+    store, where = place.store, wanted.at(place)
     if as_json:
         say_json(list(store.find(where, limit=limit)))
         return

@@ -8,7 +8,7 @@ import click
 
 from hyperspace_core.cli.arguments import json_option
 from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import new_page, room_of_stdout, say_json, say_page, speaks_unicode
+from hyperspace_core.cli.screen import bars_of_stdout, new_page, say_json, say_page
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.page import Page
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 def status(place: Place, watch: bool, as_json: bool) -> None:
     """Show the queue on one page.
 
-    What waits, the workers and what they do, what cannot start, the last failures, the best so far.
+    What waits, the workers and what they do, open searches, what cannot start, the last failures, the best so
+    far.
     """
     from hyperspace_core.results.overview import overview
 
     if watch and as_json:
         raise click.UsageError("--watch and --json contradict each other: JSON is one value, of now")
     if watch:
+        from hyperspace_core.cli.watching import Watched
         from hyperspace_core.cli.watching import watch as keep_watching
 
-        keep_watching(place, page_of)
+        keep_watching(Watched(place, page_of))
         return
     view = overview(place.store, place.name)
     if as_json:
@@ -44,7 +46,6 @@ def page_of(place: Place, view: Overview) -> Page:
     """The page for stdout as it is now; a pipe gets no bars."""
     from hyperspace_core.cli.status_page import StatusPage
 
-    bars = "" if room_of_stdout() is None else "━╌" if speaks_unicode() else "#."
     page = new_page()
-    StatusPage(place.command, bars=bars).write(page, view)
+    StatusPage(place.command, bars=bars_of_stdout()).write(page, view)
     return page

@@ -38,7 +38,8 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
     here, there = Address.typed(src, place), Address.typed(dst, place)
     if here.same(there):
         raise StoreError(f"{here}: is both SRC and DST; name two stores")
-    source, where = here.open(), wanted.of(place.name if place.has_project else None)
+    source = here.open()
+    where = wanted.of(place.name if place.has_project else None, source)
     _check_project(source, place, where)
     total = sum(source.count(where).values())
     if not total:

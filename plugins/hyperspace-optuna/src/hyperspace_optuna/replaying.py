@@ -50,14 +50,18 @@ class Replay:
     def ask(self, make: MakeSampler, rng: Random, given: dict[str, Any]) -> Assignment:
         """An assignment of the sampler, but for the dimensions whose value is `given`, by key."""
         count = len(self._fed)
-        study = Study(study_name=NAME, storage=self._storage, sampler=make(rng.getrandbits(32)),
-                      pruner=optuna.pruners.NopPruner())
+        study = self.study(make(rng.getrandbits(32)))
         try:
             trial = study.ask()
             return self.space.walk(lambda one: given[one.key] if one.key in given
                                    else self._suggest(trial, one))
         finally:
             self._storage.cut(count)
+
+    def study(self, sampler: BaseSampler | None = None) -> Study:
+        """The study as it stands."""
+        return Study(study_name=NAME, storage=self._storage, sampler=sampler,
+                     pruner=optuna.pruners.NopPruner())
 
     def _suggest(self, trial: optuna.Trial, one: Dimension) -> Any:
         distribution = self._distributions[one.key]

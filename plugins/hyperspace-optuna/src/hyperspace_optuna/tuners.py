@@ -64,6 +64,11 @@ class _ByOptuna(Tuner):
             trials = [*trials, Trial(assignment=assignment, state="pending")]
         return beside(space, assignment, history.tried, rng)
 
+    def importance(self, space: Space, history: History) -> dict[str, float]:
+        from hyperspace_optuna.importance import importance
+
+        return importance(space, history)
+
     def _replay_of(self, space: Space, history: History) -> Replay:
         from hyperspace_optuna.replaying import Replay
 

@@ -1,0 +1,209 @@
+"""`hyperspace searches`: all searches of a project, or one of them on a page, once or kept on the screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperspace_core.cli.arguments import SEARCH, json_option, limit_option
+from hyperspace_core.cli.completion import complete_search
+from hyperspace_core.cli.place import Place, at_place
+from hyperspace_core.cli.screen import (
+    bars_of_stdout,
+    bearable,
+    hint,
+    hint_at_more,
+    new_page,
+    note,
+    say,
+    say_json,
+    say_page,
+    say_table,
+)
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.page import Page
+    from hyperspace_core.cli.search_page import About
+    from hyperspace_core.records.search import SearchRecord
+    from hyperspace_core.results.overview import SearchLine
+    from hyperspace_core.searches.view import SearchView
+
+
+@click.command
+@click.argument("search", required=False, type=SEARCH, shell_complete=complete_search)
+@click.option("--best", "best_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write the config of its best run to a new JSON file, for --config.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Draw its history into a file: .html, or .png, .svg, .pdf; needs the extra `plot`.")
+@click.option("--watch", "-w", is_flag=True, help="Keep it on the screen, up to date, until Ctrl-C.")
+@limit_option("the newest N searches")
+@json_option
+@at_place
+def searches(*, place: Place, search: int | None, best_file: Path | None, output: Path | None, watch: bool,
+             limit: int | None, as_json: bool) -> None:
+    """List the searches of a project, or show one.
+
+    Of SEARCH: how far it is, its improvements, what runs now, what its tuner sees of the past.
+
+    \b
+    hyperspace searches 1 --watch
+    hyperspace searches 1 --best best.json -o history.html
+    """
+    if search is None:
+        _check_list(best_file, output, watch)
+        _list(place, limit, as_json)
+        return
+    if sum(map(bool, (best_file or output, watch, as_json))) > 1:
+        raise click.UsageError("--watch, --json and a file to write contradict each other: name one")
+    from hyperspace_core.lookup import get_search
+
+    record = get_search(place.store, place.name, search)
+    if best_file is not None or output is not None:
+        _write(place, record, best_file, output)
+    elif watch:
+        _watch(place, search)
+    elif as_json:
+        _say_json(place, record)
+    else:
+        _show(place, record)
+
+
+def _list(place: Place, limit: int | None, as_json: bool) -> None:
+    from hyperspace_core.results.overview import living_workers, search_line
+
+    found = place.store.searches(place.name)[::-1]
+    alive = living_workers(place.store, place.name)
+    lines = [search_line(place.store, one, alive) for one in found[:limit if as_json else bearable(limit)]]
+    if as_json:
+        say_json(list(map(_plain, lines)))
+        return
+    now = datetime.now().astimezone()
+    say_table(("search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"),
+              [_row(line, now) for line in lines],
+              empty=f"no searches yet; `{place.command('tune TASK --runs 100')}` queues one")
+    if lines:
+        hint_at_more(len(found) - len(lines))
+        hint(f"`{place.command(f'searches {lines[0].search.id}')}` shows one of them")
+
+
+def _row(line: SearchLine, now: datetime) -> list[str]:
+    from hyperspace_core.results.words import age, number
+
+    search, best = line.search, line.best
+    of = "" if search.budget.runs is None else f"/{search.budget.runs}"
+    found = ("", "") if best is None else (number(best.result), str(best.id))
+    return [str(search.id), search.task, str(search.tuner.get("className", "")), search.state.value,
+            f"{line.done}{of}", *found, age(search.submitted_at, now), search.reason or line.why or ""]
+
+
+def _plain(line: SearchLine) -> dict[str, Any]:
+    """The record with what is counted; of the best run as much as a list needs."""
+    from hyperspace_core.results.plain import plain
+
+    best = line.best
+    told: dict[str, Any] = plain(line.search) | {"counts": plain(line.counts), "why_not": line.why}
+    return told | {"best": None if best is None else {"run": best.id, "result": plain(best.result),
+                                                      "config": plain(best.config)}}
+
+
+# -- one of them -------------------------------------------------------------------------------------------
+
+
+def _show(place: Place, record: SearchRecord) -> None:
+    from hyperspace_core.searches.view import view_of
+
+    view = view_of(place.store, record)
+    say_page(_page(place, view, _about(place, record)))
+    if view.best is not None:
+        hint(f"`{place.command(f'searches {record.id} --best best.json')}` writes the best config to a file")
+
+
+def _page(place: Place, view: SearchView, about: About | None = None) -> Page:
+    from hyperspace_core.cli.search_page import write_search
+    from hyperspace_core.results.overview import living_workers, search_line
+
+    page = new_page()
+    alive = living_workers(place.store, place.name)
+    write_search(page, view, why=search_line(place.store, view.search, alive).why, about=about,
+                 bars=bars_of_stdout())
+    return page
+
+
+def _watch(place: Place, search: int) -> None:
+    from hyperspace_core.cli.watching import Watching, watch
+    from hyperspace_core.lookup import get_search
+    from hyperspace_core.searches.view import SearchView, view_of
+
+    class Watched(Watching[SearchView]):
+        """One search."""
+
+        def view_of(self, place: Place) -> SearchView:
+            return view_of(place.store, get_search(place.store, place.name, search))
+
+        def news_in(self, view: SearchView) -> object:
+            return view.text(times=False)
+
+    watch(Watched(place, _page))
+
+
+def _about(place: Place, record: SearchRecord) -> About | None:
+    """What today's code says of it; None where it is not installed here, or does not fit any more."""
+    from hyperspace_core.cli.comparing import is_installed
+    from hyperspace_core.cli.search_page import About
+    from hyperspace_core.cli.space_page import summary_of
+    from hyperspace_core.errors import HyperspaceError
+    from hyperspace_core.searches.history import past_of
+    from hyperspace_core.searches.importance import importance_of
+
+    if not is_installed(place):
+        return None
+    try:
+        project = place.project()
+        past = past_of(place.store, project, record)
+        seen = past.seen()
+        left = ", ".join(dict.fromkeys(one.name for one in past.space.left_out))
+        return About(space=summary_of(past.space) + (f" ({left})" if left else ""), history=seen.summary,
+                     importance=importance_of(project, past.space, seen.history))
+    except HyperspaceError as error:
+        note(f"what is searched cannot be told by today's code: {error}")
+        return None
+
+
+def _say_json(place: Place, record: SearchRecord) -> None:
+    from hyperspace_core.results.overview import living_workers, search_line
+    from hyperspace_core.results.plain import plain
+    from hyperspace_core.searches.view import view_of
+
+    view = view_of(place.store, record)
+    about = _about(place, record)
+    line = _plain(search_line(place.store, record, living_workers(place.store, place.name)))
+    say_json(line | {
+        "improvements": [{"run": run.id, "result": run.result} for run in view.improvements],
+        "running": [run.id for run in view.running], "pruned": view.pruned, "hours": view.hours,
+        "eta_s": view.eta_s, "importance": None if about is None else plain(about.importance),
+        "history": None if about is None else about.history})
+
+
+def _write(place: Place, record: SearchRecord, best_file: Path | None, output: Path | None) -> None:
+    from hyperspace_core.results.picture_file import check_target, write_picture
+    from hyperspace_core.searches import verbs
+
+    if output is not None:
+        from hyperspace_core.results.search_plots import history
+
+        check_target(output)
+        figure = history(list(verbs.runs_of(place.store, record)), record.metrics[0],
+                         f"search {record.id} of {record.task}")
+    if best_file is not None:
+        say(f"{verbs.write_best(place.store, record, best_file)}")
+    if output is not None:
+        say(f"{write_picture(figure, output)}")
+
+
+def _check_list(best_file: Path | None, output: Path | None, watch: bool) -> None:
+    for name, given in (("--best", best_file), ("--output", output), ("--watch", watch)):
+        if given:
+            raise click.UsageError(f"{name}: of which search? Name it, as in `hyperspace searches 1 {name}`")

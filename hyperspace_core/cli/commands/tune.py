@@ -1,0 +1,188 @@
+"""`hyperspace tune`: queue a search, say what it would search, or let an old one go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperspace_core.cli.arguments import SEARCH, dry_run_option, json_option
+from hyperspace_core.cli.completion import complete_search, complete_task
+from hyperspace_core.cli.configs import wish_options
+from hyperspace_core.cli.place import Place, at_place, tasks_dir_option
+from hyperspace_core.cli.screen import new_page, note, say, say_json, say_page
+from hyperspace_core.cli.tuning import BUDGETS, Sought, budget_options, search_options
+
+if TYPE_CHECKING:
+    from hyperspace_core.config.searchspace import Space
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.records.search import NewSearch, SearchRecord
+    from hyperspace_core.searches.history import Past
+    from hyperspace_core.searches.planning import TuneWishes
+    from hyperspace_core.submission import Wishes
+
+# of a search that is there already, only these can be said
+OF_RESUME = ("resumed", "priority", "dry_run", "as_json", "project_name", "storage", "storage_file",
+             "no_plugins", *BUDGETS)
+
+
+@click.command
+@click.argument("task", required=False, shell_complete=complete_task)
+@budget_options
+@search_options
+@wish_options("seed", "priority", "tags", "note", "retries")
+@click.option("--resume", "resumed", type=SEARCH, metavar="ID", shell_complete=complete_search,
+              help="Let this search go on, also after it has ended, with a larger budget.")
+@at_place
+@tasks_dir_option
+@dry_run_option
+@json_option
+def tune(*, place: Place, task: str | None, budget: dict[str, Any], sought: Sought, wishes: Wishes,
+         resumed: int | None, tasks_dir: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Queue a search of TASK: workers propose its runs and do them, informed by all that was ever run.
+
+    It ends with the first of --runs, --hours, --target, --patience. What is searched are the ranges in the
+    signatures; --dry-run shows them.
+
+    \b
+    hyperspace tune holdout --runs 100 --dry-run
+    hyperspace tune holdout --runs 100 --patience 30 --tuner TPE
+    hyperspace tune --resume 1 --runs 200
+    """
+    if resumed is not None:
+        _check_resume(task)
+        _resume(place, resumed, budget, wishes.priority if _given("priority") else None, dry_run=dry_run,
+                as_json=as_json)
+    elif task is None:
+        raise click.UsageError("which task? Name it, as in `hyperspace tune holdout --runs 100`, or name a "
+                               "search with --resume")
+    else:
+        do = _plan if dry_run else _queue
+        do(place, task, sought.wishes(budget, wishes), tasks_dir, as_json=as_json)
+
+
+def _queue(place: Place, task: str, asked: TuneWishes, tasks_dir: Path | None, *, as_json: bool) -> None:
+    from hyperspace_core.searches.planning import plan_search
+
+    study = place.study(tasks_dir)
+    search = plan_search(study.project, task, asked)
+    record = study.store.get_search(study.store.add_search(search))
+    if as_json:
+        say_json(record)
+        return
+    say(f"queued search {record.id} of {task} by {_short(record.tuner)}: it ends after {record.budget}")
+    _note_default(study.project, search, asked)
+    _note_next(place, record)
+
+
+def _plan(place: Place, task: str, asked: TuneWishes, tasks_dir: Path | None, *, as_json: bool) -> None:
+    """What would be searched, and what is known of it already."""
+    from hyperspace_core.cli.space_page import plain_outline, show_space
+    from hyperspace_core.searches.planning import plan_search
+
+    project = place.project(tasks_dir)
+    search = plan_search(project, task, asked)
+    past = _past(place, project, search)
+    seen = past.seen()
+    if as_json:
+        from hyperspace_core.results.plain import plain
+
+        told = {name: value for name, value in plain(search).items() if name != "uid"}
+        say_json(told | {"outline": plain_outline(past.space.describe()), "left_out": past.space.left_out,
+                         "history": {"used": len(seen.history.trials), "left_out": seen.left_out,
+                                     "summary": seen.summary}})
+        return
+    page = new_page(fold=True)
+    page.line(f"would queue a search of {task}: it ends after {search.budget}")
+    page.rows(_facts(search, past.space, seen.summary))
+    show_space(page, past.space)
+    say_page(page)
+    _note_default(project, search, asked)
+
+
+def _facts(search: NewSearch, space: Space, history: str) -> list[tuple[str, str]]:
+    from hyperspace_core.results.words import value_text
+
+    aims = ", ".join(f"{metric.name}, {metric.goal}" for metric in search.metrics)
+    size = "" if space.size == float("inf") else f"{space.size:,.0f} combinations"
+    pruner = "none: no run is stopped early" if search.pruner is None else value_text(search.pruner)
+    return [(name, text) for name, text in (
+        ("metric" if len(search.metrics) == 1 else "metrics", aims), ("tuner", value_text(search.tuner)),
+        ("pruner", pruner), ("seed", str(search.seed)), ("history", history), ("size", size)) if text]
+
+
+def _past(place: Place, project: Project, search: NewSearch) -> Past:
+    """What there is to learn from; a store that is not there yet is not made."""
+    from hyperspace_core.searches.history import Past, past_of
+
+    if place.file is not None and not place.file.exists():
+        return Past(project, search)
+    return past_of(place.store, project, search)
+
+
+def _resume(place: Place, number: int, budget: dict[str, Any], priority: int | None, *, dry_run: bool,
+            as_json: bool) -> None:
+    from dataclasses import replace
+
+    from hyperspace_core.lookup import get_search
+    from hyperspace_core.records.search import SearchState
+    from hyperspace_core.searches import verbs
+
+    search = get_search(place.store, place.name, number)
+    if dry_run:
+        record = replace(search, state=SearchState.OPEN, budget=verbs.widened(place.store, search, budget),
+                         priority=search.priority if priority is None else priority, reason=None)
+    else:
+        record = verbs.resume(place.store, search, budget, priority=priority)
+    if as_json:
+        say_json(record)
+        return
+    goes = "would go" if dry_run else "goes"
+    say(f"search {record.id} of {record.task} {goes} on: {record.proposed:,} runs are proposed, it ends "
+        f"after {record.budget}")
+    if not dry_run:
+        _note_next(place, record)
+
+
+def _check_resume(task: str | None) -> None:
+    """Raises `UsageError` for what belongs to a new search."""
+    context = click.get_current_context()
+    others = [option.opts[0] for option in context.command.params if isinstance(option, click.Option)
+              and option.name not in OF_RESUME and option.name is not None and _given(option.name)]
+    if task is not None or others:
+        named = ", ".join(([task] if task is not None else []) + others)
+        raise click.UsageError(f"--resume and {named} contradict each other: a search that goes on can have "
+                               "another budget or priority; anything else is a new search")
+
+
+def _given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _short(tuner: dict[str, Any]) -> str:
+    return str(tuner.get("className"))
+
+
+def _note_default(project: Project, search: NewSearch, asked: TuneWishes) -> None:
+    """A tuner that nobody chose and that learns nothing is seldom what is meant."""
+    from hyperspace_core.tuner import Tuner
+
+    name = _short(search.tuner)
+    if asked.tuner is None and not project.catalog.find(Tuner, name).target.learns:
+        note(f"{name} learns nothing from past runs; `pip install hyperspace-optuna` brings tuners that do")
+
+
+def _note_next(place: Place, search: SearchRecord) -> None:
+    """What happens next, and what a person has to do for it."""
+    from hyperspace_core.results.overview import living_workers, search_line
+
+    why = search_line(place.store, search, living_workers(place.store, place.name)).why
+    if place.store.settings(place.name).paused:
+        note(f"the whole queue is paused; `{place.command('queue resume --all')}` lets it go on")
+    elif why is not None:
+        note(f"{why}; start one that does its runs: {place.command('worker')}")
+    else:
+        note("the workers that run propose and do its runs")
+    note(f"how far it is: {place.command(f'searches {search.id}')}")

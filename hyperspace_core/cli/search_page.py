@@ -1,0 +1,79 @@
+"""A search on one page: how far it is, what it found, what runs now, and what is known about its space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hyperspace_core.cli.page import STATES, Page, Piece
+from hyperspace_core.cli.status_page import write_running
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.search import SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.results.progress import BAR
+from hyperspace_core.results.words import ago, brief, number, value_text
+from hyperspace_core.searches.view import SearchView
+
+IMPROVEMENTS = 10              # the last of them
+LOOKS = {SearchState.OPEN: "busy", SearchState.PAUSED: "held", SearchState.ENDED: ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What today's code says of a search."""
+
+    space: str
+    history: str
+    importance: Mapping[str, float]            # by the key of a parameter; empty where nobody can tell
+
+
+def write_search(page: Page, view: SearchView, *, why: str | None = None, about: About | None = None,
+                 bars: str = "") -> None:
+    """`why`: no worker that lives can be asked. `bars`: the two characters of a bar, or "" for none."""
+    search = view.search
+    page.line((view.head, "head"), (why or "", "held"))
+    pieces: list[Piece] = [(f"{count} {state.lower()}", STATES[state])
+                           for state, count in view.counts.items()]
+    pieces += [f"{view.pruned} stopped early"] if view.pruned else []
+    pieces += [f"{search.repeats} repeats"] if search.repeats else []
+    pieces += [f"{search.redrawn} redrawn"] if search.redrawn else []
+    page.line((_bar(view, bars), LOOKS[search.state]), *(pieces or ["no runs yet"]), indent=2)
+    page.line(view.found, (brief(view.best.submitted) if view.best is not None else "", "quiet"), indent=2)
+    page.line(view.ends(), indent=2)
+    page.gap()
+    facts = [("tuner", value_text(search.tuner)),
+             ("pruner", "" if search.pruner is None else value_text(search.pruner)),
+             ("space", "" if about is None else about.space),
+             ("history", "" if about is None else about.history),
+             ("learns from", ", ".join(search.sources)),
+             ("priority", str(search.priority) if search.priority else ""), ("seed", str(search.seed)),
+             ("tags", " ".join(search.tags)), ("note", search.note), ("by", search.submitted_by)]
+    page.rows([fact for fact in facts if fact[1]])
+    _runs(page, view, bars)
+    if about is not None and about.importance:
+        _importance(page, about.importance, bars)
+
+
+def _runs(page: Page, view: SearchView, bars: str) -> None:
+    if view.improvements:
+        page.heading("Improvements")
+        before: Sequence[RunRecord] = view.improvements[-IMPROVEMENTS:]
+        page.rows([(f"run {run.id}", number(run.result), ago(run.finished_at, view.at), brief(run.submitted))
+                   for run in before])
+    if view.counts.get(State.RUNNING):
+        page.heading("Running")
+        for run in view.running:
+            write_running(page, run, view.at, bars=bars, indent=2)
+
+
+def _importance(page: Page, importance: Mapping[str, float], bars: str) -> None:
+    page.heading("Importance")
+    page.rows([(key, f"{share:.0%}", bars[:1] * round(share * BAR)) for key, share in importance.items()])
+
+
+def _bar(view: SearchView, bars: str) -> str:
+    runs = view.search.budget.runs
+    if not bars or runs is None:
+        return ""
+    count = int(min(1.0, view.ended / runs) * BAR)
+    return bars[0] * count + bars[1] * (BAR - count)

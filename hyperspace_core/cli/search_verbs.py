@@ -1,0 +1,77 @@
+"""`hyperspace queue cancel|pause|resume --search ID`: what is done to a search as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hyperspace_core.cli.arguments import Wanted
+from hyperspace_core.cli.bulk import counted
+from hyperspace_core.cli.place import Place
+from hyperspace_core.cli.screen import say
+from hyperspace_core.errors import ExitCode, Refused
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.search import SearchRecord
+
+
+def cancel_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_run: bool) -> int:
+    """Exit code REFUSED where it has ended, and all of its runs."""
+    from hyperspace_core.records.search import SearchState
+    from hyperspace_core.searches import verbs
+
+    search = _searched(place, runs, wanted)
+    unended = [run.id for run in verbs.runs_of(place.store, search, *verbs.UNENDED)]
+    if search.state is SearchState.ENDED and not unended:
+        raise Refused(f"search {search.id} is ENDED ({search.reason}), and so are its runs")
+    if dry_run:
+        say(f"would cancel search {search.id} ({search.task}, {search.state}){_with(len(unended))}")
+        return ExitCode.OK
+    stopped = verbs.cancel(place.store, search)
+    say(f"search {search.id}: ENDED{_with(len(stopped))}")
+    return ExitCode.OK
+
+
+def pause_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_run: bool) -> int:
+    """Exit code REFUSED for one that has ended."""
+    from hyperspace_core.records.search import SearchState
+    from hyperspace_core.searches import verbs
+
+    search = _searched(place, runs, wanted)
+    if search.state is SearchState.ENDED:
+        raise Refused(f"search {search.id} is ENDED ({search.reason}): only one that goes on can be paused")
+    if not dry_run:
+        search = verbs.pause(place.store, search)
+    say(f"would pause search {search.id} ({search.task}, {search.state})" if dry_run else
+        f"search {search.id}: {search.state}; what it has proposed goes on")
+    return ExitCode.OK
+
+
+def resume_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_run: bool) -> int:
+    """Raises `UsageError` for one whose budget is used up."""
+    from hyperspace_core.searches import verbs
+
+    search = _searched(place, runs, wanted)
+    if dry_run:
+        verbs.widened(place.store, search, {})
+        say(f"would resume search {search.id} ({search.task}, {search.state})")
+        return ExitCode.OK
+    search = verbs.resume(place.store, search, {})
+    say(f"search {search.id}: {search.state}")
+    return ExitCode.OK
+
+
+def _searched(place: Place, runs: tuple[int, ...], wanted: Wanted) -> SearchRecord:
+    """Raises `NotFound`, `UsageError` for what would be a part of it."""
+    from hyperspace_core.lookup import get_search
+
+    others = [f"run {run}" for run in runs] + [name for name in wanted.options if name != "--search"]
+    if others:
+        raise click.UsageError(f"--search and {', '.join(others)} contradict each other: --search is the "
+                               "search with all of its runs")
+    return get_search(place.store, place.name, wanted.search or 0)
+
+
+def _with(count: int) -> str:
+    return f", and {counted(count)} with it" if count else ""

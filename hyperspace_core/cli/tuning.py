@@ -1,0 +1,123 @@
+"""What the command line says of a search: what is tuned, by whom, and when it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hyperspace_core.cli.arguments import WholeNumber
+from hyperspace_core.cli.completion import complete_task, complete_tuner
+
+if TYPE_CHECKING:
+    from hyperspace_core.searches.planning import TuneWishes
+    from hyperspace_core.submission import Wishes
+
+F = TypeVar("F", bound=Callable[..., Any])
+Tree = dict[str, Any]
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A number, neither infinite nor NaN."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            name = param.opts[0] if isinstance(param, click.Option) else self.name
+            raise click.UsageError(f"{name}: expected a number, got {str(value)[:40]!r}", ctx)
+        return number
+
+
+BUDGETS: Mapping[str, Callable[[Any], Any]] = {
+    "runs": click.option("--runs", type=WholeNumber(1), metavar="N", help="End after so many runs."),
+    "hours": click.option("--hours", type=Number(), metavar="H",
+                          help="End after so many hours of computing, on all machines together."),
+    "target": click.option("--target", type=Number(), metavar="X",
+                           help="End when the task's metric is as good as this."),
+    "patience": click.option("--patience", type=WholeNumber(1), metavar="N",
+                             help="End after so many runs in a row without an improvement."),
+    "failures": click.option("--failures", type=WholeNumber(1), metavar="N",
+                             help="End after so many failed runs in a row; 10 without."),
+}
+
+
+def budget_options(command: F) -> F:
+    """When a search ends; the command gets what was given as the dict `budget`."""
+
+    @wraps(command)
+    def budgeting(**others: Any) -> Any:
+        given = {name: others.pop(name) for name in BUDGETS}
+        return command(budget={name: value for name, value in given.items() if value is not None}, **others)
+
+    made: Any = budgeting
+    for option in reversed(list(BUDGETS.values())):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """What is tuned and by whom, as typed."""
+
+    space: str | None
+    tuner: str | None
+    pruner: str | None
+    metrics: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def wishes(self, budget: Mapping[str, Any], beside: Wishes) -> TuneWishes:
+        """Raises `TaskError` for what is no JSON, `UsageError`."""
+        from hyperspace_core.records.search import Budget
+        from hyperspace_core.searches.planning import TuneWishes
+
+        return TuneWishes(
+            budget=Budget(**budget), space=None if self.space is None else _object(self.space, "--space"),
+            tuner=_name_or_section(self.tuner, "--tuner"), pruner=_name_or_section(self.pruner, "--pruner"),
+            metrics=self.metrics, learn_from=self.sources, seed=beside.seed, wishes=beside)
+
+
+def search_options(command: F) -> F:
+    """What is tuned and by whom; the command gets a `Sought` as `sought`."""
+
+    @wraps(command)
+    def seeking(*, space: str | None, tuner: str | None, pruner: str | None, metrics: tuple[str, ...],
+                sources: tuple[str, ...], **others: Any) -> Any:
+        sought = Sought(space=space, tuner=tuner, pruner=pruner, metrics=metrics, sources=sources)
+        return command(sought=sought, **others)
+
+    made: Any = seeking
+    for option in reversed((
+        click.option("--space", metavar="JSON|@FILE",
+                     help="Narrows or widens what the signatures say, as in "
+                          '\'{"classifier": ["Forest", "Support"], "noise": {"float": [0, 1]}}\'.'),
+        click.option("--tuner", metavar="NAME|JSON", shell_complete=complete_tuner,
+                     help="Who proposes; without it the best tuner that is installed."),
+        click.option("--pruner", metavar="NAME|JSON", help="Who stops runs early; without it nobody."),
+        click.option("--metric", "metrics", multiple=True, metavar="NAME[:minimize]",
+                     help="One more metric beside the task's own, for a tuner that seeks a front; may be "
+                          "given again."),
+        click.option("--from", "sources", multiple=True, metavar="TASK", shell_complete=complete_task,
+                     help="A related task whose runs tell something, too, with less weight; may be given "
+                          "again."),
+    )):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
+
+
+def _name_or_section(text: str | None, option: str) -> Any:
+    return _object(text, option) if text is not None and text.lstrip()[:1] in ("{", "@") else text
+
+
+def _object(text: str, option: str) -> Tree:
+    from hyperspace_core.config.jsonfile import parse_object, read_object
+
+    return read_object(text[1:]) if text.startswith("@") else parse_object(text, option)

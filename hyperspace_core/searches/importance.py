@@ -1,0 +1,27 @@
+"""How much each parameter has mattered, as a tuner that can tell says it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hyperspace_core.config.build import build_component
+from hyperspace_core.tuner import Tuner
+
+if TYPE_CHECKING:
+    from hyperspace_core.config.searchspace import Space
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.tuner import History
+
+
+def importance_of(project: Project, space: Space, history: History) -> dict[str, float]:
+    """Key of a parameter → its importance, the highest first; empty where no installed tuner can tell.
+
+    It does not matter which tuner did the search: of those that are installed the best is asked.
+    """
+    entries = sorted(project.catalog.entries(Tuner), key=lambda entry: (-entry.target.preference, entry.name))
+    for entry in entries:
+        if entry.target.importance is not Tuner.importance:
+            tuner: Tuner = build_component(Tuner, {"className": entry.name}, project.catalog, path="tuner")
+            found = tuner.importance(space, history)
+            return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+    return {}

@@ -1,0 +1,90 @@
+"""What a person does to a search, by its record: none of it needs the project's code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hyperspace_core.errors import NotFound, Refused, UsageError
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.search import Budget, SearchRecord, SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.searches.budget import best_of, why_over
+from hyperspace_core.storage import Store
+
+CANCELLED = "cancelled"
+BUDGETS = ("runs", "hours", "target", "patience", "failures")
+UNENDED = (State.QUEUED, State.PAUSED, State.RUNNING)
+
+
+def runs_of(store: Store, search: SearchRecord, *states: State) -> Iterator[RunRecord]:
+    """Its runs, oldest first; of these states, where some are named."""
+    wanted = RunFilter(project=search.project, search=search.uid, states=states)
+    return store.find(wanted, order=ORDER_OLDEST)
+
+
+def cancel(store: Store, search: SearchRecord) -> list[int]:
+    """End it, and with it all of its runs that wait or run; their ids. May be called again."""
+    store.end_search(search.id, CANCELLED)
+    return [run.id for run in list(runs_of(store, search, *UNENDED)) if _cancelled(store, run.id)]
+
+
+def _cancelled(store: Store, run: int) -> bool:
+    try:
+        store.cancel(run)
+    except (Refused, NotFound):            # it has just ended by itself
+        return False
+    return True
+
+
+def pause(store: Store, search: SearchRecord) -> SearchRecord:
+    """Nothing more is proposed until it is resumed; what is proposed goes on. Raises `Refused`."""
+    return store.change_search(search.id, state=SearchState.PAUSED)
+
+
+def resume(store: Store, search: SearchRecord, budget: Mapping[str, Any], *,
+           priority: int | None = None) -> SearchRecord:
+    """Go on, also after it has ended, with the budget that `widened` gives."""
+    return store.change_search(search.id, state=SearchState.OPEN, budget=widened(store, search, budget),
+                               priority=priority)
+
+
+def widened(store: Store, search: SearchRecord, budget: Mapping[str, Any]) -> Budget:
+    """Its budget with what is named changed. Raises `UsageError` for one that is used up already."""
+    unknown = next((name for name in budget if name not in BUDGETS), None)
+    if unknown is not None:
+        raise UsageError(f"resume: there is no budget '{unknown}'; name one of {', '.join(BUDGETS)}")
+    wanted = replace(search.budget, **budget)
+    why = why_over(replace(search, budget=wanted), list(runs_of(store, search)))
+    if why is not None:
+        raise UsageError(f"search {search.id} would end at once: {why}; name a larger budget, as in "
+                         f"runs={search.proposed + 100}")
+    return wanted
+
+
+def best_config(store: Store, search: SearchRecord) -> Tree:
+    """The config of its best run. Raises `Refused` where no run has completed yet."""
+    best = best_of(list(runs_of(store, search, State.COMPLETED)), search.metrics[0])
+    if best is None or best.config is None:
+        raise Refused(f"search {search.id} has no completed run yet")
+    return best.config
+
+
+def write_best(store: Store, search: SearchRecord, path: str | Path) -> Path:
+    """`best_config` as a new JSON file; its path.
+
+    Raises `Refused` where no run has completed yet, `UsageError` for a file that cannot be made.
+    """
+    text = json.dumps(best_config(store, search), indent=2, ensure_ascii=False) + "\n"
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path}: there is such a file already; name another") from None
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no folder {Path(path).absolute().parent}; make it") from None
+    return Path(path)
