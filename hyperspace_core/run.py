@@ -29,7 +29,7 @@ from hyperspace_core.records.logged import (
     check_step,
     progress_of,
 )
-from hyperspace_core.sink import Memory, Sink
+from hyperspace_core.sink import Memory, Sink, Watch
 
 
 class RunInterrupted(BaseException):
@@ -119,6 +119,7 @@ class Run:
         self.stages = stages or Stages()
         self.info = Info(sink)
         self.sink = sink
+        self.watch: Watch | None = None        # the pruner of its search
         self._seq = itertools.count()          # whose `next` is one step, also for several threads
         self._steps: dict[str, int] = {}       # the last of each series
         self._remarked: set[tuple[str, str]] = set()
@@ -160,6 +161,8 @@ class Run:
         if not math.isfinite(value):
             self._remark(name, "%s at step %s; it is kept, and is never taken for the best", value, step)
         self.sink.point(Point(seq=next(self._seq), name=name, step=step, value=value, at=time.time()))
+        if self.watch is not None:
+            self.watch.logged(name, step, value)
 
     def pass_on(self, point: Point, name: str) -> None:
         """Add a point that a part of this run has logged, under another name."""
@@ -239,10 +242,16 @@ class Run:
         self.sink.progress(progress_of(done, total, note, elapsed_s=time.monotonic() - self._began))
 
     def should_stop(self) -> bool:
-        """True once the run has been asked to end early: save what you have and return.
+        """True once the run is to end early: save what you have and return the result so far.
 
-        A run that calls this is not interrupted by an exception, only ended after the worker's grace time.
+        Either it has been asked to, or the pruner of its search sees no use in going on: call this after each
+        value that you log. A run that calls this is not interrupted by an exception, only ended after the
+        worker's grace time.
         """
+        return self.is_wanted_to_stop() or (self.watch is not None and self.watch.should_stop())
+
+    def is_wanted_to_stop(self) -> bool:
+        """Whether it has been asked to end, by whoever executes it; the pruner is not asked."""
         self._asked_to_stop_politely = True
         return self._stop
 

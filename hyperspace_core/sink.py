@@ -37,6 +37,13 @@ class Sink(Protocol):
     def section(self, section: Section | Absent) -> None: ...
 
 
+class Watch(Protocol):
+    """Whoever may say that a run should end early, by what it logs."""
+
+    def logged(self, name: str, step: int | None, value: float) -> None: ...
+    def should_stop(self) -> bool: ...
+
+
 @dataclass
 class Memory:
     """Keeps everything in lists: for scripts, tests and notebooks without a store."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from hyperspace_core.execution import messages, processes
+from hyperspace_core.execution.answers import AnswerPipe, Peers
 from hyperspace_core.execution.control import Control, Exited, Interrupt, Kill
 from hyperspace_core.execution.messages import DamagedChannel, Points, Unframer
 
@@ -41,13 +42,14 @@ Event = messages.Message | Output | ChildEnded
 class Child:
     """One attempt, while it runs. One thread reads its events; any may interrupt or kill it."""
 
-    def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes],
-                 mark: str) -> None:
+    def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes], *,
+                 answers: AnswerPipe, mark: str) -> None:
         self.pid = pid
         self.over = False                          # `ChildEnded` was given out
         self._control = control
         self._channel = channel
         self._printed = printed
+        self._answers = answers
         self._mark = mark                          # in the environment of all that came from its guardian
         self._unframer: Unframer | None = Unframer()
         self._open = {channel.fileno(), printed.fileno()}
@@ -80,6 +82,10 @@ class Child:
         if not self.over:
             self._control.send(Kill(self.pid))
 
+    def answer(self, peers: Peers) -> None:
+        """Answer what the run has asked; in a thread of its own, since the run need not listen."""
+        self._answers.send(peers)
+
     # -- reading ---------------------------------------------------------------------------------------------
 
     def _ready(self, descriptors: set[int], timeout_s: float) -> set[int]:
@@ -99,6 +105,7 @@ class Child:
         self.over = True
         self._channel.close()
         self._printed.close()
+        self._answers.close()
         return [*rest, ChildEnded(exit_code=word.exit_code, signal=word.signal,
                                   out_of_memory=word.out_of_memory, max_rss_bytes=word.max_rss_bytes)]
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from hyperspace_core.execution import output, processes
+from hyperspace_core.execution.answers import Answers
 from hyperspace_core.execution.channel import ChannelSink
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import failure
@@ -34,12 +35,12 @@ def prepare() -> None:
     rehearse()
 
 
-def run_and_exit(data: bytes, channel: int, opened: Opening | None) -> NoReturn:
+def run_and_exit(data: bytes, channel: int, answers: int, opened: Opening | None) -> NoReturn:
     """Execute the encoded job and end this process; nothing that called this is ever returned to."""
     code = 1
     try:
         sink = ChannelSink(channel)
-        _executed(decode(data), sink, opened)
+        _executed(decode(data), sink, Answers(answers, sink), opened)
         output.flush()
         sink.close()
         _clean_up()
@@ -51,7 +52,7 @@ def run_and_exit(data: bytes, channel: int, opened: Opening | None) -> NoReturn:
         os._exit(code)
 
 
-def _executed(job: Job, sink: ChannelSink, opened: Opening | None) -> None:
+def _executed(job: Job, sink: ChannelSink, answers: Answers, opened: Opening | None) -> None:
     interruption = Interruption()
     _obey(interruption.ask)
     try:
@@ -60,7 +61,7 @@ def _executed(job: Job, sink: ChannelSink, opened: Opening | None) -> None:
         sink.outcome(replace(failure(error), outcome=Outcome.FAILED), heard=False)
         return
     execute(job, sink, opening.extensions, opening.project, on_run=lambda run: None,
-            interruption=interruption)
+            interruption=interruption, ask=answers.ask)
 
 
 def _obey(ask: Callable[[], None]) -> None:
@@ -88,15 +89,16 @@ def _clean_up() -> None:
 
 
 def main() -> NoReturn:
-    """A fresh interpreter: the descriptors of the channel and of the job are its arguments."""
-    channel, job = (int(argument) for argument in sys.argv[1:3])
+    """A fresh interpreter: the descriptors of the channel, the answers and the job are its arguments."""
+    channel, answers, job = (int(argument) for argument in sys.argv[1:4])
     sys.argv[1:] = []
-    os.set_inheritable(channel, False)
+    for descriptor in (channel, answers):
+        os.set_inheritable(descriptor, False)
     with os.fdopen(job, "rb") as file:
         file.seek(0)
         data = file.read()
     output.show_at_once()
-    run_and_exit(data, channel, None)
+    run_and_exit(data, channel, answers, None)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import msgspec
 
 from hyperspace_core.execution.messages import HEADER_BYTES, frame_bytes, length_of
 
-MAX_DESCRIPTORS = 2
+MAX_DESCRIPTORS = 3
 
 # fork: open the project, describe it, fork runs from this process where that is safe; look: describe it and
 # end; spawn: open nothing, each run is a fresh interpreter
@@ -35,7 +35,9 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Worker: execute this job. Comes with two descriptors: for messages, and for what is printed."""
+    """Worker: execute this job. Comes with three descriptors: for messages, for what is printed, and for the
+    answers to what is asked.
+    """
 
     job: bytes
 

@@ -15,12 +15,14 @@ from hyperspace_core.capture.components import SECTION as COMPONENTS
 from hyperspace_core.capture.components import components_section
 from hyperspace_core.config.tree import digest
 from hyperspace_core.errors import ConfigError, HyperspaceError
+from hyperspace_core.execution.answers import AskPeers
 from hyperspace_core.execution.failure import failure, one_line, shortened
 from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import Job
 from hyperspace_core.execution.large import BoundedSink, bounded_result
 from hyperspace_core.execution.output import flush, say
 from hyperspace_core.execution.plan import Plan, plan_of
+from hyperspace_core.execution.pruning import Pruning, after_pruning, pruning_of
 from hyperspace_core.execution.ran import tell_code
 from hyperspace_core.execution.result import BadResult, numbers_of
 from hyperspace_core.records.parts import made_of
@@ -58,15 +60,17 @@ class RunSink(Sink, Protocol):
 
 
 def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *,
-            on_run: Callable[[Run], None], interruption: Interruption | None = None) -> Finish:
+            on_run: Callable[[Run], None], interruption: Interruption | None = None,
+            ask: AskPeers | None = None) -> Finish:
     """Execute `job` and tell `sink` all about it; never raises for what user code does.
 
     `on_run` is called with the live run before any user code sees it. The outcome is given to `sink.outcome`
     and returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
-    RELEASED: why it was interrupted, only the caller knows.
+    RELEASED: why it was interrupted, only the caller knows. `ask` tells how the other runs of its search do;
+    without it no run is pruned.
     """
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
-                           interruption=interruption or Interruption())
+                           interruption=interruption or Interruption(), ask=ask)
     try:
         finish, heard = execution.outcome(on_run)
     except BaseException as error:  # noqa: BLE001 - whatever it was, the run has an outcome
@@ -84,6 +88,7 @@ class _Execution:
     extensions: Extensions
     project: Project
     interruption: Interruption
+    ask: AskPeers | None
 
     def outcome(self, on_run: Callable[[Run], None]) -> tuple[Finish, bool]:
         """How it ended, and whether observers have heard of that."""
@@ -96,10 +101,12 @@ class _Execution:
         if plan.differs:
             self.sink.resolved(plan.scenario, plan.config, plan.metric, plan.seed)
         run = self._live_run(plan)
+        pruning = pruning_of(self.job.pruner, run, self.project, plan.metric, self.ask)
+        run.watch = pruning
         self.interruption.watch(run)
         on_run(run)
         with active(run):
-            finish = self._executed(run, plan)
+            finish = self._executed(run, plan, pruning)
             ended = finish.outcome is not Outcome.RELEASED     # the worker knows whether it goes back
             if ended:
                 record = _record(self.job, plan, finish)
@@ -107,14 +114,14 @@ class _Execution:
         _send_info_again(run)
         return finish, ended
 
-    def _executed(self, run: Run, plan: Plan) -> Finish:
+    def _executed(self, run: Run, plan: Plan, pruning: Pruning | None) -> Finish:
         """Seed, capture, build, run, look at what came back."""
         here = os.getpid()
         try:
             self.extensions.hook.hyperspace_seed(seed=plan.seed)
             self._capture(run, plan)
             with self.interruption.user_code():
-                finish = self._built_and_run(run, plan)
+                finish = self._built_and_run(run, plan, pruning)
         except RunInterrupted as error:            # unasked it is user code's own, an error like any other
             released = Finish(outcome=Outcome.RELEASED, reason="interrupted")
             finish = released if self.interruption.asked else failure(error)
@@ -127,7 +134,7 @@ class _Execution:
         _end_copy(here, None)
         return finish
 
-    def _built_and_run(self, run: Run, plan: Plan) -> Finish:
+    def _built_and_run(self, run: Run, plan: Plan, pruning: Pruning | None) -> Finish:
         try:
             scenario = self.project.build_scenario(plan.scenario)
             run.arguments = self.project.build_arguments(scenario, plan.config, run)
@@ -135,9 +142,10 @@ class _Execution:
             return self._misfit(error)
         self.extensions.observers("hyperspace_run_started", run=run)
         returned = self.extensions.hook.hyperspace_execute(run=run, scenario=scenario)
+        returned, reason = after_pruning(pruning, returned)
         result, metrics = numbers_of(returned, plan.metric.name)
         kept = bounded_result(run.sink, run.workdir, plan.metric.name, metrics)
-        return Finish(outcome=Outcome.COMPLETED, result=result, metrics=dict(kept))
+        return Finish(outcome=Outcome.COMPLETED, reason=reason, result=result, metrics=dict(kept))
 
     def _misfit(self, error: ConfigError) -> Finish:
         """It does not fit: the submitter's mistake, or, where it had been validated, older code here."""

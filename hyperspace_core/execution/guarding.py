@@ -16,6 +16,7 @@ from typing import IO
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import processes
+from hyperspace_core.execution.answers import AnswerPipe
 from hyperspace_core.execution.attempt import Child, pipe
 from hyperspace_core.execution.control import Begin, CannotOpen, Control, Opened, Start, Started
 from hyperspace_core.execution.job import Job, encode
@@ -65,15 +66,18 @@ class GuardianProcess:
         self._end_child()
         channel, give_channel = pipe()
         printed, give_printed = pipe()
-        self._control.send(Start(encode(job)), (give_channel, give_printed))
-        os.close(give_channel)
-        os.close(give_printed)
+        answers, give_answers = AnswerPipe.opened()
+        given = (give_channel, give_printed, give_answers)
+        self._control.send(Start(encode(job)), given)
+        for descriptor in given:
+            os.close(descriptor)
         word, _ = self._control.receive()
         if not isinstance(word, Started):
-            channel.close()
-            printed.close()
+            for end in (channel, printed, answers):
+                end.close()
             return None
-        self._child = Child(word.pid, self._control, channel, printed, self._mark)
+        self._child = Child(word.pid, self._control, channel, printed, answers=answers,
+                            mark=self._mark)
         return self._child
 
     def end(self) -> None:

@@ -44,6 +44,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     known_sources: tuple[str, ...] = ()    # snapshots that the store has for certain
     stale: str = ""                        # why this process executes other code than stands on disk
     earlier: dict[str, Any] = {}           # what earlier attempts have noted of their parts
+    pruner: dict[str, Any] | None = None   # of the run's search, completed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Base:
 
 
 def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str],
-           workdir: str | Path, base: Base) -> Job:
+           workdir: str | Path, base: Base, pruner: dict[str, Any] | None = None) -> Job:
     """The job of a run that has just been claimed."""
     record = claim.record
     before = base.original or record
@@ -70,7 +71,7 @@ def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection
         no_plugins=tuple(no_plugins), workdir=str(workdir), tags=record.tags, note=record.note,
         parent=record.parent, code=record.code, code_note=base.note, known_sources=base.known,
         stale=base.stale, earlier=parts_of(record.info) if claim.lease.attempt > 1 else {},
-        code_folder=None if base.folder is None else str(base.folder),
+        code_folder=None if base.folder is None else str(base.folder), pruner=pruner,
     )
 
 

@@ -80,6 +80,13 @@ class SourceTaken(msgspec.Struct, frozen=True, tag="source", array_like=True):
         return {**self.contents, **self.places}
 
 
+class PeersWanted(msgspec.Struct, frozen=True, tag="peers", array_like=True):
+    """How do the other runs of this one's search do? `answers.Peers` of that number is the answer."""
+
+    number: int
+    series: str
+
+
 class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=True):
     """A validated run does not fit the code that is installed here: give it back unused."""
 
@@ -111,7 +118,7 @@ def ended(finish: Finish, *, heard: bool) -> Ended:
 
 
 Message = (Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | SourceTaken | Resolved
-           | CodeDiffers | Ended)
+           | PeersWanted | CodeDiffers | Ended)
 
 _HEADER = struct.Struct("!I")
 HEADER_BYTES = _HEADER.size

@@ -77,7 +77,7 @@ def _serve(opened: Opening | None, control: Control, guardian: int,
 
 
 def _execute(job: bytes, descriptors: list[int], opened: Opening | None) -> NoReturn:
-    channel, printed = descriptors
+    channel, printed, answers = descriptors
     processes.volunteer_for_the_kernel()
     for number in (signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -85,17 +85,17 @@ def _execute(job: bytes, descriptors: list[int], opened: Opening | None) -> NoRe
     output.redirect(printed)
     os.close(printed)
     if opened is None:
-        _fresh_interpreter(job, channel)
+        _fresh_interpreter(job, channel, answers)
     from hyperspace_core.execution.child import run_and_exit
 
-    run_and_exit(job, channel, opened)
+    run_and_exit(job, channel, answers, opened)
 
 
-def _fresh_interpreter(job: bytes, channel: int) -> NoReturn:
+def _fresh_interpreter(job: bytes, channel: int, answers: int) -> NoReturn:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the next program
     file.write(job)
     file.flush()
-    for descriptor in (channel, file.fileno()):
+    for descriptor in (channel, answers, file.fileno()):
         os.set_inheritable(descriptor, True)
     os.execv(sys.executable, [sys.executable, "-P", "-m", "hyperspace_core.execution.child",
-                              str(channel), str(file.fileno())])
+                              str(channel), str(answers), str(file.fileno())])

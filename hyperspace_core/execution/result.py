@@ -44,6 +44,11 @@ def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
     return float(metrics[metric]), metrics
 
 
+def numbers_in(returned: Mapping[Any, Any]) -> dict[str, Number]:
+    """Those of its entries that are numbers, whatever the others are."""
+    return _each(returned)[0]
+
+
 def _each(returned: Mapping[Any, Any]) -> tuple[dict[str, Number], list[str]]:
     metrics: dict[str, Number] = {}
     problems: list[str] = []

@@ -10,6 +10,7 @@ BUILTINS = (
     "hyperspace_core.stages",
     "hyperspace_core.scenarios",
     "hyperspace_core.tuners",
+    "hyperspace_core.pruners",
     "hyperspace_core.extension.storage",
     "hyperspace_core.capture.seeds:Seeds",
     "hyperspace_core.capture.fingerprint",

@@ -40,6 +40,9 @@ class Outcome(StrEnum):
     LOST = "lost"                      # its worker died or was cut off; costs one of max_losses
 
 
+PRUNED = "pruned"              # reason of a run that completed early, because its search's pruner said so
+
+
 class Command(StrEnum):
     """What someone wants of the owner of a running run; it travels in the answer to the owner's beat."""
 

@@ -60,7 +60,7 @@ class PartSink:
 
 
 class PartRun(Run):
-    """The live run of a part; whoever asks the whole run to stop asks this."""
+    """The live run of a part; whoever asks the whole run to stop asks this. No pruner watches it."""
 
     def __init__(self, whole: Run, part: Part, sink: Sink) -> None:
         super().__init__(sink=sink, seed=part.seed, workdir=whole.workdir / part.name, id=whole.id,
@@ -70,8 +70,8 @@ class PartRun(Run):
         self.made_of = whole.made_of
         self.earlier = within(part.name, whole.earlier)
 
-    def should_stop(self) -> bool:
-        return self._whole.should_stop()
+    def is_wanted_to_stop(self) -> bool:
+        return self._whole.is_wanted_to_stop()
 
     @property
     def asked_to_stop(self) -> bool:

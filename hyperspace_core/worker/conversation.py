@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 from hyperspace_core.execution import messages
@@ -11,6 +12,7 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.worker.endings import Ask, Conducted, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
+from hyperspace_core.worker.peers import Peering
 from hyperspace_core.worker.report import Printed
 from hyperspace_core.worker.shift import Shift
 from hyperspace_core.worker.ward import Ward
@@ -24,8 +26,8 @@ DEAF_S = 30.0              # after a kill: then its guardian is not to be truste
 class Conversation:
     """From the start of the process to its end."""
 
-    def __init__(self, child: Child, ward: Ward, shift: Shift) -> None:
-        self._child, self._ward, self._shift = child, ward, shift
+    def __init__(self, child: Child, ward: Ward, shift: Shift, peering: Peering) -> None:
+        self._child, self._ward, self._shift, self._peering = child, ward, shift, peering
         self._journal = ward.journal
         self._tape = OutputTape(shift.clock)
         self._told: Finish | None = None
@@ -78,6 +80,8 @@ class Conversation:
                 self._ward.resolved(Update(
                     scenario=event.scenario, config=event.config, seed=event.seed,
                     metric=Metric(name=event.metric_name, goal=event.metric_goal)))
+            case messages.PeersWanted():   # the store may keep one waiting, and the run need not listen
+                threading.Thread(target=self._answer, args=(event,), daemon=True).start()
             case messages.CodeDiffers(reason=reason):
                 self._differs = reason
             case messages.Ended():
@@ -86,6 +90,9 @@ class Conversation:
                 self._journal.hurry()      # while the process ends, what it logged is written
             case ChildEnded():
                 self._ended = event
+
+    def _answer(self, asked: messages.PeersWanted) -> None:
+        self._child.answer(self._peering.answer(asked.number, asked.series))
 
     def _show(self, text: str) -> None:
         if text and self._shift.options.echo:

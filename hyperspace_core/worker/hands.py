@@ -74,9 +74,9 @@ class ChildHands:
         options = self._shift.options
         guardian, base = self._codebase.choose(ward.record)
         job = job_of(ward.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins, workdir=workdir,
-                     base=base)
+                     base=base, pruner=self._shift.pruner_of(ward.record))
         child = guardian.start(job)
-        return Conversation(child, ward, self._shift).follow()
+        return Conversation(child, ward, self._shift, self._shift.peering(ward.record)).follow()
 
     def asker(self) -> Asker:
         options = self._shift.options

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.capture.live import edited_since_import
 from hyperspace_core.clock import SystemClock
+from hyperspace_core.execution.answers import AskPeers
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import this_process, worker_name
@@ -126,8 +127,11 @@ class InlineHands:
         return frozenset(self._project.tasks)
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:
-        conducted, _ = conduct(ward, workdir, self._project, self._extensions, self._shift.heart,
-                               echo=self._shift.options.echo)
+        shift = self._shift
+        peering = shift.peering(ward.record)
+        conducted, _ = conduct(ward, workdir, self._project, self._extensions, shift.heart,
+                               echo=shift.options.echo, pruner=shift.pruner_of(ward.record),
+                               ask_peers=lambda series, enough: peering.answer(0, series))
         return conducted
 
     def asker(self) -> Asker:
@@ -138,12 +142,13 @@ class InlineHands:
 
 
 def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions, heart: Heart, *,
-            echo: bool) -> tuple[Conducted, bool]:
+            echo: bool, pruner: Tree | None = None,
+            ask_peers: AskPeers | None = None) -> tuple[Conducted, bool]:
     """Execute a run in this thread: how it is to be settled, and whether Ctrl-C ended it."""
     interruption = Interruption()
     sink = JournalSink(ward, heart)
     job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
-                 base=Base(note=_note(ward), stale=_stale(project)))
+                 base=Base(note=_note(ward), stale=_stale(project)), pruner=pruner)
 
     def hear(run: Run) -> None:
         def stop() -> None:
@@ -153,7 +158,8 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
         ward.listen(stop)
 
     with Tee(ward, echo=echo), UserCodeSignals(interruption.ask) as signals:
-        finish = execute(job, sink, extensions, project, interruption=interruption, on_run=hear)
+        finish = execute(job, sink, extensions, project, interruption=interruption, on_run=hear,
+                         ask=ask_peers)
     if signals.pressed:
         ward.ask(Ask.CANCEL, "interrupted with Ctrl-C")
     ask, why = ward.asked

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hyperspace_core.clock import Clock
-from hyperspace_core.records.run import Owner
+from hyperspace_core.errors import StoreError
+from hyperspace_core.records.run import Owner, RunRecord, Tree
 from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.doorbell import Doorbell
@@ -16,6 +17,7 @@ from hyperspace_core.worker.duties import RESTING, what_waits
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.heart import Heart
 from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.peers import Curves, Peering
 from hyperspace_core.worker.report import Event, Listener, Notice, RunEnded, Stopping
 
 GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # how a worker is asked to stop
@@ -44,6 +46,7 @@ class Shift:
     known_sources: set[str] = field(default_factory=set)       # snapshots that the store has for certain
 
     def __post_init__(self) -> None:
+        self.curves = Curves(self.store, self.project)
         self._lock = threading.Lock()
         self._begun = 0                    # runs claimed, without those that went back unused
         self._in_hand = 0                  # slots that have a run
@@ -128,6 +131,19 @@ class Shift:
     def left(self) -> list[Waiting]:
         """Queued runs that this worker cannot take now. Raises `StoreError`."""
         return what_waits(self.store, self.project, self.tasks, self.refused)
+
+    # -- pruning ---------------------------------------------------------------------------------------------
+
+    def pruner_of(self, record: RunRecord) -> Tree | None:
+        """The pruner of the run's search, if any; a run whose search cannot be read goes without."""
+        try:
+            return self.curves.pruner_of(record)
+        except StoreError as error:
+            self.tell(f"run {record.id} goes without the pruner of its search: {error}")
+            return None
+
+    def peering(self, record: RunRecord) -> Peering:
+        return Peering(self.curves, self.store, record, self.clock)
 
     # -- telling ---------------------------------------------------------------------------------------------
 

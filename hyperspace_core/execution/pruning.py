@@ -1,0 +1,160 @@
+"""The pruner of a live run: what it looks at, when it is asked, what it has said."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from hyperspace_core.config.build import build_component
+from hyperspace_core.config.tree import unwrapped
+from hyperspace_core.execution.answers import AskPeers, PeerNews, Peers
+from hyperspace_core.execution.failure import one_line
+from hyperspace_core.execution.output import say
+from hyperspace_core.execution.result import BadResult, numbers_in
+from hyperspace_core.pruner import Curve, Peer, Pruner, Tracing, curve_of
+from hyperspace_core.records.pruned import Pruned
+from hyperspace_core.records.run import Metric, Tree
+from hyperspace_core.records.states import PRUNED
+from hyperspace_core.run import Run
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
+
+
+class Pruning:
+    """A run's pruner, in the run's process."""
+
+    def __init__(self, run: Run, pruner: Pruner, own: Metric, ask: AskPeers) -> None:
+        self.told: Pruned | None = None    # what the run has been told
+        self._run, self._pruner, self._own = run, pruner, own.name
+        self._watched = pruner.watched(own)
+        self._peers = _Known(ask, self._watched.name, lambda: run.asked_to_stop)
+        self._tracing = Tracing()
+        self._last_own: float | None = None
+        self._judged = 0                   # values that were there when the pruner was asked last
+        self._asked = -1                   # the step then
+        self._failed = False
+        self._process = os.getpid()
+        self._logging = threading.RLock()  # a signal handler of user code may log, too
+        self._judging = threading.Lock()
+
+    def logged(self, name: str, step: int | None, value: float) -> None:
+        if name == self._own:
+            self._last_own = value
+        if name == self._watched.name:
+            with self._logging:
+                self._tracing.add(step, value)
+
+    def should_stop(self) -> bool:
+        """The pruner's word, once for all; False in a process that user code forked."""
+        if self.told is not None:
+            return True
+        if self._failed or os.getpid() != self._process:
+            return False
+        if not self._judging.acquire(blocking=False):
+            return False                   # another thread is at it, or this one, before a signal came
+        try:
+            with self._logging:
+                curve = self._tracing.curve(asked=self._asked)
+            if curve.count == self._judged:
+                return False
+            self._judged, self._asked = curve.count, curve.step
+            return self._says_stop(curve)
+        finally:
+            self._judging.release()
+
+    def completed(self, returned: Any) -> Any:
+        """What `single_run` returned, and, where it lacks the task's metric, the last value of that."""
+        value = {} if returned is None else unwrapped(returned)
+        if not isinstance(value, Mapping) or self._own in value:
+            return returned
+        if self._last_own is None:
+            raise BadResult(f"the run was pruned, and neither returned '{self._own}' nor logged it; return "
+                            "what there is of it when should_stop() is true", numbers_in(value))
+        return {**value, self._own: self._last_own}
+
+    def _says_stop(self, curve: Curve) -> bool:
+        try:
+            stop = bool(self._pruner.should_stop(curve, _Lazily(self._peers.now), self._watched.goal))
+        except Exception as error:         # noqa: BLE001 - a run that is trained must not fail for its pruner
+            say(f"the pruner failed, so this run is not stopped early: {one_line(error)}")
+            self._failed = True
+            return False
+        if stop:
+            self.told = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
+            self._run.info[PRUNED] = self.told.plain()
+            say(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
+        return stop
+
+
+def pruning_of(tree: Tree | None, run: Run, project: Project, own: Metric,
+               ask: AskPeers | None) -> Pruning | None:
+    """The pruning of a run; one that cannot be had is said in the run's output, and the run goes on."""
+    if tree is None or ask is None:
+        return None
+    try:
+        return Pruning(run, build_component(Pruner, tree, project.catalog, path="pruner"), own, ask)
+    except Exception as error:             # noqa: BLE001 - likewise
+        say(f"the pruner cannot be made, so this run is not stopped early: {one_line(error)}")
+        return None
+
+
+def after_pruning(pruning: Pruning | None, returned: Any) -> tuple[Any, str | None]:
+    """What a run is taken to have returned, and the reason of its outcome. A run that was told to stop is
+    pruned, also if it went on: nobody can say what it did not do. Raises `BadResult`.
+    """
+    if pruning is None or pruning.told is None:
+        return returned, None
+    return pruning.completed(returned), PRUNED
+
+
+class _Known:
+    """What is known of the other runs."""
+
+    def __init__(self, ask: AskPeers, series: str, enough: Callable[[], bool]) -> None:
+        self._ask, self._series, self._enough = ask, series, enough
+        self._ended: dict[int, Peer] = {}
+        self._running: tuple[Peer, ...] = ()
+
+    def now(self) -> tuple[Peer, ...]:
+        """None of them where nobody can tell: then no run looks worse than others."""
+        news: Peers | None = self._ask(self._series, self._enough)
+        if news is None:
+            return ()
+        self._ended |= {one.run: _peer(one) for one in news.ended}
+        if news.running is not None:
+            self._running = tuple(map(_peer, news.running))
+        again = {peer.run for peer in self._running}       # one may have been queued again
+        ended = [peer for peer in self._ended.values() if peer.run not in again]
+        return (*ended, *self._running) if news.known else ()
+
+
+class _Lazily(Sequence[Peer]):
+    """The peers, asked for when they are first looked at."""
+
+    def __init__(self, ask: Callable[[], tuple[Peer, ...]]) -> None:
+        self._ask = ask
+
+    @cached_property
+    def _peers(self) -> tuple[Peer, ...]:
+        return self._ask()
+
+    @overload
+    def __getitem__(self, index: int) -> Peer: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Peer, ...]: ...
+    def __getitem__(self, index: int | slice) -> Peer | tuple[Peer, ...]:
+        return self._peers[index]
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._peers)
+
+
+def _peer(news: PeerNews) -> Peer:
+    return Peer(run=news.run, state=news.state, curve=curve_of(news.points))

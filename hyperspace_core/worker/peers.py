@@ -1,0 +1,115 @@
+"""How the other runs of a search do: what a worker tells the runs that a pruner may stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.execution.answers import PeerNews, Peers
+from hyperspace_core.pruner import PeerState, Tracing
+from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.pruned import is_pruned
+from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.states import TERMINAL, State
+from hyperspace_core.storage import Store
+
+SHARE = 10                     # times as long as it took a look is good: a tenth of the time at most is spent
+_STATES: dict[State, PeerState] = {State.COMPLETED: "completed", State.FAILED: "failed",
+                                   State.CANCELLED: "cancelled", State.RUNNING: "running"}
+Ended = dict[int, PeerNews]
+
+
+class Curves:
+    """What all slots of a worker know of the searches: their pruners, and curves that do not change any more.
+
+    Its methods raise `StoreError`.
+    """
+
+    def __init__(self, store: Store, project: str) -> None:
+        self._store, self._project = store, project
+        self._lock = threading.Lock()
+        self._pruners: dict[str, Tree | None] = {}     # by search
+        self._ended: dict[tuple[str, str], Ended] = {}     # by search and series
+
+    def pruner_of(self, record: RunRecord) -> Tree | None:
+        """The pruner that a run was proposed with; None where it has none."""
+        if record.search is None:
+            return None
+        if record.search not in self._pruners:
+            found = self._store.searches(self._project, uids=(record.search,))
+            self._pruners[record.search] = found[0].pruner if found else None
+        return self._pruners[record.search]
+
+    def ended(self, search: str, series: str) -> Ended:
+        """The curves of all runs that have ended, by run."""
+        where = RunFilter(project=self._project, search=search, states=tuple(TERMINAL))
+        with self._lock:
+            known = self._ended.setdefault((search, series), {})
+            missing = sum(self._store.count(where).values()) - len(known)
+            if missing < 0:                # some were deleted, or queued again
+                missing += len(known)
+                known.clear()
+            for record in list(self._newest(where, missing, known)):
+                points = Tracing((point.step, point.value) for point in
+                                 self._store.points(record.id, names=(series,))).curve().points
+                state = "pruned" if is_pruned(record) else _STATES[record.state]
+                known[record.id] = PeerNews(record.id, state, list(points))
+            return dict(known)
+
+    def running(self, search: str) -> list[RunRecord]:
+        where = RunFilter(project=self._project, search=search, states=(State.RUNNING,))
+        return list(self._store.find(where, order=ORDER_NEWEST))
+
+    def _newest(self, where: RunFilter, missing: int, known: Ended) -> Iterator[RunRecord]:
+        """Those that are not known; as a rule they are among the newest, so that few are read."""
+        for record in self._store.find(where, order=ORDER_NEWEST) if missing else ():
+            if record.id not in known:
+                yield record
+                missing -= 1
+            if not missing:
+                return
+
+
+class Peering:
+    """What one attempt is told of the other runs of its search. One thread at a time asks it."""
+
+    def __init__(self, curves: Curves, store: Store, record: RunRecord, clock: Clock) -> None:
+        self._curves, self._store, self._record, self._clock = curves, store, record, clock
+        self._told: set[int] = set()       # runs that have ended, as the attempt knows
+        self._tracings: dict[tuple[int, int], tuple[Tracing, int]] = {}    # by attempt; and the last point
+        self._good_until = clock.monotonic()
+
+    def answer(self, number: int, series: str) -> Peers:
+        """What is new since the last answer; that it cannot be told, whatever the store raises."""
+        began = self._clock.monotonic()
+        if began < self._good_until:
+            return Peers(number)
+        try:
+            peers = self._read(number, series)
+        except Exception:                  # noqa: BLE001 - the run goes on; the heart tells that the store is away
+            return Peers(number, known=False)
+        self._told |= {one.run for one in peers.ended}
+        took = self._clock.monotonic() - began
+        self._good_until = began + SHARE * took
+        return peers
+
+    def _read(self, number: int, series: str) -> Peers:
+        search = self._record.search
+        if search is None:
+            return Peers(number, running=[])
+        running = [self._so_far(record, series) for record in self._curves.running(search)
+                   if record.id != self._record.id]
+        ended = self._curves.ended(search, series)
+        new = [news for run, news in ended.items() if run not in self._told and run != self._record.id]
+        return Peers(number, ended=[one for one in new if one.points],
+                     running=[one for one in running if one.points])
+
+    def _so_far(self, record: RunRecord, series: str) -> PeerNews:
+        """The curve of a running run; only what has come since the last look is read."""
+        attempt = 0 if record.attempt is None else record.attempt.number
+        tracing, after = self._tracings.get((record.id, attempt), (Tracing(), -1))
+        for point in self._store.points(record.id, attempt=attempt, names=(series,), after=after):
+            tracing.add(point.step, point.value)
+            self._tracings[record.id, attempt] = tracing, point.seq
+        return PeerNews(record.id, "running", list(tracing.curve().points))
