@@ -12,6 +12,7 @@ from hyperspace_core.cli.bulk import ONE_BY_ONE, counted
 from hyperspace_core.cli.screen import complain, note, say, say_json
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.moving.copying import WAS_QUEUED, Copied, Fate
+from hyperspace_core.records.search import SearchState
 from hyperspace_core.results.words import byte_count
 
 if TYPE_CHECKING:
@@ -76,6 +77,23 @@ class Tally:
             words = f"queue resume --where {quote(f'reason={WAS_QUEUED}')} --project {quote(project)}"
             note(f"queued runs of '{project}' rest there, PAUSED: {waiting}; `hyperspace {words} --storage "
                  f"{quote(str(there))}` lets them start")
+        named = {one.search.there: one for one in self.copies if one.search is not None}
+        _say_searches(named.values(), there)
+
+
+def _say_searches(copies: Iterable[Copied], there: Address) -> None:
+    """What a person must decide: where a search that is open here is to go on."""
+    for one in copies:
+        search = one.search
+        if search is None or search.state is not SearchState.OPEN:
+            continue
+        if search.state_there is SearchState.OPEN:
+            note(f"search {search.search} is open in both stores (there {search.there}): pause it in one, or "
+                 "each proposes what the other does not know")
+        elif search.state_there is SearchState.PAUSED:
+            words = f"queue resume --search {search.there} --project {quote(one.project)}"
+            note(f"search {search.search} is open here and rests there: `hyperspace {words} --storage "
+                 f"{quote(str(there))}` lets it go on there; pause it here first")
 
 
 def say_preview(found: Preview, there: Address, *, as_json: bool) -> None:
@@ -88,6 +106,8 @@ def say_preview(found: Preview, there: Address, *, as_json: bool) -> None:
     kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {byte_count(found.bytes)}"
     say(f"would copy {counted(total)}{f' ({projects})' if projects else ''}{kept} to {there}"
         + (f"; {counted(found.there)} would be compared, as known there" if found.there else ""))
+    if found.searches:
+        note(f"searches that would go along, at rest: {found.searches}")
     if found.waiting:
         note(f"queued runs that would rest there, PAUSED: {found.waiting}")
     say_running(found.running)

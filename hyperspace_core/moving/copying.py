@@ -11,6 +11,7 @@ from hyperspace_core.moving.contents import Contents, Damaged
 from hyperspace_core.moving.history import Histories, as_executed
 from hyperspace_core.moving.order import Parents, known_records, parents_first
 from hyperspace_core.moving.portrait import batches, portrait, same_try
+from hyperspace_core.moving.searches import Along, Searches
 from hyperspace_core.moving.sources import Sources
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point
@@ -45,6 +46,7 @@ class Copied:
     waits: bool = False        # it was queued here, and rests there
     digest: str | None = None  # of all that this store says of it, and the other one where nothing differs
     problems: tuple[str, ...] = ()     # what differs, what is damaged or gone
+    search: Along | None = None        # that proposed it
     lost_parent: int | None = None     # the parent that is not there, so that it is not named there
 
 
@@ -53,9 +55,10 @@ def copy_runs(source: Store, target: Store, where: RunFilter | None = None,
     """Copy the runs that match, one after the other; each is given back once it has been read back there.
 
     Runs keep their uid and get new ids; what waits in the queue arrives PAUSED, so that no run is done in
-    both stores. What is there already is completed where something is missing, and never overwritten. The
-    settings of a project's queue go along where the destination has no runs of it and none of its own.
-    After a kill, a repeat goes on. Raises `StoreError` where one of the stores fails.
+    both stores. The searches that they name go along, and an open one rests there likewise. What is there
+    already is completed where something is missing, and never overwritten. The settings of a project's queue
+    go along where the destination has no runs of it and none of its own. After a kill, a repeat goes on.
+    Raises `StoreError` where one of the stores fails.
     """
     with Contents(source, target) as contents:
         yield from _Copy(source, target, contents).all(where or RunFilter())
@@ -80,6 +83,7 @@ class _Copy:
     def __init__(self, source: Store, target: Store, contents: Contents) -> None:
         self._source, self._target, self._contents = source, target, contents
         self._parents = Parents(source, target)
+        self._searches = Searches(source, target)
         self._sources, self._histories = Sources(source, target), Histories(source, target)
         self._settled = set(target.info().runs)        # projects whose settings stay as they are there
 
@@ -105,9 +109,11 @@ class _Copy:
         restored = self._target.restore([as_executed(self._source, record) for record in given])
         for record, run in zip(records, restored, strict=True):
             self._parents[record.id] = run
+        searches = self._searches.bring(records)
         there = known_records(self._target, records)
         for record, wanted in zip(records, given, strict=True):
             told = Copied(run=record.id, uid=record.uid, project=record.project, fate=Fate.COPIED,
+                          search=searches.get(record.search or ""),
                           lost_parent=record.parent if wanted.parent is None else None)
             try:
                 found = there.get(record.uid)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hyperspace_core.moving.copying import RUNS_AT_ONCE
 from hyperspace_core.moving.order import known_records, parents_first
 from hyperspace_core.moving.portrait import batches
+from hyperspace_core.moving.searches import named
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
@@ -24,6 +25,7 @@ class Preview:
     bytes: int                         # of their contents, each content once
     there: int                         # runs that are there already, whether or not they are the same
     running: tuple[int, ...]           # ids of runs that would be left out
+    searches: int                      # that these runs name: they would go along, at rest
 
 
 def preview(source: Store, target: Store | None, where: RunFilter | None = None) -> Preview:
@@ -31,8 +33,10 @@ def preview(source: Store, target: Store | None, where: RunFilter | None = None)
     runs: Counter[str] = Counter()
     contents: dict[str, int] = {}
     waiting = artifacts = there = 0
-    running = []
+    running, searches = [], set()
     for batch in batches(parents_first(source, where or RunFilter()), RUNS_AT_ONCE):
+        searches |= {search.uid for project, uids in named(batch).items()
+                     for search in source.searches(project, uids=uids)}
         known = {} if target is None else known_records(target, batch)
         for record in batch:
             if record.state is State.RUNNING:
@@ -47,7 +51,7 @@ def preview(source: Store, target: Store | None, where: RunFilter | None = None)
                     artifacts += len(found)
                     contents |= {artifact.digest: artifact.size for artifact in found}
     return Preview(runs=dict(runs), waiting=waiting, artifacts=artifacts, bytes=sum(contents.values()),
-                   there=there, running=tuple(running))
+                   there=there, running=tuple(running), searches=len(searches))
 
 
 def _gives_way(found: RunRecord, record: RunRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pymongo import MongoClient
 
 from hyperspace_core.cli.entry import run
 from hyperspace_core.moving.copying import Copied, Fate, copy_runs
+from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store as open_sqlite
@@ -20,6 +22,7 @@ from hyperspace_core.testing.stores.crowd import Crowd
 from hyperspace_core.testing.stores.desk import PROJECT, Desk
 from hyperspace_core.testing.stores.house import assert_the_same, furnish
 from hyperspace_core.testing.stores.themes.processes import kill_when
+from hyperspace_core.testing.stores.themes.searching import SPACE, new_search, proposal
 from hyperspace_mongodb.store import open_store
 
 
@@ -105,6 +108,26 @@ def test_what_is_queued_in_the_file_starts_on_the_server_when_it_is_resumed(embe
 
     assert server.resume(1) is State.QUEUED
     assert Desk(server).take().lease.attempt == 1
+
+
+def test_a_search_goes_to_the_server_and_home_with_what_it_has_proposed_there(
+        embedded: Store, server: Store) -> None:
+    search = embedded.get_search(embedded.add_search(new_search(space=SPACE)))
+    embedded.propose(search.id, 0, proposal(search, 0))
+    copied(embedded, server)
+    there, = server.searches(PROJECT)
+    assert there == replace(search, id=there.id, state=SearchState.PAUSED, proposed=1)
+
+    embedded.end_search(search.id, "goes on elsewhere")
+    server.change_search(there.id, state=SearchState.OPEN)
+    server.propose(there.id, 1, proposal(search, 1), redrawn=2)
+    copied(server, embedded)
+
+    home = embedded.get_search(search.id)
+    assert (home.state, home.reason, home.proposed, home.redrawn) == (
+        SearchState.ENDED, "goes on elsewhere", 2, 2)
+    assert {Desk(embedded).get(run).uid for run in Desk(embedded).ids(search=search.uid)} == {
+        search.run_uid(0), search.run_uid(1)}
 
 
 def test_the_command_takes_a_database_that_is_named_after_the_project(
