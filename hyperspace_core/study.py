@@ -281,7 +281,7 @@ class Study:
         what cannot be read.
         """
         from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, compared
-        from hyperspace_core.results.first_page import first_page
+        from hyperspace_core.results.first_page import any_mended, first_page
         from hyperspace_core.results.parts import Sharing
         from hyperspace_core.results.results import Results
         from hyperspace_core.results.table import best_first
@@ -292,6 +292,8 @@ class Study:
                            states=parse_states((states,) if isinstance(states, str) else tuple(states)),
                            where=conditions(where))
         early = limit if wish == ALL and order_by is None else None
+        if early is not None and any_mended(self.store, wanted):
+            early = None
         share = Sharing().of
         page = (None if limit is None or wish == ALL or order_by is not None else
                 first_page(self.store, wanted, limit, self._today, read=share))

@@ -40,6 +40,16 @@ def rescored_of(record: RunRecord) -> dict[str, Rescored]:
     return {name: one for name, one in found.items() if one is not None and one.attempt == last}
 
 
+def is_mended(record: RunRecord) -> bool:
+    """Whether the task's own metric was computed anew."""
+    return KEY in record.info and record.metric.name in rescored_of(record)
+
+
+def decisive(record: RunRecord) -> float | None:
+    """The value of the task's metric that counts: as it was mended, else as the run returned it."""
+    return rescored_of(record)[record.metric.name].value if is_mended(record) else record.result
+
+
 def _read(name: str, told: Any) -> Rescored | None:
     """None for what user code has put there itself."""
     if not isinstance(told, Mapping) or not is_number(told.get("value")):

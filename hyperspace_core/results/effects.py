@@ -16,12 +16,14 @@ from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.estimates import Estimate, difference, estimate
 from hyperspace_core.results.names import shortest_names
 from hyperspace_core.results.pairs import without
-from hyperspace_core.results.repeats import config_of, unit_of
+from hyperspace_core.results.repeats import config_of
 from hyperspace_core.results.table import Column, Table, parameters_of
 from hyperspace_core.results.tabular import SHOWN, Tabular
+from hyperspace_core.results.units import Unit, measured
 from hyperspace_core.results.words import value_text
 
 CONFIG = "config"
+Measured = tuple[RunRecord, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Change:
     metric: Metric
     old: Any
     new: Any
-    pairs: tuple[tuple[int, int], ...]         # ids of runs, the old value's first
+    pairs: tuple[tuple[int, int], ...]         # ids of runs, the old value's first; parts pair within them
     effect: Estimate
 
     @property
@@ -98,27 +100,29 @@ class Effects(Tabular, Sequence[Change]):
 
 
 def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
-    """Of runs that are comparable. A run counts once for a pair of values; runs of the same config and seed
-    count as their mean.
+    """Of runs that are comparable. A run, or each part of one, counts once for a pair of values; those of the
+    same config and seed count as their mean.
 
     `parameter`: its shortest name or its dotted path; a component stands for its whole section. Raises
     `UsageError` for one that no run has.
     """
     path = path_of(records, parameter)
-    alike: dict[str, list[RunRecord]] = defaultdict(list)
+    alike: dict[tuple[str, Unit], list[Measured]] = defaultdict(list)
     for record in records:
-        if record.result is not None and not is_missing(_value(record, path)):
-            rest = [record.task, record.metric.name, record.metric.goal, record.scenario, *unit_of(record),
-                    without(config_of(record), [path])]
-            alike[canonical(rest)].append(record)
+        units = measured(record)
+        if units and not is_missing(_value(record, path)):
+            rest = canonical([record.task, record.metric.name, record.metric.goal, record.scenario,
+                              without(config_of(record), [path])])
+            for unit, value in units.items():
+                alike[rest, unit].append((record, value))
     found: dict[tuple[str, str, str], list[tuple[RunRecord, RunRecord, float]]] = defaultdict(list)
     for group in alike.values():
-        values: dict[str, list[RunRecord]] = defaultdict(list)
-        for record in group:
-            values[canonical(_value(record, path))].append(record)
+        values: dict[str, list[Measured]] = defaultdict(list)
+        for record, value in group:
+            values[canonical(_value(record, path))].append((record, value))
         for old, new in combinations(sorted(values, key=_order), 2):
-            one, other = values[old], values[new]
-            found[one[0].task, old, new].append((one[0], other[0], difference(_mean(other), _mean(one))))
+            (one, _), (other, _) = values[old][0], values[new][0]
+            found[one.task, old, new].append((one, other, difference(_mean(values[new]), _mean(values[old]))))
     return Effects(parameter, [_change(found[key], path) for key in sorted(found, key=_order_of_three)])
 
 
@@ -145,7 +149,7 @@ def _change(pairs: Sequence[tuple[RunRecord, RunRecord, float]], path: str) -> C
     pairs = sorted(pairs, key=lambda pair: pair[0].id)
     one, other, _ = pairs[0]
     return Change(task=one.task, metric=one.metric, old=_value(one, path), new=_value(other, path),
-                  pairs=tuple((old.id, new.id) for old, new, _ in pairs),
+                  pairs=tuple(dict.fromkeys((old.id, new.id) for old, new, _ in pairs)),
                   effect=estimate([by for _, _, by in pairs]))
 
 
@@ -162,8 +166,8 @@ def _order_of_three(key: tuple[str, str, str]) -> Any:
     return key[0], _order(key[1]), _order(key[2])
 
 
-def _mean(records: Sequence[RunRecord]) -> float:
-    return estimate([record.result for record in records if record.result is not None]).mean
+def _mean(values: Sequence[Measured]) -> float:
+    return estimate([value for _, value in values]).mean
 
 
 def _or_missing(value: Any) -> Any:

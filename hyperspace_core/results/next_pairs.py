@@ -13,7 +13,8 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.results.existing import LIVE
 from hyperspace_core.results.pairs import Paired, Party
-from hyperspace_core.results.repeats import Unit, experiment_of, unit_of
+from hyperspace_core.results.repeats import experiment_of
+from hyperspace_core.results.units import Unit, unit_of
 from hyperspace_core.results.words import ids_text
 from hyperspace_core.submission import Wishes
 
@@ -31,7 +32,8 @@ def plan_pairs(study: Study, paired: Paired, count: int) -> list[NewRun]:
 
 
 def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wanted]:
-    """The runs that `count` more pairs take. `live`: all of the task that wait, run or have completed.
+    """The runs that at least `count` more pairs take: one in parts gives several. `live`: all of the task
+    that wait, run or have completed.
 
     Raises `UsageError` where a side holds several configs, or the sides have no fold in common.
     """
@@ -45,19 +47,22 @@ def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wa
         for experiment, units in zip((a, b), taken, strict=True):
             if experiment_of(record) == experiment:
                 units.add(unit_of(record))
-    wanted = islice(_units(taken, folds), count)
+    drawn = paired.per_run > 1 and not any(pair.part for pair in paired.pairs)
+    wanted = islice(_units(taken, folds, paired.per_run if drawn else 1), -(-count // paired.per_run))
     return [(side[unit[1]], unit[0] or 0) for unit in wanted for side, units in zip(sides, taken, strict=True)
             if unit not in units]
 
 
-def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str]) -> Iterator[Unit]:
-    """Where one side has a run and the other has none; then seeds that neither has."""
-    seeds = [seed for units in taken for seed, _ in units if seed is not None]
+def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str], seeds_each: int) -> Iterator[Unit]:
+    """Where one side has a run and the other has none; then seeds that neither has. `seeds_each`: so many
+    does one run use up, one for each of its parts.
+    """
+    seeds = [unit[0] for units in taken for unit in units if unit[0] is not None]
     halves = [unit for unit in taken[0] ^ taken[1] if unit[0] is not None and unit[1] in folds]
     yield from sorted(halves, key=lambda unit: (unit[0] or 0, unit[1]))
-    for seed in numbers(max(seeds, default=-1) + 1):
+    for seed in numbers(max(seeds, default=-seeds_each) + seeds_each, seeds_each):
         for fold in folds:
-            yield seed % LIMIT, fold
+            yield seed % LIMIT, fold, ""
 
 
 def _one_config(party: Party, name: str) -> str:

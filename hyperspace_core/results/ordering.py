@@ -9,6 +9,7 @@ from typing import Any
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
 from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
 from hyperspace_core.records.filter import is_missing, look_up
+from hyperspace_core.records.rescored import decisive, rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.table import RUN, SECONDS, seconds_of, tabulate
 
@@ -19,8 +20,9 @@ _OWN: dict[str, Value] = {RUN: lambda record: record.id, SECONDS: seconds_of, "t
 def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:
     """By a column such as `seed`, `accuracy`, `trees`, `config.classifier.trees`; after a `-` largest first.
 
-    Runs without a value, or with NaN, come last; of equal ones the older first. Raises `UsageError` for a
-    column that none of them has.
+    A metric that was computed later goes before what the runs returned under its name: that is `result`, or
+    `metrics.accuracy`. Runs without a value, or with NaN, come last; of equal ones the older first. Raises
+    `UsageError` for a column that none of them has.
     """
     by_age = sorted(records, key=lambda record: record.id)
     name = order_by.removeprefix("-")
@@ -36,8 +38,12 @@ def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
     if name in _OWN:
         return list(map(_OWN[name], records))
     if any(record.metric.name == name for record in records):
-        return [record.result if record.metric.name == name else look_up(record, f"metrics.{name}")
+        return [decisive(record) if record.metric.name == name else look_up(record, f"metrics.{name}")
                 for record in records]
+    computed = [rescored_of(record) for record in records]
+    if any(name in one for one in computed):           # else what a run returned under that name
+        return [one[name].value if name in one else look_up(record, f"metrics.{name}")
+                for one, record in zip(computed, records, strict=True)]
     found = [look_up(record, name) for record in records]
     if not all(map(is_missing, found)):
         return [_class_of(value) for value in found]

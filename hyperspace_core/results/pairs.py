@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
+from hyperspace_core.records.rescored import decisive
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.estimates import Estimate, difference, estimate, numbers_needed
-from hyperspace_core.results.repeats import config_of, experiment_of, unit_of
+from hyperspace_core.results.repeats import config_of, experiment_of
+from hyperspace_core.results.units import Unit, measured, unit_of
 from hyperspace_core.results.words import brief, ids_text, number
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
 
-Key = tuple[int | None, str, str]          # seed, folds, and what else must agree
+Key = tuple[Unit, str]                     # seed, folds and part; and what else must agree
+Values = Callable[[RunRecord], Mapping[Unit, float]]
 Side = int | RunRecord | str | Condition | Iterable[str | Condition]
 
 
@@ -44,10 +47,11 @@ class Party:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The results of both at one seed and fold; the mean where one has several there."""
+    """The results of both at one seed, fold and part; the mean where one has several there."""
 
     seed: int | None
     fold: str
+    part: str = ""                 # of runs in parts that share a seed: `fold-2`, `R80711`, `2014-07-01`
     a: float
     b: float
 
@@ -64,6 +68,7 @@ class Paired:
     b: Party
     metric: Metric
     pairs: tuple[Pair, ...]
+    per_run: int = 1               # so many pairs come of one more run of each: of runs in parts several
 
     @cached_property
     def effect(self) -> Estimate | None:
@@ -111,7 +116,7 @@ class Paired:
         if a & b:
             return ("at equal seeds a and b differ in other hyper-parameters, too; let the conditions name "
                     "these as well, or compare two runs by their ids")
-        return f"no run of a has the seed{' and fold' if any(fold for _, fold in a) else ''} of a run of b"
+        return f"no run of a has the seed{' and fold' if any(unit[1] for unit in a) else ''} of a run of b"
 
     def _by(self, effect: Estimate, who: str) -> str:
         """By how much, as seen from one of them."""
@@ -132,7 +137,10 @@ class Paired:
             return f"one pair says nothing of the spread, {more} more pairs are the least"
         if more is None:
             return "if there is a difference, a thousand pairs would not show it"
-        return f"{more} more pair{'' if more == 1 else 's'} would do if effect and spread stay as they are"
+        runs = -(-more // self.per_run)
+        which = "" if self.per_run == 1 else f" ({runs} more run{'' if runs == 1 else 's'} of each)"
+        pairs = f"{more} more pair{'' if more == 1 else 's'}{which}"
+        return f"{pairs} would do if effect and spread stay as they are"
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -146,7 +154,7 @@ class Paired:
 
 
 def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[LeftOut] = ()) -> Paired:
-    """Pair the runs that two sides mean by seed and fold.
+    """Pair the runs that two sides mean by seed and fold; of runs in parts, each part with its like.
 
     Where both sides are conditions, pairs agree also in all hyper-parameters that no condition names. Raises
     `NotFound` for a side without runs, `UsageError` for sides that cannot stand against each other.
@@ -161,12 +169,28 @@ def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[L
         raise UsageError(f"a and b are not measured alike: {told}; name one task")
     named = None if _run(a) is not None or _run(b) is not None else [
         condition.path.removeprefix("config.") for side in (a, b) for condition in _conditions(side)]
-    left, right = _by_unit(one.records, named), _by_unit(other.records, named)
-    pairs = [Pair(seed=key[0], fold=key[1], a=_mean(left[key]), b=_mean(right[key]))
-             for key in left if key in right and key[0] is not None]
-    pairs.sort(key=lambda pair: (pair.seed or 0, pair.fold))
+    pairs, per_run = _paired(one, other, named, measured), min(map(_pieces, (one, other)))
+    if not pairs:                          # no part of one has its like in the other
+        pairs, per_run = _paired(one, other, named, _as_a_whole), 1
     return Paired(a=_told_apart(one, other), b=_told_apart(other, one), metric=metrics.pop()[1],
-                  pairs=tuple(pairs))
+                  pairs=tuple(pairs), per_run=per_run)
+
+
+def _paired(one: Party, other: Party, named: Sequence[str] | None, values: Values) -> list[Pair]:
+    left, right = _by_unit(one.records, named, values), _by_unit(other.records, named, values)
+    found = [Pair(seed=key[0][0], fold=key[0][1], part=key[0][2], a=_mean(left[key]), b=_mean(right[key]))
+             for key in left if key in right and key[0][0] is not None]
+    return sorted(found, key=lambda pair: (pair.seed or 0, pair.fold))         # parts in their own order
+
+
+def _pieces(party: Party) -> int:
+    """How often one run of them measures."""
+    return max(1, *(len(measured(record)) for record in party.records))
+
+
+def _as_a_whole(record: RunRecord) -> dict[Unit, float]:
+    whole = decisive(record)
+    return {} if whole is None else {unit_of(record): whole}
 
 
 def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]) -> Party:
@@ -222,13 +246,14 @@ def _conditions(side: Side) -> list[Condition]:
     return found
 
 
-def _by_unit(records: Sequence[RunRecord], named: Sequence[str] | None) -> dict[Key, list[float]]:
+def _by_unit(records: Sequence[RunRecord], named: Sequence[str] | None,
+             values: Values) -> dict[Key, list[float]]:
     """The results by what pairs them; `named` hyper-parameters may differ, None: all may."""
     found: dict[Key, list[float]] = defaultdict(list)
     for record in records:
-        if record.result is not None:
-            rest = "" if named is None else canonical(without(config_of(record), named))
-            found[(*unit_of(record), rest)].append(record.result)
+        rest = "" if named is None else canonical(without(config_of(record), named))
+        for unit, value in values(record).items():
+            found[unit, rest].append(value)
     return found
 
 

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperspace_core.config.tree import LEAVES, MISSING, canonical, flatten
+from hyperspace_core.records.rescored import KEY as RESCORED
+from hyperspace_core.records.rescored import Rescored, is_mended, rescored_of
 from hyperspace_core.records.run import RunRecord, Tree
 from hyperspace_core.results.estimates import Estimate, estimate
 from hyperspace_core.results.table import (
     ID,
+    METRICS,
     RESULT,
     SECONDS,
     SEED,
     Column,
     Table,
     best_first,
+    rescored_path,
     seconds_of,
     tabulate,
 )
 from hyperspace_core.results.tabular import SHOWN, Tabular
 from hyperspace_core.results.uncollected import uncollected
-from hyperspace_core.results.words import ids_text, value_text
+from hyperspace_core.results.units import FOLD, Unit, measured, unit_of
+from hyperspace_core.results.words import ids_text
+from hyperspace_core.scenarios.combining import SPREAD
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
-
-FOLD = "fold"                  # a parameter of this name says which part of the data a run had
-Unit = tuple[int | None, str]  # seed, and folds: what two configs are paired by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,19 @@ class Repeats:
 
     @cached_property
     def results(self) -> tuple[float, ...]:
-        return tuple(record.result for record in self.records if record.result is not None)
+        """One of each run; of runs in parts one of each part, and one alone where two runs did the same."""
+        every = [measured(record) for record in self.records]
+        parts: dict[Unit, list[float]] = defaultdict(list)
+        for run in every:
+            for unit, value in run.items() if len(run) > 1 else ():
+                parts[unit].append(value)
+        return (*(value for run in every if len(run) == 1 for value in run.values()),
+                *(estimate(values).mean for values in parts.values()))
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether each of its runs measured several times."""
+        return all(len(measured(record)) > 1 for record in self.records)
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -62,8 +78,22 @@ class Repeats:
     def as_one(self) -> RunRecord:
         """The oldest of them, with the means of all in the place of its own numbers."""
         first = self.records[0]
-        return replace(first, result=None if self.estimate is None else self.estimate.mean,
+        returned = [record.result for record in self.records if record.result is not None]
+        computed = {name: one.tree() | {"value": estimate([run[name].value for run in self._computed]).mean}
+                    for name, one in self._computed[0].items() if all(name in run for run in self._computed)}
+        mean = (estimate(returned).mean if returned and self.mended else
+                None if self.estimate is None else self.estimate.mean)
+        return replace(first, result=mean, info=first.info | {RESCORED: computed},
                        metrics=_means([flatten(record.metrics) for record in self.records]))
+
+    @cached_property
+    def _computed(self) -> list[dict[str, Rescored]]:
+        return [rescored_of(record) for record in self.records]
+
+    @property
+    def mended(self) -> bool:
+        """Whether the task's metric was computed anew of all of them, and not of some only."""
+        return all(map(is_mended, self.records))
 
 
 @uncollected()
@@ -77,10 +107,13 @@ def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
 
 
 def has_repeats(records: Iterable[RunRecord]) -> bool:
-    """Whether a config was run with more than one seed or fold."""
+    """Whether a config was run with more than one seed or fold, or in parts."""
     seen: dict[str, Unit] = {}
-    units = ((experiment_of(record), unit_of(record)) for record in records)
-    return any(seen.setdefault(experiment, unit) != unit for experiment, unit in units)
+    for record in records:
+        unit = unit_of(record)
+        if len(measured(record)) > 1 or seen.setdefault(experiment_of(record), unit) != unit:
+            return True
+    return False
 
 
 def experiment_of(record: RunRecord) -> str:
@@ -93,26 +126,6 @@ def config_of(record: RunRecord) -> Tree:
     """The hyper-parameters without seed and fold."""
     config = record.config if record.config is not None else record.submitted
     return {key: without_folds(value) for key, value in config.items() if key not in (SEED, FOLD)}
-
-
-def unit_of(record: RunRecord) -> Unit:
-    """Seed and folds of a run."""
-    config = record.config if record.config is not None else record.submitted
-    folds = [*_folds(record.scenario), *_folds(config)]
-    return record.seed, ", ".join(folds)
-
-
-def _folds(value: Any) -> Iterator[str]:
-    """What stands under the name in a tree, in its order."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == FOLD:
-                yield value_text(inner)
-            else:
-                yield from _folds(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _folds(inner)
 
 
 def without_folds(value: Any) -> Any:
@@ -167,8 +180,12 @@ class Grouped(Tabular, Sequence[Repeats]):
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:
     """A row a config: its runs, how many, mean, standard deviation, 95 % interval; other numbers as means."""
     table = tabulate((group.as_one for group in groups), constant=constant, as_given=True)
-    columns = [column for column in table.columns if not _is_of_one_run(column)]
-    at = 1 + next(index for index, column in enumerate(columns) if column.path == RESULT)
+    spread = f"{METRICS}{groups[0].records[0].metric.name}/{SPREAD}" if groups and all(
+        group.in_parts for group in groups) else None          # `sd` says it
+    columns = [column for column in table.columns
+               if not _is_of_one_run(column) and column.path != spread]
+    decides = {RESULT, *(rescored_path(group.records[0].metric.name) for group in groups if group.mended)}
+    at = 1 + max(index for index, column in enumerate(columns) if column.path in decides)
     taken = {column.name for column in columns}
     known = [group.estimate for group in groups]
     told = [

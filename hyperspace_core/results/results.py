@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 from hyperspace_core.errors import HyperspaceError, UsageError
 from hyperspace_core.records.logged import Point
+from hyperspace_core.records.rescored import decisive
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.ordering import ordered
 from hyperspace_core.results.table import Table, best_first, tabulate
@@ -72,7 +73,7 @@ class Results(Tabular, Sequence[RunRecord]):
         if len(tasks) > 1:
             raise UsageError(f"best of {', '.join(tasks)}: runs of several tasks have no best; name one task")
         found = next(iter(best_first(self._records)), None)
-        return None if found is None or found.result is None else found
+        return None if found is None or decisive(found) is None else found
 
     def grouped(self) -> Grouped:
         """Repeats as one row each: n, mean, spread and confidence interval, best mean first."""

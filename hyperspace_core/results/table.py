@@ -9,7 +9,7 @@ from typing import Any
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
 from hyperspace_core.records.rescored import KEY as RESCORED
-from hyperspace_core.records.rescored import rescored_of
+from hyperspace_core.records.rescored import decisive, rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.names import shortest_names
@@ -78,16 +78,18 @@ def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: 
     metrics = {record.metric.name for record in ordered}
     metric = metrics.pop() if len(metrics) == 1 else None
     result = RESULT if metric is None or metric in _OWN else metric
+    computed = _rescored_columns(ordered)
     first = [
         _column(RUN, ID, ordered, lambda record: record.id),
         *_where_it_differs(_column(TASK, TASK, ordered, lambda record: record.task), constant),
         *_where_it_tells(_column(STATE, STATE, ordered, lambda record: record.state.value), constant),
         _column(result, RESULT, ordered, lambda record: _or_missing(record.result)),
+        *(column for column in computed if column.path == rescored_path(metric)),
     ]
     last = [
         *_where_it_differs(_column(SEED, SEED, ordered, lambda record: _or_missing(record.seed)), constant),
         *_metric_columns(ordered, metric, {result, *_OWN}),
-        *_rescored_columns(ordered),
+        *(column for column in computed if column.path != rescored_path(metric)),
         *_if_any(_column(SECONDS, SECONDS, ordered, seconds_of)),
     ]
     taken = {column.name for column in (*first, *last)}
@@ -108,6 +110,10 @@ def seconds_of(record: RunRecord) -> Any:
     return max(0.0, (attempt.ended_at - attempt.started_at).total_seconds())
 
 
+def rescored_path(metric: str | None) -> str:
+    return f"{INFO}.{RESCORED}.{metric}.value"
+
+
 def parameters_of(record: RunRecord) -> Tree:
     """Scenario and hyper-parameters by dotted path; what the user wrote where nobody has completed it yet."""
     return flatten(record.scenario or {}, SCENARIO) | flatten(_config_of(record), CONFIG)
@@ -118,11 +124,12 @@ def _config_of(record: RunRecord) -> Tree:
 
 
 def _rank(record: RunRecord) -> tuple[int, float]:
-    if record.result is None:
+    value = decisive(record)
+    if value is None:
         return 2, 0.0
-    if math.isnan(record.result):
+    if math.isnan(value):
         return 1, 0.0
-    return 0, -record.result if record.metric.goal == "maximize" else record.result
+    return 0, -value if record.metric.goal == "maximize" else value
 
 
 def _column(name: str, path: str, records: Sequence[RunRecord], value: Callable[[RunRecord], Any]) -> Column:
@@ -162,7 +169,7 @@ def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: se
 def _rescored_columns(records: Sequence[RunRecord]) -> list[Column]:
     """What was computed of the runs after they had ended."""
     found = [rescored_of(record) for record in records]
-    return [Column(name=f"{RESCORED}.{name}", path=f"{INFO}.{RESCORED}.{name}.value",
+    return [Column(name=f"{RESCORED}.{name}", path=rescored_path(name),
                    values=tuple(one[name].value if name in one else MISSING for one in found))
             for name in dict.fromkeys(name for one in found for name in one)]
 

@@ -37,7 +37,7 @@ def compare(*, place: Place, a: str, b: str, count: int | None, code: str, compa
     """Say whether B is better than A.
 
     A and B are runs, each of which stands for all its repeats, or conditions. Runs are paired by seed and
-    fold; conditions also by all hyper-parameters that neither of them names.
+    fold, runs in parts part by part; conditions also by all hyper-parameters that neither of them names.
 
     \b
     hyperspace compare 12 40
@@ -82,11 +82,11 @@ def _say(place: Place, paired: Paired, a: str, b: str) -> None:
     say(f"a  {paired.a.words}")
     say(f"b  {paired.b.words}")
     say()
-    folds = any(pair.fold for pair in paired.pairs)
-    rows = [[str(pair.seed), *([pair.fold] if folds else []), number(pair.a), number(pair.b),
+    told = [name for name in ("fold", "part") if any(getattr(pair, name) for pair in paired.pairs)]
+    rows = [[str(pair.seed), *(str(getattr(pair, name)) for name in told), number(pair.a), number(pair.b),
              number(pair.difference)] for pair in paired.pairs]
     shown = rows[:bearable(None)]
-    say_table(("seed", *(["fold"] if folds else []), "a", "b", "b - a"), shown)
+    say_table(("seed", *told, "a", "b", "b - a"), shown)
     hint_at_more(len(rows) - len(shown))
     if rows:
         say()
