@@ -38,7 +38,7 @@ def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool =
     """
     from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST
     from hyperspace_core.results.comparable import ALL, Comparison, compared
-    from hyperspace_core.results.first_page import first_page
+    from hyperspace_core.results.first_page import any_mended, first_page
     from hyperspace_core.results.parts import Sharing, slim
     from hyperspace_core.results.table import best_first
 
@@ -51,6 +51,8 @@ def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool =
         return _today(place)
 
     early = limit if comparable == ALL and len(where.tasks) == 1 else None
+    if early is not None and any_mended(place.store, where):
+        early = None
     if page is not None and early is None:
         asked = None if comparable == ALL else today
         first = first_page(place.store, where, page, asked, read=read)
