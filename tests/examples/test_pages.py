@@ -25,6 +25,7 @@ PAGES = {
     "one-function.md": "python -m pip install -e .",
     "project.md": "python -m pip install -e . -e docs/examples/digits",
     "plugins.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/queue-a-grid.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/write-a-store.md": "python -m pip install -e . -e docs/examples/digits",
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
