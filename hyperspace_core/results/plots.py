@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
 from hyperspace_core.records.logged import Point
+from hyperspace_core.records.rescored import decisive
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.axes import Axis, axis_of, label
@@ -21,7 +22,6 @@ from hyperspace_core.results.words import value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.records.filter import Condition
-    from hyperspace_core.storage import Store
     from hyperspace_core.study import Study
 
 ENDED = (State.COMPLETED, State.FAILED)        # what a history shows
@@ -72,7 +72,7 @@ class Plots:
         if search is not None:
             found = self._study.search(search)
             return history(found.runs(), found.record.metrics[0], f"search {search} of {found.record.task}")
-        records = _some(self._study.results(task, where=where, states=ENDED))
+        records = of_one_task(self._study.results(task, where=where, states=ENDED))
         return history(records, records[0].metric, str(task))
 
     def importance(self, search: int) -> Figure:
@@ -86,11 +86,17 @@ class Plots:
         return importance(found.importance(), f"what mattered in search {search} of {found.record.task}")
 
 
-def curves(store: Store, records: Sequence[RunRecord], metric: str | None = None, *,
+class Logged(Protocol):
+    """Gives what runs have logged: a store, or what stands for it."""
+
+    def points(self, run: int) -> Iterable[Point]: ...
+
+
+def curves(store: Logged, records: Sequence[RunRecord], metric: str | None = None, *,
            best: int = CURVES) -> Figure:
     """See `Plots.curves`. `records`: of one task, best first."""
     go = plotly()
-    shown = list(_some(records))[:best]
+    shown = list(of_one_task(records))[:best]
     points = {record.id: list(store.points(record.id)) for record in shown}
     name = _series(metric, records[0].metric.name, points.values())
     table = tabulate(shown)
@@ -116,7 +122,7 @@ def parallel(records: Sequence[RunRecord]) -> Figure:
     if not chosen:
         raise UsageError(f"the {len(records)} runs differ in no hyper-parameter; there is nothing to compare")
     metric = records[0].metric
-    results = [float(record.result or 0.0) for record in table.records]
+    results = list(map(_number, table.records))
     dimensions = [_dimension(axis_of(column.name, column.values)) for column in chosen]
     figure = go.Figure(go.Parcoords(
         dimensions=[*dimensions, {"label": label(metric.name), "values": results}],
@@ -144,7 +150,7 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
         own = [(shown, row) for shown, row, by in zip(axis.shown, rows, owners, strict=True) if by == owner]
         colour = COLOURS[number % len(COLOURS)]
         figure.add_scatter(
-            x=[shown for shown, _ in own], y=[table.records[row].result for _, row in own], mode="markers",
+            x=[shown for shown, _ in own], y=[_number(table.records[row]) for _, row in own], mode="markers",
             name=owner, marker={"size": 9, "opacity": 0.65, "color": colour},
             text=[_told(table, row) for _, row in own], hovertemplate="%{text}<br>%{y}<extra></extra>")
         best = _best_at_each(own, table, smallest=metric.goal == "minimize")
@@ -168,7 +174,7 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
 def _best_at_each(own: Sequence[tuple[Any, int]], table: Table, *, smallest: bool) -> dict[Any, float]:
     found: dict[Any, float] = {}
     for shown, row in own:
-        result = float(table.records[row].result or 0.0)
+        result = _number(table.records[row])
         found[shown] = (min if smallest else max)(found.get(shown, result), result)
     return found
 
@@ -219,7 +225,8 @@ def plotly() -> Any:
     return plotly.graph_objects
 
 
-def _some(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
+def of_one_task(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
+    """Raises `UsageError` for none, and for those of several."""
     if not records:
         raise UsageError("no run matches; there is nothing to show")
     if len({record.task for record in records}) > 1:
@@ -228,11 +235,15 @@ def _some(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
 
 
 def _with_result(records: Sequence[RunRecord]) -> list[RunRecord]:
-    found = [record for record in _some(records)
-             if record.result is not None and abs(record.result) < float("inf")]
+    found = [record for record in of_one_task(records)
+             if (value := decisive(record)) is not None and abs(value) < float("inf")]
     if not found:
         raise UsageError(f"none of the {len(records)} runs has a result; there is nothing to show")
     return found
+
+
+def _number(record: RunRecord) -> float:
+    return float(decisive(record) or 0.0)
 
 
 def _series(wanted: str | None, decides: str, logged: Iterable[Sequence[Point]]) -> str:
@@ -274,7 +285,7 @@ def _dimension(axis: Axis) -> dict[str, Any]:
 
 def _colour_range(records: Sequence[RunRecord]) -> dict[str, float]:
     """The worst tenth shares the last colour, so that one failure does not make all others look alike."""
-    ordered = sorted(float(record.result or 0.0) for record in records)
+    ordered = sorted(map(_number, records))
     tenth = len(ordered) // 10
     low, high = ((ordered[0], ordered[-1 - tenth]) if records[0].metric.goal == "minimize"
                  else (ordered[tenth], ordered[-1]))

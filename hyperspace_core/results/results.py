@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hyperspace_core.results.long import LongSeries
     from hyperspace_core.results.pairs import Paired, Side
     from hyperspace_core.results.repeats import Grouped
+    from hyperspace_core.results.result_plots import ResultPlots
 
 Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 
@@ -82,7 +83,7 @@ class Results(Tabular, Sequence[RunRecord]):
         return Grouped(self._records, self.left_out, looked_at=self.looked_at)
 
     def compare(self, a: Side, b: Side) -> Paired:
-        """Whether b is better than a: runs are paired by seed and fold.
+        """Whether b is better than a: runs are paired by seed and fold, those in parts part by part.
 
         `a`, `b`: a run's id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
         Raises `NotFound` and `UsageError` where one of them means no run of these.
@@ -105,6 +106,13 @@ class Results(Tabular, Sequence[RunRecord]):
             raise HyperspaceError("these runs come from no store, so their series cannot be read")
         return long_series(self._records, self._read, (names,) if isinstance(names, str) else names)
 
+    @property
+    def plot(self) -> ResultPlots:
+        """Pictures of just these runs: `.plot.parallel()`, `.plot.parameter("trees")`, `.plot.curves("loss")`."""
+        from hyperspace_core.results.result_plots import ResultPlots
+
+        return ResultPlots(self, self._read)
+
     def table(self, *, constant: bool = False) -> Table:
         return tabulate(self._records, constant=constant, as_given=True)
 
@@ -113,7 +121,10 @@ class Results(Tabular, Sequence[RunRecord]):
 
     def _rest(self) -> list[str]:
         from hyperspace_core.results.comparable import summary
+        from hyperspace_core.results.repeats import has_repeats
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        if has_repeats(self._records[:SHOWN]):
+            more.append("some are repeats; .grouped() has a row for all of a config")
         return [*more, *filter(None, [
             summary(self.left_out, 'comparable="all"', self.looked_at)])]

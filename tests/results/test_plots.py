@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hyperspace_core.records.run import Attempt, Owner, RunRecord
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.results import plots
 from hyperspace_core.results.picture_file import write_picture
+from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
@@ -216,3 +218,35 @@ def test_an_image_has_the_format_of_its_ending(tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"p|no folder"):
         write_picture(None, tmp_path / name)
+
+
+# -- of results ----------------------------------------------------------------------------------------------
+
+
+def test_results_have_the_pictures_of_just_their_runs(desk: Desk) -> None:
+    runs = [logged(desk, 3.0, 2.0, 1.0), logged(desk, 3.0, 2.5), logged(desk, 9.0)]
+    chosen = Results([replace(desk.store.get(run), result=run / 10) for run in runs[:2]],
+                     read=lambda run, names: desk.store.points(run, names=names))
+
+    assert [list(line.y) for line in chosen.plot.curves("loss").data] == [[3.0, 2.5], [3.0, 2.0, 1.0]]
+    assert [list(line.y) for line in chosen[1:].plot.curves("loss").data] == [[3.0, 2.0, 1.0]]
+    assert len(chosen.plot.parallel().data[0].line.color) == 2
+    assert list(chosen.plot.parameter("trees").data[0].x) == [2, 3]
+    assert len(chosen.plot.timeline().data[0].y) == 2
+    assert len(chosen.plot.history().data[0].y) == 2
+
+
+def test_the_best_curves_are_the_best_in_whatever_order_the_results_are(desk: Desk) -> None:
+    runs = [logged(desk, 3.0), logged(desk, 2.0)]
+    results = Results([replace(desk.store.get(run), result=run / 10) for run in runs], order_by="run",
+                      read=lambda run, names: desk.store.points(run, names=names))
+
+    assert [list(line.y) for line in results.plot.curves("loss", best=1).data] == [[2.0]]
+
+
+def test_results_that_come_from_no_store_say_so_where_series_are_wanted() -> None:
+    results = Results([completed(1, 0.5, forest(1)), completed(2, 0.6, forest(2))])
+
+    assert len(results.plot.parallel().data[0].line.color) == 2
+    with pytest.raises(HyperspaceError, match="come from no store"):
+        results.plot.curves()
