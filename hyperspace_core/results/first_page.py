@@ -21,6 +21,7 @@ from hyperspace_core.results.today import Today
 from hyperspace_core.storage import Store
 
 MANY = 2_000                   # runs up to this number are all read
+GROUPED = 20_000               # up to this number also where some are repeats: a matter of two seconds
 SAMPLE = 300                   # newest runs that say what counts
 BEST = 40                      # best ones that are looked at beside them
 
@@ -32,6 +33,7 @@ class FirstPage(Comparison):
     """The best of many runs, as many as were asked for; more of them have not been read."""
 
     of: int | None                 # how many runs there are; None where only reading them all would tell
+    of_all: int                    # at most so many
     repeated: bool                 # whether some of those that were read are repeats
 
 
@@ -62,7 +64,8 @@ def first_page(store: Store, where: RunFilter, limit: int, today: Ask | None, *,
         page = [record for record in found.kept if record.id in walked][:limit]
         if len(page) == limit:
             return FirstPage(kept=tuple(page), left_out=found.left_out, looked_at=len(seen),
-                             of=None if where.where else count, repeated=has_repeats(found.kept))
+                             of=None if where.where else count, of_all=count,
+                             repeated=has_repeats(found.kept))
 
 
 def any_mended(store: Store, where: RunFilter) -> bool:

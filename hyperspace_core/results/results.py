@@ -108,7 +108,7 @@ class Results(Tabular, Sequence[RunRecord]):
 
     @property
     def plot(self) -> ResultPlots:
-        """Pictures of just these runs: `.plot.parallel()`, `.plot.parameter("trees")`, `.plot.curves("loss")`."""
+        """Pictures of just these runs: `.plot.parallel()`, `.plot.parameter("trees")`, `.plot.curves()`."""
         from hyperspace_core.results.result_plots import ResultPlots
 
         return ResultPlots(self, self._read)

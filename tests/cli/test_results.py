@@ -149,8 +149,9 @@ def test_the_numbers_of_parts_are_folded_away_unless_all_columns_are_wanted(type
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than two runs are many."""
+    """More than two runs are many, and too many to be grouped unasked."""
     monkeypatch.setattr(first_page, "MANY", 2)
+    monkeypatch.setattr(first_page, "GROUPED", 2)
     monkeypatch.setattr(first_page, "SAMPLE", 2)
 
 
@@ -169,6 +170,22 @@ def test_the_first_page_of_many_has_a_row_a_run_and_says_how_to_group_them(typed
     grouped = typed("results", "holdout", "--limit", 2, "--by", "config")
     assert [row[1] for row in grouped.columns[1:]] == ["2", "2"]
     assert typed("results", "holdout").columns[0][:2] == ["runs", "n"]
+
+
+@pytest.mark.usefixtures("many")
+def test_repeats_among_thousands_are_one_row_too(typed: Typed, desk: Desk,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_page, "GROUPED", 6)
+    for trees in (10, 20, 30):
+        for seed in (1, 2):
+            done(desk, trees / 100 + seed / 1000, forest(trees), seed=seed)
+
+    page = typed("results", "holdout", "--limit", 2)
+    assert (page.columns[0][:3], page.columns[1][:3]) == (["runs", "n", "accuracy"], ["5, 6", "2", "0.3015"])
+    done(desk, 0.1, forest(40))
+    assert typed("results", "holdout", "--limit", 2).columns[0][0] == "run"
+    single = [done(desk, trees / 100, forest(trees), task="single") for trees in (1, 2, 3)]
+    assert typed("results", "single", "--limit", 1).columns[1][0] == str(single[2])
 
 
 @pytest.mark.usefixtures("many")

@@ -40,7 +40,7 @@ RUN, CONFIG = "run", "config"
 @click.option("--by", type=click.Choice([RUN, CONFIG]),
               help="A row a run, or one for all repeats of a config with mean, spread (sd) and 95 % interval "
                    "(low, high). Without it: by config where any was repeated; files, --json and the first "
-                   "page of thousands by run.")
+                   "page of tens of thousands by run.")
 @click.option("--order-by", metavar="COLUMN", help="Not by the metric; -COLUMN has the largest first.")
 @click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
 @comparable_option
@@ -63,7 +63,8 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
     shown = limit if as_json or output is not None else bearable(limit)
     enough = shown if single and order_by is None else None
     page = shown if order_by is None and by != CONFIG and not as_json and output is None else None
-    found = [comparison(place, one, comparable, whole=as_json and single, limit=enough, page=page)
+    found = [_whole_if_repeated(place, one, comparable, by, comparison(
+        place, one, comparable, whole=as_json and single, limit=enough, page=page))
              for one in (_task_by_task(place, where) if page is not None else [where])]
     sheets = {name: _sheet(list(group), single or one.looked_at is not None, by, order_by)
               for one in found for name, group in groupby(one.kept, key=lambda record: record.task)}
@@ -104,6 +105,17 @@ def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
                for name in sorted(set(names))}
     known = [replace(where, tasks=(name,)) for name, number in of_each.items() if number]
     return known if sum(of_each.values()) == count else [where]
+
+
+def _whole_if_repeated(place: Place, where: RunFilter, comparable: str, by: str | None,
+                       found: Comparison) -> Comparison:
+    """All runs in the place of the first page, where some are repeats and not too many to be grouped."""
+    from hyperspace_core.results.first_page import GROUPED, FirstPage
+
+    if by is not None or not isinstance(found, FirstPage) or not found.repeated or (
+            found.of_all > GROUPED):
+        return found
+    return comparison(place, where, comparable)
 
 
 def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
