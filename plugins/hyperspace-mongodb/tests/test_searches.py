@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.database import Database as MongoDatabase
 
 from guillotine import each_kill
-from hyperspace_core.errors import NotFound, StoreError
+from hyperspace_core.errors import NotFound, StoreError, StoreUnavailable
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
@@ -232,20 +232,35 @@ def test_what_was_being_proposed_when_a_search_was_cancelled_is_found_and_never_
     assert desk.claim() is None
 
 
-def test_a_draft_is_never_written_over(desk: Desk, slow: Store, search: SearchRecord,
-                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another dies in the middle of its proposal, after this one has looked."""
-    looked = desk.store._search                # type: ignore[attr-defined]
-    deaths = iter([lambda: draft(monkeypatch, slow, search)])
+@pytest.mark.parametrize("stop", [
+    lambda store, search: store.end_search(search.id, "cancelled"),
+    lambda store, search: store.change_search(search.id, state=SearchState.PAUSED)])
+def test_who_stops_a_search_has_its_last_proposal_in_the_queue_although_its_proposer_died_this_moment(
+        desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch,
+        stop: Callable[[Store, SearchRecord], Any]) -> None:
+    assert isinstance(desk.store, SearchVerbs)
+    looked, deaths = desk.store._search, iter([lambda: draft(monkeypatch, slow, search)])
 
-    def look_then_die(number: int) -> Any:
+    def look_before_the_death(number: int) -> Any:
         found = looked(number)
         next(deaths, lambda: None)()
         return found
 
-    monkeypatch.setattr(desk.store, "_search", look_then_die)
+    monkeypatch.setattr(desk.store, "_search", look_before_the_death)
 
-    assert desk.store.propose(search.id, 1, proposal(search, 1)) is None
+    stop(desk.store, search)
+
+    assert runs_of(desk, search) == [search.run_uid(0)]
+
+
+def test_a_draft_is_never_written_over(desk: Desk, slow: Store, search: SearchRecord,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even by one that could not carry it on."""
+    draft(monkeypatch, slow, search)
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable, match="trying again may help"):
+        patch.setattr(desk.store, "_carry_on", lambda found: None)
+        desk.store.propose(search.id, 1, proposal(search, 1))
+
     assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
     assert runs_of(desk, search) == [search.run_uid(0), search.run_uid(1)]
 
