@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import ConfigError, NotFound, UnknownClassError, UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.pruned import pruned_at
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.replay import Listener, Played, again, points_of, replayed
@@ -50,7 +51,8 @@ def parity(study: Study, old: str, new: str, *, task: str | None = None, last: i
     runs = [pair.run for pair in pairs if pair.run is not None]
     options = WorkerOptions(drain=True, slots=slots, code="current", no_plugins=study.no_plugins,
                             tasks_dir=study.tasks_dir)
-    with replayed(study.name, study.extensions, runs, options, listener) as played:
+    stops = {pair.run.uid: pruned_at(pair.before) for pair in pairs if pair.run is not None}
+    with replayed(study.name, study.extensions, runs, options, listener, stops=stops) as played:
         done = {one.record.uid: one for one in played}
     return [pair if pair.run is None else _judged(study, pair, done[pair.run.uid], tolerance)
             for pair in pairs]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import Point
+from hyperspace_core.records.pruned import Pruned
 from hyperspace_core.records.run import NewRun, RunRecord
+from hyperspace_core.records.search import NewSearch
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import Event
 from hyperspace_core.worker.worker import Worker
@@ -33,16 +36,17 @@ class Played:
 
 @contextmanager
 def replayed(project: str, extensions: Extensions, runs: Sequence[NewRun], options: WorkerOptions,
-             listener: Listener) -> Iterator[list[Played]]:
+             listener: Listener, *, stops: Mapping[str, Pruned | None]) -> Iterator[list[Played]]:
     """The runs, executed, in their order; one that was not begun is still QUEUED.
 
-    Within the `with` their store is still there. Raises what a worker raises: `ProjectError`.
+    `stops`: by `uid`, where a pruner stopped the run that is repeated; it is stopped there again. Within the
+    `with` their store is still there. Raises what a worker raises: `ProjectError`.
     """
     from hyperspace_core.stores.sqlite import open_store
 
     with (tempfile.TemporaryDirectory(prefix="hyperspace-replay-") as folder,
           open_store(f"sqlite:///{Path(folder) / 'replay.db'}", project) as store):
-        store.submit(runs)
+        store.submit([_stopped_again(store, run, stops.get(run.uid)) for run in runs])
         Worker(store, project, extensions, options, on_event=listener).run()
         yield [Played(record=record, points=points_of(store, record))
                for record in store.find(RunFilter(project=project), order=ORDER_OLDEST)]
@@ -53,6 +57,17 @@ def again(record: RunRecord, *, uid: str) -> NewRun:
     return NewRun(uid=uid, project=record.project, task=record.task, submitted=record.submitted,
                   scenario=record.scenario, config=record.config, metric=record.metric, seed=record.seed,
                   max_losses=1)
+
+
+def _stopped_again(store: Store, run: NewRun, stop: Pruned | None) -> NewRun:
+    """The run as one of a search whose pruner stops it where it was stopped."""
+    if stop is None:
+        return run
+    pruner = {CLASS_NAME: "AsRecorded", "values": stop.values, "metric": stop.series, "goal": run.metric.goal}
+    search = store.add_search(NewSearch(uid=run.uid, project=run.project, task=run.task, pruner=pruner,
+                                        scenario=run.scenario or {}, tuner={}))
+    store.end_search(search, "it only says where a run is stopped")
+    return replace(run, search=run.uid)
 
 
 def points_of(store: Store, record: RunRecord) -> tuple[Point, ...]:

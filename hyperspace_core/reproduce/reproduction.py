@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hyperspace_core.errors import Refused, UsageError, did_you_mean
 from hyperspace_core.lookup import get_run
+from hyperspace_core.records.pruned import pruned_at
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.causes import Cause, causes
@@ -112,8 +113,9 @@ def reproduce(site: Site, run: int, wish: Wish | None = None, *,
         left_out = site.no_plugins if environment.python is None else ()
         options = WorkerOptions(isolation="spawn", drain=True, base=folder, python=environment.python,
                                 no_plugins=left_out, tasks_dir=site.tasks_dir)
-        runs = [again(before, uid=uuid.uuid4().hex)]
-        with replayed(site.name, site.extensions, runs, options, listener) as played:
+        run = again(before, uid=uuid.uuid4().hex)
+        stops = {run.uid: pruned_at(before)}
+        with replayed(site.name, site.extensions, [run], options, listener, stops=stops) as played:
             (now,) = played
     if not now.record.state.terminal:
         raise Refused(f"run {run} was not reproduced: {now.record.reason or 'its worker was stopped'}")

@@ -1,0 +1,63 @@
+"""Core's own pruners pass the suite, and pruners that are no functions do not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from hyperspace_core.pruner import Curve, Peer, Pruner
+from hyperspace_core.pruners.halving import SuccessiveHalving
+from hyperspace_core.pruners.median import Median
+from hyperspace_core.records.run import Goal
+from hyperspace_core.testing.pruners import PrunerConformance
+
+
+class TestMedian(PrunerConformance):
+    @pytest.fixture
+    def make(self) -> Callable[[], Pruner]:
+        return Median
+
+
+class TestSuccessiveHalving(PrunerConformance):
+    @pytest.fixture
+    def make(self) -> Callable[[], Pruner]:
+        return SuccessiveHalving
+
+
+class Tosses(Pruner):
+    def should_stop(self, curve: Curve, peers: Sequence[Peer], goal: Goal) -> bool:
+        return random.random() < 0.5
+
+
+@dataclass(kw_only=True)
+class Counts(Pruner):
+    calls: int = 0
+
+    def should_stop(self, curve: Curve, peers: Sequence[Peer], goal: Goal) -> bool:
+        self.calls += 1
+        return self.calls > 7
+
+
+class First(Pruner):
+    def should_stop(self, curve: Curve, peers: Sequence[Peer], goal: Goal) -> bool:
+        return bool(peers) and peers[0].curve.value > curve.value
+
+
+class Never(Pruner):
+    def should_stop(self, curve: Curve, peers: Sequence[Peer], goal: Goal) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("make", "test"), [
+    (Tosses, "test_other_generators_are_left_alone"),
+    (Counts, "test_equal_questions_have_equal_answers"),
+    (First, "test_the_order_of_the_peers_says_nothing"),
+    (Never, "test_the_worst_of_many_is_stopped_before_its_end"),
+    (First, "test_the_best_of_all_is_never_stopped"),
+])
+def test_the_suite_finds_what_is_no_pruner(make: type[Pruner], test: str) -> None:
+    with pytest.raises(AssertionError):
+        getattr(PrunerConformance(), test)(make, "minimize")
