@@ -82,7 +82,7 @@ def _say(place: Place, paired: Paired, a: str, b: str) -> None:
     say(f"a  {paired.a.words}")
     say(f"b  {paired.b.words}")
     say()
-    told = [name for name in ("fold", "part") if any(getattr(pair, name) for pair in paired.pairs)]
+    told = [name for name in ("fold", "part") if len({getattr(pair, name) for pair in paired.pairs}) > 1]
     rows = [[str(pair.seed), *(str(getattr(pair, name)) for name in told), number(pair.a), number(pair.b),
              number(pair.difference)] for pair in paired.pairs]
     shown = rows[:bearable(None)]
@@ -104,6 +104,7 @@ def _queue(place: Place, paired: Paired, count: int, *, code: str, dry_run: bool
 
     study = place.study()
     runs = plan_pairs(study, paired, count)
+    count = -(-count // paired.per_run) * paired.per_run
     pairs = f"for {count} more pair{'' if count == 1 else 's'} of {paired.a.records[0].task}"
     if dry_run:
         return say_plan(pairs, runs, len(runs), as_json=as_json)
