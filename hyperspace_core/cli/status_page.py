@@ -7,8 +7,9 @@ from datetime import datetime
 
 from hyperspace_core.cli.page import STATES, Page, Piece
 from hyperspace_core.config.tree import CLASS_NAME
+from hyperspace_core.records.pruned import is_pruned
 from hyperspace_core.records.run import RunRecord, WorkerInfo
-from hyperspace_core.records.states import State
+from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.results.overview import Overview, WorkerLine
 from hyperspace_core.results.picture import GONE
 from hyperspace_core.results.progress import bar, progress_text, share
@@ -93,7 +94,8 @@ class StatusPage:
     def _best(self, page: Page, view: Overview) -> None:
         if view.best:
             page.heading("Best so far")
-            page.rows([(task, one.metric.name, number(one.result), f"run {one.id}", brief(one.submitted))
+            page.rows([(task, one.metric.name, number(one.result), f"run {one.id}", brief(one.submitted),
+                        PRUNED if is_pruned(one) else "")
                        for task, one in view.best.items()])
 
 

@@ -13,7 +13,7 @@ import click
 from hyperspace_core.cli.page import STATES, Page, Piece
 from hyperspace_core.cli.screen import remark
 from hyperspace_core.cli.tape import Tape
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.words import brief, number, seconds
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import (
@@ -94,6 +94,7 @@ def ended(event: RunEnded) -> list[Piece]:
     match event.state, event.outcome:
         case State.COMPLETED, _:
             how, what = "COMPLETED", f"{event.metric.name} {number(event.result)}"
+            what += ", pruned" if reason == PRUNED else ""
         case State.QUEUED, Outcome.RELEASED:
             how, what = "is back in the queue", reason
         case State.QUEUED, _:

@@ -79,6 +79,8 @@ class AnswerPipe:
         rest = memoryview(frame_bytes(_encode(peers)))
         room = select.poll()
         with self._lock, contextlib.suppress(OSError):
+            if self._closing:
+                return
             room.register(self._descriptor, select.POLLOUT)
             while rest and not self._closing:
                 room.poll(SLICE_S * 1000)

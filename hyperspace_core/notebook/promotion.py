@@ -20,6 +20,7 @@ from hyperspace_core.notebook.place import Change, Target, is_registered, regist
 from hyperspace_core.notebook.prototypes import Prototypes, label_of, source_text
 from hyperspace_core.notebook.writing import Piece, inserted, piece_of
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.pruned import pruned_at
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.replay import again, points_of, replayed
@@ -122,8 +123,9 @@ def _proved(study: Study, run: RunRecord, changes: Sequence[Change], tolerance: 
 def _again(study: Study, run: RunRecord, tolerance: float) -> tuple[RunRecord, Verdict]:
     options = WorkerOptions(isolation="spawn", drain=True, code="current", no_plugins=study.no_plugins,
                             tasks_dir=study.tasks_dir)
-    with replayed(study.name, study.extensions, [again(run, uid=uuid.uuid4().hex)], options,
-                  lambda event: None) as played:
+    new = again(run, uid=uuid.uuid4().hex)
+    with replayed(study.name, study.extensions, [new], options, lambda event: None,
+                  stops={new.uid: pruned_at(run)}) as played:
         (now,) = played
     verdict = judge(run, points_of(study.store, run), now.record, now.points, tolerance=tolerance)
     return now.record, verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,15 @@ class Pruned:
 def is_pruned(record: RunRecord) -> bool:
     """Whether the run completed early, because its search's pruner said so."""
     return record.state is State.COMPLETED and record.reason == PRUNED
+
+
+def whole_of(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
+    """Those that were not pruned; all of them where there are none.
+
+    A value from the midst of a training is no repeat of one from its end.
+    """
+    given = tuple(records)
+    return tuple(record for record in given if not is_pruned(record)) or given
 
 
 def pruned_at(record: RunRecord) -> Pruned | None:

@@ -113,9 +113,9 @@ def reproduce(site: Site, run: int, wish: Wish | None = None, *,
         left_out = site.no_plugins if environment.python is None else ()
         options = WorkerOptions(isolation="spawn", drain=True, base=folder, python=environment.python,
                                 no_plugins=left_out, tasks_dir=site.tasks_dir)
-        run = again(before, uid=uuid.uuid4().hex)
-        stops = {run.uid: pruned_at(before)}
-        with replayed(site.name, site.extensions, [run], options, listener, stops=stops) as played:
+        new = again(before, uid=uuid.uuid4().hex)
+        stops = {new.uid: pruned_at(before)}
+        with replayed(site.name, site.extensions, [new], options, listener, stops=stops) as played:
             (now,) = played
     if not now.record.state.terminal:
         raise Refused(f"run {run} was not reproduced: {now.record.reason or 'its worker was stopped'}")

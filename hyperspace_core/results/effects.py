@@ -12,6 +12,7 @@ from typing import Any, overload
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import is_missing, look_up
+from hyperspace_core.records.pruned import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.estimates import Estimate, difference, estimate
 from hyperspace_core.results.names import shortest_names
@@ -101,7 +102,7 @@ class Effects(Tabular, Sequence[Change]):
 
 def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
     """Of runs that are comparable. A run, or each part of one, counts once for a pair of values; those of the
-    same config and seed count as their mean.
+    same config and seed count as their mean. Pruned runs are left out.
 
     `parameter`: its shortest name or its dotted path; a component stands for its whole section. Raises
     `UsageError` for one that no run has.
@@ -110,7 +111,7 @@ def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
     alike: dict[tuple[str, Unit], list[Measured]] = defaultdict(list)
     for record in records:
         units = measured(record)
-        if units and not is_missing(_value(record, path)):
+        if units and not is_pruned(record) and not is_missing(_value(record, path)):
             rest = canonical([record.task, record.metric.name, record.metric.goal, record.scenario,
                               without(config_of(record), [path])])
             for unit, value in units.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
+from hyperspace_core.records.pruned import whole_of
 from hyperspace_core.records.rescored import decisive
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.estimates import Estimate, difference, estimate, numbers_needed
@@ -29,7 +30,7 @@ Side = int | RunRecord | str | Condition | Iterable[str | Condition]
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
-    """One of the two: how it was named, and its runs by age."""
+    """One of the two: how it was named, and its runs by age; without pruned ones, unless all are."""
 
     name: str
     records: tuple[RunRecord, ...]
@@ -201,13 +202,13 @@ def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]
         name = " ".join(f"{one.path}{one.op}{one.value}" for one in conditions)
         if not found:
             raise NotFound(f"no completed run matches {name}")
-        return Party(name=name, records=_by_age(found))
+        return Party(name=name, records=_by_age(whole_of(found)))
     record = next((record for record in records if record.id == number_of), None)
     if record is None:
         raise NotFound(_why_not(number_of, left_out))
     wanted = experiment_of(record)
     found = [one for one in records if one.task == record.task and experiment_of(one) == wanted]
-    return Party(name="", records=_by_age(found))
+    return Party(name="", records=_by_age(whole_of(found)))
 
 
 def _told_apart(party: Party, other: Party) -> Party:

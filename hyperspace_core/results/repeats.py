@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperspace_core.config.tree import LEAVES, MISSING, canonical, flatten
+from hyperspace_core.records.pruned import is_pruned, whole_of
 from hyperspace_core.records.rescored import KEY as RESCORED
 from hyperspace_core.records.rescored import Rescored, is_mended, rescored_of
 from hyperspace_core.records.run import RunRecord, Tree
@@ -44,9 +45,16 @@ class Repeats:
     records: tuple[RunRecord, ...]
 
     @cached_property
+    def whole(self) -> tuple[RunRecord, ...]:
+        return whole_of(self.records)
+
+    @cached_property
     def results(self) -> tuple[float, ...]:
-        """One of each run; of runs in parts one of each part, and one alone where two runs did the same."""
-        every = [measured(record) for record in self.records]
+        """One of each run; of runs in parts one of each part, and one alone where two runs did the same.
+
+        Pruned runs are left out, unless all are.
+        """
+        every = [measured(record) for record in self.whole]
         parts: dict[Unit, list[float]] = defaultdict(list)
         for run in every:
             for unit, value in run.items() if len(run) > 1 else ():
@@ -57,7 +65,7 @@ class Repeats:
     @property
     def in_parts(self) -> bool:
         """Whether each of its runs measured several times."""
-        return all(len(measured(record)) > 1 for record in self.records)
+        return all(len(measured(record)) > 1 for record in self.whole)
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -70,7 +78,8 @@ class Repeats:
 
     def plain(self) -> Tree:
         """For JSON."""
-        return {"runs": self.ids, "task": self.records[0].task, "metric": self.records[0].metric,
+        return {"runs": self.ids, "pruned": [record.id for record in self.records if is_pruned(record)],
+                "task": self.records[0].task, "metric": self.records[0].metric,
                 "result": self.estimate, "metrics": self.as_one.metrics,
                 "scenario": without_folds(self.records[0].scenario), "config": config_of(self.records[0])}
 
@@ -78,22 +87,23 @@ class Repeats:
     def as_one(self) -> RunRecord:
         """The oldest of them, with the means of all in the place of its own numbers."""
         first = self.records[0]
-        returned = [record.result for record in self.records if record.result is not None]
+        returned = [record.result for record in self.whole if record.result is not None]
         computed = {name: one.tree() | {"value": estimate([run[name].value for run in self._computed]).mean}
                     for name, one in self._computed[0].items() if all(name in run for run in self._computed)}
         mean = (estimate(returned).mean if returned and self.mended else
                 None if self.estimate is None else self.estimate.mean)
         return replace(first, result=mean, info=first.info | {RESCORED: computed},
-                       metrics=_means([flatten(record.metrics) for record in self.records]))
+                       reason=self.whole[0].reason,
+                       metrics=_means([flatten(record.metrics) for record in self.whole]))
 
     @cached_property
     def _computed(self) -> list[dict[str, Rescored]]:
-        return [rescored_of(record) for record in self.records]
+        return [rescored_of(record) for record in self.whole]
 
     @property
     def mended(self) -> bool:
         """Whether the task's metric was computed anew of all of them, and not of some only."""
-        return all(map(is_mended, self.records))
+        return all(map(is_mended, self.whole))
 
 
 @uncollected()

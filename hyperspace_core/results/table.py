@@ -8,18 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
+from hyperspace_core.records.pruned import is_pruned
 from hyperspace_core.records.rescored import KEY as RESCORED
 from hyperspace_core.records.rescored import decisive, rescored_of
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import State
+from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.results.names import shortest_names
 from hyperspace_core.scenarios.combining import SPREAD
 
 RUN = "run"                    # what the column of ids is called
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
+REASON = "reason"
 SCENARIO, CONFIG, INFO = "scenario", "config", "info"
 METRICS = "metrics."           # before the name of a metric, in a path
-_OWN = frozenset({RUN, TASK, STATE, SEED, SECONDS})        # names that no metric may take
+_OWN = frozenset({RUN, TASK, STATE, REASON, SEED, SECONDS})        # names that no metric may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: 
         _column(RUN, ID, ordered, lambda record: record.id),
         *_where_it_differs(_column(TASK, TASK, ordered, lambda record: record.task), constant),
         *_where_it_tells(_column(STATE, STATE, ordered, lambda record: record.state.value), constant),
+        *_if_any(_column(REASON, REASON, ordered, lambda record: PRUNED if is_pruned(record) else MISSING)),
         _column(result, RESULT, ordered, lambda record: _or_missing(record.result)),
         *(column for column in computed if column.path == rescored_path(metric)),
     ]

@@ -1,0 +1,92 @@
+"""Runs that were stopped early, among the others: ranked by what they had, marked, and no part of a mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hyperspace_core.records.pruned import is_pruned, pruned_at
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.states import PRUNED, State
+from hyperspace_core.results.effects import effects
+from hyperspace_core.results.pairs import compare
+from hyperspace_core.results.results import Results
+from hyperspace_core.results.table import tabulate
+
+from .records import completed
+
+
+def forest(trees: int) -> dict[str, Any]:
+    return {"classifier": {"className": "Forest", "trees": trees}}
+
+
+def pruned(number: int, result: float, config: dict[str, Any], **others: Any) -> RunRecord:
+    info = {PRUNED: {"series": "accuracy", "values": 3, "step": 3}}
+    return replace(completed(number, result, config, **others), reason=PRUNED, info=info)
+
+
+SMALL = [completed(seed, result, forest(10), seed=seed) for seed, result in enumerate((0.5, 0.6, 0.55), 1)]
+LARGE = [completed(10 + seed, result, forest(50), seed=seed)
+         for seed, result in enumerate((0.6, 0.7, 0.66), 1)]
+
+
+def test_a_pruned_run_stands_where_its_value_belongs_and_is_marked() -> None:
+    table = tabulate([SMALL[0], pruned(20, 0.58, forest(30)), SMALL[1]])
+
+    shown = {column.name: column.shown for column in table.columns}
+    assert shown["run"] == (2, 20, 1)
+    assert shown["reason"] == (None, PRUNED, None)
+    assert "state" not in shown
+
+
+def test_where_none_was_pruned_there_is_no_such_column() -> None:
+    assert "reason" not in tabulate(SMALL).names
+
+
+def test_a_mean_is_one_of_whole_runs() -> None:
+    (group,) = Results([*SMALL, pruned(4, 0.1, forest(10), seed=4)]).grouped()
+
+    assert group.ids == (1, 2, 3, 4)
+    assert group.results == (0.5, 0.6, 0.55)
+    assert group.as_one.metrics["accuracy"] == pytest.approx(0.55)
+    assert group.plain()["pruned"] == [4]
+    table = Results([*SMALL, pruned(4, 0.1, forest(10), seed=4)]).grouped().table()
+    assert "reason" not in table.names
+    assert dict(zip(table.names, table.rows[0], strict=True))["n"] == 3
+
+
+def test_a_mean_is_whole_also_where_the_oldest_was_pruned() -> None:
+    (group,) = Results([pruned(1, 0.1, forest(10), seed=4), *(replace(one, id=one.id + 1) for one in SMALL)]
+                       ).grouped()
+
+    assert (group.as_one.id, group.as_one.reason, group.results) == (1, None, (0.5, 0.6, 0.55))
+
+
+def test_a_config_of_which_all_were_pruned_has_a_mean_that_is_marked() -> None:
+    grouped = Results([pruned(seed, 0.2, forest(10), seed=seed) for seed in (1, 2)]).grouped()
+
+    assert [group.results for group in grouped] == [(0.2, 0.2)]
+    assert dict(zip(grouped.table().names, grouped.table().rows[0], strict=True))["reason"] == PRUNED
+
+
+def test_pruned_runs_pair_with_nothing() -> None:
+    runs = [*SMALL, *LARGE, pruned(20, 0.1, forest(50), seed=1)]
+
+    found = compare(runs, 1, 11)
+    assert (found.b.ids, len(found.pairs)) == ((11, 12, 13), 3)
+    assert [change.effect.n for change in effects(runs, "trees")] == [3]
+    assert effects(runs, "trees")[0].effect.mean == effects([*SMALL, *LARGE], "trees")[0].effect.mean
+
+
+def test_only_a_completed_run_is_pruned_and_says_where_as_far_as_it_is_known() -> None:
+    run = pruned(1, 0.5, forest(10))
+
+    assert is_pruned(run)
+    assert pruned_at(run) is not None
+    for other in (replace(run, state=State.QUEUED), replace(run, reason=None)):
+        assert not is_pruned(other)
+        assert pruned_at(other) is None            # the note may be of an earlier attempt
+    for info in ({}, {PRUNED: 3}, {PRUNED: {"series": "accuracy", "values": "3", "step": 3}}):
+        assert pruned_at(replace(run, info=info)) is None
