@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import MappingProxyType
 
@@ -46,6 +47,11 @@ PAGES = {
 NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
 NEEDS["howto/plots.md"] = "plotly"
 NEEDS["optuna.md"] = "optuna"
+# blocks that need more than the rest of their page: typed where that is installed, as `nox -s turbines` does
+MORE = {"howto/odd-shapes.md": "openoa"}                # 54 MB of measurements
+# READMEs of the examples; that of reviews trains for minutes, as `nox -s reviews` does, and that of
+# turbines has the commands of howto/odd-shapes.md
+READMES = ("digits", "one_function", "stage_timer")
 PYTHON_ONLY = {"optuna.md", "search-space.md"}         # nothing to type in a shell
 SHOWN_PORT = "27117"           # may be taken here, by another copy of this test: one that is free is typed
 
@@ -84,19 +90,57 @@ def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_pat
                                                 fresh_environment: Path) -> None:
     if page in NEEDS:
         pytest.importorskip(NEEDS[page])
-    for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
-        shell.environment.pop(name, None)
-    shell.environment["XDG_DATA_HOME"] = str(tmp_path)
-    shell.place = shell.folder
+    fresh_start(shell, tmp_path)
     show_timer(fresh_environment, shown=page == "plugins.md")
     if PAGES[page]:
         shell.run(PAGES[page])
     with contextlib.ExitStack() as beside:
         for block in filter(complete, blocks(page, {SHOWN_PORT: free_port()})):
+            if block.note.startswith("needs "):
+                continue
             if block.note == "runs beside the rest of the page":
                 beside.enter_context(running(shell, block))
             else:
                 type_it(shell, block)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", MORE)
+def test_what_needs_more_is_typed_where_that_is_installed(shell: Shell, page: str, tmp_path: Path) -> None:
+    try:
+        distribution(MORE[page])
+    except PackageNotFoundError:
+        pytest.skip(f"{MORE[page]} is not installed")
+    fresh_start(shell, tmp_path)
+    shell.run(PAGES[page])
+    needing = [block for block in blocks(page) if block.note == f"needs {MORE[page]}"]
+
+    assert needing
+    for block in needing:
+        type_it(shell, block)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("example", READMES)
+def test_the_readme_of_an_example_can_be_typed(shell: Shell, example: str, tmp_path: Path,
+                                               fresh_environment: Path) -> None:
+    fresh_start(shell, tmp_path)
+    show_timer(fresh_environment, shown=example == "stage_timer")
+    shell.run("python -m pip install -e .")
+    shell.run(f"cd docs/examples/{example}")
+    readme = list(blocks(f"examples/{example}/README.md"))
+
+    assert readme
+    for block in readme:
+        type_it(shell, block)
+
+
+def fresh_start(shell: Shell, data: Path) -> None:
+    """Where the checkout is, with no run yet and nothing exported."""
+    for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
+        shell.environment.pop(name, None)
+    shell.environment["XDG_DATA_HOME"] = str(data)
+    shell.place = shell.folder
 
 
 def show_timer(environment: Path, *, shown: bool) -> None:
@@ -137,7 +181,9 @@ def type_it(shell: Shell, block: Block) -> None:
         (shell.place / "typed.py").write_text(block.text)
         shell.run("python typed.py")
     else:
-        shell.run(block.text, expect=int(block.note.removeprefix("exits with ") or 0))
+        code = re.fullmatch(r"exits with (\d+)", block.note)
+        assert code or not block.note or block.note.startswith("needs "), block.note
+        shell.run(block.text, expect=int(code[1]) if code else 0)
 
 
 def test_the_pages_that_show_commands_are_all_typed() -> None:
