@@ -14,6 +14,8 @@ from hyperspace_core import Component, Float, Int, Lazy, Run
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    Phase = tuple[Sequence[Tensor], int]
+
 
 class Aggregation(Component):
     """Makes one vector of the vectors of all words. `dv` is their length, which only the classifier knows."""
@@ -43,10 +45,11 @@ class BranchingAttentionAggregation(Aggregation):
     att_bn: bool = False
 
     def __post_init__(self) -> None:
+        more = {"att_dropouts": 1}         # older configs have one more there, for the words themselves
         for layers, dropouts in (("agg_layers", "agg_dropouts"), ("att_hid_layers", "att_dropouts")):
-            if len(getattr(self, layers)) != len(getattr(self, dropouts)):
-                raise ValueError(f"`{dropouts}` has {len(getattr(self, dropouts))} items, "
-                                 f"`{layers}` has {len(getattr(self, layers))}: one for each layer")
+            each, given = len(getattr(self, layers)), len(getattr(self, dropouts))
+            if given not in (each, each + more.get(dropouts, 0)):
+                raise ValueError(f"`{dropouts}` has {given} items, `{layers}` has {each}: one for each layer")
 
     def build(self, drop_mult: float = 1.0) -> nn.Module:
         from reviews_study.network import Attention
@@ -108,13 +111,15 @@ class AggregatingClassifier(Head, Classifier):
 class TrainingSchedule(Component):
     """How a network learns."""
 
-    def train(self, run: Run, network: Any, words: Tensor, labels: Tensor, smoothing: float) -> None:
+    def train(self, run: Run, network: Any, words: Tensor, labels: Tensor, smoothing: float,
+              batch_size: int | None = None) -> None:
+        """`batch_size`: the dataset's, where it has one."""
         raise NotImplementedError(f"{type(self).__name__} has no method train()")
 
 
 @dataclass
-class DefaultSchedule(TrainingSchedule):
-    """Everything learns; in each cycle the learning rate falls from `lr` to zero along a cosine."""
+class _Cycles(TrainingSchedule):
+    """In each cycle the learning rate falls from `lr` to zero along a cosine."""
 
     cycles: Annotated[int, Int(1, 10)] = 2
     epochs: int = 6                                        # of each cycle
@@ -122,19 +127,49 @@ class DefaultSchedule(TrainingSchedule):
     wd: Annotated[float, Float(1e-6, 1e-1, log=True)] = 0.01
     batch_size: int = 20
 
-    def train(self, run: Run, network: Any, words: Tensor, labels: Tensor, smoothing: float) -> None:
-        from reviews_study.training import fit
+    def train(self, run: Run, network: Any, words: Tensor, labels: Tensor, smoothing: float,
+              batch_size: int | None = None) -> None:
+        from reviews_study.training import Settings, fit
 
-        fit(run, network, self.learning(network), words, labels, self, smoothing)
+        settings = Settings(epochs=self.epochs, lr=self.rate, wd=self.wd, smoothing=smoothing,
+                            batch_size=batch_size or self.batch_size)
+        fit(run, network, self.phases(network), words, labels, settings)
 
-    def learning(self, network: Any) -> Sequence[Tensor]:
-        """The weights that are changed."""
-        return list(network.parameters())
+    @property
+    def rate(self) -> float:
+        """The learning rate at the beginning of a cycle."""
+        return self.lr
+
+    def phases(self, network: Any) -> Sequence[Phase]:
+        """Which weights learn, and for how many cycles."""
+        raise NotImplementedError(f"{type(self).__name__} has no method phases()")
 
 
 @dataclass
-class HeadOnlySchedule(DefaultSchedule):
+class DefaultSchedule(_Cycles):
+    """Everything learns, once what stands on the word vectors has learnt for `cycles_gradual` cycles."""
+
+    cycles_gradual: int = 0
+    cycles_final: int | None = None        # what older configs call `cycles`
+    lr_init: float | None = None           # and `lr`
+
+    @property
+    def rate(self) -> float:
+        return self.lr if self.lr_init is None else self.lr_init
+
+    def phases(self, network: Any) -> Sequence[Phase]:
+        final = self.cycles if self.cycles_final is None else self.cycles_final
+        return [(head_of(network), self.cycles_gradual), (list(network.parameters()), final)]
+
+
+@dataclass
+class HeadOnlySchedule(_Cycles):
     """The word vectors stay as they were drawn; what stands on them learns."""
 
-    def learning(self, network: Any) -> Sequence[Tensor]:
-        return [weight for name, weight in network.named_parameters() if not name.startswith("vectors.")]
+    def phases(self, network: Any) -> Sequence[Phase]:
+        return [(head_of(network), self.cycles)]
+
+
+def head_of(network: Any) -> list[Tensor]:
+    """The weights of all that stands on the word vectors."""
+    return [weight for name, weight in network.named_parameters() if not name.startswith("vectors.")]

@@ -39,6 +39,15 @@ class MovieReviews(Dataset):
         return [(text, label) for text, (label, source) in labelled().items() if source == self.source]
 
 
+@dataclass
+class IMDB(MovieReviews):
+    """The same in the words of older task files: how many are learnt, and how many at once."""
+
+    size: int = 1000
+    bs: int = 20                   # reviews of one step
+    eval_bs: int = 100             # reviews that are judged at once
+
+
 @functools.cache
 def labelled() -> dict[str, tuple[int, str]]:
     """Label and source of each text. Raises `NoReviews`."""
@@ -55,7 +64,11 @@ def sample(reviews: list[Review], train: int, test: int, seed: int) -> tuple[lis
     drawn = random.Random(seed)
     learnt, judged = [], []
     for label in (0, 1):
-        own = drawn.sample([review for review in reviews if review[1] == label], (train + test) // 2)
+        there, wanted = [review for review in reviews if review[1] == label], (train + test) // 2
+        if wanted > len(there):
+            raise ValueError(f"{train} reviews to learn from and {test} to judge by take {wanted} of each "
+                             f"label; there are {len(there)} with label {label}")
+        own = drawn.sample(there, wanted)
         learnt += own[:train // 2]
         judged += own[train // 2:]
     drawn.shuffle(learnt)

@@ -23,7 +23,9 @@ class Attention(nn.Module):  # type: ignore[misc]
         super().__init__()
         dv, hidden = settings.dv, settings.att_hid_layers
         self.transform = layers(dv, settings.agg_layers, settings.agg_dropouts, drop_mult, settings.agg_bn)
-        self.attention = nn.Sequential(layers(dv, hidden, settings.att_dropouts, drop_mult, settings.att_bn),
+        words, dropouts = settings.att_dropouts[:-len(hidden) or None], settings.att_dropouts[-len(hidden):]
+        self.attention = nn.Sequential(*(nn.Dropout(min(each * drop_mult, 0.95)) for each in words),
+                                       layers(dv, hidden, dropouts, drop_mult, settings.att_bn),
                                        nn.Linear([dv, *hidden][-1], 1))
 
     def forward(self, vectors: Tensor, there: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hyperspace_core import Lazy, Run, Scenario
+from hyperspace_core import Lazy, Repeated, Run, Scenario
 from reviews_study.components import (
     AggregatingClassifier,
     Aggregation,
@@ -13,7 +13,7 @@ from reviews_study.components import (
     Head,
     TrainingSchedule,
 )
-from reviews_study.data import MovieReviews, sample
+from reviews_study.data import IMDB, MovieReviews, sample
 
 
 @dataclass
@@ -34,14 +34,32 @@ class SmallTrainSample(Scenario):
 
         torch.manual_seed(run.seed)        # PyTorch was not there yet when the run was seeded
         torch.set_num_threads(1)           # for so small a network one is fastest, and adds up in one order
-        model = whole(classifier, aggregation)
-        train, test = sample(self.dataset.load(), self.num_samples, self.num_judged, run.seed)
+        model, old = whole(classifier, aggregation), self.dataset if isinstance(self.dataset, IMDB) else None
+        train, test = sample(run.stages.load_data(self.dataset), old.size if old else self.num_samples,
+                             self.num_judged, run.seed)
         network = model.build()
-        training_schedule.train(run, network, *tensors(train), model.label_smoothing_eps)
-        right = accuracy(network, *tensors(test))
+        training_schedule.train(run, network, *tensors(train), model.label_smoothing_eps,
+                                batch_size=old.bs if old else None)
+        right = accuracy(network, *tensors(test), at_once=old.eval_bs if old else 100)
         run.log_scalar("accuracy", right)
         print(f"{right:.3f} of {len(test)} reviews, after {len(train)}")
         return right
+
+
+@dataclass
+class RepeatedSmallTrainSample(Scenario):
+    """The same `num_folds` times, each with a seed of its own, as older task files call it."""
+
+    dataset: MovieReviews
+    num_folds: int = 5
+
+    def single_run(self, run: Run, classifier: Classifier | Head = AggregatingClassifier(),
+                   training_schedule: TrainingSchedule = DefaultSchedule(),
+                   aggregation: Lazy[Aggregation] | None = None) -> dict[str, float]:
+        """Mean, spread and every fold's own accuracy. New task files wrap the other in `Repeated`."""
+        folds = Repeated(SmallTrainSample(self.dataset), times=self.num_folds)
+        return folds.single_run(run, classifier=classifier, training_schedule=training_schedule,
+                                aggregation=aggregation)
 
 
 def whole(classifier: Classifier | Head, aggregation: Lazy[Aggregation] | None) -> Classifier:

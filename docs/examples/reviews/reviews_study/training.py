@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ from reviews_study.data import Review, numbers
 from reviews_study.network import PADDING
 
 if TYPE_CHECKING:
-    from reviews_study.components import DefaultSchedule
+    from reviews_study.components import Phase
 
 
 def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
@@ -23,18 +24,30 @@ def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
             torch.tensor([label for _, label in reviews]))
 
 
-def fit(run: Run, network: Any, learning: Sequence[Tensor], words: Tensor, labels: Tensor,
-        schedule: DefaultSchedule, smoothing: float) -> None:
-    """Train in `schedule.cycles` cycles; the loss of each epoch is logged."""
-    loss_of = nn.CrossEntropyLoss(label_smoothing=smoothing)
-    for cycle in range(schedule.cycles):
-        optimizer = torch.optim.AdamW(learning, lr=schedule.lr, weight_decay=schedule.wd)
-        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.epochs)
-        for epoch in range(schedule.epochs):
-            step = cycle * schedule.epochs + epoch
-            loss = _epoch(network, optimizer, words, labels, schedule.batch_size, loss_of)
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Of a training: epochs of each cycle, learning rate at its beginning, weight decay, label smoothing."""
+
+    epochs: int
+    lr: float
+    wd: float
+    smoothing: float
+    batch_size: int
+
+
+def fit(run: Run, network: Any, phases: Sequence[Phase], words: Tensor, labels: Tensor,
+        settings: Settings) -> None:
+    """Train in cycles, phase after phase; the loss of each epoch is logged."""
+    loss_of = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
+    cycles = [learning for learning, count in phases for _ in range(count)]
+    for cycle, learning in enumerate(cycles):
+        optimizer = torch.optim.AdamW(learning, lr=settings.lr, weight_decay=settings.wd)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
+        for epoch in range(settings.epochs):
+            step = cycle * settings.epochs + epoch
+            loss = _epoch(network, optimizer, words, labels, settings.batch_size, loss_of)
             run.log_scalar("loss", loss, step)
-            run.progress(step + 1, schedule.cycles * schedule.epochs)
+            run.progress(step + 1, len(cycles) * settings.epochs)
             falling.step()
 
 
@@ -51,12 +64,12 @@ def _epoch(network: Any, optimizer: Any, words: Tensor, labels: Tensor, batch_si
     return sum(losses) / len(losses)
 
 
-def accuracy(network: Any, words: Tensor, labels: Tensor) -> float:
+def accuracy(network: Any, words: Tensor, labels: Tensor, at_once: int = 100) -> float:
     """The share of reviews that it takes for what they are."""
     network.eval()
     with torch.no_grad():
         right = sum(int((network(shortest(some)).argmax(dim=1) == expected).sum())
-                    for some, expected in zip(words.split(100), labels.split(100), strict=True))
+                    for some, expected in zip(words.split(at_once), labels.split(at_once), strict=True))
     return right / len(words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,8 +28,8 @@ from reviews_study.components import (
     HeadOnlySchedule,
     MeanAggregation,
 )
-from reviews_study.data import CURE, MovieReviews, NoReviews, labelled, numbers, sample
-from reviews_study.scenarios import SmallTrainSample, whole
+from reviews_study.data import CURE, IMDB, MovieReviews, NoReviews, labelled, numbers, sample
+from reviews_study.scenarios import RepeatedSmallTrainSample, SmallTrainSample, whole
 
 AGGREGATION = {"className": "BranchingAttentionAggregation", "agg_layers": [50, 10],
                "agg_dropouts": [0.2, 0.1], "att_hid_layers": [20], "att_dropouts": [0.0],
@@ -38,6 +39,26 @@ SCHEDULE = {"className": "HeadOnlySchedule", "cycles": 1, "lr": 0.01, "wd": 0.00
 NESTED = {"Classifier": {"className": "AggregatingClassifier", **HEAD, "Aggregation": AGGREGATION},
           "TrainingSchedule": SCHEDULE}
 APART = {"aggregation": AGGREGATION, "classifier": HEAD, "training_schedule": SCHEDULE}
+
+
+# what runs of hyperspace_explorer's time were configured with
+OLD_AGGREGATION = {"agg_bn": False, "agg_dropouts": [0.2, 0], "agg_layers": [50, 10], "att_bn": False,
+                   "att_dropouts": [0, 0], "att_hid_layers": [50],
+                   "className": "BranchingAttentionAggregation"}
+OLD_CLASSIFIER = {"Aggregation": OLD_AGGREGATION, "className": "AggregatingClassifier", "drop_mult": 1.25,
+                  "lin_ftrs": []}
+OLD = [
+    {"Classifier": OLD_CLASSIFIER,
+     "TrainingSchedule": {"className": "DefaultSchedule", "cycles_final": 10, "cycles_gradual": 1,
+                          "lr_init": 0.02, "wd": 0.1}},
+    {"Classifier": {**OLD_CLASSIFIER, "label_smoothing_eps": 0.1},
+     "TrainingSchedule": {"className": "HeadOnlySchedule", "cycles": 20, "lr": 0.02, "wd": 0.1}},
+    {"aggregation": {"className": "BranchingAttentionAggregation"},
+     "classifier": {"lin_ftrs": [], "drop_mult": 0.5},
+     "training_schedule": {"className": "DefaultSchedule", "cycles_final": 3}},
+]
+FOLDS = {"Scenario": {"className": "RepeatedSmallTrainSample", "num_folds": 20,
+                      "Dataset": {"className": "IMDB", "size": 1000, "bs": 24, "eval_bs": 80}}, "seed": 0}
 
 
 def installed(name: str) -> bool:
@@ -74,6 +95,26 @@ def test_three_sections_side_by_side_are_taken_by_a_bare_queue(study: Study, tmp
 
     config = study.store.get(run).config
     assert (config["aggregation"], config["classifier"]) == (AGGREGATION, HEAD)
+
+
+@pytest.mark.parametrize("config", OLD)
+@pytest.mark.parametrize("task", ["imdb_100_20_folds", "imdb_1k_20_folds", "imdb_1k_sample_single"])
+def test_configs_of_old_runs_are_read_unchanged(study: Study, task: str, config: dict[str, Any]) -> None:
+    record = study.store.get(study.submit(task, config))
+
+    assert record.submitted == config
+    schedule, given = record.config["training_schedule"], config.get("TrainingSchedule")
+    assert given is None or schedule == schedule | given
+
+
+def test_a_folder_of_old_task_files_is_read_unchanged(tmp_path: Path) -> None:
+    (tmp_path / "old_folds.json").write_text(json.dumps(FOLDS))
+    with Study("reviews", f"sqlite:///{tmp_path}/runs.db", tasks_dir=tmp_path) as study:
+        record = study.store.get(study.submit("old_folds", OLD[0]))
+
+    assert record.scenario == {"className": "RepeatedSmallTrainSample", "num_folds": 20, "dataset": {
+        "className": "IMDB", "source": "imdb", "size": 1000, "bs": 24, "eval_bs": 80}}
+    assert (record.seed, record.metric.name) == (0, "result")
 
 
 @pytest.mark.parametrize(("config", "message"), [
@@ -160,6 +201,35 @@ def test_the_same_seed_gives_the_same_number() -> None:
                            for seed in (3, 3, 4))
 
     assert first == again != other
+
+
+@needs_reviews
+@needs_torch
+def test_folds_are_the_single_runs_at_their_seeds() -> None:
+    data, schedule = IMDB(size=20, bs=5), DefaultSchedule(cycles_gradual=1, cycles_final=1, epochs=1)
+    seen = Run.local(seed=3)
+    numbers = RepeatedSmallTrainSample(data, num_folds=2).single_run(seen, training_schedule=schedule)
+    single = [SmallTrainSample(data).single_run(Run.local(seed=seed), training_schedule=schedule)
+              for seed in (3, 4)]
+
+    assert [numbers["result/repeat-0"], numbers["result/repeat-1"]] == single
+    assert numbers["result"] == sum(single) / 2
+    assert {"part/repeat-0", "part/repeat-1"} <= set(seen.info)
+
+
+@needs_reviews
+def test_more_reviews_than_there_are_is_said() -> None:
+    with pytest.raises(ValueError, match=r"there are 12\d+ with label 0"):
+        sample(MovieReviews().load(), 25_000, 2_000, seed=0)
+
+
+@needs_torch
+def test_one_more_dropout_is_that_of_the_words() -> None:
+    old, new = (BranchingAttentionAggregation(dv=10, att_dropouts=dropouts).build()
+                for dropouts in ([0.3, 0.1], [0.1]))
+
+    assert [layer.p for layer in old.attention.modules() if hasattr(layer, "p")] == [0.3, 0.1]
+    assert [layer.p for layer in new.attention.modules() if hasattr(layer, "p")] == [0.1]
 
 
 @needs_torch
