@@ -39,7 +39,8 @@ def write_search(page: Page, view: SearchView, *, why: str | None = None, about:
     pieces += [f"{search.redrawn} redrawn"] if search.redrawn else []
     page.line((_bar(view, bars), LOOKS[search.state]), *(pieces or ["no runs yet"]), indent=2)
     page.line(view.found, (brief(view.best.submitted) if view.best is not None else "", "quiet"), indent=2)
-    page.line(view.ends(), indent=2)
+    if not view.over:
+        page.line(view.ends(), indent=2)
     page.gap()
     facts = [("tuner", value_text(search.tuner)),
              ("pruner", "" if search.pruner is None else value_text(search.pruner)),

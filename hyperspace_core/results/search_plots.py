@@ -5,48 +5,55 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.axes import label
 from hyperspace_core.results.plots import COLOURS, Figure, laid_out, plotly
-from hyperspace_core.results.words import brief
+from hyperspace_core.results.words import brief, number, one_line
+from hyperspace_core.searches.history import PRUNED
 
-PRUNED = "pruned"              # reason of a completed run that was stopped early
-CLEAR = 0.05                   # of the whole range, that points stay away from the rim
+CLEAR = 0.05                   # of what is shown, that points stay away from the rim
+FAR = 2.0                      # times as much would be shown for the sake of the worst tenth alone
+COMPLETED, EARLY, WORSE, FAILED = "completed", "stopped early", "worse than shown", "failed"
+LOOKS: Mapping[str, Mapping[str, Any]] = {
+    COMPLETED: {"color": COLOURS[0], "opacity": 0.65},
+    EARLY: {"color": COLOURS[5], "symbol": "circle-open"},
+    WORSE: {"color": COLOURS[0], "symbol": "triangle-down"},
+    FAILED: {"color": COLOURS[1], "symbol": "x"},
+}
 
 
 def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
     """A point for each run in the order of submission, and a line at the best so far.
 
-    Runs that were stopped early are hollow and never the best; failed ones are crosses at the rim. Raises
-    `UsageError` where no run has a result.
+    Runs that were stopped early are hollow and never the best; failed ones are crosses at the rim, and so
+    stand results that are so bad that nothing else could be told apart. Raises `UsageError` where no run has
+    a result.
     """
     go = plotly()
     runs = sorted(records, key=lambda run: run.id)
-    x = {run.id: number for number, run in enumerate(runs, start=1)}
+    order = {run.id: number for number, run in enumerate(runs, start=1)}
     done = [run for run in runs if _result(run) is not None]
-    whole = [run for run in done if run.reason != PRUNED]
     if not done:
         raise UsageError(f"{title}: no run has a result yet; there is nothing to show")
-    failed = [run for run in runs if run.state is State.FAILED]
-    figure = go.Figure()
-    _points(figure, "completed", whole, x, {"color": COLOURS[0], "size": 8, "opacity": 0.65})
-    _points(figure, "stopped early", [run for run in done if run.reason == PRUNED], x,
-            {"color": COLOURS[5], "size": 8, "symbol": "circle-open"})
-    if failed:
-        figure.add_scatter(x=[x[run.id] for run in failed], y=[_rim(done, metric)] * len(failed),
-                           mode="markers", name="failed", text=[_told(run) for run in failed],
-                           marker={"color": COLOURS[1], "size": 9, "symbol": "x"},
-                           hovertemplate="%{text}<extra></extra>")
+    rim, figure = _rim(done, metric), go.Figure()
+    placed = [(run, *_placed(run, rim, metric)) for run in runs
+              if run.state is State.FAILED or _result(run) is not None]
+    for name, look in LOOKS.items():
+        points = [(run, y) for run, y, kind in placed if kind == name]
+        if points:
+            symbol = {"symbol": "triangle-up"} if name == WORSE and metric.goal == "minimize" else {}
+            figure.add_scatter(x=[order[run.id] for run, _ in points], y=[y for _, y in points], name=name,
+                               mode="markers", marker={"size": 8, **look, **symbol},
+                               text=[_told(run) for run, _ in points], hovertemplate="%{text}<extra></extra>")
+    whole = [run for run in done if run.reason != PRUNED]
     if whole:
-        better = min if metric.goal == "minimize" else max
-        best = list(accumulate((run.result or 0.0 for run in whole), better))
-        # up to the last run of all, so that a long time without an improvement is seen
-        figure.add_scatter(x=[*(x[run.id] for run in whole), len(runs)], y=[*best, best[-1]], mode="lines",
-                           name="best so far", line={"color": COLOURS[2], "width": 2.5, "shape": "hv"},
-                           hoverinfo="skip")
+        x, y = _best_so_far(whole, order, rim, metric)
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[2], "width": 2.5, "shape": "hv"},
+                           name="best so far", hoverinfo="skip")
     aim = f"{label(metric.name)} ({'lower' if metric.goal == 'minimize' else 'higher'} is better)"
     return laid_out(figure, f"{label(title)}: {len(done)} results of {len(runs)} runs",
                     "run, in the order of submission", aim)
@@ -70,20 +77,33 @@ def importance(shares: Mapping[str, float], title: str) -> Figure:
     return figure
 
 
-def _points(figure: Figure, name: str, runs: Sequence[RunRecord], x: Mapping[int, int],
-            look: Mapping[str, object]) -> None:
-    if runs:
-        figure.add_scatter(x=[x[run.id] for run in runs], y=[run.result for run in runs], mode="markers",
-                           name=name, marker=dict(look), text=[_told(run) for run in runs],
-                           hovertemplate="%{text}<br>%{y}<extra></extra>")
+def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
+    """Where a run stands, and as what."""
+    result = _result(run)
+    if result is None:
+        return rim, FAILED
+    if (result > rim) if metric.goal == "minimize" else (result < rim):
+        return rim, WORSE
+    return result, EARLY if run.reason == PRUNED else COMPLETED
+
+
+def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: float,
+                 metric: Metric) -> tuple[list[int], list[float]]:
+    """Up to the last run of all, so that a long time without an improvement is seen."""
+    better, worse = (min, max) if metric.goal == "minimize" else (max, min)
+    best = list(accumulate((run.result or 0.0 for run in whole), better))
+    return ([*(order[run.id] for run in whole), len(order)],
+            [value if worse(value, rim) == rim else rim for value in (*best, best[-1])])
 
 
 def _rim(done: Sequence[RunRecord], metric: Metric) -> float:
-    """Where a run without a result stands: a little worse than the worst."""
-    results = [run.result or 0.0 for run in done]
-    low, high = min(results), max(results)
-    clear = CLEAR * ((high - low) or abs(high) or 1.0)
-    return high + clear if metric.goal == "minimize" else low - clear
+    """A little worse than all but the worst tenth, or than all where that makes little difference."""
+    ordered = sorted((run.result or 0.0 for run in done), reverse=metric.goal == "maximize")
+    worst, most = ordered[-1], ordered[-1 - len(ordered) // 10]
+    if abs(worst - ordered[0]) <= FAR * abs(most - ordered[0]):
+        most = worst
+    clear = CLEAR * (abs(most - ordered[0]) or abs(most) or 1.0)
+    return most + clear if metric.goal == "minimize" else most - clear
 
 
 def _result(run: RunRecord) -> float | None:
@@ -93,5 +113,6 @@ def _result(run: RunRecord) -> float | None:
 
 
 def _told(run: RunRecord) -> str:
-    text = f"{run.id}: {brief(run.submitted)}"
-    return label(text if len(text) <= 80 else f"{text[:79]}…")
+    what = number(run.result) if run.state is State.COMPLETED else run.reason or run.state.value
+    text = f"{run.id}: {one_line(what, 60)}, {brief(run.submitted)}"
+    return label(text if len(text) <= 120 else f"{text[:119]}…")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hyperspace_core.config.build import build_component
+from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def importance_of(project: Project, space: Space, history: History) -> dict[str, float]:
-    """Key of a parameter → its importance, the highest first; empty where no installed tuner can tell.
+    """`classifier`, `classifier[Forest].trees` → its share, the highest first; empty where nobody can tell.
 
     It does not matter which tuner did the search: of those that are installed the best is asked.
     """
@@ -23,5 +24,6 @@ def importance_of(project: Project, space: Space, history: History) -> dict[str,
         if entry.target.importance is not Tuner.importance:
             tuner: Tuner = build_component(Tuner, {"className": entry.name}, project.catalog, path="tuner")
             found = tuner.importance(space, history)
-            return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+            ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+            return {key.removesuffix(f".{CLASS_NAME}"): share for key, share in ranked}
     return {}

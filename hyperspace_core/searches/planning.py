@@ -13,7 +13,14 @@ from hyperspace_core.config.instances import tree_of
 from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.seeds import choose_seed
 from hyperspace_core.config.spacejson import space_tree
-from hyperspace_core.errors import ConfigError, RegistrationError, UsageError, did_you_mean
+from hyperspace_core.config.tree import CLASS_NAME
+from hyperspace_core.errors import (
+    ConfigError,
+    RegistrationError,
+    UnknownClassError,
+    UsageError,
+    did_you_mean,
+)
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.records.run import Metric, Tree
 from hyperspace_core.records.search import Budget, NewSearch
@@ -23,6 +30,10 @@ from hyperspace_core.tuner import Tuner
 if TYPE_CHECKING:
     from hyperspace_core.config.catalog import Catalog
     from hyperspace_core.extension.project import Project
+
+
+# what a plugin that is not installed would bring
+BROUGHT = {"hyperspace-optuna": ("CmaEs", "GP", "NSGAII", "Sampler", "TPE")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +89,17 @@ def component_tree(project: Project, family: type, asked: Any, path: str) -> Tre
             asked = tree_of(asked, project.catalog.name_of)
         except RegistrationError as error:
             raise ConfigError(f"`{path}`: {error}") from None
-    return complete_component(family, asked, project.catalog, path=path)
+    try:
+        return complete_component(family, asked, project.catalog, path=path)
+    except UnknownClassError as error:
+        raise UnknownClassError(f"{error}{_brought(asked)}") from None
+
+
+def _brought(asked: Any) -> str:
+    """Which plugin has the class that is missing; nothing where none is known to."""
+    name = asked.get(CLASS_NAME) if isinstance(asked, Mapping) else asked
+    return "".join(f" `pip install {plugin}` brings {name}."
+                   for plugin, names in BROUGHT.items() if name in names)
 
 
 def further_metrics(asked: Collection[str | Metric], own: Metric) -> tuple[Metric, ...]:

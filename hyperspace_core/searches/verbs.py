@@ -62,7 +62,7 @@ def widened(store: Store, search: SearchRecord, budget: Mapping[str, Any]) -> Bu
     why = why_over(replace(search, budget=wanted), list(runs_of(store, search)))
     if why is not None:
         raise UsageError(f"search {search.id} would end at once: {why}; name a larger budget, as in "
-                         f"runs={search.proposed + 100}")
+                         f"{search.proposed + 100} runs")
     return wanted
 
 

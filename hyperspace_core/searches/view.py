@@ -70,9 +70,8 @@ class SearchView:
         counts = [f"{count} {state.lower()}" for state, count in self.counts.items() if count]
         counts += [f"{self.pruned} of them stopped early"] if self.pruned else []
         counts += [f"{self.search.repeats} repeats"] if self.search.repeats else []
-        lines = (self.head, f"  {', '.join(counts) or 'no runs yet'}", f"  {self.found}",
-                 f"  {self.ends(times=times)}")
-        return tuple(map(one_line, lines))
+        rest = (", ".join(counts) or "no runs yet", self.found, self.ends(times=times))
+        return tuple(map(one_line, (self.head, *(f"  {line}" for line in rest if line))))
 
     @property
     def head(self) -> str:
@@ -99,7 +98,9 @@ class SearchView:
         return f"best {name} {number(self.best.result)} (run {self.best.id}{since})"
 
     def ends(self, *, times: bool = True) -> str:
-        """`ends after 100 runs; about 3 min left`."""
+        """`ends after 100 runs; about 3 min left`; nothing where all is over."""
+        if self.over:
+            return ""
         budget = f"ends after {self.search.budget}"
         used = "" if self.search.budget.hours is None or not times else f" ({self.hours:.3g} used)"
         left = "" if self.eta_s is None or not times else f"; about {seconds(self.eta_s)} left"

@@ -14,6 +14,8 @@ from hyperspace_core.cli.place import Place, at_place
 from hyperspace_core.cli.screen import note, put, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
 
@@ -26,7 +28,7 @@ class Kind(click.Choice):  # type: ignore[type-arg]  # generic in newer versions
 
 
 @click.command
-@click.argument("kind", type=Kind(["curves", "parallel", "parameter", "timeline"]))
+@click.argument("kind", type=Kind(["curves", "parallel", "parameter", "timeline", "history", "importance"]))
 @click.argument("task", required=False, shell_complete=complete_task)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="The file to write: .html works without a network; .png, .svg and .pdf are images.")
@@ -44,26 +46,33 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
     """Draw the completed runs of TASK; needs the extra `plot`.
 
     curves: what they logged, step by step. parallel: all that differs, and the result. parameter: one
-    hyper-parameter against the result. timeline: which worker did what when, in all states.
+    hyper-parameter against the result. timeline: which worker did what when, in all states. history: every
+    result in its order, and the best so far, also of a search. importance: what mattered in a search.
 
     \b
     hyperspace plot curves holdout --metric loss -o curves.html
     hyperspace plot parameter holdout --parameter trees -o trees.png
+    hyperspace plot history --search 1 -o history.html
     """
     from hyperspace_core.results import plots
     from hyperspace_core.results.picture_file import check_target, write_picture
 
     if (output is None) == (not as_json):
         raise click.UsageError("where to? Name a file with -o, as in -o curves.html, or take --json")
-    _check(kind, metric, parameter)
+    _check(kind, metric, parameter, wanted)
     if output is not None:
         check_target(output)
-    if kind == "timeline":
+    if kind == "importance":
+        figure = place.study().plot.importance(wanted.search or 0)
+    elif kind == "history" and wanted.search is not None:
+        figure = _history_of_search(place, wanted)
+    elif kind == "timeline":
         figure = plots.timeline(place.store.find(_where(place, task, wanted, every=True)))
     else:
-        records = _records(place, _where(place, task, wanted), comparable)
+        records = _records(place, _where(place, task, wanted, failed=kind == "history"), comparable)
         figure = (plots.curves(place.store, records, metric, best=best) if kind == "curves" else
                   plots.parallel(records) if kind == "parallel" else
+                  _history(records) if kind == "history" else
                   plots.parameter(records, parameter or ""))
     if output is None:
         put(str(figure.to_json()))
@@ -71,23 +80,45 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
         say(f"{write_picture(figure, output)}")
 
 
-def _check(kind: str, metric: str | None, parameter: str | None) -> None:
+def _check(kind: str, metric: str | None, parameter: str | None, wanted: Wanted) -> None:
     """Raises `UsageError` for an option that this kind has no use for, and for one that is missing."""
     if kind == "parameter" and parameter is None:
         raise click.UsageError("which hyper-parameter? Name it with --parameter, as in --parameter trees")
+    if kind == "importance" and wanted.options != ["--search"]:
+        raise click.UsageError("importance is of a search: name it, and nothing else, as in --search 1")
     for name, value, of in (("--metric", metric, "curves"), ("--parameter", parameter, "parameter")):
         if value is not None and kind != of:
             raise click.UsageError(f"{name} belongs to `hyperspace plot {of}`, not to {kind}")
 
 
-def _where(place: Place, task: str | None, wanted: Wanted, *, every: bool = False) -> RunFilter:
+def _where(place: Place, task: str | None, wanted: Wanted, *, every: bool = False,
+           failed: bool = False) -> RunFilter:
     from hyperspace_core.records.states import State
 
     if task is not None and wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
     where = wanted.at(place)
-    states = where.states or (() if every else (State.COMPLETED,))
+    usual = () if every else (State.COMPLETED, State.FAILED) if failed else (State.COMPLETED,)
+    states = where.states or usual
     return replace(where, tasks=where.tasks if task is None else (task,), states=states)
+
+
+def _history(records: Sequence[RunRecord]) -> Any:
+    from hyperspace_core.results.plots import of_one_task
+    from hyperspace_core.results.search_plots import history
+
+    first = of_one_task(records)[0]
+    return history(records, first.metric, first.task)
+
+
+def _history_of_search(place: Place, wanted: Wanted) -> Any:
+    """All of its runs, whatever else they are comparable with."""
+    from hyperspace_core.lookup import get_search
+    from hyperspace_core.results.search_plots import history
+
+    search = get_search(place.store, place.name, wanted.search or 0)
+    return history(list(place.store.find(wanted.at(place))), search.metrics[0],
+                   f"search {search.id} of {search.task}")
 
 
 def _records(place: Place, where: RunFilter, comparable: str) -> list[RunRecord]:

@@ -1,0 +1,29 @@
+"""Searches of the growing project, with a worker in this process."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.records.search import Budget, NewSearch
+from hyperspace_core.storage import Store, new_token
+from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.worker import Worker
+
+from .growing import PROJECT
+
+# tests of core say the same with and without the plugin beside it
+WITHOUT_OPTUNA = ("--no-plugin", "hyperspace-optuna") if find_spec("hyperspace_optuna") else ()
+
+
+def work(store: Store, **options: object) -> WorkerReport:
+    """Do all that there is to do, or `max_runs` of it."""
+    chosen = WorkerOptions(isolation="inline", drain=True, **options)  # type: ignore[arg-type]
+    return Worker(store, PROJECT, build_manager(), chosen).run()
+
+
+def new_search(store: Store, project: str, task: str = "task", **fields: object) -> int:
+    """A search that no project's code has planned, for commands that do not ask for the code."""
+    planned = {"scenario": {"className": "S"}, "tuner": {"className": "Random"}, "budget": Budget(runs=5)}
+    return store.add_search(NewSearch(uid=new_token(), project=project, task=task, **planned | fields))  # type: ignore[arg-type]

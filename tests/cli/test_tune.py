@@ -1,0 +1,196 @@
+"""`hyperspace tune`: a search is shown before it is queued, queued, and goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.search import Budget, SearchState
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.project import ProjectFolder
+
+from .conftest import Answer
+from .searching import WITHOUT_OPTUNA, work
+
+Typed = Callable[..., Answer]
+
+pytestmark = pytest.mark.usefixtures("growing")
+
+
+def test_a_dry_run_shows_the_space_as_a_tree_and_stores_nothing(typed: Typed, tmp_path: Path) -> None:
+    answer = typed("tune", "first", "--runs", 20, "--tuner", "Random", "--dry-run")
+
+    head, *rest = answer.lines
+    assert head == "would queue a search of first: it ends after 20 runs"
+    assert [line.split() for line in rest if "Tree.depth" in line] == [
+        ["depth", "1", "to", "9", "default", "3", "Tree.depth"]]
+    assert "  tuner    Random" in rest and "  history  0 past runs used" in rest
+    assert "Space  3 parameters searched, 3 held fast" in rest
+    assert any(line.startswith("  noise") and "held fast at 0" in line for line in rest)
+    tree = [line for line in rest if line.strip() == "Tree"]
+    depth = next(line for line in rest if "Tree.depth" in line)
+    assert depth.index("depth") > tree[0].index("Tree")        # a class's parameters stand below it
+    assert not (tmp_path / "runs.db").exists()
+
+
+def test_a_dry_run_says_what_of_the_past_is_used_and_what_is_not(typed: Typed, store: Store) -> None:
+    typed("submit", "first", "--grid", "model.depth=1,2")
+    typed("submit", "first", "--set", "noise=0.5")
+    work(store)
+
+    answer = typed("tune", "first", "--runs", 3, "--tuner", "Random", "--dry-run")
+
+    assert ("history  2 past runs used; 1 left out: `noise` another value than the one that is held fast (1)"
+            in answer.out)
+    assert not store.searches("growing")
+
+
+def test_a_dry_run_in_json_has_ranges_as_space_takes_them(typed: Typed) -> None:
+    told = typed("tune", "first", "--patience", 4, "--tuner", "Grid", "--space", '{"noise": {"float": [0, 1]}}',
+                 "--dry-run", "--json").json
+
+    model, noise, layers = told["outline"]
+    depth = model["children"][1]["children"][0]
+    assert (depth["path"], depth["range"], depth["default"]) == ("model.depth", {"int": [1, 9]}, 3)
+    assert (noise["range"], noise["source"]) == ({"float": [0.0, 1.0]}, "space=")
+    assert (layers["searched"], layers["value"]) == (False, [1, 2])
+    assert told["tuner"] == {"className": "Grid", "steps": 5}
+    assert (told["budget"]["patience"], told["history"]["used"]) == (4, 0)
+
+
+def test_a_search_is_queued_and_what_happens_next_is_told(typed: Typed, store: Store) -> None:
+    answer = typed("tune", "first", "--runs", 3, "--target", 0.5, "--tuner", "Random", "--tag", "wide", "--note",
+                   "first try", "--priority", 2, "--seed", 9, "--retries", 1, "--metric", "rows:minimize")
+
+    assert answer.out == "queued search 1 of first by Random: it ends after 3 runs, or 0.5 reached\n"
+    assert answer.err.splitlines() == [
+        "no worker is running; start one that does its runs: hyperspace worker",
+        "how far it is: hyperspace searches 1"]
+    search = store.get_search(1)
+    assert (search.tags, search.note, search.priority, search.seed, search.retries) == (
+        ("wide",), "first try", 2, 9, 1)
+    assert [metric.name for metric in search.metrics] == ["score", "rows"]
+
+
+def test_workers_do_it_and_its_runs_are_found_by_it(typed: Typed, store: Store) -> None:
+    typed("submit", "first")
+    record = typed("tune", "first", "--runs", 3, "--tuner", "Random", "--json").json
+    work(store)
+
+    runs = typed("runs", "list", "--search", record["id"], "--json").json
+
+    assert (len(runs), {run["search"] for run in runs}) == (3, {record["uid"]})
+    assert len(typed("results", "--search", 1, "--by", "run", "--json").json) == 3
+    assert len(typed("results", "--by", "run", "--json").json) == 4
+
+
+@pytest.mark.parametrize("given", ["json", "file"])
+def test_a_space_is_typed_or_stands_in_a_file(typed: Typed, store: Store, tmp_path: Path, given: str) -> None:
+    space = {"model": [{"className": "Tree", "depth": {"int": [2, 3]}}]}
+    file = tmp_path / "space.json"
+    file.write_text(json.dumps(space))
+
+    typed("tune", "first", "--runs", 2, "--tuner", "Random",
+          "--space", json.dumps(space) if given == "json" else f"@{file}")
+
+    assert store.get_search(1).space == space
+
+
+def test_a_tuner_that_learns_nothing_and_that_nobody_chose_is_remarked_on(typed: Typed) -> None:
+    unasked = typed("tune", "first", "--runs", 3, *WITHOUT_OPTUNA)
+    chosen = typed("tune", "first", "--runs", 3, "--tuner", "Random")
+
+    assert "Random learns nothing from past runs; `pip install hyperspace-optuna` brings" in unasked.err
+    assert "learns nothing" not in chosen.err
+
+
+# -- it goes on ----------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_has_ended_goes_on_with_a_larger_budget(typed: Typed, store: Store) -> None:
+    typed("tune", "first", "--runs", 2, "--patience", 9, "--tuner", "Random")
+    work(store)
+
+    plan = typed("tune", "--resume", 1, "--runs", 4, "--dry-run")
+    assert plan.out == ("search 1 of first would go on: 2 runs are proposed, it ends after 4 runs, or no "
+                        "improvement in 9 runs\n")
+    assert store.get_search(1).state is SearchState.ENDED
+    typed("tune", "--resume", 1, "--runs", 4, "--priority", 3)
+    work(store)
+
+    search = store.get_search(1)
+    assert (search.proposed, search.priority, search.budget) == (4, 3, Budget(runs=4, patience=9))
+
+
+def test_a_priority_that_is_not_named_stays(typed: Typed, store: Store) -> None:
+    typed("tune", "first", "--runs", 2, "--priority", 5, "--tuner", "Random")
+
+    assert typed("tune", "--resume", 1, "--runs", 4, "--json").json["priority"] == 5
+
+
+@pytest.mark.parametrize(("words", "code", "cure"), [
+    ((), ExitCode.USAGE, "which task? Name it, as in `hyperspace tune holdout --runs 100`"),
+    (("frist", "--runs", "3"), ExitCode.NOT_FOUND, "did you mean 'first'"),
+    (("first",), ExitCode.USAGE, "say when it ends: runs, hours, target or patience"),
+    (("first", "--runs", "0"), ExitCode.USAGE, "--runs: expected a whole number >= 1, got '0'"),
+    (("first", "--hours", "soon"), ExitCode.USAGE, "--hours: expected a number, got 'soon'"),
+    (("first", "--hours", "nan"), ExitCode.USAGE, "--hours: expected a number, got 'nan'"),
+    (("first", "--hours", "-1"), ExitCode.USAGE, "hours: expected more than 0, got -1"),
+    (("first", "--runs", "3", "--tuner", "Rndom"), ExitCode.INPUT, "Did you mean 'Random'?"),
+    (("first", "--runs", "3", "--tuner", '{"className": "Grid", "stps": 3}'), ExitCode.INPUT,
+     "did you mean `steps`?"),
+    (("first", "--runs", "3", "--tuner", "TPE", *WITHOUT_OPTUNA), ExitCode.INPUT,
+     "`pip install hyperspace-optuna` brings TPE"),
+    (("first", "--runs", "3", "--space", "[1]"), ExitCode.INPUT, "--space: expected an object, found a list"),
+    (("first", "--runs", "3", "--space", "@nowhere.json"), ExitCode.INPUT, "nowhere.json: no such file"),
+    (("first", "--runs", "3", "--space", '{"model": {"depht": [1, 2]}}'), ExitCode.INPUT, "`model.depht`"),
+    (("first", "--runs", "3", "--space", '{"noise": {"float": [0]}}'), ExitCode.INPUT,
+     '`noise.float`: expected two numbers, as in {"float": [1, 10]}'),
+    (("first", "--runs", "3", "--metric", "rows:min"), ExitCode.USAGE, "maximize or minimize, not 'min'"),
+    (("first", "--runs", "3", "--from", "secnd"), ExitCode.NOT_FOUND, "did you mean 'second'"),
+    (("first", "--runs", "3", "--from", "first"), ExitCode.USAGE, "learns from its own runs anyway"),
+    (("--resume", "7", "--runs", "3"), ExitCode.NOT_FOUND, "no search 7 in this store"),
+    (("--resume", "x"), ExitCode.USAGE, "not a search id: expected a whole number, got 'x'"),
+    (("--resume", "1", "first"), ExitCode.USAGE, "--resume and first contradict each other"),
+    (("--resume", "1", "--tuner", "Grid", "--seed", "3"), ExitCode.USAGE,
+     "--resume and --tuner, --seed contradict each other"),
+])
+def test_a_mistake_is_one_line_with_its_cure_and_queues_nothing(typed: Typed, store: Store,
+                                                                words: tuple[str, ...], code: ExitCode,
+                                                                cure: str) -> None:
+    answer = typed("tune", *words, expect=code)
+
+    assert answer.out == "" and cure in answer.err
+    assert answer.err.count("\n") == 1
+    assert store.searches("growing") == []
+
+
+def test_json_that_cannot_be_read_is_shown_where_it_breaks(typed: Typed) -> None:
+    answer = typed("tune", "first", "--runs", 3, "--space", '{"model": }', expect=ExitCode.INPUT)
+
+    assert answer.err.startswith("error: --space:1:11: ")
+
+
+def test_a_budget_that_is_used_up_opens_nothing(typed: Typed, store: Store) -> None:
+    typed("tune", "first", "--runs", 2, "--tuner", "Random")
+    work(store)
+
+    answer = typed("tune", "--resume", 1, "--runs", 2, expect=ExitCode.USAGE)
+
+    assert answer.err == ("error: search 1 would end at once: its 2 runs are proposed; name a larger budget, as "
+                          "in 102 runs\n")
+    assert store.get_search(1).state is SearchState.ENDED
+
+
+def test_a_class_that_cannot_be_searched_is_told_of(typed: Typed, growing: ProjectFolder) -> None:
+    things = (growing.package / "things.py").read_text(encoding="utf-8")
+    growing.write("things.py", things + "\n\n@dataclass\nclass Wood(Model):\n    trees: list[Model]\n")
+
+    page = typed("tune", "first", "--runs", 2, "--tuner", "Random", "--dry-run").out
+
+    left_out = page.partition("Left out\n")[2].split()
+    assert left_out[:2] == ["model", "Wood"] and "trees" in page.partition("Left out\n")[2]
