@@ -70,8 +70,9 @@ def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
     wishes = asked.wishes
     return NewSearch(
         uid=uuid.uuid4().hex, project=project.name, task=problem.task, scenario=problem.scenario, tuner=tuner,
-        metrics=metrics, space=space, budget=asked.budget, pruner=_pruner_tree(project, asked.pruner),
-        sources=sources, seed=choose_seed({}, given=asked.seed, task=problem.seed),
+        metrics=metrics, space=space, budget=asked.budget,
+        pruner=_pruner_tree(project, asked.pruner, problem.metric), sources=sources,
+        seed=choose_seed({}, given=asked.seed, task=problem.seed),
         priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, retries=wishes.retries,
         submitted_by=user_at_host())
 
@@ -131,9 +132,12 @@ def related_tasks(project: Project, task: str, asked: Iterable[str]) -> tuple[st
     return names
 
 
-def _pruner_tree(project: Project, asked: Any) -> Tree | None:
+def _pruner_tree(project: Project, asked: Any, metric: Metric) -> Tree | None:
+    """Completed; built once, so that what no run could use is refused now. Raises `ConfigError`."""
     if asked is None:
         return None
     from hyperspace_core.pruner import Pruner
 
-    return component_tree(project, Pruner, asked, "pruner")
+    tree = component_tree(project, Pruner, asked, "pruner")
+    build_component(Pruner, tree, project.catalog, path="pruner").watched(metric)
+    return tree

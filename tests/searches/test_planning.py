@@ -10,6 +10,7 @@ import pytest
 from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.spacejson import space_tree
 from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, UsageError
+from hyperspace_core.pruners.median import Median
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import Budget
 from hyperspace_core.space import Choice, Float, Int
@@ -53,6 +54,10 @@ def test_a_tuner_may_be_an_object(study: Study) -> None:
     (UsageError, "say when it ends: runs, hours, target or patience", {}),
     (UsageError, "say when it ends", {"failures": 3}),
     (UnknownClassError, "Did you mean 'Random'", {"tuner": "Randm", "runs": 1}),
+    (UnknownClassError, "Did you mean 'Median'", {"pruner": "Medan", "runs": 1}),
+    (ConfigError, "say which way that is better", {"pruner": Median(metric="seconds"), "runs": 1}),
+    (ConfigError, "expected at least 2", {
+        "pruner": {"className": "SuccessiveHalving", "reduction": 1}, "runs": 1}),
     (UnknownClassError, "Did you mean 'Line'", {"space": {"model": "Lin"}, "runs": 1}),
     (ConfigError, "slop", {"space": {"model": {"slop": 1}}, "runs": 1}),
     (ConfigError, "nothing of task 'main' is searched", {
