@@ -1,0 +1,34 @@
+"""What a person sees of a run that was stopped early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hyperspace_core.cli.worker_lines import ended
+from hyperspace_core.records.run import Finish, Metric
+from hyperspace_core.records.states import PRUNED, Outcome, State
+from hyperspace_core.testing.project import ProjectFolder
+from hyperspace_core.testing.stores.desk import Desk
+from hyperspace_core.worker.report import RunEnded
+
+from .conftest import Answer
+
+Typed = Callable[..., Answer]
+STOPPED = Finish(outcome=Outcome.COMPLETED, reason=PRUNED, result=0.9, metrics={"result": 0.9})
+
+
+def test_a_worker_says_that_a_run_was_pruned() -> None:
+    def told(reason: str | None) -> str:
+        event = RunEnded(run=3, attempt=1, task="t", slot=0, state=State.COMPLETED, reason=reason, result=0.5,
+                         outcome=Outcome.COMPLETED, metric=Metric(name="accuracy"), seconds=2.0)
+        return str(ended(event)[-1])
+
+    assert (told(PRUNED), told(None)) == ("accuracy 0.5, pruned", "accuracy 0.5")
+
+
+def test_status_and_results_mark_it(typed: Typed, project: ProjectFolder, desk: Desk) -> None:
+    assert desk.store.finish(desk.start(), STOPPED)
+
+    assert ["task", "result", "0.9", "run 1", PRUNED] in typed("status").columns
+    assert ["1", PRUNED, "0.9"] in [row[:3] for row in typed("results").columns]
+    assert [one["id"] for one in typed("runs", "list", "--where", "reason=pruned", "--json").json] == [1]
