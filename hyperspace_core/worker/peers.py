@@ -14,7 +14,7 @@ from hyperspace_core.records.run import RunRecord, Tree
 from hyperspace_core.records.states import TERMINAL, State
 from hyperspace_core.storage import Store
 
-SHARE = 10                     # times as long as it took a look is good: a tenth of the time at most is spent
+SHARE = 10                     # a look is good for as many times the time that it took, also one in vain
 _STATES: dict[State, PeerState] = {State.COMPLETED: "completed", State.FAILED: "failed",
                                    State.CANCELLED: "cancelled", State.RUNNING: "running"}
 Ended = dict[int, PeerNews]
@@ -78,17 +78,19 @@ class Peering:
         self._curves, self._store, self._record, self._clock = curves, store, record, clock
         self._told: set[int] = set()       # runs that have ended, as the attempt knows
         self._tracings: dict[tuple[int, int], tuple[Tracing, int]] = {}    # by attempt; and the last point
+        self._known = True                 # whether the last look told anything
         self._good_until = clock.monotonic()
 
     def answer(self, number: int, series: str) -> Peers:
         """What is new since the last answer; that it cannot be told, whatever the store raises."""
         began = self._clock.monotonic()
         if began < self._good_until:
-            return Peers(number)
+            return Peers(number, known=self._known)
         try:
             peers = self._read(number, series)
         except Exception:                  # noqa: BLE001 - the run goes on; the heart tells that the store is away
-            return Peers(number, known=False)
+            peers = Peers(number, known=False)
+        self._known = peers.known
         self._told |= {one.run for one in peers.ended}
         took = self._clock.monotonic() - began
         self._good_until = began + SHARE * took

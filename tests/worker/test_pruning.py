@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.records.pruned import Pruned, pruned_at
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.storage import Store, new_token
+from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.testing.project import ProjectFolder, make_project
+from hyperspace_core.worker.peers import Curves, Peering
 
 from .faults import Door
 from .scene import PROJECT, WorkerProcess, alive, began, in_state, until
@@ -194,11 +197,8 @@ def test_states_and_curves_of_all_that_ended_are_told(store: Store, here: Here) 
     records = done(here, store, good, bad, broken, best)
     assert [record.reason for record in records] == [None, PRUNED, None, None]
 
-    from hyperspace_core.clock import SystemClock
-    from hyperspace_core.worker.peers import Curves, Peering
-
     store.cancel(search.submit())
-    peers = Peering(Curves(store, PROJECT), store, store.get(best), SystemClock()).answer(1, "score")
+    peers = Peering(Curves(store, PROJECT), store, store.get(best), FakeClock()).answer(1, "score")
     assert {one.run: (one.state, len(one.points)) for one in peers.ended} == {
         good: ("completed", 8), bad: ("pruned", 2), broken: ("completed", 8)}
     assert peers.running == []
@@ -285,6 +285,28 @@ def test_while_the_store_is_away_no_run_is_stopped(store: Store, here: Here, doo
     worker.join()
 
     assert (record.reason, record.result) == (None, 0.09)
+
+
+def test_a_store_that_keeps_one_waiting_is_asked_for_a_tenth_of_the_time_at_most(
+        store: Store, door: Door) -> None:
+    search, clock = Search(store, MEDIAN), FakeClock()
+    peering = Peering(Curves(door.port, PROJECT), door.port, store.get(search.submit()), clock)
+
+    def asked() -> tuple[bool, int]:
+        return peering.answer(1, "score").known, door.calls.count("find")
+
+    def waits(*_: Any, **__: Any) -> Any:
+        clock.advance(5.0)
+        raise StoreUnavailable("the store is away")
+
+    door.find = waits                              # type: ignore[attr-defined]
+    assert asked() == (False, 0)
+    del door.find                                  # type: ignore[attr-defined]
+    assert asked() == (False, 0)
+    clock.advance(44.9)
+    assert asked() == (False, 0)
+    clock.advance(0.2)
+    assert asked() == (True, 1)
 
 
 def test_a_run_that_waits_for_an_answer_ends_with_its_worker(
