@@ -118,7 +118,7 @@ class Place:
             warn(f"{self.file}: there was no such store; a new, empty one is made")
         store = open_store(self.url, self.extensions, self.name)
         click.get_current_context().call_on_close(store.close)
-        if not here and store.ids(self.name) is None:
+        if not here and store.ids(self.name) is None and not store.searches(self.name):
             self._unknown()
         return store
 

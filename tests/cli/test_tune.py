@@ -50,8 +50,8 @@ def test_a_dry_run_says_what_of_the_past_is_used_and_what_is_not(typed: Typed, s
 
 
 def test_a_dry_run_in_json_has_ranges_as_space_takes_them(typed: Typed) -> None:
-    told = typed("tune", "first", "--patience", 4, "--tuner", "Grid", "--space", '{"noise": {"float": [0, 1]}}',
-                 "--dry-run", "--json").json
+    told = typed("tune", "first", "--patience", 4, "--tuner", "Grid",
+                 "--space", '{"noise": {"float": [0, 1]}}', "--dry-run", "--json").json
 
     model, noise, layers = told["outline"]
     depth = model["children"][1]["children"][0]
@@ -63,8 +63,8 @@ def test_a_dry_run_in_json_has_ranges_as_space_takes_them(typed: Typed) -> None:
 
 
 def test_a_search_is_queued_and_what_happens_next_is_told(typed: Typed, store: Store) -> None:
-    answer = typed("tune", "first", "--runs", 3, "--target", 0.5, "--tuner", "Random", "--tag", "wide", "--note",
-                   "first try", "--priority", 2, "--seed", 9, "--retries", 1, "--metric", "rows:minimize")
+    answer = typed("tune", "first", "--runs", 3, "--target", 0.5, "--tuner", "Random", "--tag", "wide",
+                   "--note", "first try", "--priority", 2, "--seed", 9, "--retries", 1, "--metric", "rows:minimize")
 
     assert answer.out == "queued search 1 of first by Random: it ends after 3 runs, or 0.5 reached\n"
     assert answer.err.splitlines() == [
@@ -181,8 +181,8 @@ def test_a_budget_that_is_used_up_opens_nothing(typed: Typed, store: Store) -> N
 
     answer = typed("tune", "--resume", 1, "--runs", 2, expect=ExitCode.USAGE)
 
-    assert answer.err == ("error: search 1 would end at once: its 2 runs are proposed; name a larger budget, as "
-                          "in 102 runs\n")
+    assert answer.err == ("error: search 1 would end at once: its 2 runs are proposed; name a larger budget, "
+                          "as in 102 runs\n")
     assert store.get_search(1).state is SearchState.ENDED
 
 

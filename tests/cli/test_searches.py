@@ -1,0 +1,266 @@
+"""`hyperspace searches`, and `hyperspace queue cancel|pause|resume --search`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.execution.identity import this_process
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.search import SearchState
+from hyperspace_core.records.states import State
+from hyperspace_core.storage import Store
+from hyperspace_core.testing.project import ProjectFolder, forget
+from hyperspace_core.testing.stores.desk import Desk, new_run
+
+from .conftest import Answer
+from .searching import new_search, work
+from .test_status import present
+
+Typed = Callable[..., Answer]
+
+
+@pytest.fixture
+def searched(typed: Typed, store: Store, growing: ProjectFolder) -> Store:
+    """A search of 3 runs that a worker has done."""
+    typed("tune", "first", "--runs", 3, "--tuner", "Random", "--space", '{"model": "Tree"}')
+    work(store)
+    return store
+
+
+def proposed(desk: Desk, search: int) -> int:
+    """A run that a worker has proposed."""
+    record = desk.store.get_search(search)
+    run = new_run(uid=record.run_uid(record.proposed), search=record.uid, project=desk.project,
+                  task=record.task)
+    made = desk.store.propose(search, record.proposed, run)
+    assert made is not None
+    return made
+
+
+# -- looking -------------------------------------------------------------------------------------------------
+
+
+def test_without_searches_nothing_is_listed(typed: Typed, desk: Desk) -> None:
+    desk.submit()
+
+    assert typed("searches").out == ""
+    assert typed("searches", "--json").json == []
+
+
+def test_searches_are_listed_the_newest_first(typed: Typed, searched: Store) -> None:
+    typed("tune", "second", "--hours", 1, "--tuner", "Grid")
+
+    heads, new, old = typed("searches").columns
+
+    assert heads == ["search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"]
+    assert (new[:5], new[-1]) == (["2", "second", "Grid", "OPEN", "0"], "no worker is running")
+    assert (old[:5], old[-1]) == (["1", "first", "Random", "ENDED", "3/3"], "its 3 runs are proposed")
+    assert len(typed("searches", "--limit", 1, "--json").json) == 1
+
+
+def test_one_is_shown_on_a_page(typed: Typed, searched: Store) -> None:
+    best = max(searched.find(RunFilter(project="growing")), key=lambda run: run.result or 0.0)
+
+    page = typed("searches", 1).out
+
+    assert page.startswith("search 1 of first by Random: 3 of 3 runs done; ended: its 3 runs are proposed\n")
+    assert f"  best score {best.result:.6g} (run {best.id}" in page
+    assert "  space    2 parameters searched, 3 held fast\n" in page
+    assert "  history  3 past runs used\n" in page
+    assert "Improvements\n  run 1 " in page
+
+
+def test_one_in_json_has_what_the_page_has(typed: Typed, searched: Store) -> None:
+    told = typed("searches", 1, "--json").json
+
+    assert (told["id"], told["state"], told["counts"]) == (1, "ENDED", {"COMPLETED": 3})
+    assert told["best"]["run"] == told["improvements"][-1]["run"]
+    assert told["history"] == "3 past runs used"
+
+
+def test_what_runs_now_stands_on_the_page(typed: Typed, desk: Desk) -> None:
+    search = new_search(desk.store, desk.project)
+    run = proposed(desk, search)
+    desk.take(run)
+
+    page = typed("searches", search).out
+
+    assert f"Running\n  run {run}  task  for " in page
+    assert "search 1 of task by Random: 0 of 5 runs done  no worker is running\n" in page
+
+
+def test_without_the_project_the_page_tells_nothing_of_the_space(typed: Typed, desk: Desk) -> None:
+    search = new_search(desk.store, desk.project)
+
+    answer = typed("searches", search)
+
+    assert "tuner  Random" in answer.out and "space" not in answer.out
+    assert answer.err == ""
+
+
+def test_a_search_that_today_s_code_does_not_fit_is_shown_all_the_same(typed: Typed, searched: Store,
+                                                                      growing: ProjectFolder) -> None:
+    growing.write("hyperspace.py", "from hyperspace_core.markers import hookimpl\n@hookimpl\n"
+                                   "def hyperspace_register(register): ...\n")
+    forget(growing.package.name)
+
+    answer = typed("searches", 1)
+
+    assert "3 of 3 runs done" in answer.out and "space" not in answer.out
+    assert answer.err.startswith("what is searched cannot be told by today's code: ")
+
+
+def test_the_best_config_becomes_a_file_that_runs(typed: Typed, searched: Store, tmp_path: Path) -> None:
+    file = tmp_path / "best.json"
+
+    assert typed("searches", 1, "--best", file).out == f"{file}\n"
+
+    best = typed("searches", 1, "--json").json["best"]
+    assert json.loads(file.read_text()) == best["config"]
+    again = typed("run", "first", "--config", file, "--json").json
+    assert again["result"] == pytest.approx(best["result"])
+    assert "there is such a file already" in typed("searches", 1, "--best", file, expect=ExitCode.USAGE).err
+
+
+def test_a_search_that_has_found_nothing_has_no_best_config(typed: Typed, desk: Desk, tmp_path: Path) -> None:
+    search = new_search(desk.store, desk.project)
+
+    answer = typed("searches", search, "--best", tmp_path / "best.json", expect=ExitCode.REFUSED)
+
+    assert answer.err == "error: search 1 has no completed run yet\n"
+    assert not (tmp_path / "best.json").exists()
+
+
+def test_its_history_is_drawn(typed: Typed, searched: Store, tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason="pictures need plotly")
+    file = tmp_path / "history.html"
+
+    assert typed("searches", 1, "-o", file).out == f"{file}\n"
+    figure = typed("plot", "history", "--search", 1, "--json").json
+    assert [line["name"] for line in figure["data"]] == ["completed", "best so far"]
+
+
+def test_it_is_kept_on_the_screen(at_terminal: Callable[..., Any], desk: Desk) -> None:
+    search = new_search(desk.store, desk.project)
+    terminal = at_terminal("searches", search, "--watch", columns=100)
+    terminal.wait_for("no runs yet")
+
+    proposed(desk, search)
+    terminal.wait_for("1 queued")
+    terminal.interrupt()
+
+    assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize(("words", "code", "cure"), [
+    (("9",), ExitCode.NOT_FOUND, "no search 9 in this store (project 'behaving' has 1)"),
+    (("last",), ExitCode.USAGE, "not a search id: expected a whole number, got 'last'"),
+    (("--watch",), ExitCode.USAGE, "of which search? Name it, as in `hyperspace searches 1 --watch`"),
+    (("--best", "x.json"), ExitCode.USAGE, "--best: of which search?"),
+    (("1", "--watch", "--json"), ExitCode.USAGE, "contradict each other"),
+    (("1", "-o", "x.doc"), ExitCode.USAGE, "ends in .html, .png"),
+    (("1", "--best", "no/such/folder/x.json"), ExitCode.REFUSED, "no completed run yet"),
+])
+def test_a_mistake_is_one_line_with_its_cure(typed: Typed, desk: Desk, words: tuple[str, ...], code: ExitCode,
+                                             cure: str) -> None:
+    new_search(desk.store, desk.project)
+
+    answer = typed("searches", *words, expect=code)
+
+    assert answer.out == "" and cure in answer.err
+    assert answer.err.count("\n") == 1
+
+
+# -- steering ------------------------------------------------------------------------------------------------
+
+
+def test_cancelling_a_search_cancels_its_runs_and_no_others(typed: Typed, desk: Desk) -> None:
+    search, other = new_search(desk.store, desk.project), desk.submit()
+    waits, runs = proposed(desk, search), proposed(desk, search)
+    desk.take(runs)
+
+    plan = typed("queue", "cancel", "--search", search, "--dry-run")
+    assert plan.out == "would cancel search 1 (task, OPEN), and 2 runs with it\n"
+    assert desk.store.get_search(search).state is SearchState.OPEN
+    answer = typed("queue", "cancel", "--search", search)
+
+    assert answer.out == "search 1: ENDED, and 2 runs with it\n"
+    assert desk.store.get_search(search).reason == "cancelled"
+    assert (desk.state(waits), desk.get(runs).command, desk.state(other)) == (
+        State.CANCELLED, "cancel", State.QUEUED)
+
+
+def test_a_search_is_paused_and_goes_on(typed: Typed, desk: Desk) -> None:
+    search = new_search(desk.store, desk.project)
+    waits = proposed(desk, search)
+
+    assert typed("queue", "pause", "--search", search, "--dry-run").out == (
+        "would pause search 1 (task, OPEN)\n")
+    assert typed("queue", "pause", "--search", search).out == (
+        "search 1: PAUSED; what it has proposed goes on\n")
+    assert desk.state(waits) is State.QUEUED
+    assert typed("queue", "resume", "--search", search, "--dry-run").out == (
+        "would resume search 1 (task, PAUSED)\n")
+    assert typed("queue", "resume", "--search", search).out == "search 1: OPEN\n"
+    assert desk.store.get_search(search).state is SearchState.OPEN
+
+
+@pytest.mark.parametrize(("verb", "code", "cure"), [
+    ("cancel", ExitCode.REFUSED, "search 1 is ENDED (by hand), and so are its runs"),
+    ("pause", ExitCode.REFUSED, "search 1 is ENDED (by hand): only one that goes on can be paused"),
+])
+def test_what_has_ended_is_refused(typed: Typed, desk: Desk, verb: str, code: ExitCode, cure: str) -> None:
+    desk.store.end_search(new_search(desk.store, desk.project), "by hand")
+
+    for words in ((), ("--dry-run",)):
+        answer = typed("queue", verb, "--search", 1, *words, expect=code)
+        assert (answer.out, answer.err) == ("", f"error: {cure}\n")
+
+
+@pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])
+def test_a_search_is_steered_as_a_whole(typed: Typed, desk: Desk, verb: str) -> None:
+    search = new_search(desk.store, desk.project)
+
+    part = typed("queue", verb, "--search", search, "--status", "queued", expect=ExitCode.USAGE)
+    none = typed("queue", verb, "--search", 7, expect=ExitCode.NOT_FOUND)
+
+    assert "--search and --status contradict each other" in part.err
+    assert "no search 7" in none.err
+    assert desk.store.get_search(search).state is SearchState.OPEN
+
+
+def test_other_verbs_take_the_runs_of_a_search(typed: Typed, desk: Desk) -> None:
+    search, other = new_search(desk.store, desk.project), desk.submit()
+    run = proposed(desk, search)
+
+    typed("queue", "priority", "--search", search, 4)
+
+    assert (desk.get(run).priority, desk.get(other).priority) == (4, 0)
+
+
+# -- the queue's page ----------------------------------------------------------------------------------------
+
+
+def test_status_shows_open_searches_and_that_nobody_can_do_them(typed: Typed, desk: Desk) -> None:
+    search = new_search(desk.store, desk.project)
+    desk.store.end_search(new_search(desk.store, desk.project, "ended"), "by hand")
+
+    page = typed("status").out
+
+    assert "Searches\n  search 1  task  Random  0 of 5 runs done  no worker is running\n" in page
+    assert "ended" not in page
+    line, = typed("status", "--json").json["searches"]
+    assert (line["search"]["id"], line["why"]) == (search, "no worker is running")
+
+
+def test_a_search_without_a_worker_that_knows_its_task_says_what_they_know(typed: Typed, desk: Desk) -> None:
+    new_search(desk.store, desk.project, "unheard")
+    present(desk, this_process("mine"), tasks=("task",))
+
+    assert "no worker knows this task; they know task" in typed("status").out
