@@ -15,6 +15,7 @@ from worker.scene import until
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import Store
 from hyperspace_mongodb.store import open_store
 
 PATIENCE_S = 240.0
@@ -46,6 +47,11 @@ def workers(mongodb_url: str) -> Iterator[list[subprocess.Popen[str]]]:
             worker.communicate()
 
 
+def over(store: Store) -> bool:
+    waits = {State.QUEUED, State.RUNNING} & store.count(RunFilter()).keys()
+    return store.searches("digits")[0].state is SearchState.ENDED and not waits
+
+
 @pytest.mark.timeout(300)
 def test_three_workers_tune_and_one_that_is_killed_loses_no_run_of_the_budget(
         mongodb_url: str, workers: list[subprocess.Popen[str]]) -> None:
@@ -55,12 +61,12 @@ def test_three_workers_tune_and_one_that_is_killed_loses_no_run_of_the_budget(
     with open_store(mongodb_url, "digits") as store:
         until(lambda: store.count(RunFilter()).get(State.COMPLETED, 0) >= 2, "the first runs", PATIENCE_S)
         workers[0].send_signal(signal.SIGKILL)
-        until(lambda: store.searches("digits")[0].state is SearchState.ENDED
-              and store.count(RunFilter()) == {State.COMPLETED: RUNS}, "the budget", PATIENCE_S)
+        until(lambda: over(store), "the end of the search and of its runs", PATIENCE_S)
         search, = store.searches("digits")
         records = list(store.find(RunFilter(search=search.uid)))
         assert store.check() == ()
 
+    assert [(record.state, record.reason) for record in records] == [(State.COMPLETED, None)] * RUNS
     assert search.proposed == RUNS
     assert {record.uid for record in records} == {search.run_uid(number) for number in range(RUNS)}
     outcomes = Counter(attempt.outcome for record in records for attempt in record.attempts)
