@@ -64,7 +64,8 @@ def test_a_dry_run_in_json_has_ranges_as_space_takes_them(typed: Typed) -> None:
 
 def test_a_search_is_queued_and_what_happens_next_is_told(typed: Typed, store: Store) -> None:
     answer = typed("tune", "first", "--runs", 3, "--target", 0.5, "--tuner", "Random", "--tag", "wide",
-                   "--note", "first try", "--priority", 2, "--seed", 9, "--retries", 1, "--metric", "rows:minimize")
+                   "--note", "first try", "--priority", 2, "--seed", 9, "--retries", 1,
+                   "--metric", "rows:minimize")
 
     assert answer.out == "queued search 1 of first by Random: it ends after 3 runs, or 0.5 reached\n"
     assert answer.err.splitlines() == [

@@ -39,6 +39,7 @@ PAGES = {
     "howto/notebook.md": "python -m pip install -e .",
     "howto/plots.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/stop-early.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/tune.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/rescore.md": "python -m pip install -e . -e docs/examples/digits",
     "configs.md": "python -m pip install -e . -e docs/examples/digits",
     "provenance.md": "python -m pip install -e .",
