@@ -97,11 +97,10 @@ def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: floa
 
 
 def _rim(done: Sequence[RunRecord], metric: Metric) -> float:
-    """A little worse than all but the worst tenth, or than all where that makes little difference."""
+    """A little worse than all; of the worst tenth those do not count that are far from all others."""
     ordered = sorted((run.result or 0.0 for run in done), reverse=metric.goal == "maximize")
-    worst, most = ordered[-1], ordered[-1 - len(ordered) // 10]
-    if abs(worst - ordered[0]) <= FAR * abs(most - ordered[0]):
-        most = worst
+    tenth = abs(ordered[-1 - len(ordered) // 10] - ordered[0])
+    most = next(result for result in reversed(ordered) if abs(result - ordered[0]) <= FAR * tenth)
     clear = CLEAR * (abs(most - ordered[0]) or abs(most) or 1.0)
     return most + clear if metric.goal == "minimize" else most - clear
 

@@ -14,6 +14,7 @@ from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
 
 from .conftest import Answer
+from .searching import new_search
 
 Apart = Callable[..., Answer]
 
@@ -68,6 +69,19 @@ def test_tasks_of_the_project(completed: Callable[..., list[str]], project: Proj
 
 def test_installed_projects(completed: Callable[..., list[str]], project: ProjectFolder) -> None:
     assert completed("hyperspace status --project beh") == ["behaving"]
+
+
+@pytest.mark.parametrize("line", ["hyperspace searches ", "hyperspace tune --resume ",
+                                  "hyperspace queue cancel --search "])
+def test_ids_of_searches_the_newest_first(completed: Callable[..., list[str]], desk: Desk, line: str) -> None:
+    for _ in range(2):
+        new_search(desk.store, desk.project)
+
+    assert completed(line) == ["2", "1"]
+
+
+def test_tuners(completed: Callable[..., list[str]]) -> None:
+    assert completed("hyperspace tune --project digits --tuner R") == ["Random"]
 
 
 def test_states(completed: Callable[..., list[str]]) -> None:

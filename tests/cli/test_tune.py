@@ -89,6 +89,15 @@ def test_workers_do_it_and_its_runs_are_found_by_it(typed: Typed, store: Store) 
     assert len(typed("results", "--by", "run", "--json").json) == 4
 
 
+def test_a_worker_says_when_it_begins_to_ask_and_when_the_search_is_over(typed: Typed) -> None:
+    typed("tune", "first", "--runs", 3, "--tuner", "Random")
+
+    told = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
+
+    assert told[:2] == ["search 1 of task 'first' is asked what to run next",
+                        "search 1 of task 'first' is over: its 3 runs are proposed"]
+
+
 @pytest.mark.parametrize("given", ["json", "file"])
 def test_a_space_is_typed_or_stands_in_a_file(typed: Typed, store: Store, tmp_path: Path, given: str) -> None:
     space = {"model": [{"className": "Tree", "depth": {"int": [2, 3]}}]}

@@ -1,0 +1,52 @@
+"""What mattered, as Optuna tells it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hyperspace_core.config.drawing import draw
+from hyperspace_core.config.searchspace import Dimension, Space
+from hyperspace_core.records.run import Metric
+from hyperspace_core.space import Choice, Float
+from hyperspace_core.tuner import History, Trial
+from hyperspace_optuna.tuners import NSGAII, TPE
+
+SPACE = Space(entries=(
+    Dimension(path="m.className", key="m.className", range=Choice("A", "B")),
+    Dimension(path="m.x", key="m[A].x", range=Float(0, 1), when=(("m.className", "A"),)),
+    Dimension(path="y", key="y", range=Float(0, 1)),
+))
+
+
+def history(count: int, goal: str = "maximize") -> History:
+    """Only x of class A decides; class B is in the middle."""
+    rng, trials = random.Random(3), []
+    for _ in range(count):
+        one = draw(SPACE, rng)
+        value = one.get("m.x", 0.5)
+        trials.append(Trial(assignment=one, state="completed", value=value if goal == "maximize" else -value))
+    return History(trials=tuple(trials), metrics=(Metric(name="score", goal=goal),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_what_decides_is_the_most_important_also_below_a_class(goal: str) -> None:
+    found = TPE().importance(SPACE, history(80, goal))
+
+    assert set(found) == {"m.className", "m[A].x", "y"}
+    assert sum(found.values()) == pytest.approx(1)
+    assert max(found, key=lambda key: found[key]) == "m[A].x"
+
+
+def test_few_results_tell_nothing() -> None:
+    assert NSGAII().importance(SPACE, history(9)) == {}
+    assert TPE().importance(Space(entries=()), history(80)) == {}
+
+
+def test_runs_of_related_tasks_and_failed_ones_do_not_count() -> None:
+    few = history(9).trials
+    related = Trial(assignment=few[0].assignment, state="completed", value=1.0, weight=0.5)
+    failed = Trial(assignment=few[0].assignment, state="failed")
+
+    assert TPE().importance(SPACE, History(trials=(*few, related, failed, related))) == {}
