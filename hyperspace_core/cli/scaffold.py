@@ -14,6 +14,7 @@ from string import Template
 from hyperspace_core.errors import UsageError
 
 SUFFIX = ".txt"        # templates are no Python files: nothing tries to import or lint them
+HIDDEN = "dot."        # before the name of a file that is hidden: what packs the templates leaves those out
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
 
 
@@ -82,5 +83,6 @@ def _walk(folder: Traversable, path: PurePosixPath) -> list[tuple[PurePosixPath,
         if entry.is_dir():
             found += _walk(entry, path / entry.name)
         elif entry.name.endswith(SUFFIX):
-            found.append((path / entry.name.removesuffix(SUFFIX), entry))
+            name = entry.name.removesuffix(SUFFIX)
+            found.append((path / (name.removeprefix("dot") if name.startswith(HIDDEN) else name), entry))
     return found
