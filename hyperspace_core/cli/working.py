@@ -74,7 +74,7 @@ def _say_comparisons(place: Place, records: Sequence[RunRecord]) -> None:
     for task, group in groupby(best_first(records), key=lambda record: record.task):
         runs = list(group)
         say(f"\n{task}, best first:")
-        heads, rows = text_of(tabulate(runs[:SHOWN]))
+        heads, rows = text_of(tabulate(runs[:SHOWN]).folded())
         say_table(heads, rows, whole=True)
         if len(runs) > SHOWN:
             note(f"{len(runs) - SHOWN} more: {place.command(f'results {task}')}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -9,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worker.scene import until
 
 from hyperspace_core.components import Dataset, Scenario
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
+from hyperspace_core.results.units import measured
 from hyperspace_core.run import Run
 from hyperspace_core.scenarios import PerSeries, Rolling
 from hyperspace_core.stores.sqlite import open_store
@@ -44,6 +50,31 @@ def test_folds_of_the_digits(tmp_path: Path) -> None:
     folds = [record.metrics[f"accuracy/fold-{fold}"] for fold in range(5)]
     assert record.result == pytest.approx(sum(folds) / 5)
     assert min(folds) > 0.93
+
+
+def test_folds_of_the_digits_that_a_killed_worker_has_finished_are_not_done_again(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    with Study("digits", url) as study:
+        run = study.submit("folds", {"classifier": {"className": "Forest", "trees": 300}})
+        assert isinstance(run, int)
+        first = subprocess.Popen([sys.executable, "-P", "-m", "hyperspace_core", "worker", "--drain",
+                                  "--project", "digits", "--storage", url], stderr=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, start_new_session=True)
+        try:
+            until(lambda: "part/fold-0" in study.store.get(run).info, "the first fold is kept")
+        finally:
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait()
+        kept = {name: note for name, note in study.store.get(run).info.items() if name.startswith("part/")}
+        with open_store(url, "digits") as store:
+            Worker(store, "digits", build_manager(), WorkerOptions(drain=True)).run()
+        record = study.store.get(run)
+
+    assert record.state is State.COMPLETED, record.reason
+    assert [str(attempt.outcome) for attempt in record.attempts] == ["lost", "completed"]
+    assert kept and all(record.info[name] == note for name, note in kept.items())
+    assert record.info["part/fold-4"]["attempt"] == 2
+    assert len(measured(record)) == 5
 
 
 @pytest.fixture
