@@ -56,12 +56,12 @@ MORE = {"howto/odd-shapes.md": "openoa"}                # 54 MB of measurements
 # READMEs of the examples; that of reviews trains for minutes, as `nox -s reviews` does, and that of
 # turbines has the commands of howto/odd-shapes.md
 READMES = ("digits", "one_function", "stage_timer")
-PYTHON_ONLY = {"configs.md", "optuna.md", "provenance.md", "search-space.md"}         # nothing to type in a shell
+PYTHON_ONLY = {"configs.md", "optuna.md", "provenance.md", "search-space.md"}     # no commands
 # blocks for a shell (`sh`) that are not typed here, and why
 NOT_TYPED = {
     "cli.md": "lines for a shell's start-up file; completion has tests of its own",
     "first-project.md": "clones the repository and activates an environment, as the fixtures do here",
-    "howto/dashboards.md": "needs Node.js, and a database that Sacred has written: the plugin's tests have both",
+    "howto/dashboards.md": "needs Node.js, and what Sacred has written: the plugin's tests have both",
     "howto/grow-the-space.md": "a line for a pipeline, with a team's store",
     "howto/systemd-slurm.md": "is for Slurm; test_supervisors executes it without",
     "howto/write-a-store.md": "the whole suite takes minutes; a part of it is typed",
