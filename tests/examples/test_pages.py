@@ -15,6 +15,9 @@ from types import MappingProxyType
 
 import pytest
 
+import hyperspace_core
+from hyperspace_core.storage import Store
+
 from .conftest import Shell
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -208,3 +211,15 @@ def test_the_pages_that_show_commands_are_all_typed() -> None:
                                      if "```python\n" in path.read_text(encoding="utf-8")}
     assert all(len(list(blocks(page))) >= 2 for page in showing)
     assert all(list(blocks(page)) for page in PYTHON_ONLY)
+
+
+def test_every_verb_of_the_port_is_in_the_page_about_stores() -> None:
+    text = (DOCS / "howto/write-a-store.md").read_text(encoding="utf-8")
+
+    assert [verb for verb in sorted(Store.__abstractmethods__) if f"`{verb}`" not in text] == []
+
+
+def test_every_name_of_the_package_is_in_the_page_about_python() -> None:
+    text = (DOCS / "python.md").read_text(encoding="utf-8")
+
+    assert [name for name in hyperspace_core.__all__ if not re.search(rf"\b{name}\b", text)] == []
