@@ -22,17 +22,19 @@ from __future__ import annotations
 import functools
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, ClassVar, Literal
 
 from hyperspace_core.components import Component
+from hyperspace_core.config.beside import beside
 from hyperspace_core.config.drawing import draw
 from hyperspace_core.config.searchspace import Assignment, Space, identity
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.run import Metric
 
 TrialState = Literal["completed", "failed", "pending", "pruned"]
+DRAWS = 100                    # at random, before a repeat is proposed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,11 @@ class Trial:
     values: Mapping[str, float] = field(default_factory=dict)      # of all metrics of the search, by name
     weight: float = 1.0            # below 1: a run of a related task, that tells less
     run: int | None = None         # its id; None for one that is no run
+
+    @functools.cached_property
+    def identity(self) -> Any:
+        """That of its assignment."""
+        return identity(self.assignment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +67,7 @@ class History:
         found: dict[Any, int] = {}
         for index, trial in enumerate(self.trials):
             if trial.weight >= 1:
-                found.setdefault(identity(trial.assignment), index)
+                found.setdefault(trial.identity, index)
         return found
 
 
@@ -109,17 +116,18 @@ class Proposal:
 
 
 def next_proposal(tuner: Tuner, space: Space, history: History, rng: Random, *,
-                  redraws: int = 10) -> Proposal | None:
-    """What `tuner` proposes, asked again where it is there already: at most `redraws` times the tuner, then
-    ten times as often at random. A space in which everything was tried gives a repeat at once.
+                  redraws: int = 4) -> Proposal | None:
+    """What `tuner` proposes. Where that is there already, it hears that the same is pending and is asked
+    again, at most `redraws` times; then one value of its proposal is changed, or more. A space in which
+    everything was tried gives a repeat at once.
 
     None where the tuner has nothing left. Raises `ConfigError` for a proposal that does not lie in the space.
     """
-    tried, seen = history.tried, 0
+    tried, told = history.tried, history
+    repeated: list[Assignment] = []
     exhausted = len(tried) >= space.size
-    first: Assignment | None = None
-    for attempt in range(1 + (0 if exhausted else 11 * redraws)):
-        assignment = tuner.propose(space, history, rng) if attempt <= redraws else draw(space, rng)
+    for _ in range(1 if exhausted else 1 + redraws):
+        assignment = tuner.propose(space, told, rng)
         if assignment is None:
             return None
         problems = space.problems(assignment)
@@ -127,7 +135,17 @@ def next_proposal(tuner: Tuner, space: Space, history: History, rng: Random, *,
             raise ConfigError(*(f"{type(tuner).__name__} proposed what is not in the space: {problem}"
                                 for problem in problems))
         if identity(assignment) not in tried:
-            return Proposal(assignment=assignment, redrawn=seen)
-        first, seen = first or assignment, seen + 1
-    repeated = first or {}
-    return Proposal(assignment=repeated, duplicate_of=tried[identity(repeated)], redrawn=seen)
+            return Proposal(assignment=assignment, redrawn=len(repeated))
+        repeated.append(assignment)
+        told = replace(told, trials=(*told.trials, Trial(assignment=assignment, state="pending")))
+    other = None if exhausted else _other(space, repeated[-1], tried, rng)
+    if other is not None:
+        return Proposal(assignment=other, redrawn=len(repeated))
+    return Proposal(assignment=repeated[0], duplicate_of=tried[identity(repeated[0])], redrawn=len(repeated))
+
+
+def _other(space: Space, assignment: Assignment, tried: Mapping[Any, int], rng: Random) -> Assignment | None:
+    """What lies beside it; where all of that was tried, anything that was not."""
+    drawn = (draw(space, rng) for _ in range(DRAWS))
+    return beside(space, assignment, tried, rng) or next(
+        (one for one in drawn if identity(one) not in tried), None)

@@ -8,8 +8,6 @@ import pytest
 
 pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
 
-
-
 from hyperspace_core.testing.tuners import TunerConformance
 from hyperspace_core.tuner import Tuner
 from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, Sampler
@@ -38,13 +36,10 @@ class TestCmaEs(TunerConformance):
 
 
 class TestGP(TunerConformance):
-    runs = 20
-    seeds = 3
+    runs = 30
 
     @pytest.fixture
     def make(self) -> Callable[[], Tuner]:
-        pytest.importorskip("torch", reason="GP needs PyTorch")
-        pytest.importorskip("scipy", reason="GP needs SciPy")
         return GP
 
 

@@ -1,37 +1,45 @@
 """How good the tuners are: regret after so many runs, beside Optuna used directly with the same seeds.
 
 - cold: nothing is known at first
-- warm: 100 runs of a coarse grid are known; how many runs until it is as good as the cold search at its end
-- added: a parameter is added in the middle; our history is back-filled with its former value, Optuna has its
+- warm: 100 runs of a coarse grid are known; only what is tried after them counts
+- added: after 50 runs a parameter is added; our history is back-filled with its former value, Optuna has its
   past trials without it
 - parallel: eight runs go on at any time and end in any order
 
-Each line is the median of all seeds, in brackets the quartiles. `--seeds 5` for a short look.
+Every curve is appended to a file as soon as it is there, and those that are there are not computed again, so
+the benchmark may be stopped and goes on. `report.py` makes tables and a picture of it. `--seeds 5` for a
+short look.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
-import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")       # for Optuna's sake: ours needs no such help
 
 from optuna.samplers import TPESampler
 from problems import Problem, all_problems
 from searchers import Ours, Plain, Searcher
 
-from hyperspace_optuna.tuners import TPE
+from hyperspace_optuna.tuners import GP, TPE, conditional
 
-PAST, WORKERS = 100, 8
-Curve = list[float]                # lowest regret after 1, 2, … runs
+PAST, WORKERS, ADDED = 100, 8, 50
+RUNS = {"cold": 100, "warm": 34, "added": 75, "parallel": 100}
 Start = Callable[[Problem, int], Searcher]
 
 SYSTEMS: dict[str, Start] = {
-    "ours, TPE": lambda problem, seed: Ours(TPE, problem.space, seed),
-    "Optuna, TPE": lambda problem, seed: Plain(lambda s: TPESampler(seed=s), problem.space, seed),
-    "Optuna, TPE grouped": lambda problem, seed: Plain(
+    "GP": lambda problem, seed: Ours(GP, problem.space, seed),
+    "Optuna": lambda problem, seed: Plain(lambda s: TPESampler(seed=s), problem.space, seed),
+    "Optuna, grouped": lambda problem, seed: Plain(
         lambda s: TPESampler(seed=s, multivariate=True, group=True), problem.space, seed),
+    "TPE": lambda problem, seed: Ours(TPE, problem.space, seed),
 }
 
 
@@ -50,7 +58,7 @@ def added(problem: Problem, start: Start, seed: int, runs: int) -> Iterator[floa
     searcher, whole = start(problem, seed), problem.space
     searcher.grow(problem.without(), {})
     for number in range(runs):
-        if number == runs // 2:
+        if number == ADDED:
             searcher.grow(whole, {problem.added: problem.before})
         ticket, assignment = searcher.ask()
         full = whole.walk(lambda one, at=assignment: at.get(one.path, problem.before))
@@ -83,56 +91,49 @@ def one_by_one(problem: Problem, searcher: Searcher, runs: int) -> Iterator[floa
 MODES = {"cold": cold, "warm": warm, "added": added, "parallel": parallel}
 
 
-def curves(problem: Problem, mode: str, system: str, seeds: int, runs: int) -> list[Curve]:
-    found = []
-    for seed in range(seeds):
-        best, curve = float("inf"), []
-        for value in MODES[mode](problem, SYSTEMS[system], seed, runs):
-            best = min(best, value)
-            curve.append(best)
-        found.append(curve)
+def curve(problem: Problem, mode: str, system: str, seed: int) -> list[float]:
+    """The lowest regret after 1, 2, … runs."""
+    best, found = float("inf"), []
+    for value in MODES[mode](problem, SYSTEMS[system], seed, RUNS[mode]):
+        best = min(best, value)
+        found.append(best)
     return found
 
 
-def at(found: list[Curve], run: int) -> str:
-    values = sorted(curve[run - 1] for curve in found)
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return f"{middle:.4f} [{low:.4f} {high:.4f}]"
-
-
-def runs_until(found: list[Curve], goal: float) -> str:
-    """In the median of the seeds; none where half of them never get there."""
-    never = len(found[0]) + 1
-    counts = [next((run for run, value in enumerate(curve, start=1) if value <= goal), never)
-              for curve in found]
-    middle = statistics.median_high(counts)
-    return "-" if middle == never else str(middle)
+def pairs(mode: str) -> Iterator[tuple[Problem, str]]:
+    """The problems, each with all systems that differ on it; ours by TPE only where nothing else happens."""
+    for problem in all_problems():
+        for system in SYSTEMS:
+            if (system != "Optuna, grouped" or conditional(problem.space)) and (
+                    system != "TPE" or mode in ("cold", "warm")):
+                yield problem, system
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="where the curves are kept, a JSON document on each line")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--modes", nargs="*", default=list(MODES), choices=list(MODES))
-    parser.add_argument("--problems", nargs="*", help="beginnings of names")
+    parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
+    parser.add_argument("--problems", nargs="*", default=[""], help="beginnings of names")
     chosen = parser.parse_args()
-    began, points = time.perf_counter(), [chosen.runs // 4, chosen.runs // 2, chosen.runs]
-    print(f"lowest regret after so many runs, median [quartiles] of {chosen.seeds} seeds")
-    for problem in all_problems():
-        if chosen.problems and not problem.name.startswith(tuple(chosen.problems)):
-            continue
-        print(f"\n{problem.name:<30}" + "".join(f"{point:<26}" for point in points) + "as cold at its end")
-        goals: dict[str, float] = {}
-        for mode in chosen.modes:
-            for system in SYSTEMS:
-                found = curves(problem, mode, system, chosen.seeds, chosen.runs)
-                if mode == "cold":
-                    goals[system] = statistics.median(curve[-1] for curve in found)
-                until = runs_until(found, goals[system]) if system in goals else ""
-                columns = "".join(f"{at(found, point):<26}" for point in points)
-                print(f"{mode:<9}{system:<21}{columns}{until}", flush=True)
-    print(f"\n{time.perf_counter() - began:.0f} s")
+    lines = chosen.file.read_text(encoding="utf-8").splitlines() if chosen.file.exists() else []
+    there = {tuple(json.loads(line)[key] for key in ("mode", "problem", "system", "seed")) for line in lines}
+    for mode in chosen.modes:
+        for problem, system in pairs(mode):
+            if system not in chosen.systems or not problem.name.startswith(tuple(chosen.problems)):
+                continue
+            for seed in range(chosen.seeds):
+                if (mode, problem.name, system, seed) in there:
+                    continue
+                began = time.process_time()
+                found = curve(problem, mode, system, seed)
+                entry = {"mode": mode, "problem": problem.name, "system": system, "seed": seed,
+                         "seconds": round(time.process_time() - began, 2), "regret": found}
+                with chosen.file.open("a", encoding="utf-8") as out:
+                    print(json.dumps(entry), file=out)
+            print(mode, problem.name, system, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

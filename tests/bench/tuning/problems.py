@@ -12,6 +12,9 @@ from typing import Any
 from hyperspace_core.config.drawing import spaced
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.tuners.grid import combinations
+
+MOST = 20_000                  # of a larger grid so few points are no two the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,13 @@ class Problem:
         return Space(entries=tuple(one for one in self.space.dimensions if one.path != self.added))
 
     def past(self, count: int, rng: random.Random) -> list[Assignment]:
-        """So many points of a coarse grid, as somebody might have run them."""
-        return [self.space.walk(lambda one: rng.choice(spaced(one.range, 3))) for _ in range(count)]
+        """So many different points of the coarsest grid that has as many, as somebody might have run them."""
+        steps = next(steps for steps in itertools.count(3)
+                     if len(list(itertools.islice(combinations(self.space, steps), count))) == count)
+        grid = list(itertools.islice(combinations(self.space, steps), MOST))
+        if len(grid) < MOST:
+            return rng.sample(grid, count)
+        return [self.space.walk(lambda one: rng.choice(spaced(one.range, steps))) for _ in range(count)]
 
 
 def flat(ranges: Mapping[str, Range], defaults: Mapping[str, Any]) -> Space:

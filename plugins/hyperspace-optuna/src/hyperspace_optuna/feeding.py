@@ -28,11 +28,12 @@ def fed(history: History) -> list[Trial]:
 
 
 def limited(trials: list[Trial], limit: int, metric: Metric) -> list[Trial]:
-    """At most so many results, half of them the best, half the latest, in their order; pending ones all."""
-    done = [index for index, trial in enumerate(trials) if trial.state == "completed"]
+    """At most so many that ended, half of them the best, half the latest, in order; pending ones all."""
+    done = [index for index, trial in enumerate(trials) if trial.state != "pending"]
     if len(done) <= limit:
         return trials
-    ranked = sorted(done, key=lambda index: _badness(trials[index].value, metric))
+    ranked = sorted(done, key=lambda index: (trials[index].state != "completed",
+                                             _badness(trials[index].value, metric)))
     best = set(ranked[:limit // 2])
     others = [index for index in done if index not in best]
     kept = best | set(others[len(best) - limit:])

@@ -6,10 +6,9 @@ import random
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from hyperspace_core.config.searchspace import Assignment, Space, identity
+from hyperspace_core.config.searchspace import Assignment, Space
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.run import Metric
 from hyperspace_core.space import Choice, Int
@@ -18,13 +17,20 @@ from hyperspace_core.tuner import History, Trial, Tuner
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+    from hyperspace_optuna.believing import Believer
     from hyperspace_optuna.replaying import Replay
 
 
-ASKED = 5                      # times, before what was tried already is changed by hand
+class _Telling(Tuner):
+    """A tuner that can say, by what is known of a task, how much each parameter has mattered."""
+
+    def importance(self, space: Space, history: History) -> dict[str, float]:
+        from hyperspace_optuna.importance import importance
+
+        return importance(space, history)
 
 
-class _ByOptuna(Tuner):
+class _ByOptuna(_Telling):
     """A tuner that asks a sampler of Optuna about a study which is kept equal to the history."""
 
     _replay: Replay | None = None
@@ -48,26 +54,13 @@ class _ByOptuna(Tuner):
         return fed(history)
 
     def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
-        from hyperspace_optuna.beside import beside
         from hyperspace_optuna.novelty import unexplored
 
         if not space.dimensions:
             return {}
-        replay, trials = self._replay_of(space, history), self.feed(history)
-        new = unexplored(space, history, rng)
-        for _ in range(ASKED):
-            replay.follow(trials)
-            assignment = replay.ask(lambda seed: self.fresh_sampler(seed, space), rng, new)
-            if identity(assignment) not in history.tried:
-                return assignment
-            # what was tried is no better for being tried again: said to be pending, it draws less
-            trials = [*trials, Trial(assignment=assignment, state="pending")]
-        return beside(space, assignment, history.tried, rng)
-
-    def importance(self, space: Space, history: History) -> dict[str, float]:
-        from hyperspace_optuna.importance import importance
-
-        return importance(space, history)
+        replay = self._replay_of(space, history)
+        replay.follow(self.feed(history))
+        return replay.ask(lambda seed: self.fresh_sampler(seed, space), rng, unexplored(space, history, rng))
 
     def _replay_of(self, space: Space, history: History) -> Replay:
         from hyperspace_optuna.replaying import Replay
@@ -82,7 +75,7 @@ class _ByOptuna(Tuner):
 class TPE(_ByOptuna):
     """Tree-structured Parzen estimator, of all parameters together, the classes' parameters by groups.
 
-    The one to begin with: it takes conditional spaces, choices, several metrics, pending and pruned runs.
+    It takes conditional spaces, choices, several metrics, pending and pruned runs.
     Bergstra et al., Algorithms for Hyper-Parameter Optimization, NIPS 24 (2011).
 
     startup: results before it leaves chance behind
@@ -90,6 +83,7 @@ class TPE(_ByOptuna):
     """
 
     several_metrics: ClassVar[bool] = True
+    preference: ClassVar[int] = 10
 
     startup: Annotated[int, Int(1, 50)] = 10
     candidates: Annotated[int, Int(1, 500, log=True)] = 24
@@ -102,37 +96,32 @@ class TPE(_ByOptuna):
 
 
 @dataclass
-class GP(_ByOptuna):
-    """Gaussian process with expected improvement: for few and costly runs of some numbers.
+class GP(_Telling):
+    """Gaussian process with expected improvement: what is known of a run tells about all that is like it.
 
-    It takes no parameters that only some assignments have; pruned and failed runs tell it nothing. Needs the
-    extra `gp`. Snoek et al., Practical Bayesian Optimization of Machine Learning Algorithms, NIPS 25 (2012).
+    The one to begin with: it takes classes and their parameters, choices, pruned, failed and pending runs.
+    Snoek et al., Practical Bayesian Optimization of Machine Learning Algorithms, NIPS 25 (2012).
 
     startup: results before it leaves chance behind
     limit: results that it is fed, half of them the best, half the latest; its time grows with their cube
     """
 
-    several_metrics: ClassVar[bool] = True
+    preference: ClassVar[int] = 20
 
     startup: Annotated[int, Int(1, 50)] = 10
-    limit: Annotated[int, Int(20, 2000, log=True)] = 300
+    limit: Annotated[int, Int(20, 1000, log=True)] = 200
 
-    def check(self, space: Space, metrics: tuple[Metric, ...]) -> None:
-        super().check(space, metrics)
-        _check_flat(self, space)
-        missing = [name for name in ("torch", "scipy") if find_spec(name) is None]
-        if missing:
-            raise ConfigError(f"GP needs {' and '.join(missing)}: pip install 'hyperspace-optuna[gp]'")
+    def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
+        from hyperspace_optuna.believing import Believer
+        from hyperspace_optuna.novelty import unexplored
 
-    def sampler(self, seed: int, space: Space) -> BaseSampler:
-        from optuna.samplers import GPSampler
-
-        return GPSampler(seed=seed, n_startup_trials=self.startup, warn_independent_sampling=False)
-
-    def feed(self, history: History) -> list[Trial]:
-        from hyperspace_optuna.feeding import limited
-
-        return limited(super().feed(history), self.limit, history.metrics[0])
+        if not space.dimensions:
+            return {}
+        believer: Believer | None = self.__dict__.get("_believer")     # a dataclass: no class attribute
+        if believer is None or believer.space != space:
+            believer = self.__dict__["_believer"] = Believer(space)
+        return believer.proposed(history, rng, unexplored(space, history, rng), startup=self.startup,
+                                 limit=self.limit)
 
 
 @dataclass
@@ -153,7 +142,7 @@ class CmaEs(_ByOptuna):
         choice = next((one for one in space.dimensions if isinstance(one.range, Choice)), None)
         if choice is not None:
             raise ConfigError(f"CmaEs: `{choice.path}` is a choice, and it takes numbers only; hold it fast "
-                              "in space=, or choose TPE")
+                              "in space=, or choose TPE or GP")
 
     def sampler(self, seed: int, space: Space) -> BaseSampler:
         from hyperspace_optuna.evolution import Evolution
@@ -220,4 +209,4 @@ def _check_flat(tuner: Tuner, space: Space) -> None:
     key = conditional(space)
     if key is not None:
         raise ConfigError(f"{type(tuner).__name__}: `{key}` is there under some choices only, and it takes "
-                          "parameters that are always there; name one class in space=, or choose TPE")
+                          "parameters that are always there; name one class in space=, or choose TPE or GP")

@@ -1,0 +1,67 @@
+"""What is tried instead of what was tried already."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hyperspace_core.config.beside import beside
+from hyperspace_core.config.drawing import draw
+from hyperspace_core.config.searchspace import Dimension, Space, identity
+from hyperspace_core.space import Float, Int
+from hyperspace_core.testing.tuners import conditional_space, small_space
+
+
+def test_one_value_is_changed_where_that_suffices() -> None:
+    space = small_space()
+    here = {"a": "x", "b": 1}
+
+    other = beside(space, here, {identity(here)}, random.Random(0))
+
+    assert other is not None
+    assert space.contains(other)
+    assert sum(other[path] != here[path] for path in here) == 1
+
+
+def test_more_values_are_changed_where_all_beside_it_were_tried() -> None:
+    space = small_space()
+    everything = [{"a": a, "b": b} for a in "xyz" for b in (1, 2)]
+    tried = {identity(one) for one in everything if one != {"a": "z", "b": 2}}
+
+    assert beside(space, {"a": "x", "b": 1}, tried, random.Random(0)) == {"a": "z", "b": 2}
+
+
+def test_where_everything_was_tried_there_is_none() -> None:
+    everything = {identity({"a": a, "b": b}) for a in "xyz" for b in (1, 2)}
+
+    assert beside(small_space(), {"a": "x", "b": 1}, everything, random.Random(0)) is None
+
+
+def test_the_next_number_comes_before_a_far_one() -> None:
+    space = Space(entries=(Dimension(path="n", key="n", range=Int(0, 1000, step=5)),
+                           Dimension(path="x", key="x", range=Float(0, 1, step=0.1))))
+    here = {"n": 500, "x": 0.3}
+    near = [{"n": 495, "x": 0.3}, {"n": 505, "x": 0.3}, {"n": 500, "x": 0.2}, {"n": 500, "x": 0.4}]
+    tried = {identity(here)}
+
+    for _ in near:
+        other = beside(space, here, tried, random.Random(1))
+        assert other is not None
+        assert any(other == pytest.approx(one) for one in near)
+        tried.add(identity(other))
+    assert len(tried) == 5
+
+
+def test_at_the_end_of_a_range_there_is_one_neighbour() -> None:
+    space = Space(entries=(Dimension(path="n", key="n", range=Int(0, 1000)),))
+
+    assert beside(space, {"n": 0}, {identity({"n": 0})}, random.Random(0)) == {"n": 1}
+
+
+def test_another_class_brings_its_own_parameters() -> None:
+    space = conditional_space()
+    for seed in range(50):
+        rng = random.Random(seed)
+        here = draw(space, rng)
+        assert space.problems(beside(space, here, {identity(here)}, rng) or {}) == ()
