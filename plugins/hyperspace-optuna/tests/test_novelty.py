@@ -21,7 +21,7 @@ from hyperspace_core.testing.tuners import conditional_space, grown_space, searc
 from hyperspace_core.testing.tuners import valley as loss_of_a_class
 from hyperspace_core.tuner import History, Trial, TrialState, next_proposal
 from hyperspace_optuna.novelty import SETTLED, TRIES, unexplored
-from hyperspace_optuna.tuners import TPE
+from hyperspace_optuna.tuners import GP, TPE
 
 LOSS = (Metric(name="loss", goal="minimize"),)
 
@@ -132,3 +132,18 @@ def test_a_parameter_that_is_added_is_spread_over_its_range_at_first(seed: int) 
     assert min(after - before for before, after in itertools.pairwise(values)) > 0.03
     assert values[-1] > 0.8
     assert statistics.median(one["x"] for one in found) < 0.5       # what else there is, TPE has chosen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_gaussian_process_chooses_itself_where_to_try_what_is_new_but_not_at_its_default(seed: int) -> None:
+    known = history(*OLD)
+    known = replace(known, trials=tuple(replace(one, value=one.assignment["x"]) for one in known.trials))
+    rng, tuner = random.Random(seed), GP()
+
+    for _ in range(TRIES):
+        proposal = next_proposal(tuner, SPACE, known, rng)
+        assert proposal is not None
+        found = proposal.assignment
+        assert found["new"] >= 0.1
+        done = Trial(assignment=found, state="completed", value=found["x"] + found["new"])   # worse and worse
+        known = replace(known, trials=(*known.trials, done))
