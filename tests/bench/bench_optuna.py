@@ -18,7 +18,7 @@ from hyperspace_core.config.searchspace import Space
 from hyperspace_core.testing.tuners import conditional_space, drawn_history, flat_space
 from hyperspace_core.tuner import History, Trial, Tuner
 from hyperspace_optuna.replaying import Replay
-from hyperspace_optuna.tuners import NSGAII, TPE, CmaEs, conditional
+from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, conditional
 
 TRIALS = 5000
 PROPOSALS = 15
@@ -71,6 +71,7 @@ def main() -> None:
         history = drawn_history(space, TRIALS, mixed=False)
         group = conditional(space) is not None
         pairs: list[tuple[str, Tuner, Callable[[], optuna.samplers.BaseSampler]]] = [
+            ("GP", GP(), lambda: optuna.samplers.TPESampler(seed=0)),       # what Optuna takes by itself
             ("TPE", TPE(), lambda group=group: optuna.samplers.TPESampler(
                 seed=0, multivariate=True, group=group, constant_liar=True)),
             ("NSGAII", NSGAII(), lambda: optuna.samplers.NSGAIISampler(seed=0, population_size=20))]
