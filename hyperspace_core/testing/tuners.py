@@ -288,6 +288,16 @@ class TunerConformance:
             proposal = next_proposal(tuner, conditional, history, random.Random(seed))
             assert proposal is None or conditional.contains(proposal.assignment)
 
+    def test_importance_is_a_share_for_each_parameter(self, make: Callable[[], Tuner]) -> None:
+        trials = tuple(replace(one, value=bowl(one.assignment), values={"result": bowl(one.assignment)})
+                       for one in drawn_history(flat_space(), 60, mixed=False).trials)
+        history = History(trials=trials)
+        found = make().importance(flat_space(), history)
+        assert found == make().importance(flat_space(), copy.deepcopy(history))
+        assert set(found) <= {one.key for one in flat_space().dimensions}
+        assert not found or (min(found.values()) >= 0 and math.isclose(sum(found.values()), 1))
+        assert make().importance(flat_space(), History()) == {}
+
     # -- several metrics -------------------------------------------------------------------------------------
 
     def test_several_metrics_are_taken_or_refused_in_one_line(self, make: Callable[[], Tuner]) -> None:
