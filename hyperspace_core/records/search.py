@@ -6,14 +6,17 @@ Its runs name it by its `uid`. What was proposed, the search counts itself: prop
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from hyperspace_core.config.tree import unwrapped
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import Metric, NewRun, Tree
+
+_LARGEST = sys.float_info.max
 
 
 class SearchState(StrEnum):
@@ -36,16 +39,21 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("runs", "patience", "failures"):
-            count = getattr(self, name)
+            count = self._plain(name)
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
                 raise UsageError(f"{name}: expected a whole number >= 1, got {count!r}")
         for name in ("hours", "target"):
-            number = getattr(self, name)
+            number = self._plain(name)
             if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)
-                                       or not math.isfinite(number)):
+                                       or not -_LARGEST <= number <= _LARGEST):
                 raise UsageError(f"{name}: expected a number, got {number!r}")
         if self.hours is not None and self.hours <= 0:
             raise UsageError(f"hours: expected more than 0, got {self.hours:g}")
+
+    def _plain(self, name: str) -> Any:
+        """The value as Python's own, also where it was given as numpy's."""
+        object.__setattr__(self, name, unwrapped(getattr(self, name)))
+        return getattr(self, name)
 
     def __str__(self) -> str:
         told = (None if self.runs is None else f"{self.runs} run{'' if self.runs == 1 else 's'}",

@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from hyperspace_core.errors import ConfigError, ProjectError
 from hyperspace_core.execution.control import Opened
 from hyperspace_core.execution.freshness import changed, forget_bytecode
@@ -21,7 +23,12 @@ from hyperspace_core.searches.process import Desk
 from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire, Word
 
 LEAVE_S = 2.0                  # for a process that has nothing left to do
+LONGEST_S = 600.0              # an answer that takes longer does not come: nothing else is claimed meanwhile
 SHOWN_BYTES = 2000             # of what it printed, where it ended without a word
+
+
+class ProposerGone(ProjectError):
+    """The proposer ended before it could answer; another one may, and has to be told all runs."""
 
 
 class Asker(Protocol):
@@ -33,7 +40,7 @@ class Asker(Protocol):
 
     def ask(self, question: Ask) -> Suggested:
         """Raises `ProjectError` where the project cannot be opened, `ConfigError` where the search does not
-        fit it.
+        fit it, `ProposerGone`.
         """
         ...
 
@@ -79,6 +86,8 @@ class ChildAsker:
 
     def ask(self, question: Ask) -> Suggested:
         if not self._alive():
+            if not question.whole:             # it has ended since `fresh`: a new one knows nothing
+                raise ProposerGone(self._why_gone())
             self._start()
         answer = self._said(question)
         if not isinstance(answer, Suggested | Refusal):
@@ -98,16 +107,16 @@ class ChildAsker:
     def _start(self) -> None:
         self._end()
         mine, theirs = socket.socketpair()
-        self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints, for when it fails
         with self._lock, theirs:
             if self._closed:
                 mine.close()
                 raise ProjectError("this proposer is closed")
+            self._wire = Wire(mine)
+            self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints
             self._process = subprocess.Popen(
                 [self._python, "-P", "-m", "hyperspace_core.searches.process", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=self._printed, stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ), start_new_session=True)
-        self._wire = Wire(mine)
         answer = self._said(self._begin)
         if not isinstance(answer, Opened):
             self._end()
@@ -116,17 +125,29 @@ class ChildAsker:
         self._opened, self._told = answer, set()
 
     def _said(self, word: Word) -> Word:
-        """Its answer. Raises `ProjectError` where it has ended."""
-        wire, process = self._wire, self._process
-        if wire is None or process is None:
+        """Its answer. Raises `ProposerGone` where it has ended, `ProjectError` where it gives none."""
+        wire = self._wire
+        if wire is None or self._process is None:
             raise ProjectError("this proposer is closed")
-        wire.send(word)
-        answer = wire.receive()
-        if answer is None:
-            reason = "this proposer is closed" if self._closed else self._how_it_ended(process)
+        try:
+            wire.send(word)
+            answer = wire.receive(LONGEST_S)
+        except TimeoutError:
             self._end()
-            raise ProjectError(reason)
+            raise ProjectError(f"its tuner gave no answer in {LONGEST_S:g} s") from None
+        except msgspec.MsgspecError as error:  # user code wrote into a descriptor that is not its own
+            self._end()
+            raise ProjectError(f"the process that proposes said what nobody understands: {error}") from error
+        if answer is None:
+            raise ProposerGone(self._why_gone())
         return answer
+
+    def _why_gone(self) -> str:
+        """How the process ended, of which nothing is left then."""
+        process = self._process
+        why = "this proposer is closed" if self._closed or process is None else self._how_it_ended(process)
+        self._end()
+        return why
 
     def _how_it_ended(self, process: subprocess.Popen[bytes]) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -13,18 +13,18 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hyperspace_core.config.searching import space_of
-from hyperspace_core.config.searchspace import Assignment, Fixed, Outside, Space
+from hyperspace_core.config.searchspace import Assignment, Outside, Space
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
+from hyperspace_core.results.datasets import DataRule
 from hyperspace_core.results.parts import traits_of
 from hyperspace_core.results.reference import yardstick
 from hyperspace_core.results.yardstick import Yardstick
-from hyperspace_core.searches.problem import SearchedToday, up_to_date_scenario
+from hyperspace_core.searches.problem import SEED, SearchedToday, searched_space, up_to_date_scenario
 from hyperspace_core.tuner import History, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class Past:
     def __init__(self, project: Project, search: NewSearch) -> None:
         self._project, self._search = project, search
         self.scenario = up_to_date_scenario(project, search)
-        signature = project.scenario_signature(self.scenario)
-        self.space: Space = space_of(signature, project.catalog, search.space)
+        self.space: Space = searched_space(project, self.scenario, search.space)
         self._today = SearchedToday(project, search, self.scenario)
         self._runs: dict[int, _Run] = {}
 
@@ -103,13 +102,20 @@ class Past:
                 if self._runs[number].record.search == self._search.uid]
 
     def _yardstick(self, task: str) -> Yardstick:
-        of_task = [run.traits for run in self._runs.values()
-                   if run.record.task == task and run.record.state is State.COMPLETED]
-        stick = yardstick(of_task, self._today, newest=False)
+        of_task = [run.traits for run in self._runs.values() if run.record.task == task]
+        done = [run for run in of_task if run.record.state is State.COMPLETED]
+        code = {id(run.parts) for run in done}
+        # what failed by code that nothing was done by: that code may be mended since
+        failed = {id(run.parts): run for run in of_task
+                  if run.record.state is State.FAILED and id(run.parts) not in code}
+        stick = yardstick([*done, *failed.values()], self._today, newest=False)
         if task == self._search.task:
             problem = self._today.problem(task)
             if problem is not None:                # also where no run has completed yet
                 stick = replace(stick, problem=problem[0], problem_text=self._today.text, metric=problem[1])
+        if failed:                                 # they do not tell which data count
+            alike = replace(stick, data=None)
+            stick = replace(stick, data=DataRule.of([run for run in done if not alike.against(run)]))
         return stick
 
     def _trial(self, run: _Run, stick: Yardstick, left_out: Counter[str]) -> Trial | None:
@@ -127,9 +133,14 @@ class Past:
         if outside:
             left_out[_words(outside[0])] += 1
             return None
-        return Trial(assignment=assignment, state=state, value=_value_of(record, state),
-                     values=_values_of(record), run=record.id,
-                     weight=1.0 if record.task == self._search.task else RELATED)
+        metric, value = self._search.metrics[0], _value_of(record, state)
+        if value is not None and record.metric.name != metric.name:    # a related task decides by another
+            value = None if state == "pruned" else _values_of(record).get(metric.name)
+            if value is None or math.isnan(value):
+                left_out[f"a task of another metric (`{record.metric.name}`)"] += 1
+                return None
+        return Trial(assignment=assignment, state=state, value=value, values=_values_of(record),
+                     run=record.id, weight=1.0 if record.task == self._search.task else RELATED)
 
     def _placed(self, scenario: Tree | None, config: Tree) -> _Place:
         """Where the config stands, with the defaults of parameters that are newer than it."""
@@ -138,10 +149,7 @@ class Past:
             config = self._project.complete(self.scenario, config)
         except ConfigError:
             pass                                   # the space says what of it does not fit
-        for entry in self.space.entries:
-            if entry.path == "seed" and isinstance(entry, Fixed):
-                config = config | {"seed": entry.value}        # each run has its own
-        found = self.space.assignment_of(config)
+        found = self.space.assignment_of({key: value for key, value in config.items() if key != SEED})
         return found.assignment, found.outside
 
 

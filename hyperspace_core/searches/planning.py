@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.build import build_component
 from hyperspace_core.config.complete import complete_component
 from hyperspace_core.config.instances import tree_of
-from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.seeds import choose_seed
 from hyperspace_core.config.spacejson import space_tree
-from hyperspace_core.config.tree import CLASS_NAME
+from hyperspace_core.config.tree import CLASS_NAME, shown
 from hyperspace_core.errors import (
     ConfigError,
     RegistrationError,
@@ -24,6 +23,7 @@ from hyperspace_core.errors import (
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.records.run import Metric, Tree
 from hyperspace_core.records.search import Budget, NewSearch
+from hyperspace_core.searches.problem import searched_space
 from hyperspace_core.submission import Wishes, problem_of_task
 from hyperspace_core.tuner import Tuner
 
@@ -54,9 +54,8 @@ def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
     """Raises `TaskError`, `ConfigError` and `UsageError`: for what no worker could do."""
     problem = problem_of_task(project, task)
     metrics = (problem.metric, *further_metrics(asked.metrics, problem.metric))
-    name_of = project.catalog.name_of
-    space = space_tree(dict(asked.space or {}), name_of)
-    made = space_of(project.scenario_signature(problem.scenario), project.catalog, space)
+    space = space_tree(_as_mapping(asked.space), project.catalog.name_of)
+    made = searched_space(project, problem.scenario, space)
     chosen = asked.tuner or default_tuner(project.catalog, len(metrics))
     tuner = component_tree(project, Tuner, chosen, "tuner")
     built = build_component(Tuner, tuner, project.catalog, path="tuner")
@@ -75,6 +74,14 @@ def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
         seed=choose_seed({}, given=asked.seed, task=problem.seed),
         priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, retries=wishes.retries,
         submitted_by=user_at_host())
+
+
+def _as_mapping(space: Any) -> dict[str, Any]:
+    if space is None:
+        return {}
+    if not isinstance(space, Mapping):
+        raise ConfigError(f"space: expected a dict of hyper-parameters, found {shown(space)}")
+    return dict(space)
 
 
 def default_tuner(catalog: Catalog, metrics: int) -> str:
@@ -105,7 +112,7 @@ def _brought(asked: Any) -> str:
 
 def further_metrics(asked: Collection[str | Metric], own: Metric) -> tuple[Metric, ...]:
     """`"seconds:minimize"` → a metric; maximized unless it says otherwise. Raises `UsageError`."""
-    told = [asked] if isinstance(asked, str | Metric) else asked
+    told = [asked] if isinstance(asked, str | Metric) else asked or ()
     found = {metric.name: metric for metric in map(_metric_of, told) if metric.name != own.name}
     return tuple(found.values())
 
@@ -113,7 +120,11 @@ def further_metrics(asked: Collection[str | Metric], own: Metric) -> tuple[Metri
 def _metric_of(asked: str | Metric) -> Metric:
     if isinstance(asked, Metric):
         return asked
+    if not isinstance(asked, str):
+        raise UsageError(f"metrics: expected names, as in \"seconds:minimize\", found {shown(asked)}")
     name, _, goal = asked.rpartition(":") if ":" in asked else (asked, "", "maximize")
+    if not name:
+        raise UsageError(f"metric '{asked}': a name is missing, as in \"seconds:minimize\"")
     if goal == "minimize":
         return Metric(name=name, goal="minimize")
     if goal != "maximize":
@@ -124,8 +135,10 @@ def _metric_of(asked: str | Metric) -> Metric:
 
 def related_tasks(project: Project, task: str, asked: Iterable[str]) -> tuple[str, ...]:
     """The names, each known and none the task itself. Raises `TaskError`, `UsageError`."""
-    names = tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked))
+    names = tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked or ()))
     for name in names:
+        if not isinstance(name, str):
+            raise UsageError(f"learn_from: expected names of tasks, found {shown(name)}")
         if name == task:
             raise UsageError(f"tune: task '{task}' learns from its own runs anyway; name another task")
         project.task(name)

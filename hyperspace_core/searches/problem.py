@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.tree import canonical
-from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.records.run import Metric, Tree
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.task import Task
 from hyperspace_core.results.today import Today
 
 if TYPE_CHECKING:
+    from hyperspace_core.config.searchspace import Space
     from hyperspace_core.extension.project import Project
+
+SEED = "seed"                  # of `single_run`: it receives the run's own, so nothing is searched there
+
+
+def searched_space(project: Project, scenario: Tree, wishes: Mapping[str, Any]) -> Space:
+    """What a search of this problem may try. Raises `ConfigError`."""
+    if SEED in wishes:
+        raise ConfigError("`seed`: each run has its own, so it is not searched; leave it out of space=, and "
+                          "give the search a seed with seed=")
+    signature = project.scenario_signature(scenario)
+    others = tuple(parameter for parameter in signature.parameters if parameter.name != SEED)
+    return space_of(replace(signature, parameters=others), project.catalog, wishes)
 
 
 def up_to_date_scenario(project: Project, search: NewSearch) -> Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -32,7 +33,7 @@ class Desk:
         except HyperspaceError as error:
             self._proposers.pop(ask.search.uid, None)
             return Refusal(" ".join(str(error).split("\n")))
-        except Exception as error:     # noqa: BLE001 - a tuner of the project's own
+        except BaseException as error:     # noqa: BLE001 - a tuner of the project's own, or its sys.exit()
             self._proposers.pop(ask.search.uid, None)
             return Refusal(f"its tuner failed: {one_line(error)}")
         if suggestion is None:
@@ -49,7 +50,11 @@ class Desk:
 
 def main() -> None:
     """The descriptor of the socket is the only argument."""
-    wire = Wire(socket.socket(fileno=int(sys.argv[1])))
+    end = socket.socket(fileno=int(sys.argv[1]))
+    end.set_inheritable(False)
+    # what a tuner starts may outlive this process: it must not hold the worker's other end open
+    os.register_at_fork(after_in_child=end.close)
+    wire = Wire(end)
     sys.argv[1:] = []
     begin = wire.receive()
     if not isinstance(begin, Open):

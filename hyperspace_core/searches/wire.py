@@ -72,8 +72,9 @@ class Wire:
             return True
         return False
 
-    def receive(self) -> Word | None:
-        """The next word; None where the other side is gone."""
+    def receive(self, longest_s: float | None = None) -> Word | None:
+        """The next word; None where the other side is gone. `TimeoutError` where none comes for so long."""
+        self._socket.settimeout(longest_s)
         header = self._exactly(HEADER_BYTES)
         body = None if header is None else self._exactly(length_of(header))
         if body is None:
@@ -91,6 +92,8 @@ class Wire:
         while len(parts) < size:
             try:
                 data = self._socket.recv(min(size - len(parts), 1 << 20))
+            except TimeoutError:
+                raise
             except OSError:
                 data = b""
             if not data:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from hyperspace_core.clock import Clock
-from hyperspace_core.errors import ConfigError, NotFound, ProjectError
+from hyperspace_core.errors import HyperspaceError, NotFound, StoreError
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.searches.asking import Asker
+from hyperspace_core.searches.asking import Asker, ProposerGone
 from hyperspace_core.searches.budget import NOTHING_LEFT, why_over
 from hyperspace_core.searches.mirror import Mirror
 from hyperspace_core.searches.wire import Ask, Suggested
@@ -66,16 +67,18 @@ class Proposals:
     def _open(self, tasks: Collection[str]) -> list[SearchRecord]:
         """The searches that may be asked now, the one that is to be asked first in front."""
         searches = self._store.searches(self._project, states=(SearchState.OPEN,))
-        if not searches:
-            self._mirrors.clear()          # others may have ended them
-        found = [search for search in searches if search.task in tasks and self._fits(search)]
+        self._forget(searches)
+        found = [search for search in searches if self._fits(search, tasks)]
         if not found or self._store.settings(self._project).paused:
             return []
         if len(found) > 1:
             found.sort(key=lambda search: (-search.priority, self._at_work(search), search.id))
         return found
 
-    def _fits(self, search: SearchRecord) -> bool:
+    def _fits(self, search: SearchRecord, tasks: Collection[str]) -> bool:
+        if search.task not in tasks:
+            self._does_not_fit(search, "its project here has no such task")
+            return False
         since, _ = self._unfit.get(search.uid, (None, ""))
         return since is None or self._clock.monotonic() - since >= RETRY_S
 
@@ -92,6 +95,17 @@ class Proposals:
             return False
         if search.state is not SearchState.OPEN:
             return False
+        try:
+            return self._asked(search)
+        except StoreError:
+            raise
+        except Exception as error:         # noqa: BLE001 - one search that is amiss holds up no other work
+            if not self._over():           # else the asker was closed
+                self._does_not_fit(search, str(error) if isinstance(error, HyperspaceError)
+                                   else one_line(error))
+            return False
+
+    def _asked(self, search: SearchRecord) -> bool:
         mirror = self._mirror(search)
         changed, whole = mirror.changes(fresh=self._asker.fresh(search.uid))
         why = why_over(search, mirror.runs())
@@ -101,11 +115,13 @@ class Proposals:
         self._tell_once(search)
         try:
             answer = self._asker.ask(Ask(search, changed, whole))
-        except (ConfigError, ProjectError) as error:
-            if not self._over():           # else the asker was closed
-                self._does_not_fit(search, str(error))
-            return False
+        except ProposerGone as error:      # killed, perhaps: another one is asked the same
+            if self._over():
+                raise
+            self._does_not_fit(search, str(error))
+            answer = self._asker.ask(Ask(search, *mirror.changes(fresh=True)))
         mirror.told()
+        self._unfit.pop(search.uid, None)
         if answer.run is None:
             self._end(search, NOTHING_LEFT)
             return False
@@ -117,14 +133,19 @@ class Proposals:
             return
         run = self._store.propose(search.id, search.proposed, answer.run, redrawn=answer.redrawn,
                                   repeat=answer.repeat)
-        if run is not None and search.budget.runs == search.proposed + 1:
-            after = replace(search, proposed=search.proposed + 1)
-            self._end(after, why_over(after, ()) or "")
+        after = replace(search, proposed=search.proposed + 1)
+        if run is not None and (why := why_over(after, ())) is not None:
+            self._end(after, why)
 
     def _mirror(self, search: SearchRecord) -> Mirror:
-        if search.uid not in self._mirrors:
-            self._mirrors[search.uid] = Mirror(self._store, search, self._clock)
-        return self._mirrors[search.uid]
+        known = self._mirrors.get(search.uid) or Mirror(self._store, search, self._clock)
+        self._mirrors[search.uid] = known
+        return known
+
+    def _forget(self, open_now: Collection[SearchRecord]) -> None:
+        """What was known of searches that others have ended; another slot may just have one in its hands."""
+        for uid in set(self._mirrors) - {search.uid for search in open_now}:
+            self._mirrors.pop(uid, None)
 
     def _tell_once(self, search: SearchRecord) -> None:
         if search.uid not in self._begun:
@@ -132,6 +153,8 @@ class Proposals:
             self._tell(f"search {search.id} of task '{search.task}' is asked what to run next", logging.INFO)
 
     def _end(self, search: SearchRecord, why: str) -> None:
+        if self._store.get_search(search.id).budget != search.budget:
+            return                         # enlarged, perhaps, while the tuner thought
         if self._store.end_search(search.id, why, proposed=search.proposed):
             self._tell(f"search {search.id} of task '{search.task}' is over: {why}", logging.INFO)
         self._mirrors.pop(search.uid, None)

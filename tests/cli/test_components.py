@@ -47,7 +47,7 @@ def test_a_scenario_tells_the_task_s_parameters_from_the_hyper_parameters(typed:
 def test_all_families_are_listed_core_s_own_too(typed: Typed) -> None:
     families = {one["family"] for one in typed("components", "--json").json}
 
-    assert families == {"Model", "Scenario", "Preprocessor", "Trainer", "Tuner"}
+    assert families == {"Model", "Scenario", "Preprocessor", "Pruner", "Trainer", "Tuner"}
     assert {line.split("  ")[0] for line in typed("components").lines if line[:1].isalpha()} == families
 
 

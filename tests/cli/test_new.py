@@ -18,7 +18,7 @@ def test_the_files_are_listed_and_the_next_commands_can_be_copied(typed: Typed, 
 
     answer = typed("new", "my-study")
 
-    assert answer.lines[0] == "wrote 10 files"
+    assert answer.lines[0] == "wrote 11 files"
     assert "  my-study/my_study/tasks/first.json" in answer.lines
     assert answer.lines[-4:] == [
         "now type",
@@ -38,7 +38,7 @@ def test_another_folder_with_a_blank_in_its_name(typed: Typed, tmp_path: Path) -
 def test_a_dry_run_writes_nothing(typed: Typed, tmp_path: Path) -> None:
     answer = typed("new", "demo", "--folder", tmp_path / "here", "--dry-run")
 
-    assert answer.lines[0] == "would write 10 files"
+    assert answer.lines[0] == "would write 11 files"
     assert not (tmp_path / "here").exists()
 
 

@@ -192,7 +192,8 @@ def without_plugins() -> Extensions:
     return build_manager(disable={found.name for found in find(PLUGINS_GROUP)})
 
 
-CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit", "Grid", "Random"}
+CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit", "Grid", "Random",
+        "AsRecorded", "Median", "SuccessiveHalving"}
 
 
 def test_a_module_gives_the_concrete_components_that_it_defines(zoo: Path) -> None:

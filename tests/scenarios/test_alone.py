@@ -136,12 +136,14 @@ def test_the_parts_really_run_in_other_processes(tmp_path: Path) -> None:
 def test_the_parts_before_one_that_fails_are_kept(slots: int) -> None:
     run = Run.local(seed=0)
     with pytest.raises((ValueError, PartError), match="as told") as raised:
-        Repeated(trial(), times=4, fold="dataset.fold", slots=slots).single_run(
+        Repeated(trial(), times=100, fold="dataset.fold", slots=slots).single_run(
             run, learner=Counting(), stumble="raise,1")
 
     assert "part/fold-0" in run.info
     assert "part/fold-1" not in run.info
-    assert "part/fold-3" not in run.info                       # no other one is begun
+    # no other one is begun once it is known; parts beside it may end meanwhile
+    assert "part/fold-99" not in run.info
+    assert slots > 1 or "part/fold-2" not in run.info
     told = "".join([str(raised.value), *raised.value.__notes__])
     assert "part fold-1" in told
     assert slots == 1 or "in stumbles" in told                 # with its traceback

@@ -47,6 +47,12 @@ class Fit(Scenario):
         if fail:
             raise ValueError("as told")
         return {"score": self.offset + model.score(), "seconds": 0.5}
+
+
+@dataclass
+class Seeded(Scenario):
+    def single_run(self, seed: Annotated[int, Int(0, 9)], rate: Annotated[float, Float(0, 1)] = 0.5) -> float:
+        return rate + seed
 '''
 
 FILES = {
@@ -62,6 +68,8 @@ FILES = {
     "models.py": MODELS,
     "tasks/__init__.py": "",
     "tasks/main.json": '{"scenario": "Fit", "metric": {"name": "score"}, "seed": 7}',
+    "tasks/seeded.json": '{"scenario": "Seeded", "metric": {"name": "result"}}',
+    "tasks/quick.json": '{"scenario": "Fit", "metric": {"name": "seconds", "goal": "minimize"}}',
     "tasks/near.json": '{"scenario": {"className": "Fit", "offset": 5.0}, "metric": {"name": "score"}}',
 }
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hyperspace_core.errors import UsageError
@@ -104,6 +105,11 @@ def test_the_best_and_the_way_to_it() -> None:
 def test_a_budget_that_nothing_could_keep_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said.replace(".", r"\.")):
         Budget(**fields)
+
+
+def test_a_budget_may_be_given_as_numbers_of_numpy() -> None:
+    budget = Budget(runs=np.int64(3), target=np.float32(0.5))
+    assert (type(budget.runs), type(budget.target)) == (int, float)
 
 
 def test_a_budget_in_words() -> None:

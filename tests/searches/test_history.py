@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from hyperspace_core.records.run import Finish
-from hyperspace_core.records.states import Outcome
+from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.comparable import comparable_runs, declaration
 from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.history import Seen
+from hyperspace_core.searches.proposing import Proposer
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget
@@ -139,3 +140,45 @@ def test_related_tasks_tell_something_with_less_weight(study: Study) -> None:
 
     assert [(trial.weight, trial.value) for trial in seen.history.trials] == [(0.5, 9.0), (1.0, 5.0)]
     assert seen.summary == "2 past runs used, 1 of related tasks"
+
+
+def test_a_related_task_that_decides_by_another_metric_tells_what_it_knows_of_this_one(study: Study) -> None:
+    study.run("quick", tree(4), echo=False)
+    search = study.tune("main", runs=1, tuner="Random", learn_from=["quick"])
+    assert [(trial.weight, trial.value) for trial in search.seen().history.trials] == [(0.5, 4.0)]
+
+    lacking = study.submit("quick", tree(5))
+    assert isinstance(lacking, int)
+    finished(study, lacking, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"seconds": 0.5}))
+
+    seen = search.seen()
+    assert [trial.value for trial in seen.history.trials] == [4.0]
+    assert seen.left_out == {"a task of another metric (`seconds`)": 1}
+
+
+def test_the_seed_that_a_scenario_asks_for_is_the_runs_own_and_not_searched(study: Study) -> None:
+    search = study.tune("seeded", runs=1, tuner="Random", seed=3)
+    assert [one.path for one in search.space().dimensions] == ["rate"]
+    run = study.run("seeded", {"rate": 0.25}, seed=1, echo=False)
+
+    suggestion = Proposer(study.project, search.record).propose(search.record, [run], whole=True)
+
+    assert suggestion is not None and suggestion.run.seed == 3
+    assert suggestion.run.config is not None and suggestion.run.config["seed"] == 3
+    assert told(search.seen()) == [((0.25,), "completed", 1.25)]
+
+
+def test_a_run_that_failed_by_code_that_is_mended_since_is_no_failure(
+        study: Study, folder: ProjectFolder, url: str) -> None:
+    folder.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.dpeth)"))
+    forget("formula")
+    with Study("formula", url) as broken:
+        assert broken.run("main", tree(4), echo=False).state is State.FAILED
+    folder.write("models.py", MODELS)
+    forget("formula")
+
+    with Study("formula", url) as mended:
+        seen = mended.tune("main", runs=1, tuner="Random").seen()
+
+    assert told(seen) == []
+    assert seen.left_out == {"Tree had other code": 1}

@@ -66,6 +66,13 @@ def test_a_tuner_may_be_an_object(study: Study) -> None:
     (UsageError, "learns from its own runs anyway", {"learn_from": ["main"], "runs": 1}),
     (UsageError, "did you mean 'minimize'", {"metrics": ["seconds:minimise"], "runs": 1}),
     (UsageError, "runs: expected a whole number", {"runs": 0}),
+    (ConfigError, "space: expected a dict of hyper-parameters, found str 'Tree'", {
+        "space": "Tree", "runs": 1}),
+    (ConfigError, "`seed`: each run has its own", {"space": {"seed": [1, 2]}, "runs": 1}),
+    (UsageError, "metrics: expected names", {"metrics": [3], "runs": 1}),
+    (UsageError, "a name is missing", {"metrics": [":minimize"], "runs": 1}),
+    (UsageError, "learn_from: expected names of tasks, found int 3", {"learn_from": [3], "runs": 1}),
+    (UsageError, "hours: expected a number", {"hours": 10**400}),
     (ConfigError, "seed", {"runs": 1, "seed": -1})])
 def test_what_no_worker_could_do_is_refused_and_nothing_is_queued(
         study: Study, kind: type[HyperspaceError], said: str, fields: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -182,7 +183,8 @@ def test_a_worker_that_is_stopped_does_not_wait_for_its_tuner(
     worker.join()
 
     assert not alive(proposer)
-    assert not [event for event in worker.events if isinstance(event, Notice)]
+    told = [event for event in worker.events if isinstance(event, Notice)]
+    assert [event for event in told if event.level >= logging.WARNING] == []
     assert store.get_search(search.id).state is SearchState.OPEN
 
 
@@ -313,6 +315,8 @@ def test_a_tuner_that_fails_is_told_once_and_asked_again_when_it_is_mended(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start) -> None:
     search, other = tune(runs=1, tuner="Failing"), tune(runs=1)
     worker = here()
+    asked, _ = worker.wait_for(Notice)
+    assert asked.text == f"search {search.id} of task 'behave' is asked what to run next"
     told, _ = worker.wait_for(Notice)
     assert told.text == (f"search {search.id} of task 'behave' cannot be asked by this worker: its tuner "
                          "failed: ValueError: no idea")
@@ -346,3 +350,41 @@ def test_a_search_for_a_task_that_no_worker_knows_waits(store: Store, here: Star
     here(drain=True).join()
 
     assert [found.proposed for found in store.searches(PROJECT)] == [1, 0]
+
+
+def test_a_draining_worker_whose_proposer_is_killed_asks_another_one(
+        store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
+    search = tune(runs=3, tuner={"className": "Slow", "folder": str(tmp_path)})
+    worker = here(drain=True)
+    thinking = tmp_path / "thinking"
+    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+
+    (tmp_path / "go").touch()
+    os.kill(proposer, signal.SIGKILL)
+    worker.join()
+
+    all_there_once(store, search, 3)
+
+
+def test_a_budget_that_is_enlarged_while_the_tuner_thinks_of_the_last_run_counts(
+        store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
+    search = tune(runs=2, tuner={"className": "Slow", "folder": str(tmp_path)})
+    worker = here(drain=True)
+    until((tmp_path / "thinking").exists, "the tuner thinks of the second run")
+
+    store.change_search(search.id, budget=Budget(runs=4))
+    (tmp_path / "go").touch()
+    worker.join()
+
+    all_there_once(store, search, 4)
+
+
+def test_a_search_for_a_task_that_is_not_here_is_told_of(store: Store, here: Start, tune: Start) -> None:
+    number = store.add_search(plan_as(tune(runs=1), task="unknown"))
+
+    worker = here(drain=True)
+    worker.join()
+
+    (told,) = [event.text for event in worker.events if isinstance(event, Notice) and "unknown" in event.text]
+    assert told == (f"search {number} of task 'unknown' cannot be asked by this worker: its project here has "
+                    "no such task")

@@ -15,6 +15,7 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import OutputChunk, Update
+from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.base import StoreTests
@@ -25,10 +26,11 @@ Again = Callable[[], Any]
 Prepare = Callable[[Desk, Path], Again]
 READING = {"info", "check", "get", "find", "count", "ids", "held", "points", "output", "artifacts",
            "open_artifact", "workers", "wait_for_change", "close", "snapshot", "open_content", "migrations",
-           "rewritten"}
+           "rewritten", "get_search", "searches"}
 # what an owner or a submitter does next rests on the answer
 SAME_ANSWER = {"submit", "restore", "claim", "beat", "update", "finish", "release", "readopt", "late",
-               "put_artifact", "annotate", "amend", "settings", "change_settings"}
+               "put_artifact", "annotate", "amend", "settings", "change_settings",
+               "add_search", "propose", "change_search", "restore_search"}
 CHANGES_NOTHING = {"beat, fenced", "finish, fenced", "settings", "upgrade", "put_snapshot",
                    "amend, taken away"}
 
@@ -107,6 +109,17 @@ def by_person(verb: str, state: State, **named: Any) -> Prepare:
     return prepare
 
 
+SEARCH = NewSearch(uid="e" * 32, project=PROJECT, task="task", scenario={}, tuner={"className": "Random"})
+
+
+def by_search(call: Callable[[Store, int], Any]) -> Prepare:
+    def prepare(desk: Desk, path: Path) -> Again:
+        search = desk.store.add_search(SEARCH)
+        return lambda: call(desk.store, search)
+
+    return prepare
+
+
 # "verb, circumstances" -> what stands there before, and the call that is repeated
 VERBS: dict[str, Prepare] = {
     "submit": lambda desk, path: lambda: desk.store.submit([new_run(uid="e" * 32), new_run(uid="f" * 32)]),
@@ -148,6 +161,14 @@ VERBS: dict[str, Prepare] = {
     "settings": lambda desk, path: lambda: desk.store.settings("a new one"),
     "change_settings": lambda desk, path: lambda: desk.store.change_settings(PROJECT, paused=True, ttl_s=50),
     "upgrade": lambda desk, path: desk.store.upgrade,
+    "add_search": lambda desk, path: lambda: desk.store.add_search(SEARCH),
+    "propose": by_search(lambda store, search: store.propose(
+        search, 0, new_run(uid=f"{SEARCH.uid}-0", search=SEARCH.uid, config={"x": 1}, seed=0), redrawn=2)),
+    "end_search": by_search(lambda store, search: store.end_search(search, "enough")),
+    "end_search, as it was seen": by_search(lambda store, search: store.end_search(search, "x", proposed=0)),
+    "change_search": by_search(lambda store, search: store.change_search(search, priority=3)),
+    "restore_search": by_search(lambda store, search: store.restore_search(
+        replace(store.get_search(search), uid="f" * 32))),
 }
 
 
@@ -167,6 +188,7 @@ def everything(store: Store) -> Iterator[Any]:
     yield store.info().runs
     yield [replace(found, at=None, undone_at=None) for found in store.migrations(PROJECT)]
     yield [store.rewritten(record.id) for record in store.find(RunFilter())]
+    yield store.searches(PROJECT)
 
 
 class Repeats(StoreTests):
