@@ -128,6 +128,7 @@ def bench_tuning(session: nox.Session) -> None:
     curves = str(Path(session.create_tmp()) / "curves.json")
     session.run("python", "tests/bench/tuning/bench.py", curves, *session.posargs)
     session.run("python", "tests/bench/tuning/report.py", curves)
+    session.run("python", "tests/bench/tuning/picture.py", curves, curves.replace(".json", ".svg"))
 
 
 @nox.session
