@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from worker.scene import began, in_state, submit, until
+from worker.scene import PROJECT, began, in_state, submit, until
 
 from hyperspace_core.cli.worker_lines import stopping
 from hyperspace_core.records.states import State
@@ -19,6 +19,7 @@ from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import Stopping
 
 from .conftest import PATIENCE_S, Answer
+from .searching import new_search
 from .terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("project")
@@ -162,6 +163,15 @@ def test_a_dry_run_says_what_it_would_take_and_takes_nothing(typed: Typed, store
                             "1 run waits for task 'unheard_of': no such task here; this worker knows behave"]
     assert store.get(1).state is State.QUEUED
     assert [one["taken"] for one in typed("worker", "--dry-run", "--json").json] == [True, False]
+
+
+def test_a_dry_run_tells_of_open_searches(typed: Typed, store: Store) -> None:
+    assert typed("worker", "--dry-run").lines == ["nothing is queued"]
+    new_search(store, PROJECT, "behave")
+    new_search(store, PROJECT, "unheard_of")
+
+    assert typed("worker", "--dry-run").lines == [
+        "would ask search 1 of behave what to run next; it has proposed 0 and ends after 5 runs"]
 
 
 def test_a_folder_of_one_s_own_tasks(typed_apart: Typed, store: Store, tmp_path: Path) -> None:

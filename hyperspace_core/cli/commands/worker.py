@@ -71,6 +71,7 @@ def _say_plan(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
     from hyperspace_core.cli.screen import say, say_json
     from hyperspace_core.cli.submitting import counted
     from hyperspace_core.errors import ExitCode
+    from hyperspace_core.records.search import SearchState
     from hyperspace_core.worker.duties import RESTING, describe, what_waits
 
     project = place.project(options.tasks_dir)
@@ -81,6 +82,11 @@ def _say_plan(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
         return ExitCode.OK
     for one in found:
         say(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else describe(one))
-    if not found:
+    searches = [search for search in place.store.searches(place.name, states=(SearchState.OPEN,))
+                if search.task in project.tasks]
+    for search in searches:
+        say(f"would ask search {search.id} of {search.task} what to run next; it has proposed "
+            f"{search.proposed} and ends after {search.budget}")
+    if not found and not searches:
         say("nothing is queued")
     return ExitCode.OK
