@@ -216,7 +216,10 @@ class Study:
             budget=Budget(runs=runs, hours=hours, target=target, patience=patience, failures=failures),
             space=space, tuner=tuner, pruner=pruner, metrics=metrics, learn_from=learn_from, seed=seed,
             wishes=Wishes(priority=priority, tags=tags, note=note, retries=retries))
-        return Search(self, self.store.add_search(plan_search(self.project, task, asked)))
+        planned = plan_search(self.project, task, asked)
+        if self._prototypes is not None:
+            self._prototypes.refuse_searched(planned)
+        return Search(self, self.store.add_search(planned))
 
     def search(self, number: int) -> Search:
         """One search of this project. Raises `NotFound`."""

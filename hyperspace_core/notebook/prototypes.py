@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.catalog import Entry
+from hyperspace_core.config.dimensions import Dimension, Fixed
+from hyperspace_core.config.dimensions import Entry as SpaceEntry
+from hyperspace_core.config.leaves import SPACE
+from hyperspace_core.config.placing import class_path
 from hyperspace_core.config.sections import Section, component_sections, sections
 from hyperspace_core.errors import ConfigError, RegistrationError, UsageError
 from hyperspace_core.notebook.cells import source_of
 from hyperspace_core.notebook.writing import piece_of
 from hyperspace_core.records.run import NewRun
+from hyperspace_core.records.search import NewSearch
+from hyperspace_core.searches.problem import searched_space
+from hyperspace_core.space import Choice
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -73,6 +80,18 @@ class Prototypes:
                 "into the package, or study.run executes it here")
         return run
 
+    def refuse_searched(self, search: NewSearch) -> None:
+        """Raises `ConfigError` where `space=` names a class that no worker has; one that it does not name is
+        not tried.
+        """
+        space = searched_space(self._project, search.scenario, search.space)
+        for called in (name for entry in space.entries for name in _named(entry)):
+            if any(called == name for _, name in self._entries):
+                raise ConfigError(
+                    f"space: {called} is a class of this notebook, which no worker has; "
+                    f'study.promote({called}, "{self._project.module.partition(".")[0]}/…py") writes it into '
+                    "the package")
+
     def keep_sources(self, store: Store, run: NewRun, number: int) -> None:
         """The sources of what the run uses become artifacts of its first attempt."""
         for section in self.used_by(run):
@@ -90,6 +109,15 @@ class Prototypes:
         for section in (section for walk in walks for section in walk):
             if section.entry is not None and not section.below and section.entry in self._entries.values():
                 yield section
+
+
+def _named(entry: SpaceEntry) -> tuple[Any, ...]:
+    """The classes that a person named for this place of a search space."""
+    if entry.source != SPACE or not class_path(entry.path):
+        return ()
+    if isinstance(entry, Dimension):
+        return entry.range.values if isinstance(entry.range, Choice) else ()
+    return (entry.value,) if isinstance(entry, Fixed) else ()
 
 
 def label_of(name: str) -> str:

@@ -23,7 +23,7 @@ from hyperspace_core.errors import (
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.records.run import Metric, Tree
 from hyperspace_core.records.search import Budget, NewSearch
-from hyperspace_core.searches.problem import searched_space
+from hyperspace_core.searches.problem import check_searched, searched_space
 from hyperspace_core.submission import Wishes, problem_of_task
 from hyperspace_core.tuner import Tuner
 
@@ -60,9 +60,7 @@ def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
     tuner = component_tree(project, Tuner, chosen, "tuner")
     built = build_component(Tuner, tuner, project.catalog, path="tuner")
     built.check(made, metrics)
-    if not made.dimensions:
-        raise ConfigError(f"nothing of task '{task}' is searched: give parameters a range, as in "
-                          "`Annotated[int, Int(10, 1000)]`, or name ranges in space=")
+    check_searched(made, task)
     if asked.budget == Budget(failures=asked.budget.failures) and not built.ends:
         raise UsageError("tune: say when it ends: runs, hours, target or patience")
     sources = related_tasks(project, task, asked.learn_from)

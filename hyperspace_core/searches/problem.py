@@ -31,6 +31,13 @@ def searched_space(project: Project, scenario: Tree, wishes: Mapping[str, Any]) 
     return space_of(replace(signature, parameters=others), project.catalog, wishes)
 
 
+def check_searched(space: Space, task: str) -> None:
+    """Raises `ConfigError` for a space of one point: a search would only repeat it."""
+    if not space.dimensions:
+        raise ConfigError(f"nothing of task '{task}' is searched: give parameters a range, as in "
+                          "`Annotated[int, Int(10, 1000)]`, or name ranges in space=")
+
+
 def up_to_date_scenario(project: Project, search: NewSearch) -> Tree:
     """Its scenario, completed with what is newer than the search. Raises `ConfigError`."""
     scenario = search.scenario

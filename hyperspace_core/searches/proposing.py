@@ -13,6 +13,7 @@ from hyperspace_core.config.seeds import LIMIT
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.searches.history import Past, Seen
+from hyperspace_core.searches.problem import check_searched
 from hyperspace_core.submission import Problem, Wishes, plan
 from hyperspace_core.tuner import Proposal, Tuner, next_proposal
 
@@ -36,6 +37,7 @@ class Proposer:
         self._project = project
         self.search = search
         self.past = Past(project, search)
+        check_searched(self.past.space, search.task)   # its ranges may have gone since it was queued
         self._tuner: Tuner = build_component(Tuner, search.tuner, project.catalog, path="tuner")
 
     def propose(self, search: SearchRecord, records: Iterable[RunRecord], *,

@@ -61,9 +61,19 @@ def widened(store: Store, search: SearchRecord, budget: Mapping[str, Any]) -> Bu
     wanted = replace(search.budget, **budget)
     why = why_over(replace(search, budget=wanted), list(runs_of(store, search)))
     if why is not None:
-        raise UsageError(f"search {search.id} would end at once: {why}; name a larger budget, as in "
-                         f"{search.proposed + 100} runs")
+        raise UsageError(f"search {search.id} would end at once: {why}; {_cure(store, search, wanted, why)}")
     return wanted
+
+
+def _cure(store: Store, search: SearchRecord, wanted: Budget, why: str) -> str:
+    """What to name so that the search goes on."""
+    runs = list(runs_of(store, search))
+    used = next(name for name in BUDGETS
+                if why_over(replace(search, budget=replace(wanted, **{name: None})), runs) != why)
+    if used == "target":
+        return "name a target that is farther"
+    before = search.proposed + 100 if used == "runs" else 2 * getattr(wanted, used)
+    return f"name a larger budget, as in {before:g} {'runs of patience' if used == 'patience' else used}"
 
 
 def best_config(store: Store, search: SearchRecord) -> Tree:

@@ -108,7 +108,7 @@ def test_a_budget_that_nothing_could_keep_is_refused(fields: dict[str, Any], sai
 
 
 def test_a_budget_may_be_given_as_numbers_of_numpy() -> None:
-    budget = Budget(runs=np.int64(3), target=np.float32(0.5))
+    budget = Budget(runs=np.int64(3), target=np.float32(0.5))  # type: ignore[arg-type]
     assert (type(budget.runs), type(budget.target)) == (int, float)
 
 

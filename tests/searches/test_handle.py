@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.errors import NotFound, Refused, UsageError
+from hyperspace_core.errors import ConfigError, NotFound, Refused, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.search import Budget, SearchState
@@ -16,9 +16,12 @@ from hyperspace_core.records.states import State
 from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.proposing import Proposer
 from hyperspace_core.study import Study
+from hyperspace_core.testing.project import ProjectFolder, forget
 from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.report import WorkerReport
 from hyperspace_core.worker.worker import Worker
+
+from .conftest import MODELS
 
 
 @pytest.fixture
@@ -120,3 +123,27 @@ def test_what_was_tried_by_hand_is_not_proposed_again_and_then_repeated_with_ano
 def test_a_search_of_another_project_or_none_is_not_there(study: Study) -> None:
     with pytest.raises(NotFound, match="no search 4 in this store"):
         study.search(4)
+
+
+def test_who_resumes_a_search_hears_which_budget_is_used_up(study: Study) -> None:
+    search = study.tune("main", runs=9, failures=2, tuner="Random", space={"fail": True})
+    work(study)
+    with pytest.raises(UsageError, match=r"its last 2 runs failed.*name a larger budget, as in 4 failures"):
+        search.resume(runs=20)
+
+    assert search.resume(failures=4).state is SearchState.OPEN
+    with pytest.raises(UsageError, match="its 2 runs are proposed; name a larger budget, as in 102 runs"):
+        search.resume(runs=2)
+
+
+def test_a_search_whose_ranges_are_gone_from_the_code_does_not_repeat_one_run(
+        study: Study, folder: ProjectFolder, url: str) -> None:
+    number = study.tune("seeded", runs=3, tuner="Random").id
+    folder.write("models.py", MODELS.replace("rate: Annotated[float, Float(0, 1)]", "rate: float"))
+    forget("formula")
+
+    with Study("formula", url) as later:
+        work(later)
+        assert later.search(number).record.proposed == 0
+        with pytest.raises(ConfigError, match="nothing of task 'seeded' is searched"):
+            Proposer(later.project, later.search(number).record)

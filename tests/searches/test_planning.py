@@ -93,3 +93,16 @@ def test_without_a_tuner_the_one_with_the_highest_preference_is_taken(study: Stu
     chosen = study.tune("main", runs=1).record.tuner["className"]
     assert known[chosen] == max(known.values())
     assert known["Random"] > known["Grid"]
+
+
+def test_a_class_of_a_notebook_is_not_named_in_a_search_since_no_worker_has_it(study: Study) -> None:
+    from formula.models import Model  # type: ignore[import-not-found]
+
+    @study.register
+    class Mine(Model):  # type: ignore[misc]
+        """Typed here."""
+
+    with pytest.raises(ConfigError, match=r"Mine is a class of this notebook.*study\.promote\(Mine, "):
+        study.tune("main", runs=1, tuner="Random", space={"model": ["Mine", "Tree"]})
+    assert study.searches() == []
+    assert study.tune("main", runs=1, tuner="Random", space={"model": "Tree"}).record.proposed == 0
