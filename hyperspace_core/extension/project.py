@@ -96,6 +96,7 @@ class Project:
         """
         if self.migrations:
             try:
+                complete_component(Scenario, scenario, self.catalog, path="scenario")
                 self.complete(scenario, config)
             except ConfigError:
                 steps = [step for migration in self.migrations for step in migration.steps]

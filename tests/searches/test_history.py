@@ -182,3 +182,21 @@ def test_a_run_that_failed_by_code_that_is_mended_since_is_no_failure(
 
     assert told(seen) == []
     assert seen.left_out == {"Tree had other code": 1}
+
+
+def test_a_search_goes_on_where_a_parameter_of_its_problem_was_renamed(
+        study: Study, folder: ProjectFolder, url: str) -> None:
+    search = study.tune("near", runs=5, tuner="Random")
+    folder.write("models.py", MODELS.replace("offset", "shift"))
+    folder.write("tasks/near.json", """
+        {"scenario": {"className": "Fit", "shift": 5.0}, "metric": {"name": "score"}}""")
+    tasks = 'register.tasks("formula.tasks")'
+    renamed = 'register.migration("shift", rename("offset", "shift", of="Fit"))'
+    folder.write("hyperspace.py", FILES["hyperspace.py"].replace(
+        tasks, f"{tasks}; from hyperspace_core.config.steps import rename; {renamed}"))
+    forget("formula")
+
+    with Study("formula", url) as later:
+        assert later.search(search.id).seen().history.trials == ()
+        run = later.run("near", tree(4), echo=False)
+        assert [trial.run for trial in later.search(search.id).seen().history.trials] == [run.id]
