@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
@@ -12,38 +13,42 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.storage import Store
 
+R = TypeVar("R")
+
 
 def get_run(store: Store, project: str, run: int) -> RunRecord:
     """A run of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
-    number = unwrapped(run)                # a frame's index is numpy's
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise UsageError(f"not a run id: expected a whole number, got {shown(number)}")
-    record = None
-    if 0 < number <= HIGHEST:
-        with contextlib.suppress(NotFound):
-            record = store.get(number)
-    if record is None or record.project != project:
-        known = store.ids(project)
-        has = f"has {known[0]} to {known[1]}" if known else "has none yet"
-        raise NotFound(f"no run {shown(number).partition(' ')[2]} in this store (project '{project}' {has})")
-    return record
+    record = _read(store.get, "run", run)
+    if record is not None and record.project == project:
+        return record
+    known = store.ids(project)
+    raise _not_there("run", run, project, f"{known[0]} to {known[1]}" if known else "")
 
 
 def get_search(store: Store, project: str, search: int) -> SearchRecord:
     """A search of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
-    number = unwrapped(search)
+    record = _read(store.get_search, "search", search)
+    if record is not None and record.project == project:
+        return record
+    known = [str(one.id) for one in store.searches(project)]
+    raise _not_there("search", search, project, f"{', '.join(known[:10])}{', …' if len(known) > 10 else ''}")
+
+
+def _read(read: Callable[[int], R], what: str, given: object) -> R | None:
+    """What has that id; None where nothing has. Raises `UsageError` for what is no id at all."""
+    number = unwrapped(given)              # a frame's index is numpy's
     if isinstance(number, bool) or not isinstance(number, int):
-        raise UsageError(f"not a search id: expected a whole number, got {shown(number)}")
-    record = None
+        raise UsageError(f"not a {what} id: expected a whole number, got {shown(number)}")
     if 0 < number <= HIGHEST:
         with contextlib.suppress(NotFound):
-            record = store.get_search(number)
-    if record is None or record.project != project:
-        known = [str(one.id) for one in store.searches(project)]
-        has = f"has {', '.join(known[:10])}{', …' if len(known) > 10 else ''}" if known else "has none yet"
-        raise NotFound(f"no search {shown(number).partition(' ')[2]} in this store (project '{project}' "
-                       f"{has})")
-    return record
+            return read(number)
+    return None
+
+
+def _not_there(what: str, given: object, project: str, known: str) -> NotFound:
+    has = f"has {known}" if known else "has none yet"
+    number = shown(unwrapped(given)).partition(" ")[2]
+    return NotFound(f"no {what} {number} in this store (project '{project}' {has})")
 
 
 def pick_attempt(record: RunRecord, number: int | None) -> int | None:

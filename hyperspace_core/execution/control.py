@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from hyperspace_core.execution.messages import HEADER_BYTES, frame_bytes, length_of
+from hyperspace_core.execution.messages import HEADER_BYTES, exactly, frame_bytes, length_of
 
 MAX_DESCRIPTORS = 3
 
@@ -114,7 +114,7 @@ class Control:
     def receive(self) -> tuple[Word | None, list[int]]:
         """The next word and what descriptors came with it; None where the other side is gone."""
         header, descriptors = self._header()
-        body = self._exactly(length_of(header)) if len(header) == HEADER_BYTES else None
+        body = exactly(self._socket, length_of(header)) if len(header) == HEADER_BYTES else None
         if body is None:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -139,15 +139,3 @@ class Control:
                 break
             header += data
         return header, descriptors
-
-    def _exactly(self, size: int) -> bytes | None:
-        parts = bytearray()
-        while len(parts) < size:
-            try:
-                data = self._socket.recv(size - len(parts))
-            except OSError:
-                data = b""
-            if not data:
-                return None
-            parts += data
-        return bytes(parts)

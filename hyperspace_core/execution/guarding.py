@@ -107,11 +107,20 @@ class GuardianProcess:
 
     def _explained(self) -> str:
         """The guardian ended without a word: user code did that while it was imported."""
-        code = self._process.wait(LEAVE_S)
-        how = f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.Signals(-code).name})"
-        said = _head_and_tail(self._printed).decode("utf-8", "backslashreplace").strip()
-        cause = f"project '{self._project}': importing it ended the process: {how}"
-        return f"{cause}\n{said}" if said else cause
+        how = how_it_ended(self._process.wait(LEAVE_S))
+        return f"project '{self._project}': importing it ended the process: {how}" + what_it_said(
+            self._printed)
+
+
+def how_it_ended(code: int) -> str:
+    """`exit code 3`, `signal 9 (SIGKILL)`, from what `subprocess` gives."""
+    return f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.Signals(-code).name})"
+
+
+def what_it_said(printed: IO[bytes]) -> str:
+    """What a process has printed into a file, to stand below a line; nothing where that is nothing."""
+    said = _head_and_tail(printed).decode("utf-8", "backslashreplace").strip()
+    return f"\n{said}" if said else ""
 
 
 def _head_and_tail(file: IO[bytes]) -> bytes:

@@ -6,6 +6,7 @@ frame is the payload's length in four bytes, then the payload.
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import Any
 
@@ -122,6 +123,7 @@ Message = (Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | S
 
 _HEADER = struct.Struct("!I")
 HEADER_BYTES = _HEADER.size
+MOST_AT_ONCE = 1 << 20         # bytes that are taken from a socket in one go
 _encode = msgspec.msgpack.Encoder().encode
 _decode: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
@@ -143,6 +145,22 @@ def frame_bytes(payload: bytes) -> bytes:
 
 def length_of(header: bytes) -> int:
     return int(_HEADER.unpack(header)[0])
+
+
+def exactly(end: socket.socket, size: int) -> bytes | None:
+    """So many bytes; None where the other side is gone. Raises `TimeoutError` by the socket's own timeout."""
+    parts = bytearray()
+    while len(parts) < size:
+        try:
+            data = end.recv(min(size - len(parts), MOST_AT_ONCE))
+        except TimeoutError:
+            raise
+        except OSError:
+            data = b""
+        if not data:
+            return None
+        parts += data
+    return bytes(parts)
 
 
 class Unframer:

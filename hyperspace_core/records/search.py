@@ -84,6 +84,11 @@ class NewSearch:
     retries: int = 0                   # how often a run whose code fails is tried again
     submitted_by: str = ""             # user@host
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks whose runs it learns from."""
+        return (self.task, *self.sources)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SearchRecord(NewSearch):

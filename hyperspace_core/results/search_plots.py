@@ -8,12 +8,12 @@ from itertools import accumulate
 from typing import Any
 
 from hyperspace_core.errors import UsageError
+from hyperspace_core.records.pruned import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.axes import label
 from hyperspace_core.results.plots import COLOURS, Figure, laid_out, plotly
 from hyperspace_core.results.words import brief, number, one_line
-from hyperspace_core.searches.history import PRUNED
 
 CLEAR = 0.05                   # of what is shown, that points stay away from the rim
 FAR = 2.0                      # times as much would be shown for the sake of the worst tenth alone
@@ -49,7 +49,7 @@ def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
             figure.add_scatter(x=[order[run.id] for run, _ in points], y=[y for _, y in points], name=name,
                                mode="markers", marker={"size": 8, **look, **symbol},
                                text=[_told(run) for run, _ in points], hovertemplate="%{text}<extra></extra>")
-    whole = [run for run in done if run.reason != PRUNED]
+    whole = [run for run in done if not is_pruned(run)]
     if whole:
         x, y = _best_so_far(whole, order, rim, metric)
         figure.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[2], "width": 2.5, "shape": "hv"},
@@ -84,7 +84,7 @@ def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
         return rim, FAILED
     if (result > rim) if metric.goal == "minimize" else (result < rim):
         return rim, WORSE
-    return result, EARLY if run.reason == PRUNED else COMPLETED
+    return result, EARLY if is_pruned(run) else COMPLETED
 
 
 def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: float,

@@ -11,20 +11,21 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from hyperspace_core.errors import ConfigError, ProjectError
 from hyperspace_core.execution.control import Opened
 from hyperspace_core.execution.freshness import changed, forget_bytecode
-from hyperspace_core.execution.guarding import environment_of_runs
-from hyperspace_core.searches.process import Desk
+from hyperspace_core.execution.guarding import environment_of_runs, how_it_ended, what_it_said
 from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire, Word
+
+if TYPE_CHECKING:
+    from hyperspace_core.searches.process import Desk
 
 LEAVE_S = 2.0                  # for a process that has nothing left to do
 LONGEST_S = 600.0              # an answer that takes longer does not come: nothing else is claimed meanwhile
-SHOWN_BYTES = 2000             # of what it printed, where it ended without a word
 
 
 class ProposerGone(ProjectError):
@@ -152,14 +153,11 @@ class ChildAsker:
     def _how_it_ended(self, process: subprocess.Popen[bytes]) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(LEAVE_S)
-        code = process.returncode
-        how = "without a word" if code is None else f"exit code {code}" if code >= 0 else f"signal {-code}"
-        said = ""
+        code, said = process.returncode, ""
         with contextlib.suppress(ValueError):      # somebody closes this proposer just now
-            self._printed.seek(0, os.SEEK_END)
-            self._printed.seek(max(0, self._printed.tell() - SHOWN_BYTES))
-            said = self._printed.read().decode("utf-8", "backslashreplace").strip()
-        return f"the process that proposes ended ({how})" + (f"\n{said}" if said else "")
+            said = what_it_said(self._printed)
+        how = "without a word" if code is None else how_it_ended(code)
+        return f"the process that proposes ended ({how}){said}"
 
     def _end(self) -> None:
         with self._lock:

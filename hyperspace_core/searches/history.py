@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from hyperspace_core.config.searchspace import Assignment, Outside, Space
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.pruned import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
@@ -24,6 +25,7 @@ from hyperspace_core.results.datasets import DataRule
 from hyperspace_core.results.parts import traits_of
 from hyperspace_core.results.reference import yardstick
 from hyperspace_core.results.yardstick import Yardstick
+from hyperspace_core.searches.mirror import slimmed
 from hyperspace_core.searches.problem import SEED, SearchedToday, searched_space, up_to_date_scenario
 from hyperspace_core.tuner import History, Trial, TrialState
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from hyperspace_core.storage import Store
 
 RELATED = 0.5                      # weight of a run of a related task
-PRUNED = "pruned"                  # reason of a completed run that was stopped early
 _PENDING = (State.QUEUED, State.PAUSED, State.RUNNING)
 
 
@@ -87,7 +88,7 @@ class Past:
         """The history as it stands."""
         left_out: Counter[str] = Counter()
         trials: list[Trial] = []
-        sticks = {task: self._yardstick(task) for task in (self._search.task, *self._search.sources)}
+        sticks = {task: self._yardstick(task) for task in self._search.tasks}
         for number in sorted(self._runs):
             run = self._runs[number]
             stick = sticks.get(run.record.task)
@@ -95,11 +96,6 @@ class Past:
             if trial is not None:
                 trials.append(trial)
         return Seen(history=History(trials=tuple(trials), metrics=self._search.metrics), left_out=left_out)
-
-    def records(self) -> list[RunRecord]:
-        """The runs of this very search, oldest first."""
-        return [self._runs[number].record for number in sorted(self._runs)
-                if self._runs[number].record.search == self._search.uid]
 
     def _yardstick(self, task: str) -> Yardstick:
         of_task = [run.traits for run in self._runs.values() if run.record.task == task]
@@ -127,20 +123,23 @@ class Past:
         if reasons:
             left_out[" and ".join(dict.fromkeys(reason.text for reason in reasons))] += 1
             return None
+        if run.trial is not None:                  # the very same: a tuner may know it by its identity
+            return run.trial
         if run.place is None:
             run.place = self._placed(record.scenario, record.config)
         assignment, outside = run.place
         if outside:
             left_out[_words(outside[0])] += 1
             return None
-        metric, value = self._search.metrics[0], _value_of(record, state)
+        metric, value = self._search.metrics[0], record.result if state in ("completed", "pruned") else None
         if value is not None and record.metric.name != metric.name:    # a related task decides by another
             value = None if state == "pruned" else _values_of(record).get(metric.name)
             if value is None or math.isnan(value):
                 left_out[f"a task of another metric (`{record.metric.name}`)"] += 1
                 return None
-        return Trial(assignment=assignment, state=state, value=value, values=_values_of(record),
-                     run=record.id, weight=1.0 if record.task == self._search.task else RELATED)
+        run.trial = Trial(assignment=assignment, state=state, value=value, values=_values_of(record),
+                          run=record.id, weight=1.0 if record.task == self._search.task else RELATED)
+        return run.trial
 
     def _placed(self, scenario: Tree | None, config: Tree) -> _Place:
         """Where the config stands, with the defaults of parameters that are newer than it."""
@@ -161,29 +160,16 @@ class _Run:
 
     def __init__(self, record: RunRecord, place: _Place | None) -> None:
         self.record, self.place = record, place
+        self.trial: Trial | None = None
         (self.traits,) = traits_of((record,))
-
-
-def slimmed(record: RunRecord) -> RunRecord:
-    """The record with what a history looks at, and no more."""
-    from hyperspace_core.results.parts import slim
-
-    slim_one = slim(record)
-    attempts = tuple(replace(attempt, traceback=None) for attempt in slim_one.attempts)
-    return replace(slim_one, attempts=attempts, submitted={}, note="", info={}, progress=None, tags=())
 
 
 def past_of(store: Store, project: Project, search: NewSearch) -> Past:
     """All that there is in a store for a search to learn from. Raises `StoreError`."""
     past = Past(project, search)
-    wanted = RunFilter(project=project.name, tasks=tuple(tasks_of(search)))
+    wanted = RunFilter(project=project.name, tasks=search.tasks)
     past.update(map(slimmed, store.find(wanted, order=ORDER_OLDEST)), whole=True)
     return past
-
-
-def tasks_of(search: NewSearch) -> Collection[str]:
-    """The tasks whose runs a search learns from."""
-    return (search.task, *search.sources)
 
 
 def _state_of(record: RunRecord) -> TrialState | None:
@@ -195,21 +181,12 @@ def _state_of(record: RunRecord) -> TrialState | None:
         return None
     if record.result is None or math.isnan(record.result):
         return "failed"                            # it diverged: as bad as one that broke
-    return "pruned" if record.reason == PRUNED else "completed"
-
-
-def _value_of(record: RunRecord, state: TrialState) -> float | None:
-    return record.result if state in ("completed", "pruned") else None
+    return "pruned" if is_pruned(record) else "completed"
 
 
 def _values_of(record: RunRecord) -> dict[str, float]:
-    return dict(_numbers(record.metrics))
-
-
-def _numbers(metrics: Tree) -> Iterator[tuple[str, float]]:
-    for name, value in metrics.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield name, float(value)
+    return {name: float(value) for name, value in record.metrics.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)}
 
 
 def _words(outside: Outside) -> str:

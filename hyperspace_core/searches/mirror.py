@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hyperspace_core.clock import Clock
 from hyperspace_core.records.filter import ORDER_OLDEST, Condition, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
-from hyperspace_core.searches.history import slimmed, tasks_of
+from hyperspace_core.results.parts import slim
 from hyperspace_core.storage import Store
 
 WHOLE_S = 60.0                 # so often all runs are looked at: one may be deleted, migrated, done again
@@ -61,6 +63,13 @@ class Mirror:
         self._untold |= changed
 
     def _read(self, *, ids: tuple[int, ...] = (), where: tuple[Condition, ...] = ()) -> dict[int, RunRecord]:
-        wanted = RunFilter(project=self._search.project, tasks=tuple(tasks_of(self._search)), ids=ids,
+        wanted = RunFilter(project=self._search.project, tasks=self._search.tasks, ids=ids,
                            where=where)
         return {record.id: slimmed(record) for record in self._store.find(wanted, order=ORDER_OLDEST)}
+
+
+def slimmed(record: RunRecord) -> RunRecord:
+    """The record with what a history looks at, and no more."""
+    kept = slim(record)
+    attempts = tuple(replace(attempt, traceback=None) for attempt in kept.attempts)
+    return replace(kept, attempts=attempts, submitted={}, note="", info={}, progress=None, tags=())

@@ -40,19 +40,12 @@ def check_searched(space: Space, task: str) -> None:
 
 def up_to_date_scenario(project: Project, search: NewSearch) -> Tree:
     """Its scenario, completed with what is newer than the search. Raises `ConfigError`."""
-    scenario = search.scenario
-    if _renamed(project, search):
-        scenario, _ = project.up_to_date(scenario, {})
-    return project.complete_scenario(Task(name=search.task, scenario=scenario, metric=search.metrics[0]))
-
-
-def _renamed(project: Project, search: NewSearch) -> bool:
-    """Whether the scenario does not fit today's code as it stands."""
+    task = Task(name=search.task, scenario=search.scenario, metric=search.metrics[0])
     try:
-        project.complete_scenario(Task(name=search.task, scenario=search.scenario))
-    except HyperspaceError:
-        return True
-    return False
+        return project.complete_scenario(task)
+    except HyperspaceError:                # something is called otherwise today
+        scenario, _ = project.up_to_date(search.scenario, {})
+        return project.complete_scenario(replace(task, scenario=scenario))
 
 
 class SearchedToday(Today):

@@ -70,7 +70,7 @@ def _serve(wire: Wire, begin: Open) -> None:
         opening = open_here(begin.project, tasks_dir=begin.tasks_dir, no_plugins=begin.no_plugins,
                             code=begin.code)
     except ProjectError as error:
-        wire.send(Refusal(str(error), final=True))
+        wire.send(Refusal(str(error)))
         return
     wire.send(described(opening, read_since_ns=began))
     desk = Desk(opening.project)

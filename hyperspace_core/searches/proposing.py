@@ -35,7 +35,6 @@ class Proposer:
 
     def __init__(self, project: Project, search: SearchRecord) -> None:
         self._project = project
-        self.search = search
         self.past = Past(project, search)
         check_searched(self.past.space, search.task)   # its ranges may have gone since it was queued
         self._tuner: Tuner = build_component(Tuner, search.tuner, project.catalog, path="tuner")
@@ -46,19 +45,17 @@ class Proposer:
 
         Raises `ConfigError` for a proposal that does not fit.
         """
-        self.search = search
         self.past.update(records, whole=whole)
         seen = self.past.seen()
         rng = Random(f"{search.seed}/{search.proposed}")
         proposal = next_proposal(self._tuner, self.past.space, seen.history, rng)
-        return None if proposal is None else self._suggestion(proposal, seen)
+        return None if proposal is None else self._suggestion(search, proposal, seen)
 
-    def _suggestion(self, proposal: Proposal, seen: Seen) -> Suggestion:
-        search, space = self.search, self.past.space
+    def _suggestion(self, search: SearchRecord, proposal: Proposal, seen: Seen) -> Suggestion:
+        space = self.past.space
         tree = written(space.entries, space.complete(proposal.assignment))
         # a repeat says something only with another seed; the first of equal ones has the search's own
-        seed = (search.seed + self._equals(proposal, seen)) % LIMIT
-        tree.pop("seed", None)
+        seed = (search.seed + _equals(proposal, seen)) % LIMIT
         problem = Problem(task=search.task, scenario=self.past.scenario, metric=search.metrics[0], seed=None)
         wishes = Wishes(seed=seed, priority=search.priority, tags=search.tags, note=search.note,
                         retries=search.retries)
@@ -66,8 +63,9 @@ class Proposer:
                       search=search.uid, submitted_by=search.submitted_by)
         return Suggestion(run=run, redrawn=proposal.redrawn, repeat=proposal.duplicate_of is not None)
 
-    def _equals(self, proposal: Proposal, seen: Seen) -> int:
-        if proposal.duplicate_of is None:
-            return 0
-        return sum(trial.weight >= 1 and trial.assignment == proposal.assignment
-                   for trial in seen.history.trials)
+
+def _equals(proposal: Proposal, seen: Seen) -> int:
+    """How many runs there are of it already."""
+    if proposal.duplicate_of is None:
+        return 0
+    return sum(trial.weight >= 1 and trial.assignment == proposal.assignment for trial in seen.history.trials)

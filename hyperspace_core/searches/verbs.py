@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,15 @@ def widened(store: Store, search: SearchRecord, budget: Mapping[str, Any]) -> Bu
     unknown = next((name for name in budget if name not in BUDGETS), None)
     if unknown is not None:
         raise UsageError(f"resume: there is no budget '{unknown}'; name one of {', '.join(BUDGETS)}")
-    wanted = replace(search.budget, **budget)
-    why = why_over(replace(search, budget=wanted), list(runs_of(store, search)))
+    wanted, runs = replace(search.budget, **budget), list(runs_of(store, search))
+    why = why_over(replace(search, budget=wanted), runs)
     if why is not None:
-        raise UsageError(f"search {search.id} would end at once: {why}; {_cure(store, search, wanted, why)}")
+        raise UsageError(f"search {search.id} would end at once: {why}; {_cure(search, runs, wanted, why)}")
     return wanted
 
 
-def _cure(store: Store, search: SearchRecord, wanted: Budget, why: str) -> str:
+def _cure(search: SearchRecord, runs: Sequence[RunRecord], wanted: Budget, why: str) -> str:
     """What to name so that the search goes on."""
-    runs = list(runs_of(store, search))
     used = next(name for name in BUDGETS
                 if why_over(replace(search, budget=replace(wanted, **{name: None})), runs) != why)
     if used == "target":

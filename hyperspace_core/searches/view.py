@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hyperspace_core.records.pruned import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.results.picture import run_html, run_text
 from hyperspace_core.results.words import number, one_line, seconds
 from hyperspace_core.searches.budget import best_of, hours_of, improvements, seconds_apart, vain_since
-from hyperspace_core.searches.history import PRUNED
 from hyperspace_core.searches.verbs import runs_of
 from hyperspace_core.storage import Store
 
@@ -124,7 +124,7 @@ def view_of(store: Store, search: SearchRecord) -> SearchView:
     return SearchView(
         search=search, at=datetime.now(UTC),
         counts={state: counted[state] for state in State if counted[state]},
-        pruned=sum(run.state is State.COMPLETED and run.reason == PRUNED for run in runs),
+        pruned=sum(map(is_pruned, runs)),
         best=best_of(runs, metric), improvements=tuple(improvements(runs, metric)),
         running=tuple(run for run in runs if run.state is State.RUNNING),
         vain=vain_since(runs, metric), hours=hours_of(runs), eta_s=_eta_s(search, runs))

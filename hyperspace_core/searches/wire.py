@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from hyperspace_core.execution.control import Opened
-from hyperspace_core.execution.messages import HEADER_BYTES, frame_bytes, length_of
+from hyperspace_core.execution.messages import HEADER_BYTES, exactly, frame_bytes, length_of
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.search import SearchRecord
 
@@ -44,10 +44,9 @@ class Suggested(msgspec.Struct, frozen=True, tag="suggested"):
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
-    """Proposer: it cannot be asked that; a line that says why. `final`: the process ends after it."""
+    """Proposer: it cannot be asked that, or cannot open the project; a line that says why."""
 
     reason: str
-    final: bool = False
 
 
 Word = Open | Ask | Suggested | Refusal | Opened
@@ -75,8 +74,8 @@ class Wire:
     def receive(self, longest_s: float | None = None) -> Word | None:
         """The next word; None where the other side is gone. `TimeoutError` where none comes for so long."""
         self._socket.settimeout(longest_s)
-        header = self._exactly(HEADER_BYTES)
-        body = None if header is None else self._exactly(length_of(header))
+        header = exactly(self._socket, HEADER_BYTES)
+        body = None if header is None else exactly(self._socket, length_of(header))
         if body is None:
             return None
         word: Word = _decode.decode(body)
@@ -86,17 +85,3 @@ class Wire:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-
-    def _exactly(self, size: int) -> bytes | None:
-        parts = bytearray()
-        while len(parts) < size:
-            try:
-                data = self._socket.recv(min(size - len(parts), 1 << 20))
-            except TimeoutError:
-                raise
-            except OSError:
-                data = b""
-            if not data:
-                return None
-            parts += data
-        return bytes(parts)

@@ -28,8 +28,6 @@ from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, Owner, RunRecord, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run
-from hyperspace_core.searches.asking import Asker, InlineAsker
-from hyperspace_core.searches.process import Desk
 from hyperspace_core.sink import Absent, Section
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.afterword import tell_observers
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from hyperspace_core.capture.sources import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
+    from hyperspace_core.searches.asking import Asker
 
 Tree = dict[str, Any]
 LAST_WORD_S = 5.0              # after a second Ctrl-C, a store that is away is not waited for any longer
@@ -135,6 +134,9 @@ class InlineHands:
         return conducted
 
     def asker(self) -> Asker:
+        from hyperspace_core.searches.asking import InlineAsker
+        from hyperspace_core.searches.process import Desk
+
         return InlineAsker(Desk(self._project))
 
     def close(self) -> None:

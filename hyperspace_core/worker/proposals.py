@@ -20,7 +20,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.searches.asking import Asker, ProposerGone
 from hyperspace_core.searches.budget import NOTHING_LEFT, why_over
 from hyperspace_core.searches.mirror import Mirror
-from hyperspace_core.searches.wire import Ask, Suggested
+from hyperspace_core.searches.wire import Ask
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.heart import Tell
 
@@ -125,17 +125,12 @@ class Proposals:
         if answer.run is None:
             self._end(search, NOTHING_LEFT)
             return False
-        self._propose(search, answer)
-        return True                        # by this worker or by another that was faster
-
-    def _propose(self, search: SearchRecord, answer: Suggested) -> None:
-        if answer.run is None:
-            return
         run = self._store.propose(search.id, search.proposed, answer.run, redrawn=answer.redrawn,
                                   repeat=answer.repeat)
         after = replace(search, proposed=search.proposed + 1)
         if run is not None and (why := why_over(after, ())) is not None:
             self._end(after, why)
+        return True                        # by this worker or by another that was faster
 
     def _mirror(self, search: SearchRecord) -> Mirror:
         known = self._mirrors.get(search.uid) or Mirror(self._store, search, self._clock)
