@@ -109,6 +109,12 @@ def all_there_once(store: Store, search: SearchRecord, count: int) -> list[RunRe
     return runs
 
 
+def thinking(folder: Path) -> int:
+    """The pid of a proposer whose tuner, `Slow`, has begun to think."""
+    path = folder / "thinking"
+    return int(until(lambda: path.exists() and path.read_text(), "the tuner thinks"))
+
+
 @pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
 def test_a_draining_worker_does_a_search_to_its_end(store: Store, here: Start, tune: Start,
                                                     isolation: str) -> None:
@@ -161,8 +167,7 @@ def test_a_worker_that_is_killed_while_its_tuner_thinks_takes_nothing_along(
         store: Store, start: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=5, tuner={"className": "Slow", "folder": str(tmp_path)})
     first = start()
-    thinking = tmp_path / "thinking"
-    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+    proposer = thinking(tmp_path)
 
     first.signal(signal.SIGKILL)
 
@@ -176,8 +181,7 @@ def test_a_worker_that_is_stopped_does_not_wait_for_its_tuner(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=5, tuner={"className": "Slow", "folder": str(tmp_path)})
     worker = here()
-    thinking = tmp_path / "thinking"
-    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+    proposer = thinking(tmp_path)
 
     worker.stop()
     worker.join()
@@ -192,8 +196,7 @@ def test_a_proposer_that_is_killed_is_started_again(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=3, tuner={"className": "Slow", "folder": str(tmp_path)})
     worker = here(drain=False)
-    thinking = tmp_path / "thinking"
-    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+    proposer = thinking(tmp_path)
 
     os.kill(proposer, signal.SIGKILL)
     (tmp_path / "go").touch()
@@ -356,8 +359,7 @@ def test_a_draining_worker_whose_proposer_is_killed_asks_another_one(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=3, tuner={"className": "Slow", "folder": str(tmp_path)})
     worker = here(drain=True)
-    thinking = tmp_path / "thinking"
-    proposer = int(until(lambda: thinking.exists() and thinking.read_text(), "the tuner thinks"))
+    proposer = thinking(tmp_path)
 
     (tmp_path / "go").touch()
     os.kill(proposer, signal.SIGKILL)
@@ -370,7 +372,7 @@ def test_a_budget_that_is_enlarged_while_the_tuner_thinks_of_the_last_run_counts
         store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=2, tuner={"className": "Slow", "folder": str(tmp_path)})
     worker = here(drain=True)
-    until((tmp_path / "thinking").exists, "the tuner thinks of the second run")
+    thinking(tmp_path)
 
     store.change_search(search.id, budget=Budget(runs=4))
     (tmp_path / "go").touch()

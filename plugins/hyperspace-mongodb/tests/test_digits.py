@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from worker.scene import until
 
+from digits_shell import PATIENCE_S, command, waiting_workers
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_mongodb.store import open_store
 
-PATIENCE_S = 240.0
 GRID = ("--grid", "classifier=Forest,Support,Linear", "--grid", "scaler=Unscaled,Standard", "--repeats", "2")
 RUNS = 12
 
 
-def command(url: str, *words: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "hyperspace_core", *words, "--project", "digits", "--storage", url]
-
-
 @pytest.fixture
 def workers(mongodb_url: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Two, both waiting for work."""
-    pytest.importorskip("digits_study")
-    # two processes whose threads each take all cores would only wait for one another
-    env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    started = [subprocess.Popen(command(mongodb_url, "worker"), stdout=subprocess.PIPE, text=True, env=env)
-               for _ in range(2)]
-    try:
-        for worker in started:
-            assert worker.stdout is not None and "waits for runs of " in worker.stdout.readline()
-        yield started
-    finally:
-        for worker in started:
-            if worker.poll() is None:
-                worker.kill()
-                worker.communicate()
+    with waiting_workers(mongodb_url, 2) as both:
+        yield both
 
 
 @pytest.mark.timeout(300)

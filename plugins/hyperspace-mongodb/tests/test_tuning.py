@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from worker.scene import until
 
+from digits_shell import PATIENCE_S, command, waiting_workers
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_mongodb.store import open_store
 
-PATIENCE_S = 240.0
 RUNS = 12
-
-
-def command(url: str, *words: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "hyperspace_core", *words, "--project", "digits", "--storage", url]
 
 
 @pytest.fixture
 def workers(mongodb_url: str) -> Iterator[list[subprocess.Popen[str]]]:
     """Three, which have nothing to do yet."""
-    pytest.importorskip("digits_study")
-    env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with open_store(mongodb_url, "digits") as store:       # what a killed worker held is soon taken from it
         store.change_settings("digits", heartbeat_s=0.5, ttl_s=5.0)
-    url = f"{mongodb_url}{'&' if '?' in mongodb_url else '?'}timeoutMS=20000"
-    started = [subprocess.Popen(command(url, "worker"), stdout=subprocess.PIPE, text=True, env=env)
-               for _ in range(3)]
-    try:
-        for worker in started:
-            assert worker.stdout is not None and "waits for runs of " in worker.stdout.readline()
-        yield started
-    finally:
-        for worker in started:
-            if worker.poll() is None:
-                worker.kill()
-            worker.communicate()
+    with waiting_workers(f"{mongodb_url}{'&' if '?' in mongodb_url else '?'}timeoutMS=20000", 3) as three:
+        yield three
 
 
 def over(store: Store) -> bool:
