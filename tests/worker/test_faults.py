@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -39,12 +40,26 @@ def test_a_killed_worker_loses_nothing_another_does_its_run_again(
     assert second.report()["states"] == {str(run): "COMPLETED"}
 
 
+def stop_between_two_writes(worker: WorkerProcess, file: Path) -> None:
+    """SIGSTOP. One that stands still in the middle of a commit holds SQLite's lock: nobody could go on."""
+    with contextlib.closing(sqlite3.connect(file, timeout=1.0, isolation_level=None)) as connection:
+        while True:
+            os.killpg(worker.process.pid, signal.SIGSTOP)
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                worker.signal(signal.SIGCONT)
+                continue
+            connection.execute("ROLLBACK")
+            return
+
+
 def test_a_worker_that_stood_still_for_too_long_is_fenced_off_and_works_on(
         store: Store, start: Start, tmp_path: Path) -> None:
     zombie = start()
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
     began(tmp_path, run)
-    os.killpg(zombie.process.pid, signal.SIGSTOP)
+    stop_between_two_writes(zombie, tmp_path / "runs.db")
     other = start()
     began(tmp_path, run, attempt=2)                            # after a TTL: it lives, so nothing is proved
     zombie.signal(signal.SIGCONT)
