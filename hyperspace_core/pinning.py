@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from hyperspace_core.capture.components import SECTION as COMPONENTS
 from hyperspace_core.capture.components import components_section
 from hyperspace_core.capture.sources import ProjectCode, SourceChanged, project_code
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.ran import GIT, PINNED
@@ -18,7 +19,6 @@ from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.sink import Absent, Section
 from hyperspace_core.storage import Store
 
-Tree = dict[str, Any]
 CodeWish = Literal["pinned", "current"]
 TRIES = 3                      # a file that is being edited while the snapshot is stored
 KNOWN_S = 600.0                # a store keeps what no run names for an hour, so this is safe

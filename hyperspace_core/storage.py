@@ -34,6 +34,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.code import Snapshot
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
@@ -50,7 +51,6 @@ from hyperspace_core.records.run import (
     OutputChunk,
     Owner,
     RunRecord,
-    Tree,
     Update,
     WorkerInfo,
 )

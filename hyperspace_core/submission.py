@@ -10,7 +10,7 @@ from typing import Any
 
 from hyperspace_core.config.overrides import grid_size, iter_grid
 from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
-from hyperspace_core.config.tree import MAX_DEPTH, merge, shown, too_deep, unwrapped
+from hyperspace_core.config.tree import MAX_DEPTH, Tree, merge, shown, too_deep, unwrapped
 from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
@@ -19,7 +19,6 @@ from hyperspace_core.records.migration import Rewritten
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.task import Task, check_task_name
 
-Tree = dict[str, Any]
 BATCH = 1000                       # runs that are planned, or stored, in one step
 
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from hyperspace_core.backfill.plan import ENDED, BackfillPlan, Planned
 from hyperspace_core.config.migration import applied
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError, NotFound, Refused, did_you_mean
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 
 BATCH = 1000                   # runs that are rewritten in one step

@@ -15,15 +15,20 @@ from hyperspace_core.markers import hookimpl
 from hyperspace_core.sink import Section
 
 
-@hookimpl
-def hyperspace_capture() -> Section:
-    machine = _machine()
-    changing = {"gpus": list(machine["gpus"]), "environment": recorded_variables(os.environ)}
-    return Section("host", machine | changing)
+class HostCapture:
+    """The provenance section `host`."""
 
+    def __init__(self, _extensions: object = None) -> None:
+        pass
 
-def prepare() -> None:
-    _machine()
+    @hookimpl
+    def hyperspace_capture(self) -> Section:
+        machine = _machine()
+        changing = {"gpus": list(machine["gpus"]), "environment": recorded_variables(os.environ)}
+        return Section("host", machine | changing)
+
+    def prepare(self) -> None:
+        _machine()
 
 
 @cache

@@ -14,16 +14,21 @@ _EDITABLE = re.compile(r'"editable":\s*true')           # some installers leave 
 _HEADER_LINES = 40             # Name and Version stand at the top; a long description may follow
 
 
-@hookimpl
-def hyperspace_capture() -> Section | Absent:
-    installed, editable = _installed(tuple(sys.path))
-    if not installed:
-        return Absent("packages", "no installed distribution was found")
-    return Section("packages", {"installed": dict(installed), "editable": list(editable)})
+class PackagesCapture:
+    """The provenance section `packages`."""
 
+    def __init__(self, _extensions: object = None) -> None:
+        pass
 
-def prepare() -> None:
-    _installed(tuple(sys.path))
+    @hookimpl
+    def hyperspace_capture(self) -> Section | Absent:
+        installed, editable = _installed(tuple(sys.path))
+        if not installed:
+            return Absent("packages", "no installed distribution was found")
+        return Section("packages", {"installed": dict(installed), "editable": list(editable)})
+
+    def prepare(self) -> None:
+        _installed(tuple(sys.path))
 
 
 @cache

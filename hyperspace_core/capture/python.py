@@ -13,13 +13,18 @@ from hyperspace_core.markers import hookimpl
 from hyperspace_core.sink import Section
 
 
-@hookimpl
-def hyperspace_capture() -> Section:
-    return Section("python", copy.deepcopy(_interpreter()))
+class PythonCapture:
+    """The provenance section `python`."""
 
+    def __init__(self, _extensions: object = None) -> None:
+        pass
 
-def prepare() -> None:
-    _interpreter()
+    @hookimpl
+    def hyperspace_capture(self) -> Section:
+        return Section("python", copy.deepcopy(_interpreter()))
+
+    def prepare(self) -> None:
+        _interpreter()
 
 
 @cache

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from hyperspace_core.cli.arguments import WholeNumber
+from hyperspace_core.config.tree import Tree
 
 F = TypeVar("F", bound=Callable[..., Any])
-Tree = dict[str, Any]
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

@@ -12,13 +12,13 @@ import click
 
 from hyperspace_core.cli.arguments import WholeNumber
 from hyperspace_core.cli.completion import complete_task, complete_tuner
+from hyperspace_core.config.tree import Tree
 
 if TYPE_CHECKING:
     from hyperspace_core.searches.planning import TuneWishes
     from hyperspace_core.submission import Wishes
 
 F = TypeVar("F", bound=Callable[..., Any])
-Tree = dict[str, Any]
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

@@ -9,11 +9,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hyperspace_core.capture.components import SECTION as COMPONENTS
 from hyperspace_core.capture.components import components_section
-from hyperspace_core.config.tree import digest
+from hyperspace_core.config.tree import Tree, digest
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.answers import AskPeers
 from hyperspace_core.execution.failure import failure, one_line, shortened
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
-Tree = dict[str, Any]
 
 
 class RunSink(Sink, Protocol):

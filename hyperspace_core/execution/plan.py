@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hyperspace_core.config.seeds import choose_seed, without_seed
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.execution.job import Job
 from hyperspace_core.records.run import Metric
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
 
-Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperspace_core.config.build import build_component
-from hyperspace_core.config.tree import unwrapped
+from hyperspace_core.config.tree import Tree, unwrapped
 from hyperspace_core.execution.answers import AskPeers, PeerNews, Peers
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.output import say
 from hyperspace_core.execution.result import BadResult, numbers_in
 from hyperspace_core.pruner import Curve, Peer, Pruner, Tracing, curve_of
 from hyperspace_core.records.pruned import Pruned
-from hyperspace_core.records.run import Metric, Tree
+from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import PRUNED
 from hyperspace_core.run import Run
 

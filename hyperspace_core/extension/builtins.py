@@ -1,23 +1,22 @@
-"""Core's own plugins, as strings, so that nothing here is imported before a manager is built.
+"""Core's own plugins by name, as strings, so that importing this module imports none of them.
 
-`module` is registered itself; `module:Class` is called with the `Extensions` that it becomes part of. The
-last part of the module's name is the plugin's.
+`module` is registered itself; `module:Class` is called with the `Extensions` that it becomes part of.
 """
 
 from __future__ import annotations
 
-BUILTINS = (
-    "hyperspace_core.stages",
-    "hyperspace_core.scenarios",
-    "hyperspace_core.tuners",
-    "hyperspace_core.pruners",
-    "hyperspace_core.extension.storage",
-    "hyperspace_core.capture.seeds:Seeds",
-    "hyperspace_core.capture.fingerprint",
-    "hyperspace_core.capture.data",
-    "hyperspace_core.capture.git:GitCapture",
-    "hyperspace_core.capture.packages",
-    "hyperspace_core.capture.python",
-    "hyperspace_core.capture.host",
-    "hyperspace_core.capture.plugins:PluginsCapture",
-)
+BUILTINS = {
+    "stages": "hyperspace_core.stages",
+    "scenarios": "hyperspace_core.scenarios",
+    "tuners": "hyperspace_core.tuners",
+    "pruners": "hyperspace_core.pruners",
+    "storage": "hyperspace_core.extension.storage",
+    "seeds": "hyperspace_core.capture.seeds:Seeds",
+    "fingerprint": "hyperspace_core.capture.fingerprint",
+    "data": "hyperspace_core.capture.data",
+    "git": "hyperspace_core.capture.git:GitCapture",
+    "packages": "hyperspace_core.capture.packages:PackagesCapture",
+    "python": "hyperspace_core.capture.python:PythonCapture",
+    "host": "hyperspace_core.capture.host:HostCapture",
+    "plugins": "hyperspace_core.capture.plugins:PluginsCapture",
+}

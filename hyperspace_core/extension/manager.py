@@ -186,8 +186,8 @@ def build_manager(*, disable: Collection[str] = (), discover: bool = True) -> Ex
     plugin that cannot be loaded is in `.broken`.
     """
     extensions = Extensions()
-    for builtin in BUILTINS:
-        _add_builtin(extensions, builtin)
+    for name, place in BUILTINS.items():
+        _add_builtin(extensions, name, place)
     installed = find(PLUGINS_GROUP) if discover else []
     extensions.disabled = _checked_names(disable, installed)
     for name, found in by_name(installed).items():
@@ -196,13 +196,13 @@ def build_manager(*, disable: Collection[str] = (), discover: bool = True) -> Ex
     return extensions
 
 
-def _add_builtin(extensions: Extensions, text: str) -> None:
-    module_name, _, factory = text.partition(":")
+def _add_builtin(extensions: Extensions, name: str, place: str) -> None:
+    module_name, _, factory = place.partition(":")
     plugin: Any = importlib.import_module(module_name)
     if factory:
         make: Callable[[Extensions], Any] = getattr(plugin, factory)
         plugin = make(extensions)
-    admit(extensions.manager, plugin, f"{_CORE}{module_name.rpartition('.')[2]}")
+    admit(extensions.manager, plugin, f"{_CORE}{name}")
     extensions.builtins.append(plugin)
 
 

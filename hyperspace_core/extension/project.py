@@ -13,13 +13,13 @@ from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete, complete_component
 from hyperspace_core.config.migration import applied
 from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError, TaskError, UnknownTaskError, did_you_mean
 from hyperspace_core.extension.discovery import Found, find
 from hyperspace_core.extension.register import Register
 from hyperspace_core.extension.settings import misplaced_settings
 from hyperspace_core.extension.wrapped import check_wrapper, innermost, wrapped
 from hyperspace_core.markers import PROJECTS_GROUP
-from hyperspace_core.records.run import Tree
 from hyperspace_core.records.task import Task
 from hyperspace_core.run import Run
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from hyperspace_core.records.run import Tree
+from hyperspace_core.config.tree import Tree
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-Tree = dict[str, Any]
+from hyperspace_core.config.tree import Tree
+
 NOTED = "part/"                # before the name of a part, as a key of `info`
 MADE_OF = "made_of"            # in the note: digest of the code, the config, the scenario and the seed
 

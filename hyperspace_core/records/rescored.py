@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.logged import is_number
-from hyperspace_core.records.run import Goal, RunRecord, Tree
+from hyperspace_core.records.run import Goal, RunRecord
 
 KEY = "rescored"               # the entry of `info` under which they stand
 

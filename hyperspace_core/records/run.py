@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import Command, Outcome, State
 
-Tree = dict[str, Any]
 Goal = Literal["maximize", "minimize"]
 LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
 

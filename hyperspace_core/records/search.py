@@ -12,9 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from hyperspace_core.config.tree import unwrapped
+from hyperspace_core.config.tree import Tree, unwrapped
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.run import Metric, NewRun, Tree
+from hyperspace_core.records.run import Metric, NewRun
 
 _LARGEST = sys.float_info.max
 

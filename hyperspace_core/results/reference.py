@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from hyperspace_core.config.tree import canonical
-from hyperspace_core.records.run import Metric, RunRecord, Tree
+from hyperspace_core.config.tree import Tree, canonical
+from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.datasets import DataRule
 from hyperspace_core.results.parts import Key, Part, Parts, Sameness, Traits
 from hyperspace_core.results.today import Today

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from hyperspace_core.config.tree import LEAVES, MISSING, canonical, flatten
+from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten
 from hyperspace_core.records.pruned import is_pruned, whole_of
 from hyperspace_core.records.rescored import KEY as RESCORED
 from hyperspace_core.records.rescored import Rescored, is_mended, rescored_of
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.estimates import Estimate, estimate
 from hyperspace_core.results.table import (
     ID,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.lookup import get_search
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.results.live import Live
 from hyperspace_core.searches import verbs

@@ -12,7 +12,7 @@ from hyperspace_core.config.complete import complete_component
 from hyperspace_core.config.instances import tree_of
 from hyperspace_core.config.seeds import choose_seed
 from hyperspace_core.config.spacejson import space_tree
-from hyperspace_core.config.tree import CLASS_NAME, shown
+from hyperspace_core.config.tree import CLASS_NAME, Tree, shown
 from hyperspace_core.errors import (
     ConfigError,
     RegistrationError,
@@ -21,7 +21,7 @@ from hyperspace_core.errors import (
     did_you_mean,
 )
 from hyperspace_core.execution.identity import user_at_host
-from hyperspace_core.records.run import Metric, Tree
+from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.searches.problem import check_searched, searched_space
 from hyperspace_core.submission import Wishes, problem_of_task

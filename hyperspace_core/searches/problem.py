@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.searching import space_of
-from hyperspace_core.config.tree import canonical
+from hyperspace_core.config.tree import Tree, canonical
 from hyperspace_core.errors import ConfigError, HyperspaceError
-from hyperspace_core.records.run import Metric, Tree
+from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.task import Task
 from hyperspace_core.results.today import Today

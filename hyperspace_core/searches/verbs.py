@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import NotFound, Refused, UsageError
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import Budget, SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.searches.budget import best_of, why_over

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.capture.live import edited_since_import
 from hyperspace_core.clock import SystemClock
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.execution.answers import AskPeers
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import one_line
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
     from hyperspace_core.searches.asking import Asker
 
-Tree = dict[str, Any]
 LAST_WORD_S = 5.0              # after a second Ctrl-C, a store that is away is not waited for any longer
 _LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
 

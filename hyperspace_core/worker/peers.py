@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 
 from hyperspace_core.clock import Clock
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.execution.answers import PeerNews, Peers
 from hyperspace_core.pruner import PeerState, Tracing
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
 from hyperspace_core.records.pruned import is_pruned
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import TERMINAL, State
 from hyperspace_core.storage import Store
 

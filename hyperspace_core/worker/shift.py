@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hyperspace_core.clock import Clock
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import StoreError
-from hyperspace_core.records.run import Owner, RunRecord, Tree
+from hyperspace_core.records.run import Owner, RunRecord
 from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.doorbell import Doorbell

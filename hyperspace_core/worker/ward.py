@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from hyperspace_core.clock import Clock
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Claim, Lease, RunRecord, Tree, Update
+from hyperspace_core.records.run import Claim, Lease, RunRecord, Update
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.journal import Journal
 

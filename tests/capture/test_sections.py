@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture import host, packages, python, warm_up
+from hyperspace_core.capture import packages, warm_up
 from hyperspace_core.capture.environment import HIDDEN, RECORDED, recorded_variables
+from hyperspace_core.capture.host import HostCapture
+from hyperspace_core.capture.packages import PackagesCapture
+from hyperspace_core.capture.python import PythonCapture
 from hyperspace_core.capture.seeds import Seeds
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.run import Run
@@ -40,7 +43,7 @@ def test_every_section_is_there_under_its_name_and_json_able(run: Run) -> None:
 
 
 def test_packages_with_versions() -> None:
-    section = packages.hyperspace_capture()
+    section = PackagesCapture().hyperspace_capture()
     assert isinstance(section, Section)
     installed = section.data["installed"]
     assert installed["pluggy"][0].isdigit()
@@ -56,31 +59,31 @@ def test_packages_that_are_installed_in_place_are_told_apart(tmp_path: Path,
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n\nName: not this\n")
         (info / "direct_url.json").write_text(direct)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    section = packages.hyperspace_capture()
+    section = PackagesCapture().hyperspace_capture()
     assert section == Section("packages", {"installed": {"copied": "1", "in-place": "1"},
                                            "editable": ["in-place"]})
 
 
 def test_packages_of_an_environment_without_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path / "empty")])
-    assert packages.hyperspace_capture() == Absent("packages", "no installed distribution was found")
+    assert PackagesCapture().hyperspace_capture() == Absent("packages", "no installed distribution was found")
 
 
 def test_the_interpreter() -> None:
-    data = python.hyperspace_capture().data
+    data = PythonCapture().hyperspace_capture().data
     assert data["version"] == ".".join(map(str, sys.version_info[:3]))
     assert data["executable"] == sys.executable
 
 
 def test_the_machine() -> None:
-    data = host.hyperspace_capture().data
+    data = HostCapture().hyperspace_capture().data
     assert data["cpus"] >= data["cpus_usable"] >= 1
     assert data["memory_bytes"] > 2**27
     assert data["name"]
     assert data["cpu"]
 
 
-@pytest.mark.parametrize("module", [host, packages, python])
+@pytest.mark.parametrize("module", [HostCapture(), PackagesCapture(), PythonCapture()])
 def test_what_is_kept_cannot_be_spoilt_by_whoever_receives_it(module: Any) -> None:
     gatherer = module.hyperspace_capture
     section = gatherer()

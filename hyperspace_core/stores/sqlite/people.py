@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.rescored import amended, check_ended
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Command, State, Verb, next_state
 from hyperspace_core.records.texts import plain_text, tree_text
 from hyperspace_core.stores.sqlite import statements as sql

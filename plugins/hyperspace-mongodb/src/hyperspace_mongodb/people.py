@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator
 
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.rescored import amended, check_ended
-from hyperspace_core.records.run import RunRecord, Tree
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Command, State, Verb, next_state
 from hyperspace_core.records.texts import plain_text
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
