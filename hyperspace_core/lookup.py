@@ -1,4 +1,4 @@
-"""From what a person says to the run, the search, the attempt or the conditions that are meant."""
+"""Resolve ids, attempt numbers and filter texts given by a user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def get_run(store: Store, project: str, run: int) -> RunRecord:
-    """A run of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
+    """A run of this project. Raises `NotFound` (names the ids that exist) or `UsageError` (not an id)."""
     record = _read(store.get, "run", run)
     if record is not None and record.project == project:
         return record
@@ -26,7 +26,7 @@ def get_run(store: Store, project: str, run: int) -> RunRecord:
 
 
 def get_search(store: Store, project: str, search: int) -> SearchRecord:
-    """A search of this project; `NotFound` tells which ids there are, `UsageError` what is no id at all."""
+    """A search of this project. Raises `NotFound` (names the ids that exist) or `UsageError` (not an id)."""
     record = _read(store.get_search, "search", search)
     if record is not None and record.project == project:
         return record
@@ -35,8 +35,8 @@ def get_search(store: Store, project: str, search: int) -> SearchRecord:
 
 
 def _read(read: Callable[[int], R], what: str, given: object) -> R | None:
-    """What has that id; None where nothing has. Raises `UsageError` for what is no id at all."""
-    number = unwrapped(given)              # a frame's index is numpy's
+    """Read the record with this id; None if there is none. Raises `UsageError` (not an id)."""
+    number = unwrapped(given)              # the index of a data frame holds numpy integers
     if isinstance(number, bool) or not isinstance(number, int):
         raise UsageError(f"not a {what} id: expected a whole number, got {shown(number)}")
     if 0 < number <= HIGHEST:
@@ -52,17 +52,17 @@ def _not_there(what: str, given: object, project: str, known: str) -> NotFound:
 
 
 def pick_attempt(record: RunRecord, number: int | None) -> int | None:
-    """The attempt that is meant: this one, else the last; None for a run that has none. Raises `NotFound`."""
+    """The given attempt number, by default the last; None for a run without attempts. Raises `NotFound`."""
     there = [attempt.number for attempt in record.attempts]
     if number is None:
         return there[-1] if there else None
     if number not in there:
-        has = f"it has {', '.join(map(str, there))}" if there else f"it is {record.state} and has not begun"
+        has = f"it has {', '.join(map(str, there))}" if there else f"it is {record.state} and has not started"
         raise NotFound(f"run {record.id} has no attempt {number}; {has}")
     return number
 
 
 def conditions(where: str | Iterable[str | Condition]) -> tuple[Condition, ...]:
-    """Texts of the filter grammar, or conditions, as conditions."""
+    """Parse texts of the filter grammar; conditions pass unchanged."""
     items = [where] if isinstance(where, str) else where
     return tuple(item if isinstance(item, Condition) else parse_condition(item) for item in items)

@@ -1,4 +1,4 @@
-"""The code that a submission pins: what a queued run will execute, wherever and whenever it is executed."""
+"""Pin the project's code to a submission, so that workers execute exactly this code."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from hyperspace_core.sink import Absent, Section
 from hyperspace_core.storage import Store
 
 CodeWish = Literal["pinned", "current"]
-TRIES = 3                      # a file that is being edited while the snapshot is stored
-KNOWN_S = 600.0                # a store keeps what no run names for an hour, so this is safe
+TRIES = 3                      # a file changed while the snapshot was stored
+KNOWN_S = 600.0                # under one hour, for which a store keeps snapshots without runs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """What is said of a run's code with its submission."""
+    """The `code` section of a submission, with its summary line."""
 
     code: Tree
-    summary: str = ""              # what a person is told, on one line
-    warning: str = ""              # why it is not pinned, where that was wished
-    project: Project | None = None         # whose code it is as it stands now, where it is
+    summary: str = ""              # one line to print
+    warning: str = ""              # why the code is not pinned although that was requested
+    project: Project | None = None         # set where the code is the project's current code
 
     def on(self, run: NewRun) -> NewRun:
-        """The run on this code, with the fingerprints of its components: they are known before it begins."""
+        """A copy of the run with this code and the fingerprints of its components."""
         made_of = {} if self.project is None else _components(self.project, run)
         return replace(run, code={**self.code, COMPONENTS: made_of} if made_of else self.code)
 
 
 class Pinner:
-    """Pins one project's code in one store; what has just been stored is not stored again.
+    """Pin one project's code in one store; a snapshot stored recently is not stored again.
 
-    Without a store it says what it would pin.
+    Without a store, only describe what would be pinned.
     """
 
     def __init__(self, project: Project, store: Store | None) -> None:
@@ -50,14 +50,14 @@ class Pinner:
         self._put_at: dict[str, float] = {}
 
     def pin(self, wish: str = "pinned") -> Pin:
-        """The project's code as it stands on disk, stored, for runs that are about to be submitted.
+        """Store the project's code as it is on disk, for runs about to be submitted.
 
-        Where that cannot be, the pin says why, and runs will execute what their worker has. Raises
-        `UsageError` for a wish that is none, and what the store raises.
+        If the code cannot be stored, `Pin.warning` has the reason and workers execute their installed code.
+        Raises `UsageError` for an unknown `wish`, and the store's errors.
         """
         check_wish(wish)
         if wish == "current":
-            return Pin(code={}, summary="code not pinned, as asked: each run executes what its worker has")
+            return Pin(code={}, summary="code not pinned, as requested: each run executes its worker's code")
         for _ in range(TRIES):
             code = project_code(self._project)
             if isinstance(code, Absent):
@@ -65,7 +65,7 @@ class Pinner:
             try:
                 self._put(code)
                 return self._pinned(code)
-            except (SourceChanged, UsageError) as error:       # edited at this very moment
+            except (SourceChanged, UsageError) as error:       # a file was changed meanwhile
                 reason = one_line(error)
         return _unpinned(reason)
 
@@ -80,8 +80,8 @@ class Pinner:
 
     def _pinned(self, code: ProjectCode) -> Pin:
         git = _git(self._project)
-        told = code.section() | ({} if git is None else {GIT: git})
-        return Pin(code={key: value for key, value in told.items() if value not in (None, [], {})},
+        given = code.section() | ({} if git is None else {GIT: git})
+        return Pin(code={key: value for key, value in given.items() if value not in (None, [], {})},
                    summary=f"code pinned: {code.summary}", project=self._project)
 
 
@@ -107,11 +107,11 @@ def check_wish(wish: str, known: tuple[str, ...] = get_args(CodeWish)) -> None:
 
 def _unpinned(reason: str) -> Pin:
     return Pin(code={"absent": reason},
-               warning=f"the code is not pinned: {reason}; each run executes what its worker has installed")
+               warning=f"the code is not pinned: {reason}; each run executes its worker's installed code")
 
 
 def _components(project: Project, run: NewRun) -> Tree:
-    """What the run would be made of; nothing where that cannot be told before it is completed."""
+    """Fingerprints of the run's components; empty if the config is not complete yet."""
     if run.scenario is None or run.config is None:
         return {}
     section = components_section(project, run.scenario, run.config)
@@ -119,7 +119,7 @@ def _components(project: Project, run: NewRun) -> Tree:
 
 
 def _git(project: Project) -> Tree | None:
-    """What git says at this moment, as a run's section has it."""
+    """The git section of a run's provenance, captured now."""
     from hyperspace_core.capture.git import GitCapture
 
     for plugin in project.extensions.builtins:

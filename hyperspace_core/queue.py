@@ -1,4 +1,4 @@
-"""The queue alone, for a machine on which the project need not be installed."""
+"""Submit runs from a machine on which the project need not be installed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hyperspace_core.submission import Wishes, plan, plan_unseen, problem_of_tas
 
 
 class RunQueue:
-    """`RunQueue("localhost:27017", "ulmfit_attention", tasks_dir).submit("imdb_1k_sample_single", config)`.
+    """Submit runs: `RunQueue("localhost:27017", "my_project", tasks_dir).submit("my_task", config)`.
 
-    Where the project is installed, a submission is validated here. Where it is not, it is accepted, a warning
-    says so, and the worker validates: a bad config then ends as a FAILED run with the same message.
+    If the project is installed, the submission is validated here. If not, it is accepted with a warning and
+    the worker validates it: a bad config then ends as a FAILED run with the same message.
 
     `storage`: a URL, or `host:port` for MongoDB. `tasks_dir`: a folder with the project's task files; without
-    it and without the project, workers look the task up by its name. Raises `StoreError`, `TaskError` for a
-    `tasks_dir` that is no folder, `ProjectError` for an installed project that cannot be imported.
+    it and without the project, workers look up the task by name. Raises `StoreError`, `TaskError` if
+    `tasks_dir` is not a folder, `ProjectError` if the installed project cannot be imported.
     """
 
     def __init__(self, storage: str | None, project: str, tasks_dir: str | Path | None = None) -> None:
@@ -48,9 +48,9 @@ class RunQueue:
     def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1,
                seed: int | None = None, priority: int = 0, tags: Collection[str] = (), note: str = "",
                retries: int = 0, code: str = "pinned") -> int | list[int]:
-        """Queue one config of a task; its id, or a list of ids where `repeats` is more than 1.
+        """Queue one config of a task; its id, or a list of ids if `repeats` is more than 1.
 
-        `code`: as in `Study.submit`; where the project is not installed, nothing can be pinned.
+        `code`: as in `Study.submit`; if the project is not installed, the code cannot be pinned.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
         check_wish(code)

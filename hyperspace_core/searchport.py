@@ -1,4 +1,4 @@
-"""The part of the store's port that keeps searches; see `storage`, whose promises hold here, too."""
+"""The part of the store interface that keeps searches; the guarantees of `storage` apply."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, Sear
 
 
 class SearchPort(ABC):
-    """Searches are asked by any worker: what each of them decides is one atomic step of the store."""
+    """Searches: any worker may propose a run; each decision is one atomic step of the store."""
 
     @abstractmethod
     def add_search(self, search: NewSearch) -> int:
-        """Keep a search, OPEN; its id. One whose `uid` is known keeps its id and its state."""
+        """Store a search, OPEN; its id. A search with a known `uid` keeps its id and its state."""
 
     @abstractmethod
     def restore_search(self, record: SearchRecord) -> int:
-        """Keep a search of another store as it is there, but for its id, which is new; the id.
+        """Store a search of another store unchanged except for its id; the new id.
 
-        One that is OPEN there is PAUSED here: no search proposes in two stores. One whose `uid` is known
-        keeps its id and all else but its counts, which are raised to those of the record: what was proposed
-        there has come here, or will, and no number is proposed twice.
+        A search that is OPEN there is PAUSED here, so that no search proposes in two stores. If its `uid` is
+        known, only its counts are raised to those of the record: proposals made in the other store are copied
+        here, and no number is proposed twice.
         """
 
     @abstractmethod
@@ -32,32 +32,31 @@ class SearchPort(ABC):
     @abstractmethod
     def searches(self, project: str, *, states: Collection[SearchState] = (),
                  uids: Collection[str] = ()) -> list[SearchRecord]:
-        """The project's searches, oldest first; of these states, of these uids, where some are given."""
+        """The project's searches, oldest first; optionally only of these states or uids."""
 
     @abstractmethod
     def propose(self, search: int, number: int, run: NewRun, *, redrawn: int = 0,
                 repeat: bool = False) -> int | None:
-        """Queue a run as the search's proposal `number`: compare-and-set on how many it has proposed.
+        """Queue a run as proposal `number` of the search: compare-and-set on the number proposed so far.
 
-        The run's `uid` must be `SearchRecord.run_uid(number)`, its `search` the search's `uid` (else
-        `UsageError`). None where the search is not OPEN, or has not proposed exactly `number` runs: somebody
-        else was faster, or it is over. Else the run's id, and the search has proposed one more; `redrawn` is
-        added to its count, and `repeat` counts this one among its `repeats`. Once the search has counted a
-        proposal, its run is in the queue or will be with the next call of any of these verbs, whoever dies in
-        between; a repeat by the one whose answer was lost gives the same id. Raises `NotFound`.
+        The run's `uid` must be `SearchRecord.run_uid(number)` and its `search` the search's `uid`; else
+        `UsageError`. The answer is the run's id, and the search's count grows by one. It is None if the
+        search is not OPEN or has not proposed exactly `number` runs: another worker was faster, or the search
+        has ended. `redrawn` is added to its count; `repeat` adds one to its `repeats`. Once a proposal is
+        counted, its run is queued now or by the next call of any of these verbs, even if the process dies in
+        between. A repeated call after a lost answer returns the same id. Raises `NotFound`.
         """
 
     @abstractmethod
     def end_search(self, search: int, reason: str, *, proposed: int | None = None) -> bool:
-        """ENDED, for this reason. With `proposed` only while it is OPEN and has proposed so many: a worker
-        judged it as it was then. False where it was not that, or had ended already. Raises `NotFound`.
-        """
+        """End the search (ENDED) for this reason. With `proposed`: only if it is OPEN and has proposed this
+        many, the state that the worker judged. False if not, or if it had ended before. Raises `NotFound`."""
 
     @abstractmethod
     def change_search(self, search: int, *, state: SearchState | None = None, budget: Budget | None = None,
                       priority: int | None = None) -> SearchRecord:
-        """What a person wants of a search: OPEN (also of one that has ended) or PAUSED, another budget.
+        """Change the state, budget or priority: OPEN (also after it has ended) or PAUSED.
 
-        `priority` is that of runs proposed from now on. Raises `NotFound`; `Refused` to pause what has ended;
-        `UsageError` for ENDED, which needs a reason.
+        `priority` applies to runs proposed from now on. Raises `NotFound`; `Refused` if an ended search is to
+        be paused; `UsageError` for ENDED, which needs a reason (`end_search`).
         """

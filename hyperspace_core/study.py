@@ -1,4 +1,4 @@
-"""A project opened on a store: what a notebook holds in its hand."""
+"""The main entry point: one project and one store."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ Watch = Callable[[RunRecord, Progress | None], None]
 
 
 class Study:
-    """`Study("digits")`: submit, run, look at results, steer the queue.
+    """One project and one store, `Study("digits")`: submit and execute runs, read results.
 
-    `storage`: a URL; else `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. `tasks_dir`: a
-    folder with more task files. `no_plugins`: installed plugins to leave out.
+    `storage`: a URL; by default `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder.
+    `tasks_dir`: a folder with more task files. `no_plugins`: names of installed plugins to leave out.
 
     Raises `ProjectError` for a project that is not installed or cannot be imported, `StoreError` for a store
     that cannot be opened.
@@ -69,18 +69,18 @@ class Study:
         self.store: Store = open_store(resolve_url(storage, self.name), self.extensions, self.name)
         self.queue = QueueControl(self)
         self._pinner = Pinner(self.project, self.store)
-        self._prototypes: Prototypes | None = None     # made by the first `register`
+        self._prototypes: Prototypes | None = None     # created by the first `register`
 
     # -- submitting ----------------------------------------------------------------------------------------
 
     def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1,
                seed: int | None = None, priority: int = 0, tags: Collection[str] = (), note: str = "",
                retries: int = 0, code: str = "pinned") -> int | list[int]:
-        """Queue one config; its id, or a list of ids where `repeats` is more than 1.
+        """Queue one config; its id, or a list of ids if `repeats` is more than 1.
 
-        `code`: "pinned" stores the project's code as it is now and the run executes that; "current" lets it
-        execute what its worker has. Raises `TaskError`, `ConfigError` with every problem of the config; then
-        nothing is queued.
+        `code`: "pinned" stores the project's code as it is now and the run executes it; "current" executes
+        the code installed at the worker. Raises `TaskError`, or `ConfigError` with every problem of the
+        config; then nothing is queued.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
         runs = plan(self.project, problem_of_task(self.project, task), config, wishes)
@@ -92,37 +92,37 @@ class Study:
                     retries: int = 0, code: str = "pinned") -> list[int]:
         """Queue every combination of a grid; their ids, in the grid's order.
 
-        A list stands for alternatives where the parameter's type is not itself a sequence; `each(a, b)` says
-        so anywhere. One bad combination and nothing is queued.
+        A list means alternatives if the parameter's type is not itself a sequence; `each(a, b)` always does.
+        If one combination is invalid, nothing is queued.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
         runs = checked_plan(self.project, problem_of_task(self.project, task), grid, wishes)
         return self.submit_runs(runs, self.pin(code))
 
     def pin(self, code: str = "pinned") -> Pin:
-        """The project's code as it stands on disk, stored for runs to be submitted; see `Pinner.pin`."""
+        """Store the project's code as it is on disk, for runs to be submitted; see `Pinner.pin`."""
         return self._pinner.pin(code)
 
     def submit_runs(self, runs: Iterable[NewRun], pin: Pin) -> list[int]:
-        """Queue planned runs on the code that was pinned; their ids."""
+        """Queue planned runs on the pinned code; their ids."""
         return [run for batch in self.submit_batches(runs, pin) for run in batch]
 
     def submit_batches(self, runs: Iterable[NewRun], pin: Pin) -> Iterator[list[int]]:
-        """Queue planned runs, a thousand in a step, and give back the ids of each step."""
+        """Queue planned runs, a thousand in each step; yields the ids of each step."""
         rest = map(pin.on, runs if self._prototypes is None else map(self._prototypes.refuse, runs))
         while batch := list(islice(rest, BATCH)):
             yield self.store.submit(batch)
 
-    # -- here and now --------------------------------------------------------------------------------------
+    # -- run in this process -------------------------------------------------------------------------------
 
     def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
             tags: Collection[str] = (), note: str = "", echo: bool = True,
             watch: Watch | None = None) -> RunRecord:
-        """Execute one config in this process, recorded like any other; no worker ever sees it queued.
+        """Execute one config in this process and record it; no worker ever sees it queued.
 
         A failure of the scenario is in the record (`state`, `attempt.traceback`); Ctrl-C cancels the run and
-        is raised again. `echo`: also print here what the run prints. `watch` is called with the record and
-        None when the run begins, and with each progress that it reports, in the thread that reports it.
+        is raised again. `echo`: also print the run's output here. `watch` is called with the record and None
+        when the run starts, and with each progress it reports, in the reporting thread.
         """
         wishes = Wishes(seed=seed, tags=tags, note=note)
         run = plan(self.project, problem_of_task(self.project, task), config, wishes)[0]
@@ -131,17 +131,17 @@ class Study:
     def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None,
               here: bool = False, repeats: int = 1, priority: int = 0, tags: Collection[str] = (),
               note: str = "", code: str = "pinned") -> RunRecord | int | list[int]:
-        """A past run again, with some hyper-parameters changed and the past run as its parent.
+        """Run a past run again with some hyper-parameters changed; the past run is its parent.
 
-        Queued: the new id (a list where `repeats` is more than 1). `here=True` executes it now: the record.
-        `code`: "original" executes the code that the past run was executed on; else as in `submit`.
+        By default queued: the new id (a list if `repeats` is more than 1). `here=True` executes it now: the
+        record. `code`: "original" executes the code of the past run; else as in `submit`.
         """
         wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note)
         if here and wishes.repeats > 1:
-            raise UsageError("rerun: here=True executes one run; queue the repeats instead")
+            raise UsageError("rerun: here=True executes one run; queue repeats instead (here=False)")
         if here and code == "original":
-            raise UsageError("rerun: here=True executes what this process has imported; queue a run of the "
-                             "original code instead")
+            raise UsageError("rerun: here=True executes the code imported in this process; to execute the "
+                            "original code, queue the run (here=False)")
         record = self.get(run)
         runs, pin = self.plan_rerun(record, changes, wishes, code), self.pin_rerun(record, code)
         if here:
@@ -151,7 +151,7 @@ class Study:
 
     def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes,
                    code: str = "pinned") -> list[NewRun]:
-        """The runs that `rerun` would queue."""
+        """Plan the runs that `rerun` would queue."""
         check_wish(code, ("original", "pinned", "current"))
         if code != "original":
             return plan_rerun(self.project, record, changes, wishes)
@@ -159,7 +159,7 @@ class Study:
         return plan_rerun_of_old(record, before[0] if before else None, changes, wishes)
 
     def pin_rerun(self, record: RunRecord, code: str) -> Pin:
-        """The code that `rerun` would queue them with; stored, where it is today's."""
+        """The code that `rerun` would queue them with; stored if it is the current code."""
         return pin_of(record) if code == "original" else self.pin(code)
 
     def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
@@ -180,12 +180,12 @@ class Study:
 
     def reproduce(self, run: int, *, tolerance: float = 0.0, ignore: Collection[str] = (),
                   code: str = "original", env: str = "current") -> Reproduction:
-        """Execute a past run again and compare result, metrics and curves; nothing is added to the store.
+        """Execute a past run again and compare result, metrics and curves; the store is not changed.
 
-        `tolerance`: relative, and absolute below 1. `ignore`: names of series and metrics that may
-        differ, also patterns. `code`: the run's own, or "current". `env`: "rebuild"
-        makes a virtual environment of the recorded packages. Raises `Refused` for a run that has not ended,
-        `HyperspaceError` where its code or its packages cannot be had.
+        `tolerance`: relative, and absolute below 1. `ignore`: names or patterns of series and metrics that
+        may differ. `code`: the run's own, or "current". `env`: "rebuild" makes a virtual environment of the
+        recorded packages. Raises `Refused` for a run that has not ended, `HyperspaceError` if its code or its
+        packages are not available.
         """
         from hyperspace_core.reproduce.reproduction import Site, Wish, reproduce
 
@@ -200,14 +200,14 @@ class Study:
              learn_from: Collection[str] = (), seed: int | None = None, priority: int = 0,
              tags: Collection[str] = (), note: str = "", retries: int = 0,
              failures: int | None = 10) -> Search:
-        """Queue a search: workers propose its runs and do them, informed by all comparable runs there are.
+        """Queue a search: workers propose and execute its runs, based on all comparable runs.
 
-        It ends with the first of: so many `runs` proposed, so many `hours` of computing on all machines
-        together, the `target` reached by the task's metric, no improvement in `patience` runs, so many
-        `failures` in a row. `space` narrows or widens what the signatures say. `tuner` and `pruner`: a name,
-        a section or a component; the best tuner that is installed, and no pruner. `metrics`: more of them,
-        for a tuner that seeks a front, as in "seconds:minimize". `learn_from`: related tasks. Raises
-        `TaskError`, `ConfigError`, `UsageError` for what no worker could do; then nothing is queued.
+        It ends at the first of: this many `runs` proposed, `hours` of computing on all machines together, the
+        `target` reached by the task's metric, no improvement in `patience` runs, `failures` in a row. `space`
+        narrows or widens the search space of the signatures. `tuner` and `pruner`: a name, a section or a
+        component; by default the best installed tuner and no pruner. `metrics`: further metrics for a tuner
+        that seeks a front, as in "seconds:minimize". `learn_from`: related tasks. Raises `TaskError`,
+        `ConfigError`, `UsageError` for a search that no worker could execute; then nothing is queued.
         """
         from hyperspace_core.searches.handle import Search
         from hyperspace_core.searches.planning import TuneWishes, plan_search
@@ -234,11 +234,11 @@ class Study:
     # -- classes of a notebook -----------------------------------------------------------------------------
 
     def register(self, target: Any = None, *, family: type | None = None, name: str | None = None) -> Any:
-        """Let configs choose a class that was typed here; a function, or a decorator: `@study.register`.
+        """Register a class or function of a notebook for configs; also a decorator: `@study.register`.
 
-        `run` executes it here, and its source is kept with the run; a queued run may not use it before it is
-        promoted. `family`: of a class that has none. Typed anew, it takes the place of the earlier one. Gives
-        the class back. Raises `RegistrationError`, `UsageError`.
+        `run` executes it in this process, and its source is kept with the run; a queued run needs `promote`
+        first. `family`: for a class that has none. A class defined again replaces the earlier one. Returns
+        the class. Raises `RegistrationError`, `UsageError`.
         """
         from hyperspace_core.notebook.prototypes import Prototypes
 
@@ -250,19 +250,19 @@ class Study:
         return target
 
     def promote(self, target: type, path: str, *, tolerance: float = 0.0) -> Promotion:
-        """Write a class that was registered here into the project's package: `promote(Mine, "pkg/x.py")`.
+        """Write a class registered here into the project's package: `promote(Mine, "pkg/x.py")`.
 
-        It is appended to the module, or begins one, with the imports, helpers and constants that it needs; a
-        module that is not registered yet is, in `hyperspace_register`. Then its last run here is executed in
-        a fresh process. Unless that gives the same, or what is within the `tolerance` (see `reproduce`), all
-        is undone. Nothing is overwritten. Raises `UsageError`, `Refused`, `HyperspaceError`.
+        It is appended to the module, which is created if missing, with the imports, helpers and constants
+        that it needs; a new module is added to `hyperspace_register`. Then its last run in this process is
+        executed in a fresh process. If the results differ by more than the `tolerance` (see `reproduce`),
+        everything is undone. Nothing is overwritten. Raises `UsageError`, `Refused`, `HyperspaceError`.
         """
         from hyperspace_core.notebook.promotion import promote
         from hyperspace_core.notebook.prototypes import Prototypes
 
         return promote(self, self._prototypes or Prototypes(self.project), target, path, tolerance=tolerance)
 
-    # -- looking -------------------------------------------------------------------------------------------
+    # -- read ----------------------------------------------------------------------------------------------
 
     def get(self, run: int) -> RunRecord:
         """One run of this project. Raises `NotFound`."""
@@ -272,16 +272,16 @@ class Study:
     def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
                 states: Collection[State | str] = (State.COMPLETED,), order_by: str | None = None,
                 limit: int | None = None, comparable: Comparable = "strict") -> Results:
-        """Runs, best first by the task's metric; `.to_frame()` gives a pandas frame.
+        """Runs, best first by the task's metric; `.to_frame()` returns a pandas frame.
 
-        `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold. `states`: others
-        than completed runs, also in words, as in `states="failed"`; none of them means all. `order_by`: a
-        column in the place of the metric, as in `"-classifier.trees"` or `"seconds"`. `comparable`:
-        runs of another problem, of other data or of other code of the classes that they use are left out, and
-        told of in `.left_out`; `"all"` keeps them. `limit`: the best of a task with thousands of runs are
-        found without reading them all; `.left_out` then tells of those that were read, and `.looked_at` how
-        many these are. Raises `TaskError` for a task that does not exist and has no runs, `UsageError` for
-        what cannot be read.
+        `where`: one or more conditions such as `"classifier.trees>=100"`; all must hold. `states`: by default
+        completed runs, else states or names, as in `states="failed"`; an empty list means all. `order_by`: a
+        column instead of the metric, as in `"-classifier.trees"` or `"seconds"`. `comparable`: runs of
+        another problem, of other data or of other code of their classes are left out and listed in
+        `.left_out`; `"all"` keeps them. `limit`: only the best; of a task with thousands of runs not all are
+        read, so `.left_out` covers only those that were read, and `.looked_at` is their number. Raises
+        `TaskError` for a task that does not exist and has no runs, `UsageError` for an argument that cannot
+        be parsed.
         """
         from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, compared
         from hyperspace_core.results.first_page import any_mended, first_page
@@ -301,7 +301,7 @@ class Study:
         page = (None if limit is None or wish == ALL or order_by is not None else
                 first_page(self.store, wanted, limit, self._today, read=share))
         if page is None:
-            order = ORDER_OLDEST if early is None else ORDER_BEST      # which a store reads fastest
+            order = ORDER_OLDEST if early is None else ORDER_BEST      # the order that a store reads fastest
             records = best_first(map(share, self.store.find(wanted, order=order, limit=early)))
             page = Comparison(kept=tuple(records)) if wish == ALL else compared(records, self._today)
         return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
@@ -314,9 +314,9 @@ class Study:
 
     def compare(self, a: Side, b: Side, *, task: str | None = None,
                 comparable: Comparable = "strict") -> Paired:
-        """Whether b is better than a, from the runs of both at the same seed and fold; see `Results.compare`.
+        """Test whether b is better than a, from runs at the same seed and fold; see `Results.compare`.
 
-        `task`: needed where conditions would find runs of several.
+        `task`: needed if the conditions match runs of several tasks.
         """
         if task is None:
             task = next((self.get(side.id if isinstance(side, RunRecord) else side).task for side in (a, b)
@@ -324,7 +324,7 @@ class Study:
         return self.results(task, comparable=comparable).compare(a, b)
 
     def queue_pairs(self, paired: Paired, count: int, *, code: str = "pinned") -> list[int]:
-        """Queue what gives a comparison more pairs of the same seed; the ids. `code`: as in `submit`."""
+        """Queue runs that add pairs of equal seed to a comparison; their ids. `code`: as in `submit`."""
         from hyperspace_core.results.next_pairs import plan_pairs
 
         return self.submit_runs(plan_pairs(self, paired, count), self.pin(code))
@@ -334,7 +334,7 @@ class Study:
 
     @property
     def plot(self) -> Plots:
-        """Pictures: `study.plot.curves("holdout")`, `.parallel`, `.parameter`, `.timeline`."""
+        """Plots: `study.plot.curves("holdout")`, `.parallel`, `.parameter`, `.timeline`."""
         from hyperspace_core.results.plots import Plots
 
         return Plots(self)
@@ -343,9 +343,9 @@ class Study:
                component: str | None = None, force: bool = False) -> Path:
         """Write a run to a folder for programs without a store; its path. See `load_component`.
 
-        `artifacts`: labels of those to take; all without it, golden data always. `component`: the path of
-        the one that `load_component` gives without a name. `force` replaces an earlier export. Raises
-        `Refused` for a run that has not ended, `NotFound`, `UsageError` for a folder that is in use.
+        `artifacts`: labels of the artifacts to write, by default all; golden data always. `component`: the
+        path of the component that `load_component` returns by default. `force` replaces an earlier export.
+        Raises `Refused` for a run that has not ended, `NotFound`, `UsageError` for a folder that is in use.
         """
         from hyperspace_core.production.export import plan_export
         from hyperspace_core.production.writing import write_export
@@ -354,28 +354,28 @@ class Study:
         return write_export(self.store, planned, folder, force=force)
 
     def _task_with_runs(self, name: str) -> str:
-        """The task's name; its file may be gone or broken by now, its runs are still there."""
+        """The task's name; also of a task whose file is missing or broken, if it has runs."""
         any_of_it = self.store.find(RunFilter(project=self.name, tasks=(name,)), limit=1)
         if name not in self.project.tasks and next(any_of_it, None) is None:
-            self.project.task(name)        # says what is wrong, and which there are
+            self.project.task(name)        # raises with the reason and the known tasks
         return name
 
     def overview(self) -> Overview:
-        """The queue, the workers and what they do, in one record."""
+        """The queue, the workers and their activity, in one record."""
         from hyperspace_core.results.overview import overview
 
         return overview(self.store, self.name)
 
     def progress(self) -> QueueProgress:
-        """The queue as it is when it is shown: text at a prompt, in a notebook a bar for each running run.
+        """The current queue: text at a prompt, in a notebook a bar for each running run.
 
-        `.watch()` redraws it until nothing is queued or running. Close the notebook whenever you like.
+        `.watch()` redraws it until nothing is queued or running. The notebook may be closed at any time.
         """
         from hyperspace_core.results.live import QueueProgress
 
         return QueueProgress(self.overview)
 
-    # -- life ----------------------------------------------------------------------------------------------
+    # -- close ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         self.store.close()

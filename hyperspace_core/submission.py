@@ -1,4 +1,4 @@
-"""From what a user wrote to runs that can be stored: validated, completed, seeded. Nothing is stored here."""
+"""Turn user input into runs to store: validate, complete, seed. Nothing is stored here."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from hyperspace_core.records.migration import Rewritten
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.task import Task, check_task_name
 
-BATCH = 1000                       # runs that are planned, or stored, in one step
+BATCH = 1000                       # runs that are planned or stored in one step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a submitter may say beside the config. Raises `UsageError` and `ConfigError`."""
+    """Options of a submission beside the config. Raises `UsageError` and `ConfigError`."""
 
     repeats: int = 1
     seed: int | None = None
     priority: int = 0              # higher goes first
-    tags: Collection[str] = ()     # one text is one tag
+    tags: Collection[str] = ()     # a single text is one tag
     note: str = ""
-    retries: int = 0               # how often a run whose code fails is tried again
+    retries: int = 0               # number of retries of a run whose code fails
 
     def __post_init__(self) -> None:
         checked = {
@@ -50,7 +50,7 @@ class Wishes:
 
 
 def check_tag(tag: object) -> None:
-    """Raises `UsageError` for what would not be seen in a list, or not found again."""
+    """Raises `UsageError` for a tag that is empty, too long, not printable or has blanks around it."""
     if not isinstance(tag, str):
         raise UsageError(f"tags: expected text, got {shown(tag)}")
     if not is_name(tag) or tag != tag.strip():
@@ -63,29 +63,29 @@ class Problem:
     """What all runs of one submission share: a task as it is now, or as a past run had it."""
 
     task: str
-    scenario: Tree                 # completed
+    scenario: Tree                 # completed with defaults
     metric: Metric
-    seed: int | None               # the task's own
+    seed: int | None               # the task's seed
 
 
 def problem_of_task(project: Project, name: str) -> Problem:
-    """Raises `TaskError` for an unknown task, `ConfigError` for one whose scenario does not fit."""
+    """The problem of a task. Raises `TaskError` if unknown, `ConfigError` if its scenario is invalid."""
     task = project.task(name)
     return Problem(task=task.name, scenario=project.complete_scenario(task), metric=task.metric,
                    seed=task.seed)
 
 
 def problem_of_run(record: RunRecord) -> Problem:
-    """The problem as a past run had it: a task file edited since then changes nothing."""
+    """The problem of a past run; later changes of the task file do not apply."""
     if record.scenario is None:
         raise ConfigError(f"run {record.id} never started and its project was not installed where it was "
-                          "submitted, so its scenario is unknown; submit the task anew")
+                          "submitted, so its scenario is unknown; submit the task again")
     return Problem(task=record.task, scenario=record.scenario, metric=record.metric, seed=record.seed)
 
 
 def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, wishes: Wishes,
          *, parent: int | None = None) -> list[NewRun]:
-    """The runs of one config, one a repeat; repeat i has seed + i, so that repeats of two configs pair up.
+    """Plan the runs of one config, one for each repeat; repeat i has seed + i, so that repeats pair up.
 
     Raises `ConfigError` with every problem of the config.
     """
@@ -102,11 +102,11 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
 
 def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str, Any] | None,
                 wishes: Wishes) -> list[NewRun]:
-    """The runs of one config where the project is not installed: as written, for a worker to complete.
+    """Plan the runs of one config without the project: as written, for a worker to complete.
 
-    `task` is what its file says, where that is here. Else a worker looks it up by its name, and with it the
-    seed of a run that brings none; only repeats need a first one now, so that they differ. Raises `TaskError`
-    for a name that no task can have.
+    `task` is the content of its file, if available. Else a worker looks it up by name, with its seed if the
+    run has none; only repeats need a first seed now, so that they differ. Raises `TaskError` for an invalid
+    task name.
     """
     written = _as_tree(config)
     open_still = task is None and wishes.seed is None and written.get("seed") is None and wishes.repeats == 1
@@ -125,7 +125,7 @@ def _seeds(first: int, wishes: Wishes) -> list[int]:
 
 def _repeated(project: str, task: str, written: Tree, wishes: Wishes,
               seeds: Sequence[int | None]) -> list[NewRun]:
-    """What the runs of one config have in common wherever it was written, once a seed."""
+    """The runs of one config, one for each seed."""
     template = NewRun(
         uid="", project=project, task=task, submitted=written, submitted_by=user_at_host(),
         priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, max_failures=wishes.retries)
@@ -134,13 +134,13 @@ def _repeated(project: str, task: str, written: Tree, wishes: Wishes,
 
 def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
               wishes: Wishes) -> Iterator[NewRun]:
-    """The runs of a grid, lazily, in the grid's order. `seed` may be a list in it like any other value."""
+    """Yield the runs of a grid in the grid's order. A list for `seed` means alternatives."""
     signature = project.scenario_signature(problem.scenario)
-    # one drawn seed serves the whole grid, so that its configs differ in nothing else
+    # one drawn seed for the whole grid, so that its configs differ in nothing else
     base = wishes.seed if wishes.seed is not None else problem.seed
     alone, seeds = _split_seeds(_as_tree(grid))
     if seeds and wishes.seed is not None:
-        raise UsageError(f"seed {wishes.seed} and the grid's `seed` contradict each other; give one")
+        raise UsageError(f"seed {wishes.seed} and the grid's `seed` contradict each other; give only one")
     shared = replace(wishes, seed=None if seeds else choose_seed({}, given=base))
     for config in iter_grid(alone, signature, project.catalog):
         for chosen in [{"seed": seed} for seed in seeds] or [{}]:
@@ -148,7 +148,7 @@ def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
 
 
 def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes) -> int:
-    """How many runs `iter_plan` would give, without making them."""
+    """The number of runs that `iter_plan` would yield, without making them."""
     signature = project.scenario_signature(problem.scenario)
     alone, seeds = _split_seeds(_as_tree(grid))
     return grid_size(alone, signature, project.catalog) * max(1, len(seeds)) * wishes.repeats
@@ -156,7 +156,7 @@ def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes:
 
 def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes,
                  watch: Callable[[Iterator[NewRun]], Iterable[NewRun]] = iter) -> Iterable[NewRun]:
-    """The runs of a grid, once all of them have been validated; `watch` may look on while that goes on.
+    """The runs of a grid after all of them have been validated; `watch` observes the validation.
 
     A large grid is planned twice, so that it need not be held in memory. Raises `ConfigError`.
     """
@@ -169,7 +169,7 @@ def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wi
 
 def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None,
                wishes: Wishes) -> list[NewRun]:
-    """A past run again: its completed config with changes, its scenario, its seed unless another is wished.
+    """Plan a past run again: its completed config with changes, its scenario, by default its seed.
 
     Raises `ConfigError`.
     """
@@ -178,7 +178,7 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
     before = record.config if record.config is not None else record.submitted
     scenario, base = project.up_to_date(problem.scenario, before)
     runs = plan(project, replace(problem, scenario=scenario), merge(base, changed), wishes, parent=record.id)
-    # what was written before a migration has names that nobody knows any more
+    # names from before a migration are no longer known
     renamed = bool(record.migrated) or base != before
     written = merge(base if renamed else record.submitted, changed)
     return [replace(run, submitted=written) for run in runs]
@@ -186,9 +186,8 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
 
 def plan_rerun_of_old(record: RunRecord, before: Rewritten | None, changes: Mapping[str, Any] | None,
                       wishes: Wishes) -> list[NewRun]:
-    """A past run again on the code that it was executed on: nothing here can complete or check its config, so
-    that the code itself will. `before`: what the run had before migrations rewrote it.
-    """
+    """Plan a past run again on its original code, which will complete and check the config itself. `before`:
+    the run's values before migrations rewrote it."""
     changed = _as_tree(changes)
     had = before or record
     base = had.config if had.config is not None else record.submitted
@@ -226,7 +225,7 @@ def _as_tree(config: Mapping[str, Any] | None) -> Tree:
         return {}
     if not isinstance(config, Mapping):
         raise ConfigError(f"config: expected a dict of hyper-parameters, found {type(config).__name__}")
-    deep = too_deep(config)                # before it is copied, which goes as deep as the tree
+    deep = too_deep(config)                # before the copy, which recurses as deep as the tree
     if deep is not None:
         raise ConfigError(f"config: nested deeper than {MAX_DEPTH} levels at {deep}")
     return copy.deepcopy(dict(config))

@@ -58,7 +58,7 @@ def test_an_attempt_that_was_never_made(typed: Typed, desk: Desk) -> None:
 
     assert f"run {lease.run} has no attempt 3; it has 1" in typed("runs", "logs", lease.run, "--attempt", 3,
                                                                  expect=5).err
-    assert "is QUEUED and has not begun" in typed("runs", "logs", waiting, "--attempt", 1, expect=5).err
+    assert "is QUEUED and has not started" in typed("runs", "logs", waiting, "--attempt", 1, expect=5).err
 
 
 def test_a_run_that_has_not_started_printed_nothing(typed: Typed, desk: Desk) -> None:

@@ -204,7 +204,7 @@ def test_a_past_run_can_be_repeated_with_seeds_of_its_own(study: Study) -> None:
     assert study.rerun(old.id, repeats=2) == [2, 3]
     assert [study.get(run).seed for run in (2, 3)] == [5, 6]
     assert study.get(number(study.rerun(old.id, seed=9))).seed == 9
-    with pytest.raises(UsageError, match="rerun: here=True executes one run; queue the repeats instead"):
+    with pytest.raises(UsageError, match="rerun: here=True executes one run; queue repeats instead"):
         study.rerun(old.id, here=True, repeats=2)
 
 
@@ -257,7 +257,8 @@ def test_an_attempt_that_is_not_there_is_told_with_those_that_are(study: Study) 
     assert (pick_attempt(run, None), pick_attempt(run, 1), pick_attempt(waiting, None)) == (1, 1, None)
     with pytest.raises(NotFound, match=f"run {run.id} has no attempt 2; it has 1"):
         pick_attempt(run, 2)
-    with pytest.raises(NotFound, match=f"run {waiting.id} has no attempt 1; it is QUEUED and has not begun"):
+    none = f"run {waiting.id} has no attempt 1; it is QUEUED and has not started"
+    with pytest.raises(NotFound, match=none):
         pick_attempt(waiting, 1)
 
 

@@ -225,7 +225,7 @@ def test_seeds_in_a_grid_are_alternatives_like_any_other(project: Project, first
 
 
 def test_a_seed_in_the_grid_and_one_beside_it_contradict_each_other(project: Project, first: Problem) -> None:
-    with pytest.raises(UsageError, match="seed 3 and the grid's `seed` contradict each other; give one"):
+    with pytest.raises(UsageError, match="seed 3 and the grid's `seed` contradict each other; give only one"):
         list(iter_plan(project, first, {"seed": [1, 2]}, Wishes(seed=3)))
 
 
