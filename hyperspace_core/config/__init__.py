@@ -1,4 +1,4 @@
-"""Config trees: plain JSON-able dicts, and the signatures that they are checked against and completed from.
+"""Config trees: plain JSON-able dicts, checked and completed from signatures.
 
-Pure data and pure functions: nothing here knows of runs, stores, hooks or the command line.
+Pure data and pure functions: nothing here depends on runs, stores, hooks or the command line.
 """

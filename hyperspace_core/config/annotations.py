@@ -1,4 +1,4 @@
-"""From an annotation to the kind of value that it describes."""
+"""Translate an annotation into the kind of value that it describes."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _DICTS = (dict, abc.Mapping, abc.MutableMapping)
 
 
 class Unresolvable(Exception):
-    """An annotation that cannot be evaluated; the text says why."""
+    """An annotation that cannot be evaluated; the text gives the cause."""
 
 
 def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:
-    """The annotation with every string in it evaluated among `names`. Raises `Unresolvable`."""
+    """Evaluate the strings in an annotation in `names`. Raises `Unresolvable`."""
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
-    # a generated constructor may hide the builtins; without the key, Python puts its own there
+    # a generated constructor may hide the builtins; without the key, Python inserts its own
     scope = {name: value for name, value in names.items() if name != "__builtins__"}
     try:
         return typing.get_type_hints(holder, globalns=scope, localns={}, include_extras=True)["it"]
@@ -52,7 +52,7 @@ def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:
 
 
 def family_of(target: Any) -> type | None:
-    """The family of a class: its base just below the root `Component`; None for other classes."""
+    """The family of a class: its base just below `Component`; None if it has none."""
     for base in getattr(target, "__mro__", ()):
         if any(_is_root(parent) for parent in base.__bases__):
             return typing.cast("type", base)
@@ -66,19 +66,19 @@ def _is_root(target: Any) -> bool:
 def is_run(annotation: Any) -> bool:
     """Whether the parameter receives the live run: `Run` or `Run | None`."""
     members = [m for m in union_members(annotation) or (annotation,) if m is not type(None)]
-    # told by name: this floor must not import the live handle
+    # recognized by name: the config package must not import the live handle
     return len(members) == 1 and getattr(members[0], "__name__", "") == "Run" and (
         getattr(members[0], "__module__", "") == "hyperspace_core.run")
 
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Reads annotations of one parameter; `where` names it in errors, e.g. `Forest.trees`."""
+    """Reads a parameter's annotation; `where` (`Forest.trees`) names it in errors."""
 
     where: str
 
     def read(self, annotation: Any) -> tuple[Kind, Range | None, str]:
-        """Kind, range and help text of a whole annotation."""
+        """Return kind, range and help text of a whole annotation."""
         range_, text = None, ""
         if get_origin(annotation) is Annotated:
             annotation, *extras = get_args(annotation)

@@ -1,8 +1,8 @@
-"""What is tried instead of what was tried already: the like of it with one value changed, or more.
+"""Neighbours of an assignment: the same one with one or more values changed.
 
-In a space of choices and whole numbers a tuner comes back to the best that it knows, again and again.
-Drawing the whole anew would lose what it has learned. The nearest come first: one value that is the next in
-its range, then any one value, then two, then three.
+In a space of choices and whole numbers a tuner proposes its best assignment again and again. A new random
+assignment would ignore what it has learned. The nearest neighbours come first: one value replaced by the next
+in its range, then any one value, then two, then three.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from hyperspace_core.config.drawing import drawn
 from hyperspace_core.config.searchspace import Space
 from hyperspace_core.space import Choice
 
-TIMES = 10                     # one value is changed so many times, then two at once, then three
+TIMES = 10                     # tries with one changed value, then as many with two, then with three
 MOST = 3
 
 
 def beside(space: Space, assignment: Assignment, tried: Container[Any], rng: Random) -> Assignment | None:
-    """An assignment near this one that nobody has tried; None where none was found."""
+    """An untried assignment near this one; None where none was found."""
     return next((other for other in _others(space, assignment, rng) if identity(other) not in tried), None)
 
 
@@ -36,7 +36,7 @@ def _others(space: Space, assignment: Assignment, rng: Random) -> Iterator[Assig
 
 
 def _next_to(one: Dimension, value: Any) -> list[Any]:
-    """The values that are as near as any: the other choices, one step up and one down."""
+    """The nearest other values: all other choices, or one step up and one step down."""
     if isinstance(one.range, Choice):
         return [other for other in one.range.values if identity({"": other}) != identity({"": value})]
     if one.range.step is None:
@@ -48,7 +48,7 @@ def _next_to(one: Dimension, value: Any) -> list[Any]:
 def _changed(space: Space, assignment: Assignment, change: Assignment, rng: Random) -> Assignment:
     def choose(one: Dimension) -> Any:
         value = {**assignment, **change}.get(one.path)
-        # a class that was changed has parameters of its own, or of the same name and another range
+        # another class has its own parameters; one of the same name may have another range
         keeps = (one.path in assignment or one.path in change) and one.range.contains(value)
         return value if keeps else drawn(one.range, rng)
 

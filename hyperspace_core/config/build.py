@@ -1,4 +1,4 @@
-"""Objects from completed trees: fresh ones each time, so that runs share nothing."""
+"""Build objects from completed trees: new ones for each run, nothing is shared."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from hyperspace_core.errors import ConfigError, UnknownClassError
 
 def build_arguments(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
                     path: str = "") -> dict[str, Any]:
-    """The keyword arguments that a completed tree describes; components in it are built.
+    """Build the keyword arguments that a completed tree describes.
 
-    What the tree lacks is left to the signature's own default. Raises `ConfigError` (`UnknownClassError`)
-    where the tree does not fit, and whatever a component's constructor raises.
+    A parameter that the tree lacks keeps the signature's default. Raises `ConfigError` (`UnknownClassError`)
+    where the tree does not fit, and any exception of a component's constructor.
     """
     if not isinstance(tree, Mapping):
         raise _unfit(tree, Nested(signature.target), path)
@@ -49,14 +49,14 @@ def build_arguments(tree: Mapping[str, Any], signature: Signature, catalog: Cata
 
 
 def build_component(family: type, tree: Any, catalog: Catalog, *, path: str = "") -> Any:
-    """The component that a completed section (or a bare name) describes; raises like `build_arguments`."""
+    """Build a component from a section or name; raises like `build_arguments`."""
     kind = FamilyKind(family_of(family) or family, family)
     entry, arguments = _component(tree, kind, catalog, path)
     return entry.target(**arguments)
 
 
 def build_value(tree: Any, kind: Kind, catalog: Catalog, path: str) -> Any:  # noqa: PLR0911, PLR0912 - a line a kind
-    """The Python value that stands for a tree of the given kind."""
+    """The Python value for a tree of the given kind."""
     match kind:
         case Value() | EnumOf():
             try:

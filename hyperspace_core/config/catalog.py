@@ -1,4 +1,4 @@
-"""The components that an opened project knows: which class a `className` means, family by family."""
+"""The registry of components of a project: `className` to class, by family."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_NAMED = 20                 # more known names than this are counted, not lis
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A registered class. `name` is what a config calls it, `origin` who registered it."""
+    """A registered class, its name in a config and the package that registered it."""
 
     name: str
     target: Any
@@ -26,13 +26,13 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """`module:line` of the class, with who registered it."""
+        """`module:line` of the class, and its origin."""
         place = place_of(self.target)
         return f"{place} ({self.origin})" if self.origin and self.origin != place else place
 
 
 class Catalog:
-    """Families and their classes. Names are unique within a family only; families are told apart by class."""
+    """Families and their classes. Names are unique within a family."""
 
     def __init__(self) -> None:
         self._families: dict[type, dict[str, Entry]] = {}
@@ -41,12 +41,11 @@ class Catalog:
         self._notes: list[str] = []
 
     def add(self, family: type, target: Any, *, name: str | None = None, origin: str = "") -> Entry:
-        """Register a class in a family. The same class under the same name again is fine; so is a class that
-        was defined anew in its own place (a notebook's cell, a reloaded module): it takes the old one's
-        place.
+        """Register a class in a family.
 
-        Raises `RegistrationError` for a name or alias that another class has, for abstract classes and
-        families, and for whatever is wrong with the class's signature.
+        The same class may be registered again under the same name. A class that was defined again in its
+        place (a notebook's cell, a reloaded module) replaces the old one. Raises `RegistrationError` for a
+        name or alias that another class has, for abstract classes and families, and for an invalid signature.
         """
         entry = _entry(family, target, name, origin)
         old = self._families.get(family, {}).get(entry.name)
@@ -58,7 +57,7 @@ class Catalog:
         return self._keep(entry)
 
     def replace(self, family: type, target: Any, *, name: str | None = None, origin: str = "") -> Entry:
-        """Register a class in the place of the one that has its name now, if any."""
+        """Register a class, replacing the one that has its name now, if any."""
         entry = _entry(family, target, name, origin)
         old = self._families.get(family, {}).get(entry.name)
         self._check_free(entry, old)
@@ -69,7 +68,7 @@ class Catalog:
         return self._keep(entry)
 
     def find(self, family: type, name: str, *, below: type | None = None) -> Entry:
-        """The class of that name or alias; `below` narrows the choice to its subclasses.
+        """Find a class by name or alias; with `below` only among its subclasses.
 
         Raises `UnknownClassError` with the known names, the nearest one and the catalog's notes.
         """
@@ -83,7 +82,7 @@ class Catalog:
                                 f"{self._noted()}")
 
     def entries(self, family: type | None = None, *, below: type | None = None) -> tuple[Entry, ...]:
-        """The classes of a family, or of all, by name; `below` leaves only its subclasses."""
+        """The classes of a family, or of all, by name; `below`: only its subclasses."""
         families = self.families() if family is None else (family,)
         return tuple(entry for one in families for _, entry in sorted(self._families.get(one, {}).items())
                      if _is_below(entry, one, below))
@@ -93,7 +92,7 @@ class Catalog:
         return tuple(family for family, entries in self._families.items() if entries)
 
     def name_of(self, family: type, target: type) -> str:
-        """The name a class is registered under. Raises `UnknownClassError` where it is not."""
+        """The registered name of a class. Raises `UnknownClassError` if it has none."""
         name = self._names.get((family, target))
         if name is None:
             raise UnknownClassError(f"the default is of class {target.__name__}, which is not registered as "
@@ -101,7 +100,7 @@ class Catalog:
         return name
 
     def note(self, text: str) -> None:
-        """Something that may be why a class is missing ("plugin 'x' failed to load: …")."""
+        """Note why a class may be missing: "plugin 'x' failed to load: …"."""
         self._notes.append(text)
 
     def _noted(self) -> str:
@@ -139,12 +138,12 @@ def _entry(family: type, target: Any, name: str | None, origin: str) -> Entry:
 
 
 def is_abstract(target: type) -> bool:
-    """A family itself, or a class with abstract methods: nothing that a config could choose."""
+    """Whether a class is a family or has abstract methods: not a choice."""
     return inspect.isabstract(target) or family_of(target) is target
 
 
 def _aliases_of(target: Any) -> tuple[str, ...]:
-    # only a class's own: a subclass has not inherited its parent's former names
+    # only a class's own aliases: a subclass does not inherit its parent's former names
     if not isinstance(target, type) or family_of(target) is None:
         return ()
     aliases = vars(target).get("aliases", ())

@@ -1,4 +1,4 @@
-"""Sums and products of values: counted without being made, made one at a time."""
+"""Sums and products of values: counted without expansion, expanded lazily."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Product:
-    """A section (`keys` are its keys) or a list (`keys` is None), each item with each of the others."""
+    """All combinations of the items of a section, or of a list (`keys` is None)."""
 
     keys: tuple[Any, ...] | None
     nodes: tuple[Node, ...]

@@ -1,9 +1,8 @@
-"""Completion: every default is written into a config, at every depth, and every mistake in it is named.
+"""Complete configs: write in every default and report every mistake.
 
-A parameter's default is the base, what a config holds is a change to it: a section without `className`, or
-with the default's, keeps what it does not mention; another `className` starts from that class's own defaults,
-and so does a component's bare name. Values outside a search range are accepted: the range says where to
-search, not what is valid.
+A config is a change to the defaults. A section without `className`, or with the default's, keeps what it does
+not mention. Another `className`, or a component's bare name, starts from that class's own defaults. Values
+outside a search range are accepted: the range says where to search, not what is valid.
 """
 
 from __future__ import annotations
@@ -49,19 +48,19 @@ from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassE
 
 
 def complete(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *, path: str = "") -> Tree:
-    """The tree with every default of `signature` written in; idempotent, builds nothing, leaves `tree` alone.
+    """Return the tree with every default of `signature` written in.
 
-    `path` is where the tree stands, for messages. Raises `ConfigError` with every problem of the tree, or
-    `UnknownClassError` if one of them is a class that the catalog lacks.
+    Idempotent; builds nothing, leaves `tree` alone. `path` is its place, for messages. Raises `ConfigError`
+    with every problem of the tree, or `UnknownClassError` if one of them is a class that is not registered.
     """
     completed: Tree = _Completion(catalog).run(Nested(signature.target), tree, path, signature)
     return completed
 
 
 def complete_component(family: type, tree: Any, catalog: Catalog, *, path: str = "") -> Tree:
-    """The same for a component: a section with a `className`, or a bare name.
+    """Complete a component: a section with a `className`, or a bare name.
 
-    `family` may be a class below a family: then only its subclasses are chosen from.
+    `family` may be a class below a family: then only its subclasses can be chosen.
     """
     kind = FamilyKind(family_of(family) or family, family)
     completed: Tree = _Completion(catalog).run(kind, tree, path, None)
@@ -69,13 +68,13 @@ def complete_component(family: type, tree: Any, catalog: Catalog, *, path: str =
 
 
 def complete_value(tree: Any, kind: Kind, catalog: Catalog, *, path: str = "") -> Any:
-    """The same for a value of any kind: a list of components, a factory, a plain number."""
+    """Complete a value of any kind: a list of components, a factory, a plain number."""
     return _Completion(catalog).run(kind, tree, path, None)
 
 
 def validate(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
              path: str = "") -> tuple[str, ...]:
-    """Every problem that `complete` would name, each a full line; none for a good tree."""
+    """All problems that `complete` would report, a line each."""
     try:
         complete(tree, signature, catalog, path=path)
     except ConfigError as error:
@@ -84,7 +83,7 @@ def validate(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
 
 
 class _Completion:
-    """One walk over one tree; goes on after a problem, so that all are reported together."""
+    """One walk over a tree; continues after a problem to report all together."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -104,7 +103,7 @@ class _Completion:
         return completed
 
     def problem(self, path: str, text: str) -> Any:
-        """Notes it and returns None, which then stands in the place of the value."""
+        """Record a problem; return None, which takes the place of the value."""
         self.problems.append(f"{_at(path)}{text}")
         return None
 
@@ -114,7 +113,7 @@ class _Completion:
     # -- values ----------------------------------------------------------------------------------------------
 
     def value(self, value: Any, kind: Kind, base: Any, path: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a kind
-        """The completed value; `base` is the default that it changes, as a tree."""
+        """Return the completed value; `base` is the default that it changes, as a tree."""
         match kind:
             case Value() | EnumOf():
                 return self.plain(value, kind, path)
@@ -160,7 +159,7 @@ class _Completion:
                 for index, (inner, k) in enumerate(zip(value, kinds, strict=True))]
 
     def named_items(self, value: Any, kind: Kind, item: Kind, base: Any, path: str) -> Any:
-        """A dict replaces its default whole; an item without `className` keeps the class of its namesake."""
+        """Complete a dict, which replaces its default; an item's class defaults by key."""
         if not isinstance(value, Mapping):
             return self.mismatch(path, kind, value)
         bases = base if isinstance(base, dict) else {}
@@ -186,7 +185,7 @@ class _Completion:
         return {CLASS_NAME: entry.name} | self.section(body, signature, base, path, lazy=lazy)
 
     def class_of(self, section: Mapping[str, Any], kind: FamilyKind, base: Any, path: str) -> Entry | None:
-        """The class that a section names, else its default's, else the annotated class if it is a choice."""
+        """The class that the section, else its default, else the annotation names."""
         name = section.get(CLASS_NAME, MISSING)
         if name is MISSING and isinstance(base, dict):
             name = base.get(CLASS_NAME, MISSING)
@@ -212,7 +211,7 @@ class _Completion:
             return None
 
     def is_of(self, base: Any, kind: FamilyKind, entry: Entry) -> bool:
-        """Whether the default is of that very class, under whatever of its names."""
+        """Whether the default is of exactly that class, under any of its names."""
         name = base.get(CLASS_NAME) if isinstance(base, dict) else None
         try:
             return name is not None and self.catalog.find(kind.family, name) is entry
@@ -242,7 +241,7 @@ class _Completion:
 
     def default(self, parameter: Parameter, signature: Signature, path: str, *,
                 used: bool) -> Any:
-        """A parameter's default as a tree; a default that no one uses may be of an unregistered class."""
+        """A parameter's default as a tree; an unused one may be of an unregistered class."""
         where = f"{signature.name}.{parameter.name}"
         try:
             return default_tree(parameter, where, self.catalog.name_of)

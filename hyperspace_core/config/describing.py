@@ -1,4 +1,4 @@
-"""Parameters as people and programs read them: type, range, default, what may be chosen, help."""
+"""Describe parameters for display: type, range, default, choices, help."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from hyperspace_core.space import Choice, Range
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """One parameter. `default` is as it stands in a completed config; None also where there is none."""
+    """One parameter. `default` is the value in a completed config, or None."""
 
-    name: str                      # a dotted path where it lies in a plain dataclass
+    name: str                      # the dotted path of a field in a plain dataclass
     type: str                      # as a user would annotate it
     required: bool
     default: Any = None
     range: Range | None = None
-    choices: tuple[str, ...] = ()  # class names where it takes a component, members of an Enum
+    choices: tuple[str, ...] = ()  # class names of a component, members of an Enum
     help: str = ""
 
 
 def described(signature: Signature, catalog: Catalog, *, path: str = "",
               above: tuple[type, ...] = ()) -> Iterator[Described]:
-    """What a config can give to a signature, in its order; fields of a dataclass follow its parameter.
+    """List a signature's parameters in order, each followed by its dataclass fields.
 
-    `above`: the dataclasses that this one lies in; one that holds itself is described once.
+    `above`: the dataclasses around this one; a dataclass inside itself is described once.
     """
     for parameter in signature.parameters:
         name = join(path, parameter.name)
@@ -73,7 +73,7 @@ def _short(number: float) -> str:
 def _default(parameter: Parameter, catalog: Catalog) -> Any:
     try:
         tree = default_tree(parameter, parameter.name, catalog.name_of)
-    except HyperspaceError:        # of a class that is not registered: completion says so where it is used
+    except HyperspaceError:        # its class is not registered: completion reports it where it is used
         return None
     return None if tree is MISSING else tree
 

@@ -1,4 +1,4 @@
-"""What a search space is made of: what is searched, what is held fast, and when."""
+"""The entries of a search space: dimensions, fixed values and their conditions."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from hyperspace_core.space import Choice, Float, Int, Range
 SWITCH = "?"                   # `max_depth?` says whether `max_depth` has a value or is None
 
 Assignment = dict[str, Any]
-Conditions = tuple[tuple[str, Any], ...]       # (path, value) of each choice that must have been made
+Conditions = tuple[tuple[str, Any], ...]       # (path, value) of each required choice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
     """One value that is searched."""
 
-    path: str                      # in a config; two classes of a family may have parameters of one name,
-    key: str                       # so this one is unique: `classifier[Forest].trees`
+    path: str                      # in a config; parameters of two classes may share one
+    key: str                       # unique: `classifier[Forest].trees`
     range: Range
     default: Any = MISSING         # lies in the range; `MISSING` where the signature has none
-    when: Conditions = ()          # all of them hold where the dimension is active, outermost first
-    source: str = ""               # who says so: `Forest.trees`, `space=`
-    aliases: Mapping[str, str] = field(default_factory=dict)       # of classes: former name → today's
+    when: Conditions = ()          # the dimension is active where all of them hold; outermost first
+    source: str = ""               # where it was declared: `Forest.trees`, `space=`
+    aliases: Mapping[str, str] = field(default_factory=dict)       # of classes: former name → current name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed:
-    """One value that every proposal has: a parameter without a range, or what `space=` holds fast."""
+    """One fixed value: a parameter without a range, or one fixed by `space=`."""
 
     path: str
     key: str
@@ -43,7 +43,7 @@ class Fixed:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A list of so many items, or a dict with these keys, in which something is searched."""
+    """The length of a list, or the keys of a dict, in which values are searched."""
 
     path: str
     key: str
@@ -57,7 +57,7 @@ Entry = Dimension | Fixed | Shape
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A class that is not searched, and why."""
+    """A class that is not searched, and the reason."""
 
     path: str
     name: str
@@ -65,12 +65,12 @@ class LeftOut:
 
 
 def holds(when: Conditions, assignment: Mapping[str, Any]) -> bool:
-    """Whether all of these choices have been made."""
+    """Whether the assignment makes all of these choices."""
     return all(path in assignment and assignment[path] == value for path, value in when)
 
 
 def identity(assignment: Mapping[str, Any]) -> Any:
-    """Something hashable that equal assignments share, and no others: 1, 1.0 and True differ."""
+    """A hashable key, the same for equal assignments only: 1, 1.0 and True differ."""
     return tuple(sorted((path, type(value).__name__, _hashable(value)) for path, value in assignment.items()))
 
 
@@ -79,19 +79,19 @@ def _hashable(value: Any) -> str:
 
 
 def values_in(range_: Range) -> float:
-    """How many values a range has."""
+    """The number of values in a range."""
     if isinstance(range_, Choice):
         return len(range_.values)
     if range_.low == range_.high:
         return 1
     if range_.step is None:
         return math.inf
-    # a step that does not divide a float's range exactly must not gain or lose a value by rounding
+    # rounding must not add or remove a value where a float's step does not divide the range exactly
     slack = 1e-9 if isinstance(range_, Float) else 0
     return math.floor((range_.high - range_.low) / range_.step + slack) + 1
 
 def nearest_value(range_: Int | Float, value: float) -> Any:
-    """The value of the range that is nearest."""
+    """The nearest value in the range."""
     if range_.step is not None:
         last = int(values_in(range_)) - 1
         index = min(max(round((value - range_.low) / range_.step), 0), last)

@@ -1,9 +1,9 @@
-"""Grids: a config in which some values are alternatives, counted first and then expanded lazily.
+"""Grids: configs with alternatives; counted first, then expanded lazily.
 
-A list stands for alternatives where the parameter's type is not itself a sequence; `{"each": [a, b]}` says so
-anywhere. A section with `each` and more keys (or with a list of class names) offers classes, and the other
-keys go to those classes that have such a parameter: `{"each": ["Forest", "Support"], "trees": [50, 100]}` is
-three configs.
+A list means alternatives where the parameter's type is not itself a sequence; `{"each": [a, b]}` means
+alternatives anywhere. A section with `each` and more keys (or with a list of class names) offers classes, and
+each class takes the other keys that are its parameters: `{"each": ["Forest", "Support"], "trees": [50, 100]}`
+is three configs.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def each(*values: Any) -> Tree:
 
 
 def grid_size(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> int:
-    """How many configs `iter_grid` would give, without making them. Raises `ConfigError` like it."""
+    """The number of configs that `iter_grid` gives. Raises `ConfigError` like it."""
     return _node(grid, signature, catalog).size
 
 
 def iter_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> Iterator[Tree]:
-    """Every combination, one at a time; the first key varies slowest. The configs are not yet completed.
+    """Iterate over all combinations, not yet completed; the first key varies slowest.
 
     Raises `ConfigError` for an empty list of alternatives, at once and not in the middle.
     """
@@ -57,7 +57,7 @@ def iter_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -
 
 
 def expand_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> list[Tree]:
-    """All of `iter_grid` in a list."""
+    """All configs that `iter_grid` gives, as a list."""
     return list(iter_grid(grid, signature, catalog))
 
 
@@ -74,12 +74,12 @@ def _node(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> No
 
 @dataclass(frozen=True)
 class _Reading:
-    """Reads a grid by the types of its parameters; what fits no type is left for completion to refuse."""
+    """Reads a grid by its parameters' types; completion refuses what fits no type."""
 
     catalog: Catalog
 
     def section(self, grid: Mapping[str, Any], signature: Signature | None, base: Any, path: str) -> Node:
-        """A section's keys, multiplied; `base` is the default it changes, as a tree."""
+        """The product of a section's keys; `base` is the default it changes, as a tree."""
         nodes = []
         for key, value in grid.items():
             parameter = None
@@ -110,7 +110,7 @@ class _Reading:
         return Sum(tuple(self.alternative(value, kind, base, path) for value in values))
 
     def alternative(self, value: Any, kind: Kind, base: Any, path: str) -> Node:
-        # a list inside alternatives is a value, or it would not be one of them
+        # inside alternatives, a list can only be a value
         if isinstance(value, list | tuple):
             return self.sequence(value, kind, path)
         return self.value(value, kind, base, path)
@@ -144,7 +144,7 @@ class _Reading:
             rest = {key: inner for key, inner in value.items() if key not in (CLASS_NAME, EACH)}
             return self.classes(offered, rest, family, base, path)
         if CLASS_NAME not in value and _has_raw(kind):
-            return self.untyped(value, path)               # plain settings in the place of a component
+            return self.untyped(value, path)               # a plain dict in the place of a component
         kept = base if isinstance(base, dict) and value.get(CLASS_NAME, base.get(CLASS_NAME)) == base.get(
             CLASS_NAME) else None
         return self.section(value, self.signature_for(value, family, base), kept, path)
@@ -161,7 +161,7 @@ class _Reading:
                 return self.untyped(value, path)
 
     def untyped(self, value: Any, path: str) -> Node:
-        """Where no type is known, only `each` speaks of alternatives."""
+        """A value of unknown type: only `each` marks alternatives."""
         if isinstance(value, Mapping):
             if set(value) == {EACH} and isinstance(value[EACH], list | tuple):
                 return self.alternatives(value[EACH], RawDict(), None, path)
@@ -171,7 +171,7 @@ class _Reading:
         return Leaf(value)
 
     def classes(self, offered: Any, rest: Tree, family: FamilyKind, base: Any, path: str) -> Node:
-        """Alternative components; each takes those of the other keys that it has a parameter for."""
+        """Alternative components; each takes the other keys that are its parameters."""
         if not offered:
             raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
         used: set[str] = set()
@@ -212,7 +212,7 @@ class _Reading:
         try:
             tree = default_tree(parameter, parameter.name, self.catalog.name_of)
         except HyperspaceError:
-            return None                                    # completion names it, if it is used at all
+            return None                                    # completion reports it, if it is used
         return None if tree is MISSING else tree
 
 
@@ -241,7 +241,7 @@ def _has_raw(kind: Kind) -> bool:
 
 
 def _member(kind: Kind, value: Any, catalog: Catalog) -> Kind | None:
-    """The kind inside Optional, or the first member of a union that takes sections or lists like this one."""
+    """The kind inside Optional, or a union's first member that takes such a value."""
     match kind:
         case OptionalOf(kind=inner):
             return _member(inner, value, catalog)

@@ -1,4 +1,4 @@
-"""The line of a docstring that describes one parameter."""
+"""Find the line of a docstring that describes one parameter."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def help_of(target: Any, name: str) -> str:
-    """What the docstring of a class, its constructor or a function says of `name`; else empty.
+    """The text on `name` in the docstring of a class or function; else empty.
 
-    Reads `:param name: text`, `name: text`, `name (type): text` and numpydoc's `name : type` with the text
-    below.
+    A class's constructor is read, too. Reads `:param name: text`, `name: text`, `name (type): text` and
+    numpydoc's `name : type` with the text below.
     """
     docs = [inspect.getdoc(target) or ""]
     if isinstance(target, type) and "__init__" in vars(target):

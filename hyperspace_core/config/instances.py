@@ -1,4 +1,4 @@
-"""Objects read back into trees: a default such as `Standard(mean=False)` is only a way to write a config."""
+"""Read objects back into trees: the config of `Standard(mean=False)`."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, co
 from hyperspace_core.config.values import Mismatch, accept
 from hyperspace_core.errors import RegistrationError
 
-NameOf = Callable[[type, type], str]       # (family, class) → the name it is registered under
+NameOf = Callable[[type, type], str]       # (family, class) → its registered name
 
 
 def class_name(family: type, target: type) -> str:
-    """The name of a class that no catalog was asked for."""
+    """The name of a class where no registry is consulted."""
     return target.__name__
 
 
 def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
-    """The config that builds an object like `instance`: its class and its constructor's arguments, read back
-    from attributes of the same names, at every depth.
+    """The config that builds an object like `instance`, at every depth.
 
-    `instance`: a component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an
-    attribute is missing or holds what no config can.
+    It has the class and the constructor's arguments, read from attributes of the same names. `instance`: a
+    component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an attribute is missing
+    or has a value that no config can hold.
     """
     held = instance.target if isinstance(instance, Lazy) else type(instance)
     family = family_of(held)
@@ -56,9 +56,9 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
 
 
 def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name) -> Any:
-    """A parameter's default as it stands in a completed config; `MISSING` where it has none or no config can
-    hold it, so that only the constructor knows it.
-    """
+    """A parameter's default as in a completed config, or `MISSING`.
+
+    `MISSING`: it has none, or only the constructor has it because no config can hold it."""
     if parameter.default is MISSING:
         return MISSING
     return _attribute_tree(parameter.default, parameter, where, name_of)
@@ -66,7 +66,7 @@ def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name)
 
 def value_tree(value: Any, kind: Kind, where: str,  # noqa: PLR0911, PLR0912 - one line a kind
                name_of: NameOf) -> Any:
-    """A Python value as it stands in a tree. Raises `RegistrationError` where it is not of `kind`."""
+    """A Python value as a tree. Raises `RegistrationError` where it is not of `kind`."""
     match kind:
         case Value() | EnumOf():
             return _plain_tree(value, kind, where)
@@ -75,7 +75,7 @@ def value_tree(value: Any, kind: Kind, where: str,  # noqa: PLR0911, PLR0912 - o
         case FamilyKind():
             return _component_tree(value, kind, where, name_of)
         case Nested(target=target):
-            if type(value) is not target:                  # a section has no className to tell a subclass by
+            if type(value) is not target:                  # there is no className to record a subclass
                 raise _unfit(value, kind, where)
             return _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)
         case LazyOf():
@@ -111,7 +111,7 @@ def _plain_tree(value: Any, kind: Value | EnumOf, where: str) -> Any:
 
 def _component_tree(value: Any, kind: FamilyKind, where: str, name_of: NameOf) -> Tree:
     target = type(value)
-    # a third-party class may be registered in any family, so only the catalog can tell whether it fits
+    # a third-party class may be registered in any family; only the registry knows whether it fits
     plain = is_json(value) or isinstance(value, type)
     if plain or (family_of(target) and not isinstance(value, kind.base)):
         cure = f"; write {value.__name__}()" if isinstance(value, type) else ""
@@ -150,7 +150,7 @@ def _items_tree(value: Any, kind: ListOf | TupleOf, where: str, name_of: NameOf)
         raise _unfit(value, kind, where)
     items = [value_tree(inner, one, f"{where}.{index}", name_of)
              for index, (inner, one) in enumerate(zip(held, kinds, strict=True))]
-    # a set has no order of its own: one order, so that equal defaults have equal digests
+    # a set has no order: sort it, so that equal defaults have equal digests
     return sorted(items, key=canonical) if isinstance(value, set | frozenset) else items
 
 
@@ -191,14 +191,14 @@ def _arguments_tree(value: Any, signature: Signature, where: str, name_of: NameO
 
 
 def _attribute_tree(value: Any, parameter: Parameter, where: str, name_of: NameOf) -> Any:
-    """`MISSING` where the value is the very default that no config can hold."""
+    """The tree of an argument; `MISSING` for a default that no config can hold."""
     if value is parameter.default and value is not None and _only_in_python(value, parameter.kind):
         return MISSING
     return value_tree(value, parameter.kind, where, name_of)
 
 
 def _only_in_python(value: Any, kind: Kind) -> bool:
-    """Whether a default is of a kind that a config cannot hold, so that only the constructor knows it."""
+    """Whether no config can hold a default of this kind: only the constructor has it."""
     match kind:
         case Opaque():
             return True

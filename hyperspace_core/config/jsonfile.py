@@ -1,7 +1,7 @@
-"""JSON as people write it in task and config files: read strictly, refused with the place and a caret.
+"""A strict JSON parser for task and config files; errors show the place.
 
-The standard parser takes the last of two equal keys, reads `NaN` and turns `1e999` into infinity, all in
-silence, and cannot say on which line a key stood. This one is for small files that people edit.
+The standard parser silently keeps the last of two equal keys, reads `NaN`, turns `1e999` into infinity, and
+cannot report the line of a key. This parser is for small files that people edit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH, Tree
 from hyperspace_core.errors import TaskError
 
-WIDTH = 100                    # how much of a long line is shown
+WIDTH = 100                    # characters of a long line that are shown
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -27,11 +27,11 @@ _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 class Syntax(TaskError):
-    """Text that is no JSON at all, as against JSON that is not allowed here."""
+    """Text that is not JSON, as opposed to JSON that is not allowed here."""
 
 
 def read_json(path: str | Path) -> Any:
-    """The value in a JSON file (UTF-8, with or without a byte order mark).
+    """Read the value in a JSON file (UTF-8, with or without a byte order mark).
 
     Raises `TaskError`: `file:line:column: cause` with the line and a caret.
     """
@@ -39,12 +39,12 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_object(path: str | Path) -> Tree:
-    """The same, for a file that must hold an object."""
+    """Read a file that must hold an object; raises like `read_json`."""
     return _as_object(read_json(path), str(path))
 
 
 def parse_json(text: str, where: str) -> Any:
-    """The value of a JSON text; `where` names the file or option in errors. Raises `TaskError`."""
+    """Parse a JSON text; `where` names its file or option. Raises `TaskError`."""
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise Syntax(f"{where}: expected an object, found nothing")
@@ -52,7 +52,7 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def parse_object(text: str, where: str) -> Tree:
-    """The same, for a text that must hold an object."""
+    """Parse a text that must hold an object; raises like `parse_json`."""
     return _as_object(parse_json(text, where), where)
 
 
@@ -88,11 +88,11 @@ def _text_of(path: Path) -> str:
 
 @dataclass
 class _Parser:
-    """Recursive descent; the depth is limited, so the interpreter's own limit is never met."""
+    """Recursive descent with a depth limit below the interpreter's own."""
 
     text: str
     where: str
-    keys: list[str] = field(default_factory=list)      # the path of what is being read
+    keys: list[str] = field(default_factory=list)      # the path of the current value
 
     def document(self) -> Any:
         value, at = self.value(self.skip(0))
@@ -158,7 +158,7 @@ class _Parser:
                 return items, at
 
     def next(self, at: int, end: str) -> tuple[int, bool]:
-        """After an item: where the next one starts, or where the container has ended."""
+        """After an item: the start of the next one, or the end of the container."""
         at = self.skip(at)
         mark = self.text[at:at + 1]
         if mark == end:
@@ -182,12 +182,12 @@ class _Parser:
         if word in _WORDS:
             return _WORDS[word], at + len(word)
         if word in _NOT_FINITE:
-            raise self.error(at, f"{self.path()}{word} is no JSON number", TaskError)
+            raise self.error(at, f"{self.path()}{word} is not a JSON number", TaskError)
         raise self.error(at, f"expected a value, found {word[:20]}; strings need double quotes")
 
     def number(self, found: re.Match[str], at: int) -> int | float:
         if found[1] is None and found[2] is None:
-            # 64 bits are 19 digits: longer texts are not even converted
+            # 64 bits are 19 digits: longer texts are not converted
             value = int(found[0]) if len(found[0]) <= 20 else HIGHEST + 1
             if not LOWEST <= value <= HIGHEST:
                 raise self.error(at, f"{self.path()}integer too large (limit 64 bit)", TaskError)
@@ -212,7 +212,7 @@ class _Parser:
 
     def error(self, at: int, cause: str, kind: type[TaskError] = Syntax) -> TaskError:
         """`where:line:column: cause`, the line, and a caret below the place."""
-        at = min(at, len(self.text.rstrip("\r\n")))       # an empty last line shows nothing
+        at = min(at, len(self.text.rstrip("\r\n")))       # never on an empty last line
         start = self.text.rfind("\n", 0, at) + 1
         end = self.text.find("\n", at)
         line = self.text[start:end if end >= 0 else len(self.text)].rstrip("\r")

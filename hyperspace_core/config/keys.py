@@ -1,4 +1,4 @@
-"""The keys of a section: which parameter each means, and what to say of those that mean none."""
+"""Match the keys of a section with parameters, and describe unknown keys."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hyperspace_core.config.schema import Parameter, Signature
 from hyperspace_core.config.tree import Tree, join, match_key
 from hyperspace_core.errors import nearest
 
-MAX_NAMED = 20                 # more parameters than this are not listed
+MAX_NAMED = 20                 # at most this many parameters are listed
 
 
 def by_parameter(section: Mapping[Any, Any], signature: Signature, path: str) -> tuple[Tree, list[str]]:
-    """What a section holds, by parameter, and its problems. CamelCase keys of old configs are read as the
-    snake_case parameter, unless a parameter has that very name.
-    """
+    """A section's values by parameter, and its problems.
+
+    CamelCase keys of old configs mean the snake_case parameter, unless a parameter has that very name."""
     given: Tree = {}
     spelling: dict[str, str] = {}
     problems = []
@@ -39,7 +39,7 @@ def bad_key(key: object) -> str:
 
 
 def missing(signature: Signature, parameter: Parameter) -> str:
-    """What to say of a required parameter that a config does not give."""
+    """The message for a required parameter that a config lacks."""
     needs = f"missing; {signature.name} needs it"
     if isinstance(parameter.kind, AnyValue) and parameter.name == "run":
         return f"{needs}; annotate it `run: Run` if it is to receive the live run"

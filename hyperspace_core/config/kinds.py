@@ -1,4 +1,4 @@
-"""What a parameter may hold, as read from its annotation."""
+"""The kinds of values that a parameter may hold, as its annotation declares them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.space import Range
 
 @dataclass(frozen=True)
 class Value:
-    """A plain value: int, float, str, bool, `Literal[…]`, Path, datetime and what else msgspec checks."""
+    """A plain value: int, float, str, bool, `Literal[…]`, Path, datetime and others."""
 
     type: Any
     range: Range | None = None
@@ -26,7 +26,7 @@ class EnumOf:
 
 @dataclass(frozen=True)
 class FamilyKind:
-    """A component: a registered class of `family` that is also below `base` (often the family itself)."""
+    """A component: a registered class of `family` that is `base` or a subclass of it."""
 
     family: type
     base: type
@@ -41,7 +41,7 @@ class Nested:
 
 @dataclass(frozen=True)
 class LazyOf:
-    """A factory for the component or dataclass: what only run time knows may be missing."""
+    """A factory for a component or dataclass; arguments may be left to run time."""
 
     kind: FamilyKind | Nested
 
@@ -54,7 +54,7 @@ class ListOf:
 
 @dataclass(frozen=True)
 class TupleOf:
-    """`items` one by one, or any number of `rest`."""
+    """Fixed `items`, or any number of `rest`."""
 
     items: tuple[Kind, ...] = ()
     rest: Kind | None = None
@@ -79,21 +79,21 @@ class UnionOf:
 
 @dataclass(frozen=True)
 class RawDict:
-    """A dict that is handed over as it stands."""
+    """A dict that is passed on unchanged."""
 
 
 @dataclass(frozen=True)
 class AnyValue:
-    """No type is known: JSON values pass as they are. `as_tuple`: a list is handed over as a tuple, because
-    the parameter's default is one.
-    """
+    """Any JSON value, passed on unchanged; of unknown type.
+
+    `as_tuple`: a list becomes a tuple, because the parameter's default is one."""
 
     as_tuple: bool = False
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """A type that a config cannot hold (an array, a callable): only its default or run time can give it."""
+    """A type that no config can hold, as an array: only default or caller give it."""
 
     label: str
 
@@ -103,7 +103,7 @@ Kind = (Value | EnumOf | FamilyKind | Nested | LazyOf | ListOf | TupleOf | DictO
 
 
 def describe(kind: Kind) -> str:  # noqa: PLR0911 - one line a kind
-    """The kind as a user would annotate it: `int | None`, `list[Layer]`, `Lazy[Aggregation]`."""
+    """The kind as an annotation: `int | None`, `list[Layer]`, `Lazy[Aggregation]`."""
     match kind:
         case Value(type=type_):
             return _type_name(type_)
@@ -155,7 +155,7 @@ def is_sequence(kind: Kind, default: Any = None) -> bool:
 
 
 def item_kinds(kind: ListOf | TupleOf, count: int) -> tuple[Kind, ...]:
-    """The kind of each of `count` items; of another length where a tuple's items are fixed."""
+    """The kind of each of `count` items; a tuple of fixed items gives its own length."""
     if isinstance(kind, ListOf):
         return (kind.item,) * count
     return kind.items if kind.rest is None else (kind.rest,) * count

@@ -1,4 +1,4 @@
-"""A factory for a component whose remaining arguments only run time knows."""
+"""A factory for a component with arguments that are only known at run time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ F = TypeVar("F")
 
 
 class Lazy(Generic[F]):
-    """`aggregation: Lazy[Aggregation]` receives one; `aggregation(dv=400)` builds a fresh object each time.
+    """A factory: for `pool: Lazy[Pool]`, `pool(dv=400)` builds a `Pool`.
 
-    Written by hand, without the framework: `Lazy(Bottleneck, layers=[50])`. Arguments of the call win over
-    those that the config named.
+    Each call builds a new object; its arguments override those of the config. Without the framework it is
+    written `Lazy(Bottleneck, layers=[50])`.
     """
 
     def __init__(self, target: type[F], /, **arguments: Any) -> None:
@@ -20,7 +20,7 @@ class Lazy(Generic[F]):
         self.arguments = arguments
 
     def __call__(self, **arguments: Any) -> F:
-        # what the config named is copied, so that two objects never share a list
+        # arguments of the config are copied, so that two objects never share a list
         merged = copy.deepcopy({k: v for k, v in self.arguments.items() if k not in arguments}) | arguments
         return self.target(**merged)
 

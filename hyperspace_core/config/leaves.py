@@ -1,4 +1,4 @@
-"""The entries of a search space for one value that has no parameters below it."""
+"""Build the entries of a search space for a value without parameters of its own."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from hyperspace_core.config.tree import MISSING, canonical, is_json, join, shown
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.space import Choice, Float, Int, Range
 
-SPACE = "space="               # where a value comes from that a person gave
+SPACE = "space="               # the source of values that the user gave
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the walk over the signatures stands."""
+    """The current place of the walk over the signatures."""
 
     path: str = ""
     key: str = ""
     when: Conditions = ()
     source: str = ""
-    above: tuple[Any, ...] = ()    # classes that this place lies in
-    optional: bool = False         # whether None may stand here
+    above: tuple[Any, ...] = ()    # the classes around this place
+    optional: bool = False         # whether None is allowed here
 
     def at(self, name: object, source: str = "") -> Place:
-        """The place of a parameter or an item in this one."""
+        """The place of a parameter or an item inside this one."""
         return replace(self, path=join(self.path, name), key=join(self.key, name), optional=False,
                        source=source or self.source)
 
     def under(self, path: str, value: Any, target: Any = None, label: str = "") -> Place:
-        """This place where the choice at `path` is `value`."""
+        """This place, where the choice at `path` is `value`."""
         return replace(self, key=f"{self.key}{label}", when=(*self.when, (path, value)), optional=False,
                        above=(*self.above, target))
 
@@ -43,12 +43,12 @@ class Place:
         return Fixed(path=self.path, key=self.key, value=value, when=self.when, source=source or self.source)
 
     def switch(self, *, default: Any, source: str = "") -> Dimension:
-        """Whether there is a value, or None."""
+        """The choice between a value and None."""
         return Dimension(path=self.path + SWITCH, key=self.key + SWITCH, range=Choice(False, True),
                          default=default, when=self.when, source=source or self.source)
 
     def dimension(self, range_: Range, *, default: Any, source: str = "") -> Dimension | Fixed:
-        """A range with a single value leaves nothing to search."""
+        """A dimension, or a fixed value where the range has a single value."""
         if values_in(range_) == 1:
             return self.fixed(range_.values[0] if isinstance(range_, Choice) else range_.low, source)
         return Dimension(path=self.path, key=self.key, range=range_, when=self.when,
@@ -57,7 +57,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is known of one value: type, range, default as a tree, and what `space=` says of it."""
+    """One value to search: type, range, default as a tree, its part of `space=`."""
 
     kind: Kind
     range: Range | None = None
@@ -66,7 +66,7 @@ class Wanted:
 
 
 def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
-    """A number, a text, or whatever is tried as a whole.
+    """The entries of a number, a text, or a value that is tried as a whole.
 
     Raises `ConfigError` for a wish that does not fit the type.
     """
@@ -81,7 +81,7 @@ def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
     several = [range_in(one, place.path) for one in ([wish] if offered is None else offered)]
     ranges = [one for one in several if isinstance(one, Int | Float)]
     if any(searches(one) for one in several if one not in ranges):
-        raise ConfigError(f"`{place.path}`: what is inside it cannot be searched; offer whole values with "
+        raise ConfigError(f"`{place.path}`: values inside it cannot be searched; offer whole values with "
                           '{"each": […]}')
     if offered is None:
         return [place.fixed(_whole(wish, kind, place, catalog), SPACE)]
@@ -94,15 +94,15 @@ def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
         raise ConfigError(f"`{place.path}`: a range stands beside other alternatives; give one range, beside "
                           "it at most None, or values alone")
     if rest:
-        complete_value(None, kind, catalog, path=place.path)       # says so where None is not allowed
+        complete_value(None, kind, catalog, path=place.path)       # raises where None is not allowed
     return _ranged(fitted(ranges[0], kind, place.path), base, place, or_none=bool(rest), source=SPACE)
 
 
 def _whole(wish: Any, kind: Kind, place: Place, catalog: Catalog) -> Any:
     value = complete_value(wish, kind, catalog, path=place.path)
-    # a value without a type may be anything; NaN equals nothing, so no run could be found to have it
+    # an untyped value may be anything; NaN equals nothing, so no run could match it
     if not is_json(value) or json.loads(canonical(value)) != value:
-        raise ConfigError(f"`{place.path}`: {shown(wish)} cannot be tried; give what JSON can hold")
+        raise ConfigError(f"`{place.path}`: {shown(wish)} cannot be tried; give a value that JSON can hold")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Steps applied to the scenario and the config of a stored run: new trees, and no value is ever lost.
+"""Apply migration steps to scenario and config of a run; no value is lost.
 
-Every step leaves alone what it does not speak of, keeps the order of the keys, and changes nothing where it
-has been applied before. One that meets an obstacle names it, and then nothing of the migration is done.
+A step changes only the parameters that it names, keeps the order of the keys, and is idempotent. A step that
+meets an obstacle reports it; then nothing of the migration is applied.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ C = TypeVar("C", bound=Tree | None)
 
 
 def applied(steps: Iterable[Mapping[str, Any]], scenario: S, config: C) -> tuple[S, C]:
-    """Scenario and config after the steps (see `config.steps`); what was given is not touched.
+    """New trees of scenario and config after the steps (see `config.steps`).
 
-    Raises `ConfigError` with the path of an obstacle: the new name is there with another value, or a path
-    leads through what is no section.
+    Raises `ConfigError` with the path of an obstacle: the new name exists with another value, or a path leads
+    through a value that is not a section.
     """
     trees = {SCENARIO: _fresh(scenario), CONFIG: _fresh(config)}
     for step in steps:
@@ -34,7 +34,7 @@ def applied(steps: Iterable[Mapping[str, Any]], scenario: S, config: C) -> tuple
 
 
 def _fresh(tree: Any) -> Any:
-    """A copy of all sections and lists: the values in them are never changed in place."""
+    """Copy all sections and lists; the values in them are never changed in place."""
     if isinstance(tree, dict):
         return {key: _fresh(inner) for key, inner in tree.items()}
     return [_fresh(inner) for inner in tree] if isinstance(tree, list) else tree
@@ -102,10 +102,10 @@ def _check_same(path: str, value: Any, other: str, there: Any) -> None:
                           f"{shown(value)}")
 
 
-# -- where they apply ------------------------------------------------------------------------------------
+# -- where the steps apply -------------------------------------------------------------------------------
 
 def _homes(step: Mapping[str, Any], trees: Mapping[str, Any]) -> Iterator[tuple[str, Tree, str]]:
-    """The sections that a step is about, with their paths, and the name of the parameter in them."""
+    """The sections that a step changes, with path and parameter name."""
     if "of" in step:
         *above, name = step["parameter"].split(".")
         tops = list(_of_class(step["of"], step.get("within"), trees))
@@ -123,7 +123,7 @@ def _split(path: str) -> tuple[str, list[str]]:
 
 
 def _below(value: Any, parts: list[str], path: str) -> Iterator[tuple[str, Tree]]:
-    """The sections at the end of a path; none where something on it is missing or None."""
+    """The sections at the end of a path; none where a part is missing or None."""
     if not parts:
         if isinstance(value, dict):
             yield path, value
@@ -155,7 +155,7 @@ def _of_class(name: str, within: str | None, trees: Mapping[str, Any]) -> list[t
 
 
 def _sections(value: Any, path: str, fills: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...], Tree]]:
-    """Every section at any depth; `fills`: the names on the way to it from the component that holds it."""
+    """Every section at any depth; `fills`: names on the way from its component."""
     if isinstance(value, dict):
         yield path, fills, value
         above = () if CLASS_NAME in value else fills
@@ -167,7 +167,7 @@ def _sections(value: Any, path: str, fills: tuple[str, ...]) -> Iterator[tuple[s
 
 
 def _at(path: str, trees: Mapping[str, Any], *, making: bool = False) -> tuple[Tree, str] | None:
-    """The section in which a path ends, and its last name. `making`: what is missing on the way is made."""
+    """The section in which a path ends, and its last name; `making` creates sections."""
     tree, parts = _split(path)
     section, so_far = trees[tree], "" if tree == CONFIG else tree
     if section is None:

@@ -1,4 +1,4 @@
-"""What `space=` says of one place: a range, alternatives, or a value to hold fast; in Python or as JSON.
+"""Read an entry of `space=`, in Python or JSON: range, alternatives or value.
 
 `Float(0.1, 10, log=True)` is `{"float": [0.1, 10], "log": true}` in JSON, `Int(10, 1000, step=10)` is
 `{"int": [10, 1000], "step": 10}`, `Choice("adam", "sgd")` is `["adam", "sgd"]`. Where the parameter is itself
@@ -30,7 +30,7 @@ _OPTIONS = ("log", "step")
 
 
 def range_in(wish: Any, path: str) -> Any:
-    """The range that a JSON section stands for; anything else as it is. Raises `ConfigError`."""
+    """The range of a JSON section; other values unchanged. Raises `ConfigError`."""
     if not isinstance(wish, Mapping):
         return wish
     kinds = [key for key in wish if key in _RANGES]
@@ -64,7 +64,7 @@ def _are(values: Any, types: tuple[type, ...]) -> bool:
 
 
 def alternatives_in(wish: Any, kind: Kind, base: Any, path: str) -> list[Any] | None:
-    """The alternatives that a wish offers, or None where it is one value. Raises `ConfigError` for none."""
+    """The alternatives, or None for one value. Raises `ConfigError` if empty."""
     offered = wish
     if isinstance(wish, Choice):
         offered = wish.values
@@ -80,14 +80,14 @@ def alternatives_in(wish: Any, kind: Kind, base: Any, path: str) -> list[Any] | 
 
 
 def fitted(range_: Range, kind: Kind, path: str) -> Range:
-    """The range in the parameter's own type, as trees hold it. Raises `ConfigError` where it does not fit."""
+    """Convert a range to the parameter's type. Raises `ConfigError` on a misfit."""
     match kind:
         case OptionalOf(kind=inner):
             return fitted(range_, inner, path)
         case AnyValue():
             return range_
         case UnionOf(kinds=kinds) if not isinstance(range_, Choice):
-            # whole numbers are for an int where the type has both
+            # whole numbers become int where the type has both
             exact = [one for one in kinds if isinstance(one, Value) and one.type is int]
             wanted = [*exact, *kinds] if isinstance(range_, Int) else kinds
             kind = next((one for one in wanted if isinstance(one, Value) and one.type in (int, float)), kind)
@@ -106,7 +106,7 @@ def fitted(range_: Range, kind: Kind, path: str) -> Range:
 
 
 def nearest_in(range_: Range, value: Any) -> Any:
-    """A default in a range that may have been narrowed: itself, else the nearest value, else the first."""
+    """A default in a narrowed range: itself, else the nearest value, else the first."""
     if value is MISSING or range_.contains(value):
         return float(value) if isinstance(range_, Float) and value is not MISSING else value
     if isinstance(range_, Choice):
@@ -117,7 +117,7 @@ def nearest_in(range_: Range, value: Any) -> Any:
 
 
 def searches(wish: Any) -> bool:
-    """Whether something in a wish is a range, or offers alternatives with `each`."""
+    """Whether an entry has a range, or alternatives with `each`, in it."""
     if isinstance(wish, Mapping):
         return set(wish) == {EACH} or any(key in _RANGES for key in wish) or any(map(searches, wish.values()))
     if isinstance(wish, list | tuple):

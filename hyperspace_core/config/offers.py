@@ -1,4 +1,4 @@
-"""Which classes a place in a search space offers, by what `space=` says of it."""
+"""The classes that a place in a search space offers, as `space=` restricts them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from hyperspace_core.space import Choice, Range
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A class that may be chosen (None: no component at all), and what is said of its parameters."""
+    """A class to choose (None: no component), and the `space=` of its parameters."""
 
     entry: Registered | None
     wish: Tree
-    named: bool                    # said by a person, who wants to hear why it cannot be
+    named: bool                    # by the user: then a problem is an error, not a reason to leave it out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Offering:
     catalog: Catalog
 
     def read(self, wish: Any) -> list[Offer]:
-        """Raises `ConfigError` for a wish that offers no class."""
+        """The classes on offer. Raises `ConfigError` for a wish that offers none."""
         if wish is MISSING:
             return [*self._all(), *([Offer(entry=None, wish={}, named=False)] if self.optional else [])]
         if isinstance(wish, Mapping):
@@ -75,7 +75,7 @@ class Offering:
         return Offer(entry=entry, wish=rest, named=True)
 
     def _shared(self, offers: list[Offer], rest: Tree) -> list[Offer]:
-        """Each class takes those of the keys that it has a parameter for; one that none has is a mistake."""
+        """Give each class the keys that are its parameters; a key of no class is refused."""
         made, used, known = [], set(), set()
         for offer in offers:
             names = {} if offer.entry is None else signature_of(offer.entry.target).by_name
@@ -103,7 +103,7 @@ def choice(built: Mapping[str | None, list[Entry]], chosen: list[Registered], de
     name = next(iter(built))
     if name is None:
         return [place.fixed(None, source)]
-    # with one class there is nothing to choose, and so no condition
+    # one class leaves nothing to choose, and so sets no condition
     return [replace(here.fixed(name, source), aliases=aliases),
             *(replace(entry, when=tuple(one for one in entry.when if one != (here.path, name)))
               for entry in bodies)]

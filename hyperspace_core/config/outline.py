@@ -1,4 +1,4 @@
-"""A search space as people read it: a tree of ranges and defaults, each with who says so."""
+"""A search space for display: a tree of ranges, defaults and their sources."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from hyperspace_core.space import Choice, Range
 
 @dataclass(frozen=True, kw_only=True)
 class Outline:
-    """One line of the tree: a parameter that is searched, one that is held fast, or a class (no `source`).
+    """A line of the tree: a searched or fixed parameter, or a class (no `source`).
 
     `default` and `value` are `MISSING` where there is none.
     """
 
-    name: str                      # relative to the line that it stands below
+    name: str                      # relative to the line above it
     path: str
     searched: bool
     text: str = ""                 # `10 to 1000, log`
     range: Range | None = None
     default: Any = MISSING
-    value: Any = MISSING           # what is held fast
+    value: Any = MISSING           # the fixed value
     source: str = ""
     children: tuple[Outline, ...] = ()
 
@@ -58,7 +58,7 @@ def _line(entry: Dimension | Fixed, above: str, below: _Below) -> Outline:
 
 
 def _switch(entry: Dimension, line: Outline, below: _Below) -> Outline:
-    """A number that may be None is one line; what may be absent as a whole has its parameters below it."""
+    """One line for an optional number; an optional section has lines below it."""
     inside = (*entry.when, (entry.path, True))
     default = None if entry.default is False else MISSING
     for one in below.get(inside, ()):
@@ -67,7 +67,7 @@ def _switch(entry: Dimension, line: Outline, below: _Below) -> Outline:
             text = inner.text or str(inner.value)
             return replace(line, text=f"{text}, or None", range=inner.range,
                            default=inner.default if default is MISSING else None)
-    return replace(line, text="there, or None", range=None, default=default,
+    return replace(line, text="present, or None", range=None, default=default,
                    children=_lines(inside, line.path, below))
 
 

@@ -1,4 +1,4 @@
-"""What a command line says about a config: `classifier.trees=200`, `classifier=Forest,Support`."""
+"""Read config overrides of a command line: `trees=200`, `model=Forest,Support`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OPENING, _CLOSING = "[{", "]}"
 
 
 def parse_value(text: str) -> Any:
-    """JSON where the text parses as JSON, else the text itself.
+    """Parse a text as JSON, else return the text itself.
 
     Raises `ConfigError` for JSON that no config may hold: a key twice, `1e999`, integers beyond 64 bits.
     """
@@ -33,16 +33,16 @@ def parse_value(text: str) -> Any:
 
 
 def parse_assignments(texts: Iterable[str]) -> Tree:
-    """`["classifier=Forest", "classifier.trees=200"]` → a config. Raises `ConfigError`."""
+    """`["model=Forest", "model.trees=200"]` → a config. Raises `ConfigError`."""
     return _tree(texts, parse_value)
 
 
 def parse_grid(texts: Iterable[str]) -> Tree:
     """`["classifier=Forest,Support", "lr=[0.1, 0.2]"]` → a grid.
 
-    A comma separates alternatives, but not inside brackets or quotes; a JSON list stands for alternatives
-    where the parameter is not itself a list. With `classifier.trees=50,100` beside several classifiers, those
-    of them that have `trees` take it. Raises `ConfigError`.
+    A comma separates alternatives, but not inside brackets or quotes. A JSON list means alternatives where
+    the parameter is not itself a list. `classifier.trees=50,100` applies to classifiers with `trees`.
+    Raises `ConfigError`.
     """
     return _tree(texts, _alternatives)
 
@@ -50,7 +50,7 @@ def parse_grid(texts: Iterable[str]) -> Tree:
 def _alternatives(text: str) -> Any:
     whole = parse_value(text)
     parts = _split(text)
-    if whole != text or len(parts) == 1:                   # it is JSON, or nothing stands beside it
+    if whole != text or len(parts) == 1:                   # JSON, or a single value
         return whole
     if not all(part.strip() for part in parts):
         raise ConfigError(f'{text}: an empty alternative; remove the extra comma, or write "" for no text')
@@ -58,7 +58,7 @@ def _alternatives(text: str) -> Any:
 
 
 def _split(text: str) -> list[str]:
-    """The text cut at its commas, but not inside brackets or double quotes."""
+    """Split a text at its commas, but not inside brackets or double quotes."""
     parts, depth, quoted, start = [], 0, False, 0
     for index, letter in enumerate(text):
         if letter == '"' and text[index - 1:index] != "\\":
@@ -89,7 +89,7 @@ def _tree(texts: Iterable[str], read: Callable[[str], Any]) -> Tree:
         except ConfigError as error:
             raise ConfigError(f"`{'.'.join(path)}`: {error}") from None
     tree: Tree = {}
-    # a section before what lies in it, in whatever order they were given
+    # a section comes before the values in it, in any order of the arguments
     for path in sorted(assigned, key=len):
         _put(tree, path, assigned[path])
     return {path[0]: tree[path[0]] for path in assigned}   # the order of the command line
@@ -100,7 +100,7 @@ def _put(tree: Tree, path: tuple[str, ...], value: Any) -> None:
     for depth, key in enumerate(above, 1):
         if isinstance(tree.get(key), list) and path[depth].isdigit():
             change = copied(value)
-            for step in reversed(path[depth - 1:]):        # an item of a list that was given before
+            for step in reversed(path[depth - 1:]):        # an item of a list that was given earlier
                 change = {step: change}
             tree[key] = merge({key: tree[key]}, change, path=".".join(path[:depth - 1]), in_grid=True)[key]
             return

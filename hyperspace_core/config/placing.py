@@ -1,4 +1,4 @@
-"""From an assignment to the config that it stands for, and from the config of a past run back."""
+"""Convert an assignment to its config, and the config of a past run back."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Outside:
         if self.reason == "missing":
             return f"`{self.path}`: missing"
         if self.reason == "unknown":
-            return f"`{self.path}`: {shown(self.value)}, today's classes have no such parameter"
+            return f"`{self.path}`: {shown(self.value)}, the current classes have no such parameter"
         return f"`{self.path}`: {shown(self.value)}, the space has {self.expected}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """Where a config stands: an assignment, whole only where nothing lies outside."""
+    """The assignment of a config; it is complete only where `outside` is empty."""
 
     assignment: Assignment
     outside: tuple[Outside, ...] = ()
@@ -50,7 +50,7 @@ def class_path(path: str) -> bool:
 
 
 def written(entries: Iterable[Entry], assignment: Mapping[str, Any]) -> Tree:
-    """The config with what the space holds fast and the assignment's values in it; not yet completed."""
+    """The config with fixed values and assignment written in; not yet completed."""
     tree: Tree = {}
     for entry in entries:
         if not holds(entry.when, assignment):
@@ -83,7 +83,7 @@ def _put(tree: Tree, path: str, value: Any) -> None:
 
 
 def placed(entries: Iterable[Entry], config: Mapping[str, Any]) -> Placed:
-    """Each entry's value looked up in the config; then what the config has beside them."""
+    """Look up each entry's value in the config; find values the space lacks."""
     placing = _Placing(config)
     for entry in entries:
         if holds(entry.when, placing.assignment):
@@ -98,7 +98,7 @@ class _Placing:
         self.assignment: Assignment = {}
         self.outside: list[Outside] = []
         self.seen: set[str] = set()
-        self.broken: tuple[str, ...] = ()      # what lies in these is not compared
+        self.broken: tuple[str, ...] = ()      # paths below these are not compared
 
     def entry(self, entry: Entry) -> None:
         path = entry.path.removesuffix(SWITCH)
@@ -138,7 +138,7 @@ class _Placing:
             self._out(entry.path, value, "fixed", expected)
 
     def _class_at(self, entry: Entry) -> Any:
-        """The name of the class as it is called today; None where there is no component."""
+        """The current name of the class; None where there is no component."""
         section = value_at(self.config, entry.path.rpartition(".")[0])
         if section is None:
             self.seen.add(entry.path.rpartition(".")[0])
@@ -148,7 +148,7 @@ class _Placing:
 
     def _out(self, path: str, value: Any, reason: Reason, expected: str) -> None:
         self.outside.append(Outside(path=path, value=value, reason=reason, expected=expected))
-        # what lies in the section of another class is not worth a word of its own
+        # parameters of a class that is reported already are not reported again
         here = path.rpartition(".")[0] if class_path(path) else path
         self.seen.add(here)
         self.broken = (*self.broken, f"{here}.")

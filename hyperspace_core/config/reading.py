@@ -1,4 +1,4 @@
-"""Reads the parameters of classes, functions and methods, as they stand; `schema` checks them."""
+"""Read the parameters of classes, functions and methods; `schema` checks them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One hyper-parameter. `default` is the object in the signature itself, `MISSING` where there is none."""
+    """One hyper-parameter. `default` is the object in the signature, or `MISSING`."""
 
     name: str
     kind: Kind
@@ -47,7 +47,7 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What a config can give to a class, function or method; `run` names the parameter for the live run."""
+    """The parameters of a class, function or method; `run` names the live run's."""
 
     target: Any
     name: str
@@ -62,19 +62,19 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """Where parameters are read from, and among which names their annotations are resolved."""
+    """Where parameters are read from, and the scope of their annotations."""
 
     target: Any
     name: str
     function: Callable[..., Any] | None      # None: a class without a constructor of its own
     bound: bool                              # the first parameter is `self` or `cls`
     fields: Mapping[str, dataclasses.Field[Any]]
-    foreign: bool                            # a third-party class: nobody here can mend its signature
+    foreign: bool                            # a third-party class: its signature cannot be corrected
 
 
 @functools.lru_cache(maxsize=4096)
 def read_signature(target: Any) -> Signature:
-    """The signature of a class's constructor, a function or an unbound method. Raises `RegistrationError`."""
+    """Read a class's or function's signature. Raises `RegistrationError`."""
     if isinstance(target, type):
         return _read(_source_of_class(target))
     if not callable(target):
@@ -87,13 +87,13 @@ def read_signature(target: Any) -> Signature:
 
 @functools.lru_cache(maxsize=1024)
 def read_method(owner: type, method: str) -> Signature:
-    """The signature of a method without its `self`, whether plain, static or a class method."""
+    """Read the signature of a plain, static or class method, without its `self`."""
     found = inspect.getattr_static(owner, method, None)
     if found is None:
         raise RegistrationError(f"{owner.__name__} has no method {method}()")
     function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
     if not callable(function):
-        raise RegistrationError(f"{owner.__name__}.{method} is no method but {type(found).__name__}")
+        raise RegistrationError(f"{owner.__name__}.{method} is not a method but {type(found).__name__}")
     static = isinstance(found, staticmethod)
     name = getattr(function, "__name__", method) if static else f"{owner.__name__}.{method}"
     return _read(_Source(target=function, name=name, function=function, fields={}, foreign=False,
@@ -131,7 +131,7 @@ def _read(source: _Source) -> Signature:
         if raw.kind is raw.POSITIONAL_ONLY and raw.default is raw.empty:
             raise RegistrationError(f"{where}: positional-only, so a config cannot name it; remove the '/'")
         if raw.kind not in _NAMED:
-            continue                                       # *args, **kwargs: nothing that a config could name
+            continue                                       # *args, **kwargs: no config can name them
         annotation = _annotation(source, raw, where)
         if is_run(annotation):
             if run is not None:
@@ -150,7 +150,7 @@ def _raw_parameters(source: _Source) -> list[inspect.Parameter]:
         raw = list(inspect.signature(source.function).parameters.values())
         declared = getattr(source.target, "__signature__", None)
         if isinstance(source.target, type) and isinstance(declared, inspect.Signature):
-            return list(declared.parameters.values())      # a metaclass that says what its constructor takes
+            return list(declared.parameters.values())      # a metaclass that declares its constructor
     except (TypeError, ValueError):
         raise RegistrationError(f"{source.name}: its parameters cannot be read (a constructor in C?); "
                                 "wrap it in a class with a constructor in Python") from None
@@ -178,12 +178,12 @@ def _annotation(source: _Source, raw: inspect.Parameter, where: str) -> Any:
 
 
 def _declaring_class(target: type, name: str) -> type:
-    """Whose body annotates a dataclass field: its strings are read in that class's module."""
+    """The class whose body annotates a dataclass field: its module is the scope."""
     return next(base for base in target.__mro__ if name in inspect.get_annotations(base))
 
 
 def _names(source: _Source, owner: Any) -> dict[str, Any]:
-    """The names an annotation may use: the module's, and the class's own (never a field of the same name)."""
+    """The names an annotation may use: the module's and the class's, never a field's."""
     scope: dict[str, Any] = {}
     if isinstance(owner, type):
         scope = {name: value for name, value in vars(owner).items()
@@ -224,13 +224,13 @@ def _default(source: _Source, raw: inspect.Parameter, where: str) -> Any:
 
 
 def _guessed(default: Any) -> Kind:
-    """The kind of a parameter without annotation: known only where the default is a component."""
+    """The kind of a parameter without annotation: known only for a default component."""
     family = None if isinstance(default, type) else family_of(type(default))
     return AnyValue(as_tuple=isinstance(default, tuple)) if family is None else FamilyKind(family, family)
 
 
 def _flat(kind: Kind) -> Kind:
-    """`None` alone and unions in unions, made plain."""
+    """Simplify a lone `None` and unions in unions."""
     match kind:
         case OptionalOf(kind=OptionalOf() as inner):
             return _flat(inner)
@@ -244,7 +244,7 @@ def _flat(kind: Kind) -> Kind:
 
 
 def _as_its_default_says(kind: Kind, default: Any) -> Kind:
-    """A third-party class may annotate `int` and default to None or "auto": its default is right."""
+    """Widen a third-party annotation, as `int`, to its default, as None or "auto"."""
     if default is None:
         return kind if isinstance(kind, OptionalOf) else OptionalOf(kind)
     if isinstance(kind, Value | EnumOf):

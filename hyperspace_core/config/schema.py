@@ -1,8 +1,7 @@
 """Signatures: the one source of names, types, defaults, help and search ranges.
 
-`signature_of` reads a class, a function or a method and checks that its defaults are of their own types and
-lie in their own ranges, so that a mistake is found when a component is registered and not in the middle of a
-run.
+`signature_of` reads a class, a function or a method and checks the types and ranges of its defaults, so that
+a mistake is found when a component is registered and not in the middle of a run.
 """
 
 from __future__ import annotations
@@ -41,18 +40,17 @@ __all__ = ["MISSING", "Parameter", "Signature", "describe", "family_of", "signat
 
 @functools.lru_cache(maxsize=4096)
 def signature_of(target: Any) -> Signature:
-    """What a config can give to a class's constructor or a function. The parameter for the live run, if there
-    is one, is named in `Signature.run` and is no hyper-parameter.
+    """Read and check the parameters of a class's constructor or a function.
 
-    Raises `RegistrationError`, naming class and parameter, for annotations that cannot be resolved, defaults
-    that are not of their type or outside their range, and ranges that do not fit the type.
-    """
+    The parameter for the live run, if any, is named in `Signature.run`; it is not a hyper-parameter. Raises
+    `RegistrationError`, naming class and parameter, for annotations that cannot be resolved, defaults of
+    another type or outside their range, and ranges that do not fit the type."""
     return _checked(read_signature(target))
 
 
 @functools.lru_cache(maxsize=1024)
 def signature_of_method(owner: type, method: str) -> Signature:
-    """The same for a method without its `self`: plain, static and class methods."""
+    """Read and check a plain, static or class method, without its `self`."""
     return _checked(read_method(owner, method))
 
 
@@ -63,7 +61,7 @@ def _checked(signature: Signature) -> Signature:
         current = waiting.pop()
         for parameter in current.parameters:
             _check_parameter(f"{current.name}.{parameter.name}", parameter)
-            # plain dataclasses are part of the signature that holds them: nobody registers them on their own
+            # plain dataclasses belong to the signature that holds them: they are not registered themselves
             new = [target for target in _dataclasses_in(parameter.kind) if target not in seen]
             seen.update(new)
             waiting += map(read_signature, new)
@@ -103,7 +101,7 @@ def _dataclasses_in(kind: Kind) -> list[type]:
 
 
 def check_range(where: str, kind: Kind, range_: Range) -> None:
-    """A range must describe values of the parameter's own type."""
+    """Check that a range describes values of the parameter's own type."""
     match kind:
         case OptionalOf(kind=inner):
             check_range(where, inner, range_)
@@ -128,7 +126,7 @@ def _accepted(where: str, kind: Value | EnumOf, value: Any, range_: Range) -> An
 
 
 def _check_bounds(where: str, tree: Any, kind: Kind, range_: Range | None) -> None:
-    """A default, as it stands in a tree, lies in the range of its parameter or item."""
+    """Check that a default, as a tree, is in the range of its parameter or item."""
     if tree is None:
         return
     match kind:
@@ -158,7 +156,7 @@ def _range_of(kind: Kind) -> Range | None:
 
 
 def in_tree_form(where: str, kind: Value | EnumOf, range_: Range) -> Range:
-    """Choices as a tree would hold them: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
+    """Choices as in a tree: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
     if not isinstance(range_, Choice):
         return range_
     return Choice(*(_accepted(where, kind, value, range_) for value in range_.values))

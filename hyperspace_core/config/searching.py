@@ -1,13 +1,13 @@
-"""The search space of a signature: ranges at every depth, narrowed or widened by `space=`.
+"""Build the search space of a signature, narrowed or widened by `space=`.
 
-- A parameter with a range is searched. One without is held fast at its default, a bool, an Enum and a Literal
-  too, unless `space=` names it.
-- A family is searched among all its registered classes, and each class's parameters below it; `Family | None`
-  also without any. A class that needs a value which nothing gives is left out, and so is a class inside
-  itself; `space=` may name them.
-- A list or dict keeps the length and keys of its default, or what `space=` gives; each item is searched.
-- None is tried where a number with a range has it as its default, and where a dataclass in which something is
-  searched may be absent.
+- A parameter with a range is searched. One without is fixed at its default, also a bool, Enum or Literal,
+  unless `space=` names it.
+- A family is searched among all its registered classes, with the parameters of each; `Family | None` also
+  without any. A class that requires a value without a source is left out, and so is a class inside itself;
+  `space=` may name them.
+- A list or dict keeps the length and keys of its default, or of `space=`; each item is searched.
+- None is tried where it is the default of a number with a range, and where a dataclass in which a value is
+  searched may be None.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, shown, too_de
 from hyperspace_core.config.unions import pick
 from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
 
-MAX_PARAMETERS = 10_000        # in the whole space; recursive families may have no end in sight
+MAX_PARAMETERS = 10_000        # in the whole space; recursive families may have no end
 
 
 def space_of(signature: Signature, catalog: Catalog, wishes: Mapping[str, Any] | None = None) -> Space:
-    """What may be tried of a signature; `wishes` is what a person gives as `space=`.
+    """Build the search space of a signature; `wishes` is the user's `space=`.
 
-    Raises `ConfigError` with every problem of `wishes`, and for a parameter that neither a default, a range
-    nor `wishes` gives a value; `UnknownClassError` if one of the problems is a class that the catalog lacks.
+    Raises `ConfigError` with every problem of `wishes`, and for a parameter without default, range or wish;
+    `UnknownClassError` if one of the problems is a class that is not registered.
     """
     given = {} if wishes is None else wishes
     if not isinstance(given, Mapping):
@@ -74,11 +74,11 @@ def space_of(signature: Signature, catalog: Catalog, wishes: Mapping[str, Any] |
 
 
 class _TooLarge(Exception):
-    """The classes lie in one another without end."""
+    """The space is too large: classes contain one another without end."""
 
 
 class _Walk:
-    """One walk over a signature; goes on after a problem, so that all are reported together."""
+    """One walk over a signature; continues after a problem to report all together."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -97,7 +97,7 @@ class _Walk:
         self.met += len(signature.parameters)
         if self.met > MAX_PARAMETERS:
             raise _TooLarge(f"`{place.path}`: the space has more than {MAX_PARAMETERS:,} parameters; name "
-                            "the classes that are wanted in space=")
+                            "the classes that you want in space=")
         wishes, problems = by_parameter(given.wish, signature, place.path)
         self.problems += problems
         bases = given.base if isinstance(given.base, dict) else {}
@@ -124,14 +124,14 @@ class _Walk:
         if parameter.required and not lazy:
             raise ConfigError(f"`{here.path}`: {signature.name} needs it ({describe(parameter.kind)}) and "
                               "has neither a default nor a range; give it in space=")
-        return []                  # only the constructor, or run time, knows it
+        return []                  # the constructor or the caller at run time supplies it
 
     def default(self, parameter: Parameter, place: Place, *, used: bool) -> Any:
         try:
             return default_tree(parameter, place.source, self.catalog.name_of)
         except HyperspaceError as error:
             if not used or _chooses(parameter.kind):
-                return MISSING     # of a class that is not registered; the others may be chosen all the same
+                return MISSING     # its class is not registered; the other classes remain
             raise ConfigError(f"`{place.path}`: {error}") from None
 
     def value(self, given: Wanted, place: Place) -> list[Entry]:  # noqa: PLR0911 - one line a kind
@@ -163,7 +163,7 @@ class _Walk:
         return plain(given, place, self.catalog)
 
     def member(self, kinds: tuple[Kind, ...], given: Wanted) -> Kind | None:
-        """The member of a union that has something below it, if the wish, or the default, is one of it."""
+        """The union member with parameters or items that the wish, or the default, is of."""
         value = given.base if given.wish is MISSING else given.wish
         if given.range is not None and given.wish is MISSING:
             return None
@@ -189,7 +189,7 @@ class _Walk:
             if offer.entry is None:
                 built[None] = []
                 continue
-            # another class than the default's starts from its own defaults
+            # any class but the default's starts from its own defaults
             base = given.base if default == name and isinstance(given.base, dict) else MISSING
             body = self.offered(offer, offer.entry, base, place, lazy=lazy)
             if not isinstance(body, str):
@@ -203,15 +203,15 @@ class _Walk:
 
     def offered(self, offer: Offer, entry: Registered, base: Any, place: Place, *,
                 lazy: bool) -> list[Entry] | str:
-        """The parameters of a class, or why it is not searched where nobody asked for it by name."""
+        """The parameters of a class, or the reason why it is left out if not named."""
         if entry.target in place.above and not offer.named:
-            return "it would lie inside itself"
+            return "it would contain itself"
         inner = place.under(join(place.path, CLASS_NAME), entry.name, entry.target, f"[{entry.name}]")
         given = Wanted(kind=Nested(entry.target), base=base, wish=offer.wish)
         return self.tried(given, inner, lazy=lazy, named=offer.named)
 
     def tried(self, given: Wanted, place: Place, *, lazy: bool, named: bool) -> list[Entry] | str:
-        """A section whose problems are a reason to leave it out, unless it was asked for by name."""
+        """A section, or the reason to leave it out if the user did not name it."""
         before, unknown, self.problems = self.problems, self.unknown_class, []
         body = self.section(given, place, lazy=lazy)
         found, self.problems = self.problems, before
@@ -227,7 +227,7 @@ class _Walk:
         return "; ".join(found) or "none is registered"
 
     def default_class(self, family: FamilyKind, base: Any) -> Any:
-        """The name of the default's class as it is called today; None where the default is None."""
+        """The current name of the default's class; None where the default is None."""
         if isinstance(base, dict) and isinstance(base.get(CLASS_NAME), str):
             try:
                 return self.catalog.find(family.family, base[CLASS_NAME]).name
@@ -241,7 +241,7 @@ class _Walk:
     # -- dataclasses -----------------------------------------------------------------------------------------
 
     def nested(self, given: Wanted, place: Place) -> list[Entry]:
-        """A plain dataclass, which may be absent where the type says so and nobody asks for it."""
+        """A plain dataclass; None is tried where its type has it and no wish names it."""
         target, lazy = cast("Nested", _inner(given.kind)).target, isinstance(given.kind, LazyOf)
         section, or_none = self.wanted_section(given, place)
         inside = replace(place, above=(*place.above, target), optional=False)
@@ -259,7 +259,7 @@ class _Walk:
         return plain(unsearched, place, self.catalog)
 
     def wanted_section(self, given: Wanted, place: Place) -> tuple[Wanted, bool]:
-        """What is wanted inside a dataclass, and whether None is an alternative to it."""
+        """The wish for a dataclass, and whether None is an alternative to it."""
         section = replace(given, kind=_inner(given.kind), wish={})
         if given.wish is MISSING:
             return section, place.optional

@@ -1,9 +1,9 @@
-"""A search space: what may be tried, as a list of dimensions, each with the choices that it hangs on.
+"""A search space: a list of dimensions, each with the choices that it depends on.
 
-A family is a dimension `classifier.className` whose values are class names, and the parameters of a class are
-dimensions that are active only where their class is chosen. A parent stands before its children. An
-*assignment* gives every active dimension a value, by dotted path, and nothing else: `{"classifier.className":
-"Forest", "classifier.trees": 200}`. `config.searching` makes a space from signatures.
+A family is a dimension `classifier.className` whose values are class names. The parameters of a class are
+dimensions that are active only where their class is chosen. Parents come before their children. An
+*assignment* gives every active dimension a value by dotted path, and has no other keys:
+`{"classifier.className": "Forest", "classifier.trees": 200}`. `config.searching` builds a space.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["Assignment", "Conditions", "Dimension", "Entry", "Fixed", "LeftOut",
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """All that may be tried. A class that is registered meanwhile makes another space."""
+    """A search space. A class that is registered later makes another space."""
 
     entries: tuple[Entry, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -46,15 +46,15 @@ class Space:
 
     @functools.cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
-        """What is searched, parents before their children."""
+        """The searched dimensions, parents before their children."""
         return tuple(entry for entry in self.entries if isinstance(entry, Dimension))
 
     def active(self, assignment: Mapping[str, Any]) -> tuple[Dimension, ...]:
-        """The dimensions that exist under the choices of this assignment."""
+        """The dimensions that are active under the choices of this assignment."""
         return tuple(one for one in self.dimensions if holds(one.when, assignment))
 
     def walk(self, choose: Callable[[Dimension], Any]) -> Assignment:
-        """An assignment made value by value: `choose` is asked for each dimension that is active by then."""
+        """Build an assignment: `choose` gives each active dimension's value in turn."""
         made: Assignment = {}
         for one in self.dimensions:
             if holds(one.when, made):
@@ -62,7 +62,7 @@ class Space:
         return made
 
     def problems(self, assignment: Mapping[str, Any]) -> tuple[str, ...]:
-        """Why this is no assignment of the space, each a full line; none where it is one."""
+        """The errors in an assignment, a line each."""
         active = {one.path: one for one in self.active(assignment)}
         found = [f"`{path}`: missing" for path in active if path not in assignment]
         for path, value in assignment.items():
@@ -78,7 +78,7 @@ class Space:
         return not self.problems(assignment)
 
     def complete(self, assignment: Mapping[str, Any]) -> Assignment:
-        """The assignment with the default of every active dimension that it leaves out.
+        """The assignment with the default of every active dimension that it lacks.
 
         Raises `ConfigError` for values that the space does not have, and where there is no default.
         """
@@ -91,25 +91,25 @@ class Space:
 
     @functools.cached_property
     def size(self) -> float:
-        """How many assignments there are; infinite where a real number has no steps."""
+        """The number of assignments; infinite where a real number has no steps."""
         below: dict[Conditions, list[Dimension]] = {}
         for one in self.dimensions:
             below.setdefault(one.when, []).append(one)
         return _size((), below)
 
     def config_of(self, assignment: Mapping[str, Any]) -> Tree:
-        """The completed config that an assignment stands for; what it leaves out has its default.
+        """The completed config of an assignment; missing values get their default.
 
         Raises `ConfigError` like `complete`.
         """
         return self.finish(written(self.entries, self.complete(assignment)))
 
     def assignment_of(self, config: Mapping[str, Any]) -> Placed:
-        """Where a completed config stands in the space, and what of it lies outside."""
+        """The assignment of a completed config, and its values outside the space."""
         return placed(self.entries, config)
 
     def describe(self) -> tuple[Outline, ...]:
-        """The space as a tree: ranges, defaults, and where each comes from."""
+        """The space as a tree: ranges, defaults, and the source of each."""
         return outlined(self.entries)
 
 

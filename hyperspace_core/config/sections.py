@@ -1,7 +1,7 @@
-"""A stored tree beside today's signatures: section by section, which class and parameters it is for.
+"""Match the sections of a stored tree with the current classes.
 
-Unlike completion this writes nothing and complains of nothing: what does not fit is passed over. It serves to
-say what an old tree lacks, and what of it rested on defaults.
+Unlike completion this writes nothing and reports no problems: values that do not fit are skipped. It finds
+the parameters that an old tree lacks, and those of its values that were defaults.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassErr
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One section of a tree, and what today's code says of it."""
+    """One section of a tree, with its current class and signature."""
 
     path: str                      # dotted, from the top of the tree
-    entry: Entry | None            # the component that it is, or lies in; None: parameters of `single_run`
-    called: str = ""               # the component's name in the tree, be it an old one
+    entry: Entry | None            # the component that it is or lies in; None: parameters of `single_run`
+    called: str = ""               # the component's name in the tree, possibly a former one
     fills: str = ""                # the parameter that the component fills
     below: str = ""                # from the component to this section: "", "options", "layers.*"
     signature: Signature
     given: Mapping[str, Any]
-    written: Any = MISSING         # what the user wrote in its place
-    base: Mapping[str, Any]        # what the default of the parameter above says of it
+    written: Any = MISSING         # the user's value at this place
+    base: Mapping[str, Any]        # the default's value at this place
     whole: bool = False            # part of a list or dict that is a default as a whole
-    lazy: bool = False             # what only run time knows may be missing
+    lazy: bool = False             # arguments may be left to run time
 
     def parameter(self, name: str) -> str:
-        """The parameter as a step names it: from the component on, or from the top."""
+        """The parameter as a step names it: relative to the component, or to the top."""
         return join(self.below, name)
 
     def label(self, name: str) -> str:
-        """The same for people, with the class before it: `Forest.max_depth`, `Holdout.single_run.rate`."""
+        """The same with its class: `Forest.max_depth`, `Holdout.single_run.rate`."""
         owner = self.signature.name if self.entry is None else self.entry.name
         return f"{owner}.{self.parameter(name)}"
 
     def written_of(self, name: str) -> Any:
-        """What the user wrote for a parameter, under whatever spelling; `MISSING` where nothing."""
+        """The user's value for a parameter, in any spelling; else `MISSING`."""
         if not isinstance(self.written, Mapping):
             return MISSING
         for key, value in self.written.items():
@@ -71,22 +71,21 @@ class Section:
 
 def sections(tree: Mapping[str, Any], signature: Signature, catalog: Catalog,
              written: Any = MISSING) -> Iterator[Section]:
-    """The sections of hyper-parameters, from the top down. `written`: what the user wrote of them."""
+    """The sections of hyper-parameters, top down; `written`: the user's tree."""
     top = Section(path="", entry=None, signature=signature, given=tree, written=written, base={})
     yield from _Walk(catalog).section(top)
 
 
 def component_sections(family: type, tree: Any, catalog: Catalog, *, path: str = "",
                        written: Any = MISSING) -> Iterator[Section]:
-    """The same for a component's tree; `path` is where it stands."""
+    """The sections of a component's tree; `path` is its place."""
     outside = Section(path="", entry=None, signature=signature_of(object), given={}, base={})
     spot = _Spot(value=tree, name=path, path=path, written=written)
     yield from _Walk(catalog).component(spot, FamilyKind(family, family), outside)
 
 
 def own_default(signature: Signature, parameter: Parameter, catalog: Catalog) -> Any:
-    """A parameter's default as a completed tree has it; `MISSING` where no config can hold it or it has none.
-    """
+    """A parameter's default as in a completed tree, or `MISSING`."""
     alone = replace(signature, parameters=(parameter,))
     try:
         return complete({}, alone, catalog).get(parameter.name, MISSING)
@@ -103,16 +102,16 @@ def found(catalog: Catalog, family: type, name: Any) -> Entry | None:
 
 
 def _is_plain(kind: Kind) -> bool:
-    """Whether no section can lie in it."""
+    """Whether it cannot contain a section."""
     return _is_plain(kind.kind) if isinstance(kind, OptionalOf) else isinstance(kind, Value | EnumOf)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Spot:
-    """A value in a tree, with what the default and the user say of the same place."""
+    """A value in a tree, with the default and the user's value at the same place."""
 
     value: Any
-    name: str                      # of its parameter, followed by `.*` for what lies in lists and dicts
+    name: str                      # of its parameter, followed by `.*` inside lists and dicts
     path: str
     base: Any = MISSING
     written: Any = MISSING
@@ -137,7 +136,7 @@ class _Walk:
     def default(self, parameter: Parameter) -> Any:
         try:
             return default_tree(parameter, parameter.name, self.catalog.name_of)
-        except HyperspaceError:            # of a class that is not registered; completion says so
+        except HyperspaceError:            # its class is not registered; completion reports it
             return MISSING
 
     def value(self, spot: _Spot, kind: Kind, above: Section) -> Iterator[Section]:

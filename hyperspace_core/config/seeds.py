@@ -1,8 +1,8 @@
-"""One rule for the seed of a run, wherever a config is completed.
+"""Choose the seed of a run; one rule for every place where a config is completed.
 
-The submission's seed wins, then the config's key `seed`, then the task's, else one is drawn. `seed` in a
-config is the run's seed and no hyper-parameter, unless `single_run` has a parameter of that name: then that
-one receives it.
+The submission's seed wins, then the config's key `seed`, then the task's, else a random one. `seed` in a
+config is the run's seed and not a hyper-parameter, unless `single_run` has a parameter of that name:
+then that parameter receives it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from hyperspace_core.config.schema import Signature
 from hyperspace_core.config.tree import unwrapped
 from hyperspace_core.errors import ConfigError
 
-LIMIT = 2**32          # what numpy accepts, the narrowest of the usual generators
+LIMIT = 2**32          # numpy's limit, the narrowest of the usual generators
 
 
 def choose_seed(config: Any, *, given: int | None = None, task: int | None = None) -> int:
-    """The seed of a run by the rule above. Raises `ConfigError` for one that no generator would take."""
+    """The seed of a run by the rule above. Raises `ConfigError` for an invalid one."""
     written = config.get("seed") if isinstance(config, dict) else None
     for where, value in (("seed", given), ("config `seed`", written), ("the task's seed", task)):
         if value is not None:
@@ -36,7 +36,7 @@ def check_seed(where: str, value: Any) -> int:
 
 
 def without_seed(config: dict[str, Any], signature: Signature, seed: int) -> dict[str, Any]:
-    """The config as `single_run` takes it: `seed` left out, or set where the signature asks for it."""
+    """The config for `single_run`: `seed` left out, or set if it is a parameter."""
     tree = {key: value for key, value in config.items() if key != "seed"}
     if any(parameter.name == "seed" for parameter in signature.parameters):
         tree["seed"] = seed

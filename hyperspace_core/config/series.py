@@ -1,4 +1,4 @@
-"""The entries of a search space for lists and dicts: their size is held fast, each item is searched."""
+"""Build search-space entries for lists and dicts: fixed size, each item searched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hyperspace_core.space import Choice
 
 def items_of(walk: Callable[[Wanted, Place], list[Entry]], wanted: Wanted, kind: Kind, place: Place,
              catalog: Catalog) -> list[Entry]:
-    """`kind` is the list, tuple or dict in the parameter's own type that the wish, or the default, is."""
+    """`kind` is the list, tuple or dict of which the wish, or the default, is."""
     base, wish = wanted.base, wanted.wish
     if isinstance(wish, Choice) or (isinstance(wish, Mapping) and set(wish) == {EACH}):
         return plain(wanted, place, catalog)
@@ -53,16 +53,16 @@ def _named(kind: DictOf, base: Any, wish: Any) -> _Parts | None:
 
 
 def _nameable(key: str) -> bool:
-    """Whether a path can name it, and means nothing else."""
+    """Whether a path can name the key unambiguously."""
     return bool(key) and "." not in key and not key.endswith(SWITCH) and key != CLASS_NAME
 
 
 def _numbered(kind: Kind, base: Any, wish: Any, path: str) -> _Parts | None:
     if not isinstance(kind, TupleOf) and not (isinstance(kind, ListOf) and kind.into is list):
-        return None                # a set has no places
+        return None                # the items of a set have no place
     bases = base if isinstance(base, list | tuple) else []
     wishes: Mapping[str, Any] = {}
-    if isinstance(wish, list | tuple):             # a whole list: nothing of the default is left
+    if isinstance(wish, list | tuple):             # a whole list: it replaces the default
         bases, wishes = [MISSING] * len(wish), {str(index): one for index, one in enumerate(wish)}
     elif wish is not MISSING:
         wishes = wish if isinstance(wish, Mapping) else {"": wish}

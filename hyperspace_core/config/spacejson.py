@@ -1,4 +1,4 @@
-"""`space=` as Python writes it, as the JSON that stands for it: so a store keeps it, a command takes it."""
+"""Convert `space=` from Python objects to JSON, for stores and commands."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hyperspace_core.space import Choice, Float, Int
 
 
 def space_tree(wish: Any, name_of: NameOf = class_name, path: str = "space") -> Any:
-    """The same wish without objects: `Float(0.1, 10, log=True)` → `{"float": [0.1, 10], "log": true}`.
+    """The wish without objects: `Float(0.1, 10)` → `{"float": [0.1, 10]}`.
 
-    A component (`Forest(trees=50)`) stands for its class and its arguments. Raises `ConfigError` for one that
+    A component (`Forest(trees=50)`) becomes its class and its arguments. Raises `ConfigError` for one that
     cannot be read back.
     """
     if isinstance(wish, Choice):
         return {EACH: [space_tree(value, name_of, path) for value in wish.values]}
     if isinstance(wish, Int | Float):
-        told: dict[str, Any] = {type(wish).__name__.lower(): [wish.low, wish.high]}
-        told |= {"log": True} if wish.log else {}
-        return told | ({} if wish.step in (None, 1) and not _stepped(wish) else {"step": wish.step})
+        tree: dict[str, Any] = {type(wish).__name__.lower(): [wish.low, wish.high]}
+        tree |= {"log": True} if wish.log else {}
+        return tree | ({} if wish.step in (None, 1) and not _stepped(wish) else {"step": wish.step})
     if isinstance(wish, Mapping):
         return {key: space_tree(value, name_of, f"{path}.{key}") for key, value in wish.items()}
     if isinstance(wish, list | tuple):
@@ -33,7 +33,7 @@ def space_tree(wish: Any, name_of: NameOf = class_name, path: str = "space") -> 
 
 
 def _stepped(wish: Int | Float) -> bool:
-    """Whether a step of 1 says something: a float has none unless told."""
+    """Whether the step must be written: a float has none by default."""
     return isinstance(wish, Float) and wish.step is not None
 
 

@@ -1,10 +1,10 @@
-"""The steps of a migration, as plain trees: what is added, renamed, moved, mapped, in which sections.
+"""The steps of a migration: add, rename, move, map values, rename a class.
 
-A step is about one parameter. `of` names a class: every section with that `className` is meant, wherever it
-stands, in lists and dicts too, in the scenario and in the hyper-parameters; `within` limits that to sections
-that fill a parameter of that name. Without `of` the parameter is a dotted path among the hyper-parameters, or
-in the scenario where it begins with `scenario.`. A parameter of a plain dataclass is `options.depth`, one in
-every item of a list or dict `layers.*.units`. `scenario` limits a step to runs of one scenario class.
+A step is about one parameter. `of` names a class: it selects every section with that `className` anywhere in
+the scenario and the hyper-parameters, also in lists and dicts; `within` limits that to sections that fill a
+parameter of that name. Without `of` the parameter is a dotted path among the hyper-parameters, or in the
+scenario where it begins with `scenario.`. A parameter of a plain dataclass is `options.depth`, one in every
+item of a list or dict `layers.*.units`. `scenario` limits a step to runs of one scenario class.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from hyperspace_core.config.tree import (
 )
 from hyperspace_core.errors import ConfigError, did_you_mean
 
-EVERY = "*"                    # as a part of a path: every item of a list or dict
+EVERY = "*"                    # in a path: every item of a list or dict
 
-# op -> the fields that it must have, and those that it may have; all but `value` and `values` are texts
+# op -> its required and its optional fields; all but `value` and `values` are texts
 _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "add": (("parameter", "value"), ("of", "within", "scenario")),
     "rename": (("parameter", "to"), ("of", "within", "scenario")),
@@ -39,35 +39,35 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def add(parameter: str, value: Any, *, of: str | None = None, within: str | None = None,
         scenario: str | None = None) -> Tree:
-    """Give a parameter to what lacks it; what has it keeps its value. Raises `ConfigError`, as all here."""
+    """Add a missing parameter. Raises `ConfigError`, as all functions here."""
     return _made("add", parameter=parameter, value=value, of=of, within=within, scenario=scenario)
 
 
 def rename(parameter: str, to: str, *, of: str | None = None, within: str | None = None,
            scenario: str | None = None) -> Tree:
-    """Another name for a parameter, in its place; `to` is the name alone."""
+    """Rename a parameter in its place; `to` is the name alone."""
     return _made("rename", parameter=parameter, to=to, of=of, within=within, scenario=scenario)
 
 
 def move(parameter: str, to: str, *, scenario: str | None = None) -> Tree:
-    """A value from one dotted path to another, also between sections; sections on the way are made."""
+    """Move a value to another dotted path; missing sections on the way are created."""
     return _made("move", parameter=parameter, to=to, scenario=scenario)
 
 
 def map_values(parameter: str, values: Mapping[Any, Any] | Iterable[Sequence[Any]], *, of: str | None = None,
                within: str | None = None, scenario: str | None = None) -> Tree:
-    """Other values for some of a parameter's: old → new, or pairs of them where an old one is no key."""
+    """Replace values of a parameter: old → new, or pairs where no dict can hold it."""
     pairs = [[old, new] for old, new in (values.items() if isinstance(values, Mapping) else values)]
     return _made("map_values", parameter=parameter, values=pairs, of=of, within=within, scenario=scenario)
 
 
 def rename_class(name: str, to: str, *, within: str | None = None, scenario: str | None = None) -> Tree:
-    """Another `className` for the sections of a class."""
+    """Rename the `className` of a class's sections."""
     return _made("rename_class", name=name, to=to, within=within, scenario=scenario)
 
 
 def checked_step(step: Any) -> Tree:
-    """A step that can be applied, copied. Raises `ConfigError`: what is wrong with it, in one line."""
+    """Check and copy a step. Raises `ConfigError` with the problem in one line."""
     op = step.get("op") if isinstance(step, Mapping) else None
     if not isinstance(step, Mapping) or not isinstance(op, str) or op not in _FIELDS:
         near = did_you_mean(op, _FIELDS) if isinstance(op, str) else ""
@@ -90,10 +90,10 @@ def checked_step(step: Any) -> Tree:
 
 
 def checked_steps(steps: Iterable[Any]) -> tuple[Tree, ...]:
-    """All steps of one migration. Raises `ConfigError` with the number of the step that is wrong.
+    """Check the steps of a migration. Raises `ConfigError` with a step's number.
 
-    A name that one step takes away may not come back by another one: applied twice, that would not end where
-    applied once it does.
+    A name that one step removes must not be created by another one: applying the migration twice would then
+    differ from applying it once.
     """
     checked: list[Tree] = []
     taken: dict[str, int] = {}
@@ -109,15 +109,15 @@ def checked_steps(steps: Iterable[Any]) -> tuple[Tree, ...]:
         for name in _names(one, taken_away=False):
             brought.setdefault(name, number)
     for name in taken.keys() & brought.keys():
-        raise ConfigError(f"step {brought[name]} brings `{json.loads(name)[0]}`, which step {taken[name]} "
-                          "takes away: make two migrations of them")
+        raise ConfigError(f"step {brought[name]} creates `{json.loads(name)[0]}`, which step {taken[name]} "
+                          "removes; write two migrations")
     if not checked:
         raise ConfigError("it has no steps")
     return tuple(checked)
 
 
 def step_text(step: Mapping[str, Any]) -> str:
-    """A step on one line, for people: `Forest.max_depth = null`."""
+    """A step on one line, for display: `Forest.max_depth = null`."""
     of = f"{step['of']}." if "of" in step else ""
     limits = [f"in {step['within']}"] if "within" in step else []
     limits += [f"of {step['scenario']}"] if "scenario" in step else []
@@ -148,7 +148,7 @@ def _check_text(op: str, field: str, text: Any) -> None:
             raise ConfigError(f"{op}: `{field}`: expected the dotted path of a parameter, found "
                               f"{shown(text)}")
         if CLASS_NAME in parts:
-            raise ConfigError(f"{op}: `{field}`: a class gets another name by rename_class")
+            raise ConfigError(f"{op}: `{field}`: to rename a class, use rename_class")
 
 
 def _check_value(op: str, value: Any) -> None:
@@ -187,8 +187,8 @@ def _check_values(step: Mapping[str, Any]) -> None:
         if olds.count(text) > 1:
             raise ConfigError(f"map_values: {_json(old)} is mapped twice")
         if canonical(new) in olds and canonical(new) != text:
-            raise ConfigError(f"map_values: {_json(new)} is an old value and a new one: applied twice it "
-                              "would not end where applied once it does; take another new one")
+            raise ConfigError(f"map_values: {_json(new)} is both an old value and a new one, so applying the "
+                              "step twice differs from applying it once; use another new value")
 
 
 _CHECKS = {"rename": _check_rename, "rename_class": _check_rename, "move": _check_move,
@@ -196,7 +196,7 @@ _CHECKS = {"rename": _check_rename, "rename_class": _check_rename, "move": _chec
 
 
 def _names(step: Mapping[str, Any], *, taken_away: bool) -> list[str]:
-    """The names that a step takes away, or brings, each with where that is."""
+    """The names that a step removes, or creates, each with its place."""
     where = [step.get("of"), step.get("within"), step.get("scenario")]
     op, parameter, to = step["op"], step.get("parameter", ""), step.get("to", "")
     if op == "rename_class":

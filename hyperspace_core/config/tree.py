@@ -1,4 +1,4 @@
-"""Pure functions on config trees. A tree is a dict of JSON values; a *section* is a dict inside it."""
+"""Pure functions on config trees: dicts of JSON values, with *sections* inside."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hyperspace_core.errors import ConfigError
 Tree = dict[str, Any]
 
 CLASS_NAME = "className"
-EACH = "each"                  # in a grid: what follows are alternatives
-LEAVES = frozenset({str, int, float, bool, type(None)})      # types of values with nothing in them
-MAX_DEPTH = 64                 # the same limits for files, configs and every store
+EACH = "each"                  # in a grid: marks alternatives
+LEAVES = frozenset({str, int, float, bool, type(None)})      # types of values without items
+MAX_DEPTH = 64                 # the same limit for files, configs and every store
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 
 class Missing(Enum):
-    """The one value that says "there is none", where None is a value of its own."""
+    """The type of `MISSING`: "there is none", where None is a value of its own."""
 
     MISSING = "MISSING"
 
@@ -53,12 +53,12 @@ def snake_case(key: str) -> str:
 
 
 def is_camel(key: str) -> bool:
-    """Whether `key` may be an old CamelCase spelling; `C` and `URL` are names of their own."""
+    """Whether `key` may be an old CamelCase spelling; `C` and `URL` are not."""
     return key[:1].isupper() and any(letter.islower() for letter in key)
 
 
 def match_key(key: str, known: Mapping[str, Any]) -> str | None:
-    """The name in `known` that `key` means: itself, else the snake_case of a CamelCase key, else None."""
+    """The name in `known` that `key` means, as it is or in snake_case; else None."""
     if key in known:
         return key
     plain = snake_case(key) if is_camel(key) else None
@@ -72,12 +72,12 @@ def join(path: str, key: object) -> str:
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "",
           in_grid: bool = False) -> Tree:
-    """`base` with `change` laid over it; neither is touched, nothing is shared.
+    """`base` overlaid with `change`; both are left unchanged, the result is a copy.
 
     A changed `className`, or a component's bare name, replaces the whole section; a section without
     `className` or with the same one keeps what it does not mention. Lists are replaced whole, but a section
     of item numbers (`{"0": {"units": 64}}`, from `layers.0.units=64`) changes those items. An old CamelCase
-    key meets its snake_case sister. `in_grid`: alternatives (`{"each": [1, 2]}`) replace what stands there.
+    key changes its snake_case equivalent. `in_grid`: alternatives (`{"each": [1, 2]}`) replace the old value.
     Raises `ConfigError` where a section would silently replace a value or the reverse.
     """
     merged = copy.deepcopy(dict(base))
@@ -117,12 +117,12 @@ def _numbers_items(change: Mapping[str, Any]) -> bool:
 
 
 def _offers(value: Any) -> bool:
-    """Whether a grid has alternatives here."""
+    """Whether a value holds alternatives in a grid."""
     return isinstance(value, dict) and isinstance(value.get(EACH), list)
 
 
 def _is_one_list(value: dict[str, Any]) -> bool:
-    """Whether it is a list in a grid that stands for itself: the only alternative."""
+    """Whether it is a list as the only alternative in a grid."""
     return _offers(value) and [type(one) for one in value[EACH]] == [list]
 
 
@@ -138,14 +138,14 @@ def _with_items(old: list[Any], new: Mapping[str, Any], path: str, *, in_grid: b
 
 
 def _replaces(old: Any, new: Mapping[str, Any]) -> bool:
-    """A section with a `className` replaces everything but a section of the same class."""
+    """Whether a section replaces the old value: its `className` differs."""
     if CLASS_NAME not in new:
         return False
     return not isinstance(old, dict) or old.get(CLASS_NAME) != new[CLASS_NAME]
 
 
 def dropped(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> tuple[str, ...]:
-    """The paths that `merge` would drop because the change names another class: worth a note to the user."""
+    """The paths that `merge` drops because the change names another class."""
     lost: list[str] = []
     for key, new in change.items():
         name = match_key(key, base) or key
@@ -165,7 +165,7 @@ def _keys(section: Mapping[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value for a message: its type and what it looks like, never more than a line."""
+    """A value for a message: its type and text, at most one line."""
     if value is None:
         return "None"
     try:
@@ -177,9 +177,9 @@ def shown(value: Any) -> str:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Tree:
-    """Dotted path → leaf. Lists of plain values and empty sections are leaves; lists with sections in them
-    become `layers.0.units`. `prefix` stands before each path.
-    """
+    """Dotted path → leaf; `prefix` precedes each path.
+
+    Lists of plain values and empty sections are leaves; lists with sections become `layers.0.units`."""
     flat: Tree = {}
     _lay_flat(flat, tree.items(), f"{prefix}." if prefix else "")
     return flat
@@ -187,7 +187,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Tree:
 
 def _lay_flat(flat: Tree, items: Iterable[tuple[object, Any]], prefix: str) -> None:
     for key, value in items:
-        if type(value) in LEAVES:             # nearly all values, and there may be thousands of configs
+        if type(value) in LEAVES:             # the most frequent case; there may be thousands of configs
             flat[f"{prefix}{key}"] = value
         elif isinstance(value, Mapping) and value:
             _lay_flat(flat, value.items(), f"{prefix}{key}.")
@@ -200,14 +200,14 @@ def _lay_flat(flat: Tree, items: Iterable[tuple[object, Any]], prefix: str) -> N
 
 
 def has_section(value: Any) -> bool:
-    """Whether it is a section, or a list with one in it."""
+    """Whether a value is a section, or a list with one in it."""
     if type(value) in LEAVES:
         return False
     return isinstance(value, Mapping) or (isinstance(value, list | tuple) and any(map(has_section, value)))
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """The leaves that differ, in `old`'s order, then `new`'s. `1`, `1.0` and `True` differ, NaN is NaN."""
+    """The leaves that differ, in order. `1`, `1.0` and `True` differ, NaN is NaN."""
     before, after = flatten(old), flatten(new)
     paths = [*before, *(path for path in after if path not in before)]
     found = (Difference(path, before.get(path, MISSING), after.get(path, MISSING)) for path in paths)
@@ -215,7 +215,7 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ..
 
 
 def canonical(tree: Any) -> str:
-    """The tree as JSON with sorted keys: one text, one tree. Raises `ConfigError` for what is not JSON."""
+    """The tree as JSON with sorted keys. Raises `ConfigError` for other values."""
     try:
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -230,25 +230,25 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Enum):
         return value.name
-    raise TypeError(f"{shown(value)} is no JSON value")
+    raise TypeError(f"{shown(value)} is not a JSON value")
 
 
 def digest(tree: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON, in hex: two configs with the same digest are the same config."""
+    """SHA-256 of the canonical JSON, in hex; the same for equal configs only."""
     import hashlib
 
     return hashlib.sha256(canonical(tree).encode("ascii")).hexdigest()
 
 
 def unwrapped(value: Any) -> Any:
-    """A number out of numpy's or torch's scalars and 0-d arrays, without importing either."""
+    """Convert scalars and 0-d arrays of numpy and torch, without importing them."""
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         return value.item()
     return value
 
 
 def copied(value: Any) -> Any:
-    """A copy that shares nothing, as JSON would give it back: tuples become lists, scalars are unwrapped."""
+    """A copy as JSON would give it: tuples become lists, scalars are unwrapped."""
     if isinstance(value, Mapping):
         return {key: copied(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -257,7 +257,7 @@ def copied(value: Any) -> Any:
 
 
 def is_json(value: Any) -> bool:
-    """Whether JSON (with NaN) can hold the value as it is; tuples count as lists."""
+    """Whether JSON (with NaN) can hold the value unchanged; tuples count as lists."""
     if isinstance(value, Mapping):
         return all(isinstance(key, str) for key in value) and all(map(is_json, value.values()))
     if isinstance(value, list | tuple):
@@ -266,10 +266,10 @@ def is_json(value: Any) -> bool:
 
 
 def too_deep(tree: Any) -> str | None:
-    """The path of something nested deeper than 64 levels, or None; a tree that holds itself is too deep."""
+    """The path of a value nested deeper than 64 levels (or in itself), or None."""
     level: list[tuple[str, Any]] = [("", tree)]
     for _ in range(MAX_DEPTH + 1):
-        # what is shared is looked at once a level, so that a tree that doubles at each level costs nothing
+        # a shared value is visited once a level, so that repeated sharing is cheap
         containers = {id(value): (path, value) for path, value in level
                       if isinstance(value, Mapping | list | tuple)}
         if not containers:

@@ -1,4 +1,4 @@
-"""Which member of a union a value in a tree means: told by the value's shape, without trial and error."""
+"""Pick the member of a union that fits a value, by the value's shape."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from hyperspace_core.errors import UnknownClassError
 
 
 def pick(kinds: tuple[Kind, ...], value: Any, catalog: Catalog) -> Kind | None:
-    """The first member that fits the value, exact types first (`1` is an int in `float | int`); else the
-    member that its error message should speak of, or None where no member is any likelier than the others.
-    """
+    """The first member that fits the value; exact types first.
+
+    `1` is an int in `float | int`. Else the likeliest member, for the message, or None."""
     exact: list[Kind] = [kind for kind in kinds if isinstance(kind, Value) and kind.type is type(value)]
-    if isinstance(value, str):                             # a component's name is more than a text
+    if isinstance(value, str):                             # a component's name takes precedence over text
         exact = [*(kind for kind in kinds if isinstance(kind, FamilyKind | LazyOf)), *exact]
     fitting = next((kind for kind in [*exact, *kinds] if fits(kind, value, catalog)), None)
     return fitting or next((kind for kind in kinds if _resembles(kind, value)), None)
 
 
 def fits(kind: Kind, value: Any, catalog: Catalog) -> bool:  # noqa: PLR0911, PLR0912 - one line a kind
-    """Whether the value has the shape of the kind; what lies inside sections is not looked at."""
+    """Whether the value has the shape of the kind, without a look into sections."""
     match kind:
         case Value() | EnumOf():
             try:

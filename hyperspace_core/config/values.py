@@ -1,4 +1,4 @@
-"""Plain values: checked strictly on the way into a tree, given their Python type on the way out."""
+"""Plain values: strict checks into trees, conversion to Python types back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHECKED_TYPES = (int, float, str, bool, bytes, type(None), datetime.datetime, d
 
 
 class Mismatch(Exception):
-    """A value that is not of the kind asked for; the text says what was expected and what was found."""
+    """A value of the wrong kind; the text says what was expected and found."""
 
 
 def is_checked(type_: Any) -> bool:
@@ -38,7 +38,7 @@ def is_checked(type_: Any) -> bool:
 
 
 def accept(kind: Value | EnumOf, value: Any) -> Any:
-    """The value as it stands in a tree. No coercion but int → float; raises `Mismatch`."""
+    """The value in a tree; converts only int to float. Raises `Mismatch`."""
     value = unwrapped(value)
     if isinstance(kind, EnumOf):
         return _member(kind.type, value).name
@@ -59,7 +59,7 @@ def accept(kind: Value | EnumOf, value: Any) -> Any:
 
 
 def construct(kind: Value | EnumOf, tree: Any) -> Any:
-    """The Python value for what stands in a tree; raises `Mismatch`."""
+    """The Python value for a tree's value. Raises `Mismatch`."""
     if isinstance(kind, EnumOf):
         return _member(kind.type, tree)
     expected = kind.type
@@ -88,7 +88,7 @@ def _number(expected: type, value: Any) -> Any:
 def _literal(expected: Any, value: Any) -> Any:
     values = get_args(expected)
     for known in values:
-        if type(known) is type(value) and known == value:            # 1 == True, but not in a config
+        if type(known) is type(value) and known == value:            # 1 == True in Python, not in a config
             return value
     near = did_you_mean(value, [v for v in values if isinstance(v, str)]) if isinstance(value, str) else ""
     raise Mismatch(f"expected {' or '.join(map(repr, values))}, found {shown(value)}{near}")
@@ -120,7 +120,7 @@ def _expected(name: str, value: Any) -> Mismatch:
 
 
 def union_members(annotation: Any) -> tuple[Any, ...]:
-    """The members of `A | B`, `Union[A, B]` and `Optional[A]`; none for anything else."""
+    """The members of `A | B`, `Union[A, B]` and `Optional[A]`; else none."""
     if get_origin(annotation) in (typing.Union, types.UnionType):
         return get_args(annotation)
     return ()

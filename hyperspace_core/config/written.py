@@ -1,4 +1,4 @@
-"""A completed config beside what its user wrote: which leaves are the user's, which are defaults."""
+"""Tell the leaves that a user wrote in a config from the defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.config.tree import CLASS_NAME, MISSING, has_section, join, 
 
 @dataclass(frozen=True)
 class WrittenLeaf:
-    """One leaf of a completed config, as `flatten` has it."""
+    """One leaf of a completed config, as `flatten` gives it."""
 
     path: str
     value: Any
@@ -19,7 +19,7 @@ class WrittenLeaf:
 
 
 def told_apart(completed: Mapping[str, Any], written: Mapping[str, Any]) -> tuple[WrittenLeaf, ...]:
-    """The leaves of a completed config, in its order, each with whether it was written."""
+    """The leaves of a completed config, each with whether the user wrote it."""
     return tuple(_leaves(completed, written, ""))
 
 
@@ -41,7 +41,7 @@ def _leaves(value: Any, given: Any, path: str) -> Iterator[WrittenLeaf]:
 
 
 def written_part(completed: Any, written: Any) -> Any:
-    """What its user wrote of a completed config, in the completed one's names; `MISSING` where nothing.
+    """The user's part of a completed config, in its names, or `MISSING`.
 
     Sections keep their class, also where that is a default.
     """

@@ -275,7 +275,7 @@ def test_values(text: str, value: Any) -> None:
         ('{"a": 1, "a": 2}', 'key "a" twice'),
         ("1e999", "too large for a float"),
         ("9" * 30, "integer too large"),
-        ("[NaN]", "NaN is no JSON number"),
+        ("[NaN]", "NaN is not a JSON number"),
         ("[" * 70 + "]" * 70, "nested deeper than 64 levels"),
     ],
 )

@@ -172,7 +172,7 @@ OPS = "with `op`, one of add, rename, move, map_values, rename_class"
     ({"op": "add", "parameter": "x", "value": object},
      "add: expected a value that JSON can hold, found type "),
     ({"op": "rename", "parameter": "a.className", "to": "b"},
-     "rename: `parameter`: a class gets another name by rename_class"),
+     "rename: `parameter`: to rename a class, use rename_class"),
     ({"op": "rename", "parameter": "a", "to": "b.c"},
      "rename: `to`: expected the new name alone, found str 'b.c'; move takes paths"),
     ({"op": "rename", "parameter": "x.a", "to": "a"}, "rename: 'a' is its name already"),
@@ -182,7 +182,7 @@ OPS = "with `op`, one of add, rename, move, map_values, rename_class"
      "map_values: `values`: expected pairs of old and new"),
     ({"op": "map_values", "parameter": "a", "values": [[1, 2], [1, 3]]}, "map_values: 1 is mapped twice"),
     ({"op": "map_values", "parameter": "a", "values": [[1, 2], [2, 3]]},
-     "map_values: 2 is an old value and a new one"),
+     "map_values: 2 is both an old value and a new one"),
 ])
 def test_a_step_that_cannot_be_is_refused_in_one_line(step: Any, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -197,7 +197,7 @@ def test_the_number_of_the_wrong_step_is_told() -> None:
 
 
 def test_a_name_may_not_go_and_come_back_in_one_migration() -> None:
-    with pytest.raises(ConfigError, match=r"^step 2 brings `a`, which step 1 takes away"):
+    with pytest.raises(ConfigError, match=r"^step 2 creates `a`, which step 1 removes"):
         checked_steps([rename("a", "b"), add("a", 5)])
     assert checked_steps([rename("a", "b", of="Forest"), add("a", 5, of="Line")])
 

@@ -239,7 +239,7 @@ def test_canonical_reads_what_stores_would_convert() -> None:
     assert canonical({"n": np.int64(3), "p": Path("a/b"), "m": Mode.FAST, "t": (1, 2)}) == (
         '{"m":"FAST","n":3,"p":"a/b","t":[1,2]}'
     )
-    with pytest.raises(ConfigError, match="is no JSON value"):
+    with pytest.raises(ConfigError, match="is not a JSON value"):
         canonical({"a": object()})
 
 
