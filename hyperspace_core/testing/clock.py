@@ -1,4 +1,4 @@
-"""Time that a test turns by hand."""
+"""A clock that a test advances."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class FakeClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Both times go on."""
+        """Advance both times."""
         self._monotonic += seconds
         self._now += timedelta(seconds=seconds)
 
     def set_wall(self, moment: datetime) -> None:
-        """Somebody sets the wall clock, as people do."""
+        """Set the wall clock, as a user may."""
         self._now = moment

@@ -1,4 +1,4 @@
-"""A project for a test: a dict of files becomes a package on disk that counts as installed."""
+"""Make a project for a test: a dict of files becomes a package on disk that counts as installed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class ProjectFolder:
     """A project on disk; it is found once `root` is on the path."""
 
     root: Path                     # the folder to put on `sys.path`
-    name: str                      # as the entry point names it
+    name: str                      # the module named by the entry point
 
     @property
     def package(self) -> Path:
-        """The folder of the package itself."""
+        """The folder of the package."""
         return self.root / _package(self.name)
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the package, such as "tasks/a.json", or write it anew; the text is dedented."""
+        """Write a file of the package, such as "tasks/a.json", or overwrite it; the text is dedented."""
         path = self.package / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text), encoding="utf-8")
         if path.suffix == ".py":
-            # a change of equal length within a second would otherwise go unnoticed
+            # Python would not notice a change of equal length within one second
             Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
         return path
 
@@ -45,7 +45,7 @@ class ProjectFolder:
         return os.environ | {"PYTHONPATH": os.pathsep.join([str(self.root), *there])}
 
     def activate(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Install the project for this test and the processes that it starts; at its end all is forgotten."""
+        """Install the project for this test and its child processes; undone at the end of the test."""
         monkeypatch.setenv("PYTHONPATH", self.env()["PYTHONPATH"])
         monkeypatch.syspath_prepend(str(self.root))
         forget(self.package.name)
@@ -55,9 +55,9 @@ class ProjectFolder:
 
 def make_project(root: Path, *, name: str, files: Mapping[str, str], version: str = "1.0",
                  entry: str = "hyperspace") -> ProjectFolder:
-    """Write a project under `root`, with what pip would have written beside it.
+    """Write a project under `root`, with the metadata that pip would write.
 
-    The package is called as the project, `-` replaced by `_`; `files` are its files and their text, and a
+    The package has the project's name with `-` replaced by `_`; `files` are its files and their text, and a
     missing `__init__.py` is added. `entry` is the module that registers the project.
     """
     folder = ProjectFolder(root, name)
@@ -72,14 +72,14 @@ def make_project(root: Path, *, name: str, files: Mapping[str, str], version: st
 
 
 def forget(package: str) -> None:
-    """Let the next import of a package read its files again."""
+    """Remove a package from `sys.modules`, so that the next import reads its files again."""
     for name in list(sys.modules):
         if name == package or name.startswith(f"{package}."):
             del sys.modules[name]
 
 
 class _Loaded(dict[str, bool]):
-    """What `monkeypatch` undoes by deleting the key: here that forgets the package of this name."""
+    """A value that `monkeypatch` deletes at the end: the deletion forgets the package of this name."""
 
     def __delitem__(self, package: str) -> None:
         super().__delitem__(package)

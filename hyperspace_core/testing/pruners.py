@@ -9,8 +9,8 @@ A pruner's test file is one class with one fixture:
         def make(self):
             return Mine                # called without arguments, each time for a fresh pruner
 
-What is asked of it here is asked of it in a search, too: equal answers to equal questions, whoever asks, and
-that it stops what is hopeless and lets go on what is best.
+The same is required in a search: equal answers to equal questions from any worker; bad runs are stopped and
+the best run is not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Values = Sequence[tuple[int | None, float]]
 
 
 def climbing(level: float, goal: Goal = "maximize", steps: int = STEPS) -> list[tuple[int | None, float]]:
-    """A series that comes near `level`, first fast, then slowly; for `minimize` turned over."""
+    """A series that approaches `level`, first fast, then slowly; negated for `minimize`."""
     sign = 1 if goal == "maximize" else -1
     return [(step, sign * level * (1 - math.exp(-step / 10))) for step in range(1, steps + 1)]
 
@@ -48,7 +48,7 @@ def peers_of(levels: Sequence[float], goal: Goal, state: PeerState = "completed"
 
 
 def stopped_at(pruner: Pruner, values: Values, peers: Sequence[Peer], goal: Goal) -> int | None:
-    """The step at which a run with these values is stopped, if it is asked after each; None: it never is."""
+    """The step at which a run with these values is stopped, asked after each value; None if never."""
     tracing, asked = Tracing(), -1
     for step, value in values:
         tracing.add(step, value)
@@ -60,11 +60,11 @@ def stopped_at(pruner: Pruner, values: Values, peers: Sequence[Peer], goal: Goal
 
 
 class PrunerConformance:
-    """Subclass it and give the fixture `make`: something that makes a fresh pruner when it is called."""
+    """Subclass it and define the fixture `make`: a callable that makes a fresh pruner."""
 
     @pytest.fixture
     def make(self) -> Callable[[], Pruner]:
-        raise NotImplementedError("give the fixture `make`: a callable that makes a fresh pruner")
+        raise NotImplementedError("define the fixture `make`: a callable that makes a fresh pruner")
 
     @pytest.fixture(params=GOALS)
     def goal(self, request: pytest.FixtureRequest) -> Goal:
@@ -73,10 +73,10 @@ class PrunerConformance:
 
     # -- what it decides -------------------------------------------------------------------------------------
 
-    def test_a_run_that_is_alone_is_never_stopped(self, make: Callable[[], Pruner], goal: Goal) -> None:
+    def test_a_single_run_is_never_stopped(self, make: Callable[[], Pruner], goal: Goal) -> None:
         assert stopped_at(make(), climbing(1.0, goal), (), goal) is None
 
-    def test_the_best_of_all_is_never_stopped(self, make: Callable[[], Pruner], goal: Goal) -> None:
+    def test_the_best_run_is_never_stopped(self, make: Callable[[], Pruner], goal: Goal) -> None:
         peers = peers_of([level / 20 for level in range(20)], goal)
         assert stopped_at(make(), climbing(2.0, goal), peers, goal) is None
 
@@ -92,12 +92,12 @@ class PrunerConformance:
         diverging = [(step, math.nan) for step, _ in climbing(1.0)]
         assert stopped_at(make(), diverging, peers, goal) is not None
 
-    def test_peers_that_diverge_stop_nobody(self, make: Callable[[], Pruner], goal: Goal) -> None:
+    def test_diverging_peers_stop_no_run(self, make: Callable[[], Pruner], goal: Goal) -> None:
         nothing = curve_of([(step, math.nan) for step, _ in climbing(1.0)])
         peers = tuple(replace(peer, curve=nothing) for peer in peers_of([1.0] * 20, goal))
         assert stopped_at(make(), climbing(0.1, goal), peers, goal) is None
 
-    # -- that it is a function -------------------------------------------------------------------------------
+    # -- determinism -----------------------------------------------------------------------------------------
 
     def test_equal_questions_have_equal_answers(self, make: Callable[[], Pruner], goal: Goal) -> None:
         used = make()
@@ -107,7 +107,7 @@ class PrunerConformance:
             assert bool(make().should_stop(curve_of(curve), peers, goal)) is answer
             assert peers == before
 
-    def test_the_order_of_the_peers_says_nothing(self, make: Callable[[], Pruner], goal: Goal) -> None:
+    def test_the_order_of_the_peers_has_no_effect(self, make: Callable[[], Pruner], goal: Goal) -> None:
         for curve, peers in self._scenes(goal):
             answers = {bool(make().should_stop(curve_of(curve), order, goal))
                        for order in (peers, peers[::-1])}
@@ -119,9 +119,9 @@ class PrunerConformance:
             make().should_stop(curve_of(curve), peers, goal)
         assert random.getstate() == state
 
-    # -- what it has to take ---------------------------------------------------------------------------------
+    # -- accepted input --------------------------------------------------------------------------------------
 
-    def test_odd_curves_are_taken(self, make: Callable[[], Pruner], goal: Goal) -> None:
+    def test_odd_curves_are_accepted(self, make: Callable[[], Pruner], goal: Goal) -> None:
         odd: list[Values] = [[(None, math.inf)], [(None, -math.inf), (None, 1.0)], [(0, 1.0)],
                              [(10**12, 1.0)], [(5, 1.0), (5, 2.0), (3, 9.0)],
                              [(step, 0.5) for step in range(5000)]]
@@ -129,7 +129,7 @@ class PrunerConformance:
         for one in odd:
             assert make().should_stop(curve_of(one), peers, goal) in (True, False)
 
-    def test_a_thousand_peers_are_taken(self, make: Callable[[], Pruner], goal: Goal) -> None:
+    def test_a_thousand_peers_are_accepted(self, make: Callable[[], Pruner], goal: Goal) -> None:
         peers = peers_of([level / 1000 for level in range(1000)], goal)
         assert stopped_at(make(), climbing(2.0, goal), peers, goal) is None
 

@@ -9,9 +9,9 @@ A tuner's test file is one class with one fixture:
         def make(self):
             return Mine                # called without arguments, each time for a fresh tuner
 
-Whether the tuner learns, and whether it takes several metrics, it says itself (`Tuner.learns`,
-`Tuner.several_metrics`). One that does not take conditional spaces says so in `check`; the tests that need
-such a space are then skipped.
+A tuner declares whether it learns and whether it takes several metrics (`Tuner.learns`,
+`Tuner.several_metrics`). If its `check` refuses conditional spaces, the tests that need such a space are
+skipped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STATES: tuple[tuple[TrialState, float | None], ...] = (
 
 
 class Method(Component):
-    """A family whose classes have parameters of their own, two of them of one name."""
+    """A family whose classes have parameters of their own, two of them with the same name."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Plain(Method):
 
 @dataclass
 class Late(Method):
-    """Registered when the search has begun."""
+    """A class registered after the search has begun."""
 
     share: Annotated[float, Float(0, 1)] = 0.5
 
@@ -94,12 +94,12 @@ def _of(function: Callable[..., Any], *classes: type) -> Space:
 
 
 def conditional_space() -> Space:
-    """Three classes, one without parameters, one with a number that may be None."""
+    """Three classes: one without parameters, one with a number that may be None."""
     return _of(_conditional, Wide, Narrow, Plain)
 
 
 def grown_space() -> Space:
-    """The same with a class that was registered meanwhile."""
+    """The same with a class that was registered later."""
     return _of(_conditional, Wide, Narrow, Plain, Late)
 
 
@@ -114,13 +114,13 @@ def small_space() -> Space:
 
 
 def bowl(assignment: Assignment) -> float:
-    """Of `flat_space`: 0 at x = 2, y = 10, n = 7, higher everywhere else."""
+    """Loss on `flat_space`: 0 at x = 2, y = 10, n = 7, higher everywhere else."""
     x, y, n = assignment["x"], assignment["y"], assignment["n"]
     return float(((x - 2) / 5) ** 2 + ((math.log10(y) - 1) / 3) ** 2 + ((n - 7) / 20) ** 2)
 
 
 def valley(assignment: Assignment) -> float:
-    """Of `conditional_space`: 0 for `Wide` with a size of 100 and a rate of 0.1, kind b, no noise."""
+    """Loss on `conditional_space`: 0 for `Wide` with a size of 100 and a rate of 0.1, kind b, no noise."""
     loss = 0.5 * assignment["noise"] + (0 if assignment["kind"] == "b" else 0.3)
     if assignment["method.className"] != "Wide":
         return float(loss + 1)
@@ -146,7 +146,7 @@ def searched(tuner: Tuner, space: Space, loss: Callable[[Assignment], float], *,
 
 def drawn_history(space: Space, count: int, *, seed: int = 0, mixed: bool = True,
                   metrics: tuple[Metric, ...] = (Metric(),)) -> History:
-    """Trials at random; `mixed`: in every state that there is, some of a related task."""
+    """Random trials; `mixed`: in every state, some of a related task."""
     rng = random.Random(seed)
     trials = []
     for number in range(count):
@@ -159,22 +159,22 @@ def drawn_history(space: Space, count: int, *, seed: int = 0, mixed: bool = True
 
 
 class TunerConformance:
-    """Subclass it and give the fixture `make`: something that makes a fresh tuner when it is called."""
+    """Subclass it and define the fixture `make`: a callable that makes a fresh tuner."""
 
-    runs = 40                      # of each search in which it has to show that it learns
+    runs = 40                      # the budget of each search in which it has to show that it learns
     seeds = 5
 
     @pytest.fixture
     def make(self) -> Callable[[], Tuner]:
-        raise NotImplementedError("give the fixture `make`: a callable that makes a fresh tuner")
+        raise NotImplementedError("define the fixture `make`: a callable that makes a fresh tuner")
 
     @pytest.fixture
     def conditional(self, make: Callable[[], Tuner]) -> Space:
-        """The space with classes in it, where the tuner takes such a space."""
+        """A space with classes, if the tuner takes such a space."""
         try:
             make().check(conditional_space(), (Metric(),))
         except ConfigError as error:
-            pytest.skip(f"takes no such space: {error}")
+            pytest.skip(f"does not take conditional spaces: {error}")
         return conditional_space()
 
     # -- what it proposes ------------------------------------------------------------------------------------
@@ -205,27 +205,27 @@ class TunerConformance:
             assert placed.assignment == proposed
             assert placed.inside
 
-    def test_where_nothing_is_searched_there_is_one_proposal(self, make: Callable[[], Tuner]) -> None:
+    def test_an_empty_space_has_one_proposal(self, make: Callable[[], Tuner]) -> None:
         assert make().propose(_of(_fixed), History(), random.Random(0)) == {}
 
-    # -- that it is a function -------------------------------------------------------------------------------
+    # -- determinism -----------------------------------------------------------------------------------------
 
     def test_equal_questions_have_equal_answers(self, make: Callable[[], Tuner], conditional: Space) -> None:
         history = drawn_history(conditional, 30)
         first = make().propose(conditional, history, random.Random(3))
         assert make().propose(conditional, copy.deepcopy(history), random.Random(3)) == first
 
-    def test_what_it_remembers_changes_no_answer(self, make: Callable[[], Tuner], conditional: Space) -> None:
+    def test_internal_state_changes_no_answer(self, make: Callable[[], Tuner], conditional: Space) -> None:
         whole = drawn_history(conditional, 30)
         tuner = make()
-        for count in (0, 10, 30, 5):                       # runs come, and are deleted again
+        for count in (0, 10, 30, 5):                       # runs are added and deleted again
             tuner.propose(conditional, replace(whole, trials=whole.trials[:count]), random.Random(count))
         other = drawn_history(conditional, 30, seed=8)
         tuner.propose(conditional, other, random.Random(0))
         assert tuner.propose(conditional, whole, random.Random(5)) == make().propose(
             conditional, whole, random.Random(5))
 
-    def test_a_pending_trial_that_ends_is_heard(self, make: Callable[[], Tuner], conditional: Space) -> None:
+    def test_the_end_of_a_pending_trial_is_used(self, make: Callable[[], Tuner], conditional: Space) -> None:
         whole = drawn_history(conditional, 20)
         ended = tuple(replace(trial, state="completed", value=0.1 * index, values={"result": 0.1 * index})
                       for index, trial in enumerate(whole.trials))
@@ -242,10 +242,10 @@ class TunerConformance:
         assert history == before
         assert random.getstate() == random_before
 
-    # -- what it makes of the history ------------------------------------------------------------------------
+    # -- use of the history ----------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("state", ["failed", "pending"])
-    def test_a_history_without_any_value_is_no_obstacle(self, make: Callable[[], Tuner], conditional: Space,
+    def test_a_history_without_values_is_accepted(self, make: Callable[[], Tuner], conditional: Space,
                                                         state: TrialState) -> None:
         drawn = drawn_history(conditional, 30)
         trials = tuple(replace(one, state=state, value=None, values={}) for one in drawn.trials)
@@ -254,7 +254,7 @@ class TunerConformance:
         assert proposal is not None
         assert conditional.contains(proposal.assignment)
 
-    def test_trials_of_a_related_task_may_be_all_there_is(self, make: Callable[[], Tuner],
+    def test_a_history_of_a_related_task_only_is_accepted(self, make: Callable[[], Tuner],
                                                           conditional: Space) -> None:
         drawn = drawn_history(conditional, 30, mixed=False)
         history = replace(drawn, trials=tuple(replace(one, weight=0.2) for one in drawn.trials))
@@ -262,7 +262,7 @@ class TunerConformance:
         assert proposal is not None
         assert conditional.contains(proposal.assignment)
 
-    def test_what_is_being_tried_is_not_proposed_again(self, make: Callable[[], Tuner]) -> None:
+    def test_pending_assignments_are_not_proposed_again(self, make: Callable[[], Tuner]) -> None:
         space, rng, tuner, history = small_space(), random.Random(0), make(), History()
         for number in range(6):
             proposal = next_proposal(tuner, space, history, rng)
@@ -272,7 +272,7 @@ class TunerConformance:
             pending = Trial(assignment=proposal.assignment, state="pending", run=number + 1)
             history = replace(history, trials=(*history.trials, pending))
 
-    def test_when_everything_was_tried_a_repeat_says_so(self, make: Callable[[], Tuner]) -> None:
+    def test_a_repeat_is_marked_when_all_was_tried(self, make: Callable[[], Tuner]) -> None:
         space = small_space()
         drawn = {tuple(one.items()): one for one in (draw(space, random.Random(seed)) for seed in range(200))}
         assert len(drawn) == 6 == space.size
@@ -282,7 +282,7 @@ class TunerConformance:
             assert proposal.duplicate_of is not None
             assert trials[proposal.duplicate_of].assignment == proposal.assignment
 
-    def test_five_thousand_trials_are_taken(self, make: Callable[[], Tuner], conditional: Space) -> None:
+    def test_five_thousand_trials_are_accepted(self, make: Callable[[], Tuner], conditional: Space) -> None:
         history, tuner = drawn_history(conditional, 5000), make()
         for seed in range(3):
             proposal = next_proposal(tuner, conditional, history, random.Random(seed))
@@ -300,7 +300,7 @@ class TunerConformance:
 
     # -- several metrics -------------------------------------------------------------------------------------
 
-    def test_several_metrics_are_taken_or_refused_in_one_line(self, make: Callable[[], Tuner]) -> None:
+    def test_several_metrics_are_accepted_or_refused(self, make: Callable[[], Tuner]) -> None:
         tuner, metrics = make(), (Metric(name="accuracy"), Metric(name="seconds", goal="minimize"))
         if not tuner.several_metrics:
             with pytest.raises(ConfigError, match="accuracy, seconds"):
@@ -312,20 +312,20 @@ class TunerConformance:
         assert proposed is not None
         assert flat_space().contains(proposed)
 
-    # -- whether it learns -----------------------------------------------------------------------------------
+    # -- learning --------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("goal", ["minimize", "maximize"])
-    def test_it_finds_the_bottom_of_a_bowl_sooner_than_chance(self, make: Callable[[], Tuner],
+    def test_finds_a_minimum_faster_than_random_search(self, make: Callable[[], Tuner],
                                                               goal: Goal) -> None:
         self._skip_unless_learning(make)
         self._beats_chance(make, flat_space(), bowl, goal)
 
-    def test_it_finds_the_right_class_and_its_values_sooner_than_chance(self, make: Callable[[], Tuner],
+    def test_finds_the_best_class_faster_than_random_search(self, make: Callable[[], Tuner],
                                                                         conditional: Space) -> None:
         self._skip_unless_learning(make)
         self._beats_chance(make, conditional, valley, "minimize")
 
-    def test_a_class_that_is_new_is_tried(self, make: Callable[[], Tuner], conditional: Space) -> None:
+    def test_a_new_class_is_tried(self, make: Callable[[], Tuner], conditional: Space) -> None:
         self._skip_unless_learning(make)
         before = searched(make(), conditional, valley, runs=20, seed=1)
         space, rng, tuner, history = grown_space(), random.Random(2), make(), History(
@@ -352,5 +352,5 @@ class TunerConformance:
                  for seed in range(self.seeds)]
         rng = random.Random(0)
         by_chance = sorted(min(loss(draw(space, rng)) for _ in range(self.runs)) for _ in range(200))
-        # half of the searches end where a fifth of those by chance do: luck alone seldom does that
+        # the median search must beat 80 % of random searches; luck alone rarely does
         assert statistics.median(found) < by_chance[40]

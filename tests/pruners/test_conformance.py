@@ -54,9 +54,9 @@ class Never(Pruner):
 @pytest.mark.parametrize(("make", "test"), [
     (Tosses, "test_other_generators_are_left_alone"),
     (Counts, "test_equal_questions_have_equal_answers"),
-    (First, "test_the_order_of_the_peers_says_nothing"),
+    (First, "test_the_order_of_the_peers_has_no_effect"),
     (Never, "test_the_worst_of_many_is_stopped_before_its_end"),
-    (First, "test_the_best_of_all_is_never_stopped"),
+    (First, "test_the_best_run_is_never_stopped"),
 ])
 def test_the_suite_finds_what_is_no_pruner(make: type[Pruner], test: str) -> None:
     with pytest.raises(AssertionError):

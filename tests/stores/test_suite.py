@@ -35,7 +35,7 @@ def test_a_backend_that_is_not_given_is_asked_for(pytester: pytest.Pytester) -> 
             pass
     """)
 
-    result = pytester.runpytest_inprocess("-q", "-k", "test_no_runs_are_submitted_without_ado")
+    result = pytester.runpytest_inprocess("-q", "-k", "test_an_empty_submission_is_accepted")
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*define the fixture `backend`*"])
@@ -68,6 +68,6 @@ def test_a_store_that_breaks_a_promise_does_not_pass(pytester: pytest.Pytester) 
                 return Backend(new_url=lambda: f"sqlite:///{tmp_path}/runs.db", open=without_a_fence)
     """)
 
-    result = pytester.runpytest_inprocess("-q", "-k", "its_beat")
+    result = pytester.runpytest_inprocess("-q", "-k", "a_fenced_beat")
 
     result.assert_outcomes(passed=2, failed=3)

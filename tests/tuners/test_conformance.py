@@ -99,10 +99,10 @@ class Stubborn(Tuner):
 @pytest.mark.parametrize(("tuner", "test"), [
     (Outsider, "test_every_proposal_lies_in_the_space"),
     (OfItsOwnMind, "test_equal_questions_have_equal_answers"),
-    (Counting, "test_what_it_remembers_changes_no_answer"),
-    (Forgetful, "test_a_pending_trial_that_ends_is_heard"),
+    (Counting, "test_internal_state_changes_no_answer"),
+    (Forgetful, "test_the_end_of_a_pending_trial_is_used"),
     (Reseeding, "test_other_generators_are_left_alone"),
-    (Stubborn, "test_it_finds_the_right_class_and_its_values_sooner_than_chance"),
+    (Stubborn, "test_finds_the_best_class_faster_than_random_search"),
 ])
 def test_a_tuner_that_cheats_is_caught(tuner: type[Tuner], test: str) -> None:
     suite = TunerConformance()

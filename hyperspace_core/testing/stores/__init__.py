@@ -26,7 +26,7 @@ __all__ = ["Backend", "StoreConformance", "StoreTests"]
 
 
 def __getattr__(name: str) -> Any:
-    """Only who asks for the suite pays for pytest and Hypothesis; the processes that it starts do not."""
+    """Import pytest and Hypothesis only for the suite itself, not in the processes that it starts."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

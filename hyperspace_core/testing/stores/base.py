@@ -1,4 +1,4 @@
-"""What every theme of the suite stands on: how to open a store, and limits that a slow server may lower."""
+"""Base of all themes of the suite: open a store, and limits that a slow server may lower."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from hyperspace_core.testing.stores.desk import Desk
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """How the suite gets at one kind of store."""
+    """How the suite opens one kind of store."""
 
-    new_url: Callable[[], str]     # the address of a store that is still empty, another one at each call
-    open: Callable[[str], Store]   # importable by name: other processes call it, too
+    new_url: Callable[[], str]     # the address of a new, empty store at each call
+    open: Callable[[str], Store]   # importable by name: other processes call it
 
 
 class StoreTests:
     """A subclass defines the fixture `backend`; see `hyperspace_core.testing.stores`."""
 
     claim_runs: ClassVar[int] = 2000       # queued runs in the race for claims
-    claim_processes: ClassVar[int] = 8     # that race for them
-    max_claimers: ClassVar[int] = 32       # processes that want one and the same run
-    many_runs: ClassVar[int] = 1500        # submitted in one call, and deleted in one
+    claim_processes: ClassVar[int] = 8     # processes that claim them
+    max_claimers: ClassVar[int] = 32       # processes that claim the same single run
+    many_runs: ClassVar[int] = 1500        # submitted and deleted in one call
     many_points: ClassVar[int] = 100_000   # metric points of one attempt
     wait_s: ClassVar[float] = 0.1          # a submission by another process is noticed within this time
-    examples: ClassVar[int] = 60           # of each property
-    stories: ClassVar[int] = 100           # of several owners and persons, each of `story_steps` steps
+    examples: ClassVar[int] = 60           # examples of each property
+    stories: ClassVar[int] = 100           # random sequences of `story_steps` verbs
     story_steps: ClassVar[int] = 40
 
     @pytest.fixture
@@ -74,5 +74,5 @@ class StoreTests:
             one.end()
 
     def property_settings(self) -> settings:
-        """For Hypothesis: as many examples as the backend can bear, and none is too slow."""
+        """Hypothesis settings: as many examples as the backend's limits allow, without deadlines."""
         return settings(max_examples=self.examples, deadline=None)

@@ -1,4 +1,4 @@
-"""The whole suite: every theme, in one class that a backend subclasses."""
+"""The whole suite: every theme in one class that a backend subclasses."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ class StoreConformance(
     Series, Artifacts, Presence, Waiting, Restoring, Snapshots, Migrating, Amending,
     Searching, Processes,
 ):
-    """What every store must pass whole; see `hyperspace_core.testing.stores`."""
+    """The tests that every store must pass; see `hyperspace_core.testing.stores`."""

@@ -1,6 +1,6 @@
-"""Processes that open the same store, begin together, and answer over pipes of their own.
+"""Start processes that open the same store, begin together, and answer over one pipe each.
 
-A pipe a process, because a shared queue may stay locked for ever by one that is killed.
+One pipe for each process: a shared queue may stay locked when one of them is killed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Work = Callable[..., Any]              # (store, report, *arguments) -> answer
 
 
 class Member:
-    """One process of a crowd, and what it has reported."""
+    """One process of a crowd and its reports."""
 
     def __init__(self, process: BaseProcess, pipe: Connection) -> None:
         self.process = process
@@ -32,11 +32,11 @@ class Member:
         self.over = False
 
     def hear(self) -> None:
-        """Take one message that is there. `AssertionError`, with its traceback, where the process failed."""
+        """Read one pending message. Raises `AssertionError` with the traceback if the process failed."""
         try:
             kind, content = self.pipe.recv()
         except (EOFError, OSError):
-            self.over = True               # it was killed
+            self.over = True               # the process was killed
             return
         if kind == "failed":
             raise AssertionError(f"in another process:\n{content}")
@@ -54,12 +54,12 @@ class Member:
 
 
 class Crowd:
-    """`work(store, report, *arguments)` in a process for each of `arguments`."""
+    """`work(store, report, *arguments)` in one process for each of `arguments`."""
 
     def __init__(self, opener: Callable[[str], Store], url: str, work: Work,
                  arguments: Sequence[tuple[Any, ...]]) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self._start = spawn.Barrier(len(arguments))    # kept, for it goes with its last holder here
+        self._start = spawn.Barrier(len(arguments))    # kept: the barrier is freed with its last reference
         self.members: list[Member] = []
         for each in arguments:
             here, there = spawn.Pipe()
@@ -70,17 +70,17 @@ class Crowd:
             self.members.append(Member(process, here))
 
     def hear(self) -> list[Member]:
-        """Wait for news; the members that had some."""
+        """Wait for messages; the members that sent some."""
         open_ones = {member.pipe: member for member in self.members if not member.over}
         ready = connection.wait(list(open_ones), PATIENCE_S)
-        assert ready or not open_ones, f"{len(open_ones)} processes have nothing to say for {PATIENCE_S:g} s"
+        assert ready or not open_ones, f"{len(open_ones)} processes have sent nothing for {PATIENCE_S:g} s"
         heard = [open_ones[pipe] for pipe in ready if isinstance(pipe, Connection)]
         for member in heard:
             member.hear()
         return heard
 
     def answers(self) -> list[Any]:
-        """What each of them answered, in order; waits until all have."""
+        """Wait for the answers of all members; in order."""
         while not all(member.over for member in self.members):
             self.hear()
         for member in self.members:
@@ -89,7 +89,7 @@ class Crowd:
         return [member.answer for member in self.members]
 
     def end(self) -> None:
-        """Whoever still lives is killed."""
+        """Kill the processes that still run."""
         for member in self.members:
             member.process.kill()
             member.process.join(PATIENCE_S)
@@ -104,5 +104,5 @@ def _attend(place: tuple[Callable[[str], Store], str], job: tuple[Work, tuple[An
             start.wait(PATIENCE_S)
             answer = work(store, lambda content: pipe.send(("report", content)), *arguments)
         pipe.send(("answer", answer))
-    except BaseException:      # noqa: BLE001 - told to the test
+    except BaseException:      # noqa: BLE001 - reported to the test
         pipe.send(("failed", traceback.format_exc()))

@@ -1,4 +1,4 @@
-"""A desk at which a test works with a store: small runs, and the ways to bring one into a state."""
+"""A harness for store tests: small runs, and functions that bring a run into a state."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from hyperspace_core.storage import Store, new_token
 
 PROJECT = "conformance"
 PATIENCE_S = 60.0
-NOBODY = 4711                          # an id that no run has
+UNKNOWN_ID = 4711                          # an id that does not exist
 
 COMPLETED = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5})
 FAILED = Finish(outcome=Outcome.FAILED, reason="ValueError: no", traceback="Traceback: no")
 CANCELLED = Finish(outcome=Outcome.CANCELLED, reason="cancelled")
-COMMANDS = (None, Command.PAUSE, Command.CANCEL)       # what a running run may have been asked
+COMMANDS = (None, Command.PAUSE, Command.CANCEL)       # the commands that a running run may have
 
 
 def owner(worker: str = "first") -> Owner:
-    """A process that holds runs; it need not live."""
-    return Owner(worker=worker, host="host", user="somebody", boot_id="boot", pid_namespace="4026531836",
+    """A process that holds runs; it need not exist."""
+    return Owner(worker=worker, host="host", user="user", boot_id="boot", pid_namespace="4026531836",
                  pid=17, process_started=1234.5)
 
 
@@ -33,12 +33,12 @@ def new_run(**fields: Any) -> NewRun:
 
 
 def forged(run: int, attempt: int = 1) -> Lease:
-    """A lease that nobody was given."""
+    """A lease that no store has given out."""
     return Lease(run=run, attempt=attempt, token=new_token())
 
 
 def until(met: Callable[[], Any], what: str) -> Any:
-    """Look again and again until something is met; the store does not call back."""
+    """Poll until the condition is met."""
     end = time.monotonic() + PATIENCE_S
     pause = threading.Event()
     while time.monotonic() < end:
@@ -50,7 +50,7 @@ def until(met: Callable[[], Any], what: str) -> Any:
 
 
 class Desk:
-    """One store, one project."""
+    """One store and one project."""
 
     def __init__(self, store: Store, project: str = PROJECT) -> None:
         self.store = store
@@ -66,12 +66,12 @@ class Desk:
         return self.store.submit([new_run(**{"project": self.project} | fields) for _ in range(count)])
 
     def claim(self, run: int | None = None, worker: str = "first") -> Claim | None:
-        """Claim this run, or any."""
+        """Claim this run, or any run."""
         only = None if run is None else [run]
         return self.store.claim(self.project, owner(worker), new_token(), only=only)
 
     def take(self, run: int | None = None, worker: str = "first") -> Claim:
-        """Claim a run that is known to be there."""
+        """Claim a run that is known to be queued."""
         claim = self.claim(run, worker)
         assert claim is not None, f"run {run} cannot be claimed"
         return claim
@@ -81,25 +81,25 @@ class Desk:
         return self.take(self.submit(**fields)).lease
 
     def ask(self, run: int, command: Command | None) -> None:
-        """A person wants something of a running run, or nothing."""
+        """Send a command to a running run, or none."""
         if command is not None:
             verb = self.store.pause if command is Command.PAUSE else self.store.cancel
-            assert verb(run) is State.RUNNING, f"run {run} cannot be asked to {command}"
+            assert verb(run) is State.RUNNING, f"run {run} does not accept the command {command}"
 
     def lose(self, run: int, reason: str = "gone") -> State:
-        """The worker of a running run is found dead."""
+        """Reap a running run, as if its worker were dead."""
         state = self.store.reap(self.held(run), reason)
         assert state is not None, f"run {run} was not reaped"
         return state
 
     def zombie(self, **fields: Any) -> Lease:
-        """The lease of an owner that was thought lost; its run is queued again."""
+        """The lease of an owner whose run was reaped and is queued again."""
         lease = self.start(**fields)
         self.lose(lease.run)
         return lease
 
     def bring(self, run: int, state: State) -> Lease | None:
-        """Bring a queued run into a state; the lease of its owner, where it has or had one on the way."""
+        """Bring a queued run into a state; the lease of its current or last owner, if any."""
         if state is State.QUEUED:
             return None
         if state in (State.PAUSED, State.CANCELLED):
@@ -136,10 +136,10 @@ class Desk:
         return self.held(run).beat
 
     def ids(self, **fields: Any) -> list[int]:
-        """The ids of the runs that a filter finds, oldest first."""
+        """The ids of the runs that match, oldest first."""
         wanted = RunFilter(**{"project": self.project} | fields)
         return sorted(record.id for record in self.store.find(wanted))
 
     def picture(self, *runs: int) -> str:
-        """All that the store says of some runs, as text: NaN is like NaN there."""
+        """The whole content of some runs as text, so that NaN equals NaN."""
         return "\n".join(repr(self.store.get(run)) for run in runs)

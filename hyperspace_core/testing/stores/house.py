@@ -1,4 +1,4 @@
-"""A store with something of everything in it, for tests that move runs to another one."""
+"""A sample store with every kind of content, for tests that copy runs to another store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CODE = {"study/__init__.py": b"", "study/model.py": b"TREES = 100\n"}
 
 
 def furnish(store: Store, folder: Path, *, points: int = 50) -> dict[str, int]:
-    """Runs in every state, with what runs have; their ids by what they are."""
+    """Store runs in every state, with all kinds of content; their ids by name."""
     desk = Desk(store)
     runs = {"rich": rich(desk, folder, points=points), "migrated": migrated(desk)}
     runs["child"] = desk.in_state(State.FAILED, parent=runs["rich"], tags=("t", "ü"), note="a\nb",
@@ -40,7 +40,7 @@ def furnish(store: Store, folder: Path, *, points: int = 50) -> dict[str, int]:
 
 
 def rich(desk: Desk, folder: Path, *, points: int) -> int:
-    """A run with two attempts, a late note, series, output, files and the code it ran on."""
+    """A run with two attempts, a late note, series, output, files and its code."""
     store = desk.store
     code = put_code(store)
     lost = desk.start(scenario=SCENARIO, config=CONFIG, submitted=CONFIG, code={"snapshot": code.digest})
@@ -66,7 +66,7 @@ def rich(desk: Desk, folder: Path, *, points: int) -> int:
 
 
 def migrated(desk: Desk) -> int:
-    """A run whose config two migrations have rewritten."""
+    """A run whose config was rewritten by two migrations."""
     run = desk.in_state(State.COMPLETED, scenario=SCENARIO, config=CONFIG)
     for name, old, new in (("add depth", CONFIG, DEEPER), ("rename depth", DEEPER, DEEPEST)):
         migration = Migration(name=name, project=PROJECT, author="ann@host", steps=({"op": name},))
@@ -84,7 +84,7 @@ def put_code(store: Store) -> Snapshot:
 
 
 def assert_the_same(source: Store, target: Store) -> None:
-    """Every run of the source that does not run is at the target, with all that it has and nothing more."""
+    """Assert that every run of the source that is not running is at the target, with equal content."""
     there = {record.uid: record for record in target.find(RunFilter())}
     here = [record for record in source.find(RunFilter()) if record.state is not State.RUNNING]
     assert {record.uid for record in here} == set(there)

@@ -1,6 +1,6 @@
-"""The state machine of runs as a small pure model: what a store must answer, and what it must then hold.
+"""The state machine of runs as a small pure model: expected answers and contents of a store.
 
-An answer of None leaves it to the store (a repeat long afterwards); an exception's class says what is raised.
+An answer of None means any (a repeat long afterwards); an exception class is the expected error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Refusal = type[HyperspaceError]
 
 @dataclass
 class ModelAttempt:
-    """One try; `word` is the last thing its owner did to end it, while nobody has touched the run since."""
+    """One attempt; `word` is the last verb with which its owner ended it, if the run is unchanged since."""
 
     token: str
     outcome: Outcome | None = None
@@ -39,7 +39,7 @@ class ModelRun:
     attempts: list[ModelAttempt] = field(default_factory=list)
 
     def touched(self) -> None:
-        """Something happened: a repeat of what an owner did before is no mere repeat any more."""
+        """Mark the run as changed: a repeat of an earlier verb is no longer a mere repeat."""
         for attempt in self.attempts:
             attempt.word = None if attempt.word is None else "long ago"
 
@@ -55,7 +55,7 @@ class Model:
     def __init__(self) -> None:
         self.runs: dict[int, ModelRun] = {}
 
-    # -- people ----------------------------------------------------------------------------------------------
+    # -- users -----------------------------------------------------------------------------------------------
 
     def submit(self, run: ModelRun) -> None:
         self.runs[run.id] = run
@@ -117,7 +117,7 @@ class Model:
         return Lease(run=run.id, attempt=len(run.attempts), token=token)
 
     def held(self, lease: Lease) -> ModelRun | None:
-        """The run, where the lease is current."""
+        """The run if the lease is current."""
         run = self.runs.get(lease.run)
         if run is None or run.state is not State.RUNNING or len(run.attempts) != lease.attempt:
             return None
@@ -154,7 +154,7 @@ class Model:
         run, attempt = self.runs.get(lease.run), self._attempt(lease)
         if run is None or attempt is None or attempt is not run.attempts[-1]:
             return False
-        if run.state is State.RUNNING:         # it holds the run: perhaps a repeat
+        if run.state is State.RUNNING:         # holds the run: perhaps a repeat
             return True if attempt.word == "readopted" else None
         if run.state is not State.QUEUED or attempt.outcome is not Outcome.LOST:
             return False
@@ -187,6 +187,6 @@ class Model:
 
 
 def seen_of(run: ModelRun) -> tuple[Any, ...]:
-    """What a store must hold of a run."""
+    """The content of a run that a store must have."""
     return (run.state, run.command, run.losses, run.failures, run.priority, run.result,
             [(number, attempt.outcome, attempt.late) for number, attempt in enumerate(run.attempts, start=1)])

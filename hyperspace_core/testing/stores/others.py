@@ -1,6 +1,6 @@
-"""What other processes do to a store: functions that a spawned process can import by name.
+"""Work for other processes on a store: functions that a spawned process imports by name.
 
-Each is called as `work(store, report, *arguments)`; what it returns is the process's answer.
+Each is called as `work(store, report, *arguments)`; its return value is the process's answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BATCH = 20
 
 
 def claim_all(store: Store, report: Report, worker: str) -> list[tuple[int, int]]:
-    """Claim until nothing is left; the runs and attempts."""
+    """Claim until the queue is empty; the runs and attempts."""
     desk = Desk(store)
     taken = []
     while (claim := desk.claim(worker=worker)) is not None:
@@ -33,7 +33,7 @@ def claim_all(store: Store, report: Report, worker: str) -> list[tuple[int, int]
 
 
 def work_all(store: Store, report: Report, worker: str) -> None:
-    """Claim, log and finish until nothing is left; each claim and each end is reported once it is stored."""
+    """Claim, log and finish until the queue is empty; report each claim and each end once it is stored."""
     desk = Desk(store)
     while (claim := desk.claim(worker=worker)) is not None:
         lease = claim.lease
@@ -46,35 +46,35 @@ def work_all(store: Store, report: Report, worker: str) -> None:
 
 
 def submit_these(store: Store, report: Report, uids: list[str]) -> dict[str, int]:
-    """Submit half of them one by one and the others in one batch; the id of each."""
+    """Submit half of the runs one by one and the others in one batch; the id of each."""
     half = len(uids) // 2
     ids = {uid: store.submit([new_run(uid=uid)])[0] for uid in uids[:half]}
     return ids | dict(zip(uids[half:], store.submit([new_run(uid=uid) for uid in uids[half:]]), strict=True))
 
 
 def submit_batches(store: Store, report: Report, name: str) -> None:
-    """Submit batch after batch, each as a search of its own, until killed."""
+    """Submit batch after batch, each as its own search, until killed."""
     for number in range(1_000_000):
         store.submit([new_run(search=f"{name}-{number}") for _ in range(BATCH)])
         report(number)
 
 
 def restore_these(store: Store, report: Report, records: list[RunRecord]) -> dict[str, int]:
-    """Restore half of them one by one and the others in one batch; the id of each uid."""
+    """Restore half of the records one by one and the others in one batch; the id of each uid."""
     half = len(records) // 2
     ids = [store.restore([record])[0] for record in records[:half]] + store.restore(records[half:])
     return {record.uid: run for record, run in zip(records, ids, strict=True)}
 
 
 def restore_batches(store: Store, report: Report, name: str, record: RunRecord) -> None:
-    """Restore batch after batch of this record's like, each as a search of its own, until killed."""
+    """Restore batches of copies of this record, each as its own search, until killed."""
     for number in range(1_000_000):
         store.restore([replace(record, uid=new_token(), search=f"{name}-{number}") for _ in range(BATCH)])
         report(number)
 
 
-def submit_when_told(store: Store, report: Report, go: Semaphore, times: int) -> None:
-    """Submit a run whenever told to, and report when it was stored, by the clock that all processes share."""
+def submit_on_request(store: Store, report: Report, go: Semaphore, times: int) -> None:
+    """Submit a run on each request, and report the time when it was stored, by the shared clock."""
     for _ in range(times):
         assert go.acquire(timeout=PATIENCE_S)
         store.submit([new_run(project=PROJECT)])
@@ -82,7 +82,7 @@ def submit_when_told(store: Store, report: Report, go: Semaphore, times: int) ->
 
 
 def put_files(store: Store, report: Report, run: int, folder: str) -> None:
-    """Put files under a few labels, again and again, until killed; each is reported once it is stored."""
+    """Store files under a few labels repeatedly until killed; report each once it is stored."""
     path = Path(folder) / f"file of {run}"
     for number in range(1_000_000):
         path.write_text(f"content {number % 5}")
@@ -90,12 +90,12 @@ def put_files(store: Store, report: Report, run: int, folder: str) -> None:
 
 
 def collect_often(store: Store, report: Report, times: int) -> int:
-    """Collect garbage; how much there was."""
+    """Collect garbage repeatedly; the number of removed contents."""
     return sum(store.collect_garbage(dry_run=False).blobs for _ in range(times))
 
 
 def put_snapshots(store: Store, report: Report, code: dict[str, bytes], times: int) -> None:
-    """Put the same snapshot again and again, collecting in between."""
+    """Store the same snapshot repeatedly, collecting garbage in between."""
     files = tuple(SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))
                   for path, content in code.items())
     for _ in range(times):
@@ -104,7 +104,7 @@ def put_snapshots(store: Store, report: Report, code: dict[str, bytes], times: i
 
 
 def migrate_all(store: Store, report: Report, migration: Migration, rewrites: list[Rewrite]) -> list[int]:
-    """One run in a step; the ids of those that were rewritten here."""
+    """Migrate one run in each step; the ids of those rewritten here."""
     return [run for change in rewrites for run in store.migrate(migration, [change])]
 
 
@@ -116,7 +116,7 @@ def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) 
 
 
 def propose_all(store: Store, report: Report, search: int, name: str, until: int) -> list[int]:
-    """Propose until the search has proposed so many; the runs that this process brought in."""
+    """Propose until the search has proposed this many; the runs proposed by this process."""
     mine = []
     while (found := store.get_search(search)).proposed < until:
         number = found.proposed

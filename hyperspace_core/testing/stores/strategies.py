@@ -1,4 +1,4 @@
-"""Values that every store must keep, odd ones on purpose, and what it means that two of them are the same."""
+"""Hypothesis strategies of values that every store must keep, and their equality."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def short(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal in type and bits, all the way down; every NaN is the same."""
+    """Equal in type and bits at all levels; every NaN equals every NaN."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -53,7 +53,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def nested(levels: int) -> Any:
-    """A value that many levels deep."""
+    """A value with many levels."""
     value: Any = 1
     for _ in range(levels):
         value = {"a": value}

@@ -6,5 +6,5 @@ import pkgutil
 
 import pytest
 
-# before any of them is imported, so that a failed assertion shows its values in another project's tests, too
+# before their import, so that failed assertions show their values in other projects' tests, too
 pytest.register_assert_rewrite(*(f"{__name__}.{theme.name}" for theme in pkgutil.iter_modules(__path__)))

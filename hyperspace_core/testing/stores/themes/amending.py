@@ -1,4 +1,4 @@
-"""Metrics that are computed after a run has ended: beside what it returned, and taken away again."""
+"""Metrics computed after a run has ended: stored beside the result, and removed again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hyperspace_core.records.rescored import KEY
 from hyperspace_core.records.run import Finish, Update
 from hyperspace_core.records.states import TERMINAL, Outcome, State
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import COMPLETED, NOBODY, Desk
+from hyperspace_core.testing.stores.desk import COMPLETED, UNKNOWN_ID, Desk
 
 ENTRY = {"value": 0.5, "goal": "maximize", "attempt": 1}
 
 
 class Amending(StoreTests):
     @pytest.mark.parametrize("state", sorted(TERMINAL))
-    def test_a_metric_of_later_stands_beside_what_the_run_returned(self, desk: Desk, state: State) -> None:
+    def test_a_later_metric_is_kept_beside_the_result(self, desk: Desk, state: State) -> None:
         run = desk.in_state(state)
         before = desk.get(run)
 
@@ -27,7 +27,7 @@ class Amending(StoreTests):
 
         assert record == desk.get(run) == replace(before, info=before.info | {KEY: {"f1": ENTRY}})
 
-    def test_what_the_run_noted_itself_stays_and_the_last_value_counts(self, desk: Desk) -> None:
+    def test_the_runs_own_info_stays_and_the_last_value_counts(self, desk: Desk) -> None:
         lease = desk.start()
         desk.store.update(lease, Update(info={"n": 1, "a.b": {"$x": [None]}}))
         desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
@@ -40,7 +40,7 @@ class Amending(StoreTests):
                                KEY: {"f1": {"value": -0.0}, "a.$b": {"value": math.inf}}}
         assert math.copysign(1, record.info[KEY]["f1"]["value"]) == -1
 
-    def test_what_is_taken_away_leaves_no_trace(self, desk: Desk) -> None:
+    def test_a_removed_metric_leaves_no_trace(self, desk: Desk) -> None:
         run = desk.in_state(State.COMPLETED)
         before = desk.get(run)
         desk.store.amend(run, "f1", ENTRY)
@@ -58,11 +58,11 @@ class Amending(StoreTests):
             desk.store.amend(run, "f1", ENTRY)
         assert desk.get(run) == before
 
-    def test_a_run_that_is_not_there_is_said_to_be_missing(self, desk: Desk) -> None:
+    def test_an_unknown_run_is_not_found(self, desk: Desk) -> None:
         with pytest.raises(NotFound):
-            desk.store.amend(NOBODY, "f1", ENTRY)
+            desk.store.amend(UNKNOWN_ID, "f1", ENTRY)
 
-    def test_what_no_store_could_keep_is_refused(self, desk: Desk) -> None:
+    def test_a_value_that_cannot_be_stored_is_refused(self, desk: Desk) -> None:
         run = desk.in_state(State.COMPLETED)
 
         with pytest.raises(ValueNotStorable):

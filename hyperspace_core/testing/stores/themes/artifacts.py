@@ -1,4 +1,4 @@
-"""Files of runs: a label for people, a content kept once, and no content goes while somebody names it."""
+"""Artifacts: labels name contents, each content is stored once and kept while it is named."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperspace_core.errors import NotFound
 from hyperspace_core.records.run import Artifact
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import COMPLETED, NOBODY, Desk
+from hyperspace_core.testing.stores.desk import COMPLETED, UNKNOWN_ID, Desk
 from hyperspace_core.testing.stores.strategies import ODD_TEXTS, short
 
 ODD_NAMES = [
@@ -30,13 +30,13 @@ def read(store: Store, artifact: Artifact) -> bytes:
 class Artifacts(StoreTests):
     @pytest.fixture
     def put(self, desk: Desk, tmp_path: Path) -> Callable[..., Artifact]:
-        """Put a file of this content into the store."""
+        """Store a file with this content."""
 
         def one(run: int, content: bytes, name: str = "file", attempt: int = 1) -> Artifact:
             path = tmp_path / "to keep"
             path.write_bytes(content)
             artifact = desk.store.put_artifact(run, attempt, name, path)
-            path.unlink()              # it was copied
+            path.unlink()              # the content was copied
             return artifact
 
         return one
@@ -75,7 +75,7 @@ class Artifacts(StoreTests):
 
         assert [found.name for found in desk.store.artifacts(run)] == sorted(["b", "a", "C", "ä", "a/b"])
 
-    def test_each_attempt_has_its_own_files_and_the_current_one_s_are_shown(
+    def test_each_attempt_has_its_own_files(
             self, desk: Desk, put: Callable[..., Artifact]) -> None:
         lease = desk.start()
         first = put(lease.run, b"one")
@@ -90,7 +90,7 @@ class Artifacts(StoreTests):
         assert (read(desk.store, first), read(desk.store, second)) == (b"one", b"two")
 
     @pytest.mark.parametrize("name", ODD_NAMES, ids=short)
-    def test_a_name_is_a_label_and_never_a_place(
+    def test_a_name_is_a_label_and_never_a_path(
             self, desk: Desk, put: Callable[..., Artifact], tmp_path: Path, name: str) -> None:
         run = desk.start().run
         artifact = put(run, b"content", name)
@@ -98,16 +98,16 @@ class Artifacts(StoreTests):
         assert desk.store.artifacts(run) == [artifact]
         assert artifact.name == name
         assert read(desk.store, artifact) == b"content"
-        # wherever the store keeps it: not where its name points
+        # in any folder of the store, but not at the label's path
         assert not (tmp_path.parent / "etc/passwd").exists() and not (tmp_path / "passwd").exists()
 
-    def test_contents_that_nobody_names_are_removed_when_they_are_collected(
+    def test_unnamed_contents_are_collected(
             self, desk: Desk, put: Callable[..., Artifact]) -> None:
         lease = desk.start()
         old = put(lease.run, b"old one")
         new = put(lease.run, b"new")
 
-        for _ in range(2):             # looking first changes nothing
+        for _ in range(2):             # a dry run changes nothing
             report = desk.store.collect_garbage()
             assert (report.blobs, report.bytes, report.dry_run) == (1, len(b"old one"), True)
         assert read(desk.store, old) == b"old one"
@@ -119,7 +119,7 @@ class Artifacts(StoreTests):
         assert desk.store.collect_garbage(dry_run=False).blobs == 0
         assert desk.store.check() == ()
 
-    def test_what_anybody_still_names_is_never_removed(
+    def test_named_contents_are_never_collected(
             self, desk: Desk, put: Callable[..., Artifact]) -> None:
         leases = [desk.start() for _ in range(3)]
         same = [put(lease.run, b"shared", f"name {lease.run}") for lease in leases]
@@ -152,7 +152,7 @@ class Artifacts(StoreTests):
         assert b"".join(pieces) == content
 
     def test_a_run_that_does_not_exist_has_no_files(self, desk: Desk, put: Callable[..., Artifact]) -> None:
-        with pytest.raises(NotFound, match=str(NOBODY)):
-            put(NOBODY, b"x")
-        with pytest.raises(NotFound, match=str(NOBODY)):
-            desk.store.artifacts(NOBODY)
+        with pytest.raises(NotFound, match=str(UNKNOWN_ID)):
+            put(UNKNOWN_ID, b"x")
+        with pytest.raises(NotFound, match=str(UNKNOWN_ID)):
+            desk.store.artifacts(UNKNOWN_ID)

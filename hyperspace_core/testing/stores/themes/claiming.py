@@ -1,4 +1,4 @@
-"""T2: which run a worker gets, and that nobody else gets it."""
+"""T2: which run a worker gets; each run goes to one worker only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import FAILED, PROJECT, Desk, owner, until
 
-VERY_MANY = range(1_000_000, 1_040_000)        # more ids than some databases take parameters
+VERY_MANY = range(1_000_000, 1_040_000)        # more ids than some databases allow as parameters
 
 
 class Claiming(StoreTests):
@@ -35,20 +35,20 @@ class Claiming(StoreTests):
         assert (attempt.outcome, attempt.ended_at) == (None, None)
         assert attempt.started_at is not None and attempt.started_at == claim.record.started_at
 
-    def test_the_highest_priority_goes_first_and_among_equals_the_oldest(self, desk: Desk) -> None:
+    def test_claims_are_by_priority_then_by_age(self, desk: Desk) -> None:
         runs = [desk.submit(priority=priority) for priority in (0, 5, -1, 5, 0)]
 
         taken = [desk.take().lease.run for _ in runs]
 
         assert taken == [runs[1], runs[3], runs[0], runs[4], runs[2]]
 
-    def test_a_changed_priority_counts(self, desk: Desk) -> None:
+    def test_a_changed_priority_applies(self, desk: Desk) -> None:
         runs = desk.submit_many(3)
         desk.store.annotate(runs[2], priority=1)
 
         assert desk.take().lease.run == runs[2]
 
-    def test_a_run_that_comes_back_keeps_its_place_in_the_queue(self, desk: Desk) -> None:
+    def test_a_released_run_keeps_its_place_in_the_queue(self, desk: Desk) -> None:
         first = desk.start()
         younger = desk.submit()
         desk.store.release(first)
@@ -96,7 +96,7 @@ class Claiming(StoreTests):
 
         assert claim is not None and claim.lease.run == b
 
-    def test_a_paused_project_gives_nothing_until_it_goes_on(self, store: Store, desk: Desk) -> None:
+    def test_a_paused_project_gives_no_claim_until_it_is_resumed(self, store: Store, desk: Desk) -> None:
         run = desk.submit()
         store.change_settings(PROJECT, paused=True)
 
@@ -105,7 +105,7 @@ class Claiming(StoreTests):
         store.change_settings(PROJECT, paused=False)
         assert desk.take().lease.run == run
 
-    def test_a_run_that_goes_on_is_not_hindered_by_a_paused_project(self, store: Store, desk: Desk) -> None:
+    def test_a_running_run_continues_in_a_paused_project(self, store: Store, desk: Desk) -> None:
         lease = desk.start()
         store.change_settings(PROJECT, paused=True)
 

@@ -1,4 +1,4 @@
-"""Runs that people delete: gone with all that they have, and nothing else with them."""
+"""Deleted runs: removed with their content, and nothing else is removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import OutputChunk
 from hyperspace_core.records.states import State
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import COMPLETED, NOBODY, Desk, new_run
+from hyperspace_core.testing.stores.desk import COMPLETED, UNKNOWN_ID, Desk, new_run
 
 
 class Deleting(StoreTests):
@@ -40,7 +40,7 @@ class Deleting(StoreTests):
             desk.store.open_artifact(artifact)
 
     @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
-    def test_whatever_does_not_run_can_be_deleted(self, desk: Desk, state: State) -> None:
+    def test_a_run_that_is_not_running_can_be_deleted(self, desk: Desk, state: State) -> None:
         run = desk.in_state(state)
 
         assert desk.store.delete([run]) == [run]
@@ -54,20 +54,20 @@ class Deleting(StoreTests):
                 desk.store.delete([idle, running], dry_run=dry_run)
         assert desk.ids() == [idle, running]
 
-    def test_a_dry_run_tells_and_does_nothing(self, desk: Desk) -> None:
+    def test_a_dry_run_returns_the_ids_and_deletes_nothing(self, desk: Desk) -> None:
         runs = desk.submit_many(3)
 
         assert sorted(desk.store.delete(runs[:2], dry_run=True)) == runs[:2]
         assert desk.ids() == runs
 
-    def test_only_what_was_there_is_told(self, desk: Desk) -> None:
+    def test_only_existing_ids_are_returned(self, desk: Desk) -> None:
         run = desk.submit()
 
         assert desk.store.delete([]) == []
-        assert desk.store.delete([run, NOBODY]) == [run]
-        assert desk.store.delete([run, NOBODY]) == []
+        assert desk.store.delete([run, UNKNOWN_ID]) == [run]
+        assert desk.store.delete([run, UNKNOWN_ID]) == []
 
-    def test_many_runs_go_at_once(self, desk: Desk) -> None:
+    def test_many_runs_are_deleted_at_once(self, desk: Desk) -> None:
         runs = desk.submit_many(self.many_runs)
 
         assert sorted(desk.store.delete(runs[1:])) == runs[1:]

@@ -1,4 +1,4 @@
-"""I3: whoever lost its lease changes nothing any more."""
+"""I3: an owner that has lost its lease can no longer write."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fencing(StoreTests):
             desk.take(lease.run, "another")
         return lease
 
-    def test_its_beat_is_answered_but_does_not_count(self, desk: Desk, fenced: Lease) -> None:
+    def test_a_fenced_beat_is_answered_but_has_no_effect(self, desk: Desk, fenced: Lease) -> None:
         before = desk.picture(fenced.run), desk.store.held(desk.project)
 
         answer = desk.store.beat(fenced, Progress(done=99))
@@ -37,20 +37,20 @@ class Fencing(StoreTests):
         assert (answer.held, answer.command) == (False, None)
         assert (desk.picture(fenced.run), desk.store.held(desk.project)) == before
 
-    def test_its_updates_are_refused(self, desk: Desk, fenced: Lease) -> None:
+    def test_a_fenced_update_is_refused(self, desk: Desk, fenced: Lease) -> None:
         before = desk.picture(fenced.run)
 
         assert not desk.store.update(fenced, Update(info={"zombie": 1}, provenance={"zombie": {}}, seed=666))
         assert desk.picture(fenced.run) == before
 
     @pytest.mark.parametrize("finish", [FAILED, CANCELLED])
-    def test_its_end_is_refused(self, desk: Desk, fenced: Lease, finish: Finish) -> None:
+    def test_a_fenced_finish_is_refused(self, desk: Desk, fenced: Lease, finish: Finish) -> None:
         before = desk.picture(fenced.run), desk.store.held(desk.project)
 
         assert not desk.store.finish(fenced, finish)
         assert (desk.picture(fenced.run), desk.store.held(desk.project)) == before
 
-    def test_it_cannot_give_the_run_back(self, desk: Desk, fenced: Lease) -> None:
+    def test_a_fenced_release_is_refused(self, desk: Desk, fenced: Lease) -> None:
         before = desk.picture(fenced.run), desk.store.held(desk.project)
 
         assert not desk.store.release(fenced, "zombie")

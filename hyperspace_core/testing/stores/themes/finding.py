@@ -1,4 +1,4 @@
-"""Reading runs: a filter finds and counts what `RunFilter.matches` says, and nothing else."""
+"""Reading runs: a filter finds and counts exactly the runs that `RunFilter.matches` accepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hyperspace_core.records.run import Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import NOBODY, PROJECT, Desk
+from hyperspace_core.testing.stores.desk import PROJECT, UNKNOWN_ID, Desk
 
 NAN, INF = math.nan, math.inf
 
@@ -39,7 +39,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "an odd tag": {"tags": ("a.b, $c'",)},
     "no such tag": {"tags": ("t",)},
     "a search": {"search": "s"},
-    "ids": {"ids": (1, 3, NOBODY)},
+    "ids": {"ids": (1, 3, UNKNOWN_ID)},
     "very many ids": {"ids": tuple(range(2, 40_000))},
     "uids": {"uids": ("u1", "u2", "none")},
     "very many uids": {"uids": ("u2", *map(str, range(40_000)))},
@@ -63,7 +63,7 @@ OPERATORS = ["=", "==", "!=", "<", "<=", ">", ">=", "~"]
 
 
 def furnish(desk: Desk) -> None:
-    """Runs that differ in everything that a filter can ask for."""
+    """Store runs that differ in every field that a filter can test."""
     forest = {"classifier": {"className": "Forest", "trees": 100}, "flag": True, "text": "1", "empty": None}
     linear = {"classifier": {"className": "Linear"}, "flag": False, "layers": [{"units": 3}], "text": "b"}
     small = forest | {"classifier": {"className": "Forest", "trees": 50}}
@@ -130,7 +130,7 @@ class Filtering(StoreTests):
 
         holds()
 
-    def test_since_takes_the_very_moment_in(self, store: Store, records: list[RunRecord]) -> None:
+    def test_since_includes_the_given_moment(self, store: Store, records: list[RunRecord]) -> None:
         for record in records:
             assert record.submitted_at is not None
             for shift in (-1, 0, 1):

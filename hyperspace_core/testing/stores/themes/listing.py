@@ -1,4 +1,4 @@
-"""Reading runs: orders, limits, and what else is asked of a store."""
+"""Reading runs: orders, limits, counts, and the description of a store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hyperspace_core.records.run import Finish, Goal, Metric
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import NOBODY, PROJECT, Desk
+from hyperspace_core.testing.stores.desk import PROJECT, UNKNOWN_ID, Desk
 
 NAN, INF = math.nan, math.inf
 
@@ -31,7 +31,7 @@ def ids(records: Any) -> list[int]:
 
 
 def finished(desk: Desk, results: list[float | None], goal: Goal = "maximize") -> list[int]:
-    """A run for each result, in this order."""
+    """One finished run for each result, in this order."""
     runs = []
     for result in results:
         lease = desk.start(metric=Metric(goal=goal))
@@ -41,14 +41,14 @@ def finished(desk: Desk, results: list[float | None], goal: Goal = "maximize") -
 
 
 class Ordering(StoreTests):
-    def test_by_age(self, desk: Desk) -> None:
+    def test_order_by_age(self, desk: Desk) -> None:
         runs = desk.submit_many(4)
 
         assert ids(desk.store.find(RunFilter())) == runs[::-1]
         assert ids(desk.store.find(RunFilter(), order=ORDER_NEWEST)) == runs[::-1]
         assert ids(desk.store.find(RunFilter(), order=ORDER_OLDEST)) == runs
 
-    def test_as_workers_take_them(self, desk: Desk) -> None:
+    def test_order_of_claims(self, desk: Desk) -> None:
         for priority in (0, 3, -2, 3, 0, 10):
             desk.submit(priority=priority)
 
@@ -57,7 +57,7 @@ class Ordering(StoreTests):
         assert queued == [desk.take().lease.run for _ in queued]
 
     @pytest.mark.parametrize("goal", ["maximize", "minimize"])
-    def test_best_first_and_what_is_no_number_last(self, desk: Desk, goal: Goal) -> None:
+    def test_best_first_and_missing_numbers_last(self, desk: Desk, goal: Goal) -> None:
         results = [1.0, NAN, 2.5, None, -INF, INF, -0.5, 0.0, NAN, None]
         runs = finished(desk, results, goal)
         numbers = sorted((result for result in results if result is not None and not math.isnan(result)),
@@ -69,7 +69,7 @@ class Ordering(StoreTests):
         assert set(ids(found)[len(numbers):]) == {runs[index] for index in (1, 3, 8, 9)}
 
     @pytest.mark.parametrize("goal", ["maximize", "minimize"])
-    def test_of_equals_the_older_one_is_better(self, desk: Desk, goal: Goal) -> None:
+    def test_of_equal_runs_the_older_one_is_first(self, desk: Desk, goal: Goal) -> None:
         runs = finished(desk, [2.0, 1.0, 2.0, 1.0, 2.0], goal)
 
         best, rest = ([0, 2, 4], [1, 3]) if goal == "maximize" else ([1, 3], [0, 2, 4])
@@ -87,7 +87,7 @@ class Ordering(StoreTests):
 
 
 class Looking(StoreTests):
-    def test_what_is_found_may_be_changed_while_it_is_read(self, desk: Desk) -> None:
+    def test_found_runs_may_change_while_they_are_read(self, desk: Desk) -> None:
         runs = desk.submit_many(300)
 
         for record in desk.store.find(RunFilter(project=PROJECT)):
@@ -95,7 +95,7 @@ class Looking(StoreTests):
 
         assert desk.store.count(RunFilter()) == {State.CANCELLED: len(runs)}
 
-    def test_what_is_found_need_not_be_read_to_its_end(self, desk: Desk, other: Store) -> None:
+    def test_find_need_not_be_read_to_its_end(self, desk: Desk, other: Store) -> None:
         runs = desk.submit_many(300)
         found = desk.store.find(RunFilter(), order=ORDER_OLDEST)
         first = next(found)
@@ -110,7 +110,7 @@ class Looking(StoreTests):
         desk.in_state(State.PAUSED)
         assert desk.store.count(RunFilter()) == {State.QUEUED: 2, State.PAUSED: 1}
 
-    def test_ids_tell_the_lowest_and_the_highest_of_a_project(self, desk: Desk) -> None:
+    def test_ids_are_the_lowest_and_highest_of_a_project(self, desk: Desk) -> None:
         assert desk.store.ids(PROJECT) is None
         runs = desk.submit_many(3)
         Desk(desk.store, "elsewhere").submit()
@@ -119,15 +119,15 @@ class Looking(StoreTests):
         desk.store.delete(runs[:1])
         assert desk.store.ids(PROJECT) == (runs[1], runs[-1])
 
-    @pytest.mark.parametrize("run", [NOBODY, 0, -1, 2**31, 2**63 - 1, 2**63, -(2**63), 10**40])
-    def test_an_id_that_names_nothing_is_not_found_however_odd(self, store: Store, run: int) -> None:
+    @pytest.mark.parametrize("run", [UNKNOWN_ID, 0, -1, 2**31, 2**63 - 1, 2**63, -(2**63), 10**40])
+    def test_an_unknown_id_is_not_found(self, store: Store, run: int) -> None:
         with pytest.raises(NotFound, match=str(run)):
             store.get(run)
         for verb in (store.cancel, store.pause, store.resume, store.requeue):
             with pytest.raises(NotFound, match=str(run)):
                 verb(run)
 
-    def test_the_store_says_what_it_is(self, desk: Desk) -> None:
+    def test_info_describes_the_store(self, desk: Desk) -> None:
         desk.submit_many(2)
         Desk(desk.store, "elsewhere").submit()
 

@@ -1,4 +1,4 @@
-"""Migrations of stored configs: only of what has ended, only once, and undone to the last bit."""
+"""Migrations of stored configs: of finished runs only, once only, and undone exactly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.crowd import Crowd
-from hyperspace_core.testing.stores.desk import NOBODY, PROJECT, Desk
+from hyperspace_core.testing.stores.desk import PROJECT, UNKNOWN_ID, Desk
 from hyperspace_core.testing.stores.others import migrate_all
 from hyperspace_core.testing.stores.strategies import same, trees
 
@@ -37,7 +37,7 @@ class Migrating(StoreTests):
         return desk.in_state(State.COMPLETED, scenario=SCENARIO, config=OLD,
                              submitted={"classifier": "Forest"})
 
-    def test_a_migrated_run_reads_as_rewritten_and_keeps_what_it_had(
+    def test_a_migrated_run_is_rewritten_and_keeps_its_old_values(
             self, desk: Desk, other: Store, ended: int) -> None:
         before = desk.get(ended)
 
@@ -58,7 +58,7 @@ class Migrating(StoreTests):
 
         assert [record.id for record in desk.store.find(where)] == [ended]
 
-    def test_it_is_listed_with_author_time_steps_and_count(self, desk: Desk, ended: int) -> None:
+    def test_a_migration_is_listed_with_author_and_count(self, desk: Desk, ended: int) -> None:
         second = desk.in_state(State.FAILED, scenario=SCENARIO, config=OLD)
         assert desk.store.migrations(PROJECT) == []
         desk.store.migrate(ADD, [rewrite(ended)])
@@ -82,7 +82,7 @@ class Migrating(StoreTests):
         assert desk.picture(ended) == picture and desk.store.migrations(PROJECT) == listed
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.PAUSED, State.RUNNING])
-    def test_what_has_not_ended_is_left_alone(self, desk: Desk, state: State) -> None:
+    def test_unfinished_runs_are_not_migrated(self, desk: Desk, state: State) -> None:
         run = desk.submit(scenario=SCENARIO, config=OLD)
         if state is not State.QUEUED:
             desk.take(run) if state is State.RUNNING else desk.store.pause(run)
@@ -90,19 +90,19 @@ class Migrating(StoreTests):
         assert desk.store.migrate(ADD, [rewrite(run)]) == []
         assert desk.get(run).config == OLD and desk.get(run).migrated == ()
 
-    def test_what_is_not_as_it_was_found_is_left_alone(self, desk: Desk, ended: int) -> None:
+    def test_runs_changed_meanwhile_are_not_migrated(self, desk: Desk, ended: int) -> None:
         zero = {"classifier": OLD["classifier"] | {"odd.$key": 0.0}}
 
-        assert desk.store.migrate(ADD, [rewrite(ended, old=zero), rewrite(NOBODY)]) == []
+        assert desk.store.migrate(ADD, [rewrite(ended, old=zero), rewrite(UNKNOWN_ID)]) == []
         assert desk.get(ended).config == OLD
 
-    def test_a_run_of_another_project_is_left_alone(self, desk: Desk) -> None:
+    def test_a_run_of_another_project_is_not_migrated(self, desk: Desk) -> None:
         stranger = Desk(desk.store, "stranger")
         run = stranger.in_state(State.COMPLETED, scenario=SCENARIO, config=OLD)
 
         assert desk.store.migrate(ADD, [rewrite(run)]) == []
 
-    def test_the_same_name_with_other_steps_is_refused_once_it_has_rewritten_runs(
+    def test_a_used_name_with_other_steps_is_refused(
             self, desk: Desk, ended: int) -> None:
         other_steps = Migration(name=ADD.name, project=PROJECT, steps=({"op": "move"},))
         desk.store.migrate(other_steps, [])
@@ -112,7 +112,7 @@ class Migrating(StoreTests):
             desk.store.migrate(other_steps, [])
         assert desk.store.migrations(PROJECT)[0].steps == ADD.steps
 
-    def test_undone_it_is_as_it_was(self, desk: Desk, ended: int) -> None:
+    def test_an_undone_migration_restores_the_run(self, desk: Desk, ended: int) -> None:
         picture = desk.picture(ended)
         desk.store.migrate(ADD, [rewrite(ended)])
 
@@ -123,7 +123,7 @@ class Migrating(StoreTests):
         assert undone.runs == 0 and undone.undone_at is not None
         assert desk.store.unmigrate(PROJECT, ADD.name) == []
 
-    def test_any_tree_comes_back_when_it_is_undone(self, desk: Desk) -> None:
+    def test_any_tree_is_restored_when_undone(self, desk: Desk) -> None:
         @self.property_settings()
         @given(old=trees, new=trees)
         def holds(old: Any, new: Any) -> None:
@@ -138,7 +138,7 @@ class Migrating(StoreTests):
 
         holds()
 
-    def test_after_it_was_undone_it_can_be_applied_again_behind_the_others(
+    def test_an_undone_migration_can_be_applied_again(
             self, desk: Desk, ended: int) -> None:
         desk.store.migrate(ADD, [rewrite(ended)])
         desk.store.unmigrate(PROJECT, ADD.name)
@@ -149,7 +149,7 @@ class Migrating(StoreTests):
         assert [found.name for found in desk.store.migrations(PROJECT)] == ["next", ADD.name]
         assert desk.store.migrations(PROJECT)[1].undone_at is None
 
-    def test_what_a_later_one_has_rewritten_is_undone_last_first(self, desk: Desk, ended: int) -> None:
+    def test_migrations_of_a_run_are_undone_last_first(self, desk: Desk, ended: int) -> None:
         desk.store.migrate(ADD, [rewrite(ended)])
         desk.store.migrate(NEXT, [rewrite(ended, NEW, {"trees": 1})])
         assert desk.get(ended).migrated == (ADD.name, "next")
@@ -161,13 +161,13 @@ class Migrating(StoreTests):
         desk.store.unmigrate(PROJECT, ADD.name)
         assert desk.get(ended).config == OLD
 
-    def test_one_that_was_never_applied_is_not_found(self, desk: Desk) -> None:
+    def test_an_unknown_migration_is_not_found(self, desk: Desk) -> None:
         with pytest.raises(NotFound, match="nothing like it"):
             desk.store.unmigrate(PROJECT, "nothing like it")
         with pytest.raises(NotFound):
-            desk.store.rewritten(NOBODY)
+            desk.store.rewritten(UNKNOWN_ID)
 
-    def test_a_deleted_run_takes_its_history_along(self, desk: Desk, ended: int) -> None:
+    def test_a_deleted_run_loses_its_history(self, desk: Desk, ended: int) -> None:
         desk.store.migrate(ADD, [rewrite(ended)])
         desk.store.delete([ended])
 

@@ -1,4 +1,4 @@
-"""T3 to T7 and T10: what the holder of a lease may do, and what becomes of its run."""
+"""T3 to T7 and T10: the verbs of a lease's holder, and the resulting state of its run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Beating(StoreTests):
 
         assert beats == sorted(set(beats))
 
-    def test_a_beat_brings_the_progress(self, desk: Desk) -> None:
+    def test_a_beat_stores_the_progress(self, desk: Desk) -> None:
         lease = desk.start()
         progress = Progress(done=3.5, total=10.0, eta_s=1.25, note="epoch 3 \u200f😀")
         desk.store.beat(lease, progress)
@@ -37,15 +37,15 @@ class Beating(StoreTests):
         assert desk.get(lease.run).progress == Progress(done=4)
 
     @pytest.mark.parametrize("what", COMMANDS)
-    def test_the_answer_carries_what_people_want(self, desk: Desk, what: Command | None) -> None:
+    def test_a_beat_returns_the_command(self, desk: Desk, what: Command | None) -> None:
         lease = desk.start()
         desk.ask(lease.run, what)
 
-        for _ in range(2):             # until it is done, not once
+        for _ in range(2):             # at each beat until the run has ended, not once
             answer = desk.store.beat(lease)
             assert (answer.held, answer.command) == (True, what)
 
-    def test_a_late_beat_that_nobody_has_acted_on_is_welcome(self, desk: Desk) -> None:
+    def test_a_late_beat_counts_unless_the_run_was_reaped(self, desk: Desk) -> None:
         lease = desk.start()
         seen = desk.held(lease.run)
 
@@ -64,7 +64,7 @@ class Updating(StoreTests):
         assert desk.get(lease.run).info == {"b": 2}
         assert desk.last(lease.run).provenance == {"git": {"commit": "2"}, "gpu": {}, "a.b $": {"x": 1}}
 
-    def test_what_a_submission_could_not_know_is_filled_in(self, desk: Desk) -> None:
+    def test_missing_parts_of_a_submission_are_completed(self, desk: Desk) -> None:
         lease = desk.start(submitted={"trees": 3}, validated=False)
         change = Update(scenario={"className": "S"}, config={"trees": 3, "depth": 1},
                         metric=Metric(name="loss", goal="minimize"), seed=2**63 - 1)
@@ -82,7 +82,7 @@ class Updating(StoreTests):
 
         assert desk.store.update(lease, Update())
         assert desk.picture(lease.run) == before
-        assert len(fields(Update)) == 6        # a new field wants a test
+        assert len(fields(Update)) == 6        # a new field needs a test
 
     def test_each_attempt_has_its_own_provenance(self, desk: Desk) -> None:
         first = desk.start()
@@ -110,7 +110,7 @@ class Ending(StoreTests):
         assert record.finished_at is not None and attempt.ended_at is not None
         assert desk.store.held(desk.project) == []
 
-    def test_the_last_word_may_replace_the_info(self, desk: Desk) -> None:
+    def test_finish_may_replace_the_info(self, desk: Desk) -> None:
         lease = desk.start()
         desk.store.update(lease, Update(info={"before": 1}))
         desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, info={"after": 2}))
@@ -118,7 +118,7 @@ class Ending(StoreTests):
         assert desk.get(lease.run).info == {"after": 2}
 
     @pytest.mark.parametrize("outcome", FAILURES)
-    def test_a_failure_keeps_its_reason_its_traceback_and_its_metrics(
+    def test_a_failure_keeps_reason_traceback_and_metrics(
             self, desk: Desk, outcome: Outcome) -> None:
         lease = desk.start()
         assert desk.store.finish(lease, Finish(
@@ -156,13 +156,13 @@ class Ending(StoreTests):
         assert [attempt.outcome for attempt in desk.get(run).attempts] == [Outcome.FAILED] * 3
         assert desk.get(run).failures == 3
 
-    def test_a_failure_that_no_retry_mends_is_final(self, desk: Desk) -> None:
+    def test_a_failure_without_retry_is_final(self, desk: Desk) -> None:
         lease = desk.start(max_failures=5)
 
         assert desk.store.finish(lease, Finish(outcome=Outcome.FAILED, reason="bad config", retry=False))
         assert desk.state(lease.run) is State.FAILED
 
-    def test_a_retried_run_that_completes_bears_no_trace_of_the_failure(self, desk: Desk) -> None:
+    def test_a_retried_run_completes_without_failure_fields(self, desk: Desk) -> None:
         lease = desk.start(max_failures=1)
         desk.store.finish(lease, Finish(outcome=Outcome.FAILED, reason="once", metrics={"half": 1}))
         desk.store.finish(desk.take(lease.run).lease, COMPLETED)
@@ -173,7 +173,7 @@ class Ending(StoreTests):
 
     @pytest.mark.parametrize("what", COMMANDS)
     @pytest.mark.parametrize("finish", [COMPLETED, CANCELLED])
-    def test_a_result_or_a_stop_counts_whatever_people_asked_for(
+    def test_a_result_or_a_stop_counts_despite_a_command(
             self, desk: Desk, finish: Finish, what: Command | None) -> None:
         lease = desk.start()
         desk.ask(lease.run, what)
@@ -184,7 +184,7 @@ class Ending(StoreTests):
         assert desk.last(lease.run).outcome is finish.outcome
 
     @pytest.mark.parametrize("what", COMMANDS)
-    def test_a_run_given_back_goes_where_people_want_it(self, desk: Desk, what: Command | None) -> None:
+    def test_a_released_run_follows_the_command(self, desk: Desk, what: Command | None) -> None:
         lease = desk.start()
         desk.ask(lease.run, what)
 

@@ -1,4 +1,4 @@
-"""T9, T11 and T14, and what else people do: tags, notes, priorities, settings of the queue."""
+"""T9, T11 and T14, and the other verbs of users: tags, notes, priorities, settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import TERMINAL, Command, Outcome, State
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.testing.stores.base import Backend, StoreTests
-from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, NOBODY, PROJECT, Desk
+from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, PROJECT, UNKNOWN_ID, Desk
 
 
 class Commands(StoreTests):
@@ -32,7 +32,7 @@ class Commands(StoreTests):
         assert desk.store.cancel(lease.run) is State.RUNNING
         assert desk.store.beat(lease).command is Command.CANCEL
 
-    def test_a_pause_never_downgrades_a_cancel_but_a_cancel_outranks_a_pause(self, desk: Desk) -> None:
+    def test_a_cancel_replaces_a_pause_but_not_the_reverse(self, desk: Desk) -> None:
         lease = desk.start()
         desk.store.pause(lease.run)
         assert desk.store.beat(lease).command is Command.PAUSE
@@ -49,7 +49,7 @@ class Commands(StoreTests):
         assert desk.store.resume(run) is State.QUEUED
         assert desk.take().lease.run == run
 
-    def test_a_pause_that_the_owner_has_not_heard_of_can_be_withdrawn(self, desk: Desk) -> None:
+    def test_a_requested_pause_can_be_withdrawn(self, desk: Desk) -> None:
         lease = desk.start()
         desk.store.pause(lease.run)
 
@@ -66,7 +66,7 @@ class Commands(StoreTests):
         assert desk.store.beat(lease).command is Command.CANCEL
 
     @pytest.mark.parametrize("state", sorted(TERMINAL))
-    def test_a_requeued_run_begins_afresh_and_forgets_no_attempt(self, desk: Desk, state: State) -> None:
+    def test_a_requeued_run_keeps_its_earlier_attempts(self, desk: Desk, state: State) -> None:
         run = desk.submit(max_losses=2, max_failures=1)
         desk.take(run)
         desk.lose(run)
@@ -104,7 +104,7 @@ class Commands(StoreTests):
 
 class Annotations(StoreTests):
     @pytest.mark.parametrize("state", State)
-    def test_notes_of_people_never_change_an_outcome(self, desk: Desk, state: State) -> None:
+    def test_annotations_never_change_an_outcome(self, desk: Desk, state: State) -> None:
         run = desk.in_state(state, tags=("old", "kept"), note="before", priority=1)
         before = desk.get(run)
 
@@ -116,7 +116,7 @@ class Annotations(StoreTests):
         for name in ("state", "reason", "attempts", "metrics", "result", "finished_at", "command"):
             assert getattr(record, name) == getattr(before, name)
 
-    def test_what_is_not_mentioned_stays(self, desk: Desk) -> None:
+    def test_annotate_keeps_the_other_fields(self, desk: Desk) -> None:
         run = desk.submit(tags=("a",), note="n", priority=3)
 
         record = desk.store.annotate(run)
@@ -124,7 +124,7 @@ class Annotations(StoreTests):
         assert desk.store.annotate(run, note="").note == ""
         assert desk.store.annotate(run, priority=0).priority == 0
 
-    def test_a_tag_is_there_once_and_may_be_taken_away_twice(self, desk: Desk) -> None:
+    def test_a_tag_is_stored_once_and_may_be_removed_twice(self, desk: Desk) -> None:
         run = desk.submit(tags=("a",))
 
         assert desk.store.annotate(run, add_tags=["a", "b", "b"]).tags.count("a") == 1
@@ -132,7 +132,7 @@ class Annotations(StoreTests):
         for _ in range(2):
             assert desk.store.annotate(run, remove_tags=["b", "never there"]).tags == ("a",)
 
-    def test_the_lease_of_a_running_run_does_not_notice(self, desk: Desk) -> None:
+    def test_annotations_do_not_affect_the_lease(self, desk: Desk) -> None:
         lease = desk.start()
         desk.store.annotate(lease.run, note="look", priority=9)
 
@@ -140,16 +140,16 @@ class Annotations(StoreTests):
         assert desk.store.finish(lease, COMPLETED)
         assert desk.get(lease.run).note == "look"
 
-    def test_a_run_that_does_not_exist_takes_no_notes(self, store: Store) -> None:
-        with pytest.raises(NotFound, match=str(NOBODY)):
-            store.annotate(NOBODY, note="who?")
+    def test_an_unknown_run_cannot_be_annotated(self, store: Store) -> None:
+        with pytest.raises(NotFound, match=str(UNKNOWN_ID)):
+            store.annotate(UNKNOWN_ID, note="who?")
 
 
 class Settings(StoreTests):
     def test_a_new_project_has_the_defaults(self, store: Store) -> None:
         assert store.settings(PROJECT) == QueueSettings()
 
-    def test_what_is_changed_stays_for_everybody_and_the_rest_as_it_is(
+    def test_changed_settings_are_stored_and_others_kept(
             self, backend: Backend, url: str, store: Store, other: Store) -> None:
         wanted = QueueSettings(paused=True, heartbeat_s=2.5, ttl_s=11.0)
 
@@ -159,7 +159,7 @@ class Settings(StoreTests):
             assert again.change_settings(PROJECT, paused=False) == QueueSettings(heartbeat_s=2.5, ttl_s=11.0)
         assert store.settings(PROJECT) == QueueSettings(heartbeat_s=2.5, ttl_s=11.0)
 
-    def test_each_project_has_its_own(self, store: Store) -> None:
+    def test_each_project_has_its_own_settings(self, store: Store) -> None:
         store.change_settings(PROJECT, paused=True, ttl_s=99.0)
 
         assert store.settings("elsewhere") == QueueSettings()

@@ -1,4 +1,4 @@
-"""Workers say who they are, that they are there, and good-bye."""
+"""Register, update and unregister workers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Presence(StoreTests):
         assert replace(found, seen_at=None) == worker()
         assert found.seen_at is not None and found.seen_at.utcoffset() is not None
 
-    def test_what_it_says_later_replaces_what_it_said(self, store: Store) -> None:
+    def test_a_later_registration_replaces_the_earlier_one(self, store: Store) -> None:
         store.present(worker())
         later = replace(worker(beat=2), state="idle", running=(), refused=(), tasks=("a",), slots=1)
         store.present(later)
 
         assert [replace(found, seen_at=None) for found in store.workers(PROJECT)] == [later]
 
-    def test_its_beat_is_seen_to_grow(self, store: Store) -> None:
+    def test_the_beat_of_a_worker_grows(self, store: Store) -> None:
         seen = []
         for beat in (1, 2, 3):
             store.present(worker(beat=beat))
@@ -40,7 +40,7 @@ class Presence(StoreTests):
 
         assert seen == [1, 2, 3]
 
-    def test_workers_stand_side_by_side(self, store: Store) -> None:
+    def test_several_workers_are_listed(self, store: Store) -> None:
         for name in ("b", "a", "c"):
             store.present(worker(name))
         store.present(worker("d", project="elsewhere"))
@@ -49,7 +49,7 @@ class Presence(StoreTests):
         assert [found.owner.worker for found in store.workers("elsewhere")] == ["d"]
         assert store.workers("nowhere") == []
 
-    def test_who_says_good_bye_is_gone_however_often(self, store: Store) -> None:
+    def test_an_unregistered_worker_is_gone(self, store: Store) -> None:
         store.present(worker("a"))
         store.present(worker("b"))
         for _ in range(2):
@@ -57,12 +57,12 @@ class Presence(StoreTests):
 
         assert [found.owner.worker for found in store.workers(PROJECT)] == ["b"]
 
-    def test_nobody_misses_a_worker_that_was_never_there(self, store: Store) -> None:
-        store.absent("nobody")
+    def test_an_unknown_worker_may_be_unregistered(self, store: Store) -> None:
+        store.absent("unknown")
 
         assert store.workers(PROJECT) == []
 
-    def test_a_worker_may_come_back(self, store: Store) -> None:
+    def test_a_worker_may_register_again(self, store: Store) -> None:
         store.present(worker(beat=5))
         store.absent("first")
         store.present(worker(beat=1))

@@ -1,4 +1,4 @@
-"""Several processes on one store: races, and processes that die in the middle of a verb."""
+"""Several processes on one store: races, and processes killed in the middle of a verb."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def named(count: int) -> list[tuple[str]]:
 
 
 def kill_when(crowd: Crowd, reports: list[int]) -> None:
-    """SIGKILL each process as soon as it has reported so often, whatever it is doing then."""
+    """SIGKILL each process once it has sent this many reports."""
     while not all(member.over for member in crowd.members):
         crowd.hear()
         for member, limit in zip(crowd.members, reports, strict=True):
@@ -69,7 +69,7 @@ class Processes(StoreTests):
         assert sorted(answers[0].values()) == desk.ids()
         assert set(answers[0]) == set(uids)
 
-    def test_a_run_is_cancelled_or_its_owner_hears_of_it_however_close_the_race(
+    def test_a_cancel_reaches_the_queue_or_the_owner(
             self, desk: Desk, crowd: Start) -> None:
         runs = desk.submit_many(150)
         racing = crowd(claim_or_cancel, [("worker", []), ("another", []), ("", runs[::-1])])
@@ -82,7 +82,7 @@ class Processes(StoreTests):
             expected = (State.RUNNING, Command.CANCEL, 1) if run in taken else (State.CANCELLED, None, 0)
             assert (record.state, record.command, len(record.attempts)) == expected
 
-    def test_workers_that_are_killed_leave_every_run_owned_or_claimable(
+    def test_killed_workers_leave_runs_owned_or_claimable(
             self, desk: Desk, crowd: Start) -> None:
         runs = desk.submit_many(150, max_losses=100)
         workers = crowd(work_all, named(4))
@@ -102,10 +102,10 @@ class Processes(StoreTests):
         assert desk.store.check() == ()
 
     def nothing_is_lost_so_far(self, desk: Desk, runs: list[int], workers: Crowd) -> None:
-        """C1 to C3: all are there, what was acknowledged stands, points have neither gaps nor doubles."""
-        told = [report for member in workers.members for report in member.reports]
+        """C1 to C3: all runs exist, acknowledged writes are stored, points are complete."""
+        reports = [report for member in workers.members for report in member.reports]
         held = {row.run: row for row in desk.store.held(desk.project)}
-        finished = {run for kind, run, _ in told if kind == "finished"}
+        finished = {run for kind, run, _ in reports if kind == "finished"}
         assert desk.ids() == runs
         for run in runs:
             record = desk.get(run)
@@ -115,10 +115,10 @@ class Processes(StoreTests):
             if record.state is State.COMPLETED:
                 assert (record.result, len(record.attempts)) == (1.0, 1)
                 assert [point.value for point in desk.store.points(run)] == [0.0, 1.0, 2.0, 3.0, 4.0]
-        claims = Counter(run for kind, run, _ in told if kind == "claimed")
+        claims = Counter(run for kind, run, _ in reports if kind == "claimed")
         assert set(claims.values()) == {1}
 
-    def test_no_named_content_goes_while_others_put_collect_and_are_killed(
+    def test_named_contents_survive_races_and_kills(
             self, desk: Desk, crowd: Start, tmp_path: Path) -> None:
         runs = [desk.start().run for _ in range(2)]
         collector = crowd(collect_often, [(100,)])
@@ -129,7 +129,7 @@ class Processes(StoreTests):
         for member, run in zip(putters.members, runs, strict=True):
             named = desk.store.artifacts(run)
             assert {artifact.name for artifact in named} == {f"label {number}" for number in range(7)}
-            assert set(member.reports[-6:]) <= set(named)      # one was under way, and may have replaced one
+            assert set(member.reports[-6:]) <= set(named)      # one may have been in progress
             for artifact in named:
                 with desk.store.open_artifact(artifact) as file:
                     assert hashlib.sha256(file.read()).hexdigest() == artifact.digest

@@ -1,4 +1,4 @@
-"""T8: runs whose owner is gone are taken from it, once, and only where it is gone."""
+"""T8: a run whose owner is dead is reaped once, and only if the owner is dead."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Reaping(StoreTests):
         assert (record.finished_at is not None) == (record.state in TERMINAL)
         assert desk.store.held(PROJECT) == []
 
-    def test_a_run_that_kills_its_workers_is_not_tried_for_ever(self, desk: Desk) -> None:
+    def test_a_run_that_kills_its_workers_is_given_up(self, desk: Desk) -> None:
         run = desk.submit()
         states = []
         for number in range(3):
@@ -67,7 +67,7 @@ class Reaping(StoreTests):
         record = desk.get(run)
         assert (record.state, record.losses, record.failures) == (State.QUEUED, 1, 1)
 
-    def test_a_beat_in_between_saves_the_run(self, desk: Desk) -> None:
+    def test_a_beat_in_between_prevents_the_reap(self, desk: Desk) -> None:
         lease = desk.start()
         seen = desk.held(lease.run)
         desk.store.beat(lease)
@@ -77,7 +77,7 @@ class Reaping(StoreTests):
         assert desk.picture(lease.run) == before
 
     @pytest.mark.parametrize("stale", ["beat", "attempt", "token"])
-    def test_who_saw_something_else_does_not_reap(self, desk: Desk, stale: str) -> None:
+    def test_an_outdated_observation_does_not_reap(self, desk: Desk, stale: str) -> None:
         seen = desk.held(desk.start().run)
         wrong: dict[str, Held] = {"beat": replace(seen, beat=seen.beat + 1),
                                   "attempt": replace(seen, attempt=seen.attempt + 1),
@@ -86,13 +86,13 @@ class Reaping(StoreTests):
         assert desk.store.reap(wrong[stale]) is None
         assert desk.held(seen.run) == seen
 
-    def test_what_was_seen_of_an_earlier_attempt_never_reaps_a_later_one(self, desk: Desk) -> None:
+    def test_an_earlier_attempts_beat_reaps_no_later_one(self, desk: Desk) -> None:
         lease = desk.start()
         seen = desk.held(lease.run)
         desk.store.release(lease)
         later = desk.take(lease.run).lease
 
-        # never reset, or an observer could take the one for the other
+        # never reset, or an observer could confuse two attempts
         assert desk.beat(lease.run) > seen.beat
         assert desk.store.reap(seen) is None
         assert desk.store.beat(later).held

@@ -27,7 +27,7 @@ Prepare = Callable[[Desk, Path], Again]
 READING = {"info", "check", "get", "find", "count", "ids", "held", "points", "output", "artifacts",
            "open_artifact", "workers", "wait_for_change", "close", "snapshot", "open_content", "migrations",
            "rewritten", "get_search", "searches"}
-# what an owner or a submitter does next rests on the answer
+# the answer is needed for the next verb of an owner or a submitter
 SAME_ANSWER = {"submit", "restore", "claim", "beat", "update", "finish", "release", "readopt", "late",
                "put_artifact", "annotate", "amend", "settings", "change_settings",
                "add_search", "propose", "change_search", "restore_search"}
@@ -69,7 +69,7 @@ def deletion(desk: Desk) -> Again:
 
 
 def restoration(desk: Desk) -> Again:
-    """Of a run of another store; one that waits here gives way to it."""
+    """Restore a run of another store; it replaces one that waits here."""
     ended = desk.get(desk.in_state(State.FAILED))
     waits = desk.get(desk.in_state(State.PAUSED))
     records = [replace(ended, uid="e" * 32), replace(ended, uid=waits.uid)]
@@ -93,7 +93,7 @@ def append(desk: Desk) -> Again:
 
 
 def by_lease(verb: str, *arguments: Any, zombie: bool = False, **fields: Any) -> Prepare:
-    """A verb of an owner, or of one that was lost."""
+    """A verb of an owner, or of an owner that has lost its lease."""
     def prepare(desk: Desk, path: Path) -> Again:
         lease = desk.zombie(**fields) if zombie else desk.start(**fields)
         return lambda: getattr(desk.store, verb)(lease, *arguments)
@@ -120,7 +120,7 @@ def by_search(call: Callable[[Store, int], Any]) -> Prepare:
     return prepare
 
 
-# "verb, circumstances" -> what stands there before, and the call that is repeated
+# "verb, circumstances" -> the preparation, and the call that is repeated
 VERBS: dict[str, Prepare] = {
     "submit": lambda desk, path: lambda: desk.store.submit([new_run(uid="e" * 32), new_run(uid="f" * 32)]),
     "submit, executed here": lambda desk, path: submit_here(desk),
@@ -173,7 +173,7 @@ VERBS: dict[str, Prepare] = {
 
 
 def everything(store: Store) -> Iterator[Any]:
-    """All that a store says, but for beats and for the moments at which it heard of something."""
+    """The whole content of a store without beats and times."""
     for record in store.find(RunFilter()):
         yield replace(record, attempts=())
         for attempt in record.attempts:
@@ -192,11 +192,11 @@ def everything(store: Store) -> Iterator[Any]:
 
 
 class Repeats(StoreTests):
-    def test_no_verb_is_forgotten(self) -> None:
+    def test_every_verb_is_repeated(self) -> None:
         assert {name.partition(",")[0] for name in VERBS} | READING == set(Store.__abstractmethods__)
 
     @pytest.mark.parametrize("name", VERBS)
-    def test_a_repeated_verb_leaves_the_store_as_if_it_had_happened_once(
+    def test_a_repeated_verb_changes_nothing(
             self, desk: Desk, tmp_path: Path, name: str) -> None:
         path = tmp_path / "content"
         path.write_text("content")
@@ -209,7 +209,7 @@ class Repeats(StoreTests):
 
         try:
             second = again()
-        except Refused:                # of a person, who then reads that it has happened already
+        except Refused:                # a user's verb: the repeat reports that it has happened already
             second = None
 
         assert list(everything(desk.store)) == once

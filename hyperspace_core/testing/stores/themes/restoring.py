@@ -1,4 +1,4 @@
-"""Records of another store: kept as they are under new ids, each uid once."""
+"""Records of another store: stored unchanged under new ids, each uid once."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ FIRST = Attempt(number=1, outcome=Outcome.LOST, reason="gone", worker=owner("els
                           at=NOON + timedelta(days=1, microseconds=7)))
 SECOND = Attempt(number=2, outcome=Outcome.FAILED, reason="no", worker=owner("third"), traceback="Traceback",
                  started_at=NOON + timedelta(hours=2), ended_at=NOON + timedelta(hours=3))
-# every field away from its default, but for the command, which only a running run has, and the migrations,
-# which are applied again
+# every field differs from its default, except the command (only of running runs) and the migrations
+# (applied again)
 FULL = RunRecord(
     id=4711, uid="0123456789abcdef0123456789abcdef", project=PROJECT, task="imdb_1k", state=State.FAILED,
     reason="ValueError: no", priority=-3, tags=("b", "a", "ü"), note="first\nsecond", submitted={"trees": 7},
@@ -69,17 +69,17 @@ records = st.builds(
 
 
 def full(**changes: Any) -> RunRecord:
-    """A record that says something in every field, with a uid of its own."""
+    """A record with a value in every field, with its own uid."""
     return replace(FULL, **{"uid": new_token()} | changes)
 
 
 def fresh(state: State = State.QUEUED, **changes: Any) -> RunRecord:
-    """A record of a run that nobody has ever tried."""
+    """A record of a run that was never claimed."""
     return full(**{"state": state, "attempts": (), "started_at": None, "finished_at": None} | changes)
 
 
 def plain(record: RunRecord) -> dict[str, Any]:
-    """All that two stores should agree on, as values that `same` compares."""
+    """The content that two stores must agree on, as values that `same` compares."""
     named = {field.name: getattr(record, field.name) for field in fields(record) if field.name != "id"}
     attempts = [vars(attempt) | {"late": attempt.late and vars(attempt.late)} for attempt in record.attempts]
     return named | {"attempts": attempts}
@@ -92,9 +92,9 @@ class Restoring(StoreTests):
         (run,) = desk.store.restore([FULL])
 
         assert desk.get(run) == replace(FULL, id=run)
-        told = {field.name for field in fields(FULL) if getattr(FULL, field.name) != getattr(
+        given = {field.name for field in fields(FULL) if getattr(FULL, field.name) != getattr(
             RunRecord(id=0, uid="", project="", task="", state=State.QUEUED), field.name)}
-        assert {field.name for field in fields(RunRecord)} - told == {"command", "migrated"}
+        assert {field.name for field in fields(RunRecord)} - given == {"command", "migrated"}
 
     def test_any_record_comes_back_the_same(self, desk: Desk) -> None:
         @self.property_settings()
@@ -106,14 +106,14 @@ class Restoring(StoreTests):
 
         holds()
 
-    def test_what_another_store_did_not_know_stays_unknown(self, desk: Desk) -> None:
+    def test_unknown_fields_of_a_record_stay_unknown(self, desk: Desk) -> None:
         record = full(submitted_at=None, started_at=None, finished_at=None,
                       attempts=(Attempt(number=1, outcome=Outcome.COMPLETED),))
         (run,) = desk.store.restore([record])
 
         assert desk.get(run) == replace(record, id=run)
 
-    def test_they_get_new_ids_in_their_order(self, desk: Desk) -> None:
+    def test_restored_runs_get_new_ids_in_order(self, desk: Desk) -> None:
         before = desk.submit()
         given = [full(id=number) for number in (9, 3, before)]
 
@@ -124,7 +124,7 @@ class Restoring(StoreTests):
         assert desk.submit() > ids[-1]
         assert desk.store.restore([]) == []
 
-    def test_they_are_found_by_their_uids(self, desk: Desk) -> None:
+    def test_restored_runs_are_found_by_uid(self, desk: Desk) -> None:
         given = [full(), full(), full(uid="odd\0one $ü'")]
         ids = desk.store.restore(given)
         desk.submit_many(2)
@@ -135,7 +135,7 @@ class Restoring(StoreTests):
         assert desk.store.count(RunFilter(uids=wanted)) == {State.FAILED: 2}
         assert desk.ids(uids=("unknown",)) == [] and len(desk.ids(uids=())) == 5
 
-    def test_results_are_ranked_among_those_of_runs_from_here(self, desk: Desk) -> None:
+    def test_restored_results_are_ranked_with_local_ones(self, desk: Desk) -> None:
         here = desk.submit(metric=Metric(name="loss", goal="minimize"))
         desk.store.finish(desk.take(here).lease, COMPLETED)
         ids = desk.store.restore([full(result=0.75), full(result=0.25)])
@@ -156,9 +156,9 @@ class Restoring(StoreTests):
         assert desk.store.artifacts(run, attempt=1) == [artifact] and desk.store.artifacts(run) == []
         assert desk.get(run) == replace(FULL, id=run)
 
-    # -- what may be done with them --------------------------------------------------------------------------
+    # -- verbs on restored runs ------------------------------------------------------------------------------
 
-    def test_a_queued_one_is_claimed_under_the_next_number(self, desk: Desk) -> None:
+    def test_a_restored_queued_run_gets_the_next_attempt(self, desk: Desk) -> None:
         (run,) = desk.store.restore([full(state=State.QUEUED)])
 
         claim = desk.take()
@@ -168,7 +168,7 @@ class Restoring(StoreTests):
         assert desk.beat(run) == 3
         assert desk.store.finish(claim.lease, COMPLETED) and desk.state(run) is State.COMPLETED
 
-    def test_those_who_wait_hear_of_a_queued_one(self, desk: Desk) -> None:
+    def test_a_restored_queued_run_wakes_waiting_workers(self, desk: Desk) -> None:
         desk.submit()
         while desk.store.wait_for_change(PROJECT, 0.0):
             pass
@@ -177,7 +177,7 @@ class Restoring(StoreTests):
 
         assert desk.store.wait_for_change(PROJECT, PATIENCE_S)
 
-    def test_a_paused_one_waits_until_it_is_resumed(self, desk: Desk) -> None:
+    def test_a_restored_paused_run_waits_until_resumed(self, desk: Desk) -> None:
         (run,) = desk.store.restore([fresh(State.PAUSED)])
 
         assert desk.claim() is None
@@ -185,14 +185,14 @@ class Restoring(StoreTests):
         assert desk.take().lease.run == run
 
     @pytest.mark.parametrize("state", [state for state in State if state.terminal])
-    def test_one_that_has_ended_can_be_done_again(self, desk: Desk, state: State) -> None:
+    def test_a_restored_finished_run_can_be_requeued(self, desk: Desk, state: State) -> None:
         (run,) = desk.store.restore([full(state=state)])
 
         assert desk.claim() is None
         assert desk.store.requeue(run) is State.QUEUED
         assert desk.take().lease.attempt == 3
 
-    def test_owners_at_the_other_store_hold_nothing_here(self, desk: Desk) -> None:
+    def test_leases_of_the_other_store_are_invalid(self, desk: Desk) -> None:
         lease = desk.zombie()
         (run,) = desk.store.restore([replace(desk.get(lease.run), uid=new_token())])
         there = Lease(run=run, attempt=1, token=lease.token)
@@ -202,10 +202,10 @@ class Restoring(StoreTests):
         assert not desk.store.readopt(there, owner()) and not desk.store.late(there, COMPLETED)
         assert desk.picture(run) == before
 
-    # -- what is known already -------------------------------------------------------------------------------
+    # -- known uids ------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("state", [State.RUNNING, *(state for state in State if state.terminal)])
-    def test_a_known_run_is_left_alone(self, desk: Desk, state: State) -> None:
+    def test_a_known_uid_is_not_restored_again(self, desk: Desk, state: State) -> None:
         run = desk.in_state(state, note="from here")
         before = desk.picture(run)
 
@@ -219,7 +219,7 @@ class Restoring(StoreTests):
     @pytest.mark.parametrize("given", [
         full(), full(state=State.PAUSED), fresh(State.CANCELLED), full(state=State.QUEUED)],
         ids=["ended", "paused after a try", "cancelled before any", "queued after a try"])
-    def test_one_that_nobody_has_tried_gives_way_to_one_that_is_further_on(
+    def test_an_unclaimed_run_is_replaced_by_a_later_state(
             self, desk: Desk, state: State, given: RunRecord) -> None:
         run, other = desk.store.restore([fresh(state, uid=given.uid, note="from here"), fresh(State.PAUSED)])
 
@@ -231,7 +231,7 @@ class Restoring(StoreTests):
 
     @pytest.mark.parametrize("state", WAITING)
     @pytest.mark.parametrize("given", WAITING)
-    def test_one_that_nobody_has_tried_does_not_give_way_to_its_like(
+    def test_an_unclaimed_run_is_not_replaced_by_its_equal(
             self, desk: Desk, state: State, given: State) -> None:
         run = desk.in_state(state, note="from here")
         before = desk.picture(run)
@@ -240,7 +240,7 @@ class Restoring(StoreTests):
         assert desk.picture(run) == before
 
     @pytest.mark.parametrize("state", WAITING)
-    def test_one_that_has_been_tried_here_does_not_give_way(self, desk: Desk, state: State) -> None:
+    def test_a_run_claimed_here_is_not_replaced(self, desk: Desk, state: State) -> None:
         lease = desk.start()
         desk.store.release(lease)
         desk.bring(lease.run, state)
@@ -260,14 +260,14 @@ class Restoring(StoreTests):
 
     # -- all or none -----------------------------------------------------------------------------------------
 
-    def test_a_running_one_is_refused_and_none_of_its_batch_is_kept(self, desk: Desk) -> None:
+    def test_a_running_record_refuses_the_whole_batch(self, desk: Desk) -> None:
         running = full(state=State.RUNNING)
 
         with pytest.raises(Refused, match=running.uid):
             desk.store.restore([full(), running, full()])
         assert desk.ids() == []
 
-    def test_one_bad_record_and_none_of_its_batch_is_kept(self, desk: Desk) -> None:
+    def test_one_bad_record_refuses_the_whole_batch(self, desk: Desk) -> None:
         for bad in (full(info={"when": object()}), full(note="\ud800"),
                     full(attempts=(replace(FIRST, provenance={"outer": {1: 2}}),)),
                     full(attempts=(replace(FIRST, traceback="\ud800"),))):
@@ -275,7 +275,7 @@ class Restoring(StoreTests):
                 desk.store.restore([full(), bad])
         assert desk.ids() == []
 
-    def test_several_who_restore_the_same_keep_each_once(
+    def test_concurrent_restores_store_each_record_once(
             self, desk: Desk, crowd: Callable[..., Crowd]) -> None:
         given = [full() for _ in range(30)] + [fresh() for _ in range(10)]
         orders = [(given,), (given[::-1],), ([*given[20:], *given[:20]],)]
@@ -288,7 +288,7 @@ class Restoring(StoreTests):
             run = answers[0][record.uid]
             assert desk.get(run) == replace(record, id=run)
 
-    def test_whoever_is_killed_leaves_whole_batches(self, desk: Desk, crowd: Callable[..., Crowd]) -> None:
+    def test_a_killed_restore_leaves_whole_batches(self, desk: Desk, crowd: Callable[..., Crowd]) -> None:
         restorers = crowd(restore_batches, [("first", FULL), ("second", FULL), ("third", FULL)])
         kill_when(restorers, [2, 4, 7])
 
@@ -300,7 +300,7 @@ class Restoring(StoreTests):
         assert all(record.attempts == FULL.attempts for record in found)
         assert desk.store.check() == ()
 
-    def test_what_is_restored_is_there_for_everybody_at_once(self, desk: Desk, other: Store) -> None:
+    def test_restored_runs_are_visible_at_once(self, desk: Desk, other: Store) -> None:
         (run,) = desk.store.restore([FULL])
 
         assert other.get(run) == replace(FULL, id=run)

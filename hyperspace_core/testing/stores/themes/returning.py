@@ -1,4 +1,4 @@
-"""T12 and T13: an owner that was thought lost comes back."""
+"""T12 and T13: an owner returns after its run was reaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ELSEWHERE = owner("first, again")
 
 
 class Readopting(StoreTests):
-    def test_an_owner_that_was_only_cut_off_goes_on_and_no_loss_is_counted(self, desk: Desk) -> None:
+    def test_a_readopted_run_counts_no_loss(self, desk: Desk) -> None:
         lease = desk.start()
         beat = desk.beat(lease.run)
         desk.lose(lease.run)
@@ -33,7 +33,7 @@ class Readopting(StoreTests):
         assert desk.store.finish(lease, COMPLETED)
         assert desk.state(lease.run) is State.COMPLETED
 
-    def test_a_repeat_is_a_success_for_the_lease_is_held(self, desk: Desk) -> None:
+    def test_a_repeated_readopt_succeeds(self, desk: Desk) -> None:
         lease = desk.zombie()
         assert desk.store.readopt(lease, ELSEWHERE)
         before = desk.picture(lease.run)
@@ -41,7 +41,7 @@ class Readopting(StoreTests):
         assert desk.store.readopt(lease, ELSEWHERE)
         assert desk.picture(lease.run) == before
 
-    def test_what_was_seen_before_the_loss_does_not_reap_it_again(self, desk: Desk) -> None:
+    def test_an_earlier_beat_does_not_reap_a_readopted_run(self, desk: Desk) -> None:
         lease = desk.start()
         seen = desk.held(lease.run)
         desk.lose(lease.run)
@@ -50,7 +50,7 @@ class Readopting(StoreTests):
         assert desk.store.reap(seen) is None
         assert desk.store.beat(lease).held
 
-    def test_it_is_refused_once_another_has_claimed_the_run(self, desk: Desk) -> None:
+    def test_readopt_is_refused_after_another_claim(self, desk: Desk) -> None:
         lease = desk.zombie()
         second = desk.take(lease.run, "second").lease
         assert not desk.store.readopt(lease, ELSEWHERE)
@@ -60,14 +60,14 @@ class Readopting(StoreTests):
         assert not desk.store.readopt(lease, ELSEWHERE)
         assert desk.picture(lease.run) == before
 
-    def test_the_wrong_token_takes_nothing_up(self, desk: Desk) -> None:
+    def test_readopt_needs_the_token(self, desk: Desk) -> None:
         lease = desk.zombie()
 
         assert not desk.store.readopt(replace(lease, token="0" * 32), ELSEWHERE)
         assert desk.state(lease.run) is State.QUEUED
 
     @pytest.mark.parametrize("what", [Command.PAUSE, Command.CANCEL])
-    def test_a_lost_run_that_people_stopped_is_not_taken_up(self, desk: Desk, what: Command) -> None:
+    def test_a_stopped_run_is_not_readopted(self, desk: Desk, what: Command) -> None:
         lease = desk.start()
         desk.ask(lease.run, what)
         desk.lose(lease.run)
@@ -76,13 +76,13 @@ class Readopting(StoreTests):
         assert not desk.store.readopt(lease, ELSEWHERE)
         assert desk.picture(lease.run) == before
 
-    def test_a_run_that_was_lost_too_often_is_not_taken_up(self, desk: Desk) -> None:
+    def test_a_run_lost_too_often_is_not_readopted(self, desk: Desk) -> None:
         lease = desk.zombie(max_losses=1)
 
         assert not desk.store.readopt(lease, ELSEWHERE)
         assert desk.state(lease.run) is State.FAILED
 
-    def test_only_a_lost_attempt_is_taken_up(self, desk: Desk) -> None:
+    def test_only_a_lost_attempt_is_readopted(self, desk: Desk) -> None:
         released, failed = desk.start(), desk.start(max_failures=1)
         desk.store.release(released)
         desk.store.finish(failed, FAILED)
@@ -92,7 +92,7 @@ class Readopting(StoreTests):
             assert not desk.store.readopt(lease, ELSEWHERE)
             assert desk.state(lease.run) is State.QUEUED
 
-    def test_losses_never_fall_below_none(self, desk: Desk) -> None:
+    def test_losses_never_fall_below_zero(self, desk: Desk) -> None:
         lease = desk.zombie(max_losses=1)
         desk.store.requeue(lease.run)
         desk.store.readopt(lease, ELSEWHERE)
@@ -105,7 +105,7 @@ class BeingLate(StoreTests):
                   metrics={"a.b": [1, {"$c": 2}]})
 
     @pytest.mark.parametrize("state", State)
-    def test_a_late_end_is_kept_as_a_note_in_every_state_and_decides_nothing(
+    def test_a_late_end_is_only_a_note(
             self, desk: Desk, state: State) -> None:
         lease = desk.zombie()
         desk.bring(lease.run, state)
@@ -121,7 +121,7 @@ class BeingLate(StoreTests):
         without = replace(record.attempts[0], late=None)
         assert replace(record, attempts=(without, *record.attempts[1:])) == before
 
-    def test_a_repeat_changes_nothing(self, desk: Desk) -> None:
+    def test_a_repeated_late_end_changes_nothing(self, desk: Desk) -> None:
         lease = desk.zombie()
         desk.store.late(lease, CANCELLED)
         first = desk.get(lease.run).attempts[0].late
@@ -131,14 +131,14 @@ class BeingLate(StoreTests):
         assert first is not None and again is not None
         assert replace(again, at=None) == replace(first, at=None)
 
-    def test_it_needs_an_attempt_with_this_token(self, desk: Desk) -> None:
+    def test_late_needs_an_attempt_with_this_token(self, desk: Desk) -> None:
         lease = desk.zombie()
 
         assert not desk.store.late(Lease(run=lease.run, attempt=1, token="0" * 32), self.LATE)
         assert not desk.store.late(Lease(run=lease.run, attempt=2, token=lease.token), self.LATE)
         assert desk.get(lease.run).attempts[0].late is None
 
-    def test_a_late_end_of_one_attempt_is_not_another_s(self, desk: Desk) -> None:
+    def test_a_late_end_belongs_to_its_attempt(self, desk: Desk) -> None:
         first = desk.zombie()
         second = desk.take(first.run).lease
         desk.lose(first.run)

@@ -1,4 +1,4 @@
-"""Searches: each proposal is decided once, whoever asks, however often, and whoever dies meanwhile."""
+"""Searches: each proposal is decided once, with any number of workers, repeats and kills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.crowd import Crowd
-from hyperspace_core.testing.stores.desk import NOBODY, PROJECT, Desk, new_run
+from hyperspace_core.testing.stores.desk import PROJECT, UNKNOWN_ID, Desk, new_run
 from hyperspace_core.testing.stores.others import propose_all
 from hyperspace_core.testing.stores.themes.processes import kill_when
 
@@ -27,16 +27,16 @@ SPACE = {"classifier": ["Forest", {"className": "Support", "C": {"float": [0.1, 
 
 
 def new_search(**fields: Any) -> NewSearch:
-    told: dict[str, Any] = {"uid": new_token(), "project": PROJECT, "task": "task",
-                            "scenario": {"className": "Holdout"},
-                            "tuner": TUNER, "budget": Budget(runs=100)}
-    return NewSearch(**told | fields)
+    defaults: dict[str, Any] = {"uid": new_token(), "project": PROJECT, "task": "task",
+                                "scenario": {"className": "Holdout"},
+                                "tuner": TUNER, "budget": Budget(runs=100)}
+    return NewSearch(**defaults | fields)
 
 
 def proposal(search: SearchRecord, number: int, /, **fields: Any) -> NewRun:
-    told: dict[str, Any] = {"uid": search.run_uid(number), "search": search.uid,
-                            "config": {"x": number}, "seed": 0}
-    return new_run(**told | fields)
+    defaults: dict[str, Any] = {"uid": search.run_uid(number), "search": search.uid,
+                                "config": {"x": number}, "seed": 0}
+    return new_run(**defaults | fields)
 
 
 class Searching(StoreTests):
@@ -44,7 +44,7 @@ class Searching(StoreTests):
     def search(self, store: Store) -> SearchRecord:
         return store.get_search(store.add_search(new_search()))
 
-    def test_a_search_is_kept_as_it_was_given(self, store: Store, other: Store) -> None:
+    def test_a_search_is_read_back_equal(self, store: Store, other: Store) -> None:
         given = new_search(
             space=SPACE, metrics=(Metric(name="accuracy"), Metric(name="seconds", goal="minimize")),
             budget=Budget(runs=7, hours=0.5, target=-0.0, patience=3), pruner={"className": "Median"},
@@ -70,7 +70,7 @@ class Searching(StoreTests):
         assert len(store.searches(PROJECT)) == 1
 
     @pytest.mark.parametrize("state", SearchState)
-    def test_a_search_of_another_store_is_kept_as_it_is_there_and_rests(
+    def test_a_restored_search_is_equal_and_paused(
             self, store: Store, other: Store, state: SearchState) -> None:
         ended = state is SearchState.ENDED
         record = SearchRecord(
@@ -83,12 +83,12 @@ class Searching(StoreTests):
         kept = SearchState.ENDED if ended else SearchState.PAUSED
         assert other.get_search(here) == replace(record, id=here, state=kept)
 
-    def test_moments_that_are_not_known_of_a_search_of_another_store_stay_so(self, store: Store) -> None:
+    def test_unknown_times_of_a_restored_search_stay_unknown(self, store: Store) -> None:
         record = SearchRecord(**vars(new_search()), id=1, state=SearchState.ENDED, reason="enough")
 
         assert store.get_search(store.restore_search(record)) == replace(record, id=1)
 
-    def test_a_search_that_is_brought_again_only_counts_what_was_proposed_since(
+    def test_a_search_restored_again_raises_only_its_counts(
             self, store: Store, search: SearchRecord) -> None:
         store.propose(search.id, 0, proposal(search, 0), redrawn=5)
         copy = replace(search, id=4711, state=SearchState.ENDED, reason="there", budget=Budget(runs=1),
@@ -102,7 +102,7 @@ class Searching(StoreTests):
         assert store.propose(search.id, 2, proposal(search, 2)) is None
         assert store.propose(search.id, 3, proposal(search, 3)) is not None
 
-    def test_a_search_of_another_store_goes_on_where_it_was_once_it_is_opened(
+    def test_a_restored_search_continues_once_it_is_opened(
             self, desk: Desk, search: SearchRecord) -> None:
         copy = replace(search, uid=new_token(), proposed=2)
         here = desk.store.restore_search(copy)
@@ -114,7 +114,7 @@ class Searching(StoreTests):
         run = desk.store.propose(here, 2, proposal(copy, 2))
         assert desk.ids(search=copy.uid) == [run]
 
-    def test_searches_are_listed_oldest_first_by_project_state_and_uid(self, store: Store) -> None:
+    def test_searches_are_listed_oldest_first_and_filtered(self, store: Store) -> None:
         first, second, third = (store.add_search(new_search()) for _ in range(3))
         store.add_search(new_search(project="another"))
         store.end_search(second, "enough")
@@ -127,7 +127,7 @@ class Searching(StoreTests):
         assert listed(states=(SearchState.OPEN,)) == [first]
         assert listed(states=(SearchState.PAUSED, SearchState.ENDED)) == [second, third]
         assert listed(uids=(store.get_search(second).uid,)) == [second]
-        assert store.searches("nobody's") == []
+        assert store.searches("unknown") == []
 
     def test_a_proposal_is_a_queued_run_of_the_search(self, desk: Desk, search: SearchRecord) -> None:
         run = desk.store.propose(search.id, 0, proposal(search, 0, priority=5, tags=("t",)), redrawn=3)
@@ -172,7 +172,7 @@ class Searching(StoreTests):
         assert desk.store.propose(search.id, 1, proposal(search, 1)) is None
         assert desk.ids() == []
 
-    def test_nothing_is_proposed_where_the_search_is_not_open(
+    def test_only_an_open_search_proposes(
             self, desk: Desk, search: SearchRecord) -> None:
         desk.store.change_search(search.id, state=SearchState.PAUSED)
         assert desk.store.propose(search.id, 0, proposal(search, 0)) is None
@@ -202,7 +202,7 @@ class Searching(StoreTests):
         assert desk.store.get_search(search.id).proposed == 0
         assert desk.store.propose(search.id, 0, proposal(search, 0)) is not None
 
-    def test_a_worker_ends_a_search_only_as_it_saw_it(self, desk: Desk, search: SearchRecord) -> None:
+    def test_a_worker_ends_a_search_only_if_unchanged(self, desk: Desk, search: SearchRecord) -> None:
         desk.store.propose(search.id, 0, proposal(search, 0))
 
         assert not desk.store.end_search(search.id, "nothing left", proposed=0)
@@ -214,14 +214,14 @@ class Searching(StoreTests):
         assert not desk.store.end_search(search.id, "another reason")
         assert desk.store.get_search(search.id).reason == "nothing left"
 
-    def test_a_paused_search_is_ended_by_a_person_and_by_no_worker(
+    def test_a_paused_search_is_ended_by_a_user_only(
             self, desk: Desk, search: SearchRecord) -> None:
         desk.store.change_search(search.id, state=SearchState.PAUSED)
 
         assert not desk.store.end_search(search.id, "nothing left", proposed=0)
         assert desk.store.end_search(search.id, "cancelled")
 
-    def test_an_ended_search_goes_on_with_a_larger_budget(self, desk: Desk, search: SearchRecord) -> None:
+    def test_an_ended_search_continues_with_a_larger_budget(self, desk: Desk, search: SearchRecord) -> None:
         desk.store.propose(search.id, 0, proposal(search, 0))
         desk.store.end_search(search.id, "enough")
 
@@ -233,11 +233,11 @@ class Searching(StoreTests):
         assert desk.store.get_search(search.id) == changed
         assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
 
-    def test_what_a_change_of_a_search_does_not_mention_stays(self, desk: Desk, search: SearchRecord) -> None:
+    def test_change_search_keeps_the_other_fields(self, desk: Desk, search: SearchRecord) -> None:
         assert desk.store.change_search(search.id, priority=7) == replace(search, priority=7)
         assert desk.store.change_search(search.id) == replace(search, priority=7)
 
-    def test_what_has_ended_is_not_paused_and_nothing_ends_without_a_reason(
+    def test_change_search_refuses_invalid_states(
             self, desk: Desk, search: SearchRecord) -> None:
         with pytest.raises(UsageError, match="end_search"):
             desk.store.change_search(search.id, state=SearchState.ENDED)
@@ -250,8 +250,8 @@ class Searching(StoreTests):
         lambda store, search: store.propose(search, 0, new_run()),
         lambda store, search: store.end_search(search, "x"),
         lambda store, search: store.change_search(search, priority=1)])
-    @pytest.mark.parametrize("number", [NOBODY, 0, -1, 2**70])
-    def test_a_search_that_is_not_there(self, store: Store, ask: Callable[[Store, int], Any],
+    @pytest.mark.parametrize("number", [UNKNOWN_ID, 0, -1, 2**70])
+    def test_an_unknown_search_is_not_found(self, store: Store, ask: Callable[[Store, int], Any],
                                         number: int) -> None:
         with pytest.raises(NotFound, match=f"no search {number} "):
             ask(store, number)
@@ -260,7 +260,7 @@ class Searching(StoreTests):
         lambda store, search: store.add_search(new_search()),
         lambda store, search: store.propose(search.id, 0, proposal(search, 0)),
         lambda store, search: store.change_search(search.id, state=SearchState.OPEN)])
-    def test_waiting_workers_hear_of_it(self, store: Store, other: Store, search: SearchRecord,
+    def test_a_proposal_wakes_waiting_workers(self, store: Store, other: Store, search: SearchRecord,
                                         change: Callable[[Store, SearchRecord], Any]) -> None:
         while store.wait_for_change(PROJECT, 0.0):
             pass
@@ -271,15 +271,15 @@ class Searching(StoreTests):
 
     def test_many_processes_propose_and_each_number_is_one_run(
             self, desk: Desk, search: SearchRecord, crowd: Callable[..., Crowd]) -> None:
-        told = crowd(propose_all, [(search.id, name, 40) for name in ("a", "b", "c", "d")]).answers()
+        answers = crowd(propose_all, [(search.id, name, 40) for name in ("a", "b", "c", "d")]).answers()
 
         records = [desk.get(run) for run in desk.ids(search=search.uid)]
         assert [record.uid for record in records] == [search.run_uid(number) for number in range(40)]
-        assert {run: name for name, each in zip("abcd", told, strict=True) for run in each} == {
+        assert {run: name for name, each in zip("abcd", answers, strict=True) for run in each} == {
             record.id: record.note for record in records}
         assert desk.store.get_search(search.id).proposed == 40
 
-    def test_processes_that_are_killed_lose_no_number_and_give_none_twice(
+    def test_killed_proposers_give_each_number_once(
             self, desk: Desk, search: SearchRecord, crowd: Callable[..., Crowd]) -> None:
         killed = crowd(propose_all, [(search.id, name, 10_000) for name in ("a", "b", "c")])
         kill_when(killed, [3, 8, 15])

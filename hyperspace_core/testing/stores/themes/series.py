@@ -12,7 +12,7 @@ from hyperspace_core.errors import NotFound
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import OutputChunk
 from hyperspace_core.testing.stores.base import StoreTests
-from hyperspace_core.testing.stores.desk import COMPLETED, NOBODY, Desk
+from hyperspace_core.testing.stores.desk import COMPLETED, UNKNOWN_ID, Desk
 from hyperspace_core.testing.stores.strategies import ODD_NUMBERS, ODD_TEXTS, same, short
 
 LONGEST_CHUNK = 64 * 1024
@@ -28,7 +28,7 @@ def chunk(seq: int, text: str = "line\n") -> OutputChunk:
 
 
 class Series(StoreTests):
-    def test_points_come_back_as_they_were(self, desk: Desk) -> None:
+    def test_points_are_read_back_equal(self, desk: Desk) -> None:
         run = desk.start().run
         points = [point(0, 0.1, "loss", 0), point(1, 0.2, "a.b $c % \u200f😀", None),
                   point(2, -1e300, "loss", 2**62), point(3, 5e-324, "n" * 200, -1)]
@@ -37,13 +37,13 @@ class Series(StoreTests):
         assert list(desk.store.points(run)) == points
 
     @pytest.mark.parametrize("value", ODD_NUMBERS, ids=short)
-    def test_a_value_comes_back_the_same(self, desk: Desk, value: float) -> None:
+    def test_a_value_is_read_back_equal(self, desk: Desk, value: float) -> None:
         run = desk.start().run
         desk.store.append(run, 1, points=[point(0, float(value))])
 
         assert [same(found.value, float(value)) for found in desk.store.points(run)] == [True]
 
-    def test_what_comes_out_of_order_is_read_in_order(self, desk: Desk) -> None:
+    def test_unordered_points_are_read_in_order(self, desk: Desk) -> None:
         run = desk.start().run
         for batch in ([5, 3], [0], [4, 1, 2]):
             desk.store.append(run, 1, points=[point(seq, float(seq)) for seq in batch],
@@ -52,7 +52,7 @@ class Series(StoreTests):
         assert [found.value for found in desk.store.points(run)] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
         assert "".join(found.text for found in desk.store.output(run)) == "012345"
 
-    def test_what_is_there_already_is_left_alone(self, desk: Desk) -> None:
+    def test_a_stored_seq_is_not_overwritten(self, desk: Desk) -> None:
         run = desk.start().run
         desk.store.append(run, 1, points=[point(0, 1.0), point(1, 2.0)], output=[chunk(0, "first")])
         desk.store.append(run, 1, points=[point(1, -2.0), point(2, 3.0)],
@@ -61,7 +61,7 @@ class Series(StoreTests):
         assert [found.value for found in desk.store.points(run)] == [1.0, 2.0, 3.0]
         assert [found.text for found in desk.store.output(run)] == ["first", "new"]
 
-    def test_a_series_is_the_same_however_often_and_in_which_order_it_arrives(self, desk: Desk) -> None:
+    def test_a_series_ignores_repeats_and_order(self, desk: Desk) -> None:
         @self.property_settings()
         @given(batches=st.lists(st.lists(st.integers(0, 12), max_size=5), max_size=6))
         def holds(batches: list[list[int]]) -> None:
@@ -75,7 +75,7 @@ class Series(StoreTests):
 
         holds()
 
-    def test_each_attempt_has_its_own_and_the_current_one_is_shown(self, desk: Desk) -> None:
+    def test_each_attempt_has_its_own_series(self, desk: Desk) -> None:
         first = desk.start()
         desk.store.append(first.run, 1, points=[point(0, 1.0)], output=[chunk(0, "one")])
         desk.store.release(first)
@@ -90,7 +90,7 @@ class Series(StoreTests):
         assert [found.text for found in desk.store.output(first.run, attempt=1)] == ["one"]
         assert list(desk.store.points(first.run, attempt=3)) == []
 
-    def test_a_zombie_s_points_are_kept_under_its_own_attempt(self, desk: Desk) -> None:
+    def test_a_fenced_owners_points_stay_in_its_attempt(self, desk: Desk) -> None:
         zombie = desk.zombie()
         desk.take(zombie.run)
         desk.store.append(zombie.run, zombie.attempt, points=[point(0, 1.0)])
@@ -98,14 +98,14 @@ class Series(StoreTests):
         assert list(desk.store.points(zombie.run)) == []
         assert len(list(desk.store.points(zombie.run, attempt=zombie.attempt))) == 1
 
-    def test_a_finished_run_takes_what_arrives_late(self, desk: Desk) -> None:
+    def test_a_finished_run_accepts_late_points(self, desk: Desk) -> None:
         lease = desk.start()
         desk.store.finish(lease, COMPLETED)
         desk.store.append(lease.run, 1, points=[point(0)], output=[chunk(0)])
 
         assert len(list(desk.store.points(lease.run))) == len(list(desk.store.output(lease.run))) == 1
 
-    def test_a_reader_goes_on_where_it_stopped(self, desk: Desk) -> None:
+    def test_a_reader_continues_where_it_stopped(self, desk: Desk) -> None:
         run = desk.start().run
         desk.store.append(run, 1, points=[point(seq) for seq in range(10)],
                           output=[chunk(seq) for seq in range(10)])
@@ -116,7 +116,7 @@ class Series(StoreTests):
         assert list(desk.store.points(run, limit=0)) == [] and list(desk.store.points(run, after=9)) == []
         assert [found.seq for found in desk.store.output(run, after=7)] == [8, 9]
 
-    def test_series_are_told_apart_by_name(self, desk: Desk) -> None:
+    def test_series_are_separate_by_name(self, desk: Desk) -> None:
         run = desk.start().run
         names = ["a", "A", "a.b", "$a"]
         desk.store.append(run, 1, points=[point(seq, name=names[seq % 4]) for seq in range(12)])
@@ -127,7 +127,7 @@ class Series(StoreTests):
         assert list(desk.store.points(run, names=["b"])) == []
         assert list(desk.store.points(run, names=[])) == []
 
-    def test_a_run_without_an_attempt_has_none(self, desk: Desk) -> None:
+    def test_a_run_without_an_attempt_has_no_series(self, desk: Desk) -> None:
         run = desk.submit()
 
         assert list(desk.store.points(run)) == [] and list(desk.store.output(run)) == []
@@ -144,7 +144,7 @@ class Series(StoreTests):
         assert found[-1] == batch[-1]
         assert sum(1 for _ in desk.store.points(run, names=["a"])) == self.many_points / 2
 
-    def test_long_output_comes_back_whole(self, desk: Desk) -> None:
+    def test_long_output_is_read_back_whole(self, desk: Desk) -> None:
         run = desk.start().run
         texts = [chr(ord("a") + seq % 26) * LONGEST_CHUNK for seq in range(100)]
         for start in range(0, 100, 10):
@@ -154,22 +154,22 @@ class Series(StoreTests):
         assert all(one.at < other.at for one, other in pairwise(desk.store.output(run)))
 
     @pytest.mark.parametrize("text", [*ODD_TEXTS, "\x1b[31mred\x1b[0m\r\n", ""], ids=short)
-    def test_output_comes_back_as_it_was_printed(self, desk: Desk, text: str) -> None:
+    def test_output_is_read_back_as_printed(self, desk: Desk, text: str) -> None:
         run = desk.start().run
         desk.store.append(run, 1, output=[chunk(0, text)])
 
         assert list(desk.store.output(run)) == [chunk(0, text)]
 
-    def test_nothing_may_be_added(self, desk: Desk) -> None:
+    def test_an_append_may_be_empty(self, desk: Desk) -> None:
         run = desk.start().run
         desk.store.append(run, 1)
 
         assert list(desk.store.points(run)) == []
 
     def test_a_run_that_does_not_exist_has_no_series(self, desk: Desk) -> None:
-        with pytest.raises(NotFound, match=str(NOBODY)):
-            desk.store.append(NOBODY, 1, points=[point(0)])
-        with pytest.raises(NotFound, match=str(NOBODY)):
-            list(desk.store.points(NOBODY))
-        with pytest.raises(NotFound, match=str(NOBODY)):
-            list(desk.store.output(NOBODY))
+        with pytest.raises(NotFound, match=str(UNKNOWN_ID)):
+            desk.store.append(UNKNOWN_ID, 1, points=[point(0)])
+        with pytest.raises(NotFound, match=str(UNKNOWN_ID)):
+            list(desk.store.points(UNKNOWN_ID))
+        with pytest.raises(NotFound, match=str(UNKNOWN_ID)):
+            list(desk.store.output(UNKNOWN_ID))

@@ -1,4 +1,4 @@
-"""Snapshots of source code: each content once, all of it back, and nothing gone that a run still names."""
+"""Snapshots of source code: each content stored once, read back whole, kept while a run names it."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def contents(store: Store, digest: str) -> dict[str, bytes]:
 
 
 class Snapshots(StoreTests):
-    def test_a_snapshot_comes_back_file_by_file(self, desk: Desk, other: Store) -> None:
+    def test_a_snapshot_is_read_back_file_by_file(self, desk: Desk, other: Store) -> None:
         snapshot = put(desk.store, CODE)
 
         assert desk.store.snapshot(snapshot.digest).digest == snapshot.digest
         assert contents(desk.store, snapshot.digest) == contents(other, snapshot.digest) == CODE
 
-    def test_only_contents_that_are_new_are_asked_for(self, desk: Desk) -> None:
+    def test_only_new_contents_are_read(self, desk: Desk) -> None:
         put(desk.store, CODE)
         changed = CODE | {"study/model.py": b"TREES = 200\n"}
         asked: list[str] = []
@@ -63,7 +63,7 @@ class Snapshots(StoreTests):
         assert contents(desk.store, snapshot_of(changed).digest) == changed
         assert contents(desk.store, snapshot_of(CODE).digest) == CODE
 
-    def test_what_changes_while_it_is_put_is_refused(self, desk: Desk) -> None:
+    def test_a_file_changed_meanwhile_is_refused(self, desk: Desk) -> None:
         snapshot = snapshot_of({"study/model.py": b"one"})
 
         with pytest.raises(UsageError, match=r"study/model\.py"):
@@ -71,14 +71,14 @@ class Snapshots(StoreTests):
         with pytest.raises(NotFound):
             desk.store.snapshot(snapshot.digest)
 
-    def test_what_is_not_there_is_not_found(self, desk: Desk) -> None:
+    def test_an_unknown_snapshot_is_not_found(self, desk: Desk) -> None:
         for digest in ("0" * 64, "", "../x", "ü"):
             with pytest.raises(NotFound):
                 desk.store.snapshot(digest)
             with pytest.raises(NotFound):
                 desk.store.open_content(digest)
 
-    def test_a_run_says_what_it_was_pinned_to(self, desk: Desk) -> None:
+    def test_a_run_keeps_its_pinned_code(self, desk: Desk) -> None:
         snapshot = put(desk.store, CODE)
         code: dict[str, Any] = {"snapshot": snapshot.digest, "commit": None, "untracked": ["a.b", "$c"]}
         run = desk.submit(code=code)
@@ -87,7 +87,7 @@ class Snapshots(StoreTests):
         assert desk.get(desk.submit()).code == {}
 
     @pytest.mark.parametrize("key", ["snapshot", "changes"])
-    def test_what_a_submission_or_an_attempt_names_is_never_collected(self, desk: Desk, key: str) -> None:
+    def test_a_named_snapshot_is_never_collected(self, desk: Desk, key: str) -> None:
         pinned, ran = put(desk.store, CODE), put(desk.store, {"a.py": b"ran"})
         lease = desk.start(code={key: pinned.digest})
         desk.store.update(lease, Update(provenance={"source": {key: ran.digest}}))
@@ -99,7 +99,7 @@ class Snapshots(StoreTests):
         assert contents(desk.store, ran.digest) == {"a.py": b"ran"}
         assert desk.store.check() == ()
 
-    def test_what_has_just_been_put_waits_for_the_run_that_names_it(self, desk: Desk) -> None:
+    def test_a_new_snapshot_is_not_collected(self, desk: Desk) -> None:
         snapshot = put(desk.store, CODE)
 
         assert desk.store.collect_garbage(dry_run=False).blobs == 0

@@ -1,4 +1,4 @@
-"""Any story of several owners, observers and persons, told to the store and to the model alike."""
+"""Random sequences of verbs by several owners, observers and users, on the store and the model."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ ENDS = st.sampled_from([Outcome.COMPLETED, Outcome.FAILED, Outcome.CRASHED, Outc
 
 
 def asked(verb: Callable[[], Any]) -> Any:
-    """The store's answer, or the class of what it raised."""
+    """The store's answer, or the class of the error raised."""
     try:
         return verb()
     except HyperspaceError as error:
         return type(error)
 
 
-def told(verb: Callable[[], bool]) -> bool:
-    """An owner's answer; that the run was deleted is a refusal, too."""
+def answered(verb: Callable[[], bool]) -> bool:
+    """An owner's answer; a deleted run counts as a refusal."""
     try:
         return verb()
     except NotFound:
@@ -56,7 +56,7 @@ def of_record(record: RunRecord) -> tuple[Any, ...]:
 
 
 class Story(RuleBasedStateMachine):
-    """Each rule is a verb; leases and sightings are kept for ever, so that zombies and sleepers come back."""
+    """Each rule is a verb; old leases and observations are kept, so that fenced owners call again."""
 
     leases = Bundle("leases")
     sightings = Bundle("sightings")
@@ -69,11 +69,11 @@ class Story(RuleBasedStateMachine):
 
     @initialize(target=leases)
     def begin(self) -> Any:
-        """Every story begins with a run that waits and one that runs."""
+        """Begin with one queued run and one running run."""
         self.queued(0, 2, 1)
         return self.start("first", 2, 0)
 
-    # -- people ----------------------------------------------------------------------------------------------
+    # -- users -----------------------------------------------------------------------------------------------
 
     @rule(priority=st.integers(-1, 1), max_losses=st.integers(1, 2), max_failures=st.integers(0, 1))
     def submit(self, priority: int, max_losses: int, max_failures: int) -> None:
@@ -121,7 +121,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(target=leases, worker=WORKERS, max_losses=st.integers(1, 2), max_failures=st.integers(0, 1))
     def start(self, worker: str, max_losses: int, max_failures: int) -> Lease:
-        """Whoever submits a run takes it."""
+        """Submit and claim a run in one step."""
         run, token = self.queued(-9, max_losses, max_failures), new_token()
         claim = self.store.claim(self.desk.project, owner(worker), token, only=[run])
         assert claim is not None and claim.lease == self.model.claim(token, run)
@@ -143,7 +143,7 @@ class Story(RuleBasedStateMachine):
     @rule(lease=leases)
     def update(self, lease: Lease) -> None:
         change = Update(info={"by": lease.attempt}, provenance={"host": {"attempt": lease.attempt}})
-        assert told(lambda: self.store.update(lease, change)) is (self.model.held(lease) is not None)
+        assert answered(lambda: self.store.update(lease, change)) is (self.model.held(lease) is not None)
 
     @rule(lease=leases, outcome=ENDS, retry=st.booleans(), twice=st.booleans())
     def finish(self, lease: Lease, outcome: Outcome, retry: bool, twice: bool) -> None:
@@ -151,22 +151,22 @@ class Story(RuleBasedStateMachine):
         end = Finish(outcome=outcome, retry=retry, result=result if outcome is Outcome.COMPLETED else None)
         for _ in range(1 + twice):
             expected = self.model.finish(lease, outcome, retry, result)
-            self.agree(told(lambda: self.store.finish(lease, end)), expected)
+            self.agree(answered(lambda: self.store.finish(lease, end)), expected)
 
     @rule(lease=leases, twice=st.booleans())
     def release(self, lease: Lease, twice: bool) -> None:
         for _ in range(1 + twice):
-            self.agree(told(lambda: self.store.release(lease)), self.model.release(lease))
+            self.agree(answered(lambda: self.store.release(lease)), self.model.release(lease))
 
     @rule(lease=leases, worker=WORKERS, twice=st.booleans())
     def readopt(self, lease: Lease, worker: str, twice: bool) -> None:
         for _ in range(1 + twice):
-            self.agree(told(lambda: self.store.readopt(lease, owner(worker))), self.model.readopt(lease))
+            self.agree(answered(lambda: self.store.readopt(lease, owner(worker))), self.model.readopt(lease))
 
     @rule(lease=leases, outcome=ENDS)
     def late(self, lease: Lease, outcome: Outcome) -> None:
         expected = self.model.late(lease, outcome)
-        assert told(lambda: self.store.late(lease, Finish(outcome=outcome))) is expected
+        assert answered(lambda: self.store.late(lease, Finish(outcome=outcome))) is expected
 
     @rule(target=sightings)
     def observe(self) -> Any:
@@ -179,13 +179,13 @@ class Story(RuleBasedStateMachine):
 
     @rule(lease=leases, back=st.booleans())
     def lose(self, lease: Lease, back: bool) -> None:
-        """An owner is found dead; it may have been cut off only, and come back at once."""
+        """Reap an owner; perhaps only its network was cut, and it returns at once."""
         if self.model.held(lease) is not None:
             self.reap(self.desk.held(lease.run))
         if back:
             self.readopt(lease, "third", twice=True)
 
-    # -- what always holds -----------------------------------------------------------------------------------
+    # -- invariants ------------------------------------------------------------------------------------------
 
     def queued(self, priority: int, max_losses: int, max_failures: int) -> int:
         run = self.desk.submit(priority=priority, max_losses=max_losses, max_failures=max_failures)
@@ -193,7 +193,7 @@ class Story(RuleBasedStateMachine):
         return run
 
     def one_of(self, which: float) -> int:
-        """Some run: the first for 0, the last for 1."""
+        """One of the runs: the first for 0, the last for 1."""
         runs = list(self.model.runs)
         return runs[round(which * (len(runs) - 1))]
 
@@ -201,7 +201,7 @@ class Story(RuleBasedStateMachine):
         assert expected is None or answer is expected
 
     def beat_grows(self, run: int) -> None:
-        """Whoever saw an earlier beat can tell that the owner lives."""
+        """The beat has grown since an earlier observation, so the owner is alive."""
         beat = self.desk.beat(run)
         assert beat > self.beats.get(run, 0)
         self.beats[run] = beat
@@ -224,7 +224,7 @@ class Story(RuleBasedStateMachine):
 
 
 class Stories(StoreTests):
-    def test_no_story_leads_to_what_the_model_forbids(self, desk: Desk) -> None:
+    def test_the_store_agrees_with_the_model(self, desk: Desk) -> None:
         numbers = count()
 
         class HereStory(Story):

@@ -1,4 +1,4 @@
-"""T1: runs enter the store, all of them or none, and each of them once."""
+"""T1: submitted runs are stored all or none, and each of them once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.desk import PROJECT, Desk, new_run, owner
 
-# every field away from its default, but for the parent
+# every field differs from its default, except the parent
 FULL: dict[str, Any] = {
     "uid": "0123456789abcdef0123456789abcdef", "project": PROJECT, "task": "imdb_1k",
     "submitted": {"trees": 7}, "submitted_by": "ann@host", "scenario": {"className": "S", "share": 0.25},
@@ -34,7 +34,7 @@ class Submission(StoreTests):
         assert [store.get(run).uid for run in ids] == [run.uid for run in runs]
         assert store.submit([new_run()])[0] > ids[-1]
 
-    def test_no_runs_are_submitted_without_ado(self, store: Store) -> None:
+    def test_an_empty_submission_is_accepted(self, store: Store) -> None:
         assert store.submit([]) == []
 
     def test_every_field_of_a_new_run_is_read_back_equal(self, desk: Desk) -> None:
@@ -50,7 +50,7 @@ class Submission(StoreTests):
         assert (record.result, record.metrics, record.info, record.progress) == (None, {}, {}, None)
         assert (record.started_at, record.finished_at, record.reason) == (None, None, None)
 
-    def test_what_a_new_run_leaves_out_stays_out(self, desk: Desk) -> None:
+    def test_missing_fields_of_a_new_run_stay_missing(self, desk: Desk) -> None:
         record = desk.get(desk.submit())
 
         assert (record.scenario, record.config, record.seed, record.parent, record.search) == (None,) * 5
@@ -81,7 +81,7 @@ class Submission(StoreTests):
         assert ids[0] == ids[2] != ids[1]
         assert store.ids(PROJECT) == (ids[0], ids[1])
 
-    def test_one_bad_run_and_none_of_its_batch_is_stored(self, desk: Desk) -> None:
+    def test_one_bad_run_refuses_the_whole_batch(self, desk: Desk) -> None:
         batch = [new_run(), new_run(submitted={"when": object()}), new_run()]
 
         with pytest.raises(ValueNotStorable, match="when"):
@@ -102,7 +102,7 @@ class Submission(StoreTests):
             assert attempt.started_at is not None
             assert desk.store.beat(Lease(run=run, attempt=1, token=token)).held
 
-    def test_a_repeated_submission_of_a_run_executed_here_does_not_claim_it_again(self, desk: Desk) -> None:
+    def test_a_repeated_submission_claims_no_run_again(self, desk: Desk) -> None:
         new, token = new_run(), new_token()
         first = desk.store.submit([new], owner=owner(), tokens=[token])
 
@@ -117,7 +117,7 @@ class Submission(StoreTests):
         assert desk.store.submit([new], owner=owner(), tokens=[new_token()]) == [run]
         assert desk.state(run) is State.QUEUED and desk.get(run).attempts == ()
 
-    def test_what_is_submitted_is_there_for_everybody_at_once(self, desk: Desk, other: Store) -> None:
+    def test_submitted_runs_are_visible_at_once(self, desk: Desk, other: Store) -> None:
         run = desk.submit(note="see me")
 
         assert other.get(run).note == "see me"

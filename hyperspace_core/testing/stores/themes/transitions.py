@@ -1,4 +1,4 @@
-"""The table `records.states.TRANSITIONS`, verb by verb, state by state: that is done, no more and no less."""
+"""The table `records.states.TRANSITIONS`, verb by verb and state by state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hyperspace_core.testing.stores.desk import (
     COMMANDS,
     COMPLETED,
     FAILED,
-    NOBODY,
+    UNKNOWN_ID,
     Desk,
     forged,
     new_run,
@@ -30,7 +30,7 @@ OWNERS = [verb for verb in Verb if verb not in (*PERSONAL, Verb.SUBMIT)]
 
 @dataclass(frozen=True)
 class Case:
-    """A run in some state, who tries its verb on it, who was lost before, and what an observer saw."""
+    """A run in some state, the caller of the verb, its former owner, and an observation of its lease."""
 
     desk: Desk
     run: int
@@ -44,7 +44,7 @@ def held(lease: Lease, beat: int = 1) -> Held:
     return Held(run=lease.run, attempt=lease.attempt, token=lease.token, beat=beat, owner=owner())
 
 
-# each answers whether it did something
+# each returns whether it changed something
 ACTIONS: dict[Verb, Callable[[Case], Any]] = {
     Verb.SUBMIT: lambda case: case.desk.store.submit([new_run(uid=case.uid)]),
     Verb.CLAIM: lambda case: case.desk.claim(case.run),
@@ -64,7 +64,7 @@ ACTIONS: dict[Verb, Callable[[Case], Any]] = {
 
 
 def case_in(desk: Desk, state: State) -> Case:
-    """A run in this state whose first owner was lost. A running one is held, all others have a zombie."""
+    """A run in this state whose first owner was reaped. A running one has a new owner."""
     zombie = desk.start()
     seen = desk.held(zombie.run)
     desk.lose(zombie.run)
@@ -77,7 +77,7 @@ def case_in(desk: Desk, state: State) -> Case:
 class Transitions(StoreTests):
     @pytest.mark.parametrize("state", State)
     @pytest.mark.parametrize("verb", PERSONAL)
-    def test_a_person_may_do_what_the_table_allows(self, desk: Desk, verb: Verb, state: State) -> None:
+    def test_users_can_do_what_the_table_allows(self, desk: Desk, verb: Verb, state: State) -> None:
         case = case_in(desk, state)
         before = desk.picture(case.run)
         may = allowed(verb, state)
@@ -92,7 +92,7 @@ class Transitions(StoreTests):
 
     @pytest.mark.parametrize("state", State)
     @pytest.mark.parametrize("verb", OWNERS)
-    def test_a_worker_may_do_what_the_table_allows(self, desk: Desk, verb: Verb, state: State) -> None:
+    def test_workers_can_do_what_the_table_allows(self, desk: Desk, verb: Verb, state: State) -> None:
         case = case_in(desk, state)
         before = desk.picture(case.run)
         may = allowed(verb, state)
@@ -116,8 +116,8 @@ class Transitions(StoreTests):
 
     @pytest.mark.parametrize("verb", Verb)
     def test_a_run_that_does_not_exist_can_only_be_submitted(self, desk: Desk, verb: Verb) -> None:
-        lease = forged(NOBODY)
-        case = Case(desk, NOBODY, "f" * 32, lease, lease, held(lease))
+        lease = forged(UNKNOWN_ID)
+        case = Case(desk, UNKNOWN_ID, "f" * 32, lease, lease, held(lease))
 
         if verb is Verb.SUBMIT:
             (run,) = ACTIONS[verb](case)
@@ -128,11 +128,11 @@ class Transitions(StoreTests):
         except NotFound:
             did = None
         else:
-            assert verb not in PERSONAL, "a person must hear that there is no such run"
+            assert verb not in PERSONAL, "a user's verb must raise NotFound for an unknown run"
         assert not did
         assert desk.ids() == []
 
-    def test_a_failure_leads_everywhere_where_the_table_lets_it(self, desk: Desk) -> None:
+    def test_a_failure_leads_to_the_states_of_the_table(self, desk: Desk) -> None:
         found = set()
         for what in COMMANDS:
             for budget in (0, 1):
@@ -144,7 +144,7 @@ class Transitions(StoreTests):
 
         assert found == TRANSITIONS[Verb.FAIL][State.RUNNING]
 
-    def test_a_run_given_back_goes_everywhere_where_the_table_lets_it(self, desk: Desk) -> None:
+    def test_a_release_leads_to_the_states_of_the_table(self, desk: Desk) -> None:
         found = set()
         for what in COMMANDS:
             lease = desk.start()
@@ -154,7 +154,7 @@ class Transitions(StoreTests):
 
         assert found == TRANSITIONS[Verb.RELEASE][State.RUNNING]
 
-    def test_a_lost_run_goes_everywhere_where_the_table_lets_it(self, desk: Desk) -> None:
+    def test_a_loss_leads_to_the_states_of_the_table(self, desk: Desk) -> None:
         found = set()
         for what in COMMANDS:
             for budget in (1, 2):

@@ -1,4 +1,4 @@
-"""I10: a value read back equals the value written, or the write was refused with the path of the offender."""
+"""I10: a value is read back equal, or the write is refused with the path of the invalid value."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ WRITES: dict[str, Write] = {
     "finish info": lambda store, lease, tree: store.finish(
         lease, Finish(outcome=Outcome.COMPLETED, info=tree)),
 }
-# every other place for a text
+# the other fields that hold text
 TEXTS: dict[str, Callable[[Desk, Lease, Path], Any]] = {
     "a note": lambda desk, lease, path: desk.submit(note=HALF),
     "a tag": lambda desk, lease, path: desk.submit(tags=("fine", HALF)),
@@ -56,12 +56,12 @@ TEXTS: dict[str, Callable[[Desk, Lease, Path], Any]] = {
     "a search": lambda desk, lease, path: desk.submit(search=HALF),
     "a note later": lambda desk, lease, path: desk.store.annotate(lease.run, note=HALF),
     "a tag later": lambda desk, lease, path: desk.store.annotate(lease.run, add_tags=["fine", HALF]),
-    "a word on progress": lambda desk, lease, path: desk.store.beat(lease, Progress(done=1, note=HALF)),
+    "a progress note": lambda desk, lease, path: desk.store.beat(lease, Progress(done=1, note=HALF)),
     "a reason": lambda desk, lease, path: desk.store.finish(
         lease, Finish(outcome=Outcome.FAILED, reason=HALF)),
     "a traceback": lambda desk, lease, path: desk.store.finish(
         lease, Finish(outcome=Outcome.FAILED, traceback=HALF)),
-    "a reason to give back": lambda desk, lease, path: desk.store.release(lease, HALF),
+    "a reason for the release": lambda desk, lease, path: desk.store.release(lease, HALF),
     "a late reason": lambda desk, lease, path: desk.store.late(
         lease, Finish(outcome=Outcome.FAILED, reason=HALF)),
     "output": lambda desk, lease, path: desk.store.append(
@@ -80,7 +80,7 @@ ODD_TREES: dict[str, Any] = {
 
 
 def changed(desk: Desk, tree: dict[str, Any]) -> dict[str, Any]:
-    """The places that do not give a tree back as it was, and what they give."""
+    """The fields that do not return a tree unchanged, and their values."""
     run = desk.submit(submitted=tree, scenario=tree, config=tree)
     lease = desk.take(run).lease
     assert desk.store.update(lease, Update(info=tree, provenance=tree))
@@ -92,7 +92,7 @@ def changed(desk: Desk, tree: dict[str, Any]) -> dict[str, Any]:
 
 
 class Values(StoreTests):
-    def test_any_tree_comes_back_the_same_from_wherever_it_is_kept(self, desk: Desk) -> None:
+    def test_any_tree_is_read_back_equal_from_every_field(self, desk: Desk) -> None:
         @self.property_settings()
         @given(tree=trees)
         def holds(tree: dict[str, Any]) -> None:
@@ -101,18 +101,18 @@ class Values(StoreTests):
         holds()
 
     @pytest.mark.parametrize("name", ODD_TREES)
-    def test_an_odd_tree_comes_back_the_same(self, desk: Desk, name: str) -> None:
+    def test_an_odd_tree_is_read_back_equal(self, desk: Desk, name: str) -> None:
         assert changed(desk, ODD_TREES[name]) == {}
 
     @pytest.mark.parametrize("number", ODD_NUMBERS, ids=short)
-    def test_a_result_comes_back_the_same(self, desk: Desk, number: float) -> None:
+    def test_a_result_is_read_back_equal(self, desk: Desk, number: float) -> None:
         lease = desk.start()
         assert desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=float(number)))
 
         assert same(desk.get(lease.run).result, float(number))
 
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=short)
-    def test_texts_of_people_come_back_the_same(self, desk: Desk, text: str) -> None:
+    def test_texts_of_users_are_read_back_equal(self, desk: Desk, text: str) -> None:
         run = desk.submit(note=text, submitted_by=text, tags=(text,), search=text)
         desk.store.annotate(run, note=text + text, add_tags=[text + "2"])
 
@@ -121,7 +121,7 @@ class Values(StoreTests):
         assert set(record.tags) == {text, text + "2"}
 
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=short)
-    def test_texts_about_an_end_come_back_the_same(self, desk: Desk, text: str) -> None:
+    def test_texts_about_an_end_are_read_back_equal(self, desk: Desk, text: str) -> None:
         lease = desk.start()
         assert desk.store.finish(lease, Finish(outcome=Outcome.FAILED, reason=text, traceback=text))
 
@@ -133,7 +133,7 @@ class Values(StoreTests):
 
         assert same(desk.get(desk.submit(submitted=tree)).submitted, tree)
 
-    def test_what_was_given_shares_nothing_with_what_is_kept(self, desk: Desk) -> None:
+    def test_given_values_are_copied(self, desk: Desk) -> None:
         tree = {"a": [1]}
         run = desk.submit(submitted=tree)
         tree["a"].append(2)
@@ -143,7 +143,7 @@ class Values(StoreTests):
 
     @pytest.mark.parametrize("place", WRITES)
     @pytest.mark.parametrize("what", UNSTORABLE)
-    def test_what_cannot_be_kept_is_refused_by_its_path_and_nothing_changes(
+    def test_an_invalid_value_is_refused_with_its_path(
             self, desk: Desk, place: str, what: str) -> None:
         lease = desk.start()
         before = desk.picture(*desk.ids())
@@ -155,7 +155,7 @@ class Values(StoreTests):
         assert desk.state(lease.run) is State.RUNNING
 
     @pytest.mark.parametrize("place", TEXTS)
-    def test_half_of_a_surrogate_pair_is_refused_wherever_it_stands(
+    def test_half_of_a_surrogate_pair_is_refused_in_every_field(
             self, desk: Desk, tmp_path: Path, place: str) -> None:
         (tmp_path / "file").write_text("content")
         lease = desk.start()
@@ -168,7 +168,7 @@ class Values(StoreTests):
         store, run = desk.store, lease.run
         assert [*store.points(run), *store.output(run), *store.artifacts(run)] == []
 
-    def test_a_number_that_is_too_large_is_refused_wherever_it_stands(self, desk: Desk) -> None:
+    def test_a_too_large_number_is_refused_in_every_field(self, desk: Desk) -> None:
         lease = desk.start()
         points = [Point(seq=seq, name="loss", step=step, value=0.0, at=0.0)
                   for seq, step in enumerate((1, 2**63))]

@@ -1,4 +1,4 @@
-"""`wait_for_change`: idle workers hear of work in time, and of nothing else for ever."""
+"""`wait_for_change`: idle workers notice new work in time, and do not wake without a change."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.crowd import Crowd
 from hyperspace_core.testing.stores.desk import PATIENCE_S, PROJECT, Desk, new_run
-from hyperspace_core.testing.stores.others import submit_when_told
+from hyperspace_core.testing.stores.others import submit_on_request
 
 ROUNDS = 5
 
 
 def has_looked(store: Store) -> None:
-    """Until this thread has seen all that happened so far."""
+    """Wait until this thread has seen all changes so far."""
     for _ in range(20):
         if not store.wait_for_change(PROJECT, 0.05):
             return
-    raise AssertionError("the queue is said to change although nothing happens")
+    raise AssertionError("wait_for_change reports a change although nothing has changed")
 
 
 def lost(desk: Desk) -> Held:
@@ -39,7 +39,7 @@ def paused_project(desk: Desk) -> None:
     desk.store.change_settings(PROJECT, paused=True)
 
 
-# what stands there before, and what then makes a run claimable
+# the preparation, and the change that makes a run claimable
 NEWS: dict[str, tuple[Callable[[Desk], Any], Callable[[Store, Any], Any]]] = {
     "submit": (lambda desk: None, lambda store, _: store.submit([new_run()])),
     "release": (lambda desk: desk.start(), lambda store, lease: store.release(lease)),
@@ -48,12 +48,12 @@ NEWS: dict[str, tuple[Callable[[Desk], Any], Callable[[Store, Any], Any]]] = {
     "reap": (lost, lambda store, seen: store.reap(seen)),
     "resume": (lambda desk: desk.in_state(State.PAUSED), lambda store, run: store.resume(run)),
     "requeue": (lambda desk: desk.in_state(State.COMPLETED), lambda store, run: store.requeue(run)),
-    "the project goes on": (paused_project, lambda store, _: store.change_settings(PROJECT, paused=False)),
+    "the project is resumed": (paused_project, lambda store, _: store.change_settings(PROJECT, paused=False)),
 }
 
 
 class Waiting(StoreTests):
-    def test_nothing_happens_and_the_time_is_used_up(self, store: Store) -> None:
+    def test_a_wait_without_a_change_times_out(self, store: Store) -> None:
         has_looked(store)
         began = time.monotonic()
 
@@ -61,7 +61,7 @@ class Waiting(StoreTests):
         assert time.monotonic() - began > 0.05
 
     @pytest.mark.parametrize("news", NEWS)
-    def test_whatever_makes_a_run_claimable_is_noticed(self, desk: Desk, other: Store, news: str) -> None:
+    def test_a_claimable_run_is_noticed(self, desk: Desk, other: Store, news: str) -> None:
         prepare, act = NEWS[news]
         subject = prepare(desk)
         has_looked(desk.store)
@@ -71,20 +71,20 @@ class Waiting(StoreTests):
         assert desk.store.wait_for_change(PROJECT, PATIENCE_S)
         assert desk.claim() is not None
 
-    def test_what_happened_through_the_same_store_is_noticed(self, desk: Desk) -> None:
+    def test_a_change_by_the_same_store_is_noticed(self, desk: Desk) -> None:
         has_looked(desk.store)
         desk.submit()
 
         assert desk.store.wait_for_change(PROJECT, PATIENCE_S)
 
-    def test_what_has_been_noticed_is_not_told_again(self, desk: Desk) -> None:
+    def test_a_change_is_reported_once(self, desk: Desk) -> None:
         has_looked(desk.store)
         desk.submit_many(3)
         desk.store.wait_for_change(PROJECT, PATIENCE_S)
 
-        has_looked(desk.store)         # comes to an end although the runs are still there
+        has_looked(desk.store)         # ends although the runs are still queued
 
-    def test_each_thread_notices_for_itself(self, desk: Desk, other: Store) -> None:
+    def test_each_thread_notices_a_change(self, desk: Desk, other: Store) -> None:
         looked = threading.Barrier(4)
         answers: list[bool] = []
 
@@ -106,7 +106,7 @@ class Waiting(StoreTests):
     def test_a_submission_by_another_process_is_noticed_in_time(
             self, store: Store, crowd: Callable[..., Crowd]) -> None:
         go = multiprocessing.get_context("spawn").Semaphore(0)
-        others = crowd(submit_when_told, [(go, ROUNDS)])
+        others = crowd(submit_on_request, [(go, ROUNDS)])
         noticed = []
         for _ in range(ROUNDS):
             has_looked(store)
@@ -118,7 +118,7 @@ class Waiting(StoreTests):
         delays = [after - stored for stored, after in zip(others.members[0].reports, noticed, strict=True)]
         assert statistics.median(delays) <= 10 * self.wait_s, delays
 
-    def test_the_beats_of_running_runs_do_not_wake_the_idle_for_ever(self, desk: Desk, other: Store) -> None:
+    def test_beats_of_running_runs_do_not_wake_idle_workers(self, desk: Desk, other: Store) -> None:
         leases = [desk.start() for _ in range(2)]
         beats, stop = self.beating(other, leases)
         try:
@@ -127,12 +127,12 @@ class Waiting(StoreTests):
             stop()
 
     def slept_through(self, store: Store, beats: list[int]) -> bool:
-        """Whether a wait came to its end although a run beat meanwhile."""
+        """Whether a wait ended without a change although a run sent heartbeats meanwhile."""
         before = len(beats)
         return not store.wait_for_change(PROJECT, 0.2) and len(beats) > before
 
     def beating(self, store: Store, leases: list[Lease]) -> tuple[list[int], Callable[[], None]]:
-        """Beat again and again in a thread; what it has done, and how to end it."""
+        """Send heartbeats from a thread; the number sent, and a function that ends it."""
         beats: list[int] = []
         over = threading.Event()
 
