@@ -1,6 +1,6 @@
-"""Time as a thing that is handed in.
+"""Clocks, passed in as arguments.
 
-Intervals come from `monotonic()`; `now()` is for display only and decides nothing.
+Intervals come from `monotonic()`; `now()` is for display only.
 """
 
 from __future__ import annotations

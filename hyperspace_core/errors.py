@@ -1,6 +1,6 @@
-"""Everything a user can do wrong, and the exit code that says so.
+"""The errors that a user can cause, and their exit codes.
 
-A message is one line: where, what stood there, and the cure. The command line prints it without a traceback.
+A message is one line: place, cause and cure. The command line prints it without a traceback.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the `hyperspace` command answers to the shell."""
+    """The exit codes of the `hyperspace` command."""
 
     OK = 0
-    FAILED = 1          # the command did its work and the answer is "no": a check or a drained run failed
+    FAILED = 1          # the command worked, and a check or a drained run failed
     USAGE = 2           # unknown command, option or value on the command line
-    INPUT = 3           # a project, task, config or file that cannot be used as it is
+    INPUT = 3           # an unusable project, task, config or file
     STORE = 4           # the store cannot be reached, read or written
     NOT_FOUND = 5       # no such run, task, worker
-    REFUSED = 6         # the run's state does not allow it; a copy found runs that were changed where it went
+    REFUSED = 6         # the run's state does not allow it; runs were changed at the target of a copy
     INTERRUPTED = 130   # Ctrl-C
 
 
 class HyperspaceError(Exception):
-    """A mistake that the user can mend; its text is the whole message."""
+    """An error that the user can fix; its text is the whole message."""
 
     exit_code = ExitCode.INPUT
 
@@ -35,7 +35,7 @@ class UsageError(HyperspaceError):
 
 
 class ConfigError(HyperspaceError):
-    """A config tree that does not fit the signatures it is meant for.
+    """A config tree that does not fit the signatures.
 
     `problems` holds every problem found, each a full line; the text joins them.
     """
@@ -48,12 +48,12 @@ class ConfigError(HyperspaceError):
 class UnknownClassError(ConfigError):
     """A `className` that the opened project does not have.
 
-    Kept apart from other config errors: in a worker it may only mean that this worker's code is older.
+    A class of its own: in a worker it may only mean that the worker's code is older.
     """
 
 
 class RegistrationError(HyperspaceError):
-    """A component, scenario or task that cannot be registered as it stands."""
+    """A component, scenario or task that cannot be registered."""
 
 
 class ProjectError(HyperspaceError):
@@ -71,17 +71,17 @@ class UnknownTaskError(TaskError):
 
 
 class ValueNotStorable(HyperspaceError):
-    """A value that no store could give back unchanged; names its path and the cure."""
+    """A value that stores cannot return unchanged; the text has path and cure."""
 
 
 class StoreError(HyperspaceError):
-    """The store refuses: wrong address, wrong schema, no rights, disk full. Trying again does not help."""
+    """Wrong store address or schema, no rights, disk full. A retry does not help."""
 
     exit_code = ExitCode.STORE
 
 
 class StoreUnavailable(StoreError):
-    """The store does not answer now; trying again may help. Workers wait for it."""
+    """The store does not answer now; a retry may help. Workers wait for it."""
 
 
 class NotFound(HyperspaceError):
@@ -97,7 +97,7 @@ class Refused(HyperspaceError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that the user most likely meant, or None."""
+    """The known word nearest to `word`, or None."""
     from difflib import get_close_matches
 
     names = list(known)

@@ -1,6 +1,6 @@
-"""The live run: what user code logs to, in a worker, a notebook, a script or a test.
+"""The live run that user code logs to: in a worker, notebook, script or test.
 
-Every project's components import this, so what only some calls need is imported there.
+Every project's components import this module, so rarely needed modules are imported inside functions.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from hyperspace_core.sink import Memory, Sink, Watch
 
 
 class RunInterrupted(BaseException):
-    """Raised in user code when its run is taken back or cancelled; not an `Exception`, so that it passes."""
+    """Raised in user code that must stop; `except Exception` does not catch it."""
 
 
 class Stages:
-    """The five seams of a pipeline, without the framework: each calls the component's own method.
+    """The five stages of a pipeline without hooks: each calls the component's method.
 
-    In a child, core replaces this by one that goes through the hooks (`hyperspace_core.stages`).
+    In a child process, core replaces this by the stages with hooks (`hyperspace_core.stages`).
     """
 
     def load_data(self, dataset: Any) -> Any:
@@ -59,15 +59,15 @@ class Stages:
         return result
 
     def begin_part(self, run: Run) -> Stages:
-        """The stages of a part of the run, a live run itself, which is about to begin."""
+        """The stages for a part of the run that is about to begin, itself a live run."""
         return self
 
 
 class Info(dict[str, Any]):
-    """`run.info`: a dict whose entries are sent on as they are set, each checked in that very line.
+    """`run.info`: a dict that checks and sends each entry when it is set.
 
-    What was sent stays in the record: an entry can be replaced, not taken back. Raises `ValueNotStorable`
-    with the path of a value that no store could keep.
+    The record keeps what was sent: an entry can be replaced, not removed. Raises `ValueNotStorable` with the
+    path of a value that stores cannot keep.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -77,7 +77,7 @@ class Info(dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         checked = storable({key: value}, "info")[key]
         super().__setitem__(key, checked)
-        # another copy: what was sent must not change while a thread of the sink's writes it
+        # a copy: it must not change while a thread of the sink writes it
         self._sink.info(key, storable(checked, "info"))
 
     def update(self, *others: Any, **named: Any) -> None:
@@ -97,7 +97,7 @@ class Info(dict[str, Any]):
 class Run:
     """The live run that a scenario logs to.
 
-    `Run.local(seed=0)` makes one without store, queue or worker.
+    `Run.local(seed=0)` makes one without a store, queue or worker.
     """
 
     def __init__(self, *, sink: Sink, seed: int, workdir: Path, id: int | None = None, attempt: int = 1,
@@ -111,17 +111,17 @@ class Run:
         self.seed = seed
         self.config = dict(config or {})       # completed hyper-parameters
         self.scenario = dict(scenario or {})   # completed scenario of the task
-        self.metric = metric                   # the one that decides; "" in a local run
-        self.arguments: dict[str, Any] = {}    # what single_run is called with, built
+        self.metric = metric                   # the task's metric; "" in a local run
+        self.arguments: dict[str, Any] = {}    # the built arguments of single_run
         self.made_of = ""                      # digest of code, config, scenario and seed; "" where unknown
-        self.earlier: dict[str, Any] = {}      # what earlier attempts, made of the same, noted of their parts
-        self.workdir = workdir                 # a directory of this attempt's own, removed when it has ended
+        self.earlier: dict[str, Any] = {}      # finished parts of earlier attempts with the same digest
+        self.workdir = workdir                 # this attempt's directory, removed at its end
         self.stages = stages or Stages()
         self.info = Info(sink)
         self.sink = sink
         self.watch: Watch | None = None        # the pruner of its search
-        self._seq = itertools.count()          # whose `next` is one step, also for several threads
-        self._steps: dict[str, int] = {}       # the last of each series
+        self._seq = itertools.count()          # `next` is atomic between threads
+        self._steps: dict[str, int] = {}       # the last step of each series
         self._remarked: set[tuple[str, str]] = set()
         self._stop = False
         self._asked_to_stop_politely = False
@@ -129,9 +129,9 @@ class Run:
 
     @classmethod
     def local(cls, seed: int | None = None, *, workdir: str | Path | None = None) -> Run:
-        """A run for a script, a notebook or a test; what is logged is in `run.sink`, a `Memory`.
+        """A run for a script, a notebook or a test; it logs to `run.sink`, a `Memory`.
 
-        Without `workdir` a temporary directory is made, removed when the interpreter ends.
+        Without `workdir` it makes a temporary directory, removed when the interpreter ends.
         """
         directory = _until_the_end() if workdir is None else Path(workdir).absolute()
         if seed is None:
@@ -144,8 +144,8 @@ class Run:
         """Add one value to the series `name`.
 
         `value`: a float or an int, also a numpy or torch scalar; NaN and infinities are kept. `step`: a whole
-        number >= 0, or None; steps may repeat or go back, the order is that of the calls. Raises
-        `ValueNotStorable` in this very line for anything else.
+        number >= 0, or None; steps may repeat or go back: points keep the order of the calls. Raises
+        `ValueNotStorable` for anything else.
         """
         if type(value) is not float:
             value = check_number(name, value, step)
@@ -159,18 +159,18 @@ class Run:
                 self._remark(name, "step %s after %s; points keep the order of the calls", step, before)
             self._steps[name] = step
         if not math.isfinite(value):
-            self._remark(name, "%s at step %s; it is kept, and is never taken for the best", value, step)
+            self._remark(name, "%s at step %s; it is kept, and never counts as the best", value, step)
         self.sink.point(Point(seq=next(self._seq), name=name, step=step, value=value, at=time.time()))
         if self.watch is not None:
             self.watch.logged(name, step, value)
 
     def pass_on(self, point: Point, name: str) -> None:
-        """Add a point that a part of this run has logged, under another name."""
+        """Add a point of a part of this run, under another name."""
         self.sink.point(Point(seq=next(self._seq), name=check_name(name), step=point.step, value=point.value,
                               at=point.at))
 
     def _remark(self, name: str, text: str, *values: Any) -> None:
-        """Say it once a series: there may be a million points like this one."""
+        """Log a warning once a series: there may be a million points like this one."""
         if (name, text) not in self._remarked:
             import logging
 
@@ -178,15 +178,15 @@ class Run:
             logging.getLogger("hyperspace.run").warning(f"series '%s': {text}", name, *values)
 
     def log_artifact(self, content: str | Path | bytes, name: str | None = None) -> None:
-        """Keep a file, or bytes under `name`. A later one of the same name replaces the earlier.
+        """Store a file, or bytes under `name`; a later one replaces an earlier one.
 
         The content is copied before this returns. `name` is a label with `/` allowed between its parts; it
         defaults to the file's name. Raises `ValueNotStorable` for a label that is no plain relative path and
-        for what is no file, `OSError` for a file that cannot be read and for a full disk.
+        for a missing file, `OSError` for an unreadable file and for a full disk.
         """
         if isinstance(content, bytes | bytearray | memoryview):
             if name is None:
-                raise ValueNotStorable("log_artifact(bytes): give it a name, as in "
+                raise ValueNotStorable("log_artifact(bytes): pass a name, as in "
                                        "log_artifact(data, 'model.bin')")
             source: IO[bytes] = io.BytesIO(content)
         else:
@@ -197,7 +197,7 @@ class Run:
         self.sink.artifact(label, staged)
 
     def _staged(self, source: IO[bytes]) -> Path:
-        """A copy in the run's own directory; nothing is left there of a copy that failed."""
+        """Copy the content into the run's directory; a failed copy is removed."""
         import shutil
         import tempfile
 
@@ -212,10 +212,10 @@ class Run:
         return Path(path)
 
     def log_golden(self, inputs: Any, outputs: Any, name: str = "default") -> None:
-        """Keep inputs and the outputs that they gave, for whoever serves what this run made to be tested by.
+        """Store inputs and their outputs as a test for programs that serve the model.
 
-        Each is None, bool, number, text, a numpy array, or lists and dicts of these. They are artifacts, and
-        part of an export: see `check_golden`. Raises `ValueNotStorable` with the path of anything else.
+        Each is None, bool, number, text, a numpy array, or lists and dicts of these. They become artifacts
+        and part of an export: see `check_golden`. Raises `ValueNotStorable` with the path of anything else.
         """
         from hyperspace_core.records.golden import golden_files
 
@@ -223,11 +223,11 @@ class Run:
             self.log_artifact(content, label)
 
     def log_predictions(self, y_true: Any, y_pred: Any, **others: Any) -> None:
-        """Keep what was predicted, so that `hyperspace rescore` can compute another metric without training.
+        """Store predictions, from which `hyperspace rescore` computes other metrics.
 
-        Each is an array, or what numpy makes one of, with one entry for each example. A registered metric
-        gets those that its parameters name. Small types keep it small: `y_pred.astype("uint8")`. Raises
-        `ValueNotStorable` for arrays of different lengths, and for what is no array of numbers or texts.
+        Each is an array, or array-like, with one entry for each example. A registered metric gets the arrays
+        that its parameters name. Small types save space: `y_pred.astype("uint8")`. Raises `ValueNotStorable`
+        for arrays of different lengths, and for values other than arrays of numbers or texts.
         """
         from hyperspace_core.records.predictions import prediction_files
 
@@ -235,34 +235,33 @@ class Run:
             self.log_artifact(content, label)
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Say how far the run is, in units of your own; shown with an estimate of the time that is left.
+        """Report how far the run is, in any unit; displays estimate the time left.
 
-        What is no finite number counts as not known: a bar is no reason to end a run.
+        Values that are not finite numbers count as unknown and raise nothing.
         """
         self.sink.progress(progress_of(done, total, note, elapsed_s=time.monotonic() - self._began))
 
     def should_stop(self) -> bool:
-        """True once the run is to end early: save what you have and return the result so far.
+        """True once the run should end early: save, and return the result so far.
 
-        Either it has been asked to, or the pruner of its search sees no use in going on: call this after each
-        value that you log. A run that calls this is not interrupted by an exception, only ended after the
-        worker's grace time.
+        The reason is a stop request, or the pruner of its search: call this after each value that you log. A
+        run that calls this is not interrupted by an exception; it is killed after the worker's grace time.
         """
         return self.is_wanted_to_stop() or (self.watch is not None and self.watch.should_stop())
 
     def is_wanted_to_stop(self) -> bool:
-        """Whether it has been asked to end, by whoever executes it; the pruner is not asked."""
+        """Whether a stop was requested; does not ask the pruner."""
         self._asked_to_stop_politely = True
         return self._stop
 
     def ask_to_stop(self) -> bool:
-        """For whoever executes the run: set the flag; True where user code watches it."""
+        """Request a stop; for the executor. True where user code calls `should_stop`."""
         self._stop = True
         return self._asked_to_stop_politely
 
     @property
     def asked_to_stop(self) -> bool:
-        """Whether it has been asked to; other than `should_stop`, looking promises nothing."""
+        """Whether a stop was requested; unlike `should_stop`, exceptions stay possible."""
         return self._stop
 
     def __repr__(self) -> str:
@@ -274,7 +273,7 @@ _last_active: list[Run] = []       # for threads that user code started: they be
 
 
 def current_run() -> Run:
-    """The run that is being executed here, for code that is not handed one."""
+    """The run that is being executed here, for code that is not passed one."""
     run = _current.get(None) or (_last_active[-1] if _last_active else None)
     if run is None:
         raise HyperspaceError("no run is being executed here; in a script use "
@@ -284,7 +283,7 @@ def current_run() -> Run:
 
 @contextlib.contextmanager
 def active(run: Run) -> Iterator[Run]:
-    """Make `run` the one that `current_run()` finds."""
+    """Make `current_run()` return `run`."""
     token = _current.set(run)
     _last_active.append(run)
     try:
@@ -303,7 +302,7 @@ def _until_the_end() -> Path:
     directory, maker = Path(tempfile.mkdtemp(prefix="hyperspace-")), os.getpid()
 
     def remove() -> None:
-        if os.getpid() == maker:           # not at the end of a process that was forked from it
+        if os.getpid() == maker:           # not at the end of a fork
             shutil.rmtree(directory, ignore_errors=True)
 
     atexit.register(remove)
@@ -318,5 +317,5 @@ def _opened(path: str | Path) -> IO[bytes]:
     except IsADirectoryError:
         cause = "a directory; log its files one by one, or an archive of it (shutil.make_archive)"
     except (FileNotFoundError, ValueError):            # ValueError: a NUL in it
-        cause = "no such file; a text itself is logged as text.encode() under a name"
+        cause = "no such file; to log a text itself, pass text.encode() and a name"
     raise ValueNotStorable(f"log_artifact({shown(path)}): {cause}")

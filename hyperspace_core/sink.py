@@ -1,4 +1,4 @@
-"""Where what a live run says goes, and what is said of all that it depends on."""
+"""The receivers of what a live run logs, and the sections of its provenance."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class Section:
 
 @dataclass(frozen=True)
 class Absent:
-    """A part that could not be captured, and why."""
+    """A part that could not be captured, with the reason."""
 
     name: str
     reason: str
 
 
 class Sink(Protocol):
-    """Where a live run's messages go. None of these may block for long or raise for the store's sake."""
+    """Receiver of a run's messages; must not block long or raise store errors."""
 
     def point(self, point: Point) -> None: ...
     def info(self, key: str, value: Any) -> None: ...
     def progress(self, progress: Progress) -> None: ...
     def artifact(self, name: str, path: Path) -> None:
-        """Takes `path` over: it may be moved or deleted once this returns."""
+        """Takes ownership of `path`: it may be moved or deleted afterwards."""
         ...
     def section(self, section: Section | Absent) -> None: ...
 
 
 class Watch(Protocol):
-    """Whoever may say that a run should end early, by what it logs."""
+    """Decides from logged values whether a run should end early."""
 
     def logged(self, name: str, step: int | None, value: float) -> None: ...
     def should_stop(self) -> bool: ...
@@ -46,7 +46,7 @@ class Watch(Protocol):
 
 @dataclass
 class Memory:
-    """Keeps everything in lists: for scripts, tests and notebooks without a store."""
+    """Keeps everything in memory: for scripts, tests and notebooks without a store."""
 
     points: list[Point] = field(default_factory=list)
     infos: dict[str, Any] = field(default_factory=dict)

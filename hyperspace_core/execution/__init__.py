@@ -1,1 +1,1 @@
-"""How one run is executed: the job as it is handed over, the process that executes it, its guardian."""
+"""Execute one run: its job, its process, and the fork server."""

@@ -1,7 +1,7 @@
-"""What a worker answers the process that executes a run: how the other runs of its search do.
+"""Answer a run's questions about the curves of the other runs of its search.
 
-The run asks by a message, and waits at a pipe of its own. It never waits for long: a worker that is gone has
-closed the pipe, and one that is slow is not asked again before it has answered.
+The run sends a message and waits for the answer at a pipe. The wait is short: the pipe of a worker that is
+gone is closed, and a slow worker is not asked again before it has answered.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from hyperspace_core.execution.messages import (
 from hyperspace_core.pruner import PeerState
 from hyperspace_core.records.curve import Pair
 
-PATIENCE_S = 10.0              # a run waits so long for an answer
-SLICE_S = 0.1                  # so often it is seen whether there is still need to wait
+PATIENCE_S = 10.0              # how long a run waits for an answer
+SLICE_S = 0.1                  # how often the wait is checked
 CHUNK = 1 << 16
 
 
 class PeerNews(msgspec.Struct, frozen=True, array_like=True):
-    """Another run of the search, and the points of its curve."""
+    """Another run of the search and the points of its curve."""
 
     run: int
     state: PeerState
@@ -40,16 +40,16 @@ class PeerNews(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Peers(msgspec.Struct, frozen=True, array_like=True):
-    """What is new of the other runs. `ended`: those that the process has not heard of yet."""
+    """News of the other runs. `ended`: those that the process does not know yet."""
 
     number: int                    # of the question
-    known: bool = True             # False: it cannot be told now
+    known: bool = True             # False: the worker has no answer now
     ended: list[PeerNews] = []
-    running: list[PeerNews] | None = None      # all that run now; None: as before
+    running: list[PeerNews] | None = None      # all running runs; None: as before
 
 
 AskPeers = Callable[[str, Callable[[], bool]], Peers | None]
-"""Asks for the peers' curves of a series, unless and until the second argument gives True."""
+"""Get the peers' curves of a series; stop once the second argument returns True."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode: msgspec.msgpack.Decoder[Peers] = msgspec.msgpack.Decoder(Peers)
@@ -65,17 +65,17 @@ class AnswerPipe:
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
-        self._lock = threading.Lock()      # held while something is written: the number may not be reused
+        self._lock = threading.Lock()      # held while writing: the number must not be reused
         self._closing = False
 
     @classmethod
     def opened(cls) -> tuple[Self, int]:
-        """A pipe: the worker's end, and the end to give away."""
+        """A new pipe: the worker's end, and the descriptor of the run's end."""
         reader, writer = os.pipe()
         return cls(writer), reader
 
     def send(self, peers: Peers) -> None:
-        """Write it all, however slowly it is read; given up once the pipe is closed at either end."""
+        """Write the whole answer; stop when the pipe is closed at either end."""
         rest = memoryview(frame_bytes(_encode(peers)))
         room = select.poll()
         with self._lock, contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ class Answers:
         self._news: list[Peers] = []       # late answers
 
     def ask(self, series: str, enough: Callable[[], bool]) -> Peers | None:
-        """The answer; None where there is none in time. What a late answer told comes with the next one."""
+        """The answer; None without one in time. The next answer includes a late one."""
         if self._descriptor < 0 or (self._waiting and not self._arrived(0.0)):
             return None
         self._number += 1
@@ -122,7 +122,7 @@ class Answers:
         return self._together()
 
     def _arrived(self, timeout_s: float) -> bool:
-        """Whether the answer to the last question is there; waits for news of it at most that long."""
+        """Whether the answer to the last question has arrived; wait at most `timeout_s`."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         if poll.poll(timeout_s * 1000):
@@ -130,7 +130,7 @@ class Answers:
         return not self._waiting
 
     def _bytes(self) -> bytes:
-        """What there is; at the end of the stream nobody is asked any more."""
+        """The available bytes; the end of the stream ends all asking."""
         try:
             data = os.read(self._descriptor, CHUNK)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""One attempt as its worker sees it: what it says, what it prints, how it ends."""
+"""One attempt as its worker sees it: its messages, its output and its end."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from hyperspace_core.execution.answers import AnswerPipe, Peers
 from hyperspace_core.execution.control import Control, Exited, Interrupt, Kill
 from hyperspace_core.execution.messages import DamagedChannel, Points, Unframer
 
-GATHER_S = 0.005               # messages that follow each other this fast are taken together
-PIPE_BYTES = 1 << 20           # how much a run may be ahead of its worker before it waits
+GATHER_S = 0.005               # messages within this time are read together
+PIPE_BYTES = 1 << 20           # how far a run may be ahead of its worker before it waits
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChildEnded:
-    """How the process ended, as the system tells it; neither: its guardian was lost and nobody saw it."""
+    """How the process ended; without code and signal, its fork server was lost."""
 
     exit_code: int | None
     signal: int | None
-    out_of_memory: str | None      # proof that the kernel ended it for want of memory, for people
+    out_of_memory: str | None      # a line for people: proof of the out-of-memory kill
     max_rss_bytes: int | None
 
 
 @dataclass(frozen=True)
 class Output:
-    """Bytes that the run printed, stdout and stderr in the order they came; may end in mid-character."""
+    """Bytes of stdout and stderr, in order of arrival; may end within a character."""
 
     data: bytes
 
@@ -40,28 +40,28 @@ Event = messages.Message | Output | ChildEnded
 
 
 class Child:
-    """One attempt, while it runs. One thread reads its events; any may interrupt or kill it."""
+    """One running attempt. One thread reads its events; any may interrupt or kill it."""
 
     def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes], *,
                  answers: AnswerPipe, mark: str) -> None:
         self.pid = pid
-        self.over = False                          # `ChildEnded` was given out
+        self.over = False                          # `ChildEnded` has been returned
         self._control = control
         self._channel = channel
         self._printed = printed
         self._answers = answers
-        self._mark = mark                          # in the environment of all that came from its guardian
+        self._mark = mark                          # in the environment of all processes of its fork server
         self._unframer: Unframer | None = Unframer()
         self._open = {channel.fileno(), printed.fileno()}
         self._looked = 0.0
 
     def events(self, timeout_s: float) -> list[Event]:
-        """Blocks until something came or the time is over. `ChildEnded` comes once, and last."""
+        """Wait for events, at most `timeout_s`. `ChildEnded` comes once, as the last."""
         if self.over:
             return []
         ready = self._ready({*self._open, self._control.fileno()}, timeout_s)
         if ready and self._control.fileno() not in ready:
-            # a run that logs all the time would wake its worker for each point, and cost a core doing so
+            # a run that logs all the time would wake its worker for each point, which costs a core
             ready |= self._ready({self._control.fileno()}, self._looked + GATHER_S - time.monotonic())
         found: list[Event] = []
         if self._control.fileno() in ready:
@@ -73,17 +73,17 @@ class Child:
         return found
 
     def interrupt(self) -> None:
-        """Ask the run to stop: by the flag `should_stop()` where it is watched, else by an exception."""
+        """Request a stop: by `should_stop()` where the run calls it, else an exception."""
         if not self.over:
             self._control.send(Interrupt(self.pid))
 
     def kill(self) -> None:
-        """End the run and everything that it started, at once."""
+        """Kill the run and everything that it started, at once."""
         if not self.over:
             self._control.send(Kill(self.pid))
 
     def answer(self, peers: Peers) -> None:
-        """Answer what the run has asked; in a thread of its own, since the run need not listen."""
+        """Send an answer; blocks until the run reads it, so call it in a new thread."""
         self._answers.send(peers)
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class Child:
         return {descriptor for descriptor, _ in poll.poll(max(0, round(timeout_s * 1000)))}
 
     def _end(self) -> list[Event]:
-        """The guardian says that the run is gone, or is gone itself."""
+        """The last events: the fork server reports the end of the run, or is gone itself."""
         word, _ = self._control.receive()
         if not isinstance(word, Exited):
             processes.kill_session(self.pid)
@@ -116,7 +116,7 @@ class Child:
         try:
             return _points_together(self._unframer.feed(data))
         except DamagedChannel as damage:
-            self._unframer = None                  # nothing behind this can be trusted
+            self._unframer = None                  # the rest of the stream is unreadable
             return [Output(f"hyperspace: {damage}\n".encode())]
 
     def _was_printed(self, limit: int) -> list[Event]:
@@ -124,7 +124,7 @@ class Child:
         return [Output(data)] if data else []
 
     def _read(self, descriptor: int, limit: int) -> bytes:
-        """What is there, up to about `limit` bytes: a writer may live on, so the end is not waited for."""
+        """The available bytes, about `limit` at most; the end may never come."""
         parts: list[bytes] = []
         size = 0
         with contextlib.suppress(BlockingIOError):
@@ -138,7 +138,7 @@ class Child:
 
 
 def pipe() -> tuple[IO[bytes], int]:
-    """A pipe from a run: the end to read from, which never blocks, and the end to give away."""
+    """A pipe from a run: a non-blocking reader and the descriptor of the writer."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     with contextlib.suppress(ImportError, AttributeError, OSError):
@@ -149,7 +149,7 @@ def pipe() -> tuple[IO[bytes], int]:
 
 
 def _points_together(found: list[messages.Message]) -> list[Event]:
-    """Neighbouring points as one message."""
+    """Merge neighbouring `Points` messages into one."""
     together: list[Event] = []
     for message in found:
         last = together[-1] if together else None

@@ -1,8 +1,8 @@
 """The child's end of the channel to its worker.
 
-A message is written to the pipe by the thread that logs, at once: what `log_scalar` has returned for is out
-of the process and survives a segfault in the very next line. That costs about three microseconds. Where the
-pipe is full, or a message too large to be written in one piece, a thread takes over and the caller goes on.
+The thread that logs writes the message to the pipe at once: when `log_scalar` returns, the point has left the
+process and survives a segfault in the next line. That costs about three microseconds. Where the pipe is full,
+or the message too large for one atomic write, a sender thread writes it and the caller goes on.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ from hyperspace_core.sink import Absent, Section
 if TYPE_CHECKING:
     from hyperspace_core.capture.sources import ProjectCode
 
-ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes that a pipe takes whole or not at all
+ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes of one atomic write to a pipe
 BACKLOG = 8 << 20                              # bytes that may wait before callers are slowed down
 SLOWED_S = 0.001
 
 
 class ChannelSink:
-    """Sends what a run logs over a pipe, whose write end it owns. Safe to use from several threads.
+    """Sends what a run logs over a pipe, whose write end it owns. Thread-safe.
 
-    In a process that user code forked it is mute: two that count points would contradict each other.
+    In a process that user code forked it is muted: two processes would number points alike.
     """
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
-        self._lock = threading.RLock()             # a signal handler of user code may log, too
+        self._lock = threading.RLock()             # reentrant: a signal handler of user code may log
         self._changed = threading.Condition(self._lock)
-        self._backlog = bytearray()                # for the sender
-        self._in_hand = 0                          # bytes that the sender is writing
-        self._sending = False                      # there is a sender
-        self._broken = False                       # nobody reads any more
-        self._told = False                         # the outcome is the last word
+        self._backlog = bytearray()                # for the sender thread
+        self._in_hand = 0                          # bytes that the sender thread is writing
+        self._sending = False                      # the sender thread runs
+        self._broken = False                       # the read end is closed
+        self._ended = False                         # the outcome was sent: the last message
         self._muted = False
         _mute_in_forks(self)
 
@@ -82,7 +82,7 @@ class ChannelSink:
         else:
             self.send(SectionCaptured(section.name, None, section.reason))
 
-    # -- what the executor tells -----------------------------------------------------------------------------
+    # -- messages of the executor ----------------------------------------------------------------------------
 
     def resolved(self, scenario: dict[str, Any], config: dict[str, Any], metric: Metric, seed: int) -> None:
         self.send(Resolved(scenario, config, metric.name, metric.goal, seed))
@@ -96,19 +96,19 @@ class ChannelSink:
     def outcome(self, finish: Finish, *, heard: bool) -> None:
         with self._lock:
             self.send(ended(finish, heard=heard))
-            self._told = True
+            self._ended = True
 
     # -- the pipe --------------------------------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
-        """Hand one message over; waits at most a millisecond, and only while the backlog is full."""
+        """Send one message; waits only where the backlog is full, and one millisecond."""
         data = frame(message)
         with self._lock:
-            if self._muted or self._broken or self._told:
-                self._say_muted()
+            if self._muted or self._broken or self._ended:
+                self._warn_muted()
                 return
             if not self._waiting() and len(data) <= ATOMIC and self._written(data):
-                return                             # while anything waits, nobody overtakes it
+                return                             # the order of messages is kept: none overtakes the backlog
             # one step: an exception of a signal handler comes before or after it
             self._backlog += data
             self._start_sender()
@@ -117,12 +117,12 @@ class ChannelSink:
             time.sleep(SLOWED_S)
 
     def flush(self) -> None:
-        """Wait until everything is in the pipe, or nobody reads it any more."""
+        """Wait until everything is in the pipe, or its read end is closed."""
         with self._lock:
             self._changed.wait_for(lambda: not self._waiting() or self._broken or self._muted)
 
     def close(self) -> None:
-        """Flush, then let go of the pipe. Idempotent."""
+        """Flush, then close the pipe. Idempotent."""
         self.flush()
         with self._lock, contextlib.suppress(OSError):
             if not self._muted and self._descriptor >= 0:
@@ -130,7 +130,7 @@ class ChannelSink:
             self._broken, self._descriptor = True, -1
 
     def _written(self, data: bytes) -> bool:
-        """Whole or not at all, whatever a signal handler raises; False where the pipe is full."""
+        """Write atomically, also if a signal handler raises; False for a full pipe."""
         try:
             os.write(self._descriptor, data)
         except BlockingIOError:
@@ -150,7 +150,7 @@ class ChannelSink:
 
     def _send_backlog(self) -> None:
         with self._lock:
-            if self._sending:                      # two were started before the first could say so
+            if self._sending:                      # a second thread was started before the first ran
                 return
             self._sending = True
         whole = True
@@ -166,7 +166,7 @@ class ChannelSink:
                 self._changed.notify_all()
 
     def _pushed(self, data: bytes) -> bool:
-        """Write all of it, however long that takes; False where nobody reads any more."""
+        """Write everything, without a time limit; False where the read end is closed."""
         room = select.poll()
         rest = memoryview(data)
         try:
@@ -182,15 +182,15 @@ class ChannelSink:
     # -- forks -----------------------------------------------------------------------------------------------
 
     def _mute(self) -> None:
-        """In a forked process: its copy of the lock may be held for ever, so there is a new one."""
+        """Mute a forked process; it needs a new lock, since the copy may be held."""
         self._muted = True
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
 
-    def _say_muted(self) -> None:
+    def _warn_muted(self) -> None:
         if self._muted and not self._broken:
             self._broken = True
-            say("what is logged in a process that the run forked is not recorded; log in the run's own")
+            say("logged in a process that the run forked: not recorded; log in the run's own process")
 
 
 def _mute_in_forks(sink: ChannelSink) -> None:

@@ -1,4 +1,4 @@
-"""The process that executes one run: forked from a guardian that has the project, or a fresh interpreter."""
+"""The process that executes one run: a fork, or a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from hyperspace_core.execution.opening import Opening, open_here
 from hyperspace_core.execution.rehearsal import rehearse
 from hyperspace_core.records.states import Outcome
 
-CLEAN_UP_S = 5.0               # for exit handlers of user code, once the outcome is delivered
+CLEAN_UP_S = 5.0               # for exit handlers of user code, after the outcome was sent
 
 
 def prepare() -> None:
-    """In a process that was forked: what can be done before there is a job."""
-    # what was registered before the fork belongs to the guardian: a folder removed here is missing there
+    """Prepare a forked process, before there is a job."""
+    # handlers from before the fork might remove folders of the fork server
     atexit._clear()
     output.show_at_once()
     rehearse()
 
 
 def run_and_exit(data: bytes, channel: int, answers: int, opened: Opening | None) -> NoReturn:
-    """Execute the encoded job and end this process; nothing that called this is ever returned to."""
+    """Execute the encoded job and end this process; never returns."""
     code = 1
     try:
         sink = ChannelSink(channel)
@@ -45,7 +45,7 @@ def run_and_exit(data: bytes, channel: int, answers: int, opened: Opening | None
         sink.close()
         _clean_up()
         code = 0
-    except BaseException:                          # noqa: BLE001 - a bug of ours; the guardian reports the exit code
+    except BaseException:                          # noqa: BLE001 - an internal error: exit code 1
         sys.excepthook(*sys.exc_info())
     finally:
         output.flush()
@@ -57,7 +57,7 @@ def _executed(job: Job, sink: ChannelSink, answers: Answers, opened: Opening | N
     _obey(interruption.ask)
     try:
         opening = opened or open_here(job.project, tasks_dir=job.tasks_dir, no_plugins=job.no_plugins)
-    except BaseException as error:                 # noqa: BLE001 - whatever an import may do
+    except BaseException as error:                 # noqa: BLE001 - an import of user code may raise anything
         sink.outcome(replace(failure(error), outcome=Outcome.FAILED), heard=False)
         return
     execute(job, sink, opening.extensions, opening.project, on_run=lambda run: None,
@@ -65,7 +65,7 @@ def _executed(job: Job, sink: ChannelSink, answers: Answers, opened: Opening | N
 
 
 def _obey(ask: Callable[[], None]) -> None:
-    """SIGTERM asks the run to stop. It was held back until here, so that none is lost or kills."""
+    """Let SIGTERM request a stop. It was blocked until now, so that none is lost."""
     here = os.getpid()
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -77,7 +77,7 @@ def _obey(ask: Callable[[], None]) -> None:
 
 
 def _clean_up() -> None:
-    """Run what user code registered for its exit, for a limited time: the outcome stands already."""
+    """Run exit handlers of user code for a limited time; the outcome is sent."""
     if not atexit._ncallbacks():
         return
     end = threading.Timer(CLEAN_UP_S, os._exit, args=(0,))
@@ -89,7 +89,7 @@ def _clean_up() -> None:
 
 
 def main() -> NoReturn:
-    """A fresh interpreter: the descriptors of the channel, the answers and the job are its arguments."""
+    """Entry point; its arguments are descriptors: channel, answers, job."""
     channel, answers, job = (int(argument) for argument in sys.argv[1:4])
     sys.argv[1:] = []
     for descriptor in (channel, answers):

@@ -1,6 +1,6 @@
-"""What a worker and the guardian of a slot say to each other, over a socket that also carries descriptors.
+"""Messages between a worker and a fork server, over a Unix socket.
 
-A closed socket means that the other side is gone: no signal, no pid, no time-out has to be trusted for that.
+It also carries descriptors. When it is closed, the other side is gone; no signal, pid or time-out is needed.
 """
 
 from __future__ import annotations
@@ -18,66 +18,66 @@ from hyperspace_core.execution.messages import HEADER_BYTES, exactly, frame_byte
 
 MAX_DESCRIPTORS = 3
 
-# fork: open the project, describe it, fork runs from this process where that is safe; look: describe it and
-# end; spawn: open nothing, each run is a fresh interpreter
+# fork: open the project, describe it, fork runs from this process where that is safe; look: only describe it;
+# spawn: open nothing, each run is a fresh interpreter
 Role = Literal["fork", "look", "spawn"]
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """Worker: what to guard. The first word."""
+    """From the worker: the project to serve. The first message."""
 
     project: str
     tasks_dir: str | None
     no_plugins: tuple[str, ...]
     role: Role
     grace_s: float
-    code: str | None = None        # an unpacked snapshot that goes before what is installed
+    code: str | None = None        # an unpacked snapshot, found before the installed code
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """Worker: execute this job. Comes with three descriptors: for messages, for what is printed, and for the
-    answers to what is asked.
-    """
+    """From the worker: execute this job.
+
+    Carries three descriptors: for messages, output, and answers."""
 
     job: bytes
 
 
 class Interrupt(msgspec.Struct, frozen=True, tag="interrupt"):
-    """Worker: ask the run to stop. It is named, for a late word must not hit the run that came after it."""
+    """From the worker: request a stop. The pid keeps a late one from the next run."""
 
     pid: int
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """Worker: end the run at once."""
+    """From the worker: kill the run at once."""
 
     pid: int
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
-    """Guardian: the project is open."""
+    """From the fork server: the project is open."""
 
     tasks: tuple[str, ...]
     plugins: tuple[str, ...]
-    unsafe: str | None             # why it must not be forked; the guardian ends after these words
+    unsafe: str | None             # why it must not fork; the fork server ends after this message
     stamps: dict[str, tuple[int, int]]     # source file or folder → mtime in ns, size
     snapshot: str | None = None    # of the code; None where there is none
 
 
 class CannotOpen(msgspec.Struct, frozen=True, tag="cannot_open"):
-    """Guardian: the project cannot be opened; it ends after these words."""
+    """From the fork server, as its last message: the project cannot be opened."""
 
     reason: str
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
-    """Guardian: the run's process exists."""
+    """From the fork server: the run's process exists."""
 
     pid: int
 
 
 class Exited(msgspec.Struct, frozen=True, tag="exited"):
-    """Guardian: the run's process is gone, and everything that it had started."""
+    """From the fork server: the run's process and its descendants are gone."""
 
     exit_code: int | None
     signal: int | None
@@ -105,14 +105,14 @@ class Control:
         """False where the other side is gone."""
         data = frame_bytes(_encode(word))
         with self._sending, contextlib.suppress(OSError):
-            # the descriptors travel with the first bytes, however the rest is split up
+            # the descriptors travel with the first bytes
             socket.send_fds(self._socket, [data[:HEADER_BYTES]], list(descriptors))
             self._socket.sendall(data[HEADER_BYTES:])
             return True
         return False
 
     def receive(self) -> tuple[Word | None, list[int]]:
-        """The next word and what descriptors came with it; None where the other side is gone."""
+        """The next message and its descriptors; None where the other side is gone."""
         header, descriptors = self._header()
         body = exactly(self._socket, length_of(header)) if len(header) == HEADER_BYTES else None
         if body is None:
@@ -122,7 +122,7 @@ class Control:
         return _decode.decode(body), descriptors
 
     def close(self) -> None:
-        """Say good-bye: the other side sees the end of the stream, also where a thread still listens here."""
+        """Close the socket, also while a thread receives; the other side sees the end."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

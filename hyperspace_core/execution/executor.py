@@ -1,6 +1,6 @@
-"""Execute one run in this process: the same for a worker's child and for `inline`.
+"""Execute one run in this process, in a worker's child as in `inline`.
 
-Nothing in here knows of processes, pipes or stores; what it learns goes into a sink.
+Independent of processes, pipes and stores: all results go into a sink.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 
 class RunSink(Sink, Protocol):
-    """A sink that also hears what is executed and how it ended."""
+    """A sink that also receives what is executed and how it ended."""
 
     def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
-        """What is really executed, where the submission could not tell or this code has more parameters."""
+        """The trees that are executed, where they differ from the submission's."""
         ...
 
     def source(self, code: ProjectCode) -> None:
@@ -50,29 +50,29 @@ class RunSink(Sink, Protocol):
         ...
 
     def code_differs(self, reason: str) -> None:
-        """What was validated at submission does not fit the code here; `outcome` (RELEASED) follows."""
+        """A validated submission does not fit this code; `outcome` (RELEASED) follows."""
         ...
 
     def outcome(self, finish: Finish, *, heard: bool) -> None:
-        """The last call: how the attempt ended, and whether observers here have heard of that."""
+        """The last call: how the attempt ended; `heard`: observers here were called."""
         ...
 
 
 def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *,
             on_run: Callable[[Run], None], interruption: Interruption | None = None,
             ask: AskPeers | None = None) -> Finish:
-    """Execute `job` and tell `sink` all about it; never raises for what user code does.
+    """Execute `job` and report to `sink`; never raises for what user code does.
 
-    `on_run` is called with the live run before any user code sees it. The outcome is given to `sink.outcome`
-    and returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
-    RELEASED: why it was interrupted, only the caller knows. `ask` tells how the other runs of its search do;
-    without it no run is pruned.
+    `on_run` is called with the live run before user code gets it. The outcome goes to `sink.outcome` and is
+    returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
+    RELEASED, since only the caller knows the reason. `ask` returns the curves of other runs of its
+    search; without it the run is not pruned.
     """
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
                            interruption=interruption or Interruption(), ask=ask)
     try:
         finish, heard = execution.outcome(on_run)
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the run has an outcome
+    except BaseException as error:  # noqa: BLE001 - a run always has an outcome
         finish, heard = failure(error), False
     sink.outcome(finish, heard=heard)
     return finish
@@ -80,7 +80,7 @@ def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *
 
 @dataclass(frozen=True, kw_only=True)
 class _Execution:
-    """One attempt with all that takes part in it."""
+    """One attempt and its collaborators."""
 
     job: Job
     sink: RunSink
@@ -90,12 +90,12 @@ class _Execution:
     ask: AskPeers | None
 
     def outcome(self, on_run: Callable[[Run], None]) -> tuple[Finish, bool]:
-        """How it ended, and whether observers have heard of that."""
+        """How the attempt ended, and whether observers were called."""
         try:
             plan = plan_of(self.job, self.project)
         except ConfigError as error:
             return self._misfit(error), False
-        except HyperspaceError as error:           # a task that is not here, or broken
+        except HyperspaceError as error:           # a missing or broken task
             return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False), False
         if plan.differs:
             self.sink.resolved(plan.scenario, plan.config, plan.metric, plan.seed)
@@ -106,7 +106,7 @@ class _Execution:
         on_run(run)
         with active(run):
             finish = self._executed(run, plan, pruning)
-            ended = finish.outcome is not Outcome.RELEASED     # the worker knows whether it goes back
+            ended = finish.outcome is not Outcome.RELEASED     # the worker settles a released run
             if ended:
                 record = _record(self.job, plan, finish)
                 self.extensions.observers("hyperspace_run_finished", run=run, record=record)
@@ -114,20 +114,20 @@ class _Execution:
         return finish, ended
 
     def _executed(self, run: Run, plan: Plan, pruning: Pruning | None) -> Finish:
-        """Seed, capture, build, run, look at what came back."""
+        """Seed, capture, build and run; check the result."""
         here = os.getpid()
         try:
             self.extensions.hook.hyperspace_seed(seed=plan.seed)
             self._capture(run, plan)
             with self.interruption.user_code():
                 finish = self._built_and_run(run, plan, pruning)
-        except RunInterrupted as error:            # unasked it is user code's own, an error like any other
+        except RunInterrupted as error:            # not asked for: an ordinary error
             released = Finish(outcome=Outcome.RELEASED, reason="interrupted")
             finish = released if self.interruption.asked else failure(error)
         except BadResult as error:
             finish = Finish(outcome=Outcome.FAILED, reason=shortened(str(error)), metrics=dict(error.metrics),
                             retry=False)
-        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt of user code, too
+        except BaseException as error:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt
             _end_copy(here, error)
             finish = failure(error)
         _end_copy(here, None)
@@ -147,7 +147,7 @@ class _Execution:
         return Finish(outcome=Outcome.COMPLETED, reason=reason, result=result, metrics=dict(kept))
 
     def _misfit(self, error: ConfigError) -> Finish:
-        """It does not fit: the submitter's mistake, or, where it had been validated, older code here."""
+        """A misfit: the submitter's mistake or, of a validated run, older code here."""
         if not self.job.validated or self.job.code_folder is not None:
             return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
         self.sink.code_differs(str(error))
@@ -164,7 +164,7 @@ class _Execution:
         return run
 
     def _capture(self, run: Run, plan: Plan) -> None:
-        """One section a plugin; one that fails is absent, with the error as its reason."""
+        """Send a section for each plugin; a failed one is absent, with the error."""
         for name, answer in self.extensions.each("hyperspace_capture", run=run):
             if isinstance(answer, BaseException):
                 say(f"capture by '{name}' failed: {one_line(answer)}")
@@ -180,7 +180,7 @@ class _Execution:
             self._take_up(run, plan, components)
 
     def _take_up(self, run: Run, plan: Plan, components: Section) -> None:
-        """What earlier attempts finished is kept, and need not be done again, where all is as it was."""
+        """Reuse parts that earlier attempts finished with equal code, config and seed."""
         run.made_of = digest({"code": components.data, "scenario": plan.scenario, "config": plan.config,
                               "seed": plan.seed})
         run.earlier = made_of(run.made_of, self.job.earlier)
@@ -188,7 +188,7 @@ class _Execution:
 
 
 def _end_copy(here: int, error: BaseException | None) -> None:
-    """User code forked, and its copy of this process came back here: a run must not be reported twice."""
+    """End a fork of user code that returns here: a run is reported only once."""
     if os.getpid() != here:
         flush()
         code = error.code if isinstance(error, SystemExit) else error is not None
@@ -196,16 +196,16 @@ def _end_copy(here: int, error: BaseException | None) -> None:
 
 
 def _send_info_again(run: Run) -> None:
-    """A list or dict in it may have grown in place; one that can no longer be stored stays as it was sent."""
+    """Resend `run.info`, whose lists and dicts may have grown in place."""
     for key in list(run.info):
         try:
             run.info[key] = run.info[key]
-        except Exception as error:  # noqa: BLE001 - a full disk, a value that fails as it is read
-            say(f"{one_line(error)}; the record keeps info[{key!r}] as it was set")
+        except Exception as error:  # noqa: BLE001 - a full disk, a value that fails when read
+            say(f"info[{key!r}] cannot be stored again, the value that was set is kept: {one_line(error)}")
 
 
 def _record(job: Job, plan: Plan, finish: Finish) -> RunRecord:
-    """What is about to be stored, as far as this process knows it."""
+    """The record that is about to be stored, as far as this process knows it."""
     state = State.COMPLETED if finish.outcome is Outcome.COMPLETED else State.FAILED
     attempt = Attempt(number=job.attempt, outcome=finish.outcome, reason=finish.reason,
                       traceback=finish.traceback)

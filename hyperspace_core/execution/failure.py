@@ -1,4 +1,4 @@
-"""What user code raised, as text: only text ever crosses a process border."""
+"""Turn exceptions of user code into text: only text crosses a process border."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hyperspace_core.records.states import Outcome
 
 REASON_CHARACTERS = 500
 TRACEBACK_CHARACTERS = 64 << 10
-_OWN_CODE = (str(Path(__file__).parent), pluggy.__file__)      # spelt as code objects spell them
+_OWN_CODE = (str(Path(__file__).parent), pluggy.__file__)      # as in code objects
 _FRAMEWORK = tuple(f"{Path(file).parent}{os.sep}" for file in _OWN_CODE)
 
 
@@ -30,10 +30,10 @@ def failure(error: BaseException) -> Finish:
 
 
 def one_line(error: BaseException) -> str:
-    """`ValueError: what it says`, on one line of bearable length, also where `__str__` itself fails."""
+    """`ValueError: its message` as one shortened line, also where `__str__` fails."""
     try:
         said = str(error)
-    except BaseException as second:                # noqa: BLE001 - whatever user code does there
+    except BaseException as second:                # noqa: BLE001 - user code may raise anything
         said = f"<its __str__ raised {type(second).__name__}>"
     name = type(error).__name__
     if isinstance(error, SystemExit):
@@ -42,18 +42,18 @@ def one_line(error: BaseException) -> str:
 
 
 def traceback_text(error: BaseException) -> str:
-    """The traceback from the user's first frame on, its middle left out where it is very long."""
+    """The traceback from the user's first frame on, shortened where it is very long."""
     for link in _chain(error):
         link.__traceback__ = _users_part(link.__traceback__)
     try:
         lines = traceback.TracebackException.from_exception(error, compact=True).format()
         return shortened("".join(lines), TRACEBACK_CHARACTERS)
-    except BaseException as second:                # noqa: BLE001 - an exception object may do anything when it is read
+    except BaseException as second:                # noqa: BLE001 - reading an exception may raise anything
         return f"{one_line(error)}\n(its traceback cannot be shown: {type(second).__name__})\n"
 
 
 def shortened(text: str, limit: int = REASON_CHARACTERS) -> str:
-    """`text`, or its head and tail with a note of how much is missing; always encodable."""
+    """`text`, or its head and tail with the number of characters left out; encodable."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if len(text) <= limit:
         return text
@@ -76,7 +76,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:
-    """Without the leading frames that are the framework's; all of it where nothing else is left."""
+    """The frames behind the leading ones of the framework; all where none is left."""
     own = trace
     while own is not None and own.tb_frame.f_code.co_filename.startswith(_FRAMEWORK):
         own = own.tb_next

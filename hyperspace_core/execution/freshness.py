@@ -1,4 +1,4 @@
-"""Whether the source files that a process has read still stand on disk as it read them."""
+"""Whether the source files of a process have changed since it read them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 Stamp = tuple[int, int]        # mtime in ns, size
 GONE: Stamp = (-1, -1)
-TOUCHED: Stamp = (-2, -2)      # changed while it was being read: nobody can tell which half was
+TOUCHED: Stamp = (-2, -2)      # changed while it was being read: its content is unknown
 
 
 def stamps(paths: Iterable[Path], *, read_since_ns: int) -> dict[str, Stamp]:
-    """How the files stand now, that were read by this process after `read_since_ns` (wall clock)."""
+    """The stamps of files that this process read after `read_since_ns` (wall clock)."""
     now = _wall_ns()
     found = {}
     for path in paths:
@@ -25,15 +25,15 @@ def stamps(paths: Iterable[Path], *, read_since_ns: int) -> dict[str, Stamp]:
 
 
 def changed(known: Mapping[str, Stamp]) -> list[str]:
-    """The paths that stand otherwise now."""
+    """The paths whose stamps differ now."""
     return [path for path, stamp in known.items() if _stamp(path) != stamp]
 
 
 def forget_bytecode(paths: Iterable[str]) -> None:
-    """Remove what is cached for sources that changed.
+    """Remove the bytecode of changed sources.
 
-    Python trusts a cache whose source has the same size and the same second of change: two quick edits would
-    run the first one's code.
+    Python trusts a cache whose source has the same size and second of change: after two quick edits it would
+    run the first one.
     """
     for path in paths:
         if path.endswith(".py"):

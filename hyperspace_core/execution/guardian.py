@@ -1,9 +1,9 @@
-"""The guardian of a slot: a process between the worker and the run.
+"""The fork server of a slot: a process between the worker and the run.
 
-It starts the run, sees it end, and ends whatever the run leaves behind; when the worker vanishes, it ends the
-run. In the role `fork` it has the project imported and forks each run from itself; in the role `spawn` it
-imports no user code, and each run is a fresh interpreter. Its loop holds one run at a time, so every orphan
-that it adopts is that run's.
+It starts the run, detects its end, and kills the processes that the run leaves behind. When the worker is
+gone, it ends the run. In the role `fork` it imports the project and forks each run from itself. In the role
+`spawn` it imports no user code: each run is a fresh interpreter. It serves one run at a time, so every orphan
+that it adopts belongs to that run.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from hyperspace_core.execution.memory import out_of_memory_kills, proof
 from hyperspace_core.execution.opening import Opening, described, let_find, open_here, prepare_for_forks
 from hyperspace_core.execution.recruit import Recruit, recruit
 
-KEPT_WARM_S = 2.0              # so often, while runs are started, what each captures is looked at ahead
+KEPT_WARM_S = 2.0              # how often the capture caches are refreshed while runs start
 
 
 class Guard:
-    """One guardian's state and loop."""
+    """State and loop of one fork server."""
 
     def __init__(self, control: Control, end: socket.socket, opened: Opening | None, grace_s: float) -> None:
         self._control = control
@@ -49,14 +49,14 @@ class Guard:
         self._child: int | None = None
         self._kills_before: dict[str, int] = {}
         self._deadline: float | None = None        # when a run whose worker has vanished is killed
-        self._spared = processes.children()        # what the project's import started is not a run's
+        self._spared = processes.children()        # started by the project's import: not a run's
         self._wakeup, alarm = _wake_when_a_child_ends()
         self._not_inherited = (end, self._wakeup, alarm)
         self._warmed = time.monotonic()
         self._next: Recruit | None = recruit(opened, self._not_inherited)
 
     def loop(self) -> None:
-        """Until the worker is gone and no run is left."""
+        """Serve until the worker is gone and no run is left."""
         listening = True
         while listening or self._child is not None:
             ready = self._wait(listening)
@@ -89,7 +89,7 @@ class Guard:
 
     def _start(self, start: Start, *descriptors: int) -> None:
         if self._next is None or not self._next.hand_over(start, descriptors):
-            # there was no process to be had, or somebody killed it while it waited
+            # none could be forked, or it was killed while it waited
             self._next = recruit(self._opened, self._not_inherited)
             self._next.hand_over(start, descriptors)
         self._child = self._next.pid
@@ -102,7 +102,7 @@ class Guard:
             self._warmed = time.monotonic()
         try:
             self._next = recruit(self._opened, self._not_inherited)
-        except OSError:                            # the run that has begun must not end for want of the next
+        except OSError:                            # the started run must go on
             self._next = None
 
     def _signal(self, number: int) -> None:
@@ -112,7 +112,7 @@ class Guard:
     def _kill(self) -> None:
         if self._child is not None:
             processes.kill_group(self._child)
-            self._signal(signal.SIGKILL)           # should it not lead a group yet
+            self._signal(signal.SIGKILL)           # in case it does not lead a group yet
 
     def _look_after_the_child(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -139,12 +139,12 @@ class End(Protocol):
 
 @contextlib.contextmanager
 def ending_with(control: End) -> Iterator[None]:
-    """While an import has this thread, another one ends the process should the worker vanish."""
+    """End the process if the worker vanishes during an import in this thread."""
     stop_reader, stop_writer = os.pipe()
 
     def watch() -> None:
         poll = select.poll()
-        poll.register(control, 0)                  # nothing but the end of the stream
+        poll.register(control, 0)                  # only the end of the stream
         poll.register(stop_reader, select.POLLIN)
         if stop_reader not in dict(poll.poll()):
             os._exit(1)
@@ -161,19 +161,19 @@ def ending_with(control: End) -> Iterator[None]:
 
 
 def _wake_when_a_child_ends() -> tuple[socket.socket, socket.socket]:
-    """A socket that becomes readable then, and its other end. After the import, which may set handlers."""
+    """A socket that becomes readable then, and its other end. Call after the import."""
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the worker decides
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # only the worker stops runs
         signal.signal(number, signal.SIG_IGN)
     return reader, writer
 
 
 def main() -> None:
-    """The descriptor of the control socket is the only argument."""
+    """Entry point. The only argument: the descriptor of the control socket."""
     end = socket.socket(fileno=int(sys.argv[1]))
     control = Control(end)
     sys.argv[1:] = []
@@ -184,7 +184,7 @@ def main() -> None:
     try:
         _guard(begin, control, end)
     finally:
-        processes.end_strays(())                   # and what the project's import started
+        processes.end_strays(())                   # also those of the project's import
 
 
 def _guard(begin: Begin, control: Control, end: socket.socket) -> None:
@@ -200,7 +200,7 @@ def _guard(begin: Begin, control: Control, end: socket.socket) -> None:
 
 
 def _open(begin: Begin, control: Control) -> Opening | None:
-    """The project to fork runs from; None where that was not wished, is not safe or not possible."""
+    """The project to fork runs from; None where that is not wanted, safe or possible."""
     output.show_at_once()
     began = time.time_ns()
     try:
@@ -216,8 +216,8 @@ def _open(begin: Begin, control: Control) -> Opening | None:
 
 
 def _prepare(opening: Opening) -> Opening:
-    """What is the same for all runs is done before the first."""
-    from hyperspace_core.execution import child  # noqa: F401 - and all that it imports
+    """Do the work that all runs share, before the first."""
+    from hyperspace_core.execution import child  # noqa: F401 - and its imports
 
     prepare_for_forks(opening.project)
     return opening

@@ -1,4 +1,4 @@
-"""A guardian process, held from the worker's side."""
+"""The worker's handle of a fork server process."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from hyperspace_core.execution.attempt import Child, pipe
 from hyperspace_core.execution.control import Begin, CannotOpen, Control, Opened, Start, Started
 from hyperspace_core.execution.job import Job, encode
 
-KEPT_FROM_RUNS = "HYPERSPACE_STORAGE"      # also longer names: the store's address may hold a password
-MARK = "HYPERSPACE_GUARDIAN"               # in the environment of a guardian and of all that comes from it
-LEAVE_S = 5.0                              # for a guardian that has nothing left to guard
-SHOWN_BYTES = 2000                         # of what an import printed, at each end
+KEPT_FROM_RUNS = "HYPERSPACE_STORAGE"      # and longer names: the store's address may hold a password
+MARK = "HYPERSPACE_GUARDIAN"               # in the environment of a fork server and its descendants
+LEAVE_S = 5.0                              # for a fork server without a run to end
+SHOWN_BYTES = 2000                         # of the output of an import, at each end
 
 
 class GuardianProcess:
-    """One process of `execution.guardian`, from its start to its end."""
+    """One fork server process, from its start to its end."""
 
     def __init__(self, begin: Begin, python: str | None = None) -> None:
         mine, theirs = socket.socketpair()
-        self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - what an import prints, for when it fails
+        self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - the output of an import, shown if it fails
         self._control = Control(mine)
         self._child: Child | None = None
         self._ending = False
@@ -50,19 +50,19 @@ class GuardianProcess:
         self._project = begin.project
 
     def opened(self) -> Opened:
-        """What the guardian found when it opened the project. Raises `ProjectError`."""
+        """The description of the opened project. Raises `ProjectError`."""
         word, _ = self._control.receive()
         if isinstance(word, Opened):
             return word
         if isinstance(word, CannotOpen):
             raise ProjectError(word.reason)
-        raise ProjectError("this guardian is closed" if self._ending else self._explained())
+        raise ProjectError("the fork server is closed" if self._ending else self._explained())
 
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def start(self, job: Job) -> Child | None:
-        """A run's process; None where the guardian was lost. A run that is still there is killed first."""
+        """Start a run, killing an older one; None where the fork server was lost."""
         self._end_child()
         channel, give_channel = pipe()
         printed, give_printed = pipe()
@@ -81,17 +81,17 @@ class GuardianProcess:
         return self._child
 
     def end(self) -> None:
-        """End the process and anything under it. Idempotent."""
+        """End the process and its descendants. Idempotent."""
         self._ending = True
         self._end_child()
         self._control.close()
         try:
             self._process.wait(LEAVE_S)
-        except subprocess.TimeoutExpired:          # it is stuck in an import
+        except subprocess.TimeoutExpired:          # stuck in an import
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        if self._process.returncode:               # it could not end what was under it
+        if self._process.returncode:               # it could not end its descendants
             processes.end_marked(self._mark)
         self._printed.close()
 
@@ -102,11 +102,11 @@ class GuardianProcess:
         deadline = time.monotonic() + LEAVE_S
         while not self._child.over:
             self._child.events(0.5)
-            if time.monotonic() > deadline:        # stopped, or stuck: its end is heard, whatever it is
+            if time.monotonic() > deadline:        # stopped or stuck: the end of the socket follows
                 self._process.kill()
 
     def _explained(self) -> str:
-        """The guardian ended without a word: user code did that while it was imported."""
+        """The error where user code ended the process during its import."""
         how = how_it_ended(self._process.wait(LEAVE_S))
         return f"project '{self._project}': importing it ended the process: {how}" + what_it_said(
             self._printed)
@@ -118,13 +118,13 @@ def how_it_ended(code: int) -> str:
 
 
 def what_it_said(printed: IO[bytes]) -> str:
-    """What a process has printed into a file, to stand below a line; nothing where that is nothing."""
+    """The output in a file as text to append to a message; empty without output."""
     said = _head_and_tail(printed).decode("utf-8", "backslashreplace").strip()
     return f"\n{said}" if said else ""
 
 
 def _head_and_tail(file: IO[bytes]) -> bytes:
-    """What was printed, without the middle of a flood: the cause may stand at either end."""
+    """Head and tail of long output: the cause may stand at either end."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size <= 2 * SHOWN_BYTES:
@@ -135,8 +135,8 @@ def _head_and_tail(file: IO[bytes]) -> bytes:
 
 
 def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
-    """What user code may see of the worker's environment."""
-    # so that `torch.cuda.is_available()` at the top of a module does not make the process unfit for forks
+    """The part of the worker's environment that runs get."""
+    # then `torch.cuda.is_available()` at the top of a module does not make forks unsafe
     defaults = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
     kept = {name: value for name, value in environment.items() if not name.startswith(KEPT_FROM_RUNS)}
     return defaults | kept

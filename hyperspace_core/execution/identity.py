@@ -1,7 +1,7 @@
-"""Who holds a run, and whether that process is provably dead.
+"""The owner of a run, and the proof that its process is dead.
 
-A dead pid proves death only within one boot and one pid namespace, and only together with the time at which
-the process started: pids are used again. Everything else proves nothing, and the lease decides.
+A missing pid proves death only within one boot and one pid namespace, and only together with the start time
+of the process: pids are reused. In all other cases the lease decides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STAT_STARTED = 19         # clock ticks since boot: no step of the wall clock c
 
 
 def this_process(worker: str) -> Owner:
-    """The owner that this process is, under the worker's name."""
+    """This process as an owner, under the worker's name."""
     pid = os.getpid()
     started = _started(pid)
     return Owner(worker=worker, host=host_name(), user=user_name(), boot_id=_boot_id(),
@@ -28,7 +28,7 @@ def this_process(worker: str) -> Owner:
 
 
 def proven_dead(owner: Owner) -> bool:
-    """True only where the owner's process is certainly gone; False means "alive, or nobody here can tell"."""
+    """True only where the owner's process is certainly gone; False: alive or unknown."""
     if not owner.pid or not owner.boot_id or not owner.pid_namespace:
         return False
     if owner.boot_id != _boot_id() or owner.pid_namespace != _pid_namespace():
@@ -42,7 +42,7 @@ def proven_dead(owner: Owner) -> bool:
 
 
 def worker_name() -> str:
-    """A name of its own that tells a person where to look: host, pid, four random digits."""
+    """A unique name: host, pid, four random digits."""
     return f"{host_name()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
@@ -57,7 +57,7 @@ def host_name() -> str:
 def user_name() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):       # a container's uid without an entry in passwd
+    except (OSError, KeyError, ImportError):       # a uid without an entry in passwd, as in containers
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
@@ -81,7 +81,7 @@ def _stat(pid: int) -> list[str] | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return text.rpartition(")")[2].split()         # the command may itself hold brackets and blanks
+    return text.rpartition(")")[2].split()         # the command may hold brackets and blanks
 
 
 def _seconds(stat: list[str]) -> float:
@@ -101,7 +101,7 @@ def _started(pid: int) -> float | None:
 
 
 def _gone(pid: int) -> bool:
-    """/proc may hide other people's processes; a signal that cannot find its target does not lie."""
+    """Check by a signal that the pid does not exist: /proc may hide processes."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

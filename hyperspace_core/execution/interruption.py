@@ -1,4 +1,4 @@
-"""How a request to stop reaches user code: as a flag that it watches, or as an exception in its midst."""
+"""Deliver a stop request to user code: as a flag, or as an exception."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hyperspace_core.run import Run, RunInterrupted
 
 
 class Interruption:
-    """One execution's door for requests to stop. `ask` may be called by a signal handler.
+    """Receives stop requests for one execution. A signal handler may call `ask`.
 
-    Outside user code nothing is ever raised: a half-written outcome would be worse than a late stop.
+    Raises nothing outside user code: a late stop is better than a half-written outcome.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Interruption:
         self._run = run
 
     def ask(self) -> None:
-        """Raises `RunInterrupted` where user code is being executed that does not watch `should_stop()`."""
+        """Raise `RunInterrupted` in user code that does not call `should_stop()`."""
         self.asked = True
         watched = self._run is not None and self._run.ask_to_stop()
         if self._in_user_code and not watched:
@@ -31,7 +31,7 @@ class Interruption:
 
     @contextlib.contextmanager
     def user_code(self) -> Iterator[None]:
-        """In here a request raises, also one that came before."""
+        """A context in which requests raise, also earlier ones."""
         self._in_user_code = True
         try:
             if self.asked:

@@ -1,6 +1,6 @@
-"""A job: all that a process needs to execute one attempt, in names and plain values.
+"""A job: the plain values that a process needs to execute one attempt.
 
-It holds no store, no address of one, no token: the process that runs user code has no way to the queue.
+It holds no store, no store address and no token: user code has no access to the queue.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from hyperspace_core.records.run import Claim, Goal
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at one run, as it is handed from the worker to the process that executes it."""
+    """One attempt, as the worker sends it to the process that executes it."""
 
     run: int
     uid: str
     attempt: int
     project: str
     task: str
-    scenario: dict[str, Any] | None        # completed; None where the submission could not complete it
+    scenario: dict[str, Any] | None        # completed; None where the submission could not
     config: dict[str, Any] | None          # completed hyper-parameters, or None likewise
-    submitted: dict[str, Any]              # what the user wrote
+    submitted: dict[str, Any]              # as the user wrote it
     metric_name: str
     metric_goal: Goal
     seed: int | None
     validated: bool                        # False: submitted where the project is not installed
     tasks_dir: str | None
     no_plugins: tuple[str, ...]
-    workdir: str                           # a directory of this attempt's own; its owner makes and removes it
+    workdir: str                           # this attempt's directory; its owner makes and removes it
     tags: tuple[str, ...] = ()             # for observers only
     note: str = ""
     parent: int | None = None
-    code: dict[str, Any] = {}              # what the submission pinned
-    code_folder: str | None = None         # where that is unpacked, if this is to be executed on it
-    code_note: str = ""                    # else why not
-    known_sources: tuple[str, ...] = ()    # snapshots that the store has for certain
-    stale: str = ""                        # why this process executes other code than stands on disk
-    earlier: dict[str, Any] = {}           # what earlier attempts have noted of their parts
-    pruner: dict[str, Any] | None = None   # of the run's search, completed
+    code: dict[str, Any] = {}              # pinned by the submission
+    code_folder: str | None = None         # the unpacked pinned code, if it is executed
+    code_note: str = ""                    # else the reason
+    known_sources: tuple[str, ...] = ()    # snapshots that the store certainly has
+    stale: str = ""                        # why the executed code differs from the files on disk
+    earlier: dict[str, Any] = {}           # finished parts of earlier attempts
+    pruner: dict[str, Any] | None = None   # the pruner of the run's search, completed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +52,15 @@ class Base:
     """The code that a run is executed on."""
 
     folder: Path | None = None             # the pinned snapshot, unpacked; None: what is installed here
-    note: str = ""                         # why it is not the pinned one
-    known: tuple[str, ...] = ()            # snapshots that the store has for certain
-    stale: str = ""                        # why this process executes other code than stands on disk
-    original: Rewritten | None = None      # scenario and config as they were when this code was current
+    note: str = ""                         # why the pinned code is not used
+    known: tuple[str, ...] = ()            # snapshots that the store certainly has
+    stale: str = ""                        # why the executed code differs from the files on disk
+    original: Rewritten | None = None      # scenario and config of the time of that code
 
 
 def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str],
            workdir: str | Path, base: Base, pruner: dict[str, Any] | None = None) -> Job:
-    """The job of a run that has just been claimed."""
+    """The job of a claimed run."""
     record = claim.record
     before = base.original or record
     return Job(
@@ -80,5 +80,5 @@ def encode(job: Job) -> bytes:
 
 
 def decode(data: bytes) -> Job:
-    """Raises `msgspec.MsgspecError` for bytes that are no job."""
+    """Raises `msgspec.MsgspecError` for bytes that are not a job."""
     return msgspec.msgpack.decode(data, type=Job)

@@ -1,4 +1,4 @@
-"""Values too large for a record are kept as artifacts, with a note in their place: nothing is lost."""
+"""Store values too large for a record as artifacts, with a note in their place."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hyperspace_core.records.logged import MAX_NAME, Point, Progress
 from hyperspace_core.sink import Absent, Section, Sink
 
 LIMIT = 1_000_000              # bytes of one value, or of a whole result
-TOTAL_LIMIT = 8_000_000        # bytes of all `run.info`: some stores end at 16 MB a document
+TOTAL_LIMIT = 8_000_000        # bytes of all `run.info`: some stores allow 16 MB a document
 
 
 class BoundedSink:
-    """A sink before another one, that turns large values of `run.info` into artifacts."""
+    """A wrapper of a sink that turns large values of `run.info` into artifacts."""
 
     def __init__(self, sink: Sink, workdir: Path) -> None:
         self._sink = sink
@@ -44,7 +44,7 @@ class BoundedSink:
     def info(self, key: str, value: Any) -> None:
         encoded = msgspec.msgpack.encode(value)
         digest = hashlib.blake2b(encoded).digest()
-        if self._sent.get(key) == digest:          # all is sent again at the end: it may have grown
+        if self._sent.get(key) == digest:          # unchanged: everything is sent again at the end
             return
         self._sent[key] = digest
         size = len(encoded)
@@ -59,20 +59,20 @@ class BoundedSink:
 
 
 def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Number]) -> dict[str, Number]:
-    """The metrics as they fit into a record: all, or the task's own, with an artifact of all of them."""
+    """The metrics; only the task's where all are too large: then an artifact has all."""
     size = len(msgspec.msgpack.encode(metrics))
     if size <= LIMIT:
         return metrics
     sink.artifact("result.json", written(metrics, workdir))
     sink.info("result_omitted", f"result is {in_bytes(size)} (limit {in_bytes(LIMIT)}): kept as the artifact "
-                                "result.json; use log_artifact for large things")
+                                "result.json; use log_artifact for large values")
     return {metric: metrics[metric]}
 
 
 def written(value: Any, workdir: Path) -> Path:
-    """`value` as a JSON file of its own, NaN and infinities as JavaScript spells them.
+    """Write `value` to a new JSON file, NaN and infinities as in JavaScript.
 
-    Raises `OSError` with the folder and a cure where there is no room for it.
+    Raises `OSError` with the folder and the cure where the disk is full.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,6 @@ def written(value: Any, workdir: Path) -> Path:
 
 
 def _file_name(key: str) -> str:
-    """A key may be any text; a label is a plain relative name, and different keys get different ones."""
+    """A unique label for a key, which may be any text, as a plain relative name."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", key)[:MAX_NAME - 40]
     return plain if plain == key else f"{plain}-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"

@@ -1,6 +1,6 @@
-"""Whether the kernel ended a process for want of memory.
+"""Detect that the kernel killed a process because memory ran out.
 
-Counted before and after, because a signal 9 alone says nothing.
+A signal 9 alone is no proof, so the kernel's counters are read before and after.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ GROUPS = Path("/sys/fs/cgroup")
 
 
 def out_of_memory_kills() -> dict[str, int]:
-    """How often that has happened so far, by place: this process's control group, the whole machine."""
+    """The number of out-of-memory kills in this control group and on the machine."""
     counts = {}
     for place, path, key in [*_group_counters(), ("the machine", Path("/proc/vmstat"), "oom_kill")]:
         with contextlib.suppress(OSError, ValueError):
@@ -23,7 +23,7 @@ def out_of_memory_kills() -> dict[str, int]:
 
 
 def proof(before: dict[str, int], after: dict[str, int], max_rss_bytes: int | None) -> str | None:
-    """One line for people where a counter rose meanwhile, else None."""
+    """One line for people where a counter rose, else None."""
     risen = [place for place, count in after.items() if count > before.get(place, count)]
     if not risen:
         return None
@@ -32,7 +32,7 @@ def proof(before: dict[str, int], after: dict[str, int], max_rss_bytes: int | No
 
 
 def _group_counters() -> list[tuple[str, Path, str]]:
-    """The files that count for this process: of cgroup v2, or of the memory controller of v1."""
+    """The counter files of this process: of cgroup v2, or of v1's memory controller."""
     found = []
     for line in _lines(Path("/proc/self/cgroup")):
         number, _, rest = line.partition(":")

@@ -1,7 +1,7 @@
-"""What the process that executes a run tells its worker, and how it is framed.
+"""The messages from the process of a run to its worker, and their framing.
 
-MessagePack, so that NaN, infinities and -0.0 arrive as they left; only plain values cross, never objects. A
-frame is the payload's length in four bytes, then the payload.
+MessagePack keeps NaN, infinities and -0.0; only plain values cross, never objects. A frame is the payload's
+length in four bytes, then the payload.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class InfoSet(msgspec.Struct, frozen=True, tag="info", array_like=True):
 
 
 class ProgressSet(msgspec.Struct, frozen=True, tag="progress", array_like=True):
-    """How far the run is; the fields of `records.run.Progress`."""
+    """The progress of the run; the fields of `records.run.Progress`."""
 
     done: float
     total: float | None
@@ -42,14 +42,14 @@ class ProgressSet(msgspec.Struct, frozen=True, tag="progress", array_like=True):
 
 
 class ArtifactStaged(msgspec.Struct, frozen=True, tag="artifact", array_like=True):
-    """A finished file in the run's workdir that the worker may take over."""
+    """A finished file in the run's workdir; the worker becomes its owner."""
 
     name: str
     path: str
 
 
 class SectionCaptured(msgspec.Struct, frozen=True, tag="section", array_like=True):
-    """A part of the provenance; either `data`, or the `reason` why there are none."""
+    """A part of the provenance: `data`, or the `reason` why there are none."""
 
     name: str
     data: dict[str, Any] | None
@@ -57,7 +57,7 @@ class SectionCaptured(msgspec.Struct, frozen=True, tag="section", array_like=Tru
 
 
 class Resolved(msgspec.Struct, frozen=True, tag="resolved", array_like=True):
-    """What is really executed, where the submission could not tell or this code has more parameters."""
+    """The trees that are executed, where they differ from the submission's."""
 
     scenario: dict[str, Any]
     config: dict[str, Any]
@@ -70,7 +70,7 @@ FileTuple = tuple[str, str, int]       # path, SHA-256, bytes: as in `SourceFile
 
 
 class SourceTaken(msgspec.Struct, frozen=True, tag="source", array_like=True):
-    """The code that is executed: snapshots, and for each path its content, or the file that has it."""
+    """The executed code: snapshots, and for each path its content or its file."""
 
     snapshots: list[list[FileTuple]]
     contents: dict[str, bytes]
@@ -82,22 +82,22 @@ class SourceTaken(msgspec.Struct, frozen=True, tag="source", array_like=True):
 
 
 class PeersWanted(msgspec.Struct, frozen=True, tag="peers", array_like=True):
-    """How do the other runs of this one's search do? `answers.Peers` of that number is the answer."""
+    """Request the curves of the search's other runs; the answer is `answers.Peers`."""
 
     number: int
     series: str
 
 
 class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=True):
-    """A validated run does not fit the code that is installed here: give it back unused."""
+    """A validated run does not fit the installed code: the worker releases it."""
 
     reason: str
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
-    """The last message: how the attempt ended, as far as the process itself can tell.
+    """The last message: how the attempt ended, as the process knows it.
 
-    `heard`: observers in the process have heard of it.
+    `heard`: the observers in the process were called.
     """
 
     outcome: Outcome
@@ -123,13 +123,13 @@ Message = (Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | S
 
 _HEADER = struct.Struct("!I")
 HEADER_BYTES = _HEADER.size
-MOST_AT_ONCE = 1 << 20         # bytes that are taken from a socket in one go
+MOST_AT_ONCE = 1 << 20         # bytes of one read from a socket
 _encode = msgspec.msgpack.Encoder().encode
 _decode: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 class DamagedChannel(HyperspaceError):
-    """Bytes arrived that are no message: user code wrote into a descriptor that is not its own."""
+    """The bytes are no message: user code wrote to a descriptor of the framework."""
 
 
 def frame(message: Message) -> bytes:
@@ -148,7 +148,7 @@ def length_of(header: bytes) -> int:
 
 
 def exactly(end: socket.socket, size: int) -> bytes | None:
-    """So many bytes; None where the other side is gone. Raises `TimeoutError` by the socket's own timeout."""
+    """Read `size` bytes; None where the other side is gone. Raises `TimeoutError`."""
     parts = bytearray()
     while len(parts) < size:
         try:
@@ -164,13 +164,13 @@ def exactly(end: socket.socket, size: int) -> bytes | None:
 
 
 class Unframer:
-    """Cuts a stream of bytes into messages; keeps what is not yet whole."""
+    """Splits a stream of bytes into messages; keeps an incomplete rest."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that became whole, in order. Raises `DamagedChannel`."""
+        """The messages that are complete now, in order. Raises `DamagedChannel`."""
         stream = self._rest + data
         found: list[Message] = []
         start = 0
@@ -188,4 +188,4 @@ def _read(payload: bytes) -> Message:
     try:
         return _decode.decode(payload)
     except msgspec.MsgspecError as error:
-        raise DamagedChannel(f"the run's channel to its worker carries something else: {error}") from error
+        raise DamagedChannel(f"user code wrote to the run's channel; its rest is lost: {error}") from error

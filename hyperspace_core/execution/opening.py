@@ -1,4 +1,4 @@
-"""Open a project in this process, and say what a worker has to know of it."""
+"""Open a project in this process and describe it for the worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """A project, and the plugins that go with it."""
+    """An open project and its plugins."""
 
     extensions: Extensions
     project: Project
@@ -37,10 +37,10 @@ class Opening:
 
 def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
               code: str | None = None) -> Opening:
-    """Import the project into this process. Raises `ProjectError`, also for a broken plugin.
+    """Import the project here. Raises `ProjectError`, also for a broken plugin.
 
-    `code`: the folder of an unpacked snapshot, which goes before what is installed, here and in every Python
-    that this process starts.
+    `code`: the folder of an unpacked snapshot, found before the installed code, here and in every Python that
+    this process starts.
     """
     if code is not None:
         sys.path.insert(0, code)
@@ -61,17 +61,17 @@ def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
 
 
 def let_find(code: str) -> None:
-    """Every Python that this process starts finds `code` before what is installed."""
+    """Let every Python that this process starts find `code` before installed code."""
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
 
 
 def described(opening: Opening, *, read_since_ns: int) -> Opened:
-    """What a worker has to know of a project that this process began to open at that (wall clock) time."""
+    """Describe a project that this process opened since `read_since_ns` (wall clock)."""
     plugins = tuple(plugin.name for plugin in opening.extensions.loaded)
     code = project_code(opening.project)
     sources = _sources(opening.project)
     snapshot = None
-    if isinstance(code, ProjectCode):      # also what is imported later must be what the snapshot says
+    if isinstance(code, ProjectCode):      # files imported later must match the snapshot too
         snapshot = code.snapshot.digest
         sources |= {Path(place) for path, place in code.contents.items()
                     if isinstance(place, str) and path.endswith(".py")}
@@ -80,7 +80,7 @@ def described(opening: Opening, *, read_since_ns: int) -> Opened:
 
 
 def why_not_to_fork() -> str | None:
-    """What this process has that would not survive a fork; None where nothing is known."""
+    """The reason why this process must not fork; None where none is known."""
     if sys.platform == "darwin":
         return "system libraries of macOS do not survive a fork"
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
@@ -96,12 +96,12 @@ def _cuda_started() -> bool:
     torch = sys.modules.get("torch")
     try:
         return torch is not None and bool(torch.cuda.is_initialized())
-    except Exception:  # noqa: BLE001 - some other module of that name
+    except Exception:  # noqa: BLE001 - another module of that name
         return False
 
 
 def _open_devices() -> list[str]:
-    """Devices of GPUs that this process holds open, whichever library did that."""
+    """The GPU devices that this process or one of its libraries holds open."""
     targets = set()
     with contextlib.suppress(OSError):
         for entry in Path("/proc/self/fd").iterdir():
@@ -111,18 +111,18 @@ def _open_devices() -> list[str]:
 
 
 def prepare_for_forks(project: Project) -> None:
-    """Whatever is the same for all runs is done once; then no collection touches pages that forks share."""
+    """Do the work that runs share; keep the collector from pages shared with forks."""
     try:
         from hyperspace_core.capture import warm_up
 
         warm_up(project)
-    except Exception as error:                     # noqa: BLE001 - each run will say what cannot be captured
-        logging.getLogger("hyperspace").warning("capture could not be prepared: %s", one_line(error))
+    except Exception as error:                     # noqa: BLE001 - each run reports what it cannot capture
+        logging.getLogger("hyperspace").warning("preparing the capture failed: %s", one_line(error))
     gc.collect()
     gc.freeze()
 
 
 def _sources(project: Project) -> set[Path]:
-    """What the project was read from: its modules, wherever they are installed, and its task files."""
+    """The files of the project: its modules and its task files."""
     tasks = {file for folder in project.task_folders for file in (folder, *folder.glob("*.json"))}
     return loaded_sources({project.module.partition(".")[0]}) | tasks

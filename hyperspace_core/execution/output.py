@@ -1,4 +1,4 @@
-"""What a run prints, as it prints it: Python and C code, line by line, also where the program dies next."""
+"""Redirect and flush what Python and C code of a run print, line by line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINE_BUFFERED = 1             # _IOLBF of the C library
 
 
 def redirect(descriptor: int) -> None:
-    """Everything that this process prints goes there from now on; it can read nothing."""
+    """Redirect the output of this process to `descriptor`, its input to nothing."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (descriptor, 1), (descriptor, 2)):
         os.dup2(source, target)
@@ -20,11 +20,11 @@ def redirect(descriptor: int) -> None:
 
 
 def show_at_once() -> None:
-    """Python's and C's streams by line, in UTF-8 whatever the locale; a fatal signal leaves its traceback."""
+    """Make output line-buffered UTF-8, and let fatal signals print a traceback."""
     for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
         if isinstance(stream, io.TextIOWrapper) and not stream.closed:
             stream.reconfigure(line_buffering=True)
-            # not twice: a stream that was opened on a file may be a pipe by now, which cannot seek
+            # only once: a stream of a file may be a pipe by now, which cannot seek
             if (stream.encoding, stream.errors) != ("utf-8", "backslashreplace"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     with contextlib.suppress(Exception):
@@ -38,7 +38,7 @@ def show_at_once() -> None:
 
 
 def flush() -> None:
-    """What Python and C still hold back. User code may have closed or replaced any of the streams."""
+    """Flush Python and C; user code may have closed or replaced the streams."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
@@ -49,6 +49,6 @@ def flush() -> None:
 
 
 def say(text: str) -> None:
-    """A line of the framework's own among what the run prints; lost where user code closed the stream."""
+    """Print a line of the framework into the output; lost if the stream is closed."""
     with contextlib.suppress(Exception):
-        print(f"hyperspace: {text}", file=sys.stderr)      # noqa: T201 - the run's own output is where it belongs
+        print(f"hyperspace: {text}", file=sys.stderr)      # noqa: T201 - belongs to the run's output

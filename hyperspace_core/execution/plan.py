@@ -1,4 +1,4 @@
-"""What exactly a job executes: the stored trees where the submission completed them, else completed here."""
+"""The plan of a job: the complete trees, metric and seed that it executes."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A job with nothing left open."""
+    """A completed job."""
 
     scenario: Tree                 # completed
     config: Tree                   # completed
     metric: Metric
     seed: int
-    differs: bool                  # from what the job says, so that the record has to learn it
+    differs: bool                  # from the job, so that the record must be updated
 
 
 def plan_of(job: Job, project: Project) -> Plan:
     """Complete the job with the code that is installed here. Builds nothing.
 
-    The config is completed again also where the submission did so: what fits is left as it is, a parameter
-    that has come since then is recorded with its default, names that have changed are read by the project's
-    migrations, and what does not fit raises `ConfigError` before anything runs. Raises `TaskError` for a task
-    that is needed and not here.
+    The config is completed again where the submission did so: fitting values stay, a newer parameter is
+    recorded with its default, and the project's migrations read changed names. Raises `ConfigError` for
+    values that do not fit, `TaskError` for a task that is needed and missing.
     """
     if job.scenario is None or job.config is None or job.seed is None:
         return _from_the_task(job, project)

@@ -1,7 +1,7 @@
-"""The processes under a guardian: adopting them, seeing them end, ending what is left.
+"""Adopt, reap and kill the processes under a fork server.
 
-Whole on Linux, where a guardian adopts whatever its run leaves behind. Elsewhere only the run's process group
-is reached: a daemon that left the group stays.
+On Linux, a fork server adopts all processes that its run leaves behind. Elsewhere only the run's process
+group is reached: a daemon that left the group stays.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform.startswith("linux")
-PATIENCE_S = 5.0               # for what SIGKILL does not end at once
-TRACKER_S = 1.0                # for multiprocessing's resource trackers to clean up and leave by themselves
+PATIENCE_S = 5.0               # for processes that SIGKILL does not end at once
+TRACKER_S = 1.0                # for multiprocessing's resource trackers to clean up and end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +32,19 @@ class Death:
 
 
 def adopt_orphans() -> None:
-    """From now on the orphans among this process's descendants become its children."""
+    """Make orphans among the descendants children of this process."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the thread that forked this process ends; at once where it has ended already."""
+    """Have the kernel kill this process when the thread that forked it ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def children() -> set[int]:
-    """The living or unreaped children of this process's main thread; empty where the system cannot tell."""
+    """The living or unreaped children of the main thread; empty where unknown."""
     with contextlib.suppress(OSError):
         return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
     return _children_by_search() if LINUX else set()
@@ -55,7 +55,7 @@ def death_of(pid: int) -> Death | None:
     reaped, status, usage = os.wait4(pid, os.WNOHANG)
     if not reaped:
         return None
-    if not LINUX:                                  # there `end_strays` finds everything
+    if not LINUX:                                  # on Linux, `end_strays` finds everything
         kill_group(pid)
     code = os.waitstatus_to_exitcode(status)
     return Death(exit_code=code if code >= 0 else None, signal=-code if code < 0 else None,
@@ -63,7 +63,7 @@ def death_of(pid: int) -> Death | None:
 
 
 def reap_others(but: int | None) -> set[int]:
-    """Reap whatever else has ended; their pids."""
+    """Reap all other ended children; their pids."""
     gone: set[int] = set()
     for pid in children() - {but}:
         with contextlib.suppress(ChildProcessError):
@@ -73,9 +73,9 @@ def reap_others(but: int | None) -> set[int]:
 
 
 def end_strays(spared: Collection[int]) -> None:
-    """Kill every child but the spared ones, and what becomes a child by that, until none is left.
+    """Kill all children but the spared ones, also newly adopted ones.
 
-    Resource trackers of multiprocessing go last, by themselves: killed, they would leave shared memory.
+    Resource trackers of multiprocessing may end by themselves first: killed, they would leak shared memory.
     """
     began = time.monotonic()
     while (strays := children() - set(spared)) and time.monotonic() - began < PATIENCE_S:
@@ -94,16 +94,16 @@ def kill_group(leader: int) -> None:
 
 
 def kill_session(leader: int) -> None:
-    """For a process that is not one's own child: its number may be somebody's by now who leads no session."""
+    """Kill the group of a session leader; another process may have the pid by now."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getsid(leader) == leader:
             os.killpg(leader, signal.SIGKILL)
 
 
 def end_marked(mark: str) -> None:
-    """Kill every process that has `NAME=value` in its environment: what a lost guardian can end no more.
+    """Kill every process with `NAME=value` in its environment.
 
-    A process that was started with another environment is not found; nor any, where there is no /proc.
+    For the descendants of a lost fork server. Needs /proc; misses processes with another environment.
     """
     began = time.monotonic()
     while _kill_marked(mark.encode()) and time.monotonic() - began < PATIENCE_S:
@@ -116,9 +116,9 @@ def kill(pid: int, number: int) -> None:
 
 
 def passed_on(number: int, here: int) -> bool:
-    """For the handler of a signal that process `here` set up: True in a process that was forked from it.
+    """In a signal handler that process `here` set: True in a process forked from it.
 
-    There the signal ends the process, as it would without the handler: pools end their workers that way.
+    There the signal has its default effect: pools end their workers that way.
     """
     if os.getpid() == here:
         return False
@@ -128,7 +128,7 @@ def passed_on(number: int, here: int) -> bool:
 
 
 def volunteer_for_the_kernel() -> None:
-    """Where memory runs out, the kernel shall take the run, not its worker."""
+    """Let the kernel kill the run, not its worker, when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
@@ -141,11 +141,11 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _kill_marked(mark: bytes) -> bool:
-    """True where there was one."""
+    """Kill the marked processes; True where one was found."""
     found = False
     for folder in Path("/proc").glob("[0-9]*") if LINUX else ():
-        with contextlib.suppress(OSError):         # it ends just now, or is somebody else's
-            # what is held by its descriptor cannot become another process before it is killed
+        with contextlib.suppress(OSError):         # it ended just now, or belongs to another user
+            # a descriptor, unlike a pid, cannot mean another process later
             descriptor = os.pidfd_open(int(folder.name))
             try:
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
@@ -164,7 +164,7 @@ def _is_tracker(pid: int) -> bool:
 
 
 def _children_by_search() -> set[int]:
-    """For kernels without the list of children."""
+    """The children, for kernels without a list of them."""
     import psutil
 
     return {child.pid for child in psutil.Process().children()}

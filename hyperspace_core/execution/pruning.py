@@ -1,4 +1,4 @@
-"""The pruner of a live run: what it looks at, when it is asked, what it has said."""
+"""Ask the pruner of a live run, and apply its decision."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 class Pruning:
-    """A run's pruner, in the run's process."""
+    """A run's pruner in the run's process."""
 
     def __init__(self, run: Run, pruner: Pruner, own: Metric, ask: AskPeers) -> None:
-        self.told: Pruned | None = None    # what the run has been told
+        self.pruned: Pruned | None = None  # the decision to stop
         self._run, self._pruner, self._own = run, pruner, own.name
         self._watched = pruner.watched(own)
         self._peers = _Known(ask, self._watched.name, lambda: run.asked_to_stop)
         self._tracing = Tracing()
         self._last_own: float | None = None
-        self._judged = 0                   # values that were there when the pruner was asked last
-        self._asked = -1                   # the step then
+        self._judged = 0                   # number of values when the pruner was last asked
+        self._asked = -1                   # the step at that time
         self._failed = False
         self._process = os.getpid()
-        self._logging = threading.RLock()  # a signal handler of user code may log, too
+        self._logging = threading.RLock()  # a signal handler of user code may log
         self._judging = threading.Lock()
 
     def logged(self, name: str, step: int | None, value: float) -> None:
@@ -49,13 +49,13 @@ class Pruning:
                 self._tracing.add(step, value)
 
     def should_stop(self) -> bool:
-        """The pruner's word, once for all; False in a process that user code forked."""
-        if self.told is not None:
+        """Ask the pruner; a True is final. False in a process that user code forked."""
+        if self.pruned is not None:
             return True
         if self._failed or os.getpid() != self._process:
             return False
         if not self._judging.acquire(blocking=False):
-            return False                   # another thread is at it, or this one, before a signal came
+            return False                   # another thread asks, or a signal interrupted this one
         try:
             with self._logging:
                 curve = self._tracing.curve(asked=self._asked)
@@ -67,52 +67,52 @@ class Pruning:
             self._judging.release()
 
     def completed(self, returned: Any) -> Any:
-        """What `single_run` returned, and, where it lacks the task's metric, the last value of that."""
+        """The returned value, with the last logged value of a missing task metric."""
         value = {} if returned is None else unwrapped(returned)
         if not isinstance(value, Mapping) or self._own in value:
             return returned
         if self._last_own is None:
             raise BadResult(f"the run was pruned, and neither returned '{self._own}' nor logged it; return "
-                            "what there is of it when should_stop() is true", numbers_in(value))
+                            "its value so far when should_stop() is true", numbers_in(value))
         return {**value, self._own: self._last_own}
 
     def _says_stop(self, curve: Curve) -> bool:
         try:
             stop = bool(self._pruner.should_stop(curve, _Lazily(self._peers.now), self._watched.goal))
-        except Exception as error:         # noqa: BLE001 - a run that is trained must not fail for its pruner
+        except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
             say(f"the pruner failed, so this run is not stopped early: {one_line(error)}")
             self._failed = True
             return False
         if stop:
-            self.told = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
-            self._run.info[PRUNED] = self.told.plain()
+            self.pruned = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
+            self._run.info[PRUNED] = self.pruned.plain()
             say(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
         return stop
 
 
 def pruning_of(tree: Tree | None, run: Run, project: Project, own: Metric,
                ask: AskPeers | None) -> Pruning | None:
-    """The pruning of a run; one that cannot be had is said in the run's output, and the run goes on."""
+    """Build the pruning of a run; an error is printed to its output, and it goes on."""
     if tree is None or ask is None:
         return None
     try:
         return Pruning(run, build_component(Pruner, tree, project.catalog, path="pruner"), own, ask)
-    except Exception as error:             # noqa: BLE001 - likewise
-        say(f"the pruner cannot be made, so this run is not stopped early: {one_line(error)}")
+    except Exception as error:             # noqa: BLE001 - a failed pruner must not fail the run
+        say(f"the pruner cannot be built, so this run is not stopped early: {one_line(error)}")
         return None
 
 
 def after_pruning(pruning: Pruning | None, returned: Any) -> tuple[Any, str | None]:
-    """What a run is taken to have returned, and the reason of its outcome. A run that was told to stop is
-    pruned, also if it went on: nobody can say what it did not do. Raises `BadResult`.
-    """
-    if pruning is None or pruning.told is None:
+    """The result that counts, and the reason of the outcome. Raises `BadResult`.
+
+    A run that its pruner stopped counts as pruned, also if it went on."""
+    if pruning is None or pruning.pruned is None:
         return returned, None
     return pruning.completed(returned), PRUNED
 
 
 class _Known:
-    """What is known of the other runs."""
+    """The known curves of the other runs."""
 
     def __init__(self, ask: AskPeers, series: str, enough: Callable[[], bool]) -> None:
         self._ask, self._series, self._enough = ask, series, enough
@@ -120,20 +120,20 @@ class _Known:
         self._running: tuple[Peer, ...] = ()
 
     def now(self) -> tuple[Peer, ...]:
-        """None of them where nobody can tell: then no run looks worse than others."""
+        """All known peers; empty where the worker has no answer."""
         news: Peers | None = self._ask(self._series, self._enough)
         if news is None:
             return ()
         self._ended |= {one.run: _peer(one) for one in news.ended}
         if news.running is not None:
             self._running = tuple(map(_peer, news.running))
-        again = {peer.run for peer in self._running}       # one may have been queued again
+        again = {peer.run for peer in self._running}       # an ended run may have been queued again
         ended = [peer for peer in self._ended.values() if peer.run not in again]
         return (*ended, *self._running) if news.known else ()
 
 
 class _Lazily(Sequence[Peer]):
-    """The peers, asked for when they are first looked at."""
+    """The peers, read from the worker on first use."""
 
     def __init__(self, ask: Callable[[], tuple[Peer, ...]]) -> None:
         self._ask = ask

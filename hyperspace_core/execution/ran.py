@@ -1,4 +1,4 @@
-"""The section `source` of a run's provenance: the code it was really executed on, and why not the pinned."""
+"""The provenance section `source`: the code that a run was executed on."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from hyperspace_core.execution.job import Job
     from hyperspace_core.extension.project import Project
 
-PINNED = "pinned"              # in the section: whether the submission's snapshot was unpacked for it
-NOTE = "note"                  # in the section: why it was not
-GIT = "git"                    # in what a submission pins: the section `git` of that moment
+PINNED = "pinned"              # in the section: whether the pinned snapshot was unpacked for it
+NOTE = "note"                  # in the section: the reason why not
+GIT = "git"                    # in the pinned code: the section `git` of the submission
 
 
 class CodeSink(Protocol):
-    """Where the code goes."""
+    """Receiver of the code."""
 
     def section(self, section: Section | Absent) -> None: ...
     def source(self, code: ProjectCode) -> None: ...
 
 
 def tell_code(job: Job, project: Project, sink: CodeSink) -> None:
-    """Record the code that is about to run; of a pinned one also what git said of it at the submission."""
+    """Record the code that is about to run; of pinned code also its git section."""
     try:
         section = _pinned(job) if job.code_folder is not None else _current(job, project, sink)
     except Exception as error:         # noqa: BLE001 - an absent section fails no run
@@ -62,11 +62,11 @@ def _current(job: Job, project: Project, sink: CodeSink) -> Section | Absent:
         return Absent(SECTION, job.stale)
     code = project_code(project)
     if isinstance(code, Absent):
-        besides = "" if code.reason in job.code_note else job.code_note    # it was not pinned for the same
+        besides = "" if code.reason in job.code_note else job.code_note    # the same reason is not repeated
         return Absent(SECTION, f"{code.reason}; {besides}" if besides else code.reason)
-    told: dict[str, Any] = {**code.section(), PINNED: False}
-    if not {told[SNAPSHOT], told[CHANGES]} - {None} <= set(job.known_sources):
+    data: dict[str, Any] = {**code.section(), PINNED: False}
+    if not {data[SNAPSHOT], data[CHANGES]} - {None} <= set(job.known_sources):
         sink.source(code)
-    same = job.code.get(SNAPSHOT) == told[SNAPSHOT]
+    same = job.code.get(SNAPSHOT) == data[SNAPSHOT]
     note = "" if same else job.code_note
-    return Section(SECTION, {**told, NOTE: note} if note else told)
+    return Section(SECTION, {**data, NOTE: note} if note else data)

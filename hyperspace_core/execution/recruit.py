@@ -1,7 +1,7 @@
-"""A process that is forked ahead of the run that it will execute.
+"""Prefork: fork the process of the next run ahead of time.
 
-A fork of a process with a large library imported takes longer than a small run: so it is done while the run
-before goes on, or while the worker waits. A recruit waits for one job, executes it and ends.
+A fork of a process with a large library takes longer than a small run. So it happens while the previous run
+goes on, or while the worker waits. A preforked process waits for one job, executes it and ends.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from hyperspace_core.execution.opening import Opening
 
 @dataclass(frozen=True, kw_only=True)
 class Recruit:
-    """A waiting process, as its guardian knows it."""
+    """A waiting process, as its fork server sees it."""
 
     pid: int
     control: Control
 
     def hand_over(self, start: Start, descriptors: Iterable[int]) -> bool:
-        """Give it its job, with the descriptors that go with it; False where it is gone."""
+        """Send the job and its descriptors; False where the process is gone."""
         given = self.control.send(start, tuple(descriptors))
         self.control.close()
         return given
 
 
 def recruit(opened: Opening | None, not_inherited: Iterable[socket.socket]) -> Recruit:
-    """Fork one. It has the project of this process, or, without, will be a fresh interpreter."""
+    """Fork a process; without an open project it becomes a fresh interpreter."""
     mine, theirs = socket.socketpair()
     guardian = os.getpid()
     output.flush()
-    # held back until the run can obey, so that no request to stop is lost or kills
+    # blocked until the run handles it, so that no stop request is lost or kills
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")            # native threads of BLAS handle a fork themselves
@@ -54,7 +54,7 @@ def recruit(opened: Opening | None, not_inherited: Iterable[socket.socket]) -> R
 
 def _serve(opened: Opening | None, control: Control, guardian: int,
            not_inherited: list[socket.socket]) -> NoReturn:
-    """In the forked process, from its first to its last moment: never back into the guardian's loop."""
+    """The whole life of the forked process; never returns to the fork server's loop."""
     try:
         os.setsid()
         processes.die_with_parent(guardian)
@@ -69,8 +69,8 @@ def _serve(opened: Opening | None, control: Control, guardian: int,
         control.close()
         if isinstance(start, Start):
             _execute(start.job, descriptors, opened)
-        os._exit(0)                                # the guardian has no use for it any more
-    except BaseException:  # noqa: BLE001 - a bug of ours
+        os._exit(0)                                # the fork server closed the socket
+    except BaseException:  # noqa: BLE001 - an internal error
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(1)
@@ -92,7 +92,7 @@ def _execute(job: bytes, descriptors: list[int], opened: Opening | None) -> NoRe
 
 
 def _fresh_interpreter(job: bytes, channel: int, answers: int) -> NoReturn:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the next program
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the next program reads it
     file.write(job)
     file.flush()
     for descriptor in (channel, answers, file.fileno()):

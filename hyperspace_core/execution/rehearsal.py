@@ -1,7 +1,7 @@
-"""A run that is nobody's, executed before there is a job.
+"""Warm up a preforked process by an internal run, before there is a job.
 
-In a process that has just been forked, each page that is touched for the first time is copied: the first
-pass through any code is many times slower than the second. A recruit makes the first pass while it waits.
+A forked process copies each memory page on its first write: the first pass through any code is many times
+slower than the second. A preforked process makes the first pass while it waits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def rehearse() -> None:
-    """Execute a small run of the framework's own; no user code, no plugin takes part."""
+    """Execute a small internal run, without user code and plugins."""
     job = Job(run=0, uid="", attempt=0, project="", task="", scenario={"className": "Rehearsal"},
               config={"value": 1.0}, submitted={}, metric_name="result", metric_goal="maximize", seed=0,
               validated=True, tasks_dir=None, no_plugins=(), workdir=tempfile.gettempdir())

@@ -1,4 +1,4 @@
-"""What `single_run` returned, checked and turned into numbers."""
+"""Check what `single_run` returned and turn it into numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CURE = "; return it too, or name another as the task's metric"
 
 
 class BadResult(HyperspaceError):
-    """What was returned is no result; `metrics` holds the numbers that were in it all the same."""
+    """The returned value is no valid result; `metrics` holds the numbers in it."""
 
     def __init__(self, message: str, metrics: dict[str, Number] | None = None) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
     """The task's metric, and all numbers by name. NaN and infinities are numbers.
 
     A plain number is the metric itself; a dict must hold it. Scalars of numpy and torch are unwrapped. Raises
-    `BadResult` for all else.
+    `BadResult` for other values.
     """
     value = unwrapped(returned)
     if is_number(value):
@@ -45,7 +45,7 @@ def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
 
 
 def numbers_in(returned: Mapping[Any, Any]) -> dict[str, Number]:
-    """Those of its entries that are numbers, whatever the others are."""
+    """The entries that are numbers; others are ignored."""
     return _each(returned)[0]
 
 
@@ -72,8 +72,8 @@ def _checked(where: str, value: Any) -> Number:
     if not is_number(value):
         raise BadResult(f"{where}: expected a number, found {_described(value)}")
     if isinstance(value, int) and abs(value) > MAX_INT:
-        raise BadResult(f"{where}: a whole number beyond 64 bit")
-    return int(value) if isinstance(value, int) else float(value)  # plain, also of subclasses
+        raise BadResult(f"{where}: a whole number beyond 64 bits; return it as a float")
+    return int(value) if isinstance(value, int) else float(value)  # subclasses become plain numbers
 
 
 def _described(value: Any) -> str:

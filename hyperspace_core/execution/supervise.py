@@ -1,4 +1,4 @@
-"""The worker's hand on the processes that execute runs. No user code is ever imported here."""
+"""Start and end a slot's fork server. No user code is imported here."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Isolation = Literal["warm", "spawn"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectView:
-    """What a worker needs to know of its project, which it does not import itself."""
+    """The worker's description of its project, which it does not import."""
 
     tasks: tuple[str, ...]
-    forks: bool                    # whether runs are forked from a process that has the project imported
-    note: str | None               # why not, where that was wished
+    forks: bool                    # whether runs are forked from a process with the project
+    note: str | None               # why not, where forks were wanted
     plugins: tuple[str, ...]
-    renewals: int                  # how often it was read again since its sources had changed
-    snapshot: str | None           # of its code; None where there is none
+    renewals: int                  # how often changed sources were read again
+    snapshot: str | None           # of its code; None without one
 
 
 class Guardian:
-    """One slot's guardian process; executes one run at a time.
+    """The supervisor of one slot's fork server; executes one run at a time.
 
-    It is started when it is first needed, and again when it was lost or when the project's sources changed on
-    disk, so that the code that is recorded is the code that ran. `code`: an unpacked snapshot to run instead.
+    It starts the fork server on first use, and again when it was lost or the project's sources changed on
+    disk, so that the recorded code is the code that ran. `code`: an unpacked snapshot to run instead.
     One thread uses it; any may `close` it.
     """
 
@@ -59,7 +59,7 @@ class Guardian:
         self._closed = False
 
     def view(self) -> ProjectView:
-        """The project as it stands on disk now. Raises `ProjectError` where it cannot be opened."""
+        """The project as it is on disk now. Raises `ProjectError`."""
         with self._lock:
             opened, _ = self._fresh()
         return ProjectView(tasks=opened.tasks, forks=self._warm and opened.unsafe is None,
@@ -67,23 +67,23 @@ class Guardian:
                            renewals=self._renewals, snapshot=opened.snapshot)
 
     def start(self, job: Job) -> Child:
-        """Start a run with the code that stands on disk now. Raises `ProjectError`."""
+        """Start a run with the code that is on disk now. Raises `ProjectError`."""
         with self._lock:
-            for _ in range(2):                     # a guardian may have been lost since the last run
+            for _ in range(2):                     # the fork server may have been lost since the last run
                 _, process = self._fresh()
                 child = process.start(job)
                 if child is not None:
                     return child
                 self._let_go()
-        raise ProjectError("the guardian process of this slot was lost twice as a run was to start")
+        raise ProjectError("the fork server of this slot was lost twice while starting a run")
 
     def close(self) -> None:
-        """End the guardian and anything under it. Idempotent."""
+        """End the fork server and its descendants. Idempotent."""
         self._closed = True
         self._let_go()
 
     def _fresh(self) -> tuple[Opened, GuardianProcess]:
-        """A living guardian, of the sources as they are."""
+        """A living fork server with the current sources."""
         stale = [] if self._opened is None else changed(self._opened.stamps)
         if self._opened is not None and self._process is not None and self._process.alive() and not stale:
             return self._opened, self._process
@@ -93,12 +93,12 @@ class Guardian:
         opened, process = self._open()
         if self._closed:
             self._let_go()
-            raise ProjectError("this guardian is closed")
+            raise ProjectError("the fork server is closed")
         self._opened = opened
         return opened, process
 
     def _open(self) -> tuple[Opened, GuardianProcess]:
-        """A look at the project, and a guardian: the same process where runs are forked from it."""
+        """Open the project and start a fork server: one process where it is safe to fork."""
         look = self._launch("fork" if self._warm else "look")
         try:
             opened = look.opened()
@@ -112,7 +112,7 @@ class Guardian:
 
     def _launch(self, role: Role) -> GuardianProcess:
         if self._closed:
-            raise ProjectError("this guardian is closed")
+            raise ProjectError("the fork server is closed")
         begin = Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s, self._code)
         self._process = GuardianProcess(begin, self._python)
         return self._process

@@ -51,5 +51,5 @@ def test_an_outcome_arrives_whole(told):
 
 
 def test_bytes_that_are_no_message_are_noticed():
-    with pytest.raises(DamagedChannel, match="something else"):
+    with pytest.raises(DamagedChannel, match="user code wrote to the run's channel"):
         Unframer().feed(b"\0\0\0\5hello and more")

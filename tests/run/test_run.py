@@ -73,8 +73,8 @@ def test_b36_nan_is_kept_and_remarked_on_once(run: Run, caplog: pytest.LogCaptur
 
     assert [math.isnan(p.value) for p in sink(run).points] == [True] * 4
     assert caplog.messages == [
-        "series 'loss': nan at step 0; it is kept, and is never taken for the best",
-        "series 'other': nan at step None; it is kept, and is never taken for the best",
+        "series 'loss': nan at step 0; it is kept, and never counts as the best",
+        "series 'other': nan at step None; it is kept, and never counts as the best",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
@@ -154,7 +154,7 @@ def test_b39_steps_that_repeat_or_go_back_are_kept_in_order_and_noted_once(
     assert [p.step for p in sink(run).points] == [0, 5, 5, 3, 2]
     assert caplog.messages == [
         "series 'loss': step 5 after 5; points keep the order of the calls",
-        "series 'loss': inf at step 2; it is kept, and is never taken for the best",
+        "series 'loss': inf at step 2; it is kept, and never counts as the best",
     ]
 
 
@@ -303,7 +303,7 @@ def test_bytes_are_kept_under_a_name(run: Run, content: Any) -> None:
 
 
 def test_bytes_without_a_name_are_refused(run: Run) -> None:
-    with pytest.raises(ValueNotStorable, match=r"give it a name, as in log_artifact\(data, 'model.bin'\)"):
+    with pytest.raises(ValueNotStorable, match=r"pass a name, as in log_artifact\(data, 'model.bin'\)"):
         run.log_artifact(b"weights")
 
 
@@ -358,8 +358,8 @@ def test_plain_names_are_kept_as_they_are(run: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize(("content", "cause"), [
-    ("nowhere.bin", "no such file; a text itself is logged as text.encode() under a name"),
-    ("a\0b", "no such file; a text itself is logged as text.encode() under a name"),
+    ("nowhere.bin", "no such file; to log a text itself, pass text.encode() and a name"),
+    ("a\0b", "no such file; to log a text itself, pass text.encode() and a name"),
     (".", "a directory; log its files one by one, or an archive of it (shutil.make_archive)"),
     (42, "expected a path or bytes"),
     (None, "expected a path or bytes"),
