@@ -1,4 +1,4 @@
-"""`hyperspace`, also as `python -m hyperspace_core`."""
+"""Run the command line: `hyperspace` or `python -m hyperspace_core`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def main() -> None:
         from hyperspace_core.cli.entry import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:              # before, or after, the command line itself could answer it
+    except KeyboardInterrupt:              # while the command line starts or ends
         sys.stderr.write("error: interrupted\n")
         code = 130
     sys.exit(code)

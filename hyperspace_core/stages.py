@@ -1,6 +1,6 @@
-"""The stages of a run: core's own answers to the hooks, and the one place where a stage's hook is called.
+"""The stages of a run: their default hook implementations, and the calls of the hooks.
 
-The defaults are ordinary `trylast` implementations that call the chosen component.
+The defaults are `trylast` implementations that call the chosen component.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hyperspace_core.components import Scenario
     from hyperspace_core.extension.manager import Extensions
 
-MAX_FINGERPRINTS = 1000        # of a scenario that loads again and again
+MAX_FINGERPRINTS = 1000        # for a scenario that loads data many times
 
 
 @hookimpl(trylast=True)
@@ -24,7 +24,7 @@ def hyperspace_execute(run: Run, scenario: Scenario) -> Any:
     return scenario.single_run(**run.arguments)
 
 
-# A plain settings dict is for a hook of the project's own: core has no method to call and gives no answer.
+# A plain settings dict is for a hook of the project; it has no method to call, so the defaults return None.
 
 
 @hookimpl(trylast=True)
@@ -57,13 +57,13 @@ def _is_settings(component: Any) -> bool:
 
 
 class StageError(HyperspaceError):
-    """A stage that nobody answered, or that gave back None."""
+    """A stage without an implementation, or one that returned None."""
 
 
 class HookStages(Stages):
-    """`run.stages` in a run of the framework's: each stage goes through its hook.
+    """`run.stages` of a recorded run: each stage calls its hook.
 
-    A stage raises `StageError` where its answer is None, and whatever its implementation raises.
+    A stage raises `StageError` if the hook returns None, and any exception of its implementation.
     """
 
     def __init__(self, run: Run, extensions: Extensions) -> None:
@@ -96,7 +96,7 @@ class HookStages(Stages):
         return answered
 
     def begin_part(self, run: Run) -> Stages:
-        """Each part is seeded anew: what it draws does not depend on which parts ran before it."""
+        """Seed again for a part, so that its result does not depend on earlier parts."""
         self._hook.hyperspace_seed(seed=run.seed)
         return HookStages(run, self._extensions)
 
@@ -108,31 +108,30 @@ class HookStages(Stages):
         if not _is_settings(component):
             asked.append(type(component).__name__)
         if asked:
-            raise StageError(f"stage {stage}: {hook} was answered with None by {' and '.join(asked)}; return "
-                             "a value")
+            raise StageError(f"stage {stage}: {hook} of {' and '.join(asked)} returned None; return a value")
         raise StageError(f"stage {stage}: `{argument}` is a plain settings dict and nothing implements "
                          f"{hook}; implement it with @hookimpl, or choose a class by className")
 
     def _fingerprint(self, data: Any, version: Any) -> None:
-        """Name the data in the record; whatever goes wrong here, the run goes on."""
+        """Record the fingerprint of the data; an error here does not stop the run."""
         try:
             name = self._hook.hyperspace_fingerprint(data=data)
         except Exception as error:  # noqa: BLE001 - evidence only
             self._run.sink.section(Absent("data", f"{type(error).__name__}: {error}"))
             return
         if not isinstance(name, str):
-            self._run.sink.section(Absent("data", f"expected a text, was given {type(name).__name__}"))
+            self._run.sink.section(Absent("data", f"expected a text, got {type(name).__name__}"))
             return
         if len(self._fingerprints) < MAX_FINGERPRINTS:
             self._fingerprints.append(name)
             self._versions.append(version)
-        told: dict[str, Any] = {"fingerprints": list(self._fingerprints)}
+        section: dict[str, Any] = {"fingerprints": list(self._fingerprints)}
         if any(known is not None for known in self._versions):
-            told["versions"] = list(self._versions)
-        self._run.sink.section(Section("data", told))
+            section["versions"] = list(self._versions)
+        self._run.sink.section(Section("data", section))
 
 
 def _version(dataset: Any) -> Any:
-    """What the settings of a dataset call its version; None where they do not."""
+    """The `version` of a dataset or of its settings, or None."""
     found = dataset.get("version") if _is_settings(dataset) else getattr(dataset, "version", None)
     return found if isinstance(found, str | int | float) else None

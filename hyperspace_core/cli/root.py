@@ -16,7 +16,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Work": ("submit", "tune", "worker", "status", "searches", "results", "compare", "effects", "plot"),
     "Runs": ("run", "rerun", "reproduce", "rescore", "parity", "runs", "queue"),
     "Projects": ("new", "projects", "tasks", "components", "check", "backfill"),
-    "House": ("plugins", "store", "doctor"),
+    "Maintenance": ("plugins", "store", "doctor"),
 }
 COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that wants to know what may be typed
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)

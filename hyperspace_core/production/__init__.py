@@ -1,1 +1,1 @@
-"""A run as a folder that programs without a store can use: written, loaded, and checked by golden data."""
+"""Export runs to folders, load components from them, and check them by golden data."""

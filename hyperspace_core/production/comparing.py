@@ -1,4 +1,4 @@
-"""Where two values first differ: plain values and arrays, exactly or within a tolerance."""
+"""Find the first difference between two values: plain values and arrays."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hyperspace_core.config.tree import shown, unwrapped
 
 
 def first_difference(expected: Any, found: Any, tolerance: float, path: str) -> str | None:
-    """`path: expected 0.5, got 0.7`, or None where they agree.
+    """Describe the first difference (`path: expected 0.5, got 0.7`), or return None.
 
-    Numbers agree where they differ by no more than `tolerance`, or than that share of the larger one; NaN
-    agrees with NaN. Tuples count as lists, arrays compare with whatever numpy makes an array of.
+    Numbers agree if they differ by at most `tolerance`, absolute or relative to the larger one; NaN agrees
+    with NaN. Tuples count as lists. An expected array is compared with `numpy.asarray(found)`.
     """
     if _is_array(expected):
         return _arrays(expected, found, tolerance, path)
@@ -23,9 +23,9 @@ def first_difference(expected: Any, found: Any, tolerance: float, path: str) -> 
     if isinstance(expected, list | tuple):
         return _lists(expected, found, tolerance, path)
     if _is_number(expected) and _is_number(found):
-        return None if _agree(expected, found, tolerance) else _told(path, expected, found)
+        return None if _agree(expected, found, tolerance) else _message(path, expected, found)
     same = type(expected) is type(found) and expected == found
-    return None if same else _told(path, expected, found)
+    return None if same else _message(path, expected, found)
 
 
 def _sections(expected: Mapping[str, Any], found: Any, tolerance: float, path: str) -> str | None:
@@ -38,7 +38,7 @@ def _sections(expected: Mapping[str, Any], found: Any, tolerance: float, path: s
         if differs:
             return differs
     extra = next((key for key in found if key not in expected), None)
-    return None if extra is None else f"{path}: {extra!r} was not there"
+    return None if extra is None else f"{path}: {extra!r} was not expected"
 
 
 def _lists(expected: list[Any] | tuple[Any, ...], found: Any, tolerance: float, path: str) -> str | None:
@@ -75,7 +75,7 @@ def _arrays(expected: Any, found: Any, tolerance: float, path: str) -> str | Non
     at = f"{path}[{', '.join(map(str, first))}]"
     count = int((~agree).sum())
     more = f" ({count} of {expected.size} values differ)" if count > 1 else ""
-    return _told(at, expected[first], other[first]) + more
+    return _message(at, expected[first], other[first]) + more
 
 
 def _numeric(array: Any) -> bool:
@@ -95,7 +95,7 @@ def _agree(one: float, other: float, tolerance: float) -> bool:
         one, other, rel_tol=tolerance, abs_tol=tolerance)
 
 
-def _told(path: str, expected: Any, found: Any) -> str:
+def _message(path: str, expected: Any, found: Any) -> str:
     one, other = unwrapped(expected), unwrapped(found)
     if type(one) is type(other):
         return f"{path}: expected {shown(one).partition(' ')[2]}, got {shown(other).partition(' ')[2]}"

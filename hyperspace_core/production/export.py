@@ -1,4 +1,4 @@
-"""What of a run is exported: its config, names, versions and files, looked up and checked before writing."""
+"""Plan an export: collect and check config, names, versions and files of a run."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _GOLDEN = f"{golden.FOLDER}/"
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A run's export, not yet written."""
+    """The planned export of a run."""
 
     manifest: Tree
-    files: Mapping[str, Artifact]          # path below the folder → what is written there
+    files: Mapping[str, Artifact]          # path below the folder → artifact
 
 
 def plan_export(store: Store, record: RunRecord, *, artifacts: Collection[str] | None = None,
                 component: str | None = None) -> Export:
-    """All that will be written. `artifacts`: labels of those to take; all without it, golden data always.
+    """Plan an export. `artifacts`: labels of those to export, default all; golden data is always exported.
 
-    `component`: the path of the one that `load_component` gives without a name. Raises `Refused` for a run
-    that has not ended or was never completed, `NotFound` for an artifact it lacks, `UsageError` for a path
-    without a component, `HyperspaceError` for a label that is no plain path.
+    `component`: path of the component that `load_component` returns by default. Raises `Refused` for a run
+    that has not ended or has no completed config, `NotFound` for an unknown artifact, `UsageError` for a path
+    without a component, `HyperspaceError` for a label that is not a plain path.
     """
     if record.state not in _ENDED:
         raise Refused(f"run {record.id} is {record.state}: export it once it has ended")
     if record.config is None or record.scenario is None:
-        raise Refused(f"run {record.id} is {record.state} and its config was never completed: nothing could "
-                      "be built of it; export another run")
+        raise Refused(f"run {record.id} is {record.state} and its config was never completed, so no "
+                      "component can be built from it; export another run")
     components = [*components_in(record.config), *components_in(record.scenario, "scenario")]
     if component is not None:
         _check_path(record, component, [one["path"] for one in components])
@@ -58,15 +58,15 @@ def _check_path(record: RunRecord, component: str, paths: list[str]) -> None:
         raise UsageError(f"run {record.id} has no component `{component}`{near}")
 
 
-def _chosen(record: RunRecord, there: list[Artifact], labels: Collection[str] | None) -> list[Artifact]:
+def _chosen(record: RunRecord, stored: list[Artifact], labels: Collection[str] | None) -> list[Artifact]:
     if labels is None:
-        return there
-    known = [artifact.name for artifact in there]
+        return stored
+    known = [artifact.name for artifact in stored]
     for label in labels:
         if label not in known:
             has = f"; it has {', '.join(known)}" if known else "; it has none"
             raise NotFound(f"run {record.id} has no artifact {label!a}{did_you_mean(label, known) or has}")
-    return [artifact for artifact in there if artifact.name in labels or artifact.name.startswith(_GOLDEN)]
+    return [artifact for artifact in stored if artifact.name in labels or artifact.name.startswith(_GOLDEN)]
 
 
 def _file(name: str) -> str:
@@ -94,13 +94,13 @@ def _manifest(record: RunRecord, components: list[Tree], component: str | None,
 
 
 def _is_whole(label: str, labels: set[str]) -> bool:
-    """Whether it is of golden data that has both of its sides."""
+    """Whether the golden data of this label has both inputs and outputs."""
     name = label.split("/")[1]
     return all(golden.label(name, f"{side}.json") in labels for side in golden.SIDES)
 
 
 def _versions(record: RunRecord) -> Tree:
-    """Of what the run was executed with, as far as that was captured."""
+    """The versions that the run was executed with, as far as captured."""
     plugins, packages = _section(record, "plugins"), _section(record, "packages")
     project = _mapping(plugins.get("project"))
     loaded = map(_mapping, plugins.get("loaded") or ())
@@ -122,5 +122,5 @@ def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """Nothing where another version, or another tool, has recorded something else."""
+    """The value if it is a mapping, else an empty one: another tool may have recorded it."""
     return value if isinstance(value, Mapping) else {}

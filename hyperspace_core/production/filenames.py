@@ -1,7 +1,7 @@
-"""Labels of artifacts as names of files, on whatever system the folder is unpacked.
+"""Turn labels of artifacts into file names that are safe on every system.
 
-A label that leads out of the folder, or that somebody made to look so, is refused. One that is merely awkward
-(a device of Windows, a `?`, two that differ only in case) gets a flat name of its own.
+A label that leads, or seems to lead, out of the folder is refused. A label that is not portable (a device
+name of Windows, a `?`, two labels that differ only in case) gets a flat name.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterable
 
 from hyperspace_core.errors import HyperspaceError
 
-LONGEST = 200                  # bytes of one part: file systems end at 255
+LONGEST = 200                  # bytes of one part; the limit of file systems is 255
 _HOSTILE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[A-Za-z]:")
 _AWKWARD = re.compile(r'[<>:"|?*]|[. ]$|^ ')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.I)
 
 
 def file_names(labels: Iterable[str]) -> dict[str, str]:
-    """Label → relative path with `/`; no two are the same file anywhere. Raises `HyperspaceError`."""
+    """Map each label to a relative path with `/`, unique on every system. Raises `HyperspaceError`."""
     names: dict[str, str] = {}
     files: set[str] = set()
     folders: set[str] = set()
@@ -36,10 +36,10 @@ def file_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def check_below(path: str, what: str, cure: str) -> None:
-    """Refuse what is no path below a folder. Raises `HyperspaceError`."""
+    """Raises `HyperspaceError` for a path that is not plain or not below its folder."""
     parts = path.split("/")
     if _HOSTILE.search(path) or any(part.strip() in ("", ".", "..") for part in parts):
-        raise HyperspaceError(f"{what}: its name is no plain path below a folder; {cure}")
+        raise HyperspaceError(f"{what}: its name is not a plain path below a folder; {cure}")
 
 
 def _is_awkward(label: str) -> bool:
@@ -58,7 +58,7 @@ def _above(path: str) -> list[str]:
 
 
 def _folded(path: str) -> str:
-    """As a file system compares that takes `A` for `a` and has one spelling for `ä`."""
+    """Normalize case and Unicode as case-insensitive file systems do."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 

@@ -1,4 +1,4 @@
-"""The folder of an exported run: what stands in its `hyperspace.json`, and where its files are."""
+"""Read the folder of an exported run: its `hyperspace.json` and its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEEDED: Mapping[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """An export, as it was read."""
+    """An export that was read from its folder."""
 
     folder: Path
     manifest: Tree
@@ -44,18 +44,18 @@ class Exported:
 
 
 def read_folder(folder: str | Path) -> Exported:
-    """Raises `NotFound` where there is no export, `HyperspaceError` for one that cannot be read."""
+    """Read an export. Raises `NotFound` if there is none, `HyperspaceError` if it is unreadable."""
     root = Path(folder)
     place = root / MANIFEST
     try:
         manifest = json.loads(place.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"{root}: holds no exported run ({MANIFEST} is not there); `hyperspace runs export` "
-                       "writes one") from None
+        raise NotFound(f"{root}: no exported run in this folder ({MANIFEST} is missing); `hyperspace runs "
+                       "export` writes one") from None
     except OSError as error:
         raise HyperspaceError(f"{place}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise HyperspaceError(f"{place}: is no JSON ({error}); export the run again") from None
+        raise HyperspaceError(f"{place}: invalid JSON ({error}); export the run again") from None
     _check(manifest, place)
     return Exported(folder=root, manifest=manifest)
 
@@ -63,16 +63,16 @@ def read_folder(folder: str | Path) -> Exported:
 def _check(manifest: Any, place: Path) -> None:
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if isinstance(version, int) and version > FORMAT:
-        raise HyperspaceError(f"{place}: of format {version}, which a newer hyperspace-core wrote; this one "
-                              f"reads up to {FORMAT}: update it")
+        raise HyperspaceError(f"{place}: has format {version} of a newer hyperspace-core; this version reads "
+                              f"up to format {FORMAT}: update hyperspace-core")
     if version != FORMAT:
-        raise HyperspaceError(f"{place}: is not of an exported run; name the folder of one")
+        raise HyperspaceError(f"{place}: does not describe an exported run; name the folder of one")
     odd = [name for name, type_ in _NEEDED.items() if not isinstance(manifest.get(name, MISSING), type_)]
     if not odd:
         odd += ["artifacts" for one in manifest["artifacts"] if not _is_artifact(one)]
         odd += [] if isinstance(manifest["versions"].get("project"), dict) else ["versions.project"]
     if odd:
-        raise HyperspaceError(f"{place}: `{odd[0]}` is missing or of another type; export the run again")
+        raise HyperspaceError(f"{place}: `{odd[0]}` is missing or has the wrong type; export the run again")
 
 
 def _is_artifact(one: Any) -> bool:
@@ -80,25 +80,25 @@ def _is_artifact(one: Any) -> bool:
 
 
 def _whole(root: Path, artifact: Tree) -> Path:
-    """The file, once it is known to lie in the folder and to be what was exported."""
+    """The file of an artifact, checked to be inside the folder and unchanged."""
     name, file = artifact["name"], artifact["file"]
     check_below(file, f"{root / MANIFEST}: the file {file!a} of artifact {name!a}", "export the run again")
     place: Path = root / file
     try:
         inside = place.resolve().is_relative_to(root.resolve())
         if not inside:
-            raise HyperspaceError(f"{place}: leads out of the export; export the run again")
+            raise HyperspaceError(f"{place}: is outside the export folder; export the run again")
         with place.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise HyperspaceError(f"{place}: cannot be read ({error.strerror}); export the run again") from None
     if digest != artifact["sha256"]:
-        raise HyperspaceError(f"{place}: is not what was exported, by its SHA-256; export the run again")
+        raise HyperspaceError(f"{place}: was changed after the export (other SHA-256); export the run again")
     return place
 
 
 def components_in(tree: Mapping[str, Any], path: str = "") -> Iterator[Tree]:
-    """Every section with a class: its dotted path, its class, and the parameter that it fills."""
+    """Yield each section with a class: its path, its class, and the parameter it fills."""
     yield from _components(tree, path, "")
 
 

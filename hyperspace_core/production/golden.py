@@ -1,4 +1,4 @@
-"""Golden data of an exported run: does what is served still give what the run gave?"""
+"""Golden data of an exported run: check that a service reproduces the outputs of the run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hyperspace_core.records.golden import assembled, label
 
 
 class GoldenDiffers(HyperspaceError):
-    """What is served does not give what the run gave; the text names the first output that differs."""
+    """The outputs differ from the golden data; the message names the first difference."""
 
     exit_code = ExitCode.FAILED
 
 
 def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
-    """The inputs and the outputs that the run kept with `run.log_golden`; arrays are numpy's.
+    """Read the inputs and outputs that the run stored with `run.log_golden`; arrays are numpy arrays.
 
-    Raises `NotFound` where it kept none of that name, `HyperspaceError` for files that cannot be read.
+    Raises `NotFound` if there is no golden data of that name, `HyperspaceError` for unreadable files.
     """
     exported = read_folder(folder)
     known = exported.manifest["golden"]
     if name not in known:
-        has = f"it has {', '.join(known)}" if known else "its scenario logs none with run.log_golden(...)"
+        has = f"it has {', '.join(known)}" if known else "the scenario logs none with run.log_golden(...)"
         raise NotFound(f"{exported.folder}: no golden data {name!r} was exported"
                        f"{did_you_mean(name, known) or f'; {has}'}")
     return _side(exported, name, "inputs"), _side(exported, name, "outputs")
@@ -35,10 +35,10 @@ def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
 
 def check_golden(folder: str | Path, function: Callable[[Any], Any], name: str = "default",
                  tolerance: float = 0.0) -> None:
-    """Call `function` with the golden inputs and compare what it gives with the golden outputs.
+    """Call `function` with the golden inputs and compare its result with the golden outputs.
 
-    `tolerance`: how far numbers may lie apart, absolutely or as a share of the larger one. Raises
-    `GoldenDiffers` with the first output that differs, in one line; and what `golden` and `function` raise.
+    `tolerance`: largest allowed difference of numbers, absolute or relative to the larger one. Raises
+    `GoldenDiffers` with the first difference in one line, and the exceptions of `golden` and `function`.
     """
     if not 0 <= tolerance < math.inf:
         raise UsageError(f"check_golden: tolerance must be a number >= 0, got {tolerance!r}")
@@ -46,7 +46,7 @@ def check_golden(folder: str | Path, function: Callable[[Any], Any], name: str =
     differs = first_difference(outputs, function(inputs), tolerance, "outputs")
     if differs:
         within = f" within {tolerance:g}" if tolerance else ""
-        raise GoldenDiffers(f"{folder}: golden data {name!r} is not met{within}: {differs}")
+        raise GoldenDiffers(f"{folder}: golden data {name!r} does not match{within}: {differs}")
 
 
 def _side(exported: Exported, name: str, side: str) -> Any:

@@ -1,7 +1,7 @@
-"""Components and artifacts of an exported run, in a program that has no store.
+"""Load components and artifacts of an exported run, without a store.
 
-Only the project's package and core are needed: the project is opened by its entry point, plugins are left
-out unless they are named, and nothing of the queue, the stores, git or the command line is imported.
+This needs only the project's package and core. The project is opened by its entry point, plugins are loaded
+only if named, and no module of the queue, the stores, git or the command line is imported.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from hyperspace_core.production.parts import meant, part_at
 
 
 def load_component(folder: str | Path, name: str | None = None, *, plugins: Collection[str] = ()) -> Any:
-    """A component of an exported run, built as the run built it: a new object with each call.
+    """Build a component of an exported run: a new object with each call.
 
-    `name`: its dotted path, such as `"classifier"`, `"layers.0"` or, for the problem's own, `"scenario"` and
-    `"scenario.dataset"`. Without it: the one that was named when the run was exported, else the only
-    component among the hyper-parameters, else the only one without a default. Of a parameter `Lazy[...]` it
-    is the factory. `plugins`: installed plugins that bring components which the run used.
+    `name`: its dotted path, such as `"classifier"`, `"layers.0"`, `"scenario"` or `"scenario.dataset"`.
+    Default: the component named at export, else the only component among the hyper-parameters, else the only
+    one without a default. For a parameter `Lazy[...]` the result is the factory. `plugins`: names of
+    installed plugins whose components the run used.
 
-    Parameters that the project has got since the export have their defaults; classes that were renamed are
-    found by their aliases, and the project's own migrations are heeded. Raises `HyperspaceError` in one line
-    for what cannot be read, found or built, and whatever the component's own constructor raises.
+    Parameters that are newer than the export get their defaults, renamed classes are found by their aliases,
+    and the project's migrations are applied. Raises `HyperspaceError` with a one-line message if a file, path
+    or class cannot be read, found or built, and any exception of the component's constructor.
     """
     exported = read_folder(folder)
     project = _opened(exported, plugins)
@@ -62,9 +62,9 @@ def load_component(folder: str | Path, name: str | None = None, *, plugins: Coll
 
 
 def load_artifact(folder: str | Path, name: str) -> Path:
-    """The file of an artifact of an exported run, known to be what was exported.
+    """The path of an artifact of an exported run; its content is checked.
 
-    Raises `NotFound` for one that is not there, `HyperspaceError` for one that was changed since.
+    Raises `NotFound` for an unknown artifact, `HyperspaceError` for a changed one.
     """
     return read_folder(folder).path(name)
 
@@ -75,12 +75,12 @@ def _opened(exported: Exported, plugins: Collection[str]) -> Project:
     except HyperspaceError as error:
         then = exported.manifest["versions"]["project"]
         name = " ".join(filter(None, (then.get("distribution"), then.get("version"))))
-        cure = f"; it was exported with {name}: install that" if name else ""
+        cure = f"; it was exported with {name}: install this version" if name else ""
         raise type(error)(f"{exported.folder}: {error}{cure}") from None
 
 
 def _extensions(plugins: Collection[str]) -> Extensions:
-    """Core's own plugins, and those that are named."""
+    """Load core's own plugins and the named ones."""
     if not plugins:
         return build_manager(discover=False)
     installed = {found.name for found in find(PLUGINS_GROUP)}
@@ -93,7 +93,7 @@ def _extensions(plugins: Collection[str]) -> Extensions:
 
 
 def _trees(exported: Exported, project: Project) -> tuple[Tree, Tree]:
-    """Scenario and config as the project would have them today."""
+    """Scenario and config, with the project's later migrations applied."""
     scenario, config = exported.manifest["scenario"], exported.manifest["config"]
     for migration in project.migrations:
         if migration.name not in exported.manifest["migrated"]:
@@ -102,11 +102,11 @@ def _trees(exported: Exported, project: Project) -> tuple[Tree, Tree]:
 
 
 def _cure(exported: Exported, project: Project, plugins: Collection[str] | None) -> str:
-    """What to do about a config that the project's code does not fit; `plugins`: where a class is missing."""
-    taken_part = exported.manifest["versions"].get("plugins") or ()
-    left_out = [] if plugins is None else [name for name in taken_part if name not in plugins]
-    of_plugin = f"; where a plugin brings it: plugins=[...] of {', '.join(left_out)}" if left_out else ""
+    """Say how to load a config that does not fit the code; `plugins`: given if a class is missing."""
+    used = exported.manifest["versions"].get("plugins") or ()
+    left_out = [] if plugins is None else [name for name in used if name not in plugins]
+    of_plugin = f"; if a plugin has the class: plugins=[...] of {', '.join(left_out)}" if left_out else ""
     then = exported.manifest["versions"]["project"].get("version")
-    here = "its code has changed since" if then == project.version else f"here is {project.version}"
-    return (f" (exported with {project.distribution} {then or 'of an unknown version'}, {here}: install what "
-            f"it was exported with, or keep old names as `aliases`{of_plugin})")
+    here = "its code has changed since" if then == project.version else f"installed is {project.version}"
+    return (f" (exported with {project.distribution} {then or 'of an unknown version'}, {here}: install the "
+            f"version of the export, or keep old names as `aliases`{of_plugin})")

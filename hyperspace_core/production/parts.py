@@ -1,4 +1,4 @@
-"""A dotted path in an exported run: the value that stands there, and what kind of value that is."""
+"""Look up a dotted path in an exported run: its value and its kind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCENARIO = "scenario"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A value of the run."""
+    """A value in the config or scenario of a run."""
 
     path: str
     kind: Kind
@@ -39,9 +39,9 @@ class Part:
 
 
 def meant(project: Project, scenario: Tree, config: Tree) -> str:
-    """The hyper-parameter that is meant without a name: the only component, else the only required one.
+    """The default path of `load_component`: the only component, else the only required one.
 
-    Raises `UsageError` where it could be several.
+    Raises `UsageError` if there are several or none.
     """
     parameters = project.scenario_signature(scenario).parameters
     found = [one for one in parameters if _is_component(one.kind) and config.get(one.name) is not None]
@@ -49,13 +49,13 @@ def meant(project: Project, scenario: Tree, config: Tree) -> str:
         if len(names) == 1:
             return names[0]
     there = ", ".join([*(one.name for one in found), SCENARIO])
-    raise UsageError(f"which component is meant? Name one of {there}, or export the run with --component")
+    raise UsageError(f"no default component: name one of {there}, or export the run with --component")
 
 
 def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> Part:
-    """What stands at `classifier`, `layers.0`, `scenario` or `scenario.dataset`.
+    """The value at a path such as `classifier`, `layers.0`, `scenario` or `scenario.dataset`.
 
-    Raises `NotFound` for a path that leads nowhere, `UnknownClassError` for one through a class that is gone.
+    Raises `NotFound` for an unknown path, `UnknownClassError` for a path through an unknown class.
     """
     first, *rest = name.split(".")
     signature = project.scenario_signature(scenario)
@@ -75,7 +75,7 @@ def _parameter(signature: Signature, tree: Mapping[str, Any], key: str, path: st
         near = did_you_mean(key, known) or (f"; it has {', '.join(known)}" if known else "")
         raise NotFound(f"`{join(path, key)}`: {signature.name} has no such parameter{near}")
     if name not in tree:
-        raise NotFound(f"`{join(path, name)}`: the run has none; it is older than this parameter")
+        raise NotFound(f"`{join(path, name)}`: the run does not have it; it is older than this parameter")
     return Part(path=join(path, name), kind=signature.by_name[name].kind, tree=tree[name])
 
 
@@ -98,7 +98,7 @@ def _below(project: Project, part: Part, key: str) -> Part:
     inside = list(part.tree) if isinstance(part.tree, Mapping) else range(len(part.tree)) \
         if isinstance(part.tree, list) else ()
     has = f"; it has {', '.join(map(str, inside))}" if inside else ""
-    raise NotFound(f"`{join(part.path, key)}`: there is no such part in {describe(part.kind)}{has}")
+    raise NotFound(f"`{join(part.path, key)}`: no such part in {describe(part.kind)}{has}")
 
 
 def _signature(project: Project, part: Part, kind: FamilyKind) -> Signature:

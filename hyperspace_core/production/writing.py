@@ -1,4 +1,4 @@
-"""Write an export: all of it or nothing, in the place of nothing but an earlier export."""
+"""Write an export atomically; replace nothing but an earlier export."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | get
 
 
 def write_export(store: Store, export: Export, folder: str | Path, *, force: bool = False) -> Path:
-    """Write the export as `folder`, which is new, empty, or with `force` an earlier export; its path.
+    """Write the export to `folder`, which is new, empty, or with `force` an earlier export; return its path.
 
-    It is written beside and then renamed, so that no half export ever stands there. Raises `UsageError` for a
-    folder with anything else in it, `HyperspaceError` for an artifact that is not what the store says it is.
+    It is written to a temporary folder and then renamed, so an incomplete export is never visible. Raises
+    `UsageError` for a folder with other files, `HyperspaceError` for a damaged artifact.
     """
     root = Path(os.path.abspath(folder))  # noqa: PTH100 - `resolve` would follow a link in the last part
     check_place(root, force=force)
@@ -38,12 +38,12 @@ def write_export(store: Store, export: Export, folder: str | Path, *, force: boo
             _put(made, root, force=force)
     except OSError as error:
         raise UsageError(f"{error.filename or root}: cannot be written ({error.strerror}); name another "
-                         "folder, or make room") from None
+                         "folder, or free disk space") from None
     return root
 
 
 def check_place(folder: str | Path, *, force: bool) -> None:
-    """Raises `UsageError` where an export must not be put."""
+    """Raises `UsageError` for a folder that an export must not replace."""
     root = Path(folder)
     if root.is_symlink():
         raise UsageError(f"{root}: is a link; name the folder itself")
@@ -52,22 +52,22 @@ def check_place(folder: str | Path, *, force: bool) -> None:
     if not root.is_dir():
         raise UsageError(f"{root}: is a file; name a folder")
     if root.samefile(Path.cwd()):
-        raise UsageError(f"{root}: is the folder that you are in; name one below it")
+        raise UsageError(f"{root}: is the current folder; name one below it")
     there = _files_below(root)
     if not there and not any(root.iterdir()):
         return
     if not (root / MANIFEST).is_file():
-        raise UsageError(f"{root}: exists already and is no export; name another folder")
+        raise UsageError(f"{root}: exists already and is not an export; name another folder")
     if not force:
-        raise UsageError(f"{root}: holds an export already; replace it with --force (force=True)")
+        raise UsageError(f"{root}: contains an export already; replace it with --force (force=True)")
     known = {MANIFEST, *(one["file"] for one in read_folder(root).artifacts.values())}
     others = sorted(there - known)
     if others:
-        raise UsageError(f"{root}: {others[0]} is not of the export that is there; move it away first")
+        raise UsageError(f"{root}: {others[0]} does not belong to the export in this folder; move it first")
 
 
 def _files_below(root: Path) -> set[str]:
-    """Everything that is no folder, links to folders included."""
+    """All files below the folder, including links to folders."""
     found = set()
     for top, folders, files in os.walk(root):
         links = [name for name in folders if (Path(top) / name).is_symlink()]
@@ -77,7 +77,7 @@ def _files_below(root: Path) -> set[str]:
 
 @contextlib.contextmanager
 def _beside(root: Path) -> Iterator[Path]:
-    """A new folder of the same file system, removed at the end where it has not become another one."""
+    """Make a temporary folder in the parent of `root`; remove it at the end unless it was renamed."""
     made = root.parent / f".{root.name}.{secrets.token_hex(6)}"
     made.mkdir()
     try:
@@ -90,16 +90,16 @@ def _write_artifact(store: Store, artifact: Artifact, root: Path, file: str) -> 
     with store.open_artifact(artifact) as content:
         digest = _write(root, file, iter(lambda: content.read(1 << 20), b""))
     if digest != artifact.digest:
-        raise HyperspaceError(f"artifact {artifact.name!a} of run {artifact.run}: its content is not what "
-                              "the store says, so nothing is exported; `hyperspace store check` tells more")
+        raise HyperspaceError(f"artifact {artifact.name!a} of run {artifact.run}: its content is damaged, so "
+                              "nothing is exported; `hyperspace store check` lists the damage")
 
 
 def _write(root: Path, file: str, pieces: Iterator[bytes] | list[bytes]) -> str:
-    """The content's SHA-256."""
+    """Write a file and return its SHA-256."""
     place = root / file
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.resolve().is_relative_to(root.resolve()):
-        raise HyperspaceError(f"{file!a} leads out of the export; nothing is written")
+        raise HyperspaceError(f"{file!a} is outside the export folder; nothing is written")
     hasher = hashlib.sha256()
     with os.fdopen(os.open(place, _NEW, 0o666), "wb") as out:
         for piece in pieces:
@@ -109,7 +109,7 @@ def _write(root: Path, file: str, pieces: Iterator[bytes] | list[bytes]) -> str:
 
 
 def _put(made: Path, root: Path, *, force: bool) -> None:
-    check_place(root, force=force)         # again: writing took its time
+    check_place(root, force=force)         # again: it may have changed during writing
     with _beside(root) as aside:
         if root.exists():
             root.rename(aside / "before")
@@ -118,5 +118,5 @@ def _put(made: Path, root: Path, *, force: bool) -> None:
         except OSError:
             with contextlib.suppress(OSError):
                 (aside / "before").rename(root)
-            raise UsageError(f"{root}: somebody else put something there meanwhile; look at it and try "
+            raise UsageError(f"{root}: another process created it during the export; check it and try "
                              "again") from None

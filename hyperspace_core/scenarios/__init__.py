@@ -1,4 +1,4 @@
-"""Core's own scenarios, registered into every project that is opened."""
+"""Core's own scenarios, registered in every project."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Settings = dict[str, Any]
 
 @dataclass
 class Pipeline(Scenario):
-    """Load, preprocess, build, train, score: each stage a component, or a hook of the project's own.
+    """Load, preprocess, build, train, score: each stage is a component or a hook.
 
-    Where the project has no class of a family and implements the stage as a hook, the parameter takes a plain
-    settings dict, which the hook receives as it is.
+    For a stage that the project implements as a hook, the parameter takes a plain settings dict, which is
+    passed to the hook unchanged.
     """
 
     dataset: Dataset | Settings
@@ -35,7 +35,7 @@ class Pipeline(Scenario):
                    preprocessor: Preprocessor | Settings = Unchanged(),  # noqa: B008 - a default is a config
                    trainer: Trainer | Settings = Fit(),  # noqa: B008
                    ) -> dict[str, float]:
-        """The scorer's numbers."""
+        """Return the numbers of the scorer."""
         stages = run.stages
         data = stages.preprocess(preprocessor, stages.load_data(self.dataset))
         fitted = stages.train(trainer, stages.build_model(model, data), data)

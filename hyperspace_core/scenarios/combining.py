@@ -1,4 +1,4 @@
-"""The numbers of all parts, put together: mean, spread, and each part's own."""
+"""Combine the numbers of all parts: mean, standard deviation, and each part's value."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ SPREAD = "sd"
 
 
 def together(parts: Mapping[str, Numbers]) -> dict[str, float]:
-    """`accuracy`, the mean over the parts that have it; `accuracy/sd`, their sample standard deviation, where
-    there are two or more; `accuracy/PART`, the number of each.
+    """Combine the numbers: `accuracy` is the mean over the parts that have it, `accuracy/sd` their sample
+    standard deviation if there are two or more, `accuracy/PART` the number of each part.
     """
     names = dict.fromkeys(name for numbers in parts.values() for name in numbers)
     values = {name: {part: float(numbers[name]) for part, numbers in parts.items() if name in numbers}
@@ -27,5 +27,5 @@ def _spread(values: list[float]) -> float:
 
     try:
         return statistics.stdev(values)
-    except (AttributeError, OverflowError, ValueError):        # what it says of NaN and infinities varies
+    except (AttributeError, OverflowError, ValueError):        # NaN and infinities, by Python version
         return float("nan")

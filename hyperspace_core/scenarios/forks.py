@@ -1,4 +1,4 @@
-"""Parts side by side, each in a process that is forked from the run's own and ends with it."""
+"""Run parts in parallel, each in a process forked from the process of the run."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from hyperspace_core.run import Run
 from hyperspace_core.scenarios.parts import Numbers, Part, PartError, PartSink, conduct
 from hyperspace_core.sink import Absent, Section
 
-END_S = 5.0                    # for a process that was told to end
+END_S = 5.0                    # from terminating a process until it is killed
 
 
 class Finished(Protocol):
-    """Hears of a part that is finished."""
+    """Callback for a finished part."""
 
     def __call__(self, part: Part, numbers: Numbers, sink: PartSink, seconds: float, /) -> None: ...
 
 
 class PipeSink:
-    """In the process of a part: sends what it logs to the run's."""
+    """The sink in the process of a part: sends all entries to the process of the run."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -69,8 +69,8 @@ class _Child:
 
 def side_by_side(run: Run, parts: Sequence[Part], hyper_parameters: Mapping[str, Any], *, slots: int,
                  sink_of: Callable[[Part], PartSink], finished: Finished) -> None:
-    """Run the parts, `slots` at a time. Once one has failed no other is begun, and those that run are waited
-    for, so that what they compute is kept. Raises `PartError` with what the first one raised.
+    """Run the parts, `slots` at a time. Raises `PartError` with the first error, once the running parts have
+    finished; no part is started after it.
     """
     waiting, running = deque(parts), dict[Connection, _Child]()
     failed: PartError | None = None
@@ -110,7 +110,7 @@ def _begun(run: Run, part: Part, hyper_parameters: Mapping[str, Any],
 def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Callable[[], Numbers]) -> None:
     processes.die_with_parent(parent)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)       # the run's own process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)       # the process of the run handles it
     unused.close()
     try:
         numbers = work()
@@ -121,8 +121,8 @@ def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Calla
 
 
 def _goes_on(pipe: Connection, child: _Child) -> bool:
-    """Take what it has said by now; False where it has had its last word, or is gone without one."""
-    gone = child.process.exitcode is not None          # asked first: what it said before is in the pipe
+    """Receive the messages of a part; False if it has finished, failed or its process has ended."""
+    gone = child.process.exitcode is not None          # read first: earlier messages are still in the pipe
     try:
         while pipe.poll():
             kind, *what = pipe.recv()
@@ -152,7 +152,7 @@ def _failure(child: _Child) -> PartError | None:
 
 
 def _end(running: Mapping[Connection, _Child]) -> None:
-    """Of parts that have had their last word, or that nobody waits for any more."""
+    """End the processes of these parts; terminate those that are still running."""
     for child in running.values():
         if child.numbers is None and child.failure is None:
             child.process.terminate()

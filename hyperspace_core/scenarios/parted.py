@@ -1,4 +1,4 @@
-"""A scenario that runs another one in parts: the same hyper-parameters, each part on its own."""
+"""Base class of scenarios that run another scenario in parts."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from hyperspace_core.sink import Section
 
 
 class _Parted(Scenario):
-    """What all of them have in common; a subclass says which parts there are.
+    """Runs the wrapped scenario once for each part, with the same hyper-parameters.
 
-    A part that is finished is noted in `run.info` at once, and another attempt of the run does only those
-    that are missing, as long as code and config are the same.
+    A finished part is stored in `run.info` at once. A later attempt of the run executes only the missing
+    parts if code and config are the same.
     """
 
     wraps: ClassVar[str | None] = "scenario"
     settings: ClassVar[tuple[str, ...]] = ()
-    """Its own parameters that name a setting of the wrapped scenario."""
+    """Parameters that name a setting of the wrapped scenario."""
 
     if TYPE_CHECKING:
         scenario: Any
         slots: int
 
     def parts(self, seed: int) -> Sequence[Part]:
-        """The parts in their order, each with a name of its own."""
+        """The parts in order, with unique names."""
         raise NotImplementedError(f"{type(self).__name__} has no method parts()")
 
     def single_run(self, run: Run, **hyper_parameters: Any) -> dict[str, float]:
-        """Mean, spread and every part's own of the numbers that the wrapped scenario returns."""
+        """Mean, standard deviation and each part's value of the numbers of the wrapped scenario."""
         whole = _Whole(run, checked(self.parts(run.seed)))
         try:
             if self.slots > 1 and len(whole.left) > 1 and _may_fork():
@@ -52,7 +52,7 @@ class _Parted(Scenario):
 
     @classmethod
     def problems_of(cls, tree: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        """What is wrong with a completed section of this class: parameter and text."""
+        """Yield parameter and message for each invalid value in a completed section of this class."""
         if tree["slots"] < 1:
             yield "slots", f"expected at least 1 process, found {tree['slots']}"
         for parameter in cls.settings:
@@ -63,7 +63,7 @@ class _Parted(Scenario):
 
 
 class _Whole:
-    """The run with all its parts: which are finished, how far the others are."""
+    """The run and the progress of its parts."""
 
     def __init__(self, run: Run, parts: Sequence[Part]) -> None:
         self.run, self.parts = run, parts
@@ -80,7 +80,7 @@ class _Whole:
         return PartSink(self.run, part.name, lambda fraction: self._progressed(part, fraction))
 
     def finished(self, part: Part, numbers: Numbers, sink: PartSink, seconds: float) -> None:
-        """Kept from now on, whatever becomes of the run."""
+        """Store the numbers of a finished part for later attempts."""
         note = {"metrics": numbers, "seed": part.seed, "seconds": round(seconds, 3),
                 "attempt": self.run.attempt, MADE_OF: self.run.made_of}
         if isinstance(sink.data, Section):
@@ -90,14 +90,14 @@ class _Whole:
         self._progressed(part, 1.0)
 
     def name_data(self) -> None:
-        """One name for the data of the run: those of its parts, in their order."""
+        """Record the data fingerprints of all parts, in order, as those of the run."""
         named = [self.notes[part.name][DATA] for part in self.parts if DATA in self.notes.get(part.name, {})]
-        told: dict[str, Any] = {"fingerprints": [one for data in named for one in data["fingerprints"]]}
+        section: dict[str, Any] = {"fingerprints": [one for data in named for one in data["fingerprints"]]}
         if any("versions" in data for data in named):
-            told["versions"] = [one for data in named
-                                for one in data.get("versions", [None] * len(data["fingerprints"]))]
+            section["versions"] = [one for data in named
+                                   for one in data.get("versions", [None] * len(data["fingerprints"]))]
         if named:
-            self.run.sink.section(Section(DATA, told))
+            self.run.sink.section(Section(DATA, section))
 
     def _progressed(self, part: Part, fraction: float) -> None:
         self._fractions[part.name] = fraction
@@ -105,14 +105,14 @@ class _Whole:
 
 
 def checked(parts: Sequence[Part]) -> Sequence[Part]:
-    """Raises `PartError` where there are none, or two of one name."""
+    """Raises `PartError` without parts, and for duplicate or reserved names."""
     names = [part.name for part in parts]
     if not names:
         raise PartError("there are no parts to run")
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) \
         else None
     if twice is not None or SPREAD in names:
-        raise PartError(f"part {twice or SPREAD!r}: the name is taken; name each part differently")
+        raise PartError(f"part {twice or SPREAD!r}: the name is taken; give each part its own name")
     return parts
 
 
@@ -124,13 +124,13 @@ def _one_by_one(run: Run, whole: _Whole, hyper_parameters: Mapping[str, Any]) ->
         except Exception as error:
             error.add_note(f"in part {part.name}")
             raise
-        if run.asked_to_stop:              # it may have returned early: another attempt does it whole
+        if run.asked_to_stop:              # it may have returned early: another attempt repeats it
             raise RunInterrupted("the run was asked to stop")
         whole.finished(part, numbers, sink, time.monotonic() - began)
 
 
 def _may_fork() -> bool:
-    """Whether parts can have processes of their own; a process with threads cannot be forked safely."""
+    """Whether parts can run in forked processes; a process with threads cannot be forked safely."""
     from hyperspace_core.execution.opening import why_not_to_fork
 
     why = why_not_to_fork()

@@ -1,4 +1,4 @@
-"""One part of a run: the wrapped scenario in a live run of its own, whose words carry the part's name."""
+"""One part of a run: runs the wrapped scenario and prefixes its names with the part's name."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ DATA = "data"                  # the section that names what a run loaded
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What is to be run: the wrapped scenario with its settings for this part."""
+    """The wrapped scenario with the settings of one part."""
 
-    name: str                  # begins the names of what it logs: `fold-2/loss`
+    name: str                  # the prefix of its metrics: `fold-2/loss`
     scenario: Any
     seed: int
 
 
 class PartError(HyperspaceError):
-    """Parts that cannot be told apart, or one whose process is gone."""
+    """Invalid parts, or a part that failed."""
 
 
 class PartSink:
-    """Passes on what a part says to the run that it is part of, under the part's name."""
+    """The sink of a part: passes its entries to the whole run under the part's name."""
 
     def __init__(self, whole: Run, name: str, on_progress: Callable[[float], None]) -> None:
         self.data: Section | Absent | None = None
@@ -54,13 +54,13 @@ class PartSink:
 
     def section(self, section: Section | Absent) -> None:
         if section.name == DATA:
-            self.data = section            # the parts' are put together
+            self.data = section            # combined for all parts later
         else:
             self._whole.sink.section(section)
 
 
 class PartRun(Run):
-    """The live run of a part; whoever asks the whole run to stop asks this. No pruner watches it."""
+    """The live run of a part; it stops with the whole run, and no pruner watches it."""
 
     def __init__(self, whole: Run, part: Part, sink: Sink) -> None:
         super().__init__(sink=sink, seed=part.seed, workdir=whole.workdir / part.name, id=whole.id,
@@ -79,7 +79,7 @@ class PartRun(Run):
 
 
 def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: Sink) -> Numbers:
-    """Run a part here and now; its components are copies, so that parts share nothing."""
+    """Run a part in this process, with copies of the components, so that parts share nothing."""
     run = PartRun(whole, part, sink)
     run.workdir.mkdir(parents=True, exist_ok=True)
     run.stages = whole.stages.begin_part(run)
@@ -107,7 +107,7 @@ def _called(scenario: Any, run: Run, arguments: dict[str, Any]) -> Any:
 
 
 def _numbers(returned: Any, metric: str) -> Numbers:
-    """Without a task no metric is asked for: any will do."""
+    """The returned numbers; without a task any metric is accepted."""
     from hyperspace_core.execution.result import numbers_of  # not where a component is only loaded
 
     named = metric or (next(iter(returned), "result") if isinstance(returned, Mapping) else "result")

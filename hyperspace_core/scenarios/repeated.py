@@ -1,4 +1,4 @@
-"""The same scenario several times: other seeds, other subsets of the training set, other folds."""
+"""Repeat a scenario with other seeds or folds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hyperspace_core.scenarios.settings import with_setting
 
 @dataclass
 class Repeated(_Parted):
-    """Runs a scenario several times, and gives mean, spread and each time's own of its numbers.
+    """Runs a scenario several times and returns mean, standard deviation and each value.
 
-    Time i has the run's seed + i, so that whatever the scenario draws by its seed, a subset of the training
-    set or the first weights, is drawn anew. With `fold`, time i has that setting at i and the run's own seed:
-    the same division of the data, another part of it held back.
+    Repeat i has the run's seed + i, so everything that the scenario draws by its seed, such as a subset of
+    the training set or initial weights, differs. With `fold`, repeat i sets this setting to i and keeps the
+    run's seed: the data is split in the same way, and another fold is held out.
     """
 
     scenario: Scenario
     times: int = 5
     fold: str | None = None        # the setting that takes 0, 1, …: `dataset.fold`
-    slots: int = 1                 # so many at once, each in a process of its own
+    slots: int = 1                 # repeats executed at the same time, in processes
 
     settings: ClassVar[tuple[str, ...]] = ("fold",)
 

@@ -1,4 +1,4 @@
-"""Re-training as time goes on: train on what came before, judge by what comes next, move on."""
+"""Periodic re-training: train on past data, test on the following period, move on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hyperspace_core.scenarios.settings import with_setting
 
 @dataclass
 class Rolling(_Parted):
-    """Trains a scenario anew at every step, and gives mean, spread and each step's own of its numbers.
+    """Trains a scenario again at each step and returns mean, standard deviation and each value.
 
-    From `first` to `last` (not included) it goes on by `step`; at each it is trained on the `window` before,
-    or on all that came before, and judged by the step that follows. Times are dates, `2014-07-01`, with steps
-    such as `1 month`, `2 weeks`, `6 hours`; or whole numbers, such as years. Three settings of the wrapped
-    scenario receive them; the first is left alone where there is no `window`.
+    The test periods go from `first` to `last` (exclusive) by `step`. For each, the scenario is trained on the
+    `window` before it, or on all earlier data. Times are dates, `2014-07-01`, with steps such as `1 month`,
+    `2 weeks`, `6 hours`; or whole numbers, such as years. Three settings of the wrapped scenario receive
+    them; `train_from` is not set without a `window`.
     """
 
     scenario: Scenario
@@ -32,7 +32,7 @@ class Rolling(_Parted):
     train_from: str = "dataset.train_from"
     test_from: str = "dataset.test_from"
     test_until: str = "dataset.test_until"
-    slots: int = 1                 # so many at once, each in a process of its own
+    slots: int = 1                 # steps executed at the same time, in processes
 
     settings: ClassVar[tuple[str, ...]] = ("train_from", "test_from", "test_until")
 

@@ -1,4 +1,4 @@
-"""One model for each series: for each machine, each customer, each shop."""
+"""Train one model for each series, such as each machine or each customer."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from hyperspace_core.scenarios.parts import Part, PartError
 from hyperspace_core.scenarios.settings import owner_of, with_setting
 
 Key = str | int
-LISTING = "every_series"       # the method of a dataset that lists its series
+LISTING = "every_series"       # the method with which a dataset lists its series
 
 
 @dataclass
 class PerSeries(_Parted):
-    """Runs a scenario once for each series, with the same hyper-parameters, and gives mean, spread and each
-    series' own of its numbers.
+    """Runs a scenario for each series and returns mean, standard deviation and each value.
 
-    `key` is the setting that says which series it is. Without `series` whoever has that setting lists them,
-    by a method `every_series()`.
+    The hyper-parameters are the same for all series. `key` is the setting that selects the series. Without
+    `series`, the object that has this setting lists them with its method `every_series()`.
     """
 
     scenario: Scenario
     key: str = "dataset.series"
     series: list[str | int] | None = None
-    slots: int = 1                 # so many at once, each in a process of its own
+    slots: int = 1                 # series executed at the same time, in processes
 
     settings: ClassVar[tuple[str, ...]] = ("key",)
 
@@ -41,7 +40,7 @@ class PerSeries(_Parted):
     def _listed(self) -> list[Key]:
         owner = copy.deepcopy(owner_of(self.scenario, self.key))
         if not hasattr(owner, LISTING):
-            raise PartError(f"PerSeries: {type(owner).__name__} has no method {LISTING}(); give it one that "
+            raise PartError(f"PerSeries: {type(owner).__name__} has no method {LISTING}(); add one that "
                             "lists the series, or list them as `series` in the task")
         return list(getattr(owner, LISTING)())
 
@@ -49,9 +48,9 @@ class PerSeries(_Parted):
     def problems_of(cls, tree: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield from super().problems_of(tree)
         if tree["series"] == []:
-            yield "series", "an empty list leaves nothing to run; leave it out, and the dataset lists them"
+            yield "series", "the list is empty; name a series, or omit it so that the dataset lists them"
 
 
 def part_name(key: Any) -> str:
-    """A key as it can stand in the names of metrics and files: `General Motors` is `General-Motors`."""
+    """Make a key safe for names of metrics and files: `General Motors` → `General-Motors`."""
     return re.sub(r"[^\w.+-]+", "-", str(key)).strip(".-") or "-"

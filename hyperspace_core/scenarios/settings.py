@@ -1,7 +1,7 @@
-"""A scenario with one of its settings changed: how a part is told from the others.
+"""Copy a scenario with one setting changed, as the parts of a run need it.
 
-A setting is named by a dotted path, `dataset.series`. The object that has it is made anew by its constructor,
-with what it was made of, and so is all that holds it: the given scenario is left as it is.
+A setting is named by a dotted path, such as `dataset.series`. The object that has it is constructed again
+with its other arguments, and so are the objects that contain it; the given scenario is not changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hyperspace_core.errors import HyperspaceError, did_you_mean
 
 
 def with_setting(target: Any, path: str, value: Any) -> Any:
-    """`target` with another value at `path`. Raises `HyperspaceError` where there is no such setting."""
+    """Copy `target` with another value at `path`. Raises `HyperspaceError` for an unknown setting."""
     name, _, rest = path.partition(".")
     if not rest:
         return _made_anew(target, name, value)
@@ -29,7 +29,7 @@ def owner_of(target: Any, path: str) -> Any:
 
 
 def misplaced(tree: Mapping[str, Any], path: str) -> str | None:
-    """Why a completed section has no setting at `path`; None where it has."""
+    """Explain why a completed section has no setting at `path`; None if it has one."""
     at: Any = tree
     parts = path.split(".")
     for depth, name in enumerate(parts):

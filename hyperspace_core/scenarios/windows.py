@@ -1,4 +1,4 @@
-"""Windows of time: dates with steps of calendar months or of days and hours, or whole numbers."""
+"""Compute time windows: dates with steps of months, days or hours, or whole numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LENGTH = re.compile(r"(\d+) *(hour|day|week|month|year)s?")
 
 
 def windows(first: Moment, last: Moment, step: Moment, window: Moment | None) -> list[Window]:
-    """The windows from `first` to `last`, the last one cut off there; ISO texts for dates.
+    """Compute the windows from `first` to `last`, which cuts off the last one; dates are ISO texts.
 
     Raises `ValueError`, `PARAMETER: what is wrong`.
     """
@@ -52,7 +52,7 @@ def _moment(name: str, written: Moment) -> datetime | int:
 
 
 def _length(name: str, written: Moment, dates: bool) -> tuple[int, timedelta | None]:
-    """Months, and no timedelta; or a timedelta; of whole numbers just the number."""
+    """Parse a step as (months, None), (0, timedelta), or (number, None) for whole numbers."""
     if not dates:
         if not isinstance(written, int) or written < 1:
             raise ValueError(f"{name}: expected a whole number above 0, found {written!r}")
@@ -73,7 +73,7 @@ def _moved(moment: datetime | int, length: tuple[int, timedelta | None], times: 
         return moment + count * times
     if span is not None:
         return moment + span * times
-    # from the first one, not from the one before: else the 31st would become the 28th for good
+    # counted from the first moment: step by step, the 31st would become the 28th and stay it
     years, month = divmod(moment.year * 12 + moment.month - 1 + count * times, 12)
     day = min(moment.day, calendar.monthrange(years, month + 1)[1])
     return moment.replace(year=years, month=month + 1, day=day)

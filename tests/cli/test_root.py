@@ -30,7 +30,7 @@ def test_the_help_lists_every_command_once_in_its_section(typed: Typed) -> None:
     answer = typed("--help")
 
     assert [line for line in answer.lines if line.endswith(":") and not line.startswith(" ")][1:] == [
-        "Work:", "Runs:", "Projects:", "House:"]
+        "Work:", "Runs:", "Projects:", "Maintenance:"]
     for name in ("status", "results", "runs", "queue"):
         assert len([line for line in answer.lines if line.startswith(f"  {name} ")]) == 1
     assert answer.err == ""

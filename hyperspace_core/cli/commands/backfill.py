@@ -1,4 +1,4 @@
-"""`hyperspace backfill`: configs of past runs brought to what the project's code calls things today."""
+"""`hyperspace backfill`: bring the configs of past runs up to date with the project's code."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.option("--name", metavar="NAME", help="What the migration of missing parameters is to be called.")
-@click.option("--undo", metavar="NAME", help="Give the runs of this migration back what they had before it.")
+@click.option("--name", metavar="NAME", help="Name of the migration that adds missing parameters.")
+@click.option("--undo", metavar="NAME", help="Undo this migration: restore the configs of its runs.")
 @click.option("--list", "listing", is_flag=True, help="List the migrations that have been applied.")
 @dry_run_option
 @json_option
@@ -29,9 +29,9 @@ def backfill(*, place: Place, name: str | None, undo: str | None, listing: bool,
              as_json: bool) -> None:
     """Bring the configs of past runs up to date with the project's code.
 
-    First come the migrations that the project lists, then parameters that old runs lack, with the defaults
-    that keep the old behaviour. Each is recorded under a name and can be undone; what was written at
-    submission never changes. An interrupted backfill is finished by the same command.
+    First the migrations that the project registers, then the parameters that old runs do not have, with the
+    defaults that keep the old behaviour. Each migration has a name and can be undone; the config as submitted
+    never changes. Run the same command again to finish an interrupted backfill.
     """
     given = [option for option, value in (("--name", name), ("--undo", undo), ("--list", listing)) if value]
     if len(given) > 1 or (listing and dry_run):
@@ -53,19 +53,19 @@ def _fill(place: Place, name: str | None, *, dry_run: bool, as_json: bool) -> No
     project, store = place.project(), place.store
     total = sum(store.count(RunFilter(project=place.name, states=ENDED)).values())
 
-    def looking(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        return tracked(found, "looking at runs", total)
+    def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        return tracked(found, "reading runs", total)
 
-    plan = plan_backfill(project, store, name=name, watch=looking)
+    plan = plan_backfill(project, store, name=name, watch=reading)
     done = {one.migration.name: len(one.runs) for one in plan.migrations} if dry_run else apply_plan(
         store, plan, watch=lambda batches: tracked(batches, "rewriting configs"))
     if as_json:
         say_json(_plain(plan, done, dry_run=dry_run))
     else:
-        _tell(plan, done, dry_run=dry_run)
+        _print(plan, done, dry_run=dry_run)
 
 
-def _tell(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
+def _print(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
     from hyperspace_core.cli.bulk import counted
 
     page = new_page(fold=True)
@@ -74,16 +74,16 @@ def _tell(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
                   f"{' would be rewritten' if dry_run else ' rewritten'}")
         page.rows([(effect.text, counted(effect.runs)) for effect in one.effects])
     if not plan.migrations:
-        page.line(f"nothing to bring up to date in {counted(plan.looked_at)}")
+        page.line(f"{counted(plan.looked_at)}: all configs are up to date")
     say_page(page)
     missed = 0 if dry_run else sum(len(one.runs) - done[one.migration.name] for one in plan.migrations)
     if missed:
-        note("some runs had been rewritten or queued again since they were looked at, and were left alone: "
-             "the same command looks again")
+        note(f"{counted(missed)} skipped: changed or requeued by another process since they were read; run "
+             "the same command again")
     for left in plan.left[:SHOWN]:
-        note(f"left alone: {counted(left.runs)} (last: run {left.last}): {left.cause}")
+        note(f"skipped: {counted(left.runs)} (last: run {left.last}): {left.cause}")
     if len(plan.left) > SHOWN:
-        note(f"left alone for {len(plan.left) - SHOWN} more causes: --json has them")
+        note(f"skipped for {len(plan.left) - SHOWN} more causes: --json has them")
 
 
 def _plain(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _undo(place: Place, name: str, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         say_json({"name": name, "runs": runs, "dry_run": dry_run})
     else:
-        say(f"{'would undo' if dry_run else 'undid'} {name}: {counted(len(runs))} as before it")
+        say(f"{'would undo' if dry_run else 'undid'} {name}: {counted(len(runs))} restored")
 
 
 def _list(place: Place, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`hyperspace check`: whether today's code keeps the promise that past runs stay comparable."""
+"""`hyperspace check`: check that past runs stay comparable with the current code."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 @json_option
 @at_place
 def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
-    """Compare the project's code with all that was ever run, for the project's own CI.
+    """Check that the project's code still fits its past runs; for CI.
 
-    Exit code 1 where a default that runs relied on has changed, a parameter or class that they used is gone
-    or has another name that nothing declares, or a value no longer fits. Without filter options all runs
-    that have ended are looked at; options that no run matches, although there are some, are a mistake.
+    Exit code 1 if a default that runs used has changed, a parameter or class that they used was removed or
+    renamed without a declaration, or a value is no longer valid. Without filter options all finished runs are
+    checked. Filter options that match no run are an error if the project has finished runs.
     """
     from hyperspace_core.backfill.check import check_project
     from hyperspace_core.backfill.plan import ENDED
@@ -39,10 +39,10 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
     project, store = place.project(), place.store
     _check_filter(place, where, wanted)
 
-    def looking(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        return tracked(found, "looking at runs", sum(store.count(where).values()))
+    def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        return tracked(found, "reading runs", sum(store.count(where).values()))
 
-    report = check_project(project, store, where, watch=looking)
+    report = check_project(project, store, where, watch=reading)
     if as_json:
         say_json({"looked_at": report.looked_at, "findings": list(map(_plain, report.findings)),
                   "hints": list(map(_plain, report.hints))})
@@ -52,17 +52,17 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
         for hint in report.hints:
             say(f"hint: {hint.line}")
         if not report.looked_at:
-            say("no run has ended yet that could be compared with")
+            say("no finished runs to check yet")
         elif not report.findings:
-            say(f"{counted(report.looked_at)}: all that they relied on is as it was")
+            say(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
     return ExitCode.FAILED if report.findings else ExitCode.OK
 
 
 def _check_filter(place: Place, where: RunFilter, wanted: Wanted) -> None:
-    """A misspelt name must not look like a check that found nothing.
+    """Refuse a filter that matches no run because of a misspelt name.
 
     Raises `TaskError` for a task that neither exists nor has runs, `UsageError` for tags and conditions that
-    no run matches.
+    match no run.
     """
     from hyperspace_core.errors import UsageError
     from hyperspace_core.records.filter import RunFilter
@@ -71,12 +71,12 @@ def _check_filter(place: Place, where: RunFilter, wanted: Wanted) -> None:
     for task in where.tasks:
         if not place.store.count(RunFilter(project=place.name, tasks=(task,))):
             place.project().task(task)
-    named = replace(where, since=None)             # that nothing is as new as that, is no mistake
+    named = replace(where, since=None)             # no run since then is not an error
     if (where.tags or where.where) and not place.store.count(named):
         counts = place.store.count(replace(named, tags=(), where=()))
         if counts:
             options = " and ".join(name for name in wanted.options if name in ("--tag", "--where"))
-            raise UsageError(f"{options}: no run matches, so nothing was checked; of all: {counted(counts)}")
+            raise UsageError(f"{options}: no run matches; nothing was checked; all runs: {counted(counts)}")
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`hyperspace compare`: is one config better than another? Seed by seed, with what chance could do."""
+"""`hyperspace compare`: paired comparison of two configs, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _AND = re.compile(r"\s+and\s+")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option("--queue", "count", type=WholeNumber(1), metavar="N",
-              help="Queue what gives N more pairs: seeds that one side lacks first, then new ones.")
+              help="Queue the runs for N more pairs: first seeds that one side does not have, then new ones.")
 @code_option
 @comparable_option
 @filtered
@@ -34,10 +34,10 @@ _AND = re.compile(r"\s+and\s+")
 @at_place
 def compare(*, place: Place, a: str, b: str, count: int | None, code: str, comparable: str, wanted: Wanted,
             dry_run: bool, as_json: bool) -> int:
-    """Say whether B is better than A.
+    """Test whether B is better than A.
 
-    A and B are runs, each of which stands for all its repeats, or conditions. Runs are paired by seed and
-    fold, runs in parts part by part; conditions also by all hyper-parameters that neither of them names.
+    A and B are run ids or conditions. A run id includes all repeats of its config. Runs are paired by seed
+    and fold, runs in parts also by part; conditions also by all hyper-parameters that neither of them names.
 
     \b
     hyperspace compare 12 40
@@ -59,13 +59,13 @@ def compare(*, place: Place, a: str, b: str, count: int | None, code: str, compa
     if as_json:
         say_json(paired.plain())
     else:
-        _say(place, paired, a, b)
+        _print(place, paired, a, b)
     tell_left_out(found.left_out, named=False)
     return ExitCode.OK
 
 
 def _side(text: str) -> Any:
-    """The id of a run, or conditions."""
+    """Parse a run id or conditions."""
     number = text.removeprefix("#")
     if number.isascii() and number.isdigit():
         from hyperspace_core.cli.arguments import RUN
@@ -74,7 +74,7 @@ def _side(text: str) -> Any:
     return _AND.split(text.strip())
 
 
-def _say(place: Place, paired: Paired, a: str, b: str) -> None:
+def _print(place: Place, paired: Paired, a: str, b: str) -> None:
     from shlex import quote
 
     from hyperspace_core.results.words import number
@@ -82,11 +82,11 @@ def _say(place: Place, paired: Paired, a: str, b: str) -> None:
     say(f"a  {paired.a.words}")
     say(f"b  {paired.b.words}")
     say()
-    told = [name for name in ("fold", "part") if len({getattr(pair, name) for pair in paired.pairs}) > 1]
-    rows = [[str(pair.seed), *(str(getattr(pair, name)) for name in told), number(pair.a), number(pair.b),
+    varied = [name for name in ("fold", "part") if len({getattr(pair, name) for pair in paired.pairs}) > 1]
+    rows = [[str(pair.seed), *(str(getattr(pair, name)) for name in varied), number(pair.a), number(pair.b),
              number(pair.difference)] for pair in paired.pairs]
     shown = rows[:bearable(None)]
-    say_table(("seed", *told, "a", "b", "b - a"), shown)
+    say_table(("seed", *varied, "a", "b", "b - a"), shown)
     hint_at_more(len(rows) - len(shown))
     if rows:
         say()
@@ -98,7 +98,7 @@ def _say(place: Place, paired: Paired, a: str, b: str) -> None:
 
 
 def _queue(place: Place, paired: Paired, count: int, *, code: str, dry_run: bool, as_json: bool) -> int:
-    """More pairs, as runs like those that there are but for the seed."""
+    """Queue runs for more pairs: the same configs with other seeds."""
     from hyperspace_core.cli.submitting import queue, say_plan
     from hyperspace_core.results.next_pairs import plan_pairs
 

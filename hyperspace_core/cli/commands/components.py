@@ -1,4 +1,4 @@
-"""`hyperspace components`: what a config can choose from."""
+"""`hyperspace components`: list the classes that a config can choose from."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A class as programs read it."""
+    """A class in the JSON output."""
 
     family: str
     name: str
     aliases: tuple[str, ...]
     doc: str
-    where: str                               # module:line, and who registered it
+    where: str                               # module:line, and the project or plugin that registered it
     parameters: tuple[Described, ...]
     hyper_parameters: tuple[Described, ...]  # of a scenario's `single_run`
-    wraps: str | None                        # the parameter that holds the scenario whose they are instead
+    wraps: str | None                        # the parameter with the scenario that has them instead
 
 
 @click.command
@@ -38,7 +38,7 @@ class Shown:
 def components(*, place: Place, name: str | None, as_json: bool) -> None:
     """List the classes that a config can choose from.
 
-    By family, with the parameters of each. NAME: one family or class.
+    Grouped by family, with the parameters of each class. NAME: show one family or class.
     """
     from hyperspace_core.cli.parameters import summary_of
 
@@ -61,7 +61,7 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
 
 
 def _named(catalog: Catalog, name: str | None) -> list[Entry]:
-    """All classes, a family's, or those of one name or alias. Raises `NotFound`."""
+    """Select all classes, one family's, or those of a name or alias. Raises `NotFound`."""
     from hyperspace_core.config.tree import snake_case
     from hyperspace_core.errors import NotFound, did_you_mean
 

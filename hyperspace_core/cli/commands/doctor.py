@@ -1,4 +1,4 @@
-"""`hyperspace doctor`: one page that says what is wrong here, and how to mend it."""
+"""`hyperspace doctor`: check the installation, a project and its store."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ STYLES = {"ok": "good", "warning": "held", "problem": "bad"}
 def doctor(*, place: Place, as_json: bool) -> int:
     """Check this machine, a project and its store.
 
-    Exit code 1 says that there is a problem; below each stands its cure.
+    Each problem is shown with its fix. Exit code 1 if there is a problem.
     """
     found = _found(place)
     if as_json:
         say_json(found)
     else:
-        _say(found)
+        _print(found)
         if not place.has_project:
-            hint("--project NAME checks a project and its store, too")
+            hint("add --project NAME to check a project and its store, too")
     return ExitCode.FAILED if any(check.verdict == "problem" for check in found) else ExitCode.OK
 
 
@@ -43,14 +43,14 @@ def _found(place: Place) -> list[Check]:
     now = SystemClock().now()
     looks = of_machine(now)
     if place.has_project:
-        # the project first: what it brings may be what breaks a plugin
+        # the project first: its imports may break a plugin
         looks += [*of_project(place), *of_plugins(place), *of_store(place, now)]
     else:
         looks += of_plugins(place)
     return list(careful(looks))
 
 
-def _say(found: list[Check]) -> None:
+def _print(found: list[Check]) -> None:
     from hyperspace_core.results.align import width
 
     page = new_page(fold=True)

@@ -1,4 +1,4 @@
-"""`hyperspace effects`: what a hyper-parameter does, from all pairs of runs that differ in it alone."""
+"""`hyperspace effects`: the effect of one hyper-parameter on the metric."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hyperspace_core.cli.screen import bearable, hint_at_more, note, say_json, s
 @json_option
 @at_place
 def effects(*, place: Place, parameter: str, comparable: str, wanted: Wanted, as_json: bool) -> None:
-    """Show what each change of PARAMETER did to the metric.
+    """Show the effect of each change of PARAMETER on the metric.
 
-    A row a change of value: the mean difference over all pairs of comparable runs that differ in PARAMETER
-    alone, seed and fold being the same, with its 95 % interval (low, high).
+    One row for each change of value: the mean difference over all pairs of comparable runs that have the same
+    seed and fold and differ only in PARAMETER, with its 95 % interval (low, high).
 
     \b
     hyperspace effects classifier.trees --task holdout
@@ -30,14 +30,14 @@ def effects(*, place: Place, parameter: str, comparable: str, wanted: Wanted, as
     from hyperspace_core.results.tabular import text_of
 
     found = comparison(place, completed(place, wanted), comparable)
-    told = effects_of(found.kept, parameter)
+    changes = effects_of(found.kept, parameter)
     if as_json:
-        say_json([change.plain() for change in told])
-    elif told:
-        shown = told[:bearable(None)]
+        say_json([change.plain() for change in changes])
+    elif changes:
+        shown = changes[:bearable(None)]
         heads, rows = text_of(shown.table())
         say_table(heads, rows)
-        hint_at_more(len(told) - len(shown))
+        hint_at_more(len(changes) - len(shown))
     else:
-        note(told.nothing if found.kept else "no completed run matches")
+        note(changes.nothing if found.kept else "no completed run matches")
     tell_left_out(found.left_out, named=True)

@@ -1,4 +1,4 @@
-"""`hyperspace new`: a small project that works at once."""
+"""`hyperspace new`: create a small working project."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hyperspace_core.cli.screen import say, warn
 @click.command
 @click.argument("name")
 @click.option("--folder", metavar="DIR", type=click.Path(path_type=Path), default=Path(),
-              help="Write it inside this folder instead of the present one.")
+              help="Parent folder of the new project.  [default: the current folder]")
 @dry_run_option
 def new(name: str, folder: Path, dry_run: bool) -> None:
-    """Write a small working project, NAME, to start from."""
+    """Create a small working project, NAME, to start from."""
     from hyperspace_core.cli.scaffold import create, files_of
     from hyperspace_core.extension.project import installed_projects
 
@@ -37,7 +37,7 @@ def _say_next(name: str, folder: Path) -> None:
 
     place = folder / name if folder.is_absolute() else Path() / folder / name
     typed = str(place) if place.is_absolute() else f"./{place}"
-    say("\nnow type")
+    say("\nnext steps:")
     say(f"  python -m pip install -e {quote(typed)}")
     say(f"  hyperspace submit first --project {name} --grid model=Constant,Line")
     say(f"  hyperspace worker --project {name} --drain")

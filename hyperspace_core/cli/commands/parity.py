@@ -1,4 +1,4 @@
-"""`hyperspace parity`: past runs once more with a rewritten component."""
+"""`hyperspace parity`: compare a rewritten component with the old one on past runs."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option("--last", type=WholeNumber(1), default=20, metavar="N", help="How many past runs; 20 without.")
-@click.option("--task", metavar="TASK", help="Of this task only.")
-@click.option("--tolerance", type=float, default=0.0, metavar="NUMBER",
-              help="How far numbers may be apart, relative, and absolute below 1; without, not a bit.")
-@click.option("--slots", type=WholeNumber(1), default=1, metavar="N", help="Runs at a time; 1 without.")
+@click.option("--last", type=WholeNumber(1), default=20, show_default=True, help="Number of past runs.")
+@click.option("--task", help="Only runs of this task.")
+@click.option("--tolerance", type=float, default=0.0, show_default=True, metavar="NUMBER",
+              help="Largest allowed difference: relative, and absolute for numbers below 1.")
+@click.option("--slots", type=WholeNumber(1), default=1, show_default=True, metavar="N",
+              help="Runs executed at the same time.")
 @at_place
 @dry_run_option
 @json_option
 def parity(*, place: Place, old: str, new: str, last: int, task: str | None, tolerance: float, slots: int,
            dry_run: bool, as_json: bool) -> int:
-    """Execute the last runs that used class OLD again with class NEW in its place, and compare.
+    """Execute the last runs that used class OLD again with class NEW, and compare the results.
 
-    Same parameters and seed, today's code; nothing is added to the store. Exit code 1 says that one diverged.
+    Same parameters and seed, current code. Nothing is added to the store. Exit code 1 if a run diverged.
 
     \b
     hyperspace parity Forest FastForest --last 20
@@ -58,11 +59,11 @@ def parity(*, place: Place, old: str, new: str, last: int, task: str | None, tol
                    "first": pair.verdict and pair.verdict.first, "problem": pair.problem or None}
                   for pair in pairs])
     else:
-        _say(pairs, old, new)
+        _print(pairs, old, new)
     return ExitCode.OK if all(pair.same for pair in pairs) else ExitCode.FAILED
 
 
-def _say(pairs: Sequence[Pair], old: str, new: str) -> None:
+def _print(pairs: Sequence[Pair], old: str, new: str) -> None:
     from hyperspace_core.results.words import number
 
     say_table(("run", "task", f"{old} then", f"{new} now", "verdict", "first difference"), [

@@ -1,4 +1,4 @@
-"""`hyperspace plot`: pictures of runs, as a page or an image."""
+"""`hyperspace plot`: draw runs into an HTML page or an image."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 
 class Kind(click.Choice):  # type: ignore[type-arg]  # generic in newer versions only
-    """One of the pictures; where it is missing, they are named on that line."""
+    """The kind of plot; the message for a missing one lists all kinds."""
 
     def get_missing_message(self, *_: Any, **__: Any) -> str:
-        return f"name one of {', '.join(map(str, self.choices))}"
+        return f"give one of {', '.join(map(str, self.choices))}"
 
 
 @click.command
 @click.argument("kind", type=Kind(["curves", "parallel", "parameter", "timeline", "history", "importance"]))
 @click.argument("task", required=False, shell_complete=complete_task)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="The file to write: .html works without a network; .png, .svg and .pdf are images.")
-@click.option("--metric", metavar="NAME", help="Of curves: the series; else that of the task's metric.")
-@click.option("--parameter", metavar="NAME", help="Of parameter: which, as in 'trees' or 'classifier.trees'.")
+              help="The file to write: .html (works without a network), .png, .svg or .pdf.")
+@click.option("--metric", metavar="NAME", help="For curves: the series.  [default: the task's metric]")
+@click.option("--parameter", metavar="NAME", help="For parameter: a name such as 'classifier.trees'.")
 @click.option("--best", type=WholeNumber(1), metavar="N", default=10, show_default=True,
-              help="Of curves: so many runs.")
+              help="For curves: number of runs.")
 @click.option("--comparable", type=click.Choice(["strict", "all"]), default="strict", show_default=True,
-              help="Only runs of the same problem, data and code of the classes that they use, or all.")
+              help="strict: only runs with the same scenario, data and component code. all: all runs.")
 @filtered
 @json_option
 @at_place
 def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metric: str | None,
          parameter: str | None, best: int, comparable: str, wanted: Wanted, as_json: bool) -> None:
-    """Draw the completed runs of TASK; needs the extra `plot`.
+    """Plot the completed runs of TASK; needs the extra `plot`.
 
-    curves: what they logged, step by step. parallel: all that differs, and the result. parameter: one
-    hyper-parameter against the result. timeline: which worker did what when, in all states. history: every
-    result in its order, and the best so far, also of a search. importance: what mattered in a search.
+    curves: a logged series by step. parallel: all hyper-parameters that differ, and the result. parameter:
+    one hyper-parameter against the result. timeline: the runs of each worker, in all states. history: each
+    result in order and the best so far, also of a search. importance: of hyper-parameters in a search.
 
     \b
     hyperspace plot curves holdout --metric loss -o curves.html
@@ -58,7 +58,7 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
     from hyperspace_core.results.picture_file import check_target, write_picture
 
     if (output is None) == (not as_json):
-        raise click.UsageError("where to? Name a file with -o, as in -o curves.html, or take --json")
+        raise click.UsageError("no output: give a file with -o, as in -o curves.html, or --json, not both")
     _check(kind, metric, parameter, wanted)
     if output is not None:
         check_target(output)
@@ -81,11 +81,11 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
 
 
 def _check(kind: str, metric: str | None, parameter: str | None, wanted: Wanted) -> None:
-    """Raises `UsageError` for an option that this kind has no use for, and for one that is missing."""
+    """Raises `UsageError` for an option that does not belong to this kind, and for a missing one."""
     if kind == "parameter" and parameter is None:
-        raise click.UsageError("which hyper-parameter? Name it with --parameter, as in --parameter trees")
+        raise click.UsageError("missing --parameter: name the hyper-parameter, as in --parameter trees")
     if kind == "importance" and wanted.options != ["--search"]:
-        raise click.UsageError("importance is of a search: name it, and nothing else, as in --search 1")
+        raise click.UsageError("importance takes one search and no other filter, as in --search 1")
     for name, value, of in (("--metric", metric, "curves"), ("--parameter", parameter, "parameter")):
         if value is not None and kind != of:
             raise click.UsageError(f"{name} belongs to `hyperspace plot {of}`, not to {kind}")
@@ -112,7 +112,7 @@ def _history(records: Sequence[RunRecord]) -> Any:
 
 
 def _history_of_search(place: Place, wanted: Wanted) -> Any:
-    """All of its runs, whatever else they are comparable with."""
+    """Draw all runs of the search, comparable or not."""
     from hyperspace_core.lookup import get_search
     from hyperspace_core.results.search_plots import history
 
@@ -122,14 +122,14 @@ def _history_of_search(place: Place, wanted: Wanted) -> Any:
 
 
 def _records(place: Place, where: RunFilter, comparable: str) -> list[RunRecord]:
-    """The runs, best first; what was left out is told."""
+    """Select the runs, best first, and print which were left out."""
     from hyperspace_core.results.comparable import ALL, compared, summary
     from hyperspace_core.results.parts import slim
     from hyperspace_core.results.table import best_first
 
     records = best_first(map(slim, place.store.find(where)))
     if not records and where.tasks and not place.store.count(replace(where, states=(), where=())):
-        place.project().task(where.tasks[0])           # says what is wrong with the name
+        place.project().task(where.tasks[0])           # raises for a misspelt name
     if comparable == ALL:
         return records
     found = compared(records, lambda: None)

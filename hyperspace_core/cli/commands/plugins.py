@@ -1,4 +1,4 @@
-"""`hyperspace plugins`: which plugins take part, what they hook into, and what is broken."""
+"""`hyperspace plugins`: list the plugins with their hooks, and the broken ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {"loaded": "good", "built in": "quiet", "broken": "bad", "left out": "h
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A plugin as programs read it."""
+    """A plugin in the JSON output."""
 
     name: str
     version: str
@@ -28,27 +28,24 @@ class Shown:
     file: str
     hooks: tuple[str, ...]
     state: str                     # one of `STYLES`
-    cause: str = ""                # of its being broken
+    cause: str = ""                # why it is broken
 
 
 @click.command
-@click.option("--all", "with_builtins", is_flag=True, help="Also core's own.")
+@click.option("--all", "with_builtins", is_flag=True, help="Include the built-in plugins.")
 @in_project
 @json_option
 def plugins(*, place: Place, with_builtins: bool, as_json: bool) -> None:
-    """List the installed plugins, and what is broken.
-
-    With their version and file, and the hooks that they implement.
-    """
+    """List the installed plugins, with version, file, hooks, and errors."""
     extensions = place.quiet_extensions
     found = list(_shown(extensions))
     if with_builtins:
-        found += [_taking_part(one, "built in") for one in extensions.core]
+        found += [_active(one, "built in") for one in extensions.core]
     if as_json:
         say_json(found)
         return
     if not found:
-        hint("no plugin is installed; `--all` shows those built in")
+        hint("no plugin is installed; `--all` shows the built-in ones")
         return
     page = new_page(fold=True)
     for one in found:
@@ -64,10 +61,10 @@ def _shown(extensions: Extensions) -> list[Shown]:
                     state="broken", cause=one.cause) for one in extensions.broken]
     left_out = [Shown(name=name, version="", distribution="", file="", hooks=(), state="left out")
                 for name in extensions.disabled]
-    loaded = [_taking_part(one, "loaded") for one in extensions.loaded]
+    loaded = [_active(one, "loaded") for one in extensions.loaded]
     return sorted([*loaded, *broken, *left_out], key=lambda one: one.name)
 
 
-def _taking_part(one: Loaded, state: str) -> Shown:
+def _active(one: Loaded, state: str) -> Shown:
     return Shown(name=one.name, version=one.version, distribution=one.distribution, file=one.file,
                  hooks=one.hooks, state=state)

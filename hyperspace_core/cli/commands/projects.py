@@ -1,4 +1,4 @@
-"""`hyperspace projects`: which projects are installed here."""
+"""`hyperspace projects`: list the installed projects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.cli.screen import say_json, say_table
 @click.command
 @json_option
 def projects(as_json: bool) -> None:
-    """List the installed projects; none of them is imported."""
+    """List the installed projects without importing them."""
     from hyperspace_core.extension.project import installed_projects
 
     found = installed_projects()
@@ -21,4 +21,4 @@ def projects(as_json: bool) -> None:
         return
     say_table(("project", "distribution", "version", "entry point"),
               [(one.name, one.distribution, one.version, one.value) for one in found],
-              empty="no project is installed; `hyperspace new NAME` writes one")
+              empty="no project is installed; `hyperspace new NAME` creates one")

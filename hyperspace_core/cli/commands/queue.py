@@ -1,4 +1,4 @@
-"""`hyperspace queue`: what waits, in the order in which it will be taken, and the verbs that steer it."""
+"""`hyperspace queue`: list and control the queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def queue() -> None:
-    """See what waits; pause, resume, cancel or requeue runs."""
+    """List the queue; pause, resume, cancel or requeue runs."""
 
 
 @click.command("list")
@@ -29,23 +29,23 @@ def queue() -> None:
 @json_option
 @at_place
 def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
-    """List what waits, in the order in which workers will take it; paused runs come last."""
+    """List queued runs in the order in which workers take them, then paused runs."""
     from hyperspace_core.results.overview import living_workers, told_why
 
     found = _waiting(place, wanted)
     shown = found[:limit if as_json else bearable(limit)]
-    told = list(told_why(shown, living_workers(place.store, place.name)))
+    rows = list(told_why(shown, living_workers(place.store, place.name)))
     if as_json:
         from hyperspace_core.results.plain import plain
 
-        say_json([plain(record) | {"why_not": why} for record, why in told])
+        say_json([plain(record) | {"why_not": why} for record, why in rows])
         return
     if place.store.settings(place.name).paused:
-        note(f"the whole queue is paused; `{place.command('queue resume --all')}` lets it go on")
+        note(f"the whole queue is paused; `{place.command('queue resume --all')}` resumes it")
     heads = ("run", "task", "state", "priority", "age", "config", "cannot start")
     now = datetime.now().astimezone()
-    say_table(heads, [_row(record, why, now) for record, why in told],
-              empty="nothing waits" + (" that matches" if wanted.options else ""))
+    say_table(heads, [_row(record, why, now) for record, why in rows],
+              empty="no queued or paused run matches" if wanted.options else "the queue is empty")
     if len(shown) < len(found):
         hint_at_more(len(found) - len(shown))
 
@@ -58,15 +58,15 @@ def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
 
 
 def _waiting(place: Place, wanted: Wanted) -> list[RunRecord]:
-    """Queued runs as workers take them, then paused ones."""
+    """Read queued runs in the order in which workers take them, then paused ones."""
     from hyperspace_core.records.filter import ORDER_QUEUE
     from hyperspace_core.records.states import State
 
     where = wanted.at(place)
     states = [state for state in (State.QUEUED, State.PAUSED) if state in (where.states or (state,))]
     if not states:
-        raise click.UsageError(f"--status {' '.join(wanted.statuses)}: the queue holds what is queued or "
-                               f"paused; `{place.command('runs list')}` lists all")
+        raise click.UsageError(f"--status {' '.join(wanted.statuses)}: the queue holds only queued and "
+                               f"paused runs; `{place.command('runs list')}` lists all")
     return [record for state in states
             for record in place.store.find(replace(where, states=(state,)), order=ORDER_QUEUE)]
 

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LOWEST = -(2**31)
 all_option = click.option("--all", "whole", is_flag=True,
-                          help="The whole queue, also what is submitted later.")
+                          help="The whole queue, including later submissions.")
 
 
 @click.command
@@ -29,11 +29,11 @@ all_option = click.option("--all", "whole", is_flag=True,
 @dry_run_option
 @at_place
 def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, dry_run: bool) -> int:
-    """Let runs rest; a running one is given back to the queue and rests there.
+    """Pause runs; a running run is stopped and returned to the queue as paused.
 
-    Runs are named by id, or described by the filter options. With --search it is a search that rests: it
-    proposes nothing more, and what it has proposed goes on. With --all no worker starts anything until
-    `hyperspace queue resume --all`; what is running goes on.
+    Select runs by id or by filter options. --search pauses a search: it proposes no more runs, and the runs
+    it has proposed continue. --all pauses the queue: no worker starts a run until `hyperspace queue resume
+    --all`, and running runs continue.
     """
     from hyperspace_core.cli.bulk import Deed
     from hyperspace_core.records.states import Verb, allowed
@@ -46,8 +46,8 @@ def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, d
         return pause_search(place, runs, wanted, dry_run=dry_run)
     return _do(place, runs, wanted, dry_run, Deed(
         phrase="pause {}", fits=lambda record: bool(allowed(Verb.PAUSE, record.state)),
-        why_not=lambda record: "only what waits or runs can be paused",
-        do=lambda store, record: _told(store.pause(record.id), "its worker is asked to give it back")))
+        why_not=lambda record: "only a queued or running run can be paused",
+        do=lambda store, record: _outcome(store.pause(record.id), "its worker was asked to release it")))
 
 
 @click.command
@@ -56,10 +56,10 @@ def pause(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, d
 @dry_run_option
 @at_place
 def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, dry_run: bool) -> int:
-    """Let paused runs go on.
+    """Resume paused runs.
 
-    Runs are named by id, or described by the filter options. With --search it is a search that goes on. With
-    --all the whole queue goes on; runs that were paused one by one still rest.
+    Select runs by id or by filter options. --search resumes a search. --all resumes the whole queue; runs
+    that were paused one by one stay paused.
     """
     from hyperspace_core.cli.bulk import Deed
 
@@ -72,7 +72,7 @@ def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, 
     return _do(place, runs, wanted, dry_run, Deed(
         phrase="resume {}", fits=lambda record: record.state == "PAUSED" or record.command == "pause",
         why_not=lambda record: "only a paused run can be resumed" + _requeue(place, record),
-        do=lambda store, record: _told(store.resume(record.id), "its worker goes on with it")))
+        do=lambda store, record: _outcome(store.resume(record.id), "its worker continues it")))
 
 
 @click.command
@@ -80,10 +80,9 @@ def resume(*, place: Place, runs: tuple[int, ...], wanted: Wanted, whole: bool, 
 @dry_run_option
 @at_place
 def cancel(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool) -> int:
-    """Cancel runs for good: what waits never starts, what runs is ended by its worker.
+    """Cancel runs: a queued run never starts, a running run is stopped by its worker.
 
-    Runs are named by id, or described by the filter options. With --search it is a search that ends, and with
-    it those of its runs that have not ended.
+    Select runs by id or by filter options. --search cancels a search and its runs that have not ended.
     """
     from hyperspace_core.cli.bulk import Deed
     from hyperspace_core.records.states import Verb, allowed
@@ -95,7 +94,7 @@ def cancel(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool
     return _do(place, runs, wanted, dry_run, Deed(
         phrase="cancel {}", fits=lambda record: bool(allowed(Verb.CANCEL, record.state)),
         why_not=lambda record: "it has ended already",
-        do=lambda store, record: _told(store.cancel(record.id), "its worker is told to end it")))
+        do=lambda store, record: _outcome(store.cancel(record.id), "its worker was asked to stop it")))
 
 
 @click.command
@@ -103,9 +102,9 @@ def cancel(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool
 @dry_run_option
 @at_place
 def requeue(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool) -> int:
-    """Queue runs again that have ended; their earlier attempts stay in the record.
+    """Queue finished runs again; their earlier attempts stay in the record.
 
-    Runs are named by id, or described by the filter options, as in `--status failed`.
+    Select runs by id or by filter options, as in `--status failed`.
     """
     from hyperspace_core.cli.bulk import Deed
     from hyperspace_core.records.states import Verb, allowed
@@ -117,7 +116,7 @@ def requeue(*, place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: boo
 
 
 class LastMayBeNegative(click.Command):
-    """Takes `-5` at the end for a number, not for an option."""
+    """A command whose last argument may be a negative number."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if len(args) > 1 and args[-1][:1] == "-" and args[-1][1:].isdigit() and "--" not in args:
@@ -131,15 +130,15 @@ class LastMayBeNegative(click.Command):
 @dry_run_option
 @at_place
 def priority(*, place: Place, runs: tuple[int, ...], wanted: Wanted, number: int, dry_run: bool) -> int:
-    """Give runs the priority N: higher goes first, 0 is usual, below 0 waits for all others.
+    """Set the priority of runs to N: higher starts first, the default is 0.
 
-    Runs are named by id, or described by the filter options.
+    Select runs by id or by filter options.
     """
     from hyperspace_core.cli.bulk import Deed
 
     return _do(place, runs, wanted, dry_run, Deed(
         phrase=f"give {{}} priority {number}", fits=lambda record: not record.state.terminal,
-        why_not=lambda record: "it waits for nothing any more" + _requeue(place, record),
+        why_not=lambda record: "it has ended already" + _requeue(place, record),
         do=lambda store, record: f"priority {store.annotate(record.id, priority=number).priority}"))
 
 
@@ -150,11 +149,11 @@ def _do(place: Place, runs: tuple[int, ...], wanted: Wanted, dry_run: bool, deed
 
 
 def _switch(place: Place, runs: tuple[int, ...], wanted: Wanted, *, paused: bool, dry_run: bool) -> int:
-    """The flag of the whole queue."""
+    """Pause or resume the whole queue."""
     given = [f"run {run}" for run in runs] + wanted.options
     if given:
         raise click.UsageError(f"--all and {', '.join(given)} contradict each other: "
-                               "--all is the whole queue")
+                               "--all means the whole queue")
     before = place.store.settings(place.name).paused
     if not dry_run and before is not paused:
         place.store.change_settings(place.name, paused=paused)
@@ -166,7 +165,7 @@ def _switch(place: Place, runs: tuple[int, ...], wanted: Wanted, *, paused: bool
     return 0
 
 
-def _told(state: State, otherwise: str) -> str:
+def _outcome(state: State, otherwise: str) -> str:
     return f"RUNNING; {otherwise}" if state == "RUNNING" else state.value
 
 
@@ -177,4 +176,4 @@ def _requeue(place: Place, record: RunRecord) -> str:
 
 def _resume(place: Place, record: RunRecord) -> str:
     command = place.command(f"queue resume {record.id}")
-    return f"; `{command}` lets it go on" if record.state == "PAUSED" else ""
+    return f"; `{command}` resumes it" if record.state == "PAUSED" else ""

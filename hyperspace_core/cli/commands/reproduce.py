@@ -1,4 +1,4 @@
-"""`hyperspace reproduce`: execute a past run again, and be told whether it gave the same."""
+"""`hyperspace reproduce`: execute a past run again and compare the results."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 @click.command
 @run_argument
-@click.option("--tolerance", type=float, default=0.0, metavar="NUMBER",
-              help="How far numbers may be apart, relative, and absolute below 1; without, not a bit.")
+@click.option("--tolerance", type=float, default=0.0, show_default=True, metavar="NUMBER",
+              help="Largest allowed difference: relative, and absolute for numbers below 1.")
 @click.option("--ignore", multiple=True, metavar="NAME",
               help="A series or metric that may differ, as in 'seconds/*'; may be given again.")
-@click.option("--code", type=click.Choice(["original", "current"]), default="original",
-              help="The code to execute: the run's own (the default), or today's.")
+@click.option("--code", type=click.Choice(["original", "current"]), default="original", show_default=True,
+              help="The code to execute: the run's own, or the current code.")
 @click.option("--env", "environment", type=click.Choice(["current", "rebuild"]), default="current",
-              help="The packages to use: those installed here (the default), or the recorded ones, in a "
-                   "virtual environment that is made for them.")
-@click.option("--echo", is_flag=True, help="Print what the run prints, as it comes.")
+              show_default=True, help="The packages to use: those installed here, or the recorded ones.")
+@click.option("--echo", is_flag=True, help="Print the output of the run.")
 @at_place
 @dry_run_option
 @json_option
 def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ...], code: str,
               environment: str, echo: bool, dry_run: bool, as_json: bool) -> int:
-    """Execute a past RUN again, with its seed, and compare result, metrics and every point of its curves.
+    """Execute a past RUN again with its seed, and compare the results.
 
-    Nothing is added to the store, and the checkout is not touched. Exit code 1 says that it diverged.
+    Compares result, metrics and each point of each series. Changes neither the store nor the checkout. Exit
+    code 1 if the run diverged.
 
     \b
     hyperspace reproduce 42
@@ -57,12 +57,12 @@ def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ..
                   "environment": found.environment, "before": _numbers(found.before),
                   "now": _numbers(found.now)})
     else:
-        _say(found)
+        _print(found)
     return ExitCode.OK if found.same else ExitCode.FAILED
 
 
 def _site(place: Place) -> Site:
-    """The project is looked up, not opened: it may be broken just now."""
+    """Look the project up without opening it: it may be broken."""
     from hyperspace_core.extension.project import installed_projects
     from hyperspace_core.reproduce.reproduction import Site
 
@@ -73,11 +73,11 @@ def _site(place: Place) -> Site:
 
 
 def _say_plan(site: Site, record: RunRecord, wish: Wish) -> int:
-    """What would be executed on what; the code is looked up, for that is what may be missing."""
+    """Print what would be executed; raises if the code of the run is missing."""
     from hyperspace_core.reproduce.code import code_of
 
     if wish.code == "current":
-        on = "today's code"
+        on = "the current code"
     else:
         with code_of(site.store, record, site.package) as past:
             on = f"its own code, {past.told}"
@@ -86,7 +86,7 @@ def _say_plan(site: Site, record: RunRecord, wish: Wish) -> int:
     return ExitCode.OK
 
 
-def _say(found: Reproduction) -> None:
+def _print(found: Reproduction) -> None:
     from hyperspace_core.results.words import number
 
     verdict, before, now = found.verdict, found.before, found.now

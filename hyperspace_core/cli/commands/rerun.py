@@ -1,4 +1,4 @@
-"""`hyperspace rerun`: a past run again, with changes."""
+"""`hyperspace rerun`: queue a past run again, with changes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @config_options
 @wish_options("repeats", "seed", "priority", "tags", "note")
 @click.option("--code", type=click.Choice(["original", "pinned", "current"]), default="pinned",
-              help="The code to execute: the past run's (original), that of now (pinned, the default), or "
-                   "whatever its worker has (current).")
-@click.option("--here", is_flag=True, help="Run it in this terminal instead of queueing it.")
+              show_default=True, help="The code to execute: that of the past run (original), a snapshot of "
+                                      "the current code (pinned), or the worker's code (current).")
+@click.option("--here", is_flag=True, help="Execute it in this terminal instead of queueing it.")
 @at_place
 @tasks_dir_option
 @dry_run_option
@@ -35,7 +35,7 @@ def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, c
           tasks_dir: Path | None, dry_run: bool, as_json: bool) -> int:
     """Queue a past RUN again, with changes.
 
-    It keeps the run's config, scenario and seed, but for what is said here, and remembers its parent.
+    Config, scenario and seed are those of RUN, except for the given options. RUN is recorded as its parent.
 
     \b
     hyperspace rerun 42 --set classifier.trees=500
@@ -48,7 +48,7 @@ def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, c
     study = place.study(tasks_dir)
     record, changes = study.get(run), typed.config()
     if here and code == "original":
-        raise UsageError("--here and --code original contradict each other: today's code is imported here; "
+        raise UsageError("--here and --code original contradict each other: --here uses the current code; "
                          "queue it instead")
     runs = study.plan_rerun(record, changes, wishes, code)
     _warn_of_dropped(record, changes)
@@ -61,7 +61,7 @@ def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, c
 
 
 def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:
-    """Another class starts from its own defaults; what the old one had is gone with it."""
+    """Warn that a changed class starts from its defaults, so settings of the old one are dropped."""
     from hyperspace_core.config.tree import dropped
 
     lost = dropped(_config(record), changes)

@@ -1,4 +1,4 @@
-"""`hyperspace rescore`: a new or mended metric for runs that have ended, without training."""
+"""`hyperspace rescore`: compute a new or fixed metric for past runs, without training."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 @task_argument
 @click.option("--metric", "name", required=True, metavar="NAME",
               help="A metric that the project registers with register.metric.")
-@click.option("--undo", is_flag=True, help="Take away what was computed under this name.")
-@click.option("--again", is_flag=True, help="Compute it also where the same code has done so already.")
+@click.option("--undo", is_flag=True, help="Remove the values computed under this name.")
+@click.option("--again", is_flag=True, help="Compute it also for runs that have a value by the same code.")
 @filtered
 @dry_run_option
 @json_option
 @at_place
 def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, wanted: Wanted, dry_run: bool,
             as_json: bool) -> int:
-    """Compute a metric of the completed runs of TASK, from the predictions that they kept.
+    """Compute a metric for the completed runs of TASK from their stored predictions.
 
-    It stands beside what the runs returned, and in `hyperspace results` in a column of its own.
+    The metrics that the run returned stay as they are; `hyperspace results` shows this one as a new column.
 
     \b
     hyperspace rescore holdout --metric macro_f1 --dry-run
@@ -52,17 +52,17 @@ def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, want
     else:
         project = place.project()
         if not records:
-            project.task(task)             # says what is wrong with the name
+            project.task(task)             # raises for a misspelt name
         found = list(tracked(rescored(place.store, project, records, metric_of(project, name),
                                       dry_run=dry_run, again=again), name, len(records)))
     if as_json:
         say_json(found)
     else:
-        _tell(found, name, undo=undo, dry_run=dry_run)
+        _print(found, name, undo=undo, dry_run=dry_run)
     return ExitCode.FAILED if any(one.failed for one in found) else ExitCode.OK
 
 
-def _tell(found: Sequence[Scoring], name: str, *, undo: bool, dry_run: bool) -> None:
+def _print(found: Sequence[Scoring], name: str, *, undo: bool, dry_run: bool) -> None:
     from collections import Counter
 
     from hyperspace_core.results.words import number
@@ -76,7 +76,7 @@ def _tell(found: Sequence[Scoring], name: str, *, undo: bool, dry_run: bool) -> 
             complain(f"run {one.run}: {one.why}")
     for why, count in Counter(one.why for one in found if one.why and not one.failed).items():
         note(f"{_runs(count)}: {why}")
-    verb = "taken away from" if undo else "computed of"
+    verb = "removed from" if undo else "computed for"
     say(f"{'would be ' if dry_run else ''}{verb} {_runs(len(done))}")
 
 

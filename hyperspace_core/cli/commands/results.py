@@ -1,4 +1,4 @@
-"""`hyperspace results`: runs beside each other, best first; repeats as one row each."""
+"""`hyperspace results`: table of completed runs, best first, repeats grouped into one row."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ RUN, CONFIG = "run", "config"
 @click.argument("task", required=False, shell_complete=complete_task)
 @limit_option("the best N of a task")
 @click.option("--by", type=click.Choice([RUN, CONFIG]),
-              help="A row a run, or one for all repeats of a config with mean, spread (sd) and 95 % interval "
-                   "(low, high). Without it: by config where any was repeated; files, --json and the first "
-                   "page of tens of thousands by run.")
-@click.option("--order-by", metavar="COLUMN", help="Not by the metric; -COLUMN has the largest first.")
-@click.option("--all-columns", is_flag=True, help="Show also what is the same in all of them.")
+              help="One row for each run, or for each config: all its repeats with mean, standard deviation "
+                   "(sd) and 95 % interval (low, high).  [default: config if there are repeats; run for "
+                   "files, --json and tens of thousands of runs]")
+@click.option("--order-by", metavar="COLUMN", help="Sort by COLUMN or -COLUMN (descending), not the metric.")
+@click.option("--all-columns", is_flag=True, help="Show also the columns that are equal in all rows.")
 @comparable_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write the table to a file: .csv, .jsonl or .parquet.")
-@click.option("--raw", is_flag=True, help="In CSV, leave text alone that a spreadsheet takes for a formula.")
+@click.option("--raw", is_flag=True, help="In CSV, do not escape text that a spreadsheet reads as a formula.")
 @filtered
 @json_option
 @at_place
 def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, by: str | None,
             order_by: str | None, all_columns: bool, comparable: str, output: Path | None, raw: bool,
             as_json: bool) -> None:
-    """Compare completed runs, best first by the metric of TASK; without TASK one table a task.
+    """List completed runs, best first by the metric of TASK; without TASK one table for each task.
 
-    What is the same in all runs is left out. --status looks at runs in other states.
+    Columns that are equal in all runs are hidden. --status selects runs in other states.
     """
     _check(by, order_by, output, as_json)
     where = completed(place, wanted, task)
@@ -79,14 +79,14 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
     elif not any(one.left_out for one in found):
         note(_nothing(place, where, wanted))
     for one in found:
-        _tell_of_page(one, by, named=task is None)
+        _note_page(one, by, named=task is None)
         tell_left_out(one.left_out, named=task is None, looked_at=one.looked_at)
 
 
 def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
-    """A filter for each task, so that of many runs of several only the best need be read; else the one.
+    """Split the filter by task if there are many runs, so that only the best of each task are read.
 
-    The store does not say which tasks have runs: those of the project, if together they have all that match.
+    The task names are those of the project; the filter is not split if other tasks have matching runs, too.
     """
     from dataclasses import replace
 
@@ -109,7 +109,7 @@ def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
 
 def _whole_if_repeated(place: Place, where: RunFilter, comparable: str, by: str | None,
                        found: Comparison) -> Comparison:
-    """All runs in the place of the first page, where some are repeats and not too many to be grouped."""
+    """Read all runs instead of the first page if some are repeats and they are few enough to group."""
     from hyperspace_core.results.first_page import GROUPED, FirstPage
 
     if by is not None or not isinstance(found, FirstPage) or not found.repeated or (
@@ -119,11 +119,11 @@ def _whole_if_repeated(place: Place, where: RunFilter, comparable: str, by: str 
 
 
 def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
-    """Before anything is read. Raises `UsageError`."""
+    """Check the options before reading anything. Raises `UsageError`."""
     from hyperspace_core.results.output import checked_format
 
     if by == CONFIG and order_by is not None:
-        raise click.UsageError("--by config and --order-by contradict each other: configs are ordered by "
+        raise click.UsageError("--by config and --order-by contradict each other: configs are sorted by "
                                "their mean")
     if output is not None:
         if as_json:
@@ -141,12 +141,12 @@ def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by:
     return Grouped(records)
 
 
-def _tell_of_page(found: Comparison, by: str | None, *, named: bool) -> None:
-    """Of how many runs these are the best; where some are repeats, how to have them in one row."""
+def _note_page(found: Comparison, by: str | None, *, named: bool) -> None:
+    """Print how many runs the page was selected from, and how to group repeats."""
     from hyperspace_core.results.first_page import FirstPage
 
     if isinstance(found, FirstPage):
-        cure = "; `--by config` reads all of them and has a row for all repeats of a config"
+        cure = "; add `--by config` to read all of them and group the repeats of each config"
         of = "" if found.of is None else f" of {found.of:,}"
         task = f"{found.kept[0].task}: " if named else ""
         note(f"{task}the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
@@ -160,7 +160,7 @@ def _plain(sheet: Sheet) -> list[Any]:
 
 def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_columns: bool,
            raw: bool) -> None:
-    """All tasks in one file; a column tells them apart."""
+    """Write all tasks into one file, with a column for the task."""
     from hyperspace_core.results.output import write
     from hyperspace_core.results.repeats import tabulate_repeats
     from hyperspace_core.results.results import Results
@@ -188,20 +188,21 @@ def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: boo
 
 
 def _nothing(place: Place, where: RunFilter, wanted: Wanted) -> str:
-    """Why there is nothing to compare. Raises `TaskError` for a task that does not exist."""
+    """Say why there are no results. Raises `TaskError` for a task that does not exist."""
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.results.picture import counted
 
     counts = place.store.count(RunFilter(project=place.name, tasks=where.tasks))
     of = f" of {', '.join(where.tasks)}" if where.tasks else ""
     if counts:
-        return f"no run{of} {'matches' if wanted.options else 'has completed yet'}; of all: {counted(counts)}"
+        why = "matches" if wanted.options else "has completed yet"
+        return f"no run{of} {why}; all runs{of}: {counted(counts)}"
     _check_tasks(place, where)
     return f"no runs{of} yet; `{place.command('submit')}` queues some"
 
 
 def _check_tasks(place: Place, where: RunFilter) -> None:
-    """A name that no run has is looked up in the project, where that is installed."""
+    """Raises `TaskError` for a task that the project, if installed, does not have."""
     if where.tasks and is_installed(place):
         project = place.project()
         for task in where.tasks:

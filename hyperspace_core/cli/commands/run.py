@@ -1,4 +1,4 @@
-"""`hyperspace run`: execute one config here and now, recorded like any other."""
+"""`hyperspace run`: execute one config in this terminal, and record it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @json_option
 def run(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: Path | None,
         dry_run: bool, as_json: bool) -> int:
-    """Run one config of TASK here and now.
+    """Execute one config of TASK in this terminal.
 
-    It is recorded like any other, but no worker ever sees it queued. Ctrl-C cancels it.
+    The run is recorded like a queued one, but never enters the queue. Ctrl-C cancels it.
     """
     from hyperspace_core.cli.running import run_here
     from hyperspace_core.cli.submitting import say_plan

@@ -1,4 +1,4 @@
-"""`hyperspace runs`: look at runs, one or many, and say something about them."""
+"""`hyperspace runs`: list, show, compare, tag, annotate, export and delete runs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from hyperspace_core.cli.screen import bearable, hint_at_more, room_of_stdout, s
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
 
-REASON = 50                    # characters of a reason that a terminal gets
+REASON = 50                    # characters of a reason that are shown on a terminal
 
 
 @click.group(cls=Commands)
 def runs() -> None:
-    """Look at runs, compare two, tag, annotate, export or delete them."""
+    """List, show, compare, tag, annotate, export or delete runs."""
 
 
 @click.command("list")
@@ -37,7 +37,7 @@ def runs() -> None:
 @json_option
 @at_place
 def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
-    """List runs, the newest first."""
+    """List runs, newest first."""
     store, where = place.store, wanted.at(place)
     if as_json:
         say_json(list(store.find(where, limit=limit)))
@@ -51,7 +51,7 @@ def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) ->
 
 
 def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows for people; a column that would be empty is left out."""
+    """Return the heads and rows of the table, without empty columns."""
     from hyperspace_core.results.words import age, brief, number, one_line
 
     short = REASON if room_of_stdout() is not None else None
@@ -72,7 +72,7 @@ def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], lis
 
 
 def time_of(record: RunRecord, now: datetime) -> str:
-    """How long the last attempt took, or takes so far."""
+    """Format the duration of the last attempt, so far if it is running."""
     from hyperspace_core.config.tree import MISSING
     from hyperspace_core.results.table import seconds_of
     from hyperspace_core.results.words import seconds

@@ -1,4 +1,4 @@
-"""`hyperspace runs delete`: the one way in which a run goes."""
+"""`hyperspace runs delete`: delete runs from the store."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 @dry_run_option
 @at_place
 def delete(*, place: Place, runs: tuple[int, ...], wanted: Wanted, yes: bool, dry_run: bool) -> int:
-    """Delete runs with all that they logged; it asks first.
+    """Delete runs and everything they logged, after confirmation.
 
-    Runs are named by id, or described by the filter options. A running one is not deleted.
+    Select runs by id or by filter options. A running run is not deleted.
     """
     from hyperspace_core.cli.bulk import Deed, act, counted, look
 
     deed = Deed(
         phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
-        why_not=lambda record: f"end it first: `{place.command(f'queue cancel {record.id}')}`")
+        why_not=lambda record: f"cancel it first: `{place.command(f'queue cancel {record.id}')}`")
     looked = look(place, runs, wanted, deed)
     if dry_run or not looked.fit:
         return act(place, looked, deed, dry_run=True)
     ids = [record.id for record in looked.fit]
-    confirm(f"delete {counted(len(ids))} ({_listed(ids)}) for good", yes=yes)
+    confirm(f"permanently delete {counted(len(ids))} ({_listed(ids)})", yes=yes)
     code = act(place, looked, deed, dry_run=False)
-    hint(f"files that they kept stay until `{place.command('store gc')}`")
+    hint(f"their artifact files stay in the store until `{place.command('store gc --yes')}`")
     return code
 
 

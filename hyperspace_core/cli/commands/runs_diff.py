@@ -1,4 +1,4 @@
-"""`hyperspace runs diff`: in what two runs differ, in the order in which one would look for a cause."""
+"""`hyperspace runs diff`: show the differences of two runs, likely causes first."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from hyperspace_core.results.difference import Contrast, OtherCode
     from hyperspace_core.results.source_changes import FileChange, SourceChanges
 
-LONGEST = 40                   # characters of a value that stands in a column
-MOST_LINES = 60                # of differences of source code, unless all are wanted
+LONGEST = 40                   # characters of a value that fits into a column
+MOST_LINES = 60                # of source differences, without --full
 _HASH = re.compile(r"((?:partial:)?(?:sha256:)?[0-9a-f]{12})[0-9a-f]{28,52}")
-_PLAIN = ("config", "scenario")        # sections whose texts need their quotes
+_PLAIN = ("config", "scenario")        # sections whose strings are shown with quotes
 
 
 @click.command
 @click.argument("first", type=RUN, shell_complete=complete_run, metavar="RUN")
 @click.argument("second", type=RUN, shell_complete=complete_run, metavar="RUN")
-@click.option("--full", is_flag=True, help="Show differences of source code whole.")
+@click.option("--full", is_flag=True, help="Show all lines of the source differences.")
 @json_option
 @at_place
 def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> None:
-    """Show in what two runs differ.
+    """Show the differences of two runs.
 
-    Task, config, scenario, seed; the code of the components that both used, with the line that declares a
-    change of it harmless; what else they ran on; metrics.
+    Task, config, scenario and seed; the code of the components that both used, with the line that declares a
+    change harmless; packages, machine and other provenance; metrics.
     """
     from hyperspace_core.cli.code_page import show_components, show_sources
     from hyperspace_core.lookup import get_run
@@ -52,7 +52,7 @@ def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> No
         return
     _say_gaps(runs, sources, changed)
     if not found and not changed and not sources.files:
-        note(f"runs {first} and {second} differ in nothing that was recorded")
+        note(f"no recorded difference between runs {first} and {second}")
         return
     heads = (f"run {first}", f"run {second}")
     page, asked = new_page(), ("task", *_PLAIN, "seed")
@@ -65,13 +65,13 @@ def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> No
 
 
 def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequence[OtherCode]) -> None:
-    """What could not be compared."""
+    """Print what could not be compared."""
     from hyperspace_core.records.code import SNAPSHOT
 
     for record in runs:
         if record.attempt is None or not record.attempt.provenance:
             code = "" if SNAPSHOT in record.code else "code, "
-            note(f"{code}packages and machine are not compared: nothing is recorded of run {record.id}'s")
+            note(f"{code}packages and machine are not compared: run {record.id} has no record of them")
     if sources.unknown and changed:
         note(f"source code cannot be shown: {sources.unknown}")
 
@@ -84,7 +84,7 @@ def _show_contrasts(page: Page, found: Sequence[Contrast], heads: tuple[str, str
 
 
 def _show(page: Page, rows: list[tuple[str, str, str]], heads: Sequence[str]) -> None:
-    """As columns; what is too long for that, below each other."""
+    """Show short values in columns, long ones on lines of their own."""
     long = [row for row in rows if max(map(len, row[1:])) > LONGEST]
     short = [row for row in rows if row not in long]
     if short:
@@ -97,7 +97,7 @@ def _show(page: Page, rows: list[tuple[str, str, str]], heads: Sequence[str]) ->
 
 
 def _path(path: str) -> str:
-    """A class stands for its section, a package for itself."""
+    """Shorten the path: no `packages.installed.` prefix, no `.className` suffix."""
     return path.removeprefix("packages.installed.").removesuffix(".className")
 
 
@@ -114,7 +114,7 @@ def _text(section: str, value: Any) -> str:
 
 
 def _plain(contrast: Contrast) -> dict[str, Any]:
-    """A run that lacks the value lacks the key, too: null is a value of its own."""
+    """As JSON; the key is missing for a run without the value, as null is a value."""
     from hyperspace_core.config.tree import MISSING
 
     sides = {"first": contrast.first, "second": contrast.second}

@@ -1,4 +1,4 @@
-"""`hyperspace runs export`: a run as a folder that a program without a store can use."""
+"""`hyperspace runs export`: write a run to a folder that is usable without a store."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FOLDER = click.Path(path_type=Path)
 @click.command
 @run_argument
 @click.argument("folder", required=False, type=_FOLDER, metavar="[DIR]")
-@click.option("--to", type=_FOLDER, metavar="DIR", help="The folder to write: the same as DIR.")
+@click.option("--to", type=_FOLDER, metavar="DIR", help="The folder to write, same as the argument DIR.")
 @click.option("--artifact", "artifacts", multiple=True, metavar="NAME",
-              help="Only this artifact; may be given again. Golden data always comes with them.")
+              help="Only this artifact; may be given again. Golden data is always included.")
 @click.option("--component", metavar="PATH",
-              help="What load_component(DIR) is to give without a name, such as classifier.")
-@click.option("--force", is_flag=True, help="Replace an earlier export that is there.")
+              help="The component that load_component(DIR) returns by default, such as classifier.")
+@click.option("--force", is_flag=True, help="Replace an earlier export in the folder.")
 @dry_run_option
 @json_option
 @at_place
@@ -34,8 +34,8 @@ def export(*, place: Place, run: int, folder: Path | None, to: Path | None, arti
            component: str | None, force: bool, dry_run: bool, as_json: bool) -> None:
     """Write a run to the folder DIR, for production.
 
-    Its config and scenario, component names, versions, artifacts and golden data. load_component(DIR) gives
-    the component back in a program that has no store.
+    The folder has its config, scenario, component names, versions, artifacts and golden data.
+    load_component(DIR) builds the component in a program without a store.
 
     \b
     hyperspace runs export 42 model
@@ -52,11 +52,11 @@ def export(*, place: Place, run: int, folder: Path | None, to: Path | None, arti
     else:
         write_export(place.store, planned, target, force=force)
     if record.state != "COMPLETED":
-        warn(f"run {run} is {record.state}: what it kept is what it had by then")
+        warn(f"run {run} is {record.state}: its artifacts may be incomplete")
     if as_json:
         say_json({"folder": str(target.absolute())} | planned.manifest)
         return
-    _tell(record, planned, target, dry_run=dry_run)
+    _print(record, planned, target, dry_run=dry_run)
 
 
 def _target(folder: Path | None, to: Path | None) -> Path:
@@ -64,11 +64,11 @@ def _target(folder: Path | None, to: Path | None) -> Path:
         raise click.UsageError(f"{folder} and --to {to} contradict each other; give one")
     target = to if folder is None else folder
     if target is None or not str(target).strip():
-        raise click.UsageError("name the folder to write, as in `hyperspace runs export 42 model`")
+        raise click.UsageError("no folder: name the one to write, as in `hyperspace runs export 42 model`")
     return target
 
 
-def _tell(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -> None:
+def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -> None:
     from hyperspace_core.results.words import byte_count
 
     golden = planned.manifest["golden"]

@@ -1,4 +1,4 @@
-"""`hyperspace runs logs`: what a run printed, or prints now."""
+"""`hyperspace runs logs`: show or follow the output of a run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from hyperspace_core.cli.screen import hint, say_json
 
 @click.command
 @run_argument
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the output until the run has ended.")
 @attempt_option
-@click.option("--last", type=WholeNumber(1), metavar="N", help="Only the last N lines of what there is.")
+@click.option("--last", type=WholeNumber(1), metavar="N", help="Start with the last N lines.")
 @json_option
 @at_place
 def logs(*, place: Place, run: int, follow: bool, attempt: int | None, last: int | None,
          as_json: bool) -> None:
-    """Show what a run printed.
+    """Show the output of a run.
 
-    Stdout and stderr in the order they came, of its last attempt; -f goes on with the attempts that follow.
+    Stdout and stderr of its last attempt, in order; -f also follows later attempts.
     """
     from hyperspace_core.cli.following import Follower, Printer
     from hyperspace_core.lookup import get_run, pick_attempt
 
     if as_json and (follow or last is not None):
         raise click.UsageError(f"{'--follow' if follow else '--last'} and --json contradict each other: "
-                               "JSON has all chunks that there are")
+                               "--json prints all stored chunks")
     record = get_run(place.store, place.name, run)
     number = pick_attempt(record, attempt)
     if as_json:

@@ -1,4 +1,4 @@
-"""`hyperspace runs metrics`: what a run returned and the series that it logged."""
+"""`hyperspace runs metrics`: show the returned metrics and the logged series of a run."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 @click.command
 @run_argument
 @click.option("--name", "names", multiple=True, metavar="METRIC",
-              help="The whole series of this metric; given again, several beside each other.")
+              help="Show the whole series of this metric; given again, series side by side.")
 @attempt_option
 @json_option
 @at_place
 def metrics(place: Place, run: int, names: tuple[str, ...], attempt: int | None, as_json: bool) -> None:
     """Show the metrics of a run, or whole series.
 
-    Without --name: what it returned, and of each series the number of points, the last, least and greatest
-    value.
+    Without --name: the returned value, and the number of points, last, minimum and maximum of each series.
     """
     from hyperspace_core.lookup import get_run, pick_attempt
     from hyperspace_core.results.series import summarize
@@ -78,8 +77,8 @@ def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: S
         if name in there:
             continue
         if name in record.metrics:
-            raise NotFound(f"run {record.id} returned '{name}' and logged no series of it: "
-                           f"`run.log_scalar` does, while it runs")
+            raise NotFound(f"run {record.id} returned '{name}' but logged no series of it; "
+                           f"log one with `run.log_scalar`")
         logged = () if attempt is None else sorted(
             {one.name for one in store.points(record.id, attempt=attempt)})
         cure = did_you_mean(name, logged) or f"; it has {', '.join(logged) or 'none'}"

@@ -1,4 +1,4 @@
-"""`hyperspace runs tag` and `note`: what people say about runs; never their outcome."""
+"""`hyperspace runs tag` and `note`: change the tags and the note of runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tag(*, place: Place, runs: tuple[int, ...], wanted: Wanted, add: tuple[str, 
         remove: tuple[str, ...], dry_run: bool) -> int:
     """Add tags to runs, or remove some.
 
-    Runs are named by id, or described by the filter options: --tag means runs that have the tag already.
+    Select runs by id or by filter options: --tag selects runs that already have the tag.
     """
     from hyperspace_core.cli.bulk import Deed, act, look
 
@@ -47,7 +47,7 @@ def tag(*, place: Place, runs: tuple[int, ...], wanted: Wanted, add: tuple[str, 
 @dry_run_option
 @at_place
 def note(*, place: Place, run: int, text: str, append: bool, dry_run: bool) -> None:
-    """Write a note to a run; an empty text takes it away."""
+    """Set the note of a run; an empty text removes it."""
     from hyperspace_core.lookup import get_run
 
     record = get_run(place.store, place.name, run)
@@ -59,18 +59,18 @@ def note(*, place: Place, run: int, text: str, append: bool, dry_run: bool) -> N
 
 
 def _literal(text: str) -> str:
-    """As a piece of a format string."""
+    """Escape braces for a format string."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
-    """Raises `UsageError` where nothing is to be done, or the same tag is to come and go."""
+    """Raises `UsageError` without any tag, and for a tag that is both added and removed."""
     from hyperspace_core.submission import check_tag
 
     for one in add:
         check_tag(one)
     if not add and not remove:
-        raise click.UsageError("which tags? Name them with --add or --remove")
+        raise click.UsageError("no tags given; name them with --add or --remove")
     both = sorted(set(add) & set(remove))
     if both:
         raise click.UsageError(f"--add {both[0]} and --remove {both[0]} contradict each other")

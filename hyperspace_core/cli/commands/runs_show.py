@@ -1,4 +1,4 @@
-"""`hyperspace runs show`: all that is known of one run, on a page that ends with what went wrong."""
+"""`hyperspace runs show`: show everything recorded about one run, errors last."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @click.command
 @run_argument
-@click.option("--original", is_flag=True, help="Scenario and config as they were before any migration.")
+@click.option("--original", is_flag=True, help="Show scenario and config as they were before any migration.")
 @json_option
 @at_place
 def show(place: Place, run: int, original: bool, as_json: bool) -> None:
-    """Show a run: config, result, metrics, attempts, provenance, files."""
+    """Show a run: config, result, metrics, artifacts, provenance, attempts."""
     from hyperspace_core.lookup import get_run
 
     record = get_run(place.store, place.name, run)
@@ -47,7 +47,7 @@ def show(place: Place, run: int, original: bool, as_json: bool) -> None:
 
 def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], children: Sequence[int],
              now: datetime, *, written: Mapping[str, Any]) -> None:
-    """The page of a run; `written` is what its user wrote, in the names of its config."""
+    """Write the page of a run; `written`: the submitted config with current names."""
     from hyperspace_core.cli.code_page import show_code
 
     _head(page, record, children, now)
@@ -118,13 +118,13 @@ def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
 
     if record.config is not None:
         page.heading("Config")
-        # a parameter of that name receives the seed of the run: it was drawn, if not written
+        # a parameter `seed` receives the seed of the run, also if it was not submitted
         show_config(page, record.config, {"seed": record.seed, **written})
     else:
-        page.heading("Config", ("as written; a worker completes and checks it", "quiet"))
+        page.heading("Config", ("as submitted; a worker completes and checks it", "quiet"))
         show_tree(page, record.submitted)
     if record.scenario is not None:
-        page.heading("Scenario", ("the problem, as its task was at submission", "quiet"))
+        page.heading("Scenario", ("of the task, as it was at submission", "quiet"))
         show_tree(page, {"scenario": record.scenario})
 
 
@@ -176,7 +176,7 @@ def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
 def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
     from hyperspace_core.results.words import ago, number, seconds
 
-    outcome = "goes on" if attempt.outcome is None else attempt.outcome.value
+    outcome = "running" if attempt.outcome is None else attempt.outcome.value
     started, ended = attempt.started_at, attempt.ended_at
     took = f"took {seconds((ended - started).total_seconds())}" if started and ended else ""
     where = "" if attempt.worker is None else f"on {attempt.worker.worker}"
@@ -187,4 +187,4 @@ def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
     if attempt.late is not None:
         brought = " ".join(filter(None, (attempt.late.outcome.value, number(attempt.late.result),
                                          attempt.late.reason)))
-        page.line(f"its worker came back too late, with: {brought}", indent=5)
+        page.line(f"its worker reported too late: {brought}", indent=5)

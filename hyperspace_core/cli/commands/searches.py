@@ -1,4 +1,4 @@
-"""`hyperspace searches`: all searches of a project, or one of them on a page, once or kept on the screen."""
+"""`hyperspace searches`: list the searches of a project, or show or watch one."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("search", required=False, type=SEARCH, shell_complete=complete_search)
 @click.option("--best", "best_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write the config of its best run to a new JSON file, for --config.")
+              help="Write the config of the best run to a new JSON file, for --config.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Draw its history into a file: .html, or .png, .svg, .pdf; needs the extra `plot`.")
-@click.option("--watch", "-w", is_flag=True, help="Keep it on the screen, up to date, until Ctrl-C.")
+              help="Plot the history to a file: .html, .png, .svg or .pdf; needs the extra `plot`.")
+@click.option("--watch", "-w", is_flag=True, help="Update the page until Ctrl-C.")
 @limit_option("the newest N searches")
 @json_option
 @at_place
@@ -46,7 +46,7 @@ def searches(*, place: Place, search: int | None, best_file: Path | None, output
              limit: int | None, as_json: bool) -> None:
     """List the searches of a project, or show one.
 
-    Of SEARCH: how far it is, its improvements, what runs now, what its tuner sees of the past.
+    For SEARCH: progress, improvements, running runs, and the past runs that its tuner uses.
 
     \b
     hyperspace searches 1 --watch
@@ -57,7 +57,7 @@ def searches(*, place: Place, search: int | None, best_file: Path | None, output
         _list(place, limit, as_json)
         return
     if sum(map(bool, (best_file or output, watch, as_json))) > 1:
-        raise click.UsageError("--watch, --json and a file to write contradict each other: name one")
+        raise click.UsageError("--watch, --json and a file to write contradict each other: give one")
     from hyperspace_core.lookup import get_search
 
     record = get_search(place.store, place.name, search)
@@ -86,7 +86,7 @@ def _list(place: Place, limit: int | None, as_json: bool) -> None:
               empty=f"no searches yet; `{place.command('tune TASK --runs 100')}` queues one")
     if lines:
         hint_at_more(len(found) - len(lines))
-        hint(f"`{place.command(f'searches {lines[0].search.id}')}` shows one of them")
+        hint(f"`{place.command(f'searches {lines[0].search.id}')}` shows one search")
 
 
 def _row(line: SearchLine, now: datetime) -> list[str]:
@@ -100,16 +100,16 @@ def _row(line: SearchLine, now: datetime) -> list[str]:
 
 
 def _plain(line: SearchLine) -> dict[str, Any]:
-    """The record with what is counted; of the best run as much as a list needs."""
+    """As JSON: the record, its counts, and id, result and config of the best run."""
     from hyperspace_core.results.plain import plain
 
     best = line.best
-    told: dict[str, Any] = plain(line.search) | {"counts": plain(line.counts), "why_not": line.why}
-    return told | {"best": None if best is None else {"run": best.id, "result": plain(best.result),
+    found: dict[str, Any] = plain(line.search) | {"counts": plain(line.counts), "why_not": line.why}
+    return found | {"best": None if best is None else {"run": best.id, "result": plain(best.result),
                                                       "config": plain(best.config)}}
 
 
-# -- one of them -------------------------------------------------------------------------------------------
+# -- one search --------------------------------------------------------------------------------------------
 
 
 def _show(place: Place, record: SearchRecord) -> None:
@@ -150,7 +150,7 @@ def _watch(place: Place, search: int) -> None:
 
 
 def _about(place: Place, record: SearchRecord) -> About | None:
-    """What today's code says of it; None where it is not installed here, or does not fit any more."""
+    """Describe the search by the current code; None if that is not installed or does not fit."""
     from hyperspace_core.cli.comparing import is_installed
     from hyperspace_core.cli.search_page import About
     from hyperspace_core.cli.space_page import summary_of
@@ -168,7 +168,7 @@ def _about(place: Place, record: SearchRecord) -> About | None:
         return About(space=summary_of(past.space) + (f" ({left})" if left else ""), history=seen.summary,
                      importance=importance_of(project, past.space, seen.history))
     except HyperspaceError as error:
-        note(f"what is searched cannot be told by today's code: {error}")
+        note(f"search space, history and importance are not shown; the current code does not fit: {error}")
         return None
 
 
@@ -206,4 +206,4 @@ def _write(place: Place, record: SearchRecord, best_file: Path | None, output: P
 def _check_list(best_file: Path | None, output: Path | None, watch: bool) -> None:
     for name, given in (("--best", best_file), ("--output", output), ("--watch", watch)):
         if given:
-            raise click.UsageError(f"{name}: of which search? Name it, as in `hyperspace searches 1 {name}`")
+            raise click.UsageError(f"{name} needs a search, as in `hyperspace searches 1 {name}`")

@@ -1,4 +1,4 @@
-"""`hyperspace status`: the queue on one page, once or kept on the screen."""
+"""`hyperspace status`: show or watch the queue on one page."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.option("--watch", "-w", is_flag=True, help="Keep it on the screen, up to date, until Ctrl-C.")
+@click.option("--watch", "-w", is_flag=True, help="Update the page until Ctrl-C.")
 @json_option
 @at_place
 def status(place: Place, watch: bool, as_json: bool) -> None:
     """Show the queue on one page.
 
-    What waits, the workers and what they do, open searches, what cannot start, the last failures, the best so
-    far.
+    Queued runs, workers and their runs, open searches, runs that cannot start, last failures, best runs.
     """
     from hyperspace_core.results.overview import overview
 
     if watch and as_json:
-        raise click.UsageError("--watch and --json contradict each other: JSON is one value, of now")
+        raise click.UsageError("--watch and --json contradict each other; give one")
     if watch:
         from hyperspace_core.cli.watching import Watched
         from hyperspace_core.cli.watching import watch as keep_watching
@@ -43,7 +42,7 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
 
 
 def page_of(place: Place, view: Overview) -> Page:
-    """The page for stdout as it is now; a pipe gets no bars."""
+    """Build the page for stdout, without bars if that is no terminal."""
     from hyperspace_core.cli.status_page import StatusPage
 
     page = new_page()

@@ -1,4 +1,4 @@
-"""`hyperspace store`: look after the place where runs live."""
+"""`hyperspace store`: inspect and maintain a store."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def store() -> None:
-    """Look after the store where runs live."""
+    """Inspect and maintain the store of the runs."""
 
 
 @store.command
 @at_place
 @json_option
 def info(*, place: Place, as_json: bool) -> None:
-    """Show where it is, how large it is, and how many runs of which projects it holds."""
+    """Show address, backend, schema and size of the store, and its runs by project."""
     from hyperspace_core.results.words import byte_count
 
     found = place.whole_store.info()
@@ -50,7 +50,7 @@ def info(*, place: Place, as_json: bool) -> None:
 @at_place
 @json_option
 def check(*, place: Place, as_json: bool) -> int:
-    """Look for damage, a line for each; exit code 1 where there is some."""
+    """Check the store for damage, one line each; exit code 1 if there is any."""
     problems = place.whole_store.check()
     if as_json:
         say_json(problems)
@@ -58,7 +58,7 @@ def check(*, place: Place, as_json: bool) -> int:
         for problem in problems:
             say(problem)
         if not problems:
-            say(f"{place.whole_store.url}: sound")
+            say(f"{place.whole_store.url}: no damage found")
     return ExitCode.FAILED if problems else ExitCode.OK
 
 
@@ -67,7 +67,7 @@ def check(*, place: Place, as_json: bool) -> int:
 @dry_run_option
 @json_option
 def upgrade(*, place: Place, dry_run: bool, as_json: bool) -> None:
-    """Bring its schema up to this version of hyperspace; no worker may run meanwhile."""
+    """Upgrade the schema of the store to this version; stop all workers first."""
     before, after = place.whole_store.upgrade(dry_run=dry_run)
     if as_json:
         say_json({"from": before, "to": after, "dry_run": dry_run})
@@ -78,14 +78,14 @@ def upgrade(*, place: Place, dry_run: bool, as_json: bool) -> None:
 
 
 @store.command
-@click.option("--yes", is_flag=True, help="Remove it; without, it is only told.")
+@click.option("--yes", is_flag=True, help="Remove them; without it they are only counted.")
 @at_place
 @dry_run_option
 @json_option
 def gc(*, place: Place, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Tell which artifact contents no run names any more; --yes removes them.
+    """Count artifact contents that no run uses any more; --yes removes them.
 
-    They are left behind by deleted runs. Nothing that a run still names is ever removed.
+    Deleted runs leave them behind. Contents that a run uses are never removed.
     """
     if yes and dry_run:
         raise UsageError("--yes and --dry-run contradict each other; give one")
@@ -93,16 +93,16 @@ def gc(*, place: Place, yes: bool, dry_run: bool, as_json: bool) -> None:
     if as_json:
         say_json(report)
         return
-    say(_told(report))
+    say(_summary(report))
     if report.blobs and not yes:
         hint("--yes removes them")
 
 
-def _told(report: GarbageReport) -> str:
+def _summary(report: GarbageReport) -> str:
     from hyperspace_core.results.words import byte_count
 
     if not report.blobs:
-        return "nothing to remove: every artifact content is named by a run"
+        return "nothing to remove: every artifact content is used by a run"
     what = "1 artifact content" if report.blobs == 1 else f"{report.blobs:,} artifact contents"
     return f"{'would remove' if report.dry_run else 'removed'} {what}, {byte_count(report.bytes)}"
 

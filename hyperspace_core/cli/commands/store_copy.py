@@ -1,4 +1,4 @@
-"""`hyperspace store copy`: runs from one store into another."""
+"""`hyperspace store copy`: copy runs from one store to another."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 @json_option
 @in_project
 def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_json: bool) -> int:
-    """Copy runs from the store SRC into the store DST, with all that they logged and kept.
+    """Copy runs with their output and artifacts from the store SRC to the store DST.
 
-    SRC and DST are addresses as for --storage, or @FILE with one in it. Runs of all projects go, or of
-    --project, or those that the filter options describe. What is there already is never overwritten; after an
-    interruption the same command goes on. Running runs stay behind, queued ones arrive paused.
+    SRC and DST are addresses as for --storage, or @FILE that contains one. Copies the runs of all projects,
+    of --project, or those that match the filter options. Runs that DST has already are never overwritten;
+    after an interruption run the command again. Running runs are skipped, queued ones are copied as paused.
     """
     from hyperspace_core.cli.addresses import Address
     from hyperspace_core.cli.copied import Tally, say_preview
 
     here, there = Address.typed(src, place), Address.typed(dst, place)
     if here.same(there):
-        raise StoreError(f"{here}: is both SRC and DST; name two stores")
+        raise StoreError(f"{here} is both SRC and DST; name two stores")
     source = here.open()
     where = wanted.of(place.name if place.has_project else None, source)
     _check_project(source, place, where)
     total = sum(source.count(where).values())
     if not total:
-        note("no run matches" if wanted.options else f"{here}: holds no runs")
+        note("no run matches" if wanted.options else f"{here}: no runs")
     if dry_run:
         from hyperspace_core.moving.preview import preview
 
@@ -60,7 +60,7 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
 
 
 def _copy(source: Store, target: Store, where: RunFilter, total: int, tally: Tally) -> None:
-    """Copy, with a bar on a terminal. What was done before an interruption stays, and is told."""
+    """Copy with a progress bar. An interruption keeps the copied runs and prints their number."""
     from hyperspace_core.moving.copying import copy_runs, missing
 
     try:
@@ -69,19 +69,19 @@ def _copy(source: Store, target: Store, where: RunFilter, total: int, tally: Tal
                 tally.add(copied)
         tally.missing = missing(target, tally.uids)
     except (KeyboardInterrupt, StoreError):
-        note(f"{len(tally.copies)} of {total} runs were looked after; the same command goes on from there")
+        note(f"interrupted after {len(tally.copies)} of {total} runs; run the same command again to continue")
         raise
 
 
 def _check_project(source: Store, place: Place, where: RunFilter) -> None:
-    """A misspelt project is none without runs; and one that only the environment names is told."""
+    """Refuse a project without runs; note one that only HYPERSPACE_PROJECT names."""
     if where.project is None:
         return
     known = source.info().runs
     if where.project not in known:
-        raise NotFound(f"{source.url}: holds no runs of project '{where.project}'; it has "
+        raise NotFound(f"{source.url}: no runs of project '{where.project}'; it has "
                        f"{', '.join(known) or 'none at all'}{did_you_mean(where.project, known)}")
     others = [name for name in known if name != where.project]
     if others and not place.project_is_typed:
-        note(f"only runs of project '{where.project}', as HYPERSPACE_PROJECT says; not of "
+        note(f"only runs of project '{where.project}' are copied, because HYPERSPACE_PROJECT is set; not of "
              f"{', '.join(others)}")

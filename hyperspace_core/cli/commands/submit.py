@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hyperspace_core.submission import Problem, Wishes
 
 ASK_ABOVE = 10_000             # runs
-COMPARE_UP_TO = 5_000          # runs of a task in the store that a submission is compared with unasked
+COMPARE_UP_TO = 5_000          # runs of a task up to which duplicates are looked for without --skip-existing
 
 
 @click.command
@@ -29,8 +29,8 @@ COMPARE_UP_TO = 5_000          # runs of a task in the store that a submission i
 @wish_options("repeats", "seed", "priority", "tags", "note", "retries")
 @code_option
 @click.option("--skip-existing", is_flag=True,
-              help="Leave out what waits, runs or has completed with the same config, seed and code.")
-@click.option("--yes", is_flag=True, help=f"Do not ask before more than {ASK_ABOVE:,} runs.")
+              help="Skip runs that are queued, running or completed with the same config, seed and code.")
+@click.option("--yes", is_flag=True, help=f"Do not ask for confirmation of more than {ASK_ABOVE:,} runs.")
 @at_place
 @tasks_dir_option
 @dry_run_option
@@ -72,7 +72,7 @@ def submit(*, place: Place, task: str, typed: Typed, wishes: Wishes, tasks_dir: 
 
 def _planned(project: Project, problem: Problem, typed: Typed, wishes: Wishes,
              *, yes: bool) -> tuple[int, Iterable[NewRun]]:
-    """How many runs are meant, and they themselves, all of them validated."""
+    """Return the number of runs and the validated runs."""
     from hyperspace_core.submission import checked_plan, plan, size_of
 
     if not typed.is_grid:
@@ -87,20 +87,18 @@ def _planned(project: Project, problem: Problem, typed: Typed, wishes: Wishes,
 
 
 def _warned_of_drawn(runs: Iterable[NewRun], problem: Problem, wishes: Wishes) -> Iterator[NewRun]:
-    """The runs. A seed that is drawn is new each time, so that nothing would ever be left out."""
-    told = problem.seed is not None or wishes.seed is not None
+    """Yield the runs; warn if their seeds are drawn, as no run is a duplicate then."""
+    warned = problem.seed is not None or wishes.seed is not None
     for run in runs:
-        if not told and "seed" not in run.submitted:
-            told = True
-            warn(f"task '{problem.task}' has no seed, so a new one is drawn and nothing is left out; "
+        if not warned and "seed" not in run.submitted:
+            warned = True
+            warn(f"task '{problem.task}' has no seed, so a new one is drawn and no run is skipped; "
                  "give one with --seed")
         yield run
 
 
 def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
-    """Same config, same seed, same code, same result: seldom what is meant. Large numbers are not looked
-    through.
-    """
+    """Warn of runs that exist with the same config, seed and code; not for large numbers."""
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.results.existing import existing_runs, unless_known
 
@@ -109,5 +107,5 @@ def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
         return
     twins = len(runs) - len(list(unless_known(runs, existing_runs(study.store, study.project, task))))
     if twins:
-        are = "1 run is" if twins == 1 else f"{twins} runs are"
-        warn(f"{are} there already with the same config, seed and code; --skip-existing leaves such out")
+        exist = "1 run exists" if twins == 1 else f"{twins} runs exist"
+        warn(f"{exist} already with the same config, seed and code; --skip-existing skips them")

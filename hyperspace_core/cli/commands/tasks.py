@@ -1,4 +1,4 @@
-"""`hyperspace tasks`: the problems of a project, and what can be varied in one."""
+"""`hyperspace tasks`: list the tasks of a project, or show one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def tasks(*, place: Place, task: str | None, tasks_dir: Path | None, as_json: bool) -> None:
     """List the tasks of a project, or show one.
 
-    Of TASK: its scenario, its metric, and the hyper-parameters that a config can give.
+    For TASK: its scenario, metric, and hyper-parameters.
     """
     project = place.project(tasks_dir)
     if task is not None:
@@ -42,7 +42,7 @@ def tasks(*, place: Place, task: str | None, tasks_dir: Path | None, as_json: bo
     say_table(("task", "scenario", "metric", "goal", "seed", "from"),
               [_row(one) for one in found], empty=f"project '{project.name}' has no tasks")
     if found:
-        hint(f"`hyperspace tasks {found[0].name}` shows one of them")
+        hint(f"`hyperspace tasks {found[0].name}` shows one task")
 
 
 def _row(task: Task) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def _show(project: Project, task: Task, as_json: bool) -> None:
                   "origin": task.origin, "parameters": parameters})
         return
     say_page(_page(project, task, scenario, parameters))
-    hint("`hyperspace components` tells the parameters of each class")
+    hint("`hyperspace components` lists the parameters of each class")
 
 
 def _page(project: Project, task: Task, scenario: dict[str, Any], parameters: list[Described]) -> Page:

@@ -1,4 +1,4 @@
-"""`hyperspace tune`: queue a search, say what it would search, or let an old one go on."""
+"""`hyperspace tune`: queue a search, preview its search space, or resume a search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hyperspace_core.searches.planning import TuneWishes
     from hyperspace_core.submission import Wishes
 
-# of a search that is there already, only these can be said
+# the only options that --resume accepts
 OF_RESUME = ("resumed", "priority", "dry_run", "as_json", "project_name", "storage", "storage_file",
              "no_plugins", *BUDGETS)
 
@@ -33,17 +33,17 @@ OF_RESUME = ("resumed", "priority", "dry_run", "as_json", "project_name", "stora
 @search_options
 @wish_options("seed", "priority", "tags", "note", "retries")
 @click.option("--resume", "resumed", type=SEARCH, metavar="ID", shell_complete=complete_search,
-              help="Let this search go on, also after it has ended, with a larger budget.")
+              help="Resume this search; one that has ended needs a larger budget.")
 @at_place
 @tasks_dir_option
 @dry_run_option
 @json_option
 def tune(*, place: Place, task: str | None, budget: dict[str, Any], sought: Sought, wishes: Wishes,
          resumed: int | None, tasks_dir: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Queue a search of TASK: workers propose its runs and do them, informed by all that was ever run.
+    """Queue a search of TASK: workers propose its runs, based on all past runs, and execute them.
 
-    It ends with the first of --runs, --hours, --target, --patience. What is searched are the ranges in the
-    signatures; --dry-run shows them.
+    It ends when the first of --runs, --hours, --target, --patience is reached. The search space is taken from
+    the ranges in the signatures; --dry-run shows it.
 
     \b
     hyperspace tune holdout --runs 100 --dry-run
@@ -55,7 +55,7 @@ def tune(*, place: Place, task: str | None, budget: dict[str, Any], sought: Soug
         _resume(place, resumed, budget, wishes.priority if _given("priority") else None, dry_run=dry_run,
                 as_json=as_json)
     elif task is None:
-        raise click.UsageError("which task? Name it, as in `hyperspace tune holdout --runs 100`, or name a "
+        raise click.UsageError("no task: name one, as in `hyperspace tune holdout --runs 100`, or name a "
                                "search with --resume")
     else:
         do = _plan if dry_run else _queue
@@ -77,7 +77,7 @@ def _queue(place: Place, task: str, asked: TuneWishes, tasks_dir: Path | None, *
 
 
 def _plan(place: Place, task: str, asked: TuneWishes, tasks_dir: Path | None, *, as_json: bool) -> None:
-    """What would be searched, and what is known of it already."""
+    """Print the search space and the past runs that the tuner would use."""
     from hyperspace_core.cli.space_page import plain_outline, show_space
     from hyperspace_core.searches.planning import plan_search
 
@@ -88,8 +88,8 @@ def _plan(place: Place, task: str, asked: TuneWishes, tasks_dir: Path | None, *,
     if as_json:
         from hyperspace_core.results.plain import plain
 
-        told = {name: value for name, value in plain(search).items() if name != "uid"}
-        say_json(told | {"outline": plain_outline(past.space.describe()), "left_out": past.space.left_out,
+        fields = {name: value for name, value in plain(search).items() if name != "uid"}
+        say_json(fields | {"outline": plain_outline(past.space.describe()), "left_out": past.space.left_out,
                          "history": {"used": len(seen.history.trials), "left_out": seen.left_out,
                                      "summary": seen.summary}})
         return
@@ -113,7 +113,7 @@ def _facts(search: NewSearch, space: Space, history: str) -> list[tuple[str, str
 
 
 def _past(place: Place, project: Project, search: NewSearch) -> Past:
-    """What there is to learn from; a store that is not there yet is not made."""
+    """Read the past runs of the search; does not create a missing store."""
     from hyperspace_core.searches.history import Past, past_of
 
     if place.file is not None and not place.file.exists():
@@ -138,22 +138,22 @@ def _resume(place: Place, number: int, budget: dict[str, Any], priority: int | N
     if as_json:
         say_json(record)
         return
-    goes = "would go" if dry_run else "goes"
-    say(f"search {record.id} of {record.task} {goes} on: {record.proposed:,} runs are proposed, it ends "
+    verb = "would resume" if dry_run else "resumed"
+    say(f"{verb} search {record.id} of {record.task}: {record.proposed:,} runs have been proposed, it ends "
         f"after {record.budget}")
     if not dry_run:
         _note_next(place, record)
 
 
 def _check_resume(task: str | None) -> None:
-    """Raises `UsageError` for what belongs to a new search."""
+    """Raises `UsageError` for options that only a new search accepts."""
     context = click.get_current_context()
     others = [option.opts[0] for option in context.command.params if isinstance(option, click.Option)
               and option.name not in OF_RESUME and option.name is not None and _given(option.name)]
     if task is not None or others:
         named = ", ".join(([task] if task is not None else []) + others)
-        raise click.UsageError(f"--resume and {named} contradict each other: a search that goes on can have "
-                               "another budget or priority; anything else is a new search")
+        raise click.UsageError(f"--resume and {named} contradict each other: a resumed search can change "
+                               "budget and priority only; for anything else start a new search")
 
 
 def _given(name: str) -> bool:
@@ -166,23 +166,23 @@ def _short(tuner: dict[str, Any]) -> str:
 
 
 def _note_default(project: Project, search: NewSearch, asked: TuneWishes) -> None:
-    """A tuner that nobody chose and that learns nothing is seldom what is meant."""
+    """Note that the default tuner does not learn, if no tuner was given."""
     from hyperspace_core.tuner import Tuner
 
     name = _short(search.tuner)
     if asked.tuner is None and not project.catalog.find(Tuner, name).target.learns:
-        note(f"{name} learns nothing from past runs; `pip install hyperspace-optuna` brings tuners that do")
+        note(f"{name} does not learn from past runs; `pip install hyperspace-optuna` adds tuners that do")
 
 
 def _note_next(place: Place, search: SearchRecord) -> None:
-    """What happens next, and what a person has to do for it."""
+    """Print what happens next, and what the user has to do."""
     from hyperspace_core.results.overview import living_workers, search_line
 
     why = search_line(place.store, search, living_workers(place.store, place.name)).why
     if place.store.settings(place.name).paused:
-        note(f"the whole queue is paused; `{place.command('queue resume --all')}` lets it go on")
+        note(f"the whole queue is paused; `{place.command('queue resume --all')}` resumes it")
     elif why is not None:
-        note(f"{why}; start one that does its runs: {place.command('worker')}")
+        note(f"{why}; start one with: {place.command('worker')}")
     else:
-        note("the workers that run propose and do its runs")
-    note(f"how far it is: {place.command(f'searches {search.id}')}")
+        note("the running workers propose and execute its runs")
+    note(f"see its progress with: {place.command(f'searches {search.id}')}")

@@ -1,4 +1,4 @@
-"""`hyperspace worker`: take runs off the queue and execute them."""
+"""`hyperspace worker`: claim queued runs and execute them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A length of time."""
+    """A number of seconds."""
 
     name = "seconds"
 
@@ -32,28 +32,28 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
 
 
 @click.command
-@click.option("--slots", type=WholeNumber(1), default=1, metavar="N", help="Runs at a time; 1 without.")
-@click.option("--drain", is_flag=True, help="Stop when nothing is left that this worker can take.")
-@click.option("--max-runs", type=WholeNumber(1), metavar="N", help="Stop after so many runs.")
-@click.option("--echo", is_flag=True, help="Print what the runs print, as it comes.")
+@click.option("--slots", type=WholeNumber(1), default=1, show_default=True, help="Number of parallel runs.")
+@click.option("--drain", is_flag=True, help="Stop when this worker can take no more runs.")
+@click.option("--max-runs", type=WholeNumber(1), metavar="N", help="Stop after N runs.")
+@click.option("--echo", is_flag=True, help="Print the output of the runs.")
 @click.option("--isolation", type=click.Choice(["warm", "spawn", "inline"]), default="warm",
-              help="Run in a fork of a process with the project imported (the default), in a fresh process, "
-                   "or in the worker itself.")
-@click.option("--code", type=click.Choice(["pinned", "current"]), default="pinned",
-              help="Execute the code that was pinned at submission (the default), or what is installed here.")
-@click.option("--grace", "grace_s", type=Seconds(), default=30.0, metavar="SECONDS",
-              help="From asking a run to stop until it is killed; 30 without.")
+              show_default=True, help="Execute runs in a fork of a process with the project imported (warm), "
+                                      "in a new process (spawn), or in the worker itself (inline).")
+@click.option("--code", type=click.Choice(["pinned", "current"]), default="pinned", show_default=True,
+              help="Execute the code pinned at submission, or the code installed here.")
+@click.option("--grace", "grace_s", type=Seconds(), default=30.0, show_default=True, metavar="SECONDS",
+              help="Time between asking a run to stop and killing it.")
 @click.option("--poll", "poll_s", type=Seconds(), metavar="SECONDS",
-              help="Longest wait between two looks at the queue; new runs are noticed earlier.")
+              help="Longest time between two polls of the queue.  [default: 5; 0.5 with --drain]")
 @at_place
 @tasks_dir_option
 @dry_run_option
 @json_option
 def worker(*, place: Place, dry_run: bool, as_json: bool, tasks_dir: Path | None, **chosen: Any) -> int:
-    """Take runs off the queue and execute them.
+    """Claim queued runs and execute them, until Ctrl-C.
 
-    Until Ctrl-C: the first finishes the current runs, a second one gives them back to the queue, a third one
-    kills them. Exit code 1 says that a run failed.
+    The first Ctrl-C finishes the current runs, the second returns them to the queue, the third kills them.
+    Exit code 1 if a run failed.
     """
     from hyperspace_core.worker.options import WorkerOptions
 
@@ -67,7 +67,7 @@ def worker(*, place: Place, dry_run: bool, as_json: bool, tasks_dir: Path | None
 
 
 def _say_plan(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
-    """What a worker would find, without taking it."""
+    """Print the runs that a worker would find, without claiming any."""
     from hyperspace_core.cli.screen import say, say_json
     from hyperspace_core.cli.submitting import counted
     from hyperspace_core.errors import ExitCode
