@@ -1,4 +1,4 @@
-"""`hyperspace backfill`, `hyperspace check`, and what `runs show` says of a migrated run."""
+"""Tests of `hyperspace backfill`, `hyperspace check` and `runs show` of migrated runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Grown = Callable[..., None]
 
 @pytest.fixture
 def grown(typed: Typed, growing: ProjectFolder) -> Grown:
-    """Three runs of the project, and then: changes of its text."""
+    """Execute three runs; the result changes the project's code."""
     for model in ("Tree", "Line", '{"className": "Tree", "depth": 5}'):
         typed("run", "first", "--set", f"model={model}")
 
@@ -41,7 +41,7 @@ DECLARED = ('    from hyperspace_core.config.steps import rename\n'
             '    register.migration("levels", rename("depth", "levels", of="Tree"))\n')
 
 
-def test_a_dry_run_tells_what_would_change_and_changes_nothing(typed: Typed, grown: Grown) -> None:
+def test_a_dry_run_shows_the_changes_and_changes_nothing(typed: Typed, grown: Grown) -> None:
     grown(NEW)
 
     name, effect = typed("backfill", "--dry-run", "--name", "leaves").lines
@@ -51,19 +51,19 @@ def test_a_dry_run_tells_what_would_change_and_changes_nothing(typed: Typed, gro
     assert "leaves" not in typed("runs", "show", 1).out
 
 
-def test_a_backfill_is_told_listed_and_undone(typed: Typed, grown: Grown) -> None:
+def test_a_backfill_is_shown_listed_and_undone(typed: Typed, grown: Grown) -> None:
     before = typed("runs", "show", 3, "--json").json
     grown(NEW)
 
     assert typed("backfill", "--name", "leaves").lines == ["leaves  2 runs rewritten",
                                                            "  Tree.leaves = 1  2 runs"]
-    assert typed("backfill").lines == ["nothing to bring up to date in 3 runs"]
+    assert typed("backfill").lines == ["3 runs: all configs are up to date"]
     heads, row = typed("backfill", "--list").columns
     assert heads == ["name", "runs", "applied", "by", "steps"]
     assert (row[0], row[1], row[-1]) == ("leaves", "2", "Tree.leaves = 1")
     undo = "backfill", "--undo", "leaves"
-    assert typed(*undo, "--dry-run").lines == ["would undo leaves: 2 runs as before it"]
-    assert typed(*undo).lines == ["undid leaves: 2 runs as before it"]
+    assert typed(*undo, "--dry-run").lines == ["would undo leaves: 2 runs restored"]
+    assert typed(*undo).lines == ["undid leaves: 2 runs restored"]
     assert typed("runs", "show", 3, "--json").json == before
     assert typed("backfill", "--list").columns[1][1] == "undone"
 
@@ -81,13 +81,13 @@ def test_a_backfill_as_json_holds_the_steps(typed: Typed, grown: Grown) -> None:
         "name": "leaves", "runs": [1, 3], "dry_run": False}
 
 
-def test_runs_that_are_left_alone_are_told_beside_the_result(typed: Typed, grown: Grown) -> None:
+def test_skipped_runs_are_noted_on_stderr(typed: Typed, grown: Grown) -> None:
     grown(("slope", "rise"))
 
     answer = typed("backfill")
-    assert answer.out == "nothing to bring up to date in 3 runs\n"
+    assert answer.out == "3 runs: all configs are up to date\n"
     assert answer.err == (
-        "left alone: 1 run (last: run 2): `model.slope`: Line has no such parameter; it has `rise`\n")
+        "skipped: 1 run (last: run 2): `model.slope`: Line has no such parameter; it has `rise`\n")
 
 
 def test_mistakes_are_one_line_each(typed: Typed, grown: Grown) -> None:
@@ -105,14 +105,14 @@ def test_mistakes_are_one_line_each(typed: Typed, grown: Grown) -> None:
         "error: --list and --dry-run contradict each other; give one\n")
 
 
-def test_a_step_that_cannot_be_is_told_when_the_project_is_opened(typed: Typed, grown: Grown) -> None:
+def test_an_invalid_migration_step_is_refused_at_opening(typed: Typed, grown: Grown) -> None:
     grown(entry='    register.migration("x", {"op": "rename", "parameter": "a"})\n')
 
     assert typed("backfill", expect=3).err == (
         "error: register.migration('x'): step 1: rename: `to` is missing\n")
 
 
-def test_a_migrated_run_says_by_what_and_shows_its_original_on_wish(typed: Typed, grown: Grown) -> None:
+def test_a_migrated_run_shows_migrations_and_original(typed: Typed, grown: Grown) -> None:
     grown(*RENAMED, entry=DECLARED)
     typed("backfill")
 
@@ -126,7 +126,7 @@ def test_a_migrated_run_says_by_what_and_shows_its_original_on_wish(typed: Typed
     assert typed("runs", "show", 2, "--original", "--json").json == typed("runs", "show", 2, "--json").json
 
 
-def test_results_and_filters_read_the_names_of_today(typed: Typed, grown: Grown) -> None:
+def test_results_and_filters_use_the_new_names(typed: Typed, grown: Grown) -> None:
     grown(*RENAMED, entry=DECLARED)
     typed("backfill")
 
@@ -135,17 +135,17 @@ def test_results_and_filters_read_the_names_of_today(typed: Typed, grown: Grown)
     assert typed("runs", "diff", 1, 3).out.count("model.levels") == 1
 
 
-def test_a_rerun_of_a_migrated_run_has_the_names_of_today(typed: Typed, grown: Grown) -> None:
+def test_a_rerun_of_a_migrated_run_has_the_new_names(typed: Typed, grown: Grown) -> None:
     grown(*RENAMED, entry=DECLARED)
     typed("backfill")
     typed("rerun", 3, "--here", "--set", "model.split=random")
 
     assert typed("runs", "show", 4, "--json").json["config"]["model"] == {
         "className": "Tree", "levels": 5, "split": "random"}
-    assert typed("check").out == "4 runs: all that they relied on is as it was\n"
+    assert typed("check").out == "4 runs: everything these runs depend on is unchanged\n"
 
 
-def test_a_requeued_migrated_run_is_executed_as_it_is_called_today(typed: Typed, grown: Grown) -> None:
+def test_a_requeued_migrated_run_uses_the_new_names(typed: Typed, grown: Grown) -> None:
     grown(*RENAMED, entry=DECLARED)
     typed("backfill")
     typed("queue", "requeue", 3)
@@ -155,8 +155,8 @@ def test_a_requeued_migrated_run_is_executed_as_it_is_called_today(typed: Typed,
     assert (record["state"], record["config"]["model"]["levels"]) == ("COMPLETED", 5)
 
 
-def test_what_somebody_else_has_done_meanwhile_is_told(typed: Typed, grown: Grown,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_changed_during_a_backfill_are_skipped(typed: Typed, grown: Grown,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     grown(NEW)
     plan = planning.plan_backfill
 
@@ -169,20 +169,20 @@ def test_what_somebody_else_has_done_meanwhile_is_told(typed: Typed, grown: Grow
     answer = typed("backfill", "--name", "leaves")
 
     assert answer.lines[0] == "leaves  1 run rewritten"
-    assert answer.err == ("some runs had been rewritten or queued again since they were looked at, and were "
-                          "left alone: the same command looks again\n")
+    assert answer.err == ("1 run skipped: changed or requeued by another process since they were read; run "
+                          "the same command again\n")
 
 
 # -- check ---------------------------------------------------------------------------------------------------
 
-def test_a_check_of_what_has_not_changed_is_one_line(typed: Typed, grown: Grown) -> None:
+def test_a_check_without_changes_prints_one_line(typed: Typed, grown: Grown) -> None:
     grown()
 
-    assert typed("check").lines == ["3 runs: all that they relied on is as it was"]
+    assert typed("check").lines == ["3 runs: everything these runs depend on is unchanged"]
     assert typed("check", "--json").json == {"looked_at": 3, "findings": [], "hints": []}
 
 
-def test_a_check_fails_with_a_line_a_change(typed: Typed, grown: Grown) -> None:
+def test_a_check_fails_with_one_line_for_each_change(typed: Typed, grown: Grown) -> None:
     grown(("= 3", "= 4"), ("slope", "rise"))
 
     answer = typed("check", expect=1)
@@ -196,28 +196,29 @@ def test_a_check_fails_with_a_line_a_change(typed: Typed, grown: Grown) -> None:
         ("default", 1, 1), ("parameter", 1, 2)]
 
 
-def test_a_check_looks_at_the_runs_that_a_filter_means(typed: Typed, grown: Grown) -> None:
+def test_a_check_reads_only_the_filtered_runs(typed: Typed, grown: Grown) -> None:
     grown(("slope", "rise"))
 
-    assert typed("check", "--where", "model=Tree").lines == ["2 runs: all that they relied on is as it was"]
-    assert typed("check", "--status", "failed").lines == ["no run has ended yet that could be compared with"]
+    assert typed("check", "--where", "model=Tree").out == (
+        "2 runs: everything these runs depend on is unchanged\n")
+    assert typed("check", "--status", "failed").lines == ["no finished runs to check yet"]
 
 
-def test_a_misspelt_filter_is_no_check_that_passed(typed: Typed, grown: Grown) -> None:
+def test_a_check_fails_on_a_misspelt_filter(typed: Typed, grown: Grown) -> None:
     grown(("slope", "rise"))
     task = typed("runs", "show", 1, "--json").json["task"]
 
     unknown = typed("check", "--task", "nope", expect=5)
     assert unknown.err.startswith("error: no task 'nope' in project ")
     assert typed("check", "--task", task, "--tag", "releese", expect=2).err == (
-        "error: --tag: no run matches, so nothing was checked; of all: 3 completed\n")
+        "error: --tag: no run matches; nothing was checked; all runs: 3 completed\n")
     assert typed("check", "--where", "modl=Tree", expect=2).err.startswith("error: --where: no run matches")
-    assert typed("check", "--since", "2999-01-01").out == "no run has ended yet that could be compared with\n"
+    assert typed("check", "--since", "2999-01-01").out == "no finished runs to check yet\n"
 
 
-def test_what_runs_only_lack_is_a_hint(typed: Typed, grown: Grown) -> None:
+def test_a_missing_parameter_is_only_a_hint(typed: Typed, grown: Grown) -> None:
     grown(NEW)
 
     hint, verdict = typed("check").lines
     assert hint.startswith("hint: Tree.leaves = 1: is lacking in 2 runs (last: run 3); `hyperspace backfill`")
-    assert verdict == "3 runs: all that they relied on is as it was"
+    assert verdict == "3 runs: everything these runs depend on is unchanged"

@@ -45,14 +45,14 @@ def filled(desk: Desk) -> Desk:
 # -- results -------------------------------------------------------------------------------------------------
 
 
-def test_repeats_are_one_row_as_soon_as_there_are_any(typed: Typed, filled: Desk) -> None:
+def test_repeats_are_grouped_by_default(typed: Typed, filled: Desk) -> None:
     heads, *rows = typed("results", "holdout").columns
 
     assert heads == ["runs", "n", "accuracy", "sd", "low", "high", "trees", "time"]
     assert [row[:3] for row in rows] == [["4 to 6", "3", "0.65"], ["1 to 3", "3", "0.55"]]
 
 
-def test_single_runs_are_there_for_who_wants_them(typed: Typed, filled: Desk) -> None:
+def test_by_run_shows_single_runs(typed: Typed, filled: Desk) -> None:
     assert [row[0] for row in typed("results", "holdout", "--by", "run").columns[1:]] == list("562431")
     assert [row[0] for row in typed("results", "--by", "run", "--comparable", "all", "--limit", "2",
                                     "--task", "holdout").columns[2:]] == ["5", "6"]
@@ -60,7 +60,7 @@ def test_single_runs_are_there_for_who_wants_them(typed: Typed, filled: Desk) ->
         "6", "5"]
 
 
-def test_groups_are_json_where_they_are_asked_for(typed: Typed, filled: Desk) -> None:
+def test_groups_can_be_printed_as_json(typed: Typed, filled: Desk) -> None:
     best, second = typed("results", "holdout", "--by", "config", "--json").json
 
     assert (best["runs"], best["config"], best["result"]["n"]) == ([4, 5, 6], forest(50), 3)
@@ -68,7 +68,7 @@ def test_groups_are_json_where_they_are_asked_for(typed: Typed, filled: Desk) ->
     assert [run["id"] for run in typed("results", "holdout", "--json").json] == [5, 6, 2, 4, 3, 1]
 
 
-def test_a_table_becomes_a_file(typed: Typed, filled: Desk, tmp_path: Path) -> None:
+def test_a_table_is_written_to_a_file(typed: Typed, filled: Desk, tmp_path: Path) -> None:
     answer = typed("results", "holdout", "-o", tmp_path / "a.csv", "--limit", 2)
     typed("results", "-o", tmp_path / "a.jsonl", "--by", "config", "--all-columns")
 
@@ -80,7 +80,7 @@ def test_a_table_becomes_a_file(typed: Typed, filled: Desk, tmp_path: Path) -> N
     assert [(row["runs"], row["classifier"]) for row in rows] == [("4 to 6", "Forest"), ("1 to 3", "Forest")]
 
 
-def test_text_in_a_file_is_safe_unless_it_is_to_be_raw(typed: Typed, desk: Desk, tmp_path: Path) -> None:
+def test_formulas_in_a_file_are_escaped_unless_raw(typed: Typed, desk: Desk, tmp_path: Path) -> None:
     for seed, text in enumerate(("=1+1", "harmless")):
         done(desk, seed / 10, {"text": text}, seed)
     typed("results", "-o", tmp_path / "a.csv")
@@ -89,22 +89,22 @@ def test_text_in_a_file_is_safe_unless_it_is_to_be_raw(typed: Typed, desk: Desk,
     assert "'=1+1" in (tmp_path / "a.csv").read_text() and "'=1+1" not in (tmp_path / "b.csv").read_text()
 
 
-@pytest.mark.parametrize(("words", "code", "told"), [
+@pytest.mark.parametrize(("words", "code", "message"), [
     (("-o", "a.xls"), 2, "a.xls: expected a name that ends with .csv, .jsonl, .parquet"),
     (("-o", "a.csv", "--json"), 2, "--output and --json contradict each other"),
     (("--by", "config", "--order-by", "trees"), 2, "--by config and --order-by contradict each other"),
     (("--order-by", "tress"), 2, "order by 'tress': no run has such a column; did you mean 'trees'"),
     (("-o", "/nowhere/a.csv"), 2, "/nowhere/a.csv: cannot be written: No such file or directory"),
 ])
-def test_mistakes_about_tables(typed: Typed, filled: Desk, words: tuple[str, ...], code: int,
-                               told: str) -> None:
-    assert told in typed("results", "holdout", *words, expect=code).err
+def test_invalid_table_options_are_refused(typed: Typed, filled: Desk, words: tuple[str, ...], code: int,
+                                           message: str) -> None:
+    assert message in typed("results", "holdout", *words, expect=code).err
 
 
 # -- compare -------------------------------------------------------------------------------------------------
 
 
-def test_two_runs_stand_for_their_repeats(typed: Typed, filled: Desk) -> None:
+def test_two_runs_are_compared_with_their_repeats(typed: Typed, filled: Desk) -> None:
     lines = typed("compare", 1, 5).lines
 
     assert lines[:2] == ["a  classifier.trees=10; 3 runs: 1 to 3", "b  classifier.trees=50; 3 runs: 4 to 6"]
@@ -115,9 +115,9 @@ def test_two_runs_stand_for_their_repeats(typed: Typed, filled: Desk) -> None:
                          "3 pairs")
 
 
-def test_conditions_stand_for_what_they_match(typed: Typed, filled: Desk) -> None:
-    told = typed("compare", "classifier.trees=50 and classifier=Forest", "trees=1", expect=5).err
-    assert "no completed run matches trees=1" in told
+def test_conditions_select_the_runs_of_a_side(typed: Typed, filled: Desk) -> None:
+    message = typed("compare", "classifier.trees=50 and classifier=Forest", "trees=1", expect=5).err
+    assert "no completed run matches trees=1" in message
 
     words = ("classifier.trees=50 and classifier=Forest", "classifier.trees<50")
     answer = typed("compare", *words, "--json").json
@@ -125,30 +125,30 @@ def test_conditions_stand_for_what_they_match(typed: Typed, filled: Desk) -> Non
     assert [pair["seed"] for pair in answer["pairs"]] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("a", "b", "code", "told"), [
+@pytest.mark.parametrize(("a", "b", "code", "message"), [
     ("1", "2", 2, "a and b mean the same runs (1 to 3); name two different configs"),
     ("1", "77", 5, "no run 77 in this store"),
     ("1", "better", 2, "expected PATH OP VALUE"),
     ("0", "1", 2, "not a run id"),
     ("1", "7", 2, "not measured alike"),
 ])
-def test_mistakes_about_sides(typed: Typed, filled: Desk, a: str, b: str, code: int, told: str) -> None:
+def test_invalid_sides(typed: Typed, filled: Desk, a: str, b: str, code: int, message: str) -> None:
     done(filled, 0.5, forest(1), 0, task="other")
 
-    assert told in typed("compare", a, b, "--task", "holdout", "--task", "other", expect=code).err
+    assert message in typed("compare", a, b, "--task", "holdout", "--task", "other", expect=code).err
 
 
-def test_a_run_of_other_code_is_told_to_be_left_out(typed: Typed, editing: Editing) -> None:
+def test_a_run_of_other_code_is_named_as_left_out(typed: Typed, editing: Editing) -> None:
     first = editing.run()
     editing.edit(DEPTH)
     second = editing.run()
 
-    told = typed("compare", first, second, expect=5).err
+    message = typed("compare", first, second, expect=5).err
 
-    assert f"run {first} is not comparable: Grow had other code; with comparable `all` it is taken" in told
+    assert f"run {first} is not comparable: Grow had other code; with comparable `all` it is taken" in message
 
 
-def test_more_pairs_are_queued_with_the_seeds_that_are_missing(typed: Typed, editing: Editing) -> None:
+def test_more_pairs_are_queued_with_the_missing_seeds(typed: Typed, editing: Editing) -> None:
     for noise, repeats in ((0.25, 2), (0.5, 1)):
         typed("submit", "first", "--set", f"noise={noise}", "--repeats", repeats)
     typed("worker", "--drain", "--isolation", "inline")
@@ -176,7 +176,7 @@ def test_the_effect_of_a_hyper_parameter(typed: Typed, filled: Desk) -> None:
     assert change["verdict"] == "better"
 
 
-def test_mistakes_about_effects(typed: Typed, filled: Desk) -> None:
+def test_invalid_effects_arguments(typed: Typed, filled: Desk) -> None:
     assert "did you mean 'trees'?" in typed("effects", "tree", expect=2).err
     assert typed("effects", "classifier", "--where", "trees=1").err == "no completed run matches\n"
     assert typed("effects", "classifier", "--where", "classifier.trees=10").err == (

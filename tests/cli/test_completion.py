@@ -1,4 +1,4 @@
-"""What bash and zsh may complete: commands, projects, tasks, states, run ids; never a word beside."""
+"""Shell completion in bash and zsh: commands, projects, tasks, states, run ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Apart = Callable[..., Answer]
 
 @pytest.fixture
 def completed(typed_apart: Apart) -> Callable[..., list[str]]:
-    """What bash offers behind a line; the last word is being typed."""
+    """The completions of bash for a line with an incomplete last word."""
 
     def one(line: str, **environment: str) -> list[str]:
         words = line.split(" ")
@@ -47,7 +47,7 @@ def test_run_ids_the_newest_first(completed: Callable[..., list[str]], desk: Des
     assert completed(line) == [str(run) for run in reversed(runs)]
 
 
-def test_run_ids_that_begin_so(completed: Callable[..., list[str]], desk: Desk) -> None:
+def test_run_ids_are_completed_by_prefix(completed: Callable[..., list[str]], desk: Desk) -> None:
     desk.submit_many(12)
 
     assert completed("hyperspace runs show 1") == ["12", "11", "10", "1"]
@@ -90,18 +90,18 @@ def test_states(completed: Callable[..., list[str]]) -> None:
 
 @pytest.mark.parametrize("environment", [{"HYPERSPACE_PROJECT": ""}, {"HYPERSPACE_STORAGE": "nonsense://"},
                                          {"HYPERSPACE_STORAGE": "sqlite:////proc/no/such.db"}])
-def test_where_something_is_wrong_nothing_is_offered(completed: Callable[..., list[str]],
-                                                     environment: dict[str, str]) -> None:
+def test_an_error_gives_no_completions(completed: Callable[..., list[str]],
+                                       environment: dict[str, str]) -> None:
     assert completed("hyperspace runs show ", **environment) == []
 
 
-def test_asking_makes_no_store(completed: Callable[..., list[str]], tmp_path: Path, url: str) -> None:
+def test_completion_creates_no_store(completed: Callable[..., list[str]], tmp_path: Path, url: str) -> None:
     completed("hyperspace runs show ")
 
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".db"]
 
 
-def test_zsh_is_told_a_word_about_each(typed_apart: Apart, desk: Desk) -> None:
+def test_zsh_gets_a_description_of_each_word(typed_apart: Apart, desk: Desk) -> None:
     desk.submit()
 
     answer = typed_apart(_HYPERSPACE_COMPLETE="zsh_complete", COMP_WORDS="hyperspace runs show ",
@@ -111,7 +111,7 @@ def test_zsh_is_told_a_word_about_each(typed_apart: Apart, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_a_shell_can_be_taught(typed_apart: Apart, shell: str) -> None:
+def test_a_completion_script_is_printed(typed_apart: Apart, shell: str) -> None:
     script = typed_apart(_HYPERSPACE_COMPLETE=f"{shell}_source").out
 
     assert f"_HYPERSPACE_COMPLETE={shell}_complete" in script
@@ -129,7 +129,7 @@ def test_bash_itself_completes_a_run_id(typed_apart: Apart, desk: Desk, tmp_path
         echo "${COMPREPLY[@]}"
     """
 
-    told = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, check=True,
+    done = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, check=True,
                           env=os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
 
-    assert told.stdout.split() == ["2", "1"]
+    assert done.stdout.split() == ["2", "1"]

@@ -1,4 +1,4 @@
-"""`hyperspace components`."""
+"""Tests of `hyperspace components`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("growing")
 Typed = Callable[..., Answer]
 
 
-def test_a_class_has_its_parameters_with_type_default_range_and_help(typed: Typed) -> None:
+def test_a_parameter_has_type_default_range_and_help(typed: Typed) -> None:
     answer = typed("components", "Tree")
 
     assert answer.lines[0] == "Model  What is fitted."
@@ -31,12 +31,11 @@ def test_a_class_has_its_parameters_with_type_default_range_and_help(typed: Type
 @pytest.mark.parametrize(("name", "classes"), [
     ("Model", ["Line", "Tree"]), ("model", ["Line", "Tree"]), ("tree", ["Tree"]), ("Bush", ["Tree"]),
 ])
-def test_a_family_a_class_or_a_former_name_narrows_the_list(typed: Typed, name: str,
-                                                            classes: list[str]) -> None:
+def test_a_family_a_class_or_an_alias_filters_the_list(typed: Typed, name: str, classes: list[str]) -> None:
     assert [one["name"] for one in typed("components", name, "--json").json] == classes
 
 
-def test_a_scenario_tells_the_task_s_parameters_from_the_hyper_parameters(typed: Typed) -> None:
+def test_a_scenario_lists_task_and_hyper_parameters_apart(typed: Typed) -> None:
     scenario, = typed("components", "Grow", "--json").json
 
     assert [parameter["name"] for parameter in scenario["parameters"]] == ["rows"]
@@ -44,14 +43,14 @@ def test_a_scenario_tells_the_task_s_parameters_from_the_hyper_parameters(typed:
     assert "    hyper-parameters:" in typed("components", "Grow").lines
 
 
-def test_all_families_are_listed_core_s_own_too(typed: Typed) -> None:
+def test_all_families_are_listed_including_core_s(typed: Typed) -> None:
     families = {one["family"] for one in typed("components", "--json").json}
 
     assert families == {"Model", "Scenario", "Preprocessor", "Pruner", "Trainer", "Tuner"}
     assert {line.split("  ")[0] for line in typed("components").lines if line[:1].isalpha()} == families
 
 
-def test_two_families_of_one_name_are_two(typed: Typed, growing: ProjectFolder) -> None:
+def test_families_of_the_same_name_are_listed_separately(typed: Typed, growing: ProjectFolder) -> None:
     growing.write("things.py", THINGS + '''
 class Trainer(Component):
     """Teaches."""
@@ -69,12 +68,12 @@ class Coach(Trainer):
     assert (lines[own + 2], lines[core + 2].split()[0]) == ("  Coach  Shouts.", "Fit")
 
 
-def test_a_name_that_nothing_has(typed: Typed) -> None:
+def test_an_unknown_name_is_refused(typed: Typed) -> None:
     assert typed("components", "Tee", expect=5).err == (
         "error: no family or class 'Tee'; did you mean 'Tree'?\n")
 
 
-def test_a_range_is_there_for_programs(typed: Typed) -> None:
+def test_json_has_the_range_of_a_parameter(typed: Typed) -> None:
     tree, = typed("components", "Tree", "--json").json
 
     assert [parameter["range"] for parameter in tree["parameters"]] == [
@@ -91,5 +90,5 @@ def test_a_broken_project_is_one_line(typed: Typed, growing: ProjectFolder) -> N
     assert "nowhere_to_be_found" in line
 
 
-def test_a_scenario_that_wraps_another_says_whose_hyper_parameters_it_has(typed: Typed) -> None:
+def test_a_wrapping_scenario_refers_to_the_wrapped_parameters(typed: Typed) -> None:
     assert "hyper-parameters: those of its `scenario`" in typed("components", "Repeated").out

@@ -1,4 +1,4 @@
-"""`hyperspace runs diff`: only what differs, from the config to the machine."""
+"""Tests of `hyperspace runs diff`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def provenance(commit: str, numpy: str, cpus: int) -> dict[str, Any]:
             "host": {"name": "here", "cpus": cpus}}
 
 
-def test_what_differs_stands_side_by_side_by_section(typed: Typed, desk: Desk) -> None:
+def test_differences_are_side_by_side_by_section(typed: Typed, desk: Desk) -> None:
     first = done(desk, provenance("abc", "1.26", 4), config=forest(100, depth=3), seed=1,
                  scenario={"className": "Holdout", "share": 0.25})
     second = done(desk, provenance("def", "2.0", 8), 0.75, config=forest(200, depth=3), seed=2,
@@ -66,7 +66,7 @@ def test_what_differs_stands_side_by_side_by_section(typed: Typed, desk: Desk) -
 """
 
 
-def test_a_value_that_one_run_lacks_is_no_null(typed: Typed, desk: Desk) -> None:
+def test_a_missing_value_is_not_null_in_json(typed: Typed, desk: Desk) -> None:
     first = done(desk, {}, config={"model": {"className": "Line", "slope": None}})
     second = done(desk, {}, config={"model": {"className": "Constant"}})
 
@@ -79,7 +79,7 @@ def test_a_value_that_one_run_lacks_is_no_null(typed: Typed, desk: Desk) -> None
     assert ["model", "Line", "Constant"] in typed("runs", "diff", first, second).columns
 
 
-def test_a_long_value_stands_below(typed: Typed, desk: Desk) -> None:
+def test_a_long_value_is_on_its_own_line(typed: Typed, desk: Desk) -> None:
     first, second = (done(desk, {}, config={"text": letter * 60}) for letter in "ab")
 
     assert f"  text\n    run {first}  {'a' * 60}\n    run {second}  {'b' * 60}\n" in typed(
@@ -87,7 +87,7 @@ def test_a_long_value_stands_below(typed: Typed, desk: Desk) -> None:
     assert typed("runs", "diff", first, second).out.startswith("  config\n  text\n")
 
 
-def test_the_folders_that_code_lay_in_are_no_difference(typed: Typed, desk: Desk) -> None:
+def test_the_folder_of_the_code_is_not_a_difference(typed: Typed, desk: Desk) -> None:
     def captured(folder: str, pinned: dict[str, bool], *editable: str) -> dict[str, Any]:
         return {"git": {"commit": "abc", **pinned},
                 "packages": {"installed": {"click": "8.1"}, "editable": ["other", *editable]},
@@ -101,7 +101,7 @@ def test_the_folders_that_code_lay_in_are_no_difference(typed: Typed, desk: Desk
         typed("runs", "diff", first, second).err)
 
 
-def test_runs_that_do_not_differ(typed: Typed, desk: Desk) -> None:
+def test_equal_runs_have_no_difference(typed: Typed, desk: Desk) -> None:
     first, second = (done(desk, {}, config=forest(100)) for _ in range(2))
 
     answer = typed("runs", "diff", first, second)
@@ -111,7 +111,7 @@ def test_runs_that_do_not_differ(typed: Typed, desk: Desk) -> None:
     assert typed("runs", "diff", first, second, "--json").json == []
 
 
-def test_a_run_that_has_not_run_yet_is_compared_by_what_was_asked(typed: Typed, desk: Desk) -> None:
+def test_a_queued_run_is_compared_by_its_submitted_config(typed: Typed, desk: Desk) -> None:
     first, second = done(desk, provenance("abc", "1.26", 4), config=forest(1)), desk.submit(config=forest(2))
 
     answer = typed("runs", "diff", first, second)
@@ -122,7 +122,7 @@ def test_a_run_that_has_not_run_yet_is_compared_by_what_was_asked(typed: Typed, 
                           f"nothing is recorded of run {second}'s\n")
 
 
-def test_tasks_that_differ_are_told_first(typed: Typed, desk: Desk) -> None:
+def test_a_different_task_is_shown_first(typed: Typed, desk: Desk) -> None:
     first, second = desk.submit(task="a"), desk.submit(task="b")
 
     assert typed("runs", "diff", first, second).columns[:2] == [
@@ -142,8 +142,7 @@ def before_and_after(editing: Editing, *edits: tuple[str, str]) -> tuple[int, in
     return first, editing.run()
 
 
-def test_code_that_differs_is_shown_with_what_would_declare_it_harmless(typed: Typed,
-                                                                        editing: Editing) -> None:
+def test_changed_code_is_shown_with_a_harmless_declaration(typed: Typed, editing: Editing) -> None:
     first, second = before_and_after(editing, DEPTH)
 
     _, components, _, declaration, *rest = map(str.strip, typed("runs", "diff", first, second).lines)
@@ -156,7 +155,7 @@ def test_code_that_differs_is_shown_with_what_would_declare_it_harmless(typed: T
         '-(model, "depth", 0)', '+(model, "depth", 1)']
 
 
-def test_the_line_that_was_printed_makes_the_runs_comparable(typed: Typed, editing: Editing) -> None:
+def test_the_printed_declaration_makes_runs_comparable(typed: Typed, editing: Editing) -> None:
     first, second = before_and_after(editing, DEPTH)
     assert [run["id"] for run in typed("results", "first", "--json").json] == [second]
 
@@ -166,7 +165,7 @@ def test_the_line_that_was_printed_makes_the_runs_comparable(typed: Typed, editi
     assert {run["id"] for run in typed("results", "first", "--json").json} == {first, second}
 
 
-def test_comments_and_files_of_one_run_only_are_named(typed: Typed, editing: Editing) -> None:
+def test_comments_and_files_of_one_run_are_named(typed: Typed, editing: Editing) -> None:
     first = editing.run()
     editing.edit(("class Line(Model):", "# straight\nclass Line(Model):"))
     editing.write("new.py", "NEW = 1\n")
@@ -183,22 +182,22 @@ def test_comments_and_files_of_one_run_only_are_named(typed: Typed, editing: Edi
     assert "    +# straight\n" in whole and "    +NEW = 1\n" in whole
 
 
-def test_in_json_files_and_components_have_all_that_is_known(typed: Typed, editing: Editing) -> None:
+def test_json_has_all_details_of_files_and_components(typed: Typed, editing: Editing) -> None:
     first, second = before_and_after(editing, DEPTH)
 
-    told = typed("runs", "diff", first, second, "--json").json
+    found = typed("runs", "diff", first, second, "--json").json
 
-    component, = [one for one in told if one["section"] == "components"]
+    component, = [one for one in found if one["section"] == "components"]
     assert (component["path"], component["class"]) == ("scenario", "Grow")
     assert len(component["first"]) == len(component["second"]) == 64
     assert component["declare"] == (
         f'register.same_behaviour("Grow", "{component["first"][:12]}", "{component["second"][:12]}")')
-    file, = [one for one in told if one["section"] == "source" and one["path"].startswith("growing/")]
+    file, = [one for one in found if one["section"] == "source" and one["path"].startswith("growing/")]
     assert (file["path"], file["change"]) == ("growing/things.py", "changed")
     assert file["diff"].startswith("@@ ") and file["first"] != file["second"]
 
 
-def test_a_file_that_is_no_text_is_only_named(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_binary_file_is_only_named(typed: Typed, growing: ProjectFolder) -> None:
     runs = []
     for content in (b"\0\1", b"\0\2"):
         (growing.package / "weights.bin").write_bytes(content)
@@ -207,8 +206,7 @@ def test_a_file_that_is_no_text_is_only_named(typed: Typed, growing: ProjectFold
     assert "growing/weights.bin  other content\n" in typed("runs", "diff", *runs).out
 
 
-def test_files_that_have_little_in_common_are_not_compared_line_by_line(typed: Typed,
-                                                                        growing: ProjectFolder) -> None:
+def test_very_different_files_are_not_compared_by_line(typed: Typed, growing: ProjectFolder) -> None:
     runs = []
     for letter in "ab":
         growing.write("words.txt", "".join(f"{letter}{number}\n" for number in range(3000)))
@@ -218,7 +216,7 @@ def test_files_that_have_little_in_common_are_not_compared_line_by_line(typed: T
     assert "growing/words.txt  in too many lines to be compared\n" in page
 
 
-def test_a_run_that_waits_is_compared_by_its_pinned_code(typed: Typed, editing: Editing) -> None:
+def test_a_queued_run_is_compared_by_its_pinned_code(typed: Typed, editing: Editing) -> None:
     first = editing.run()
     editing.edit(DEPTH)
     second, = typed("submit", "first", "--json").json
@@ -229,7 +227,7 @@ def test_a_run_that_waits_is_compared_by_its_pinned_code(typed: Typed, editing: 
     assert answer.err == f"packages and machine are not compared: nothing is recorded of run {second}'s\n"
 
 
-def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, editing: Editing) -> None:
+def test_a_long_difference_is_cut_without_full(typed: Typed, editing: Editing) -> None:
     lines, head = "".join(f"LINE_{number} = {number}\n" for number in range(200)), "class Model(Component):"
     first, second = before_and_after(editing, (head, lines + head))
 
@@ -239,14 +237,14 @@ def test_a_long_difference_is_cut_unless_all_of_it_is_wanted(typed: Typed, editi
     assert len(short) < 100 < 200 < len(typed("runs", "diff", first, second, "--full").lines)
 
 
-def test_another_class_is_no_change_of_code(typed: Typed, editing: Editing) -> None:
+def test_another_class_is_not_a_code_change(typed: Typed, editing: Editing) -> None:
     page = typed("runs", "diff", editing.run("--set", "model=Tree"), editing.run("--set", "model=Line")).out
 
     assert "components" not in page
     assert ["model", "Tree", "Line"] in [line.split() for line in page.splitlines()]
 
 
-def test_where_no_snapshot_was_kept_the_fingerprints_are_still_told(typed: Typed, desk: Desk) -> None:
+def test_without_a_snapshot_the_fingerprints_are_shown(typed: Typed, desk: Desk) -> None:
     runs = [done(desk, {"components": {"model": {"class": "Tree", "fingerprint": f"sha256:{digits}"}}})
             for digits in ("a" * 64, "b" * 64)]
 
@@ -256,7 +254,7 @@ def test_where_no_snapshot_was_kept_the_fingerprints_are_still_told(typed: Typed
     assert answer.err == "source code cannot be shown: no snapshot of its code was kept of run 1\n"
 
 
-def test_the_source_is_in_colours_on_a_terminal(at_terminal: Callable[..., Any], editing: Editing) -> None:
+def test_source_is_coloured_on_a_terminal(at_terminal: Callable[..., Any], editing: Editing) -> None:
     first, second = before_and_after(editing, ("slope: float = 1.0", "slope: float = 2.0"))
 
     terminal = at_terminal("runs", "diff", first, second, columns=80)

@@ -1,4 +1,4 @@
-"""`hyperspace doctor`: each check with its verdict, and the cure where there is something to mend."""
+"""Tests of `hyperspace doctor`: verdict and fix of each check."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture
 def checks(typed: Typed) -> Callable[..., list[dict[str, str]]]:
-    """What is found under one name; `code` is what the doctor answers."""
+    """Return the checks of one name; `code` is the expected exit code."""
 
     def one(name: str, *words: str, code: int = 0) -> list[dict[str, str]]:
         found = typed("doctor", *words, "--json", expect=code).json
@@ -57,13 +57,13 @@ def test_without_a_project_the_machine_is_checked(typed: Typed, url: str,
     assert names == {"hyperspace", "SQLite", "git", "clock", "temporary files", "plugins"}
 
 
-def test_looking_makes_no_store(checks: Checks, project: ProjectFolder, url: str) -> None:
+def test_doctor_creates_no_store(checks: Checks, project: ProjectFolder, url: str) -> None:
     assert checks("store") == [{"name": "store", "verdict": "ok", "cure": "", "text":
                                 f"{url.removeprefix('sqlite:///')} is made by what is first queued or run"}]
     assert not Path(url.removeprefix("sqlite:///")).exists()
 
 
-def test_a_project_that_does_not_open_is_a_problem_and_the_rest_is_checked(
+def test_a_broken_project_is_a_problem_and_the_rest_is_checked(
         checks: Checks, project: ProjectFolder, store: Store) -> None:
     project.write("scenarios.py", "import nowhere_to_be_found")
 
@@ -84,7 +84,7 @@ def test_broken_task_files_are_problems(checks: Checks, growing: ProjectFolder) 
     assert "`scenario.rows`: expected int, found str 'many'" in wrong["text"]
 
 
-def test_a_project_that_starts_threads_is_warned_of(checks: Checks, project: ProjectFolder) -> None:
+def test_a_project_that_starts_threads_is_a_warning(checks: Checks, project: ProjectFolder) -> None:
     project.write("hyperspace.py", "import threading\n"
                   "threading.Thread(target=threading.Event().wait, daemon=True).start()\n" + PLUGIN)
 
@@ -95,8 +95,8 @@ def test_a_project_that_starts_threads_is_warned_of(checks: Checks, project: Pro
     assert "inside of functions" in found["cure"]
 
 
-def test_a_broken_plugin_is_a_problem_with_its_cure(checks: Checks, typed: Typed, world: World, url: str,
-                                                    project: ProjectFolder) -> None:
+def test_a_broken_plugin_is_a_problem_with_a_fix(checks: Checks, typed: Typed, world: World, url: str,
+                                                 project: ProjectFolder) -> None:
     world.plugin("breaker", "import nowhere_to_be_found")
 
     found, = checks("plugins", code=1)
@@ -125,16 +125,16 @@ def test_damage_in_the_store_is_a_problem(checks: Checks, project: ProjectFolder
     assert "the content of artifact 'weights' is missing" in checks("store", code=1)[1]["text"]
 
 
-def test_runs_that_wait_for_a_worker_are_warned_of_with_the_command(checks: Checks, project: ProjectFolder,
-                                                                    desk: Desk) -> None:
+def test_queued_runs_without_a_worker_are_a_warning(checks: Checks, project: ProjectFolder,
+                                                    desk: Desk) -> None:
     desk.submit()
 
     assert checks("workers") == [{"name": "workers", "verdict": "warning", "cure":
                                   "start one: hyperspace worker", "text": "none is running, and 1 run waits"}]
 
 
-def test_living_workers_and_lost_ones_are_told_apart(checks: Checks, store: Store, worker: Callable[..., Any],
-                                                     ) -> None:
+def test_living_and_lost_workers_are_distinguished(checks: Checks, store: Store, worker: Callable[..., Any],
+                                                   ) -> None:
     living, lost = worker(), worker()
     until(lambda: len(store.workers("behaving")) == 2, "both present themselves")
     lost.process.kill()
@@ -184,7 +184,7 @@ def test_b55_a_clock_that_went_back(checks: Checks, project: ProjectFolder, desk
     assert "run 1 was submitted at " in checks("clock")[1]["text"]
 
 
-def test_a_network_file_system_is_told_before_a_store_is_made_there(
+def test_a_network_file_system_is_warned_of_before_creation(
         checks: Checks, project: ProjectFolder, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyperspace_core.stores.sqlite.mounts._mount_table", lambda: "server:/x / nfs rw\n")
 

@@ -1,4 +1,4 @@
-"""`hyperspace runs export`: what it writes, says and refuses."""
+"""Tests of `hyperspace runs export`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .conftest import Answer
 Typed = Callable[..., Answer]
 
 
-def test_a_run_becomes_a_folder(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
+def test_a_run_is_exported_to_a_folder(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
     typed("run", "first", "--set", "model.depth=5")
 
     answer = typed("runs", "export", 1, tmp_path / "model")
@@ -22,7 +22,7 @@ def test_a_run_becomes_a_folder(typed: Typed, growing: ProjectFolder, tmp_path: 
     assert load_component(tmp_path / "model").depth == 5
 
 
-def test_the_folder_may_be_named_by_an_option(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
+def test_the_folder_can_be_an_option(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
     typed("run", "first")
 
     assert typed("runs", "export", 1, "--to", tmp_path / "a", "--component", "model").code == 0
@@ -34,11 +34,11 @@ def test_the_folder_may_be_named_by_an_option(typed: Typed, growing: ProjectFold
 def test_json_says_what_was_written(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
     typed("run", "first")
 
-    told = typed("runs", "export", 1, tmp_path / "model", "--json").json
+    found = typed("runs", "export", 1, tmp_path / "model", "--json").json
 
-    assert told["folder"] == str(tmp_path / "model")
-    assert (told["run"], told["task"], told["artifacts"]) == (1, "first", [])
-    assert [one["path"] for one in told["components"]] == ["model", "scenario"]
+    assert found["folder"] == str(tmp_path / "model")
+    assert (found["run"], found["task"], found["artifacts"]) == (1, "first", [])
+    assert [one["path"] for one in found["components"]] == ["model", "scenario"]
 
 
 def test_a_dry_run_writes_nothing(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_dry_run_writes_nothing(typed: Typed, growing: ProjectFolder, tmp_path
     assert not (tmp_path / "model").exists()
 
 
-def test_a_folder_that_is_there_is_replaced_only_when_told(
+def test_an_existing_export_is_replaced_only_with_force(
         typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
     typed("run", "first")
     typed("runs", "export", 1, tmp_path / "model")
@@ -77,7 +77,7 @@ def test_mistakes_are_one_line_each(typed: Typed, growing: ProjectFolder, tmp_pa
     assert not target.exists()
 
 
-def test_what_a_failed_run_kept_is_exported_with_a_warning(
+def test_a_failed_run_is_exported_with_a_warning(
         typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
     typed("run", "first", "--set", "noise=-1.0", expect=1)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C where a deed must not be left half done."""
+"""Tests of Ctrl-C during an action that must be completed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hyperspace_core.cli.interrupts import held_interrupt
 
 
-def test_the_first_is_remembered_and_the_second_interrupts() -> None:
+def test_the_first_ctrl_c_is_kept_the_second_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     with held_interrupt() as pressed:
@@ -23,14 +23,14 @@ def test_the_first_is_remembered_and_the_second_interrupts() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_was_pressed_is_known_afterwards() -> None:
+def test_a_pressed_ctrl_c_is_known_afterwards() -> None:
     with held_interrupt() as pressed:
         signal.raise_signal(signal.SIGINT)
 
     assert pressed()
 
 
-def test_outside_the_main_thread_nothing_is_changed() -> None:
+def test_other_threads_leave_the_signal_handler_alone() -> None:
     before, answers = signal.getsignal(signal.SIGINT), []
 
     def beside() -> None:

@@ -1,4 +1,4 @@
-"""`hyperspace runs logs`: what has been printed, and what is being printed."""
+"""Tests of `hyperspace runs logs`, with and without --follow."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Typed = Callable[..., Answer]
 
 
 def printed(desk: Desk, lease: Lease, *texts: str, first: int = 0) -> None:
-    """What the run prints reaches the store."""
+    """Store output of the run."""
     desk.store.append(lease.run, lease.attempt,
                       output=[OutputChunk(seq=first + number, text=text, at=0.0)
                               for number, text in enumerate(texts)])
 
 
-# -- what there is -------------------------------------------------------------------------------------------
+# -- stored output -------------------------------------------------------------------------------------------
 
 
-def test_all_that_a_run_printed_is_shown(typed: Typed, desk: Desk) -> None:
+def test_the_whole_output_of_a_run_is_shown(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     printed(desk, lease, "one\ntw", "o\n", "thr", "ee")
 
@@ -44,7 +44,7 @@ def test_the_last_lines_alone(typed: Typed, desk: Desk) -> None:
     assert typed("runs", "logs", lease.run, "--last", 2).out == "line 98\nline 99\n"
 
 
-def test_the_last_attempt_unless_another_is_named(typed: Typed, desk: Desk) -> None:
+def test_the_last_attempt_is_the_default(typed: Typed, desk: Desk) -> None:
     lost = desk.zombie()
     printed(desk, lost, "of the first\n")
     printed(desk, desk.take(lost.run).lease, "of the second\n")
@@ -53,7 +53,7 @@ def test_the_last_attempt_unless_another_is_named(typed: Typed, desk: Desk) -> N
     assert typed("runs", "logs", lost.run, "--attempt", 1).out == "of the first\n"
 
 
-def test_an_attempt_that_was_never_made(typed: Typed, desk: Desk) -> None:
+def test_an_unknown_attempt_is_refused(typed: Typed, desk: Desk) -> None:
     lease, waiting = desk.start(), desk.submit()
 
     assert f"run {lease.run} has no attempt 3; it has 1" in typed("runs", "logs", lease.run, "--attempt", 3,
@@ -68,7 +68,7 @@ def test_a_run_that_has_not_started_printed_nothing(typed: Typed, desk: Desk) ->
     assert typed("runs", "logs", run, "--json").json == []
 
 
-def test_json_has_the_chunks_as_they_were_stored(typed: Typed, desk: Desk) -> None:
+def test_json_has_the_stored_chunks(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     printed(desk, lease, "a\x1b[2J\r", "b")
 
@@ -92,7 +92,7 @@ def test_lines_of_a_tape(chunks: tuple[str, ...], lines: list[str]) -> None:
     assert [*fed, *tape.end()] == lines
 
 
-def test_a_bar_that_is_written_over_for_hours_is_not_kept() -> None:
+def test_an_overwritten_progress_bar_is_not_stored() -> None:
     tape = Tape()
     for number in range(1000):
         tape.feed(f"\r{number} of 1000")
@@ -101,7 +101,7 @@ def test_a_bar_that_is_written_over_for_hours_is_not_kept() -> None:
     assert len(tape._rest) < 50
 
 
-# -- what comes ----------------------------------------------------------------------------------------------
+# -- following -----------------------------------------------------------------------------------------------
 
 
 def follow(start: Callable[..., subprocess.Popen[str]], run: int, *options: object) -> subprocess.Popen[str]:
@@ -118,7 +118,7 @@ def rest_of(process: subprocess.Popen[str]) -> Answer:
     return Answer(process.returncode, out, err)
 
 
-def test_a_living_run_is_followed_to_its_end(start: Callable[..., Any], desk: Desk) -> None:
+def test_a_running_run_is_followed_to_its_end(start: Callable[..., Any], desk: Desk) -> None:
     lease = desk.start()
     printed(desk, lease, "one\n")
     follower = follow(start, lease.run)
@@ -132,7 +132,7 @@ def test_a_living_run_is_followed_to_its_end(start: Callable[..., Any], desk: De
     assert rest_of(follower) == Answer(0, "three\n", "")
 
 
-def test_the_next_attempt_follows_behind_a_line_that_says_so(start: Callable[..., Any], desk: Desk) -> None:
+def test_the_next_attempt_follows_after_a_separator_line(start: Callable[..., Any], desk: Desk) -> None:
     lost = desk.start()
     printed(desk, lost, "of the first\n")
     follower = follow(start, lost.run)
@@ -148,7 +148,7 @@ def test_the_next_attempt_follows_behind_a_line_that_says_so(start: Callable[...
     assert rest_of(follower).code == 0
 
 
-def test_one_attempt_is_followed_to_its_own_end(start: Callable[..., Any], desk: Desk) -> None:
+def test_one_attempt_is_followed_to_its_end(start: Callable[..., Any], desk: Desk) -> None:
     lost = desk.start()
     printed(desk, lost, "of the first\n")
     follower = follow(start, lost.run, "--attempt", 1)
@@ -172,7 +172,7 @@ def test_a_queued_run_is_followed_from_its_start(start: Callable[..., Any], desk
     assert rest_of(follower) == Answer(0, "", "")
 
 
-def test_following_begins_with_the_last_lines(start: Callable[..., Any], desk: Desk) -> None:
+def test_following_starts_with_the_last_lines(start: Callable[..., Any], desk: Desk) -> None:
     lease = desk.start()
     printed(desk, lease, "one\ntwo\nthree\n")
     desk.store.finish(lease, COMPLETED)
@@ -194,7 +194,7 @@ def test_a_real_run_is_followed_while_a_worker_executes_it(
     assert desk.state(run) is State.COMPLETED
 
 
-def test_a_bar_moves_in_place_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
+def test_a_progress_bar_updates_in_place_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
     lease = desk.start()
     terminal = at_terminal("runs", "logs", lease.run, "-f")
     printed(desk, lease, " 10%")
@@ -207,7 +207,7 @@ def test_a_bar_moves_in_place_on_a_terminal(at_terminal: Callable[..., Any], des
     assert f"run {lease.run} is COMPLETED" in terminal.text
 
 
-def test_ctrl_c_ends_the_following_in_one_line(start: Callable[..., Any], desk: Desk) -> None:
+def test_ctrl_c_ends_following_with_one_line(start: Callable[..., Any], desk: Desk) -> None:
     lease = desk.start()
     printed(desk, lease, "one\n")
     follower = follow(start, lease.run)

@@ -1,4 +1,4 @@
-"""`hyperspace runs metrics`."""
+"""Tests of `hyperspace runs metrics`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def logged(desk: Desk, lease: Lease, *points: tuple[str, int | None, float]) -> 
                               for seq, (name, step, value) in enumerate(points)])
 
 
-def test_each_metric_in_short(typed: Typed, desk: Desk) -> None:
+def test_each_metric_is_summarized(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     logged(desk, lease, ("loss", 0, 4.0), ("loss", 1, NAN), ("loss", 2, 2.0), ("loss", 3, 3.0))
     returned = {"result": 0.9, "loss": 3.5}
@@ -39,7 +39,7 @@ def test_each_metric_in_short(typed: Typed, desk: Desk) -> None:
     ]
 
 
-def test_series_stand_beside_each_other(typed: Typed, desk: Desk) -> None:
+def test_series_are_shown_side_by_side(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     logged(desk, lease, ("loss", 0, 4.0), ("accuracy", 0, 0.5), ("loss", 10, 3.0), ("other", 5, 1.0),
            ("accuracy", 20, 0.75))
@@ -52,7 +52,7 @@ def test_series_stand_beside_each_other(typed: Typed, desk: Desk) -> None:
                          "  20            0.75\n")
 
 
-def test_a_step_that_came_twice_has_two_rows(typed: Typed, desk: Desk) -> None:
+def test_a_repeated_step_has_two_rows(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     logged(desk, lease, ("loss", 1, 4.0), ("loss", 0, 3.0), ("loss", 1, 2.0))
 
@@ -60,7 +60,7 @@ def test_a_step_that_came_twice_has_two_rows(typed: Typed, desk: Desk) -> None:
         ["0", "3"], ["1", "4"], ["1", "2"]]
 
 
-def test_points_without_a_step_stay_in_their_order(typed: Typed, desk: Desk) -> None:
+def test_points_without_a_step_keep_their_order(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     logged(desk, lease, ("loss", None, 3.0), ("loss", None, 1.0))
 
@@ -75,7 +75,7 @@ def test_a_series_as_json_is_its_points(typed: Typed, desk: Desk) -> None:
         {"seq": 0, "name": "loss", "step": 0, "value": "NaN", "at": 0.0}]
 
 
-def test_an_earlier_attempt_has_series_of_its_own(typed: Typed, desk: Desk) -> None:
+def test_an_earlier_attempt_has_its_own_series(typed: Typed, desk: Desk) -> None:
     lost = desk.zombie()
     logged(desk, lost, ("loss", 0, 1.0))
     lease = desk.take(lost.run).lease
@@ -87,7 +87,7 @@ def test_an_earlier_attempt_has_series_of_its_own(typed: Typed, desk: Desk) -> N
     assert (earlier["name"], earlier["last"]) == ("loss", 1.0)
 
 
-def test_a_series_that_was_not_logged(typed: Typed, desk: Desk) -> None:
+def test_an_unknown_series_is_refused(typed: Typed, desk: Desk) -> None:
     lease, waiting = desk.start(), desk.submit()
     logged(desk, lease, ("loss", 0, 1.0))
 
@@ -98,7 +98,7 @@ def test_a_series_that_was_not_logged(typed: Typed, desk: Desk) -> None:
     assert "has no series 'loss'; it has none" in without_any.err
 
 
-def test_a_metric_that_was_only_returned_is_no_series(typed: Typed, desk: Desk) -> None:
+def test_a_returned_metric_is_not_a_series(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     logged(desk, lease, ("train_accuracy", 0, 1.0))
     desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.9, metrics={"accuracy": 0.9}))

@@ -1,4 +1,4 @@
-"""Mistakes and odd surroundings of the commands that submit, run and look after the house: each one line."""
+"""User errors and odd environments of the commands that write: each error is one line."""
 
 from __future__ import annotations
 
@@ -40,25 +40,24 @@ FORBIDDEN = ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\x00", "\x7f")
 
 @pytest.fixture
 def one_run(typed: Typed, growing: ProjectFolder, url: str) -> Store:
-    """The store with one queued run in it."""
+    """A store with one queued run."""
     typed("submit", "first")
     return open_store(url)
 
 
 def queued(url: str) -> int:
-    """How many runs there are; none where there is no store."""
+    """Count the runs; 0 without a store."""
     if not Path(url.removeprefix("sqlite:///")).exists():
         return 0
     with open_store(url) as store:
         return sum(store.count(RunFilter()).values())
 
 
-# -- what goes well ------------------------------------------------------------------------------------------
+# -- success -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", READING)
-def test_a_reading_command_gives_one_json_value_and_nothing_beside(typed: Typed, one_run: Store,
-                                                                   words: Words) -> None:
+def test_a_reading_command_prints_exactly_one_json_value(typed: Typed, one_run: Store, words: Words) -> None:
     answer = typed(*words, "--json")
 
     assert answer.json is not None
@@ -95,8 +94,8 @@ def test_nothing_is_coloured_in_a_pipe(typed_apart: Typed, one_run: Store, words
     (("submit",), "missing argument 'TASK'"),
     (("worker", "behave"), "unexpected extra argument (behave)"),
 ])
-def test_b1_a_misspelt_word_is_told_with_the_right_one(typed: Typed, growing: ProjectFolder, words: Words,
-                                                       message: str) -> None:
+def test_b1_a_misspelt_word_gets_a_suggestion(typed: Typed, growing: ProjectFolder, words: Words,
+                                              message: str) -> None:
     assert message in one_line(typed(*words, expect=2))
 
 
@@ -109,15 +108,15 @@ def test_b1_a_misspelt_word_is_told_with_the_right_one(typed: Typed, growing: Pr
     (("store", "gc", "--yes", "--dry-run"), ("--yes", "--dry-run")),
     (("submit", "first", "--seed", 1, "--grid", "seed=2,3"), ("seed 1", "the grid's `seed`")),
 ])
-def test_b2_options_that_contradict_each_other_are_both_named(typed: Typed, one_run: Store, words: Words,
-                                                              both: tuple[str, str]) -> None:
+def test_b2_contradicting_options_are_both_named(typed: Typed, one_run: Store, words: Words,
+                                                 both: tuple[str, str]) -> None:
     line = one_line(typed(*words, expect=2))
 
     assert "contradict each other" in line
     assert all(name in line for name in both)
 
 
-def test_b2_two_places_for_one_store(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
+def test_b2_two_store_options_are_refused(typed: Typed, growing: ProjectFolder, tmp_path: Path) -> None:
     (tmp_path / "url").write_text("sqlite:///x.db")
 
     assert "--storage and --storage-file contradict each other" in one_line(
@@ -130,8 +129,8 @@ def test_b2_two_places_for_one_store(typed: Typed, growing: ProjectFolder, tmp_p
 @pytest.mark.parametrize("text", ["0", "-1", "1e3", "x", "", "٣", "1" * 30])
 @pytest.mark.parametrize(("words", "option"), [(("worker",), "--slots"), (("worker",), "--max-runs"),
                                                (("submit", "first"), "--repeats")])
-def test_b3_a_number_that_cannot_be(typed: Typed, growing: ProjectFolder, words: Words, option: str,
-                                    text: str) -> None:
+def test_b3_an_invalid_number_is_refused(typed: Typed, growing: ProjectFolder, words: Words, option: str,
+                                         text: str) -> None:
     line = one_line(typed(*words, option, text, expect=2))
 
     most = " of at most 18 digits" if len(text) > 18 else ""
@@ -144,8 +143,7 @@ def test_b3_a_number_that_cannot_be(typed: Typed, growing: ProjectFolder, words:
 
 @pytest.mark.parametrize("words", [("submit", "first"), ("run", "first"), ("worker",), ("tasks",),
                                    ("components",), ("rerun", 1)])
-def test_b6_a_project_that_is_not_installed_leaves_no_store_behind(typed: Typed, url: str,
-                                                                   words: Words) -> None:
+def test_b6_an_unknown_project_creates_no_store(typed: Typed, url: str, words: Words) -> None:
     line = one_line(typed(*words, "--project", "digts", expect=3))
 
     assert "no project 'digts' is installed. Known: " in line
@@ -161,7 +159,7 @@ def test_b6_no_project_at_all(typed: Typed, url: str, monkeypatch: pytest.Monkey
         typed(*words, expect=3))
 
 
-def test_b46_a_broken_plugin_is_a_warning_at_the_prompt_and_a_refusal_in_a_worker(
+def test_b46_a_broken_plugin_warns_and_stops_a_worker(
         typed: Typed, world: World, growing: ProjectFolder, url: str) -> None:
     world.plugin("breaker", "import nowhere_to_be_found")
 
@@ -185,7 +183,7 @@ def test_b46_a_broken_plugin_is_a_warning_at_the_prompt_and_a_refusal_in_a_worke
     (("doctor",), "hyperspace_core.stores.sqlite.store.SqliteStore.check"),
     (("new", "demo"), "hyperspace_core.cli.scaffold.create"),
 ])
-def test_b8_ctrl_c_is_one_line_and_nothing_is_left_half_done(
+def test_b8_ctrl_c_prints_one_line_and_leaves_no_half_state(
         typed: Typed, one_run: Store, url: str, monkeypatch: pytest.MonkeyPatch, words: Words,
         inside: str) -> None:
     def pressed(*args: Any, **named: Any) -> None:
@@ -197,22 +195,21 @@ def test_b8_ctrl_c_is_one_line_and_nothing_is_left_half_done(
     assert queued(url) == 1
 
 
-# -- B65: very many ------------------------------------------------------------------------------------------
+# -- B65: many runs ------------------------------------------------------------------------------------------
 
 MILLION = [option for name in ("noise", "model.slope", "seed")
            for option in ("--grid", f"{name}={','.join(map(str, range(100)))}")]
 
 
-def test_b65_a_million_runs_are_asked_about_at_once_and_not_queued_unasked(typed: Typed, url: str,
-                                                                           growing: ProjectFolder) -> None:
+def test_b65_a_million_runs_need_a_confirmation(typed: Typed, url: str, growing: ProjectFolder) -> None:
     line = one_line(typed("submit", "first", "--set", "model=Line", *MILLION, expect=2))
 
     assert "queue 1,000,000 runs? Nobody is here to answer; say so with --yes" in line
     assert queued(url) == 0
 
 
-def test_b65_at_a_terminal_no_means_no(at_terminal: Callable[..., Terminal], growing: ProjectFolder,
-                                       url: str) -> None:
+def test_b65_answering_no_queues_nothing(at_terminal: Callable[..., Terminal], growing: ProjectFolder,
+                                         url: str) -> None:
     terminal = at_terminal("submit", "first", "--set", "model=Line", *MILLION)
 
     terminal.wait_for("queue 1,000,000 runs? [y/N]")
@@ -223,9 +220,9 @@ def test_b65_at_a_terminal_no_means_no(at_terminal: Callable[..., Terminal], gro
     assert queued(url) == 0
 
 
-def test_b65_a_dry_run_of_a_million_asks_nothing(typed: Typed, growing: ProjectFolder,
-                                                 monkeypatch: pytest.MonkeyPatch) -> None:
-    # to see that it is a million, not each of them has to be looked at here
+def test_b65_a_dry_run_of_a_million_needs_no_confirmation(typed: Typed, growing: ProjectFolder,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    # the test does not need each of the million runs
     monkeypatch.setattr("hyperspace_core.submission.checked_plan", unchecked)
 
     answer = typed("submit", "first", "--set", "model=Line", *MILLION, "--dry-run")
@@ -237,7 +234,7 @@ def unchecked(project: Any, problem: Any, grid: Any, wishes: Any, watch: Any) ->
     return iter_plan(project, problem, grid, wishes)
 
 
-# -- B66: nothing, and the same again ------------------------------------------------------------------------
+# -- B66: empty grids and duplicates -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("grid", ['{"model": []}', '{"seed": []}', '{"model": {"each": []}}',
@@ -251,7 +248,7 @@ def test_b66_an_empty_grid(typed: Typed, growing: ProjectFolder, url: str, tmp_p
     assert queued(url) == 0
 
 
-def test_b66_the_same_config_twice(typed: Typed, growing: ProjectFolder, url: str) -> None:
+def test_b66_a_duplicate_run_is_a_warning(typed: Typed, growing: ProjectFolder, url: str) -> None:
     typed("submit", "first")
 
     assert "1 run is there already with the same config, seed and code" in typed("submit", "first").err
@@ -259,11 +256,11 @@ def test_b66_the_same_config_twice(typed: Typed, growing: ProjectFolder, url: st
     assert queued(url) == 2
 
 
-# -- B67: a worker that can take nothing ---------------------------------------------------------------------
+# -- B67: an idle worker -------------------------------------------------------------------------------------
 
 
-def test_b67_an_idle_worker_says_what_waits_and_why(typed: Typed, store: Store, project: ProjectFolder,
-                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b67_an_idle_worker_says_why_runs_wait(typed: Typed, store: Store, project: ProjectFolder,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyperspace_core.worker.duties.EXPLAIN_AFTER_S", 0.0)
     submit(store, task="unheard_of", count=3)
 
@@ -280,7 +277,7 @@ def test_b67_an_idle_worker_says_what_waits_and_why(typed: Typed, store: Store, 
             in answer.err)
 
 
-# -- B68: what a run prints ----------------------------------------------------------------------------------
+# -- B68: output of a run ------------------------------------------------------------------------------------
 
 PRINTING = f"""
 from hyperspace_core.markers import hookimpl
@@ -297,7 +294,7 @@ def hyperspace_register(register):
 
 
 @pytest.mark.parametrize("options", [(), ("--slots", "2")])
-def test_b68_what_a_run_prints_is_harmless_to_the_terminal_of_its_worker(
+def test_b68_output_of_a_run_is_harmless_to_a_terminal(
         at_terminal: Callable[..., Terminal], typed: Typed, growing: ProjectFolder, url: str,
         options: tuple[str, ...]) -> None:
     growing.write("hyperspace.py", PRINTING)
@@ -313,10 +310,10 @@ def test_b68_what_a_run_prints_is_harmless_to_the_terminal_of_its_worker(
     assert len(terminal.raw) < 100_000
 
 
-# -- what is stored never reaches a terminal as a command ----------------------------------------------------
+# -- control characters are escaped --------------------------------------------------------------------------
 
 
-def test_a_hostile_run_is_harmless_to_whoever_executes_or_repeats_it(
+def test_a_hostile_run_is_harmless_when_executed_or_repeated(
         at_terminal: Callable[..., Terminal], growing: ProjectFolder, desk: Desk, url: str) -> None:
     desk = Desk(desk.store, PROJECT)
     key = ATTACK.replace("\x00", "")
@@ -360,15 +357,15 @@ def test_doctor_shows_no_password_either(typed: Typed, growing: ProjectFolder,
     assert "nowhere://me:***@host/runs" in answer.out
 
 
-def test_a_password_on_the_command_line_is_warned_of(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_password_on_the_command_line_is_a_warning(typed: Typed, growing: ProjectFolder) -> None:
     answer = typed("submit", "first", "--storage", "nowhere://me:S3cr3t@host/runs", expect=4)
 
     assert "warning: a password on the command line can be read by every user of this machine" in answer.err
     assert "S3cr3t" not in answer.err
 
 
-def test_a_file_says_where_the_store_is_in_its_first_line(typed: Typed, growing: ProjectFolder,
-                                                          tmp_path: Path) -> None:
+def test_the_first_line_of_a_file_is_the_store_address(typed: Typed, growing: ProjectFolder,
+                                                       tmp_path: Path) -> None:
     (tmp_path / "url").write_text(f"  sqlite:///{tmp_path}/filed.db \nmore\n")
 
     typed("submit", "first", "--storage-file", tmp_path / "url")
@@ -377,9 +374,9 @@ def test_a_file_says_where_the_store_is_in_its_first_line(typed: Typed, growing:
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
-def test_a_file_with_a_password_that_others_may_read_is_warned_of(typed: Typed, growing: ProjectFolder,
-                                                                  tmp_path: Path, mode: int,
-                                                                  warned: bool) -> None:
+def test_a_readable_file_with_a_password_is_a_warning(typed: Typed, growing: ProjectFolder,
+                                                      tmp_path: Path, mode: int,
+                                                      warned: bool) -> None:
     (tmp_path / "url").write_text("nowhere://me:S3cr3t@host/runs\n")
     (tmp_path / "url").chmod(mode)
 
@@ -390,8 +387,8 @@ def test_a_file_with_a_password_that_others_may_read_is_warned_of(typed: Typed, 
     assert "S3cr3t" not in answer.out + answer.err
 
 
-def test_a_file_without_a_password_may_be_read_by_all(typed: Typed, growing: ProjectFolder,
-                                                      tmp_path: Path) -> None:
+def test_a_file_without_a_password_may_be_readable(typed: Typed, growing: ProjectFolder,
+                                                   tmp_path: Path) -> None:
     (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/filed.db\n")
     (tmp_path / "url").chmod(0o644)
 
@@ -402,8 +399,8 @@ def test_a_file_without_a_password_may_be_read_by_all(typed: Typed, growing: Pro
     (b"", "its first line is empty"), (b"\nmongodb://h/db\n", "its first line is empty"),
     (b"\xff\xfe\x00", "is not text"),
 ])
-def test_a_file_that_names_no_store(typed: Typed, growing: ProjectFolder, tmp_path: Path, content: bytes,
-                                    said: str) -> None:
+def test_a_file_names_no_store(typed: Typed, growing: ProjectFolder, tmp_path: Path, content: bytes,
+                                           said: str) -> None:
     (tmp_path / "url").write_bytes(content)
 
     line = one_line(typed("submit", "first", "--storage-file", tmp_path / "url", expect=4))
@@ -412,14 +409,14 @@ def test_a_file_that_names_no_store(typed: Typed, growing: ProjectFolder, tmp_pa
     assert "the URL of the store" in line
 
 
-# -- B7, B9: readers and terminals that can little -----------------------------------------------------------
+# -- B7, B9: closed pipes and limited terminals --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [("components",), ("plugins", "--all"), ("tasks", "--json"),
                                    ("submit", "first", "--dry-run", "--json", "--grid",
                                     f"noise={','.join(map(str, range(3000)))}")])
-def test_b7_a_reader_who_has_seen_enough_is_no_error(start: Callable[..., subprocess.Popen[str]],
-                                                     one_run: Store, words: Words) -> None:
+def test_b7_a_closed_pipe_is_not_an_error(start: Callable[..., subprocess.Popen[str]],
+                                          one_run: Store, words: Words) -> None:
     walks_away(start(*words), after=5)
 
 

@@ -1,4 +1,4 @@
-"""Mistakes and odd surroundings of the commands that read and steer: each one line, or no trouble at all."""
+"""User errors and odd environments of the commands that read: each error is one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WRITING = [("runs", "tag", 1, "--add", "x"), ("runs", "note", 1, "text"), ("runs
 
 @pytest.fixture
 def two(desk: Desk) -> tuple[int, int]:
-    """A completed run that logged something, and a queued one."""
+    """A completed run with output, and a queued run."""
     lease = desk.start(submitted={"trees": 1}, config={"trees": 1})
     desk.store.append(lease.run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
                       output=[OutputChunk(seq=0, text="printed\n", at=0.0)])
@@ -42,19 +42,19 @@ def two(desk: Desk) -> tuple[int, int]:
 
 
 def one_line(answer: Answer) -> str:
-    """The one line in which a mistake is told."""
+    """The error line."""
     assert answer.out == ""
     assert answer.err.count("\n") == 1, answer.err
     assert answer.err.startswith("error: ")
     return answer.err
 
 
-# -- what goes well ------------------------------------------------------------------------------------------
+# -- success -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", READING)
-def test_a_reading_command_gives_one_json_value_and_nothing_beside(typed: Typed, two: Any,
-                                                                   words: tuple[Any, ...]) -> None:
+def test_a_reading_command_prints_exactly_one_json_value(typed: Typed, two: Any,
+                                                         words: tuple[Any, ...]) -> None:
     answer = typed(*words, "--json")
 
     assert json.loads(answer.out) is not None
@@ -90,12 +90,12 @@ def test_a_dry_run_changes_nothing(typed: Typed, desk: Desk, two: tuple[int, int
     (("runs", "logs", 1, "--last", "1e3"), "--last: expected a whole number >= 1, got '1e3'"),
     (("runs", "logs", 1, "--attempt", "-1"), "--attempt: expected a whole number >= 1, got '-1'"),
 ])
-def test_b1_a_misspelt_word_is_told_with_the_right_one(typed: Typed, two: Any, words: tuple[Any, ...],
-                                                       message: str) -> None:
+def test_b1_a_misspelt_word_gets_a_suggestion(typed: Typed, two: Any, words: tuple[Any, ...],
+                                              message: str) -> None:
     assert message in one_line(typed(*words, expect=2))
 
 
-def test_a_misspelt_store_is_told_to_be_new(typed: Typed, project: ProjectFolder, tmp_path: Path) -> None:
+def test_a_misspelt_store_is_reported_as_new(typed: Typed, project: ProjectFolder, tmp_path: Path) -> None:
     wrong = tmp_path / "rnus.db"
 
     answer = typed("runs", "list", "--storage", f"sqlite:///{wrong}")
@@ -117,8 +117,8 @@ def test_a_misspelt_store_is_told_to_be_new(typed: Typed, project: ProjectFolder
     (("results", "a", "--task", "b"), ("a", "--task b")),
     (("runs", "tag", 1, "--add", "x", "--remove", "x"), ("--add x", "--remove x")),
 ])
-def test_b2_options_that_contradict_each_other_are_both_named(typed: Typed, two: Any, words: tuple[Any, ...],
-                                                              both: tuple[str, str]) -> None:
+def test_b2_contradicting_options_are_both_named(typed: Typed, two: Any, words: tuple[Any, ...],
+                                                 both: tuple[str, str]) -> None:
     line = one_line(typed(*words, expect=2))
 
     assert "contradict each other" in line
@@ -129,12 +129,12 @@ def test_b2_options_that_contradict_each_other_are_both_named(typed: Typed, two:
 
 
 @pytest.mark.parametrize("words", [*ON_A_RUN, ("runs", "diff", 1)])
-def test_b4_a_run_that_does_not_exist(typed: Typed, two: Any, words: tuple[Any, ...]) -> None:
+def test_b4_an_unknown_run_is_refused(typed: Typed, two: Any, words: tuple[Any, ...]) -> None:
     assert one_line(typed(*words, 4711, expect=5)) == (
         "error: no run 4711 in this store (project 'behaving' has 1 to 2)\n")
 
 
-def test_b4_a_run_of_another_project_is_none_of_this_one(typed: Typed, desk: Desk, two: Any) -> None:
+def test_b4_a_run_of_another_project_is_not_found(typed: Typed, desk: Desk, two: Any) -> None:
     other = desk.submit(project="other")
 
     assert f"no run {other} in this store" in one_line(typed("queue", "cancel", other, expect=5))
@@ -142,7 +142,7 @@ def test_b4_a_run_of_another_project_is_none_of_this_one(typed: Typed, desk: Des
 
 @pytest.mark.parametrize("text", ["../../etc/passwd", "", "-7", "1.0", "0", "٣", "9" * 10_000, "1\x1b[2J",
                                   "99999999999999999999", "{\"$ne\": null}", "1 OR 1=1", "1;rm"])
-def test_b5_what_is_no_run_id_reaches_no_store(typed: Typed, two: Any, text: str) -> None:
+def test_b5_an_invalid_id_does_not_reach_the_store(typed: Typed, two: Any, text: str) -> None:
     for words in ON_A_RUN:
         line = one_line(typed(*words, "--", text, expect=2))
         assert "not a run id: expected a whole number, got " in line
@@ -150,7 +150,7 @@ def test_b5_what_is_no_run_id_reaches_no_store(typed: Typed, two: Any, text: str
         assert "\x1b" not in line
 
 
-def test_b5_a_number_below_zero_is_no_option(typed: Typed, two: Any) -> None:
+def test_b5_a_negative_id_is_not_an_option(typed: Typed, two: Any) -> None:
     assert one_line(typed("runs", "show", "-7", expect=2)) == (
         "error: not a run id, and not an option: a number below zero\n")
 
@@ -158,7 +158,7 @@ def test_b5_a_number_below_zero_is_no_option(typed: Typed, two: Any) -> None:
 # -- B6: projects --------------------------------------------------------------------------------------------
 
 
-def test_b6_a_project_that_is_not_installed(typed: Typed, url: str) -> None:
+def test_b6_an_unknown_project_is_refused(typed: Typed, url: str) -> None:
     line = one_line(typed("status", "--project", "digts", expect=3))
 
     assert "no project 'digts' is installed. Known: " in line
@@ -174,14 +174,14 @@ def test_b6_no_project_at_all(typed: Typed, url: str, monkeypatch: pytest.Monkey
     assert "no project was given; name one with --project or HYPERSPACE_PROJECT. Installed: " in line
 
 
-# -- B7: a reader that goes away -----------------------------------------------------------------------------
+# -- B7: a closed pipe ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [("runs", "list"), ("runs", "list", "--json"), ("queue", "list"),
                                    ("runs", "logs", 1), ("runs", "metrics", 1, "--name", "loss"),
                                    ("results",)])
-def test_b7_a_reader_who_has_seen_enough_is_no_error(start: Callable[..., subprocess.Popen[str]], desk: Desk,
-                                                     words: tuple[Any, ...]) -> None:
+def test_b7_a_closed_pipe_is_not_an_error(start: Callable[..., subprocess.Popen[str]], desk: Desk,
+                                          words: tuple[Any, ...]) -> None:
     lease = desk.start()
     desk.store.append(lease.run, 1, points=[Point(seq=seq, name="loss", step=seq, value=1.0, at=0.0)
                                             for seq in range(20_000)],
@@ -196,8 +196,8 @@ def test_b7_a_reader_who_has_seen_enough_is_no_error(start: Callable[..., subpro
 
 @pytest.mark.parametrize("words", [("status",), ("runs", "list"), ("runs", "show", 1),
                                    ("queue", "cancel", 2)])
-def test_b8_ctrl_c_is_one_line(typed: Typed, two: Any, monkeypatch: pytest.MonkeyPatch,
-                               words: tuple[Any, ...]) -> None:
+def test_b8_ctrl_c_prints_one_line(typed: Typed, two: Any, monkeypatch: pytest.MonkeyPatch,
+                                   words: tuple[Any, ...]) -> None:
     def pressed(*args: Any, **named: Any) -> None:
         raise KeyboardInterrupt
 
@@ -207,7 +207,7 @@ def test_b8_ctrl_c_is_one_line(typed: Typed, two: Any, monkeypatch: pytest.Monke
     assert one_line(typed(*words, expect=130)) == "error: interrupted\n"
 
 
-# -- B9: terminals that can little ---------------------------------------------------------------------------
+# -- B9: limited terminals -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", READING)
@@ -223,7 +223,7 @@ def test_b9_a_terminal_without_unicode_gets_escapes(start: Callable[..., subproc
     assert out.isascii()
 
 
-def test_b9_json_stays_json_there(typed_apart: Typed, desk: Desk) -> None:
+def test_b9_json_is_valid_on_a_narrow_terminal(typed_apart: Typed, desk: Desk) -> None:
     _hostile(desk, "größer")
 
     answer = typed_apart("runs", "list", "--json", PYTHONIOENCODING="ascii")
@@ -242,14 +242,14 @@ def test_b9_a_narrow_terminal_gets_short_lines(at_terminal: Callable[..., Any], 
     assert max(map(len, lines)) <= 20
 
 
-# -- what is stored never reaches a terminal as a command ----------------------------------------------------
+# -- control characters are escaped --------------------------------------------------------------------------
 
 ATTACK = "a\x1b]0;title\x07\x1b[2J\x1b]8;;http://evil\x1b\\b\x9b31mc\u202ed\re\x00\x7f"
 
 
 def _hostile(desk: Desk, text: str) -> int:
-    """A run that holds a text wherever one can stand."""
-    key = text.replace("\x00", "")                # a key may hold all of it but NUL
+    """A run with the text in every field that accepts one."""
+    key = text.replace("\x00", "")                # a key cannot contain NUL
     tree = {key: text, "nested": {"className": text}}
     run = desk.submit(task="task", submitted=tree, config=tree, tags=(key,), note=text, submitted_by=text,
                       scenario={"className": text, key: text})
@@ -281,7 +281,7 @@ def test_no_stored_control_character_reaches_a_terminal(
     assert "\r" not in terminal.raw.replace("\r\n", "")
 
 
-def test_a_message_about_what_is_stored_is_harmless_too(typed: Typed, desk: Desk) -> None:
+def test_a_message_with_stored_text_is_harmless(typed: Typed, desk: Desk) -> None:
     run = desk.submit(task="task", tags=(ATTACK.replace("\x00", ""),), note=ATTACK)
 
     for words in (("runs", "note", run, "more", "--append"), ("runs", "tag", run, "--add", "x"),

@@ -1,4 +1,4 @@
-"""`hyperspace new`: what it says; that what it writes works is tested beside the examples."""
+"""Tests of the output of `hyperspace new`; tests/examples runs the created project."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .conftest import Answer
 Typed = Callable[..., Answer]
 
 
-def test_the_files_are_listed_and_the_next_commands_can_be_copied(typed: Typed, tmp_path: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_and_the_next_commands_are_printed(typed: Typed, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     answer = typed("new", "my-study")
@@ -29,7 +29,7 @@ def test_the_files_are_listed_and_the_next_commands_can_be_copied(typed: Typed, 
     assert (tmp_path / "my-study" / "pyproject.toml").exists()
 
 
-def test_another_folder_with_a_blank_in_its_name(typed: Typed, tmp_path: Path) -> None:
+def test_a_folder_with_a_blank_in_its_name(typed: Typed, tmp_path: Path) -> None:
     answer = typed("new", "demo", "--folder", tmp_path / "my work")
 
     assert f"  python -m pip install -e '{tmp_path}/my work/demo'" in answer.lines
@@ -42,14 +42,14 @@ def test_a_dry_run_writes_nothing(typed: Typed, tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists()
 
 
-def test_a_name_that_is_taken_is_warned_of(typed: Typed, tmp_path: Path) -> None:
+def test_a_taken_name_is_a_warning(typed: Typed, tmp_path: Path) -> None:
     assert "a project 'digits' is installed already (hyperspace-example-digits" in typed(
         "new", "digits", "--folder", tmp_path).err
 
 
 @pytest.mark.parametrize(("name", "message"), [("2fast", "letters, digits"), ("json", "would hide another"),
                                                ("../up", "letters, digits")])
-def test_a_name_that_cannot_be(typed: Typed, tmp_path: Path, name: str, message: str) -> None:
+def test_an_invalid_name_is_refused(typed: Typed, tmp_path: Path, name: str, message: str) -> None:
     line = typed("new", name, "--folder", tmp_path, expect=2).err
 
     assert message in line

@@ -26,7 +26,7 @@ def test_tags_are_added_and_removed(typed: Typed, desk: Desk) -> None:
     assert desk.get(run).tags == ()
 
 
-def test_the_runs_to_tag_may_be_described(typed: Typed, desk: Desk) -> None:
+def test_runs_to_tag_can_be_filtered(typed: Typed, desk: Desk) -> None:
     failed, queued = desk.in_state(State.FAILED), desk.submit()
 
     typed("runs", "tag", "--status", "failed", "--add", "look")
@@ -41,7 +41,7 @@ def test_the_runs_to_tag_may_be_described(typed: Typed, desk: Desk) -> None:
     (("--add", "a\nb"), r"tag 'a\nb': a tag is"),
     (("--add", " a"), "tag ' a': a tag is"),
 ])
-def test_tags_that_cannot_be_meant(typed: Typed, desk: Desk, options: tuple[str, ...], message: str) -> None:
+def test_invalid_tags_are_refused(typed: Typed, desk: Desk, options: tuple[str, ...], message: str) -> None:
     run = desk.submit()
 
     assert message in typed("runs", "tag", run, *options, expect=2).err
@@ -56,7 +56,7 @@ def test_a_dry_run_tags_nothing(typed: Typed, desk: Desk) -> None:
     assert desk.get(run).tags == ("old",)
 
 
-def test_a_note_is_written_continued_and_taken_away(typed: Typed, desk: Desk) -> None:
+def test_a_note_is_set_appended_and_removed(typed: Typed, desk: Desk) -> None:
     run = desk.submit()
 
     typed("runs", "note", run, "first")
@@ -73,7 +73,7 @@ def test_a_note_is_written_continued_and_taken_away(typed: Typed, desk: Desk) ->
 # -- delete --------------------------------------------------------------------------------------------------
 
 
-def test_runs_are_deleted_where_one_says_yes(typed: Typed, desk: Desk) -> None:
+def test_runs_are_deleted_after_confirmation(typed: Typed, desk: Desk) -> None:
     first, second, kept = desk.in_state(State.COMPLETED), desk.submit(), desk.submit()
 
     answer = typed("runs", "delete", first, second, "--yes")
@@ -82,7 +82,7 @@ def test_runs_are_deleted_where_one_says_yes(typed: Typed, desk: Desk) -> None:
     assert answer.out == f"run {first}: deleted\nrun {second}: deleted\n"
 
 
-def test_nothing_is_deleted_where_nobody_can_be_asked(typed: Typed, desk: Desk,
+def test_nothing_is_deleted_without_a_terminal_or_yes(typed: Typed, desk: Desk,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     run = desk.submit()
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
@@ -106,7 +106,7 @@ def test_a_person_is_asked(at_terminal: Callable[..., Any], desk: Desk, key: str
     assert len(desk.ids()) == left
 
 
-def test_a_running_one_stays_and_the_others_go(typed: Typed, desk: Desk) -> None:
+def test_a_running_run_is_not_deleted_the_others_are(typed: Typed, desk: Desk) -> None:
     running, queued = desk.start().run, desk.submit()
 
     answer = typed("runs", "delete", running, queued, "--yes", expect=6)
@@ -115,7 +115,7 @@ def test_a_running_one_stays_and_the_others_go(typed: Typed, desk: Desk) -> None
     assert desk.ids() == [running]
 
 
-def test_a_filter_passes_running_ones_over(typed: Typed, desk: Desk) -> None:
+def test_a_filter_skips_running_runs(typed: Typed, desk: Desk) -> None:
     running = desk.start(tags=("x",)).run
     desk.submit_many(3, tags=("x",))
 
@@ -132,7 +132,7 @@ def test_a_dry_run_deletes_nothing(typed: Typed, desk: Desk) -> None:
     assert desk.ids() == [run]
 
 
-def test_one_id_that_is_none_and_nothing_is_deleted(typed: Typed, desk: Desk) -> None:
+def test_with_an_unknown_id_nothing_is_deleted(typed: Typed, desk: Desk) -> None:
     run = desk.submit()
 
     typed("runs", "delete", run, 99, "--yes", expect=5)

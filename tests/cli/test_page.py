@@ -1,4 +1,4 @@
-"""Lines of a page: whole in a pipe, cut or folded on a terminal."""
+"""Tests of page lines: complete in a pipe, cut or folded on a terminal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_a_pipe_gets_whole_lines() -> None:
     assert plain(page) == [f"  {LONG}  {LONG}"]
 
 
-def test_a_terminal_gets_the_beginning() -> None:
+def test_a_terminal_gets_cut_lines() -> None:
     page = Page(20)
     page.line(LONG, indent=2)
 
     assert plain(page) == ["  one two three fou…"]
 
 
-def test_or_all_of_it_folded_at_blanks_and_hanging() -> None:
+def test_or_lines_folded_at_blanks_with_an_indent() -> None:
     page = Page(20, fold=True)
     page.line(("warning", "held"), LONG, hang=9)
 
@@ -45,14 +45,14 @@ def test_a_folded_line_keeps_its_colours() -> None:
     assert page.text == f"{click.style('bad news', fg='red')}\nand good"
 
 
-def test_the_last_column_of_rows_hangs_where_it_begins() -> None:
+def test_the_last_column_folds_below_its_start() -> None:
     page = Page(30, fold=True)
     page.rows([("a", "b", "one two three four five"), ("long", "b", "x")])
 
     assert plain(page) == ["  a     b  one two three four", "           five", "  long  b  x"]
 
 
-def test_a_path_that_is_longer_than_a_line_stays_whole() -> None:
+def test_a_path_longer_than_a_line_is_not_cut() -> None:
     assert folds(f"see /a/very/long/path/indeed and {LONG[:7]}", 10, 10) == [
         "see", "/a/very/long/path/indeed", "and one", "two"]
 
@@ -67,7 +67,7 @@ def test_an_empty_line_is_a_line() -> None:
 
 
 @given(st.text("ab 全é", max_size=60), st.integers(1, 20), st.integers(1, 20))
-def test_folding_loses_no_word_and_only_words_are_too_long(text: str, room: int, rest: int) -> None:
+def test_folding_keeps_all_words_and_cuts_no_word(text: str, room: int, rest: int) -> None:
     lines = folds(text, room, rest)
 
     assert " ".join(lines).split() == text.split()

@@ -1,4 +1,4 @@
-"""`hyperspace plot`."""
+"""Tests of `hyperspace plot`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_json_is_the_figure_itself(typed: Typed, desk: Desk) -> None:
     assert [line["y"] for line in figure["data"]] == [[0.2]]
 
 
-def test_a_task_that_does_not_exist_is_said_to(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
+def test_an_unknown_task_is_refused(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
     two_runs(desk)
 
     answer = typed("plot", "parallel", "behve", "--json", expect=ExitCode.NOT_FOUND)
@@ -63,8 +63,8 @@ def test_a_task_that_does_not_exist_is_said_to(typed: Typed, desk: Desk, project
     (("curves", "task", "--metric", "los", "--json"), ExitCode.NOT_FOUND, "did you mean 'loss'"),
     (("parallel", "task", "--where", "rate>7", "--json"), ExitCode.USAGE, "no run matches"),
 ])
-def test_a_mistake_is_one_line_with_its_cure(typed: Typed, desk: Desk, words: tuple[str, ...],
-                                             code: ExitCode, cure: str) -> None:
+def test_an_error_is_one_line_with_its_fix(typed: Typed, desk: Desk, words: tuple[str, ...],
+                                           code: ExitCode, cure: str) -> None:
     two_runs(desk)
 
     answer = typed("plot", *words, expect=code)

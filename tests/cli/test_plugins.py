@@ -1,4 +1,4 @@
-"""`hyperspace plugins`."""
+"""Tests of `hyperspace plugins`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def named(answer: Answer, name: str) -> dict[str, object]:
     return next(one for one in answer.json if one["name"] == name)
 
 
-def test_a_plugin_is_listed_with_its_version_its_file_and_its_hooks(typed: Typed, world: World) -> None:
+def test_a_plugin_is_listed_with_version_file_and_hooks(typed: Typed, world: World) -> None:
     folder = world.plugin("watcher", GOOD, version="2.5")
 
     answer = typed("plugins")
@@ -35,7 +35,7 @@ def test_a_plugin_is_listed_with_its_version_its_file_and_its_hooks(typed: Typed
     assert "  hooks  hyperspace_seed, hyperspace_worker_changed" in answer.lines
 
 
-def test_a_broken_one_is_listed_with_its_cause_and_is_no_warning_beside(typed: Typed, world: World) -> None:
+def test_a_broken_plugin_is_listed_with_its_cause(typed: Typed, world: World) -> None:
     world.plugin("watcher", GOOD)
     world.plugin("breaker", "import nowhere_to_be_found")
 
@@ -49,19 +49,19 @@ def test_a_broken_one_is_listed_with_its_cause_and_is_no_warning_beside(typed: T
     assert "  why  it needs the module" in typed("plugins").out
 
 
-def test_one_that_is_left_out_is_told_as_such(typed: Typed, world: World) -> None:
+def test_a_disabled_plugin_is_listed_as_left_out(typed: Typed, world: World) -> None:
     world.plugin("watcher", GOOD)
 
     assert named(typed("plugins", "--no-plugin", "watcher", "--json"), "watcher")["state"] == "left out"
 
 
-def test_those_built_in_are_listed_on_demand(typed: Typed, url: str) -> None:
+def test_all_lists_the_built_in_plugins(typed: Typed, url: str) -> None:
     assert "git" not in {one["name"] for one in typed("plugins", "--json").json}
     git = named(typed("plugins", "--all", "--json"), "git")
     assert (git["state"], git["hooks"]) == ("built in", ["hyperspace_capture"])
 
 
-def test_a_plugin_that_nobody_has_cannot_be_left_out(typed: Typed, world: World) -> None:
+def test_an_unknown_plugin_cannot_be_disabled(typed: Typed, world: World) -> None:
     world.plugin("watcher", GOOD)
 
     assert "no plugin 'wacher' to leave out; did you mean 'watcher'?" in typed(

@@ -1,4 +1,4 @@
-"""What a person sees of a run that was stopped early."""
+"""Tests of the output for pruned runs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ STOPPED = Finish(outcome=Outcome.COMPLETED, reason=PRUNED, result=0.9, metrics={
 
 
 def test_a_worker_says_that_a_run_was_pruned() -> None:
-    def told(reason: str | None) -> str:
+    def shown(reason: str | None) -> str:
         event = RunEnded(run=3, attempt=1, task="t", slot=0, state=State.COMPLETED, reason=reason, result=0.5,
                          outcome=Outcome.COMPLETED, metric=Metric(name="accuracy"), seconds=2.0)
         return str(ended(event)[-1])
 
-    assert (told(PRUNED), told(None)) == ("accuracy 0.5, pruned", "accuracy 0.5")
+    assert (shown(PRUNED), shown(None)) == ("accuracy 0.5, pruned", "accuracy 0.5")
 
 
-def test_status_and_results_mark_it(typed: Typed, project: ProjectFolder, desk: Desk) -> None:
+def test_status_and_results_mark_a_pruned_run(typed: Typed, project: ProjectFolder, desk: Desk) -> None:
     assert desk.store.finish(desk.start(), STOPPED)
 
     assert ["task", "result", "0.9", "run 1", PRUNED] in typed("status").columns

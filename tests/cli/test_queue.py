@@ -1,4 +1,4 @@
-"""`hyperspace queue`: what waits, and the verbs that steer it."""
+"""Tests of `hyperspace queue` and its verbs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .conftest import Answer
 Typed = Callable[..., Answer]
 
 
-def test_the_queue_is_listed_as_workers_will_take_it(typed: Typed, desk: Desk) -> None:
+def test_the_queue_is_listed_in_claim_order(typed: Typed, desk: Desk) -> None:
     first, second, urgent, resting = desk.submit(), desk.submit(), desk.submit(priority=5), desk.submit()
     desk.store.pause(resting)
     desk.in_state(State.COMPLETED)
@@ -40,7 +40,7 @@ def test_a_run_that_no_worker_can_take_says_why(typed: Typed, desk: Desk) -> Non
     assert "no worker knows this task; they know known" in typed("queue", "list").out
 
 
-def test_the_queue_can_be_filtered_and_cut(typed: Typed, desk: Desk) -> None:
+def test_the_queue_can_be_filtered_and_limited(typed: Typed, desk: Desk) -> None:
     _, second, third = (desk.submit(task=task) for task in ("a", "b", "b"))
     desk.store.pause(third)
 
@@ -52,7 +52,7 @@ def test_the_queue_can_be_filtered_and_cut(typed: Typed, desk: Desk) -> None:
     assert listed("--status", "paused") == [third]
 
 
-def test_the_queue_holds_nothing_that_has_ended(typed: Typed, desk: Desk) -> None:
+def test_the_queue_has_no_finished_runs(typed: Typed, desk: Desk) -> None:
     desk.submit()
 
     answer = typed("queue", "list", "--status", "failed", expect=2)
@@ -73,7 +73,7 @@ def test_the_queue_holds_nothing_that_has_ended(typed: Typed, desk: Desk) -> Non
     ("requeue", State.FAILED, State.QUEUED),
     ("requeue", State.CANCELLED, State.QUEUED),
 ])
-def test_a_verb_does_what_it_says_and_a_dry_run_only_says_it(
+def test_a_verb_changes_the_state_a_dry_run_does_not(
         typed: Typed, desk: Desk, verb: str, before: State, after: State) -> None:
     run = desk.in_state(before)
 
@@ -85,19 +85,19 @@ def test_a_verb_does_what_it_says_and_a_dry_run_only_says_it(
     assert desk.state(run) is after
 
 
-@pytest.mark.parametrize(("verb", "command", "told"), [
-    ("cancel", Command.CANCEL, "its worker is told to end it"),
+@pytest.mark.parametrize(("verb", "command", "message"), [
+    ("cancel", Command.CANCEL, "its worker was asked to stop it"),
     ("pause", Command.PAUSE, "its worker is asked to give it back"),
 ])
-def test_of_a_running_run_its_worker_is_told(typed: Typed, desk: Desk, verb: str, command: Command,
-                                             told: str) -> None:
+def test_a_command_on_a_running_run_reaches_its_worker(typed: Typed, desk: Desk, verb: str, command: Command,
+                                                       message: str) -> None:
     run = desk.start().run
 
-    assert typed("queue", verb, run).out == f"run {run}: RUNNING; {told}\n"
+    assert typed("queue", verb, run).out == f"run {run}: RUNNING; {message}\n"
     assert desk.get(run).command is command
 
 
-def test_a_pause_that_has_not_come_through_is_withdrawn(typed: Typed, desk: Desk) -> None:
+def test_resuming_withdraws_a_pending_pause(typed: Typed, desk: Desk) -> None:
     run = desk.start().run
     desk.store.pause(run)
 
@@ -114,7 +114,7 @@ def test_a_pause_that_has_not_come_through_is_withdrawn(typed: Typed, desk: Desk
     ("requeue", State.RUNNING, "it has not ended yet"),
     ("requeue", State.PAUSED, "`hyperspace queue resume 1` lets it go on"),
 ])
-def test_what_a_state_does_not_allow_is_refused_with_the_cure(
+def test_a_verb_that_the_state_forbids_is_refused(
         typed: Typed, desk: Desk, verb: str, state: State, why: str) -> None:
     run = desk.in_state(state)
 
@@ -126,7 +126,7 @@ def test_what_a_state_does_not_allow_is_refused_with_the_cure(
     assert desk.state(run) is state
 
 
-def test_the_others_are_done_and_each_is_told_of(typed: Typed, desk: Desk) -> None:
+def test_other_runs_are_changed_and_each_is_reported(typed: Typed, desk: Desk) -> None:
     first, ended, second = desk.submit(), desk.in_state(State.FAILED), desk.submit()
 
     answer = typed("queue", "cancel", first, ended, second, expect=6)
@@ -135,7 +135,7 @@ def test_the_others_are_done_and_each_is_told_of(typed: Typed, desk: Desk) -> No
     assert answer.err == f"error: run {ended} is FAILED: it has ended already\n"
 
 
-def test_a_priority_is_given_below_zero_too(typed: Typed, desk: Desk) -> None:
+def test_a_priority_can_be_negative(typed: Typed, desk: Desk) -> None:
     first, second = desk.submit(), desk.submit()
 
     assert typed("queue", "priority", first, second, 7).out == (
@@ -154,7 +154,7 @@ def test_a_priority_is_a_whole_number(typed: Typed, desk: Desk, number: str) -> 
 # -- many ----------------------------------------------------------------------------------------------------
 
 
-def test_what_a_filter_describes_is_done_as_far_as_it_can_be(typed: Typed, desk: Desk) -> None:
+def test_a_filter_applies_a_verb_where_it_is_possible(typed: Typed, desk: Desk) -> None:
     queued = desk.submit_many(2, task="a")
     done, other = desk.in_state(State.COMPLETED, task="a"), desk.submit(task="b")
 
@@ -165,17 +165,17 @@ def test_what_a_filter_describes_is_done_as_far_as_it_can_be(typed: Typed, desk:
     assert answer.err == "1 run that matches stays as it is: 1 COMPLETED\n"
 
 
-def test_many_runs_are_told_of_in_a_line(typed: Typed, desk: Desk) -> None:
+def test_many_runs_are_reported_in_one_line(typed: Typed, desk: Desk) -> None:
     desk.submit_many(30)
     desk.start()
 
     assert typed("queue", "cancel", "--task", "task", "--dry-run").out == (
         "would cancel 31 runs: 30 QUEUED, 1 RUNNING\n")
     assert typed("queue", "cancel", "--task", "task").out == (
-        "30 runs: CANCELLED\n1 run: RUNNING; its worker is told to end it\n")
+        "30 runs: CANCELLED\n1 run: RUNNING; its worker was asked to stop it\n")
 
 
-def test_a_filter_that_fits_nothing_says_so(typed: Typed, desk: Desk) -> None:
+def test_a_filter_without_matches_says_so(typed: Typed, desk: Desk) -> None:
     desk.submit()
 
     answer = typed("queue", "requeue", "--status", "failed")
@@ -183,7 +183,7 @@ def test_a_filter_that_fits_nothing_says_so(typed: Typed, desk: Desk) -> None:
     assert (answer.out, answer.err) == ("", "no run matches\n")
 
 
-def test_a_failed_run_is_taken_up_again(typed: Typed, desk: Desk) -> None:
+def test_a_failed_run_is_requeued(typed: Typed, desk: Desk) -> None:
     run = desk.in_state(State.FAILED)
 
     typed("queue", "requeue", "--status", "failed", "--since", "1d")
@@ -195,7 +195,7 @@ def test_a_failed_run_is_taken_up_again(typed: Typed, desk: Desk) -> None:
 # -- the whole queue -----------------------------------------------------------------------------------------
 
 
-def test_the_whole_queue_is_paused_also_for_what_comes_later(typed: Typed, desk: Desk) -> None:
+def test_pausing_the_queue_holds_later_submissions_too(typed: Typed, desk: Desk) -> None:
     before = desk.submit()
     assert typed("queue", "pause", "--all", "--dry-run").out == "the whole queue would be paused\n"
     assert not desk.store.settings(desk.project).paused
@@ -210,12 +210,12 @@ def test_the_whole_queue_is_paused_also_for_what_comes_later(typed: Typed, desk:
     assert typed("queue", "pause", "--all").out == "the whole queue is paused already\n"
 
 
-def test_pausing_nothing_in_particular_names_the_way_to_pause_everything(typed: Typed, desk: Desk) -> None:
+def test_pausing_without_runs_suggests_all(typed: Typed, desk: Desk) -> None:
     assert "or take the whole queue with --all" in typed("queue", "pause", expect=2).err
     assert "--all" not in typed("queue", "cancel", expect=2).err
 
 
-def test_what_was_paused_alone_rests_when_the_whole_queue_goes_on(typed: Typed, desk: Desk) -> None:
+def test_a_paused_run_stays_paused_when_the_queue_resumes(typed: Typed, desk: Desk) -> None:
     resting, run = desk.submit(), desk.submit()
     typed("queue", "pause", resting)
     typed("queue", "pause", "--all")

@@ -1,4 +1,4 @@
-"""A project whose components sit in every place a config has, one run of it, and that run as a folder."""
+"""Fixtures: a project with components at every place of a config, a run, and its export."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PARTS = """
 
 
     class Pooling(Component):
-        "Needs to know a width that only run time knows."
+        "Takes a width that is known at run time only."
 
 
     @dataclass
@@ -95,7 +95,7 @@ PARTS = """
             run.log_artifact(b"picture", "plots/curve.png")
             run.log_golden({"numbers": numbers}, {"total": total, "note": "read"})
             if fail:
-                raise ValueError("as told")
+                raise ValueError("as asked")
             return {"result": total}
 
 
@@ -135,5 +135,5 @@ def run(study: Study) -> int:
 
 @pytest.fixture
 def model(study: Study, run: int, tmp_path: Path) -> Path:
-    """That run, exported."""
+    """The export of the run."""
     return study.export(run, tmp_path / "model")

@@ -1,4 +1,4 @@
-"""A run as a folder: what is in it, and that it is whole or not there."""
+"""Tests of exports: their content, and that they are written atomically."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def files_in(folder: Path) -> list[str]:
 
 
 def keep(study: Study, run: int, name: str, content: bytes = b"x") -> None:
-    """An artifact as it is in a store that somebody else has written to: under any name at all."""
+    """Store an artifact with any name, as another program might."""
     source = Path(study.store.url.partition(":///")[2]).with_name("content")
     source.write_bytes(content)
     study.store.put_artifact(run, 1, name, source)
 
 
-def test_it_holds_config_result_and_files(study: Study, model: Path, run: int) -> None:
-    told, record = manifest(model), study.get(run)
+def test_an_export_has_config_result_and_files(study: Study, model: Path, run: int) -> None:
+    found, record = manifest(model), study.get(run)
 
     assert files_in(model) == [
         "artifacts/plots/curve.png", "artifacts/weights.bin", "golden/default/inputs.json",
         "golden/default/outputs.json", "hyperspace.json"]
     assert (model / "artifacts/weights.bin").read_bytes() == b"weights"
-    assert (told["project"], told["task"], told["run"], told["uid"]) == ("studio", "sheet", run, record.uid)
-    assert (told["result"], told["metrics"], told["seed"]) == (15.0, {"result": 15.0}, 3)
-    assert told["config"] == record.config and told["scenario"] == record.scenario
-    assert told["golden"] == ["default"]
-    assert {one["name"]: one["sha256"] for one in told["artifacts"]}["weights.bin"] == \
+    assert [found[key] for key in ("project", "task", "run", "uid")] == ["studio", "sheet", run, record.uid]
+    assert (found["result"], found["metrics"], found["seed"]) == (15.0, {"result": 15.0}, 3)
+    assert found["config"] == record.config and found["scenario"] == record.scenario
+    assert found["golden"] == ["default"]
+    assert {one["name"]: one["sha256"] for one in found["artifacts"]}["weights.bin"] == \
         hashlib.sha256(b"weights").hexdigest()
 
 
@@ -76,16 +76,14 @@ def test_versions_are_those_that_the_run_recorded(model: Path) -> None:
     assert "pluggy" in versions["packages"]
 
 
-def test_some_artifacts_can_be_chosen_and_golden_data_comes_along(
-        study: Study, run: int, tmp_path: Path) -> None:
+def test_chosen_artifacts_are_exported_with_golden_data(study: Study, run: int, tmp_path: Path) -> None:
     folder = study.export(run, tmp_path / "some", artifacts=["weights.bin"])
 
     assert files_in(folder) == ["artifacts/weights.bin", "golden/default/inputs.json",
                                 "golden/default/outputs.json", "hyperspace.json"]
 
 
-def test_an_artifact_that_is_not_there_is_named_with_the_nearest(
-        study: Study, run: int, tmp_path: Path) -> None:
+def test_an_unknown_artifact_gets_a_suggestion(study: Study, run: int, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"run 1 has no artifact 'weight.bin'; did you mean 'weights.bin'\?"):
         study.export(run, tmp_path / "some", artifacts=["weight.bin"])
     assert not (tmp_path / "some").exists()
@@ -104,7 +102,7 @@ def test_a_run_that_has_not_ended_is_not_exported(study: Study, tmp_path: Path) 
         study.export(queued, tmp_path / "model")
 
 
-def test_what_a_failed_run_kept_can_be_exported(study: Study, tmp_path: Path) -> None:
+def test_the_artifacts_of_a_failed_run_can_be_exported(study: Study, tmp_path: Path) -> None:
     record = study.run("sheet", CONFIG | {"fail": True}, echo=False)
 
     folder = study.export(record.id, tmp_path / "model")
@@ -113,15 +111,15 @@ def test_what_a_failed_run_kept_can_be_exported(study: Study, tmp_path: Path) ->
     assert (folder / "artifacts/weights.bin").exists()
 
 
-def test_metrics_that_json_lacks_are_texts(study: Study, tmp_path: Path) -> None:
+def test_metrics_without_a_json_number_are_texts(study: Study, tmp_path: Path) -> None:
     record = study.run("bare", {"rate": float("nan")}, echo=False)
-    told = manifest(study.export(record.id, tmp_path / "model"))
+    found = manifest(study.export(record.id, tmp_path / "model"))
 
-    assert told["result"] == "NaN"
-    assert told["config"]["rate"] != told["config"]["rate"]
+    assert found["result"] == "NaN"
+    assert found["config"]["rate"] != found["config"]["rate"]
 
 
-# -- the place -----------------------------------------------------------------------------------------------
+# -- the folder ----------------------------------------------------------------------------------------------
 
 def test_an_empty_folder_is_filled(study: Study, run: int, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
@@ -129,18 +127,18 @@ def test_an_empty_folder_is_filled(study: Study, run: int, tmp_path: Path) -> No
     assert manifest(study.export(run, tmp_path / "empty"))["run"] == run
 
 
-def test_a_folder_that_is_in_use_is_left_alone(study: Study, run: int, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(study: Study, run: int, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").write_text("mine")
 
     for force in (False, True):
-        with pytest.raises(UsageError, match="notes: exists already and is no export; name another folder"):
+        with pytest.raises(UsageError, match="notes: exists already and is not an export; name another"):
             study.export(run, tmp_path / "notes", force=force)
     assert files_in(tmp_path / "notes") == ["mine.txt"]
 
 
-def test_an_earlier_export_is_replaced_when_told(study: Study, model: Path, run: int) -> None:
-    with pytest.raises(UsageError, match="holds an export already; replace it with --force"):
+def test_an_earlier_export_is_replaced_with_force(study: Study, model: Path, run: int) -> None:
+    with pytest.raises(UsageError, match="contains an export already; replace it with --force"):
         study.export(run, model)
 
     study.export(run, model, artifacts=["weights.bin"], force=True)
@@ -149,10 +147,10 @@ def test_an_earlier_export_is_replaced_when_told(study: Study, model: Path, run:
     assert [path.name for path in model.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_file_of_mine_in_an_earlier_export_is_not_lost(study: Study, model: Path, run: int) -> None:
+def test_a_foreign_file_in_an_earlier_export_is_kept(study: Study, model: Path, run: int) -> None:
     (model / "artifacts/mine.txt").write_text("mine")
 
-    with pytest.raises(UsageError, match=r"artifacts/mine.txt is not of the export that is there"):
+    with pytest.raises(UsageError, match=r"artifacts/mine.txt does not belong to the export in this folder"):
         study.export(run, model, force=True)
     assert (model / "artifacts/mine.txt").read_text() == "mine"
 
@@ -166,7 +164,7 @@ def test_a_link_is_not_followed(study: Study, run: int, tmp_path: Path) -> None:
     assert files_in(tmp_path / "real") == []
 
 
-def test_a_file_in_the_way_is_said(study: Study, run: int, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(study: Study, run: int, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
 
     with pytest.raises(UsageError, match="file: is a file; name a folder"):
@@ -175,17 +173,17 @@ def test_a_file_in_the_way_is_said(study: Study, run: int, tmp_path: Path) -> No
         study.export(run, tmp_path / "file" / "below")
 
 
-def test_the_folder_that_somebody_is_in_is_not_replaced(
+def test_the_current_folder_is_not_replaced(
         study: Study, run: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    with pytest.raises(UsageError, match="is the folder that you are in; name one below it"):
+    with pytest.raises(UsageError, match="is the current folder; name one below it"):
         study.export(run, ".")
     assert study.export(run, "model") == tmp_path / "here/model"
 
 
-def test_what_was_never_captured_is_left_open(study: Study, tmp_path: Path) -> None:
+def test_missing_provenance_is_exported_as_null(study: Study, tmp_path: Path) -> None:
     desk = Desk(study.store, "studio")
     lease = desk.start(task="sheet", config=CONFIG, scenario={"className": "Sheet"})
     study.store.update(lease, Update(provenance={"plugins": {"absent": "no"}, "packages": "of another tool"}))
@@ -199,7 +197,7 @@ def test_what_was_never_captured_is_left_open(study: Study, tmp_path: Path) -> N
     assert load_component(folder, "reader").factor == 2.5
 
 
-def test_a_damaged_artifact_leaves_nothing_half(study: Study, run: int, tmp_path: Path) -> None:
+def test_a_damaged_artifact_leaves_no_partial_export(study: Study, run: int, tmp_path: Path) -> None:
     (wanted,) = [one for one in study.store.artifacts(run) if one.name == "weights.bin"]
     (blob,) = [path for path in tmp_path.rglob(f"*{wanted.digest[4:]}*") if path.is_file()]
     blob.chmod(0o600)
@@ -224,8 +222,8 @@ Study("studio", sys.argv[1]).export(int(sys.argv[2]), sys.argv[3])
 """
 
 
-def test_a_killed_export_leaves_nothing_in_its_place(study: Study, run: int, project: ProjectFolder,
-                                                     tmp_path: Path) -> None:
+def test_a_killed_export_leaves_no_folder(study: Study, run: int, project: ProjectFolder,
+                                          tmp_path: Path) -> None:
     words = [study.store.url, str(run), str(tmp_path / "model")]
 
     done = subprocess.run([sys.executable, "-P", "-c", KILLED_HALF_WAY, *words], env=project.env(),
@@ -237,7 +235,7 @@ def test_a_killed_export_leaves_nothing_in_its_place(study: Study, run: int, pro
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_of_several_exports_at_once_one_is_there_whole(
+def test_concurrent_exports_leave_one_complete_export(
         study: Study, run: int, tmp_path: Path, force: bool) -> None:
     planned = plan_export(study.store, study.get(run))
     together = threading.Barrier(4)
@@ -275,14 +273,14 @@ def test_a_hostile_name_is_refused_and_nothing_is_written(study: Study, run: int
     before = sorted(tmp_path.rglob("*"))
 
     for chosen in (None, *([name] for name in HOSTILE)):
-        with pytest.raises(HyperspaceError, match="its name is no plain path below a folder; name"):
+        with pytest.raises(HyperspaceError, match="its name is not a plain path below a folder; name"):
             study.export(run, tmp_path / "model", artifacts=chosen)
 
     assert sorted(tmp_path.rglob("*")) == before
     assert study.export(run, tmp_path / "model", artifacts=["weights.bin"]).is_dir()
 
 
-# odd to look at, but plain names below a folder
+# unusual but plain names below a folder
 ODD = ["..;/x", "%2e%2e/%2fetc", "~/x", "$HOME/x", "-rf", "\uff0e\uff0e/x", ".hidden", "..hidden", "`id`",
        "a;b", "a/" * 60 + "x", "größe.png", "con-fig", "null", "com10", "\u2215etc", "a  b", "#1"]
 
@@ -317,7 +315,7 @@ def test_an_awkward_name_gets_a_plain_one(study: Study, run: int, tmp_path: Path
         assert all(letter.isascii() and (letter.isalnum() or letter in "/._-") for letter in files[name])
 
 
-def test_names_that_are_one_file_elsewhere_are_two(study: Study, run: int, tmp_path: Path) -> None:
+def test_names_that_collide_on_other_systems_stay_apart(study: Study, run: int, tmp_path: Path) -> None:
     names = ["same.txt", "Same.txt", "a", "a/b", "A/b", "stra\u00dfe", "STRASSE", "a\u0308", "\u00e4"]
     for name in names:
         keep(study, run, name, name.encode())
@@ -329,7 +327,7 @@ def test_names_that_are_one_file_elsewhere_are_two(study: Study, run: int, tmp_p
     assert all((folder / files[name]).read_bytes() == name.encode() for name in names)
 
 
-def test_files_are_readable_as_this_user_s_files_are(model: Path) -> None:
+def test_exported_files_have_the_user_s_permissions(model: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
 

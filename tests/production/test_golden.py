@@ -1,4 +1,4 @@
-"""Golden data: kept by a run, exported with it, and what a service is tested by."""
+"""Tests of golden data: stored by a run, exported, and compared with a service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hyperspace_core.study import Study
 
 
 def back(value: Any) -> Any:
-    """A value after it was kept and read."""
+    """Store a value and read it back."""
     files = golden_files("default", value, None)
     return assembled("inputs", lambda file: files[f"golden/default/{file}"])
 
@@ -43,7 +43,7 @@ def test_arrays_come_back_as_they_were(array: Any) -> None:
         np.testing.assert_array_equal(found, array)
 
 
-def test_scalars_of_numpy_are_numbers() -> None:
+def test_numpy_scalars_are_restored_as_numbers() -> None:
     assert back({"n": np.float32(0.5), "k": np.int64(3), "z": np.array(2.0)}) == {"n": 0.5, "k": 3, "z": 2.0}
 
 
@@ -67,7 +67,7 @@ class Odd:
     (b"x", "golden inputs: 1 bytes"),
     (recursive(), "golden inputs: nested too deep, or refers to itself"),
 ])
-def test_what_could_not_come_back_is_refused_with_its_path(value: Any, says: str) -> None:
+def test_values_that_cannot_be_restored_are_refused(value: Any, says: str) -> None:
     run = Run.local(seed=0)
 
     with pytest.raises(ValueNotStorable) as caught:
@@ -78,7 +78,7 @@ def test_what_could_not_come_back_is_refused_with_its_path(value: Any, says: str
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a\\b", None, 3, "x" * 300])
-def test_a_name_is_plain(name: Any) -> None:
+def test_a_golden_name_must_be_plain(name: Any) -> None:
     with pytest.raises(ValueNotStorable):
         Run.local(seed=0).log_golden(1, 2, name)
 
@@ -105,11 +105,11 @@ def total(given: dict[str, Any]) -> dict[str, Any]:
     return {"total": 2.5 * sum(given["numbers"]), "note": "read"}
 
 
-def test_what_serves_the_same_passes(model: Path) -> None:
+def test_equal_outputs_pass(model: Path) -> None:
     check_golden(model, total)
 
 
-def test_golden_data_is_there_to_look_at(model: Path) -> None:
+def test_golden_data_can_be_read(model: Path) -> None:
     assert golden(model) == ({"numbers": [0, 1, 2, 3]}, {"total": 15.0, "note": "read"})
 
 
@@ -117,46 +117,46 @@ def test_golden_data_is_there_to_look_at(model: Path) -> None:
     ({"total": 15.5}, "outputs.total: expected 15.0, got 15.5"),
     ({"note": "raed"}, "outputs.note: expected 'read', got 'raed'"),
     ({"note": None}, "outputs.note: expected str 'read', got None"),
-    ({"more": 1}, "outputs: 'more' was not there"),
+    ({"more": 1}, "outputs: 'more' was not expected"),
 ])
-def test_what_serves_something_else_is_told_the_first_that_differs(
+def test_a_wrong_output_is_named_with_the_first_difference(
         model: Path, change: dict[str, Any], says: str) -> None:
     with pytest.raises(GoldenDiffers) as caught:
         check_golden(model, lambda given: total(given) | change)
 
-    assert str(caught.value) == f"{model}: golden data 'default' is not met: {says}"
+    assert str(caught.value) == f"{model}: golden data 'default' does not match: {says}"
 
 
-def test_numbers_may_lie_as_far_apart_as_the_tolerance_says(model: Path) -> None:
+def test_numbers_may_differ_by_the_tolerance(model: Path) -> None:
     def nearly(given: dict[str, Any]) -> dict[str, Any]:
         return total(given) | {"total": 15.0 + 1e-9}
 
     check_golden(model, nearly, tolerance=1e-6)
-    with pytest.raises(GoldenDiffers, match=r"is not met: outputs\.total"):
+    with pytest.raises(GoldenDiffers, match=r"does not match: outputs\.total"):
         check_golden(model, nearly)
-    with pytest.raises(GoldenDiffers, match=r"is not met within 1e-12: outputs\.total"):
+    with pytest.raises(GoldenDiffers, match=r"does not match within 1e-12: outputs\.total"):
         check_golden(model, nearly, tolerance=1e-12)
     with pytest.raises(UsageError, match="tolerance must be a number >= 0"):
         check_golden(model, nearly, tolerance=float("nan"))
 
 
-def test_what_the_function_raises_is_raised(model: Path) -> None:
+def test_an_exception_of_the_function_is_raised(model: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         check_golden(model, lambda given: 1 / 0)
 
 
-def test_golden_data_that_is_not_there_is_said(study: Study, model: Path, tmp_path: Path) -> None:
+def test_missing_golden_data_is_refused(study: Study, model: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no golden data 'defualt' was exported; did you mean 'default'"):
         check_golden(model, total, name="defualt")
     bare = study.export(study.run("bare", echo=False).id, tmp_path / "bare")
-    with pytest.raises(NotFound, match=r"its scenario logs none with run\.log_golden"):
+    with pytest.raises(NotFound, match=r"the scenario logs none with run\.log_golden"):
         check_golden(bare, total)
 
 
-def test_golden_data_that_was_changed_is_not_believed(model: Path) -> None:
+def test_changed_golden_data_is_refused(model: Path) -> None:
     (model / "golden/default/outputs.json").write_text('{"value": 1, "arrays": []}')
 
-    with pytest.raises(HyperspaceError, match="is not what was exported, by its SHA-256"):
+    with pytest.raises(HyperspaceError, match="was changed after the export"):
         check_golden(model, total)
 
 
@@ -191,5 +191,5 @@ def test_equal_values_have_no_difference(one: Any, other: Any, tolerance: float)
     (np.array([1.0]), np.array(["1.0"]), "outputs[0]: expected float 1.0, got str '1.0'"),
     (np.array(["a", "b"]), np.array(["a", "c"]), "outputs[1]: expected 'b', got 'c'"),
 ])
-def test_the_first_difference_is_told_on_one_line(one: Any, other: Any, says: str) -> None:
+def test_the_first_difference_is_one_line(one: Any, other: Any, says: str) -> None:
     assert first_difference(one, other, 0.0, "outputs") == says

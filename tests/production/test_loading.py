@@ -1,4 +1,4 @@
-"""Components and artifacts out of an export, in programs that have no store."""
+"""Tests of loading components and artifacts of an export without a store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget
 
 ROOT = Path(__file__).parents[2]
-# neither these nor the machinery of experiments has any business in a service
+# modules that a service must not import
 EXPERIMENTS = {"click", "git", "pymongo", "pandas", "rich", "sqlite3", "psutil", "platformdirs", "optuna"}
 MACHINERY = tuple(f"hyperspace_core.{name}" for name in (
     "cli", "stores.sqlite", "study", "queue", "worker", "execution", "storage"))
@@ -41,24 +41,24 @@ Edit = Callable[[Callable[[dict[str, Any]], object]], None]
 
 @pytest.fixture
 def edit(model: Path) -> Edit:
-    """Change what stands in the export's file."""
+    """Change the manifest of the export."""
     def edited(change: Callable[[dict[str, Any]], object]) -> None:
-        told = json.loads((model / "hyperspace.json").read_text())
-        change(told)
-        (model / "hyperspace.json").write_text(json.dumps(told))
+        content = json.loads((model / "hyperspace.json").read_text())
+        change(content)
+        (model / "hyperspace.json").write_text(json.dumps(content))
 
     return edited
 
 
 def rewrite(project: ProjectFolder, old: str, new: str) -> None:
-    """The project's code has moved on, and is imported anew."""
+    """Edit the project's code and forget the imported modules."""
     text = (project.package / "parts.py").read_text()
     assert old in text
     project.write("parts.py", text.replace(old, new))
     forget("studio")
 
 
-def test_the_component_comes_back_as_the_run_built_it(model: Path) -> None:
+def test_a_component_is_built_as_in_the_run(model: Path) -> None:
     from studio.parts import Dense, Dropout, Sum
 
     reader = load_component(model, "reader")
@@ -82,7 +82,7 @@ def test_every_place_of_a_config_has_a_path(model: Path) -> None:
     assert load_component(model, "reader.factor") == 2.5
 
 
-def test_a_lazy_one_is_the_factory(model: Path) -> None:
+def test_a_lazy_component_is_a_factory(model: Path) -> None:
     from studio.parts import Pool
 
     pool = load_component(model, "pool")
@@ -91,37 +91,37 @@ def test_a_lazy_one_is_the_factory(model: Path) -> None:
     assert pool(width=3) == Pool(width=3, kind="max")
 
 
-def test_without_a_name_it_is_the_one_that_has_no_default(model: Path) -> None:
+def test_the_default_component_is_the_required_one(model: Path) -> None:
     from studio.parts import Sum
 
     assert load_component(model).factor == Sum(factor=2.5).factor
 
 
-def test_without_a_name_it_is_the_one_that_was_marked(study: Study, run: int, tmp_path: Path) -> None:
+def test_the_default_component_can_be_set_at_export(study: Study, run: int, tmp_path: Path) -> None:
     folder = study.export(run, tmp_path / "marked", component="spare")
 
     assert load_component(folder).factor == 0.0
 
 
-def test_where_several_could_be_meant_they_are_listed(study: Study, tmp_path: Path) -> None:
+def test_an_ambiguous_default_lists_the_components(study: Study, tmp_path: Path) -> None:
     folder = study.export(study.run("bare", echo=False).id, tmp_path / "bare")
 
-    with pytest.raises(UsageError, match=r"component is meant\? Name one of reader, spare, scenario, or"):
+    with pytest.raises(UsageError, match="no default component: name one of reader, spare, scenario, or"):
         load_component(folder)
 
 
 @pytest.mark.parametrize(("name", "says"), [
     ("raeder", "`raeder`: Sheet.single_run has no such parameter; did you mean 'reader'?"),
     ("reader.fcator", "`reader.fcator`: Sum has no such parameter; did you mean 'factor'?"),
-    ("reader.layers.7", "`reader.layers.7`: there is no such part in list[Layer]; it has 0, 1"),
-    ("reader.layers.-1", "`reader.layers.-1`: there is no such part in list[Layer]; it has 0, 1"),
-    ("reader.named.first", "`reader.named.first`: there is no such part in dict[str, Layer]; it has last"),
-    ("reader.head.units", "`reader.head.units`: there is no such part in Layer | None"),
-    ("reader.factor.x", "`reader.factor.x`: there is no such part in float"),
+    ("reader.layers.7", "`reader.layers.7`: no such part in list[Layer]; it has 0, 1"),
+    ("reader.layers.-1", "`reader.layers.-1`: no such part in list[Layer]; it has 0, 1"),
+    ("reader.named.first", "`reader.named.first`: no such part in dict[str, Layer]; it has last"),
+    ("reader.head.units", "`reader.head.units`: no such part in Layer | None"),
+    ("reader.factor.x", "`reader.factor.x`: no such part in float"),
     ("scenario.data", "`scenario.data`: Sheet has no such parameter; did you mean 'dataset'?"),
     ("reader.__class__", "`reader.__class__`: Sum has no such parameter"),
 ])
-def test_a_path_that_leads_nowhere_is_named(model: Path, name: str, says: str) -> None:
+def test_an_unknown_path_is_refused(model: Path, name: str, says: str) -> None:
     with pytest.raises(NotFound) as caught:
         load_component(model, name)
 
@@ -129,24 +129,24 @@ def test_a_path_that_leads_nowhere_is_named(model: Path, name: str, says: str) -
     assert "\n" not in str(caught.value)
 
 
-def test_a_project_of_one_function_has_its_scenario(tmp_path: Path) -> None:
+def test_the_scenario_of_a_one_function_project_loads(tmp_path: Path) -> None:
     with Study("diabetes", f"sqlite:///{tmp_path}/runs.db") as study:
         task = next(iter(study.project.tasks))
         folder = study.export(study.run(task, echo=False).id, tmp_path / "model")
 
     assert callable(load_component(folder, "scenario").single_run)
-    with pytest.raises(UsageError, match=r"which component is meant\? Name one of scenario, or"):
+    with pytest.raises(UsageError, match="no default component: name one of scenario, or"):
         load_component(folder)
 
 
-def test_several_threads_may_load_at_once(model: Path) -> None:
+def test_several_threads_can_load_at_once(model: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: load_component(model, "reader").factor, range(16)))
 
     assert found == [2.5] * 16
 
 
-# -- the code has moved on -----------------------------------------------------------------------------------
+# -- changed project code ------------------------------------------------------------------------------------
 
 def test_a_renamed_class_is_found_by_its_alias(project: ProjectFolder, model: Path) -> None:
     rewrite(project, "class Sum(Reader):", 'class Total(Reader):\n    aliases: ClassVar = ("Sum",)')
@@ -161,7 +161,7 @@ def test_a_new_parameter_has_its_default(project: ProjectFolder, model: Path) ->
     assert load_component(model, "reader").layers[0].bias is True
 
 
-def test_what_the_project_says_of_its_past_is_heeded(project: ProjectFolder, model: Path) -> None:
+def test_migrations_of_the_project_are_applied(project: ProjectFolder, model: Path) -> None:
     rewrite(project, "    factor: float", "    scale: float")
     rewrite(project, "Sum(factor=0.0)", "Sum(scale=0.0)")
     project.write("hyperspace.py", """
@@ -178,7 +178,7 @@ def test_what_the_project_says_of_its_past_is_heeded(project: ProjectFolder, mod
     assert load_component(model, "reader").scale == 2.5
 
 
-def test_a_class_that_is_gone_is_said_with_the_cure(project: ProjectFolder, model: Path) -> None:
+def test_a_removed_class_is_reported_with_the_fix(project: ProjectFolder, model: Path) -> None:
     rewrite(project, "class Dropout(Layer)", "class Drop(Layer)")
     rewrite(project, "Dropout()", "Drop()")
 
@@ -186,12 +186,12 @@ def test_a_class_that_is_gone_is_said_with_the_cure(project: ProjectFolder, mode
         load_component(model, "reader")
 
     assert str(caught.value).startswith(f"{model}: `reader.layers.1.className`: no layer 'Dropout'. Known: ")
-    assert "install what it was exported with, or keep old names as `aliases`" in str(caught.value)
+    assert "install the version of the export, or keep old names as `aliases`" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert load_component(model, "scenario.dataset") is not None
 
 
-def test_a_parameter_that_no_longer_fits_is_said_with_the_cure(project: ProjectFolder, model: Path) -> None:
+def test_a_removed_parameter_is_reported_with_the_fix(project: ProjectFolder, model: Path) -> None:
     rewrite(project, "units: int = 8", "width: int = 8")
     rewrite(project, "Dense(units=", "Dense(width=")
 
@@ -211,7 +211,7 @@ def test_a_new_parameter_without_a_default_is_named(project: ProjectFolder, mode
         load_component(model, "scenario.dataset")
 
 
-def test_what_a_constructor_raises_is_raised_with_the_place(project: ProjectFolder, model: Path) -> None:
+def test_an_exception_of_a_constructor_names_the_path(project: ProjectFolder, model: Path) -> None:
     rewrite(project, "def read(self, numbers):\n        return", "def __post_init__(self):\n"
             "        1 / (self.factor - 2.5)\n\n    def read(self, numbers):\n        return")
 
@@ -220,18 +220,18 @@ def test_what_a_constructor_raises_is_raised_with_the_place(project: ProjectFold
     assert caught.value.__notes__ == [f"while `reader` of {model} was built"]
 
 
-def test_a_project_that_is_not_installed_is_named_with_its_distribution(edit: Edit, model: Path) -> None:
-    edit(lambda told: told.update(project="stduio"))
+def test_a_missing_project_is_named_with_its_distribution(edit: Edit, model: Path) -> None:
+    edit(lambda content: content.update(project="stduio"))
 
     with pytest.raises(ProjectError, match=r"no project 'stduio' is installed.*with studio 1.0: install"):
         load_component(model)
 
 
-# -- a folder that is not what it should be ------------------------------------------------------------------
+# -- damaged exports -----------------------------------------------------------------------------------------
 
-def test_a_folder_without_an_export_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_an_export_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(NotFound, match="holds no exported run"):
+        with pytest.raises(NotFound, match="no exported run in this folder"):
             load_component(folder)
 
 
@@ -240,16 +240,18 @@ WHOLE = {"format": 1, "project": "studio", "run": 1, "scenario": {}, "config": {
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("{", "is no JSON"), ("[]", "is not of an exported run"), ("{}", "is not of an exported run"),
-    ('{"format": 99}', "of format 99, which a newer hyperspace-core wrote"),
-    ('{"format": 1}', "`project` is missing or of another type"),
-    (json.dumps(WHOLE | {"artifacts": [{"name": "a"}]}), "`artifacts` is missing or of another type"),
-    (json.dumps(WHOLE | {"component": 3}), "`component` is missing or of another type"),
-    (json.dumps(WHOLE | {"versions": {"project": "x"}}), "`versions.project` is missing or of another type"),
-    ("[" * 100_000, "is no JSON"),
-    ("\0", "is no JSON"),
+    ("{", "invalid JSON"), ("[]", "does not describe an exported run"),
+    ("{}", "does not describe an exported run"),
+    ('{"format": 99}', "has format 99 of a newer hyperspace-core"),
+    ('{"format": 1}', "`project` is missing or has the wrong type"),
+    (json.dumps(WHOLE | {"artifacts": [{"name": "a"}]}), "`artifacts` is missing or has the wrong type"),
+    (json.dumps(WHOLE | {"component": 3}), "`component` is missing or has the wrong type"),
+    (json.dumps(WHOLE | {"versions": {"project": "x"}}),
+     "`versions.project` is missing or has the wrong type"),
+    ("[" * 100_000, "invalid JSON"),
+    ("\0", "invalid JSON"),
 ])
-def test_a_file_that_is_none_of_ours_is_said(tmp_path: Path, text: str, says: str) -> None:
+def test_a_foreign_manifest_is_refused(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "hyperspace.json").write_text(text)
 
     with pytest.raises(HyperspaceError, match=says) as caught:
@@ -259,13 +261,13 @@ def test_a_file_that_is_none_of_ours_is_said(tmp_path: Path, text: str, says: st
 
 @pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess.Popen", "a.b.C", "__class__"])
 def test_a_class_is_looked_up_and_never_imported(edit: Edit, model: Path, name: str) -> None:
-    edit(lambda told: told["config"]["reader"].update(className=name))
+    edit(lambda content: content["config"]["reader"].update(className=name))
     load_component(model, "scenario")
     before = set(sys.modules)
 
     with pytest.raises(UnknownClassError, match="no reader"):
         load_component(model, "reader")
-    # the catalogue of the project, opened anew, and nothing that the file names
+    # opening the project imports its modules, and none that the file names
     assert {module for module in set(sys.modules) - before if not module.startswith("studio")} == set()
 
 
@@ -274,11 +276,11 @@ def test_an_artifact_is_found_by_its_name(model: Path) -> None:
     assert load_artifact(str(model), "plots/curve.png") == model / "artifacts/plots/curve.png"
 
 
-def test_an_artifact_that_was_changed_or_lost_is_not_given_out(model: Path) -> None:
+def test_a_changed_or_missing_artifact_is_refused(model: Path) -> None:
     (model / "artifacts/weights.bin").write_bytes(b"Weights")
     (model / "artifacts/plots/curve.png").unlink()
 
-    with pytest.raises(HyperspaceError, match="is not what was exported, by its SHA-256"):
+    with pytest.raises(HyperspaceError, match="was changed after the export"):
         load_artifact(model, "weights.bin")
     with pytest.raises(HyperspaceError, match="cannot be read"):
         load_artifact(model, "plots/curve.png")
@@ -287,12 +289,13 @@ def test_an_artifact_that_was_changed_or_lost_is_not_given_out(model: Path) -> N
 
 
 @pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "artifacts/link", "..\\secret", "C:secret"])
-def test_an_artifact_elsewhere_is_not_given_out(edit: Edit, model: Path, file: str) -> None:
+def test_an_artifact_outside_the_folder_is_refused(edit: Edit, model: Path, file: str) -> None:
     (model.parent / "secret").write_bytes(b"weights")
     (model / "artifacts/link").symlink_to(model.parent / "secret")
-    edit(lambda told: [one.update(file=file) for one in told["artifacts"] if one["name"] == "weights.bin"])
+    edit(lambda content: [one.update(file=file) for one in content["artifacts"]
+                          if one["name"] == "weights.bin"])
 
-    with pytest.raises(HyperspaceError, match=r"no plain path below a folder|leads out of the export"):
+    with pytest.raises(HyperspaceError, match=r"not a plain path below a folder|outside the export folder"):
         load_artifact(model, "weights.bin")
 
 
@@ -310,7 +313,7 @@ print(*sorted(sys.modules))
 
 
 def served(python: str | Path, model: Path, environment: dict[str, str] | None) -> set[str]:
-    """The modules that a service has loaded."""
+    """Run the service and return its loaded modules."""
     done = subprocess.run([python, "-P", "-c", SERVICE, model], env=environment, text=True,
                           capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -319,7 +322,7 @@ def served(python: str | Path, model: Path, environment: dict[str, str] | None) 
     return set(modules.split())
 
 
-def test_a_service_loads_nothing_of_the_experiments(project: ProjectFolder, model: Path) -> None:
+def test_a_service_imports_no_experiment_modules(project: ProjectFolder, model: Path) -> None:
     loaded = served(sys.executable, model, project.env())
 
     assert "studio.parts" in loaded
@@ -328,7 +331,7 @@ def test_a_service_loads_nothing_of_the_experiments(project: ProjectFolder, mode
 
 
 def with_what_they_need(names: Iterable[str]) -> set[str]:
-    """These distributions and those that they require, as far as they are installed here."""
+    """These distributions and their installed requirements."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -342,7 +345,7 @@ def with_what_they_need(names: Iterable[str]) -> set[str]:
 
 @pytest.fixture
 def production(project: ProjectFolder, tmp_path: Path) -> Path:
-    """The interpreter of an environment that has the project, core, and three small packages of core's."""
+    """The interpreter of an environment with only the project, core, and core's requirements."""
     venv.create(tmp_path / "production", with_pip=False, symlinks=True)
     target = next((tmp_path / "production").glob("lib/python*/site-packages"))
     for name in {"hyperspace-core"} | with_what_they_need(IMPORTED):

@@ -1,4 +1,4 @@
-"""Plugins are no part of production, but those that are named."""
+"""Tests that only named plugins are loaded in production."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 @pytest.fixture
 def borrowed(world: World, project: ProjectFolder, tmp_path: Path) -> Path:
-    """An export of a run whose reader a plugin brought."""
+    """An export of a run with a reader of a plugin."""
     world.plugin("lender", PLUGIN)
     with Study("studio", f"sqlite:///{tmp_path}/runs.db") as study:
         run = study.run("sheet", {"reader": "Borrowed"}, echo=False)
@@ -56,7 +56,7 @@ def test_without_it_the_cure_names_the_plugin(borrowed: Path) -> None:
         load_component(borrowed, "reader")
 
 
-def test_a_plugin_that_nobody_named_is_not_imported(borrowed: Path, world: World) -> None:
+def test_a_plugin_that_is_not_named_is_not_imported(borrowed: Path, world: World) -> None:
     world.plugin("broken", "raise RuntimeError('imported')")
 
     assert load_component(borrowed, "spare").factor == 0.0

@@ -1,7 +1,7 @@
-"""Times the five stages of every pipeline and records the seconds with the run.
+"""Time the five stages of each pipeline and record the seconds with the run.
 
-After a run, `run.info["stage_seconds"]` holds one number a stage, and each is a metric
-`stage_seconds/<stage>` too, so that runs can be compared by them. A stage that raises is timed too.
+After a run, `run.info["stage_seconds"]` holds one number for each stage, and the metric
+`stage_seconds/<stage>` makes runs comparable by it. A stage that raises is timed, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from hyperspace_core import Run, hookimpl
 
-# to pluggy: what stands before `yield` runs before the stage, the rest after it
+# for pluggy: code before `yield` runs before the stage, code after it runs after the stage
 Wrapper = Generator[None, Any, Any]
 
 

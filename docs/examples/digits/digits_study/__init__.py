@@ -1,1 +1,1 @@
-"""Which classifier reads handwritten digits best?"""
+"""Classify handwritten digits: an example project."""

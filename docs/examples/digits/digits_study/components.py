@@ -1,4 +1,4 @@
-"""What a config of the task `holdout` can choose: a classifier and a scaler. Plain Python."""
+"""Components of the task `holdout`: classifiers and scalers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Classifier(Component):
     """Builds an unfitted scikit-learn classifier."""
 
     def build(self, seed: int) -> Any:
-        """An estimator with `fit` and `predict_proba`; `seed` makes it repeatable."""
+        """Build an estimator with `fit` and `predict_proba`; the same `seed` gives the same model."""
         raise NotImplementedError
 
 
@@ -35,7 +35,7 @@ class Forest(Classifier):
 
 @dataclass
 class Support(Classifier):
-    """Support vector machine with a radial kernel, calibrated so that it gives probabilities."""
+    """Support vector machine with a radial kernel, calibrated to give probabilities."""
 
     C: Annotated[float, Float(1e-3, 1e3, log=True)] = 1.0
 
@@ -54,16 +54,16 @@ class Linear(Classifier):
 
 
 class Scaler(Component):
-    """Builds what is put in front of the classifier."""
+    """Builds the scaling step before the classifier."""
 
     def build(self) -> Any:
-        """A transformer, or what scikit-learn takes for none."""
+        """Build a scikit-learn transformer, or return "passthrough"."""
         raise NotImplementedError
 
 
 @dataclass
 class Unscaled(Scaler):
-    """The grey values as they are."""
+    """No scaling."""
 
     def build(self) -> Any:
         return "passthrough"
@@ -71,7 +71,7 @@ class Unscaled(Scaler):
 
 @dataclass
 class Standard(Scaler):
-    """Every pixel with mean 0 and variance 1."""
+    """Scales each pixel to mean 0 and variance 1."""
 
     with_std: bool = True
 

@@ -1,4 +1,4 @@
-"""The data of both tasks: real handwritten digits, 8×8 grey values from 0 to 16."""
+"""The data of all tasks: real handwritten digits, 8×8 grey values from 0 to 16."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels = NDArray[np.int64]         # (number of images,)
 
 @dataclass
 class Digits(Dataset):
-    """The 1,797 images that scikit-learn carries, or the first `limit` of them."""
+    """The 1,797 images of scikit-learn, or the first `limit` of them."""
 
     version: int = 1
     limit: int | None = None
@@ -29,7 +29,7 @@ class Digits(Dataset):
 
 @dataclass(frozen=True)
 class Split:
-    """Images to learn from, and images to judge by."""
+    """Training images and test images, with labels."""
 
     train_images: Images
     train_labels: Labels
@@ -38,7 +38,7 @@ class Split:
 
 
 def split(images: Images, labels: Labels, *, test_share: float, seed: int) -> Split:
-    """Shuffle and divide, each digit in the same proportion on both sides."""
+    """Shuffle and split the images, stratified by label."""
     train_images, test_images, train_labels, test_labels = train_test_split(
         images, labels, test_size=test_share, random_state=seed, stratify=labels
     )

@@ -1,4 +1,4 @@
-"""The task `folds`: every image is judged once, by a model that was trained without it."""
+"""The task `folds`: cross-validation; each image is tested once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hyperspace_core import Run, Scenario
 
 @dataclass
 class Fold(Scenario):
-    """Hold one of several equal parts of the images back, and train on the others.
+    """Hold out one of several equal parts of the images, and train on the others.
 
-    It works alone, too. The task wraps it in `Repeated`, which runs it with `fold` 0, 1, 2, …
+    The task wraps it in `Repeated`, which runs it with `fold` 0, 1, 2, …; it also works alone.
     """
 
     dataset: Digits
@@ -25,7 +25,7 @@ class Fold(Scenario):
     fold: int = 0
 
     def single_run(self, run: Run, classifier: Classifier, scaler: Scaler = Standard()) -> dict[str, float]:
-        """Accuracy on the images of the fold."""
+        """Return the accuracy on the images of the fold."""
         images, labels = self.dataset.load()
         divided = StratifiedKFold(self.folds, shuffle=True, random_state=run.seed)
         train, test = list(divided.split(images, labels))[self.fold]

@@ -1,4 +1,4 @@
-"""The only file of this project that knows it is a plugin."""
+"""Register the project with hyperspace; no other file is specific to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def hyperspace_register(register: Register) -> None:
     # imported only when this project is opened
     from digits_study import components, data, folds, metrics, scenarios, stages
 
-    register.module(data)  # every concrete component that is defined there
+    register.module(data)  # all concrete components defined in this module
     register.module(components)
     register.module(scenarios)
     register.module(folds)

@@ -1,4 +1,4 @@
-"""Metrics that were thought of after the first runs: computed of what those predicted, without training."""
+"""Metrics for `hyperspace rescore`: computed from stored predictions, without training."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def macro_f1(y_true: Labels, y_pred: Labels) -> float:
 
 
 def worst_digit(y_true: Labels, y_pred: Labels) -> float:
-    """The share that is read correctly of the digit that is read worst."""
+    """The lowest accuracy among the digits."""
     return float(min(np.mean(y_pred[y_true == digit] == digit) for digit in np.unique(y_true)))

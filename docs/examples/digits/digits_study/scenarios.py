@@ -1,4 +1,4 @@
-"""The task `holdout`: learn from a growing part of the images, judge by those that were held back."""
+"""The task `holdout`: train on growing shares of the images, test on held-out images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from digits_study.components import Classifier, Scaler, Standard
 from digits_study.data import Split, split
 from hyperspace_core import Dataset, Run, Scenario
 
-GOLDEN = 5  # images that whoever serves a model is to read as the run did
+GOLDEN = 5  # test images that are stored as golden data, to check a deployed model
 
 
 @dataclass
 class Holdout(Scenario):
-    """Train on growing shares of the training images, so that every run leaves a learning curve."""
+    """Train on growing shares of the training images, so that each run has a learning curve."""
 
     dataset: Dataset
     test_share: float = 0.25
     curve_points: int = 4
 
     def single_run(self, run: Run, classifier: Classifier, scaler: Scaler = Standard()) -> dict[str, float]:
-        """Accuracy and log loss on the held-out images, trained on all the others."""
+        """Return accuracy and log loss on the test images, trained on all others."""
         data = split(*run.stages.load_data(self.dataset), test_share=self.test_share, seed=run.seed)
         for point in range(1, self.curve_points + 1):
             size = len(data.train_labels) * point // self.curve_points
@@ -46,7 +46,7 @@ class Holdout(Scenario):
 
 
 def keep_for_production(run: Run, data: Split) -> None:
-    """What the model learnt from, in a format that runs no code when it is read."""
+    """Store the training data in a format that executes no code when it is read."""
     images, labels = data.train_images.astype(np.uint8), data.train_labels.astype(np.uint8)  # whole numbers
     file = io.BytesIO()
     np.savez_compressed(file, images=images, labels=labels)

@@ -1,4 +1,4 @@
-"""Digits read in production: from the folder of an exported run, without a store or a queue."""
+"""Classify digits in production, from the folder of an exported run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hyperspace_core import load_artifact, load_component
 
 
 class Service:
-    """The classifier and the scaler of an exported run of `holdout`, trained once, when the service starts.
+    """A service with the classifier and the scaler of an exported run of `holdout`.
 
-    A second is enough for the digits. A model that trains for days is an artifact itself, written by the run
-    with `run.log_artifact` and found here with `load_artifact`.
+    The model is trained when the service starts, which takes a second. Store a model that trains for days as
+    an artifact: the run writes it with `run.log_artifact`, the service reads it with `load_artifact`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,6 +34,6 @@ class Service:
         return found
 
     def read(self, images: Images) -> Labels:
-        """The digit that each image most likely shows."""
+        """The most probable digit of each image."""
         digits: Labels = self.chances(images).argmax(axis=1)
         return digits

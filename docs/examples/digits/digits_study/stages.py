@@ -1,6 +1,6 @@
-"""The task `pipeline`: the five stages of core's `Pipeline`, one small class each.
+"""The task `pipeline`: one small class for each of the five stages of core's `Pipeline`.
 
-Nothing here is handed the live run; what wants to log asks for it with `current_run()`.
+The live run is not passed to these classes; `current_run()` returns it for logging.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hyperspace_core import Dataset, Float, Int, Model, Preprocessor, Scorer, Tr
 
 @dataclass
 class SplitDigits(Dataset):
-    """The digits, divided once, so that all runs of the task are judged by the same images."""
+    """The digits with a fixed split, so that all runs of the task use the same test images."""
 
     test_share: float = 0.25
     split_seed: int = 0
@@ -30,7 +30,7 @@ class SplitDigits(Dataset):
 
 @dataclass
 class Binarized(Preprocessor):
-    """Ink or no ink: 1.0 where a grey value is above the threshold."""
+    """Binary images: 1.0 where a grey value is above the threshold."""
 
     threshold: Annotated[float, Float(0.0, 15.0)] = 8.0
 
@@ -44,7 +44,7 @@ class Binarized(Preprocessor):
 
 @dataclass
 class Rescaled(Preprocessor):
-    """Grey values from 0 to 1."""
+    """Scales grey values to the range from 0 to 1."""
 
     def apply(self, data: Split) -> Split:
         return replace(data, train_images=data.train_images / 16, test_images=data.test_images / 16)
@@ -52,16 +52,16 @@ class Rescaled(Preprocessor):
 
 @dataclass
 class Learner:
-    """A scikit-learn estimator that learns from the training side of a split; what the models build."""
+    """A scikit-learn estimator for the training images of a split; the models build it."""
 
     estimator: Any
 
     def fit(self, data: Split) -> None:
-        """Learn until the estimator's own rule says stop; this is what core's trainer `Fit` calls."""
+        """Train until the estimator stops by itself; core's trainer `Fit` calls this."""
         self.estimator.fit(data.train_images, data.train_labels)
 
     def learn_once(self, data: Split) -> None:
-        """One pass over the training images."""
+        """Train for one pass over the training images."""
         self.estimator.partial_fit(data.train_images, data.train_labels, classes=np.unique(data.train_labels))
 
     def accuracy(self, images: Images, labels: Labels) -> float:
@@ -70,7 +70,7 @@ class Learner:
 
 @dataclass
 class Perceptron(Model):
-    """A linear model that learns by stochastic gradient descent."""
+    """A linear model, trained by stochastic gradient descent."""
 
     alpha: Annotated[float, Float(1e-6, 1e-1, log=True)] = 1e-4
 
@@ -80,7 +80,7 @@ class Perceptron(Model):
 
 @dataclass
 class Network(Model):
-    """One hidden layer."""
+    """A network with one hidden layer."""
 
     hidden: Annotated[int, Int(4, 256, log=True)] = 32
     learning_rate: Annotated[float, Float(1e-4, 1e-1, log=True)] = 5e-3
@@ -92,7 +92,7 @@ class Network(Model):
 
 @dataclass
 class Passes(Trainer):
-    """Goes over the training images a number of times and logs the accuracy after each."""
+    """Trains for several passes and logs the training accuracy after each."""
 
     epochs: Annotated[int, Int(1, 100, log=True)] = 10
 
@@ -109,7 +109,7 @@ class Passes(Trainer):
 
 @dataclass
 class Accuracy(Scorer):
-    """Share of the held-out images that are read correctly."""
+    """Share of the test images that are classified correctly."""
 
     def score(self, model: Learner, data: Split) -> dict[str, float]:
         return {"accuracy": model.accuracy(data.test_images, data.test_labels)}

@@ -1,4 +1,4 @@
-"""The task `folds`, without queue, store or worker."""
+"""Tests of the task `folds`, without queue, store or worker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_a_fold_works_alone() -> None:
     assert Fold(Digits(limit=300), fold=2).single_run(Run.local(seed=0), Linear())["accuracy"] > 0.8
 
 
-def test_five_folds_are_the_five_runs_of_each_alone() -> None:
+def test_five_folds_equal_five_single_runs() -> None:
     fold = Fold(Digits(limit=300))
     numbers = Repeated(fold, times=5, fold="fold").single_run(Run.local(seed=0), classifier=Linear())
 

@@ -1,4 +1,4 @@
-"""The scenario works without the framework: no queue, no store, no worker."""
+"""Tests of the scenario, without queue, store or worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.sink import Memory
 
 
-def test_a_run_by_hand() -> None:
+def test_the_scenario_runs_without_the_framework() -> None:
     result = Holdout(dataset=Digits()).single_run(Run.local(seed=0), Forest())
 
     assert result["accuracy"] > 0.95
@@ -51,7 +51,7 @@ def test_scaling_changes_what_the_classifier_sees() -> None:
     assert scaled != unscaled
 
 
-def test_a_task_names_what_decides() -> None:
+def test_the_task_names_its_metric() -> None:
     text = resources.files("digits_study.tasks").joinpath("holdout.json").read_text(encoding="utf-8")
 
     assert json.loads(text)["metric"] == {"name": "accuracy", "goal": "maximize"}

@@ -1,4 +1,4 @@
-"""The five stages one after the other, by hand."""
+"""Tests of the five stages, without the framework."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def steps_of(run: Run) -> list[int | None]:
 
 
 @pytest.mark.parametrize(("preprocessor", "model"), [(Rescaled(), Network()), (Binarized(), Perceptron())])
-def test_the_stages_learn_to_read(preprocessor: Preprocessor, model: Model) -> None:
+def test_the_stages_train_a_model(preprocessor: Preprocessor, model: Model) -> None:
     run = Run.local(seed=0)
     with active(run):
         data = preprocessor.apply(SplitDigits().load())
@@ -26,7 +26,7 @@ def test_the_stages_learn_to_read(preprocessor: Preprocessor, model: Model) -> N
     assert steps_of(run) == [1, 2, 3, 4, 5]
 
 
-def test_core_s_own_trainer_fits_too() -> None:
+def test_core_s_trainer_fit_works() -> None:
     with active(Run.local(seed=0)):
         data = Rescaled().apply(SplitDigits().load())
         trained = Fit().train(Perceptron().build(data), data)
@@ -34,7 +34,7 @@ def test_core_s_own_trainer_fits_too() -> None:
     assert Accuracy().score(trained, data)["accuracy"] > 0.9
 
 
-def test_a_run_that_is_asked_to_stop_keeps_what_it_learnt() -> None:
+def test_a_stopped_run_keeps_its_model() -> None:
     run = Run.local(seed=0)
     run.ask_to_stop()
     with active(run):
@@ -45,7 +45,7 @@ def test_a_run_that_is_asked_to_stop_keeps_what_it_learnt() -> None:
     assert Accuracy().score(trained, data)["accuracy"] > 0.5
 
 
-def test_all_runs_are_judged_by_the_same_images() -> None:
+def test_all_runs_use_the_same_test_images() -> None:
     first, second = SplitDigits().load(), SplitDigits().load()
 
     assert (first.test_images == second.test_images).all()

@@ -1,4 +1,4 @@
-"""The project is still the script it was made from."""
+"""Tests that the project still works as a script."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 HERE = Path(__file__).parent.parent
 
 
-def test_it_is_still_a_function() -> None:
+def test_the_function_still_works() -> None:
     from diabetes import train
 
     assert 40 < train(trees=50) < 50
 
 
 @pytest.mark.parametrize("script", ["original.py", "diabetes.py"])
-def test_it_is_still_a_script(script: str, tmp_path: Path) -> None:
+def test_the_script_still_runs(script: str, tmp_path: Path) -> None:
     command = [sys.executable, str(HERE / script)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
 
     assert run.stdout.startswith("mean absolute error: 4")
 
 
-def test_nothing_else_had_to_change() -> None:
+def test_only_few_lines_differ_from_the_script() -> None:
     before, after = ((HERE / name).read_text().splitlines() for name in ("original.py", "diabetes.py"))
     changes = [line for line in difflib.unified_diff(before, after, lineterm="", n=0)
                if line[0] in "+-" and not line.startswith(("---", "+++"))]

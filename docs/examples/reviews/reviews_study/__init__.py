@@ -1,1 +1,1 @@
-"""Is a movie review a good one? Learnt from few of them."""
+"""Classify movie reviews as good or bad, trained on few of them."""

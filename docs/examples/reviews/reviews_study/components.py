@@ -1,6 +1,6 @@
-"""What a config can choose: how the words of a review become one vector, what is built on it, how it learns.
+"""Components: aggregations of word vectors, classifiers and training schedules.
 
-PyTorch is imported by what builds or trains, so that queueing and looking at results does without.
+PyTorch is imported only when a network is built or trained, so queueing and reading results do not need it.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 class Aggregation(Component):
-    """Makes one vector of the vectors of all words. `dv` is their length, which only the classifier knows."""
+    """Combines all word vectors to one. `dv` is their length, which the classifier passes."""
 
     dv: int
 
     def build(self, drop_mult: float = 1.0) -> nn.Module:
-        """From (reviews, words, dv) and where there are words (reviews, words) to (reviews, `width`)."""
+        """Build a module: vectors (reviews, words, dv), mask (reviews, words) → (reviews, `width`)."""
         raise NotImplementedError(f"{type(self).__name__} has no method build()")
 
     @property
     def width(self) -> int:
-        """The length of the vector that comes out."""
+        """The length of the resulting vector."""
         raise NotImplementedError(f"{type(self).__name__} has no width")
 
 
 @dataclass
 class BranchingAttentionAggregation(Aggregation):
-    """One branch transforms each word's vector, another one says how much attention it deserves."""
+    """One branch transforms each word vector, another one computes its attention weight."""
 
     dv: int
     agg_layers: list[int] = field(default_factory=lambda: [50])
@@ -45,7 +45,7 @@ class BranchingAttentionAggregation(Aggregation):
     att_bn: bool = False
 
     def __post_init__(self) -> None:
-        more = {"att_dropouts": 1}         # older configs have one more there, for the words themselves
+        more = {"att_dropouts": 1}         # older configs have one more, for the word vectors
         for layers, dropouts in (("agg_layers", "agg_dropouts"), ("att_hid_layers", "att_dropouts")):
             each, given = len(getattr(self, layers)), len(getattr(self, dropouts))
             if given not in (each, each + more.get(dropouts, 0)):
@@ -63,7 +63,7 @@ class BranchingAttentionAggregation(Aggregation):
 
 @dataclass
 class MeanAggregation(Aggregation):
-    """The mean of all words' vectors."""
+    """The mean of all word vectors."""
 
     dv: int
 
@@ -88,9 +88,9 @@ class Classifier(Component):
 
 @dataclass
 class Head:
-    """What stands on the aggregated vector: the settings of a classifier whose aggregation comes apart."""
+    """Settings of the layers on the aggregated vector; the aggregation is given separately."""
 
-    drop_mult: Annotated[float, Float(0.0, 2.0)] = 1.0                # times each dropout
+    drop_mult: Annotated[float, Float(0.0, 2.0)] = 1.0                # factor of each dropout
     label_smoothing_eps: Annotated[float, Float(0.0, 0.3)] = 0.0
     lin_ftrs: list[int] = field(default_factory=lambda: [50])
 
@@ -109,17 +109,17 @@ class AggregatingClassifier(Head, Classifier):
 
 
 class TrainingSchedule(Component):
-    """How a network learns."""
+    """Trains a network."""
 
     def train(self, run: Run, network: Any, words: Tensor, labels: Tensor, smoothing: float,
               batch_size: int | None = None) -> None:
-        """`batch_size`: the dataset's, where it has one."""
+        """Train; `batch_size`: that of the dataset, if it has one."""
         raise NotImplementedError(f"{type(self).__name__} has no method train()")
 
 
 @dataclass
 class _Cycles(TrainingSchedule):
-    """In each cycle the learning rate falls from `lr` to zero along a cosine."""
+    """Training in cycles, with a learning rate that falls from `lr` to zero along a cosine."""
 
     cycles: Annotated[int, Int(1, 10)] = 2
     epochs: int = 6                                        # of each cycle
@@ -141,17 +141,17 @@ class _Cycles(TrainingSchedule):
         return self.lr
 
     def phases(self, network: Any) -> Sequence[Phase]:
-        """Which weights learn, and for how many cycles."""
+        """The weights to train, with the number of cycles, phase by phase."""
         raise NotImplementedError(f"{type(self).__name__} has no method phases()")
 
 
 @dataclass
 class DefaultSchedule(_Cycles):
-    """Everything learns, once what stands on the word vectors has learnt for `cycles_gradual` cycles."""
+    """Trains the head for `cycles_gradual` cycles, then all weights."""
 
     cycles_gradual: int = 0
-    cycles_final: int | None = None        # what older configs call `cycles`
-    lr_init: float | None = None           # and `lr`
+    cycles_final: int | None = None        # older name of `cycles`
+    lr_init: float | None = None           # older name of `lr`
 
     @property
     def rate(self) -> float:
@@ -164,12 +164,12 @@ class DefaultSchedule(_Cycles):
 
 @dataclass
 class HeadOnlySchedule(_Cycles):
-    """The word vectors stay as they were drawn; what stands on them learns."""
+    """Trains the head only; the word vectors keep their initial values."""
 
     def phases(self, network: Any) -> Sequence[Phase]:
         return [(head_of(network), self.cycles)]
 
 
 def head_of(network: Any) -> list[Tensor]:
-    """The weights of all that stands on the word vectors."""
+    """All weights except the word vectors."""
     return [weight for name, weight in network.named_parameters() if not name.startswith("vectors.")]

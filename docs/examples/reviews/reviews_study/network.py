@@ -1,4 +1,4 @@
-"""The network itself. Importing it imports PyTorch."""
+"""The network. Imports PyTorch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PADDING = 0
 
 
 class Attention(nn.Module):  # type: ignore[misc]
-    """The sum of the transformed words, weighted by the attention they get."""
+    """The sum of the transformed word vectors, weighted by attention."""
 
     def __init__(self, settings: BranchingAttentionAggregation, drop_mult: float) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Attention(nn.Module):  # type: ignore[misc]
                                        nn.Linear([dv, *hidden][-1], 1))
 
     def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
-        words = vectors[there]                             # padding must not sway batch normalization
+        words = vectors[there]                             # padding must not affect batch normalization
         scores = torch.full(there.shape, -torch.inf).masked_scatter(there, self.attention(words).squeeze(-1))
         weights = scores.softmax(dim=1)[there].unsqueeze(-1)
         review = there.nonzero()[:, 0]
@@ -38,14 +38,14 @@ class Attention(nn.Module):  # type: ignore[misc]
 
 
 class Mean(nn.Module):  # type: ignore[misc]
-    """The mean over the words that are there."""
+    """The mean over the words, without padding."""
 
     def forward(self, vectors: Tensor, there: Tensor) -> Tensor:
         return (vectors * there.unsqueeze(-1)).sum(dim=1) / there.sum(dim=1, keepdim=True)
 
 
 class Network(nn.Module):  # type: ignore[misc]
-    """From the numbers of words (reviews, words) to two logits each."""
+    """Maps word numbers (reviews, words) to two logits for each review."""
 
     def __init__(self, settings: AggregatingClassifier, aggregation: Aggregation) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Network(nn.Module):  # type: ignore[misc]
 
 def layers(wide: int, sizes: Sequence[int], dropouts: Sequence[float], drop_mult: float,
            normalized: bool) -> nn.Sequential:
-    """Linear layers of these sizes, each with what belongs to it."""
+    """Linear layers with activation, dropout and optional batch normalization."""
     stacked: list[nn.Module] = []
     for before, size, dropout in zip([wide, *sizes], sizes, dropouts, strict=False):
         stacked += [nn.Linear(before, size), nn.ReLU(), nn.Dropout(min(dropout * drop_mult, 0.95))]

@@ -1,4 +1,4 @@
-"""How one experiment goes: few reviews to learn from, many others to judge by."""
+"""Scenarios: train on few reviews, test on many others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reviews_study.data import IMDB, MovieReviews, sample
 
 @dataclass
 class SmallTrainSample(Scenario):
-    """Learn from a few reviews, which the seed draws."""
+    """Train on a small sample of reviews, drawn by the seed."""
 
     dataset: MovieReviews
     num_samples: int = 100
@@ -27,13 +27,13 @@ class SmallTrainSample(Scenario):
     def single_run(self, run: Run, classifier: Classifier | Head = AggregatingClassifier(),
                    training_schedule: TrainingSchedule = DefaultSchedule(),
                    aggregation: Lazy[Aggregation] | None = None) -> float:
-        """The accuracy. With an `aggregation` of its own, `classifier` is just what stands on it."""
+        """Return the accuracy. `aggregation`: given, if `classifier` has only the settings of its head."""
         import torch
 
         from reviews_study.training import accuracy, tensors
 
-        torch.manual_seed(run.seed)        # PyTorch was not there yet when the run was seeded
-        torch.set_num_threads(1)           # for so small a network one is fastest, and adds up in one order
+        torch.manual_seed(run.seed)        # PyTorch was not imported yet when the run was seeded
+        torch.set_num_threads(1)           # fastest for so small a network, and deterministic
         model, old = whole(classifier, aggregation), self.dataset if isinstance(self.dataset, IMDB) else None
         train, test = sample(run.stages.load_data(self.dataset), old.size if old else self.num_samples,
                              self.num_judged, run.seed)
@@ -48,7 +48,7 @@ class SmallTrainSample(Scenario):
 
 @dataclass
 class RepeatedSmallTrainSample(Scenario):
-    """The same `num_folds` times, each with a seed of its own, as older task files call it."""
+    """`SmallTrainSample`, `num_folds` times with different seeds; for older task files."""
 
     dataset: MovieReviews
     num_folds: int = 5
@@ -56,17 +56,17 @@ class RepeatedSmallTrainSample(Scenario):
     def single_run(self, run: Run, classifier: Classifier | Head = AggregatingClassifier(),
                    training_schedule: TrainingSchedule = DefaultSchedule(),
                    aggregation: Lazy[Aggregation] | None = None) -> dict[str, float]:
-        """Mean, spread and every fold's own accuracy. New task files wrap the other in `Repeated`."""
+        """Return mean, deviation and all accuracies. New task files use `Repeated` instead."""
         folds = Repeated(SmallTrainSample(self.dataset), times=self.num_folds)
         return folds.single_run(run, classifier=classifier, training_schedule=training_schedule,
                                 aggregation=aggregation)
 
 
 def whole(classifier: Classifier | Head, aggregation: Lazy[Aggregation] | None) -> Classifier:
-    """The classifier of both; where it has an aggregation, the one that stands beside it wins."""
+    """Combine classifier and aggregation; a given `aggregation` replaces the classifier's own."""
     if isinstance(classifier, Head):
         apart = {} if aggregation is None else {"aggregation": aggregation}
         return AggregatingClassifier(**(vars(classifier) | apart))
     if aggregation is not None:
-        raise ValueError(f"`aggregation`: {type(classifier).__name__} takes none")
+        raise ValueError(f"`aggregation`: {type(classifier).__name__} does not take one; remove it")
     return classifier

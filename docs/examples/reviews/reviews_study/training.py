@@ -1,4 +1,4 @@
-"""How a network learns from reviews, and how it is judged. Importing it imports PyTorch."""
+"""Train and test a network on reviews. Imports PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
-    """The numbers of the words (reviews, longest), filled up with `PADDING`; and the labels."""
+    """Word numbers of shape (reviews, longest), padded with `PADDING`; and the labels."""
     words = [torch.tensor(numbers(text)) for text, _ in reviews]
     return (nn.utils.rnn.pad_sequence(words, batch_first=True, padding_value=PADDING),
             torch.tensor([label for _, label in reviews]))
@@ -26,7 +26,7 @@ def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Of a training: epochs of each cycle, learning rate at its beginning, weight decay, label smoothing."""
+    """Training settings: epochs and initial learning rate of each cycle, weight decay, smoothing."""
 
     epochs: int
     lr: float
@@ -37,7 +37,7 @@ class Settings:
 
 def fit(run: Run, network: Any, phases: Sequence[Phase], words: Tensor, labels: Tensor,
         settings: Settings) -> None:
-    """Train in cycles, phase after phase; the loss of each epoch is logged."""
+    """Train in cycles, phase after phase, and log the loss of each epoch."""
     loss_of = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
     cycles = [learning for learning, count in phases for _ in range(count)]
     for cycle, learning in enumerate(cycles):
@@ -65,7 +65,7 @@ def _epoch(network: Any, optimizer: Any, words: Tensor, labels: Tensor, batch_si
 
 
 def accuracy(network: Any, words: Tensor, labels: Tensor, at_once: int = 100) -> float:
-    """The share of reviews that it takes for what they are."""
+    """The share of reviews that are classified correctly."""
     network.eval()
     with torch.no_grad():
         right = sum(int((network(shortest(some)).argmax(dim=1) == expected).sum())
@@ -74,5 +74,5 @@ def accuracy(network: Any, words: Tensor, labels: Tensor, at_once: int = 100) ->
 
 
 def shortest(words: Tensor) -> Tensor:
-    """Without the columns that are padding in every review."""
+    """Remove the columns that are padding in all reviews."""
     return words[:, :int((words != PADDING).sum(dim=1).max())]

@@ -1,4 +1,4 @@
-"""Old task files and configs, read unchanged; and real training, where PyTorch and the reviews are there."""
+"""Tests of old task files and configs, and of training if PyTorch and the reviews are installed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NESTED = {"Classifier": {"className": "AggregatingClassifier", **HEAD, "Aggregat
 APART = {"aggregation": AGGREGATION, "classifier": HEAD, "training_schedule": SCHEDULE}
 
 
-# what runs of hyperspace_explorer's time were configured with
+# configs of runs of hyperspace_explorer
 OLD_AGGREGATION = {"agg_bn": False, "agg_dropouts": [0.2, 0], "agg_layers": [50, 10], "att_bn": False,
                    "att_dropouts": [0, 0], "att_hid_layers": [50],
                    "className": "BranchingAttentionAggregation"}
@@ -90,7 +90,7 @@ def test_a_config_in_the_old_spelling_is_read_unchanged(study: Study, task: str)
     assert record.scenario["className"] == ("SmallTrainSample" if task.endswith("single") else "Repeated")
 
 
-def test_three_sections_side_by_side_are_taken_by_a_bare_queue(study: Study, tmp_path: Path) -> None:
+def test_a_queue_accepts_a_config_of_three_sections(study: Study, tmp_path: Path) -> None:
     run = RunQueue(f"sqlite:///{tmp_path}/runs.db", "reviews").submit("imdb_1k_sample_single", APART)
 
     config = study.store.get(run).config
@@ -122,7 +122,7 @@ def test_a_folder_of_old_task_files_is_read_unchanged(tmp_path: Path) -> None:
     ({"Classifier": {"className": "AggregatingClassifer"}}, r"no classifier 'AggregatingClassifer'"),
     ({"aggregation": {"className": "MeanAggregation", "dv": "long"}}, r"`aggregation\.dv`: expected int"),
 ])
-def test_a_mistake_is_told_at_submission(study: Study, config: dict[str, Any], message: str) -> None:
+def test_an_invalid_config_is_refused(study: Study, config: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         study.submit("imdb_100", config)
 
@@ -135,7 +135,7 @@ def test_the_project_opens_and_queues_without_pytorch(tmp_path: Path) -> None:
     assert shown == "run 1\n"
 
 
-def test_an_aggregation_beside_the_classifier_takes_the_place_of_its_own() -> None:
+def test_a_given_aggregation_replaces_the_classifier_s() -> None:
     given = AggregatingClassifier(drop_mult=0.5)
     joined = whole(given, Lazy(MeanAggregation))
 
@@ -150,7 +150,7 @@ def test_each_layer_has_a_dropout_of_its_own() -> None:
         BranchingAttentionAggregation(dv=10, agg_layers=[50, 10])
 
 
-def test_reviews_that_are_not_installed_are_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_reviews_are_reported_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
@@ -159,7 +159,7 @@ def test_reviews_that_are_not_installed_are_told_with_the_cure(monkeypatch: pyte
         labelled.__wrapped__()
 
 
-def test_half_of_a_sample_is_good_and_none_of_it_is_judged() -> None:
+def test_a_sample_is_balanced_and_apart_from_test_data() -> None:
     reviews = [(f"{number}", number % 2) for number in range(100)]
     learnt, judged = sample(reviews, 20, 40, seed=1)
 
@@ -169,13 +169,13 @@ def test_half_of_a_sample_is_good_and_none_of_it_is_judged() -> None:
     assert sample(reviews, 20, 40, seed=1) == (learnt, judged) != sample(reviews, 20, 40, seed=2)
 
 
-def test_a_word_has_the_same_number_everywhere() -> None:
+def test_a_word_always_has_the_same_number() -> None:
     assert numbers("A good movie<br />a") == [numbers("a")[0], *numbers("GOOD movie"), *numbers("A")]
     assert numbers("!?") == [1]
 
 
 @needs_reviews
-def test_no_review_is_there_twice() -> None:
+def test_reviews_have_no_duplicates() -> None:
     reviews = MovieReviews().load()
 
     assert (len(reviews), len(dict(reviews))) == (24_904, 24_904)
@@ -218,13 +218,13 @@ def test_folds_are_the_single_runs_at_their_seeds() -> None:
 
 
 @needs_reviews
-def test_more_reviews_than_there_are_is_said() -> None:
+def test_a_sample_that_is_too_large_is_refused() -> None:
     with pytest.raises(ValueError, match=r"there are 12\d+ with label 0"):
         sample(MovieReviews().load(), 25_000, 2_000, seed=0)
 
 
 @needs_torch
-def test_one_more_dropout_is_that_of_the_words() -> None:
+def test_the_extra_dropout_belongs_to_the_word_vectors() -> None:
     old, new = (BranchingAttentionAggregation(dv=10, att_dropouts=dropouts).build()
                 for dropouts in ([0.3, 0.1], [0.1]))
 
@@ -248,7 +248,7 @@ def test_only_the_default_schedule_changes_the_word_vectors(schedule: DefaultSch
 
 
 @needs_torch
-def test_padding_does_not_change_what_the_network_says() -> None:
+def test_padding_does_not_change_the_output() -> None:
     import torch
 
     network = AggregatingClassifier().build().eval()

@@ -1,4 +1,4 @@
-"""The plugin on a plain pluggy manager: nothing of hyperspace but its hook specifications."""
+"""Tests of the plugin with a plain pluggy manager and the hook specifications."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAGES = ["load_data", "preprocess", "build_model", "train", "score"]
 
 
 class Plain:
-    """Answers every stage."""
+    """Implements each stage."""
 
     @hookimpl
     def hyperspace_load_data(self) -> str:
@@ -45,7 +45,7 @@ def manager() -> pluggy.PluginManager:
     return manager
 
 
-def test_every_stage_is_timed_and_its_answer_left_alone(manager: pluggy.PluginManager) -> None:
+def test_every_stage_is_timed_and_keeps_its_result(manager: pluggy.PluginManager) -> None:
     manager.register(Plain())
     run = Run.local(seed=0)
 

@@ -1,4 +1,4 @@
-"""One model per turbine, and one a month; on the real measurements, where they are installed."""
+"""Tests of one model per turbine and per month, if the measurements are installed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ except PackageNotFoundError:
 TURBINES = ["R80711", "R80721", "R80736", "R80790"]
 
 
-def test_one_turbine_alone() -> None:
+def test_one_turbine() -> None:
     error = PowerOfOne(Turbine(turbine="R80736")).single_run(Run.local(seed=0), Boosting())["error_kw"]
 
     assert 20 < error < 60
 
 
-def test_each_turbine_has_a_model_of_its_own() -> None:
+def test_each_turbine_has_its_own_model() -> None:
     each = PerSeries(PowerOfOne(Turbine()), key="dataset.turbine")
     numbers = each.single_run(Run.local(seed=0), regressor=Binned())
 
@@ -38,7 +38,7 @@ def test_each_turbine_has_a_model_of_its_own() -> None:
     assert all(20 < numbers[f"error_kw/{turbine}"] < 60 for turbine in TURBINES)
 
 
-def test_a_model_that_is_trained_anew_each_month() -> None:
+def test_a_model_is_trained_again_each_month() -> None:
     rolling = Rolling(PowerOfOne(Turbine()), first="2014-07-01", last="2014-10-01", step="1 month")
     numbers = rolling.single_run(Run.local(seed=0), regressor=Binned())
 

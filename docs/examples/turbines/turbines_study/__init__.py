@@ -1,1 +1,1 @@
-"""How much power does each wind turbine give at this wind?"""
+"""Predict the power of wind turbines from the wind."""

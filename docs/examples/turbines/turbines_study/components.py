@@ -1,4 +1,4 @@
-"""What a config can choose: how power follows from wind."""
+"""Components: regressors that predict power from wind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from turbines_study.data import Array
 
 
 class Regressor(Component):
-    """Says how much power a turbine gives."""
+    """Predicts the power of a turbine."""
 
     def build(self, seed: int) -> Any:
-        """Something with `fit(features, power)` and `predict(features)`."""
+        """Build an object with `fit(features, power)` and `predict(features)`."""
         raise NotImplementedError
 
 
@@ -43,7 +43,7 @@ class Binned(Regressor):
 
 
 class PowerCurve:
-    """Mean power by wind speed, in between as on a straight line."""
+    """Mean power by wind speed, linearly interpolated."""
 
     def __init__(self, width: float) -> None:
         self.width = width

@@ -1,6 +1,6 @@
-"""The measurements of the wind farm La Haute Borne, 2014 and 2015, one row a turbine and ten minutes.
+"""Measurements of the wind farm La Haute Borne, 2014 and 2015, every ten minutes.
 
-Source: ENGIE, Licence Ouverte 2.0. They are read out of the package `openoa`, which is not imported.
+Source: ENGIE, Licence Ouverte 2.0. They are read from the files of `openoa`, which is not imported.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Array = NDArray[np.float64]
 
 
 class NoMeasurements(Exception):
-    """The package that carries them is not installed."""
+    """The package `openoa` is not installed."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to learn from, and later ones to judge by; the columns are `FEATURES`."""
+    """Training rows and later test rows; the columns are `FEATURES`."""
 
     train: Array
     train_power: Array
@@ -40,7 +40,7 @@ class Split:
 
 @dataclass
 class Turbine(Dataset):
-    """One turbine: what it gave from `train_from` on, and what from `test_from` until `test_until`."""
+    """One turbine: training data from `train_from`, test data from `test_from` to `test_until`."""
 
     version: int = 1
     turbine: str = "R80711"

@@ -1,4 +1,4 @@
-"""The only file of this project that knows it is a plugin."""
+"""Register the project with hyperspace; no other file is specific to it."""
 
 from __future__ import annotations
 

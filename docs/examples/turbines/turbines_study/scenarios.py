@@ -1,4 +1,4 @@
-"""One turbine, one training, one judgement: the task says that it happens per turbine, or per month."""
+"""The scenario for one turbine; the tasks repeat it for each turbine or each month."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from turbines_study.data import Turbine
 
 @dataclass
 class PowerOfOne(Scenario):
-    """Learn how much power a turbine gives, and judge by what it gave later."""
+    """Train on the power of one turbine, and test on later measurements."""
 
     dataset: Turbine
 
     def single_run(self, run: Run, regressor: Regressor = Boosting()) -> dict[str, float]:
-        """The mean absolute error in kW."""
+        """Return the mean absolute error in kW."""
         data = run.stages.load_data(self.dataset)
         model = regressor.build(run.seed)
         model.fit(data.train, data.train_power)
