@@ -185,7 +185,7 @@ def test_none_from_a_stage_names_hook_and_component(run: Run, stage: str, method
         pass
 
     setattr(Forgetful, method, lambda self, *arguments: None)
-    said = f"stage {stage}: hyperspace_{stage} was answered with None by Forgetful; return a value"
+    said = f"stage {stage}: hyperspace_{stage} of Forgetful returned None; return a value"
     with pytest.raises(StageError, match=said):
         getattr(run.stages, stage)(Forgetful(), *others)
 
@@ -204,7 +204,7 @@ def test_a_hook_that_forgets_to_return_is_named(run: Run, extensions: Extensions
             return None
 
     admit(extensions.manager, Mine(), "project lab")
-    said = "hyperspace_load_data was answered with None by project lab; return"
+    said = "hyperspace_load_data of project lab returned None; return"
     with pytest.raises(StageError, match=said):
         run.stages.load_data({"a": 1})
 
@@ -260,7 +260,7 @@ def test_a_plugin_may_name_data_in_its_own_way(run: Run, extensions: Extensions)
 
 
 @pytest.mark.parametrize(("answer", "reason"), [
-    (ValueError("too big"), "ValueError: too big"), (7, "expected a text, was given int"),
+    (ValueError("too big"), "ValueError: too big"), (7, "expected a text, got int"),
 ])
 def test_a_name_that_cannot_be_found_fails_no_run(run: Run, extensions: Extensions, answer: Any,
                                                   reason: str) -> None:

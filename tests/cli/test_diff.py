@@ -97,7 +97,7 @@ def test_the_folder_of_the_code_is_not_a_difference(typed: Typed, desk: Desk) ->
     first = done(desk, captured("checkout", {}, "growing"), config=forest(100))
     second = done(desk, captured("cache", {"pinned": True}), config=forest(100))
 
-    assert f"runs {first} and {second} differ in nothing that was recorded" in (
+    assert f"no recorded difference between runs {first} and {second}" in (
         typed("runs", "diff", first, second).err)
 
 
@@ -107,7 +107,7 @@ def test_equal_runs_have_no_difference(typed: Typed, desk: Desk) -> None:
     answer = typed("runs", "diff", first, second)
 
     assert answer.out == ""
-    assert f"runs {first} and {second} differ in nothing that was recorded" in answer.err
+    assert f"no recorded difference between runs {first} and {second}" in answer.err
     assert typed("runs", "diff", first, second, "--json").json == []
 
 

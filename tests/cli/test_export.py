@@ -83,4 +83,4 @@ def test_a_failed_run_is_exported_with_a_warning(
 
     answer = typed("runs", "export", 1, tmp_path / "model")
 
-    assert "warning: run 1 is FAILED: what it kept is what it had by then" in answer.err
+    assert "warning: run 1 is FAILED: its artifacts may be incomplete" in answer.err

@@ -251,7 +251,7 @@ def test_b66_an_empty_grid(typed: Typed, growing: ProjectFolder, url: str, tmp_p
 def test_b66_a_duplicate_run_is_a_warning(typed: Typed, growing: ProjectFolder, url: str) -> None:
     typed("submit", "first")
 
-    assert "1 run is there already with the same config, seed and code" in typed("submit", "first").err
+    assert "1 run exists already with the same config, seed and code" in typed("submit", "first").err
     assert typed("submit", "first", "--skip-existing").out == ""
     assert queued(url) == 2
 

@@ -21,7 +21,7 @@ def test_the_files_and_the_next_commands_are_printed(typed: Typed, tmp_path: Pat
     assert answer.lines[0] == "wrote 11 files"
     assert "  my-study/my_study/tasks/first.json" in answer.lines
     assert answer.lines[-4:] == [
-        "now type",
+        "next steps:",
         "  python -m pip install -e ./my-study",
         "  hyperspace submit first --project my-study --grid model=Constant,Line",
         "  hyperspace worker --project my-study --drain",

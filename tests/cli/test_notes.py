@@ -35,7 +35,7 @@ def test_runs_to_tag_can_be_filtered(typed: Typed, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ((), "which tags? Name them with --add or --remove"),
+    ((), "no tags given; name them with --add or --remove"),
     (("--add", "x", "--remove", "x"), "--add x and --remove x contradict each other"),
     (("--add", ""), "tag '': a tag is 1 to 200 printable characters, without blanks around it"),
     (("--add", "a\nb"), r"tag 'a\nb': a tag is"),
@@ -89,7 +89,7 @@ def test_nothing_is_deleted_without_a_terminal_or_yes(typed: Typed, desk: Desk,
 
     answer = typed("runs", "delete", run, expect=2)
 
-    assert f"delete 1 run ({run}) for good? Nobody is here to answer; say so with --yes" in answer.err
+    assert f"permanently delete 1 run ({run})? Nobody is here to answer; say so with --yes" in answer.err
     assert desk.ids() == [run]
 
 
@@ -98,7 +98,7 @@ def test_a_person_is_asked(at_terminal: Callable[..., Any], desk: Desk, key: str
                            left: int) -> None:
     run = desk.submit()
     terminal = at_terminal("runs", "delete", run)
-    terminal.wait_for(f"delete 1 run ({run}) for good? [y/N]")
+    terminal.wait_for(f"permanently delete 1 run ({run})? [y/N]")
 
     terminal.type(f"{key}\n")
 

@@ -55,8 +55,8 @@ def test_an_unknown_task_is_refused(typed: Typed, desk: Desk, project: ProjectFo
 
 
 @pytest.mark.parametrize(("words", "code", "cure"), [
-    ((), ExitCode.USAGE, "name one of curves, parallel, parameter, timeline"),
-    (("curves", "task"), ExitCode.USAGE, "Name a file with -o"),
+    ((), ExitCode.USAGE, "give one of curves, parallel, parameter, timeline"),
+    (("curves", "task"), ExitCode.USAGE, "give a file with -o"),
     (("parameter", "task", "--json"), ExitCode.USAGE, "--parameter trees"),
     (("parallel", "task", "--metric", "loss", "--json"), ExitCode.USAGE, "to `hyperspace plot curves`"),
     (("curves", "task", "-o", "p.doc"), ExitCode.USAGE, "ends in .html, .png"),

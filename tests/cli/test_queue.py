@@ -57,7 +57,7 @@ def test_the_queue_has_no_finished_runs(typed: Typed, desk: Desk) -> None:
 
     answer = typed("queue", "list", "--status", "failed", expect=2)
 
-    assert "--status failed: the queue holds what is queued or paused" in answer.err
+    assert "--status failed: the queue holds only queued and paused runs" in answer.err
     assert "`hyperspace runs list` lists all" in answer.err
 
 
@@ -87,7 +87,7 @@ def test_a_verb_changes_the_state_a_dry_run_does_not(
 
 @pytest.mark.parametrize(("verb", "command", "message"), [
     ("cancel", Command.CANCEL, "its worker was asked to stop it"),
-    ("pause", Command.PAUSE, "its worker is asked to give it back"),
+    ("pause", Command.PAUSE, "its worker was asked to release it"),
 ])
 def test_a_command_on_a_running_run_reaches_its_worker(typed: Typed, desk: Desk, verb: str, command: Command,
                                                        message: str) -> None:
@@ -101,18 +101,18 @@ def test_resuming_withdraws_a_pending_pause(typed: Typed, desk: Desk) -> None:
     run = desk.start().run
     desk.store.pause(run)
 
-    assert typed("queue", "resume", run).out == f"run {run}: RUNNING; its worker goes on with it\n"
+    assert typed("queue", "resume", run).out == f"run {run}: RUNNING; its worker continues it\n"
     assert desk.get(run).command is None
 
 
 @pytest.mark.parametrize(("verb", "state", "why"), [
-    ("pause", State.COMPLETED, "only what waits or runs can be paused"),
-    ("pause", State.PAUSED, "only what waits or runs can be paused"),
+    ("pause", State.COMPLETED, "only a queued or running run can be paused"),
+    ("pause", State.PAUSED, "only a queued or running run can be paused"),
     ("resume", State.QUEUED, "only a paused run can be resumed"),
     ("resume", State.FAILED, "`hyperspace queue requeue 1` queues it again"),
     ("cancel", State.COMPLETED, "it has ended already"),
     ("requeue", State.RUNNING, "it has not ended yet"),
-    ("requeue", State.PAUSED, "`hyperspace queue resume 1` lets it go on"),
+    ("requeue", State.PAUSED, "`hyperspace queue resume 1` resumes it"),
 ])
 def test_a_verb_that_the_state_forbids_is_refused(
         typed: Typed, desk: Desk, verb: str, state: State, why: str) -> None:
@@ -205,7 +205,7 @@ def test_pausing_the_queue_holds_later_submissions_too(typed: Typed, desk: Desk)
 
     assert desk.claim() is None
     assert [desk.state(run) for run in (before, after)] == [State.QUEUED, State.QUEUED]
-    cure = "`hyperspace queue resume --all` lets it go on"
+    cure = "`hyperspace queue resume --all` resumes it"
     assert typed("queue", "list").err == f"the whole queue is paused; {cure}\n"
     assert typed("queue", "pause", "--all").out == "the whole queue is paused already\n"
 

@@ -47,14 +47,14 @@ def test_from_computed_to_undone(typed: Typed, desk: Desk, project: ProjectFolde
     desk.start(task="task")
 
     dry = typed("rescore", "task", "--metric", "hits", "--dry-run")
-    assert dry.lines[-1] == "would be computed of 2 runs"
+    assert dry.lines[-1] == "would be computed for 2 runs"
     assert typed("rescore", "task", "--metric", "hits").columns == [
-        ["run", "hits", "before"], [str(first), "2"], [str(second), "1"], ["computed of 2 runs"]]
+        ["run", "hits", "before"], [str(first), "2"], [str(second), "1"], ["computed for 2 runs"]]
     assert "rescored.hits" in typed("results", "task").columns[0]
     assert typed("runs", "list", "--where", "info.rescored.hits.value>=2", "--json").json[0]["id"] == first
     again = typed("rescore", "task", "--metric", "hits")
-    assert (again.out, again.err) == ("computed of 0 runs\n", "2 runs: computed already\n")
-    assert typed("rescore", "task", "--metric", "hits", "--undo").out == "taken away from 2 runs\n"
+    assert (again.out, again.err) == ("computed for 0 runs\n", "2 runs: computed already\n")
+    assert typed("rescore", "task", "--metric", "hits", "--undo").out == "removed from 2 runs\n"
     assert "rescored.hits" not in typed("results", "task").out
 
 
@@ -66,7 +66,7 @@ def test_one_run_that_does_not_work_keeps_no_other_from_it(typed: Typed, desk: D
     answer = typed("rescore", "task", "--metric", "hits", expect=ExitCode.FAILED)
 
     assert answer.err == f"error: run {bad}: hits raised ValueError: seven\n"
-    assert answer.columns[1:] == [[str(good), "1"], ["computed of 1 run"]]
+    assert answer.columns[1:] == [[str(good), "1"], ["computed for 1 run"]]
 
 
 def test_a_metric_that_is_not_registered_says_how(typed: Typed, desk: Desk, project: ProjectFolder) -> None:

@@ -92,8 +92,9 @@ def test_the_limit_and_the_filter_leave_the_best_of_what_matches(typed: Typed, d
 def test_nothing_to_compare_says_what_there_is(typed: Typed, desk: Desk) -> None:
     desk.submit_many(2, task="holdout")
 
-    assert typed("results", "holdout").err == "no run of holdout has completed yet; of all: 2 queued\n"
-    assert typed("results", "holdout", "--tag", "x").err == "no run of holdout matches; of all: 2 queued\n"
+    of_all = "; all runs of holdout: 2 queued\n"
+    assert typed("results", "holdout").err == f"no run of holdout has completed yet{of_all}"
+    assert typed("results", "holdout", "--tag", "x").err == f"no run of holdout matches{of_all}"
     assert typed("results", "holdout", "--json").json == []
 
 

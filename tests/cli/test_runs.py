@@ -200,7 +200,7 @@ def test_a_result_that_came_too_late_is_shown_with_its_attempt(typed: Typed, des
     lost = desk.zombie()
     desk.store.late(lost, COMPLETED)
 
-    assert "its worker came back too late, with: completed 0.5" in typed("runs", "show", lost.run).out
+    assert "its worker reported too late: completed 0.5" in typed("runs", "show", lost.run).out
 
 
 def test_a_running_run_shows_how_far_it_is_and_what_it_was_asked(typed: Typed, desk: Desk) -> None:

@@ -113,7 +113,7 @@ def test_a_search_that_today_s_code_does_not_fit_is_shown_all_the_same(typed: Ty
     answer = typed("searches", 1)
 
     assert "3 of 3 runs done" in answer.out and "space" not in answer.out
-    assert answer.err.startswith("what is searched cannot be told by today's code: ")
+    assert answer.err.startswith("search space and history are not shown: the current code does not fit: ")
 
 
 def test_the_best_config_becomes_a_file_that_runs(typed: Typed, searched: Store, tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_it_is_kept_on_the_screen(at_terminal: Callable[..., Any], desk: Desk) -
 @pytest.mark.parametrize(("words", "code", "cure"), [
     (("9",), ExitCode.NOT_FOUND, "no search 9 in this store (project 'behaving' has 1)"),
     (("last",), ExitCode.USAGE, "not a search id: expected a whole number, got 'last'"),
-    (("--watch",), ExitCode.USAGE, "of which search? Name it, as in `hyperspace searches 1 --watch`"),
-    (("--best", "x.json"), ExitCode.USAGE, "--best: of which search?"),
+    (("--watch",), ExitCode.USAGE, "--watch needs a search, as in `hyperspace searches 1 --watch`"),
+    (("--best", "x.json"), ExitCode.USAGE, "--best needs a search"),
     (("1", "--watch", "--json"), ExitCode.USAGE, "contradict each other"),
     (("1", "-o", "x.doc"), ExitCode.USAGE, "ends in .html, .png"),
     (("1", "--best", "no/such/folder/x.json"), ExitCode.REFUSED, "no completed run yet"),

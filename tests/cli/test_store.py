@@ -58,7 +58,7 @@ def test_a_store_that_is_not_there_is_not_made_by_looking_at_it(typed: Typed, ur
 
 
 def test_a_sound_store(typed: Typed, desk: Desk, url: str) -> None:
-    assert typed("store", "check").out == f"{url}: sound\n"
+    assert typed("store", "check").out == f"{url}: no damage found\n"
     assert typed("store", "check", "--json").json == []
 
 

@@ -115,7 +115,8 @@ def test_only_runs_of_a_project_go_where_one_is_named(typed: Typed, store: Store
     monkeypatch.setenv("HYPERSPACE_PROJECT", "second")
     answer = typed("store", "copy", url, new)
 
-    assert answer.err == "only runs of project 'second', as HYPERSPACE_PROJECT says; not of first\n"
+    assert answer.err == ("only runs of project 'second' are copied, because HYPERSPACE_PROJECT is set; "
+                          "not of first\n")
     with open_store(new) as target:
         assert target.info().runs == {"first": 1, "second": 1}
 
@@ -126,7 +127,7 @@ def test_a_project_that_is_not_there_is_no_empty_copy(typed: Typed, store: Store
 
     line = typed("store", "copy", url, new, "-p", "digit", expect=5).err
 
-    assert line == f"error: {url}: holds no runs of project 'digit'; it has digits; did you mean 'digits'?\n"
+    assert line == f"error: {url}: no runs of project 'digit'; it has digits; did you mean 'digits'?\n"
     assert not (tmp_path / "new.db").exists()
 
 
@@ -148,7 +149,7 @@ def test_a_store_is_not_copied_into_itself(typed: Typed, store: Store, url: str,
 
 def test_what_matches_nothing_makes_no_store(typed: Typed, store: Store, url: str, new: str,
                                              tmp_path: Path) -> None:
-    assert typed("store", "copy", url, new).err == f"{url}: holds no runs\n"
+    assert typed("store", "copy", url, new).err == f"{url}: no runs\n"
     assert typed("store", "copy", url, new, "--json").json["runs"] == []
     assert typed("store", "copy", url, new, "--dry-run", "--json").json["runs"] == {}
     Desk(store).submit()
@@ -184,7 +185,7 @@ def test_an_interrupted_copy_says_so_and_the_same_command_goes_on(
     terminal.interrupt()
 
     assert terminal.ended() == 130
-    assert "of 6000 runs were looked after" in terminal.text and "interrupted" in terminal.text
+    assert "of 6000 runs; run the same command again" in terminal.text and "interrupted" in terminal.text
     assert typed("store", "copy", url, new).out.endswith("counts and digests agree\n")
     with open_store(new) as target:
         assert target.info().runs == {"conformance": 6000}

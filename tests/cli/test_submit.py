@@ -200,7 +200,7 @@ def test_json_gives_the_ids_or_with_dry_run_the_runs(typed: Typed) -> None:
 def test_the_same_again_is_warned_of_and_left_out_on_demand(typed: Typed, url: str) -> None:
     typed("submit", "first", "--grid", "noise=1,2")
 
-    assert "warning: 1 run is there already with the same config, seed and code; --skip-existing leaves " in (
+    assert "warning: 1 run exists already with the same config, seed and code; --skip-existing skips " in (
         typed("submit", "first", "--grid", "noise=2,3").err)
     answer = typed("submit", "first", "--grid", "noise=1,2,3,4", "--skip-existing")
     assert answer.out == "queued run 5 of first\n"
@@ -227,7 +227,7 @@ def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typ
 
 
 def test_the_same_twice_in_one_grid(typed: Typed) -> None:
-    assert "1 run is there already" in typed("submit", "first", "--grid", "noise=1,1.0").err
+    assert "1 run exists already" in typed("submit", "first", "--grid", "noise=1,1.0").err
     assert typed("submit", "first", "--grid", "noise=5,5.0", "--skip-existing", "--json").json == [3]
 
 

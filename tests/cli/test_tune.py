@@ -69,8 +69,8 @@ def test_a_search_is_queued_and_what_happens_next_is_told(typed: Typed, store: S
 
     assert answer.out == "queued search 1 of first by Random: it ends after 3 runs, or 0.5 reached\n"
     assert answer.err.splitlines() == [
-        "no worker is running; start one that does its runs: hyperspace worker",
-        "how far it is: hyperspace searches 1"]
+        "no worker is running; start one with: hyperspace worker",
+        "see its progress with: hyperspace searches 1"]
     search = store.get_search(1)
     assert (search.tags, search.note, search.priority, search.seed, search.retries) == (
         ("wide",), "first try", 2, 9, 1)
@@ -114,8 +114,8 @@ def test_a_tuner_that_learns_nothing_and_that_nobody_chose_is_remarked_on(typed:
     unasked = typed("tune", "first", "--runs", 3, *WITHOUT_OPTUNA)
     chosen = typed("tune", "first", "--runs", 3, "--tuner", "Random")
 
-    assert "Random learns nothing from past runs; `pip install hyperspace-optuna` brings" in unasked.err
-    assert "learns nothing" not in chosen.err
+    assert "Random does not learn from past runs; `pip install hyperspace-optuna` adds" in unasked.err
+    assert "does not learn" not in chosen.err
 
 
 # -- it goes on ----------------------------------------------------------------------------------------------
@@ -126,8 +126,8 @@ def test_a_search_that_has_ended_goes_on_with_a_larger_budget(typed: Typed, stor
     work(store)
 
     plan = typed("tune", "--resume", 1, "--runs", 4, "--dry-run")
-    assert plan.out == ("search 1 of first would go on: 2 runs are proposed, it ends after 4 runs, or no "
-                        "improvement in 9 runs\n")
+    assert plan.out == ("would resume search 1 of first: 2 runs have been proposed, it ends after 4 runs, or "
+                        "no improvement in 9 runs\n")
     assert store.get_search(1).state is SearchState.ENDED
     typed("tune", "--resume", 1, "--runs", 4, "--priority", 3)
     work(store)
@@ -143,7 +143,7 @@ def test_a_priority_that_is_not_named_stays(typed: Typed, store: Store) -> None:
 
 
 @pytest.mark.parametrize(("words", "code", "cure"), [
-    ((), ExitCode.USAGE, "which task? Name it, as in `hyperspace tune holdout --runs 100`"),
+    ((), ExitCode.USAGE, "no task: name one, as in `hyperspace tune holdout --runs 100`"),
     (("frist", "--runs", "3"), ExitCode.NOT_FOUND, "did you mean 'first'"),
     (("first",), ExitCode.USAGE, "say when it ends: runs, hours, target or patience"),
     (("first", "--runs", "0"), ExitCode.USAGE, "--runs: expected a whole number >= 1, got '0'"),

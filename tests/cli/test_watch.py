@@ -100,7 +100,7 @@ def test_a_real_worker_and_its_run_are_seen(at_terminal: Words, worker: Words, d
 def test_json_is_of_now(start: Words, desk: Desk) -> None:
     answer = start("status", "--watch", "--json").communicate(timeout=PATIENCE_S)
 
-    assert answer == ("", "error: --watch and --json contradict each other: JSON is one value, of now\n")
+    assert answer == ("", "error: --watch and --json contradict each other; give one\n")
 
 
 # -- a store that is away ------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def test_the_code_of_the_wrapped_scenario_and_of_its_parts_is_fingerprinted(stud
     (repeated(fold="learner.rate"), "has no setting 'learner'; it has dataset, folder"),
     (repeated(times=0), "`scenario.times`: expected at least 1, found 0"),
     (repeated(slots=0), "`scenario.slots`: expected at least 1 process, found 0"),
-    ({"className": "PerSeries", "scenario": trial(), "series": []}, "`scenario.series`: an empty list"),
+    ({"className": "PerSeries", "scenario": trial(), "series": []}, "`scenario.series`: the list is empty"),
     ({"className": "PerSeries", "scenario": trial(), "key": "dataset.machine"},
      "`scenario.key`: 'dataset.machine': dataset has no setting 'machine'"),
     ({"className": "Rolling", "scenario": trial(), "first": "2014-01-01", "last": "2015-01-01",

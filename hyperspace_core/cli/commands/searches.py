@@ -168,7 +168,7 @@ def _about(place: Place, record: SearchRecord) -> About | None:
         return About(space=summary_of(past.space) + (f" ({left})" if left else ""), history=seen.summary,
                      importance=importance_of(project, past.space, seen.history))
     except HyperspaceError as error:
-        note(f"search space, history and importance are not shown; the current code does not fit: {error}")
+        note(f"search space and history are not shown: the current code does not fit: {error}")
         return None
 
 
