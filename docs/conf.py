@@ -13,16 +13,9 @@ author = "the hyperspace developers"
 copyright = f"2026, {author}"
 version = release = version_of("hyperspace-core")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "reference_pages"]
-myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
-myst_heading_anchors = 3
+extensions = ["myst_parser", "site_map"]
+myst_heading_anchors = 4
 exclude_patterns = ["_build", "examples"]
-
-autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
-python_use_unqualified_type_names = True
 
 smartquotes_action = "qe"      # two dashes are an option here
 

@@ -1,0 +1,54 @@
+"""What the pages show of the code is what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_reference() -> ModuleType:
+    """The script that writes it."""
+    spec = importlib.util.spec_from_file_location("write_reference", ROOT / "docs" / "write_reference.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules.setdefault("write_reference", importlib.util.module_from_spec(spec))
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPT = write_reference()
+PAGES = [str(page.relative_to(ROOT)) for page in SCRIPT.pages()
+         if SCRIPT.BLOCK.search(page.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_up_to_date_with_the_code(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    assert SCRIPT.updated(text) == text, "type: python docs/write_reference.py"
+
+
+def test_the_pages_that_are_made_from_code_have_their_blocks() -> None:
+    assert {"docs/cli.md", "docs/hooks.md", "docs/python.md", "docs/exit-codes.md"} <= set(PAGES)
+
+
+def test_an_excerpt_is_a_whole_file_an_object_or_lines(tmp_path: Path) -> None:
+    file = tmp_path / "example.py"
+    one = "@dataclass\nclass One:\n    size: int = 1\n    name: str = ''"
+    file.write_text(f"import os\n\n\n{one}\n\n\nTWO = 2\n")
+
+    assert SCRIPT.excerpt(file, "") == file.read_text()
+    assert SCRIPT.excerpt(file, "One") == one
+    assert SCRIPT.excerpt(file, '"size" to "name"') == "size: int = 1\nname: str = ''"
+    assert SCRIPT.excerpt(file, '"size" before "name"') == "size: int = 1"
+    assert SCRIPT.excerpt(file, '"TWO"') == "TWO = 2"
+
+
+def test_a_block_that_names_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="defined in"):
+        SCRIPT.updated("<!-- from: api NoSuchName -->\n<!-- end -->")
