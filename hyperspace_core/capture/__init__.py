@@ -1,6 +1,6 @@
-"""What a run depends on: one small gatherer a section, each a built-in plugin that abstains with a reason.
+"""Capture of what a run depends on: one built-in plugin per section, which may abstain with a reason.
 
-What cannot change while a process lives is gathered once and kept.
+Facts that cannot change during a process are captured once and cached.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def warm_up(project: Project) -> None:
-    """Gather what is the same for all runs of this process, so that processes forked from it have it already.
+    """Capture in advance what all runs of this process share, so that forked processes inherit it.
 
-    May be called again at any time: what is still fresh is left as it is. Never raises.
+    May be called again at any time: fresh results are kept. Never raises.
     """
     from hyperspace_core.capture.components import prepare
     from hyperspace_core.capture.sources import project_code
@@ -29,7 +29,7 @@ def warm_up(project: Project) -> None:
 
 
 def keep_warm(project: Project) -> None:
-    """Look again at what will soon be too old to be believed, so that no run has to. Quick; never raises."""
+    """Refresh results that will soon expire, so that no run has to wait. Quick; never raises."""
     _try(partial(_look_again, project))
 
 
@@ -50,5 +50,5 @@ def _try(prepare: Callable[[], object] | None) -> None:
     try:
         prepare()
     except Exception:
-        # each run will say what it could not capture
+        # each run records what it could not capture
         logging.getLogger("hyperspace").debug("capture could not be prepared", exc_info=True)

@@ -1,4 +1,4 @@
-"""What each name at the top of a module is bound to: the statements that define, change or import it."""
+"""The top-level names of a module, with the statements that define, change or import them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAIN = text_of(ast.parse("__name__ == '__main__'", mode="eval").body)
 
 @dataclass(frozen=True)
 class Piece:
-    """One statement, and the conditions (`if`, `for`, `try`, …) under which it is executed."""
+    """One statement with the conditions (`if`, `for`, `try`, …) around it."""
 
     statement: ast.stmt
     conditions: tuple[ast.AST, ...] = ()
@@ -28,7 +28,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Code:
-    """A name's definition: its text, what it refers to, and which of that are base classes."""
+    """A name's definition: its text, its references, and which of them are base classes."""
 
     text: str
     references: frozenset[Reference]
@@ -40,13 +40,13 @@ class Bindings:
     """The names of one module."""
 
     module: str
-    package: str                   # that relative imports start from
+    package: str                   # start of relative imports
     names: dict[str, list[Piece]] = field(default_factory=dict)
     stars: list[Imported] = field(default_factory=list)
     _codes: dict[tuple[str, bool], Code] = field(default_factory=dict)
 
     def add(self, source: str | bytes, *, anew: bool = False) -> None:
-        """Take a source in; `anew`: what it defines takes the place of what was there (a notebook's cell).
+        """Add a source; `anew`: its definitions replace earlier ones (a notebook's cell).
 
         Raises `SyntaxError` and `ValueError`.
         """
@@ -61,7 +61,7 @@ class Bindings:
             self.names[name] = pieces if anew and defines else [*self.names.get(name, ()), *pieces]
 
     def code(self, name: str, *, component: bool) -> Code:
-        """What defines a name, imports left out; a component's defaults do not count."""
+        """The definition of a name, without imports; a component's defaults do not count."""
         known = self._codes.get((name, component))
         if known is None:
             own = [piece for piece in self.names[name] if piece.imported is None]
@@ -95,7 +95,7 @@ def _pieces(body: Iterable[ast.stmt], conditions: tuple[ast.AST, ...]) -> Iterat
 
 
 def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], list[ast.stmt]]]]:
-    """A statement without its blocks, and each block with the condition that it stands under."""
+    """A statement without its blocks, and each block with its conditions."""
     if isinstance(statement, ast.If):
         if last_name(statement.test) == "TYPE_CHECKING":
             return ast.Pass(), [([], statement.orelse)]
@@ -124,7 +124,7 @@ def _is_main(test: ast.AST) -> bool:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds, or whose value it may change."""
+    """The names that a statement binds or whose value it may change."""
     if isinstance(statement, Function | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.AnnAssign) and statement.value is None:

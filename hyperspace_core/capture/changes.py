@@ -1,4 +1,4 @@
-"""What a commit lacks, as a snapshot: the uncommitted patch and the files that git does not know."""
+"""Uncommitted changes as a snapshot: the patch, and the files that git does not track."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 PATCH = "uncommitted.patch"
 UNTRACKED = "untracked"
 
-Contents = Mapping[str, "bytes | str"]             # path → content, or the file that has it
+Contents = Mapping[str, "bytes | str"]             # path → content, or the file that contains it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What git said of a project's files."""
+class GitChanges:
+    """The state of a project's files according to git."""
 
     state: str                             # "commit 3f2a… and uncommitted changes"
     changes: Snapshot | None = None
@@ -34,27 +34,27 @@ class Told:
     left_out: Mapping[str, str] = field(default_factory=dict)      # path → why it is not in the patch
 
 
-def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) -> Told:
-    """What the commit lacks; `places`: where each file of the snapshot stands."""
+def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) -> GitChanges:
+    """The uncommitted changes; `places`: the place on disk of each file of the snapshot."""
     git = git_of(project)
     if git is None:
-        return Told(state="git was not asked")
+        return GitChanges(state="git was not asked")
     tree = git.tree()
     if isinstance(tree, GitUnavailable):
-        return Told(state=str(tree))
+        return GitChanges(state=str(tree))
     real = {_real(places[file.path]): file for file in snapshot.files if file.path in places}
     found = git.uncommitted(tree, {place: file.digest for place, file in real.items()})
     if isinstance(found, GitUnavailable):
-        return Told(state=str(found))
+        return GitChanges(state=str(found))
     commit = "nothing committed yet" if tree.status.commit is None else f"commit {tree.status.commit[:12]}"
     dirty = bool(found.patch or found.left_out)
     changes, contents = _snapshot(found, str(tree.top), real)
-    return Told(state=f"{commit} and uncommitted changes" if dirty else commit, changes=changes,
+    return GitChanges(state=f"{commit} and uncommitted changes" if dirty else commit, changes=changes,
                 contents=contents, untracked=found.untracked, left_out=found.left_out)
 
 
 def git_of(project: Project) -> GitCapture | None:
-    """The plugin that looks at git for this project."""
+    """The plugin that captures git's state for this project."""
     return next((one for one in project.extensions.builtins if isinstance(one, GitCapture)), None)
 
 

@@ -1,4 +1,4 @@
-"""The files of a commit, with an uncommitted patch, in a folder of their own: the repository is only read."""
+"""Checkout of a commit and an uncommitted patch into a new folder; the repository is only read."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def checked_out(repository: str, commit: str, folder: Path) -> None:
-    """Write the files of a commit below an empty folder; working tree and index are not touched.
+    """Write the files of a commit to an empty folder; working tree and index stay unchanged.
 
     Raises `GitUnavailable`, also for a commit that is not in this repository.
     """
     if not _COMMIT.fullmatch(commit):
         raise GitUnavailable(f"{commit[:50]!a} is no commit")
     git = partial(_git, limit_s=LIMIT_S)
-    # the repository's own filters would be run on each file
+    # else the repository's own filters would run on each file
     overrides = settings_of(git, repository).overrides()
     packed = git(repository, *overrides, "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

@@ -1,8 +1,8 @@
 """The section `components`: for each component of a run, a fingerprint of the project's code behind it.
 
-A fingerprint changes with the code of the class, of its bases and of whatever project code that code refers
-to; not with comments, formatting, docstrings, annotations, other classes, or the defaults of what a config
-holds. What is not the project's own is named, not read: its version is among the packages.
+A fingerprint changes with the code of the class, of its bases and of all project code that they refer to. It
+does not change with comments, formatting, docstrings, annotations, other classes, or the defaults of
+parameters that a config holds. Other packages count by name only; their versions are recorded elsewhere.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _made: WeakKeyDictionary[Extensions, _Fingerprints] = WeakKeyDictionary()
 
 def component_fingerprints(project: Project, scenario: Mapping[str, Any],
                            config: Mapping[str, Any]) -> dict[str, Described]:
-    """Path in the trees → class, module and fingerprint; the scenario's own are below `scenario`, the
-    project's hooks under `hook:<name>`. The trees are completed ones.
+    """Path in the completed trees → class, module and fingerprint; the scenario's own are below `scenario`,
+    the project's hooks under `hook:<name>`.
     """
     known = _of(project)
     signature = project.scenario_signature(dict(scenario))
@@ -61,15 +61,15 @@ def component_fingerprints(project: Project, scenario: Mapping[str, Any],
 
 def components_section(project: Project, scenario: Mapping[str, Any],
                        config: Mapping[str, Any]) -> Section | Absent:
-    """The same as a section; whatever goes wrong, the run goes on."""
+    """`component_fingerprints` as a section; an error is recorded as its reason and never raised."""
     try:
         return Section(SECTION, dict(component_fingerprints(project, scenario, config)))
-    except Exception as error:  # noqa: BLE001 - evidence only
+    except Exception as error:  # noqa: BLE001 - must not stop the run
         return Absent(SECTION, f"{type(error).__name__}: {error}")
 
 
 def function_fingerprint(project: Project, function: Any) -> str:
-    """The fingerprint of a function that stands at the top of a module; "" where it is not found."""
+    """The fingerprint of a module's top-level function; "" where its source is not found."""
     known, node = _of(project), _node(function, component=False)
     if _is_external(known.modules, function):
         return f"{EXTERNAL}{node.module}.{node.name}"
@@ -77,7 +77,7 @@ def function_fingerprint(project: Project, function: Any) -> str:
 
 
 def prepare(project: Project) -> None:
-    """Look at every component of the project, so that processes forked from this one need not."""
+    """Compute the fingerprints of all components, so that forked processes inherit them."""
     known = _of(project)
     for entry in project.catalog.entries():
         known.described(entry.name, entry.target)
@@ -93,7 +93,7 @@ def _of(project: Project) -> _Fingerprints:
 
 
 class _Fingerprints:
-    """What has been found out, for as long as the files stand as they were."""
+    """Cache of fingerprints, valid while the files are unchanged."""
 
     def __init__(self) -> None:
         self.modules = Modules()
@@ -119,7 +119,7 @@ class _Fingerprints:
         return found
 
     def _fingerprint(self, target: Any) -> Described:
-        if isinstance(target, partial):            # what is bound to it is part of it
+        if isinstance(target, partial):            # its bound arguments are part of the code
             found = self._fingerprint(target.func)
             bound = fingerprint((found["fingerprint"], target.args, target.keywords))
             return found | {"fingerprint": bound.removeprefix("partial:")}
@@ -135,7 +135,7 @@ class _Fingerprints:
         return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
 
     def _held(self, target: Any) -> Iterator[Node]:
-        """The project's dataclasses and enums in its parameters: they are no components of their own."""
+        """The project's dataclasses and enums among the parameters, which are not components themselves."""
         for held in _held_by(target):
             if not _is_external(self.modules, held):
                 yield _node(held, component=True)

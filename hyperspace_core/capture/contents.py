@@ -1,4 +1,4 @@
-"""The hash of a file's content, read again only when the file has changed."""
+"""Cached hashes of files, computed again only when the file has changed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 KEPT = 20_000                  # hashes in memory
-_YOUNG_NS = 50_000_000         # the clock of a file system is coarse: a file so new may change unseen
+_YOUNG_NS = 50_000_000         # a younger file may change unnoticed, as file system clocks are coarse
 
 Stamp = tuple[int, int, int, int, int]     # mtime and ctime in ns, size, inode, device
 
-Digest = tuple[str, int]       # SHA-256, hexadecimal, and the number of bytes that it is of
+Digest = tuple[str, int]       # SHA-256, hexadecimal, and the number of bytes
 
 _known: dict[str, tuple[Stamp, Digest]] = {}
 
@@ -22,7 +22,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 def digest_of(path: str, stamp: Stamp) -> Digest:
-    """Of the file that had that stamp a moment ago; of what is there now, should it have changed since.
+    """The digest of a file that had this stamp; of its current content if it has changed since.
 
     Raises `OSError`.
     """

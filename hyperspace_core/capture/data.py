@@ -1,4 +1,4 @@
-"""The section `data` of a run that has loaded none yet; `run.stages.load_data` puts the fingerprint there."""
+"""The section `data` before any data is loaded; `run.stages.load_data` sets the fingerprint."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from hyperspace_core.sink import Absent
 
 @hookimpl
 def hyperspace_capture() -> Absent:
-    """Whoever loads by other ways has no fingerprint, and is to see that."""
+    """Record why there is no fingerprint, for runs that load data in another way."""
     return Absent("data", "nothing was loaded by run.stages.load_data")

@@ -1,4 +1,4 @@
-"""A small `.dist-info` for a snapshot, so that entry points find the project in it with nothing installed."""
+"""A minimal `.dist-info` for a snapshot, so that its entry points work without installation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECTS_GR
 
 
 def generated(distribution: str, tops: Collection[str]) -> dict[str, bytes]:
-    """Path → content: for the project's distribution, and for each other that the packages `tops` are of."""
+    """Path → content of the files for the project's distribution and for those of the packages `tops`."""
     return dict(_generated(distribution, frozenset(tops), tuple(sys.path)))
 
 

@@ -1,4 +1,4 @@
-"""Which environment variables are recorded: a short list by exact name, never what looks like a secret."""
+"""Recorded environment variables: a short list of exact names, without possible secrets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SECRET_NAME = re.compile(r"key|token|secret|passw|pwd|credential|auth|cookie|ds
 _SECRET_VALUE = re.compile(r"://[^/\s]*@|PRIVATE KEY"
                            r"|^(gh[pousr]_|github_pat_|AKIA|ASIA|sk-|xox[abpr]-|eyJ|glpat-|hf_)")
 _WORD = re.compile(r"[A-Za-z0-9+/_=.-]{20,}")
-_RANDOM_BITS = 3.5             # entropy a character: above that of words, paths and host names of such length
+_RANDOM_BITS = 3.5             # entropy per character, above that of words, paths and host names
 
 
 def recorded_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables to record, of those that are set; values that look like a secret as `***`."""
+    """The recorded variables that are set; values that look like a secret become `***`."""
     more = (name.strip() for name in environment.get(MORE, "").split(","))
     names = dict.fromkeys([*RECORDED, *filter(None, more)])
     return {name: HIDDEN if _is_secret(name, environment[name]) else environment[name]

@@ -1,4 +1,4 @@
-"""Names data by their content, so that two runs can be seen to have used the same."""
+"""Fingerprints of data by content, which show whether two runs used the same data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from hyperspace_core.capture.libraries import Parts, parts_of
 from hyperspace_core.markers import hookimpl
 
-LIMIT_BYTES = 512 << 20        # beyond that, blocks are sampled and the name says so
+LIMIT_BYTES = 512 << 20        # beyond this, blocks are sampled and the fingerprint is "partial:…"
 MAX_ITEMS = 200_000            # in all containers together
 MAX_DEPTH = 64
 _BLOCK = 1 << 16
@@ -32,10 +32,9 @@ def hyperspace_fingerprint(data: Any) -> str:
 def fingerprint(data: Any) -> str:
     """`"sha256:…"` of bytes, text, numbers, arrays, tables, images, files and containers of them.
 
-    `"partial:sha256:…"` where something else was met, of which only the type counts, or where the data are
-    larger than is worth reading whole. A set or dict is named by what it holds, in whatever order; a `Path`
-    by the content of the file, or the names and contents of what is below the folder, wherever that stands.
-    An iterator is not consumed.
+    `"partial:sha256:…"` where the data contains other objects, of which only the type counts, or is larger
+    than `LIMIT_BYTES`. The order of a set or dict does not matter. A `Path` counts by the content of the
+    file, or by the names and contents below the folder, not by its location. Iterators are not consumed.
     """
     reader = _Reader()
     digest = reader.digest(data)
@@ -47,7 +46,7 @@ class _Reader:
         self.partial = False
         self._bytes_left = LIMIT_BYTES
         self._items_left = MAX_ITEMS
-        self._above: set[Any] = set()              # containers that are being read: a cycle ends there
+        self._above: set[Any] = set()              # containers being read, to stop at a cycle
 
     def digest(self, value: Any) -> bytes:
         hasher = hashlib.sha256()
@@ -85,7 +84,7 @@ class _Reader:
                 hasher.update(digest)
 
     def _bytes(self, hasher: Any, tag: str, content: Any) -> None:
-        """A tag and a length first: `["ab", "c"]` is not `["a", "bc"]`."""
+        """Feed tag and length before the content, so that `["ab", "c"]` differs from `["a", "bc"]`."""
         view = memoryview(content)
         hasher.update(f"{tag}:{view.nbytes};".encode())
         if view.nbytes <= self._bytes_left:
@@ -106,7 +105,7 @@ class _Reader:
                 self._file(hasher, path, status.st_size)
             elif stat.S_ISDIR(status.st_mode):
                 self._folder(hasher, path, (status.st_dev, status.st_ino))
-            else:                                  # a pipe would keep us waiting
+            else:                                  # reading a pipe would block
                 self._unread(hasher, "special file")
         except FileNotFoundError:
             self._bytes(hasher, "missing", str(path).encode("utf-8", "surrogateescape"))
@@ -114,7 +113,7 @@ class _Reader:
             self._unread(hasher, type(error).__name__)
 
     def _file(self, hasher: Any, path: Path, size: int) -> None:
-        """Block by block: it may be larger than the memory."""
+        """Read a file block by block, as it may be larger than the memory."""
         with path.open("rb") as file:
             hasher.update(f"file:{size};".encode())
             if size <= self._bytes_left:
@@ -129,11 +128,11 @@ class _Reader:
 
     def _folder(self, hasher: Any, path: Path, key: tuple[int, int]) -> None:
         if key in self._above or len(self._above) >= MAX_DEPTH:
-            self._unread(hasher, "folder")         # a link to a folder that it stands in
+            self._unread(hasher, "folder")         # a link to a folder above it
             return
         with os.scandir(path) as entries:
             names = [entry.name for entry in itertools.islice(entries, self._items_left + 1)]
-        if len(names) > self._items_left:          # which ones would be a matter of chance
+        if len(names) > self._items_left:          # a selection of the files would be arbitrary
             self._unread(hasher, f"more than {MAX_ITEMS} files")
             return
         self._items_left -= len(names)
@@ -150,13 +149,13 @@ class _Reader:
 
 
 def _sampled(size: int) -> list[int]:
-    """Where the blocks begin that stand for content that is too large, from its first to its last byte."""
+    """The starts of the blocks that represent large content, including its first and its last byte."""
     last = max(0, size - _BLOCK)
     return sorted({index * last // (_BLOCKS - 1) for index in range(_BLOCKS)})
 
 
 def _plain(value: Any) -> tuple[str, Any] | None:  # noqa: PLR0911 - one line a type
-    """Tag and content of what has no parts; None for anything else."""
+    """Tag and content of a simple value; None for other values."""
     if value is None or isinstance(value, bool):
         return "constant", repr(value).encode()
     if isinstance(value, Enum):
@@ -177,7 +176,7 @@ def _plain(value: Any) -> tuple[str, Any] | None:  # noqa: PLR0911 - one line a 
 
 
 def _parts(value: Any) -> Parts | None:
-    """Tag and items of a container, and whether their order counts."""
+    """Tag and items of a container, and whether their order matters."""
     if isinstance(value, list | tuple):
         return "items", list(value), True
     if isinstance(value, Mapping):

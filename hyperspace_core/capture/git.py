@@ -1,4 +1,4 @@
-"""The section `git`: which commit the project's code is at, and whether it has been changed since.
+"""The section `git`: the commit of the project's code, and whether the code was changed since.
 
 A repository's own configuration may name programs to run (`core.fsmonitor`, hooks, filters), so every call is
 hardened; untracked files are never scanned; every call has a limit of ten seconds.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
 
 LIMIT_S = 10.0
-FRESH_S = 5.0                  # how long a state of the working tree is believed without looking again
-HURRIED_S = 1.0                # the limit of a call where somebody waits who has more to do
+FRESH_S = 5.0                  # how long a state of the working tree is cached
+HURRIED_S = 1.0                # limit of a git call while a worker waits for it
 
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks")
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
@@ -43,7 +43,7 @@ class _Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """What lay between the commit and the working tree, for which look and which files."""
+    """Uncommitted changes, with the look and the files that they were computed for."""
 
     tree: Tree
     files: Mapping[str, str]
@@ -51,7 +51,7 @@ class _Compared:
 
 
 class GitCapture:
-    """Looks at the repository that holds the code of the opened project."""
+    """Captures the state of the repository that holds the opened project's code."""
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
@@ -64,14 +64,14 @@ class GitCapture:
     @hookimpl
     def hyperspace_capture(self) -> Section | Absent:
         tree = self.tree()
-        return Absent("git", str(tree)) if isinstance(tree, GitUnavailable) else Section("git", tree.told())
+        return Absent("git", str(tree)) if isinstance(tree, GitUnavailable) else Section("git", tree.facts())
 
     def tree(self) -> Tree | GitUnavailable:
-        """The working tree now, or why nothing can be said. Asked again only where something has changed."""
+        """The working tree, or why it is unknown. Git runs again only after a change or `FRESH_S`."""
         return self._looked().tree
 
     def uncommitted(self, tree: Tree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
-        """What the commit of `tree` lacks. `files`: real paths that git may not know, with their digests."""
+        """The uncommitted changes in `tree`. `files`: real path → digest, of possibly untracked files."""
         top = str(tree.top)
         known = self._compared.get(top)
         if known is None or known.tree is not tree or known.files != files:
@@ -108,9 +108,9 @@ class GitCapture:
 
     @contextlib.contextmanager
     def hurried(self) -> Iterator[bool]:
-        """Look again before what is known has grown old, but never wait long. False: git is too slow.
+        """Refresh the state before it expires, with a short limit. Gives False where git is too slow.
 
-        What is found out meanwhile is forgotten again where git did not answer in time.
+        Where git did not answer in time, the results from meanwhile are dropped.
         """
         if self._slow:
             yield False
@@ -133,7 +133,7 @@ def _unseen(reason: GitUnavailable) -> _Seen:
 
 
 def _git(folder: str, *arguments: str, limit_s: float) -> bytes:
-    """The output of a hardened call. Raises `GitUnavailable`."""
+    """Run git with hardened settings; return its output. Raises `GitUnavailable`."""
     git = _gitpython()
     command = [git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git", *_HARDENED, *arguments]
     try:
@@ -148,7 +148,7 @@ def _git(folder: str, *arguments: str, limit_s: float) -> bytes:
     except subprocess.TimeoutExpired:
         process.kill()
         for pipe in filter(None, (process.stdout, process.stderr)):
-            pipe.close()                           # not read to its end: a helper of git's may hold it open
+            pipe.close()                           # not read to its end: a helper of git may hold it open
         process.wait()
         raise GitUnavailable(f"git took longer than {limit_s:g} s") from None
     if process.returncode != 0:
@@ -164,7 +164,7 @@ def _reason(errors: bytes) -> str:
 
 
 def _gitpython() -> Any:
-    """GitPython looks for the program when it is imported, and raises without one unless told not to."""
+    """Import GitPython so that it does not raise where the program git is missing."""
     name = "GIT_PYTHON_REFRESH"
     before = os.environ.get(name)
     os.environ[name] = "quiet"

@@ -1,4 +1,4 @@
-"""What git's machine-readable outputs mean. Names are separated by NUL, whatever characters they hold."""
+"""Parsers of git's machine-readable outputs, in which names are separated by NUL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-_OURS = ("system", "global", "command")        # scopes that no repository can write
+_OURS = ("system", "global", "command")        # scopes that a repository cannot write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +18,14 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The remote, and the filters that a repository brings itself: programs that git would run on files."""
+    """The remote, and the repository's own filters, which are programs that git runs on files."""
 
     remote: str | None = None
     filters: tuple[str, ...] = ()
 
     @property
     def odd(self) -> bool:
-        """Whether a filter's name cannot be given on a command line."""
+        """Whether a filter's name cannot be passed on a command line."""
         return any("=" in name or "\n" in name for name in self.filters)
 
     def overrides(self) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ class Settings:
 
 
 def parse_settings(output: bytes) -> Settings:
-    """Of `git config --show-scope -z --get-regexp`: scope NUL key LF value NUL."""
+    """Parse `git config --show-scope -z --get-regexp`: scope NUL key LF value NUL."""
     fields = output.decode("utf-8", "replace").split("\0")
     remotes: dict[str, str] = {}
     filters: dict[str, None] = {}
@@ -54,7 +54,7 @@ def parse_settings(output: bytes) -> Settings:
 
 
 def parse_status(output: bytes) -> Status:
-    """Of `git status --porcelain=v2 --branch -z`."""
+    """Parse `git status --porcelain=v2 --branch -z`."""
     commit = branch = None
     changed: list[str] = []
     fields = iter(output.split(b"\0"))
@@ -68,7 +68,7 @@ def parse_status(output: bytes) -> Status:
             changed.append(text.split(" ", 8)[-1])
         elif text[:2] == "2 ":
             changed.append(text.split(" ", 9)[-1])
-            next(fields, None)                     # what it was renamed from
+            next(fields, None)                     # the old name
         elif text[:2] == "u ":
             changed.append(text.split(" ", 10)[-1])
     return Status(commit=commit, branch=branch, changed=changed)
@@ -76,14 +76,14 @@ def parse_status(output: bytes) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A changed file. `lines`: how many were added and removed; None: it is not text."""
+    """A changed file. `lines`: number of added and removed lines; None for a binary file."""
 
     path: str
     lines: int | None
 
 
 def parse_changes(output: bytes) -> list[Change]:
-    """Of `git diff --numstat --no-renames -z`."""
+    """Parse `git diff --numstat --no-renames -z`."""
     found = []
     for entry in filter(None, output.split(b"\0")):
         added, removed, path = entry.split(b"\t", 2)
@@ -93,23 +93,23 @@ def parse_changes(output: bytes) -> list[Change]:
 
 
 def parse_files(output: bytes) -> tuple[set[str], set[str]]:
-    """Of `git ls-files --stage -z`: the files, and the submodules among them."""
+    """Parse `git ls-files --stage -z`: the files, and the submodules among them."""
     entries = [entry.partition(b"\t") for entry in filter(None, output.split(b"\0"))]
     submodules = {os.fsdecode(path) for head, _, path in entries if head.startswith(b"160000")}
     return {os.fsdecode(path) for _, _, path in entries}, submodules
 
 
 def without_credentials(remote: str) -> str:
-    """A remote's address without user, password and query: any of them may be a token."""
+    """A remote's address without user, password and query, as each may contain a token."""
     scheme, separator, rest = remote.partition("://")
     if not separator:
-        # "git@host:path" has no place for a password, but a token may stand in the user's
+        # "git@host:path" has no password, but the user name may be a token
         user, at, place = remote.partition("@")
         return place if at and not re.fullmatch(r"[a-z_][a-z0-9_-]{0,15}", user) else remote
     authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
     host = authority.rpartition("@")[2]
     if re.search(r":(?!\d*$)", re.sub(r"^\[.*\]", "", host)):
-        return f"{scheme}://***"                   # no port: the head of a password with an unescaped slash
+        return f"{scheme}://***"                   # no port, but a part of a password with an unescaped slash
     return f"{scheme}://{host}{slash}{path}"
 
 

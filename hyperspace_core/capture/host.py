@@ -1,4 +1,4 @@
-"""The machine: operating system, processor, memory, GPUs, and a few variables that change results."""
+"""The machine: operating system, processor, memory, GPUs, and variables that change results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _cpu() -> str | None:
 
 
 def _gpus() -> list[str]:
-    """Models, as the drivers tell them: no library is asked, for asking CUDA starts it."""
+    """GPU models, read from the drivers' files, as a query through CUDA would start it."""
     found = []
     with contextlib.suppress(OSError):
         for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):

@@ -1,15 +1,15 @@
-"""What tables, arrays and images of well-known libraries consist of; none of the libraries is imported."""
+"""Decomposition of tables, arrays and images of known libraries, without importing the libraries."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-Parts = tuple[str, list[Any], bool]    # tag, items, whether their order counts
+Parts = tuple[str, list[Any], bool]    # tag, items, whether their order matters
 
 
 def parts_of(value: Any) -> Parts | None:
-    """What to read of an object instead of it; None where nobody here knows."""
+    """The parts of an object to read instead of it; None for an unknown type."""
     reader = _LIBRARIES.get(type(value).__module__.partition(".")[0])
     if reader is not None:
         return reader(value)
@@ -21,7 +21,7 @@ def _numpy(value: Any) -> Parts | None:
         return None
     if value.dtype.hasobject:
         return f"objects {value.shape}", value.ravel().tolist(), True
-    # in C order and little-endian, whatever the memory looks like
+    # in C order and little-endian, independent of the memory layout
     dtype = value.dtype.newbyteorder("<")
     flat = value.astype(dtype, order="C", copy=False)
     return f"array {dtype.str} {value.shape}", [_memory(flat)], True
@@ -66,7 +66,7 @@ def _polars(value: Any) -> Parts | None:
     if hasattr(value, "get_columns"):
         return f"polars {value.shape}", [(one.name, one) for one in value.get_columns()], True
     if not hasattr(value, "is_null") or not hasattr(value, "dtype") or not hasattr(value, "to_list"):
-        return None                                # a plan that would have to be carried out
+        return None                                # a lazy frame: reading it would execute its plan
     if value.dtype.is_numeric():
         return f"series {value.dtype}", [value.is_null().to_numpy(), value.fill_null(0).to_numpy()], True
     return f"series {value.dtype}", [value.cast(str).to_list() if value.dtype.is_temporal()
@@ -81,7 +81,7 @@ def _pillow(value: Any) -> Parts | None:
 
 
 def _array(value: Any) -> Parts | None:
-    """Whatever shows its memory as numpy does."""
+    """The parts of an object that exposes its memory like a numpy array."""
     numpy = sys.modules.get("numpy")
     return None if numpy is None else _numpy(numpy.asarray(value))
 

@@ -1,7 +1,7 @@
-"""Whether what this process has imported is still what stands on disk: in a notebook it often is not.
+"""Detection of source files that were edited since this process imported them.
 
-A file that was edited after its import is no record of what runs; one that an autoreloader has brought up
-to date is. Compared are functions, methods and constants of modules and classes; comments are left out.
+Such a file does not describe the running code, unless an autoreloader has reloaded it. Compared are
+functions, methods and constants of modules and classes; comments are ignored.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from hyperspace_core.config.tree import MISSING
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
 
-_checked: dict[str, tuple[int, int]] = {}      # file → its stamp when it was last found as imported
+_checked: dict[str, tuple[int, int]] = {}      # file → its stamp when it last matched the imported code
 
 
 def edited_since_import(project: Project) -> list[str]:
-    """The source files of an opened project that say something else than this process would execute."""
+    """The source files of an opened project that differ from the code in this process."""
     packages = {unit.name for unit in code_units(project)}
     files = {getattr(module, "__file__", None) for name, module in list(sys.modules.items())
              if name.partition(".")[0] in packages}
@@ -53,7 +53,7 @@ def _says_what_is_loaded(path: Path) -> bool:
     try:
         source = path.read_bytes()
         tree = ast.parse(source)
-        # as an import would read it; nothing of it is executed
+        # compiled like an import, but not executed
         code: CodeType = SourceFileLoader("", str(path)).source_to_code(source, str(path))
         standing = dict(_codes(code))
     except (OSError, SyntaxError, ValueError):
@@ -71,7 +71,7 @@ def _codes(code: CodeType) -> Iterator[tuple[str, Any]]:
 
 
 def _shape(code: CodeType) -> Any:
-    """What a code does, wherever its lines stand."""
+    """The content of a code object without line numbers."""
     constants = tuple(_shape(one) if isinstance(one, CodeType) else (type(one), one)
                       for one in code.co_consts)
     return (code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars, code.co_flags,
@@ -79,7 +79,7 @@ def _shape(code: CodeType) -> Any:
 
 
 def _loaded_codes(module: ModuleType) -> Iterator[CodeType]:
-    """Of the functions and methods that were read from its file, as far as they can be found by name."""
+    """The code of a module's functions and methods, as far as they are found by name."""
     for value in list(vars(module).values()):
         for member in list(vars(value).values()) if isinstance(value, type) else [value]:
             function = getattr(member, "__func__", getattr(member, "fget", member))
@@ -113,5 +113,5 @@ def _constant(statement: ast.stmt) -> tuple[str, Any] | None:
 
 
 def _agrees(written: Any, loaded: Any) -> bool:
-    """A value of another type was set by the program itself; else it cannot be told from an edit."""
+    """Whether the values agree; a value of another type was set by the program and counts as agreeing."""
     return loaded is MISSING or type(loaded) is not type(written) or bool(loaded == written)

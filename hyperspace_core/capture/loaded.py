@@ -1,4 +1,4 @@
-"""Which loaded modules are somebody's work in progress: not the standard library's, not installed ones."""
+"""Loaded modules under development: neither of the standard library nor installed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 _Item = TypeVar("_Item")
 
 CORE = "hyperspace_core"
-INSTALLED = {"site-packages", "dist-packages"}     # folders of these names hold what pip and others put there
+INSTALLED = {"site-packages", "dist-packages"}     # names of folders for installed packages
 
 _found: dict[tuple[str, ...], tuple[int, Any, list[Any]]] = {}
 
 
 def loaded_sources(packages: Collection[str]) -> set[Path]:
-    """The files of all loaded modules that are somebody's work in progress.
+    """The files of all loaded modules under development.
 
-    That is: not the standard library's, not installed ones, not the framework's; but always those of the
-    top-level `packages`, also where they are installed.
+    Left out are modules of the standard library, of installed packages and of the framework. Modules of the
+    top-level `packages` are always included, also where they are installed.
     """
     found = set()
     for name, module in list(sys.modules.items()):
@@ -36,7 +36,7 @@ def loaded_sources(packages: Collection[str]) -> set[Path]:
 
 
 def in_place(file: str) -> bool:
-    """Whether a module's file stands where people work, rather than where things are installed."""
+    """Whether a module's file is outside the folders for installed packages."""
     return not file.startswith(_installed_below(tuple(sys.path)))
 
 
@@ -50,7 +50,7 @@ def _installed_below(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def loaded_below(top: Path) -> list[str]:
-    """The source files below a folder that this process has imported, by their real paths."""
+    """The imported source files below a folder, by their real paths."""
     return until_next_import(("below", str(top)), lambda: _loaded_below(f"{top}{os.sep}"))
 
 
@@ -60,9 +60,9 @@ def _loaded_below(root: str) -> list[str]:
 
 
 def until_next_import(key: tuple[str, ...], make: Callable[[], list[_Item]]) -> list[_Item]:
-    """What `make` finds among the loaded modules, kept under a key for as long as no other is imported.
+    """The result of `make` for the loaded modules, cached under a key until another module is imported.
 
-    There may be thousands of them, and they are asked for before every run.
+    There may be thousands of modules, and the result is needed before every run.
     """
     count, newest = len(sys.modules), sys.modules.get(next(reversed(sys.modules)))
     known = _found.get(key)
@@ -73,7 +73,7 @@ def until_next_import(key: tuple[str, ...], make: Callable[[], list[_Item]]) -> 
 
 @lru_cache(maxsize=1 << 16)
 def _real_source(file: str | None) -> str | None:
-    """A module's file as git would name it; None for what is installed or is no source."""
+    """A module's file as git names it; None for installed modules and non-source files."""
     if not isinstance(file, str) or not file.endswith(".py") or INSTALLED & set(Path(file).parts):
         return None
     return os.path.realpath(file)

@@ -1,4 +1,4 @@
-"""The project's modules as source: found without importing anything, parsed once for each state of a file."""
+"""The source of the project's modules: found without imports, parsed once per state of a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError)
 
 
 class Modules:
-    """The modules of some top-level packages, and of what else is somebody's work in progress."""
+    """The modules of given top-level packages, and of other packages under development."""
 
     def __init__(self) -> None:
         self.tops: frozenset[str] = frozenset()
@@ -28,24 +28,24 @@ class Modules:
         self._foreign: dict[str, bool] = {}
 
     def cover(self, tops: Collection[str]) -> None:
-        """The packages and modules that are the project's own, wherever they are installed."""
+        """Add packages and modules that are the project's own, even if installed."""
         if not self.tops.issuperset(tops):
             self.tops |= frozenset(tops)
             self._foreign.clear()
 
     def find(self, name: str) -> Bindings | None:
-        """A module's names; None for what is not the project's, is not there or cannot be parsed."""
+        """A module's names; None where it is not the project's, is missing or cannot be parsed."""
         if not self.is_own(name):
             return None
         file = self.file(name)
         return _live(name) if file is None else self._parse(name, file)
 
     def is_own(self, name: str) -> bool:
-        """Whether a module is of the project's code."""
+        """Whether a module is part of the project's code."""
         return bool(name) and not self._is_foreign(name.partition(".")[0])
 
     def file(self, name: str) -> str | None:
-        """Where a module's source stands."""
+        """The file of a module's source."""
         loaded = sys.modules.get(name)
         file = getattr(loaded, "__file__", None)
         if loaded is not None:
@@ -61,7 +61,7 @@ class Modules:
         return None
 
     def is_package(self, name: str) -> bool:
-        """Whether it is a package of the project's, also one without a file of its own."""
+        """Whether a name is a package of the project, also one without an `__init__` file."""
         return self.is_own(name) and bool(_folders(name))
 
     def stamp(self, file: str) -> Stamp | None:
@@ -97,7 +97,7 @@ def _filled(made: Bindings, file: str) -> Bindings | None:
 
 
 def _folders(package: str) -> list[str] | None:
-    """Where the modules of a package stand; None where it is not known without importing it."""
+    """The folders of a package's modules; None where they are unknown without an import."""
     if not package:
         return sys.path
     loaded = sys.modules.get(package)
@@ -117,7 +117,7 @@ def _is_installed(top: str) -> bool:
     if module is not None:
         file = getattr(module, "__file__", None)
         places = [file] if isinstance(file, str) else list(getattr(module, "__path__", ()))
-        if not places:                             # built in; or typed by hand, where nothing has loaded it
+        if not places:                             # built in, or typed into a session
             return getattr(module, "__spec__", None) is not None
         return not all(map(in_place, places))
     spec = importlib.machinery.PathFinder.find_spec(top)
@@ -128,7 +128,7 @@ def _is_installed(top: str) -> bool:
 
 
 def _live(name: str) -> Bindings | None:
-    """A module that was typed into a notebook: from the cells that its functions and classes were made by."""
+    """A notebook's module, from the cells that define its functions and classes."""
     module = sys.modules.get(name)
     if module is None or getattr(module, "__file__", None):
         return None
@@ -142,7 +142,7 @@ def _live(name: str) -> Bindings | None:
 
 
 def value_of(module: str, name: str) -> Any:
-    """What a name stands for in a module without a file: MISSING for any other module."""
+    """The value of a name in a module without a file; MISSING for any other module."""
     loaded = sys.modules.get(module)
     if loaded is None or getattr(loaded, "__file__", None):
         return MISSING
@@ -150,7 +150,7 @@ def value_of(module: str, name: str) -> Any:
 
 
 def _cells(module: ModuleType) -> list[str]:
-    """In the order in which they were typed, as far as their names tell."""
+    """The cells of a module in order of execution, as far as their names show it."""
     files = {file for value in list(vars(module).values())
              if getattr(value, "__module__", None) == module.__name__ for file in _made_by(value)}
     return [file for file in linecache.cache if file in files]

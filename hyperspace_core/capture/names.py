@@ -1,4 +1,4 @@
-"""The names that a piece of code takes from outside itself, with the attributes that it reads from them."""
+"""The global names that code refers to, with the attributes that it reads from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import statement binds a name to: a module, or an attribute of one."""
+    """The target of an imported name: a module, or an attribute of one."""
 
     module: str
     level: int = 0                 # leading dots
@@ -31,7 +31,7 @@ class Reference:
 
 
 def references(nodes: Iterable[ast.AST]) -> set[Reference]:
-    """Of code at the top of a module: the global names that it uses, wherever inside it."""
+    """The global names that top-level code of a module uses, at any depth."""
     collector = _Collector()
     for node in nodes:
         collector.visit(node)
@@ -39,7 +39,7 @@ def references(nodes: Iterable[ast.AST]) -> set[Reference]:
 
 
 def imports_of(node: ast.Import | ast.ImportFrom) -> dict[str, Imported]:
-    """Name → what it is bound to; a star is its own name."""
+    """Name → target of the import; a star import has the name `*`."""
     if isinstance(node, ast.ImportFrom):
         return {one.asname or one.name: Imported(node.module or "", node.level, one.name)
                 for one in node.names}
@@ -48,7 +48,7 @@ def imports_of(node: ast.Import | ast.ImportFrom) -> dict[str, Imported]:
 
 
 def chain(node: ast.AST) -> tuple[str, tuple[str, ...]] | None:
-    """`("a", ("b", "c"))` of `a.b.c`; None of what does not begin with a name."""
+    """`("a", ("b", "c"))` for `a.b.c`; None for an expression that does not begin with a name."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)
@@ -60,7 +60,7 @@ def chain(node: ast.AST) -> tuple[str, tuple[str, ...]] | None:
 class _Scope:
     bound: set[str]
     imports: dict[str, Imported] = field(default_factory=dict)
-    of_class: bool = False         # its names are not seen by the functions inside it
+    of_class: bool = False         # functions inside a class do not see its names
 
 
 class _Collector(ast.NodeVisitor):

@@ -10,8 +10,8 @@ from typing import Any
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.sink import Absent, Section
 
-_EDITABLE = re.compile(r'"editable":\s*true')           # some installers leave the blank out
-_HEADER_LINES = 40             # Name and Version stand at the top; a long description may follow
+_EDITABLE = re.compile(r'"editable":\s*true')           # some installers omit the blank
+_HEADER_LINES = 40             # Name and Version are at the top; a long description may follow
 
 
 class PackagesCapture:
@@ -33,9 +33,9 @@ class PackagesCapture:
 
 @cache
 def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Name → version, in the order of names, and the names of those that are installed in place.
+    """Name → version, sorted by name, and the names of the editable installs.
 
-    Kept for the life of the process, because that is what the process has imported or will import.
+    Cached for the life of the process, as these are the versions that it imports.
     """
     from importlib_metadata import distributions
 
@@ -43,7 +43,7 @@ def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
     editable = set()
     for distribution in distributions(path=list(path)):
         name, version = _name_and_version(distribution)
-        if name and name not in found:             # the first on the path is the one that is imported
+        if name and name not in found:             # Python imports the first one on the path
             found[name] = version
             if _EDITABLE.search(distribution.read_text("direct_url.json") or ""):
                 editable.add(name)
@@ -52,7 +52,7 @@ def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _name_and_version(distribution: Any) -> tuple[str, str]:
-    """Read off the top of the file: parsing whole descriptions takes ten times as long."""
+    """Name and version from the top of the metadata, ten times faster than a full parse."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     header = text.partition("\n\n")[0].split("\n", _HEADER_LINES)[:_HEADER_LINES]
     fields = dict(line.partition(": ")[::2] for line in header)
@@ -60,7 +60,7 @@ def _name_and_version(distribution: Any) -> tuple[str, str]:
 
 
 def top_level_names(distribution: str) -> frozenset[str]:
-    """The packages and modules that an installed distribution consists of; none where it is not installed."""
+    """The packages and modules of an installed distribution; empty where it is not installed."""
     from importlib_metadata import PackageNotFoundError, files
 
     try:

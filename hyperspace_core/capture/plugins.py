@@ -1,4 +1,4 @@
-"""The framework's version and the plugins that take part, in their order."""
+"""The framework's version and the active plugins, in their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PluginsCapture:
-    """The section `plugins`. Nothing is kept: a plugin may be left out at any time."""
+    """The section `plugins`. It is not cached, as a plugin may be disabled at any time."""
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions

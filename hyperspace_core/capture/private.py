@@ -1,10 +1,10 @@
-"""Which files look as if they held a secret, by their names. They are in no snapshot and in no patch."""
+"""Detection of files with secrets by their names; snapshots and patches leave them out."""
 
 from __future__ import annotations
 
 import re
 
-# passwords and tokens, private keys, key stores, what programs keep their passwords in
+# passwords and tokens, private keys, key stores, password files of programs
 _SECRET = re.compile(r"""
     \.env.* | .*\.env
     | .*\.(pem|key|ppk|p12|pfx|jks|keystore|kdbx|gpg|asc|kubeconfig)
@@ -18,7 +18,7 @@ _SECRET = re.compile(r"""
 
 
 def looks_secret(path: str) -> bool:
-    """By a file's own name; all but Python code also by the folders that it is in (`secrets/api`)."""
+    """Whether a file's name looks like a secret; except for Python code, also its folders (`secrets/api`)."""
     *folders, name = path.split("/")
     named = folders if not name.endswith((".py", ".pyi")) else []
     return any(_SECRET.fullmatch(part) is not None for part in (name, *named))

@@ -1,4 +1,4 @@
-"""The interpreter."""
+"""The section on the Python interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All the project's code that a class or function can reach by the names in it, and a fingerprint of that."""
+"""The project code that a class or function refers to, directly or not, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hyperspace_core.capture.modules import Modules, value_of
 from hyperspace_core.capture.names import Imported, Reference
 from hyperspace_core.config.tree import MISSING
 
-EXTERNAL = "external:"         # before what is not the project's own: its version is among the packages
+EXTERNAL = "external:"         # prefix of code outside the project, which is recorded by package version
 
 
 @dataclass(frozen=True, order=True)
 class Node:
-    """A name at the top of a module of the project; `component`: as one whose defaults a config holds."""
+    """A top-level name of a project's module; `component`: its defaults are in the config."""
 
     module: str
     name: str
@@ -32,7 +32,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Reached:
-    """A fingerprint, and the state of the files that it was made of."""
+    """A fingerprint, and the state of the files that it was computed from."""
 
     fingerprint: str
     files: tuple[tuple[str, Stamp | None], ...]
@@ -40,13 +40,13 @@ class Reached:
 
 @dataclass
 class Reach:
-    """One walk from some roots along all references."""
+    """One walk from given roots along all references."""
 
     modules: Modules
     _seen: dict[str, Bindings | None] = field(default_factory=dict)
 
     def of(self, roots: Iterable[Node]) -> Reached:
-        """What the roots reach. Recursion among functions ends: each name is looked at once."""
+        """The fingerprint of what the roots reach. Each name is visited once, so recursion ends."""
         waiting = sorted(set(roots))
         texts: dict[Node, str] = {}
         while waiting:
@@ -66,7 +66,7 @@ class Reach:
         return module is not None and node.name in module.names
 
     def _node(self, node: Node) -> tuple[str, set[Node]]:
-        """A name's text with where its references lead, and those of them that are the project's."""
+        """A name's text with the targets of its references, and those targets in the project."""
         module = self._module(node.module)
         if module is None or node.name not in module.names:
             return "?", set()
@@ -80,13 +80,13 @@ class Reach:
                 name = ".".join((reference.name, *reference.attributes))
                 lines.append(f"{name} = {', '.join(sorted(map(str, found)))}")
         for one in module.names[node.name]:
-            if one.imported is not None:           # beside a definition: `except ImportError: fast = None`
+            if one.imported is not None:           # also defined: `except ImportError: fast = None`
                 found = set(self._follow(module, one.imported, (), frozenset(), component=False))
                 targets |= {other for other in found if isinstance(other, Node)} - {node}
                 lines.append(f"import {', '.join(sorted(map(str, found)))}")
         return "\n".join([code.text, *sorted(lines)]), targets
 
-    # -- where a name leads ----------------------------------------------------------------------------------
+    # -- targets of names ------------------------------------------------------------------------------------
 
     def _resolve(self, module: Bindings, reference: Reference, *, component: bool) -> Iterator[Node | str]:
         if reference.imported is not None:
@@ -98,8 +98,8 @@ class Reach:
 
     def _named(self, module: Bindings, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
                component: bool) -> Iterator[Node | str]:
-        """What a name means in a module."""
-        # in circles: two modules that import it from each other, or a package that names its own module
+        """The targets of a name in a module."""
+        # a cycle: two modules import it from each other, or a package names its own module
         again = (module.module, name) in trail
         trail |= {(module.module, name)}
         pieces = None if again else module.names.get(name)
@@ -122,7 +122,7 @@ class Reach:
 
     def _typed(self, value: Any, attributes: tuple[str, ...], trail: frozenset[Any], *,
                component: bool) -> Iterator[Node | str]:
-        """What a notebook's name stands for, where no cell that can be read defines it."""
+        """The targets of a notebook's name that no readable cell defines."""
         if isinstance(value, ModuleType):
             yield from self._in(value.__name__, attributes, trail, component=component)
         elif isinstance(getattr(value, "__module__", None), str) and hasattr(value, "__qualname__"):
@@ -141,18 +141,18 @@ class Reach:
 
     def _from(self, module: str, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
               component: bool) -> Iterator[Node | str]:
-        """`from module import name`."""
+        """The targets of `from module import name`."""
         found = self._module(module)
         if found is not None:
             yield from self._named(found, name, attributes, trail, component=component)
-        elif self._module(f"{module}.{name}") is not None:         # of a package without a file of its own
+        elif self._module(f"{module}.{name}") is not None:         # in a package without an `__init__` file
             yield from self._in(f"{module}.{name}", attributes, trail, component=component)
         else:
             yield f"{EXTERNAL}{module}.{name}"
 
     def _in(self, module: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
             component: bool) -> Iterator[Node | str]:
-        """`module.attribute`, or the module as a whole where nothing says what is read from it."""
+        """The targets of `module.attribute`, or the whole module where the attribute is unknown."""
         found = self._module(module)
         if found is not None and attributes:
             yield from self._named(found, attributes[0], attributes[1:], trail, component=component)
@@ -170,7 +170,7 @@ class Reach:
         above = parts[:len(parts) - imported.level + 1]
         return ".".join([*above, *([imported.module] if imported.module else [])])
 
-    # -- what was looked at ----------------------------------------------------------------------------------
+    # -- visited modules and files ---------------------------------------------------------------------------
 
     def _module(self, name: str) -> Bindings | None:
         if name not in self._seen:

@@ -1,4 +1,4 @@
-"""Seeds the sources of randomness that a project uses, and records which ones."""
+"""Seeding of the random generators that a project uses, and the record of which were seeded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Seeds:
-    """Seeds `random`, and numpy and torch where the project has imported them: it imports neither itself."""
+    """Seeds `random`, and numpy and torch where the project has already imported them."""
 
     def __init__(self, extensions: Extensions) -> None:
         self._seeded: tuple[int, list[str]] | None = None
@@ -30,7 +30,7 @@ class Seeds:
             seeded.append("numpy")
         torch = sys.modules.get("torch")
         if torch is not None and hasattr(torch, "manual_seed"):
-            torch.manual_seed(seed)                # on the GPUs, too, once they are in use
+            torch.manual_seed(seed)                # also on GPUs, once they are in use
             seeded.append("torch")
         self._seeded = seed, seeded
 

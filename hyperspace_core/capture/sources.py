@@ -1,4 +1,4 @@
-"""The source of an opened project as it stands now: a snapshot of it, and what git says of it."""
+"""The current source of an opened project: a snapshot, and the state of its git repository."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.capture.changes import Told, changes_of, source_file
+from hyperspace_core.capture.changes import GitChanges, changes_of, source_file
 from hyperspace_core.capture.contents import digest_of
 from hyperspace_core.capture.distinfo import generated
 from hyperspace_core.capture.units import Unit, code_units
@@ -27,23 +27,23 @@ MAX_NAMED = 5                  # names in the summary
 
 
 class SourceChanged(HyperspaceError):
-    """A file is no longer what the snapshot says: it was edited since."""
+    """A file was edited after the snapshot was taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectCode:
-    """A project's source, to be stored."""
+    """A project's source, ready to be stored."""
 
     snapshot: Snapshot
-    changes: Snapshot | None               # `uncommitted.patch` and `untracked/<path>`: what the commit lacks
-    untracked: tuple[str, ...]             # files of the snapshot that git does not know
+    changes: Snapshot | None               # uncommitted changes: `uncommitted.patch` and `untracked/<path>`
+    untracked: tuple[str, ...]             # files of the snapshot that git does not track
     left_out: Mapping[str, str]            # path → why it is not in the snapshot
     not_in_patch: Mapping[str, str]        # path → why its change is not in the patch
-    summary: str                           # what a person is told: one line
-    contents: Mapping[str, bytes | str]    # path → content, or the file that has it
+    summary: str                           # one line for the user
+    contents: Mapping[str, bytes | str]    # path → content, or the file that contains it
 
     def read(self, path: str) -> bytes:
-        """A content of the snapshot or of the changes. Raises `SourceChanged` where it is another one now."""
+        """Read a content of the snapshot or of the changes. Raises `SourceChanged` if it has changed."""
         content = self.contents[path]
         if isinstance(content, bytes):
             return content
@@ -76,9 +76,9 @@ class ProjectCode:
 
 
 def project_code(project: Project) -> ProjectCode | Absent:
-    """The code of a project that is open in this process, as it stands on disk; or why there is no snapshot.
+    """The code of an opened project as it is on disk, or the reason why there is no snapshot.
 
-    Cheap where nothing has changed since the last call. Never raises for what lies in the folders.
+    Cheap where nothing has changed since the last call. Never raises because of the folders' contents.
     """
     units = code_units(project)
     walk, reason = _walked(units, project)
@@ -89,22 +89,22 @@ def project_code(project: Project) -> ProjectCode | Absent:
     files = [*found, *(source_file(path, content) for path, content in own.items())]
     snapshot = Snapshot(files=tuple(sorted(files, key=lambda file: file.path)))
     places = {file.path: walk.files[file.path].place for file in found}
-    told = changes_of(project, snapshot, places)
+    git = changes_of(project, snapshot, places)
     return ProjectCode(
-        snapshot=snapshot, changes=told.changes, contents={**told.contents, **places, **own},
-        untracked=told.untracked,
+        snapshot=snapshot, changes=git.changes, contents={**git.contents, **places, **own},
+        untracked=git.untracked,
         left_out={shown(path): why for path, why in walk.left_out.items()},
-        not_in_patch={shown(path): why for path, why in told.left_out.items()},
-        summary=_summary(project, snapshot, told, walk.left_out))
+        not_in_patch={shown(path): why for path, why in git.left_out.items()},
+        summary=_summary(project, snapshot, git, walk.left_out))
 
 
-def _summary(project: Project, snapshot: Snapshot, told: Told, left_out: Mapping[str, str]) -> str:
+def _summary(project: Project, snapshot: Snapshot, git: GitChanges, left_out: Mapping[str, str]) -> str:
     files = f"{len(snapshot.files)} files ({snapshot.size / 1000:.1f} kB)"
-    unknown = f", untracked by git: {_first_names(told.untracked)}" if told.untracked else ""
-    # whoever reads such a file in a run would miss it
+    unknown = f", untracked by git: {_first_names(git.untracked)}" if git.untracked else ""
+    # a run that reads such a file would not find it
     without = (f", left out: {_first_names(sorted(left_out))} ({', '.join(dict.fromkeys(left_out.values()))})"
                if left_out else "")
-    return f"{project.module.partition('.')[0]}: {files}, {told.state}{unknown}{without}"
+    return f"{project.module.partition('.')[0]}: {files}, {git.state}{unknown}{without}"
 
 
 def _first_names(names: Collection[str]) -> str:
@@ -113,7 +113,7 @@ def _first_names(names: Collection[str]) -> str:
 
 
 def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:
-    """The files of all units; a package that is not the project's own and exceeds a limit is left out."""
+    """The files of all units, except packages that are not the project's own and exceed a limit."""
     walk = Walk()
     for unit in [*units, *_task_units(units, project)]:
         before = Walk(files=dict(walk.files), left_out=dict(walk.left_out), seen=walk.seen)
@@ -137,7 +137,7 @@ def _take(walk: Walk, unit: Unit) -> None:
 
 
 def _task_units(units: list[Unit], project: Project) -> list[Unit]:
-    """Task files that stand beside the project's packages: without them its tasks could not be registered."""
+    """Task files beside the project's packages, which its tasks are registered from."""
     roots = {unit.root for unit in units if unit.own}
     files = [file for folder in project.task_folders for file in sorted(folder.glob("*.json"))]
     return [Unit(name=file.relative_to(root).as_posix(), file=str(file), own=True)

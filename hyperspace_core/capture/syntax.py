@@ -1,7 +1,7 @@
-"""Source code in a form that only its meaning changes, and the names that it refers to.
+"""A normal form of source code that changes only with its meaning.
 
-Comments, formatting, docstrings and annotations are gone, and methods stand in the order of their names.
-Where a class is a component, its parameters' defaults are gone too: a config has every value written out.
+Comments, formatting, docstrings and annotations are removed, and methods are sorted by name. For a component
+the defaults of its parameters are removed, too, because a config contains every value.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Node = TypeVar("_Node", bound=ast.AST)
 
 _CONFIGURED = ("__init__", "single_run")           # the methods whose arguments a config holds
-_DATA = {"dataclass", "define", "frozen", "mutable", "attrs"}      # they make fields of annotations
-_UNSPOKEN = {"kind", "type_comment", "type_params", "ctx"}         # of nodes: they do nothing when code runs
+_DATA = {"dataclass", "define", "frozen", "mutable", "attrs"}      # they make annotations fields
+_UNSPOKEN = {"kind", "type_comment", "type_params", "ctx"}         # fields of nodes without effect
 
 
 def plain(node: _Node, *, component: bool = False) -> _Node:
-    """A copy without what does not count; of a `component` the defaults do not count either."""
+    """A copy in normal form; for a `component` also without defaults."""
     copied = copy.deepcopy(node)
     if component and isinstance(copied, ast.ClassDef):
         _without_configured(copied)
@@ -30,7 +30,7 @@ def plain(node: _Node, *, component: bool = False) -> _Node:
 
 
 def text_of(node: Any) -> str:
-    """The same for the same code, whatever Python parsed it."""
+    """The text of a node, the same for every version of Python."""
     if isinstance(node, ast.AST):
         fields = [f"{name}={text_of(value)}" for name, value in ast.iter_fields(node)
                   if name not in _UNSPOKEN and value is not None and value != []]
@@ -48,7 +48,7 @@ def last_name(node: ast.AST) -> str:
 
 
 class _Plain(ast.NodeTransformer):
-    """Takes out, in place, what does not count."""
+    """Brings a tree into normal form, in place."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         return self._function(node)
@@ -57,7 +57,7 @@ class _Plain(ast.NodeTransformer):
         return self._function(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        # a field without a value exists all the same; elsewhere an annotation alone says nothing
+        # a dataclass field needs no value; elsewhere an annotation alone has no effect
         node.body = [_field(one) if isinstance(one, ast.AnnAssign) else one for one in node.body]
         self.generic_visit(node)
         methods = sorted((one for one in node.body if isinstance(one, Function)), key=lambda one: one.name)
@@ -98,7 +98,7 @@ def _without_configured(node: ast.ClassDef) -> None:
 
 
 def _is_configured(node: ast.AnnAssign, data: bool) -> bool:
-    """Whether it declares a parameter of the constructor (or nothing at all)."""
+    """Whether it declares a parameter of the constructor, or nothing."""
     if node.value is None:
         return True
     if not data or "ClassVar" in ast.unparse(node.annotation):

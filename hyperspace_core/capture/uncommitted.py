@@ -1,7 +1,7 @@
-"""What a commit lacks: the patch of the working tree, and which files git does not know.
+"""Uncommitted changes: the patch of the working tree, and the files that git does not track.
 
-`git` is the hardened call of `capture.git`; whatever it raises goes through. Nothing is scanned but the files
-that git knows and the folders that are named.
+`git` is the hardened call of `capture.git`; its exceptions are passed on. Only files that git tracks and the
+named folders are scanned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_PATCH_BYTES = 1 << 20
 MAX_CHANGES = 2_000            # changed files
 _MAX_LINES = 100_000           # changed lines of one file
 
-# whatever the user has configured, the patch is one that `git apply` takes
+# overrides the user's settings, so that `git apply` accepts the patch
 _FORMAT = ("-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-c", "diff.relative=false")
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty",
          "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/", f"-O{os.devnull}")
@@ -30,15 +30,15 @@ _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
 
 @dataclass(frozen=True, kw_only=True)
 class Uncommitted:
-    """What lies between the commit and the working tree."""
+    """The differences between the commit and the working tree."""
 
-    patch: bytes | None                    # None: nothing has changed, or nothing of it can be kept
+    patch: bytes | None                    # None: nothing has changed, or no change can be stored
     left_out: Mapping[str, str] = field(default_factory=dict)      # path → why it is not in the patch
-    untracked: tuple[str, ...] = ()        # of the files asked for, those that git does not know
+    untracked: tuple[str, ...] = ()        # the given files that git does not track
 
 
 def patch_of(git: Git, top: str, settings: Settings, commit: str | None) -> Uncommitted:
-    """The patch from the commit (without one: from nothing) to the working tree, text only."""
+    """The patch of text files from the commit (None: from an empty tree) to the working tree."""
     base = commit or os.fsdecode(git(top, "hash-object", "-t", "tree", os.devnull)).strip()
     call = (*settings.overrides(), *_FORMAT, *_DIFF)
     changes = parse_changes(git(top, *call, "--numstat", "-z", base, "--"))
@@ -56,7 +56,7 @@ def patch_of(git: Git, top: str, settings: Settings, commit: str | None) -> Unco
 
 
 def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
-    """Of some files (real paths), those in the repository that git does not know; relative to its top."""
+    """The given files (real paths) in the repository that git does not track, relative to its top."""
     root = f"{top}{os.sep}"
     inside = [Path(file[len(root):]).as_posix() for file in files if file.startswith(root)]
     if not inside:
@@ -67,7 +67,7 @@ def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
 
 
 def _objection(top: str, change: Change) -> str | None:
-    """Why a changed file cannot be part of the patch."""
+    """Why a changed file cannot be part of the patch; None where it can."""
     if looks_secret(change.path):
         return "looks like a secret"
     if change.lines is None:
@@ -80,7 +80,7 @@ def _objection(top: str, change: Change) -> str | None:
 
 
 def _roots(paths: Collection[str]) -> list[str]:
-    """The folders of some files, without those below another one; files at the top stand for themselves."""
+    """The folders of some files, without folders below another one; files at the top are kept as files."""
     found: set[str] = set()
     for folder in sorted({path.rpartition("/")[0] or path for path in paths}):
         if not _is_below(folder, found):

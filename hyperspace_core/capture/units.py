@@ -1,4 +1,4 @@
-"""The top-level packages and modules that are a project's own code, and where each stands."""
+"""The top-level packages and modules of a project's own code, and their folders."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FRAMEWORK = "hyperspace-"     # the distributions of the framework's own plugin
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A top-level package, with the folders that it consists of, or a module of one file."""
+    """A top-level package with its folders, or a module of one file."""
 
     name: str
     folders: tuple[str, ...] = ()
     file: str | None = None
-    own: bool                      # of the project itself, wherever it is installed
+    own: bool                      # part of the project itself, even if installed
 
     @property
     def root(self) -> Path:
@@ -38,13 +38,13 @@ class Unit:
 
 
 def code_units(project: Project) -> list[Unit]:
-    """The project's own packages first, then what they use that is not installed.
+    """The project's own packages first, then the packages that they use and that are not installed.
 
-    Left out are the standard library, installed packages, the framework and its plugins: versions name those;
-    and what this process has loaded for itself, such as a notebook's own modules.
+    Left out are the standard library, installed packages, the framework and its plugins, which are recorded
+    by version, and modules that this process loads for itself, such as a notebook's.
     """
     own, plugins = _own(project), _framework_plugins(project)
-    tops = own | project.packages                  # the latter: also who adds components to the project
+    tops = own | project.packages                  # the latter include packages that add components
     key = ("units", *sorted(own), "", *sorted(tops), "", *sorted(plugins))
     return until_next_import(key, lambda: _units(own, tops, plugins))
 
@@ -67,14 +67,14 @@ def _units(own: Collection[str], tops: Collection[str], plugins: Collection[str]
 
 
 def _used_by(module: ModuleType) -> set[str]:
-    """The top-level packages that a module names in its import statements, and that its names come from."""
+    """The top-level packages in a module's import statements, and those that its names come from."""
     names = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
              for value in list(vars(module).values())}
     return {name.partition(".")[0] for name in names if isinstance(name, str)} | _imported_by(module)
 
 
 def _imported_by(module: ModuleType) -> set[str]:
-    """Also those inside functions, of which nothing may have been imported yet."""
+    """The top-level packages that a module imports, also inside functions that have not run yet."""
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py"):
         return set()
@@ -87,11 +87,11 @@ def _imported_by(module: ModuleType) -> set[str]:
 
 
 def _not_loaded(name: str) -> ModuleType | None:
-    """A module as it would be imported, of which nothing is executed; None where there is none."""
+    """The module that an import would load, without executing it; None where there is none."""
     if name in sys.stdlib_module_names or not name.isidentifier():
         return None
     spec = importlib.machinery.PathFinder.find_spec(name)
-    if spec is None or spec.loader is None or spec.origin is None:     # or a folder that happens to be there
+    if spec is None or spec.loader is None or spec.origin is None:     # or a plain folder of that name
         return None
     module = ModuleType(name)
     module.__file__ = spec.origin
@@ -114,7 +114,7 @@ def _unit(name: str, module: ModuleType, *, own: bool) -> Unit | None:
 
 @lru_cache(maxsize=4096)
 def _is_hidden(file: str) -> bool:
-    """Whether it stands in a hidden folder: tools (editors, debuggers) keep their own modules there."""
+    """Whether a file is in a hidden folder, where editors and debuggers keep their own modules."""
     return any(part.startswith(".") and part != ".." for part in Path(file).parts)
 
 

@@ -1,4 +1,4 @@
-"""Write a snapshot's files below a folder: all of them or none, also where two do it at once."""
+"""Atomic unpacking of a snapshot into a folder, safe with several processes at once."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pathlib import Path
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.code import Snapshot, SourceFile
 
-LEFT_S = 3600.0                # a folder so old is nobody's any more: unpacking takes seconds
+LEFT_S = 3600.0                # age of an abandoned folder; unpacking takes seconds
 
 _HOSTILE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]|^[A-Za-z]:")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class BadSnapshot(HyperspaceError):
-    """A snapshot that cannot be unpacked as it is."""
+    """A snapshot that cannot be unpacked."""
 
 
 def unpack(snapshot: Snapshot, read: Callable[[SourceFile], bytes], folder: Path) -> None:
-    """Write all files below `folder`, which is new, or holds the same snapshot already.
+    """Write all files to `folder`, which is new or already holds the same snapshot.
 
-    The folder is this user's alone. Raises `BadSnapshot` for a path that leads out of it, a content that is
-    not what the snapshot says, or a folder that is a link or not this user's; whatever `read` raises; and
+    Only this user may access the folder. Raises `BadSnapshot` for a path that leads out of it, a content that
+    does not match its digest, or a folder that is a link or another user's; the exceptions of `read`; and
     `OSError`.
     """
     for file in snapshot.files:
@@ -48,7 +48,7 @@ def unpack(snapshot: Snapshot, read: Callable[[SourceFile], bytes], folder: Path
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """What processes left that were killed as they unpacked the same."""
+    """Remove folders left by processes that were killed while unpacking this snapshot."""
     for left in folder.parent.glob(f".{folder.name}.*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > LEFT_S:
@@ -64,21 +64,21 @@ def _check_path(path: str) -> None:
 
 def _write(root: Path, file: SourceFile, content: bytes) -> None:
     if hashlib.sha256(content).hexdigest() != file.digest:
-        raise BadSnapshot(f"{file.path}: its content is not what the snapshot says; the store is damaged")
+        raise BadSnapshot(f"{file.path}: its content does not match the snapshot; the store is damaged")
     place = root / file.path
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(place, _NEW, 0o600)
     except (FileExistsError, NotADirectoryError):
-        raise BadSnapshot(f"{file.path}: twice in the snapshot, or a file and a folder at once") from None
+        raise BadSnapshot(f"{file.path}: twice in the snapshot, or both a file and a folder") from None
     with os.fdopen(handle, "wb") as out:
         out.write(content)
 
 
 def _is_there(snapshot: Snapshot, folder: Path) -> bool:
-    """Whether the whole snapshot lies there. What is damaged (a crash, a cleaner) is put out of the way."""
+    """Whether the folder holds the whole snapshot. A damaged folder (after a crash) is moved away."""
     if folder.is_symlink():
-        raise BadSnapshot(f"{folder}: is a link; code is unpacked into a folder of this user's only")
+        raise BadSnapshot(f"{folder}: is a link; code is unpacked only into a folder of this user")
     if not folder.exists():
         return False
     if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():

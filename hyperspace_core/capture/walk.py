@@ -1,4 +1,4 @@
-"""The files of a package's folder that are its code: all but caches, hidden things, backups and secrets."""
+"""Walk over a package's code files; leaves out caches, hidden files, backups and secrets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_FILES = 5_000
 MAX_FILE_BYTES = 8 << 20
 
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
-_ENVIRONMENTS = {"pyvenv.cfg", "conda-meta"}       # what only the folder of a Python environment holds
+_ENVIRONMENTS = {"pyvenv.cfg", "conda-meta"}       # entries that mark the folder of a Python environment
 _SKIPPED_FILES = re.compile(r".*(\.py[co]|~|\.sw[a-p]|\.bak|\.orig)|#.*#|\..*", re.DOTALL)
 _UNWRITABLE = re.compile(r"[\\\x00-\x1f\x7f\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file: its path in the snapshot, where it stands, and how."""
+    """A file: its path in the snapshot, its place on disk, and its stamp."""
 
     path: str
     place: str
@@ -33,14 +33,14 @@ class Found:
 
 @dataclass
 class Walk:
-    """Files of one or several folders, up to the limits."""
+    """Collects files of one or more folders, up to the limits."""
 
     files: dict[str, Found] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)       # path → why
-    seen: int = 0                                                # files and folders
+    left_out: dict[str, str] = field(default_factory=dict)       # path → reason
+    seen: int = 0                                                # number of files and folders
 
     def folder(self, place: str, path: str, above: tuple[tuple[int, int], ...] = ()) -> None:
-        """Take a folder whole. A link is followed, but never to a folder that it stands in."""
+        """Add all files of a folder. Links are followed, except to a folder above the link."""
         try:
             status = os.stat(place)  # noqa: PTH116 - called for every folder before every run
             with os.scandir(place) as entries:
@@ -57,7 +57,7 @@ class Walk:
             self._entry(entry, f"{path}/{entry.name}", (*above, here))
 
     def file(self, place: str, path: str) -> None:
-        """Take one file."""
+        """Add one file."""
         try:
             status = os.stat(place)  # noqa: PTH116 - called for every file before every run
         except OSError as error:
@@ -65,12 +65,12 @@ class Walk:
             return
         if not stat.S_ISREG(status.st_mode):
             self.left_out[path] = "not an ordinary file"
-        elif path not in self.files:               # the first on the path is the one that is imported
+        elif path not in self.files:               # Python imports the first one on the path
             self.files[path] = Found(path, place, stamp_of(status))
 
     def _entry(self, entry: os.DirEntry[str], path: str, above: tuple[tuple[int, int], ...]) -> None:
         folder = _is_folder(entry)
-        inside = path.partition("/")[2]            # the package's own name says nothing
+        inside = path.partition("/")[2]            # the package's own name does not count
         if _leads_to_secret(entry, folder) or (looks_secret(inside) and not folder):
             self.left_out[path] = "looks like a secret"
         elif _SKIPPED_FILES.fullmatch(entry.name) or (folder and entry.name in _SKIPPED_FOLDERS):
@@ -85,7 +85,7 @@ class Walk:
             self.file(entry.path, path)
 
     def excess(self) -> str | None:
-        """Which limit is exceeded and what exceeds it most; None where none is."""
+        """The exceeded limit and the largest item; None where no limit is exceeded."""
         if not self.files:
             return None
         if self.seen > MAX_FILES or len(self.files) > MAX_FILES:
@@ -101,7 +101,7 @@ class Walk:
 
 
 def shown(path: str) -> str:
-    """A path as text that can be printed and stored."""
+    """A path as printable and storable text."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -113,7 +113,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _leads_to_secret(entry: os.DirEntry[str], folder: bool) -> bool:
-    """Whether it is a link to a file whose own name says more, or to a hidden folder (`.ssh`) or into one."""
+    """Whether a link leads to a file with a secret's name, to a hidden folder (`.ssh`), or into one."""
     if not entry.is_symlink():
         return False
     real = Path(os.path.realpath(entry.path))

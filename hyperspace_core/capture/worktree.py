@@ -1,4 +1,4 @@
-"""A repository and its working tree, as git tells of them. `Git` is the hardened call of `capture.git`."""
+"""The state of a repository and its working tree, read through the hardened `Git` of `capture.git`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from hyperspace_core.capture.walk import shown
 
 MAX_LISTED = 20                # names in the section
 
-# they would make git look at another repository than the code's own
+# variables that make git use another repository
 _REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 
 
 class Git(Protocol):
-    """Runs git in a folder; gives its output. Raises `GitUnavailable`."""
+    """Runs git in a folder and returns its output. Raises `GitUnavailable`."""
 
     def __call__(self, folder: str, *arguments: str) -> bytes: ...
 
 
 class GitUnavailable(Exception):
-    """Nothing can be said; the text is the reason, `exit_code` git's own where it ran."""
+    """Git gave no result; the text is the reason, `exit_code` is git's own if it ran."""
 
     def __init__(self, reason: str, exit_code: int | None = None) -> None:
         super().__init__(reason)
@@ -40,27 +40,27 @@ class GitUnavailable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """What does not change while a process lives."""
+    """Facts about a repository that do not change during a process."""
 
     top: Path
-    watched: tuple[Path, ...]      # files of git's that change with each commit, checkout and `git add`
+    watched: tuple[Path, ...]      # git's own files that change with each commit, checkout and `git add`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """A working tree as it was seen last."""
+    """The last known state of a working tree."""
 
     top: Path
     settings: Settings
     status: Status
-    untracked: list[str]           # sources that have been loaded and that git does not know
+    untracked: list[str]           # loaded source files that git does not track
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """The section `git`."""
         status, remote = self.status, self.settings.remote
         return {
             "root": str(self.top),
-            "commit": status.commit,               # None: nothing has been committed yet
+            "commit": status.commit,               # None: no commit yet
             "branch": status.branch,               # None: detached
             "dirty": bool(status.changed or self.untracked),
             "changed": status.changed[:MAX_LISTED],
@@ -91,7 +91,7 @@ def repository_of(git: Git, source: str) -> Repository | GitUnavailable:
 
 def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
     try:
-        # reading the settings runs nothing; what they name is switched off in the next calls
+        # reading the settings runs no program; the next calls disable the programs that they name
         settings = settings_of(git, str(top))
         status = parse_status(git(str(top), *settings.overrides(), "status", "--porcelain=v2", "--branch",
                                   "-z", "--untracked-files=no", "--ignore-submodules=dirty"))
@@ -102,12 +102,12 @@ def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
 
 
 def settings_of(git: Git, top: str) -> Settings:
-    """What the repository configures. Raises `GitUnavailable` where that cannot be switched off."""
+    """The repository's settings. Raises `GitUnavailable` for filters that cannot be disabled."""
     try:
         text = git(top, "config", "--includes", "--show-scope", "-z", "--get-regexp",
                     r"^(remote\..*\.url|filter\..*\.(clean|smudge|process|required))$")
     except GitUnavailable as error:
-        if error.exit_code == 1:                   # none of them is set
+        if error.exit_code == 1:                   # no such setting
             return Settings()
         raise
     settings = parse_settings(text)

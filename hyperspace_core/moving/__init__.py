@@ -1,5 +1,5 @@
-"""Moving house: copies of runs between two stores, by the port's verbs alone.
+"""Copying of runs between two stores, by the methods of the store port alone.
 
-A copy may be killed at any moment and begun again: what is there already is not brought twice, and nothing at
-the destination is ever overwritten.
+A copy may be killed at any time and started again: existing data is not copied twice, and nothing at the
+destination is overwritten.
 """

@@ -1,4 +1,4 @@
-"""Contents of artifacts on their way: through a temporary file, and never without looking at the hash."""
+"""Transfer of artifact contents through a temporary file, with a check of each hash."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ CHUNK = 1 << 20
 
 
 class Damaged(HyperspaceError):
-    """A content that is gone, or is not what its digest says."""
+    """A content is missing or does not match its digest."""
 
 
 class Contents:
-    """Brings contents from one store to another; use it in a `with`."""
+    """Copies contents from one store to another; use it in a `with` statement."""
 
     def __init__(self, source: Store, target: Store) -> None:
         self._source, self._target = source, target
         self._folder = tempfile.TemporaryDirectory(prefix="hyperspace-copy-")
-        self._here: str | None = None          # the digest of what lies in the temporary file
-        self._sound: set[str] = set()          # digests that have been read at the destination
+        self._here: str | None = None          # the digest of the content in the temporary file
+        self._sound: set[str] = set()          # digests that were verified at the destination
 
     def __enter__(self) -> Self:
         return self
@@ -38,11 +38,11 @@ class Contents:
         self._folder.cleanup()
 
     def bring(self, artifact: Artifact, run: int) -> None:
-        """Keep it under a run of the destination. Raises `Damaged` where the source has not got it whole."""
+        """Copy an artifact to a run of the destination. Raises `Damaged` where the source's is not whole."""
         self._target.put_artifact(run, artifact.attempt, artifact.name, self._fetched(artifact))
 
     def check(self, artifact: Artifact) -> None:
-        """Read the content at the destination. Raises `Damaged`."""
+        """Verify the content at the destination. Raises `Damaged`."""
         if artifact.digest not in self._sound:
             for _ in _read(self._target, artifact):
                 pass
@@ -50,7 +50,7 @@ class Contents:
 
     def _fetched(self, artifact: Artifact) -> Path:
         path = Path(self._folder.name, "content")
-        if self._here == artifact.digest:      # many runs name the same one, often one after the other
+        if self._here == artifact.digest:      # consecutive runs often share a content
             return path
         self._here = None
         with _writing(path) as file:
@@ -61,7 +61,7 @@ class Contents:
 
 
 def _read(store: Store, artifact: Artifact) -> Iterator[bytes]:
-    """The content, piece by piece. Raises `Damaged`, where need be after the last one."""
+    """The content, piece by piece. Raises `Damaged`, possibly after the last piece."""
     hasher = hashlib.sha256()
     what = f"artifact '{artifact.name}' of attempt {artifact.attempt} in {store.url}"
     try:
@@ -72,7 +72,7 @@ def _read(store: Store, artifact: Artifact) -> Iterator[bytes]:
     except NotFound as error:
         raise Damaged(f"{what}: {error}") from None
     if hasher.hexdigest() != artifact.digest:
-        raise Damaged(f"{what}: its content is not what was put in ({artifact.digest[:12]}…)")
+        raise Damaged(f"{what}: its content does not match its digest ({artifact.digest[:12]}…)")
 
 
 @contextmanager
@@ -81,5 +81,5 @@ def _writing(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
     except OSError as error:
-        raise StoreError(f"{path.parent}: {error.strerror or error}; TMPDIR names another folder for what is "
-                         "on its way") from error
+        raise StoreError(f"{path.parent}: {error.strerror or error}; set TMPDIR to another folder for "
+                         "temporary files") from error

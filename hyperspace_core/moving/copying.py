@@ -1,4 +1,4 @@
-"""Copying runs from one store into another, each with all that it has, and looking at what arrived."""
+"""Copy of runs with all their data from one store to another, with a check of the result."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from hyperspace_core.records.run import Artifact, OutputChunk, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings, Store
 
-RUNS_AT_ONCE = 50              # records restored in one step
-WAS_QUEUED = "queued when copied"      # the reason of a run that rests there because it waits here
+RUNS_AT_ONCE = 50              # records per batch
+WAS_QUEUED = "queued when copied"      # reason of a run that is paused there because it is queued here
 
 
 class Fate(StrEnum):
-    """What became of a run."""
+    """The result of copying a run."""
 
     COPIED = "copied"
-    THERE = "there"            # the same run was there already, and is the same in everything
-    AHEAD = "ahead"            # it waits here, and has gone on there
-    RUNNING = "running"        # left out; its owner knows only this store
+    THERE = "there"            # the run was already there and is identical
+    AHEAD = "ahead"            # it is queued here, and has continued there
+    RUNNING = "running"        # left out, because its owner writes to this store only
     DIFFERS = "differs"        # it was changed there; nothing was overwritten
-    DAMAGED = "damaged"        # something of it is not whole here or there; all else of it is there
+    DAMAGED = "damaged"        # a part of it is not whole here or there; everything else was copied
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """One run, and what became of it."""
+    """One run and the result of its copy."""
 
     run: int                   # its id here
     uid: str
     project: str
     fate: Fate
     there: int | None = None   # its id at the destination
-    waits: bool = False        # it was queued here, and rests there
-    digest: str | None = None  # of all that this store says of it, and the other one where nothing differs
-    problems: tuple[str, ...] = ()     # what differs, what is damaged or gone
-    search: Along | None = None        # that proposed it
-    lost_parent: int | None = None     # the parent that is not there, so that it is not named there
+    waits: bool = False        # it was queued here, and is paused there
+    digest: str | None = None  # of all its data here, and of the copy where nothing differs
+    problems: tuple[str, ...] = ()     # parts that differ, are damaged or are missing
+    search: Along | None = None        # the search that proposed it
+    lost_parent: int | None = None     # a parent that is not at the destination, and so is not named there
 
 
 def copy_runs(source: Store, target: Store, where: RunFilter | None = None,
               ) -> Generator[Copied]:
-    """Copy the runs that match, one after the other; each is given back once it has been read back there.
+    """Copy the matching runs one by one; yield each after its copy was read back and compared.
 
-    Runs keep their uid and get new ids; what waits in the queue arrives PAUSED, so that no run is done in
-    both stores. The searches that they name go along, and an open one rests there likewise. What is there
-    already is completed where something is missing, and never overwritten. The settings of a project's queue
-    go along where the destination has no runs of it and none of its own. After a kill, a repeat goes on.
+    Runs keep their uid and get new ids. A queued run arrives PAUSED, so that no run is executed in both
+    stores. Their searches are copied, too, and an open one is paused there. Existing runs are completed where
+    data is missing, and never overwritten. The settings of a project's queue are copied where the destination
+    has no runs of the project and no settings for it. After a kill, call it again to continue.
     Raises `StoreError` where one of the stores fails.
     """
     with Contents(source, target) as contents:
@@ -65,16 +65,16 @@ def copy_runs(source: Store, target: Store, where: RunFilter | None = None,
 
 
 def missing(target: Store, uids: Sequence[str]) -> int:
-    """How many of these runs a store has not got."""
+    """The number of these runs that a store does not have."""
     return sum(len(set(some)) - sum(target.count(RunFilter(uids=tuple(some))).values())
                for some in batches(uids, 1000))
 
 
 def arriving(record: RunRecord, parent: int | None = None) -> RunRecord:
-    """The record as it should stand at the destination, but for its id."""
+    """The record as it is stored at the destination, except for its id."""
     if record.state is State.QUEUED:
         record = replace(record, state=State.PAUSED, reason=WAS_QUEUED)
-    if not record.state.terminal:      # only what has ended is migrated; this one goes on with what it has
+    if not record.state.terminal:      # only ended runs are migrated; this one keeps its config
         record = replace(record, migrated=())
     return replace(record, parent=parent)
 
@@ -85,7 +85,7 @@ class _Copy:
         self._parents = Parents(source, target)
         self._searches = Searches(source, target)
         self._sources, self._histories = Sources(source, target), Histories(source, target)
-        self._settled = set(target.info().runs)        # projects whose settings stay as they are there
+        self._settled = set(target.info().runs)        # projects whose settings there stay unchanged
 
     def all(self, where: RunFilter) -> Iterator[Copied]:
         batch: list[RunRecord] = []
@@ -93,7 +93,7 @@ class _Copy:
             if record.state is State.RUNNING:
                 yield Copied(run=record.id, uid=record.uid, project=record.project, fate=Fate.RUNNING)
                 continue
-            # a parent must have its id there before its child is restored
+            # a parent needs its id there before its child is restored
             if len(batch) >= RUNS_AT_ONCE or any(record.parent == one.id for one in batch):
                 yield from self._brought(batch)
                 batch = []
@@ -112,18 +112,18 @@ class _Copy:
         searches = self._searches.bring(records)
         there = known_records(self._target, records)
         for record, wanted in zip(records, given, strict=True):
-            told = Copied(run=record.id, uid=record.uid, project=record.project, fate=Fate.COPIED,
+            copied = Copied(run=record.id, uid=record.uid, project=record.project, fate=Fate.COPIED,
                           search=searches.get(record.search or ""),
                           lost_parent=record.parent if wanted.parent is None else None)
             try:
                 found = there.get(record.uid)
                 if found is None:
-                    raise NotFound("it was deleted there in this very moment")
-                told = replace(told, there=found.id, waits=wanted.reason == WAS_QUEUED == found.reason)
+                    raise NotFound("it was deleted there during the copy")
+                copied = replace(copied, there=found.id, waits=wanted.reason == WAS_QUEUED == found.reason)
                 new = not _stood(before.get(record.uid), found)
-                yield self._carried(told, wanted, found, lacking[record.uid], new=new)
-            except NotFound as error:          # somebody deletes runs, here or there
-                yield replace(told, fate=Fate.DAMAGED, problems=(str(error),))
+                yield self._carried(copied, wanted, found, lacking[record.uid], new=new)
+            except NotFound as error:          # a run was deleted here or there meanwhile
+                yield replace(copied, fate=Fate.DAMAGED, problems=(str(error),))
 
     def _settle(self, project: str) -> None:
         self._settled.add(project)
@@ -132,9 +132,9 @@ class _Copy:
             self._target.change_settings(project, paused=here.paused, heartbeat_s=here.heartbeat_s,
                                          ttl_s=here.ttl_s)
 
-    def _carried(self, told: Copied, wanted: RunRecord, found: RunRecord, lacking: list[str], *,
+    def _carried(self, copied: Copied, wanted: RunRecord, found: RunRecord, lacking: list[str], *,
                  new: bool) -> Copied:
-        """Bring what a run has logged, unless all of it is there, and look at what is there then."""
+        """Copy a run's logged data unless it is already there, then compare both stores."""
         ahead = _ahead(wanted, found)
         refused = self._histories.follow(wanted, found)
         if found.migrated != wanted.migrated:
@@ -142,18 +142,18 @@ class _Copy:
         if not new and not ahead:
             here, there = portrait(self._source, wanted), portrait(self._target, found)
             if not here.differences(there):
-                return self._checked(replace(told, fate=Fate.THERE, digest=here.digest), found, lacking)
+                return self._checked(replace(copied, fate=Fate.THERE, digest=here.digest), found, lacking)
         landing = Landing(self._target, self._contents, wanted, found)
         here = portrait(self._source, wanted, landing)
         if ahead:
-            return replace(told, fate=Fate.AHEAD)
+            return replace(copied, fate=Fate.AHEAD)
         differing = here.differences(portrait(self._target, found))
         if differing:
-            told = replace(told, fate=Fate.DIFFERS, problems=(*differing, *refused))
-        return self._checked(replace(told, digest=here.digest), found, [*lacking, *landing.damaged])
+            copied = replace(copied, fate=Fate.DIFFERS, problems=(*differing, *refused))
+        return self._checked(replace(copied, digest=here.digest), found, [*lacking, *landing.damaged])
 
-    def _checked(self, told: Copied, found: RunRecord, damaged: list[str]) -> Copied:
-        """Whether the contents there are whole, read back; what has been said of the run stays said."""
+    def _checked(self, copied: Copied, found: RunRecord, damaged: list[str]) -> Copied:
+        """Read the contents back; return DAMAGED where one is not whole, else `copied` unchanged."""
         damaged = [*damaged]
         for attempt in found.attempts:
             for artifact in self._target.artifacts(found.id, attempt=attempt.number):
@@ -162,12 +162,12 @@ class _Copy:
                 except Damaged as error:
                     damaged.append(str(error))
         if damaged:
-            return replace(told, fate=Fate.DAMAGED, problems=tuple(damaged))
-        return told
+            return replace(copied, fate=Fate.DAMAGED, problems=tuple(damaged))
+        return copied
 
 
 class Landing:
-    """Takes in what is read of a run here, attempt by attempt; only where the attempt there is the same."""
+    """Writes a run's data to the destination, only for attempts that are the same in both stores."""
 
     def __init__(self, target: Store, contents: Contents, wanted: RunRecord, found: RunRecord) -> None:
         self._target, self._contents, self._run = target, contents, found.id
@@ -196,12 +196,12 @@ class Landing:
 
 
 def _stood(before: RunRecord | None, found: RunRecord) -> bool:
-    """Whether it was there before this copy, and has not given way to what was restored."""
+    """Whether a run was there before this copy and was not replaced by it."""
     return before is not None and (before.state, before.attempts) == (found.state, found.attempts)
 
 
 def _ahead(wanted: RunRecord, found: RunRecord) -> bool:
-    """Whether it waits here as it stood when it was copied, and something has been done with it there."""
+    """Whether a run is unchanged in the queue here since it was copied, and has continued there."""
     shared = found.attempts[:len(wanted.attempts)]
     moved = found.state is not wanted.state or len(found.attempts) > len(wanted.attempts)
     return wanted.state is State.PAUSED and moved and same_try(shared, wanted.attempts)

@@ -1,4 +1,4 @@
-"""Runs whose configs were migrated: they are restored as they were executed, and migrated again there."""
+"""Copy of runs with migrated configs: restored as executed, then migrated again."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def as_executed(source: Store, record: RunRecord) -> RunRecord:
 
 
 class Histories:
-    """Migrates runs of one store as they were migrated in another."""
+    """Applies the migrations of one store's runs to their copies in another store."""
 
     def __init__(self, source: Store, target: Store) -> None:
         self._source, self._target = source, target
         self._migrations: dict[tuple[str, str], Migration] = {}
 
     def follow(self, record: RunRecord, found: RunRecord) -> list[str]:
-        """Do to `found` what was done to the record, and not to it yet; what the other store refuses."""
+        """Apply the record's migrations that `found` lacks; return those that the store refuses."""
         done = len(found.migrated)
         if found.migrated != record.migrated[:done] or done == len(record.migrated):
             return []

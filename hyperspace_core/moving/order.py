@@ -1,4 +1,4 @@
-"""In which order runs go, and what becomes of the ids by which they name each other."""
+"""The order in which runs are copied, and the mapping of their parents' ids."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hyperspace_core.storage import Store
 
 
 def parents_first(store: Store, where: RunFilter) -> Iterator[RunRecord]:
-    """The runs that match, oldest first, but none before its parent if that matches, too."""
+    """The matching runs, oldest first, each after its parent if that matches, too."""
     given: set[int] = set()
     for record in store.find(where, order=ORDER_OLDEST):
-        line = {record.id: record}         # of ancestors that have not had their turn
+        line = {record.id: record}         # ancestors that were not yielded yet
         last: RunRecord | None = record
         while last is not None and last.parent is not None and last.parent > record.id:
             known = last.parent in given or last.parent in line
@@ -33,7 +33,7 @@ def _matching(store: Store, where: RunFilter, run: int) -> RunRecord | None:
 
 
 class Parents:
-    """Which id at the destination a parent has there."""
+    """The ids of parents at the destination."""
 
     def __init__(self, source: Store, target: Store) -> None:
         self._source, self._target = source, target
@@ -43,7 +43,7 @@ class Parents:
         self._there[run] = there
 
     def of(self, record: RunRecord) -> int | None:
-        """None where it has no parent, or one that is not there."""
+        """The parent's id at the destination; None where it has no parent or the parent is not there."""
         if record.parent is None:
             return None
         if record.parent not in self._there:
@@ -51,24 +51,24 @@ class Parents:
         return self._there[record.parent]
 
     def _found(self, run: int) -> int | None:
-        """Of one that this copy does not bring: an earlier one may have."""
+        """The id of a parent outside this copy, which an earlier copy may have brought."""
         parent = get(self._source, run)
         return None if parent is None else known(self._target, [parent]).get(parent.uid)
 
 
 def known(store: Store, records: list[RunRecord]) -> dict[str, int]:
-    """The ids of those runs that a store has, by uid."""
+    """The ids of the given runs that a store has, by uid."""
     return {uid: record.id for uid, record in known_records(store, records).items()}
 
 
 def known_records(store: Store, records: list[RunRecord]) -> dict[str, RunRecord]:
-    """Those runs as a store has them, by uid."""
+    """The store's records of the given runs, by uid."""
     uids = tuple(record.uid for record in records)
     return {found.uid: found for found in store.find(RunFilter(uids=uids))} if uids else {}
 
 
 def get(store: Store, run: int) -> RunRecord | None:
-    """None where it has been deleted."""
+    """The record; None where it has been deleted."""
     try:
         return store.get(run)
     except NotFound:

@@ -1,6 +1,6 @@
-"""All that a store says of a run, as digests: two stores that hold the same run give the same portrait.
+"""Digests of a run's data: two stores that hold the same run give the same digests.
 
-Left out is what each store gives by itself: the run's id, and with it that of its parent.
+Left out are the values that each store assigns: the run's id and its parent's id.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hyperspace_core.storage import Store
 T = TypeVar("T")
 
 POINTS_AT_ONCE = 5000
-PIECES_AT_ONCE = 20            # of at most 64 KiB each
-OF_THE_STORE = {"id", "parent", "started_at", "attempts"}      # `started_at` is its last attempt's
+PIECES_AT_ONCE = 20            # pieces of output per batch, at most 64 KiB each
+OF_THE_STORE = {"id", "parent", "started_at", "attempts"}      # `started_at` is that of the last attempt
 
 
 class Listener(Protocol):
-    """Whoever wants to have what is read for a portrait, batch by batch."""
+    """Receives the data that is read for the digests, batch by batch."""
 
     def points(self, attempt: int, points: Sequence[Point]) -> None: ...
     def output(self, attempt: int, output: Sequence[OutputChunk]) -> None: ...
@@ -34,13 +34,13 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Portrait:
-    """What each part of a run comes down to: "note" → a text; "points of attempt 2" → "1000, sha…"."""
+    """A text or digest per part of a run: "note" → a text; "points of attempt 2" → "1000, sha…"."""
 
     parts: dict[str, str]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of it all, hexadecimal."""
+        """SHA-256 of all parts, hexadecimal."""
         return hashlib.sha256(_text(self.parts).encode("ascii")).hexdigest()
 
     def differences(self, other: Portrait) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Portrait:
 
 
 def portrait(store: Store, record: RunRecord, listener: Listener | None = None) -> Portrait:
-    """Of a run as `record` tells, with all that its attempts logged; nothing is held but one batch."""
+    """Compute the digests of a record and its attempts' logged data, one batch in memory at a time."""
     parts = {field.name: _text(getattr(record, field.name))
              for field in fields(RunRecord) if field.name not in OF_THE_STORE}
     run = record.id
@@ -73,16 +73,16 @@ def portrait(store: Store, record: RunRecord, listener: Listener | None = None) 
 
 
 def same_try(one: Any, other: Any) -> bool:
-    """Whether two attempts, or other records, say the same."""
+    """Whether two attempts, or other records, are equal."""
     return _text(one) == _text(other)
 
 
-def _summed(items: Iterable[T], size: int, told: Callable[[T], str],
+def _summed(items: Iterable[T], size: int, text_of: Callable[[T], str],
             hear: Callable[[Sequence[T]], None] | None) -> str:
-    """How many there are, and a digest of them."""
+    """The number of items and their digest."""
     hasher, count = hashlib.sha256(), 0
     for batch in batches(items, size):
-        hasher.update("".join(map(told, batch)).encode("utf-8"))
+        hasher.update("".join(map(text_of, batch)).encode("utf-8"))
         count += len(batch)
         if hear is not None:
             hear(batch)
@@ -90,7 +90,7 @@ def _summed(items: Iterable[T], size: int, told: Callable[[T], str],
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items, so many at a time."""
+    """The items in lists of at most `size`."""
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
@@ -109,7 +109,7 @@ def _piece_text(piece: OutputChunk) -> str:
 
 
 def _text(value: Any) -> str:
-    """One value, one text: NaN is NaN, `1` is not `1.0`, the order of keys says nothing."""
+    """The canonical text of a value: NaN equals NaN, `1` differs from `1.0`, key order does not matter."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
 
 
@@ -121,4 +121,4 @@ def _plain(value: Any) -> Any:
         return value.astimezone(UTC).isoformat(timespec="microseconds")
     if is_dataclass(value):
         return vars(value)
-    raise TypeError(f"{type(value).__name__} stands in no record")
+    raise TypeError(f"{type(value).__name__} does not occur in records")

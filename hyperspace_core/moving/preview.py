@@ -1,4 +1,4 @@
-"""What a copy would bring, found by reading alone."""
+"""Preview of a copy, without writing."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hyperspace_core.storage import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What would happen, if nothing changed before."""
+    """What a copy would do now."""
 
     runs: dict[str, int]               # project -> runs that would be copied
-    waiting: int                       # of these: queued here, and so PAUSED there
+    waiting: int                       # of these: queued here, so they arrive PAUSED
     artifacts: int                     # artifacts of these runs
-    bytes: int                         # of their contents, each content once
-    there: int                         # runs that are there already, whether or not they are the same
+    bytes: int                         # size of their contents, each content once
+    there: int                         # runs that are already there, identical or not
     running: tuple[int, ...]           # ids of runs that would be left out
-    searches: int                      # that these runs name: they would go along, at rest
+    searches: int                      # searches of these runs, which would be copied, too
 
 
 def preview(source: Store, target: Store | None, where: RunFilter | None = None) -> Preview:
-    """`target`: None for a store that is still to be made. What is there is not compared."""
+    """Count what a copy would bring, without comparing contents. `target`: None where it does not exist."""
     runs: Counter[str] = Counter()
     contents: dict[str, int] = {}
     waiting = artifacts = there = 0
@@ -55,6 +55,6 @@ def preview(source: Store, target: Store | None, where: RunFilter | None = None)
 
 
 def _gives_way(found: RunRecord, record: RunRecord) -> bool:
-    """As `Store.restore` decides it."""
+    """Whether `Store.restore` would replace the run."""
     untried = found.state in (State.QUEUED, State.PAUSED) and not found.attempts
     return untried and (record.state.terminal or bool(record.attempts))

@@ -1,4 +1,4 @@
-"""Searches that copied runs name: they go along, and rest there, so that no search proposes in two stores."""
+"""Copy of the searches of copied runs; open ones are paused, so none proposes in two stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperspace_core.storage import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Along:
-    """A search as it stood in both stores when one of its runs had been copied."""
+    """A search in both stores, as of the copy of one of its runs."""
 
     search: int                # its id here
     there: int
@@ -21,13 +21,13 @@ class Along:
 
 
 class Searches:
-    """Brings them from one store to another."""
+    """Copies searches from one store to another."""
 
     def __init__(self, source: Store, target: Store) -> None:
         self._source, self._target = source, target
 
     def bring(self, records: Sequence[RunRecord]) -> dict[str, Along]:
-        """All that these runs name, by uid; after the runs, so that each that is here was counted."""
+        """Copy the searches of these runs; by uid. Call it after the runs, so that all runs are counted."""
         brought = {}
         for project, uids in named(records).items():
             for search in self._source.searches(project, uids=uids):
@@ -38,7 +38,7 @@ class Searches:
 
 
 def named(records: Sequence[RunRecord]) -> dict[str, set[str]]:
-    """The uids of the searches that they name, by project."""
+    """The uids of the runs' searches, by project."""
     found: dict[str, set[str]] = {}
     for record in records:
         if record.search is not None:

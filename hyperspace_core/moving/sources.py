@@ -1,4 +1,4 @@
-"""Snapshots of source code that runs name: they go along, each once."""
+"""Copy of the code snapshots of runs, each once."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from hyperspace_core.records.code import Snapshot, named_snapshots
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 
-SECTION = "source"             # of provenance
+SECTION = "source"             # section of the provenance
 
 
 class Sources:
-    """Brings them from one store to another, and reads them back there."""
+    """Copies snapshots from one store to another, and reads them back there."""
 
     def __init__(self, source: Store, target: Store) -> None:
         self._source, self._target = source, target
-        self._troubles: dict[str, str] = {}    # digest -> what is wrong with it, "" for nothing
+        self._troubles: dict[str, str] = {}    # digest -> problem, "" for none
 
     def bring(self, record: RunRecord) -> list[str]:
-        """All that a run names; what is not whole."""
+        """Copy the snapshots of a run; return problems."""
         sections = [record.code, *(attempt.provenance.get(SECTION) for attempt in record.attempts)]
         named = dict.fromkeys(digest for section in sections if isinstance(section, Mapping)
                               for digest in named_snapshots(section))
@@ -49,7 +49,7 @@ class Sources:
     def _check(self, snapshot: Snapshot) -> None:
         for file in snapshot.files:
             if hashlib.sha256(_content(self._target, file.digest)).hexdigest() != file.digest:
-                raise NotFound(f"{file.path} in {self._target.url} is not what was put in")
+                raise NotFound(f"{file.path} in {self._target.url} does not match its digest")
 
 
 def _content(store: Store, digest: str) -> bytes:

@@ -1,1 +1,1 @@
-"""What is stored, as frozen records; no store, no project and no user code is known here."""
+"""Frozen records of everything that is stored; independent of stores, projects and user code."""

@@ -1,7 +1,7 @@
-"""A snapshot of source code: which files with which content, so that a run can be executed again on it.
+"""Snapshots of source code: files and their contents, so that a run can be executed again.
 
-Contents lie in the store once, under their hash; a snapshot names them. Its own name is the hash of what it
-names, so equal code is one snapshot, whoever took it and wherever it stood.
+The store keeps each content once, under its hash; a snapshot lists paths and hashes. Its own name is the hash
+of this list, so equal code is one snapshot on every machine and in every folder.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-SNAPSHOT = "snapshot"          # in a run's `code` and in its provenance: the snapshot of what is imported
-CHANGES = "changes"            # likewise: the snapshot of what the commit lacks, a patch and untracked files
+SNAPSHOT = "snapshot"          # key in a run's `code` and provenance: the snapshot of the imported code
+CHANGES = "changes"            # likewise: the snapshot of uncommitted changes, a patch and untracked files
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
     """One file of a snapshot."""
 
-    path: str                  # "digits_study/components.py": below a folder that is on `sys.path`
+    path: str                  # "digits_study/components.py": relative to a folder on `sys.path`
     digest: str                # SHA-256 of the content, hexadecimal
     size: int                  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Files by path, each path once."""
+    """A set of files with unique paths."""
 
     files: tuple[SourceFile, ...]
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all paths and contents, hexadecimal; in whatever order the files are given."""
+        """SHA-256 over all paths and contents, hexadecimal; independent of the order of the files."""
         hasher = hashlib.sha256()
         for file in sorted(self.files, key=lambda one: one.path):
             name = file.path.encode("utf-8", "surrogateescape")
@@ -47,5 +47,5 @@ class Snapshot:
 
 
 def named_snapshots(section: Mapping[str, Any]) -> tuple[str, ...]:
-    """The snapshots that a run's `code`, or a section of its provenance, names."""
+    """Digests of the snapshots in a run's `code` or in a section of its provenance."""
     return tuple(digest for key in (SNAPSHOT, CHANGES) if isinstance(digest := section.get(key), str))

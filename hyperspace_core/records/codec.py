@@ -1,17 +1,17 @@
-"""Which values a store keeps, and the text that keeps them: one edge for every store.
+"""The values that a store accepts, and their JSON text; shared by all stores.
 
-| given | kept as |
+| given | stored as |
 | --- | --- |
-| None, bool, int within 64 bit, float (NaN, infinities and -0.0 too), str | itself |
+| None, bool, int within 64 bit, float (including NaN, infinities and -0.0), str | itself |
 | dict with text keys, list | itself, copied |
 | tuple | list |
-| numpy or torch scalar, 0-d array | the number in it |
+| numpy or torch scalar, 0-d array | its number |
 | `Path` | its text |
 | `Enum` | its name |
 | aware `datetime` | ISO 8601 text |
-| all else | refused, with its path |
+| anything else | refused, with its path |
 
-Text may hold any character but half of a surrogate pair, a key no NUL either. Nesting ends at 64 levels.
+Text may hold any character except half of a surrogate pair; a key must not hold NUL. At most 64 levels.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _decoder = json.JSONDecoder()
 
 
 def storable(value: Any, path: str) -> Any:
-    """The value as every store gives it back: plain, and sharing nothing with what was given.
+    """Convert a value to a plain copy, as every store returns it.
 
-    `path` names the value in messages. Raises `ValueNotStorable` with the path of what no store could keep.
+    `path` names the value in messages. Raises `ValueNotStorable` with the path of the refused value.
     """
     return _plain(value, path, ())
 
 
 def to_text(value: Any) -> str:
-    """What `storable` gave back, as JSON on one line; NaN and infinities as JavaScript spells them."""
+    """Encode a result of `storable` as JSON on one line; NaN and infinities are spelled as in JavaScript."""
     return _encoder.encode(value)
 
 
 def from_text(text: str) -> Any:
-    """The value that `to_text` wrote: the same types, the same bits. Raises `ValueError` for other texts."""
+    """Decode a text that `to_text` wrote, to the same types and bits. Raises `ValueError` for other texts."""
     if text == "{}":                       # most trees of a new run
         return {}
     if text == "[]":                       # its tags
@@ -67,7 +67,7 @@ def _plain(value: Any, path: str, above: tuple[int, ...]) -> Any:
         return _section(value, path, _deeper(value, path, above))
     if isinstance(value, list | tuple):
         inside = _deeper(value, path, above)
-        # long lists of numbers are the common case, and their paths are needed only for messages
+        # fast path for long lists of numbers: a path is needed only for messages
         return [inner if type(inner) is float else _plain(inner, f"{path}[{index}]", inside)
                 for index, inner in enumerate(value)]
     return _converted(value, path, above)
@@ -86,7 +86,7 @@ def _section(value: Mapping[Any, Any], path: str, above: tuple[int, ...]) -> dic
 
 
 def _converted(value: Any, path: str, above: tuple[int, ...]) -> Any:
-    """What is not JSON itself: what has a text or a number of its own, and subclasses of JSON's types."""
+    """Convert what is not JSON: values with a text or number form, and subclasses of JSON's types."""
     text = _own_text(value, path)
     if text is not None:
         return _text(text, path)
@@ -109,7 +109,7 @@ def _own_text(value: Any, path: str) -> str | None:
         return str(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise ValueNotStorable(f"{path}: a datetime without a time zone could mean any; use "
+            raise ValueNotStorable(f"{path}: a datetime without a time zone is ambiguous; use "
                                    "datetime.now(UTC)")
         return value.isoformat()
     return None

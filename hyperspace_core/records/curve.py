@@ -1,8 +1,8 @@
-"""A series in short: what a pruner looks at, and what of it crosses from worker to run.
+"""Thinned metric series, for pruners and for the transfer from a worker to a run.
 
-A series may have a million points. Up to step 256 all are kept; of later ones the first in each of 64 equal
-parts of every octave (the steps from 2^n to 2^(n+1)), and always the last: about a thousand of a million. So
-the first point that is kept at or after a step comes at most 1.6 % later than the first that was logged.
+A series may have a million points. All points up to step 256 are kept; of later points the first in each of
+64 equal parts of every octave (the steps from 2^n to 2^(n+1)), and the last: about a thousand of a million.
+The first kept point at or after a step is at most 1.6 % later than the first logged one.
 """
 
 from __future__ import annotations
@@ -17,42 +17,40 @@ from itertools import pairwise
 Pair = tuple[int, float]       # step, value
 
 EXACT = 256
-BITS = 7                       # of a step, that tell the parts of an octave apart: 64 have the highest set
+BITS = 7                       # highest bits of a step, which number the 64 parts of an octave
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One series of a run, as far as it has come.
+    """One series of a run, up to now.
 
-    A value that was logged without a step stands at the number of values before it. Of several at one step
-    the last counts; one whose step goes back is left out.
+    A value logged without a step gets the number of earlier values as its step. Of several values at one step
+    the last is kept; a value whose step is lower than the last one is left out.
     """
 
-    points: tuple[Pair, ...] = ()          # each step once, ascending
-    count: int = 0                         # values that were logged, those that are left out here, too
-    high: float = math.nan                 # of all that were logged, but for NaN; NaN where there are none
+    points: tuple[Pair, ...] = ()          # unique steps, ascending
+    count: int = 0                         # number of logged values, including those left out
+    high: float = math.nan                 # highest logged value except NaN; NaN where there are none
     low: float = math.nan
-    asked: int = -1                        # the last step when its pruner was asked before; -1: never
+    asked: int = -1                        # the last step when the pruner was last asked; -1: never
 
     @property
     def step(self) -> int:
-        """The last one; -1 before the first value."""
+        """The last step; -1 before the first value."""
         return self.points[-1][0] if self.points else -1
 
     @property
     def value(self) -> float:
-        """The last one; NaN before the first."""
+        """The last value; NaN before the first."""
         return self.points[-1][1] if self.points else math.nan
 
     def first_from(self, step: int) -> float | None:
-        """The first value at this step or later; None where the curve has not come so far."""
+        """The first value at this step or later; None where the curve is shorter."""
         at = bisect_left(self._steps, step)
         return self.points[at][1] if at < len(self.points) else None
 
     def mean_until(self, step: int) -> float | None:
-        """The mean of the values up to a step, each weighed by the steps since the one before; None where
-        the first one comes later.
-        """
+        """The mean of the values up to a step, weighted by the steps between them; None if there are none."""
         at = bisect_right(self._steps, step)
         return self._means[at - 1] if at else None
 
@@ -62,7 +60,7 @@ class Curve:
 
     @cached_property
     def _means(self) -> tuple[float, ...]:
-        """After each point. The first value weighs as much as the second: what came before is not known."""
+        """The mean after each point. The first value has the weight of the second, as its own is unknown."""
         between = [later - earlier for earlier, later in pairwise(self._steps)]
         total, weight, means = 0.0, 0, []
         for (_, value), steps in zip(self.points, [*between[:1], *between] or [1], strict=True):
@@ -72,12 +70,12 @@ class Curve:
 
 
 class Tracing:
-    """Draws a curve while its values come."""
+    """Builds a curve from values one by one."""
 
     def __init__(self, points: Iterable[tuple[int | None, float]] = ()) -> None:
         self.count = 0
         self._points: list[Pair] = []
-        self._spare = False                # the last one stands there because it is the last
+        self._spare = False                # the last point is kept only because it is the last
         self._high = self._low = math.nan
         for step, value in points:
             self.add(step, value)
@@ -102,12 +100,12 @@ class Tracing:
 
 
 def curve_of(points: Iterable[tuple[int | None, float]]) -> Curve:
-    """The curve of steps (None: count) and values, in the order in which they were logged."""
+    """The curve of (step, value) pairs in logged order; a step of None counts the earlier values."""
     return Tracing(points).curve()
 
 
 def _part(step: int) -> int:
-    """Where the part of an octave begins that a step lies in; the step itself while all are kept."""
+    """The first step of the part of an octave that holds `step`; `step` itself below `EXACT`."""
     if step < EXACT:
         return step
     shift = step.bit_length() - BITS

@@ -1,10 +1,10 @@
-"""Which runs are meant: one frozen filter for every store, and one grammar for every command.
+"""Filters of runs: one frozen filter for all stores, and one grammar for all commands.
 
-The grammar of a condition is `PATH OP VALUE` with `= != < <= > >= ~`; `~` looks for text, without regard to
-case. A path is a name of the record (`result`, `seed`, `priority`, `state`, `submitted_at`, ...),
+The grammar of a condition is `PATH OP VALUE` with `= != < <= > >= ~`; `~` searches text and ignores case.
+A path is a field of the record (`result`, `seed`, `priority`, `state`, `submitted_at`, ...),
 `metrics.accuracy`, `info.x`, `scenario.dataset.version`, `attempt.worker.host`, `config.classifier.trees`, or
-a hyper-parameter alone: `classifier.trees`. A value is JSON where it parses as JSON, else text. A component
-stands for its class: `classifier=Forest`.
+just a hyper-parameter: `classifier.trees`. A value is JSON where it parses as JSON, else text. A component
+equals the name of its class: `classifier=Forest`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from hyperspace_core.records.states import State
 
 ORDER_NEWEST = "newest"        # highest id first
 ORDER_OLDEST = "oldest"        # lowest id first
-ORDER_QUEUE = "queue"          # as workers take them: priority, then age
-ORDER_BEST = "best"            # by result, in the direction of the run's metric; NaN and missing results last
+ORDER_QUEUE = "queue"          # in the order of claiming: priority, then age
+ORDER_BEST = "best"            # best result first by the metric's goal; NaN and missing results last
 ORDERS = (ORDER_NEWEST, ORDER_OLDEST, ORDER_QUEUE, ORDER_BEST)
 
 _MISSING = object()
@@ -43,7 +43,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison of a value in the record, by its dotted path."""
+    """One comparison of a value at a dotted path in the record."""
 
     path: str
     op: str
@@ -64,12 +64,12 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFilter:
-    """All of these must hold; an empty one matches every run."""
+    """Criteria that must all hold; an empty filter matches every run."""
 
     project: str | None = None
     tasks: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
-    uids: tuple[str, ...] = ()             # for those who know runs of another store
+    uids: tuple[str, ...] = ()             # the same run in every store
     states: tuple[State, ...] = ()
     tags: tuple[str, ...] = ()             # all of them
     since: datetime | None = None          # submitted at or after
@@ -78,7 +78,7 @@ class RunFilter:
     where: tuple[Condition, ...] = ()
 
     def matches(self, record: RunRecord) -> bool:
-        """The meaning of the filter; a store may narrow faster but never differently."""
+        """The reference definition of the filter; a store may be faster but must select the same runs."""
         return (
             (self.project is None or record.project == self.project)
             and (not self.tasks or record.task in self.tasks)
@@ -94,7 +94,7 @@ class RunFilter:
 
 
 def parse_condition(text: str) -> Condition:
-    """`"classifier.trees>=100"` → a `Condition`. Raises `UsageError`."""
+    """Parse `"classifier.trees>=100"` into a `Condition`. Raises `UsageError`."""
     match = _CONDITION.fullmatch(text)
     if match is None:
         raise UsageError(f"--where {text!r}: expected PATH OP VALUE with one of = != < <= > >= ~, "
@@ -103,12 +103,12 @@ def parse_condition(text: str) -> Condition:
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """`2d`, `90m` or an ISO date or time → an aware moment. Raises `UsageError`."""
+    """Parse `2d`, `90m` or an ISO date or time into an aware datetime. Raises `UsageError`."""
     age = _AGE.match(text.strip())
     try:
         moment = now - timedelta(seconds=float(age[1]) * _UNIT_S[age[2]]) if age else _moment(text)
     except OverflowError:
-        moment = datetime.min.replace(tzinfo=UTC)      # older than all that there is
+        moment = datetime.min.replace(tzinfo=UTC)      # before every run
     if moment is None:
         raise UsageError(f"--since {text!r}: expected an age such as 2d, 3h, 90m or a date such as "
                          "2026-01-31")
@@ -116,7 +116,7 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
-    """`("failed", "queued,paused")` → states. Raises `UsageError`."""
+    """Parse `("failed", "queued,paused")` into states. Raises `UsageError`."""
     states = []
     for text in ",".join(texts).split(","):
         if not text.strip():
@@ -131,7 +131,7 @@ def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
 
 
 def look_up(record: RunRecord, path: str) -> Any:
-    """The value at a dotted path; a private marker where there is none (`is_missing` tells)."""
+    """The value at a dotted path; a private marker where there is none (see `is_missing`)."""
     head, _, rest = path.partition(".")
     config = record.config if record.config is not None else record.submitted
     if head in _FIELDS:
@@ -150,7 +150,7 @@ _FIELDS = frozenset(field.name for field in fields(RunRecord)) | {"attempt"}
 
 def _walk(value: Any, path: str) -> Any:
     while path and value is not _MISSING:
-        if isinstance(value, dict) and path in value:      # a key may hold dots itself
+        if isinstance(value, dict) and path in value:      # a key may contain dots
             return value[path]
         step, _, path = path.partition(".")
         value = _inside(value, step)
@@ -163,7 +163,7 @@ def _inside(value: Any, step: str) -> Any:
     if isinstance(value, list | tuple):
         known = step.isascii() and step.isdigit() and len(step) < 10 and int(step) < len(value)
         return value[int(step)] if known else _MISSING
-    # records only: nothing else of an object may be reached from a command line
+    # dataclass fields only: a command line must not reach other attributes of an object
     return getattr(value, step) if step in getattr(value, "__dataclass_fields__", ()) else _MISSING
 
 
@@ -171,7 +171,7 @@ def _equal(found: Any, wanted: Any) -> bool:
     if isinstance(found, dict) and isinstance(wanted, str):
         return found.get(CLASS_NAME) == wanted
     if isinstance(found, StrEnum) and isinstance(wanted, str):
-        return found.casefold() == wanted.casefold()   # `state=failed`, as people write it
+        return found.casefold() == wanted.casefold()   # `state=failed` in lower case
     if isinstance(found, datetime) and isinstance(wanted, str):
         return found == _moment(wanted)
     if isinstance(found, bool) != isinstance(wanted, bool):
@@ -182,7 +182,7 @@ def _equal(found: Any, wanted: Any) -> bool:
 
 
 def _compares(found: Any, op: str, wanted: Any) -> bool:
-    """Numbers with numbers, texts with texts, moments with dates; nothing else has an order."""
+    """Compare numbers with numbers, texts with texts, moments with dates; else False."""
     if isinstance(found, datetime):
         moment = _moment(wanted) if isinstance(wanted, str) else wanted
         return isinstance(moment, datetime) and _COMPARE[op](found, moment)
@@ -193,7 +193,7 @@ def _compares(found: Any, op: str, wanted: Any) -> bool:
 
 
 def _moment(text: str) -> datetime | None:
-    """An ISO date or time, in UTC unless it says otherwise; None where it is neither."""
+    """Parse an ISO date or time, in UTC by default; None for other texts."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -1,7 +1,7 @@
-"""Golden data: inputs and the outputs that they gave, as files that need no pickle to be read.
+"""Golden data: inputs and their outputs, as files that are readable without pickle.
 
-Each side is a JSON file with the value, in which None stands where an array was, and a `.npy` file for each
-array. A service's own tests give the inputs to what they serve and compare: see `production.golden`.
+Each side is a JSON file with the value, in which None replaces each array, and one `.npy` file per array.
+A service's tests pass the inputs to the served model and compare the outputs: see `production.golden`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from hyperspace_core.errors import ValueNotStorable
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.logged import check_label, is_name
 
-FOLDER = "golden"              # before the labels of the artifacts that golden data is kept as
+FOLDER = "golden"              # prefix of the labels of golden artifacts
 SIDES = ("inputs", "outputs")
-Keys = tuple[str | int, ...]   # where an array stands in a value
+Keys = tuple[str | int, ...]   # position of an array in a value
 
 
 def label(name: str, file: str) -> str:
-    """The artifact that holds a file of golden data."""
+    """The label of the artifact that holds a file of golden data."""
     return f"{FOLDER}/{name}/{file}"
 
 
 def golden_files(name: Any, inputs: Any, outputs: Any) -> dict[str, bytes]:
     """Label → content. Each side is None, bool, number, text, a numpy array, or lists and dicts of these.
 
-    What is written last is what makes the data whole. Raises `ValueNotStorable` with the path of a value that
-    cannot be kept.
+    The data is complete once the last file is written. Raises `ValueNotStorable` with the path of a value
+    that is not storable.
     """
     if not is_name(name) or "/" in name:
         raise ValueNotStorable(f"log_golden(name={shown(name)}): use a plain name without '/', such as "
@@ -43,12 +43,12 @@ def golden_files(name: Any, inputs: Any, outputs: Any) -> dict[str, bytes]:
 
 
 def assembled(side: str, read: Callable[[str], bytes]) -> Any:
-    """The value that a side was; `read` gives the content of a file. Raises `ValueError` for other files."""
-    told = json.loads(read(f"{side}.json"))
-    if not isinstance(told, dict) or not {"value", "arrays"} <= set(told):
-        raise ValueError("it is no golden data")
-    value: Any = told["value"]
-    for number, keys in enumerate(told["arrays"]):
+    """Restore the value of a side; `read` returns a file's content. Raises `ValueError` for other files."""
+    index = json.loads(read(f"{side}.json"))
+    if not isinstance(index, dict) or not {"value", "arrays"} <= set(index):
+        raise ValueError("it is not golden data")
+    value: Any = index["value"]
+    for number, keys in enumerate(index["arrays"]):
         value = _with(value, keys, _array(read(f"{side}.{number}.npy")))
     return value
 
@@ -61,8 +61,8 @@ def _files(side: str, value: Any, path: str) -> dict[str, bytes]:
     places = {keys for keys, _ in arrays}
     plain = storable(_without(value, (), places), path)
     files = {f"{side}.{number}.npy": _saved(array) for number, (_, array) in enumerate(arrays)}
-    told = {"value": plain, "arrays": [list(keys) for keys, _ in arrays]}
-    return files | {f"{side}.json": json.dumps(told, ensure_ascii=False, indent=1).encode()}
+    index = {"value": plain, "arrays": [list(keys) for keys, _ in arrays]}
+    return files | {f"{side}.json": json.dumps(index, ensure_ascii=False, indent=1).encode()}
 
 
 def _arrays(value: Any, keys: Keys, path: str) -> Iterator[tuple[Keys, Any]]:
@@ -79,16 +79,16 @@ def _arrays(value: Any, keys: Keys, path: str) -> Iterator[tuple[Keys, Any]]:
 def _checked(value: Any, path: str) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(value, numpy.ndarray) or isinstance(value, numpy.ma.MaskedArray):
-        raise ValueNotStorable(f"{path}: {type(value).__name__} cannot be kept; give a numpy array of it, or "
-                               "lists and dicts of numbers")
+        raise ValueNotStorable(f"{path}: {type(value).__name__} cannot be stored; convert it to a numpy "
+                               "array, or to lists and dicts of numbers")
     if value.dtype.hasobject:
-        raise ValueNotStorable(f"{path}: an array of Python objects cannot be kept; give lists, or an array "
+        raise ValueNotStorable(f"{path}: an array of Python objects cannot be stored; use lists, or an array "
                                "of numbers or of texts (dtype=str)")
     return value
 
 
 def _without(value: Any, keys: Keys, places: set[Keys]) -> Any:
-    """The value with None in the places of its arrays."""
+    """The value with None in place of its arrays."""
     if keys in places:
         return None
     if isinstance(value, dict):
@@ -99,7 +99,7 @@ def _without(value: Any, keys: Keys, places: set[Keys]) -> Any:
 
 
 def _with(value: Any, keys: list[str | int], array: Any) -> Any:
-    """The value with an array in its place."""
+    """The value with an array put in its position."""
     if not keys:
         return array
     try:
@@ -108,7 +108,7 @@ def _with(value: Any, keys: list[str | int], array: Any) -> Any:
             holder = holder[key]
         holder[keys[-1]] = array
     except (LookupError, TypeError):
-        raise ValueError(f"it names no place for the array at {keys}") from None
+        raise ValueError(f"it has no position {keys} for an array") from None
     return value
 
 

@@ -1,6 +1,6 @@
-"""What user code may log: points of a series, progress, labels of artifacts; and the checks of each.
+"""Values that user code may log: points of a series, progress, artifact labels; with their checks.
 
-Each check is made in the very call that logs, so that a mistake shows where it was made.
+Each check runs in the logging call, so the traceback shows the mistake.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_INT = HIGHEST
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One value of a metric series. `seq` counts all points of an attempt from 0 without a gap."""
+    """One value of a metric series. `seq` numbers all points of an attempt from 0 without a gap."""
 
     seq: int
     name: str
@@ -33,29 +33,29 @@ class Progress:
 
     done: float
     total: float | None = None
-    eta_s: float | None = None     # seconds left, as the run itself estimates
+    eta_s: float | None = None     # estimated seconds left
     note: str = ""
 
 
 def is_number(value: Any) -> bool:
-    """A real number that is not a bool; NaN and infinities count."""
+    """Whether a value is a real number and not a bool; NaN and infinities are numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_name(name: Any) -> bool:
-    """Text of one line that every terminal, file and store can show."""
+    """Whether a value is a text of one line that every terminal, file and store can show."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
 def check_name(name: Any) -> str:
-    """The name of a series. Raises `ValueNotStorable`."""
+    """Check the name of a series. Raises `ValueNotStorable`."""
     if not is_name(name):
         raise ValueNotStorable(f"{_call(name)}: a name is 1 to {MAX_NAME} printable characters")
     return str.__str__(name)       # plain, also of an Enum
 
 
 def check_number(name: str, value: Any, step: Any = None) -> float:
-    """A value of a series, out of numpy's or torch's scalars, too. Raises `ValueNotStorable`."""
+    """Convert a value of a series, numpy and torch scalars included. Raises `ValueNotStorable`."""
     number = unwrapped(value)
     if not is_number(number):
         raise ValueNotStorable(f"{_call(name, step)}: expected a number, got {type(number).__name__}")
@@ -65,7 +65,7 @@ def check_number(name: str, value: Any, step: Any = None) -> float:
 
 
 def check_step(name: str, step: Any) -> int:
-    """A step of a series. Raises `ValueNotStorable`."""
+    """Convert a step of a series. Raises `ValueNotStorable`."""
     number = unwrapped(step)
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_INT:
         raise ValueNotStorable(f"{_call(name)}: a step is a whole number >= 0, got {shown(number)}")
@@ -73,7 +73,7 @@ def check_step(name: str, step: Any) -> int:
 
 
 def check_label(name: Any) -> str:
-    """The label of an artifact: a plain relative path, whatever system it is written out on.
+    """Check an artifact's label: a relative path that is valid on every operating system.
 
     Raises `ValueNotStorable`.
     """
@@ -85,7 +85,7 @@ def check_label(name: Any) -> str:
 
 
 def progress_of(done: Any, total: Any, note: Any, *, elapsed_s: float) -> Progress:
-    """How far a run is that took so long to get there; what is no finite number counts as not known."""
+    """The progress of a run after `elapsed_s`; values that are not finite numbers count as unknown."""
     so_far, whole, eta = _finite(done) or 0.0, _finite(total), None
     if whole and so_far > 0:
         eta = max(0.0, elapsed_s / so_far * (whole - so_far))
@@ -107,7 +107,7 @@ def _call(name: Any, step: Any = None) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as it was written, on one line and not for ever."""
+    """A value as it was written, on one line, shortened."""
     if isinstance(value, str):
         return ascii(value) if len(value) <= 60 else f"{value[:60]!a}…"
     return shown(value)

@@ -1,7 +1,7 @@
-"""Migrations: how the configs of finished runs are brought to what the project's code calls things today.
+"""Migrations: named changes that adapt configs of finished runs to the project's current code.
 
-A migration is named, applied to stored runs one by one, and can be undone: what a run had before is kept.
-What the user wrote (`submitted`) is never touched.
+A migration is applied to stored runs one by one. It can be undone: the scenario and config from before are
+kept. The config that the user submitted (`submitted`) is never changed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from hyperspace_core.config.tree import Tree
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """A named list of steps, and who has applied it when to how many runs."""
+    """A named list of steps, with its author, its time and the number of runs it was applied to."""
 
     name: str
     project: str
     steps: tuple[Tree, ...]            # see `config.migration`
     author: str = ""                   # user@host
-    at: datetime | None = None         # when it was applied first
-    runs: int = 0                      # how many it has rewritten; 0 after it was undone
+    at: datetime | None = None         # when it was first applied
+    runs: int = 0                      # number of rewritten runs; 0 after it was undone
     undone_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rewrite:
-    """One run's scenario and config as a migration found them, and as it leaves them."""
+    """One run's scenario and config before and after a migration."""
 
     run: int
     old_scenario: Tree | None
@@ -38,7 +38,7 @@ class Rewrite:
 
 @dataclass(frozen=True, kw_only=True)
 class Rewritten:
-    """What a run had before a migration."""
+    """A run's scenario and config from before a migration."""
 
     migration: str
     scenario: Tree | None

@@ -1,6 +1,6 @@
-"""What a run notes of a part that is finished, so that another attempt need not do it again.
+"""Notes about the finished parts of a run, so that another attempt can skip them.
 
-It stands in `info` under `part/NAME`, of a part within a part under `OUTER/part/NAME`.
+A note is stored in `info` under `part/NAME`; for a part within a part, under `OUTER/part/NAME`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 from hyperspace_core.config.tree import Tree
 
-NOTED = "part/"                # before the name of a part, as a key of `info`
-MADE_OF = "made_of"            # in the note: digest of the code, the config, the scenario and the seed
+NOTED = "part/"                # prefix of a part's name, as a key of `info`
+MADE_OF = "made_of"            # key in the note: digest of the code, the config, the scenario and the seed
 
 
 def parts_of(info: Mapping[str, Any]) -> Tree:
@@ -21,10 +21,10 @@ def parts_of(info: Mapping[str, Any]) -> Tree:
 
 
 def made_of(digest: str, notes: Mapping[str, Any]) -> Tree:
-    """Those of the notes that were made by the same code with the same config."""
+    """The notes that were made by the same code with the same config."""
     return {key: note for key, note in notes.items() if note.get(MADE_OF) == digest}
 
 
 def within(name: str, notes: Mapping[str, Any]) -> Tree:
-    """The notes of the parts of a part, as it names them itself."""
+    """The notes of the parts within a part, without the outer part's prefix."""
     return {key.removeprefix(f"{name}/"): note for key, note in notes.items() if key.startswith(f"{name}/")}

@@ -1,6 +1,6 @@
-"""Predictions that a run keeps, example by example, so that a metric can be computed later without training.
+"""Predictions of a run per example, from which a metric can be computed later without training.
 
-Each is a `.npy` file among the run's artifacts, which needs no pickle to be read.
+Each array is stored as a `.npy` artifact of the run, which is readable without pickle.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from hyperspace_core.config.tree import shown
 from hyperspace_core.errors import ValueNotStorable
 from hyperspace_core.records.logged import check_label
 
-FOLDER = "predictions"         # before the labels of the artifacts
+FOLDER = "predictions"         # prefix of the artifacts' labels
 _SUFFIX = ".npy"
 
 
 def prediction_files(arrays: Mapping[str, Any]) -> dict[str, bytes]:
-    """Label → content. All have one entry for each example along their first axis.
+    """Label → content. Each array has one entry per example along its first axis.
 
-    Raises `ValueNotStorable` for what is no array of numbers or texts, and for arrays of different lengths.
+    Raises `ValueNotStorable` for values that are not arrays of numbers or texts, and for different lengths.
     """
     import numpy
 
     made = {name: _array(numpy, name, value) for name, value in arrays.items()}
     lengths = {name: len(array) for name, array in made.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        raise ValueNotStorable(f"log_predictions: {told} entries; all need one for each example")
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ValueNotStorable(f"log_predictions: {found} entries; all need one for each example")
     return {check_label(f"{FOLDER}/{name}{_SUFFIX}"): _saved(numpy, array) for name, array in made.items()}
 
 
 def name_of(label: str) -> str | None:
-    """The array that an artifact of this label holds; None for any other artifact."""
+    """The name of the array in the artifact with this label; None for other artifacts."""
     folder, _, file = label.partition("/")
     ours = folder == FOLDER and file.endswith(_SUFFIX) and "/" not in file
     return file.removesuffix(_SUFFIX) if ours else None
 
 
 def loaded(content: bytes) -> Any:
-    """The array in a file. Raises `ValueError` for what is none, and for a pickle."""
+    """Load the array from a file's content. Raises `ValueError` for other content and for pickles."""
     import numpy
 
     return numpy.load(io.BytesIO(content), allow_pickle=False)
@@ -50,7 +50,7 @@ def _array(numpy: Any, name: str, value: Any) -> Any:
     try:
         array = numpy.asarray(value)
     except Exception as error:
-        raise ValueNotStorable(f"log_predictions({name}={shown(value)}): no array can be made of it "
+        raise ValueNotStorable(f"log_predictions({name}={shown(value)}): cannot be converted to an array "
                                f"({type(error).__name__}: {error})") from error
     if array.ndim == 0 or array.dtype.hasobject:
         raise ValueNotStorable(f"log_predictions({name}={shown(value)}): expected an array of numbers or "

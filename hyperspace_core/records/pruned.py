@@ -1,4 +1,4 @@
-"""Where a pruner stopped a run: as `info["pruned"]` of its record keeps it, so that it can be reproduced."""
+"""The point where a pruner stopped a run, stored in `info["pruned"]` so that it can be reproduced."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """When `run.should_stop()` became true."""
+    """The state of the watched series when `run.should_stop()` became true."""
 
-    series: str                    # that the pruner watched
-    values: int                    # so many the series had then
-    step: int                      # of the last one
+    series: str                    # name of the series that the pruner watched
+    values: int                    # number of values in the series
+    step: int                      # step of the last value
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def is_pruned(record: RunRecord) -> bool:
-    """Whether the run completed early, because its search's pruner said so."""
+    """Whether the run completed early because a pruner stopped it."""
     return record.state is State.COMPLETED and record.reason == PRUNED
 
 
 def whole_of(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
-    """Those that were not pruned; all of them where there are none.
+    """The records that were not pruned; all records where every one was pruned.
 
-    A value from the midst of a training is no repeat of one from its end.
+    A value from the middle of a training does not repeat a value from its end.
     """
     given = tuple(records)
     return tuple(record for record in given if not is_pruned(record)) or given
 
 
 def pruned_at(record: RunRecord) -> Pruned | None:
-    """Where a pruned run was stopped; None for one that was not, and where nobody can tell any more."""
-    told = record.info.get(PRUNED)
-    if not is_pruned(record) or not isinstance(told, dict):
+    """Where a pruned run was stopped; None for a run that was not pruned or has no valid entry."""
+    entry = record.info.get(PRUNED)
+    if not is_pruned(record) or not isinstance(entry, dict):
         return None
-    series, values, step = (told.get(name) for name in ("series", "values", "step"))
+    series, values, step = (entry.get(name) for name in ("series", "values", "step"))
     if not isinstance(series, str) or not isinstance(values, int) or not isinstance(step, int):
         return None
     return Pruned(series=series, values=values, step=step)

@@ -1,6 +1,6 @@
-"""A run as it is stored, and the pieces that stores and workers exchange about it.
+"""Stored runs, and the records that stores and workers exchange about them.
 
-Times are aware UTC and for display only. Trees are JSON-able (see `records.codec`).
+Times are aware UTC and for display only. Trees are JSON-compatible (see `records.codec`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import Command, Outcome, State
 
 Goal = Literal["maximize", "minimize"]
-LONGEST_REST_S = 1e9           # thirty years; a wall clock ends somewhere
+LONGEST_REST_S = 1e9           # thirty years; keeps dates in the range of `datetime`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """The number that decides a task: a key of what `single_run` returns, and which way is better."""
+    """The metric that ranks the runs of a task: a key of `single_run`'s result, and the better direction."""
 
     name: str = "result"
     goal: Goal = "maximize"
@@ -28,20 +28,20 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """Which process holds a run. A dead pid proves death only where boot and pid namespace are one's own."""
+    """The process that holds a run. A dead pid is proof only with this process's boot and pid namespace."""
 
     worker: str                    # unique name of the worker, for display
     host: str
     user: str = ""
-    boot_id: str = ""              # empty where the system has none: then nothing is ever proved dead locally
+    boot_id: str = ""              # empty where the system has none: then no death is proved locally
     pid_namespace: str = ""
     pid: int = 0
-    process_started: float = 0.0   # seconds, as the system counts; tells a reused pid from the old one
+    process_started: float = 0.0   # seconds on the system's clock; distinguishes a reused pid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Late:
-    """What an owner that had been fenced off brought afterwards: evidence, never the outcome."""
+    """An outcome that a fenced owner reported too late; kept as a note, never as the outcome."""
 
     outcome: Outcome
     reason: str | None = None
@@ -55,7 +55,7 @@ class Attempt:
     """One try at a run by one worker."""
 
     number: int                            # the fencing number: +1 at every claim, never reset
-    outcome: Outcome | None = None         # None while it goes on
+    outcome: Outcome | None = None         # None while it is in progress
     reason: str | None = None
     worker: Owner | None = None
     started_at: datetime | None = None
@@ -67,10 +67,10 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RunRecord:
-    """One execution of a task with one config, with all that is known of it."""
+    """One execution of a task with one config, with everything that is stored about it."""
 
-    id: int                                # small, per store: people type it
-    uid: str                               # made by the submitter: the same run in every store
+    id: int                                # small, unique in its store
+    uid: str                               # made by the submitter; the same in every store
     project: str
     task: str
     state: State
@@ -87,17 +87,17 @@ class RunRecord:
     validated: bool = True                 # False: submitted where the project is not installed
     progress: Progress | None = None
     result: float | None = None            # the value of the task's metric
-    metrics: Tree = field(default_factory=dict)       # all that single_run returned
-    info: Tree = field(default_factory=dict)          # what the user noted while it ran
+    metrics: Tree = field(default_factory=dict)       # everything that single_run returned
+    info: Tree = field(default_factory=dict)          # notes that the user's code logged
     attempts: tuple[Attempt, ...] = ()
     losses: int = 0
     max_losses: int = 3
     failures: int = 0
     max_failures: int = 0
-    command: Command | None = None         # what its owner has been asked to do
+    command: Command | None = None         # pending request to its owner
     parent: int | None = None              # the run that this one repeats with changes
     search: str | None = None
-    code: Tree = field(default_factory=dict)          # what was pinned at submission; see `records.code`
+    code: Tree = field(default_factory=dict)          # the code pinned at submission; see `records.code`
     migrated: tuple[str, ...] = ()         # migrations that have rewritten scenario and config, in order
     submitted_at: datetime | None = None
     started_at: datetime | None = None     # of the current attempt
@@ -109,14 +109,14 @@ class RunRecord:
         return self.attempts[-1] if self.attempts else None
 
     def __repr__(self) -> str:
-        # at a prompt: its provenance alone fills a screen
+        # short, because the provenance alone fills a screen
         outcome = f"{self.metric.name} {self.result!r}" if self.result is not None else self.reason
         return f"<run {self.id} of {self.task}: {self.state}{f', {outcome}' if outcome else ''}>"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """What a submitter hands to the store; a repeat with the same `uid` changes nothing."""
+    """A run to submit; submitting the same `uid` again changes nothing."""
 
     uid: str
     project: str
@@ -135,12 +135,12 @@ class NewRun:
     max_failures: int = 0
     parent: int | None = None
     search: str | None = None
-    code: Tree = field(default_factory=dict)   # `snapshot`: the code to execute it on; else why there is none
+    code: Tree = field(default_factory=dict)   # `snapshot`: the code to execute; else why there is none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to write to a run: whoever holds it names it in every write."""
+    """The right to write to a run; its holder passes it with every write."""
 
     run: int
     attempt: int
@@ -149,7 +149,7 @@ class Lease:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A run that has just been taken: the right to write to it, and what it says."""
+    """A run that was just claimed: its lease and its record."""
 
     lease: Lease
     record: RunRecord
@@ -157,7 +157,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What an observer sees of a running run. `beat` only ever grows."""
+    """A running run as an observer sees it. `beat` only grows."""
 
     run: int
     attempt: int
@@ -168,19 +168,19 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class BeatAnswer:
-    """The store's answer to a beat: the owner's standing, and what it is asked to do."""
+    """The store's answer to a heartbeat: whether the lease is valid, and a command for the owner."""
 
-    held: bool                     # False: fenced; the run is somebody else's or nobody's
+    held: bool                     # False: fenced; the run has another owner or none
     command: Command | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """What an owner learns about its run while it goes on; None leaves a field as it is."""
+    """Changes to a running run from its owner; None leaves a field unchanged."""
 
     provenance: Tree | None = None
     info: Tree | None = None
-    scenario: Tree | None = None           # filled in by the worker where the submission could not
+    scenario: Tree | None = None           # completed by the worker where the submission was not validated
     config: Tree | None = None
     metric: Metric | None = None
     seed: int | None = None
@@ -188,7 +188,7 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """How an attempt ended, as its owner tells it (T4, T5, T6, T10)."""
+    """How an attempt ended, reported by its owner (T4, T5, T6, T10)."""
 
     outcome: Outcome
     reason: str | None = None
@@ -196,17 +196,17 @@ class Finish:
     metrics: Tree = field(default_factory=dict)
     info: Tree | None = None
     traceback: str | None = None
-    retry: bool = True             # False: a failure that another try cannot mend (a bad config)
+    retry: bool = True             # False: a retry would fail again (a bad config)
     retry_after_s: float = 0.0     # back-off before a retry may be claimed
 
     def check(self) -> None:
-        """Raises `UsageError` for an outcome as which no owner ends its attempt."""
+        """Check the outcome. Raises `UsageError` for one that an owner cannot report."""
         if self.outcome in (Outcome.RELEASED, Outcome.LOST):
             raise UsageError(f"finish: an owner cannot end its attempt as {self.outcome}; to give the run "
                              "back, release it")
 
     def not_before(self, now: datetime) -> datetime | None:
-        """When a retry may be claimed; None where it need not rest."""
+        """When a retry may be claimed; None where it may be claimed at once."""
         if not self.retry_after_s > 0:
             return None
         return now + timedelta(seconds=min(self.retry_after_s, LONGEST_REST_S))
@@ -214,7 +214,7 @@ class Finish:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputChunk:
-    """A piece of what a run printed, stdout and stderr in the order they came; at most 64 KiB of text."""
+    """A piece of a run's output, stdout and stderr in order of arrival; at most 64 KiB of text."""
 
     seq: int
     text: str
@@ -223,7 +223,7 @@ class OutputChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A stored file: a label that the user chose, and the content it names."""
+    """A stored file: the user's label and the digest of the content."""
 
     run: int
     attempt: int
@@ -234,7 +234,7 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerInfo:
-    """A worker as it presents itself; renewed with its beat."""
+    """A worker's description of itself; updated with its heartbeat."""
 
     owner: Owner
     project: str
@@ -242,7 +242,7 @@ class WorkerInfo:
     state: str = "idle"            # "idle", "busy", "draining", "uncertain"
     slots: int = 1
     running: tuple[int, ...] = ()  # ids of runs
-    refused: tuple[int, ...] = ()  # ids of runs that it gave back because its code is older
+    refused: tuple[int, ...] = ()  # ids of runs that it released because its code is older
     started_at: datetime | None = None
     seen_at: datetime | None = None        # the store's wall clock, for display
     beat: int = 0

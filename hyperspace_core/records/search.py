@@ -1,7 +1,7 @@
-"""A search as it is stored: runs of one task that a tuner proposes, within a space and a budget.
+"""A stored search: runs of one task that a tuner proposes within a space and a budget.
 
-Its runs name it by its `uid`. What was proposed, the search counts itself: proposal number n is run
-`uid` + "-" + n, so that a proposal that is repeated after a lost answer is the same run.
+Runs refer to their search by its `uid`. The search counts its proposals: proposal number n is run
+`uid` + "-" + n, so a proposal that is repeated after a lost answer is the same run.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _LARGEST = sys.float_info.max
 
 
 class SearchState(StrEnum):
-    """OPEN ⇄ PAUSED, and either → ENDED; a larger budget opens an ended one again."""
+    """OPEN ⇄ PAUSED, and either → ENDED; a larger budget reopens an ended search."""
 
-    OPEN = "OPEN"              # workers ask it what to run next
-    PAUSED = "PAUSED"          # nothing is proposed; what was proposed goes on
-    ENDED = "ENDED"            # likewise, and `reason` says why
+    OPEN = "OPEN"              # workers ask its tuner for new runs
+    PAUSED = "PAUSED"          # no new proposals; proposed runs continue
+    ENDED = "ENDED"            # like PAUSED; `reason` says why
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When a search ends, whatever comes first; None: this does not end it."""
+    """Limits of a search; it ends when the first one is reached. None: no such limit."""
 
-    runs: int | None = None            # so many proposals
-    hours: float | None = None         # so many hours of computing, summed over its runs on all machines
-    target: float | None = None        # the first metric is as good as this
-    patience: int | None = None        # so many of its runs in a row that were no improvement
-    failures: int | None = 10          # so many of its runs in a row that failed
+    runs: int | None = None            # number of proposals
+    hours: float | None = None         # hours of computing, summed over its runs on all machines
+    target: float | None = None        # the first metric is at least this good
+    patience: int | None = None        # number of runs in a row without an improvement
+    failures: int | None = 10          # number of runs in a row that failed
 
     def __post_init__(self) -> None:
         for name in ("runs", "patience", "failures"):
@@ -51,42 +51,42 @@ class Budget:
             raise UsageError(f"hours: expected more than 0, got {self.hours:g}")
 
     def _plain(self, name: str) -> Any:
-        """The value as Python's own, also where it was given as numpy's."""
+        """Convert a numpy value to Python's own type, and return it."""
         object.__setattr__(self, name, unwrapped(getattr(self, name)))
         return getattr(self, name)
 
     def __str__(self) -> str:
-        told = (None if self.runs is None else f"{self.runs} run{'' if self.runs == 1 else 's'}",
+        limits = (None if self.runs is None else f"{self.runs} run{'' if self.runs == 1 else 's'}",
                 None if self.hours is None else f"{self.hours:g} hours of computing",
                 None if self.target is None else f"{self.target:g} reached",
                 None if self.patience is None else f"no improvement in {self.patience} runs")
-        return ", or ".join(filter(None, told)) or "no limit"
+        return ", or ".join(filter(None, limits)) or "no limit"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewSearch:
-    """What a submitter hands to the store; a repeat with the same `uid` changes nothing."""
+    """A search to submit; submitting the same `uid` again changes nothing."""
 
     uid: str
     project: str
     task: str
-    scenario: Tree                     # completed, as its task had it then
+    scenario: Tree                     # completed scenario of the task at submission
     tuner: Tree                        # completed: className and its parameters
     metrics: tuple[Metric, ...] = (Metric(),)      # the task's own first
-    space: Tree = field(default_factory=dict)      # what `space=` said, as JSON
+    space: Tree = field(default_factory=dict)      # the argument `space=`, as JSON
     budget: Budget = Budget()
     pruner: Tree | None = None
-    sources: tuple[str, ...] = ()      # other tasks whose runs tell something, too
+    sources: tuple[str, ...] = ()      # other tasks whose runs the tuner may learn from
     seed: int = 0                      # of the proposals, and of the runs
     priority: int = 0
     tags: tuple[str, ...] = ()         # of its runs
     note: str = ""
-    retries: int = 0                   # how often a run whose code fails is tried again
+    retries: int = 0                   # how often a run whose code fails is retried
     submitted_by: str = ""             # user@host
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks whose runs it learns from."""
+        """The tasks whose runs the tuner learns from."""
         return (self.task, *self.sources)
 
 
@@ -94,12 +94,12 @@ class NewSearch:
 class SearchRecord(NewSearch):
     """A stored search."""
 
-    id: int                            # small, per store: people type it
+    id: int                            # small, unique in its store
     state: SearchState = SearchState.OPEN
     reason: str | None = None          # why it ended
-    proposed: int = 0                  # so many runs were proposed; the next one has this number
-    redrawn: int = 0                   # how often something that was there already was proposed, and replaced
-    repeats: int = 0                   # proposals that are repeats of a run all the same
+    proposed: int = 0                  # number of proposed runs; the next one has this number
+    redrawn: int = 0                   # number of proposals that repeated a run and were replaced
+    repeats: int = 0                   # number of proposals that repeat a run and were kept
     submitted_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -117,17 +117,17 @@ PLAN = ("scenario", "tuner", "metrics", "space", "pruner", "sources", "seed", "t
 
 
 def plan_tree(search: NewSearch) -> Tree:
-    """What never changes of a search, and no store looks into, as one tree."""
-    told = {name: getattr(search, name) for name in PLAN}
-    return told | {"metrics": [asdict(metric) for metric in search.metrics], "tags": list(search.tags),
+    """The fields of a search that never change and that no store interprets, as one tree."""
+    plan = {name: getattr(search, name) for name in PLAN}
+    return plan | {"metrics": [asdict(metric) for metric in search.metrics], "tags": list(search.tags),
                    "sources": list(search.sources)}
 
 
 def plan_fields(tree: Tree) -> dict[str, Any]:
-    """The fields that `plan_tree` was made of; what an older writer did not know has its default."""
-    told = {name: value for name, value in tree.items() if name in PLAN}
-    told["metrics"] = tuple(Metric(**metric) for metric in told["metrics"])
-    return told | {name: tuple(told.get(name, ())) for name in ("sources", "tags")}
+    """The fields from a `plan_tree`; fields that an older version did not write get their defaults."""
+    plan = {name: value for name, value in tree.items() if name in PLAN}
+    plan["metrics"] = tuple(Metric(**metric) for metric in plan["metrics"])
+    return plan | {name: tuple(plan.get(name, ())) for name in ("sources", "tags")}
 
 
 def budget_tree(budget: Budget) -> Tree:
@@ -139,12 +139,12 @@ def budget_of(tree: Tree) -> Budget:
 
 
 def resting(state: SearchState) -> SearchState:
-    """The state of a copy: no search is open in two stores."""
+    """The state of a search in a copy of its store: no search is open in two stores."""
     return SearchState.PAUSED if state is SearchState.OPEN else state
 
 
 def check_proposal(search: SearchRecord, number: int, run: NewRun) -> None:
-    """Raises `UsageError` for a run that is not the search's proposal of that number."""
+    """Check that a run is proposal `number` of the search. Raises `UsageError` otherwise."""
     if run.search != search.uid or run.uid != search.run_uid(number) or run.project != search.project:
         raise UsageError(f"propose: the run is not proposal {number} of search {search.id}: its uid must be "
                          f"'{search.run_uid(number)}' and its search '{search.uid}'")

@@ -1,6 +1,6 @@
 """The six states of a run, the outcomes of an attempt, and the one table of legal transitions.
 
-Every store obeys this table and is tested against it. "Lost", "cancelling" and "late" are not states: they
+Every store follows this table and is tested against it. "Lost", "cancelling" and "late" are not states: they
 are an attempt's outcome, a command to the owner, and a note.
 """
 
@@ -28,7 +28,7 @@ TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 
 class Outcome(StrEnum):
-    """How an attempt ended; an attempt that is still going on has none."""
+    """How an attempt ended; None while the attempt is in progress."""
 
     COMPLETED = "completed"
     FAILED = "failed"                  # an exception in user code
@@ -36,22 +36,22 @@ class Outcome(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
-    RELEASED = "released"              # given back by its worker; costs nothing
-    LOST = "lost"                      # its worker died or was cut off; costs one of max_losses
+    RELEASED = "released"              # given back by its worker; not counted as a loss
+    LOST = "lost"                      # its worker died or was cut off; counts towards max_losses
 
 
-PRUNED = "pruned"              # reason of a run that completed early, because its search's pruner said so
+PRUNED = "pruned"              # reason of a run that completed early because a pruner stopped it
 
 
 class Command(StrEnum):
-    """What someone wants of the owner of a running run; it travels in the answer to the owner's beat."""
+    """A request to the owner of a running run; sent in the answer to the owner's heartbeat."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
 
 
 class Verb(StrEnum):
-    """The transitions, by the name of the port's verb (T1 to T14 of the state machine)."""
+    """The transitions T1 to T14 of the state machine, named after the store's methods."""
 
     SUBMIT = "submit"          # T1
     CLAIM = "claim"            # T2
@@ -71,7 +71,7 @@ class Verb(StrEnum):
 
 _ANY = frozenset(State)
 
-# verb -> state before (None: no run yet) -> states after that are legal. A missing entry is a refusal.
+# verb -> state before (None: no run yet) -> legal states after. A verb without an entry is refused.
 TRANSITIONS: dict[Verb, dict[State | None, frozenset[State]]] = {
     Verb.SUBMIT: {None: frozenset({State.QUEUED})},
     Verb.CLAIM: {State.QUEUED: frozenset({State.RUNNING})},
@@ -94,13 +94,13 @@ TRANSITIONS: dict[Verb, dict[State | None, frozenset[State]]] = {
         State.QUEUED: frozenset({State.PAUSED}),
         State.RUNNING: frozenset({State.RUNNING}),      # as a command to the owner
     },
-    Verb.RESUME: {State.PAUSED: frozenset({State.QUEUED})},       # what a running run takes back is a command
+    Verb.RESUME: {State.PAUSED: frozenset({State.QUEUED})},       # of a running run: the command ends
     Verb.LATE: {state: frozenset({state}) for state in _ANY},
     Verb.READOPT: {State.QUEUED: frozenset({State.RUNNING})},
     Verb.REQUEUE: {state: frozenset({State.QUEUED}) for state in TERMINAL},
 }
 
-# what a person is told whose verb the state does not allow
+# the hint in the message when the state does not allow a verb
 CURES = {
     Verb.CANCEL: "only a queued, paused or running run can be cancelled",
     Verb.PAUSE: "only a queued or running run can be paused",
@@ -115,7 +115,7 @@ def allowed(verb: Verb, before: State | None) -> frozenset[State]:
 
 
 def next_state(run: int, before: State, verb: Verb) -> State:
-    """The one state that may follow what a person asks for. Raises `Refused` where there is none."""
+    """The state after a user's request. Raises `Refused` where the request is not allowed."""
     after = allowed(verb, before)
     if not after:
         raise Refused(f"run {run} is {before}: {CURES[verb]}")
@@ -124,7 +124,7 @@ def next_state(run: int, before: State, verb: Verb) -> State:
 
 
 def after_reap(command: Command | None, losses: int, max_losses: int) -> State:
-    """Where a reaped run goes; `losses` counts this loss already."""
+    """The state of a reaped run; `losses` includes this loss."""
     if command is Command.CANCEL:
         return State.CANCELLED
     if losses >= max_losses:
@@ -133,20 +133,20 @@ def after_reap(command: Command | None, losses: int, max_losses: int) -> State:
 
 
 def after_release(command: Command | None) -> State:
-    """Where a run goes that its worker gives back; an accepted cancel never leads back to the queue."""
+    """The state of a released run; a run with an accepted cancel never returns to the queue."""
     if command is Command.CANCEL:
         return State.CANCELLED
     return State.PAUSED if command is Command.PAUSE else State.QUEUED
 
 
 def after_failure(command: Command | None, failures: int, max_failures: int) -> State:
-    """Where a run goes whose code failed; `failures` counts this failure already."""
+    """The state of a run whose code failed; `failures` includes this failure."""
     return State.FAILED if failures > max_failures else after_release(command)
 
 
 def after_finish(outcome: Outcome, command: Command | None, failures: int, max_failures: int, *,
                  retry: bool) -> tuple[State, int]:
-    """Where a run goes whose owner ends its attempt, and how many failures it then has."""
+    """The state and the number of failures of a run after its owner has ended the attempt."""
     if outcome is Outcome.COMPLETED:
         return State.COMPLETED, failures
     if outcome is Outcome.CANCELLED:
@@ -156,6 +156,6 @@ def after_finish(outcome: Outcome, command: Command | None, failures: int, max_f
 
 
 def reason_of_reap(state: State, losses: int) -> str | None:
-    """Why a reaped run is in that state; None where it goes on."""
+    """The reason stored with a reaped run; None where the run stays runnable."""
     reasons = {State.CANCELLED: "cancelled (worker lost)", State.FAILED: f"worker lost {losses} times"}
     return reasons.get(state)

@@ -1,4 +1,4 @@
-"""A task: a named problem. One JSON file of a project, or a function that was registered as a scenario."""
+"""Tasks: named problems, each from a JSON file or from a function registered as a scenario."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Task:
     """A scenario with its parameters, the metric that decides, and a seed."""
 
     name: str
-    scenario: Tree                 # as written: not yet completed
+    scenario: Tree                 # as written, without defaults
     metric: Metric = Metric()      # noqa: RUF009 - frozen
-    seed: int | None = None        # of runs that bring none of their own
+    seed: int | None = None        # for runs without a seed of their own
     origin: str = ""               # the file, or who registered it
 
 
 def check_task_name(name: object) -> str:
-    """The name, normalized. Raises `TaskError` for one that could be taken for another, or for an option."""
+    """Normalize a task name. Raises `TaskError` for a name that is ambiguous or looks like an option."""
     plain = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
     if not _NAME.fullmatch(plain):
         escaped = ascii(name if not isinstance(name, str) or len(name) <= 100 else f"{name[:100]}…")
@@ -42,10 +42,10 @@ def check_task_name(name: object) -> str:
 
 
 def parse_task(name: str, tree: Any, origin: str = "") -> Task:
-    """The task that a file's content describes; old CamelCase keys (`Scenario`) are read, too.
+    """Parse the content of a task file; old CamelCase keys (`Scenario`) are accepted.
 
-    `origin` is where it stands, for messages. Raises `TaskError` with every problem, one a line. Whether the
-    scenario exists and its parameters fit, only the opened project can tell.
+    `origin` is the file's place, for messages. Raises `TaskError` with every problem, one per line. The
+    opened project checks later that the scenario exists and that its parameters fit.
     """
     name = check_task_name(name)
     where = origin or f"task '{name}'"

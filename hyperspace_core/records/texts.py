@@ -1,4 +1,4 @@
-"""Pieces of a record as text, and back: for stores that keep text."""
+"""Conversion of parts of a record to text and back, for stores that keep text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hyperspace_core.records.states import Outcome
 
 
 def moment_text(moment: datetime) -> str:
-    """In UTC: texts that sort as the moments do."""
+    """ISO 8601 in UTC; the texts sort in the order of the moments."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -23,7 +23,7 @@ def moment_of(text: str | None) -> datetime | None:
 
 
 def tree_text(tree: Any, path: str) -> str | None:
-    """A tree as the codec keeps it; None stays None. Raises `ValueNotStorable`."""
+    """Encode a tree with the codec; None stays None. Raises `ValueNotStorable`."""
     return None if tree is None else to_text(storable(tree, path))
 
 
@@ -32,12 +32,12 @@ def tree_of(text: str | None) -> Any:
 
 
 def plain_text(text: str | None, path: str) -> str | None:
-    """Raises `ValueNotStorable` for what is not text that every store keeps."""
+    """Check a text. Raises `ValueNotStorable` for one that is not storable."""
     plain: str | None = storable(text, path)
     return plain
 
 
-# a worker names itself with every claim, and every listing names few workers often
+# cached: every claim names its worker, and a listing repeats few workers
 @lru_cache(maxsize=64)
 def owner_text(owner: Owner) -> str:
     return to_text(vars(owner))
@@ -59,9 +59,9 @@ def late_text(late: Late) -> str:
 
 
 def late_of(text: str) -> Late:
-    told = from_text(text)
-    return Late(outcome=Outcome(told["outcome"]), reason=told["reason"], result=told["result"],
-                metrics=told["metrics"], at=moment_of(told["at"]))
+    fields = from_text(text)
+    return Late(outcome=Outcome(fields["outcome"]), reason=fields["reason"], result=fields["result"],
+                metrics=fields["metrics"], at=moment_of(fields["at"]))
 
 
 def worker_text(worker: WorkerInfo) -> str:
@@ -80,9 +80,9 @@ def worker_of(project: str, text: str, beat: int, seen_at: str) -> WorkerInfo:
 
 
 def attempt_of(kept: tuple[Any, ...], read: Callable[[str], Any] = from_text) -> Attempt:
-    """From number, outcome, reason, worker (may be empty), times, traceback, provenance and late note.
+    """Build an attempt from number, outcome, reason, worker, times, traceback, provenance and late note.
 
-    `read`: what makes a tree of the text of the provenance.
+    The worker may be empty. `read` decodes the text of the provenance.
     """
     number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late = kept
     return Attempt(number=number, outcome=None if outcome is None else Outcome(outcome), reason=reason,

@@ -398,7 +398,7 @@ def test_s8_a_hostile_path_is_refused_and_nothing_is_written(tmp_path: Path, pat
 
 
 def test_a_content_that_is_not_what_the_snapshot_says_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadSnapshot, match=r"a\.py: its content is not what the snapshot says"):
+    with pytest.raises(BadSnapshot, match=r"a\.py: its content does not match the snapshot"):
         unpack(Snapshot(files=(source_file("a.py", b"x"),)), lambda _: b"y", tmp_path / "code")
     assert list(tmp_path.iterdir()) == []
 

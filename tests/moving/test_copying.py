@@ -343,7 +343,7 @@ def test_a_content_that_is_not_what_was_put_in_is_told(source: Store, target: St
     one = copied(source, target)[runs["rich"]]
 
     assert one.fate is Fate.DAMAGED
-    assert "its content is not what was put in" in one.problems[0]
+    assert "its content does not match its digest" in one.problems[0]
 
 
 def test_code_that_is_gone_is_told(source: Store, target: Store, runs: Runs) -> None:

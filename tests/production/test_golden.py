@@ -59,10 +59,10 @@ class Odd:
 
 @pytest.mark.parametrize(("value", "says"), [
     ({"a": [1, object()]}, "golden inputs.a[1]: "),
-    ({"a": np.array([object()])}, "golden inputs.a: an array of Python objects cannot be kept"),
-    (np.zeros(2, dtype=[("o", object)]), "golden inputs: an array of Python objects cannot be kept"),
-    (np.ma.masked_array([1, 2], mask=[0, 1]), "golden inputs: MaskedArray cannot be kept"),
-    ([Odd()], "golden inputs[0]: Odd cannot be kept; give a numpy array of it"),
+    ({"a": np.array([object()])}, "golden inputs.a: an array of Python objects cannot be stored"),
+    (np.zeros(2, dtype=[("o", object)]), "golden inputs: an array of Python objects cannot be stored"),
+    (np.ma.masked_array([1, 2], mask=[0, 1]), "golden inputs: MaskedArray cannot be stored"),
+    ([Odd()], "golden inputs[0]: Odd cannot be stored; convert it to a numpy array"),
     ({1: 2}, "golden inputs: key 1 is int"),
     (b"x", "golden inputs: 1 bytes"),
     (recursive(), "golden inputs: nested too deep, or refers to itself"),

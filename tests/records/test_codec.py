@@ -254,7 +254,7 @@ def test_all_else_is_refused_with_its_path_and_what_may_stand_there(value: Any, 
 
 def test_a_moment_without_a_time_zone_is_refused() -> None:
     assert refused({"when": datetime(2026, 1, 2)}, "info") == (
-        "info.when: a datetime without a time zone could mean any; use datetime.now(UTC)")
+        "info.when: a datetime without a time zone is ambiguous; use datetime.now(UTC)")
 
 
 def test_what_cannot_even_be_shown_is_refused_in_one_line() -> None:

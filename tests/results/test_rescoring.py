@@ -182,7 +182,7 @@ def test_what_was_predicted_is_read_back_as_it_was(study: Study) -> None:
     (([1, 2], [1]), "y_true has 2, y_pred has 1"),
     ((3, [1]), "one entry for each example"),
     ((np.array([object()]), [1]), "numbers or texts"),
-    (([[1], [1, 2]], [1, 2]), "no array can be made"),
+    (([[1], [1, 2]], [1, 2]), "cannot be converted to an array"),
 ])
 def test_predictions_that_cannot_be_kept_are_refused_in_that_line(arrays: tuple[object, object],
                                                                   words: str) -> None:

@@ -197,7 +197,7 @@ def test_a_label_that_no_store_keeps_is_refused(store: Any, content: Path) -> No
 def test_a_content_that_is_gone_is_not_found(store: Any, folder: Path, content: Path) -> None:
     artifact = store.put_artifact(1, 1, "a", content)
     place(folder, artifact).unlink()
-    with pytest.raises(NotFound, match="is gone from"):
+    with pytest.raises(NotFound, match="is missing from"):
         store.open_artifact(artifact)
     (line,) = store.check()
     assert line == ("run 1, attempt 1: the content of artifact 'a' is missing or cut off "

@@ -293,7 +293,7 @@ def test_a_store_does_not_cross_a_fork_and_is_none_the_worse(path: Path) -> None
     assert done.stderr == ""
     refused, parent = done.stdout.splitlines()
     assert refused.startswith(f"{path}: this store was opened by process ")
-    assert refused.endswith("may not cross a fork; open it again in this process")
+    assert refused.endswith("cannot be used after a fork; open it again in this process")
     assert parent == "0 v ()"
 
 

@@ -108,7 +108,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = refusal(tmp_path / "file" / "runs.db")
-    assert said.startswith(f"{tmp_path}/file/runs.db: cannot be made: Not a directory")
+    assert said.startswith(f"{tmp_path}/file/runs.db: cannot be created: Not a directory")
 
 
 def test_a_name_may_be_too_long(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_file_that_was_cut_off_is_damaged(path: Path) -> None:
 
 
 def test_the_address_of_another_kind_of_store_is_refused_without_its_password() -> None:
-    with pytest.raises(StoreError, match="not a file for SQLite") as caught:
+    with pytest.raises(StoreError, match="not a URL of an SQLite file") as caught:
         open_store("mongodb://me:secret@host/p")
     assert "secret" not in str(caught.value)
 
@@ -155,7 +155,7 @@ def test_a_network_file_system_is_refused_and_a_server_named(path: Path,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "network_kind_of", lambda folder: "nfs4" if folder == path.parent else None)
     said = refusal(path)
-    assert said.startswith(f"{path}: lies on a network file system (nfs4)")
+    assert said.startswith(f"{path}: is on a network file system (nfs4)")
     assert "mongodb://" in said
 
 
@@ -259,7 +259,7 @@ def test_a_file_that_may_not_even_be_read_is_named(shared: Path, somebody: int) 
 def test_a_folder_in_which_nothing_may_be_made_is_named(shared: Path, somebody: int) -> None:
     shared.parent.chmod(0o555)
     (said,) = read(shared.parent / "deep" / "new.db", user=somebody)
-    assert said.startswith(f"StoreError {shared.parent}/deep/new.db: cannot be made: Permission denied")
+    assert said.startswith(f"StoreError {shared.parent}/deep/new.db: cannot be created: Permission denied")
 
 
 @pytest.fixture
@@ -322,8 +322,8 @@ def test_a_full_disk_is_named_and_keeps_what_it_took(
                           text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == textwrap.dedent(f"""\
-        StoreError {folder}/runs.db.artifacts: the disk is full; make room, or remove what nothing names any \
-more with `hyperspace store gc`
+        StoreError {folder}/runs.db.artifacts: the disk is full; make room, or remove unused contents \
+with `hyperspace store gc`
         StoreError {folder}/runs.db: the disk is full; make room, or move the file to a disk that has some
         True True
         {{'trees': 3}} () 0

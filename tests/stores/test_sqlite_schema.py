@@ -79,7 +79,7 @@ def test_an_empty_database_that_another_program_has_marked_is_its_own(tmp_path: 
 def test_a_file_that_somebody_has_changed_is_refused(
         path: Path, opened: Callable[[], Store], statement: str) -> None:
     change(path, statement)
-    with pytest.raises(StoreError, match=r"runs\.db: differs from what hyperspace makes \("):
+    with pytest.raises(StoreError, match=r"runs\.db: its schema was changed outside hyperspace \("):
         opened()
 
 

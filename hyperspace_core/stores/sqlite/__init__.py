@@ -1,4 +1,4 @@
-"""The embedded store. `open_store("sqlite:///PATH")` opens a file, and makes it where there is none."""
+"""The embedded store: `open_store("sqlite:///PATH")` opens a file and creates it if needed."""
 
 from __future__ import annotations
 

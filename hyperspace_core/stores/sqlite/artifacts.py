@@ -1,4 +1,4 @@
-"""Artifacts: labels in the database, contents in files beside it, and what keeps the two together."""
+"""Artifacts: labels in the database, contents in files beside it, and garbage collection."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from hyperspace_core.stores.sqlite import statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
 from hyperspace_core.stores.sqlite.sources import forget_snapshots, fresh_since, named_by_snapshots
 
-SLICE = 200                    # contents removed in one step: beats must come through between two
-TRIES = 10                     # a content may be collected before it is named; not again and again
+SLICE = 200                    # contents removed per transaction, so that heartbeats are not blocked
+TRIES = 10                     # limit of retries when a content is collected before it is named
 
 
 class ArtifactVerbs(Verbs):
-    """Put, list, open, collect.
+    """Methods to put, list, open and collect artifacts.
 
-    A content is written first and named afterwards. In between nothing names it, and a collection may take
-    it. Both the naming and the taking are done while holding the database's one write lock, and the naming
-    looks whether the content is still there: if not, it is written again.
+    A content is written first and named afterwards. In between a collection may remove it. Naming and
+    removing both hold the database's write lock, and naming checks that the content still exists: if not,
+    the content is written again.
     """
 
     def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
         label = plain_text(name, "artifact name") or ""
         with self._database.using() as connection:
-            current_attempt(connection, run)       # before anything is copied for nothing
+            current_attempt(connection, run)       # fails before anything is copied
         for _ in range(TRIES):
             digest, size = self._blobs.keep(label, content)
             with self._database.writing() as connection:
@@ -40,7 +40,7 @@ class ArtifactVerbs(Verbs):
                     connection.execute(sql.NAME_ARTIFACT, (run, attempt, label, digest, size))
                     return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
         raise StoreError(f"{self._blobs.root}: artifact '{label}' was removed {TRIES} times while it was "
-                         "being put; does another program clean this folder?")
+                         "written; check that no other program cleans this folder")
 
     def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
         with self._database.reading() as connection:
@@ -80,7 +80,7 @@ class ArtifactVerbs(Verbs):
 
 
 def _named(connection: sqlite3.Connection, contents: Sequence[tuple[str, int]], since: str) -> set[str]:
-    """The digests among them that some artifact or snapshot names."""
+    """The digests of the contents that an artifact or a snapshot names."""
     asked = to_text([digest for digest, _ in contents])
     found = {digest for digest, in connection.execute(sql.NAMED, (asked,)).fetchall()}
     return found | named_by_snapshots(connection, asked, since)

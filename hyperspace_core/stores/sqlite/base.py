@@ -1,4 +1,4 @@
-"""What all groups of verbs stand on: the database, and questions that several of them ask."""
+"""The base class of the groups of store methods, and queries that several groups share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hyperspace_core.stores.sqlite.rows import Row
 
 
 class Standing(NamedTuple):
-    """A run as an owner's verb sees it, within one step."""
+    """The fields of a run that an owner's write depends on, read within its transaction."""
 
     project: str
     state: State
@@ -31,31 +31,31 @@ class Standing(NamedTuple):
     max_failures: int
 
     def held_by(self, lease: Lease) -> bool:
-        """The fence: everything that an owner writes passes it."""
+        """Whether the lease is valid: the fence of every write by an owner."""
         return self.state is State.RUNNING and self.attempt == lease.attempt and self.token == lease.token
 
 
 class Verbs:
-    """One group of verbs of the store."""
+    """Base of one group of store methods."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self._blobs = blobs
-        self._looked = threading.local()       # per thread: what it has seen of each project's queue
+        self._looked = threading.local()       # per thread: the last seen change of each project's queue
 
 
 def standing(connection: sqlite3.Connection, run: int) -> Standing:
-    """Raises `NotFound`."""
+    """Read a run's `Standing`. Raises `NotFound`."""
     return standing_of(row_of(connection, sql.STANDING, run))
 
 
 def current_attempt(connection: sqlite3.Connection, run: int) -> int:
-    """The number of the current or last attempt, 0 where none has begun. Raises `NotFound`."""
+    """The number of the current or last attempt; 0 where there is none. Raises `NotFound`."""
     return int(row_of(connection, sql.CURRENT_ATTEMPT, run)[0])
 
 
 def row_of(connection: sqlite3.Connection, statement: str, run: int) -> Row:
-    """What a statement finds of one run. Raises `NotFound`, also for a number that is too large for any."""
+    """The row that a statement finds for one run. Raises `NotFound`, also for a number beyond 64 bit."""
     row: Row | None = connection.execute(statement, (run,)).fetchone() if 0 < run <= HIGHEST else None
     if row is None:
         raise NotFound(f"no run {run} in this store")
@@ -69,7 +69,7 @@ def standing_of(row: Row) -> Standing:
 
 
 def ring(connection: sqlite3.Connection, project: str) -> None:
-    """Wake whoever waits for something to claim; within the step that brings it."""
+    """Wake the workers that wait for runs; called within the transaction that queues a run."""
     connection.execute(sql.RING, (project, *settings_row(QueueSettings())))
 
 

@@ -1,4 +1,4 @@
-"""Contents of artifacts and of source: files beside the database, each under its SHA-256, never its label."""
+"""Contents of artifacts and source files: files beside the database, named by their SHA-256."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from typing import IO, cast
 from hyperspace_core.errors import NotFound, StoreError, UsageError
 
 CHUNK = 1 << 20
-LEFT_OVER_AFTER_S = 3600.0     # a file still being written is touched all the time
+LEFT_OVER_AFTER_S = 3600.0     # age of an abandoned file; a file in use is modified all the time
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _INCOMING = "incoming-"
 
 
 class Blobs:
-    """The folder `<file>.artifacts`: `ab/abcdef…`, and files that are still being written."""
+    """The folder `<file>.artifacts`: contents as `ab/abcdef…`, and unfinished files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def keep(self, label: str, content: Path) -> tuple[str, int]:
-        """Copy a file in, unless its content is here already: digest and size.
+        """Store a file's content unless it is already stored; return digest and size.
 
-        Raises `UsageError` where the file cannot be read, `StoreError` where nothing can be written.
+        Raises `UsageError` where the file cannot be read, `StoreError` where the folder cannot be written.
         """
         with _source(label, content) as file:
             digest = hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
@@ -44,34 +44,34 @@ class Blobs:
                 return self._copied(file)
 
     def keep_stream(self, file: IO[bytes]) -> tuple[str, int]:
-        """Copy what is read from `file` in: digest and size. Raises `StoreError`."""
+        """Store the content read from `file`; return digest and size. Raises `StoreError`."""
         with _complaining(self.root):
             return self._copied(file)
 
     def has(self, digest: str, size: int) -> bool:
-        """Whether the whole content is here."""
+        """Whether the content is stored completely."""
         try:
             return self._place(digest).stat().st_size == size
         except OSError:
             return False
 
     def open(self, digest: str) -> IO[bytes]:
-        """Raises `NotFound`, `StoreError`."""
+        """Open a content for reading. Raises `NotFound`, `StoreError`."""
         if not _DIGEST.fullmatch(digest):
             raise NotFound(f"no content {ascii(digest)[:80]}: not a SHA-256")
         try:
             return self._place(digest).open("rb")
         except FileNotFoundError:
-            raise NotFound(f"the content {digest[:12]}… is gone from {self.root}") from None
+            raise NotFound(f"the content {digest[:12]}… is missing from {self.root}") from None
         except OSError as error:
             raise _complaint(error, self.root) from error
 
     def remove(self, digest: str) -> int:
-        """The bytes that are free now; 0 where somebody else was faster."""
+        """Delete a content; return the bytes freed, 0 where another process was faster."""
         return self._unlinked(self._place(digest))
 
     def all(self) -> Iterator[tuple[str, int]]:
-        """Digest and size of everything that is here."""
+        """Digest and size of every stored content."""
         with _complaining(self.root):
             for folder in sorted(self.root.glob("??")):
                 for path in folder.iterdir():
@@ -79,7 +79,7 @@ class Blobs:
                         yield path.name, stat.st_size
 
     def left_over(self) -> list[tuple[Path, int]]:
-        """What nobody is writing any more: its writer was killed."""
+        """Unfinished files, with sizes, whose writer was killed."""
         before = time.time() - LEFT_OVER_AFTER_S
         with _complaining(self.root):
             found = [(path, _stat(path)) for path in self.root.glob(f"{_INCOMING}*")]
@@ -92,7 +92,7 @@ class Blobs:
         return self.root / digest[:2] / digest
 
     def _copied(self, file: IO[bytes]) -> tuple[str, int]:
-        """The digest is taken of what was written: the file may have changed since it was looked at."""
+        """Write a content; its digest is that of the written bytes, as the source may have changed."""
         self.root.mkdir(mode=0o700, exist_ok=True)
         incoming = self.root / f"{_INCOMING}{secrets.token_hex(8)}"
         try:
@@ -118,7 +118,7 @@ class Blobs:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    """None for what another process has named, or removed, since the folder was read."""
+    """The file's status; None where another process has renamed or removed the file."""
     try:
         return path.stat()
     except FileNotFoundError:
@@ -139,7 +139,7 @@ def _written(file: IO[bytes], target: Path) -> tuple[str, int]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that the name outlives a power cut, too. Windows has no such thing."""
+    """Sync a folder, so that a new name survives a power cut. Not available on Windows."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -170,6 +170,6 @@ def _complaining(root: Path) -> Iterator[None]:
 
 def _complaint(error: OSError, root: Path) -> StoreError:
     if error.errno in (ENOSPC, EDQUOT):
-        return StoreError(f"{root}: the disk is full; make room, or remove what nothing names any more with "
+        return StoreError(f"{root}: the disk is full; make room, or remove unused contents with "
                           "`hyperspace store gc`")
     return StoreError(f"{error.filename or root}: {error.strerror or error}; artifacts are kept in {root}")

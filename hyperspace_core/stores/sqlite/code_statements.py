@@ -1,4 +1,4 @@
-"""What is said to the tables of snapshots, of pinned code, and of migrations."""
+"""SQL statements for the tables of snapshots, of pinned code, and of migrations."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ SELECT name, project, steps, author, at, undone_at,
 
 MIGRATIONS = _MIGRATION + " WHERE project = ? ORDER BY number"
 
-# its steps, and how many runs it has rewritten
+# its steps and the number of runs it has rewritten
 MIGRATION = """
 SELECT steps, (SELECT count(*) FROM rewrites JOIN runs ON runs.id = rewrites.run
                 WHERE rewrites.migration = name AND runs.project = migrations.project)
   FROM migrations WHERE project = ? AND name = ?"""
 
-# applied again after it was undone: a new entry, behind what has been applied since
+# applied again after an undo: gets a new number, after all migrations applied since
 KEEP_MIGRATION = """
 INSERT INTO migrations(project, name, steps, author, at, number)
 VALUES(:project, :name, :steps, :author, :now, (SELECT COALESCE(max(number), 0) + 1 FROM migrations))

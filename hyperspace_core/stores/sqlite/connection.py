@@ -1,4 +1,4 @@
-"""Connections to one file: one a thread, in the process that opened it; complaints leave as one line."""
+"""Connections to one SQLite file: one per thread, within one process; errors are one line."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pathlib import Path
 from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.stores.sqlite.complaints import PATIENCE_S, code_of, explained, is_busy
 
-# Waiting for another's write: SQLite's own handler soon sleeps for 100 ms at a time, while a write takes less
-# than one; whoever looks again that late is overtaken by everyone else.
+# Waits for another process's write. SQLite's own handler soon sleeps for 100 ms at a time, while a write
+# takes less than 1 ms; a process that retries so rarely is overtaken by all others.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.001, 0.004
 
 _SETTINGS = (
     f"PRAGMA busy_timeout = {PATIENCE_S * 1000:.0f}",
     "PRAGMA trusted_schema = OFF",     # before the schema is read
     "PRAGMA foreign_keys = ON",
-    "PRAGMA synchronous = FULL",       # NORMAL may undo the last commits after a power cut
+    "PRAGMA synchronous = FULL",       # NORMAL may lose the last commits after a power cut
 )
-_inherited: list[sqlite3.Connection] = []      # of a process that forked; to close them would touch its locks
+_inherited: list[sqlite3.Connection] = []      # of the parent process; closing them would touch its locks
 
 
 def connect(path: Path, options: str = "mode=rw") -> sqlite3.Connection:
-    """A connection as every verb wants it; `options` are those of SQLite's URIs. Raises `sqlite3.Error`."""
+    """Open a configured connection; `options` are those of SQLite's URIs. Raises `sqlite3.Error`."""
     connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, isolation_level=None,
                                  cached_statements=256, check_same_thread=False, timeout=PATIENCE_S)
     try:
@@ -42,9 +42,9 @@ def connect(path: Path, options: str = "mode=rw") -> sqlite3.Connection:
 
 
 def insist(connection: sqlite3.Connection, statement: str, closed: threading.Event | None = None) -> None:
-    """Execute what needs the file for itself, however often others come first.
+    """Execute a statement that needs the file exclusively; retry while other processes hold it.
 
-    Raises `sqlite3.OperationalError` when the patience is at its end, or `closed` is set.
+    Raises `sqlite3.OperationalError` after `PATIENCE_S`, or when `closed` is set.
     """
     until = time.monotonic() + PATIENCE_S
     wait = FIRST_WAIT_S
@@ -65,7 +65,7 @@ def insist(connection: sqlite3.Connection, statement: str, closed: threading.Eve
 
 @contextmanager
 def step(connection: sqlite3.Connection, closed: threading.Event | None = None) -> Iterator[None]:
-    """A write: all of it, or, where something is raised, nothing. What it reads cannot change meanwhile."""
+    """A write transaction, rolled back on an exception. Its reads are not changed by other processes."""
     try:
         insist(connection, "BEGIN IMMEDIATE", closed)
         yield
@@ -76,30 +76,30 @@ def step(connection: sqlite3.Connection, closed: threading.Event | None = None) 
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:      # some errors end the transaction by themselves
+    if connection.in_transaction:      # some errors end the transaction
         connection.execute("ROLLBACK")
 
 
 class _Link:
-    """One thread's connection; closed when the thread has ended, or by `Database.close`."""
+    """One thread's connection; closed after the thread's end, or by `Database.close`."""
 
     def __init__(self, connection: sqlite3.Connection, stand_ins: tuple[str, ...]) -> None:
         self.connection = connection
         self.stand_ins = stand_ins
         for statement in stand_ins:
             connection.execute(statement)
-        self.lock = threading.RLock()      # held during each use, so that nobody closes it under a statement
+        self.lock = threading.RLock()      # held during each use, so that no other thread closes it
         self.close = weakref.finalize(self, _close, connection, os.getpid())
 
 
 class Database:
-    """A file that has been found good. `refusal` says why nothing may be written, where that is so."""
+    """A checked database file. `refusal` is the reason why it is read-only, or None."""
 
     def __init__(self, path: Path, *, options: str = "mode=rw", refusal: str | None = None,
                  stand_ins: Sequence[str] = ()) -> None:
         self.path = path
         self.refusal = refusal
-        self.stand_ins = tuple(stand_ins)      # empty tables for what an older file does not have
+        self.stand_ins = tuple(stand_ins)      # empty tables that an older file lacks
         self.closed = threading.Event()
         self._options = options
         self._name = str(path)
@@ -111,21 +111,21 @@ class Database:
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, for single statements. Raises what the port allows, and nothing else."""
+        """This thread's connection, for single statements. Raises only the exceptions of the port."""
         try:
             link = self._link()
             with link.lock:
                 yield link.connection
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError, OverflowError) as error:
             if isinstance(error, sqlite3.Error) and code_of(error) == sqlite3.SQLITE_IOERR:
-                self._local.link = None    # after a failed fsync, nothing that it remembers is sure
+                self._local.link = None    # after a failed fsync, its cache is not reliable
             if self.closed.is_set():
                 raise self._was_closed() from error
             raise explained(error, self.path) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Several statements that see the same state."""
+        """A read transaction: several statements that see the same state."""
         with self.using() as connection:
             try:
                 connection.execute("BEGIN")
@@ -135,31 +135,31 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One step; see `step`."""
+        """A write transaction; see `step`."""
         if self.refusal is not None:
             raise StoreError(f"{self.path}: {self.refusal}")
         with self.using() as connection, step(connection, self.closed):
             yield connection
 
     def close(self) -> None:
-        """Let go of all threads' connections. Idempotent."""
+        """Close all threads' connections. Idempotent."""
         self.closed.set()
         if os.getpid() != self._pid:
             return
         with self._lock:
             links = list(self._links)
         for link in links:
-            if link.lock.acquire(timeout=1.0):     # else its thread is at work; it will end
+            if link.lock.acquire(timeout=1.0):     # else its thread is using it, and closes it at its end
                 link.close()
                 link.lock.release()
 
     def _link(self) -> _Link:
         if os.getpid() != self._pid:
-            raise StoreError(f"{self.path}: this store was opened by process {self._pid} and may not cross a "
-                             "fork; open it again in this process")
+            raise StoreError(f"{self.path}: this store was opened by process {self._pid} and cannot be used "
+                             "after a fork; open it again in this process")
         if self.closed.is_set():
             raise self._was_closed()
-        if _identity(self._name) != self._file:     # SQLite itself would go on, in a file that nobody sees
+        if _identity(self._name) != self._file:     # SQLite would continue to write to the removed file
             raise StoreUnavailable(f"{self.path}: the file has been deleted, moved or replaced since it was "
                                    "opened; put it back, or open the store again")
         link: _Link | None = getattr(self._local, "link", None)
@@ -174,7 +174,7 @@ class Database:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Which file stands there; None where there is none."""
+    """Device and inode of the file; None where there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 - asked with each verb
     except OSError:

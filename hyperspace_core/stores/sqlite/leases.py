@@ -1,4 +1,4 @@
-"""What owners do to runs they hold, and what becomes of runs whose owner is gone. Every write is fenced."""
+"""Store methods for owners of runs, and for runs whose owner is gone. Every write is fenced."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from hyperspace_core.stores.sqlite.rows import now, special_of
 
 
 class LeaseVerbs(Verbs):
-    """T3 to T8, T10, T12 and T13."""
+    """Transitions T3 to T8, T10, T12 and T13."""
 
     def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
         text = progress_text(progress)
@@ -110,7 +110,7 @@ class LeaseVerbs(Verbs):
         worker = owner_text(owner)
         key = {"run": lease.run, "attempt": lease.attempt, "token": lease.token}
         with self._database.writing() as connection:
-            if standing(connection, lease.run).held_by(lease):     # a repeat
+            if standing(connection, lease.run).held_by(lease):     # a repeated call
                 return True
             if not connection.execute(sql.READOPT, key).fetchall():
                 return False
@@ -150,7 +150,7 @@ def _end(connection: sqlite3.Connection, lease: Lease, outcome: Outcome, reason:
 
 
 def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
-    """How this very attempt ended: an owner that repeats what it did already hears "yes" again."""
+    """The outcome of this attempt, so that an owner's repeated call gets the same answer."""
     row = connection.execute(sql.ATTEMPT_OF, (lease.run, lease.attempt, lease.token)).fetchone()
     return None if row is None or row[0] is None else Outcome(row[0])
 

@@ -1,4 +1,4 @@
-"""Whether a file lies on a network file system, where SQLite's locks and its log do not hold."""
+"""Detection of network file systems, on which SQLite's locks and its log are not reliable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FUSE_NETWORK = frozenset({
 
 
 def network_kind(table: str, path: str) -> str | None:
-    """The kind of network file system that holds `path`, by a table like /proc/mounts; None for another kind.
+    """The type of the network file system that holds `path`, from a table like /proc/mounts; else None.
 
     `path` is absolute and free of symbolic links.
     """
@@ -30,14 +30,14 @@ def network_kind(table: str, path: str) -> str | None:
         if len(fields) < 3:
             continue
         point = _unescaped(fields[1])
-        # of two mounts on one point the later hides the earlier
+        # of two mounts on one point, the later hides the earlier
         if _inside(path, point) and len(point) >= len(best):
             best, kind = point, fields[2].lower()
     return kind if kind is not None and _is_network(kind) else None
 
 
 def network_kind_of(path: Path) -> str | None:
-    """The same for this machine as it is; None where nothing is known."""
+    """`network_kind` with this machine's mount table; None where the table is not available."""
     return network_kind(_mount_table(), str(path.resolve()))
 
 
@@ -63,7 +63,7 @@ def _mount_table() -> str:
 
 
 def _portable_table() -> str:
-    """What systems without /proc tell, in the same form."""
+    """The mount table of systems without /proc, in the same format."""
     import psutil
 
     try:

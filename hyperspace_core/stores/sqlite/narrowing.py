@@ -1,7 +1,4 @@
-"""The part of a filter that SQLite can decide faster; `RunFilter.matches` has the last word on every record.
-
-Whatever is left out here is only slower, never different.
-"""
+"""The part of a filter that SQLite evaluates; `RunFilter.matches` then checks every record."""
 
 from __future__ import annotations
 
@@ -25,19 +22,19 @@ _ORDERS = {
     ORDER_NEWEST: "id DESC",
     ORDER_OLDEST: "id",
     ORDER_QUEUE: "priority DESC, id",
-    ORDER_BEST: "rank IS NULL, rank, id",      # of a missing result and of NaN it is NULL
+    ORDER_BEST: "rank IS NULL, rank, id",      # NULL for a missing result and for NaN
 }
 
-# paths that always mean the column, and comparisons that mean the same in SQL for a number that is there
+# paths that always mean the column, and comparisons with the same meaning in SQL for an existing number
 _COLUMNS = {"result": "result", "priority": "priority", "seed": "seed", "id": "id"}
 _OF_ATTEMPTS = ("attempt", "attempts", "started_at")
 _COMPARE = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
 
 
 def listing(where: RunFilter, order: str, limit: int | None) -> tuple[str, list[Any]]:
-    """The statement that lists the ids of all that may match, in order; and its parameters.
+    """The statement that lists the ids of possible matches in order, and its parameters.
 
-    `limit` only where nothing is left to decide outside of SQL.
+    Give `limit` only where SQL decides the whole filter.
     """
     conditions, values = narrowed(where)
     statement = f"SELECT id FROM runs WHERE {conditions} ORDER BY {_ORDERS[order]}"
@@ -45,13 +42,13 @@ def listing(where: RunFilter, order: str, limit: int | None) -> tuple[str, list[
 
 
 def counting(where: RunFilter) -> tuple[str, list[Any]]:
-    """The statement that counts by state, for a filter that SQL decides alone."""
+    """The statement that counts runs by state, for a filter that SQL decides alone."""
     conditions, values = narrowed(where)
     return f"SELECT state, count(*) FROM runs WHERE {conditions} GROUP BY state", values
 
 
 def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
-    """A condition on `runs` that everything that matches fulfils."""
+    """A condition on `runs` that every matching run fulfils, and its parameters."""
     parts: list[tuple[str, list[Any]]] = []
     if where.project is not None:
         parts.append(("project = ?", [where.project]))
@@ -70,7 +67,7 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
         parts.append(("parent IN (SELECT value FROM json_each(?))", [numbers_text([where.parent])]))
     if where.search is not None:
         parts.append(("search = ?", [where.search]))
-    # a tag stands in the list as this text; the same text may stand there by accident
+    # the list contains a tag as this text, but may also contain the text by accident
     parts += [("instr(tags, ?) > 0", [to_text(tag)]) for tag in where.tags]
     parts += [part for condition in where.where if (part := _compared(condition)) is not None]
     conditions = " AND ".join(text for text, _ in parts) or "TRUE"
@@ -78,7 +75,7 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
 
 
 def decided(where: RunFilter) -> bool:
-    """Whether `narrowed` says all that the filter says."""
+    """Whether `narrowed` covers the whole filter."""
     return not where.tags and not where.where
 
 
@@ -87,7 +84,7 @@ def looks_at_attempts(where: RunFilter) -> bool:
 
 
 def _uids(uids: tuple[str, ...]) -> tuple[str, list[Any]]:
-    if any("\0" in uid for uid in uids):   # JSON would end it there
+    if any("\0" in uid for uid in uids):   # SQLite's JSON ends a text at NUL
         return "hex(uid) IN (SELECT value FROM json_each(?))", [texts_text(uids)]
     return "uid IN (SELECT value FROM json_each(?))", [to_text(list(uids))]
 

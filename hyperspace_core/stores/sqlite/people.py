@@ -1,4 +1,4 @@
-"""What people do to runs: stop them, let them wait, do them again, write on them, remove them."""
+"""Edits of runs by users: cancel, pause, resume, requeue, annotate, delete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hyperspace_core.stores.sqlite.rows import checked_tags, now, numbers_text
 
 
 class PeoplesVerbs(Verbs):
-    """T9, T11 and T14, notes, and removal."""
+    """Transitions T9, T11 and T14, notes, and deletion."""
 
     def cancel(self, run: int) -> State:
         return self._ask(run, Verb.CANCEL, lambda before: Command.CANCEL)
@@ -76,7 +76,7 @@ class PeoplesVerbs(Verbs):
         return [run for run, _ in found]
 
     def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
-        """At once where nobody works on it, else as a command to its owner."""
+        """Change the state at once, or send a command to the run's owner where it is running."""
         with self._database.writing() as connection:
             before = standing(connection, run)
             if before.state is not State.RUNNING:

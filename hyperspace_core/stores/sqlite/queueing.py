@@ -1,4 +1,4 @@
-"""Into the queue and out of it: settings, submit, claim, and waiting for something to claim."""
+"""The queue: settings, submit, claim, and waiting for a run to claim."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from hyperspace_core.stores.sqlite.rows import (
     texts_text,
 )
 
-LOOK_S = 0.02                  # how often a waiting thread asks whether anybody has written
+LOOK_S = 0.02                  # interval at which a waiting thread checks for writes
 
 
 class QueueVerbs(Verbs):
-    """T1 and T2, and what surrounds them."""
+    """Transitions T1 and T2, and the queue's settings."""
 
     # -- settings --------------------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class QueueVerbs(Verbs):
                 repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
             if repeat:
                 return self._claimed_before(token)
-            if candidate is None:          # no lock for nothing
+            if candidate is None:          # avoids a needless lock
                 self._has_looked(project, changes or 0)
                 return None
         worker = owner_text(owner)
@@ -96,7 +96,7 @@ class QueueVerbs(Verbs):
         if not taken:
             return self._claimed_before(token)
         attempt, *row = taken[0]
-        # only the owner writes what is read here, and that is the caller: the lock need not be held for it
+        # only the owner, which is the caller, writes what is read here: no lock is needed
         with self._database.using() as connection:
             body = connection.execute(sql.BODY_OF, (row[0],)).fetchone()
             attempts = connection.execute(sql.ATTEMPTS, (row[0],)).fetchall()
@@ -123,7 +123,7 @@ class QueueVerbs(Verbs):
     # -- helpers ---------------------------------------------------------------------------------------------
 
     def _claimed_before(self, token: str) -> Claim | None:
-        """The claim whose answer was lost; None where there is none, or its lease is over."""
+        """The claim whose answer was lost; None where there is none or its lease has ended."""
         with self._database.reading() as connection:
             for run, in connection.execute(sql.OF_TOKEN, (token,)).fetchall():
                 found = standing(connection, run)
@@ -133,7 +133,7 @@ class QueueVerbs(Verbs):
         return None
 
     def _found_last(self, project: str) -> bool:
-        """Whether this thread's last claim found a run: then the next one most likely will, too."""
+        """Whether this thread's last claim found a run; the next one probably does, too."""
         found: bool = self._looked.__dict__.get("found", {}).get(project, False)
         return found
 
@@ -141,7 +141,7 @@ class QueueVerbs(Verbs):
         self._looked.__dict__.setdefault("found", {})[project] = found
 
     def _seen(self) -> dict[str, int]:
-        """This thread's: project → changes; a thread that never looked has seen none."""
+        """Project → number of changes that this thread has seen; empty in a new thread."""
         seen: dict[str, int] = self._looked.__dict__.setdefault("seen", {})
         return seen
 
@@ -150,14 +150,14 @@ class QueueVerbs(Verbs):
 
 
 def queued(connection: sqlite3.Connection, runs: Sequence[NewRun]) -> list[int]:
-    """T1 within the caller's step; the ids. Raises `ValueNotStorable`."""
+    """Submit runs (T1) within the caller's transaction; return ids. Raises `ValueNotStorable`."""
     rows = [_row_of(run, None, now()) for run in runs]
     _added(connection, rows)
     return [row["id"] for row in rows]
 
 
 def _added(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that were not there yet, stored. Each row gets its `id`."""
+    """Store the new rows and return them. Each row, new or known, gets its `id`."""
     new = _numbered(connection, rows)
     connection.executemany(sql.ADD_RUN, new)
     connection.executemany(sql.ADD_BODY, new)
@@ -184,7 +184,7 @@ def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
 
 
 def _numbered(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each gets its `id`; those whose uid was not known before."""
+    """Give each row its `id`; return the rows with a new uid."""
     (last,) = connection.execute(sql.LAST_ID).fetchone() or (0,)
     ids: dict[str, int] = {}
     new = []
@@ -199,7 +199,7 @@ def _numbered(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> lis
 
 
 def _kept_settings(connection: sqlite3.Connection, project: str) -> QueueSettings:
-    """As they stand, the defaults stored where nothing stood."""
+    """Read the settings; store the defaults where there are none."""
     connection.execute(sql.KEEP_SETTINGS, (project, *settings_row(QueueSettings())))
     return _settings_of(connection.execute(sql.SETTINGS, (project,)).fetchone())
 

@@ -1,4 +1,4 @@
-"""Records: one by its id, or a stream of those that a filter means."""
+"""Reading of records: one by its id, or the matches of a filter."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hyperspace_core.stores.sqlite.base import Verbs, row_of
 from hyperspace_core.stores.sqlite.narrowing import counting, decided, listing, looks_at_attempts
 from hyperspace_core.stores.sqlite.rows import attempt_of_row, attempts_by_run, numbers_text, record_of
 
-PAGE = 100                     # records read at a time; between two pages nothing is held open
+PAGE = 100                     # records per page; no transaction stays open between pages
 
 
 class ReadingVerbs(Verbs):
-    """What is asked about runs; nothing here writes."""
+    """Read-only methods for runs."""
 
     def get(self, run: int) -> RunRecord:
         with self._database.reading() as connection:
@@ -28,7 +28,7 @@ class ReadingVerbs(Verbs):
 
     def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
              limit: int | None = None) -> Iterator[RunRecord]:
-        """The order is settled now, as a list of ids; records are read page by page, as they then are."""
+        """Fix the order now, as a list of ids; read the records page by page in their later state."""
         if order not in ORDERS:
             raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}"
                              f"{did_you_mean(order, ORDERS)}")
@@ -64,10 +64,10 @@ class ReadingVerbs(Verbs):
 
     def _matching(self, where: RunFilter, ids: Sequence[int], alike: Alike, *,
                   attempts: bool) -> list[RunRecord]:
-        """Those of a page that are there and match, in its order."""
+        """The existing records of a page that match, in its order."""
         with self._database.reading() as connection:
             rows = connection.execute(sql.RECORDS, (numbers_text(ids),)).fetchall()
-            if where.where and not looks_at_attempts(where):       # the long part is read for few
+            if where.where and not looks_at_attempts(where):       # attempts are long: read few
                 rows = [row for row in rows if where.matches(record_of(row, (), alike))]
             kept = numbers_text(row[0] for row in rows)
             tried = attempts_by_run(connection.execute(sql.ATTEMPTS_OF, (kept,)), alike) if attempts else {}
@@ -76,7 +76,7 @@ class ReadingVerbs(Verbs):
 
 
 def record(connection: sqlite3.Connection, run: int) -> RunRecord:
-    """The record with all its attempts. Raises `NotFound`."""
+    """Read a record with all its attempts. Raises `NotFound`."""
     row = row_of(connection, sql.RECORD, run)
     return record_of(row, tuple(map(attempt_of_row, connection.execute(sql.ATTEMPTS, (run,)).fetchall())))
 

@@ -1,4 +1,4 @@
-"""Records of another store, kept as they are under ids of this one."""
+"""Restoring of another store's records, unchanged except for their ids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WAITING = (State.QUEUED, State.PAUSED)
 
 
 class RestoringVerbs(Verbs):
-    """The one verb that takes a run in which did not begin here."""
+    """The method that stores runs of another store."""
 
     def restore(self, records: Sequence[RunRecord]) -> list[int]:
         rows = [_row_of(record) for record in records]
@@ -41,7 +41,7 @@ class RestoringVerbs(Verbs):
 
 
 def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: list[Row]) -> int:
-    """The id under which it is here now, be it new or known."""
+    """Store a record unless its uid is known; return its id here."""
     known = connection.execute(sql.RESTORABLE, (row["uid"],)).fetchone()
     if known is not None:
         run, state, attempt = known

@@ -1,4 +1,4 @@
-"""Migrations of stored configs: applied run by run, undone to the byte."""
+"""Migrations of stored configs, applied run by run; an undo restores every byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hyperspace_core.stores.sqlite.rows import Row, now
 
 
 class RewritingVerbs(Verbs):
-    """What a run had before is kept as the very text that stood there."""
+    """Methods for migrations; a run's earlier texts are kept unchanged."""
 
     def migrations(self, project: str) -> list[Migration]:
         with self._database.using() as connection:
@@ -62,7 +62,7 @@ class RewritingVerbs(Verbs):
 
 
 class _Texts:
-    """A rewrite as the database compares and keeps it. Raises `ValueNotStorable`."""
+    """The texts of a rewrite, to compare and to store. Raises `ValueNotStorable`."""
 
     def __init__(self, rewrite: Rewrite) -> None:
         self.run = rewrite.run
@@ -74,11 +74,11 @@ def _check_steps(connection: sqlite3.Connection, migration: Migration, steps: st
     known = connection.execute(sql.MIGRATION, (migration.project, migration.name)).fetchone()
     if known is not None and known[0] != steps and known[1]:
         raise Refused(f"migration '{migration.name}' has been applied to {known[1]} runs with other steps; "
-                      "give this one another name, or undo that one first")
+                      "use another name, or undo that migration first")
 
 
 def _rewritten(connection: sqlite3.Connection, migration: Migration, text: _Texts) -> bool:
-    """Whether the run was as the migration had found it, and is rewritten now."""
+    """Rewrite a run if it is unchanged since the migration read it; return whether it was."""
     row = connection.execute(sql.REWRITABLE, (text.run, migration.project, migration.name)).fetchone()
     if row is None or not State(row[0]).terminal or tuple(row[1:]) != text.before:
         return False

@@ -1,4 +1,4 @@
-"""Rows of the tables and records of the port: the one place where the one becomes the other."""
+"""Conversion between rows of the tables and records of the port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hyperspace_core.records.texts import attempt_of, moment_of, moment_text, tr
 
 Row = tuple[Any, ...]
 
-# in the order in which `record_of` takes them apart
+# in the order that `record_of` expects
 RUN = ("id, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated, "
        "progress, result, result_special, losses, max_losses, failures, max_failures, command, parent, "
        "search, submitted_at, finished_at")
@@ -25,17 +25,17 @@ BODY = ("note, submitted, scenario, config, metrics, info, "
         "(SELECT code FROM codes WHERE codes.run = bodies.run), "
         "(SELECT json_group_array(migration) FROM "
         "(SELECT migration FROM rewrites WHERE rewrites.run = bodies.run ORDER BY number))")
-NOT_KNOWN = ""                 # an owner or a moment that the store did not know from which an attempt came
+NOT_KNOWN = ""                 # an owner or a time that the source store of a copied attempt did not have
 ATTEMPT = "run, number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late"
 
 
 def now() -> str:
-    """The wall clock as the store writes it: texts that sort as the moments do."""
+    """The current time as the store writes it; the texts sort in the order of the moments."""
     return moment_text(datetime.now(UTC))
 
 
 def record_of(row: Row, attempts: tuple[Attempt, ...], alike: Alike | None = None) -> RunRecord:
-    """From the columns `RUN` and `BODY`. `alike`: of a listing, whose records share what is equal."""
+    """Build a record from the columns `RUN` and `BODY`. `alike` shares equal trees within a listing."""
     shared = tree_of if alike is None else alike.tree
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
@@ -55,12 +55,12 @@ def record_of(row: Row, attempts: tuple[Attempt, ...], alike: Alike | None = Non
 
 
 def attempt_of_row(row: Row, alike: Alike | None = None) -> Attempt:
-    """From the columns `ATTEMPT`."""
+    """Build an attempt from the columns `ATTEMPT`."""
     return attempt_of(row[1:], from_text if alike is None else alike.sections)
 
 
 def attempts_by_run(rows: Iterable[Row], alike: Alike) -> dict[int, tuple[Attempt, ...]]:
-    """Of rows that come in the order of their numbers."""
+    """Group rows that are sorted by attempt number."""
     found: dict[int, list[Attempt]] = {}
     for row in rows:
         found.setdefault(row[0], []).append(attempt_of_row(row, alike))
@@ -77,7 +77,7 @@ def number_of(value: float | None, special: str | None) -> float | None:
 
 
 def special_of(value: float | None) -> str | None:
-    """What SQLite would not give back: NaN becomes NULL there, -0.0 becomes 0.0."""
+    """The name of a number that SQLite does not preserve: NaN becomes NULL there, -0.0 becomes 0.0."""
     if value is None:
         return None
     if math.isnan(value):

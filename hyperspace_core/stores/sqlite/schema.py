@@ -1,4 +1,4 @@
-"""The tables of a store, how a file says that it is one, and how an older one is brought up to date."""
+"""The schema of an SQLite store: its tables, its identification, and its migrations."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CREATE TABLE projects(
   changes INTEGER NOT NULL DEFAULT 0   -- raised whenever there may be something new to claim
 ) STRICT, WITHOUT ROWID"""
 
-# What the queue and the listings look at. Narrow on purpose: a scan of 100,000 of these rows takes
-# milliseconds, and a beat writes few bytes.
+# Columns for the queue and the listings. The rows are short, so that a scan of 100,000 takes milliseconds and
+# a heartbeat writes few bytes.
 RUNS = """
 CREATE TABLE runs(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -61,7 +61,7 @@ CREATE TABLE runs(
   CHECK ((state = 'RUNNING') = (token IS NOT NULL))
 ) STRICT"""
 
-# What a run says: read only where a record is shown, each tree as JSON.
+# The long columns of a run, each tree as JSON; read only where a record is shown.
 BODIES = """
 CREATE TABLE bodies(
   run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
@@ -89,7 +89,7 @@ CREATE TABLE attempts(
   PRIMARY KEY (run, number)
 ) STRICT, WITHOUT ROWID"""
 
-# SQLite keeps NaN as NULL and -0.0 as 0.0 without a word; `special` says what it was.
+# SQLite silently stores NaN as NULL and -0.0 as 0.0; `special` names the original.
 POINTS = """
 CREATE TABLE points(
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
@@ -134,14 +134,14 @@ CREATE TABLE workers(
   PRIMARY KEY (project, worker)
 ) STRICT, WITHOUT ROWID"""
 
-# What a run's submission pinned; most of what it says is the same for many runs, and short.
+# The code pinned at a run's submission: short, and the same for many runs.
 CODES = """
 CREATE TABLE codes(
   run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
   code TEXT NOT NULL
 ) STRICT"""
 
-# `files` is a list of [path, SHA-256, bytes]; the contents are files beside the database, as artifacts are.
+# `files` is a list of [path, SHA-256, bytes]; the contents are files beside the database, like artifacts.
 SNAPSHOTS = """
 CREATE TABLE snapshots(
   digest TEXT PRIMARY KEY,
@@ -161,7 +161,7 @@ CREATE TABLE migrations(
   PRIMARY KEY (project, name)
 ) STRICT, WITHOUT ROWID"""
 
-# What a run had before each migration: the very texts.
+# A run's unchanged texts from before each migration.
 REWRITES = """
 CREATE TABLE rewrites(
   run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
@@ -177,7 +177,7 @@ REWRITES_INDEX = "CREATE UNIQUE INDEX rewrites_migration ON rewrites(migration, 
 NEW_IN_2 = tuple(statement.strip() for statement in (
     CODES, SNAPSHOTS, MIGRATIONS_OF_CONFIGS, REWRITES, REWRITES_INDEX))
 
-# `plan` is what never changes of it; `proposed` is the number of the next proposal.
+# `plan` holds the fields that never change; `proposed` is the number of the next proposal.
 SEARCHES = """
 CREATE TABLE searches(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -202,7 +202,7 @@ SEARCHES_INDEX = "CREATE INDEX searches_state ON searches(project, state)"
 NEW_IN_3 = (SEARCHES.strip(), SEARCHES_INDEX)
 
 INDEXES = (
-    # claims go along it and find all they ask for in it; counts and the held runs use its beginning
+    # covers the query of a claim; counts and the list of held runs use its first columns
     "CREATE INDEX runs_queue ON runs(project, state, priority DESC, id, task, not_before)",
     "CREATE INDEX runs_parent ON runs(parent) WHERE parent IS NOT NULL",
     "CREATE INDEX runs_search ON runs(search) WHERE search IS NOT NULL",
@@ -219,7 +219,7 @@ _NAME = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) (\w+)")
 
 @dataclass(frozen=True)
 class Migration:
-    """How a file of the schema before is brought to `schema`, in one step with all others."""
+    """The statements that upgrade a file from the previous schema to `schema`."""
 
     schema: int
     statements: tuple[str, ...]
@@ -232,7 +232,7 @@ MIGRATIONS: tuple[Migration, ...] = (       # schema 1 is the first
 
 
 def create(connection: sqlite3.Connection, version: str) -> None:
-    """All tables, within the caller's step. `version` of hyperspace-core is what the schema needs."""
+    """Create all tables in the caller's transaction. `version`: the hyperspace-core that the schema needs."""
     for statement in STATEMENTS:
         connection.execute(statement)
     connection.execute("INSERT INTO meta(key, value) VALUES('needs', ?)", (version,))
@@ -241,7 +241,7 @@ def create(connection: sqlite3.Connection, version: str) -> None:
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], version: str) -> None:
-    """Take the migrations that are missing, within the caller's step."""
+    """Apply the missing migrations, in the caller's transaction."""
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     for step in migrations:
         if step.schema > schema:
@@ -252,9 +252,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], v
 
 
 def stand_ins(version: int | None) -> tuple[str, ...]:
-    """Empty tables, a connection's own, in the place of those that an older file does not have: so it can be
-    read before it is upgraded.
-    """
+    """Statements for temporary tables in place of those that an older file lacks, to read it as it is."""
     if version is None:
         return ()
     newer = [statement for step in MIGRATIONS if step.schema > version for statement in step.statements]
@@ -263,10 +261,10 @@ def stand_ins(version: int | None) -> tuple[str, ...]:
 
 
 def strangers(connection: sqlite3.Connection, schema: int) -> list[str]:
-    """What is in the file that hyperspace did not put there, and what is missing: "trigger 'x'".
+    """Foreign and missing parts of the file's schema, such as "trigger 'x'".
 
-    A view or trigger could make a harmless statement of ours do somebody else's will. Of another schema only
-    that is known, that it has none of these.
+    A foreign view or trigger could change what a statement of hyperspace does. A file with another schema
+    version is checked for views and triggers only.
     """
     things = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     if schema != SCHEMA:

@@ -1,8 +1,8 @@
-"""What is said to the table of searches."""
+"""SQL statements for the table of searches."""
 
 from __future__ import annotations
 
-# in the order in which a record is made of them
+# in the order that `_search_of` expects
 COLUMNS = ("id", "uid", "project", "task", "state", "reason", "priority", "budget", "plan", "proposed",
            "redrawn", "repeats", "submitted_at", "ended_at")
 

@@ -1,4 +1,4 @@
-"""Searches: what they are to do, and the one step that decides which run is their next."""
+"""Stored searches, and the transaction that adds a search's next run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hyperspace_core.stores.sqlite.rows import NOT_KNOWN, Row, now, texts_text
 
 
 class SearchVerbs(Verbs):
-    """Each is one step of the database, so that no proposal is half-done."""
+    """Methods for searches; each is one transaction, so no proposal is stored in part."""
 
     def add_search(self, search: NewSearch) -> int:
         row = _row_of(search) | {"now": now()}
@@ -70,7 +70,7 @@ class SearchVerbs(Verbs):
         with self._database.writing() as connection:
             found = _search(connection, search)
             check_proposal(found, number, run)
-            if found.proposed > number:            # somebody else was faster, or this answer was lost
+            if found.proposed > number:            # another worker was faster, or this answer was lost
                 return _again(connection, found, number, run)
             if found.state is not SearchState.OPEN or found.proposed != number:
                 return None
@@ -90,11 +90,11 @@ class SearchVerbs(Verbs):
     def change_search(self, search: int, *, state: SearchState | None = None, budget: Budget | None = None,
                       priority: int | None = None) -> SearchRecord:
         if state is SearchState.ENDED:
-            raise UsageError("change_search: a search ends for a reason; use end_search")
+            raise UsageError("change_search: cannot end a search without a reason; use end_search")
         with self._database.writing() as connection:
             found = _search(connection, search)
             if state is SearchState.PAUSED and found.state is SearchState.ENDED:
-                raise Refused(f"search {search} has ended ({found.reason}); there is nothing to pause")
+                raise Refused(f"search {search} has ended ({found.reason}); it cannot be paused")
             if state is not None:
                 connection.execute(sql.MOVE, (state, search))
             text = None if budget is None else tree_text(budget_tree(budget), "budget")
@@ -104,7 +104,7 @@ class SearchVerbs(Verbs):
 
 
 def _row_of(search: NewSearch) -> dict[str, Any]:
-    """What both ways in give of it. Raises `ValueNotStorable`."""
+    """The columns that `add_search` and `restore_search` share. Raises `ValueNotStorable`."""
     return {"uid": plain_text(search.uid, "uid"), "project": plain_text(search.project, "project"),
             "task": plain_text(search.task, "task"), "priority": search.priority,
             "budget": tree_text(budget_tree(search.budget), "budget"),
@@ -112,7 +112,7 @@ def _row_of(search: NewSearch) -> dict[str, Any]:
 
 
 def _search(connection: sqlite3.Connection, search: int) -> SearchRecord:
-    """Raises `NotFound`."""
+    """Read a search. Raises `NotFound`."""
     known = 0 < search <= HIGHEST
     row: Row | None = connection.execute(sql.SEARCH, (search,)).fetchone() if known else None
     if row is None:
@@ -121,15 +121,15 @@ def _search(connection: sqlite3.Connection, search: int) -> SearchRecord:
 
 
 def _again(connection: sqlite3.Connection, search: SearchRecord, number: int, run: NewRun) -> int | None:
-    """The id of what was proposed before, where it is the very same run."""
+    """The id of the earlier proposal, where it is the same run."""
     row = connection.execute(sql.PROPOSAL, (run.uid,)).fetchone()
     same = row is not None and row[1:] == (tree_text(run.config, "config"), run.seed)
     return int(row[0]) if same else None
 
 
 def _search_of(row: Row) -> SearchRecord:
-    told: dict[str, Any] = dict(zip(sql.COLUMNS, row, strict=True))
+    values: dict[str, Any] = dict(zip(sql.COLUMNS, row, strict=True))
     return SearchRecord(
-        **told | plan_fields(from_text(told.pop("plan"))) | {
-            "state": SearchState(told["state"]), "budget": budget_of(from_text(told["budget"])),
-            "submitted_at": moment_of(told["submitted_at"]), "ended_at": moment_of(told["ended_at"])})
+        **values | plan_fields(from_text(values.pop("plan"))) | {
+            "state": SearchState(values["state"]), "budget": budget_of(from_text(values["budget"])),
+            "submitted_at": moment_of(values["submitted_at"]), "ended_at": moment_of(values["ended_at"])})

@@ -1,4 +1,4 @@
-"""Metric series and output: appended without a fence, keyed so that a repeat adds nothing, read in pages."""
+"""Metric series and output: appended without a fence and without duplicates, read in pages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
 from hyperspace_core.stores.sqlite.rows import point_of, special_of, texts_text
 
 POINTS_PAGE = 2000
-OUTPUT_PAGE = 50               # of at most 64 KiB each
+OUTPUT_PAGE = 50               # pieces of at most 64 KiB each
 
 
 class SeriesVerbs(Verbs):
-    """Points and output of attempts."""
+    """Methods for the points and the output of attempts."""
 
     def append(self, run: int, attempt: int, *, points: Sequence[Point] = (),
                output: Sequence[OutputChunk] = ()) -> None:
@@ -64,7 +64,7 @@ class SeriesVerbs(Verbs):
             after = rows[-1][0]
 
     def _attempt(self, run: int, attempt: int | None) -> int:
-        """The one that is meant; 0, which has nothing, for a run that never began. Raises `NotFound`."""
+        """The attempt's number; 0, which is empty, for a run without attempts. Raises `NotFound`."""
         with self._database.using() as connection:
             current = current_attempt(connection, run)
         return current if attempt is None else attempt
@@ -76,7 +76,7 @@ def _point_row(run: int, attempt: int, point: Point) -> tuple[object, ...]:
 
 
 def _find_the_culprit(points: Sequence[Point], output: Sequence[OutputChunk]) -> None:
-    """Only after SQLite has refused: each value is looked at, so that the message can name it."""
+    """Check each value after SQLite has refused them, so that the message names the bad one."""
     for point in points:
         storable(point.name, f"name of metric point {point.seq}")
         storable(point.step, f"step of '{point.name}', metric point {point.seq}")

@@ -1,4 +1,4 @@
-"""Snapshots of source code: which files in the database, their contents beside it with those of artifacts."""
+"""Snapshots of source code: file lists in the database, contents beside it as for artifacts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hyperspace_core.stores.sqlite import code_statements as sql
 from hyperspace_core.stores.sqlite.base import Verbs
 from hyperspace_core.stores.sqlite.rows import now
 
-TRIES = 10                     # a content may be collected before it is named; not again and again
+TRIES = 10                     # limit of retries when a content is collected before it is named
 UNNAMED_FOR = timedelta(hours=1)       # a snapshot is stored before the run that names it
 
 
 class SourceVerbs(Verbs):
-    """Put, look up, read."""
+    """Put, look up and read snapshots."""
 
     def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
         listed = [[file.path, file.digest, file.size] for file in snapshot.files]
@@ -36,7 +36,7 @@ class SourceVerbs(Verbs):
                     connection.execute(sql.KEEP_SNAPSHOT, (snapshot.digest, files, now()))
                     return
         raise StoreError(f"{self._blobs.root}: contents of a snapshot were removed {TRIES} times while it "
-                         "was being put; does another program clean this folder?")
+                         "was written; check that no other program cleans this folder")
 
     def snapshot(self, digest: str) -> Snapshot:
         with self._database.using() as connection:
@@ -51,21 +51,21 @@ class SourceVerbs(Verbs):
 
 
 def fresh_since() -> str:
-    """A snapshot that was put since then is kept although no run names it yet."""
+    """The time since which new snapshots are kept, although no run names them yet."""
     return moment_text(datetime.now(UTC) - UNNAMED_FOR)
 
 
 def named_by_snapshots(connection: sqlite3.Connection, digests: str, since: str) -> set[str]:
-    """The contents, of a JSON list, that a snapshot names which is kept."""
+    """The contents in a JSON list of digests that a kept snapshot names."""
     return {digest for digest, in connection.execute(sql.SOURCES_NAMED, (digests, since)).fetchall()}
 
 
 def forget_snapshots(connection: sqlite3.Connection, since: str) -> None:
-    """Drop those that no run names."""
+    """Delete the snapshots that no run names."""
     connection.execute(sql.FORGET_SNAPSHOTS, (since,))
 
 
 def _checked(file: SourceFile, content: bytes) -> bytes:
     if hashlib.sha256(content).hexdigest() != file.digest:
-        raise UsageError(f"snapshot: {file.path} has changed since it was looked at; take the snapshot again")
+        raise UsageError(f"snapshot: {file.path} has changed since it was read; take the snapshot again")
     return content

@@ -1,7 +1,6 @@
-"""What is said to the tables, verb by verb. T1 to T14 are the transitions of the state machine.
+"""SQL statements by store method. T1 to T14 are the transitions of the state machine.
 
-Lists come as one JSON parameter (`json_each`), so that a statement is one text, prepared once, however long
-they are.
+A list is passed as one JSON parameter (`json_each`), so that a statement is prepared once for any length.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ INSERT INTO projects(name, paused, heartbeat_s, ttl_s) VALUES(?, ?, ?, ?) ON CON
 CHANGE_SETTINGS = """
 UPDATE projects SET paused = ?, heartbeat_s = ?, ttl_s = ?, changes = changes + 1 WHERE name = ?"""
 
-# There may be something new to claim: whoever waits for that looks at this number.
+# Counts changes that may make a run claimable; waiting workers poll this number.
 RING = """
 INSERT INTO projects(name, paused, heartbeat_s, ttl_s, changes) VALUES(?, ?, ?, ?, 1)
  ON CONFLICT(name) DO UPDATE SET changes = changes + 1"""
 
 CHANGES = "SELECT changes FROM projects WHERE name = ?"
 
-# Raised by every commit of another connection: cheap to ask, and says when to ask for more.
+# Changes with every commit of another connection: a cheap test before a query.
 DATA_VERSION = "PRAGMA data_version"
 
 # -- T1 submit ---------------------------------------------------------------------------------------------
 
 KNOWN_UID = "SELECT id FROM runs WHERE uid = ?"
 
-# Ids are given here and not by SQLite, so that a thousand runs and their bodies are two statements; the
-# sequence knows the highest that was ever given, whatever has been deleted since.
+# Ids are assigned here and not by SQLite, so that a thousand runs and their bodies are two statements. The
+# sequence keeps the highest id ever assigned, so that the id of a deleted run is not used again.
 LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'runs'"
 
 ADD_RUN = """
@@ -48,8 +47,8 @@ VALUES(:id, :note, :submitted, :scenario, :config, '{}', '{}')"""
 
 # -- T2 claim ----------------------------------------------------------------------------------------------
 
-# The highest priority, then the oldest. `not_before` is the back-off before a retry: the one decision by a
-# wall clock.
+# The highest priority, then the oldest. `not_before` is the back-off before a retry: the only decision that
+# uses the wall clock.
 CANDIDATE = """
 SELECT id FROM runs
  WHERE project = :project AND state = 'QUEUED' AND (not_before IS NULL OR not_before <= :now)
@@ -59,7 +58,7 @@ SELECT id FROM runs
    AND NOT EXISTS (SELECT 1 FROM projects WHERE name = :project AND paused)
  ORDER BY priority DESC, id LIMIT 1"""
 
-# Nothing where a twin of this very claim was faster: then `OF_TOKEN` finds it.
+# No row where a repeat of this claim was faster: then `OF_TOKEN` finds the run.
 CLAIM = f"""
 UPDATE runs SET state = 'RUNNING', attempt = attempt + 1, token = :token, beat = beat + 1, command = NULL,
        reason = NULL, progress = NULL, not_before = NULL
@@ -70,27 +69,27 @@ ADD_ATTEMPT = "INSERT INTO attempts(run, number, token, worker, started_at) VALU
 
 OF_TOKEN = "SELECT run FROM attempts WHERE token = ?"
 
-# What is known before anything is locked: whether this is a claim whose answer was lost, what has changed so
-# far, whether there is anything to take.
+# Read before the lock is taken: whether this claim was made before and its answer was lost, the number of
+# changes, and a run to claim.
 LOOK = f"""
 SELECT EXISTS (SELECT 1 FROM attempts WHERE token = :token),
        (SELECT changes FROM projects WHERE name = :project), ({CANDIDATE})"""
 
 # -- owners ------------------------------------------------------------------------------------------------
 
-# All that an owner's verb rests on; read within the step that then writes.
+# What an owner's write depends on (`Standing`); read within the same transaction.
 STANDING = """
 SELECT project, state, attempt, token, command, losses, max_losses, failures, max_failures FROM runs
  WHERE id = ?"""
 
 ATTEMPT_OF = "SELECT outcome FROM attempts WHERE run = ? AND number = ? AND token = ?"
 
-# T3. Deliberately without "not yet expired": a late beat that nobody has acted on is welcome.
+# T3. Does not check for expiry: a late heartbeat is accepted unless the run was reaped.
 BEAT = """
 UPDATE runs SET beat = beat + 1, progress = COALESCE(?, progress)
  WHERE id = ? AND attempt = ? AND token = ? AND state = 'RUNNING' RETURNING command"""
 
-# T4, T5, T6, T7, T8, T10: the attempt is over, and the lease with it.
+# T4, T5, T6, T7, T8, T10: ends the attempt and the lease.
 SETTLE = """
 UPDATE runs SET state = :state, reason = :reason, result = :result, result_special = :special, token = NULL,
        command = NULL, losses = :losses, failures = :failures, not_before = :not_before,
@@ -120,10 +119,10 @@ SELECT r.id, r.attempt, r.token, r.beat, a.worker
   FROM runs r JOIN attempts a ON a.run = r.id AND a.number = r.attempt
  WHERE r.project = ? AND r.state = 'RUNNING' ORDER BY r.id"""
 
-# T8: the very beat that stood still, so that a beat which came after all saves the run.
+# T8: compares the heartbeat's counter, so that a later heartbeat prevents the reaping.
 REAPABLE = STANDING + " AND state = 'RUNNING' AND attempt = ? AND token = ? AND beat = ?"
 
-# T13: reaped, but not claimed since.
+# T13: reaped, but not claimed again.
 READOPT = """
 UPDATE runs SET state = 'RUNNING', token = :token, beat = beat + 1, losses = MAX(0, losses - 1),
        reason = NULL, not_before = NULL
@@ -135,12 +134,12 @@ RETURNING id"""
 REOPEN_ATTEMPT = """
 UPDATE attempts SET outcome = NULL, reason = NULL, ended_at = NULL, worker = ? WHERE run = ? AND number = ?"""
 
-# T12: evidence, never the outcome.
+# T12: stored as a note, never as the outcome.
 LATE = "UPDATE attempts SET late = ? WHERE run = ? AND number = ? AND token = ?"
 
-# -- people ------------------------------------------------------------------------------------------------
+# -- edits by users ----------------------------------------------------------------------------------------
 
-# T9, T11: what has not begun changes at once, what runs gets a command.
+# T9, T11: a waiting run changes at once, a running run gets a command.
 MOVE = "UPDATE runs SET state = ?, reason = NULL, not_before = NULL, finished_at = ? WHERE id = ?"
 
 COMMAND = "UPDATE runs SET command = ? WHERE id = ?"
@@ -161,16 +160,16 @@ AMEND = "UPDATE bodies SET info = ? WHERE run = ?"
 
 STATES = "SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
-# All that belongs to them goes, too (ON DELETE CASCADE).
+# Deletes their rows in the other tables, too (ON DELETE CASCADE).
 DELETE = "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 
-# -- moving house ------------------------------------------------------------------------------------------
+# -- store copy --------------------------------------------------------------------------------------------
 
 RESTORABLE = "SELECT id, state, attempt FROM runs WHERE uid = ?"
 
 REMOVE = "DELETE FROM runs WHERE id = ?"
 
-# `beat` begins as if each attempt had been claimed here.
+# `beat` starts as if each attempt had been claimed here.
 RESTORE_RUN = """
 INSERT INTO runs(id, uid, project, task, state, reason, priority, attempt, beat, losses, max_losses, failures,
                  max_failures, metric, goal, result, result_special, seed, validated, tags, progress, parent,
@@ -242,7 +241,7 @@ ABSENT = "DELETE FROM workers WHERE worker = ?"
 
 WORKERS = "SELECT info, beat, seen_at FROM workers WHERE project = ? ORDER BY worker"
 
-# -- upkeep ------------------------------------------------------------------------------------------------
+# -- maintenance -------------------------------------------------------------------------------------------
 
 RUNS_BY_PROJECT = "SELECT project, count(*) FROM runs GROUP BY project ORDER BY project"
 

@@ -24,7 +24,7 @@ from hyperspace_core.stores.sqlite.workers import WorkerVerbs
 
 class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
                   ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs, Store):
-    """The port, group by group. Any number of threads and processes of one machine may use the same file."""
+    """The SQLite store. Any number of threads and processes of one machine may share its file."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, Blobs(database.path.with_name(database.path.name + ".artifacts")))
@@ -38,10 +38,10 @@ class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingV
 
 
 def open_store(url: str, project: str | None = None) -> Store:
-    """The store at `sqlite:///PATH`, made new where there is none.
+    """Open the store at `sqlite:///PATH`; create it if needed.
 
-    `project` names the file where the URL is empty. Raises `StoreError` for a file that cannot serve,
-    `StoreUnavailable` where trying again may help.
+    `project` names the file where the URL is empty. Raises `StoreError` for an unsuitable file,
+    `StoreUnavailable` where a retry may help.
     """
     path: Path = path_of(url, project)
     return SqliteStore(opened(path))

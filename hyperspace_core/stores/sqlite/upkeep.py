@@ -1,4 +1,4 @@
-"""What a store says of itself, looking for damage, and bringing an older file up to date."""
+"""Maintenance of a store: information, search for damage, and upgrade of an older file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hyperspace_core.stores.sqlite.connection import step
 
 
 class UpkeepVerbs(Verbs):
-    """Verbs about the store, not about runs."""
+    """Methods for the store as a whole."""
 
     url: str
 
@@ -39,7 +39,7 @@ class UpkeepVerbs(Verbs):
                 orphans = Counter(table for table, *_ in connection.execute(sql.ORPHANS).fetchall())
                 named = connection.execute(sql.ALL_ARTIFACTS).fetchall()
                 snapshots = connection.execute(ALL_SNAPSHOTS).fetchall()
-        except StoreError as error:            # too damaged to be looked through
+        except StoreError as error:            # too damaged to be checked
             return (str(error),)
         lines = [f"{path}: {text}" for text in found]
         lines += [f"{path}: {count} rows of {table} belong to no run" for table, count in orphans.items()]
@@ -59,7 +59,7 @@ class UpkeepVerbs(Verbs):
         if version > schema.SCHEMA:
             raise StoreError(f"{database.path}: {database.refusal}")
         if version < schema.SCHEMA and not dry_run:
-            database.stand_ins = ()                # from here on the real tables are meant
+            database.stand_ins = ()                # the real tables exist now
             try:
                 with database.using() as connection, step(connection, database.closed):
                     schema.migrate(connection, schema.MIGRATIONS, this_version())
@@ -71,5 +71,5 @@ class UpkeepVerbs(Verbs):
 
 
 def _size(path: Path) -> int:
-    """The file and its log."""
+    """Bytes of the file and its log."""
     return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())

@@ -1,4 +1,4 @@
-"""Who is there: workers as they present themselves."""
+"""The register of workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hyperspace_core.stores.sqlite.rows import now
 
 
 class WorkerVerbs(Verbs):
-    """Good morning and good-bye."""
+    """Register, unregister and list workers."""
 
     def present(self, worker: WorkerInfo) -> None:
         text = worker_text(worker)
