@@ -99,7 +99,7 @@ def turbines(session: nox.Session) -> None:
     session.install("-e", ".[test]", "-e", "docs/examples/turbines", "statsmodels")
     session.install("--no-deps", "openoa==3.2")
     session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios",
-                "tests/examples/test_pages.py::test_what_needs_more_is_typed_where_that_is_installed",
+                "tests/examples/test_pages.py::test_commands_with_extra_needs_work_where_installed",
                 *session.posargs)
 
 

@@ -20,7 +20,7 @@ _ticks = itertools.count(1)
 
 
 class Lab:
-    """The folder that is on `sys.path`, with the package `labwork` and whatever else a test writes."""
+    """The folder on `sys.path`, with the package `labwork` and the files that a test writes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -32,7 +32,7 @@ class Lab:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(textwrap.dedent(text).encode() if isinstance(text, str) else text)
-        # git, too, sees an edit that keeps the size by its second
+        # git sees an edit of equal size only when the second of its time changes
         stamp = time.time_ns() - 10**14 + next(_ticks) * 10**9
         os.utime(path, ns=(stamp, stamp))
         return path
@@ -48,7 +48,7 @@ class Lab:
 
 @contextmanager
 def lab(root: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str]) -> Iterator[Lab]:
-    """What is imported of it is forgotten afterwards."""
+    """Removes its imported modules afterwards."""
     made = Lab(root)
     for name, text in files.items():
         made.write(name, text)

@@ -1,4 +1,4 @@
-"""What a commit lacks: the uncommitted patch and the untracked files of the code, without secrets."""
+"""Uncommitted changes: the patch and the untracked files of the code, without secrets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FILES = {
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """The lab in a subfolder of a repository, nothing committed yet."""
+    """The lab in a subfolder of a repository without commits."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
@@ -66,7 +66,7 @@ def changes(code: ProjectCode) -> dict[str, str]:
     return {file.path: code.read(file.path).decode() for file in files}
 
 
-def test_a_clean_commit_lacks_nothing(made: Lab) -> None:
+def test_a_clean_commit_has_no_changes(made: Lab) -> None:
     commit(made)
     code = code_of(made.open())
     assert (code.changes, code.untracked, dict(code.not_in_patch)) == (None, (), {})
@@ -74,7 +74,7 @@ def test_a_clean_commit_lacks_nothing(made: Lab) -> None:
     assert "uncommitted" not in code.summary
 
 
-def test_commit_patch_and_untracked_files_give_the_working_tree_again(made: Lab, tmp_path: Path) -> None:
+def test_commit_patch_and_untracked_files_restore_the_tree(made: Lab, tmp_path: Path) -> None:
     made.write("labwork/gone.py", "x = 1\n")
     made.write("outside.txt", "a\n")
     commit(made)
@@ -101,7 +101,7 @@ def test_commit_patch_and_untracked_files_give_the_working_tree_again(made: Lab,
     assert not (clone / "src/labwork/gone.py").exists()
 
 
-def test_every_untracked_file_of_the_package_is_kept_and_nothing_beside_it_is_looked_at(made: Lab) -> None:
+def test_untracked_files_are_kept_from_the_package_only(made: Lab) -> None:
     commit(made)
     made.write("data.bin", "x")
     made.write(".gitignore", "ignored.py\n")
@@ -113,7 +113,7 @@ def test_every_untracked_file_of_the_package_is_kept_and_nothing_beside_it_is_lo
     assert code.section()["changes"] == code.changes.digest if code.changes else None
 
 
-def test_b57_without_a_commit_the_patch_begins_from_nothing(made: Lab) -> None:
+def test_b57_without_a_commit_the_patch_has_every_file(made: Lab) -> None:
     git(made.root, "add", "labwork/notes.txt")
     code = code_of(made.open())
     assert "nothing committed yet" in code.summary
@@ -155,7 +155,7 @@ def test_a_later_edit_is_seen_at_once(made: Lab) -> None:
     assert "+deux" in changes(code_of(project))["uncommitted.patch"]
 
 
-def test_a_user_s_own_way_to_show_differences_does_not_spoil_the_patch(made: Lab) -> None:
+def test_the_user_s_diff_settings_do_not_change_the_patch(made: Lab) -> None:
     commit(made)
     for name, value in (("diff.noprefix", "true"), ("diff.mnemonicPrefix", "true"), ("color.ui", "always"),
                         ("diff.context", "0"), ("diff.relative", "true"), ("diff.renames", "copies")):
@@ -169,7 +169,7 @@ def test_a_user_s_own_way_to_show_differences_does_not_spoil_the_patch(made: Lab
 # -- what is left out ----------------------------------------------------------------------------------------
 
 
-def test_b58_only_text_is_kept_and_the_rest_is_named(made: Lab) -> None:
+def test_b58_only_text_is_in_the_patch_and_the_rest_is_named(made: Lab) -> None:
     made.write("labwork/weights.bin", b"\x00\x01")
     commit(made)
     made.write("labwork/weights.bin", b"\x00\x02")
@@ -200,7 +200,7 @@ def test_b58_large_files_and_large_patches_are_not_kept(made: Lab, monkeypatch: 
     assert "uncommitted changes" in code.summary
 
 
-def test_a_great_many_changed_files_are_not_kept(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_changed_files_are_not_kept(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uncommitted, "MAX_CHANGES", 2)
     names = ["a.txt", "b.txt", "c.txt"]
     for name in names:
@@ -226,14 +226,14 @@ def test_b62_odd_names_are_kept_apart(made: Lab) -> None:
 
 
 def everything(made: Lab) -> bytes:
-    """All that could be stored: sections, contents, names."""
+    """Everything that could be stored: found, contents, names."""
     project = made.open()
     code = code_of(project)
-    told = [answer for _, answer in project.extensions.each("hyperspace_capture", run=None)
+    found = [answer for _, answer in project.extensions.each("hyperspace_capture", run=None)
             if isinstance(answer, Section)]
-    assert "git" in {section.name for section in told}
+    assert "git" in {section.name for section in found}
     contents = [code.read(path) for path in code.contents if path.startswith(("lab", "un"))]
-    return b"\n".join([repr(told).encode(), repr(code.section()).encode(), code.summary.encode(), *contents])
+    return b"\n".join([repr(found).encode(), repr(code.section()).encode(), code.summary.encode(), *contents])
 
 
 def test_s21_no_canary_reaches_a_section_or_a_snapshot(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_s21_no_canary_reaches_a_section_or_a_snapshot(made: Lab, monkeypatch: p
     assert set(left_out.values()) == {"looks like a secret"}
 
 
-def test_s21_a_secret_that_was_renamed_into_is_not_shown_either(made: Lab) -> None:
+def test_s21_a_file_renamed_to_a_secret_s_name_is_left_out(made: Lab) -> None:
     made.write("labwork/plain.txt", f"{CANARY}\n" * 20)
     commit(made)
     git(made.root, "mv", "labwork/plain.txt", "labwork/.env")
@@ -265,7 +265,7 @@ def test_s21_a_secret_that_was_renamed_into_is_not_shown_either(made: Lab) -> No
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-def test_s23_nothing_that_a_repository_names_is_run_for_a_patch(
+def test_s23_a_patch_runs_no_program_of_the_repository(
         made: Lab, tmp_path: Path, plant: Callable[[Repository, Path], None]) -> None:
     trap = tmp_path / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")

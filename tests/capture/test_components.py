@@ -1,4 +1,4 @@
-"""A component's fingerprint changes with the code that it consists of, and with nothing else."""
+"""A component's fingerprint changes only with the code that it depends on."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def fingerprints(project: Project) -> dict[str, str]:
 
 
 EDITS: dict[str, tuple[str, str, str, set[str]]] = {
-    # nothing that is executed
+    # not executed
     "a comment": ("components", "# a comment", "# another", set()),
     "a docstring": ("components", '"""A forest."""', '"""Many trees."""', set()),
     "a docstring taken away": ("components", '"""A forest."""\n', "\n", set()),
@@ -197,7 +197,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "a new function beside it": ("numbers", "def third", "def fourth(n):\n    return n\n\ndef third", set()),
     "a star's other name": ("base_stars", "return 8", "return 9", set()),
     "a scenario's type import": ("components", "from .scenarios import Holdout", "import decimal", set()),
-    # what a config holds
+    # contained in a config
     "a default": ("components", "= 100", "= 200", set()),
     "a default of the scenario": ("scenarios", "share: float = 0.25", "share: float = 0.5", set()),
     "a default of single_run": ("scenarios", "rate: float = 0.1", "rate: float = 0.2", set()),
@@ -210,7 +210,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "a decorator": ("components", "    @property\n", "", {"support"}),
     "a default of a method": ("components", "bias=0.5", "bias=0.6", {"support"}),
     "the scenario": ("scenarios", "* rate", "/ rate", {"scenario"}),
-    # what it is built on
+    # its dependencies
     "a base": ("families", "type(self).__name__", "self.__class__.__name__", BOTH),
     "a dataclass in it": ("components", "min(1.0,", "min(2.0,", {"forest"}),
     "an enum in it": ("components", "QUICK = 2", "QUICK = 3", {"forest"}),
@@ -241,7 +241,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_changes_the_fingerprints_of_what_it_is_part_of(project_lab: Lab, edit: str) -> None:
+def test_an_edit_changes_the_fingerprints_that_depend_on_it(project_lab: Lab, edit: str) -> None:
     project = project_lab.open()
     before = fingerprints(project)
     file, old, new, expected = EDITS[edit]
@@ -261,7 +261,7 @@ def test_the_order_of_methods_does_not_count(project_lab: Lab) -> None:
     assert fingerprints(project) == before
 
 
-def test_nothing_is_imported_that_was_not(project_lab: Lab) -> None:
+def test_fingerprints_import_no_module(project_lab: Lab) -> None:
     project = project_lab.open()
     fingerprints(project)
     assert not {"labwork.lazy", "labwork.more"} & set(sys.modules)
@@ -277,7 +277,7 @@ def test_the_same_code_elsewhere_has_the_same_fingerprints(project_lab: Lab, tmp
         assert fingerprints(other.open()) == before
 
 
-def test_a_file_that_cannot_be_read_any_more_is_said_to_be(project_lab: Lab) -> None:
+def test_a_file_that_became_unreadable_is_noted(project_lab: Lab) -> None:
     project = project_lab.open()
     project_lab.write("labwork/components.py", "class Forest(:\n")
     config = project.complete({"className": "Holdout", "share": 0.25}, {"classifier": "Forest"})
@@ -286,7 +286,7 @@ def test_a_file_that_cannot_be_read_any_more_is_said_to_be(project_lab: Lab) -> 
     assert found["fingerprint"] == "unread:labwork.components.Forest"
 
 
-def test_code_that_is_nested_without_measure_costs_only_its_own_fingerprint(project_lab: Lab) -> None:
+def test_too_deeply_nested_code_affects_only_itself(project_lab: Lab) -> None:
     project_lab.edit("labwork/components.py", "return self.C * 2", f"return self.C{' + 1' * 900}")
     project = project_lab.open()
     scenario = {"className": "Holdout", "share": 0.25}
@@ -297,8 +297,7 @@ def test_code_that_is_nested_without_measure_costs_only_its_own_fingerprint(proj
         assert found["scenario"]["fingerprint"].startswith("sha256:")
 
 
-def test_every_component_is_looked_at_ahead_of_the_runs(project_lab: Lab,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_computes_every_fingerprint(project_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     project = project_lab.open()
     prepare(project)
     known = fingerprints(project)
@@ -346,7 +345,7 @@ def test_a_plain_function_is_a_scenario_with_a_fingerprint(tmp_path: Path,
         assert look() != before
 
 
-def test_a_class_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_of_another_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
         import decimal
         from hyperspace_core import Component, Scenario, hookimpl
@@ -423,8 +422,8 @@ def test_a_package_without_init_files(tmp_path: Path, monkeypatch: pytest.Monkey
         assert len({before, between, look()}) == 3
 
 
-def test_a_partial_function_is_its_function_with_what_is_bound_to_it(tmp_path: Path,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_is_its_function_with_its_arguments(tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
         import functools
         from hyperspace_core import Component, Scenario, hookimpl
@@ -460,11 +459,11 @@ def test_a_partial_function_is_its_function_with_what_is_bound_to_it(tmp_path: P
         assert two != look("Two") != look("Three") != three
 
 
-# -- typed into a notebook -----------------------------------------------------------------------------------
+# -- defined in a notebook -----------------------------------------------------------------------------------
 
 
 class Notebook:
-    """Cells that are executed in a module without a file, as notebooks do."""
+    """Executes cells in a module without a file, like a notebook."""
 
     def __init__(self) -> None:
         self.module = types.ModuleType("labnotebook")
@@ -492,7 +491,7 @@ def described(notebook: Notebook) -> dict[str, str]:
     return _Fingerprints().described("Mine", notebook.module.Mine)  # type: ignore[no-any-return, attr-defined]
 
 
-def test_a_class_that_was_typed_into_a_notebook(notebook: Notebook) -> None:
+def test_a_class_defined_in_a_notebook(notebook: Notebook) -> None:
     notebook.cell("import math\nRATE = 3")
     notebook.cell("def helper():\n    return 1\n")
     notebook.cell("class Mine:\n    def build(self):\n        return helper() + RATE + math.pi\n")

@@ -1,4 +1,4 @@
-"""Names of data: equal for equal data, different for different ones, honest about what was not read."""
+"""Fingerprints of data: equal only for equal data, and partial where values are not read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ plain = st.recursive(
 
 
 @given(plain)
-def test_plain_data_are_named_whole_and_the_same_each_time(data: Any) -> None:
+def test_plain_data_has_a_stable_complete_fingerprint(data: Any) -> None:
     name = fingerprint(data)
     assert name.startswith("sha256:")
     assert len(name) == len("sha256:") + 64
@@ -33,7 +33,7 @@ def test_plain_data_are_named_whole_and_the_same_each_time(data: Any) -> None:
 
 
 @given(plain, plain)
-def test_different_data_have_different_names(one: Any, other: Any) -> None:
+def test_different_data_has_different_fingerprints(one: Any, other: Any) -> None:
     if repr(one) != repr(other):
         same_mapping = isinstance(one, dict) and one == other
         same = same_mapping or sorted_repr(one) == sorted_repr(other)
@@ -64,7 +64,7 @@ class Colour(enum.Enum):
     (Path("a"), "a"), (None, 0), ([], None), (Colour.RED, 1), (2**70, 2**71), (1j, 2j),
     ([[1], [2]], [[1, 2]]),
 ])
-def test_what_differs_in_value_type_or_shape_differs_in_name(one: Any, other: Any) -> None:
+def test_value_type_and_shape_change_the_fingerprint(one: Any, other: Any) -> None:
     assert fingerprint(one) != fingerprint(other)
     assert not fingerprint(one).startswith("partial:")
 
@@ -78,7 +78,7 @@ def test_order_counts_only_where_there_is_one() -> None:
 @pytest.mark.parametrize("data", [
     object(), [1, object()], {"a": lambda: 1}, (x for x in "a"), datetime.date(2020, 1, 1),
 ])
-def test_what_cannot_be_read_is_said_to_be_partial(data: Any) -> None:
+def test_unreadable_values_are_partial(data: Any) -> None:
     assert fingerprint(data).startswith("partial:sha256:")
 
 
@@ -92,12 +92,12 @@ def test_cycles_and_depth_end() -> None:
     assert fingerprint(deep).startswith("partial:")
 
 
-def test_the_same_list_twice_is_no_cycle() -> None:
+def test_the_same_list_twice_is_not_a_cycle() -> None:
     shared = [1]
     assert fingerprint([shared, shared]) == fingerprint([[1], [1]])
 
 
-def test_large_data_are_sampled_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_data_is_sampled_and_partial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT_BYTES", 100_000)
     data = bytearray(1 << 20)
     first = fingerprint(data)
@@ -107,7 +107,7 @@ def test_large_data_are_sampled_and_said_to_be(monkeypatch: pytest.MonkeyPatch) 
     assert not fingerprint(bytes(1000)).startswith("partial:")
 
 
-def test_many_items_are_sampled_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_items_are_sampled_and_partial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ITEMS", 10)
     assert fingerprint(list(range(11))).startswith("partial:")
     assert not fingerprint(list(range(10))).startswith("partial:")
@@ -116,7 +116,7 @@ def test_many_items_are_sampled_and_said_to_be(monkeypatch: pytest.MonkeyPatch) 
 # -- libraries -----------------------------------------------------------------------------------------------
 
 
-def test_arrays_by_value_shape_and_type_whatever_their_memory_looks_like() -> None:
+def test_arrays_by_value_shape_and_type_not_by_memory_layout() -> None:
     numpy = pytest.importorskip("numpy")
     array = numpy.arange(12.0).reshape(3, 4)
     name = fingerprint(array)
@@ -129,7 +129,7 @@ def test_arrays_by_value_shape_and_type_whatever_their_memory_looks_like() -> No
     assert len({name, *map(fingerprint, different)}) == len(different) + 1
 
 
-def test_odd_arrays_are_read_too() -> None:
+def test_unusual_arrays_are_read() -> None:
     numpy = pytest.importorskip("numpy")
     arrays = [numpy.array(["a", "bc"]), numpy.array([], dtype="f4"), numpy.array(3), numpy.float16([1]),
               numpy.array(["2020-01-01"], dtype="M8[D]"), numpy.array([(1, 2.0)], dtype="i4,f8"),
@@ -184,7 +184,7 @@ def test_images_by_their_pixels() -> None:
     assert len({name, *map(fingerprint, others)}) == len(others) + 1
 
 
-def test_whatever_shows_its_memory_as_numpy_does() -> None:
+def test_objects_with_numpy_s_array_interface() -> None:
     numpy = pytest.importorskip("numpy")
 
     class Shown:
@@ -222,7 +222,7 @@ def tree(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def test_a_path_is_named_by_what_is_there(tmp_path: Path) -> None:
+def test_a_path_counts_by_its_content(tmp_path: Path) -> None:
     one = tree(tmp_path / "one", {"a.csv": "1"})
     other = tree(tmp_path / "other", {"b.csv": "1", "c.csv": "2"})
     assert fingerprint(one / "a.csv") == fingerprint(other / "b.csv") != fingerprint(other / "c.csv")
@@ -232,7 +232,7 @@ def test_a_path_is_named_by_what_is_there(tmp_path: Path) -> None:
     assert fingerprint({"train": one / "a.csv"}) != before
 
 
-def test_a_folder_is_named_by_the_names_and_contents_below_it(tmp_path: Path) -> None:
+def test_a_folder_counts_by_the_names_and_contents_below_it(tmp_path: Path) -> None:
     files = {"a.csv": "1", "sub/b.csv": "2", "sub/deep/c.csv": "3"}
     folder = tree(tmp_path / "data", files)
     name = fingerprint(folder)
@@ -243,7 +243,7 @@ def test_a_folder_is_named_by_the_names_and_contents_below_it(tmp_path: Path) ->
         assert fingerprint(tree(tmp_path / str(len(list(tmp_path.iterdir()))), changed)) != name
 
 
-def test_what_is_missing_is_named_as_missing(tmp_path: Path) -> None:
+def test_a_missing_path_is_marked_as_missing(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "gone") != fingerprint(tmp_path / "away")
     assert not fingerprint(tmp_path / "gone").startswith("partial:")
     before = fingerprint(tmp_path / "gone")
@@ -251,7 +251,7 @@ def test_what_is_missing_is_named_as_missing(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "gone") != before
 
 
-def test_pipes_circles_and_unreadable_files_are_said_to_be_partial(tmp_path: Path) -> None:
+def test_pipes_cycles_and_unreadable_files_are_partial(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert fingerprint(tmp_path / "pipe").startswith("partial:")
     circle = tree(tmp_path / "circle", {"a": "1"})
@@ -274,8 +274,7 @@ def test_large_files_are_sampled_from_end_to_end(tmp_path: Path, monkeypatch: py
     assert fingerprint(small).startswith("partial:")
 
 
-def test_folders_with_too_many_files_are_said_to_be_partial(tmp_path: Path,
-                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_with_too_many_files_are_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ITEMS", 10)
     assert fingerprint(tree(tmp_path / "many", {str(n): "" for n in range(11)})).startswith("partial:")
     assert not fingerprint(tree(tmp_path / "few", {str(n): "" for n in range(10)})).startswith("partial:")

@@ -1,4 +1,4 @@
-"""The section `git` on real repositories, healthy, odd and hostile: none of them fails a run."""
+"""The section `git` on real repositories: normal, unusual and hostile; none fails a run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Repository:
 def bare_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    # whatever stands above the temporary folder
+    # independent of a repository above the temporary folder
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     made = Repository(tmp_path / "work")
     load("labcode", made.code)
@@ -82,7 +82,7 @@ def repository(bare_folder: Repository) -> Repository:
 
 @pytest.fixture
 def look(bare_folder: Repository) -> Callable[..., Any]:
-    """Look at the repository with a new eye."""
+    """Capture the section with a new plugin object."""
 
     def answer(source: Path | None = None) -> Any:
         extensions = build_manager(discover=False)
@@ -93,7 +93,7 @@ def look(bare_folder: Repository) -> Callable[..., Any]:
     return answer
 
 
-# -- healthy -------------------------------------------------------------------------------------------------
+# -- normal --------------------------------------------------------------------------------------------------
 
 
 def test_a_clean_commit(repository: Repository, look: Callable[..., Any]) -> None:
@@ -119,7 +119,7 @@ def test_staged_renamed_and_deleted_files_count_once(repository: Repository,
     assert look()["changed"] == ["gone.txt", "new name.txt"]
 
 
-def test_b62_odd_names_are_read_whole(repository: Repository, look: Callable[..., Any]) -> None:
+def test_b62_unusual_names_are_read_whole(repository: Repository, look: Callable[..., Any]) -> None:
     odd = "labcode/two\nlines \"quoted\" é.txt"
     repository.write(odd, "a")
     (repository.package / os.fsdecode(b"not-utf8-\xff.txt")).write_text("a")
@@ -129,8 +129,7 @@ def test_b62_odd_names_are_read_whole(repository: Repository, look: Callable[...
     assert look()["changed"] == ["labcode/not-utf8-\\xff.txt", odd]
 
 
-def test_b60_untracked_files_are_not_scanned_but_loaded_sources_count(repository: Repository,
-                                                                      look: Callable[..., Any]) -> None:
+def test_b60_only_loaded_sources_count_as_untracked(repository: Repository, look: Callable[..., Any]) -> None:
     repository.commit()
     repository.write("data.bin", "x")
     assert look()["dirty"] is False
@@ -145,7 +144,7 @@ def test_ignored_sources_that_were_loaded_count_too(repository: Repository, look
     assert look()["untracked_sources"] == ["labcode/secret_sauce.py"]
 
 
-# -- odd -----------------------------------------------------------------------------------------------------
+# -- unusual -------------------------------------------------------------------------------------------------
 
 
 def test_b57_no_commit_yet(repository: Repository, look: Callable[..., Any]) -> None:
@@ -192,7 +191,7 @@ def test_b56_no_git_program(repository: Repository, look: Callable[..., Any], mo
     assert look() == Absent("git", "git: not found")
 
 
-def test_b56_without_a_git_program_the_library_can_still_be_imported(tmp_path: Path) -> None:
+def test_b56_gitpython_is_importable_without_git(tmp_path: Path) -> None:
     code = ("from hyperspace_core.capture.git import GitCapture\n"
             "from types import SimpleNamespace\n"
             f"print(GitCapture(SimpleNamespace(project_source={str(tmp_path)!r})).hyperspace_capture())\n")
@@ -202,8 +201,8 @@ def test_b56_without_a_git_program_the_library_can_still_be_imported(tmp_path: P
     assert "git: not found" in done.stdout, done.stderr
 
 
-def test_b61_a_repository_of_somebody_else(repository: Repository, look: Callable[..., Any],
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b61_a_repository_of_another_user(repository: Repository, look: Callable[..., Any],
+                                          monkeypatch: pytest.MonkeyPatch) -> None:
     repository.commit()
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     found = look()
@@ -213,15 +212,15 @@ def test_b61_a_repository_of_somebody_else(repository: Repository, look: Callabl
 
 
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
-def test_an_environment_that_speaks_of_another_repository(repository: Repository, look: Callable[..., Any],
-                                                          monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_variables_that_name_another_repository(repository: Repository, look: Callable[..., Any],
+                                                monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     repository.commit()
     monkeypatch.setenv(name, "/elsewhere")
     assert look() == Absent("git", f"{name} is set, so git speaks of another repository")
 
 
-def test_an_installed_copy_is_not_the_working_tree_round_it(repository: Repository,
-                                                            look: Callable[..., Any]) -> None:
+def test_an_installed_copy_is_not_part_of_the_tree_around_it(repository: Repository,
+                                                             look: Callable[..., Any]) -> None:
     repository.commit()
     installed = repository.root / "venv" / "lib" / "site-packages" / "labcode"
     installed.mkdir(parents=True)
@@ -233,8 +232,8 @@ def test_a_project_without_a_folder() -> None:
     assert found == Absent("git", "the project's code is in no folder")
 
 
-def test_b60_a_call_that_hangs_is_ended(repository: Repository, look: Callable[..., Any],
-                                        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_b60_a_hanging_call_is_ended(repository: Repository, look: Callable[..., Any],
+                                     monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hanging = tmp_path / "bin" / "git"
     hanging.parent.mkdir()
     hanging.write_text("#!/bin/sh\nexec /bin/sleep 600\n")
@@ -268,7 +267,7 @@ def test_s21_credentials_of_a_remote_are_never_recorded(repository: Repository, 
     assert CANARY not in str(look())
 
 
-def test_origin_is_the_remote_that_counts(repository: Repository, look: Callable[..., Any]) -> None:
+def test_origin_is_the_recorded_remote(repository: Repository, look: Callable[..., Any]) -> None:
     repository.commit()
     repository.git("remote", "add", "backup", "https://b/x")
     assert look()["remote"] == "https://b/x"
@@ -278,7 +277,7 @@ def test_origin_is_the_remote_that_counts(repository: Repository, look: Callable
 
 @pytest.fixture
 def trap(repository: Repository, tmp_path: Path) -> Path:
-    """A program that leaves a mark when somebody runs it."""
+    """A program that creates a marker file when it is run."""
     program = tmp_path / "trap.sh"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
     program.chmod(0o755)
@@ -324,9 +323,9 @@ PLANTS = [plant_fsmonitor, plant_hooks, plant_filter, plant_process_filter, plan
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-def test_s23_nothing_that_a_repository_names_is_run(repository: Repository, look: Callable[..., Any],
-                                                    trap: Path,
-                                                    plant: Callable[[Repository, Path], None]) -> None:
+def test_s23_no_program_of_the_repository_is_run(repository: Repository, look: Callable[..., Any],
+                                                 trap: Path,
+                                                 plant: Callable[[Repository, Path], None]) -> None:
     repository.commit()
     plant(repository, trap)
     repository.write("labcode/__init__.py", "VALUE = 3\n")
@@ -338,7 +337,7 @@ def test_s23_nothing_that_a_repository_names_is_run(repository: Repository, look
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-def test_s23_nothing_that_a_repository_names_is_run_to_get_a_commit_s_files(
+def test_s23_a_checkout_runs_no_program_of_the_repository(
         repository: Repository, trap: Path, tmp_path: Path,
         plant: Callable[[Repository, Path], None]) -> None:
     plant(repository, trap)
@@ -351,7 +350,7 @@ def test_s23_nothing_that_a_repository_names_is_run_to_get_a_commit_s_files(
     assert not mark.exists()
 
 
-def test_s23_the_traps_do_spring_for_an_unhardened_call(repository: Repository, trap: Path) -> None:
+def test_s23_an_unhardened_call_runs_the_programs(repository: Repository, trap: Path) -> None:
     repository.commit()
     plant_filter(repository, trap)
     repository.write("labcode/__init__.py", "VALUE = 3\n")
@@ -359,8 +358,8 @@ def test_s23_the_traps_do_spring_for_an_unhardened_call(repository: Repository, 
     assert (trap.parent / "sprung").exists()
 
 
-def test_s23_a_filter_whose_name_cannot_be_switched_off(repository: Repository, look: Callable[..., Any],
-                                                        trap: Path) -> None:
+def test_s23_a_filter_that_cannot_be_disabled(repository: Repository, look: Callable[..., Any],
+                                              trap: Path) -> None:
     repository.commit()
     repository.write(".gitattributes", "*.py filter=a=b\n")
     with (repository.root / ".git" / "config").open("a") as config:
@@ -380,7 +379,7 @@ def test_nothing_is_written_into_the_repository(repository: Repository, look: Ca
     assert ((folder / "index").stat().st_mtime_ns, sorted(folder.iterdir())) == before
 
 
-# -- kept for a while ----------------------------------------------------------------------------------------
+# -- caching -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -404,13 +403,13 @@ def eye(repository: Repository) -> GitCapture:
     return GitCapture(extensions)
 
 
-def test_what_has_been_seen_just_now_is_not_looked_at_again(eye: GitCapture, calls: list[str]) -> None:
+def test_a_fresh_state_is_reused(eye: GitCapture, calls: list[str]) -> None:
     first = eye.hyperspace_capture()
     asked = len(calls)
     second = eye.hyperspace_capture()
     assert (first, len(calls)) == (second, asked)
     assert isinstance(second, Section)
-    second.data["commit"] = "changed by whoever received it"
+    second.data["commit"] = "changed by a caller"
     assert eye.hyperspace_capture() == first
 
 
@@ -448,7 +447,7 @@ def grow_older(eye: GitCapture, seconds: float) -> None:
         eye._seen[source] = replace(seen, at=seen.at - seconds)
 
 
-def test_it_is_looked_again_before_what_is_known_grows_old(eye: GitCapture, calls: list[str]) -> None:
+def test_the_state_is_refreshed_before_it_expires(eye: GitCapture, calls: list[str]) -> None:
     first = eye.hyperspace_capture()
     grow_older(eye, capture.FRESH_S * 0.6)
     asked = len(calls)
@@ -464,7 +463,7 @@ def test_it_is_looked_again_before_what_is_known_grows_old(eye: GitCapture, call
     assert len(calls) == asked
 
 
-def test_whoever_is_in_a_hurry_does_not_wait_for_a_slow_git_twice(
+def test_a_hurried_call_waits_for_a_slow_git_only_once(
         eye: GitCapture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     first = eye.hyperspace_capture()
     hanging = tmp_path / "bin" / "git"
@@ -484,10 +483,10 @@ def test_whoever_is_in_a_hurry_does_not_wait_for_a_slow_git_twice(
     assert eye.hyperspace_capture() == first
 
 
-# -- what git says -------------------------------------------------------------------------------------------
+# -- parsing -------------------------------------------------------------------------------------------------
 
 
-def test_settings_of_ours_are_no_filters_of_the_repository() -> None:
+def test_user_settings_are_not_filters_of_the_repository() -> None:
     output = (b"global\0filter.lfs.clean\ngit-lfs clean -- %f\0local\0filter.own.x.process\nrun\0"
               b"local\0remote.origin.url\nhttps://a/b\0")
     settings = parse_settings(output)

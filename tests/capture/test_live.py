@@ -1,4 +1,4 @@
-"""What runs in this process, beside what stands on disk."""
+"""Detection of source files that were edited after their import."""
 
 from __future__ import annotations
 
@@ -90,22 +90,22 @@ def test_an_edit_after_the_import_is_seen(folder: ProjectFolder, study: Study, o
     ("FACTOR = 1\n", "FACTOR = 1    # as ever\n\n    # more\n"),
     ("def train(", "class Other(Model):\n        pass\n\n    def train("),
 ])
-def test_what_changes_nothing_that_is_loaded_is_no_edit(folder: ProjectFolder, study: Study, old: str,
-                                                        new: str) -> None:
+def test_a_change_without_effect_is_not_an_edit(folder: ProjectFolder, study: Study, old: str,
+                                                new: str) -> None:
     rewritten(folder, old, new)
 
     assert edited_since_import(study.project) == []
 
 
-def test_what_was_reloaded_is_what_stands_there(folder: ProjectFolder, study: Study) -> None:
+def test_a_reloaded_module_counts_as_unedited(folder: ProjectFolder, study: Study) -> None:
     rewritten(folder, "return x + 1", "return x + 2")
     importlib.reload(importlib.import_module("edited.code"))
 
     assert edited_since_import(study.project) == []
 
 
-def test_a_run_here_does_not_claim_code_that_did_not_run(folder: ProjectFolder, study: Study,
-                                                         caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_in_this_process_records_no_edited_code(folder: ProjectFolder, study: Study,
+                                                      caplog: pytest.LogCaptureFixture) -> None:
     before = study.run("train")
     rewritten(folder, "return x + 1", "return x + 2")
 

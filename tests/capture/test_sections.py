@@ -1,4 +1,4 @@
-"""What is recorded of packages, interpreter, machine, plugins and seeds, and what never is (S20)."""
+"""The sections on packages, interpreter, machine, plugins and seeds, without secrets (S20)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def captured(run: Run) -> dict[str, Any]:
             if isinstance(answer, Section | Absent)}
 
 
-def test_every_section_is_there_under_its_name_and_json_able(run: Run) -> None:
+def test_every_section_has_its_name_and_is_json_compatible(run: Run) -> None:
     found = captured(run)
     assert {"data", "git", "packages", "python", "host", "plugins", "seeds"} <= set(found)
     for name, answer in found.items():
@@ -50,8 +50,7 @@ def test_packages_with_versions() -> None:
     assert list(installed) == sorted(installed, key=str.casefold)
 
 
-def test_packages_that_are_installed_in_place_are_told_apart(tmp_path: Path,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_editable_packages_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_place = '{"url": "file:///x", "dir_info": {"editable": true}}'
     for name, direct in (("in-place", in_place), ("copied", "{}")):
         info = tmp_path / f"{name}-1.dist-info"
@@ -84,7 +83,7 @@ def test_the_machine() -> None:
 
 
 @pytest.mark.parametrize("module", [HostCapture(), PackagesCapture(), PythonCapture()])
-def test_what_is_kept_cannot_be_spoilt_by_whoever_receives_it(module: Any) -> None:
+def test_a_caller_cannot_change_the_cached_section(module: Any) -> None:
     gatherer = module.hyperspace_capture
     section = gatherer()
     for value in section.data.values():
@@ -157,7 +156,7 @@ def test_s20_a_user_adds_variables_by_exact_name() -> None:
     ("PLACE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"), ("PLACE", "9f86d081884c7d659a2feaa0c55ad015"),
     ("CUDA_VISIBLE_DEVICES", "sk-abcdefgh"),
 ])
-def test_s20_what_looks_like_a_secret_is_hidden_even_where_it_was_asked_for(name: str, value: str) -> None:
+def test_s20_secrets_are_hidden_even_where_requested(name: str, value: str) -> None:
     assert recorded_variables({"HYPERSPACE_CAPTURE_ENV": name, name: value})[name] == HIDDEN
 
 
@@ -170,7 +169,7 @@ def test_s20_ordinary_values_stay_readable(name: str, value: str) -> None:
     assert recorded_variables({"HYPERSPACE_CAPTURE_ENV": name, name: value})[name] == value
 
 
-def test_s20_the_whole_of_the_capture_holds_no_canary(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s20_no_section_contains_a_secret(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         monkeypatch.setenv(f"CANARY_{number}", f"S3cr3t-canary-{number}")
     monkeypatch.setenv("HYPERSPACE_STORAGE", "mongodb://me:S3cr3t-canary@host/db")
@@ -178,10 +177,10 @@ def test_s20_the_whole_of_the_capture_holds_no_canary(run: Run, monkeypatch: pyt
     assert "HYPERSPACE_STORAGE" not in RECORDED
 
 
-# -- ahead of the runs ---------------------------------------------------------------------------------------
+# -- warm-up -------------------------------------------------------------------------------------------------
 
 
-def test_warming_up_gathers_once_and_breaks_nothing(run: Run) -> None:
+def test_warm_up_captures_once_and_never_raises(run: Run) -> None:
     class Faulty:
         def prepare(self) -> None:
             raise RuntimeError

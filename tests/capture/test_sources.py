@@ -1,4 +1,4 @@
-"""The source of a project as a snapshot: whole, without secrets, the same for the same code."""
+"""Snapshots of a project's source: complete, without secrets, equal for equal code."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ def code_of(made: Lab) -> ProjectCode:
 
 
 def labs(code: ProjectCode) -> set[str]:
-    """The files of the lab: this process has modules of its tests in place, too."""
+    """The files of the lab, without modules of this test suite."""
     return {file.path for file in code.snapshot.files if file.path.startswith("lab")}
 
 
-# -- what is in it -------------------------------------------------------------------------------------------
+# -- contents of a snapshot ----------------------------------------------------------------------------------
 
 
 def test_a_package_is_taken_whole_with_what_is_loaded_beside_it(made: Lab) -> None:
     assert labs(code_of(made)) == (set(FILES) - {"lab_unloaded.py"}) | INFO
 
 
-def test_what_the_project_imports_is_taken_whatever_it_imports_of_it(made: Lab) -> None:
-    """A constant does not tell where it comes from, and what a function imports is not loaded yet."""
+def test_every_package_that_the_project_imports_is_taken(made: Lab) -> None:
+    """Also for an imported constant, and for an import inside a function that has not run."""
     made.write("lab_constants.py", "import lab_indirect\nRATE = 1\n")
     made.write("lab_indirect.py", "")
     made.write("lab_later/__init__.py", "raise RuntimeError\n")
@@ -89,7 +89,7 @@ def test_what_the_project_imports_is_taken_whatever_it_imports_of_it(made: Lab) 
     assert "lab_later" not in sys.modules
 
 
-def test_who_adds_components_to_the_project_is_taken_too(made: Lab) -> None:
+def test_packages_that_add_components_are_taken(made: Lab) -> None:
     made.write("lab_more.py", "from hyperspace_core import Scenario\n\nclass More(Scenario):\n"
                               "    def single_run(self):\n        return 1.0\n")
     made.write("lab_more-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lab-more\nVersion: 1.0\n")
@@ -98,7 +98,7 @@ def test_who_adds_components_to_the_project_is_taken_too(made: Lab) -> None:
     assert {"lab_more.py"} | info <= labs(code_of(made))
 
 
-def test_caches_hidden_things_backups_and_environments_are_left_alone(made: Lab) -> None:
+def test_caches_hidden_files_backups_and_venvs_are_left_out(made: Lab) -> None:
     for name in ("__pycache__/x.cpython-311.pyc", "old.pyc", ".hidden/x.py", ".git/config",
                  "node_modules/x.js", "venv/pyvenv.cfg", "venv/lib/x.py", "conda/conda-meta/x.json",
                  "conda/x.py", "a.py~", ".a.py.swp", "#a.py#", "a.bak"):
@@ -108,7 +108,7 @@ def test_caches_hidden_things_backups_and_environments_are_left_alone(made: Lab)
     assert labs(code_of(made)) == (set(FILES) - {"lab_unloaded.py"}) | INFO | added
 
 
-def test_equal_code_is_one_snapshot_wherever_it_stands(made: Lab, tmp_path: Path) -> None:
+def test_equal_code_in_any_folder_is_one_snapshot(made: Lab, tmp_path: Path) -> None:
     first = code_of(made)
     assert code_of(made).snapshot.digest == first.snapshot.digest
     made.edit("labwork/not_imported.py", "x = 1", "x = 2")
@@ -118,7 +118,7 @@ def test_equal_code_is_one_snapshot_wherever_it_stands(made: Lab, tmp_path: Path
     assert code_of(made).snapshot == first.snapshot
 
 
-def test_an_edit_of_the_same_size_is_seen_also_within_the_clock_s_tick(made: Lab) -> None:
+def test_an_edit_of_equal_size_within_a_clock_tick_is_seen(made: Lab) -> None:
     path = made.root / "labwork/not_imported.py"
     digests = set()
     for number in range(10):
@@ -127,9 +127,8 @@ def test_an_edit_of_the_same_size_is_seen_also_within_the_clock_s_tick(made: Lab
     assert len(digests) == 10
 
 
-def test_hashes_are_kept_as_long_as_a_file_stands_as_it_was(made: Lab,
-                                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "_YOUNG_NS", -10**18)            # as if all was written long ago
+def test_hashes_are_cached_while_a_file_is_unchanged(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "_YOUNG_NS", -10**18)            # as if every file was old
     code = code_of(made)
     beside = made.root / "lab_beside.py"
     monkeypatch.setattr(contents.hashlib, "sha256", None)
@@ -137,7 +136,7 @@ def test_hashes_are_kept_as_long_as_a_file_stands_as_it_was(made: Lab,
     assert known in {(file.digest, file.size) for file in code.snapshot.files}
 
 
-def test_a_file_that_grows_as_it_is_read_has_the_size_of_what_was_read(tmp_path: Path) -> None:
+def test_a_growing_file_has_the_size_that_was_read(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text("x")
     stamp = contents.stamp_of(file.stat())
@@ -214,10 +213,10 @@ def test_a_package_without_init_files_is_taken_whole(tmp_path: Path, monkeypatch
         assert set(files) <= labs(code_of(made))
 
 
-# -- odd files -----------------------------------------------------------------------------------------------
+# -- unusual files -------------------------------------------------------------------------------------------
 
 
-def test_links_are_followed_but_not_round_in_circles(made: Lab, tmp_path: Path) -> None:
+def test_links_are_followed_except_in_cycles(made: Lab, tmp_path: Path) -> None:
     away = tmp_path / "away"
     away.mkdir()
     (away / "far.py").write_text("far = 1\n")
@@ -233,7 +232,7 @@ def test_links_are_followed_but_not_round_in_circles(made: Lab, tmp_path: Path) 
     assert code.left_out["labwork/broken.py"] == "vanished while it was being read"
 
 
-def test_odd_names_pipes_and_unreadable_files_are_left_out_with_the_reason(made: Lab) -> None:
+def test_unusable_files_are_left_out_with_the_reason(made: Lab) -> None:
     package = made.root / "labwork"
     (package / os.fsdecode(b"not-utf8-\xff.txt")).write_text("x")
     (package / "back\\slash.py").write_text("x")
@@ -249,7 +248,7 @@ def test_odd_names_pipes_and_unreadable_files_are_left_out_with_the_reason(made:
 
 
 @pytest.mark.parametrize("limit", ["MAX_BYTES", "MAX_FILE_BYTES"])
-def test_code_that_is_too_large_is_not_kept_and_the_largest_file_is_named(
+def test_too_large_code_is_refused_with_its_largest_file(
         made: Lab, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     project = made.open()
     monkeypatch.setattr(walk, limit, 1 << 20)
@@ -262,8 +261,7 @@ def test_code_that_is_too_large_is_not_kept_and_the_largest_file_is_named(
     assert "\n" not in found.reason
 
 
-def test_too_many_files_are_not_kept_and_their_folder_is_named(made: Lab,
-                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_are_refused_with_their_folder(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     project = made.open()
     monkeypatch.setattr(walk, "MAX_FILES", 20)
     for number in range(50):
@@ -293,7 +291,7 @@ def test_s21_files_that_look_like_secrets_are_in_no_snapshot(made: Lab, name: st
     assert CANARY.encode() not in b"".join(map(code.read, labs(code)))
 
 
-def test_s21_a_link_to_a_secret_and_a_folder_of_secrets_are_left_out(made: Lab, tmp_path: Path) -> None:
+def test_s21_links_to_secrets_and_folders_are_left_out(made: Lab, tmp_path: Path) -> None:
     away = tmp_path / ".ssh"
     away.mkdir()
     for place in (away / "config", tmp_path / "id_rsa"):
@@ -317,14 +315,14 @@ def test_ordinary_files_do_not_look_like_secrets(name: str) -> None:
     assert not looks_secret(name)
 
 
-# -- unpacked ------------------------------------------------------------------------------------------------
+# -- unpacking -----------------------------------------------------------------------------------------------
 
 
 def unpacked(code: ProjectCode, folder: Path) -> None:
     unpack(code.snapshot, lambda file: code.read(file.path), folder)
 
 
-def test_an_unpacked_snapshot_is_the_project_with_nothing_installed(made: Lab, tmp_path: Path) -> None:
+def test_an_unpacked_snapshot_works_without_installation(made: Lab, tmp_path: Path) -> None:
     code = code_of(made)
     folder = tmp_path / "code" / code.snapshot.digest
     unpacked(code, folder)
@@ -334,7 +332,7 @@ def test_an_unpacked_snapshot_is_the_project_with_nothing_installed(made: Lab, t
               "from hyperspace_core.extension.project import open_project as o\n"
               "p = o('lab', b(discover=False)); import labwork, lab_beside\n"
               "print(labwork.__file__, lab_beside.__file__, labwork.train(3), sorted(p.tasks), p.version)")
-    # also before the place where the edited project is found
+    # also before the path entry of the edited project
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(made.root)])}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True,
                           check=False)
@@ -342,7 +340,7 @@ def test_an_unpacked_snapshot_is_the_project_with_nothing_installed(made: Lab, t
                                    "['first',", "'train']", "0.3"], done.stderr
 
 
-def test_unpacking_twice_leaves_what_is_there_and_mends_what_is_damaged(made: Lab, tmp_path: Path) -> None:
+def test_unpacking_again_repairs_only_damaged_files(made: Lab, tmp_path: Path) -> None:
     code, folder = code_of(made), tmp_path / "code"
     unpacked(code, folder)
     (folder / "labwork/__pycache__").mkdir()
@@ -355,7 +353,7 @@ def test_unpacking_twice_leaves_what_is_there_and_mends_what_is_damaged(made: La
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_what_a_killed_process_left_is_cleared_away_later(made: Lab, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_later(made: Lab, tmp_path: Path) -> None:
     for name in (".code.old", ".code.new", ".other.old"):
         (tmp_path / name / "labwork").mkdir(parents=True)
     for name in (".code.old", ".other.old"):
@@ -364,7 +362,7 @@ def test_what_a_killed_process_left_is_cleared_away_later(made: Lab, tmp_path: P
     assert {path.name for path in tmp_path.glob(".*")} == {".code.new", ".other.old"}
 
 
-def _unpack_when_told(snapshot: Snapshot, contents: dict[str, bytes], folder: Path, go: Any) -> None:
+def _unpack_on_signal(snapshot: Snapshot, contents: dict[str, bytes], folder: Path, go: Any) -> None:
     go.wait()
     unpack(snapshot, lambda file: contents[file.path], folder)
 
@@ -374,7 +372,7 @@ def test_several_processes_unpack_the_same_at_once(made: Lab, tmp_path: Path) ->
     contents = {file.path: code.read(file.path) for file in code.snapshot.files}
     context = multiprocessing.get_context("fork")
     go = context.Barrier(4)
-    processes = [context.Process(target=_unpack_when_told, args=(code.snapshot, contents, folder, go))
+    processes = [context.Process(target=_unpack_on_signal, args=(code.snapshot, contents, folder, go))
                  for _ in range(4)]
     for process in processes:
         process.start()
@@ -397,14 +395,14 @@ def test_s8_a_hostile_path_is_refused_and_nothing_is_written(tmp_path: Path, pat
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_content_that_is_not_what_the_snapshot_says_is_refused(tmp_path: Path) -> None:
+def test_a_content_that_does_not_match_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSnapshot, match=r"a\.py: its content does not match the snapshot"):
         unpack(Snapshot(files=(source_file("a.py", b"x"),)), lambda _: b"y", tmp_path / "code")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("paths", [("a.py", "a.py"), ("a", "a/b"), ("a/b", "a")])
-def test_paths_that_get_in_each_other_s_way_are_refused(tmp_path: Path, paths: tuple[str, str]) -> None:
+def test_conflicting_paths_are_refused(tmp_path: Path, paths: tuple[str, str]) -> None:
     snapshot = Snapshot(files=tuple(source_file(path, b"x") for path in paths))
     with pytest.raises(BadSnapshot, match="twice in the snapshot"):
         unpack(snapshot, lambda _: b"x", tmp_path / "code")
@@ -419,7 +417,7 @@ def test_s10_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> Non
 
 
 def test_an_installed_project_is_taken_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The top-level packages of its distribution, and none of what is installed beside it."""
+    """The top-level packages of its distribution, without other installed packages."""
     root = tmp_path / "site-packages"
     root.mkdir()
     with lab(root, monkeypatch, FILES) as made:

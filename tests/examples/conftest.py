@@ -1,4 +1,4 @@
-"""A copy of the checkout and a virtual environment of its own, in which what the pages show is typed."""
+"""A copy of the checkout with its own virtual environment, for the commands in the docs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from platformdirs import user_cache_path
 ROOT = Path(__file__).parents[2]
 NEEDED = ("hyperspace_core", "docs/examples", "plugins", "pyproject.toml", "README.md", "LICENSE")
 
-# lets a new environment see the packages of the one that runs the tests; see `fresh_environment`
+# gives a new environment access to the packages of the test environment; see `fresh_environment`
 SEEN = "\"$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/parent.pth\""
 
 
 @dataclass
 class Shell:
-    """A shell in a folder; remembers what has been exported, and where a `cd` has led."""
+    """A shell in a folder; keeps exported variables and the current folder between commands."""
 
     folder: Path
     environment: dict[str, str]
@@ -35,7 +35,7 @@ class Shell:
         self.place = self.folder
 
     def run(self, block: str, *, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        """Type a block of commands; output and errors together in `stdout`."""
+        """Run a block of commands; output and errors together in `stdout`."""
         with tempfile.NamedTemporaryFile("r") as left:
             typed = f"trap '(pwd; env -0) > {left.name}' EXIT\n{self.offline(block)}"
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", typed], cwd=self.place, check=False,
@@ -52,14 +52,14 @@ class Shell:
         self.environment |= {name: values[name] for line in exported for name in re.findall(r"(\w+)=", line)}
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """Start a command that does not end by itself."""
+        """Start a command that runs until it is stopped."""
         words = ["bash", "-c", f"exec {command}"]
         return subprocess.Popen(words, cwd=self.place, env=self.environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
     @staticmethod
     def offline(block: str) -> str:
-        """What is installed is in the checkout, and what it needs is there already: no index is asked."""
+        """pip without an index: packages come from the checkout, and their requirements are installed."""
         for command in ("pip install", "pip wheel"):
             block = block.replace(f"{command} ", f"{command} --quiet --no-deps --no-build-isolation ")
         return re.sub(r"^python -m venv (\S+)$", rf"\g<0> && cp {SEEN} \1/lib/python*/site-packages/", block,
@@ -68,7 +68,7 @@ class Shell:
 
 @pytest.fixture(scope="session")
 def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment that sees the packages of this one, but installs into itself."""
+    """A virtual environment with access to the packages of this one, but its own installations."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     own = next(folder.glob("lib/python*/site-packages"))
@@ -79,7 +79,7 @@ def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """In a copy of the checkout, with a data folder of its own."""
+    """A shell in a copy of the checkout, with its own data folder."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in NEEDED:
         source = ROOT / name
@@ -93,7 +93,7 @@ def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def own_data(folder: Path, *, first: Path = Path(sys.executable).parent) -> dict[str, str]:
-    """The environment of a user who has never run anything, with `first` before all else on the path."""
+    """The environment variables of a new user, with `first` at the start of the path."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(("HYPERSPACE_", "PYTHON", "COV_", "VIRTUAL_ENV"))}
     return {
@@ -106,6 +106,6 @@ def own_data(folder: Path, *, first: Path = Path(sys.executable).parent) -> dict
 
 @pytest.fixture
 def here(tmp_path: Path) -> Shell:
-    """In an empty folder, with the packages of this environment and a data folder of its own."""
+    """A shell in an empty folder, with this environment's packages and its own data folder."""
     (tmp_path / "elsewhere").mkdir()
     return Shell(tmp_path / "elsewhere", own_data(tmp_path))

@@ -25,7 +25,7 @@ def store(here: Shell) -> Iterator[str]:
 
 
 def drained(here: Shell, store: str, project: str, task: str, options: str) -> list[RunRecord]:
-    """Submit, run by a worker, and the records in the order of submission."""
+    """Submit configs and run a worker; return the records in the order of submission."""
     here.run(f"hyperspace submit {task} --project {project} {options}")
     here.run(f"hyperspace worker --project {project} --drain")
     with Study(project, store) as study:
@@ -51,7 +51,7 @@ def test_digits_on_the_standard_pipeline(here: Shell, store: str) -> None:
     assert [model_of(record)["className"] for record in records] == ["Perceptron", "Network"]
 
 
-def test_the_default_trainer_serves_the_pipeline_too(here: Shell, store: str) -> None:
+def test_the_default_trainer_works_in_the_pipeline(here: Shell, store: str) -> None:
     record, = drained(here, store, "digits", "pipeline", "--set model=Perceptron")
 
     assert reasons([record]) == []
@@ -69,7 +69,7 @@ def test_the_stage_timer_times_all_five_stages_of_a_run(here: Shell, store: str)
     assert "train_accuracy" in names
 
 
-def test_what_the_pipeline_loaded_is_named_by_its_content(here: Shell, store: str) -> None:
+def test_data_loaded_by_the_pipeline_has_a_fingerprint(here: Shell, store: str) -> None:
     first, second = drained(here, store, "digits", "pipeline", "--set model=Perceptron --repeats 2")
 
     assert fingerprint(first) == fingerprint(second)

@@ -17,7 +17,7 @@ NOTEBOOKS = sorted((EXAMPLES / "notebooks").glob("*.ipynb"))
 
 
 def executed(notebook: Path, folder: Path) -> tuple[Any, Any]:
-    """The notebook as it is kept and as it comes out; what it promotes goes into the copy."""
+    """The stored and the executed notebook; classes that it promotes go into the copy."""
     import nbformat
 
     shutil.copytree(EXAMPLES / "digits", folder / "digits", ignore=shutil.ignore_patterns("__pycache__"))
@@ -31,7 +31,7 @@ def executed(notebook: Path, folder: Path) -> tuple[Any, Any]:
 
 
 def texts(notebook: Any) -> list[str]:
-    """What its code cells show as text, cell by cell."""
+    """The text output of its code cells, cell by cell."""
     return ["".join(output.get("text", "") or output.get("data", {}).get("text/plain", "")
                     for output in cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -40,7 +40,7 @@ def texts(notebook: Any) -> list[str]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning",
                             "ignore:.*TCP without encryption")
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_shows_what_is_kept_of_it(notebook: Path, tmp_path: Path) -> None:
+def test_a_notebook_reproduces_its_stored_output(notebook: Path, tmp_path: Path) -> None:
     before, after = executed(notebook, tmp_path)
 
     shown, kept = texts(after), texts(before)
@@ -49,7 +49,7 @@ def test_a_notebook_shows_what_is_kept_of_it(notebook: Path, tmp_path: Path) -> 
     assert not any("Traceback" in text for text in shown)
 
 
-def test_what_is_kept_of_the_notebooks_is_small_and_names_no_machine() -> None:
+def test_stored_notebooks_are_small_and_name_no_machine() -> None:
     assert len(NOTEBOOKS) == 2
     for notebook in NOTEBOOKS:
         text = notebook.read_text(encoding="utf-8")

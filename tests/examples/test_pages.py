@@ -1,4 +1,4 @@
-"""Every command that the documentation tells a reader to type is typed here, page by page."""
+"""Execution of every command in the documentation, page by page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .conftest import Shell
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
-    # what a reader of the page has installed and done before
+    # commands that a reader of the page has run before
     "quickstart.md": "",
     "first-project.md": "",
     "tutorial.md": "python -m pip install -e . -e docs/examples/digits",
@@ -54,13 +54,13 @@ PAGES = {
 NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
 NEEDS["howto/plots.md"] = "plotly"
 NEEDS["optuna.md"] = "optuna"
-# blocks that need more than the rest of their page: typed where that is installed, as `nox -s turbines` does
+# blocks with additional requirements: run where those are installed, as in `nox -s turbines`
 MORE = {"howto/odd-shapes.md": "openoa"}                # 54 MB of measurements
-# READMEs of the examples; that of reviews trains for minutes, as `nox -s reviews` does, and that of
-# turbines has the commands of howto/odd-shapes.md
+# READMEs of the examples, without reviews, which trains for minutes (`nox -s reviews`), and turbines, which
+# has the commands of howto/odd-shapes.md
 READMES = ("digits", "one_function", "stage_timer")
 PYTHON_ONLY = {"configs.md", "optuna.md", "provenance.md", "search-space.md"}     # no commands
-# blocks for a shell (`sh`) that are not typed here, and why
+# shell blocks (`sh`) that are not run here, and why
 NOT_TYPED = {
     "cli.md": "lines for a shell's start-up file; completion has tests of its own",
     "first-project.md": "clones the repository and activates an environment, as the fixtures do here",
@@ -71,7 +71,7 @@ NOT_TYPED = {
     "mongodb.md": "needs a server; howto/team-mongodb.md types the same with one",
     "quickstart.md": "clones the repository and activates an environment, as the fixtures do here",
 }
-SHOWN_PORT = "27117"           # may be taken here, by another copy of this test: one that is free is typed
+SHOWN_PORT = "27117"           # replaced by a free port, as it may be in use
 
 # what docs/write_reference.py has written stands in the code already, and is not typed
 _FROM_CODE = re.compile(r"^<!-- from: [^\n]* -->\n.*?^<!-- end -->$", re.M | re.S)
@@ -105,8 +105,8 @@ def free_port() -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_path: Path,
-                                                fresh_environment: Path) -> None:
+def test_the_commands_of_a_page_work(shell: Shell, page: str, tmp_path: Path,
+                                     fresh_environment: Path) -> None:
     if page in NEEDS:
         pytest.importorskip(NEEDS[page])
     fresh_start(shell, tmp_path)
@@ -125,7 +125,7 @@ def test_a_page_can_be_typed_from_top_to_bottom(shell: Shell, page: str, tmp_pat
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", MORE)
-def test_what_needs_more_is_typed_where_that_is_installed(shell: Shell, page: str, tmp_path: Path) -> None:
+def test_commands_with_extra_needs_work_where_installed(shell: Shell, page: str, tmp_path: Path) -> None:
     try:
         distribution(MORE[page])
     except PackageNotFoundError:
@@ -141,8 +141,8 @@ def test_what_needs_more_is_typed_where_that_is_installed(shell: Shell, page: st
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("example", READMES)
-def test_the_readme_of_an_example_can_be_typed(shell: Shell, example: str, tmp_path: Path,
-                                               fresh_environment: Path) -> None:
+def test_the_commands_of_an_example_s_readme_work(shell: Shell, example: str, tmp_path: Path,
+                                                  fresh_environment: Path) -> None:
     fresh_start(shell, tmp_path)
     show_timer(fresh_environment, shown=example == "stage_timer")
     shell.run("python -m pip install -e .")
@@ -155,7 +155,7 @@ def test_the_readme_of_an_example_can_be_typed(shell: Shell, example: str, tmp_p
 
 
 def fresh_start(shell: Shell, data: Path) -> None:
-    """Where the checkout is, with no run yet and nothing exported."""
+    """Reset to the checkout's folder, without runs and exported variables."""
     for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
         shell.environment.pop(name, None)
     shell.environment["XDG_DATA_HOME"] = str(data)
@@ -163,11 +163,11 @@ def fresh_start(shell: Shell, data: Path) -> None:
 
 
 def show_timer(environment: Path, *, shown: bool) -> None:
-    """The example of a plugin may be installed beside the tests; a reader has it on one page only."""
+    """Hides the example plugin on all pages but one, as it may be installed with the tests."""
     place = next(environment.glob("lib/python*/site-packages")) / "hyperspace_example_stage_timer-0.dist-info"
     if shown:
         shutil.rmtree(place, ignore_errors=True)
-    elif not place.exists():               # of two of a name the first on the path counts
+    elif not place.exists():               # the first of that name on the path counts
         place.mkdir()
         (place / "METADATA").write_text("Metadata-Version: 2.1\nName: hyperspace-example-stage-timer\n"
                                         "Version: 0\n")
@@ -175,7 +175,7 @@ def show_timer(environment: Path, *, shown: bool) -> None:
 
 @contextlib.contextmanager
 def running(shell: Shell, block: Block) -> Iterator[None]:
-    """From its first line on, until Ctrl-C at the end."""
+    """Run it from its first line until Ctrl-C."""
     process = shell.start(block.text)
     assert process.stdout is not None
     seen = process.stdout.readline()
@@ -205,7 +205,7 @@ def type_it(shell: Shell, block: Block) -> None:
         shell.run(block.text, expect=int(code[1]) if code else 0)
 
 
-def test_the_pages_that_show_commands_are_all_typed() -> None:
+def test_every_page_with_commands_is_tested() -> None:
     pages = [*DOCS.glob("*.md"), *DOCS.glob("howto/*.md")]
     showing = {path.relative_to(DOCS).as_posix() for path in pages
                if "```bash" in to_type(path)}

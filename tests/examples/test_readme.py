@@ -1,4 +1,4 @@
-"""What the README's first command does after it has installed, and what it shows."""
+"""The README's first command, after its installation, and its output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_six_runs_are_compared_best_first(here: Shell) -> None:
         assert name in table
 
 
-def test_all_of_it_is_there_afterwards(here: Shell) -> None:
+def test_the_runs_are_stored_afterwards(here: Shell) -> None:
     here.run(demo())
 
     listed = here.run("hyperspace results holdout --project digits --json").stdout

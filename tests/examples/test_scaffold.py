@@ -1,4 +1,4 @@
-"""`hyperspace new`: what it writes works at once."""
+"""`hyperspace new`: the written project works at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_new_project_installs_passes_its_tests_and_runs(shell: Shell, tmp_path
     assert table.index("Line") < table.index("Constant")          # the smaller error first
 
 
-def test_what_is_written(tmp_path: Path) -> None:
+def test_the_written_files(tmp_path: Path) -> None:
     written = create("my-study", tmp_path)
 
     assert [str(path.relative_to(tmp_path / "my-study")) for path in written] == [
@@ -39,7 +39,7 @@ def test_what_is_written(tmp_path: Path) -> None:
     assert not any("$" in path.read_text() for path in written)
 
 
-def test_nothing_is_written_to_tell_what_would_be(tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     files = files_of("demo", tmp_path)
 
     assert list(tmp_path.iterdir()) == []
@@ -58,7 +58,7 @@ def test_nothing_is_written_to_tell_what_would_be(tmp_path: Path) -> None:
     ("hyperspace-core", "would hide another of that name"),
     ("sklearn", "its package 'sklearn' would hide another of that name; choose another"),
 ])
-def test_a_name_that_cannot_be_a_package_s(tmp_path: Path, name: str, message: str) -> None:
+def test_an_invalid_package_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
         create(name, tmp_path)
 
@@ -66,7 +66,7 @@ def test_a_name_that_cannot_be_a_package_s(tmp_path: Path, name: str, message: s
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_of_the_user_s_is_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     mine = tmp_path / "demo" / "notes.txt"
     mine.parent.mkdir()
     mine.write_text("mine")
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         create("demo", tmp_path / "file")
 
 
-def test_what_is_written_is_clean(tmp_path: Path) -> None:
+def test_the_written_files_pass_ruff(tmp_path: Path) -> None:
     for path in create("demo", tmp_path):
         if path.suffix == ".py":
             compile(path.read_text(), str(path), "exec")

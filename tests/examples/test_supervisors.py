@@ -1,4 +1,4 @@
-"""The unit for systemd and the script for Slurm that the documentation shows."""
+"""The systemd unit and the Slurm script in the documentation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unit(tmp_path: Path) -> Path:
     text = shown("ini")
     program = "/opt/hyperspace/bin/hyperspace"
     assert f"ExecStart={program} worker " in text
-    (tmp_path / UNIT).write_text(text.replace(program, sys.executable))    # one that is there
+    (tmp_path / UNIT).write_text(text.replace(program, sys.executable))    # an existing program
     return tmp_path / UNIT
 
 
@@ -42,7 +42,7 @@ def analyzed(*words: str | Path) -> subprocess.CompletedProcess[str]:
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path) -> None:
+def test_systemd_accepts_the_unit(unit: Path) -> None:
     done = analyzed("verify", unit)
 
     about_it = [line for line in done.stdout.splitlines() if UNIT in line]
@@ -50,13 +50,13 @@ def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path) -> None:
     assert done.returncode == 0
 
 
-def test_systemd_would_find_a_misspelt_protection(unit: Path) -> None:
+def test_systemd_detects_a_misspelt_setting(unit: Path) -> None:
     unit.write_text(unit.read_text().replace("NoNewPrivileges=", "NoNewPrivilege="))
 
     assert "NoNewPrivilege" in analyzed("verify", unit).stdout
 
 
-def test_the_unit_leaves_little_open(unit: Path) -> None:
+def test_the_unit_has_a_low_exposure(unit: Path) -> None:
     done = analyzed("security", "--offline=true", "--no-pager", f"--threshold={OK_EXPOSURE}", unit)
     if "unrecognized option" in done.stdout:
         pytest.skip("this systemd-analyze cannot judge a unit that is not loaded")
@@ -65,14 +65,14 @@ def test_the_unit_leaves_little_open(unit: Path) -> None:
     assert "Overall exposure level" in done.stdout
 
 
-def test_the_unit_waits_longer_than_the_grace_of_a_run() -> None:
+def test_the_unit_s_stop_timeout_exceeds_a_run_s_grace() -> None:
     grace, patience = (int(re.search(pattern, shown("ini"))[1])        # type: ignore[index]
                        for pattern in (r"--grace (\d+)", r"TimeoutStopSec=(\d+)"))
 
     assert patience >= grace + 15
 
 
-def test_the_time_limit_of_slurm_gives_the_run_back(tmp_path: Path) -> None:
+def test_slurm_s_time_limit_releases_the_run(tmp_path: Path) -> None:
     """Slurm sends SIGTERM to the process of the script, and to no other."""
     script = shown("sh")
     bound, grace = (int(re.search(pattern, script)[1])                 # type: ignore[index]
@@ -96,7 +96,7 @@ def test_the_time_limit_of_slurm_gives_the_run_back(tmp_path: Path) -> None:
 
 
 def sbatch(home: Path, script: str, url: str) -> Path:
-    """The script in a home as its lines expect it: a virtual environment, and a file with the store's URL."""
+    """The script in a home with what it needs: a virtual environment and a file with the store's URL."""
     activate = home / "hyperspace-venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
     activate.write_text(f'export PATH="{Path(sys.executable).parent}:$PATH"\n')

@@ -1,4 +1,4 @@
-"""Where things lie in the checkout."""
+"""Paths, modules and sources of the checkout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def bash_blocks(page: Path) -> list[str]:
-    """The shell commands that a page shows, block by block."""
+    """The shell commands of a page, block by block."""
     blocks, block = [], None
     for line in page.read_text(encoding="utf-8").splitlines():
         if line == "```bash":

@@ -1,4 +1,4 @@
-"""What importing a project's components costs: nothing of the queue, the stores, git or the command line."""
+"""Importing a project's components loads no queue, store, git or command line."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_the_root_itself_loads_no_other_module_of_the_package() -> None:
     }
 
 
-def test_a_component_in_production_brings_no_machinery() -> None:
-    # numpy and scikit-learn are the project's own affair, and load some of these themselves
+def test_a_component_imports_no_queue_store_git_or_cli() -> None:
+    # the project itself needs numpy and scikit-learn, which load some of these
     alone = loaded_by("import sklearn.ensemble, sklearn.svm, sklearn.calibration, sklearn.linear_model")
     loaded = loaded_by("from digits_study.components import Forest; Forest(trees=3).build(0)") - alone
 
@@ -49,7 +49,7 @@ def test_a_component_in_production_brings_no_machinery() -> None:
     assert not loaded & FRONT
 
 
-def test_every_name_of_the_root_is_there() -> None:
+def test_every_name_of_the_root_is_importable() -> None:
     statement = "import hyperspace_core; [getattr(hyperspace_core, name) for name in hyperspace_core.__all__]"
 
     assert "hyperspace_core.study" in loaded_by(statement)

@@ -14,7 +14,7 @@ import hyperspace_core
 
 from .places import PACKAGE, ROOT, sources
 
-# package -> the only places that may import it
+# package -> the only modules that may import it
 PLACES = {
     "click": ("hyperspace_core/cli/", "hyperspace_core/__main__.py"),
     "rich": ("hyperspace_core/cli/",),
@@ -31,7 +31,7 @@ PLACES = {
 
 
 def test_the_contracts_hold() -> None:
-    # in a process of its own: it sets up logging anew, and so silences the loggers of this one
+    # in its own process: it configures logging, which would silence the loggers of this process
     lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
 
     done = subprocess.run([sys.executable, "-P", "-c", lint], cwd=ROOT, text=True, capture_output=True,
@@ -42,7 +42,7 @@ def test_the_contracts_hold() -> None:
 
 def test_every_module_has_a_floor() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    outside = {"testing"}          # may import anything, is imported by nothing
+    outside = {"testing"}          # may import every module; no module imports it
     there = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()
              if path.suffix == ".py" or (path / "__init__.py").exists()}
 
@@ -58,7 +58,7 @@ def test_a_package_is_imported_in_its_place_only(package: str) -> None:
     assert elsewhere == []
 
 
-def test_nobody_inside_imports_the_root() -> None:
+def test_no_module_of_the_package_imports_the_root() -> None:
     lazy = set(hyperspace_core.__all__)
     inside = [f"{path}:{node.lineno}" for path, tree in sources() for node in ast.walk(tree)
               if isinstance(node, ast.ImportFrom) and node.module == "hyperspace_core"
@@ -75,7 +75,7 @@ def test_no_plugin_builds_on_a_store_of_the_core() -> None:
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and module of every import that happens at run time."""
+    """Line and module of every import at run time."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -87,7 +87,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
         yield from imports(node)
 
 
-def test_what_it_finds() -> None:
+def test_the_finder_lists_all_run_time_imports() -> None:
     tree = ast.parse("import a.b\nif TYPE_CHECKING:\n    import c\ndef f():\n    from d import e\n")
 
     assert list(imports(tree)) == [(1, "a.b"), (5, "d")]

@@ -1,4 +1,4 @@
-"""Every hook is specified in full, on the page of hooks, called somewhere and used by a test."""
+"""Every hook is documented, listed on the page of hooks, called, and used by a test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_there_are_hooks() -> None:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_its_docstring_says_what_a_plugin_must_know(hook: str) -> None:
+def test_a_hook_s_docstring_is_complete(hook: str) -> None:
     text = inspect.getdoc(getattr(hookspecs, hook)) or ""
 
     for field in (":When:", ":Default:", ":If it raises:"):
@@ -45,12 +45,12 @@ def test_its_docstring_says_what_a_plugin_must_know(hook: str) -> None:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_it_is_called_in_one_of_core_s_places(called: str, hook: str) -> None:
+def test_a_hook_is_called_in_core(called: str, hook: str) -> None:
     assert re.search(rf"\.{hook}\(|[\"']{hook}[\"']|\.{hook}\b", called)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_test_implements_it(tested: str, hook: str) -> None:
+def test_a_hook_is_implemented_in_a_test(tested: str, hook: str) -> None:
     assert re.search(rf"def {hook}\(", tested)
 
 
@@ -61,7 +61,7 @@ def test_the_page_of_hooks_has_all_of_them() -> None:
     assert sorted(re.findall(r"^### `(\w+)`$", page, re.M)) == HOOKS
 
 
-def test_the_picture_of_a_run_names_every_hook_of_a_run() -> None:
+def test_the_diagram_of_a_run_names_every_hook_of_a_run() -> None:
     picture = (ROOT / "docs/_static/life.svg").read_text(encoding="utf-8")
     elsewhere = {f"hyperspace_{name}" for name in ("register", "storage", "commands", "worker_changed")}
 

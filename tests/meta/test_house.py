@@ -1,4 +1,4 @@
-"""The README, the CI script, nox and the packages say the same."""
+"""The README, the CI script, nox and the packages agree."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_ci_takes_its_commands_from_the_readme() -> None:
         assert f"$(readme_command {number})" in script
 
 
-def test_the_test_command_installs_every_example_and_every_plugin() -> None:
+def test_the_test_command_installs_all_examples_and_plugins() -> None:
     installed = shlex.split(bash_blocks(ROOT / "README.md")[1])
     folders = ("docs/examples", "tests/projects", "plugins")
     packages = [str(path.parent.relative_to(ROOT)) for folder in folders
@@ -58,7 +58,7 @@ def test_the_tests_of_every_plugin_are_run_and_its_types_checked() -> None:
     assert [plugin.name for plugin in PLUGINS if f'"plugins/{plugin.name}/src"' not in nox] == []
 
 
-def test_nox_has_the_sessions_that_the_house_promises() -> None:
+def test_nox_has_the_documented_sessions() -> None:
     text = (ROOT / "noxfile.py").read_text(encoding="utf-8")
 
     assert set(re.findall(r"^@nox\.session(?:\(.*\))?\ndef (\w+)", text, re.M)) == {
@@ -67,14 +67,14 @@ def test_nox_has_the_sessions_that_the_house_promises() -> None:
     }
 
 
-def test_no_module_has_grown_out_of_hand() -> None:
+def test_no_module_is_too_long() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
                for path in [*PACKAGE.rglob("*.py"), *plugin_files()]}
 
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
 
 
-def test_nothing_is_left_for_later() -> None:
+def test_no_todo_is_left() -> None:
     word = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|raise NotImplementedError(\(\))?$", re.M)
     found = [path for path in [*PACKAGE.rglob("*.py"), *plugin_files()]
              if word.search(path.read_text(encoding="utf-8"))]
@@ -98,7 +98,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of_package() -> set[str]:
-    """Without caches: those of Python and the hidden ones of tools."""
+    """Leaves out caches of Python and of tools."""
     return {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*") if path.is_file()
             and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(PACKAGE).parts)}
 

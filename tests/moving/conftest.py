@@ -1,4 +1,4 @@
-"""Two stores: a full one, and an empty one beside it."""
+"""Two stores: a full source and an empty destination."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def there(target: Store) -> Desk:
 
 @pytest.fixture
 def runs(source: Store, tmp_path: Path) -> dict[str, int]:
-    """The source is furnished: its runs by what they are."""
+    """The source's runs by name; fills the source."""
     return furnish(source, tmp_path)

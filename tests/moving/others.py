@@ -1,4 +1,4 @@
-"""What other processes do: functions that a spawned process can import by name."""
+"""Functions for other processes, importable by name in a spawned process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WRITES = {"restore", "append", "put_artifact", "put_snapshot", "migrate", "chang
 
 
 class Telling:
-    """A store that tells of each write, before and after."""
+    """A store that reports each write, before and after."""
 
     def __init__(self, store: Store, report: Report) -> None:
         self._store, self._report = store, report
@@ -24,17 +24,17 @@ class Telling:
         if name not in WRITES:
             return verb
 
-        def told(*given: Any, **named: Any) -> Any:
+        def reported(*given: Any, **named: Any) -> Any:
             self._report(f"{name} begins")
             answer = verb(*given, **named)
             self._report(f"{name} is done")
             return answer
 
-        return told
+        return reported
 
 
 def copy_to(store: Store, report: Report, opener: Callable[[str], Store], url: str) -> Counter[str]:
-    """Copy the whole store to another one; what became of the runs."""
+    """Copy the whole store to another one; return the runs' fates."""
     with opener(url) as target:
         telling: Any = Telling(target, report)
         return Counter(one.fate.value for one in copy_runs(store, telling))

@@ -1,4 +1,4 @@
-"""Runs go from one store to another, whole, once, and nothing there is ever overwritten."""
+"""Runs are copied from one store to another, completely and once; nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Runs = dict[str, int]
 
 
 def copied(source: Store, target: Store, **where: object) -> dict[int, Copied]:
-    """What became of each run."""
+    """The result of each run."""
     return {one.run: one for one in copy_runs(source, target, RunFilter(**where))}  # type: ignore[arg-type]
 
 
@@ -39,11 +39,11 @@ def by_uid(source: Store, run: int, target: Store) -> int:
 
 
 def content_of(url: str, digest: str) -> Path:
-    """The file in which the embedded store keeps a content."""
+    """The embedded store's file of a content."""
     return Path(url.removeprefix("sqlite:///") + ".artifacts", digest[:2], digest)
 
 
-def test_every_run_arrives_with_all_that_it_has(source: Store, target: Store, runs: Runs) -> None:
+def test_every_run_arrives_complete(source: Store, target: Store, runs: Runs) -> None:
     copies = copied(source, target)
 
     assert fates(copies) == {Fate.COPIED: len(runs) - 1, Fate.RUNNING: 1}
@@ -52,8 +52,7 @@ def test_every_run_arrives_with_all_that_it_has(source: Store, target: Store, ru
     assert missing(target, [one.uid for one in copies.values()]) == 1
 
 
-def test_a_second_copy_finds_all_of_it_there_and_changes_nothing(
-        source: Store, target: Store, there: Desk, runs: Runs) -> None:
+def test_a_second_copy_changes_nothing(source: Store, target: Store, there: Desk, runs: Runs) -> None:
     first = copied(source, target)
     before = there.picture(*there.ids(project=None))
 
@@ -76,7 +75,7 @@ def test_a_copy_of_a_copy_has_the_same_digests(source: Store, target: Store, run
     assert len(set(digests.values())) == len(digests)
 
 
-def test_very_many_points_go_in_pieces(source: Store, target: Store, desk: Desk, tmp_path: Path) -> None:
+def test_many_points_are_copied_in_batches(source: Store, target: Store, desk: Desk, tmp_path: Path) -> None:
     lease = desk.start()
     for seqs in batches(range(20_001), 5000):
         source.append(lease.run, 1, points=[
@@ -92,8 +91,7 @@ def test_very_many_points_go_in_pieces(source: Store, target: Store, desk: Desk,
 # -- the queue -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_queued_rests_there_until_it_is_resumed(source: Store, target: Store, there: Desk,
-                                                        desk: Desk) -> None:
+def test_a_queued_run_arrives_paused(source: Store, target: Store, there: Desk, desk: Desk) -> None:
     run = desk.submit()
 
     assert copied(source, target)[run].waits
@@ -105,8 +103,8 @@ def test_what_is_queued_rests_there_until_it_is_resumed(source: Store, target: S
     assert there.take().lease.run == 1
 
 
-def test_a_running_one_stays_behind_until_it_has_ended(source: Store, target: Store, there: Desk,
-                                                       desk: Desk) -> None:
+def test_a_running_run_is_copied_only_after_its_end(source: Store, target: Store, there: Desk,
+                                                    desk: Desk) -> None:
     lease = desk.start()
     assert copied(source, target)[lease.run].fate is Fate.RUNNING
     assert there.ids() == []
@@ -117,7 +115,7 @@ def test_a_running_one_stays_behind_until_it_has_ended(source: Store, target: St
     assert_the_same(source, target)
 
 
-def test_what_waited_and_has_ended_here_since_takes_the_place_of_what_waits_there(
+def test_a_run_ended_since_replaces_its_waiting_copy(
         source: Store, target: Store, there: Desk, desk: Desk) -> None:
     run = desk.submit()
     copied(source, target)
@@ -129,8 +127,8 @@ def test_what_waited_and_has_ended_here_since_takes_the_place_of_what_waits_ther
     assert_the_same(source, target)
 
 
-def test_what_waits_here_and_went_on_there_is_told_and_left_alone(source: Store, target: Store, there: Desk,
-                                                                  desk: Desk) -> None:
+def test_a_run_that_continued_there_is_reported_and_kept(source: Store, target: Store, there: Desk,
+                                                         desk: Desk) -> None:
     waits, retried = desk.submit(), desk.start(max_failures=1)
     source.finish(retried, replace(COMPLETED, outcome="failed"))  # type: ignore[arg-type]
     copied(source, target)
@@ -145,8 +143,7 @@ def test_what_waits_here_and_went_on_there_is_told_and_left_alone(source: Store,
     assert there.picture(*there.ids()) == before
 
 
-def test_the_settings_of_the_queue_go_along_into_an_empty_house(source: Store, target: Store,
-                                                                desk: Desk) -> None:
+def test_queue_settings_are_copied_to_an_empty_store(source: Store, target: Store, desk: Desk) -> None:
     desk.submit()
     source.change_settings(PROJECT, paused=True, heartbeat_s=2.0, ttl_s=40.0)
 
@@ -156,8 +153,8 @@ def test_the_settings_of_the_queue_go_along_into_an_empty_house(source: Store, t
 
 
 @pytest.mark.parametrize("of_its_own", ["settings", "runs"])
-def test_settings_that_are_there_stay(source: Store, target: Store, desk: Desk, there: Desk,
-                                      of_its_own: str) -> None:
+def test_existing_settings_stay(source: Store, target: Store, desk: Desk, there: Desk,
+                                of_its_own: str) -> None:
     desk.submit()
     source.change_settings(PROJECT, paused=True)
     if of_its_own == "settings":
@@ -191,7 +188,7 @@ def test_a_parent_goes_first_even_where_its_id_is_higher(source: Store, target: 
                                                          desk: Desk) -> None:
     first, second, third = (desk.get(desk.in_state(State.COMPLETED)) for _ in range(3))
     source.delete([first.id, second.id, third.id])
-    # as another copy may have brought them: 4 repeats 6, which repeats 5; 7 is its own parent
+    # possible after another copy: 4 repeats 6, which repeats 5; 7 is its own parent
     source.restore([replace(first, parent=6), second, replace(third, parent=5)])
     source.restore([replace(first, uid="own", parent=7)])
 
@@ -203,8 +200,8 @@ def test_a_parent_goes_first_even_where_its_id_is_higher(source: Store, target: 
     assert len(copies) == 4 and fates(copies) == {Fate.COPIED: 4}
 
 
-def test_a_parent_that_is_not_copied_is_told_and_left_out(source: Store, target: Store, there: Desk,
-                                                          desk: Desk) -> None:
+def test_a_missing_parent_is_reported_and_left_out(source: Store, target: Store, there: Desk,
+                                                   desk: Desk) -> None:
     parent = desk.in_state(State.COMPLETED, task="other")
     child = desk.in_state(State.COMPLETED, parent=parent)
 
@@ -229,7 +226,7 @@ def test_a_parent_that_an_earlier_copy_brought_is_found(source: Store, target: S
 # -- code and migrations -------------------------------------------------------------------------------------
 
 
-def test_the_code_that_a_run_names_goes_along(source: Store, target: Store, runs: Runs) -> None:
+def test_a_run_s_code_is_copied(source: Store, target: Store, runs: Runs) -> None:
     copied(source, target)
 
     snapshot = target.snapshot(source.get(runs["rich"]).code["snapshot"])
@@ -238,8 +235,7 @@ def test_the_code_that_a_run_names_goes_along(source: Store, target: Store, runs
             assert content.read() == CODE[file.path]
 
 
-def test_a_migrated_run_can_be_given_back_what_it_had_there_too(source: Store, target: Store,
-                                                                runs: Runs) -> None:
+def test_a_migration_can_be_undone_in_the_copy(source: Store, target: Store, runs: Runs) -> None:
     copied(source, target)
     run = by_uid(source, runs["migrated"], target)
     assert target.get(run).config == DEEPEST
@@ -251,8 +247,7 @@ def test_a_migrated_run_can_be_given_back_what_it_had_there_too(source: Store, t
     assert repr(target.get(run).config) == repr(CONFIG) and target.get(run).migrated == ()
 
 
-def test_a_run_that_is_migrated_after_it_was_copied_is_migrated_there(source: Store, target: Store,
-                                                                      desk: Desk) -> None:
+def test_a_migration_after_the_copy_is_applied_there(source: Store, target: Store, desk: Desk) -> None:
     run = desk.in_state(State.COMPLETED, scenario=SCENARIO, config={"a": 1})
     copied(source, target)
     source.migrate(Migration(name="m", project=PROJECT, steps=()), [Rewrite(
@@ -263,8 +258,8 @@ def test_a_run_that_is_migrated_after_it_was_copied_is_migrated_there(source: St
     assert_the_same(source, target)
 
 
-def test_a_migration_that_means_something_else_there_is_told(source: Store, target: Store, desk: Desk,
-                                                             there: Desk) -> None:
+def test_a_migration_with_other_steps_there_is_reported(source: Store, target: Store, desk: Desk,
+                                                        there: Desk) -> None:
     for store, steps in ((source, ()), (target, ({"op": "add"},))):
         run = Desk(store).in_state(State.COMPLETED, scenario=SCENARIO, config={"a": 1})
         store.migrate(Migration(name="m", project=PROJECT, steps=steps), [Rewrite(
@@ -276,11 +271,11 @@ def test_a_migration_that_means_something_else_there_is_told(source: Store, targ
     assert any("'m' has been applied" in problem for problem in one.problems)
 
 
-# -- what is not the same ------------------------------------------------------------------------------------
+# -- differences between the stores --------------------------------------------------------------------------
 
 
-def test_what_was_changed_there_is_named_and_not_overwritten(source: Store, target: Store, there: Desk,
-                                                             runs: Runs, tmp_path: Path) -> None:
+def test_changes_there_are_named_and_not_overwritten(source: Store, target: Store, there: Desk,
+                                                     runs: Runs, tmp_path: Path) -> None:
     copied(source, target)
     rich, child = (by_uid(source, runs[name], target) for name in ("rich", "child"))
     target.annotate(child, note="from there", add_tags=["x"])
@@ -300,8 +295,8 @@ def test_what_was_changed_there_is_named_and_not_overwritten(source: Store, targ
     assert [one.size for one in target.artifacts(rich) if one.name == "weights"] == [5]
 
 
-def test_another_attempt_there_takes_nothing_from_the_one_here(source: Store, target: Store, there: Desk,
-                                                               desk: Desk) -> None:
+def test_data_is_not_added_to_a_different_attempt_there(source: Store, target: Store, there: Desk,
+                                                        desk: Desk) -> None:
     waits = desk.submit()
     copied(source, target)
     target.resume(1)
@@ -316,8 +311,7 @@ def test_another_attempt_there_takes_nothing_from_the_one_here(source: Store, ta
     assert list(target.points(1)) == []
 
 
-def test_a_content_that_is_gone_here_is_told_and_all_else_arrives(source: Store, target: Store,
-                                                                  runs: Runs) -> None:
+def test_a_missing_content_is_reported_and_the_rest_copied(source: Store, target: Store, runs: Runs) -> None:
     weights = next(one for one in source.artifacts(runs["rich"]) if one.name == "weights")
     content_of(source.url, weights.digest).unlink()
 
@@ -331,8 +325,7 @@ def test_a_content_that_is_gone_here_is_told_and_all_else_arrives(source: Store,
 
 
 @pytest.mark.parametrize("at_source", [True, False], ids=["here", "there"])
-def test_a_content_that_is_not_what_was_put_in_is_told(source: Store, target: Store, runs: Runs,
-                                                       at_source: bool) -> None:
+def test_a_damaged_content_is_reported(source: Store, target: Store, runs: Runs, at_source: bool) -> None:
     weights = next(one for one in source.artifacts(runs["rich"]) if one.name == "weights")
     if not at_source:
         copied(source, target)
@@ -346,7 +339,7 @@ def test_a_content_that_is_not_what_was_put_in_is_told(source: Store, target: St
     assert "its content does not match its digest" in one.problems[0]
 
 
-def test_code_that_is_gone_is_told(source: Store, target: Store, runs: Runs) -> None:
+def test_missing_code_is_reported(source: Store, target: Store, runs: Runs) -> None:
     snapshot = source.snapshot(source.get(runs["rich"]).code["snapshot"])
     content_of(source.url, snapshot.files[1].digest).unlink()
 
@@ -356,8 +349,7 @@ def test_code_that_is_gone_is_told(source: Store, target: Store, runs: Runs) -> 
     assert one.problems[0].startswith(f"snapshot {snapshot.digest[:12]}… of source code")
 
 
-def test_a_run_that_is_deleted_under_way_is_told_and_the_others_arrive(source: Store, target: Store,
-                                                                       desk: Desk) -> None:
+def test_a_run_deleted_during_the_copy_is_reported(source: Store, target: Store, desk: Desk) -> None:
     runs = [desk.in_state(State.COMPLETED) for _ in range(3)]
     copying = copy_runs(source, target)
     first = next(copying)
@@ -370,10 +362,10 @@ def test_a_run_that_is_deleted_under_way_is_told_and_the_others_arrive(source: S
     assert "no run 2" in rest[runs[1]].problems[0]
 
 
-# -- some of them --------------------------------------------------------------------------------------------
+# -- filter and preview --------------------------------------------------------------------------------------
 
 
-def test_only_what_is_described_goes(source: Store, target: Store, runs: Runs) -> None:
+def test_only_matching_runs_are_copied(source: Store, target: Store, runs: Runs) -> None:
     copied(source, target, project=ELSEWHERE)
     assert target.info().runs == {ELSEWHERE: 1}
 
@@ -382,18 +374,18 @@ def test_only_what_is_described_goes(source: Store, target: Store, runs: Runs) -
     assert target.info().runs == {ELSEWHERE: 1, PROJECT: 1}
 
 
-def test_a_preview_tells_what_a_copy_then_does_and_changes_nothing(source: Store, target: Store, there: Desk,
-                                                                   runs: Runs) -> None:
+def test_a_preview_equals_the_copy_and_changes_nothing(source: Store, target: Store, there: Desk,
+                                                       runs: Runs) -> None:
     copied(source, target, states=(State.CANCELLED, State.QUEUED))
     Desk(source).bring(runs["queued"], State.FAILED)
     before = there.picture(*there.ids(project=None))
 
-    told = preview(source, target)
+    expected = preview(source, target)
 
     assert there.picture(*there.ids(project=None)) == before
-    assert told.running == (runs["running"],)
-    assert (told.artifacts, told.bytes) == (4, 300_003)
+    assert expected.running == (runs["running"],)
+    assert (expected.artifacts, expected.bytes) == (4, 300_003)
     copies = copied(source, target)
-    assert sum(told.runs.values()) == fates(copies)[Fate.COPIED]
-    assert told.there == fates(copies)[Fate.THERE]
+    assert sum(expected.runs.values()) == fates(copies)[Fate.COPIED]
+    assert expected.there == fates(copies)[Fate.THERE]
     assert preview(source, None).there == 0

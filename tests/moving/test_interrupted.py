@@ -1,4 +1,4 @@
-"""A copy that is killed, and two at once: the next one goes on, and each run is there once."""
+"""Killed and concurrent copies: the next copy continues, and each run arrives once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Start = Callable[..., Crowd]
 
 @pytest.fixture
 def full(source: Store, tmp_path: Path) -> Store:
-    """A source with enough in it to be killed in the middle of it."""
+    """A source that is large enough to kill its copy in the middle."""
     furnish(source, tmp_path, points=20_000)
     Desk(source).submit_many(60)
     furnish(source, tmp_path)
@@ -46,8 +46,7 @@ def crowd(full: Store) -> Iterator[Start]:
         one.end()
 
 
-def test_a_copy_that_is_killed_again_and_again_is_completed_by_the_next(
-        full: Store, target: Store, crowd: Start) -> None:
+def test_a_repeatedly_killed_copy_is_completed_by_the_next(full: Store, target: Store, crowd: Start) -> None:
     killed = 0
     for reports in (1, 3, 5, 6, 7, 8, 10, 11, 13, 16, 17, 22, 30, 47):
         copying = crowd([target.url])
@@ -69,8 +68,7 @@ def test_two_copies_at_once_bring_each_run_once(full: Store, target: Store, crow
     assert_the_same(full, target)
 
 
-def test_a_store_at_work_is_copied_again_and_again_and_in_the_end_all_is_there(source: Store,
-                                                                               target: Store) -> None:
+def test_repeated_copies_of_a_busy_store_become_complete(source: Store, target: Store) -> None:
     Desk(source).submit_many(30)
     workers = Crowd(open_store, source.url, work_all, [("first",), ("second",)])
     copies = 0

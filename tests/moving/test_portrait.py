@@ -1,4 +1,4 @@
-"""Portraits: the same for the same run, and no difference goes unseen."""
+"""Digests of runs: equal for the same run, different for every difference."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_ids_of_the_store_are_left_out(source: Store, kept: RunRecord) -> None:
     assert portrait(source, kept).digest != portrait(source, there).digest
 
 
-def test_no_field_is_forgotten() -> None:
+def test_every_field_is_part_of_the_digest() -> None:
     assert {field.name for field in fields(RunRecord)} == set(CHANGES) | OF_THE_STORE
 
 

@@ -1,4 +1,4 @@
-"""Searches go along with their runs, and are never open in two stores."""
+"""Searches are copied with their runs, and are never open in two stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 
 @pytest.fixture
 def search(source: Store) -> SearchRecord:
-    """An open one, of whose two runs the first has ended."""
+    """An open search with two runs, of which the first has ended."""
     source.add_search(new_search(note="without runs"))
     search = source.get_search(source.add_search(new_search(note="with two", tags=("a",))))
     runs = [source.propose(search.id, number, proposal(search, number)) for number in range(2)]
@@ -33,8 +33,8 @@ def copied(source: Store, target: Store, **where: object) -> list[Copied]:
     return list(copy_runs(source, target, RunFilter(**where)))  # type: ignore[arg-type]
 
 
-def test_a_search_goes_along_with_its_runs_and_rests_there(source: Store, target: Store,
-                                                           search: SearchRecord) -> None:
+def test_a_search_is_copied_with_its_runs_and_paused(source: Store, target: Store,
+                                                     search: SearchRecord) -> None:
     copies = copied(source, target)
 
     there, = target.searches(PROJECT)
@@ -49,8 +49,8 @@ def test_a_search_goes_along_with_its_runs_and_rests_there(source: Store, target
 
 
 @pytest.mark.parametrize("state", [SearchState.PAUSED, SearchState.ENDED])
-def test_one_that_is_not_open_is_there_what_it_is_here(source: Store, target: Store, search: SearchRecord,
-                                                       state: SearchState) -> None:
+def test_a_search_that_is_not_open_keeps_its_state(source: Store, target: Store, search: SearchRecord,
+                                                   state: SearchState) -> None:
     if state is SearchState.ENDED:
         source.end_search(search.id, "enough")
     else:
@@ -62,7 +62,7 @@ def test_one_that_is_not_open_is_there_what_it_is_here(source: Store, target: St
     assert replace(there, id=search.id) == source.get_search(search.id)
 
 
-def test_no_search_goes_where_no_run_names_it(source: Store, target: Store, search: SearchRecord) -> None:
+def test_a_search_without_copied_runs_is_left_out(source: Store, target: Store, search: SearchRecord) -> None:
     Desk(source).submit(search="of an older version")
 
     copied(source, target, tasks=("another",))
@@ -71,7 +71,7 @@ def test_no_search_goes_where_no_run_names_it(source: Store, target: Store, sear
     assert target.searches(PROJECT) == []
 
 
-def test_a_second_copy_brings_what_was_proposed_since_and_leaves_the_state_there(
+def test_a_second_copy_adds_new_proposals_and_keeps_the_state(
         source: Store, target: Store, search: SearchRecord) -> None:
     copied(source, target)
     there, = target.searches(PROJECT)
@@ -85,7 +85,7 @@ def test_a_second_copy_brings_what_was_proposed_since_and_leaves_the_state_there
     assert (again.proposed, again.redrawn) == (3, 1)
 
 
-def test_a_search_that_has_moved_goes_on_with_its_next_number_and_comes_home_again(
+def test_a_moved_search_continues_and_can_be_moved_back(
         source: Store, target: Store, search: SearchRecord) -> None:
     copied(source, target)
     source.change_search(search.id, state=SearchState.PAUSED)
@@ -101,13 +101,13 @@ def test_a_search_that_has_moved_goes_on_with_its_next_number_and_comes_home_aga
         search.run_uid(number) for number in range(3)}
 
 
-def test_a_preview_counts_the_searches_and_brings_none(source: Store, target: Store,
+def test_a_preview_counts_the_searches_and_copies_none(source: Store, target: Store,
                                                        search: SearchRecord) -> None:
     assert preview(source, target).searches == 1
     assert target.searches(PROJECT) == []
 
 
-def test_the_command_says_where_an_open_search_can_go_on(
+def test_the_command_says_how_to_resume_an_open_search(
         source: Store, target: Store, search: SearchRecord, tmp_path: Path,
         capsys: pytest.CaptureFixture[str]) -> None:
     copy = ["store", "copy", source.url, target.url, "--project", PROJECT]

@@ -1,4 +1,4 @@
-"""Trees of many texts, read once where they are equal."""
+"""Decoding of many texts, in which equal trees are decoded once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECTIONS = st.dictionaries(st.sampled_from(["seeds", "host", 'a"b', "", "é"]), 
 
 
 @given(st.lists(SECTIONS, max_size=12))
-def test_each_text_is_read_as_what_it_says_whatever_came_before(trees: list[dict[str, Any]]) -> None:
+def test_texts_are_decoded_right_after_any_other_texts(trees: list[dict[str, Any]]) -> None:
     alike = Alike()
     for tree in trees:
         for text in (to_text(tree), json.dumps(tree)):
@@ -27,7 +27,7 @@ def test_each_text_is_read_as_what_it_says_whatever_came_before(trees: list[dict
             assert to_text(alike.tree(text)) == to_text(from_text(text))
 
 
-def test_what_is_equal_is_one_object_and_what_is_not_is_not() -> None:
+def test_only_equal_trees_are_one_object() -> None:
     alike = Alike()
     first, second = (alike.sections(to_text({"seeds": {"seed": seed}, "host": {"name": "vm"}, "n": seed}))
                      for seed in (1, 2))
@@ -51,7 +51,7 @@ def test_a_text_that_is_no_json_is_refused(text: str) -> None:
         alike.sections(text)
 
 
-def test_little_is_remembered_however_many_are_read() -> None:
+def test_the_cache_is_bounded() -> None:
     alike = Alike()
     for number in range(3 * WHOLE):
         alike.sections(to_text({"seeds": {"seed": number}}))

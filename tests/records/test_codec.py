@@ -1,4 +1,4 @@
-"""What every store keeps, row by row of the codec's table, and how it refuses the rest."""
+"""Conversion of values by the codec, row by row of its table, and refusal of other values."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Word(StrEnum):
 
 
 class Text(str):
-    """A text of somebody's own."""
+    """A subclass of str."""
 
 
 class Count(int):
-    """A number of somebody's own."""
+    """A subclass of a number."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ def refused(value: Any, path: str = "result") -> str:
     return str(caught.value)
 
 
-# -- kept ---------------------------------------------------------------------------------------------
+# -- stored -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [None, True, False, *ODD_NUMBERS, *ODD_TEXTS], ids=short)
@@ -106,7 +106,7 @@ def test_a_tree_is_one_line_of_text(tree: dict[str, Any]) -> None:
     (Text("mine"), "mine"), (Count(3), 3), (np.str_("numpy's"), "numpy's"),
     ({"a": {"b": [Path("x"), {"c": Colour.RED}]}}, {"a": {"b": ["x", {"c": "RED"}]}}),
 ], ids=short)
-def test_what_has_a_plain_form_is_kept_in_it(given: Any, kept: Any) -> None:
+def test_values_with_a_plain_form_are_converted(given: Any, kept: Any) -> None:
     assert same(storable(given, "x"), kept)
 
 
@@ -141,7 +141,7 @@ def test_keys_become_plain_text() -> None:
     assert {type(key) for key in kept} == {str}
 
 
-def test_what_is_kept_shares_nothing_with_what_was_given() -> None:
+def test_the_stored_value_is_a_copy() -> None:
     inner = [1]
     kept = storable({"a": inner, "b": inner}, "x")
     inner.append(2)
@@ -150,7 +150,7 @@ def test_what_is_kept_shares_nothing_with_what_was_given() -> None:
     assert kept == {"a": [1, 3], "b": [1]}
 
 
-def test_the_same_part_twice_is_no_circle() -> None:
+def test_the_same_part_twice_is_not_a_cycle() -> None:
     part = {"n": [1]}
 
     assert storable([part, part, {"again": part}], "x") == [part, part, {"again": part}]
@@ -167,7 +167,7 @@ def test_an_integer_beyond_64_bit_is_refused(number: int) -> None:
     assert refused({"loss": [0, number]}, "metrics") == "metrics.loss[1]: integer too large (limit 64 bit)"
 
 
-def test_a_number_of_an_array_library_is_not_too_large_by_being_unsigned() -> None:
+def test_an_unsigned_numpy_integer_is_stored() -> None:
     assert refused(np.uint64(2**63), "seed") == "seed: integer too large (limit 64 bit)"
 
 
@@ -178,7 +178,7 @@ def test_64_levels_are_kept_and_65_refused() -> None:
 
 
 @pytest.mark.parametrize("levels", [1_000, 100_000])
-def test_very_deep_nesting_ends_in_a_line_and_not_in_a_stack(levels: int) -> None:
+def test_very_deep_nesting_is_refused_in_one_line(levels: int) -> None:
     value: Any = []
     for _ in range(levels):
         value = [value]
@@ -188,7 +188,7 @@ def test_very_deep_nesting_ends_in_a_line_and_not_in_a_stack(levels: int) -> Non
     assert len(message) < 150
 
 
-def test_what_holds_itself_is_refused() -> None:
+def test_a_value_that_contains_itself_is_refused() -> None:
     tree: dict[str, Any] = {"a": {}}
     tree["a"]["self"] = tree
     circle: list[Any] = []
@@ -202,7 +202,7 @@ def test_what_holds_itself_is_refused() -> None:
     (1, "1 is int"), (None, "None is NoneType"), (True, "True is bool"), ((1, 2), "(1, 2) is tuple"),
     (b"a", "b'a' is bytes"), (1.5, "1.5 is float"), (Colour.RED, "<Colour.RED: 1> is Colour"),
 ], ids=str)
-def test_a_key_that_is_no_text_is_refused(key: Any, shown: str) -> None:
+def test_a_key_that_is_not_text_is_refused(key: Any, shown: str) -> None:
     message = refused({"table": {"fine": 1, key: 2}}, "config")
 
     assert message == f"config.table: key {shown}; keys must be strings"
@@ -234,7 +234,7 @@ def test_half_of_a_surrogate_pair_is_refused_in_texts_and_keys(half: str) -> Non
     (b"raw", "3 bytes; log them with log_artifact()"),
     (bytearray(b"more"), "4 bytes; log them with log_artifact()"),
 ], ids=["40 MB", "small", "one number in a list", "bytes", "bytearray"])
-def test_bulk_is_refused_with_the_place_for_it(value: Any, said: str) -> None:
+def test_large_values_are_refused_with_a_hint_to_artifacts(value: Any, said: str) -> None:
     assert refused({"preds": value}) == f"result.preds: {said}"
 
 
@@ -248,7 +248,7 @@ ONLY = "cannot be stored; use None, bool, int, float, str, or lists and dicts of
     (Thing(), "Thing Thing(number=1)"), (date(2026, 1, 2), "date datetime.date(2026, 1, 2)"),
     (range(2), "range range(0, 2)"), (int, "type <class 'int'>"), (np.complex64(1j), "complex 1j"),
 ], ids=short)
-def test_all_else_is_refused_with_its_path_and_what_may_stand_there(value: Any, shown: str) -> None:
+def test_other_values_are_refused_with_path_and_remedy(value: Any, shown: str) -> None:
     assert refused({"a": [{"b": value}]}) == f"result.a[0].b: {shown} {ONLY}"
 
 
@@ -257,7 +257,7 @@ def test_a_moment_without_a_time_zone_is_refused() -> None:
         "info.when: a datetime without a time zone is ambiguous; use datetime.now(UTC)")
 
 
-def test_what_cannot_even_be_shown_is_refused_in_one_line() -> None:
+def test_a_value_with_a_failing_repr_is_refused_in_one_line() -> None:
     class Broken:
         def __repr__(self) -> str:
             raise RuntimeError("no")

@@ -1,4 +1,4 @@
-"""Filters: what a condition means, where a path leads, how a person writes it, what a mistake is told."""
+"""Filters: the meaning of conditions and paths, their grammar, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def means(text: str, record: RunRecord = FOREST) -> bool:
     return parse_condition(text).matches(record)
 
 
-# -- what a condition means ----------------------------------------------------------------------------------
+# -- meaning of conditions -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [
@@ -67,7 +67,7 @@ def test_hyper_parameters_are_compared_by_value(text: str) -> None:
     "classifier.nothing<1", "layers.2.units=1", "layers.x=1", "layers.-1.units=20", "classifier.trees='200'",
     'classifier.trees="200"', "classifier.balanced>0",
 ])
-def test_what_cannot_be_equal_or_has_no_order_does_not_match(text: str) -> None:
+def test_values_without_an_order_do_not_match(text: str) -> None:
     assert not means(text)
 
 
@@ -76,11 +76,11 @@ def test_what_cannot_be_equal_or_has_no_order_does_not_match(text: str) -> None:
     ("classifier=Support", False), ("classifier!=Support", True), ("classifier!=Forest", False),
     ("scenario=Holdout", True), ("scenario.dataset=Digits", True), ("layers=Forest", False),
 ])
-def test_a_component_stands_for_its_class(text: str, expected: bool) -> None:
+def test_a_component_equals_the_name_of_its_class(text: str, expected: bool) -> None:
     assert means(text) is expected
 
 
-def test_a_component_that_was_written_as_its_bare_name_is_found_while_it_waits() -> None:
+def test_a_bare_component_name_is_found_in_a_queued_run() -> None:
     assert means("classifier=Forest", WAITING)
     assert means("config.rate=2", WAITING)
     assert not means("classifier.trees>0", WAITING)
@@ -108,7 +108,7 @@ def test_a_state_is_found_however_it_is_spelled(text: str, expected: bool) -> No
     assert means(text) is expected
 
 
-def test_the_record_s_own_names_come_before_hyper_parameters_of_the_same_name() -> None:
+def test_fields_of_the_record_precede_hyper_parameters() -> None:
     assert means("note=the First one")
     assert means("config.note=of the config")
 
@@ -141,7 +141,7 @@ def test_runs_that_diverged_are_found_by_their_nan() -> None:
     assert not any(means(f"result{op}0", diverged) for op in ("<", ">", "<=", ">=", "="))
 
 
-def test_only_unequal_matches_where_there_is_no_such_value() -> None:
+def test_only_unequal_matches_a_missing_value() -> None:
     assert means("classifier.kernel!=rbf")
     assert not any(means(f"classifier.kernel{op}rbf") for op in ("=", "<", ">", "<=", ">=", "~"))
     assert not means("result>0", WAITING)
@@ -152,7 +152,7 @@ def test_only_unequal_matches_where_there_is_no_such_value() -> None:
     "__class__", "attempt.__dict__", "tags.__len__", "tags.__class__", "id.real", "state.terminal",
     "classifier.trees.real", "layers.9999999999999999999999", "layers.٣", "attempts.0.nothing",
 ])
-def test_a_path_leads_to_values_of_the_record_and_nowhere_else(path: str) -> None:
+def test_a_path_reaches_only_fields_of_the_record(path: str) -> None:
     assert is_missing(look_up(FOREST, path))
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_never_started_has_no_attempt() -> None:
     assert is_missing(look_up(WAITING, "attempt.number"))
 
 
-# -- how it is written ---------------------------------------------------------------------------------------
+# -- grammar -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("text", "condition"), [
@@ -182,14 +182,14 @@ def test_a_run_that_never_started_has_no_attempt() -> None:
     ("a=" + "[" * 100_000, Condition("a", "=", "[" * 100_000)),
     ("a=line\nbreak", Condition("a", "=", "line\nbreak")),
 ])
-def test_conditions_as_people_write_them(text: str, condition: Condition) -> None:
+def test_conditions_are_parsed(text: str, condition: Condition) -> None:
     assert parse_condition(text) == condition
 
 
 @pytest.mark.parametrize("text", [
     "", "trees", "=3", ">=3", "a b=3", "a=>3", "a=<3", "a<>3", "a!3", "a=~x", "a===3",
 ])
-def test_what_is_no_condition_is_named_with_an_example(text: str) -> None:
+def test_a_malformed_condition_is_named_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_condition(text)
 
@@ -204,7 +204,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers(-2**63, 2**63 - 1) |
 
 
 @given(NAMES, st.sampled_from(["=", "==", "!=", "<", "<=", ">", ">=", "~"]), JSON)
-def test_what_is_written_as_json_is_read_as_it_was_meant(path: str, op: str, value: Any) -> None:
+def test_values_are_parsed_as_json(path: str, op: str, value: Any) -> None:
     import json
 
     assert parse_condition(f"{path}{op}{json.dumps(value)}") == Condition(path, op, value)
@@ -252,7 +252,7 @@ def test_a_date_is_taken_in_utc_unless_it_says_otherwise(text: str, moment: date
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2", "-2d", "2 months", "31.01.2026", "2026-13-01"])
-def test_what_is_neither_age_nor_date_is_named_with_examples(text: str) -> None:
+def test_a_malformed_since_is_named_with_examples(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_since(text, NOON)
 
@@ -288,7 +288,7 @@ def test_an_empty_filter_matches_every_run() -> None:
     {"tags": ("paper",)}, {"tags": ("first", "paper")}, {"since": NOON}, {"parent": 4}, {"search": "s1"},
     {"where": (Condition("seed", "=", 3), Condition("result", ">", 0.5))},
 ])
-def test_a_part_that_holds_matches(part: dict[str, Any]) -> None:
+def test_a_fulfilled_criterion_matches(part: dict[str, Any]) -> None:
     assert RunFilter(**part).matches(FOREST)
 
 
@@ -297,7 +297,7 @@ def test_a_part_that_holds_matches(part: dict[str, Any]) -> None:
     {"tags": ("paper", "second")}, {"since": NOON + timedelta(seconds=1)}, {"parent": 5}, {"search": "s2"},
     {"where": (Condition("seed", "=", 3), Condition("result", ">", 0.99))},
 ])
-def test_one_part_that_does_not_hold_is_enough_to_leave_a_run_out(part: dict[str, Any]) -> None:
+def test_one_failing_criterion_excludes_a_run(part: dict[str, Any]) -> None:
     everything_else: dict[str, Any] = {
         "project": "digits", "tasks": ("holdout",), "ids": (7,), "states": (State.COMPLETED,),
         "tags": ("paper",),
@@ -307,5 +307,5 @@ def test_one_part_that_does_not_hold_is_enough_to_leave_a_run_out(part: dict[str
     assert not RunFilter(**everything_else | part).matches(FOREST)
 
 
-def test_a_run_of_unknown_age_is_not_since_anything() -> None:
+def test_a_run_of_unknown_age_does_not_match_since() -> None:
     assert not RunFilter(since=NOON).matches(WAITING)

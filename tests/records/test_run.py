@@ -1,4 +1,4 @@
-"""What a run's record shows of itself."""
+"""The repr of a run's record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def record(state: State, **known: object) -> RunRecord:
                      metric=Metric(name="accuracy"), **known)  # type: ignore[arg-type]
 
 
-def test_a_record_at_a_prompt_is_one_line_with_its_outcome() -> None:
+def test_the_repr_of_a_record_is_one_line_with_its_outcome() -> None:
     attempt = Attempt(number=1, provenance={"packages": {"installed": {str(n): "1.0" for n in range(500)}}})
 
     assert repr(record(State.QUEUED)) == "<run 7 of holdout: QUEUED>"

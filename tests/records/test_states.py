@@ -1,4 +1,4 @@
-"""The table of transitions: consistent in itself, and with the functions that choose among its states."""
+"""The table of transitions: consistent, and obeyed by the functions that choose the next state."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def test_a_row_names_states_before_and_after(verb: Verb) -> None:
 
 
 @pytest.mark.parametrize(("verb", "before"), list(product(Verb, [None, *State])))
-def test_what_the_table_does_not_name_is_refused(verb: Verb, before: State | None) -> None:
+def test_transitions_outside_the_table_are_refused(verb: Verb, before: State | None) -> None:
     assert allowed(verb, before) == TRANSITIONS[verb].get(before, frozenset())
     assert bool(allowed(verb, before)) == (before in TRANSITIONS[verb])
 
 
-def test_three_states_are_ends() -> None:
+def test_three_states_are_terminal() -> None:
     assert {state for state in State if state.terminal} == TERMINAL
     assert sorted(TERMINAL) == [State.CANCELLED, State.COMPLETED, State.FAILED]
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_an_end_is_left_by_a_person_s_requeue_alone(state: State) -> None:
+def test_only_requeue_leaves_a_terminal_state(state: State) -> None:
     leaving = {verb for verb in Verb if allowed(verb, state) - {state}}
 
     assert leaving == {Verb.REQUEUE}
@@ -83,25 +83,25 @@ def reachable(start: State | None, steps: dict[State | None, set[State]]) -> set
     return found
 
 
-def test_a_reaped_run_goes_where_the_table_lets_it_and_everywhere_there() -> None:
+def test_reaping_reaches_exactly_the_states_in_the_table() -> None:
     found = {after_reap(command, losses, budget)
              for command, losses, budget in product(COMMANDS, COUNTS, BUDGETS)}
 
     assert found == TRANSITIONS[Verb.REAP][State.RUNNING]
 
 
-def test_a_released_run_goes_where_the_table_lets_it_and_everywhere_there() -> None:
+def test_releasing_reaches_exactly_the_states_in_the_table() -> None:
     assert {after_release(command) for command in COMMANDS} == TRANSITIONS[Verb.RELEASE][State.RUNNING]
 
 
-def test_a_failed_run_goes_where_the_table_lets_it_and_everywhere_there() -> None:
+def test_failing_reaches_exactly_the_states_in_the_table() -> None:
     found = {after_failure(command, failures, budget)
              for command, failures, budget in product(COMMANDS, COUNTS, BUDGETS)}
 
     assert found == TRANSITIONS[Verb.FAIL][State.RUNNING]
 
 
-def test_an_accepted_cancel_never_leads_back_to_the_queue() -> None:
+def test_an_accepted_cancel_never_returns_to_the_queue() -> None:
     found = {after_release(Command.CANCEL)}
     for count, budget in product(COUNTS, BUDGETS):
         found |= {after_reap(Command.CANCEL, count, budget), after_failure(Command.CANCEL, count, budget)}
@@ -115,15 +115,15 @@ def test_the_third_of_three_losses_is_the_last(losses: int, expected: State) -> 
 
 
 @pytest.mark.parametrize(("failures", "expected"), [(1, State.QUEUED), (2, State.QUEUED), (3, State.FAILED)])
-def test_two_failures_may_be_tried_again_and_the_third_not(failures: int, expected: State) -> None:
+def test_two_failures_are_retried_and_the_third_is_not(failures: int, expected: State) -> None:
     assert after_failure(None, failures, max_failures=2) is expected
 
 
-def test_without_a_budget_the_first_failure_is_final() -> None:
+def test_without_retries_the_first_failure_is_final() -> None:
     assert after_failure(None, 1, max_failures=0) is State.FAILED
 
 
-def test_a_pause_waits_for_the_end_of_the_attempt_unless_the_run_is_over() -> None:
+def test_a_pause_takes_effect_when_the_attempt_ends() -> None:
     assert after_release(Command.PAUSE) is State.PAUSED
     assert after_reap(Command.PAUSE, 1, 3) is State.PAUSED
     assert after_reap(Command.PAUSE, 3, 3) is State.FAILED
@@ -141,12 +141,12 @@ def test_only_a_failure_counts_as_one(outcome: Outcome, retry: bool, expected: t
     assert after_finish(outcome, None, failures=1, max_failures=2, retry=retry) == expected
 
 
-def test_a_reaped_run_that_goes_on_has_no_reason() -> None:
+def test_a_reaped_run_that_stays_runnable_has_no_reason() -> None:
     assert reason_of_reap(State.FAILED, 3) == "worker lost 3 times"
     assert reason_of_reap(State.QUEUED, 1) is None
 
 
-def test_what_a_person_asks_for_is_refused_with_the_state_and_the_cure() -> None:
+def test_a_refused_request_names_state_and_remedy() -> None:
     assert next_state(7, State.PAUSED, Verb.RESUME) is State.QUEUED
     with pytest.raises(Refused, match="run 7 is COMPLETED: only a paused run"):
         next_state(7, State.COMPLETED, Verb.RESUME)

@@ -1,6 +1,6 @@
-"""Tasks: whatever a file holds, it is a task or a problem that can be read.
+"""Parsing of tasks: any content gives a task or a readable problem.
 
-What each problem says, the names and the files are tested where projects are (`tests/extension`).
+Messages, names and files are tested with projects (`tests/extension`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TASKS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=3), ma
 
 
 @given(JSON | TASKS)
-def test_any_json_is_a_task_or_problems_of_one_line_each(tree: Any) -> None:
+def test_any_json_gives_a_task_or_one_line_problems(tree: Any) -> None:
     try:
         task = parse_task("t", tree, "t.json")
     except TaskError as error:
@@ -57,6 +57,6 @@ def test_a_task_written_out_is_read_back(parameters: dict[str, Any], goal: Any, 
 
 
 @pytest.mark.parametrize("seed", [2**32, 0.0, "7", [7], pytest.param(10**5000, id="5001 digits")])
-def test_b16_a_seed_that_no_generator_takes_is_refused(seed: object) -> None:
+def test_b16_an_invalid_seed_is_refused(seed: object) -> None:
     with pytest.raises(TaskError, match="`seed`: expected a whole number from 0 to 4294967295, found"):
         parse_task("t", {"scenario": "Holdout", "seed": seed})

@@ -1,4 +1,4 @@
-"""Contents beside the database: nothing that is named, or is about to be, is ever collected (I1)."""
+"""Contents beside the database: a content that is named, or will be, is never collected (I1)."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def read(store: Any, artifact: Artifact) -> bytes:
         return bytes(file.read())
 
 
-def test_a_content_lies_under_its_own_digest(store: Any, content: Path, folder: Path) -> None:
+def test_a_content_is_stored_under_its_digest(store: Any, content: Path, folder: Path) -> None:
     artifact = store.put_artifact(1, 1, "../../model.bin", content)
     assert artifact.digest == hashlib.sha256(b"weights").hexdigest()
     assert place(folder, artifact).read_bytes() == b"weights"
     assert [path for path in folder.rglob("*") if path.is_file()] == [place(folder, artifact)]
 
 
-def test_a_content_that_is_there_is_not_written_again(store: Any, content: Path, folder: Path) -> None:
+def test_an_existing_content_is_not_written_again(store: Any, content: Path, folder: Path) -> None:
     first = store.put_artifact(1, 1, "a", content)
     before = place(folder, first).stat()
     assert store.put_artifact(1, 1, "b", content).digest == first.digest
@@ -63,7 +63,7 @@ def test_a_content_that_is_there_is_not_written_again(store: Any, content: Path,
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_content_that_was_cut_off_is_written_again(store: Any, content: Path, folder: Path) -> None:
+def test_a_truncated_content_is_written_again(store: Any, content: Path, folder: Path) -> None:
     artifact = store.put_artifact(1, 1, "a", content)
     place(folder, artifact).write_bytes(b"wei")
     assert "cut off" in store.check()[0]
@@ -72,7 +72,7 @@ def test_a_content_that_was_cut_off_is_written_again(store: Any, content: Path, 
     assert store.check() == ()
 
 
-def test_a_file_that_changes_while_it_is_copied_is_kept_as_it_was_copied(
+def test_a_file_changed_during_the_copy_keeps_its_copied_bytes(
         store: Any, content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     has = Blobs.has
 
@@ -107,7 +107,7 @@ def test_a_content_collected_before_it_is_named_is_written_again(
     assert store.check() == ()
 
 
-def test_a_folder_that_somebody_empties_all_the_time_is_told_of(
+def test_repeated_removal_by_another_program_is_reported(
         store: Any, content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Blobs, "has", lambda self, digest, size: False)
     with pytest.raises(StoreError, match=r"artifact 'a' was removed 10 times .*clean this folder"):
@@ -119,13 +119,13 @@ def test_a_content_named_after_it_was_listed_is_not_collected(
         store: Any, content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put_artifact(1, 1, "a", content)
     content.write_bytes(b"others")
-    store.put_artifact(1, 1, "a", content)                     # nothing names the first any more
+    store.put_artifact(1, 1, "a", content)                     # no artifact names the first content now
     content.write_bytes(b"weights")
     all_there = Blobs.all
 
     def listed(self: Blobs) -> Iterator[tuple[str, int]]:
         yield from list(all_there(self))
-        store.put_artifact(1, 1, "b", content)                 # the first again, before anything is removed
+        store.put_artifact(1, 1, "b", content)                 # the first content again, before a removal
 
     monkeypatch.setattr(Blobs, "all", listed)
     assert store.collect_garbage(dry_run=False).blobs == 0
@@ -143,7 +143,7 @@ def test_many_contents_are_collected_in_several_steps(
     assert store.check() == ()
 
 
-def test_what_a_killed_writer_left_goes_after_an_hour(store: Any, folder: Path, content: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_after_an_hour(store: Any, folder: Path, content: Path) -> None:
     store.put_artifact(1, 1, "a", content)
     left, fresh = folder / "incoming-1", folder / "incoming-2"
     left.write_bytes(b"half")
@@ -156,7 +156,7 @@ def test_what_a_killed_writer_left_goes_after_an_hour(store: Any, folder: Path, 
     assert not left.exists() and fresh.exists()
 
 
-def test_files_that_are_not_ours_are_left_alone(store: Any, folder: Path, content: Path) -> None:
+def test_foreign_files_are_left_alone(store: Any, folder: Path, content: Path) -> None:
     artifact = store.put_artifact(1, 1, "a", content)
     notes = [folder / "README", place(folder, artifact).parent / "note.txt"]
     for note in notes:
@@ -179,22 +179,22 @@ def test_a_failed_copy_leaves_nothing_behind(
     assert store.artifacts(1, attempt=1) == []
 
 
-# -- what people get wrong ---------------------------------------------------------------------------------
+# -- mistakes of users -------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_not_there_is_named(store: Any, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(store: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"artifact 'a': .*missing: No such file"):
         store.put_artifact(1, 1, "a", tmp_path / "missing")
     with pytest.raises(UsageError, match=r"artifact 'a': .*: Is a directory"):
         store.put_artifact(1, 1, "a", tmp_path)
 
 
-def test_a_label_that_no_store_keeps_is_refused(store: Any, content: Path) -> None:
+def test_an_invalid_label_is_refused(store: Any, content: Path) -> None:
     with pytest.raises(ValueNotStorable, match="artifact name"):
         store.put_artifact(1, 1, "\ud800", content)
 
 
-def test_a_content_that_is_gone_is_not_found(store: Any, folder: Path, content: Path) -> None:
+def test_a_removed_content_is_not_found(store: Any, folder: Path, content: Path) -> None:
     artifact = store.put_artifact(1, 1, "a", content)
     place(folder, artifact).unlink()
     with pytest.raises(NotFound, match="is missing from"):
@@ -211,8 +211,7 @@ def test_a_digest_never_becomes_a_path(store: Any, content: Path, digest: str) -
         store.open_artifact(artifact)
 
 
-def test_a_snapshot_that_no_run_has_named_for_an_hour_goes_with_its_contents(
-        store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unnamed_snapshot_is_collected_after_an_hour(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"TREES = 100\n"
     digest = hashlib.sha256(content).hexdigest()
     snapshot = Snapshot(files=(SourceFile(path="model.py", digest=digest, size=len(content)),))

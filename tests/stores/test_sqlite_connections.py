@@ -1,4 +1,4 @@
-"""One connection a thread, none across a fork, patience with other writers, no success that is not one."""
+"""Connections: one per thread, none across a fork, waiting for other writers, disk errors."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def store(path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def writer(store: Store, path: Path) -> Iterator[sqlite3.Connection]:
-    """Another program, which is writing to the file."""
+    """Another program that is writing to the file."""
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield other
 
 
 class Calling:
-    """A verb in a thread of its own."""
+    """A store call in its own thread."""
 
     def __init__(self, verb: Callable[[], Any]) -> None:
         self.answer: Any = None
@@ -78,7 +78,7 @@ class Calling:
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when a verb has found the file locked and waits."""
+    """Set when a call has found the file locked and waits."""
     event = threading.Event()
     sleep = connection.time.sleep
 
@@ -107,7 +107,7 @@ with open_store(f"sqlite:///{sys.argv[1]}") as store:
     ("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("trusted_schema", 0),
     ("busy_timeout", 30_000),
 ])
-def test_every_thread_s_connection_keeps_the_promises(store: Any, pragma: str, value: object) -> None:
+def test_every_thread_s_connection_has_the_settings(store: Any, pragma: str, value: object) -> None:
     def look() -> object:
         with store._database.using() as connection:
             return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
@@ -128,7 +128,7 @@ def test_processes_that_open_a_new_file_at_once_share_it(path: Path) -> None:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
     for process in started:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    for process in started:                # none of them has opened anything yet
+    for process in started:                # no process has opened the file yet
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
@@ -137,7 +137,7 @@ def test_processes_that_open_a_new_file_at_once_share_it(path: Path) -> None:
     assert [error for _, error in said] == [""] * 6
 
 
-def test_a_file_that_another_process_has_just_laid_out_is_taken_for_ours(
+def test_a_file_just_created_by_another_process_is_accepted(
         path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     look = opening._schema
 
@@ -168,7 +168,7 @@ def test_threads_that_open_a_new_file_at_once_share_it(path: Path) -> None:
 
 def test_reading_does_not_wait_for_a_writer(store: Store, writer: sqlite3.Connection) -> None:
     assert list(store.find(RunFilter())) == []
-    assert store.claim("p", OWNER, "token") is None        # nothing is queued: nothing is locked
+    assert store.claim("p", OWNER, "token") is None        # the queue is empty: no lock is taken
 
 
 def test_a_write_waits_until_another_program_has_written(
@@ -179,7 +179,7 @@ def test_a_write_waits_until_another_program_has_written(
     assert call.result() == [1]
 
 
-def test_patience_ends_and_the_file_is_named(
+def test_the_wait_for_a_lock_ends_with_the_file_s_name(
         store: Store, path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "PATIENCE_S", 0.05)
     with pytest.raises(StoreUnavailable, match="another process has been writing to it") as caught:
@@ -189,7 +189,7 @@ def test_patience_ends_and_the_file_is_named(
     assert store.submit([new_run()]) == [1]
 
 
-def test_a_store_that_is_closed_ends_the_waiting(
+def test_closing_a_store_ends_the_wait_for_a_lock(
         store: Store, path: Path, writer: sqlite3.Connection, begun: threading.Event) -> None:
     call = Calling(lambda: store.submit([new_run()]))
     assert begun.wait(PATIENCE_S)
@@ -198,7 +198,7 @@ def test_a_store_that_is_closed_ends_the_waiting(
         call.result()
 
 
-def test_listening_ends_with_the_store(store: Store) -> None:
+def test_closing_a_store_ends_wait_for_change(store: Store) -> None:
     listening = threading.Event()
 
     def listen() -> bool:
@@ -212,7 +212,7 @@ def test_listening_ends_with_the_store(store: Store) -> None:
         call.result()
 
 
-def test_a_closed_store_answers_nothing(store: Store) -> None:
+def test_a_closed_store_refuses_every_call(store: Store) -> None:
     store.close()
     store.close()
     for verb in (lambda: store.get(1), lambda: store.submit([new_run()]), lambda: store.info()):
@@ -223,7 +223,7 @@ def test_a_closed_store_answers_nothing(store: Store) -> None:
 # -- steps -------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_moved_away_takes_nothing_until_it_is_back(store: Store, path: Path) -> None:
+def test_a_moved_file_is_unavailable_until_it_is_back(store: Store, path: Path) -> None:
     first = store.submit([new_run()])
     away = path.rename(path.with_name("elsewhere.db"))
     with pytest.raises(StoreUnavailable, match="deleted, moved or replaced"):
@@ -254,7 +254,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_what_cannot_be_kept_changes_nothing(store: Store) -> None:
+def test_a_value_that_is_not_storable_changes_nothing(store: Store) -> None:
     store.submit([new_run()])
     for bad in ({"note": "\ud800"}, {"priority": 2**63}, {"add_tags": ["\udfff"]}):
         with pytest.raises(ValueNotStorable):
@@ -288,7 +288,7 @@ store.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no forks there")
-def test_a_store_does_not_cross_a_fork_and_is_none_the_worse(path: Path) -> None:
+def test_a_store_is_unusable_after_a_fork_and_undamaged(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FORKED, str(path)], capture_output=True, text=True)
     assert done.stderr == ""
     refused, parent = done.stdout.splitlines()
@@ -321,7 +321,7 @@ with open_store(f"sqlite:///{sys.argv[1]}") as store:
 """
 
 
-def test_a_disk_that_fails_is_told_and_nothing_that_was_told_to_be_kept_is_lost(path: Path) -> None:
+def test_a_disk_error_is_reported_and_no_committed_run_is_lost(path: Path) -> None:
     open_store(f"sqlite:///{path}").close()
     if shutil.which("strace") is None:
         pytest.skip("needs strace, which makes the disk fail")

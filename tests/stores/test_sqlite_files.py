@@ -1,4 +1,4 @@
-"""Where a store file may lie, who may look into it, what is said of a file that cannot serve (B52, S32)."""
+"""Store files: allowed places, permissions, and messages for unsuitable files (B52, S32)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hyperspace_core.records.run import NewRun
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.stores.sqlite import open_store, opening
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 def opened(path: Path) -> Store:
@@ -33,7 +33,7 @@ def new_run(uid: str = "u") -> NewRun:
 
 
 def refusal(path: Path) -> str:
-    """What is said instead of opening it; one line."""
+    """The one-line message when the file is refused."""
     with pytest.raises(StoreError) as caught:
         opened(path)
     assert "\n" not in str(caught.value)
@@ -49,14 +49,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
 
 
-def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
+def test_missing_folders_are_created(tmp_path: Path) -> None:
     path = tmp_path / "data" / "hyperspace" / "digits.db"
     with opened(path) as store:
         assert store.url == f"sqlite:///{path}"
         assert path.exists()
 
 
-def test_a_relative_path_lies_in_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_store("sqlite:///odd name?%20#1.db") as store:
         store.submit([new_run()])
@@ -75,7 +75,7 @@ def test_two_names_of_one_file_are_one_store_with_its_artifacts(tmp_path: Path) 
             assert file.read() == b"weights"
 
 
-def test_files_are_their_maker_s_alone(tmp_path: Path) -> None:
+def test_new_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         folder = tmp_path / "new"
@@ -93,7 +93,7 @@ def test_files_are_their_maker_s_alone(tmp_path: Path) -> None:
     assert {mode(path) for path in made if path.is_file()} == {0o600}
 
 
-def test_rights_that_somebody_gave_are_left_alone(path: Path) -> None:
+def test_existing_permissions_stay_unchanged(path: Path) -> None:
     opened(path).close()
     path.chmod(0o640)
     with opened(path) as store:
@@ -111,11 +111,11 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert said.startswith(f"{tmp_path}/file/runs.db: cannot be created: Not a directory")
 
 
-def test_a_name_may_be_too_long(tmp_path: Path) -> None:
+def test_a_name_that_is_too_long_is_named(tmp_path: Path) -> None:
     assert "File name too long" in refusal(tmp_path / ("x" * 300))
 
 
-def test_links_may_lead_round_in_a_circle(tmp_path: Path) -> None:
+def test_a_cycle_of_links_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.db").symlink_to(tmp_path / "b.db")
     (tmp_path / "b.db").symlink_to(tmp_path / "a.db")
     assert str(tmp_path / "a.db") in refusal(tmp_path / "a.db")
@@ -123,7 +123,7 @@ def test_links_may_lead_round_in_a_circle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"just some text\n" * 100, b"\x8f\x01encrypted" * 500, b"x"],
                          ids=["text", "encrypted", "one byte"])
-def test_what_is_no_database_is_left_as_it_is(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_stays_unchanged(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert refusal(path) == (f"{path}: not an SQLite database, or an encrypted one; name another file, or "
                              "move this one away")
@@ -145,7 +145,7 @@ def test_a_file_that_was_cut_off_is_damaged(path: Path) -> None:
         list(store.find(RunFilter()))
 
 
-def test_the_address_of_another_kind_of_store_is_refused_without_its_password() -> None:
+def test_another_store_s_url_is_refused_without_its_password() -> None:
     with pytest.raises(StoreError, match="not a URL of an SQLite file") as caught:
         open_store("mongodb://me:secret@host/p")
     assert "secret" not in str(caught.value)
@@ -165,7 +165,7 @@ def test_a_library_that_is_too_old_is_named(path: Path, monkeypatch: pytest.Monk
     assert not path.exists()
 
 
-# -- files that may only be read: by somebody who has no other right, on a disk that takes nothing -----------
+# -- read-only files: by permission, or on a read-only disk --------------------------------------------------
 
 READER = """
 import os, sys, tempfile
@@ -194,7 +194,7 @@ except HyperspaceError as error:
 
 
 def read(path: Path, *, user: int = 0, before: tuple[str, ...] = ()) -> list[str]:
-    """What another process finds in the store at `path`, line by line."""
+    """What another process reads from the store at `path`, line by line."""
     done = subprocess.run([*before, sys.executable, "-c", READER, str(path), str(user)], text=True, cwd="/",
                           capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -211,7 +211,7 @@ def is_only_read(path: Path, lines: list[str]) -> None:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A store with one run, in a folder that everybody may enter; nobody has it open."""
+    """A closed store with one run, in a folder that every user may enter."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     with opened(folder / "runs.db") as store:
@@ -223,48 +223,48 @@ def shared() -> Iterator[Path]:
 
 
 @pytest.fixture
-def somebody() -> int:
-    """A user whom rights bind; 0 where we are one already."""
+def other_user() -> int:
+    """The id of an unprivileged user; 0 where the tests run as one."""
     if not hasattr(os, "getuid"):
         pytest.skip("this system has no users to change to")
-    return NOBODY if os.getuid() == 0 else 0
+    return UNPRIVILEGED if os.getuid() == 0 else 0
 
 
-def test_a_file_that_may_only_be_read_is_read(shared: Path, somebody: int) -> None:
+def test_a_read_only_file_is_readable(shared: Path, other_user: int) -> None:
     shared.chmod(0o444)
-    is_only_read(shared, read(shared, user=somebody))
+    is_only_read(shared, read(shared, user=other_user))
 
 
-def test_a_folder_that_takes_no_files_is_read(shared: Path, somebody: int) -> None:
+def test_a_file_in_a_read_only_folder_is_readable(shared: Path, other_user: int) -> None:
     shared.chmod(0o666)
     shared.parent.chmod(0o555)
-    is_only_read(shared, read(shared, user=somebody))
+    is_only_read(shared, read(shared, user=other_user))
 
 
-def test_a_store_that_another_user_has_open_is_read(shared: Path, somebody: int) -> None:
+def test_a_store_opened_by_another_user_is_readable(shared: Path, other_user: int) -> None:
     with opened(shared) as store:
-        store.submit([new_run()])          # known already; its log lies beside the file now
+        store.submit([new_run()])          # already known; the log is beside the file now
         shared.chmod(0o444)
         shared.parent.chmod(0o555)
-        is_only_read(shared, read(shared, user=somebody))
+        is_only_read(shared, read(shared, user=other_user))
 
 
-def test_a_file_that_may_not_even_be_read_is_named(shared: Path, somebody: int) -> None:
+def test_an_unreadable_file_is_named(shared: Path, other_user: int) -> None:
     shared.chmod(0o000)
-    (said,) = read(shared, user=somebody)
+    (said,) = read(shared, user=other_user)
     assert said == (f"StoreError {shared}: cannot be opened; you need the right to read and write the file "
                     "and its folder")
 
 
-def test_a_folder_in_which_nothing_may_be_made_is_named(shared: Path, somebody: int) -> None:
+def test_a_folder_without_write_permission_is_named(shared: Path, other_user: int) -> None:
     shared.parent.chmod(0o555)
-    (said,) = read(shared.parent / "deep" / "new.db", user=somebody)
+    (said,) = read(shared.parent / "deep" / "new.db", user=other_user)
     assert said.startswith(f"StoreError {shared.parent}/deep/new.db: cannot be created: Permission denied")
 
 
 @pytest.fixture
 def mounting() -> Callable[[str], tuple[str, ...]]:
-    """Commands that come before another one, which then sees a mount of its own; nothing of it remains."""
+    """A command prefix that gives the command its own temporary mount."""
     root = hasattr(os, "getuid") and os.getuid() == 0
     unshare = ("unshare", "-m") if root else ("unshare", "-rm")
 
@@ -278,7 +278,7 @@ def mounting() -> Callable[[str], tuple[str, ...]]:
     return before
 
 
-def test_a_disk_that_is_mounted_read_only_is_read(
+def test_a_file_on_a_read_only_disk_is_readable(
         shared: Path, mounting: Callable[[str], tuple[str, ...]]) -> None:
     folder = shared.parent
     before = mounting(f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}")
@@ -313,7 +313,7 @@ with open_store(f"sqlite:///{folder}/runs.db") as store:
 """
 
 
-def test_a_full_disk_is_named_and_keeps_what_it_took(
+def test_a_full_disk_is_named_and_keeps_committed_runs(
         tmp_path: Path, mounting: Callable[[str], tuple[str, ...]]) -> None:
     folder = tmp_path / "small"
     folder.mkdir()

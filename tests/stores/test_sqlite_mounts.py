@@ -1,4 +1,4 @@
-"""Network file systems are known by the table of mounts, and nothing else is."""
+"""Detection of network file systems by the table of mounts."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_everything_else_is_local(path: str) -> None:
     assert network_kind(TABLE, path) is None
 
 
-def test_of_two_mounts_on_one_point_the_later_counts() -> None:
+def test_the_later_of_two_mounts_on_one_point_counts() -> None:
     over = "server:/a /data nfs rw 0 0\n/dev/sdb1 /data ext4 rw 0 0\n"
     assert network_kind(over, "/data/runs.db") is None
     under = "/dev/sdb1 /data ext4 rw 0 0\nserver:/a /data nfs rw 0 0\n"
     assert network_kind(under, "/data/runs.db") == "nfs"
 
 
-def test_where_nothing_is_known_nothing_is_refused() -> None:
+def test_without_a_mount_table_no_path_is_refused() -> None:
     assert network_kind("", "/data/runs.db") is None
 
 
@@ -64,7 +64,7 @@ def test_this_machine_s_own_table_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     assert network_kind_of(tmp_path / "link" / "runs.db") == "nfs"
 
 
-def test_a_system_without_proc_is_asked_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_proc_uses_another_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "_TABLE", tmp_path / "missing")
     assert network_kind_of(tmp_path) is None
 

@@ -1,4 +1,4 @@
-"""Reading in pages: nothing is held open between them, and no more is read than is asked for."""
+"""Reading in pages: no transaction is open between them, and no more is read than requested."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store(path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The ids of all records that are taken out of their rows, in order."""
+    """The ids of all records that are built from rows, in order."""
     ids: list[int] = []
     record_of = reading.record_of
 
@@ -55,7 +55,7 @@ def submit(store: Any, number: int, **named: Any) -> list[int]:
     return ids
 
 
-def test_records_are_read_as_they_are_asked_for(store: Any, decoded: list[int]) -> None:
+def test_records_are_read_page_by_page(store: Any, decoded: list[int]) -> None:
     submit(store, 50)
     found = store.find(RunFilter(), order=ORDER_OLDEST)
     assert decoded == []
@@ -63,13 +63,13 @@ def test_records_are_read_as_they_are_asked_for(store: Any, decoded: list[int]) 
     assert len(decoded) == 20
 
 
-def test_a_limit_is_all_that_is_read(store: Any, decoded: list[int]) -> None:
+def test_no_more_than_the_limit_is_read(store: Any, decoded: list[int]) -> None:
     submit(store, 50)
     assert [record.id for record in store.find(RunFilter(), limit=3)] == [50, 49, 48]
     assert sorted(decoded) == [48, 49, 50]
 
 
-def test_a_limit_ends_the_search_for_what_only_a_record_tells(store: Any, decoded: list[int]) -> None:
+def test_a_limit_ends_a_search_that_reads_records(store: Any, decoded: list[int]) -> None:
     submit(store, 50)
     where = RunFilter(where=(parse_condition("trees>=5"),))
     found = store.find(where, order=ORDER_OLDEST, limit=7)
@@ -77,7 +77,7 @@ def test_a_limit_ends_the_search_for_what_only_a_record_tells(store: Any, decode
     assert set(decoded) == set(range(1, 21))
 
 
-def test_what_sql_can_rule_out_is_not_read(store: Any, decoded: list[int]) -> None:
+def test_runs_excluded_by_sql_are_not_read(store: Any, decoded: list[int]) -> None:
     submit(store, 30, tags=("old",))
     submit(store, 5, tags=("new",), priority=3)
     assert len(list(store.find(RunFilter(tags=("new",))))) == 5
@@ -85,26 +85,26 @@ def test_what_sql_can_rule_out_is_not_read(store: Any, decoded: list[int]) -> No
     assert set(decoded) == set(range(31, 36))
 
 
-def test_a_tag_that_stands_in_a_list_by_accident_does_not_count(store: Any) -> None:
+def test_text_of_the_tag_list_that_is_not_a_tag_does_not_match(store: Any) -> None:
     submit(store, 1, tags=("a", "b"))
     assert list(store.find(RunFilter(tags=(",",)))) == []
     assert store.count(RunFilter(tags=(",",))) == {}
 
 
-def test_nothing_is_held_open_between_two_pages(store: Any, path: Path, decoded: list[int]) -> None:
+def test_no_transaction_is_open_between_two_pages(store: Any, path: Path, decoded: list[int]) -> None:
     submit(store, 30)
     found = store.find(RunFilter(), order=ORDER_OLDEST)
     next(found)
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0      # no reader in the way
-        other.execute("BEGIN IMMEDIATE")                                                # and no writer
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0      # no open reader
+        other.execute("BEGIN IMMEDIATE")                                                # no open writer
         other.execute("UPDATE runs SET project = 'q' WHERE id = 20")
         other.execute("COMMIT")
     assert [record.project for record in found] == ["p"] * 18 + ["q"] + ["p"] * 10
 
 
-def test_what_no_longer_matches_when_its_page_is_read_is_left_out(store: Any, decoded: list[int]) -> None:
+def test_a_run_that_no_longer_matches_on_its_page_is_left_out(store: Any, decoded: list[int]) -> None:
     submit(store, 30)
     found = store.find(RunFilter(states=(State.QUEUED,)), order=ORDER_OLDEST)
     next(found)
@@ -124,7 +124,7 @@ def test_each_run_is_ranked_by_its_own_goal(store: Any) -> None:
     assert str(found) == "[0.75, -0.75, 0.5, 0.5, -inf, inf, nan, None]"
 
 
-def test_an_order_that_does_not_exist_is_named_at_once(store: Any) -> None:
+def test_an_unknown_order_is_refused_at_once(store: Any) -> None:
     with pytest.raises(UsageError, match=r"order 'bst': expected one of newest, .*did you mean 'best'"):
         store.find(RunFilter(), order="bst")
 
@@ -144,7 +144,6 @@ def test_series_are_read_in_pages(store: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_text_does_not_end_at_its_first_nul(store: Any) -> None:
-    """As it does where SQLite reads it out of JSON."""
     ids = store.submit([NewRun(uid=text, project="p", task=text, submitted={})
                         for text in ("a", "a\0b", "a\0c")])
     assert store.submit([NewRun(uid="a\0c", project="p", task="", submitted={})]) == ids[2:]
@@ -156,7 +155,7 @@ def test_a_text_does_not_end_at_its_first_nul(store: Any) -> None:
     assert [point.seq for point in store.points(1, attempt=1, names=["a\0b"])] == [1]
 
 
-def test_no_text_is_ever_taken_for_sql(store: Any) -> None:
+def test_no_text_is_executed_as_sql(store: Any) -> None:
     evil = "x'); DROP TABLE runs; --\" %_[*]"
     store.submit([NewRun(uid=evil, project=evil, task=evil, submitted={evil: evil}, tags=(evil,), note=evil,
                          search=evil)])
@@ -172,7 +171,7 @@ def test_no_text_is_ever_taken_for_sql(store: Any) -> None:
     assert store.count(RunFilter(where=(Condition(f"result {evil}", ">", 1),))) == {}
 
 
-def test_what_sqlite_would_change_without_a_word_is_marked(store: Any, path: Path) -> None:
+def test_numbers_that_sqlite_changes_are_marked(store: Any, path: Path) -> None:
     submit(store, 1)
     values = [float("nan"), -0.0, 0.0, float("inf"), 1.0]
     store.append(1, 1, points=[Point(seq=seq, name="loss", step=seq, value=value, at=0.0)

@@ -1,4 +1,4 @@
-"""Files that are no store of this version: other programs', newer, older, and such as somebody changed."""
+"""Files that are not stores of this version: of other programs, newer, older, or changed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def change(path: Path, *statements: str) -> None:
         connection.commit()
 
 
-def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_database_of_another_program_stays_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "photos.db"
     change(path, "CREATE TABLE photos(name TEXT)", "INSERT INTO photos VALUES('cat')")
     before = path.read_bytes()
@@ -60,7 +60,7 @@ def test_the_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> Non
     assert path.read_bytes() == before
 
 
-def test_an_empty_database_that_another_program_has_marked_is_its_own(tmp_path: Path) -> None:
+def test_an_empty_database_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     change(path, "PRAGMA application_id = 42", "CREATE TABLE t(x)", "DROP TABLE t")
     with pytest.raises(StoreError, match="of another program"):
@@ -76,15 +76,14 @@ def test_an_empty_database_that_another_program_has_marked_is_its_own(tmp_path: 
     "ALTER TABLE runs ADD COLUMN extra TEXT",
     "DROP TABLE workers",
 ])
-def test_a_file_that_somebody_has_changed_is_refused(
+def test_a_file_with_a_changed_schema_is_refused(
         path: Path, opened: Callable[[], Store], statement: str) -> None:
     change(path, statement)
     with pytest.raises(StoreError, match=r"runs\.db: its schema was changed outside hyperspace \("):
         opened()
 
 
-def test_a_trigger_does_not_hide_behind_a_name_of_sqlite_s_own(
-        path: Path, opened: Callable[[], Store]) -> None:
+def test_a_trigger_with_a_name_of_sqlite_is_refused(path: Path, opened: Callable[[], Store]) -> None:
     change(path, "CREATE TRIGGER helper AFTER DELETE ON runs BEGIN SELECT 1; END",
            "PRAGMA writable_schema = ON",
            "UPDATE sqlite_master SET name = 'sqlite_helper', sql = replace(sql, 'helper', 'sqlite_helper') "
@@ -93,7 +92,7 @@ def test_a_trigger_does_not_hide_behind_a_name_of_sqlite_s_own(
         opened()
 
 
-def test_statistics_that_sqlite_keeps_are_no_change(path: Path, opened: Callable[[], Store]) -> None:
+def test_sqlite_s_own_statistics_are_accepted(path: Path, opened: Callable[[], Store]) -> None:
     change(path, "ANALYZE")
     assert opened().get(1).id == 1
 
@@ -109,7 +108,7 @@ def test_a_view_is_refused_in_a_newer_file_too(path: Path, opened: Callable[[], 
 
 @pytest.fixture
 def newer(path: Path, opened: Callable[[], Store]) -> Store:
-    """As a later version may leave it: one more table and column."""
+    """A store of a later version: one more table and column."""
     change(path, "CREATE TABLE later(x)", "ALTER TABLE runs ADD COLUMN later TEXT",
            f"PRAGMA user_version = {schema.SCHEMA + 1}", "UPDATE meta SET value = '7.1' WHERE key = 'needs'")
     return opened()
@@ -149,7 +148,7 @@ def test_a_newer_file_is_not_written_and_the_version_is_named(
 
 @pytest.fixture
 def later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This code, one schema on: `runs` has got a column."""
+    """This code with the next schema: `runs` has one more column."""
     grown = schema.RUNS.strip().replace("  finished_at TEXT,", "  finished_at TEXT, mood TEXT,")
     step = schema.Migration(schema=NOW + 1, statements=(
         "PRAGMA writable_schema = ON",
@@ -195,12 +194,12 @@ def test_an_upgrade_that_fails_changes_nothing(path: Path, opened: Callable[[], 
     assert opened().cancel(1) is State.CANCELLED
 
 
-# -- files that released versions have left ---------------------------------------------------------------
+# -- files of earlier schemas -----------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["schema-1", "schema-2"])
 def left(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of a store as that version wrote it: its contents are told by `what_is_in_it`."""
+    """A copy of a store written by that version; see `what_is_in_it` for its contents."""
     source, path = Path(__file__).parent / "fixtures" / f"{request.param}.db", tmp_path / "left.db"
     shutil.copy(source, path)
     shutil.copytree(f"{source}.artifacts", f"{path}.artifacts")
@@ -220,7 +219,7 @@ def what_is_in_it(store: Store) -> None:
     assert others[-1].attempts[0].late is not None
 
 
-def test_it_is_read_before_it_is_upgraded_and_not_written(left: Path) -> None:
+def test_an_old_store_is_read_only_before_the_upgrade(left: Path) -> None:
     with open_store(f"sqlite:///{left}") as store:
         what_is_in_it(store)
         assert store.migrations("conformance") == [] and store.rewritten(1) == []
@@ -232,7 +231,7 @@ def test_it_is_read_before_it_is_upgraded_and_not_written(left: Path) -> None:
             store.collect_garbage(dry_run=False)
 
 
-def test_it_is_upgraded_to_what_is_made_new_today(left: Path) -> None:
+def test_an_upgraded_store_equals_a_new_one(left: Path) -> None:
     with open_store(f"sqlite:///{left}") as store, open_store(f"sqlite:///{left}") as other:
         what_is_in_it(other)
         store.upgrade()
@@ -247,7 +246,7 @@ def test_it_is_upgraded_to_what_is_made_new_today(left: Path) -> None:
         assert store.annotate(1, note="x").note == "x"
 
 
-# -- what the tables themselves refuse ---------------------------------------------------------------------
+# -- constraints of the tables -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("statement", [
@@ -256,11 +255,11 @@ def test_it_is_upgraded_to_what_is_made_new_today(left: Path) -> None:
     "UPDATE runs SET state = 'LOST'",
     "UPDATE runs SET command = 'hurry'",
     "UPDATE runs SET priority = 'high'",                           # STRICT
-    "INSERT INTO points VALUES(1, 1, 0, 'loss', 0, NULL, NULL, 0.0)",      # a NaN that does not say so
+    "INSERT INTO points VALUES(1, 1, 0, 'loss', 0, NULL, NULL, 0.0)",      # a NaN without `special`
     "INSERT INTO points VALUES(1, 1, 0, 'loss', 0, 1.0, 'nan', 0.0)",
     "INSERT INTO output VALUES(77, 1, 0, 'text', 0.0)",            # of no run
 ])
-def test_the_database_itself_refuses_an_impossible_row(path: Path, statement: str) -> None:
+def test_the_tables_refuse_an_impossible_row(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         with pytest.raises(sqlite3.IntegrityError):

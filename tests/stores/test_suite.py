@@ -1,4 +1,4 @@
-"""The conformance suite itself: nothing in it is hidden, and it says what it needs."""
+"""The conformance suite: no test is hidden, and a missing fixture is named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ THEMES = [theme for theme in StoreConformance.__mro__ if issubclass(theme, Store
           and theme not in (StoreConformance, StoreTests)]
 
 
-def test_no_theme_hides_a_test_or_a_helper_of_another() -> None:
+def test_no_theme_overrides_a_test_or_helper_of_another() -> None:
     names = Counter(name for theme in THEMES for name in vars(theme) if not name.startswith("__"))
 
     assert [name for name, count in names.items() if count > 1] == []
@@ -27,7 +27,7 @@ def test_every_theme_has_tests() -> None:
     assert empty == []
 
 
-def test_a_backend_that_is_not_given_is_asked_for(pytester: pytest.Pytester) -> None:
+def test_a_missing_backend_fixture_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         from hyperspace_core.testing.stores import StoreConformance
 
@@ -41,8 +41,8 @@ def test_a_backend_that_is_not_given_is_asked_for(pytester: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["*define the fixture `backend`*"])
 
 
-def test_a_store_that_breaks_a_promise_does_not_pass(pytester: pytest.Pytester) -> None:
-    """One that forgets who holds a run: the fence is gone, and the suite says so in several places."""
+def test_a_broken_store_does_not_pass_the_suite(pytester: pytest.Pytester) -> None:
+    """A store without the fence: several tests of the suite fail."""
     pytester.makepyfile("""
         import pytest
         from dataclasses import replace
