@@ -1,1 +1,1 @@
-"""The process that claims runs, watches over those that execute them, and brings home what they tell."""
+"""The worker: claim runs, supervise their processes, and store their output."""

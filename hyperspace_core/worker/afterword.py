@@ -1,6 +1,6 @@
-"""The end of a run, told to observers where none could hear of it in the run's own process.
+"""Call the observers of a run's end where the run's own process could not.
 
-Killed, crashed, out of memory, or stopped in its midst: what became of it is known here alone.
+That is so for runs that were killed, crashed, ran out of memory or were stopped midway.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def tell_observers(ward: Ward, conducted: Conducted, store: Store, extensions: Extensions) -> None:
-    """Once a run has really ended, and nobody has heard of it yet. Raises `StoreError`."""
+    """Call observers of a stored end that were not called yet. Raises `StoreError`."""
     if not conducted.silent or ward.journal.settlement is not Settlement.STORED:
         return
     record = store.get(ward.lease.run)

@@ -1,4 +1,4 @@
-"""What a run's record learns while the run goes on: provenance, info, what is really executed."""
+"""Update a record while its run goes on: provenance, info, executed trees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILLED, _INFO, _SECTION = "filled:", "info:", "section:"
 
 
 class Changes:
-    """Gathers updates of one record and writes what is new of them in one step."""
+    """Collects updates of one record and writes the new ones in one step."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class Changes:
         self._info: dict[str, Any] = {}
         self._sections: dict[str, Any] = {}
         self._fresh: set[str] = set()      # parts that the store does not have yet
-        self._refused: set[str] = set()    # parts that it refused, because the run was not ours just then
+        self._refused: set[str] = set()    # parts that it refused while this worker did not hold the run
 
     def fill(self, resolved: Update) -> None:
         with self._lock:
@@ -49,9 +49,9 @@ class Changes:
         return bool(self._fresh)
 
     def deliver(self, store: Store, lease: Lease, remark: Remark, *, again: bool = False) -> None:
-        """Write what is fresh; with `again` also what was refused before the run was taken up again.
+        """Write the fresh parts; with `again` also those refused before a readoption.
 
-        Raises `StoreError`, `StoreUnavailable`, `NotFound`; then all of it is fresh again.
+        Raises `StoreError`, `StoreUnavailable`, `NotFound`; then all parts are fresh again.
         """
         with self._lock:
             parts = self._fresh | (self._refused if again else set())
@@ -77,7 +77,7 @@ class Changes:
             return store.update(lease, update)
         except (StoreError, NotFound):
             raise
-        except Exception:                  # noqa: BLE001 - one part is not storable: the others are kept
+        except Exception:                  # noqa: BLE001 - one part is not storable: keep the others
             parts = {"what is executed": replace(update, info=None, provenance=None)}
             parts |= {f"provenance '{name}'": Update(provenance={name: data})
                       for name, data in (update.provenance or {}).items()}
@@ -92,7 +92,7 @@ class Changes:
             return store.update(lease, part)
         except (StoreError, NotFound):
             raise
-        except Exception as error:         # noqa: BLE001 - told instead
+        except Exception as error:         # noqa: BLE001 - reported instead
             remark(f"{what} could not be kept: {one_line(error)}")
             return True
 
@@ -102,6 +102,6 @@ def _without_the_unstorable(info: dict[str, Any]) -> dict[str, Any]:
     for key, value in info.items():
         try:
             kept |= storable({str(key): value}, "info")
-        except Exception as error:         # noqa: BLE001 - the note takes its place
+        except Exception as error:         # noqa: BLE001 - a note takes its place
             kept[str(key)] = f"left out: {one_line(error)}"
     return kept

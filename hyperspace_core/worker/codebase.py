@@ -1,7 +1,7 @@
-"""Which code a slot executes a run on: what is installed here, or the snapshot that its submission pinned.
+"""Choose the code of a run: the installed code or the pinned snapshot.
 
-A snapshot is unpacked once per digest, in a folder of the user's cache, and has a guardian of its own; those
-that have not been needed for a while are ended.
+A snapshot is unpacked once per digest, in a folder of the user's cache, and has its own fork server. Idle
+fork servers are ended.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.shift import Shift
 
-MOST = 3                       # pinned snapshots that a slot holds a guardian for
-IDLE_S = 60.0                  # one that has not been needed for so long is ended
+MOST = 3                       # pinned snapshots with a fork server, for each slot
+IDLE_S = 60.0                  # idle fork servers are ended after this time
 
 
 class Codebase:
-    """The guardians of one slot, by snapshot."""
+    """The fork servers of one slot, by snapshot."""
 
     def __init__(self, shift: Shift, new_guardian: Callable[[Path | None], Guardian]) -> None:
         self._shift = shift
         self._new = new_guardian
         self.current = new_guardian(shift.options.base)
-        self._pinned: dict[str, Guardian] = {}         # the one that was needed last stands last
-        self._folders: dict[str, Path] = {}            # where each of them has its code from
+        self._pinned: dict[str, Guardian] = {}         # the most recently used one is last
+        self._folders: dict[str, Path] = {}            # the unpacked code of each
         self._needed_at: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def choose(self, record: RunRecord) -> tuple[Guardian, Base]:
-        """Who executes this run, on which code. Raises `StoreUnavailable`, `ProjectError`."""
+        """The fork server and code of a run. Raises `StoreUnavailable`, `ProjectError`."""
         base = Base(known=tuple(self._shift.known_sources))
         pinned = record.code.get(SNAPSHOT)
         if not isinstance(pinned, str):
@@ -51,7 +51,7 @@ class Codebase:
         if self._has(pinned):
             return self.current, base
         try:
-            # looked through whole when its guardian starts, not again before each of a thousand runs
+            # verified when its fork server starts, not before each of a thousand runs
             folder = self._folders.get(pinned) or unpacked(self._shift.store, pinned)
         except StoreUnavailable:
             raise
@@ -62,7 +62,7 @@ class Codebase:
         return self._guardian(pinned, folder), replace(base, folder=folder)
 
     def end_idle(self) -> None:
-        """Let go of guardians that nothing has needed for a while."""
+        """End the fork servers that have been idle for `IDLE_S`."""
         now = self._shift.clock.monotonic()
         for digest in [digest for digest, at in self._needed_at.items() if now - at > IDLE_S]:
             self._end(digest)
@@ -72,10 +72,10 @@ class Codebase:
             guardian.close()
 
     def _has(self, digest: str) -> bool:
-        """Whether what is installed here is that very code."""
+        """Whether the installed code is that snapshot."""
         try:
             return self.current.view().snapshot == digest
-        except ProjectError:           # it is broken just now, and so another
+        except ProjectError:           # broken at the moment, so another one
             return False
 
     def _guardian(self, digest: str, folder: Path) -> Guardian:
@@ -91,16 +91,16 @@ class Codebase:
         self._pinned.pop(digest).close()
 
     def _tell(self, digest: str, text: str) -> None:
-        """Once a snapshot, not with each of a thousand runs."""
-        if digest not in self._told:
-            self._told.add(digest)
+        """Report once a snapshot, not with each of a thousand runs."""
+        if digest not in self._reported:
+            self._reported.add(digest)
             self._shift.tell(text, logging.WARNING)
 
 
 def unpacked(store: Store, digest: str) -> Path:
-    """The folder of a snapshot, unpacked anew where it is not there, or not whole.
+    """Unpack a snapshot where it is missing or incomplete; its folder.
 
-    Raises what the store raises, `BadSnapshot`, `OSError`.
+    Raises `BadSnapshot`, `OSError` and the errors of the store.
     """
     from platformdirs import user_cache_path
 

@@ -1,4 +1,4 @@
-"""One attempt in a process of its own: hear what it tells, see that it does what is asked of it."""
+"""Follow one attempt in its own process: read its messages, send its commands."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from hyperspace_core.worker.report import Printed
 from hyperspace_core.worker.shift import Shift
 from hyperspace_core.worker.ward import Ward
 
-LISTEN_S = 0.1             # how often it is seen whether something is asked of the run
-YIELD_GRACE_S = 5.0        # a run that was taken from this worker is being executed elsewhere: no long grace
-LINGER_S = 10.0            # a process that has told its end may take that long to go (threads, exit handlers)
-DEAF_S = 30.0              # after a kill: then its guardian is not to be trusted any more
+LISTEN_S = 0.1             # how often commands to the run are checked
+YIELD_GRACE_S = 5.0        # grace of a run that another worker has taken over
+LINGER_S = 10.0            # time to exit after the outcome (threads, exit handlers)
+DEAF_S = 30.0              # after a kill: then the fork server counts as stuck
 
 
 class Conversation:
-    """From the start of the process to its end."""
+    """The session with a process, from its start to its end."""
 
     def __init__(self, child: Child, ward: Ward, shift: Shift, peering: Peering) -> None:
         self._child, self._ward, self._shift, self._peering = child, ward, shift, peering
         self._journal = ward.journal
         self._tape = OutputTape(shift.clock)
-        self._told: Finish | None = None
-        self._heard = False                # by observers in the process
+        self._finish: Finish | None = None
+        self._heard = False                # observers in the process were called
         self._differs: str | None = None
         self._ended: ChildEnded | None = None
-        self._asked = Ask.NOTHING          # what the process has been asked so far
+        self._asked = Ask.NOTHING          # the strongest request to the process so far
         self._kill_at: float | None = None
         self._killed_at: float | None = None
 
     def follow(self) -> Conducted:
-        """Everything the process says goes to the journal; gives back how the attempt is to be settled."""
+        """Put all events of the process into the outbox; return how the attempt ends."""
         while self._ended is None:
             for event in self._child.events(LISTEN_S):
                 self._hear(event)
@@ -50,12 +50,12 @@ class Conversation:
         if chunks:
             self._journal.output(chunks)
         ask, why = self._ward.asked
-        ending = settle(self._told, self._ended, ask, why, differs=self._differs,
+        ending = settle(self._finish, self._ended, ask, why, differs=self._differs,
                         failures=self._ward.record.failures,
                         stops=stops_before(self._ward.record.attempts))
         return Conducted(ending=ending, silent=not self._heard)
 
-    # -- hearing ---------------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def _hear(self, event: Event) -> None:
         match event:
@@ -80,14 +80,14 @@ class Conversation:
                 self._ward.resolved(Update(
                     scenario=event.scenario, config=event.config, seed=event.seed,
                     metric=Metric(name=event.metric_name, goal=event.metric_goal)))
-            case messages.PeersWanted():   # the store may keep one waiting, and the run need not listen
+            case messages.PeersWanted():   # both the store and the run may block
                 threading.Thread(target=self._answer, args=(event,), daemon=True).start()
             case messages.CodeDiffers(reason=reason):
                 self._differs = reason
             case messages.Ended():
-                self._told, self._heard = event.finish(), event.heard
+                self._finish, self._heard = event.finish(), event.heard
                 self._kill_by(LINGER_S)
-                self._journal.hurry()      # while the process ends, what it logged is written
+                self._journal.hurry()      # deliver while the process ends
             case ChildEnded():
                 self._ended = event
 
@@ -103,7 +103,7 @@ class Conversation:
         if chunks:
             self._journal.output(chunks)
 
-    # -- asking ----------------------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------------------
 
     def _control(self, now: float) -> None:
         ask, why = self._ward.asked
@@ -120,8 +120,8 @@ class Conversation:
                 self._killed_at = now
                 self._child.kill()
         elif now - self._killed_at > DEAF_S:
-            self._shift.tell(f"run {self._ward.lease.run}: its process {self._child.pid} was killed but its "
-                             "end was never seen", logging.ERROR)
+            self._shift.tell(f"run {self._ward.lease.run}: its process {self._child.pid} was killed, but "
+                             "its end was not detected", logging.ERROR)
             self._ended = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
 
     def _kill_by(self, seconds: float) -> None:

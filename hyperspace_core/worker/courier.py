@@ -1,4 +1,4 @@
-"""The thread that carries journals to the store: one a slot, so that a slow upload holds up no other run."""
+"""The sender: the thread that delivers the outboxes of one slot to the store."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hyperspace_core.worker.journal import Journal, Settlement
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
-REMIND_S = 60.0            # how often a store that refuses is mentioned
+REMIND_S = 60.0            # how often a store error is reported
 
 
 class Courier(threading.Thread):
-    """Delivers one journal after the other; waits while the store is away, and never drops anything for it.
+    """Delivers one outbox after the other; while the store is unavailable it retries.
 
-    `unavailable` is called whenever the store did not answer.
+    One for each slot: a slow upload delays no other run. `unavailable` is called after each failed try.
     """
 
     def __init__(self, store: Store, name: str, *, remark: Remark,
@@ -38,25 +38,25 @@ class Courier(threading.Thread):
         self._reminded_at: float | None = None
 
     def carry(self, journal: Journal) -> None:
-        """Take a journal on; the one before must be settled."""
+        """Deliver this outbox next; the previous one must be settled."""
         journal.attach(self.poke)
         with self._bell:
             self._journal = journal
             self._bell.notify()
 
     def poke(self) -> None:
-        """Look again now: something is due."""
+        """Check the outbox now: something is due."""
         with self._bell:
             self._bell.notify()
 
     def hurry(self) -> None:
-        """The store is back: try again at once."""
+        """Retry at once: the store is available again."""
         with self._bell:
             self._not_before = 0.0
             self._bell.notify()
 
     def close(self) -> None:
-        """End once nothing more can be delivered: with the journal settled, or given up."""
+        """End once the outbox is settled or given up."""
         with self._bell:
             self._closing = True
             self._bell.notify()
@@ -71,14 +71,14 @@ class Courier(threading.Thread):
                 self._unavailable(error)
             except StoreError as error:
                 self._back_off()
-                self._remind(f"run {journal.lease.run}: the store refuses what the run has logged, it is "
-                             f"kept and tried again: {error}")
-            except Exception as error:     # noqa: BLE001 - no store will ever take it
+                self._remind(f"run {journal.lease.run}: the store rejects the run's output, which is "
+                             f"buffered and sent again: {error}")
+            except Exception as error:     # noqa: BLE001 - no retry can succeed
                 self._remark(f"run {journal.lease.run}: could not be written to the store: {one_line(error)}")
                 journal.give_up(Settlement.GONE)
 
     def _next(self) -> Journal | None:
-        """The journal, as soon as a delivery is due; None when there will be no more."""
+        """The outbox, once a delivery is due; None when the sender is done."""
         with self._bell:
             while True:
                 journal = self._journal

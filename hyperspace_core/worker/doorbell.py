@@ -1,4 +1,4 @@
-"""How idle slots hear that the queue has changed: one of them listens to the store, for all."""
+"""Notify idle slots of queue changes: one slot waits at the store for all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 
 from hyperspace_core.storage import Store
 
-LISTEN_S = 0.25            # a listening slot looks up this often, so that a stop is noticed
+LISTEN_S = 0.25            # a waiting slot returns this often, so that it notices a stop
 
 
 class Doorbell:
-    """`seen = bell.rings` before a look at the queue, `bell.wait(seen, timeout)` after a vain one."""
+    """Read `rings` before a look at the queue, and pass it to `wait` if it was empty."""
 
     def __init__(self, store: Store, project: str) -> None:
         self._store, self._project = store, project
@@ -25,13 +25,13 @@ class Doorbell:
             return self._rings
 
     def ring(self) -> None:
-        """Everybody looks at the queue (or at whether to stop) now."""
+        """Wake all slots: they check the queue and whether to stop."""
         with self._changed:
             self._rings += 1
             self._changed.notify_all()
 
     def wait(self, seen: int, timeout_s: float) -> None:
-        """Until the queue may have changed since `seen`, at most `timeout_s`. Raises `StoreError`."""
+        """Wait for a change since `seen`, at most `timeout_s`. Raises `StoreError`."""
         until = time.monotonic() + timeout_s
         while (left := until - time.monotonic()) > 0:
             with self._changed:
@@ -44,7 +44,7 @@ class Doorbell:
             self._listen(min(left, LISTEN_S))
 
     def pause(self, seen: int, timeout_s: float) -> None:
-        """Like `wait`, without the store: it is away."""
+        """Like `wait`, without the store, for when it is unavailable."""
         with self._changed:
             self._changed.wait_for(lambda: self._rings != seen, timeout_s)
 
@@ -56,4 +56,4 @@ class Doorbell:
             with self._changed:
                 self._listening = False
                 self._rings += rang
-                self._changed.notify_all()     # somebody else may have to listen now
+                self._changed.notify_all()     # another slot takes over the waiting

@@ -1,4 +1,4 @@
-"""What a worker does at the store beside its runs: be seen, reap the dead, count the queue, explain it."""
+"""Duties of a worker: register, reap dead runs, count and explain the queue."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from hyperspace_core.worker.heart import Tell
 from hyperspace_core.worker.observer import Observer, dead_here
 
 EXPLAIN_AFTER_S = 60.0
-WATCHED_S = 5.0                # how long after the last look the queue is still counted
-LOOK_AT_MOST = 10_000          # queued runs that an explanation looks at
-RESTING = "they rest before another try"
+WATCHED_S = 5.0                # how long after the last request the queue is counted
+LOOK_AT_MOST = 10_000          # queued runs that an explanation reads
+RESTING = "their retry back-off is not over"
 
 
 class Presence:
-    """Says at the store that this worker is there and what it does."""
+    """Registers this worker and its state at the store."""
 
     def __init__(self, store: Store, describe: Callable[[], WorkerInfo]) -> None:
         self._store, self._describe = store, describe
         self._beat = 0
-        self._said: WorkerInfo | None = None
+        self._registered: WorkerInfo | None = None
 
     def __call__(self) -> None:
-        self._say(self._describe())
+        self._register(self._describe())
 
     def if_changed(self) -> None:
         info = self._describe()
-        if info != self._said:
-            self._say(info)
+        if info != self._registered:
+            self._register(info)
 
-    def _say(self, info: WorkerInfo) -> None:
+    def _register(self, info: WorkerInfo) -> None:
         self._beat += 1
         self._store.present(replace(info, beat=self._beat))
-        self._said = info
+        self._registered = info
 
 
 class Care:
-    """The observer of leases, and the local proof of death."""
+    """The reaper: takes back runs with an expired lease or a dead process."""
 
     def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell,
                  heartbeat_is: Callable[[float], None]) -> None:
@@ -58,7 +58,7 @@ class Care:
         self._observer.forget()
 
     def __call__(self) -> None:
-        """One look at all running runs. The round must have written to the store before."""
+        """Check all running runs. The round must have written to the store before."""
         try:
             settings = self._store.settings(self._project)
             self._heartbeat_is(settings.heartbeat_s)
@@ -68,7 +68,7 @@ class Care:
             for row in dead:
                 self._reap(row, "its worker's process is gone")
             for row in self._observer.expired(row for row in held if row not in dead):
-                self._reap(row, f"its worker gave no sign for {settings.ttl_s:g} s")
+                self._reap(row, f"no heartbeat for {settings.ttl_s:g} s")
         except StoreError:
             self._observer.forget()
             raise
@@ -82,14 +82,14 @@ class Care:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueLook:
-    """The project's queue as it was a moment ago."""
+    """The project's queue at the last count."""
 
     counts: Mapping[State, int] = field(default_factory=dict)
     paused: bool = False
 
 
 class Counts:
-    """Counts the queue, but only while somebody looks."""
+    """Counts the queue, but only while a display requests it."""
 
     def __init__(self, store: Store, project: str, clock: Clock) -> None:
         self.look = QueueLook()
@@ -97,7 +97,7 @@ class Counts:
         self._wanted_at: float | None = None
 
     def want(self) -> QueueLook:
-        """The last count; somebody looks, so it is counted again for a while."""
+        """The last count; keeps the counting on for `WATCHED_S`."""
         self._wanted_at = self._clock.monotonic()
         return self.look
 
@@ -108,20 +108,20 @@ class Counts:
 
 
 class Explainer:
-    """Says why queued runs wait, once a worker has been idle beside them for a minute, and what changes."""
+    """Reports why queued runs wait, once the worker has been idle for a minute."""
 
     def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell, idle: Callable[[], bool],
                  known: Callable[[], tuple[Collection[str], Collection[int]]]) -> None:
         self._store, self._project, self._clock, self._tell = store, project, clock, tell
         self._idle, self._known = idle, known
         self._idle_since: float | None = None
-        self._told: tuple[str, ...] = ()
+        self._reported: tuple[str, ...] = ()
 
     def __call__(self) -> None:
         now = self._clock.monotonic()
         if not self._idle():
             self._idle_since = None
-            self._told = ()
+            self._reported = ()
             return
         if self._idle_since is None:
             self._idle_since = now
@@ -129,14 +129,14 @@ class Explainer:
             return
         tasks, refused = self._known()
         lines = tuple(describe(left) for left in what_waits(self._store, self._project, tasks, refused))
-        if lines != self._told:
-            self._told = lines
+        if lines != self._reported:
+            self._reported = lines
             for line in lines:
                 self._tell(line, logging.WARNING)
 
 
 def what_waits(store: Store, project: str, tasks: Collection[str], refused: Collection[int]) -> list[Waiting]:
-    """Queued runs that a worker with these tasks cannot take, by task and reason."""
+    """The queued runs that such a worker cannot take, by task and reason."""
     paused = store.settings(project).paused
 
     def why(record: RunRecord) -> str:

@@ -1,4 +1,4 @@
-"""How an attempt is settled: from what its process told, how the process ended, and what was asked of it."""
+"""Decide the outcome of an attempt from its report, its exit and the requests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hyperspace_core.records.states import Outcome
 
 LONGEST_BACK_OFF_S = 300.0
 STOPPED = "its process was told to stop (SIGTERM), not by its worker"
-MOST_STOPS = 3             # in a row: a run that does this to itself must not come back for ever
+MOST_STOPS = 3             # in a row: a run that stops itself is not retried for ever
 
 
 class Ask(IntEnum):
-    """What is asked of a run in its midst; the higher one wins."""
+    """What is requested of a running run; the higher one wins."""
 
     NOTHING = 0
     RETURN = 1                 # end, and go back to the queue (the worker stops, or the run is paused)
@@ -27,7 +27,7 @@ class Ask(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GiveBack:
-    """The run goes back unused; `refused`: not to this worker again, its code differs."""
+    """Release the run unused; `refused`: this worker must not claim it again."""
 
     reason: str
     refused: bool = False
@@ -35,7 +35,7 @@ class GiveBack:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The run is not this worker's any more; how the attempt ended is kept as a note."""
+    """The late outcome of a run that this worker lost, kept as a note."""
 
     finish: Finish
 
@@ -48,33 +48,33 @@ class Conducted:
     """An attempt that is over."""
 
     ending: Ending
-    silent: bool               # where it was executed, no observer has heard of the end
+    silent: bool               # no observer in the run's process was called
 
 
-def settle(told: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differs: str | None = None,
+def settle(reported: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differs: str | None = None,
            failures: int = 0, stops: int = 0) -> Ending:
-    """What becomes of an attempt.
+    """The outcome of an attempt.
 
-    `told`: what its process said of it, None where it could not speak. `why`: the reason for what was asked.
-    `differs`: the process says that this worker's code is not the submission's. `failures`: so far.
-    `stops`: how many attempts just before this one somebody else told to stop.
+    `reported`: the outcome that its process sent, else None. `why`: the reason of the request. `differs`: why
+    the code of this worker does not fit the submission. `failures`: their number so far. `stops`: the number
+    of attempts just before this one that were stopped from outside.
     """
     if ask is Ask.YIELD:
-        return Evidence(finish=told or Finish(outcome=Outcome.LOST, reason=why))
+        return Evidence(finish=reported or Finish(outcome=Outcome.LOST, reason=why))
     if ask is Ask.CANCEL:
-        finish = told if told is not None else Finish(outcome=Outcome.CANCELLED)
+        finish = reported if reported is not None else Finish(outcome=Outcome.CANCELLED)
         return replace(finish, outcome=Outcome.CANCELLED, reason=why, retry=False)
-    if told is not None and told.outcome is Outcome.COMPLETED:
-        return told
-    back = _given_back(told, ask, why, differs, stops)
+    if reported is not None and reported.outcome is Outcome.COMPLETED:
+        return reported
+    back = _given_back(reported, ask, why, differs, stops)
     if back is not None:
         return back
-    finish = told if told is not None else vanished(ended)
+    finish = reported if reported is not None else vanished(ended)
     return replace(finish, retry_after_s=back_off_s(failures)) if finish.retry else finish
 
 
 def stops_before(attempts: Sequence[Attempt]) -> int:
-    """How many ended attempts, counted from the last, somebody else told to stop."""
+    """How many of the last ended attempts, in a row, were stopped from outside."""
     stops = 0
     for attempt in reversed([each for each in attempts if each.outcome is not None]):
         if (attempt.outcome, attempt.reason) != (Outcome.RELEASED, STOPPED):
@@ -83,12 +83,12 @@ def stops_before(attempts: Sequence[Attempt]) -> int:
     return stops
 
 
-def _given_back(told: Finish | None, ask: Ask, why: str, differs: str | None, stops: int) -> Ending | None:
+def _given_back(report: Finish | None, ask: Ask, why: str, differs: str | None, stops: int) -> Ending | None:
     if ask is Ask.RETURN:
         return GiveBack(reason=why)
     if differs is not None:
         return GiveBack(reason=differs, refused=True)
-    if told is not None and told.outcome is Outcome.RELEASED:      # a service manager, or a person
+    if report is not None and report.outcome is Outcome.RELEASED:      # a service manager, or a person
         if stops + 1 < MOST_STOPS:
             return GiveBack(reason=STOPPED)
         return Finish(outcome=Outcome.FAILED, reason=f"{STOPPED}, {MOST_STOPS} times in a row", retry=False)
@@ -96,13 +96,13 @@ def _given_back(told: Finish | None, ask: Ask, why: str, differs: str | None, st
 
 
 def vanished(ended: ChildEnded) -> Finish:
-    """The outcome of a process that ended without a word."""
+    """The outcome of a process that ended without reporting one."""
     peak = "" if ended.max_rss_bytes is None else f" (peak memory {_gibibytes(ended.max_rss_bytes)})"
     if ended.out_of_memory is not None:
         return Finish(outcome=Outcome.OUT_OF_MEMORY, reason=ended.out_of_memory)
     if ended.signal is None and ended.exit_code is None:
         return Finish(outcome=Outcome.CRASHED,
-                      reason="the process's guardian was killed, and the process with it")
+                      reason="the run's fork server was killed, and the run with it")
     if ended.signal:
         often = f" (often: out of memory){peak}" if ended.signal == signal.SIGKILL else ""
         return Finish(outcome=Outcome.CRASHED, reason=f"killed by signal {signal_name(ended.signal)}{often}")
@@ -119,7 +119,7 @@ def signal_name(number: int) -> str:
 
 
 def back_off_s(failures: int) -> float:
-    """How long a run rests before it is tried again: 1 s, doubled with each failure."""
+    """The retry back-off of a run: 1 s, doubled with each failure."""
     return float(min(LONGEST_BACK_OFF_S, 2.0 ** min(failures, 20)))
 
 

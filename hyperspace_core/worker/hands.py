@@ -1,4 +1,4 @@
-"""What a slot executes runs with: a guardian's processes, or (`inline`) this very process."""
+"""The runners of a slot: child processes, or (`inline`) this process."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from hyperspace_core.worker.ward import Ward
 class Hands(Protocol):
     """Executes one run at a time."""
 
-    pinned_only: bool              # the project here is broken just now: only runs that bring their code
+    pinned_only: bool              # the project is broken: claim only runs with pinned code
 
     def tasks(self) -> frozenset[str]:
-        """The tasks of the project as it stands on disk now. Raises `ProjectError`."""
+        """The tasks of the project on disk now. Raises `ProjectError`."""
         ...
 
     def conduct(self, ward: Ward, workdir: Path) -> Conducted:
-        """Execute a run to its end, or until what is asked of it is done. Raises `ProjectError`."""
+        """Execute a run until it has ended or was stopped. Raises `ProjectError`."""
         ...
 
     def asker(self) -> Asker:
-        """Whom to ask for what the project's searches should run next."""
+        """A new client that proposes runs for the project's searches."""
         ...
 
     def close(self) -> None: ...
 
 
 class ChildHands:
-    """Each run in a process of its own, under one guardian."""
+    """Executes each run in its own process, under one fork server."""
 
     def __init__(self, shift: Shift, *, first: bool) -> None:
         self._shift = shift
-        self._note_to_tell = first         # one slot says it for all
+        self._note_to_tell = first         # one slot reports it for all
         self._renewals = 0
-        self._known: frozenset[str] | None = None      # its tasks, when it could be opened last
+        self._known: frozenset[str] | None = None      # the tasks when it was last opened
         self.pinned_only = False
         self._codebase = Codebase(shift, self._new_guardian)
 
@@ -57,7 +57,7 @@ class ChildHands:
             if self._known is None or self._shift.options.code != "pinned":
                 raise
             if not self.pinned_only:
-                self._shift.tell(f"only runs whose code was pinned are taken for now: {error}", logging.ERROR)
+                self._shift.tell(f"only runs with pinned code are claimed for now: {error}", logging.ERROR)
             self.pinned_only = True
             return self._known
         self.pinned_only = False
@@ -66,7 +66,7 @@ class ChildHands:
             self._shift.tell(view.note, logging.WARNING)
         if view.renewals > self._renewals:
             self._renewals = view.renewals
-            self._shift.refused.clear()    # other code: it may fit what the code before did not
+            self._shift.refused.clear()    # the new code may fit runs that the old one did not
         self._known = frozenset(view.tasks)
         return self._known
 

@@ -1,6 +1,6 @@
-"""The thread that keeps this worker's leases alive and does the worker's other regular duties at the store.
+"""The heartbeat thread: renew the leases of a worker and do its regular duties.
 
-It runs no user code and waits for nobody who does, so that no training step can starve it.
+It runs no user code and never waits for it, so that no training step can starve it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.worker.endings import Ask
 from hyperspace_core.worker.ward import Ward
 
-SOON_S = 1.0                   # news between two beats (progress, presence) are sent at most this often
+SOON_S = 1.0                   # minimum time between two sends of progress and presence
 FIRST_PAUSE_S = 0.1
 
-Tell = Callable[[str, int], None]      # a line for a person, and its logging level
+Tell = Callable[[str, int], None]      # a line for people, and its logging level
 Duty = Callable[[], None]
 
 
 class Heart(threading.Thread):
-    """Beats for all wards, and does its duties, every heartbeat.
+    """Sends the heartbeats of all held runs and does its duties.
 
     `regular`: done in each full round, after the beats. `soon`: also done about a second after `poke`.
-    `away_changed(away)` is called when the store stops or starts to answer. Duties may raise `StoreError`.
+    `away_changed(away)` is called when the store stops or starts answering. Duties may raise `StoreError`.
     """
 
     def __init__(self, store: Store, owner: Owner, *, clock: Clock, tell: Tell,
@@ -38,8 +38,8 @@ class Heart(threading.Thread):
                  soon: Sequence[Duty] = (), farewell: Duty | None = None,
                  away_changed: Callable[[bool], None] = lambda away: None) -> None:
         super().__init__(name=f"{owner.worker}-heart", daemon=True)
-        self.away = False              # the store did not answer when last asked
-        self.heartbeat_s = heartbeat_s  # the project's, see `Care`
+        self.away = False              # the store did not answer the last request
+        self.heartbeat_s = heartbeat_s  # the project's setting, see `Care`
         self._store, self._owner, self._clock, self._tell = store, owner, clock, tell
         self._regular, self._soon, self._farewell, self._away_changed = regular, soon, farewell, away_changed
         self._wards: dict[str, Ward] = {}              # by token
@@ -66,19 +66,19 @@ class Heart(threading.Thread):
             return list(self._wards.values())
 
     def poke(self) -> None:
-        """There are news to send before the next beat."""
+        """Send news before the next heartbeat."""
         if not self._news:
             self._news = True
             self._bell.set()
 
     def store_failed(self, error: StoreError) -> None:
-        """Another thread found that the store does not answer."""
+        """Note that the store did not answer another thread."""
         self._failures = max(1, self._failures)
         self._note_away(error)
         self._bell.set()
 
     def close(self) -> None:
-        """Say farewell and end; does not wait for it."""
+        """Unregister and end, without waiting for it."""
         self._closing = True
         self._bell.set()
 
@@ -94,10 +94,10 @@ class Heart(threading.Thread):
             try:
                 self._farewell()
             except StoreError as error:
-                self._tell(f"the worker could not say good-bye to the store: {error}", logging.WARNING)
+                self._tell(f"the worker could not be unregistered at the store: {error}", logging.WARNING)
 
     def full_round(self) -> None:
-        """Beat for every ward and do all duties. Raises `StoreError`."""
+        """Send all heartbeats and do all duties. Raises `StoreError`."""
         self._full_at = self._soon_at = self._clock.monotonic()
         self._news = False
         for ward in self.wards():
@@ -121,9 +121,9 @@ class Heart(threading.Thread):
         except StoreError as error:
             self._back_off()
             self._note_away(error)
-        except Exception as error:     # noqa: BLE001 - a heart that stops loses every run of this worker
+        except Exception as error:     # noqa: BLE001 - without heartbeats every run would be lost
             self._back_off()
-            self._tell(f"the worker's heart stumbled and goes on: {one_line(error)}", logging.ERROR)
+            self._tell(f"heartbeat failed; retrying: {one_line(error)}", logging.ERROR)
         else:
             self._failures = 0
             if self.away:
@@ -148,8 +148,8 @@ class Heart(threading.Thread):
     def _note_away(self, error: StoreError) -> None:
         if not self.away:
             self.away = True
-            self._tell("the store does not take anything, so nothing is claimed; running runs go on, what "
-                       f"they log is kept: {error}", logging.WARNING)
+            self._tell("store unavailable: no new runs are claimed; running runs continue and their "
+                       f"output is buffered: {error}", logging.WARNING)
             self._away_changed(True)
 
     # -- beats -----------------------------------------------------------------------------------------------
@@ -174,12 +174,12 @@ class Heart(threading.Thread):
             ward.ask(Ask.RETURN, "paused")
 
     def _take_up_again(self, ward: Ward) -> None:
-        if ward.journal.ending is not None:        # its end is on its way: the journal sees to this itself
+        if ward.journal.ending is not None:        # its end is being delivered: the outbox handles this
             return
         run = ward.lease.run
         if self._store.readopt(ward.lease, self._owner):
-            self._tell(f"run {run} was thought lost; nobody had begun it again, so it goes on here",
+            self._tell(f"run {run} was reaped; no other worker had started it, so it goes on here",
                        logging.WARNING)
-        elif ward.journal.ending is None and ward.ask(Ask.YIELD, "taken from this worker, which was cut off"):
-            self._tell(f"run {run} was thought lost and given to another worker; it is stopped here",
+        elif ward.journal.ending is None and ward.ask(Ask.YIELD, "taken from this worker: its lease expired"):
+            self._tell(f"run {run} was reaped and given to another worker; it is stopped here",
                        logging.WARNING)

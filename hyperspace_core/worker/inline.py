@@ -1,7 +1,7 @@
-"""Execute a run in this very process: for `Study.run`, for notebooks, for a debugger.
+"""Execute a run in this process: for `Study.run`, for notebooks, for a debugger.
 
-The same executor, journal and beats as in a worker's child; but user code shares the process with everything
-else, so that it can be asked to stop and, in the main thread, be interrupted, but not be killed.
+It uses the same executor, outbox and heartbeats as a worker's child. User code shares the process, so it can
+be asked to stop and, in the main thread, be interrupted, but not be killed.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
     from hyperspace_core.searches.asking import Asker
 
-LAST_WORD_S = 5.0              # after a second Ctrl-C, a store that is away is not waited for any longer
+LAST_WORD_S = 5.0              # the wait for an unavailable store after a second Ctrl-C
 _LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
 
 
 def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *, echo: bool = True,
                  on_progress: Callable[[Progress], None] | None = None) -> RunRecord:
-    """Execute a claimed run now, and give back its record.
+    """Execute a claimed run now and return its record.
 
-    What user code raises is in the record. Ctrl-C cancels the run and is raised again as `KeyboardInterrupt`.
-    While the store is away, this waits for it once the run has ended. `echo`: what the run prints is printed
-    here, too. `on_progress` hears what progress it reports, in the thread that reports it.
+    Exceptions of user code are in the record. Ctrl-C cancels the run and is raised again as
+    `KeyboardInterrupt`. At the end of the run, this waits for an unavailable store. `echo`: print the run's
+    output here, too. `on_progress` gets the reported progress, in the thread that reports it.
     """
     with _Attended(store, claim) as attended:
         attended.ward.on_progress = on_progress
@@ -71,7 +71,7 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
 
 
 class _Attended:
-    """A claimed run with all that it needs beside it: beats, a courier, a directory of its own."""
+    """A claimed run with its heartbeats, its sender and its directory."""
 
     def __init__(self, store: Store, claim: Claim) -> None:
         log = logging.getLogger("hyperspace.worker")
@@ -93,26 +93,26 @@ class _Attended:
         return self
 
     def settle(self, ending: Ending) -> None:
-        """Wait until the store has everything, however long it is away."""
+        """Wait until the store has everything, without a time limit."""
         self._journal.end(ending)
         self._journal.settled.wait()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if error is not None:              # Ctrl-C before user code, or while the store is away; a bug
+        if error is not None:              # Ctrl-C outside user code, or an internal error
             if self._journal.ending is None:
                 self._journal.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
             self._journal.settled.wait(LAST_WORD_S)
         self._journal.give_up(Settlement.ABANDONED)
         self.heart.close()
         self._courier.close()
-        for thread in (self.heart, self._courier):     # the store may be closed right after this
+        for thread in (self.heart, self._courier):     # the caller may close the store now
             thread.join(LAST_WORD_S)
         shutil.rmtree(self.workdir, ignore_errors=True)
 
 
 class InlineHands:
-    """A worker that executes in its own process, one run at a time; source edits need a new worker."""
+    """Executes runs in the worker's own process; source edits need a new worker."""
 
     pinned_only = False
 
@@ -140,13 +140,13 @@ class InlineHands:
         return InlineAsker(Desk(self._project))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no process is held."""
 
 
 def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions, heart: Heart, *,
             echo: bool, pruner: Tree | None = None,
             ask_peers: AskPeers | None = None) -> tuple[Conducted, bool]:
-    """Execute a run in this thread: how it is to be settled, and whether Ctrl-C ended it."""
+    """Execute a run in this thread; how to settle it, and whether Ctrl-C ended it."""
     interruption = Interruption()
     sink = JournalSink(ward, heart)
     job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
@@ -171,11 +171,11 @@ def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions,
 
 
 class JournalSink:
-    """What user code logs goes straight into the journal."""
+    """A sink that writes into the outbox."""
 
     def __init__(self, ward: Ward, heart: Heart) -> None:
         self.differs: str | None = None
-        self.heard = False                 # by observers, how the run ended
+        self.heard = False                 # observers of the run's end were called
         self._ward, self._journal, self._heart = ward, ward.journal, heart
 
     def point(self, point: Point) -> None:
@@ -206,7 +206,7 @@ class JournalSink:
         self.differs = reason
 
     def outcome(self, finish: Finish, *, heard: bool) -> None:
-        self.heard = heard                 # the outcome itself is given to the executor's caller
+        self.heard = heard                 # the executor returns the outcome itself
 
 
 def _note(ward: Ward) -> str:
@@ -215,7 +215,7 @@ def _note(ward: Ward) -> str:
 
 
 def _stale(project: Project) -> str:
-    """An edit after the import is not what runs: the record must not say so."""
+    """The reason why the files on disk are not the executed code, or ""; also logged."""
     edited = [Path(file).name for file in edited_since_import(project)]
     if not edited:
         return ""

@@ -1,7 +1,7 @@
-"""The one path by which anything about a run leaves the worker for the store.
+"""The outbox: the only path for a run's data from the worker to the store.
 
-Everything is kept here, in order, until the store has taken it; the store's absence only makes it wait. A
-run's end is delivered last, after all that was logged before it.
+It keeps everything in order until the store has accepted it, also while the store is unavailable. It delivers
+a run's end last.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from hyperspace_core.storage import Store
 from hyperspace_core.worker.changes import Changes, Remark
 from hyperspace_core.worker.endings import Ending, Evidence, GiveBack
 
-GATHER_S = 0.25            # what is logged is in the store after about this long; short runs need few writes
-SLICE = 5_000              # points a write
+GATHER_S = 0.25            # the delay from logging to storing; short runs need few writes
+SLICE = 5_000              # points of one write
 
 
 class Settlement(StrEnum):
-    """What became of a run's end."""
+    """How the delivery of a run's end turned out."""
 
     STORED = "stored"
     RELEASED = "released"
-    LATE = "late"              # the run had been taken from this worker; kept as a note on its attempt
-    GONE = "gone"              # nothing left to write to: deleted, or refused for good
-    ABANDONED = "abandoned"    # the worker had to stop before the store was back
+    LATE = "late"              # this worker had lost the run; kept as a note on its attempt
+    GONE = "gone"              # the run is deleted, or the store refuses for good
+    ABANDONED = "abandoned"    # the worker stopped before the store was back
 
 
 class Journal:
-    """What one attempt has to say. Written by the worker's threads, delivered by one courier."""
+    """The output of one attempt. Any thread writes to it, one sender delivers it."""
 
     def __init__(self, lease: Lease, owner: Owner, *, remark: Remark,
                  stored: Callable[[str], object] = lambda digest: None) -> None:
@@ -48,8 +48,8 @@ class Journal:
         self.settled = threading.Event()
         self.settlement: Settlement | None = None
         self._owner = owner
-        self._stored = stored              # hears which snapshots the store has for certain
-        self._remark = remark              # tells a person what had to be left out, and why
+        self._stored = stored              # called with snapshots that the store has
+        self._remark = remark              # reports what was left out, and why
         self._changes = Changes()
         self._lock = threading.Lock()
         self._sources: list[tuple[Snapshot, Mapping[str, bytes | str]]] = []
@@ -60,10 +60,10 @@ class Journal:
         self._due_at: float | None = None
         self._wake: Callable[[], None] = lambda: None
 
-    # -- what is told ----------------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def fill(self, resolved: Update) -> None:
-        """What is really executed: scenario, config, metric, seed."""
+        """Set what is executed: scenario, config, metric, seed."""
         self._changes.fill(resolved)
         self._ring()
 
@@ -76,7 +76,7 @@ class Journal:
         self._ring()
 
     def source(self, snapshots: Iterable[Iterable[FileTuple]], contents: Mapping[str, bytes | str]) -> None:
-        """The code that is executed; where a content is a path, the file that has it."""
+        """Add the executed code; a content that is a path is a file."""
         with self._lock:
             self._sources += [(Snapshot(files=tuple(
                 SourceFile(path=path, digest=digest, size=size) for path, digest, size in files)), contents)
@@ -84,7 +84,7 @@ class Journal:
         self._ring()
 
     def artifact(self, name: str, staged: Path) -> None:
-        """`staged` is removed once the store has its content."""
+        """Add a file; `staged` is removed once the store has its content."""
         with self._lock:
             self._artifacts.append((name, staged))
         self._ring()
@@ -100,36 +100,36 @@ class Journal:
         self._ring()
 
     def end(self, ending: Ending) -> None:
-        """The last word; nothing may follow."""
+        """Set the end of the attempt; nothing may follow."""
         self._end = ending
         self.hurry()
 
     def hurry(self) -> None:
-        """Deliver what there is now: the attempt is about to end."""
+        """Deliver now: the attempt is about to end."""
         with self._lock:
             self._due_at = time.monotonic()
         self._wake()
 
     @property
     def ending(self) -> Ending | None:
-        """The last word, once it has been spoken; the worker may have had to change it (`_deliver_end`)."""
+        """The end of the attempt, if known; `_deliver_end` may replace it."""
         return self._end
 
-    # -- what a courier needs --------------------------------------------------------------------------------
+    # -- for the sender --------------------------------------------------------------------------------------
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """`wake` is called whenever a delivery has become due."""
+        """Call `wake` when a delivery becomes due."""
         self._wake = wake
 
     def due_in(self) -> float | None:
-        """Seconds until something should be delivered; None where there is nothing."""
+        """Seconds until the next delivery; None where there is nothing."""
         with self._lock:
             return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
 
     def deliver(self, store: Store) -> None:
-        """Hand everything to the store, in order. What it raises for, the next call delivers again.
+        """Write everything to the store, in order; after an error the next call retries.
 
-        Raises `StoreUnavailable` and `StoreError`. What no store will ever take is left out with a remark.
+        Raises `StoreUnavailable` and `StoreError`. Data that no store can take are left out with a remark.
         """
         if self.settled.is_set():
             return
@@ -140,7 +140,7 @@ class Journal:
             self._changes.deliver(store, self.lease, self._remark)
             self._deliver_artifacts(store)
             self._deliver_series(store)
-            if self._end is not None and not self._pending():      # what came meanwhile is due by itself
+            if self._end is not None and not self._pending():      # newer data have their own due time
                 self._settle(self._deliver_end(store, self._end))
         except NotFound:
             self._settle(Settlement.GONE)
@@ -149,7 +149,7 @@ class Journal:
             raise
 
     def give_up(self, settlement: Settlement) -> None:
-        """Nobody will deliver this any more."""
+        """Stop the delivery for good."""
         self._settle(settlement)
 
     # -- delivery --------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Journal:
         return bool(self._sources or self._changes.pending or self._artifacts or self._points or self._output)
 
     def _deliver_sources(self, store: Store) -> None:
-        """Before the section that names them, so that nothing is ever named that is not there."""
+        """Deliver snapshots before the section that names them."""
         while self._sources:
             snapshot, contents = self._sources[0]
             try:
@@ -166,8 +166,8 @@ class Journal:
                 self._stored(snapshot.digest)
             except (StoreError, NotFound):
                 raise
-            except Exception as error:     # noqa: BLE001 - told instead
-                self._remark(f"the code that it runs on could not be kept: {one_line(error)}")
+            except Exception as error:     # noqa: BLE001 - reported instead
+                self._remark(f"the code of the run could not be kept: {one_line(error)}")
             with self._lock:
                 self._sources.pop(0)
 
@@ -178,7 +178,7 @@ class Journal:
                 store.put_artifact(self.lease.run, self.lease.attempt, name, staged)
             except (StoreError, NotFound):
                 raise
-            except Exception as error:     # noqa: BLE001 - told instead
+            except Exception as error:     # noqa: BLE001 - reported instead
                 self._remark(f"artifact '{name}' could not be kept: {one_line(error)}")
             with self._lock:
                 self._artifacts.pop(0)
@@ -194,7 +194,7 @@ class Journal:
                     for seq, name, step, value, at in points])
             except (StoreError, NotFound):
                 raise
-            except Exception as error:     # noqa: BLE001 - told instead
+            except Exception as error:     # noqa: BLE001 - reported instead
                 self._remark(f"{len(points)} metric points and {len(output)} pieces of output could not be "
                              f"kept: {one_line(error)}")
             with self._lock:
@@ -211,7 +211,7 @@ class Journal:
             return self._deliver_finish(store, end)
         except (StoreError, NotFound):
             raise
-        except Exception as error:         # noqa: BLE001 - a result that no store takes must not end as a lost run
+        except Exception as error:         # noqa: BLE001 - an unstorable result must not become a lost run
             why = f"the result could not be stored: {one_line(error)}"
             self._remark(why)
             self._end = Finish(outcome=Outcome.FAILED, reason=why, retry=False)
@@ -220,7 +220,7 @@ class Journal:
     def _deliver_finish(self, store: Store, finish: Finish) -> Settlement:
         if store.finish(self.lease, finish):
             return Settlement.STORED
-        # away for so long that the run was reaped; while nobody has begun it again, it is still ours
+        # reaped meanwhile: take it back unless another worker has started it
         if store.readopt(self.lease, self._owner):
             self._changes.deliver(store, self.lease, self._remark, again=True)
             if store.finish(self.lease, finish):

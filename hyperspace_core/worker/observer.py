@@ -1,8 +1,8 @@
-"""Leases without clocks: an observer finds owners that are dead or cut off.
+"""Detect expired leases without comparing the clocks of machines.
 
-No two machines' clocks are ever compared. An observer remembers when, on its own monotonic clock, it first
-saw each `(run, attempt, token, beat)`; one that stands still for a whole TTL, with the store answering all
-that time, may be reaped by compare-and-set on that very beat. Whatever makes it doubt makes it forget.
+An observer remembers when, on its monotonic clock, it first saw each `(run, attempt, token, beat)`. A beat
+that does not change for a whole TTL, while the store answers, may be reaped by compare-and-set on that beat.
+In any doubt, the observer forgets all beats.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Seen = tuple[int, int, str, int]
 
 
 class Observer:
-    """Pure: it is shown what is held, and says what has stood still too long."""
+    """Finds held runs whose heartbeat has not changed for a TTL; does no I/O."""
 
     def __init__(self, clock: Clock, ttl_s: float) -> None:
         self._clock = clock
@@ -25,19 +25,19 @@ class Observer:
         self._last_look: float | None = None
 
     def forget(self) -> None:
-        """The store did not answer: what was seen before proves nothing any more."""
+        """Forget all beats: the store did not answer, so they prove nothing."""
         self._first.clear()
         self._last_look = None
 
     def expired(self, held: Iterable[Held]) -> list[Held]:
-        """Those whose beat has stood still for a TTL.
+        """The held runs whose beat has not changed for a TTL.
 
-        `held` must come from a store that has just taken a write of this observer too: while only reads are
-        answered, living owners cannot beat.
+        `held` must come from a store that has just accepted a write of this observer: while only reads work,
+        living owners cannot send heartbeats.
         """
         now = self._clock.monotonic()
         if self._last_look is not None and now - self._last_look > self.ttl_s / 2:
-            self._first.clear()            # this process was stopped, or the store was away
+            self._first.clear()            # this process was stopped, or the store unavailable
         self._last_look = now
         seen: dict[_Seen, float] = {}
         expired = []
@@ -51,7 +51,7 @@ class Observer:
 
 
 def dead_here(held: Iterable[Held], proven_dead: Callable[[Owner], bool]) -> list[Held]:
-    """Those whose owner was a process of this machine and is certainly gone: no TTL need pass for them."""
+    """The held runs whose owner was a process of this machine and is certainly gone."""
     verdicts: dict[Owner, bool] = {}
     dead = []
     for row in held:

@@ -1,4 +1,4 @@
-"""How a worker is asked to work."""
+"""The options of a worker."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ MAX_SLOTS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    """What a person chooses when starting a worker. Raises `UsageError` for what cannot be meant."""
+    """The options of a worker. Raises `UsageError` for invalid values."""
 
     slots: int = 1                         # runs at a time
     isolation: Isolation = "warm"
-    code: Code = "pinned"                  # what runs execute: what their submission pinned, or what is here
-    drain: bool = False                    # stop when nothing is left that this worker can take
-    max_runs: int | None = None            # stop after so many runs
-    poll_s: float | None = None            # longest wait between two looks at the queue
+    code: Code = "pinned"                  # runs execute the pinned code, or the installed code
+    drain: bool = False                    # stop when no run is left that this worker can take
+    max_runs: int | None = None            # stop after this number of runs
+    poll_s: float | None = None            # longest time between two queue checks
     tasks_dir: Path | None = None          # a folder with more task files
-    grace_s: float = 30.0                  # from asking a run to stop until it is killed
-    echo: bool = False                     # tell what the runs print as it comes
+    grace_s: float = 30.0                  # from a stop request until the kill
+    echo: bool = False                     # print the output of runs at once
     no_plugins: tuple[str, ...] = ()       # installed plugins to leave out
-    base: Path | None = None               # a folder with code that stands for what is installed here
+    base: Path | None = None               # a folder with code instead of the installed code
     python: Path | None = None             # the interpreter that executes runs; None: this one
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""From the bytes that a run prints to chunks that a store keeps."""
+"""Turn the bytes that a run prints into chunks for the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GATHER_S = 0.1
 
 
 class OutputTape:
-    """Decodes, gathers, cuts and limits what one attempt prints. Not thread-safe."""
+    """Decodes, gathers, splits and limits the output of one attempt. Not thread-safe."""
 
     def __init__(self, clock: Clock, *, keep_bytes: int = KEEP_BYTES) -> None:
         self._clock = clock
@@ -25,7 +25,7 @@ class OutputTape:
         self._since = 0.0
 
     def feed(self, data: bytes) -> str:
-        """Take bytes in; gives back the text that is kept of them. Beyond the limit that is one note."""
+        """Add bytes and return the text that is kept; beyond the limit, one note."""
         if self._left < 0:
             return ""
         kept = data[:self._left]
@@ -39,18 +39,18 @@ class OutputTape:
         return text
 
     def note(self, text: str) -> str:
-        """A line of hyperspace's own among what the run printed."""
+        """Add a line of hyperspace to the output and return it."""
         self._take(_noted(text))
         return _noted(text)
 
     def ready(self) -> list[OutputChunk]:
-        """Everything, once it fills a chunk or has waited a moment: many short prints make few chunks."""
+        """The text, once it fills a chunk or is `GATHER_S` old, so that chunks are few."""
         if len(self._text) < CHUNK_CHARS and self._clock.monotonic() - self._since < GATHER_S:
             return []
         return self._cut()
 
     def close(self) -> list[OutputChunk]:
-        """All the rest."""
+        """The rest of the text."""
         if self._left >= 0:
             self._take(self._decode(b"", True))
         return self._cut()

@@ -1,4 +1,4 @@
-"""How the other runs of a search do: what a worker tells the runs that a pruner may stop."""
+"""Read the curves of the other runs of a search, for the pruner of a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import TERMINAL, State
 from hyperspace_core.storage import Store
 
-SHARE = 10                     # a look is good for as many times the time that it took, also one in vain
+SHARE = 10                     # a read, also a failed one, is reused for this multiple of its duration
 _STATES: dict[State, PeerState] = {State.COMPLETED: "completed", State.FAILED: "failed",
                                    State.CANCELLED: "cancelled", State.RUNNING: "running"}
 Ended = dict[int, PeerNews]
 
 
 class Curves:
-    """What all slots of a worker know of the searches: their pruners, and curves that do not change any more.
+    """Cache of a worker: the pruners of searches, and the curves of their ended runs.
 
     Its methods raise `StoreError`.
     """
@@ -34,7 +34,7 @@ class Curves:
         self._ended: dict[tuple[str, str], Ended] = {}     # by search and series
 
     def pruner_of(self, record: RunRecord) -> Tree | None:
-        """The pruner that a run was proposed with; None where it has none."""
+        """The pruner of a run's search; None without one."""
         if record.search is None:
             return None
         if record.search not in self._pruners:
@@ -48,7 +48,7 @@ class Curves:
         with self._lock:
             known = self._ended.setdefault((search, series), {})
             missing = sum(self._store.count(where).values()) - len(known)
-            if missing < 0:                # some were deleted, or queued again
+            if missing < 0:                # runs were deleted or queued again
                 missing += len(known)
                 known.clear()
             for record in list(self._newest(where, missing, known)):
@@ -63,7 +63,7 @@ class Curves:
         return list(self._store.find(where, order=ORDER_NEWEST))
 
     def _newest(self, where: RunFilter, missing: int, known: Ended) -> Iterator[RunRecord]:
-        """Those that are not known; as a rule they are among the newest, so that few are read."""
+        """The unknown runs; usually the newest, so that few are read."""
         for record in self._store.find(where, order=ORDER_NEWEST) if missing else ():
             if record.id not in known:
                 yield record
@@ -73,26 +73,26 @@ class Curves:
 
 
 class Peering:
-    """What one attempt is told of the other runs of its search. One thread at a time asks it."""
+    """Answers one attempt about the other runs of its search. Not thread-safe."""
 
     def __init__(self, curves: Curves, store: Store, record: RunRecord, clock: Clock) -> None:
         self._curves, self._store, self._record, self._clock = curves, store, record, clock
-        self._told: set[int] = set()       # runs that have ended, as the attempt knows
-        self._tracings: dict[tuple[int, int], tuple[Tracing, int]] = {}    # by attempt; and the last point
-        self._known = True                 # whether the last look told anything
+        self._sent: set[int] = set()       # ended runs that the attempt knows
+        self._tracings: dict[tuple[int, int], tuple[Tracing, int]] = {}    # by attempt; with the last point
+        self._known = True                 # the last read succeeded
         self._good_until = clock.monotonic()
 
     def answer(self, number: int, series: str) -> Peers:
-        """What is new since the last answer; that it cannot be told, whatever the store raises."""
+        """The news since the last answer; `known=False` where the store fails."""
         began = self._clock.monotonic()
         if began < self._good_until:
             return Peers(number, known=self._known)
         try:
             peers = self._read(number, series)
-        except Exception:                  # noqa: BLE001 - the run goes on; the heart tells that the store is away
+        except Exception:                  # noqa: BLE001 - the run goes on; the heartbeat reports the store
             peers = Peers(number, known=False)
         self._known = peers.known
-        self._told |= {one.run for one in peers.ended}
+        self._sent |= {one.run for one in peers.ended}
         took = self._clock.monotonic() - began
         self._good_until = began + SHARE * took
         return peers
@@ -104,12 +104,12 @@ class Peering:
         running = [self._so_far(record, series) for record in self._curves.running(search)
                    if record.id != self._record.id]
         ended = self._curves.ended(search, series)
-        new = [news for run, news in ended.items() if run not in self._told and run != self._record.id]
+        new = [news for run, news in ended.items() if run not in self._sent and run != self._record.id]
         return Peers(number, ended=[one for one in new if one.points],
                      running=[one for one in running if one.points])
 
     def _so_far(self, record: RunRecord, series: str) -> PeerNews:
-        """The curve of a running run; only what has come since the last look is read."""
+        """The curve of a running run; reads only points since the last read."""
         attempt = 0 if record.attempt is None else record.attempt.number
         tracing, after = self._tracings.get((record.id, attempt), (Tracing(), -1))
         for point in self._store.points(record.id, attempt=attempt, names=(series,), after=after):

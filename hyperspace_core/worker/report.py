@@ -1,4 +1,4 @@
-"""What a worker tells while it works and when it is done: events, a view for displays, the final report."""
+"""The events of a worker, its view for displays, and its final report."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class RunStarted:
     task: str
     slot: int                              # from 0
     config: Mapping[str, Any]
-    submitted: Mapping[str, Any] = field(default_factory=dict)     # what the user wrote
+    submitted: Mapping[str, Any] = field(default_factory=dict)     # as the user wrote it
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnded:
-    """An attempt is over: the store knows it, or the worker could not wait for the store any longer."""
+    """An attempt is over and stored, or the worker stopped waiting for the store."""
 
     run: int
     attempt: int
     task: str
     slot: int
-    state: State                           # of the run, now; QUEUED where it was given back or is tried again
+    state: State                           # of the run, now; QUEUED where it was released or is retried
     outcome: Outcome
     reason: str | None
     result: float | None
@@ -54,7 +54,7 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something that a person should know; one line."""
+    """A message for people; one line."""
 
     text: str
     level: int = logging.WARNING
@@ -71,7 +71,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Stopping:
-    """The worker has been asked to stop, or to stop more quickly than before."""
+    """The worker was asked to stop, or to stop faster."""
 
     level: int                             # as `WorkerView.stopping`
     why: str
@@ -83,7 +83,7 @@ Listener = Callable[[Event], None]
 
 
 def log_notices(event: Event) -> None:
-    """The listener of a worker that nobody listens to: notices go to the log."""
+    """The default listener of a worker: write notices to the log."""
     if isinstance(event, Notice):
         _log.log(event.level, "%s", event.text)
 
@@ -97,11 +97,11 @@ class SlotView:
     attempt: int | None = None
     task: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
-    submitted: Mapping[str, Any] = field(default_factory=dict)     # what the user wrote
+    submitted: Mapping[str, Any] = field(default_factory=dict)     # as the user wrote it
     progress: Progress | None = None
     started_at: datetime | None = None
     seconds: float = 0.0
-    stopping: bool = False                 # it has been asked to end
+    stopping: bool = False                 # a stop was requested
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,17 +111,17 @@ class WorkerView:
     worker: str
     state: str                             # as in `WorkerInfo.state`
     slots: tuple[SlotView, ...]
-    ended: Mapping[State, int]             # attempts that are over, by the state they left the run in
+    ended: Mapping[State, int]             # ended attempts, by the state of the run after them
     queue: Mapping[State, int]             # the project's runs, about a second old
     paused: bool                           # the whole queue
-    stopping: int                          # 0 no, 1 after the current runs, 2 gives them back, 3 kills
+    stopping: int                          # 0 no, 1 after the current runs, 2 releases them, 3 kills
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerReport:
     """What a worker did, from `run()` to its end."""
 
-    ended: tuple[RunEnded, ...] = ()       # in order; a run may be there more than once (retries)
+    ended: tuple[RunEnded, ...] = ()       # in order; retries repeat a run
     left: tuple[Waiting, ...] = ()
     why: str = ""                          # why it stopped, as in "it was asked to"
 

@@ -1,4 +1,4 @@
-"""What the slots of a worker share: how long to go on, what not to take, what has been done."""
+"""The state that the slots of a worker share: stopping, claims, ended runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hyperspace_core.worker.options import WorkerOptions
 from hyperspace_core.worker.peers import Curves, Peering
 from hyperspace_core.worker.report import Event, Listener, Notice, RunEnded, Stopping
 
-GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # how a worker is asked to stop
+GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # the levels of stopping
 
 
 @dataclass
 class Shift:
-    """One worker's work from its start to its end. Safe to use from several threads."""
+    """The state of one worker from its start to its end. Thread-safe."""
 
     store: Store
     project: str
@@ -36,23 +36,23 @@ class Shift:
     heart: Heart
     bell: Doorbell
     listener: Listener
-    news: Callable[[], None]               # wakes the main thread: something about the worker has changed
-    level: int = GO_ON                     # how it was asked to stop
+    news: Callable[[], None]               # wakes the main thread: the worker has changed
+    level: int = GO_ON                     # the current level of stopping
     over: bool = False                     # nothing more is claimed
-    silent: bool = False                   # the worker has ended; what its last threads meet is no news
+    silent: bool = False                   # the worker has ended: drop the events of its last threads
     why: str = ""                          # why it is over
     ended: list[RunEnded] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     tasks: frozenset[str] = frozenset()
-    known_sources: set[str] = field(default_factory=set)       # snapshots that the store has for certain
+    known_sources: set[str] = field(default_factory=set)       # snapshots that the store certainly has
 
     def __post_init__(self) -> None:
         self.curves = Curves(self.store, self.project)
         self._lock = threading.Lock()
-        self._begun = 0                    # runs claimed, without those that went back unused
+        self._begun = 0                    # runs claimed, without those released unused
         self._in_hand = 0                  # slots that have a run
-        self._claiming = 0                 # slots that are at it
-        self._empty: set[int] = set()      # slots that found nothing when they last looked
+        self._claiming = 0                 # slots that are claiming
+        self._empty: set[int] = set()      # slots whose last claim found nothing
         self._raised_at = self.clock.monotonic()
 
     # -- stopping --------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class Shift:
         self.close(why)
 
     def close(self, why: str) -> None:
-        """Nothing more is claimed; what is running goes on."""
+        """Stop claiming; running runs go on."""
         with self._lock:
             self.over = True
             self.why = self.why or why
@@ -87,7 +87,7 @@ class Shift:
     # -- claiming --------------------------------------------------------------------------------------------
 
     def may_claim(self) -> bool:
-        """Reserve one more run; every True is answered by `claimed`."""
+        """Reserve one more run; call `claimed` after every True."""
         with self._lock:
             limit = self.options.max_runs
             if self.over or (limit is not None and self._begun + self._claiming >= limit):
@@ -104,21 +104,21 @@ class Shift:
                 self._empty.discard(slot)
 
     def not_begun(self) -> None:
-        """A claimed run went back unused; it does not count."""
+        """Do not count a claimed run that was released unused."""
         with self._lock:
             self._begun -= 1
 
     def let_go(self) -> None:
-        """A slot is done with a run; perhaps the worker is: none is left that could go back unused."""
+        """Note that a slot has ended a run; close the worker at `max_runs`."""
         with self._lock:
             self._in_hand -= 1
             limit = self.options.max_runs
             enough = limit is not None and self._begun >= limit and not self._in_hand
         if enough:
-            self.close(f"it has begun {limit} run{'' if limit == 1 else 's'}, as many as it was to do")
+            self.close(f"it has started {limit} run{'' if limit == 1 else 's'}, the limit of --max-runs")
 
     def found_nothing(self, slot: int) -> bool:
-        """A slot found nothing for it in the queue. True where, with `drain`, the worker is done by that."""
+        """Note a claim that found nothing. True where this ends a draining worker."""
         with self._lock:
             self._empty.add(slot)
             all_idle = len(self._empty) == self.options.slots
@@ -136,17 +136,17 @@ class Shift:
     # -- pruning ---------------------------------------------------------------------------------------------
 
     def pruner_of(self, record: RunRecord) -> Tree | None:
-        """The pruner of the run's search, if any; a run whose search cannot be read goes without."""
+        """The pruner of the run's search; None without one or where reading it fails."""
         try:
             return self.curves.pruner_of(record)
         except StoreError as error:
-            self.tell(f"run {record.id} goes without the pruner of its search: {error}")
+            self.tell(f"run {record.id} is not pruned, its search cannot be read: {error}")
             return None
 
     def peering(self, record: RunRecord) -> Peering:
         return Peering(self.curves, self.store, record, self.clock)
 
-    # -- telling ---------------------------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------------------
 
     def emit(self, event: Event) -> None:
         if self.silent:
@@ -163,5 +163,5 @@ class Shift:
         with self._lock:
             self.ended.append(ended)
         self.emit(ended)
-        self.bell.ring()                   # idle slots of a draining worker look again
+        self.bell.ring()                   # idle slots of a draining worker check again
         self.news()

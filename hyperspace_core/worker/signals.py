@@ -1,4 +1,4 @@
-"""Signals become words to the worker; a handler does nothing else."""
+"""Turn signals into stop requests; the handlers do nothing else."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Self
 from hyperspace_core.execution import processes
 from hyperspace_core.worker.shift import FINISH, GIVE_BACK
 
-TERMINATING = ("SIGTERM", "SIGHUP")        # a service manager, a closed terminal: give the run back at once
+TERMINATING = ("SIGTERM", "SIGHUP")        # a service manager, a closed terminal: release runs at once
 
 
 @contextlib.contextmanager
 def heard_as_stop(stop: Callable[[int, str], None]) -> Iterator[None]:
-    """Each signal calls `stop(at_least, why)`: Ctrl-C with `FINISH`, SIGTERM and SIGHUP with `GIVE_BACK`.
+    """Call `stop(level, why)` for each signal.
 
-    Outside the main thread no signal can be handled, and nothing is changed.
+    Ctrl-C has the level `FINISH`, SIGTERM and SIGHUP have `GIVE_BACK`. Does nothing outside the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -28,7 +28,7 @@ def heard_as_stop(stop: Callable[[int, str], None]) -> Iterator[None]:
     here = os.getpid()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # Ctrl-C reaches the processes of a run in this one too, and they shall finish with it
+        # Ctrl-C also reaches processes forked by an inline run: they finish with it
         if number != signal.SIGINT and processes.passed_on(number, here):
             return
         stop(FINISH if number == signal.SIGINT else GIVE_BACK, f"it received {signal.Signals(number).name}")
@@ -43,10 +43,10 @@ def heard_as_stop(stop: Callable[[int, str], None]) -> Iterator[None]:
 
 
 class UserCodeSignals:
-    """While user code runs in this thread, Ctrl-C calls `ask` in its midst.
+    """Lets Ctrl-C call `ask` within user code that runs in this thread.
 
-    A second one raises `KeyboardInterrupt`. Outside the main thread no signal can be handled: then user code
-    only sees `should_stop()`.
+    A second one raises `KeyboardInterrupt`. Outside the main thread, signals cannot be handled: user code has
+    only `should_stop()`.
     """
 
     def __init__(self, ask: Callable[[], None]) -> None:
@@ -64,13 +64,13 @@ class UserCodeSignals:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        with self._asking:                 # a signal that is sent after this would hit whoever comes next
+        with self._asking:                 # a later signal would interrupt the code after it
             main, self._main = self._main, False
         if main:
             signal.signal(signal.SIGINT, signal.default_int_handler if self._before is None else self._before)
 
     def ask_from_elsewhere(self) -> None:
-        """Another thread wants the run to stop: its `ask` is called in the thread of user code."""
+        """Call `ask` in the thread of user code, from another thread."""
         with self._asking:
             if self._main:
                 self._from_elsewhere = True

@@ -1,4 +1,4 @@
-"""A slot: claims a run, has it executed, sees its end into the store, and claims the next."""
+"""A slot: claim a run, execute it, store its end, and claim the next."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from hyperspace_core.worker.ward import Ward
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
 
-LOOK_S = 5.0               # an idle slot looks at the queue at least this often, whatever the store tells
-DRAIN_LOOK_S = 0.5         # a draining one waits for runs that rest before another try
-LOOK_AHEAD = 200           # queued runs among which those with pinned code are looked for
-PROPOSALS = 5              # proposals that a slot makes before it waits for something to claim
-TROUBLE_S = 2.0            # rest after something that trying again at once would not mend
-LONGEST_REST_S = 60.0      # twice as long each time it happens again, up to this
-LAST_WORD_S = 5.0          # a worker that is told to stop waits so long for a store that is away
+LOOK_S = 5.0               # an idle slot checks the queue at least this often
+DRAIN_LOOK_S = 0.5         # a draining one waits for runs in retry back-off
+LOOK_AHEAD = 200           # queued runs searched for pinned code
+PROPOSALS = 5              # proposals of a slot before it waits
+TROUBLE_S = 2.0            # pause after an error that an immediate retry would repeat
+LONGEST_REST_S = 60.0      # the pause doubles up to this
+LAST_WORD_S = 5.0          # how long a stopping worker waits for an unavailable store
 
 
 class Slot(threading.Thread):
-    """One run at a time. Nothing that a run, a project or the store does ends it before the shift does."""
+    """Executes one run at a time. Errors of runs, project or store do not end it."""
 
     def __init__(self, number: int, shift: Shift, hands: Hands, extensions: Extensions,
                  proposals: Proposals) -> None:
         super().__init__(name=f"{shift.owner.worker}-slot-{number}", daemon=True)
         self.number = number
         self.ward: Ward | None = None
-        self.done = False                  # it will touch nothing any more
+        self.done = False                  # the thread has ended its work
         self.courier = Courier(shift.store, self.name, remark=shift.tell,
                                unavailable=shift.heart.store_failed)
         self._shift, self._hands, self._extensions = shift, hands, extensions
         self._proposals = proposals
         self._token: str | None = None
-        self._told_trouble = ""
+        self._last_trouble = ""
         self._troubles = 0                 # in a row
 
     def run(self) -> None:
@@ -69,7 +69,7 @@ class Slot(threading.Thread):
     def _turn(self) -> None:
         rings = self._shift.bell.rings
         if self._shift.heart.away:
-            self._shift.bell.pause(rings, TROUBLE_S)           # the heart tells when it is back
+            self._shift.bell.pause(rings, TROUBLE_S)           # the heartbeat thread notifies when it is back
             return
         try:
             claim = self._claim()
@@ -81,7 +81,7 @@ class Slot(threading.Thread):
         except StoreUnavailable as error:
             self._shift.heart.store_failed(error)
             self._shift.bell.pause(rings, TROUBLE_S)
-        except Exception as error:         # noqa: BLE001 - the project is broken, the disk full: it may be mended
+        except Exception as error:         # noqa: BLE001 - a broken project or a full disk may be fixed
             self._trouble(error)
             self._shift.bell.pause(rings, TROUBLE_S)
 
@@ -90,7 +90,7 @@ class Slot(threading.Thread):
         return options.poll_s or (LOOK_S if not options.drain else DRAIN_LOOK_S)
 
     def _rest(self) -> None:
-        """After a run that could not even begin: the next would fare no better, and each try counts."""
+        """Pause after a run that could not start: the next would probably fail too."""
         if not self._troubles:
             return
         clock = self._shift.clock
@@ -100,10 +100,10 @@ class Slot(threading.Thread):
 
     def _trouble(self, error: Exception) -> None:
         text = str(error) if isinstance(error, ProjectError | StoreError) else one_line(error)
-        # once, not with every try; a temporary name in it is new each time
+        # once, not with every retry; temporary names differ each time
         kind = f"{type(error).__name__} {error.errno}" if isinstance(error, OSError) else text
-        if kind != self._told_trouble:
-            self._told_trouble = kind
+        if kind != self._last_trouble:
+            self._last_trouble = kind
             self._shift.tell(f"nothing is claimed for now: {text}", logging.ERROR)
 
     # -- claiming --------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Slot(threading.Thread):
             if not self._hands.pinned_only:
                 self._proposals.before_queue(tasks)
             claim = self._from_queue(tasks)
-            for _ in range(PROPOSALS):             # what is proposed another slot or worker may claim
+            for _ in range(PROPOSALS):             # another slot or worker may claim a proposal
                 if claim is not None or self._hands.pinned_only or not self._proposals.after_queue(tasks):
                     break
                 claim = self._from_queue(tasks)
@@ -136,7 +136,7 @@ class Slot(threading.Thread):
         return claim
 
     def _only(self, tasks: frozenset[str]) -> list[int] | None:
-        """While the project here is broken: the next runs that bring their code along."""
+        """The next runs with pinned code, while the project is broken; else None."""
         if not self._hands.pinned_only:
             return None
         queued = RunFilter(project=self._shift.project, states=(State.QUEUED,), tasks=tuple(tasks))
@@ -144,7 +144,7 @@ class Slot(threading.Thread):
                 if SNAPSHOT in record.code]
 
     def _claim_token(self) -> str:
-        """The same again, until there is an answer: one that never came may have been "yes"."""
+        """Reuse the token until the store answers: a lost answer may have been a claim."""
         self._token = self._token or new_token()
         return self._token
 
@@ -174,33 +174,33 @@ class Slot(threading.Thread):
 
     def _conduct(self, ward: Ward) -> Conducted:
         shift, lease = self._shift, ward.lease
-        if shift.level:                    # stopped while it was being claimed
+        if shift.level:                    # stopped during the claim
             return Conducted(ending=GiveBack(reason="its worker was stopped before it began"), silent=False)
         shift.emit(RunStarted(run=lease.run, attempt=lease.attempt, task=ward.record.task, slot=self.number,
                               config=ward.config, submitted=ward.record.submitted))
         try:
             ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
             conducted = self._hands.conduct(ward, ward.workdir)
-            self._troubles, self._told_trouble = 0, ""
+            self._troubles, self._last_trouble = 0, ""
             return conducted
-        except (ProjectError, OSError) as error:       # an edit half-way, no disk, no process: it passes
+        except (ProjectError, OSError) as error:       # a half-saved edit, a full disk: temporary
             self._troubles += 1
             self._trouble(error)
             return Conducted(ending=GiveBack(reason=one_line(error)), silent=False)
-        except Exception as error:         # noqa: BLE001 - not this run again, or it would come back for ever
-            shift.tell(f"run {lease.run} could not be executed here and is given back: {one_line(error)}",
+        except Exception as error:         # noqa: BLE001 - refuse the run, else it would loop
+            shift.tell(f"run {lease.run} could not be executed here and is released: {one_line(error)}",
                        logging.ERROR)
             return Conducted(ending=GiveBack(reason=one_line(error), refused=True), silent=False)
 
     def _see_settled(self, journal: Journal) -> None:
-        """The store may be away for hours: the end waits here, the heart goes on beating."""
+        """Wait for the delivery of the end; an unavailable store may take hours."""
         while not journal.settled.wait(0.2):
             level = self._shift.level
             patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(level)
             if patience is not None and self._shift.since_stop_s() > patience:
                 journal.give_up(Settlement.ABANDONED)
 
-    # -- telling ---------------------------------------------------------------------------------------------
+    # -- reporting -------------------------------------------------------------------------------------------
 
     def _report(self, ward: Ward, conducted: Conducted) -> None:
         shift, lease, record = self._shift, ward.lease, ward.record
@@ -222,12 +222,12 @@ class Slot(threading.Thread):
         run, what = ward.lease.run, ward.journal.settlement
         if what is Settlement.ABANDONED:
             result = "" if finish.result is None else f" with result {finish.result:g}"
-            self._shift.tell(f"run {run} ended here ({finish.outcome}{result}), but the store was away until "
-                             "this worker was stopped: another worker will do it again", logging.ERROR)
+            self._shift.tell(f"run {run} ended here ({finish.outcome}{result}), but its store was down "
+                             "until this worker stopped: another worker will run it again", logging.ERROR)
         elif what is Settlement.GONE:
-            self._shift.tell(f"run {run} is not in the store any more; its end is not kept", logging.ERROR)
+            self._shift.tell(f"run {run} is not in the store any more; its outcome is lost", logging.ERROR)
         elif what is Settlement.LATE:
-            self._shift.tell(f"run {run} had been taken from this worker; its end is kept as a note on "
+            self._shift.tell(f"run {run} was taken from this worker; its outcome is kept as a note on "
                              f"attempt {ward.lease.attempt}", logging.WARNING)
 
     def _state_of(self, ward: Ward, finish: Finish) -> State:
@@ -235,7 +235,7 @@ class Slot(threading.Thread):
             return State.COMPLETED
         try:
             return self._shift.store.get(ward.lease.run).state
-        except Exception:                  # noqa: BLE001 - only shown: the store has it
+        except Exception:                  # noqa: BLE001 - for display only
             return State.RUNNING
 
 

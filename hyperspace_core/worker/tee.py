@@ -1,4 +1,4 @@
-"""What a run prints in this process: into its journal, and on where it was going."""
+"""Copy what a run prints in this process into its outbox."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hyperspace_core.worker.ward import Ward
 
 
 class Tee:
-    """Takes over `sys.stdout` and `sys.stderr` while it is entered.
+    """Replaces `sys.stdout` and `sys.stderr` while it is entered.
 
-    Python's prints only: what C code writes to the descriptors is seen in a child alone.
+    Captures only Python's output; C code's output is captured in child processes only.
     """
 
     def __init__(self, ward: Ward, *, echo: bool) -> None:
@@ -25,7 +25,7 @@ class Tee:
         self._tape = OutputTape(SystemClock())
         self._lock = threading.RLock()
         self._stack = contextlib.ExitStack()
-        # a worker's display runs in the main thread, its inline runs do not: what it prints is not the run's
+        # a worker's display prints in the main thread, its inline runs do not
         main = threading.main_thread()
         self._not_of: threading.Thread | None = None if threading.current_thread() is main else main
 
@@ -62,7 +62,7 @@ class Tee:
 
 
 class _Stream:
-    """One of the two streams; everything but writing and its end is the original's."""
+    """A stream that copies writes; all other attributes are the original's."""
 
     def __init__(self, tee: Tee, original: TextIO) -> None:
         self._tee, self._original = tee, original
@@ -76,7 +76,7 @@ class _Stream:
             self.write(line)
 
     def close(self) -> None:
-        """Nothing: user code may take it for its own, but whoever called it prints there too."""
+        """Do nothing: user code must not close a stream that its caller uses."""
 
     def detach(self) -> Any:
         raise io.UnsupportedOperation("this stream is shared with hyperspace and cannot be detached")

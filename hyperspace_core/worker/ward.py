@@ -1,4 +1,4 @@
-"""A run that this worker holds: its lease, and what others want of it."""
+"""A run that this worker holds: its lease, and the requests to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hyperspace_core.worker.journal import Journal
 
 
 class Ward:
-    """Shared by the slot that executes the run, the heart that beats for it, and whoever wants it to stop."""
+    """The state of a held run, shared by its slot, the heartbeat and stop requests."""
 
     def __init__(self, claim: Claim, journal: Journal, slot: int, clock: Clock) -> None:
         self.claim = claim
@@ -30,7 +30,7 @@ class Ward:
         self.progress_is_new = False
         self.workdir: Path | None = None
         self.wants_kill = False
-        self.on_tick: Callable[[], None] | None = None     # called with each beat, by the heart
+        self.on_tick: Callable[[], None] | None = None     # called with each heartbeat
         self.on_progress: Callable[[Progress], None] | None = None
         self._listener: Callable[[], object] | None = None
         self._lock = threading.Lock()
@@ -47,12 +47,12 @@ class Ward:
 
     @property
     def asked(self) -> tuple[Ask, str]:
-        """What is asked of the run, and why."""
+        """The request to the run, and its reason."""
         with self._lock:
             return self._ask, self._why
 
     def ask(self, what: Ask, why: str) -> bool:
-        """Ask for something; a weaker wish never replaces a stronger one. True where it is new."""
+        """Make a request; True where it is stronger than the one before."""
         with self._lock:
             if what <= self._ask:
                 return False
@@ -63,7 +63,7 @@ class Ward:
         return True
 
     def listen(self, listener: Callable[[], object]) -> None:
-        """`listener` hears each new wish, in the thread that asks; at once where there is one already."""
+        """Call `listener` for each request, in the requesting thread; now for an old one."""
         with self._lock:
             self._listener = listener
             asked = self._ask is not Ask.NOTHING
@@ -76,7 +76,7 @@ class Ward:
             on_tick()
 
     def resolved(self, update: Update) -> None:
-        """What is really executed, where the record could not tell."""
+        """Set what is executed, where it differs from the record."""
         self.config = self.config if update.config is None else update.config
         self.metric = update.metric or self.metric
         self.journal.fill(update)
@@ -89,7 +89,7 @@ class Ward:
             on_progress(progress)
 
     def take_progress(self) -> Progress | None:
-        """The progress, where the store does not have it yet."""
+        """The progress if the store does not have it yet, else None."""
         if not self.progress_is_new:
             return None
         self.progress_is_new = False

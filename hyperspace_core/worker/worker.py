@@ -1,4 +1,4 @@
-"""The worker: its main thread hears signals and coordinates; slots, couriers and the heart do the work."""
+"""The worker: a main thread for signals, with slot, sender and heartbeat threads."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from hyperspace_core.worker.slot import Slot
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
 
-FAREWELL_S = 5.0               # a store that is away does not hold up a worker's end any longer
-KILLED_S = 10.0                # likewise a slot whose run was to be killed
+FAREWELL_S = 5.0               # how long a stopping worker waits for an unavailable store
+KILLED_S = 10.0                # how long it waits for a slot after the kill of its run
 
 
 class Worker:
-    """Claims and executes the runs of one project until it is done or told to stop.
+    """Claims and executes the runs of one project until it is done or stopped.
 
-    `on_event` is called from several threads with what happens (see `report`).
+    `on_event` is called from several threads with events (see `report`).
     """
 
     def __init__(self, store: Store, project_name: str, extensions: Extensions,
@@ -74,18 +74,18 @@ class Worker:
     # -- for other threads and signal handlers ---------------------------------------------------------------
 
     def stop(self, level: int | None = None, why: str = "it was asked to") -> None:
-        """Ask the worker to stop: 1 after the current runs, 2 gives them back, 3 kills, None: one more.
+        """Stop: 1 after current runs, 2 releases them, 3 kills, None: one level up.
 
         Returns at once; may be called from any thread and by a signal handler.
         """
-        # a SimpleQueue may be filled even by a handler that interrupts filling it
+        # SimpleQueue.put is reentrant: safe in a signal handler
         self._news.put(lambda: self._shift.stop(self._shift.level + 1 if level is None else level, why))
 
     def _signalled(self, at_least: int, why: str) -> None:
         self._news.put(lambda: self._shift.stop(max(self._shift.level + 1, at_least), why))
 
     def snapshot(self) -> WorkerView:
-        """The worker at this moment; cheap, asks no store."""
+        """The worker now; cheap, does not read the store."""
         look = self._counts.want()
         self._heart.poke()
         ended: dict[State, int] = {}
@@ -97,14 +97,14 @@ class Worker:
     # -- the main thread -------------------------------------------------------------------------------------
 
     def run(self) -> WorkerReport:
-        """Work until done. Raises `ProjectError` and `StoreError` only before anything was claimed."""
+        """Work until done. Raises `ProjectError`, `StoreError` only before the first claim."""
         self._extensions.require_whole()
         hands = [self._hands(number) for number in range(self._options.slots)]
         with _closed_on_failure(hands):
-            self._shift.tasks = hands[0].tasks()       # an import may take its time: Ctrl-C ends it
+            self._shift.tasks = hands[0].tasks()       # Ctrl-C ends a slow import
         with heard_as_stop(self._signalled):
             with _closed_on_failure(hands):
-                self._heart.full_round()               # from here on it is seen; it brings home the lost
+                self._heart.full_round()               # registers the worker and reaps lost runs
             self._work(hands)
         return WorkerReport(ended=tuple(self._shift.ended), left=self._left(), why=self._shift.why)
 
@@ -116,7 +116,7 @@ class Worker:
                        for number, each in enumerate(hands)]
         self._heart.start()
         shift.emit(Ready(worker=self.name, project=self._project, tasks=tuple(sorted(shift.tasks))))
-        while not self._news.empty():          # told to stop before it began
+        while not self._news.empty():          # stopped before it started
             self._hear(timeout_s=0.0)
         for slot in self._slots:
             slot.start()
@@ -125,7 +125,7 @@ class Worker:
             while not all(slot.done for slot in self._slots):
                 self._hear(timeout_s=1.0)
                 self._tell_state(self._now())
-                if shift.over:             # whoever waits for a proposal need not any more
+                if shift.over:             # end the wait for a proposal
                     proposals.close()
                 if shift.level >= KILL and shift.since_stop_s() > KILLED_S:
                     shift.tell("a run did not end although it was killed; the worker ends without it",
@@ -146,7 +146,7 @@ class Worker:
         except queue.Empty:
             return
         if word is None:
-            self._heart.poke()             # a slot has begun or ended a run
+            self._heart.poke()             # a slot has started or ended a run
         else:
             word()
 
@@ -196,7 +196,7 @@ class Worker:
     def _left(self) -> tuple[Waiting, ...]:
         try:
             return tuple(left for left in self._shift.left() if left.why != RESTING)
-        except StoreError:                 # told already
+        except StoreError:                 # reported already
             return ()
 
     def _set_heartbeat(self, seconds: float) -> None:
@@ -217,7 +217,7 @@ class Worker:
 
 @contextlib.contextmanager
 def _closed_on_failure(hands: Sequence[Hands]) -> Iterator[None]:
-    """What has been opened for work that will not be done is closed again."""
+    """Close the runners if an error ends the start."""
     try:
         yield
     except BaseException:

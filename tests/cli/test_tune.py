@@ -94,7 +94,7 @@ def test_a_worker_says_when_it_begins_to_ask_and_when_the_search_is_over(typed: 
 
     told = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
 
-    assert told[:2] == ["search 1 of task 'first' is asked what to run next",
+    assert told[:2] == ["search 1 of task 'first': proposing its runs here",
                         "search 1 of task 'first' is over: its 3 runs are proposed"]
 
 

@@ -91,7 +91,7 @@ def test_a_run_that_is_told_to_stop_each_time_does_not_come_back_for_ever() -> N
      "killed by signal 9 (SIGKILL) (often: out of memory) (peak memory 3.0 GiB)"),
     (ended(None, 9, "killed by the kernel: out of memory in its control group (peak RSS 3.2 GB)"),
      Outcome.OUT_OF_MEMORY, "killed by the kernel: out of memory in its control group (peak RSS 3.2 GB)"),
-    (ended(None), Outcome.CRASHED, "the process's guardian was killed, and the process with it"),
+    (ended(None), Outcome.CRASHED, "the run's fork server was killed, and the run with it"),
 ])
 def test_a_process_that_vanished_is_explained(child: ChildEnded, outcome: Outcome, reason: str) -> None:
     assert vanished(child) == Finish(outcome=outcome, reason=reason)

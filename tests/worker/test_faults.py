@@ -212,7 +212,7 @@ def test_a_worker_that_is_told_to_go_does_not_wait_for_a_store_that_is_away(
     worker.wait_for(Notice)
     worker.stop(2)
     worker.join()
-    assert any("another worker will do it again" in event.text for event in worker.events
+    assert any("another worker will run it again" in event.text for event in worker.events
                if isinstance(event, Notice))
     assert store.get(run).state is State.RUNNING               # its lease expires
 

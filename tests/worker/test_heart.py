@@ -136,7 +136,7 @@ def test_an_owner_that_stands_still_for_a_ttl_loses_its_run(scene: Scene, store:
     scene.rounds(1)
     record = store.get(run)
     assert (record.state, record.attempts[0].outcome) == (State.QUEUED, Outcome.LOST)
-    assert scene.told == [f"run {run} was lost with far (its worker gave no sign for 6 s): now QUEUED"]
+    assert scene.told == [f"run {run} was lost with far (no heartbeat for 6 s): now QUEUED"]
 
 
 def test_a_store_that_is_away_for_long_costs_nobody_a_run(scene: Scene, store: Store) -> None:

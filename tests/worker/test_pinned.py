@@ -214,7 +214,7 @@ def test_while_the_checkout_is_broken_runs_that_bring_their_code_go_on(
     worker.run()
 
     assert seen == [first, second, unpinned]
-    assert any(text.startswith("only runs whose code was pinned are taken for now: ") for text in told)
+    assert any(text.startswith("only runs with pinned code are claimed for now: ") for text in told)
     records = [study.get(run) for run in (first, second, unpinned)]  # type: ignore[arg-type]
     assert {record.state for record in records} == {State.COMPLETED}
     assert [len(record.attempts) for record in records] == [1, 1, 1]

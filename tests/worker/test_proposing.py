@@ -319,9 +319,9 @@ def test_a_tuner_that_fails_is_told_once_and_asked_again_when_it_is_mended(
     search, other = tune(runs=1, tuner="Failing"), tune(runs=1)
     worker = here()
     asked, _ = worker.wait_for(Notice)
-    assert asked.text == f"search {search.id} of task 'behave' is asked what to run next"
+    assert asked.text == f"search {search.id} of task 'behave': proposing its runs here"
     told, _ = worker.wait_for(Notice)
-    assert told.text == (f"search {search.id} of task 'behave' cannot be asked by this worker: its tuner "
+    assert told.text == (f"search {search.id} of task 'behave': its runs cannot be proposed here: its tuner "
                          "failed: ValueError: no idea")
     in_state(store, runs_of_soon(store, other), State.COMPLETED)
 
@@ -388,5 +388,5 @@ def test_a_search_for_a_task_that_is_not_here_is_told_of(store: Store, here: Sta
     worker.join()
 
     (told,) = [event.text for event in worker.events if isinstance(event, Notice) and "unknown" in event.text]
-    assert told == (f"search {number} of task 'unknown' cannot be asked by this worker: its project here has "
-                    "no such task")
+    assert told == (f"search {number} of task 'unknown': its runs cannot be proposed here: the project here "
+                    "has no such task")

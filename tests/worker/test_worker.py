@@ -246,7 +246,7 @@ def test_a_source_that_is_broken_for_a_while_costs_no_run(store: Store, here: Ru
     source.write_text("def broken(:\n")
     run = submit(store)[0]
     notice = worker.wait_for(Notice)[0]
-    assert "only runs whose code was pinned are taken for now" in notice.text
+    assert "only runs with pinned code are claimed for now" in notice.text
     assert store.get(run).state is State.QUEUED
     source.write_text(whole + "\n")
     worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
