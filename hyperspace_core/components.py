@@ -1,7 +1,7 @@
-"""The root of all components, and the families that core ships: one method each, plain Python.
+"""The root of all components, and the families of core: plain Python classes.
 
-A *family* is a direct subclass of `Component`. A class of a family is picked by its `className` in a config;
-its constructor's parameters are its hyper-parameters. Nothing here knows of runs, stores or queues.
+A *family* is a direct subclass of `Component`. A config chooses a class of a family by its `className`; its
+constructor's parameters are its hyper-parameters. Nothing here depends on runs, stores or queues.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ class Component:
     """A class that a config can choose by name."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
-    """Former names, so that a rename orphans no stored run."""
+    """Former names, by which stored runs still find the class."""
 
     __hyperspace_root__: ClassVar[bool] = True     # its direct subclasses are families (see `config.schema`)
 
 
 class Scenario(Component):
-    """How one experiment goes.
+    """Defines one experiment.
 
     Its own parameters describe the problem, those of `single_run` are the hyper-parameters.
     `single_run` returns a number, or a dict of numbers that holds the task's metric. The parameter annotated
@@ -28,25 +28,25 @@ class Scenario(Component):
     """
 
     wraps: ClassVar[str | None] = None
-    """The parameter that holds another scenario, whose hyper-parameters are then this one's, too."""
+    """The parameter that holds another scenario; its hyper-parameters are this one's, too."""
 
     if TYPE_CHECKING:
         single_run: Any        # each scenario has a signature of its own
 
 
 class Dataset(Component):
-    """Where the data come from."""
+    """Loads the data."""
 
     def load(self) -> Any:
-        """The data, in whatever shape the later stages expect; core never looks inside."""
+        """The data, in the form that later stages expect; core does not inspect them."""
         raise NotImplementedError(f"{type(self).__name__} has no method load()")
 
 
 class Preprocessor(Component):
-    """What is done to the data before training."""
+    """Prepares the data before training."""
 
     def apply(self, data: Any) -> Any:
-        """The data that model and trainer shall see."""
+        """The data for model and trainer."""
         raise NotImplementedError(f"{type(self).__name__} has no method apply()")
 
 
@@ -54,7 +54,7 @@ class Model(Component):
     """Builds an unfitted model."""
 
     def build(self, data: Any) -> Any:
-        """An unfitted model; `data` tells its shape where that matters."""
+        """An unfitted model; `data` gives its shape where needed."""
         raise NotImplementedError(f"{type(self).__name__} has no method build()")
 
 
@@ -67,16 +67,16 @@ class Trainer(Component):
 
 
 class Scorer(Component):
-    """Says how good a fitted model is."""
+    """Scores a fitted model."""
 
     def score(self, model: Any, data: Any) -> dict[str, float]:
-        """Name → number; the task's metric is one of them."""
+        """Metric name → number; the task's metric is one of them."""
         raise NotImplementedError(f"{type(self).__name__} has no method score()")
 
 
 @dataclass
 class Unchanged(Preprocessor):
-    """Leaves the data alone."""
+    """Returns the data unchanged."""
 
     def apply(self, data: Any) -> Any:
         return data
@@ -84,7 +84,7 @@ class Unchanged(Preprocessor):
 
 @dataclass
 class Fit(Trainer):
-    """Calls `model.fit`: with the data, or, where the data are a tuple, with its items as arguments.
+    """Calls `model.fit` with the data; a tuple's items are separate arguments.
 
     Returns what `fit` returns, or the model itself where that is None.
     """

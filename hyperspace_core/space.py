@@ -1,6 +1,6 @@
-"""Ranges of hyper-parameters, written beside the type: `Annotated[int, Int(10, 1000, log=True)] = 100`.
+"""Ranges of hyper-parameters: `trees: Annotated[int, Int(10, 1000)] = 100`.
 
-Three value objects are enough: whole numbers, real numbers, and a choice among values. Bounds are inclusive.
+There are three: whole numbers, real numbers, and a choice among values. Bounds are inclusive.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hyperspace_core.errors import RegistrationError
 
 @dataclass(frozen=True)
 class Int:
-    """Whole numbers from `low` to `high`, both included; `log` samples magnitudes evenly."""
+    """Whole numbers from `low` to `high`, both included; `log`: by magnitude."""
 
     low: int
     high: int
@@ -35,7 +35,7 @@ class Int:
 
 @dataclass(frozen=True)
 class Float:
-    """Real numbers from `low` to `high`, both included; `log` samples magnitudes evenly."""
+    """Real numbers from `low` to `high`, both included; `log`: by magnitude."""
 
     low: float
     high: float
@@ -77,7 +77,7 @@ Range = Int | Float | Choice
 
 
 def _as_written(range_: Int | Float, *, step: float | None) -> str:
-    """As a user writes it, for messages: what has its usual value is left out."""
+    """The range as a user writes it, for messages; default arguments are omitted."""
     log = ", log=True" if range_.log else ""
     return (f"{type(range_).__name__}({range_.low!r}, {range_.high!r}{log}"
             f"{'' if step is None else f', step={step!r}'})")

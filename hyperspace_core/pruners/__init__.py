@@ -1,4 +1,4 @@
-"""Core's own pruners, registered into every project that is opened."""
+"""Core's own pruners, registered into every opened project."""
 
 from __future__ import annotations
 

@@ -12,15 +12,15 @@ from hyperspace_core.records.run import Goal
 
 @dataclass(kw_only=True)
 class SuccessiveHalving(Pruner):
-    """Lets a run pass each of its rungs, at the steps `min_steps`, `min_steps * reduction`, `min_steps *
-    reduction**2`, …, only if it is there among the best 1/`reduction` of all that have reached the rung.
+    """Continues a run at each rung only if it is among the best 1/`reduction` there.
 
-    Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (ASHA), as a rule that
-    stops: nothing is resumed. A run is judged once at each rung, when it reaches it. While fewer than
-    `reduction` runs have, the best of them passes.
+    The rungs are the steps `min_steps`, `min_steps * reduction`, `min_steps * reduction**2`, … Li et al., A
+    System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (ASHA), as a stopping rule: no run is
+    resumed. A run is judged once at each rung, when it reaches it. While fewer than `reduction` runs have
+    reached it, the best of them passes.
     """
 
-    min_steps: int = 1             # the first rung, in the steps that are logged
+    min_steps: int = 1             # the first rung, as a logged step
     reduction: int = 3
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class SuccessiveHalving(Pruner):
         return any(not self._passes(rung, curve, peers, goal) for rung in self._rungs(curve))
 
     def _rungs(self, curve: Curve) -> list[int]:
-        """Those that were reached since the pruner was asked before."""
+        """The rungs that were reached since the last call."""
         found, rung = [], self.min_steps
         while rung <= curve.step:
             if rung > curve.asked:

@@ -12,15 +12,14 @@ from hyperspace_core.records.run import Goal
 
 @dataclass(kw_only=True)
 class Median(Pruner):
-    """Stops a run whose best value so far is worse than the median of what completed runs had on average up
-    to the same step.
+    """Stops a run whose best value is worse than the median of completed runs.
 
-    Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.1. Of an even
-    number of runs the worse one of the two in the middle counts. Completed runs that ended before that step
-    say nothing of it.
+    Their values are averages up to the same step. Golovin et al., Google Vizier: A Service for Black-Box
+    Optimization, KDD 2017, section 3.1. With an even number of runs the worse one of the two in the middle
+    counts. Completed runs that ended before that step do not count.
     """
 
-    startup_runs: int = 5          # so many completed runs must have come so far
+    startup_runs: int = 5          # completed runs that are required before any run is stopped
     warmup_steps: int = 0          # before this step no run is stopped
 
     def should_stop(self, curve: Curve, peers: Sequence[Peer], goal: Goal) -> bool:

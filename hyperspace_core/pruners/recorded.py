@@ -1,4 +1,4 @@
-"""Stops a run where an earlier execution of it was stopped, so that it can be reproduced."""
+"""Stops a run where its earlier execution was stopped, to reproduce it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.records.run import Goal
 
 @dataclass(kw_only=True)
 class AsRecorded(Pruner):
-    """Stops a run once its series has as many values as when a pruner stopped it before."""
+    """Stops a run when its series has as many values as when it was pruned."""
 
     values: int
 

@@ -1,1 +1,1 @@
-"""Searches: what to run next, from all comparable runs; asked by workers, followed by people."""
+"""Searches: propose the next run from all comparable runs."""

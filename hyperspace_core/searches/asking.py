@@ -1,4 +1,4 @@
-"""The worker's hand on its proposer: a process that is started when a search is first asked."""
+"""The worker's client of its proposer process, which starts at the first ask."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire, W
 if TYPE_CHECKING:
     from hyperspace_core.searches.process import Desk
 
-LEAVE_S = 2.0                  # for a process that has nothing left to do
-LONGEST_S = 600.0              # an answer that takes longer does not come: nothing else is claimed meanwhile
+LEAVE_S = 2.0                  # for a process to end by itself
+LONGEST_S = 600.0              # time limit of an answer: the worker claims nothing else meanwhile
 
 
 class ProposerGone(ProjectError):
-    """The proposer ended before it could answer; another one may, and has to be told all runs."""
+    """The proposer ended before it answered; a new one needs all runs of the search."""
 
 
 class Asker(Protocol):
-    """Whom a worker asks what a search should run next."""
+    """The interface by which a worker asks for the next run of a search."""
 
     def fresh(self, search: str) -> bool:
-        """Whether it knows nothing of this search yet, or any more: then it must be told all runs."""
+        """Whether the proposer does not know this search: then it needs all runs."""
         ...
 
     def ask(self, question: Ask) -> Suggested:
-        """Raises `ProjectError` where the project cannot be opened, `ConfigError` where the search does not
-        fit it, `ProposerGone`.
-        """
+        """Ask for the next run. Raises `ProposerGone` where the proposer has ended.
+
+        `ProjectError`: the project cannot be opened; `ConfigError`: the search does not fit it."""
         ...
 
     def close(self) -> None: ...
 
 
 class InlineAsker:
-    """Answers in this very process, which has the project open anyway."""
+    """Answers in this process, which has the project open already."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._told: set[str] = set()
+        self._known: set[str] = set()
 
     def fresh(self, search: str) -> bool:
-        return search not in self._told
+        return search not in self._known
 
     def ask(self, question: Ask) -> Suggested:
-        return _suggested(self._desk.answer(question), question, self._told)
+        return _suggested(self._desk.answer(question), question, self._known)
 
     def close(self) -> None:
         pass
 
 
 class ChildAsker:
-    """A process of `searches.process`; started anew when the project's sources have changed on disk."""
+    """Asks a proposer process; restarts it when the project's sources change."""
 
     def __init__(self, begin: Open, python: Path | None = None) -> None:
         self._begin = begin
@@ -74,7 +74,7 @@ class ChildAsker:
         self._opened: Opened | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._wire: Wire | None = None
-        self._told: set[str] = set()       # searches that it knows
+        self._known: set[str] = set()      # searches that the proposer knows
         self._closed = False
         self._lock = threading.Lock()
 
@@ -83,21 +83,21 @@ class ChildAsker:
         if stale:
             self._end()
             forget_bytecode(stale)
-        return not self._alive() or search not in self._told
+        return not self._alive() or search not in self._known
 
     def ask(self, question: Ask) -> Suggested:
         if not self._alive():
-            if not question.whole:             # it has ended since `fresh`: a new one knows nothing
+            if not question.whole:             # it has ended since `fresh`: a new one knows no search
                 raise ProposerGone(self._why_gone())
             self._start()
         answer = self._said(question)
         if not isinstance(answer, Suggested | Refusal):
             self._end()
             raise ProjectError("the proposer gave no answer")
-        return _suggested(answer, question, self._told)
+        return _suggested(answer, question, self._known)
 
     def close(self) -> None:
-        """Idempotent; any thread may call it, also while another asks."""
+        """Idempotent; any thread may call it, also while another one asks."""
         with self._lock:
             self._closed = True
         self._end()
@@ -123,10 +123,10 @@ class ChildAsker:
             self._end()
             why = answer.reason if isinstance(answer, Refusal) else "the proposer gave no answer"
             raise ProjectError(why)
-        self._opened, self._told = answer, set()
+        self._opened, self._known = answer, set()
 
     def _said(self, word: Word) -> Word:
-        """Its answer. Raises `ProposerGone` where it has ended, `ProjectError` where it gives none."""
+        """Send a message; return the answer. Raises `ProposerGone`, `ProjectError`."""
         wire = self._wire
         if wire is None or self._process is None:
             raise ProjectError("this proposer is closed")
@@ -136,15 +136,15 @@ class ChildAsker:
         except TimeoutError:
             self._end()
             raise ProjectError(f"its tuner gave no answer in {LONGEST_S:g} s") from None
-        except msgspec.MsgspecError as error:  # user code wrote into a descriptor that is not its own
+        except msgspec.MsgspecError as error:  # user code wrote into a descriptor of another owner
             self._end()
-            raise ProjectError(f"the process that proposes said what nobody understands: {error}") from error
+            raise ProjectError(f"the proposer sent a message that cannot be decoded: {error}") from error
         if answer is None:
             raise ProposerGone(self._why_gone())
         return answer
 
     def _why_gone(self) -> str:
-        """How the process ended, of which nothing is left then."""
+        """End the connection; return how the process ended."""
         process = self._process
         why = "this proposer is closed" if self._closed or process is None else self._how_it_ended(process)
         self._end()
@@ -154,10 +154,10 @@ class ChildAsker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(LEAVE_S)
         code, said = process.returncode, ""
-        with contextlib.suppress(ValueError):      # somebody closes this proposer just now
+        with contextlib.suppress(ValueError):      # another thread is closing this proposer
             said = what_it_said(self._printed)
-        how = "without a word" if code is None else how_it_ended(code)
-        return f"the process that proposes ended ({how}){said}"
+        how = "no exit status" if code is None else how_it_ended(code)
+        return f"the proposer process ended ({how}){said}"
 
     def _end(self) -> None:
         with self._lock:
@@ -168,17 +168,17 @@ class ChildAsker:
         if process is not None:
             try:
                 process.wait(LEAVE_S)
-            except subprocess.TimeoutExpired:      # it thinks, or is stuck in an import
+            except subprocess.TimeoutExpired:      # it is computing, or stuck in an import
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             self._printed.close()
 
 
-def _suggested(answer: Suggested | Refusal, question: Ask, told: set[str]) -> Suggested:
-    """`told` is kept: who could not answer has to be told all again."""
-    told.discard(question.search.uid)
+def _suggested(answer: Suggested | Refusal, question: Ask, known: set[str]) -> Suggested:
+    """Record in `known` which searches got an answer; others are sent whole again."""
+    known.discard(question.search.uid)
     if isinstance(answer, Refusal):
         raise ConfigError(answer.reason)
-    told.add(question.search.uid)
+    known.add(question.search.uid)
     return answer

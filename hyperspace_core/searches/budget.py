@@ -1,4 +1,4 @@
-"""When a search is over: decided from its record and its runs, the same by whoever looks."""
+"""When a search ends: a function of its record and its runs alone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HOUR_S = 3600.0
 
 
 def why_over(search: SearchRecord, runs: Sequence[RunRecord]) -> str | None:
-    """Why nothing more is proposed; None while the search goes on. `runs`: those of the search.
+    """The reason why nothing more is proposed, or None; `runs`: those of the search.
 
-    Hours are summed over attempts, from what their records say: no clock is asked.
+    Hours are summed over the attempts' records: the clock is not read.
     """
     budget, metric = search.budget, search.metrics[0]
     if budget.runs is not None and search.proposed >= budget.runs:
-        return f"its {budget.runs:,} runs are proposed" if budget.runs > 1 else "its 1 run is proposed"
+        return "its run was proposed" if budget.runs == 1 else f"all {budget.runs:,} runs have been proposed"
     if budget.hours is not None and (spent := hours_of(runs)) >= budget.hours:
         return f"{spent:.3g} of {budget.hours:g} hours are used"
     best = best_of(runs, metric)
@@ -36,7 +36,7 @@ def why_over(search: SearchRecord, runs: Sequence[RunRecord]) -> str | None:
 
 
 def hours_of(runs: Sequence[RunRecord]) -> float:
-    """Hours of computing of all attempts that have ended."""
+    """Computing hours of all ended attempts."""
     return sum(seconds for run in runs for seconds in _seconds(run)) / HOUR_S
 
 
@@ -47,13 +47,13 @@ def _seconds(run: RunRecord) -> Iterator[float]:
 
 
 def best_of(runs: Sequence[RunRecord], metric: Metric) -> RunRecord | None:
-    """The completed run with the best result; of equal ones the first."""
+    """The completed run with the best result; the first of equal ones."""
     done = [run for run in runs if _result(run) is not None]
     return min(done, key=lambda run: (_loss(run, metric), run.id), default=None)
 
 
 def vain_since(runs: Sequence[RunRecord], metric: Metric) -> int:
-    """How many runs have ended, completed or failed, since the best one was proposed."""
+    """The number of runs that completed or failed since the best was proposed."""
     ended = [run for run in sorted(runs, key=lambda run: run.id)
              if run.state in (State.COMPLETED, State.FAILED)]
     best = best_of(ended, metric)
@@ -61,14 +61,14 @@ def vain_since(runs: Sequence[RunRecord], metric: Metric) -> int:
 
 
 def failing(runs: Sequence[RunRecord]) -> int:
-    """How many runs have failed in a row, up to the last one that has ended."""
+    """The number of runs that failed in a row, up to the last one that ended."""
     ended = sorted((run for run in runs if run.state in (State.COMPLETED, State.FAILED)),
                    key=lambda run: run.id, reverse=True)
     return next((count for count, run in enumerate(ended) if run.state is State.COMPLETED), len(ended))
 
 
 def improvements(runs: Sequence[RunRecord], metric: Metric) -> list[RunRecord]:
-    """The runs that were better than all before them, in order."""
+    """The runs that were better than all runs before them, in order."""
     found: list[RunRecord] = []
     for run in sorted(runs, key=lambda run: run.id):
         if _result(run) is not None and (not found or _loss(run, metric) < _loss(found[-1], metric)):
@@ -77,7 +77,7 @@ def improvements(runs: Sequence[RunRecord], metric: Metric) -> list[RunRecord]:
 
 
 def seconds_apart(runs: Sequence[RunRecord]) -> list[float]:
-    """Seconds between the ends of runs, in the order in which they ended."""
+    """Seconds between the ends of consecutive runs."""
     ends = sorted(run.finished_at for run in runs if run.finished_at is not None)
     return [(later - earlier).total_seconds() for earlier, later in pairwise(ends)]
 

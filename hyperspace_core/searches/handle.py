@@ -1,4 +1,4 @@
-"""`study.tune(…)`, `study.search(3)`: one search, looked at anew each time it is asked."""
+"""The handle of a search: `study.tune(…)`, `study.search(3)`."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 
 
 class Search(Live):
-    """One search of a study. Nothing runs behind it: workers do the search, and the store has it.
+    """One search of a study. Workers do the search, the store keeps it.
 
-    `.watch()` shows it again and again until it is over. Close the notebook whenever you like.
+    `.watch()` refreshes its display until it ends. The notebook may be closed at any time.
     """
 
     def __init__(self, study: Study, number: int) -> None:
         self._study = study
         self.id = get_search(study.store, study.name, number).id
 
-    # -- looking -------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------
 
     @property
     def record(self) -> SearchRecord:
-        """What the store says of it now."""
+        """The search's current record in the store."""
         return get_search(self._study.store, self._study.name, self.id)
 
     def progress(self) -> SearchView:
-        """How far it is, the best so far, how long it will take."""
+        """Its progress: runs done, best run so far, estimated time left."""
         return view_of(self._study.store, self.record)
 
     def look(self) -> SearchView:
-        """The same; what is shown where the search is."""
+        """The same as `progress`; what a display of the search shows."""
         return self.progress()
 
     def runs(self) -> list[RunRecord]:
-        """Its runs, oldest first, in whatever state."""
+        """Its runs in all states, oldest first."""
         return list(verbs.runs_of(self._study.store, self.record))
 
     @property
@@ -54,51 +54,51 @@ class Search(Live):
         return self.progress().best
 
     def best_config(self) -> Tree:
-        """The config of `best`. Raises `Refused` where no run has completed yet."""
+        """The config of `best`. Raises `Refused` while no run has completed."""
         return verbs.best_config(self._study.store, self.record)
 
     def write_best(self, path: str | Path) -> Path:
-        """`best_config` as a new JSON file, for `hyperspace run TASK --config FILE`; its path.
+        """Write `best_config` to a new file, for `hyperspace run TASK --config FILE`.
 
-        Raises `Refused` where no run has completed yet, `UsageError` for a file that is there already.
+        Returns its path. Raises `Refused` while no run has completed, `UsageError` for an existing file.
         """
         return verbs.write_best(self._study.store, self.record, path)
 
     def space(self) -> Space:
-        """What is searched, by today's code."""
+        """Its search space, by the current code."""
         return self._past().space
 
     def seen(self) -> Seen:
-        """The history as its tuner sees it now, and what of the past it does not see."""
+        """The history that its tuner sees now, and the runs that are left out of it."""
         return self._past().seen()
 
     def importance(self) -> dict[str, float]:
-        """How much each parameter has mattered, by its key, the highest first and together 1.
+        """The importance of each parameter, by its key, the highest first; the sum is 1.
 
-        Empty where no tuner that is installed can tell, or nothing is known yet.
+        Empty where no installed tuner can compute it, or no results are known yet.
         """
         from hyperspace_core.searches.importance import importance_of
 
         past = self._past()
         return importance_of(self._study.project, past.space, past.seen().history)
 
-    # -- steering ------------------------------------------------------------------------------------------
+    # -- control -------------------------------------------------------------------------------------------
 
     def cancel(self) -> list[int]:
-        """End it, and with it all of its runs that wait or run; their ids. May be called again."""
+        """End the search and its unfinished runs; return their ids. Idempotent."""
         return verbs.cancel(self._study.store, self.record)
 
     def pause(self) -> SearchRecord:
-        """Nothing more is proposed until it is resumed; what is proposed goes on.
+        """Propose nothing more until `resume`; runs that are already proposed continue.
 
-        Raises `Refused` for one that has ended.
+        Raises `Refused` for a search that has ended.
         """
         return verbs.pause(self._study.store, self.record)
 
     def resume(self, *, priority: int | None = None, **budget: Any) -> SearchRecord:
-        """Go on, also after it has ended, with another budget: `resume(runs=200)`.
+        """Continue, also after its end, with another budget: `resume(runs=200)`.
 
-        What is not named stays. Raises `UsageError` for a budget that is used up already: name a larger one.
+        Other limits stay. Raises `UsageError` for a budget that is used up already: name a larger one.
         """
         return verbs.resume(self._study.store, self.record, budget, priority=priority)
 

@@ -1,8 +1,8 @@
-"""The history of a search: what past runs tell a tuner, and what of them could not be used.
+"""The history of a search: the runs that its tuner learns from, and the others.
 
-All runs of the task count, whoever submitted them, if they are comparable with what would run today; of
-related tasks (`sources`) those that are comparable among themselves, with less weight. A run that lies
-outside of the space as a whole is left out and counted: nothing is clipped or guessed.
+All runs of the task count, also those by hand and of other searches, if they are comparable with a run of the
+current code. Runs of related tasks (`sources`) count with less weight, if comparable among themselves. A run
+outside the space is left out and counted: no value is clipped or guessed.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ _PENDING = (State.QUEUED, State.PAUSED, State.RUNNING)
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a tuner sees, and in words, with their number, the runs that it does not see."""
+    """The history that a tuner sees, and counts of runs left out, by cause."""
 
     history: History
     left_out: Counter[str]
 
     @property
     def summary(self) -> str:
-        """On one line: how many runs are used, how many are not, and why."""
+        """One line: how many runs are used, how many are left out, and why."""
         trials = self.history.trials
         related = sum(trial.weight < 1 for trial in trials)
         pending = sum(trial.state == "pending" for trial in trials)
-        told = [f"{len(trials):,} past run{'' if len(trials) == 1 else 's'} used"]
-        told += [f"{related:,} of related tasks"] if related else []
-        told += [f"{pending:,} queued or running"] if pending else []
+        used = [f"{len(trials):,} past run{'' if len(trials) == 1 else 's'} used"]
+        used += [f"{related:,} of related tasks"] if related else []
+        used += [f"{pending:,} queued or running"] if pending else []
         causes = [f"{words} ({count:,})" for words, count in self.left_out.most_common(5)]
         rest = sum(self.left_out.values()) - sum(count for _, count in self.left_out.most_common(5))
         causes += [f"other causes ({rest:,})"] if rest else []
         left = f"; {self.left_out.total():,} left out: {', '.join(causes)}" if causes else ""
-        return ", ".join(told) + left
+        return ", ".join(used) + left
 
 
 class Past:
-    """The runs that a search may learn from, kept in step as they change."""
+    """The runs that a search may learn from, updated as they change."""
 
     def __init__(self, project: Project, search: NewSearch) -> None:
         self._project, self._search = project, search
@@ -71,21 +71,21 @@ class Past:
         self._runs: dict[int, _Run] = {}
 
     def update(self, records: Iterable[RunRecord], *, whole: bool = False) -> None:
-        """Take over what is new or has changed. `whole`: these are all that there are."""
+        """Take over new and changed records. `whole`: these are all runs."""
         known = self._runs
         if whole:
             self._runs = {}
         for record in records:
             before = known.get(record.id)
             if before is None or before.record != record:
-                # where it stands in the space hangs on its config alone
+                # the place in the space depends only on the config
                 same = before is not None and (before.record.config, before.record.scenario) == (
                     record.config, record.scenario)
                 before = _Run(record, before.place if before is not None and same else None)
             self._runs[record.id] = before
 
     def seen(self) -> Seen:
-        """The history as it stands."""
+        """The current history."""
         left_out: Counter[str] = Counter()
         trials: list[Trial] = []
         sticks = {task: self._yardstick(task) for task in self._search.tasks}
@@ -101,7 +101,7 @@ class Past:
         of_task = [run.traits for run in self._runs.values() if run.record.task == task]
         done = [run for run in of_task if run.record.state is State.COMPLETED]
         code = {id(run.parts) for run in done}
-        # what failed by code that nothing was done by: that code may be mended since
+        # failures of code by which no run completed: that code may be corrected since
         failed = {id(run.parts): run for run in of_task
                   if run.record.state is State.FAILED and id(run.parts) not in code}
         stick = yardstick([*done, *failed.values()], self._today, newest=False)
@@ -109,7 +109,7 @@ class Past:
             problem = self._today.problem(task)
             if problem is not None:                # also where no run has completed yet
                 stick = replace(stick, problem=problem[0], problem_text=self._today.text, metric=problem[1])
-        if failed:                                 # they do not tell which data count
+        if failed:                                 # failed runs do not decide which data count
             alike = replace(stick, data=None)
             stick = replace(stick, data=DataRule.of([run for run in done if not alike.against(run)]))
         return stick
@@ -118,12 +118,12 @@ class Past:
         record = run.record
         state = _state_of(record)
         if state is None or record.config is None:
-            return None                            # cancelled, or not looked at by any worker yet
+            return None                            # cancelled, or not yet claimed by a worker
         reasons = stick.against(run.traits)
         if reasons:
             left_out[" and ".join(dict.fromkeys(reason.text for reason in reasons))] += 1
             return None
-        if run.trial is not None:                  # the very same: a tuner may know it by its identity
+        if run.trial is not None:                  # the same object: a tuner may compare by identity
             return run.trial
         if run.place is None:
             run.place = self._placed(record.scenario, record.config)
@@ -132,7 +132,7 @@ class Past:
             left_out[_words(outside[0])] += 1
             return None
         metric, value = self._search.metrics[0], record.result if state in ("completed", "pruned") else None
-        if value is not None and record.metric.name != metric.name:    # a related task decides by another
+        if value is not None and record.metric.name != metric.name:    # a related task with another metric
             value = None if state == "pruned" else _values_of(record).get(metric.name)
             if value is None or math.isnan(value):
                 left_out[f"a task of another metric (`{record.metric.name}`)"] += 1
@@ -142,12 +142,12 @@ class Past:
         return run.trial
 
     def _placed(self, scenario: Tree | None, config: Tree) -> _Place:
-        """Where the config stands, with the defaults of parameters that are newer than it."""
+        """The assignment of a config, with the defaults of parameters that it lacks."""
         try:
             _, config = self._project.up_to_date(scenario or self.scenario, config)
             config = self._project.complete(self.scenario, config)
         except ConfigError:
-            pass                                   # the space says what of it does not fit
+            pass                                   # the space reports the values that do not fit
         found = self.space.assignment_of({key: value for key, value in config.items() if key != SEED})
         return found.assignment, found.outside
 
@@ -156,7 +156,7 @@ _Place = tuple[Assignment, tuple[Outside, ...]]
 
 
 class _Run:
-    """A run with what was found out about it."""
+    """A run with what was computed from it."""
 
     def __init__(self, record: RunRecord, place: _Place | None) -> None:
         self.record, self.place = record, place
@@ -165,7 +165,7 @@ class _Run:
 
 
 def past_of(store: Store, project: Project, search: NewSearch) -> Past:
-    """All that there is in a store for a search to learn from. Raises `StoreError`."""
+    """Read all runs that a search may learn from. Raises `StoreError`."""
     past = Past(project, search)
     wanted = RunFilter(project=project.name, tasks=search.tasks)
     past.update(map(slimmed, store.find(wanted, order=ORDER_OLDEST)), whole=True)
@@ -180,7 +180,7 @@ def _state_of(record: RunRecord) -> TrialState | None:
     if record.state is not State.COMPLETED:
         return None
     if record.result is None or math.isnan(record.result):
-        return "failed"                            # it diverged: as bad as one that broke
+        return "failed"                            # it diverged: as bad as a failed one
     return "pruned" if is_pruned(record) else "completed"
 
 
@@ -190,8 +190,8 @@ def _values_of(record: RunRecord) -> dict[str, float]:
 
 
 def _words(outside: Outside) -> str:
-    """Why a run lies outside of the space, without its value: so that runs can be counted by it."""
+    """The cause why a run is outside the space, without its value, to be counted."""
     said = {"range": "outside its range", "class": "a class that is not searched",
-            "fixed": "another value than the one that is held fast", "missing": "missing",
-            "unknown": "a parameter that there is no more"}
+            "fixed": "another value than the fixed one", "missing": "missing",
+            "unknown": "a parameter that does not exist any more"}
     return f"`{outside.path}` {said[outside.reason]}"

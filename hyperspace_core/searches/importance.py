@@ -1,4 +1,4 @@
-"""How much each parameter has mattered, as a tuner that can tell says it."""
+"""The importance of each parameter, as a tuner estimates it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def importance_of(project: Project, space: Space, history: History) -> dict[str, float]:
-    """`classifier`, `classifier[Forest].trees` → its share, the highest first; empty where nobody can tell.
+    """`classifier`, `classifier[Forest].trees` → its share, the highest first.
 
-    It does not matter which tuner did the search: of those that are installed the best is asked.
+    Empty where no tuner can compute it. The preferred one of the installed tuners does, not the search's own.
     """
     entries = sorted(project.catalog.entries(Tuner), key=lambda entry: (-entry.target.preference, entry.name))
     for entry in entries:

@@ -1,4 +1,4 @@
-"""From what a person wants tuned to a search that can be stored. Nothing is stored here."""
+"""Turn the user's options for a search into a record; nothing is stored."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
 
 
-# what a plugin that is not installed would bring
+# tuners of plugins that may not be installed
 BROUGHT = {"hyperspace-optuna": ("CmaEs", "GP", "NSGAII", "Sampler", "TPE")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuneWishes:
-    """What a person may say of a search."""
+    """The user's options for a search."""
 
     budget: Budget = field(default_factory=Budget)
     space: Mapping[str, Any] | None = None
-    tuner: Any = None              # a name, a section, or a component; None: the best that is installed
+    tuner: Any = None              # a name, a section, or a component; None: the preferred installed one
     pruner: Any = None             # likewise; None: no run is stopped early
     metrics: Collection[str | Metric] = ()         # beside the task's own: "seconds:minimize"
     learn_from: Collection[str] = ()               # related tasks
@@ -51,7 +51,7 @@ class TuneWishes:
 
 
 def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
-    """Raises `TaskError`, `ConfigError` and `UsageError`: for what no worker could do."""
+    """Plan a search. Raises `TaskError`, `ConfigError` or `UsageError`."""
     problem = problem_of_task(project, task)
     metrics = (problem.metric, *further_metrics(asked.metrics, problem.metric))
     space = space_tree(_as_mapping(asked.space), project.catalog.name_of)
@@ -62,7 +62,7 @@ def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
     built.check(made, metrics)
     check_searched(made, task)
     if asked.budget == Budget(failures=asked.budget.failures) and not built.ends:
-        raise UsageError("tune: say when it ends: runs, hours, target or patience")
+        raise UsageError("tune: give a limit: runs, hours, target or patience")
     sources = related_tasks(project, task, asked.learn_from)
     wishes = asked.wishes
     return NewSearch(
@@ -83,13 +83,13 @@ def _as_mapping(space: Any) -> dict[str, Any]:
 
 
 def default_tuner(catalog: Catalog, metrics: int) -> str:
-    """The name of the registered tuner that says it is the best to begin with."""
+    """The name of the registered tuner with the highest preference."""
     fit = [entry for entry in catalog.entries(Tuner) if metrics == 1 or entry.target.several_metrics]
     return max(fit, key=lambda entry: (entry.target.preference, entry.name)).name
 
 
 def component_tree(project: Project, family: type, asked: Any, path: str) -> Tree:
-    """A name, a section or an object, completed. Raises `ConfigError`."""
+    """Complete a name, a section or an object. Raises `ConfigError`."""
     if isinstance(asked, family):
         try:
             asked = tree_of(asked, project.catalog.name_of)
@@ -102,16 +102,16 @@ def component_tree(project: Project, family: type, asked: Any, path: str) -> Tre
 
 
 def _brought(asked: Any) -> str:
-    """Which plugin has the class that is missing; nothing where none is known to."""
+    """The command that installs the plugin with the missing class, if it is known."""
     name = asked.get(CLASS_NAME) if isinstance(asked, Mapping) else asked
     return "".join(f" `pip install {plugin}` brings {name}."
                    for plugin, names in BROUGHT.items() if name in names)
 
 
 def further_metrics(asked: Collection[str | Metric], own: Metric) -> tuple[Metric, ...]:
-    """`"seconds:minimize"` → a metric; maximized unless it says otherwise. Raises `UsageError`."""
-    told = [asked] if isinstance(asked, str | Metric) else asked or ()
-    found = {metric.name: metric for metric in map(_metric_of, told) if metric.name != own.name}
+    """`"seconds:minimize"` → a metric; maximized by default. Raises `UsageError`."""
+    given = [asked] if isinstance(asked, str | Metric) else asked or ()
+    found = {metric.name: metric for metric in map(_metric_of, given) if metric.name != own.name}
     return tuple(found.values())
 
 
@@ -126,13 +126,13 @@ def _metric_of(asked: str | Metric) -> Metric:
     if goal == "minimize":
         return Metric(name=name, goal="minimize")
     if goal != "maximize":
-        raise UsageError(f"metric '{asked}': after the colon stands maximize or minimize, not '{goal}'"
+        raise UsageError(f"metric '{asked}': expected maximize or minimize after the colon, found '{goal}'"
                          f"{did_you_mean(goal, ('maximize', 'minimize'))}")
     return Metric(name=name)
 
 
 def related_tasks(project: Project, task: str, asked: Iterable[str]) -> tuple[str, ...]:
-    """The names, each known and none the task itself. Raises `TaskError`, `UsageError`."""
+    """The names of related tasks, checked. Raises `TaskError`, `UsageError`."""
     names = tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked or ()))
     for name in names:
         if not isinstance(name, str):
@@ -144,7 +144,7 @@ def related_tasks(project: Project, task: str, asked: Iterable[str]) -> tuple[st
 
 
 def _pruner_tree(project: Project, asked: Any, metric: Metric) -> Tree | None:
-    """Completed; built once, so that what no run could use is refused now. Raises `ConfigError`."""
+    """The completed pruner, built once as a check. Raises `ConfigError`."""
     if asked is None:
         return None
     from hyperspace_core.pruner import Pruner

@@ -1,4 +1,4 @@
-"""The problem of a search: its task as it was when the search was submitted, on today's code."""
+"""The problem of a search: its task as submitted, for the current code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from hyperspace_core.config.searchspace import Space
     from hyperspace_core.extension.project import Project
 
-SEED = "seed"                  # of `single_run`: it receives the run's own, so nothing is searched there
+SEED = "seed"                  # of `single_run`: it receives the run's own seed and is not searched
 
 
 def searched_space(project: Project, scenario: Tree, wishes: Mapping[str, Any]) -> Space:
-    """What a search of this problem may try. Raises `ConfigError`."""
+    """Build the space of a search of this problem. Raises `ConfigError`."""
     if SEED in wishes:
         raise ConfigError("`seed`: each run has its own, so it is not searched; leave it out of space=, and "
                           "give the search a seed with seed=")
@@ -32,24 +32,24 @@ def searched_space(project: Project, scenario: Tree, wishes: Mapping[str, Any]) 
 
 
 def check_searched(space: Space, task: str) -> None:
-    """Raises `ConfigError` for a space of one point: a search would only repeat it."""
+    """Raise `ConfigError` for a space of one point: a search would only repeat it."""
     if not space.dimensions:
         raise ConfigError(f"nothing of task '{task}' is searched: give parameters a range, as in "
                           "`Annotated[int, Int(10, 1000)]`, or name ranges in space=")
 
 
 def up_to_date_scenario(project: Project, search: NewSearch) -> Tree:
-    """Its scenario, completed with what is newer than the search. Raises `ConfigError`."""
+    """The scenario with defaults of newer parameters. Raises `ConfigError`."""
     task = Task(name=search.task, scenario=search.scenario, metric=search.metrics[0])
     try:
         return project.complete_scenario(task)
-    except HyperspaceError:                # something is called otherwise today
+    except HyperspaceError:                # a class or parameter has another name in the current code
         scenario, _ = project.up_to_date(search.scenario, {})
         return project.complete_scenario(replace(task, scenario=scenario))
 
 
 class SearchedToday(Today):
-    """Today's code, with the problem that the search has: a task file edited since changes nothing."""
+    """The current code with the search's own problem; later task edits are ignored."""
 
     def __init__(self, project: Project, search: NewSearch, scenario: Tree) -> None:
         super().__init__(project)

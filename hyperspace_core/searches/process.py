@@ -1,4 +1,4 @@
-"""The proposer's process: opens the project once, keeps what it learned of each search, answers questions."""
+"""The proposer process: opens the project once and answers a worker."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Desk:
-    """Answers for one project."""
+    """Answers questions about the searches of one project."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._proposers: dict[str, Proposer] = {}
 
     def answer(self, ask: Ask) -> Suggested | Refusal:
-        """Never raises for what user code does."""
+        """Propose a run; errors of user code become a `Refusal`."""
         try:
             suggestion = self._proposer(ask).propose(ask.search, ask.records, whole=ask.whole)
         except HyperspaceError as error:
@@ -49,17 +49,17 @@ class Desk:
 
 
 def main() -> None:
-    """The descriptor of the socket is the only argument."""
+    """Serve the socket whose descriptor is the only argument."""
     end = socket.socket(fileno=int(sys.argv[1]))
     end.set_inheritable(False)
-    # what a tuner starts may outlive this process: it must not hold the worker's other end open
+    # a child of a tuner may outlive this process: it must not keep the socket open
     os.register_at_fork(after_in_child=end.close)
     wire = Wire(end)
     sys.argv[1:] = []
     begin = wire.receive()
     if not isinstance(begin, Open):
         return
-    # a tuner may think for a while: the end of the worker ends the process, not only the next question
+    # a tuner may compute for long: this process ends with the worker, not at the next question only
     with ending_with(wire):
         _serve(wire, begin)
 

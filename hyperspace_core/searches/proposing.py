@@ -1,4 +1,4 @@
-"""The next run of a search: a function of its record, of the runs in the store, and of today's code."""
+"""Propose the next run from search record, stored runs and current code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """A run to queue as the search's next proposal, and how it was found."""
+    """A run to queue as the search's next proposal, and its origin."""
 
     run: NewRun
     redrawn: int = 0
@@ -31,17 +31,17 @@ class Suggestion:
 
 
 class Proposer:
-    """Proposes for one search. What it remembers makes it faster; each answer would be the same without."""
+    """Proposes for one search. Its cache never changes an answer."""
 
     def __init__(self, project: Project, search: SearchRecord) -> None:
         self._project = project
         self.past = Past(project, search)
-        check_searched(self.past.space, search.task)   # its ranges may have gone since it was queued
+        check_searched(self.past.space, search.task)   # ranges may have been removed since it was queued
         self._tuner: Tuner = build_component(Tuner, search.tuner, project.catalog, path="tuner")
 
     def propose(self, search: SearchRecord, records: Iterable[RunRecord], *,
                 whole: bool = False) -> Suggestion | None:
-        """The next run of `search`; None where the tuner has nothing left. `records`: see `Past.update`.
+        """The next run of `search`, or None at the end; `records`: see `Past.update`.
 
         Raises `ConfigError` for a proposal that does not fit.
         """
@@ -54,7 +54,7 @@ class Proposer:
     def _suggestion(self, search: SearchRecord, proposal: Proposal, seen: Seen) -> Suggestion:
         space = self.past.space
         tree = written(space.entries, space.complete(proposal.assignment))
-        # a repeat says something only with another seed; the first of equal ones has the search's own
+        # a repeat is useful only with another seed; the first of equal runs has the search's own seed
         seed = (search.seed + _equals(proposal, seen)) % LIMIT
         problem = Problem(task=search.task, scenario=self.past.scenario, metric=search.metrics[0], seed=None)
         wishes = Wishes(seed=seed, priority=search.priority, tags=search.tags, note=search.note,
@@ -65,7 +65,7 @@ class Proposer:
 
 
 def _equals(proposal: Proposal, seen: Seen) -> int:
-    """How many runs there are of it already."""
+    """The number of runs that are equal to it."""
     if proposal.duplicate_of is None:
         return 0
     return sum(trial.weight >= 1 and trial.assignment == proposal.assignment for trial in seen.history.trials)

@@ -1,4 +1,4 @@
-"""A search as people look at it: how far it is, what it found, how long it will take."""
+"""A search for display: its progress, its best run, the estimated time left."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from hyperspace_core.searches.budget import best_of, hours_of, improvements, sec
 from hyperspace_core.searches.verbs import runs_of
 from hyperspace_core.storage import Store
 
-LATELY = 20                    # runs that tell how fast it goes
+LATELY = 20                    # the last runs, from which the rate is estimated
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SearchView:
-    """One look at a search."""
+    """A snapshot of a search for display."""
 
     search: SearchRecord
     at: datetime
     counts: Mapping[State, int]
     pruned: int
     best: RunRecord | None             # the completed run with the best result
-    improvements: tuple[RunRecord, ...]            # each better than all before it, in order
+    improvements: tuple[RunRecord, ...]            # each better than all runs before it, in order
     running: tuple[RunRecord, ...]
     vain: int                          # runs that have ended since the best one was proposed
-    hours: float                       # of computing, of attempts that have ended
-    eta_s: float | None = None         # until its runs are done; None where that cannot be told
+    hours: float                       # computing hours of ended attempts
+    eta_s: float | None = None         # until its runs are done; None where it cannot be estimated
 
     @property
     def ended(self) -> int:
-        """Runs that are over."""
+        """The number of runs that have ended."""
         return sum(count for state, count in self.counts.items() if state.terminal)
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen by itself: it has ended, and so have its runs."""
+        """Whether nothing more will happen: the search and all its runs have ended."""
         return self.search.state is SearchState.ENDED and not self.at_work
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is something left to wait for: it is open, or some of its runs wait or run."""
+        """Whether it is open, or some of its runs are queued or running."""
         return self.search.state is SearchState.OPEN or bool(self.at_work)
 
     @property
     def at_work(self) -> int:
-        """Runs that wait or run."""
+        """The number of runs that are queued or running."""
         return self.counts.get(State.QUEUED, 0) + self.counts.get(State.RUNNING, 0)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """As text: how far it is, what was found, what ends it."""
+        """Text: progress, best run, limits."""
         return self._lines(times=True)
 
     def text(self, *, times: bool = True) -> list[str]:
@@ -83,22 +83,22 @@ class SearchView:
     def _standing(self) -> str:
         search = self.search
         of = "" if search.budget.runs is None else f" of {search.budget.runs:,}"
-        told = f"{self.ended:,}{of} runs done"
+        done = f"{self.ended:,}{of} runs done"
         if search.state is SearchState.PAUSED:
-            return f"paused, {told}"
-        return told if search.reason is None else f"{told}; ended: {search.reason}"
+            return f"paused, {done}"
+        return done if search.reason is None else f"{done}; ended: {search.reason}"
 
     @property
     def found(self) -> str:
         """`best accuracy 0.98 (run 12, 5 since)`."""
         if self.best is None or self.best.result is None:
-            return "nothing found yet"
+            return "no result yet"
         name = self.search.metrics[0].name
         since = f", {self.vain} since" if self.vain else ""
         return f"best {name} {number(self.best.result)} (run {self.best.id}{since})"
 
     def ends(self, *, times: bool = True) -> str:
-        """`ends after 100 runs; about 3 min left`; nothing where all is over."""
+        """`ends after 100 runs; about 3 min left`; empty once the search is over."""
         if self.over:
             return ""
         budget = f"ends after {self.search.budget}"
@@ -118,7 +118,7 @@ class SearchView:
 
 
 def view_of(store: Store, search: SearchRecord) -> SearchView:
-    """Raises `StoreError`."""
+    """Read a search's runs for display. Raises `StoreError`."""
     runs = list(runs_of(store, search))
     counted, metric = Counter(run.state for run in runs), search.metrics[0]
     return SearchView(
@@ -131,7 +131,7 @@ def view_of(store: Store, search: SearchRecord) -> SearchView:
 
 
 def _eta_s(search: SearchRecord, runs: list[RunRecord]) -> float | None:
-    """From how fast runs ended lately; whatever else may end the search earlier is not foreseen."""
+    """The time left, from the latest rate; an earlier end is not foreseen."""
     apart = seconds_apart(runs)[-LATELY:]
     if not apart or search.budget.runs is None or search.state is SearchState.PAUSED:
         return None

@@ -1,7 +1,7 @@
-"""What a worker and its proposer say to each other, over a socket.
+"""The messages between a worker and its proposer, over a socket.
 
 The proposer is a process of its own, since it imports the project: user code never runs in the worker, and
-the store with its password never reaches user code. A closed socket means that the other side is gone.
+the store's password never reaches user code. A closed socket means that the other process has ended.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from hyperspace_core.records.search import SearchRecord
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """Worker: the project to propose for. The first word."""
+    """Worker to proposer: open this project. The first message."""
 
     project: str
     tasks_dir: str | None
     no_plugins: tuple[str, ...]
-    code: str | None               # a folder with code that goes before what is installed
+    code: str | None               # a folder with code that takes precedence over installed code
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):
-    """Worker: what should this search run next? `records`: runs that are new or have changed."""
+    """Worker to proposer: propose the next run; `records`: new and changed runs."""
 
     search: SearchRecord
     records: list[RunRecord]
-    whole: bool                    # these are all that there are
+    whole: bool                    # `records` holds all runs
 
 
 class Suggested(msgspec.Struct, frozen=True, tag="suggested"):
-    """Proposer: this; None where nothing is left to try."""
+    """Proposer to worker: the proposed run; None where the space is exhausted."""
 
     run: NewRun | None
     redrawn: int
@@ -44,7 +44,7 @@ class Suggested(msgspec.Struct, frozen=True, tag="suggested"):
 
 
 class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
-    """Proposer: it cannot be asked that, or cannot open the project; a line that says why."""
+    """Proposer to worker: why it cannot propose or open the project, in one line."""
 
     reason: str
 
@@ -65,14 +65,14 @@ class Wire:
         return self._socket.fileno()
 
     def send(self, word: Word) -> bool:
-        """False where the other side is gone."""
+        """Send a message; False where the other end is closed."""
         with contextlib.suppress(OSError):
             self._socket.sendall(frame_bytes(_encode(word)))
             return True
         return False
 
     def receive(self, longest_s: float | None = None) -> Word | None:
-        """The next word; None where the other side is gone. `TimeoutError` where none comes for so long."""
+        """The next message; None where the other end is closed. Raises `TimeoutError`."""
         self._socket.settimeout(longest_s)
         header = exactly(self._socket, HEADER_BYTES)
         body = None if header is None else exactly(self._socket, length_of(header))

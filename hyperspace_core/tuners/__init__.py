@@ -1,4 +1,4 @@
-"""Core's own tuners, registered into every project that is opened; plugins bring those that learn."""
+"""Core's own tuners, registered into every opened project; plugins add more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grid search: all combinations of evenly spaced values, one after the other."""
+"""Grid search: all combinations of evenly spaced values, in order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from hyperspace_core.tuner import History, Tuner
 
 @dataclass
 class Grid(Tuner):
-    """The first combination that nobody has tried; the last parameter varies fastest, and when all are there,
-    nothing is left.
+    """Proposes the first untried combination; the last parameter varies fastest.
 
     steps: values of each range, from one end to the other; a choice has all of its values
     """
@@ -56,4 +55,4 @@ def combinations(space: Space, steps: int) -> Iterator[Assignment]:
             chosen.pop()
         if not chosen:
             return
-        chosen[-1] += 1            # what comes after it begins anew
+        chosen[-1] += 1            # the digits after it restart

@@ -1,4 +1,4 @@
-"""Random search: what every other tuner has to beat."""
+"""Random search: the baseline for every other tuner."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hyperspace_core.tuner import History, Tuner
 
 @dataclass
 class Random(Tuner):
-    """Draws each value on its own, evenly or, on a logarithmic range, by magnitude.
+    """Samples each value independently, evenly or by magnitude on a log range.
 
     Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, JMLR 13 (2012).
     """
 
-    several_metrics: ClassVar[bool] = True         # it looks at none of them
+    several_metrics: ClassVar[bool] = True         # it uses none of them
     learns: ClassVar[bool] = False
 
     def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:

@@ -60,7 +60,7 @@ def test_searches_are_listed_the_newest_first(typed: Typed, searched: Store) -> 
 
     assert heads == ["search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"]
     assert (new[:5], new[-1]) == (["2", "second", "Grid", "OPEN", "0"], "no worker is running")
-    assert (old[:5], old[-1]) == (["1", "first", "Random", "ENDED", "3/3"], "its 3 runs are proposed")
+    assert (old[:5], old[-1]) == (["1", "first", "Random", "ENDED", "3/3"], "all 3 runs have been proposed")
     assert len(typed("searches", "--limit", 1, "--json").json) == 1
 
 
@@ -69,7 +69,8 @@ def test_one_is_shown_on_a_page(typed: Typed, searched: Store) -> None:
 
     page = typed("searches", 1).out
 
-    assert page.startswith("search 1 of first by Random: 3 of 3 runs done; ended: its 3 runs are proposed\n")
+    assert page.startswith("search 1 of first by Random: 3 of 3 runs done; "
+                           "ended: all 3 runs have been proposed\n")
     assert f"  best score {best.result:.6g} (run {best.id}" in page
     assert "  space    2 parameters searched, 3 held fast\n" in page
     assert "  history  3 past runs used\n" in page
@@ -125,7 +126,7 @@ def test_the_best_config_becomes_a_file_that_runs(typed: Typed, searched: Store,
     assert json.loads(file.read_text()) == best["config"]
     again = typed("run", "first", "--config", file, "--json").json
     assert again["result"] == pytest.approx(best["result"])
-    assert "there is such a file already" in typed("searches", 1, "--best", file, expect=ExitCode.USAGE).err
+    assert "the file exists already" in typed("searches", 1, "--best", file, expect=ExitCode.USAGE).err
 
 
 def test_a_search_that_has_found_nothing_has_no_best_config(typed: Typed, desk: Desk, tmp_path: Path) -> None:

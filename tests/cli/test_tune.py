@@ -44,7 +44,7 @@ def test_a_dry_run_says_what_of_the_past_is_used_and_what_is_not(typed: Typed, s
 
     answer = typed("tune", "first", "--runs", 3, "--tuner", "Random", "--dry-run")
 
-    assert ("history  2 past runs used; 1 left out: `noise` another value than the one that is held fast (1)"
+    assert ("history  2 past runs used; 1 left out: `noise` another value than the fixed one (1)"
             in answer.out)
     assert not store.searches("growing")
 
@@ -95,7 +95,7 @@ def test_a_worker_says_when_it_begins_to_ask_and_when_the_search_is_over(typed: 
     told = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
 
     assert told[:2] == ["search 1 of task 'first': proposing its runs here",
-                        "search 1 of task 'first' is over: its 3 runs are proposed"]
+                        "search 1 of task 'first' is over: all 3 runs have been proposed"]
 
 
 @pytest.mark.parametrize("given", ["json", "file"])
@@ -145,7 +145,7 @@ def test_a_priority_that_is_not_named_stays(typed: Typed, store: Store) -> None:
 @pytest.mark.parametrize(("words", "code", "cure"), [
     ((), ExitCode.USAGE, "no task: name one, as in `hyperspace tune holdout --runs 100`"),
     (("frist", "--runs", "3"), ExitCode.NOT_FOUND, "did you mean 'first'"),
-    (("first",), ExitCode.USAGE, "say when it ends: runs, hours, target or patience"),
+    (("first",), ExitCode.USAGE, "give a limit: runs, hours, target or patience"),
     (("first", "--runs", "0"), ExitCode.USAGE, "--runs: expected a whole number >= 1, got '0'"),
     (("first", "--hours", "soon"), ExitCode.USAGE, "--hours: expected a number, got 'soon'"),
     (("first", "--hours", "nan"), ExitCode.USAGE, "--hours: expected a number, got 'nan'"),
@@ -160,7 +160,8 @@ def test_a_priority_that_is_not_named_stays(typed: Typed, store: Store) -> None:
     (("first", "--runs", "3", "--space", '{"model": {"depht": [1, 2]}}'), ExitCode.INPUT, "`model.depht`"),
     (("first", "--runs", "3", "--space", '{"noise": {"float": [0]}}'), ExitCode.INPUT,
      '`noise.float`: expected two numbers, as in {"float": [1, 10]}'),
-    (("first", "--runs", "3", "--metric", "rows:min"), ExitCode.USAGE, "maximize or minimize, not 'min'"),
+    (("first", "--runs", "3", "--metric", "rows:min"), ExitCode.USAGE,
+     "maximize or minimize after the colon, found 'min'"),
     (("first", "--runs", "3", "--from", "secnd"), ExitCode.NOT_FOUND, "did you mean 'second'"),
     (("first", "--runs", "3", "--from", "first"), ExitCode.USAGE, "learns from its own runs anyway"),
     (("--resume", "7", "--runs", "3"), ExitCode.NOT_FOUND, "no search 7 in this store"),
@@ -191,8 +192,8 @@ def test_a_budget_that_is_used_up_opens_nothing(typed: Typed, store: Store) -> N
 
     answer = typed("tune", "--resume", 1, "--runs", 2, expect=ExitCode.USAGE)
 
-    assert answer.err == ("error: search 1 would end at once: its 2 runs are proposed; name a larger budget, "
-                          "as in 102 runs\n")
+    assert answer.err == ("error: search 1 would end at once: all 2 runs have been proposed; name a "
+                          "larger budget, as in 102 runs\n")
     assert store.get_search(1).state is SearchState.ENDED
 
 

@@ -145,5 +145,5 @@ def test_another_series_needs_a_direction_of_its_own() -> None:
     assert Median().watched(own) == own
     assert Median(metric="accuracy").watched(own) == own
     assert Median(metric="loss", goal="minimize").watched(own) == Metric(name="loss", goal="minimize")
-    with pytest.raises(ConfigError, match=r"watches `loss`.*goal 'maximize' or 'minimize'"):
+    with pytest.raises(ConfigError, match=r"watches `loss`.*give its goal, 'maximize' or 'minimize'"):
         Median(metric="loss").watched(own)

@@ -174,6 +174,6 @@ def test_a_tuner_that_thinks_for_ever_is_ended(
 
 def test_a_tuner_that_writes_into_the_socket_is_not_understood(
         asker: ChildAsker, question: Question) -> None:
-    with pytest.raises(ProjectError, match="said what nobody understands"):
+    with pytest.raises(ProjectError, match="sent a message that cannot be decoded"):
         asker.ask(question("scribble"))
     assert asker.ask(question("pid")).run is not None

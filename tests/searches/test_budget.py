@@ -42,8 +42,8 @@ def test_a_search_without_runs_goes_on() -> None:
 
 def test_the_budget_of_runs_counts_what_was_proposed_whatever_became_of_it() -> None:
     assert why_over(search(proposed=2, runs=3), []) is None
-    assert why_over(search(proposed=3, runs=3), []) == "its 3 runs are proposed"
-    assert why_over(search(proposed=1, runs=1), []) == "its 1 run is proposed"
+    assert why_over(search(proposed=3, runs=3), []) == "all 3 runs have been proposed"
+    assert why_over(search(proposed=1, runs=1), []) == "its run was proposed"
 
 
 @pytest.mark.parametrize(("metric", "values", "reached"), [

@@ -50,7 +50,7 @@ def test_it_is_seen_from_its_first_run_to_its_last(study: Study, search: Search)
     results = [run.result or 0.0 for run in search.runs()]
     assert view.best is not None and view.best.result == max(results)
     assert [run.result for run in view.improvements] == sorted(set(accumulate(results, max)))
-    assert "ended: its 6 runs are proposed" in repr(search)
+    assert "ended: all 6 runs have been proposed" in repr(search)
     assert f"best score {view.best.result:g} (run {view.best.id}" in repr(search)
     assert "<pre>search 1 of main" in search._repr_html_()
 
@@ -63,7 +63,7 @@ def test_the_best_config_is_a_file_that_runs(study: Study, search: Search, tmp_p
     best = search.best
     assert best is not None
     assert study.run("main", json.loads(path.read_text()), echo=False).result == best.result
-    with pytest.raises(UsageError, match="there is such a file already"):
+    with pytest.raises(UsageError, match="the file exists already"):
         search.write_best(path)
 
 
@@ -91,7 +91,8 @@ def test_it_is_paused_resumed_and_goes_on_with_a_larger_budget(study: Study, sea
     assert work(study).states == {}
     search.resume()
     work(study)
-    with pytest.raises(UsageError, match="would end at once: its 6 runs are proposed; name a larger budget"):
+    with pytest.raises(UsageError, match="would end at once: all 6 runs have been proposed; "
+                                         "name a larger budget"):
         search.resume()
     with pytest.raises(UsageError, match="there is no budget 'run'"):
         search.resume(run=8)
@@ -132,7 +133,8 @@ def test_who_resumes_a_search_hears_which_budget_is_used_up(study: Study) -> Non
         search.resume(runs=20)
 
     assert search.resume(failures=4).state is SearchState.OPEN
-    with pytest.raises(UsageError, match="its 2 runs are proposed; name a larger budget, as in 102 runs"):
+    with pytest.raises(UsageError, match="all 2 runs have been proposed; name a larger budget, "
+                                         "as in 102 runs"):
         search.resume(runs=2)
 
 

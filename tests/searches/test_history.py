@@ -50,12 +50,12 @@ def test_all_runs_of_the_task_count_by_whom_they_ever_were_submitted(study: Stud
 
     seen = search.seen()
 
-    # what failed had another value of what is held fast
+    # failed runs had another value than the fixed one
     assert told(seen) == [(("Tree", 4), "completed", 4.0), (("Line", 2.0), "pending", None)]
-    assert seen.left_out == {"`fail` another value than the one that is held fast": 1}
+    assert seen.left_out == {"`fail` another value than the fixed one": 1}
     assert seen.history.trials[0].values == {"score": 4.0, "seconds": 0.5}
     assert seen.summary == ("2 past runs used, 1 queued or running; 1 left out: `fail` another value than "
-                            "the one that is held fast (1)")
+                            "the fixed one (1)")
 
 
 def test_failed_and_diverged_runs_are_failures_and_cancelled_ones_say_nothing(

@@ -51,11 +51,11 @@ def test_a_tuner_may_be_an_object(study: Study) -> None:
 
 
 @pytest.mark.parametrize(("kind", "said", "fields"), [
-    (UsageError, "say when it ends: runs, hours, target or patience", {}),
-    (UsageError, "say when it ends", {"failures": 3}),
+    (UsageError, "give a limit: runs, hours, target or patience", {}),
+    (UsageError, "give a limit", {"failures": 3}),
     (UnknownClassError, "Did you mean 'Random'", {"tuner": "Randm", "runs": 1}),
     (UnknownClassError, "Did you mean 'Median'", {"pruner": "Medan", "runs": 1}),
-    (ConfigError, "say which way that is better", {"pruner": Median(metric="seconds"), "runs": 1}),
+    (ConfigError, "give its goal", {"pruner": Median(metric="seconds"), "runs": 1}),
     (ConfigError, "expected at least 2", {
         "pruner": {"className": "SuccessiveHalving", "reduction": 1}, "runs": 1}),
     (UnknownClassError, "Did you mean 'Line'", {"space": {"model": "Lin"}, "runs": 1}),

@@ -40,7 +40,7 @@ def test_watching_ends_when_the_search_is_over(study: Study, search: Search,
     assert [view.ended for view in looks] == [0, 1, 2, 3]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "search 1 of main by Random: 0 of 3 runs done"
-    assert "search 1 of main by Random: 3 of 3 runs done; ended: its 3 runs are proposed" in lines
+    assert "search 1 of main by Random: 3 of 3 runs done; ended: all 3 runs have been proposed" in lines
     assert not [line for line in lines if line.startswith("  ends")][1:]       # told once: it never changed
 
 

@@ -91,7 +91,8 @@ def test_a_proposal_outside_of_the_space_is_the_tuner_s_mistake() -> None:
         def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
             return {"a": "w", "b": 1}
 
-    with pytest.raises(ConfigError, match=r"Wrong proposed what is not in the space: `a`: 'w' is outside"):
+    with pytest.raises(ConfigError, match="Wrong proposed an assignment outside the space: "
+                                          "`a`: 'w' is outside"):
         next_proposal(Wrong(), small_space(), History(), random.Random(0))
 
 

@@ -257,7 +257,7 @@ def test_no_pruner_looks_inside_the_parts_of_a_run(store: Store, here: Here) -> 
     ({"className": "Broken"}, "this run is not stopped early: ZeroDivisionError: as told"),
     ({"className": "Gone"}, "no pruner 'Gone'"),
     ({"className": "SuccessiveHalving", "reduction": 1}, "`reduction`: expected at least 2, got 1"),
-    ({"className": "Median", "metric": "loss"}, "say which way that is better"),
+    ({"className": "Median", "metric": "loss"}, "give its goal"),
 ])
 def test_a_pruner_that_fails_is_said_once_and_stops_nothing(store: Store, here: Here, pruner: dict[str, Any],
                                                             said: str) -> None:
