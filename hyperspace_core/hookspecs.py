@@ -1,8 +1,8 @@
-"""Every hook of hyperspace, in the order of a run's life.
+"""Every hook of hyperspace, in the order in which a run calls them.
 
 A plugin or project implements any of them with `@hookimpl` under the same name, and may leave out arguments
 that it does not need. "The child" is the process that executes one run; "the worker" is the process that
-claims runs and watches over children. With `inline` isolation and in `Study.run` both are the same process.
+claims runs and supervises children. With `inline` isolation and in `Study.run` both are the same process.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 @hookspec
 def hyperspace_register(register: Register) -> None:
-    """Tell hyperspace about components, scenarios and tasks.
+    """Register components, scenarios and tasks.
 
     :When: when a project is opened, in every process that opens it (command line, worker's child, notebook).
     :Default: core registers `Pipeline`, `Unchanged` and `Fit`.
     :If it raises: the project cannot be opened; a plugin is rolled back and reported as broken.
-    :register: the one door: `module`, `component`, `scenario`, `tasks`; and what the project says of its own
-        past: `migration`, `same_behaviour`, `new_default`.
+    :register: has `module`, `component`, `scenario`, `tasks` and `metric`; and for past runs `migration`,
+        `same_behaviour` and `new_default`.
     """
 
 
 @hookspec
 def hyperspace_storage(register: StorageRegister) -> None:
-    """Offer stores by URL scheme, named as strings that are imported only when such a URL is opened.
+    """Offer stores by URL scheme, as strings that are imported when such a URL is opened.
 
-    :When: when a process looks for the store of a URL.
+    :When: when a process opens the store of a URL.
     :Default: core registers `sqlite`.
     :If it raises: the plugin is reported as broken; other schemes work.
     :register: `register.scheme("mongodb", "my_plugin.store:open_store", "MongoDB")`.
@@ -61,14 +61,14 @@ def hyperspace_commands(cli: click.Group) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------
-# A run: in the child, in this order; the first answer that is not None wins, the default (`trylast`) calls
-# the chosen component. Wrap one (`wrapper=True`) to time, cache or profile it. What raises, fails the run.
+# A run: in the child, in this order. The first result that is not None is used; the default (`trylast`) calls
+# the chosen component. Wrap a hook (`wrapper=True`) to time, cache or profile it. An error fails the run.
 # ------------------------------------------------------------------------------------------------------------
 
 
 @hookspec(firstresult=True)
 def hyperspace_execute(run: Run, scenario: Scenario) -> Any:
-    """Execute the run and give back what its scenario returns.
+    """Execute the run and return the result of its scenario.
 
     :When: in the child, after seeding and capture.
     :Default: `scenario.single_run(**run.arguments)`.
@@ -91,7 +91,7 @@ def hyperspace_load_data(run: Run, dataset: Any) -> Any:
 
 @hookspec(firstresult=True)
 def hyperspace_preprocess(run: Run, preprocessor: Any, data: Any) -> Any:
-    """Turn the data into what model and trainer see.
+    """Turn the data into the input of model and trainer.
 
     :When: in the child, after `hyperspace_load_data`, where a scenario calls `run.stages.preprocess(...)`.
     :Default: `preprocessor.apply(data)`.
@@ -125,7 +125,7 @@ def hyperspace_train(run: Run, trainer: Any, model: Any, data: Any) -> Any:
 @hookspec(firstresult=True)
 def hyperspace_score(run: Run, scorer: Any, model: Any,  # type: ignore[empty-body]  # a specification has none
                      data: Any) -> dict[str, float]:
-    """Say how good the fitted model is.
+    """Score the fitted model.
 
     :When: in the child, last, where a scenario calls `run.stages.score(...)`.
     :Default: `scorer.score(model, data)`.
@@ -145,7 +145,7 @@ def hyperspace_seed(seed: int) -> None:
 
     :When: in the child, before the scenario and its components are built.
     :Default: core seeds `random`, and numpy and torch where the project has imported them.
-    :If it raises: the run is FAILED: a run with a wrong seed must not look like one with the right seed.
+    :If it raises: the run is FAILED, because its results would not belong to its seed.
     :seed: a whole number from 0 to 2**32 - 1.
     """
 
@@ -163,24 +163,24 @@ def hyperspace_capture(run: Run) -> Section | Absent | None:
 
 @hookspec(firstresult=True)
 def hyperspace_fingerprint(data: Any) -> str | None:
-    """Name loaded data by their content.
+    """Compute a fingerprint of loaded data.
 
     :When: in the child, after `hyperspace_load_data`; kept in the provenance section `data`.
-    :Default: SHA-256 of bytes, text, numbers, arrays, tables, images, files (a `Path` by what is there) and
-        containers of them; `partial:` where it met others.
+    :Default: SHA-256 of bytes, text, numbers, arrays, tables, images, files (a `Path` by its content) and
+        containers of them; it begins with `partial:` if it met other types.
     :If it raises: the section is absent, with the error as its reason; the run goes on.
-    :returns: a short text that is equal for equal data, or None to leave it to others.
+    :returns: a short text that is equal for equal data, or None to leave it to other implementations.
     """
 
 
 # ------------------------------------------------------------------------------------------------------------
-# Observers: called one by one; a failing one is logged and the rest still hear
+# Observers: called one by one; a failure is logged and the others are still called
 # ------------------------------------------------------------------------------------------------------------
 
 
 @hookspec
 def hyperspace_run_started(run: Run) -> None:
-    """Hear that a run starts.
+    """React to the start of a run.
 
     :When: in the child, after capture, right before `hyperspace_execute`.
     :Default: none.
@@ -191,25 +191,25 @@ def hyperspace_run_started(run: Run) -> None:
 
 @hookspec
 def hyperspace_run_finished(run: Run, record: RunRecord) -> None:
-    """Hear how a run ended.
+    """React to the end of a run.
 
-    :When: in the child, when the scenario has returned or raised; in the worker, where the child can no
-        longer speak (killed, crashed, out of memory, timed out, cancelled): there only installed plugins
-        hear it.
+    :When: in the child, when the scenario has returned or raised; in the worker, if the child can no longer
+        call it (killed, crashed, out of memory, timed out, cancelled); the worker calls installed plugins
+        only.
     :Default: none.
     :If it raises: logged; the outcome stands.
     :run: the run; in the child still open for logging, in the worker closed.
-    :record: in the child, what the run brings, which a cancel may still overrule; in the worker, what has
-        been stored.
+    :record: in the child, the result of the run, which a cancel may still replace; in the worker, the
+        stored record.
     """
 
 
 @hookspec
 def hyperspace_worker_changed(worker: WorkerInfo, state: str) -> None:
-    """Hear what a worker does.
+    """React to a change of a worker's state.
 
     :When: in the worker, at each change.
     :Default: none.
     :If it raises: logged; the worker goes on.
-    :state: `started`, `idle`, `busy`, `draining`, `uncertain` (the store is away), `stopped`.
+    :state: `started`, `idle`, `busy`, `draining`, `uncertain` (the store is unavailable), `stopped`.
     """

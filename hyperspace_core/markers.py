@@ -1,4 +1,4 @@
-"""The two pluggy markers and the entry-point groups: all that a project or plugin must import to join in."""
+"""The pluggy markers and the entry-point groups for projects and plugins."""
 
 from __future__ import annotations
 

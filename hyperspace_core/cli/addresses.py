@@ -1,4 +1,4 @@
-"""Addresses of stores as arguments of a command, where there are two of them."""
+"""Store addresses as command arguments, for commands that take two stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a store is, or is to be. Its text holds no password."""
+    """The address of a store that may not exist yet. Its text hides the password."""
 
     url: str = field(repr=False)
     place: Place = field(repr=False)
@@ -29,7 +29,7 @@ class Address:
 
     @classmethod
     def typed(cls, text: str, place: Place) -> Address:
-        """An address as for `--storage`, or `@FILE` with one in it. Raises `StoreError`, `UsageError`."""
+        """Read an address as `--storage` takes it, or `@FILE`. Raises `StoreError`, `UsageError`."""
         from hyperspace_core.extension.address import redact, resolve_url
 
         if not text.strip("@ "):
@@ -46,29 +46,29 @@ class Address:
 
     @property
     def file(self) -> Path | None:
-        """The file of an embedded store, whether or not it is there."""
+        """The file of an embedded store, which may not exist yet; else None."""
         scheme, _, path = self.url.partition(":///")
         return Path(path) if scheme == "sqlite" else None
 
     def same(self, other: Address) -> bool:
-        """Whether both certainly mean one store, whoever opens it."""
+        """Whether both certainly mean one store; user and options are ignored."""
         if self.file is not None and other.file is not None:
             return self.file.resolve() == other.file.resolve()
         return _bare(self.url) == _bare(other.url)
 
     def open(self) -> Store:
-        """The store that is there. Raises `StoreError`, and makes none."""
+        """Open the existing store. Raises `StoreError` if there is none."""
         store = self.opened()
         if store is None:
-            raise StoreError(f"{self.file}: is not there")
+            raise StoreError(f"{self.file}: no store at this path; check the address")
         return store
 
     def opened(self) -> Store | None:
-        """The store; None where there is certainly none."""
+        """Open the store; None if its file does not exist."""
         return None if self.file is not None and not self.file.exists() else self.make()
 
     def make(self) -> Store:
-        """The store, a new one where there is none. It is closed with the command."""
+        """Open the store, creating it if needed. It is closed when the command ends."""
         from hyperspace_core.extension.storage import open_store
 
         project = self.place.name if self.place.has_project else None
@@ -78,6 +78,6 @@ class Address:
 
 
 def _bare(url: str) -> str:
-    """Without user and options."""
+    """The URL without user and options."""
     scheme, _, rest = url.partition("?")[0].partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"

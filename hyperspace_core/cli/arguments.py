@@ -25,7 +25,7 @@ LONGEST = 18                   # digits of a number that every store can hold
 
 
 class Id(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """The number of a run or a search; nothing else ever reaches a store."""
+    """The id of a run or a search: a whole number from 1 to `LARGEST_ID`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Id(click.ParamType):  # type: ignore[type-arg]  # generic in newer version
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A whole number, from `least` on."""
+    """A whole number, at least `least`."""
 
     name = "number"
 
@@ -66,19 +66,19 @@ run_argument = click.argument("run", type=RUN, shell_complete=complete_run)
 task_argument = click.argument("task", shell_complete=complete_task)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 attempt_option = click.option("--attempt", type=WholeNumber(1), metavar="N",
-                              help="Of this attempt; else of the last.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+                              help="The attempt to use. [default: the last]")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print what would be done and change nothing.")
 
 
 def limit_option(what: str) -> Callable[[F], F]:
-    """`--limit N`; `what` is limited: "the newest N runs"."""
+    """Add `--limit N`; `what` is limited, as in "the newest N runs"."""
     return click.option("--limit", type=WholeNumber(1), metavar="N",
-                        help=f"Only {what}. Without it a terminal gets {SHOWN}, a pipe all.")
+                        help=f"Show only {what}. [default: {SHOWN} in a terminal, all in a pipe]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the filter options say, before it is known of which project."""
+    """The filter options as typed, before the project is known."""
 
     tasks: tuple[str, ...]
     statuses: tuple[str, ...]
@@ -95,11 +95,11 @@ class Wanted:
         return [name for name, value in given.items() if value]
 
     def at(self, place: Place) -> RunFilter:
-        """Of the project of this place. Raises `UsageError` for what cannot be read, `NotFound`."""
+        """The filter in the project of `place`. Raises `UsageError` for a bad value, `NotFound`."""
         return self.of(place.name, place.store if self.search is not None else None)
 
     def of(self, project: str | None, store: Store | None = None) -> RunFilter:
-        """None: of all projects. `store`: where a search is looked up."""
+        """The filter within a project (None: all). `store`: where a search is looked up."""
         from datetime import UTC, datetime
 
         from hyperspace_core.records.filter import RunFilter, parse_condition, parse_since, parse_states
@@ -110,7 +110,6 @@ class Wanted:
             tags=self.tags, where=tuple(map(parse_condition, self.where)),
             since=None if self.since is None else parse_since(self.since, datetime.now(UTC)))
 
-
     @staticmethod
     def _uid(store: Store, project: str | None, search: int) -> str:
         from hyperspace_core.lookup import get_search
@@ -119,19 +118,20 @@ class Wanted:
 
 
 def filtered(command: F) -> F:
-    """The options of the one filter grammar; the command gets a `Wanted` as `wanted`."""
+    """Add the filter options; the command gets a `Wanted` as `wanted`."""
     for option in reversed((
         click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete_task,
-                     help="Runs of this task; may be given again."),
+                     help="Only runs of this task; may be repeated."),
         click.option("--status", "statuses", multiple=True, metavar="STATE", shell_complete=complete_state,
-                     help="In this state (queued, paused, running, completed, failed, cancelled)."),
+                     help="In this state: queued, paused, running, completed, failed or cancelled."),
         click.option("--tag", "tags", multiple=True, metavar="TAG",
-                     help="With this tag; given again: with all of them."),
+                     help="Only runs with this tag; if repeated, with all of these tags."),
         click.option("--where", multiple=True, metavar="CONDITION",
-                     help="As in 'classifier.trees>=100'; operators = != < <= > >= and ~ for text inside."),
-        click.option("--since", metavar="AGE", help="Submitted since: 2d, 3h, 90m, or a date."),
+                     help="Only runs that match, as in 'classifier.trees>=100'; operators: = != < <= > >=, "
+                          "~ (contains)."),
+        click.option("--since", metavar="AGE", help="Only runs submitted since: 2d, 3h, 90m, or a date."),
         click.option("--search", type=SEARCH, metavar="ID", shell_complete=complete_search,
-                     help="Proposed by this search."),
+                     help="Only runs that this search proposed."),
     )):
         command = option(command)
 
@@ -145,14 +145,14 @@ def filtered(command: F) -> F:
 
 
 def some_runs(command: F) -> F:
-    """Run ids, or filter options in their place; the command gets `runs` and `wanted` (see `chosen`)."""
+    """Add run ids and filter options; the command gets `runs` and `wanted` (see `chosen`)."""
     return click.argument("runs", nargs=-1, type=RUN, shell_complete=complete_run)(filtered(command))
 
 
 def chosen(place: Place, runs: tuple[int, ...], wanted: Wanted) -> list[RunRecord]:
-    """The runs that were named by id or by filter, by id.
+    """The runs that ids or a filter select, ordered by id.
 
-    Raises `UsageError` where both or neither were given, `NotFound` for an id that is none of the project's.
+    Raises `UsageError` if both or neither are given, `NotFound` for an id that is not the project's.
     """
     from hyperspace_core.errors import UsageError
     from hyperspace_core.lookup import get_run
@@ -160,11 +160,11 @@ def chosen(place: Place, runs: tuple[int, ...], wanted: Wanted) -> list[RunRecor
 
     if runs and wanted.options:
         raise UsageError(f"run {', '.join(map(str, runs))} and {', '.join(wanted.options)} contradict each "
-                         "other: name runs, or describe them")
+                         "other: give run ids or a filter, not both")
     if not runs and not wanted.options:
         takes_all = "whole" in click.get_current_context().params
-        whole = ", or take the whole queue with --all" if takes_all else ""
-        raise UsageError("which runs? Name them by id, or describe them with --status, --task, --tag, "
+        whole = ", or select the whole queue with --all" if takes_all else ""
+        raise UsageError("no runs are selected: give run ids, or a filter with --status, --task, --tag, "
                          f"--where, --since or --search{whole}")
     if runs:
         return [get_run(place.store, place.name, run) for run in dict.fromkeys(runs)]

@@ -1,4 +1,4 @@
-"""One deed on several runs: all of them are looked at first, then it is done, and each is told of."""
+"""One action on several runs: check all of them first, then act and report each."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
     from hyperspace_core.storage import Store
 
-ONE_BY_ONE = 20                # more runs than that are told of in a summary
+ONE_BY_ONE = 20                # more runs than this are reported in a summary
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """Something that a person may do to a run."""
+    """An action on a run."""
 
     phrase: str                                        # "cancel {}", for "would cancel run 3"
-    do: Callable[[Store, RunRecord], str]              # does it; what is so now: "CANCELLED"
+    do: Callable[[Store, RunRecord], str]              # acts; returns the new state: "CANCELLED"
     fits: Callable[[RunRecord], bool] = lambda record: True
-    why_not: Callable[[RunRecord], str] = lambda record: ""    # for one that it does not fit: cause and cure
+    why_not: Callable[[RunRecord], str] = lambda record: ""    # it does not fit: cause and cure
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The runs that a deed fits, and how many were named that it does not fit."""
+    """The runs that an action fits, and how many named runs it does not fit."""
 
     fit: Sequence[RunRecord]
     refused: int = 0
 
 
 def look(place: Place, runs: tuple[int, ...], wanted: Wanted, deed: Deed) -> Chosen:
-    """Which of the runs the deed fits. One that was named and does not fit is complained of.
+    """Select the runs that the action fits; report each named run that it does not fit.
 
-    Of those that a filter describes, only those are meant that the deed fits; how many others match is told.
+    A filter selects only runs that the action fits; the number of other matches is printed.
     """
     records = chosen(place, runs, wanted)
     fit = [record for record in records if deed.fits(record)]
     others = [record for record in records if not deed.fits(record)]
     if not runs:
         if others:
-            stay = "matches stays as it is" if len(others) == 1 else "match stay as they are"
+            stay = "matches is unchanged" if len(others) == 1 else "match are unchanged"
             note(f"{counted(len(others))} that {stay}: {_by_state(others)}")
         elif not fit:
             note("no run matches")
@@ -58,7 +58,7 @@ def look(place: Place, runs: tuple[int, ...], wanted: Wanted, deed: Deed) -> Cho
 
 
 def act(place: Place, looked: Chosen, deed: Deed, *, dry_run: bool) -> int:
-    """Do it to all that were looked at. A run that has moved on meanwhile is refused like any other."""
+    """Act on all selected runs. A run whose state changed meanwhile is refused like any other."""
     from hyperspace_core.errors import NotFound, Refused
 
     refused = looked.refused

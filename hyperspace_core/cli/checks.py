@@ -1,4 +1,4 @@
-"""What `doctor` looks at on this machine, each with a verdict and, where it is needed, the cure."""
+"""Checks of this machine for `doctor`, each with a verdict and a cure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SET_THE_CLOCK = "set the clock, or switch on its synchronization"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     verdict: Verdict
@@ -51,22 +51,22 @@ def of_machine(now: datetime) -> list[Look]:
 
 
 def careful(looks: list[Look]) -> Iterator[Check]:
-    """All that the looks find; one that fails itself is a finding, too."""
+    """The results of the checks; a check that raises gives a problem."""
     for look in looks:
         try:
             yield from look()
-        except Exception as error:  # noqa: BLE001 - a doctor that faints helps nobody
+        except Exception as error:  # noqa: BLE001 - one failing check must not stop the others
             yield problem("doctor", f"a check failed: {type(error).__name__}: {error}",
                           "this is a bug in hyperspace: please report it")
 
 
 def space(name: str, folder: Path) -> Iterator[Check]:
-    """Whether there is room where something will be written."""
+    """Check the free space of the disk that holds a folder."""
     from hyperspace_core.results.words import byte_count
 
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
-    text, cure = f"{byte_count(free)} free at {there}", "make room on this disk before runs fill it"
+    text, cure = f"{byte_count(free)} free at {there}", "free space on this disk before runs fill it"
     if free < HARDLY_ANY:
         yield problem(name, text, cure)
     elif free < LITTLE_SPACE:
@@ -76,11 +76,11 @@ def space(name: str, folder: Path) -> Iterator[Check]:
 
 
 def _temporary_files() -> Iterator[Check]:
-    """Where runs get their working directories."""
+    """Check the disk on which runs get their working directories."""
     try:
         folder = Path(tempfile.gettempdir())
     except FileNotFoundError as error:
-        yield problem("temporary files", str(error), "set TMPDIR to a folder that you may write to")
+        yield problem("temporary files", str(error), "set TMPDIR to a writable folder")
         return
     yield from space("temporary files", folder)
 
@@ -90,8 +90,8 @@ def _python() -> Iterator[Check]:
 
     yield ok("hyperspace", f"{core_version()} on Python {platform.python_version()} ({sys.executable})")
     if sys.platform == "win32":
-        yield warning("system", "Windows: processes that a run leaves behind live on, and a lost worker is "
-                      "noticed only after its lease has run out", "use Linux or macOS for unattended workers")
+        yield warning("system", "Windows: processes that a run leaves behind keep running, and a lost worker "
+                      "is detected only when its lease expires", "use Linux or macOS for unattended workers")
 
 
 def _sqlite() -> Iterator[Check]:
@@ -114,7 +114,7 @@ def _git() -> Iterator[Check]:
 def _clock(now: datetime) -> Iterator[Check]:
     text = f"{now.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if now.year < EARLIEST:
-        yield warning("clock", f"{text}: it was never set, so records show wrong times (no decision reads "
-                      "them)", SET_THE_CLOCK)
+        yield warning("clock", f"{text}: the clock was never set, so records show wrong times (no decision "
+                      "depends on them)", SET_THE_CLOCK)
     else:
         yield ok("clock", text)

@@ -1,4 +1,4 @@
-"""What `doctor` looks at in a project and its store."""
+"""Checks of a project and its store for `doctor`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
     from hyperspace_core.storage import Store
 
-BEHIND = timedelta(minutes=5)  # between two machines' clocks that is usual
-MOST_SHOWN = 10                # damaged places
+BEHIND = timedelta(minutes=5)  # a usual difference between two machines' clocks
+MOST_SHOWN = 10                # errors of a damaged store
 
 
 def of_project(place: Place) -> list[Look]:
@@ -46,7 +46,7 @@ def _project(place: Place) -> Iterator[Check]:
 
 
 def _tasks(project: Project) -> Iterator[Check]:
-    """Task files that cannot be read, and those whose scenario does not fit its class."""
+    """Check for task files that cannot be read or do not fit the scenario's class."""
     broken = list(project.task_errors.values())
     for task in project.tasks.values():
         try:
@@ -56,35 +56,35 @@ def _tasks(project: Project) -> Iterator[Check]:
     for message in broken:
         yield problem("tasks", message)
     if not project.tasks and not broken:
-        yield warning("tasks", "there are none, so nothing can be submitted",
+        yield warning("tasks", "the project has no tasks, so nothing can be submitted",
                       "add a JSON file to the project's tasks, or register.scenario(function)")
     elif not broken:
         yield ok("tasks", ", ".join(sorted(project.tasks)))
 
 
 def _isolation() -> Iterator[Check]:
-    """Asked after the project has been imported into this process, which has nothing else in it."""
+    """Check whether runs can be forked, after only the project has been imported."""
     from hyperspace_core.execution.opening import why_not_to_fork
 
     why = why_not_to_fork()
     if why is None:
         yield ok("isolation", "warm: a run starts in milliseconds")
     else:
-        yield warning("isolation", f"spawn for every run, which takes longer: {why}",
-                      "import what starts threads or opens a GPU inside of functions")
+        yield warning("isolation", f"every run is spawned, which takes longer: {why}",
+                      "import modules that start threads or open a GPU inside functions")
 
 
 def _plugins(place: Place) -> Iterator[Check]:
     extensions = place.quiet_extensions
     for broken in extensions.broken:
         yield problem("plugins", str(broken),
-                      f"mend or uninstall it; --no-plugin {broken.name} leaves it out")
+                      f"fix or uninstall it, or disable it with --no-plugin {broken.name}")
     if not extensions.broken:
         yield ok("plugins", ", ".join(one.name for one in extensions.loaded) or "none is installed")
 
 
 def _file(place: Place) -> Iterator[Check]:
-    """What can be said of an embedded store without opening it."""
+    """Check the disk of an embedded store, without opening the store."""
     if place.file is not None:
         yield from space("disk of the store", place.file.parent)
 
@@ -99,7 +99,7 @@ def _store(place: Place, now: datetime) -> Iterator[Check]:
     except StoreError as error:
         yield problem("store", str(error))
         return
-    yield ok("store", f"{info.url} answers: {info.backend}, schema {info.schema}")
+    yield ok("store", f"{info.url} is reachable: {info.backend}, schema {info.schema}")
     for note in info.notes:
         text, _, cure = note.partition(" -> ")
         yield warning("store", text, cure)
@@ -107,7 +107,7 @@ def _store(place: Place, now: datetime) -> Iterator[Check]:
 
     damage = store.check()
     for line in damage[:MOST_SHOWN]:
-        yield problem("store", line, "make a copy of it before anything else, and look at its disk")
+        yield problem("store", line, "copy the store first, then check its disk")
     if not damage:
         yield ok("store", f"sound, {counted(sum(info.runs.values()))}")
     yield from _order_of_times(place, store, now)
@@ -120,9 +120,9 @@ def _not_made_yet(file: Path) -> Check:
     there = next(folder for folder in file.parents if folder.exists())
     kind = network_kind_of(there)
     if kind is not None:
-        return problem("store", f"{file} would lie on a network file system ({kind}), where SQLite's locks "
-                       "do not hold", "name a file on a local disk with --storage")
-    return ok("store", f"{file} is made by what is first queued or run")
+        return problem("store", f"{file} would be on a network file system ({kind}), where SQLite's locks "
+                       "do not work", "name a file on a local disk with --storage")
+    return ok("store", f"no store at {file} yet; the first `submit` or `run` creates it")
 
 
 def _order_of_times(place: Place, store: Store, now: datetime) -> Iterator[Check]:
@@ -131,8 +131,8 @@ def _order_of_times(place: Place, store: Store, now: datetime) -> Iterator[Check
     newest = next(iter(store.find(RunFilter(project=place.name), limit=1)), None)
     at = None if newest is None else newest.submitted_at
     if newest is not None and at is not None and at - now > BEHIND:
-        yield warning("clock", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, yet to come "
-                      "by this machine's clock: one of the two is wrong", SET_THE_CLOCK)
+        yield warning("clock", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, which is "
+                      "in the future here: one of the two clocks is wrong", SET_THE_CLOCK)
 
 
 def _workers(place: Place, store: Store) -> Iterator[Check]:
@@ -143,12 +143,12 @@ def _workers(place: Place, store: Store) -> Iterator[Check]:
     for line in view.workers:
         if line.life != "alive":
             yield warning("workers", f"{line.worker.owner.worker} is {line.life}",
-                          "its runs go back to the queue while another worker lives")
+                          "its runs return to the queue while another worker is running")
     queued = view.counts.get(State.QUEUED, 0)
     if view.alive:
         yield ok("workers", f"alive: {', '.join(line.worker.owner.worker for line in view.alive)}")
     elif queued:
-        waits = "1 run waits" if queued == 1 else f"{queued:,} runs wait"
-        yield warning("workers", f"none is running, and {waits}", f"start one: {place.command('worker')}")
+        waits = "1 run is queued" if queued == 1 else f"{queued:,} runs are queued"
+        yield warning("workers", f"no worker runs, and {waits}", f"start one: {place.command('worker')}")
     else:
-        yield ok("workers", "none is running, and nothing waits")
+        yield ok("workers", "no worker runs, and no run is queued")

@@ -1,4 +1,4 @@
-"""Code on a page: what a run was executed on, and in what the code of two runs differs."""
+"""The code of a run on a page, and the code differences of two runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from hyperspace_core.results.source_changes import FileChange
 
 _STYLES = {"+": "good", "-": "bad", "@": "busy"}
-SECTIONS = ("source", "git", "components")         # of provenance, that `show_code` tells
+SECTIONS = ("source", "git", "components")         # of provenance that `show_code` writes
 
 
 def show_code(page: Page, record: RunRecord) -> None:
-    """The code that a run was executed on and that it was pinned to; its components with fingerprints."""
+    """Write the executed and the pinned code of a run, and its component fingerprints."""
     from hyperspace_core.cli.provenance import summary
     from hyperspace_core.results.parts import parts_of
 
@@ -40,12 +40,12 @@ def _executed(ran: Any, pinned: Mapping[str, Any]) -> str:
     if not isinstance(ran, Mapping):
         return ""
     same = SNAPSHOT in ran and ran[SNAPSHOT] == pinned.get(SNAPSHOT)
-    told = ["as pinned"] if same else [str(ran["note"])] if ran.get("note") else []
-    return ", ".join([summary("source", ran), *told])
+    notes = ["as pinned"] if same else [str(ran["note"])] if ran.get("note") else []
+    return ", ".join([summary("source", ran), *notes])
 
 
 def _pinned(ran: Any, pinned: Mapping[str, Any]) -> str:
-    """What the submission pinned, where nothing else on the page tells it."""
+    """The pinned code; "" if the page shows it elsewhere."""
     from hyperspace_core.cli.provenance import summary
     from hyperspace_core.records.code import SNAPSHOT
 
@@ -57,7 +57,7 @@ def _pinned(ran: Any, pinned: Mapping[str, Any]) -> str:
 
 
 def show_components(page: Page, changed: Sequence[OtherCode], heads: tuple[str, str]) -> None:
-    """A row a component, and the line to paste for each whose behaviour has stayed the same."""
+    """Write a row per component, and the line to paste if its behaviour is unchanged."""
     from hyperspace_core.results.comparable import declaration
 
     if not changed:
@@ -69,14 +69,14 @@ def show_components(page: Page, changed: Sequence[OtherCode], heads: tuple[str, 
     lines = dict.fromkeys(declaration(old.declared_as, old.fingerprint, new.fingerprint)
                           for old, new in changed)
     if any(lines):
-        page.line(("does it behave the same? Then hyperspace_register may say so:", "quiet"), indent=2)
+        page.line(("if the behaviour is unchanged, declare it in hyperspace_register:", "quiet"), indent=2)
     for line in filter(None, lines):
         page.block(line)
 
 
 def show_sources(page: Page, files: Sequence[FileChange], heads: tuple[str, str], *,
                  most: int | None) -> None:
-    """The files that differ, line by line; `most`: lines, of all together."""
+    """Write the line differences of files; `most`: the maximum of lines in total."""
     if not files:
         return
     page.gap()
@@ -84,7 +84,7 @@ def show_sources(page: Page, files: Sequence[FileChange], heads: tuple[str, str]
     left = sum(len(file.lines) for file in files) if most is None else most
     hidden = 0
     for file in files:
-        page.line(file.path, (_told(file, heads), "quiet"), indent=2)
+        page.line(file.path, (_change_text(file, heads), "quiet"), indent=2)
         if file.change != "changed" and most is not None:
             continue
         shown = file.lines[:left]
@@ -95,8 +95,8 @@ def show_sources(page: Page, files: Sequence[FileChange], heads: tuple[str, str]
         page.line((f"{hidden} more lines differ; --full shows them", "quiet"), indent=2)
 
 
-def _told(file: FileChange, heads: tuple[str, str]) -> str:
+def _change_text(file: FileChange, heads: tuple[str, str]) -> str:
     first, second = heads
-    return {"changed": "", "long": "in too many lines to be compared", "binary": "other content",
+    return {"changed": "", "long": "too many lines to compare", "binary": "different content",
             "restyled": "in comments and formatting only", "added": f"in {second} only",
             "removed": f"in {first} only"}[file.change]

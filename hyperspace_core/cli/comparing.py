@@ -1,4 +1,4 @@
-"""What `results`, `compare` and `effects` share: the runs that may stand side by side, and the others."""
+"""Comparable and other runs, for `results`, `compare` and `effects`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 comparable_option = click.option(
     "--comparable", type=click.Choice(["strict", "all"]), default="strict", show_default=True,
-    help="Only runs of the same problem, data and code of the classes that they use, or all.")
+    help="Compare only runs with the same problem, data and code of their classes, or all runs.")
 
 
 @uncollected()
 def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool = False,
                limit: int | None = None, page: int | None = None) -> Comparison:
-    """The runs, best first, and those that are not comparable with them; `whole`: with all provenance.
+    """The runs, best first, and the runs that are not comparable with them.
 
-    `limit`: of the best of one task, where all count, so that the others need not be read. `page`: the same
-    where only comparable ones count; of a task with thousands of runs a `FirstPage` is given back.
+    `whole`: with all provenance. `limit`: read only that many best runs, if one task is named and all runs
+    count. `page`: the same if only comparable runs count; for thousands of runs it returns a `FirstPage`.
     """
     from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST
     from hyperspace_core.results.comparable import ALL, Comparison, compared
@@ -64,7 +64,7 @@ def comparison(place: Place, where: RunFilter, comparable: str, *, whole: bool =
 
 
 def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilter:
-    """The filter that was typed, of completed runs unless it names other states."""
+    """The typed filter; it selects completed runs unless it names other states."""
     from dataclasses import replace
 
     from hyperspace_core.records.states import State
@@ -77,23 +77,23 @@ def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilte
 
 
 def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
-    """What is not comparable, task by task; `named`: with the names of the tasks."""
+    """Print the runs that are not comparable, task by task; `named`: with the task names."""
     from hyperspace_core.results.comparable import summary
 
     for task, group in groupby(left_out, key=lambda one: one.record.task):
-        told = summary(list(group), "--comparable all", looked_at)
-        note(f"{task}: {told}" if named else told)
+        text = summary(list(group), "--comparable all", looked_at)
+        note(f"{task}: {text}" if named else text)
 
 
 def is_installed(place: Place) -> bool:
-    """Whether the project is; runs are read without it, too."""
+    """Whether the project is installed; its runs can be read without it."""
     from hyperspace_core.extension.project import installed_projects
 
     return any(found.name == place.name for found in installed_projects())
 
 
 def _today(place: Place) -> Today | None:
-    """The project's code, where it is installed."""
+    """The project's current code; None if it is not installed or cannot be opened."""
     from hyperspace_core.errors import HyperspaceError
     from hyperspace_core.results.today import Today
 
@@ -102,5 +102,5 @@ def _today(place: Place) -> Today | None:
     try:
         return Today(place.project())
     except HyperspaceError as error:
-        warn(f"runs are compared with the newest ones, not with today's code: {error}")
+        warn(f"runs are compared with the newest runs, not with the current code: {error}")
         return None

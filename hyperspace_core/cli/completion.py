@@ -1,4 +1,4 @@
-"""What a shell may complete: projects, tasks, runs, searches. Nothing here may ever fail or speak."""
+"""Shell completion of projects, tasks, runs and searches; never fails or prints."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from hyperspace_core.storage import Store
 
-MAX_RUNS = 200                 # the newest; a shell shows no more
+MAX_RUNS = 200                 # the newest
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def _quietly(found: Callable[[click.Context, str], Iterable[tuple[str, str]]]) -> Complete:
-    """Values with a word about each → a completion that answers nothing where anything is wrong."""
+    """Turn a function that gives (value, help) into a completion; an error gives no values."""
 
     @wraps(found)
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
             return [CompletionItem(value, help=about) for value, about in found(ctx, incomplete)
                     if value.startswith(incomplete)]
-        except Exception:  # noqa: BLE001 - a message would land in the middle of what is being typed
+        except Exception:  # noqa: BLE001 - a message would appear inside the typed line
             return []
 
     return complete
@@ -84,7 +84,7 @@ def complete_state(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, s
 
 
 def _store_of(ctx: click.Context) -> AbstractContextManager[Store]:
-    """The store that the line names. Raises `FileNotFoundError`: asking makes none."""
+    """The store that the options name. Raises `FileNotFoundError`; creates no store."""
     from hyperspace_core.extension.address import read_url
     from hyperspace_core.extension.manager import build_manager
     from hyperspace_core.extension.storage import open_store, resolve_url

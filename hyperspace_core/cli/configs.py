@@ -1,4 +1,4 @@
-"""What the command line says of a run: its config, a grid of configs, and all that stands beside a config."""
+"""Options of a submission: config, grid, and seed, tags, priority and the like."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Typed:
-    """The options about a config, as typed."""
+    """The config options as typed."""
 
     sets: tuple[str, ...]
     config_file: str | None
@@ -31,14 +31,14 @@ class Typed:
         return bool(self.grids or self.grid_file)
 
     def config(self) -> Tree:
-        """The file's config with what `--set` changes in it. Raises `ConfigError`, `TaskError`."""
+        """The config of the file, changed by `--set`. Raises `ConfigError`, `TaskError`."""
         from hyperspace_core.config.overrides import parse_assignments
         from hyperspace_core.config.tree import merge
 
         return merge(_read(self.config_file), parse_assignments(self.sets))
 
     def grid(self) -> Tree:
-        """The config with the alternatives of the grid file and of `--grid` laid over it."""
+        """The config merged with the alternatives of the grid file and of `--grid`."""
         from hyperspace_core.config.overrides import parse_grid
         from hyperspace_core.config.tree import merge
 
@@ -47,17 +47,17 @@ class Typed:
 
 
 def config_options(command: F) -> F:
-    """`--set` and `--config`; the command gets a `Typed` as `typed`."""
+    """Add `--set` and `--config`; the command gets a `Typed` as `typed`."""
     return _typed(command, _SET, _CONFIG)
 
 
 def grid_options(command: F) -> F:
-    """The same with `--grid` and `--grid-file`."""
+    """Add `--set`, `--config`, `--grid` and `--grid-file`, likewise."""
     return _typed(command, _SET, _CONFIG, *_GRID)
 
 
 def wish_options(*names: str) -> Callable[[F], F]:
-    """What is said beside the config, by the names of `Wishes`; the command gets `Wishes` as `wishes`."""
+    """Add the options of these fields of `Wishes`; the command gets `Wishes` as `wishes`."""
 
     def decorated(command: F) -> F:
         @wraps(command)
@@ -102,7 +102,7 @@ def _read(file: str | None) -> Tree:
 
 
 def _literal(value: Any) -> Any:
-    """A config inside a grid: its lists are values, not alternatives."""
+    """A config inside a grid: its lists become values, not alternatives."""
     from hyperspace_core.config.overrides import each
 
     if isinstance(value, dict):
@@ -113,27 +113,27 @@ def _literal(value: Any) -> Any:
 
 
 _SET = click.option("--set", "-s", "sets", multiple=True, metavar="PATH=VALUE",
-                    help="A hyper-parameter, as in classifier.trees=200; may be given again.")
+                    help="Set a hyper-parameter, as in classifier.trees=200; may be repeated.")
 _CONFIG = click.option("--config", "config_file", metavar="FILE",
                        help="A JSON file with the config, `-` for stdin; --set changes it.")
 _GRID: tuple[Option, ...] = (
     click.option("--grid", "grids", multiple=True, metavar="PATH=A,B,…",
-                 help="Alternatives; several of them make every combination."),
+                 help="Alternative values; several --grid options give every combination."),
     click.option("--grid-file", metavar="FILE", help="A JSON file with a grid: a list holds alternatives."),
 )
 code_option = click.option(
     "--code", type=click.Choice(["pinned", "current"]), default="pinned",
-    help="The code that the runs execute: as it is now (pinned, the default), or whatever their worker has.")
+    help="The code that the runs execute: as it is now (pinned, the default) or as their worker has it.")
 _WISHES: Mapping[str, Option] = {
     "repeats": click.option("--repeats", type=WholeNumber(1), metavar="N",
-                            help="Runs of each config, with seed, seed + 1, and so on."),
+                            help="Runs per config, with seed, seed + 1, and so on. [default: 1]"),
     "seed": click.option("--seed", type=WholeNumber(0), metavar="N",
-                         help="Else the config's, else the task's, else drawn."),
+                         help="The seed. [default: the config's, else the task's, else random]"),
     "priority": click.option("--priority", type=WholeNumber(), metavar="N",
-                             help="The higher goes first; 0 without."),
+                             help="Runs of higher priority start first. [default: 0]"),
     "tags": click.option("--tag", "tags", multiple=True, metavar="TAG",
-                         help="A tag to find it by; may be given again."),
-    "note": click.option("--note", metavar="TEXT", help="A remark that is kept with it."),
+                         help="A tag to filter by later; may be repeated."),
+    "note": click.option("--note", metavar="TEXT", help="A note to store with it."),
     "retries": click.option("--retries", type=WholeNumber(0), metavar="N",
-                            help="How often it is tried again when its code fails."),
+                            help="Retries of a run whose code fails. [default: 0]"),
 }

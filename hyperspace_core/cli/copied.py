@@ -1,4 +1,4 @@
-"""What a copy has done, or would do, as people and programs read it."""
+"""The report of `store copy`, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ NAMED = 10                     # ids in one line
 
 @dataclass
 class Tally:
-    """Of a copy: run by run, and what it comes to."""
+    """The results of a copy, per run and in total."""
 
     source: str
     target: str
     copies: list[Copied] = field(default_factory=list)
-    missing: int = 0               # runs that were copied and are not there now
+    missing: int = 0               # copied runs that the target does not have now
 
     def add(self, copied: Copied) -> None:
         self.copies.append(copied)
 
     @property
     def uids(self) -> list[str]:
-        """Of those that should be there."""
+        """The runs that the target should have."""
         return [one.uid for one in self.copies if one.there is not None]
 
     @property
     def exit_code(self) -> ExitCode:
-        """FAILED where something is damaged or gone, REFUSED where something there is not overwritten."""
+        """FAILED if a run is damaged or missing, REFUSED if a different run was not overwritten."""
         if self.missing or self.of(Fate.DAMAGED):
             return ExitCode.FAILED
         return ExitCode.REFUSED if self.of(Fate.DIFFERS) else ExitCode.OK
@@ -50,16 +50,16 @@ class Tally:
         return [one for one in self.copies if one.fate is fate]
 
     def report(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The result for `--json`."""
         counts = {fate.value: len(self.of(fate)) for fate in Fate}
         return {"source": self.source, "target": self.target, "counts": counts, "missing": self.missing,
                 "runs": self.copies}
 
     def say(self, there: Address) -> None:
-        """The result on stdout, everything that a person must know beside it on stderr."""
+        """Print the result to stdout, and notes about it to stderr."""
         known = self.of(Fate.THERE)
         say(f"copied {counted(len(self.of(Fate.COPIED)))}"
-            + (f", {len(known)} {_are(known)} there already" if known else "")
+            + (f", {len(known)} {_are(known)} in the target already" if known else "")
             + ("; counts and digests agree" if self.exit_code is ExitCode.OK else ""))
         troubles = [*self.of(Fate.DAMAGED), *self.of(Fate.DIFFERS)]
         for one in troubles[:ONE_BY_ONE]:
@@ -67,37 +67,37 @@ class Tally:
         if len(troubles) > ONE_BY_ONE:
             complain(f"and {counted(len(troubles) - ONE_BY_ONE)} more; --json lists them all")
         if self.missing:
-            complain(f"{counted(self.missing)} of these cannot be found there: does somebody delete there?")
+            complain(f"{counted(self.missing)} of these are missing in the target: what deletes runs there?")
         if ahead := [one.run for one in self.of(Fate.AHEAD)]:
-            note(f"{_these(ahead)} waiting here, and went on there: cancel here what shall not be done twice")
+            note(f"{_these(ahead)} waiting here, but went on in the target: cancel here what must not rerun")
         if lost := [one.run for one in self.copies if one.lost_parent is not None]:
-            note(f"{_these(lost)} there without parent: what they repeat was not copied")
+            note(f"{_these(lost)} in the target without a parent: the parent run was not copied")
         say_running([one.run for one in self.of(Fate.RUNNING)])
         for project, waiting in Counter(one.project for one in self.copies if one.waits).items():
             words = f"queue resume --where {quote(f'reason={WAS_QUEUED}')} --project {quote(project)}"
-            note(f"queued runs of '{project}' rest there, PAUSED: {waiting}; `hyperspace {words} --storage "
-                 f"{quote(str(there))}` lets them start")
+            note(f"queued runs of '{project}' are PAUSED in the target: {waiting}; `hyperspace {words} "
+                 f"--storage {quote(str(there))}` resumes them")
         named = {one.search.there: one for one in self.copies if one.search is not None}
         _say_searches(named.values(), there)
 
 
 def _say_searches(copies: Iterable[Copied], there: Address) -> None:
-    """What a person must decide: where a search that is open here is to go on."""
+    """Print what to do about a search that is open here and also in the target."""
     for one in copies:
         search = one.search
         if search is None or search.state is not SearchState.OPEN:
             continue
         if search.state_there is SearchState.OPEN:
-            note(f"search {search.search} is open in both stores (there {search.there}): pause it in one, or "
-                 "each proposes what the other does not know")
+            note(f"search {search.search} is open in both stores ({search.there} in the target): pause it in "
+                 "one, because neither knows the other's proposals")
         elif search.state_there is SearchState.PAUSED:
             words = f"queue resume --search {search.there} --project {quote(one.project)}"
-            note(f"search {search.search} is open here and rests there: `hyperspace {words} --storage "
-                 f"{quote(str(there))}` lets it go on there; pause it here first")
+            note(f"search {search.search} is open here and PAUSED in the target: `hyperspace {words} "
+                 f"--storage {quote(str(there))}` resumes it there; pause it here first")
 
 
 def say_preview(found: Preview, there: Address, *, as_json: bool) -> None:
-    """What a copy would do."""
+    """Print what a copy would do."""
     if as_json:
         say_json(found)
         return
@@ -105,11 +105,11 @@ def say_preview(found: Preview, there: Address, *, as_json: bool) -> None:
     projects = ", ".join(f"{name} {count}" for name, count in found.runs.items())
     kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {byte_count(found.bytes)}"
     say(f"would copy {counted(total)}{f' ({projects})' if projects else ''}{kept} to {there}"
-        + (f"; {counted(found.there)} would be compared, as known there" if found.there else ""))
+        + (f"; {counted(found.there)} would be compared, as the target has them" if found.there else ""))
     if found.searches:
-        note(f"searches that would go along, at rest: {found.searches}")
+        note(f"searches that would be copied and PAUSED: {found.searches}")
     if found.waiting:
-        note(f"queued runs that would rest there, PAUSED: {found.waiting}")
+        note(f"queued runs that would be PAUSED in the target: {found.waiting}")
     say_running(found.running)
 
 
@@ -135,9 +135,9 @@ def _listed(runs: Iterable[int]) -> str:
 
 def _trouble(one: Copied) -> str:
     if one.fate is Fate.DAMAGED:
-        return f"run {one.run} (there {one.there}): {'; '.join(one.problems)}"
-    return (f"run {one.run} (there {one.there}) is not the same there: {', '.join(one.problems)}; nothing "
-            f"was overwritten. To have it as it is here, delete run {one.there} there and copy again")
+        return f"run {one.run} ({one.there} in the target): {'; '.join(one.problems)}"
+    return (f"run {one.run} ({one.there} in the target) differs there: {', '.join(one.problems)}; nothing "
+            f"was overwritten. To replace it, delete run {one.there} in the target and copy again")
 
 
 def _artifacts(count: int) -> str:

@@ -1,4 +1,4 @@
-"""From arguments to an exit code: whatever goes wrong is one line on stderr."""
+"""Run a command line: an exit code, and one line on stderr for an error."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ NAME = "hyperspace"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; what to answer to the shell (see `ExitCode`)."""
+    """Run one command and return its exit code (see `ExitCode`)."""
     _never_fail_to_print()
     debug = "--debug" in arguments or bool(os.environ.get("HYPERSPACE_DEBUG"))
     log, warnings = logging.getLogger("hyperspace"), _Warnings(tracebacks=debug)
     log.addHandler(warnings)
     try:
-        # --debug is welcome anywhere
+        # --debug may stand anywhere
         answer = _answer([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.OK
     except BaseException as error:
-        if COMPLETION in os.environ:       # nobody asked for words
+        if COMPLETION in os.environ:       # a completion prints no message
             return error.code if isinstance(error, SystemExit) and error.code == 0 else ExitCode.FAILED
         if debug and not isinstance(error, SystemExit):
-            log.error("the traceback, as --debug asks for", exc_info=error)
+            log.error("the traceback (--debug)", exc_info=error)
         return _code_of(error)
     finally:
         log.removeHandler(warnings)
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _answer(arguments: list[str]) -> object:
-    """What the command gives back. Not by click's `main`, which takes broken pipes and Ctrl-C for itself."""
+    """Invoke the command, without click's `main`, which handles broken pipes and Ctrl-C itself."""
     cli = build_cli()
     if COMPLETION in os.environ:
         return cli.main(arguments, prog_name=NAME, standalone_mode=False)
@@ -85,31 +85,31 @@ def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
 
 
 def _usage(error: click.UsageError) -> str:
-    """In the words of the other messages: a small letter first, the cure last."""
+    """Format a usage error like the other messages: lower case first, the cure last."""
     if isinstance(error, click.NoSuchOption) and re.fullmatch(r"-\d", error.option_name):
-        return "not a run id, and not an option: a number below zero"
+        return "a number below zero is neither a run id nor an option"
     message = error.format_message()
     message = message[:1].lower() + message[1:]
     if error.ctx is not None and isinstance(error, click.MissingParameter | click.NoSuchOption):
-        message = f"{message.removesuffix('.')} (`{error.ctx.command_path} --help` tells more)"
+        message = f"{message.removesuffix('.')} (see `{error.ctx.command_path} --help`)"
     return message
 
 
 def _never_fail_to_print() -> None:
-    """A terminal that knows no "é" gets an escape instead of an error."""
+    """Print what a terminal cannot encode, such as "é", as an escape instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _forget_stdout() -> None:
-    """Whoever read the output has gone (`| head`): Python must not complain at exit, either."""
+    """Discard stdout after its reader has closed it (`| head`), so that Python prints no error."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Warnings(logging.Handler):
-    """What the framework logs, as lines for people."""
+    """Print the framework's log records as warnings."""
 
     def __init__(self, *, tracebacks: bool) -> None:
         super().__init__(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The output of a run on its way to the terminal, while it comes and from one attempt to the next."""
+"""Follow the output of a run on a terminal, from one attempt to the next."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.align import cut
 from hyperspace_core.storage import Store
 
-LOOK_S = 0.25                  # a living run is looked at again after so long
-AWAY_S = 1.0                   # and a store that is away
+LOOK_S = 0.25                  # between two reads of a running run
+AWAY_S = 1.0                   # between two tries while the store is unavailable
 
 T = TypeVar("T")
 
 
 class Printer:
-    """Prints the output of one attempt after the other, each piece of it once."""
+    """Prints the output of one attempt after the other, each chunk once."""
 
     def __init__(self, store: Store, run: int, attempt: int | None) -> None:
         self._store, self._run = store, run
         self.attempt = attempt
         self._after = -1
         self._tape = Tape()
-        self._drawn = ""                   # an unfinished line that stands on the terminal
+        self._drawn = ""                   # the unfinished line on the terminal
 
     def new_lines(self) -> Iterator[str]:
-        """The lines that have been completed since the last look."""
+        """The lines that have been completed since the last call."""
         if self.attempt is None:
             return
         for chunk in self._store.output(self._run, attempt=self.attempt, after=self._after):
@@ -44,7 +44,7 @@ class Printer:
             put(line)
 
     def draw_unfinished(self) -> None:
-        """What has no end yet, such as a progress bar: a terminal shows it, a pipe waits for its end."""
+        """Show an unfinished line, such as a progress bar, on a terminal; a pipe waits for its end."""
         room = room_of_stdout()
         if room is None or self._tape.partial == self._drawn:
             return
@@ -54,14 +54,14 @@ class Printer:
         sys.stdout.flush()
 
     def begin(self, attempt: int) -> None:
-        """Go on with another attempt."""
+        """Switch to another attempt."""
         if self.attempt is not None:
             self.end()
             put(f"[hyperspace] attempt {attempt} begins")
         self.attempt, self._after = attempt, -1
 
     def end(self) -> None:
-        """The last line, where it had no end."""
+        """Print the last line if it is unfinished."""
         self.show(self._tape.end())
 
     def _rub_out(self) -> None:
@@ -71,16 +71,16 @@ class Printer:
 
 
 class Follower:
-    """Follows a run to its end; `stay`: only to the end of the attempt that the printer is at."""
+    """Follows a run to its end; `stay`: only to the end of the printer's attempt."""
 
     def __init__(self, store: Store, record: RunRecord, printer: Printer, *, stay: bool) -> None:
         self._store, self._record, self._printer, self._stay = store, record, printer, stay
         self._away = False
-        self._told = ""
+        self._explained = ""
 
     def follow(self) -> None:
         while True:
-            # the record first: what was printed before it was so is in the store by then
+            # read the record first: output from before that state is in the store by then
             self._record = self._patiently(lambda: self._store.get(self._record.id))
             self._patiently(self._print)
             if self._next_attempt():
@@ -98,7 +98,7 @@ class Follower:
         self._printer.show(self._printer.new_lines())
 
     def _next_attempt(self) -> bool:
-        """Whether there is another attempt to go on with."""
+        """Switch to the next attempt; False if there is none."""
         at = self._printer.attempt or 0
         later = [attempt.number for attempt in self._record.attempts if attempt.number > at]
         if self._stay or not later:
@@ -113,14 +113,14 @@ class Follower:
         return self._record.state.terminal
 
     def _explain(self) -> None:
-        """Say once why nothing comes."""
+        """Print once why there is no output."""
         state = self._record.state
-        if state in ("QUEUED", "PAUSED") and self._told != state:
-            self._told = state
+        if state in ("QUEUED", "PAUSED") and self._explained != state:
+            self._explained = state
             hint(f"run {self._record.id} is {state}; its output follows when it starts")
 
     def _patiently(self, look: Callable[[], T]) -> T:
-        """What a look gives, however long the store is away."""
+        """The result of `look`, retried while the store is unavailable."""
         while True:
             try:
                 found = look()
@@ -132,5 +132,5 @@ class Follower:
                 continue
             if self._away:
                 self._away = False
-                note("the store answers again")
+                note("the store is available again")
             return found

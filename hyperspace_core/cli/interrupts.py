@@ -1,4 +1,4 @@
-"""Ctrl-C where a deed must not be left half done."""
+"""Delay Ctrl-C during an action that must not stop half-way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextlib.contextmanager
 def held_interrupt() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C is only remembered, and what is given back tells of it; a second one interrupts."""
+    """Hold back the first Ctrl-C; the yielded function reports it. A second one interrupts."""
     pressed = False
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""A page for people: headings, lines of pieces, tables. Whatever was stored is harmless on it."""
+"""A page of text: headings, lines, tables. Control characters in it are escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from hyperspace_core.results.align import GAP, aligned, cut, folds, width
 from hyperspace_core.results.words import harmless, one_line
 
-# what a piece of a line may be, and how a terminal shows it
+# the styles of a piece of a line, and how a terminal shows them
 STYLES: Mapping[str, Mapping[str, Any]] = {
     "": {},
     "head": {"bold": True},
@@ -30,9 +30,9 @@ Piece = str | tuple[str, str]      # text, or text and the name of a style
 
 
 class Page:
-    """Grows line by line. `room`: longer lines are cut to it; None, as for a pipe, leaves them whole.
+    """A list of lines. `room`: longer lines are cut to this width; None, as for a pipe, cuts none.
 
-    `fold`: they are folded instead, so that nothing is lost.
+    `fold`: longer lines are folded instead of cut.
     """
 
     def __init__(self, room: int | None = None, *, dots: str = "…", fold: bool = False) -> None:
@@ -40,9 +40,9 @@ class Page:
         self._lines: list[str] = []
 
     def line(self, *pieces: Piece, indent: int = 0, hang: int = 4) -> None:
-        """One line; its pieces stand two blanks apart, empty ones are left out.
+        """Add a line; its pieces are separated by two blanks, empty ones are left out.
 
-        `hang`: how much deeper than the first the others stand where it is folded.
+        `hang`: the extra indent of continuation lines, if the line is folded.
         """
         texts = [(one_line(text), style) for text, style in map(_styled, pieces)]
         spans = [(f"{GAP if number else ''}{text}", style)
@@ -58,17 +58,17 @@ class Page:
         self._lines.append(" " * indent + shown if shown else "")
 
     def heading(self, text: str, *rest: Piece) -> None:
-        """A line above others, with an empty one before it."""
+        """Add a heading, with an empty line before it."""
         self.gap()
         self.line((text, "head"), *rest)
 
     def gap(self) -> None:
-        """An empty line, but for the top of the page and after another."""
+        """Add an empty line, except at the top and after another empty line."""
         if self._lines and self._lines[-1]:
             self._lines.append("")
 
     def rows(self, rows: Iterable[Sequence[str]], *, heads: Sequence[str] = (), indent: int = 2) -> None:
-        """Columns that line up; without heads, those that are empty throughout are left out."""
+        """Add aligned columns; without heads, columns without any text are left out."""
         cells = [[one_line(cell) for cell in row] for row in rows]
         if not cells:
             return
@@ -83,7 +83,7 @@ class Page:
             self.line(text, indent=indent, hang=hang)
 
     def block(self, text: str, *, indent: int = 4) -> None:
-        """Text of several lines, such as a traceback, whole: it is folded on a terminal, not cut."""
+        """Add text of several lines, such as a traceback; its lines are not cut."""
         for raw in harmless(text).rstrip("\n").split("\n"):
             self._lines.append(textwrap.indent(raw, " " * indent).rstrip())
 
@@ -101,7 +101,7 @@ def _coloured(text: str, style: str) -> str:
 
 
 def _folded(spans: Sequence[tuple[str, str]], room: int, indent: int, hang: int) -> list[str]:
-    """Lines of at most `room` places; each letter keeps the style of its span."""
+    """Fold to lines of at most `room` characters; each keeps the style of its span."""
     styles = [style for text, style in spans for _ in text]
     lines, at, whole = [], 0, "".join(text for text, _ in spans)
     deeper = indent + hang

@@ -1,4 +1,4 @@
-"""Where a command works: a project and a store, opened when they are first needed."""
+"""The project and the store of a command, opened on first use."""
 
 from __future__ import annotations
 
@@ -23,54 +23,53 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Place:
-    """What `--project`, `--storage` and `--no-plugin` mean. Everything opened is closed with the command."""
+    """The project, store and plugins that the options name; closed with the command."""
 
     def __init__(self, project: str | None, storage: str | None, no_plugins: tuple[str, ...],
                  typed_storage: str = "") -> None:
         self._project, self.storage, self.no_plugins = project or None, storage, no_plugins
-        self._typed_storage = typed_storage    # the option, as it may be shown
+        self._typed_storage = typed_storage    # the option, without a password
 
     @cached_property
     def name(self) -> str:
-        """The project's name. Raises `ProjectError` where none was given."""
+        """The project's name. Raises `ProjectError` if none is given."""
         if self._project:
             return self._project
         from hyperspace_core.errors import ProjectError
         from hyperspace_core.extension.project import installed_projects
 
         known = ", ".join(found.name for found in installed_projects())
-        listed = f"Installed: {known}" if known else "None is installed; `hyperspace new` writes one"
+        listed = f"Installed: {known}" if known else "No project is installed; `hyperspace new` creates one"
         raise ProjectError(f"no project was given; name one with --project or HYPERSPACE_PROJECT. {listed}")
 
     @property
     def has_project(self) -> bool:
-        """Whether a project was named."""
         return self._project is not None
 
     @property
     def project_is_typed(self) -> bool:
-        """Whether it was named by an option, and not by the environment."""
+        """Whether an option names it, and not the environment."""
         return _is_typed("project_name")
 
     @cached_property
     def extensions(self) -> Extensions:
-        """The plugins; broken ones are warned of."""
+        """The plugins; warns of broken ones."""
         return self._warned(self.quiet_extensions)
 
     @cached_property
     def quiet_extensions(self) -> Extensions:
-        """The plugins, for a command that itself tells of the broken ones."""
+        """The plugins, for a command that reports broken ones itself."""
         from hyperspace_core.extension.manager import build_manager
 
         return build_manager(disable=self.no_plugins)
 
     def command(self, words: str) -> str:
-        """A command that works in this place, for a person to type: `hyperspace worker --project digits`."""
+        """A command line for this project and store, as in `hyperspace worker --project digits`."""
         project = "" if os.environ.get("HYPERSPACE_PROJECT") == self.name else f" --project {self.name}"
         return f"hyperspace {words}{project}{self._typed_storage}"
 
     def project(self, tasks_dir: Path | None = None) -> Project:
-        """The opened project. Raises `ProjectError` and what its registration raises."""
+        """Open the project. Raises `ProjectError` and the errors of its registration."""
         from hyperspace_core.extension.project import open_project
 
         return open_project(self.name, self.extensions, tasks_dir=tasks_dir)
@@ -85,25 +84,26 @@ class Place:
 
     @property
     def file(self) -> Path | None:
-        """The file of an embedded store, whether or not it is there."""
+        """The file of an embedded store, which may not exist yet; else None."""
         scheme, _, path = self.url.partition(":///")
         return Path(path) if scheme == "sqlite" else None
 
     @cached_property
     def whole_store(self) -> Store:
-        """The store for what concerns all of its projects; none is made. Raises `StoreError`."""
+        """The store, for commands on all its projects. Raises `StoreError` if there is none."""
         from hyperspace_core.errors import StoreError
         from hyperspace_core.extension.storage import open_store
 
         if self.file is not None and not self.file.exists():
-            raise StoreError(f"{self.file}: is not there; what is first queued or run makes it")
+            raise StoreError(f"{self.file}: no store at this path yet; the first `submit` or `run` "
+                             "creates it")
         store = open_store(self.url, self.extensions, self._project)
         click.get_current_context().call_on_close(store.close)
         return store
 
     @cached_property
     def store(self) -> Store:
-        """The opened store. Reading runs does not need the project's code, but a project of that name.
+        """The opened store. The project must be installed here or have runs in the store.
 
         Raises `StoreError`; `ProjectError` for a name that neither an installed project nor the store knows.
         """
@@ -111,11 +111,11 @@ class Place:
         from hyperspace_core.extension.storage import open_store
 
         here = any(found.name == self.name for found in installed_projects())
-        # a misspelt name must not leave an empty store behind
+        # a misspelt name must not create an empty store
         if not here and self.file is not None and not self.file.exists():
             self._unknown()
         if self._typed_storage and self.file is not None and not self.file.exists():
-            warn(f"{self.file}: there was no such store; a new, empty one is made")
+            warn(f"{self.file}: no store at this path; creating a new, empty one")
         store = open_store(self.url, self.extensions, self.name)
         click.get_current_context().call_on_close(store.close)
         if not here and store.ids(self.name) is None and not store.searches(self.name):
@@ -123,7 +123,7 @@ class Place:
         return store
 
     def study(self, tasks_dir: Path | None = None) -> Study:
-        """Project and store together, for what needs the project's code."""
+        """Project and store together, for commands that need the project's code."""
         from hyperspace_core.study import Study
 
         study = Study(self.name, self.storage, tasks_dir=tasks_dir, no_plugins=self.no_plugins)
@@ -132,7 +132,7 @@ class Place:
         return study
 
     def _unknown(self) -> None:
-        self.project()                     # says what is wrong with the name
+        self.project()                     # raises an error about the name
 
     @staticmethod
     def _warned(extensions: Extensions) -> Extensions:
@@ -146,26 +146,26 @@ _PROJECT = click.option(
     shell_complete=complete_project, help="The project.")
 _NO_PLUGIN = click.option(
     "--no-plugin", "no_plugins", multiple=True, metavar="NAME",
-    help="An installed plugin to leave out; may be given again.")
+    help="Disable an installed plugin; may be repeated.")
 _STORAGE = (
     click.option("--storage", envvar="HYPERSPACE_STORAGE", metavar="URL", show_envvar=True,
-                 help="The store; without it a SQLite file named after the project in your data folder."),
+                 help="The store. [default: a SQLite file named after the project in your data folder]"),
     click.option("--storage-file", metavar="FILE",
                  type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="A file whose first line is the URL of the store, for a URL with a password."),
 )
 tasks_dir_option = click.option(
     "--tasks-dir", metavar="DIR", type=click.Path(path_type=Path),
-    help="A folder with more task files; they win over the project's of the same name.")
+    help="A folder with more task files; they replace the project's tasks of the same name.")
 
 
 def at_place(command: F) -> F:
-    """Options that say where a command works; it gets a `Place` as `place`."""
+    """Add project, store and plugin options; the command gets a `Place` as `place`."""
     return _placed(command, _PROJECT, *_STORAGE, _NO_PLUGIN)
 
 
 def in_project(command: F) -> F:
-    """The same for a command that needs no store."""
+    """Add project and plugin options, for a command that needs no store."""
     return _placed(command, _PROJECT, _NO_PLUGIN)
 
 
@@ -185,7 +185,7 @@ def _placed(command: F, *options: Callable[[F], F]) -> F:
 
 
 def _shown(storage: str | None, file: Path | None) -> str:
-    """The option that says where the store is, as a person would type it again."""
+    """The store option to type again, without a password; "" if none was typed."""
     from shlex import quote
 
     if file is not None:
@@ -214,7 +214,7 @@ def _url(storage: str | None, file: Path | None) -> str | None:
 
 
 def warn_of_password(typed: str, cure: str) -> None:
-    """Where there is one in a URL that stands on the command line."""
+    """Warn if a URL on the command line has a password."""
     if _has_password(typed):
         warn(f"a password on the command line can be read by every user of this machine (`ps`); {cure}")
 
@@ -226,12 +226,12 @@ def _has_password(url: str) -> bool:
 
 
 def url_in(file: Path) -> str:
-    """The URL in a file; others than its owner should not be able to read a password there."""
+    """The URL in a file; warns if other users can read a password in it."""
     from shlex import quote
 
     from hyperspace_core.extension.address import read_url
 
     url = read_url(file)
     if os.name == "posix" and file.stat().st_mode & 0o077 and _has_password(url):
-        warn(f"{file}: others may read the password in it; chmod 600 {quote(str(file))}")
+        warn(f"{file}: other users can read the password in it; run chmod 600 {quote(str(file))}")
     return url

@@ -1,4 +1,4 @@
-"""What a run depended on, a line a section."""
+"""The provenance of a run, one line per section."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hyperspace_core.results.words import brief, byte_count, value_text
 
 
 def summary(name: str, section: Any) -> str:
-    """A captured section on one line; one of a plugin's own is shown as it is."""
+    """A captured section on one line; a section of a plugin is shown as it is."""
     if not isinstance(section, Mapping):
         return value_text(section)
     if set(section) == {"absent"}:
         return f"not captured: {section['absent']}"
-    told = _TELL.get(name)
+    write = _WRITERS.get(name)
     try:
-        text = told(section) if told is not None else ""
-    except (AttributeError, KeyError, TypeError, ValueError):      # of another version
+        text = write(section) if write is not None else ""
+    except (AttributeError, KeyError, TypeError, ValueError):      # written by another version
         text = ""
     return text or brief(section)
 
@@ -25,13 +25,13 @@ def summary(name: str, section: Any) -> str:
 def _git(section: Mapping[str, Any]) -> str:
     commit = section["commit"]
     where = f"on {section['branch']}" if section["branch"] else "on no branch"
-    return _joined(commit[:12] if commit else "nothing committed yet", where,
-                   "edited since" if section["dirty"] else "clean", section.get("remote"))
+    return _joined(commit[:12] if commit else "no commit yet", where,
+                   "with uncommitted changes" if section["dirty"] else "clean", section.get("remote"))
 
 
 def _packages(section: Mapping[str, Any]) -> str:
     editable = section.get("editable")
-    return _joined(f"{len(section['installed'])} installed", editable and f"in place: {' '.join(editable)}")
+    return _joined(f"{len(section['installed'])} installed", editable and f"editable: {' '.join(editable)}")
 
 
 def _python(section: Mapping[str, Any]) -> str:
@@ -72,8 +72,8 @@ def _source(section: Mapping[str, Any]) -> str:
                    left_out and f"left out: {' '.join(left_out)}")
 
 
-_TELL = {"source": _source, "git": _git, "packages": _packages, "python": _python,
-         "host": _host, "plugins": _plugins, "seeds": _seeds, "data": _data}
+_WRITERS = {"source": _source, "git": _git, "packages": _packages, "python": _python,
+            "host": _host, "plugins": _plugins, "seeds": _seeds, "data": _data}
 
 
 def _joined(*parts: Any, between: str = ", ") -> str:

@@ -1,4 +1,4 @@
-"""What `reproduce` and `parity` share: what is told while runs are executed again."""
+"""Progress messages of `reproduce` and `parity`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.worker.report import Event, Notice, Printed, RunEnded
 
 
 def teller(*, echo: bool, count: int) -> Listener:
-    """Tells warnings, what the runs print where that is wished, and each end where there are several."""
+    """Print warnings, the runs' output if `echo`, and each end if there are several runs."""
     ended = 0
 
     def hear(event: Event) -> None:

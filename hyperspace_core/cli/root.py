@@ -1,4 +1,4 @@
-"""The root command: core's commands by name, each imported when it is needed, and those that plugins add."""
+"""The root command: core's commands, each imported on use, and plugin commands."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Projects": ("new", "projects", "tasks", "components", "check", "backfill"),
     "Maintenance": ("plugins", "store", "doctor"),
 }
-COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that wants to know what may be typed
+COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that asks for completions
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 
 class PluginCommandError(HyperspaceError):
-    """A command that a plugin brought did not work: a mistake in the plugin."""
+    """A plugin's command failed: a bug in the plugin."""
 
     exit_code = ExitCode.FAILED
 
 
 class Commands(click.Group):
-    """A group that names the nearest command to a misspelt one."""
+    """A group that suggests the nearest command for a misspelt one."""
 
     def resolve_command(self, ctx: click.Context,
                         args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -45,7 +45,7 @@ class Commands(click.Group):
 
 
 class Root(Commands):
-    """Core's commands are found by name; plugins are asked only for other names, or to list all."""
+    """Finds core's commands by name; loads plugins only for other names or to list all."""
 
     def __init__(self, load_plugins: Callable[[click.Group], None], **options: Any) -> None:
         super().__init__(**options)
@@ -66,7 +66,7 @@ class Root(Commands):
         return self.commands.get(cmd_name)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """For plugins. Raises `RegistrationError` for a command that exists already."""
+        """Add a plugin's command. Raises `RegistrationError` if the name exists already."""
         wanted = name or cmd.name
         if not wanted or wanted in COMMANDS or wanted in self.commands:
             raise RegistrationError(f"command '{wanted}' exists already; give it another name")
@@ -115,10 +115,10 @@ def _plugin_commands(cli: click.Group) -> None:
             add(cli=cli)
             if isinstance(cli, Root):
                 cli.sources |= dict.fromkeys(cli.commands.keys() - before.keys(), plugin)
-        except Exception as error:  # noqa: BLE001 - a broken plugin must not take the other commands away
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not disable the other commands
             cli.commands = before
             extensions.report_broken(plugin, error)
-    # a message would land in the middle of what is being typed
+    # a message would appear inside the typed line
     for broken in () if COMPLETION in os.environ else extensions.broken:
         warn(str(broken))
 
@@ -132,7 +132,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 def build_cli(load_plugins: Callable[[click.Group], None] = _plugin_commands) -> click.Group:
-    """A new command line; `load_plugins` is asked once, when a command that is not core's is wanted."""
+    """Build the command line; calls `load_plugins` once, when a command is not core's."""
     return Root(
         load_plugins, name="hyperspace",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -142,8 +142,8 @@ def build_cli(load_plugins: Callable[[click.Group], None] = _plugin_commands) ->
             click.Option(["--debug"], is_flag=True, expose_value=False, envvar="HYPERSPACE_DEBUG",
                          help="Show the traceback of an error."),
         ],
-        help="Queue, run and compare experiments, and lose none of them.\n\n"
-             "HYPERSPACE_PROJECT and HYPERSPACE_STORAGE stand in for --project and --storage.",
+        help="Queue, run and compare experiments.\n\n"
+             "HYPERSPACE_PROJECT and HYPERSPACE_STORAGE are the defaults of --project and --storage.",
     )
 
 

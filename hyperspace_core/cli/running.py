@@ -1,4 +1,4 @@
-"""A run in this very process, for `run` and `rerun --here`: what it prints, its progress, its end."""
+"""Execute a run in this process, for `run` and `rerun --here`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_here(place: Place, study: Study, planned: NewRun, *, as_json: bool) -> int:
-    """Execute it and tell its end. With `as_json` what it prints goes to stderr."""
+    """Execute the run and print its end. With `as_json` the run's output goes to stderr."""
     begun: list[RunRecord] = []
     output = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     try:
@@ -40,7 +40,7 @@ def run_here(place: Place, study: Study, planned: NewRun, *, as_json: bool) -> i
 
 
 def ending_text(record: RunRecord) -> str:
-    """`run 7 COMPLETED after 1.2s: accuracy 0.9711`, or why it is not."""
+    """`run 7 COMPLETED after 1.2s: accuracy 0.9711`, or the reason of the failure."""
     from hyperspace_core.results.table import seconds_of
     from hyperspace_core.results.words import number, one_line, seconds
 
@@ -55,7 +55,7 @@ def ending_text(record: RunRecord) -> str:
 
 @contextlib.contextmanager
 def _shown(begun: list[RunRecord]) -> Iterator[Watch]:
-    """On a terminal, a bar below what the run prints."""
+    """Show a progress bar below the run's output, on a terminal."""
     if not sys.stderr.isatty():
         yield lambda record, progress: None if begun else begun.append(record)
         return
@@ -66,7 +66,7 @@ def _shown(begun: list[RunRecord]) -> Iterator[Watch]:
 
     columns = (bar_kit.TextColumn("run {task.fields[run]}"), bar_kit.TimeElapsedColumn(), bar_kit.BarColumn(),
                bar_kit.TextColumn("{task.description}", markup=False))
-    # the stream itself: what is `sys.stderr` later on, belongs to the run
+    # the stream itself: the run may replace `sys.stderr`
     bars = bar_kit.Progress(*columns, console=Console(file=sys.stderr), transient=True,
                             redirect_stdout=sys.stdout.isatty())
     with bars:

@@ -13,15 +13,15 @@ from string import Template
 
 from hyperspace_core.errors import UsageError
 
-SUFFIX = ".txt"        # templates are no Python files: nothing tries to import or lint them
-HIDDEN = "dot."        # before the name of a file that is hidden: what packs the templates leaves those out
+SUFFIX = ".txt"        # not .py: no tool imports or lints a template
+HIDDEN = "dot."        # prefix of a hidden file: packaging leaves names with a leading dot out
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
 
 
 def files_of(name: str, folder: Path) -> dict[Path, str]:
-    """Path → text of every file of a new project `name` in `folder/name`; nothing is written.
+    """Path → text of every file of a new project `name` in `folder/name`; writes nothing.
 
-    Raises `UsageError` for a name that cannot be a package's, and where the folder holds something already.
+    Raises `UsageError` for a name that cannot be a package's, and for a folder that is not empty.
     """
     package = _package_name(name)
     root = folder / name
@@ -36,9 +36,9 @@ def files_of(name: str, folder: Path) -> dict[Path, str]:
 
 
 def create(name: str, folder: Path) -> list[Path]:
-    """Write the project; the files, in the order in which a reader wants them.
+    """Write the project; the files, the README first.
 
-    Raises `UsageError` as `files_of` does, and where the folder cannot be written.
+    Raises `UsageError` as `files_of` does, and if the folder cannot be written.
     """
     files = files_of(name, folder)
     try:
@@ -56,10 +56,10 @@ def _package_name(name: str) -> str:
                          "as in 'my-project'")
     package = name.replace("-", "_").lower()
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
-        raise UsageError(f"project name {name!r}: is a word of the Python language; choose another, "
+        raise UsageError(f"project name {name!r}: is a Python keyword; choose another, "
                          f"such as 'my-{name}'")
     if package in sys.stdlib_module_names or package in ("hyperspace", "tests") or _is_installed(package):
-        raise UsageError(f"project name {name!r}: its package '{package}' would hide another of that name; "
+        raise UsageError(f"project name {name!r}: its package '{package}' would hide another package; "
                          f"choose another, such as 'my-{name}'")
     return package
 

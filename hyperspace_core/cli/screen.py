@@ -1,6 +1,6 @@
-"""What people and programs get to see: text for a terminal, plain columns for a pipe, JSON for a program.
+"""Output: text for a terminal, plain columns for a pipe, JSON for a program.
 
-Results go to stdout, everything about them (warnings, progress, hints) to stderr.
+Results go to stdout; warnings, progress and hints go to stderr.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SHOWN = 40                     # rows that a terminal gets, unless told otherwise
+SHOWN = 40                     # rows that a terminal gets by default
 _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def put(text: str = "", *, nl: bool = True, err: bool = False) -> None:
-    """Text as it is."""
-    # the stream is named, because click of itself takes one that is ASCII for a mistake, and mends it
+    """Print text unchanged."""
+    # with an explicit stream, because click by default replaces an ASCII stream
     click.echo(text, nl=nl, file=sys.stderr if err else sys.stdout)
 
 
 def say(text: str = "") -> None:
-    """A result, or a part of one. Stored text is harmless to a terminal."""
+    """Print a result, or a part of one; control characters are escaped."""
     from hyperspace_core.results.words import harmless
 
     put(harmless(text))
 
 
 def hint(text: str) -> None:
-    """Something beside the result, for people; not said where nobody looks."""
+    """Print a hint to stderr, on a terminal only."""
     if sys.stderr.isatty():
         put(click.style(_one(text), dim=True), err=True)
 
 
 def note(text: str) -> None:
-    """Something beside the result that must be said wherever the result goes."""
+    """Print a note to stderr, on a terminal or not."""
     put(_one(text), err=True)
 
 
 def warn(text: str) -> None:
-    """Something that a person should know."""
+    """Print a warning to stderr."""
     put(remark(text), err=True)
 
 
 def complain(text: str) -> None:
-    """Why the command did not do what it was to do."""
+    """Print an error to stderr."""
     put(remark(text, bad=True), err=True)
 
 
@@ -63,20 +63,20 @@ def remark(text: str, *, bad: bool = False) -> str:
 
 
 def say_json(value: Any) -> None:
-    """Records as JSON, under the names that they have in Python."""
+    """Print records as JSON; the keys are their Python names."""
     from hyperspace_core.results.plain import plain
 
     text = json.dumps(plain(value), ensure_ascii=not speaks_unicode(),
                       indent=2 if sys.stdout.isatty() else None)
-    # JSON leaves some characters alone that a terminal obeys
+    # JSON does not escape some control characters
     put(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "",
               whole: bool = False) -> None:
-    """Columns under heads; `empty` is said where there are no rows. Cells are one line each.
+    """Print columns under heads, or the hint `empty` if there are no rows; cells are one line.
 
-    A pipe gets all of it. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
+    A pipe gets everything. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
     """
     from hyperspace_core.results.align import aligned, cut, fitting
     from hyperspace_core.results.words import one_line
@@ -97,18 +97,18 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str
 
 
 def bearable(limit: int | None) -> int | None:
-    """How many rows to show where a person may have said so: on a terminal not more than can be read."""
+    """The number of rows to show: `limit`, else `SHOWN` on a terminal, else all (None)."""
     return SHOWN if limit is None and room_of_stdout() is not None else limit
 
 
 def hint_at_more(count: int) -> None:
-    """Rows that were left out for that."""
+    """Print how many rows were left out."""
     if count > 0:
         hint(f"{count} more; --limit shows more of them")
 
 
 def new_page(*, fold: bool = False) -> Page:
-    """A page for stdout, as it is now; see `Page`."""
+    """A page for the present stdout; see `Page`."""
     from hyperspace_core.cli.page import Page
 
     return Page(room_of_stdout(), dots=dots(), fold=fold)
@@ -119,7 +119,7 @@ def say_page(page: Page) -> None:
 
 
 def room_of_stdout() -> int | None:
-    """How many places a line has on this terminal; None where there is no terminal."""
+    """The width of the terminal in characters; None if stdout is not a terminal."""
     if not sys.stdout.isatty():
         return None
     from shutil import get_terminal_size
@@ -128,22 +128,22 @@ def room_of_stdout() -> int | None:
 
 
 def dots() -> str:
-    """What says that a line goes on."""
+    """The mark of a line that is cut."""
     return "…" if speaks_unicode() else "..."
 
 
 def bars_of_stdout() -> str:
-    """The two characters of a bar on this terminal; a pipe gets none."""
+    """The two characters of a progress bar on this terminal; "" for a pipe."""
     return "" if room_of_stdout() is None else "━╌" if speaks_unicode() else "#."
 
 
 def speaks_unicode() -> bool:
-    """Whether stdout can show what lies beyond ASCII."""
+    """Whether stdout can show non-ASCII characters."""
     return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
 
 
 def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """The items, with a bar on the terminal while they take long; silent where nobody looks."""
+    """Yield the items, with a progress bar if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return
@@ -154,14 +154,14 @@ def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something that cannot be undone; where nobody can answer, `--yes` must have been given."""
+    """Ask before an action that cannot be undone; without a terminal, `yes` must be given."""
     from hyperspace_core.errors import ExitCode, UsageError
 
     question = f"{question.rstrip('?')}?"
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is here to answer; say so with --yes")
+        raise UsageError(f"{question} stdin is not a terminal; pass --yes to confirm")
     if not click.confirm(question, err=True):
         put("nothing was done", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""A search on one page: how far it is, what it found, what runs now, and what is known about its space."""
+"""A search on one page: progress, results, running runs and search space."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hyperspace_core.results.progress import BAR
 from hyperspace_core.results.words import ago, brief, number, value_text
 from hyperspace_core.searches.view import SearchView
 
-IMPROVEMENTS = 10              # the last of them
+IMPROVEMENTS = 10              # shown, the latest
 LOOKS = {SearchState.OPEN: "busy", SearchState.PAUSED: "held", SearchState.ENDED: ""}
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What today's code says of a search."""
+    """Facts about a search that need the project's current code."""
 
     space: str
     history: str
-    importance: Mapping[str, float]            # by the key of a parameter; empty where nobody can tell
+    importance: Mapping[str, float]            # parameter → share; empty if unknown
 
 
 def write_search(page: Page, view: SearchView, *, why: str | None = None, about: About | None = None,
                  bars: str = "") -> None:
-    """`why`: no worker that lives can be asked. `bars`: the two characters of a bar, or "" for none."""
+    """Write a search. `why`: why no worker serves it. `bars`: the two characters of a bar, or ""."""
     search = view.search
     page.line((view.head, "head"), (why or "", "held"))
     pieces: list[Piece] = [(f"{count} {state.lower()}", STATES[state])

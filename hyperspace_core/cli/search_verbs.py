@@ -1,4 +1,4 @@
-"""`hyperspace queue cancel|pause|resume --search ID`: what is done to a search as a whole."""
+"""`hyperspace queue cancel|pause|resume --search ID`: actions on a whole search."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def cancel_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_run: bool) -> int:
-    """Exit code REFUSED where it has ended, and all of its runs."""
+    """Cancel a search and its runs. Raises `Refused` if all of them have ended."""
     from hyperspace_core.records.search import SearchState
     from hyperspace_core.searches import verbs
 
     search = _searched(place, runs, wanted)
     unended = [run.id for run in verbs.runs_of(place.store, search, *verbs.UNENDED)]
     if search.state is SearchState.ENDED and not unended:
-        raise Refused(f"search {search.id} is ENDED ({search.reason}), and so are its runs")
+        raise Refused(f"search {search.id} is ENDED ({search.reason}), and its runs have ended")
     if dry_run:
         say(f"would cancel search {search.id} ({search.task}, {search.state}){_with(len(unended))}")
         return ExitCode.OK
@@ -34,22 +34,22 @@ def cancel_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_ru
 
 
 def pause_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_run: bool) -> int:
-    """Exit code REFUSED for one that has ended."""
+    """Pause a search. Raises `Refused` if it has ended."""
     from hyperspace_core.records.search import SearchState
     from hyperspace_core.searches import verbs
 
     search = _searched(place, runs, wanted)
     if search.state is SearchState.ENDED:
-        raise Refused(f"search {search.id} is ENDED ({search.reason}): only one that goes on can be paused")
+        raise Refused(f"search {search.id} is ENDED ({search.reason}): only an open search can be paused")
     if not dry_run:
         search = verbs.pause(place.store, search)
     say(f"would pause search {search.id} ({search.task}, {search.state})" if dry_run else
-        f"search {search.id}: {search.state}; what it has proposed goes on")
+        f"search {search.id}: {search.state}; the runs that it has proposed continue")
     return ExitCode.OK
 
 
 def resume_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_run: bool) -> int:
-    """Raises `UsageError` for one whose budget is used up."""
+    """Resume a search. Raises `UsageError` if its budget is used up."""
     from hyperspace_core.searches import verbs
 
     search = _searched(place, runs, wanted)
@@ -63,12 +63,12 @@ def resume_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_ru
 
 
 def _searched(place: Place, runs: tuple[int, ...], wanted: Wanted) -> SearchRecord:
-    """Raises `NotFound`, `UsageError` for what would be a part of it."""
+    """The search. Raises `NotFound`; `UsageError` if runs or other filters are given, too."""
     from hyperspace_core.lookup import get_search
 
     others = [f"run {run}" for run in runs] + [name for name in wanted.options if name != "--search"]
     if others:
-        raise click.UsageError(f"--search and {', '.join(others)} contradict each other: --search is the "
+        raise click.UsageError(f"--search and {', '.join(others)} contradict each other: --search means the "
                                "search with all of its runs")
     return get_search(place.store, place.name, wanted.search or 0)
 

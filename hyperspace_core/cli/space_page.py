@@ -1,4 +1,4 @@
-"""A search space on a page: a tree of ranges and defaults, each with who says so; and what is left out."""
+"""A search space on a page: a tree of ranges, defaults and their sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hyperspace_core.results.words import value_text
 
 
 def show_space(page: Page, space: Space) -> None:
-    """A line a parameter, those of a class below it."""
+    """Write one line per parameter, the parameters of a class below it."""
     page.heading("Space", summary_of(space))
     page.rows(_rows(space.describe(), 0))
     if space.left_out:
@@ -27,14 +27,14 @@ def summary_of(space: Space) -> str:
     """`6 parameters searched, 2 held fast, 1 class left out`."""
     fast = sum(1 for line in _every(space.describe()) if line.source and not line.searched)
     searched, out = len(space.dimensions), len(space.left_out)
-    told = [f"{searched} parameter{'' if searched == 1 else 's'} searched"]
-    told += [f"{fast} held fast"] if fast else []
-    told += [f"{out} class{'' if out == 1 else 'es'} left out"] if out else []
-    return ", ".join(told)
+    texts = [f"{searched} parameter{'' if searched == 1 else 's'} searched"]
+    texts += [f"{fast} held fast"] if fast else []
+    texts += [f"{out} class{'' if out == 1 else 'es'} left out"] if out else []
+    return ", ".join(texts)
 
 
 def plain_outline(lines: Sequence[Outline]) -> list[dict[str, Any]]:
-    """The tree for a program: ranges as `space=` writes them in JSON."""
+    """The tree as JSON values; ranges are written as `space=` takes them."""
     found = []
     for line in lines:
         one: dict[str, Any] = {"name": line.name, "path": line.path, "searched": line.searched}

@@ -1,4 +1,4 @@
-"""A queue on one page: what waits, who works on what, what is searched, what cannot start, what is best."""
+"""The queue on one page: counts, workers, searches, failures and best runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIVES = {"alive": "", "silent": "held", "gone": "bad"}
 
 
 class StatusPage:
-    """Writes overviews on pages. `command` makes of some words a command that a person can type here.
+    """Writes overviews on pages. `command` completes words to a command line for this store.
 
     `bars`: the two characters of a progress bar, or "" for none.
     """
@@ -48,13 +48,13 @@ class StatusPage:
                 page.line(*pieces)
         if view.paused:
             command = self._command("queue resume --all")
-            page.line((f"The whole queue is paused: no worker starts anything until `{command}`", "held"))
+            page.line((f"The whole queue is paused: no run starts until `{command}`", "held"))
 
     def _workers(self, page: Page, view: Overview) -> None:
         page.heading("Workers")
         if not view.alive:
             waits = view.counts.get(State.QUEUED, 0)
-            so = f", {waits} queued {'waits' if waits == 1 else 'wait'} for one" if waits else ""
+            so = f", {waits} queued {'run waits' if waits == 1 else 'runs wait'}" if waits else ""
             page.line(f"none is running{so}: `{self._command('worker')}` starts one", indent=2)
         names = [line.worker.owner.worker for line in view.workers]
         for line in view.workers:
@@ -70,7 +70,7 @@ class StatusPage:
             write_running(page, record, view.at, gone=record.id in view.ownerless, bars=self._bars)
 
     def _waiting(self, page: Page, view: Overview) -> None:
-        if not view.alive or not view.waiting:      # without any worker, that has been told
+        if not view.alive or not view.waiting:      # without a worker, the page says so above
             return
         page.heading("Cannot start")
         for one in view.waiting:
@@ -89,7 +89,7 @@ class StatusPage:
         if view.failures:
             page.heading("Last failures")
             page.rows([(f"run {one.id}", one.task, ago(one.finished_at, view.at),
-                        one.reason or "no reason is known") for one in view.failures])
+                        one.reason or "reason unknown") for one in view.failures])
 
     def _best(self, page: Page, view: Overview) -> None:
         if view.best:
@@ -101,7 +101,7 @@ class StatusPage:
 
 def write_running(page: Page, record: RunRecord, at: datetime, *, gone: bool = False, bars: str = "",
                   indent: int = 4) -> None:
-    """A running run on a line; `gone`: the process that had it is. `bars`: see `StatusPage`."""
+    """Write a running run on a line; `gone`: its process is gone. `bars`: see `StatusPage`."""
     if gone:
         page.line((f"run {record.id}", "busy"), record.task, (GONE, "bad"), indent=indent)
         return

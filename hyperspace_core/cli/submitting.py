@@ -1,4 +1,4 @@
-"""What `submit` and `rerun` share: store runs in whole batches, tell of them, show what would be stored."""
+"""Store and report runs for `submit` and `rerun`, or show a dry run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SHOWN = 20                     # runs of a grid that `--dry-run` shows one by on
 
 def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: int, *, pin: Pin,
           as_json: bool) -> int:
-    """Store the runs and tell their ids. Ctrl-C leaves whole batches, and tells how many."""
+    """Store the runs and print their ids. Ctrl-C stops after a whole batch."""
     from hyperspace_core.results.words import ids_text
     from hyperspace_core.submission import BATCH
 
@@ -63,7 +63,7 @@ def queue(place: Place, study: Study, what: str, runs: Iterable[NewRun], count: 
 
 
 def say_existing(existing: int, count: int) -> None:
-    """How many of those that were meant are left out because they are there."""
+    """Print how many runs are left out because they exist already."""
     if existing:
         exist, are = ("exists", "is") if existing == 1 else ("exist", "are")
         note(f"{existing:,} of {count:,} {exist} already with the same config, seed and code, and {are} "
@@ -72,7 +72,7 @@ def say_existing(existing: int, count: int) -> None:
 
 def say_plan(what: str, runs: Iterable[NewRun], count: int, pin: Pin | None = None, *, as_json: bool,
              verb: str = "queue") -> int:
-    """What would be queued: completed, with what was written told apart from defaults."""
+    """Print what would be queued: completed configs, with defaults marked."""
     from hyperspace_core.cli.trees import show_config
 
     if as_json:
@@ -95,7 +95,7 @@ def say_plan(what: str, runs: Iterable[NewRun], count: int, pin: Pin | None = No
 
 
 def _say_pin(pin: Pin) -> None:
-    """Which code the runs will execute, untracked files included."""
+    """Print which code the runs will execute, untracked files included."""
     if pin.warning:
         warn(pin.warning)
     else:
@@ -114,7 +114,7 @@ def _say_rows(runs: Sequence[NewRun]) -> None:
 
 
 def _defaults(run: NewRun) -> Iterator[str]:
-    """What nobody wrote: whole sections where nothing in them was written, else single values."""
+    """The defaults: a whole section if nothing in it was written, else single values."""
     from hyperspace_core.config.written import told_apart
     from hyperspace_core.results.words import brief, value_text
 
@@ -129,7 +129,7 @@ def _defaults(run: NewRun) -> Iterator[str]:
 
 
 def _hint_at_worker(place: Place, store: Store) -> None:
-    """Runs that nobody takes wait in silence; say how to start a worker."""
+    """Print how to start a worker if none is running."""
     if not sys.stderr.isatty():
         return
     from hyperspace_core.clock import SystemClock

@@ -1,4 +1,4 @@
-"""What a run printed, as lines for a terminal: of a bar that rewrites its line the last state is left."""
+"""The output of a run as lines; of a line that is rewritten, the last state is kept."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ LONGEST_LINE = 10_000          # characters that are shown of one line
 
 
 class Tape:
-    """Takes chunks as they come and gives back whole lines; what has no end yet is `partial`."""
+    """Turns chunks of output into whole lines; `partial` is the unfinished one."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def feed(self, text: str) -> list[str]:
         *lines, self._rest = (self._rest + text).split("\n")
-        if "\r" in self._rest[:-1]:                # the states of a bar that have been written over
+        if "\r" in self._rest[:-1]:                # drop the states that were overwritten
             self._rest = _last_state(self._rest[:-1]) + self._rest[-1]
         return [_shown(line) for line in lines]
 
@@ -24,7 +24,7 @@ class Tape:
         return _shown(self._rest)
 
     def end(self) -> list[str]:
-        """The last line, where it had no end."""
+        """The last line, if it is unfinished."""
         rest, self._rest = self.partial, ""
         return [rest] if rest else []
 

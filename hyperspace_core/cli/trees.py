@@ -1,4 +1,4 @@
-"""A config tree on a page: a line a parameter, a section's parameters below it, defaults told as such."""
+"""A config tree on a page: one line per parameter, with defaults marked."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from hyperspace_core.config.written import WrittenLeaf, told_apart
 
 
 def show_config(page: Page, completed: Mapping[str, Any], written: Mapping[str, Any]) -> None:
-    """The completed tree; what its user did not write is marked as a default."""
+    """Write the completed tree; values that the user did not write are marked as defaults."""
     show_leaves(page, told_apart(completed, written))
 
 
 def show_tree(page: Page, tree: Mapping[str, Any]) -> None:
-    """A tree in which nothing needs to be told apart."""
+    """Write a tree without marking defaults."""
     show_leaves(page, (WrittenLeaf(path, value, True) for path, value in flatten(tree).items()))
 
 
 def show_leaves(page: Page, leaves: Iterable[WrittenLeaf]) -> None:
-    """A component stands for its section: `classifier: Forest`, its parameters indented below."""
-    above: list[str] = []              # the sections that the last line lies in, itself included
+    """Write leaves; a section starts with its class, `classifier: Forest`, parameters below."""
+    above: list[str] = []              # the path of the last line
     for leaf in leaves:
         steps = leaf.path.split(".")
         if steps[-1] == CLASS_NAME and len(steps) > 1:
@@ -37,7 +37,7 @@ def show_leaves(page: Page, leaves: Iterable[WrittenLeaf]) -> None:
 
 
 def exact(value: Any) -> str:
-    """A value as a command line takes it: JSON, text without its quotes where nothing is lost."""
+    """A value as the command line takes it: JSON, text without quotes if it is unambiguous."""
     if isinstance(value, str) and value and value == value.strip() and not _reads_as_json(value):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)

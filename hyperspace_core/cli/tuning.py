@@ -1,4 +1,4 @@
-"""What the command line says of a search: what is tuned, by whom, and when it ends."""
+"""Options of a search: space, tuner, pruner, metrics and budget."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
 
 
 BUDGETS: Mapping[str, Callable[[Any], Any]] = {
-    "runs": click.option("--runs", type=WholeNumber(1), metavar="N", help="End after so many runs."),
+    "runs": click.option("--runs", type=WholeNumber(1), metavar="N", help="End after N runs."),
     "hours": click.option("--hours", type=Number(), metavar="H",
-                          help="End after so many hours of computing, on all machines together."),
+                          help="End after H hours of computing, summed over all machines."),
     "target": click.option("--target", type=Number(), metavar="X",
-                           help="End when the task's metric is as good as this."),
+                           help="End when the task's metric reaches X."),
     "patience": click.option("--patience", type=WholeNumber(1), metavar="N",
-                             help="End after so many runs in a row without an improvement."),
+                             help="End after N runs in a row without an improvement."),
     "failures": click.option("--failures", type=WholeNumber(1), metavar="N",
-                             help="End after so many failed runs in a row; 10 without."),
+                             help="End after N failed runs in a row. [default: 10]"),
 }
 
 
 def budget_options(command: F) -> F:
-    """When a search ends; the command gets what was given as the dict `budget`."""
+    """Add the budget options; the command gets the given ones as the dict `budget`."""
 
     @wraps(command)
     def budgeting(**others: Any) -> Any:
@@ -66,7 +66,7 @@ def budget_options(command: F) -> F:
 
 @dataclass(frozen=True, kw_only=True)
 class Sought:
-    """What is tuned and by whom, as typed."""
+    """The search options as typed."""
 
     space: str | None
     tuner: str | None
@@ -75,7 +75,7 @@ class Sought:
     sources: tuple[str, ...]
 
     def wishes(self, budget: Mapping[str, Any], beside: Wishes) -> TuneWishes:
-        """Raises `TaskError` for what is no JSON, `UsageError`."""
+        """The options, read. Raises `TaskError` for invalid JSON, `UsageError`."""
         from hyperspace_core.records.search import Budget
         from hyperspace_core.searches.planning import TuneWishes
 
@@ -86,7 +86,7 @@ class Sought:
 
 
 def search_options(command: F) -> F:
-    """What is tuned and by whom; the command gets a `Sought` as `sought`."""
+    """Add the search options; the command gets a `Sought` as `sought`."""
 
     @wraps(command)
     def seeking(*, space: str | None, tuner: str | None, pruner: str | None, metrics: tuple[str, ...],
@@ -97,17 +97,17 @@ def search_options(command: F) -> F:
     made: Any = seeking
     for option in reversed((
         click.option("--space", metavar="JSON|@FILE",
-                     help="Narrows or widens what the signatures say, as in "
+                     help="Narrow or widen the space of the signatures, as in "
                           '\'{"classifier": ["Forest", "Support"], "noise": {"float": [0, 1]}}\'.'),
         click.option("--tuner", metavar="NAME|JSON", shell_complete=complete_tuner,
-                     help="Who proposes; without it the best tuner that is installed."),
-        click.option("--pruner", metavar="NAME|JSON", help="Who stops runs early; without it nobody."),
+                     help="Tuner that proposes runs. [default: the best installed one]"),
+        click.option("--pruner", metavar="NAME|JSON", help="Pruner that stops runs early. [default: none]"),
         click.option("--metric", "metrics", multiple=True, metavar="NAME[:minimize]",
-                     help="One more metric beside the task's own, for a tuner that seeks a front; may be "
-                          "given again."),
+                     help="A metric in addition to the task's own, for a multi-objective tuner; may be "
+                          "repeated."),
         click.option("--from", "sources", multiple=True, metavar="TASK", shell_complete=complete_task,
-                     help="A related task whose runs tell something, too, with less weight; may be given "
-                          "again."),
+                     help="A related task whose runs are learned from, too, with less weight; may be "
+                          "repeated."),
     )):
         made = option(made)
     return made  # type: ignore[no-any-return]

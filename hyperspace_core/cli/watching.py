@@ -1,4 +1,4 @@
-"""`--watch` of `status` and `searches`: the page on the screen, up to date, also while the store is away."""
+"""`--watch` of `status` and `searches`: redraw a page until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hyperspace_core.results.overview import Overview, overview
 from hyperspace_core.results.picture import lines_of
 from hyperspace_core.results.words import seconds
 
-REDRAW_S = 1.0                 # bars and ages move that often, whether or not the queue changes
-LEAST_S = 0.2                  # between two pages, however much is going on
+REDRAW_S = 1.0                 # between two pages without a change, for bars and ages
+LEAST_S = 0.2                  # between two pages, at least
 
-Show = Callable[[str, object], None]       # a page, and what of it is news
+Show = Callable[[str, object], None]       # the text, and a value that differs with news
 
 
 class View(Protocol):
-    """One look at something."""
+    """What was read at one time."""
 
     @property
     def at(self) -> datetime: ...
@@ -37,9 +37,9 @@ V = TypeVar("V", bound=View)
 
 
 def watch(watched: Watching[Any]) -> None:
-    """Show it again and again until Ctrl-C.
+    """Redraw the page until Ctrl-C.
 
-    Raises `StoreError` for a store that cannot be opened at all; one that is away is waited for.
+    Raises `StoreError` for a store that cannot be opened; an unavailable store is retried.
     """
     try:
         with _screen() as show:
@@ -52,24 +52,24 @@ def watch(watched: Watching[Any]) -> None:
 
 
 class Watching(ABC, Generic[V]):
-    """What was seen last, and whether the store answers now."""
+    """The last view, and whether the store is available."""
 
     def __init__(self, place: Place, page_of: Callable[[Place, V], Page]) -> None:
         self._place, self._page_of = place, page_of
         self._view: V | None = None
-        self._trouble = ""                 # why the store does not answer
-        self._pause = threading.Event()    # never set: a pause that Ctrl-C ends
+        self._trouble = ""                 # why the store is unavailable
+        self._pause = threading.Event()    # never set: a pause that Ctrl-C interrupts
 
     @abstractmethod
     def view_of(self, place: Place) -> V:
-        """One look. Raises `StoreError`."""
+        """Read the store. Raises `StoreError`."""
 
     @abstractmethod
     def news_in(self, view: V) -> object:
-        """What differs when something has happened, and not only time has passed."""
+        """A value that changes with every event, but not with time alone."""
 
     def look(self) -> None:
-        """Raises `StoreError` where the first look finds a store that no waiting will mend."""
+        """Read the store. Raises `StoreError` if the first read fails and a retry cannot help."""
         try:
             self._view = self.view_of(self._place)
             self._trouble = ""
@@ -79,40 +79,40 @@ class Watching(ABC, Generic[V]):
             self._trouble = str(error)
 
     def text(self) -> str:
-        """The page; while the store is away, what it was like before, below a line that says so."""
+        """The page; while the store is unavailable, an error line above the last page."""
         top = new_page()
         if self._trouble:
-            top.line((f"The store does not answer: {self._trouble}", "bad"))
+            top.line((f"Store unavailable: {self._trouble}", "bad"))
         if self._view is None:
-            top.line("Waiting for it.")
+            top.line("Retrying.")
             return top.text
         page = self._page_of(self._place, self._view)
         if not self._trouble:
             return page.text
         past = (datetime.now().astimezone() - self._view.at).total_seconds()
-        top.line(f"Looking again; this is how it was {seconds(past)} ago:")
+        top.line(f"Retrying; the page shows the state {seconds(past)} ago:")
         return f"{top.text}\n\n{page.text}"
 
     def news(self) -> object:
-        """What has to differ for a page to be worth printing where nothing can be redrawn."""
+        """The value that must differ before a pipe gets another page."""
         if self._view is None or self._trouble:
             return self._trouble
         return self.news_in(self._view)
 
     def wait(self) -> None:
-        """Until the queue changes, at most a second; at least a moment, however much is going on."""
+        """Wait for a change of the queue, at least `LEAST_S` and at most `REDRAW_S`."""
         self._pause.wait(LEAST_S)
         try:
             if not self._trouble:
                 self._place.store.wait_for_change(self._place.name, REDRAW_S - LEAST_S)
                 return
-        except StoreError:                 # the next look tells
+        except StoreError:                 # the next `look` reports it
             pass
         self._pause.wait(REDRAW_S - LEAST_S)
 
 
 class Watched(Watching[Overview]):
-    """A project's queue."""
+    """Watches a project's queue."""
 
     def view_of(self, place: Place) -> Overview:
         return overview(place.store, place.name)
@@ -127,11 +127,11 @@ def _screen() -> AbstractContextManager[Show]:
 
 
 def _printer() -> Show:
-    """For a pipe or file: a page whenever there is news, an empty line between two."""
+    """Print to a pipe or file: a page for each news, with an empty line between two."""
     last: list[object] = []
 
     def show(text: str, news: object) -> None:
-        if _reader_is_gone():              # or a quiet queue would be watched for nobody
+        if _reader_is_gone():              # a quiet queue would never write to it
             raise BrokenPipeError
         if [news] != last:
             put(f"\n{text}" if last else text)
@@ -141,7 +141,7 @@ def _printer() -> Show:
 
 
 def _reader_is_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more (`| head`); False where that cannot be told."""
+    """Whether stdout is a pipe without a reader (`| head`); False if that is unknown."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
@@ -151,16 +151,16 @@ def _reader_is_gone() -> bool:
 
 
 class _Redrawn:
-    """For a terminal: a screen of its own, so that nothing of an old page is left; the last page stays."""
+    """Draws on the terminal's alternate screen, and prints the last page at the end."""
 
     def __enter__(self) -> Show:
         from rich.console import Console
         from rich.live import Live
 
         self._last = ""
-        # whoever is killed must not leave a terminal without its cursor
+        # SIGTERM must restore the cursor, too
         self._before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-        # stdout stays what it is, so that the next page is made for it
+        # keep stdout, because the next page is made for it
         self._live = Live(console=Console(highlight=False, markup=False), screen=True, auto_refresh=False,
                           redirect_stdout=False)
         self._live.start()

@@ -1,4 +1,4 @@
-"""What a worker tells, a line an event: the same words for a pipe and above the live view of a terminal."""
+"""The events of a worker as lines, for a pipe and above a terminal's live view."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Write = Callable[[str], None]
 
 
 class Teller:
-    """Hears a worker's events, in whatever thread, and writes a line for each.
+    """Writes a line for each event of a worker; `hear` may be called from any thread.
 
-    `out` gets what runs do and print, `err` what a person should know beside that.
+    `out` gets the events and output of runs, `err` notices and warnings.
     """
 
     def __init__(self, out: TextIO, err: TextIO, options: WorkerOptions) -> None:
-        self.stopped: Stopping | None = None           # the last word about stopping
+        self.stopped: Stopping | None = None           # the last such event
         self.ready: Ready | None = None
-        self.live = False                              # a view beside these lines shows what is running
+        self.live = False                              # a live view shows the running runs
         self.out, self.err = _writer(out), _writer(err)
         self._options = options
         self._lock = threading.RLock()
@@ -75,7 +75,7 @@ class Teller:
         """`waits for runs of holdout, pipeline`."""
         tasks = self.ready.tasks if self.ready is not None else ()
         if not tasks:
-            return "knows no task, so it can take nothing"
+            return "knows no task, so it cannot take runs"
         return f"{'takes' if self._options.drain else 'waits for'} runs of {', '.join(tasks)}"
 
     def _print(self, run: int, lines: list[str]) -> None:
@@ -89,7 +89,7 @@ def started(event: RunStarted) -> list[Piece]:
 
 
 def ended(event: RunEnded) -> list[Piece]:
-    """How an attempt ended, in the state that its run is in now."""
+    """How an attempt ended, and the state that its run is in now."""
     took, reason = f"after {seconds(event.seconds)}", event.reason or ""
     match event.state, event.outcome:
         case State.COMPLETED, _:
@@ -98,7 +98,7 @@ def ended(event: RunEnded) -> list[Piece]:
         case State.QUEUED, Outcome.RELEASED:
             how, what = "is back in the queue", reason
         case State.QUEUED, _:
-            how, what = "failed and is tried again", reason
+            how, what = "failed and is retried", reason
         case state, _:
             how, what = state.value, reason
     return [(f"run {event.run} {how}", STATES[event.state]), took, what]
@@ -106,26 +106,26 @@ def ended(event: RunEnded) -> list[Piece]:
 
 def stopping(event: Stopping, options: WorkerOptions) -> str:
     """What happens now, and what the next Ctrl-C would do."""
-    told = "" if "SIGINT" in event.why else f"{event.why}: "
+    cause = "" if "SIGINT" in event.why else f"{event.why}: "
     runs = ", ".join(map(str, event.running))
     them, they = ("it", "it goes") if len(event.running) == 1 else ("them", "they go")
     if not event.running:
-        return f"{told}stopping"
+        return f"{cause}stopping"
     inline = options.isolation == "inline"
     if event.level == FINISH:
         again = f"asks {them} to end early" if inline else f"gives {them} back to the queue"
-        return f"{told}finishing run {runs}, then stopping; Ctrl-C again {again}"
+        return f"{cause}finishing run {runs}, then stopping; Ctrl-C again {again}"
     if event.level == GIVE_BACK and inline:
-        return (f"{told}run {runs} is asked to end early; inside this process it cannot be interrupted, "
-                "so it goes on unless it looks at `run.should_stop()`")
+        return (f"{cause}run {runs} is asked to end early; inside this process it cannot be interrupted, "
+                "so it goes on unless it checks `run.should_stop()`")
     if event.level == GIVE_BACK:
-        return (f"{told}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
+        return (f"{cause}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
                 f"Ctrl-C again kills {them} at once")
-    return f"{told}killing run {runs}, {they} back to the queue"
+    return f"{cause}killing run {runs}, {they} back to the queue"
 
 
 def _writer(stream: TextIO) -> Write:
-    """Lines onto a stream; where its reader has gone away (`| head`), the worker works on unseen."""
+    """A function that writes lines; a reader that has gone (`| head`) does not stop the worker."""
 
     def write(text: str) -> None:
         with contextlib.suppress(BrokenPipeError):

@@ -1,4 +1,4 @@
-"""A worker's live view on a terminal: a line a slot, the queue below, what has ended scrolling above."""
+"""A worker's live view on a terminal: slots, queue, and ended runs above."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from hyperspace_core.worker.report import SlotView, WorkerView
 from hyperspace_core.worker.worker import Worker
 
 REFRESH_PER_S = 4
-ROOM_FOR_BARS = 90             # a narrower terminal keeps its room for words
+ROOM_FOR_BARS = 90             # a narrower terminal gets no bars
 
 
 @contextlib.contextmanager
 def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]:
-    """While it is entered, the view stands at the bottom of the terminal and the teller's lines above it."""
-    # the stream itself: `sys.stdout` is handed to user code with `--isolation inline`
+    """Show the view at the bottom of the terminal, and the teller's lines above it."""
+    # the stream itself: user code may replace `sys.stdout` with `--isolation inline`
     console = Console(file=out, highlight=False, markup=False)
     view = View(worker, teller, console)
     with Live(get_renderable=view.render, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
@@ -46,11 +46,11 @@ def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]
 
 
 class View:
-    """Draws a worker as it is at this moment."""
+    """Draws the present state of a worker."""
 
     def __init__(self, worker: Worker, teller: Teller, console: Console) -> None:
         self._worker, self._teller, self._console = worker, teller, console
-        # asked now: later on, stdout is the view's
+        # read now: later stdout belongs to the view
         self._bars, self._dots = "━╌" if speaks_unicode() else "#.", dots()
 
     def render(self) -> Text:
@@ -66,12 +66,12 @@ class View:
             page.line("opening the project")
             return
         if view.state == "uncertain":
-            page.line(("the store does not answer; running runs go on", "bad"))
+            page.line(("store unavailable; running runs continue", "bad"))
         elif not busy and not view.stopping:
             page.line(self._teller.waits_for())
         counts: list[Piece] = [(f"{view.queue[state]} {state.lower()}", STATES[state]) for state in State
                                if view.queue.get(state)]
-        page.line("queue:", *counts or ["empty"], ("all of it paused", "held") if view.paused else "")
+        page.line("queue:", *counts or ["empty"], ("whole queue paused", "held") if view.paused else "")
 
     def _slot(self, slot: SlotView) -> list[Piece]:
         if slot.run is None:

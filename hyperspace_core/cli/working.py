@@ -1,4 +1,4 @@
-"""A worker at work in a terminal or a pipe, and what it says when it is done."""
+"""Run a worker in a terminal or a pipe, and print its report."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SHOWN = 20                     # runs of a task that are compared at the end
 
 
 def work(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
-    """Work until done; 1 where a run failed, 130 where Ctrl-C sent runs back."""
+    """Run a worker to its end. Exit code 1 if a run failed, 130 if Ctrl-C released runs."""
     store = place.store
-    # whoever runs inside may take over sys.stdout: the worker's own lines go to the streams as they are now
+    # a run in this process may replace sys.stdout: the worker's lines go to the streams of now
     out = sys.stderr if as_json else sys.stdout
     teller = Teller(out, sys.stderr, options)
     worker = Worker(store, place.name, place.extensions, options, on_event=teller.hear)
@@ -56,7 +56,7 @@ def _say_report(place: Place, store: Store, report: WorkerReport, options: Worke
     if report.ended:
         note(f"this worker's runs: {_counted(report.counts)}")
     elif options.drain:
-        note("there was nothing that this worker could take")
+        note("no queued run that this worker can take")
     for left in report.left:
         note(describe(left))
 

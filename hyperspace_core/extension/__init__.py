@@ -1,1 +1,1 @@
-"""What others bring: plugins and projects, found by entry point, loaded one by one, left out if they fail."""
+"""Plugins and projects: found by entry point, loaded one by one, left out on failure."""

@@ -1,4 +1,4 @@
-"""Addresses of stores: from what a person types to one complete URL, and to one that may be shown."""
+"""Addresses of stores: complete a typed address to a URL, and hide its password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.errors import StoreError
 
 VARIABLE = "HYPERSPACE_STORAGE"
 SQLITE = "sqlite"
-SERVERS = ("mongodb", "mongodb+srv")       # without a host these mean nothing; others may mean a file
+SERVERS = ("mongodb", "mongodb+srv")       # these need a host; other schemes may name a file
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _PATH = re.compile(r"/|~|\.{1,2}[/\\]|[A-Za-z]:\\")
@@ -22,7 +22,7 @@ _SECRET_OPTION = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """A URL in parts. `path` is without the slash that separates it."""
+    """A URL in parts. `path` has no leading slash."""
 
     scheme: str
     user: str = field(repr=False)  # "name" or "name:password"; "" without
@@ -37,9 +37,7 @@ class Address:
 
 
 class StoreUrl(str):
-    """A complete URL. Its text is whole, for whoever opens the store; its `repr`, which a traceback with
-    local variables shows, hides the password.
-    """
+    """A complete URL. Its `repr`, which tracebacks with local variables show, has no password."""
 
     __slots__ = ()
 
@@ -51,9 +49,9 @@ def resolve_url(text: str | None, project: str) -> str:
     """The complete URL of the store that `text` means for a project.
 
     None or "": `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder. A path that ends in `.db`
-    is a SQLite file, a relative one in the present folder; `host` or `host:port` is MongoDB; a URL without a
-    database means the database named after the project, one of a plugin's without a host (`mine:///runs.db`)
-    a file. Raises `StoreError` with the password hidden.
+    is a SQLite file, relative to the current folder; `host` or `host:port` is MongoDB. A URL without a
+    database means the database named after the project; a plugin's URL without a host (`mine:///runs.db`)
+    means a file. Raises `StoreError` with the password hidden.
     """
     return StoreUrl(_resolved((text or "").strip() or os.environ.get(VARIABLE, "").strip(), project))
 
@@ -73,20 +71,20 @@ def _resolved(written: str, project: str) -> str:
 
 
 def read_url(file: Path) -> str:
-    """The first line of a file. Raises `StoreError` where it holds none, OSError where it cannot be read."""
+    """The first line of a file. Raises `StoreError` if it is empty, OSError if it cannot be read."""
     try:
         written = file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except UnicodeDecodeError:
-        raise StoreError(f"{file}: is not text; its first line is to be the URL of the store") from None
+        raise StoreError(f"{file}: is not text; its first line must be the URL of the store") from None
     if not written:
-        raise StoreError(f"{file}: its first line is empty; it is to be the URL of the store")
+        raise StoreError(f"{file}: its first line is empty; it must be the URL of the store")
     return written
 
 
 def redact(url: str) -> str:
-    """The URL as people and logs may see it: passwords and secret options as `***`."""
+    """The URL for people and logs: passwords and secret options become `***`."""
     scheme, separator, rest = url.rpartition("://") if "://" in url else ("", "", url)
-    # the last "@": where a password holds an unescaped one, too much is hidden rather than too little
+    # split at the last "@": if a password has an unescaped one, rather hide too much than too little
     user, at, hosts = rest.rpartition("@")
     name, colon, _ = user.partition(":")
     shown = f"{scheme}{separator}{name}{':***' if colon else ''}{at}{hosts}"
@@ -102,7 +100,7 @@ def _data_folder() -> Path:
 def _without_scheme(written: str, project: str) -> str:
     if re.match(r"sqlite3?:", written, re.IGNORECASE):
         path = written.partition(":")[2].lstrip("/")
-        raise StoreError(f"storage {written!r}: write sqlite:///{path} for a file in the present folder, or "
+        raise StoreError(f"storage {written!r}: write sqlite:///{path} for a file in the current folder, or "
                          f"sqlite:////{path} for an absolute path")
     if _FILE.search(written) or _PATH.match(written):
         return _sqlite("/" + written)
@@ -112,11 +110,11 @@ def _without_scheme(written: str, project: str) -> str:
 def _sqlite(rest: str) -> str:
     """`rest` is "/path": the slash that ends the (empty) host, and a relative or absolute path."""
     if not rest.startswith("/"):
-        if "@" in rest:                    # meant for a server: what stands before it may be a password
+        if "@" in rest:                    # meant for a server: the part before it may be a password
             raise StoreError(f"storage '{redact(f'sqlite://{rest}')}': SQLite has no host and no user; write "
                              "sqlite:////folder/runs.db")
         raise StoreError(f"storage 'sqlite://{rest}': SQLite has no host; write sqlite:///{rest} for a file "
-                         f"in the present folder, or sqlite:////{rest} for an absolute path")
+                         f"in the current folder, or sqlite:////{rest} for an absolute path")
     return _file(SQLITE, rest)
 
 

@@ -1,6 +1,6 @@
-"""One plugin at a time into a plugin manager: entirely, or not at all.
+"""Register a plugin in a plugin manager: completely, or not at all.
 
-pluggy keeps what it had registered before it found a mistake; half a plugin would take part in runs.
+pluggy keeps the hooks that it registered before an error, so half a plugin would stay active.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ ONE_BY_ONE = frozenset({
     "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_capture",
     "hyperspace_run_started", "hyperspace_run_finished", "hyperspace_worker_changed",
 })
-"""Hooks whose implementations are called apart from each other, so that there is nothing to wrap."""
+"""Hooks whose implementations are called one by one, so that they cannot be wrapped."""
 
 
 def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
-    """Register a plugin. Raises `ProjectError` with the bare cause, and then nothing of it is left behind."""
+    """Register a plugin. On an error it is removed completely; raises `ProjectError` with the cause."""
     try:
         _check(manager, plugin)
         manager.register(plugin, name=name)
@@ -30,12 +30,12 @@ def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
         evict(manager, plugin)
         if isinstance(error, ProjectError):
             raise
-        refused = isinstance(error, pluggy.PluginValidationError)      # pluggy's words, over several lines
+        refused = isinstance(error, pluggy.PluginValidationError)      # pluggy's text has several lines
         raise ProjectError(" ".join(str(error).split()) if refused else one_line(error)) from error
 
 
 def evict(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Take a plugin out again, also one that was registered only in part."""
+    """Remove a plugin, also one that was registered only in part."""
     if manager.is_registered(plugin):
         manager.unregister(plugin)
     for name, caller in list(vars(manager.hook).items()):
@@ -52,7 +52,7 @@ def implemented(manager: pluggy.PluginManager, plugin: Any) -> Iterator[tuple[st
 
 
 def _check(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """What pluggy would accept in silence or refuse without a cure."""
+    """Refuse mistakes that pluggy accepts silently or reports without a cure."""
     if isinstance(plugin, type):
         raise ProjectError(f"it is the class {plugin.__name__}; name a module or an object instead")
     specified = [name for name in vars(manager.hook) if getattr(manager.hook, name).has_spec()]

@@ -1,4 +1,4 @@
-"""Why something could not be loaded, in one line that says where."""
+"""The cause of a failed import in one line, with file and line number."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from types import ModuleType
 from typing import Any
 
 MAX_CHARACTERS = 300
-# what an import may raise and still be a plugin's or project's own fault; Ctrl-C is nobody's
+# errors of an import that are a plugin's or project's fault; Ctrl-C is not
 LOAD_ERRORS = (Exception, SystemExit)
 
 
 def one_line(error: BaseException) -> str:
-    """`ValueError: what it says`, on one line."""
+    """`ValueError: message`, on one line."""
     try:
-        said = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - whatever its __str__ does
-        said = ""
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        message = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - __str__ of any error may fail
+        message = ""
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
 
 
 def why_not_imported(error: BaseException, module: str) -> str:
-    """Tells apart: the module itself is missing, something that it needs is missing, its own code fails."""
+    """Distinguish: the module is missing, a module that it needs is missing, its code fails."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if module == error.name or module.startswith(f"{error.name}."):
             return f"its module '{module}' does not exist"
@@ -38,7 +38,7 @@ def with_place(error: BaseException) -> str:
 
 
 def file_of(plugin: Any) -> str:
-    """The source file of a module or of an object's class, where there is one."""
+    """The source file of a module or of an object's class; "" if there is none."""
     import sys
 
     module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)

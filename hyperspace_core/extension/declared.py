@@ -1,4 +1,4 @@
-"""What a project says of its own past: migrations, changed defaults, code that behaves as before."""
+"""Declarations of a project: migrations, changed defaults, unchanged behaviour."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
 
 @dataclass(frozen=True, kw_only=True)
 class SameBehaviour:
-    """Two fingerprints of a class, or their beginnings, under which it behaves the same."""
+    """Two fingerprints of a class, or their first digits, with the same behaviour."""
 
     component: str                 # the class's name in a config
     old: str                       # hexadecimal digits
@@ -38,12 +38,12 @@ class NewDefault:
     old: Any                       # as a config has it
 
     def is_of(self, target: Any) -> bool:
-        """Whether that class is meant; a function became a scenario class when it was registered."""
+        """Whether `target` is meant; a registered function became a scenario class."""
         return self.target is target or self.target is getattr(target, "single_run", self)
 
 
 def declared_migration(project: str, name: Any, steps: tuple[Any, ...]) -> Migration:
-    """Raises `RegistrationError`."""
+    """Check a migration. Raises `RegistrationError`."""
     where = f"register.migration({name!r})"
     if not isinstance(name, str) or not is_name(name) or name != name.strip():
         raise RegistrationError(f"{where}: expected a name of 1 to {MAX_NAME} printable characters")
@@ -54,7 +54,7 @@ def declared_migration(project: str, name: Any, steps: tuple[Any, ...]) -> Migra
 
 
 def declared_same(component: Any, old: Any, new: Any) -> SameBehaviour:
-    """Raises `RegistrationError`."""
+    """Check two fingerprints. Raises `RegistrationError`."""
     name = component if isinstance(component, str) else getattr(component, "__name__", None)
     where = f"register.same_behaviour({name or component!r})"
     if not isinstance(name, str) or not name:
@@ -64,15 +64,15 @@ def declared_same(component: Any, old: Any, new: Any) -> SameBehaviour:
             raise RegistrationError(f"{where}: expected a fingerprint, 8 to 64 of the digits 0-9 a-f, found "
                                     f"{shown(text)}")
     if old == new:
-        raise RegistrationError(f"{where}: {old} is given as the old and as the new one")
+        raise RegistrationError(f"{where}: the old and the new fingerprint are both {old}")
     return SameBehaviour(component=name, old=old, new=new)
 
 
 def declared_default(target: Any, parameter: Any, old: Any) -> NewDefault:
-    """Raises `RegistrationError`."""
+    """Check a changed default. Raises `RegistrationError`."""
     where = f"register.new_default({getattr(target, '__name__', repr(target))}, {parameter!r})"
     if not callable(target):
-        raise RegistrationError(f"{where}: expected the class or function whose default it is")
+        raise RegistrationError(f"{where}: expected the class or function of the parameter")
     known = [name for signature in _signatures(target) for name in signature.by_name]
     if parameter not in known:
         near = did_you_mean(parameter, known) if isinstance(parameter, str) else ""
@@ -88,7 +88,7 @@ def declared_default(target: Any, parameter: Any, old: Any) -> NewDefault:
 
 
 def _signatures(target: Any) -> list[Signature]:
-    """What a config may give to it: to a scenario also what its `single_run` takes."""
+    """The parameters in a config: of a scenario also those of its `single_run`."""
     own = [signature_of(target)]
     if family_of(target) is Scenario and hasattr(target, "single_run"):
         own.append(signature_of_method(cast("Any", target), "single_run"))

@@ -1,4 +1,4 @@
-"""Entry points with the distributions behind them. Nothing is imported before `load`."""
+"""Entry points and their distributions. Nothing is imported before `load`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VALUE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?")
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """An entry point: who offers what under which name."""
+    """An entry point and its distribution."""
 
     name: str
     group: str
@@ -26,7 +26,7 @@ class Found:
 
     @property
     def source(self) -> str:
-        """The distribution as people know it: `name version`."""
+        """The distribution: `name version`."""
         return f"{self.distribution} {self.version}".strip()
 
     @property
@@ -34,7 +34,7 @@ class Found:
         return self.value.partition(":")[0].strip()
 
     def load(self) -> Any:
-        """The module or object. Raises `ProjectError` whose text is the bare cause, in one line."""
+        """Import the module or object. Raises `ProjectError` with the cause in one line."""
         parsed = _VALUE.fullmatch(self.value.strip())
         if parsed is None:
             raise ProjectError(f"its entry point {self.value!r} is not of the form 'package.module'")
@@ -51,7 +51,7 @@ class Found:
 
 
 def find(group: str) -> list[Found]:
-    """All entry points of a group, by name and then by distribution: never in the file system's order."""
+    """All entry points of a group, sorted by name and distribution."""
     from importlib_metadata import entry_points
 
     found = set()
@@ -62,7 +62,7 @@ def find(group: str) -> list[Found]:
 
 
 def by_name(found: Iterable[Found]) -> dict[str, list[Found]]:
-    """Several under one name are a conflict that only a person can settle."""
+    """Group by name; several entry points of one name are a conflict."""
     names: dict[str, list[Found]] = {}
     for one in found:
         names.setdefault(one.name, []).append(one)
@@ -70,16 +70,16 @@ def by_name(found: Iterable[Found]) -> dict[str, list[Found]]:
 
 
 def conflict(found: Iterable[Found]) -> str:
-    """What to say of several under one name."""
+    """The message for several entry points of one name."""
     sources = " and ".join(one.source for one in found)
     return f"offered by {sources}; uninstall all but one"
 
 
 def core_version() -> str:
-    """The version of this framework as it is installed."""
+    """The installed version of this framework, or "unknown"."""
     from importlib_metadata import PackageNotFoundError, version
 
     try:
         return version("hyperspace-core")
-    except PackageNotFoundError:                   # run from a source tree that nobody installed
+    except PackageNotFoundError:                   # a source tree that is not installed
         return "unknown"

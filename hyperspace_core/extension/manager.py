@@ -1,8 +1,8 @@
-"""The plugins of one process, and the one way to call their hooks.
+"""The plugins of one process, and the calls of their hooks.
 
-The entry-point loop is our own: pluggy's dies at the first broken plugin, keeps it half registered, and takes
-the file system's order. Here a broken plugin is left out whole and its cause is remembered; whoever needs all
-of them calls `require_whole`.
+Entry points are not loaded by pluggy, which stops at the first broken plugin, keeps it half registered, and
+uses the file system's order. Here a broken plugin is left out completely and its cause is kept;
+`require_whole` raises it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from hyperspace_core.extension.causes import LOAD_ERRORS, file_of, one_line, wit
 from hyperspace_core.extension.discovery import Found, by_name, conflict, core_version, find
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
-_CORE = "core."                # before a built-in plugin's name, so that an installed one may have the same
-# core registers before all others, so that whoever takes a name of its is the one that fails
-_DOORS = ("hyperspace_register", "hyperspace_storage")
+_CORE = "core."                # prefix of a built-in plugin's name; an installed one may have the same
+# core registers first, so that a plugin that takes one of its names is the one that fails
+_CORE_FIRST = ("hyperspace_register", "hyperspace_storage")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A plugin that takes part, or the opened project's own hooks."""
+    """An active plugin, or the opened project's own hooks."""
 
     name: str
     distribution: str
@@ -42,7 +42,7 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """An installed plugin that does not take part, and why, in one line."""
+    """An installed plugin that is left out, and the cause in one line."""
 
     name: str
     distribution: str
@@ -59,7 +59,7 @@ class Extensions:
         self.manager = pluggy.PluginManager(PROJECT_NAME)
         self.manager.add_hookspecs(hookspecs)
         self.disabled: tuple[str, ...] = ()
-        self.project: Loaded | None = None         # whose hooks take part; one at a time
+        self.project: Loaded | None = None         # whose hooks are active; one at a time
         self.project_source: str | None = None     # the folder of its code
         self.builtins: list[Any] = []
         self._loaded: dict[str, Loaded] = {}
@@ -67,12 +67,12 @@ class Extensions:
 
     @property
     def hook(self) -> pluggy.HookRelay:
-        """For hooks whose errors fail the run, and that plugins may wrap: `hook.hyperspace_train(...)`."""
+        """Call hooks whose errors fail the run, and that plugins may wrap: `hook.hyperspace_train(...)`."""
         return self.manager.hook
 
     @property
     def loaded(self) -> tuple[Loaded, ...]:
-        """The installed plugins that take part, in the order in which they were loaded."""
+        """The active installed plugins, in the order of loading."""
         return tuple(self._loaded.values())
 
     @property
@@ -86,22 +86,22 @@ class Extensions:
 
     @property
     def broken(self) -> tuple[Broken, ...]:
-        """The installed plugins that do not take part although nobody disabled them."""
+        """The installed plugins that are left out because of an error."""
         return tuple(self._broken.values())
 
     def require_whole(self) -> None:
-        """For a worker: no run may go without a plugin that was meant to take part. Raises `ProjectError`."""
+        """Raise `ProjectError` if a plugin is broken; a worker must not run without it."""
         if self._broken:
-            raise ProjectError("\n".join(f"{broken}; mend it, or leave it out with --no-plugin {broken.name}"
+            raise ProjectError("\n".join(f"{broken}; fix it, or disable it with --no-plugin {broken.name}"
                                          for broken in self.broken))
 
     # -- calling hooks one by one ----------------------------------------------------------------------------
 
     def each(self, name: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        """Call the implementations of a hook apart from each other: `(plugin, its answer or its exception)`.
+        """Call the implementations of a hook one by one: `(plugin, its result or its exception)`.
 
-        Core's come first, then the plugins in the order of their names; `tryfirst` and `trylast` are heeded,
-        but where things are registered core is always first.
+        Core's come first, then the plugins in the order of their names; `tryfirst` and `trylast` are
+        respected, except that core is always first in registration.
         """
         for plugin, call in self.implementations(name):
             try:
@@ -111,38 +111,38 @@ class Extensions:
             yield plugin, answer
 
     def implementations(self, name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """The implementations of a hook, each to be called with all of the hook's arguments."""
+        """The implementations of a hook; each is called with all of the hook's arguments."""
         for one in self._sorted(name):
             yield one.plugin_name.removeprefix(_CORE), partial(_called, one)
 
     def observers(self, name: str, **arguments: Any) -> None:
-        """Tell every observer; one that fails is logged and the rest still hear."""
+        """Call every observer; a failure is logged and the others are still called."""
         for plugin, answer in self.each(name, **arguments):
             if isinstance(answer, BaseException):
                 logging.getLogger("hyperspace").error(
                     "%s of plugin '%s' failed: %s", name, plugin, one_line(answer), exc_info=answer)
 
     def implements(self, name: str) -> tuple[str, ...]:
-        """The plugins, core's left out, that implement a hook and do not merely wrap it."""
+        """The plugins, core's left out, that implement a hook and do not only wrap it."""
         plain = (i for i in self._sorted(name) if not (i.wrapper or i.hookwrapper))
         return tuple(i.plugin_name for i in plain if not i.plugin_name.startswith(_CORE))
 
     def _sorted(self, name: str) -> list[pluggy.HookImpl]:
         caller: pluggy.HookCaller = getattr(self.manager.hook, name)
         return sorted(caller.get_hookimpls(), key=lambda one: (
-            name in _DOORS and not one.plugin_name.startswith(_CORE), one.trylast - one.tryfirst))
+            name in _CORE_FIRST and not one.plugin_name.startswith(_CORE), one.trylast - one.tryfirst))
 
-    # -- who takes part --------------------------------------------------------------------------------------
+    # -- active plugins --------------------------------------------------------------------------------------
 
     def add(self, plugin: Any, found: Found, *, name: str | None = None) -> Loaded:
-        """Let an installed plugin take part. Raises `ProjectError` with the bare cause; then it does not."""
+        """Activate an installed plugin. Raises `ProjectError` with the cause; then it is not active."""
         name = found.name if name is None else name
         admit(self.manager, plugin, name)
         self._loaded[name] = self._described(plugin, found, name)
         return self._loaded[name]
 
     def report_broken(self, name: str, cause: BaseException | str, distribution: str = "") -> None:
-        """Leave a plugin out from now on, because one of its hooks failed where that breaks a promise."""
+        """Deactivate a plugin because one of its hooks failed, and keep the cause."""
         loaded = self._loaded.pop(name, None)
         plugin = self.manager.get_plugin(name)
         if plugin is not None:
@@ -152,10 +152,10 @@ class Extensions:
         self._broken[name] = Broken(name=name, distribution=source, cause=text)
 
     def attach_project(self, plugin: Any, found: Found, source: str | None) -> None:
-        """Let the hooks of a project take part. Raises `ProjectError` where another one's do already."""
+        """Activate the hooks of a project. Raises `ProjectError` if another one's are active."""
         if self.project is not None and self.project.name != found.name:
-            raise ProjectError(f"project '{self.project.name}' is open already and its hooks take part here; "
-                               f"open '{found.name}' with plugins of its own: build_manager()")
+            raise ProjectError(f"project '{self.project.name}' is open already and its hooks are active; "
+                               f"open '{found.name}' with another manager: build_manager()")
         if not self.manager.is_registered(plugin):
             if self.project is not None:           # its module was imported anew
                 self.detach_project()
@@ -163,7 +163,7 @@ class Extensions:
         self.project, self.project_source = self._described(plugin, found, found.name), source
 
     def detach_project(self) -> None:
-        """Take the hooks of the opened project out again."""
+        """Deactivate the hooks of the opened project."""
         plugin = None if self.project is None else self.manager.get_plugin(f"project {self.project.name}")
         if plugin is not None:
             evict(self.manager, plugin)
@@ -219,7 +219,7 @@ def _add_installed(extensions: Extensions, name: str, found: list[Found]) -> Non
 def _checked_names(disable: Collection[str], installed: list[Found]) -> tuple[str, ...]:
     if not disable:
         return ()
-    # who adds components to a project is known by its distribution
+    # a package that adds components to a project goes by the name of its distribution
     known = {found.name for found in installed} | {found.distribution for found in find(COMPONENTS_GROUP)}
     for name in disable:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Metrics that a project registers, to be computed of what runs have predicted."""
+"""Registered metrics, computed from the predictions of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 
 class NotComputed(UsageError):
-    """A metric that could not be computed of one run."""
+    """A metric could not be computed for one run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +29,14 @@ class RegisteredMetric:
     origin: str = ""
 
     def of(self, arrays: Mapping[str, Any]) -> float:
-        """The number. Raises `NotComputed` for an array that is missing, and for what the function does."""
+        """Compute the metric. Raises `NotComputed` if an array is missing or the function fails."""
         given = self._arguments(arrays)
         try:
             value = unwrapped(self.function(**given))
         except Exception as error:
             raise NotComputed(f"{self.name} raised {type(error).__name__}: {error}") from error
         if not is_number(value):
-            raise NotComputed(f"{self.name} gave a {type(value).__name__}; a metric gives one number")
+            raise NotComputed(f"{self.name} returned a {type(value).__name__}; a metric returns one number")
         return float(value)
 
     def _arguments(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,16 +45,16 @@ class RegisteredMetric:
                   and one.default is inspect.Parameter.empty]
         missing = [name for name in needed if name not in arrays]
         if missing:
-            raise NotComputed(f"{self.name} needs `{missing[0]}`, and the run has kept "
-                              f"{', '.join(sorted(arrays))}; a parameter is called as in run.log_predictions")
+            raise NotComputed(f"{self.name} needs `{missing[0]}`, and the run has stored "
+                              f"{', '.join(sorted(arrays))}; name parameters as in run.log_predictions")
         return {one.name: arrays[one.name] for one in parameters
                 if one.kind in _BY_NAME and one.name in arrays}
 
 
 def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> RegisteredMetric:
-    """Raises `RegistrationError`."""
+    """Check a metric. Raises `RegistrationError`."""
     if not is_name(name):
-        raise RegistrationError(f"register.metric({name!r}): a name is a line of printable text")
+        raise RegistrationError(f"register.metric({name!r}): expected a name of one printable line")
     if goal not in get_args(Goal):
         raise RegistrationError(f"register.metric({name!r}, goal={goal!r}): expected 'maximize' or "
                                 "'minimize'")
@@ -64,6 +64,6 @@ def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> Register
         raise RegistrationError(f"register.metric({name!r}, {function!r}): expected a function of arrays, as "
                                 "in `def error(y_true, y_pred)`") from None
     if any(one.kind is inspect.Parameter.POSITIONAL_ONLY for one in parameters):
-        raise RegistrationError(f"register.metric({name!r}): its parameters are given by name, and one of "
-                                "them cannot be")
+        raise RegistrationError(f"register.metric({name!r}): its arguments are passed by name, and one is "
+                                "positional-only")
     return RegisteredMetric(name=name, function=function, goal=goal, origin=origin)

@@ -1,4 +1,4 @@
-"""Open a project: import it, and it alone; then let core, the plugins and the project register."""
+"""Open a project: import only this project, then call the registration hooks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def opened(name: str, extensions: Extensions, tasks_dir: Path | None) -> Project
 
 
 def _installed(name: str) -> Found:
-    """The project's entry point; no other project is imported, whatever is wrong with it."""
+    """The project's entry point; no other project is imported."""
     names = by_name(find(PROJECTS_GROUP))
     found = names.get(name)
     if found is None:
@@ -67,7 +67,7 @@ def _imported(found: Found, extensions: Extensions) -> None:
 
 
 def _registered(found: Found, extensions: Extensions) -> Contents:
-    """From the start again whenever a plugin has failed half-way, so that nothing of it is left."""
+    """Call the registrations; if a plugin fails, start again without it."""
     modules = _companions(found, extensions)
     while True:
         contents = Contents()
@@ -80,9 +80,7 @@ def _registered(found: Found, extensions: Extensions) -> Contents:
 
 
 def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, ModuleType]]:
-    """Other distributions' components for this project, by distribution. Those with hooks become plugins; the
-    rest are plain modules of components.
-    """
+    """Component modules of other distributions, by distribution; those with hooks become plugins."""
     modules: dict[str, tuple[Found, ModuleType]] = {}
     for one in find(COMPONENTS_GROUP):
         if one.name != found.name or one.distribution in extensions.disabled:
@@ -100,7 +98,7 @@ def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, 
 
 def _fill(contents: Contents, found: Found, extensions: Extensions,
           modules: dict[str, tuple[Found, ModuleType]]) -> tuple[str, BaseException] | None:
-    """Let everyone register; the plugin that failed and why. Raises what the project itself raised."""
+    """Call all registrations; returns a failed plugin and its error. Raises the project's error."""
     own = f"project {found.name}"
     for name, register in extensions.implementations("hyperspace_register"):
         origin = name if name == own else f"plugin {name}"
@@ -132,7 +130,7 @@ def _shelf(contents: Contents, tasks_dir: Path | None) -> TaskShelf:
 
 
 def _folder_of(top: str) -> Path | None:
-    """The folder of a top-level package, or the one in which a top-level module stands."""
+    """The folder of a top-level package, or the folder that has a top-level module."""
     module = sys.modules.get(top)
     places = list(getattr(module, "__path__", ()))
     if places:

@@ -1,4 +1,4 @@
-"""A project that has been opened: what it can run, and how its trees become objects."""
+"""An opened project: its components and tasks, and how configs become objects."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Project:
     module: str                    # that the entry point names
     catalog: Catalog
     tasks: Mapping[str, Task]
-    task_errors: Mapping[str, str]         # name → what is wrong with its file
+    task_errors: Mapping[str, str]         # name → the error of its file
     task_folders: tuple[Path, ...]
     packages: frozenset[str]       # top-level packages that its code came from
     source: Path | None            # folder of the package or module of the entry point
     extensions: Extensions
-    migrations: tuple[Migration, ...] = ()             # of stored configs, that the project lists, in order
+    migrations: tuple[Migration, ...] = ()             # of stored configs, in the project's order
     same_behaviour: tuple[SameBehaviour, ...] = ()
     new_defaults: tuple[NewDefault, ...] = ()
     metrics: Mapping[str, RegisteredMetric] = field(default_factory=dict)
@@ -65,14 +65,12 @@ class Project:
         raise UnknownTaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
 
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
-        """The hyper-parameters of a scenario: the signature of its class's `single_run`, or of the scenario's
-        that it wraps.
-        """
+        """The hyper-parameters of a scenario: the signature of the innermost `single_run`."""
         tree = scenario.scenario if isinstance(scenario, Task) else scenario
         return signature_of_method(wrapped(tree, self.catalog)[-1].target, "single_run")
 
     def complete_scenario(self, task: Task) -> Tree:
-        """The task's scenario with every default. Raises `ConfigError`: every problem, each with its file."""
+        """The task's scenario with all defaults. Raises `ConfigError` with all problems and the file."""
         try:
             tree = complete_component(Scenario, task.scenario, self.catalog, path="scenario")
             for one in wrapped(tree, self.catalog):
@@ -84,15 +82,16 @@ class Project:
         return tree
 
     def complete(self, scenario: Task | Tree, tree: Mapping[str, Any]) -> Tree:
-        """Hyper-parameters with every default. Raises `ConfigError` with every problem of the tree."""
+        """Hyper-parameters with all defaults. Raises `ConfigError` with all problems of the tree."""
         signature = self.scenario_signature(scenario)
         completed = complete(tree, signature, self.catalog)
         self._check_settings(completed, signature, "")
         return completed
 
     def up_to_date(self, scenario: Tree, config: Tree) -> tuple[Tree, Tree]:
-        """Trees of a run that began on earlier code: as they are where they fit, else after the migrations
-        that the project lists. Raises `ConfigError` where one of these meets an obstacle.
+        """The trees of an older run, migrated if they do not fit the present code.
+
+        Raises `ConfigError` if a migration fails.
         """
         if self.migrations:
             try:
@@ -104,11 +103,11 @@ class Project:
         return scenario, config
 
     def build_scenario(self, tree: Tree) -> Any:
-        """A fresh scenario of a completed tree. Raises `ConfigError` where the code here does not fit it."""
+        """Build the scenario of a completed tree. Raises `ConfigError` if the code does not fit it."""
         return build_component(Scenario, tree, self.catalog, path="scenario")
 
     def build_arguments(self, scenario: Any, config: Tree, run: Run) -> dict[str, Any]:
-        """What to call the scenario's `single_run` with: fresh components, and the run where it is wanted."""
+        """The arguments of `single_run`: new components, and the run if a parameter takes it."""
         owner: Any = type(scenario)
         inner: Any = type(innermost(scenario))
         arguments = build_arguments(config, signature_of_method(inner, "single_run"), self.catalog)
@@ -122,17 +121,17 @@ class Project:
 
 
 def installed_projects() -> list[Found]:
-    """The projects that are installed here, by name; none of them is imported."""
+    """The installed projects, by name; none is imported."""
     return find(PROJECTS_GROUP)
 
 
 def open_project(name: str, extensions: Extensions, *, tasks_dir: str | Path | None = None) -> Project:
-    """Import an installed project and let it, core and the plugins register what they bring.
+    """Import an installed project and call the registrations of core, the plugins and the project.
 
-    `tasks_dir`: a folder with more task files, which win over the project's of the same name. The project's
-    own hooks take part in `extensions` from now on. Raises `ProjectError` for a project that is not installed
-    or cannot be imported, `RegistrationError` for what it cannot register, `TaskError` for a `tasks_dir` that
-    is no folder. A plugin that fails to register is reported as broken and left out.
+    `tasks_dir`: a folder with more task files; they replace the project's tasks of the same name. The
+    project's hooks are active in `extensions` from now on. Raises `ProjectError` for a project that is not
+    installed or cannot be imported, `RegistrationError` for an invalid registration, `TaskError` for a
+    `tasks_dir` that is no folder. A plugin that fails to register is reported as broken and left out.
     """
     from hyperspace_core.extension.opening import opened
 

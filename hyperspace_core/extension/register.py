@@ -1,4 +1,4 @@
-"""The one door through which projects and plugins bring components, scenarios and tasks."""
+"""`Register`, with which projects and plugins register components and tasks."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Contents:
     tasks: dict[str, Task] = field(default_factory=dict)         # those without a file
     task_folders: list[Path] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)              # top-level packages that code came from
-    migrations: dict[str, Migration] = field(default_factory=dict)         # in their order
+    migrations: dict[str, Migration] = field(default_factory=dict)         # in order
     same_behaviour: list[SameBehaviour] = field(default_factory=list)
     new_defaults: list[NewDefault] = field(default_factory=list)
     metrics: dict[str, RegisteredMetric] = field(default_factory=dict)
 
 
 class Register:
-    """What `hyperspace_register` receives. Its methods raise `RegistrationError` for what cannot be."""
+    """The argument of `hyperspace_register`. Its methods raise `RegistrationError`."""
 
     def __init__(self, contents: Contents, *, origin: str, project: str) -> None:
         self.project = project         # name of the project that is being opened
@@ -55,8 +55,8 @@ class Register:
     def module(self, module: ModuleType | str) -> None:
         """Register every concrete component class that is defined in a module.
 
-        Left out are families, classes with abstract methods, names that begin with an underscore, and what
-        the module merely imports.
+        Families, classes with abstract methods, names that begin with an underscore, and imported classes
+        are left out.
         """
         if isinstance(module, str):
             module = importlib.import_module(module)
@@ -72,11 +72,11 @@ class Register:
             if family is not None and not is_abstract(target):
                 self.component(family, target)
         if not families:
-            raise RegistrationError(f"register.module({module.__name__}): no component is defined there; "
-                                    "name the module in which the classes stand")
+            raise RegistrationError(f"register.module({module.__name__}): it defines no component; "
+                                    "name the module that defines the classes")
 
     def component(self, family: type, target: Any, name: str | None = None) -> None:
-        """Register one class in a family, also a third-party class that knows nothing of it."""
+        """Register a class in a family, also a third-party class that is no subclass of it."""
         if isinstance(target, type) and family is Scenario:
             _check_scenario(target)
         elif not callable(target):
@@ -87,10 +87,10 @@ class Register:
 
     def scenario(self, target: Callable[..., Any], name: str | None = None, metric: str | None = None,
                  goal: Goal = "maximize") -> None:
-        """Register a plain function as a scenario, with a task of its name: its parameters are the
-        hyper-parameters, and what it returns is a number or a dict that holds `metric` (default `result`).
+        """Register a plain function as a scenario, with a task of its name.
 
-        A `Scenario` class is registered likewise; it gets a task where it can be built without parameters.
+        Its parameters are the hyper-parameters; it returns a number or a dict with `metric` (default
+        `result`). A `Scenario` class gets a task if it can be built without parameters.
         """
         if goal not in get_args(Goal):
             raise RegistrationError(f"register.scenario(…, goal={goal!r}): expected 'maximize' or 'minimize'")
@@ -102,16 +102,16 @@ class Register:
             return
         task = check_task_name(label)
         if task in self._contents.tasks:
-            # the catalog has refused another scenario of the name: it is the same one again
+            # the same scenario again: the catalog refuses another one of the name
             return
         self._contents.tasks[task] = Task(name=task, scenario={CLASS_NAME: label}, origin=self._origin,
                                           metric=Metric(name=metric or Metric().name, goal=goal))
 
     def metric(self, name: str, function: Callable[..., Any], goal: Goal = "maximize") -> None:
-        """Register a metric that `hyperspace rescore` computes of what runs have predicted.
+        """Register a metric that `hyperspace rescore` computes from the predictions of runs.
 
-        `function`: its parameters get the arrays of the same names that the runs kept with
-        `run.log_predictions`, and it gives one number: `def error(y_true, y_pred)`.
+        `function`: its parameters receive the arrays of the same names that runs stored with
+        `run.log_predictions`; it returns one number: `def error(y_true, y_pred)`.
         """
         made = checked_metric(name, function, goal, self._origin)
         known = self._contents.metrics.setdefault(name, made)
@@ -120,7 +120,7 @@ class Register:
                                     "one of them another name")
 
     def tasks(self, place: str | Path | ModuleType) -> None:
-        """Every JSON file of a package ("digits_study.tasks") or folder is a task, named after the file."""
+        """Register each JSON file of a package ("my_study.tasks") or folder as a task, named after it."""
         for folder in [place] if isinstance(place, Path) else _folders_of(place):
             if not folder.is_dir():
                 raise RegistrationError(f"register.tasks({str(folder)!r}): there is no such folder")
@@ -128,19 +128,19 @@ class Register:
                 self._contents.task_folders.append(folder)
 
     def migration(self, name: str, *steps: Mapping[str, Any]) -> None:
-        """List a change of names or values, for the configs of past runs: `hyperspace backfill` applies it.
+        """Register a migration of past runs' configs; `hyperspace backfill` applies it.
 
         `steps` are made by `add`, `rename`, `move`, `map_values` and `rename_class` of
-        `hyperspace_core.config.steps`, or are such trees. Migrations are applied in the order in which they
-        are listed; one that has been applied is left as it is, and a new one comes after it.
+        `hyperspace_core.config.steps`, or are such trees. Migrations are applied in the order of
+        registration; do not change one that has been applied, but add a new one after it.
         """
         made = declared_migration(self.project, name, steps)
         if self._contents.migrations.setdefault(name, made) != made:
-            raise RegistrationError(f"register.migration({name!r}): listed twice, with other steps; give one "
-                                    "of them another name")
+            raise RegistrationError(f"register.migration({name!r}): registered twice, with other steps; give "
+                                    "one of them another name")
 
     def same_behaviour(self, component: type | str, old: str, new: str) -> None:
-        """Say that a class behaves the same under two fingerprints: what it computes has not changed.
+        """Declare that a class behaves the same under two fingerprints.
 
         `component`: the class, or its name in a config. `old`, `new`: the fingerprints, or at least their
         first 8 digits.
@@ -150,10 +150,10 @@ class Register:
             self._contents.same_behaviour.append(same)
 
     def new_default(self, target: Callable[..., Any], parameter: str, *, old: Any) -> None:
-        """Say that the default of a parameter was changed on purpose, for `hyperspace check`.
+        """Declare that the default of a parameter was changed on purpose, for `hyperspace check`.
 
-        `target`: the class, scenario or function that has the parameter. `old`: the default that it had, as a
-        value or as a config has it.
+        `target`: the class, scenario or function that has the parameter. `old`: the previous default, as a
+        value or as in a config.
         """
         self._contents.new_defaults.append(declared_default(target, parameter, old))
 
@@ -165,8 +165,8 @@ class Register:
 
 def _check_scenario(target: type) -> None:
     if not hasattr(target, "single_run"):
-        raise RegistrationError(f"scenario {target.__name__} has no method single_run(); where it is only a "
-                                f"base of others, name it _{target.__name__}")
+        raise RegistrationError(f"scenario {target.__name__} has no method single_run(); if it is only a "
+                                f"base class, name it _{target.__name__}")
     signature_of_method(cast("Any", target), "single_run")
 
 
@@ -175,7 +175,7 @@ def _scenario_class(function: Callable[..., Any], name: str | None) -> type[Scen
         raise RegistrationError(f"register.scenario({function!r}): expected a function or a Scenario class")
     label = str(name or getattr(function, "__name__", ""))
     if not label.isidentifier() and name is None:
-        raise RegistrationError(f"register.scenario({function!r}): has no name of its own; give it one: "
+        raise RegistrationError(f"register.scenario({function!r}): the function has no name; give one: "
                                 "register.scenario(f, name='train')")
     members = {
         "single_run": staticmethod(function),

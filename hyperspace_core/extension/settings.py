@@ -1,7 +1,7 @@
-"""Where a plain settings dict may stand in the place of a component.
+"""Check where a plain settings dict may replace a component.
 
-`Pipeline` takes either. A dict without `className` is right only where a hook will receive it; anywhere else
-it is a section that lacks its `className`, and that is to be said before the run is queued.
+`Pipeline` takes either. A dict without `className` is valid only if a hook receives it; elsewhere its
+`className` is missing, which is an error before the run is queued.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STAGES: Mapping[type, str] = {
 
 def misplaced_settings(tree: Mapping[str, Any], signature: Signature, catalog: Catalog,
                        extensions: Extensions, path: str) -> list[str]:
-    """The problems of a completed tree's sections without `className`, each a full line."""
+    """The problems of a completed tree's sections without `className`, one line each."""
     problems = []
     for parameter in signature.parameters:
         section, family = tree.get(parameter.name), _family_or_settings(parameter.kind)
@@ -48,7 +48,7 @@ def misplaced_settings(tree: Mapping[str, Any], signature: Signature, catalog: C
 
 
 def _family_or_settings(kind: Kind) -> type | None:
-    """The family of a parameter that takes one of its components or a plain dict."""
+    """The family of a parameter that takes a component or a plain dict."""
     members = kind.kinds if isinstance(kind, UnionOf) else ()
     if isinstance(kind, OptionalOf):
         return _family_or_settings(kind.kind)

@@ -1,4 +1,4 @@
-"""From a URL to an open store: schemes are offered by plugins and imported only when such a URL is opened."""
+"""Open a store by its URL. Plugins offer schemes; a store is imported on first use."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Offer", "StorageRegister", "offers", "open_store", "redact", "resolve_url"]
 
-# schemes that a plugin of our own serves, where it is not installed
+# schemes of first-party plugins, which may not be installed
 _KNOWN_PLUGINS = {"mongodb": "hyperspace-mongodb", "mongodb+srv": "hyperspace-mongodb"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A kind of store: the scheme of its URLs, who opens them, and what to call it."""
+    """A kind of store: scheme, function that opens it, label and plugin."""
 
     scheme: str
     target: str                    # "package.module:function", called with (url, project)
@@ -33,7 +33,7 @@ class Offer:
 
 
 class StorageRegister:
-    """What `hyperspace_storage` receives."""
+    """The argument of `hyperspace_storage`."""
 
     def __init__(self) -> None:
         self._offers: dict[str, Offer] = {}
@@ -47,7 +47,7 @@ class StorageRegister:
         module, colon, function = target.partition(":")
         if not (module and colon and function):
             raise RegistrationError(f"store {scheme}://: expected 'package.module:function', not {target!r}")
-        # who offers it is read off the target, so that a plugin cannot speak in another's name
+        # the plugin's name comes from the target, so that it cannot use another's name
         plugin = module.partition(".")[0]
         taken = self._offers.get(name)
         if taken is not None and taken.target != target:
@@ -78,8 +78,8 @@ def offers(extensions: Extensions) -> dict[str, Offer]:
 def open_store(url: str, extensions: Extensions, project: str | None = None) -> Store:
     """Open the store at a URL as `resolve_url` gives it.
 
-    Raises `StoreError` for a scheme that nobody serves, naming the plugin to install, and for a store that
-    cannot be opened; `StoreUnavailable` where trying again may help.
+    Raises `StoreError` for an unknown scheme, with the plugin to install, and for a store that cannot be
+    opened; `StoreUnavailable` if a retry may help.
     """
     scheme, separator, _ = url.partition("://")
     if not separator:
@@ -87,7 +87,7 @@ def open_store(url: str, extensions: Extensions, project: str | None = None) -> 
     known = offers(extensions)
     offer = known.get(scheme.lower())
     if offer is None:
-        raise StoreError(_nobody_serves(url, scheme, known, extensions))
+        raise StoreError(_unknown_scheme(url, scheme, known, extensions))
     store: Store = _opener(offer, url)(url, project)
     return store
 
@@ -102,7 +102,7 @@ def _opener(offer: Offer, url: str) -> Callable[[str, str | None], Store]:
     return opener
 
 
-def _nobody_serves(url: str, scheme: str, known: dict[str, Offer], extensions: Extensions) -> str:
+def _unknown_scheme(url: str, scheme: str, known: dict[str, Offer], extensions: Extensions) -> str:
     served = ", ".join(f"{name}://" for name in sorted(known))
     plugin = _KNOWN_PLUGINS.get(scheme.lower())
     if plugin:

@@ -1,4 +1,4 @@
-"""Folders of task files. A broken file hides no other: asking for its task tells what is wrong with it."""
+"""Folders of task files. A broken file is reported when its task is requested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.records.task import Task, check_task_name, parse_task
 
 
 class TaskShelf:
-    """Tasks by name, and the errors of those that cannot be read. Names differ in more than their case."""
+    """Tasks by name, and the errors of unreadable files. Names must differ in more than case."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
@@ -24,9 +24,9 @@ class TaskShelf:
                 self.tasks[task.name] = task
 
     def add_folder(self, folder: Path, *, wins: bool = False) -> None:
-        """Read every JSON file. `wins`: a task of a name that is taken replaces the one that has it."""
+        """Read every JSON file. `wins`: a task replaces an earlier one of the same name."""
         for path in sorted(folder.glob("*.json")):
-            if path.name.startswith("."):          # an editor's
+            if path.name.startswith("."):          # an editor's file
                 continue
             if wins:
                 self._forget(path.stem)
@@ -49,7 +49,7 @@ class TaskShelf:
         taken = self._folded.get(name.casefold())
         if taken is not None:
             same = name in self.tasks or name in self.errors
-            self.tasks.pop(name, None)             # neither can be meant
+            self.tasks.pop(name, None)             # ambiguous: keep neither
             self.errors[name] = (f"two tasks named '{name}': {taken} and {origin}; rename one" if same else
                                  f"task '{name}' ({origin}) and {taken} differ only in case; rename one")
             return False

@@ -1,4 +1,4 @@
-"""Scenarios that wrap a scenario: which is in which, in a tree and in objects."""
+"""Scenarios that wrap a scenario, in config trees and as objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Wrapped:
 def wrapped(tree: Tree, catalog: Catalog, path: str = "scenario") -> list[Wrapped]:
     """The scenario of a tree, the one that it wraps, and so on; the last one wraps none.
 
-    The tree may be as it was written. Raises `ConfigError`, `UnknownClassError`.
+    The tree need not be completed. Raises `ConfigError`, `UnknownClassError`.
     """
     name = tree.get(CLASS_NAME)
     if not isinstance(name, str):
@@ -43,13 +43,13 @@ def wrapped(tree: Tree, catalog: Catalog, path: str = "scenario") -> list[Wrappe
 
 
 def innermost(scenario: Any) -> Any:
-    """The scenario object whose hyper-parameters count."""
+    """The innermost wrapped scenario, whose hyper-parameters a run has."""
     inner = getattr(scenario, "wraps", None)
     return scenario if inner is None else innermost(getattr(scenario, inner))
 
 
 def check_wrapper(one: Wrapped) -> None:
-    """Raises `ConfigError` where a completed wrapper and what it wraps do not fit each other."""
+    """Raise `ConfigError` if a completed wrapper does not fit its wrapped scenario."""
     problems = getattr(one.target, "problems_of", None) if getattr(one.target, "wraps", None) else None
     found = [] if problems is None else list(problems(one.tree))
     if found:
@@ -57,7 +57,7 @@ def check_wrapper(one: Wrapped) -> None:
 
 
 def _held(tree: Tree, target: type, inner: str, path: str, catalog: Catalog) -> Tree:
-    """The wrapped scenario's section, also as a bare name, or the default."""
+    """The section of the wrapped scenario; it may be written as a name, or be the default."""
     signature = signature_of(target)
     written = {match_key(key, signature.by_name): value for key, value in tree.items()}
     held = written.get(inner, MISSING)

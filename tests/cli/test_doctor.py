@@ -59,7 +59,8 @@ def test_without_a_project_the_machine_is_checked(typed: Typed, url: str,
 
 def test_doctor_creates_no_store(checks: Checks, project: ProjectFolder, url: str) -> None:
     assert checks("store") == [{"name": "store", "verdict": "ok", "cure": "", "text":
-                                f"{url.removeprefix('sqlite:///')} is made by what is first queued or run"}]
+                                f"no store at {url.removeprefix('sqlite:///')} yet; the first "
+                                "`submit` or `run` creates it"}]
     assert not Path(url.removeprefix("sqlite:///")).exists()
 
 
@@ -91,8 +92,8 @@ def test_a_project_that_starts_threads_is_a_warning(checks: Checks, project: Pro
     found, = checks("isolation")
 
     assert found["verdict"] == "warning"
-    assert "spawn for every run" in found["text"]
-    assert "inside of functions" in found["cure"]
+    assert "every run is spawned" in found["text"]
+    assert "inside functions" in found["cure"]
 
 
 def test_a_broken_plugin_is_a_problem_with_a_fix(checks: Checks, typed: Typed, world: World, url: str,
@@ -102,8 +103,8 @@ def test_a_broken_plugin_is_a_problem_with_a_fix(checks: Checks, typed: Typed, w
     found, = checks("plugins", code=1)
 
     assert found["verdict"] == "problem"
-    assert found["cure"] == "mend or uninstall it; --no-plugin breaker leaves it out"
-    assert "-> mend or uninstall it" in typed("doctor", expect=1).out
+    assert found["cure"] == "fix or uninstall it, or disable it with --no-plugin breaker"
+    assert "-> fix or uninstall it" in typed("doctor", expect=1).out
 
 
 def test_a_store_that_cannot_be_opened_is_a_problem(checks: Checks, project: ProjectFolder, url: str) -> None:
@@ -130,7 +131,8 @@ def test_queued_runs_without_a_worker_are_a_warning(checks: Checks, project: Pro
     desk.submit()
 
     assert checks("workers") == [{"name": "workers", "verdict": "warning", "cure":
-                                  "start one: hyperspace worker", "text": "none is running, and 1 run waits"}]
+                                  "start one: hyperspace worker",
+                                  "text": "no worker runs, and 1 run is queued"}]
 
 
 def test_living_and_lost_workers_are_distinguished(checks: Checks, store: Store, worker: Callable[..., Any],
@@ -171,7 +173,7 @@ def test_b55_a_clock_that_was_never_set(checks: Checks, url: str, monkeypatch: p
     found, = checks("clock")
 
     assert found["verdict"] == "warning"
-    assert "it was never set" in found["text"]
+    assert "the clock was never set" in found["text"]
     assert "set the clock" in found["cure"]
 
 
@@ -190,5 +192,5 @@ def test_a_network_file_system_is_warned_of_before_creation(
 
     found, = checks("store", code=1)
 
-    assert "would lie on a network file system (nfs)" in found["text"]
+    assert "would be on a network file system (nfs)" in found["text"]
     assert found["cure"] == "name a file on a local disk with --storage"

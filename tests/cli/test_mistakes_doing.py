@@ -165,7 +165,7 @@ def test_b46_a_broken_plugin_warns_and_stops_a_worker(
 
     assert "warning: plugin 'breaker' (breaker-plugin 1.0) is left out: " in typed("submit", "first").err
     line = one_line(typed("worker", "--drain", expect=3))
-    assert "plugin 'breaker'" in line and "leave it out with --no-plugin breaker" in line
+    assert "plugin 'breaker'" in line and "disable it with --no-plugin breaker" in line
     assert "1 completed" in typed("worker", "--drain", "--no-plugin", "breaker", "--isolation", "inline").err
 
 
@@ -204,7 +204,7 @@ MILLION = [option for name in ("noise", "model.slope", "seed")
 def test_b65_a_million_runs_need_a_confirmation(typed: Typed, url: str, growing: ProjectFolder) -> None:
     line = one_line(typed("submit", "first", "--set", "model=Line", *MILLION, expect=2))
 
-    assert "queue 1,000,000 runs? Nobody is here to answer; say so with --yes" in line
+    assert "queue 1,000,000 runs? stdin is not a terminal; pass --yes to confirm" in line
     assert queued(url) == 0
 
 
@@ -382,7 +382,7 @@ def test_a_readable_file_with_a_password_is_a_warning(typed: Typed, growing: Pro
 
     answer = typed("submit", "first", "--storage-file", tmp_path / "url", expect=4)
 
-    said = f"warning: {tmp_path}/url: others may read the password in it; chmod 600 {tmp_path}/url\n"
+    said = f"warning: {tmp_path}/url: other users can read the password in it; run chmod 600 {tmp_path}/url\n"
     assert (said in answer.err) is warned
     assert "S3cr3t" not in answer.out + answer.err
 

@@ -100,7 +100,7 @@ def test_a_misspelt_store_is_reported_as_new(typed: Typed, project: ProjectFolde
 
     answer = typed("runs", "list", "--storage", f"sqlite:///{wrong}")
 
-    assert answer.err == f"warning: {wrong}: there was no such store; a new, empty one is made\n"
+    assert answer.err == f"warning: {wrong}: no store at this path; creating a new, empty one\n"
     assert typed("runs", "list", "--storage", f"sqlite:///{wrong}").err == ""
 
 
@@ -152,7 +152,7 @@ def test_b5_an_invalid_id_does_not_reach_the_store(typed: Typed, two: Any, text:
 
 def test_b5_a_negative_id_is_not_an_option(typed: Typed, two: Any) -> None:
     assert one_line(typed("runs", "show", "-7", expect=2)) == (
-        "error: not a run id, and not an option: a number below zero\n")
+        "error: a number below zero is neither a run id nor an option\n")
 
 
 # -- B6: projects --------------------------------------------------------------------------------------------

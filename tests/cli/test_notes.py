@@ -89,7 +89,7 @@ def test_nothing_is_deleted_without_a_terminal_or_yes(typed: Typed, desk: Desk,
 
     answer = typed("runs", "delete", run, expect=2)
 
-    assert f"permanently delete 1 run ({run})? Nobody is here to answer; say so with --yes" in answer.err
+    assert f"permanently delete 1 run ({run})? stdin is not a terminal; pass --yes to confirm" in answer.err
     assert desk.ids() == [run]
 
 
@@ -121,7 +121,7 @@ def test_a_filter_skips_running_runs(typed: Typed, desk: Desk) -> None:
 
     answer = typed("runs", "delete", "--tag", "x", "--yes")
 
-    assert "1 run that matches stays as it is: 1 RUNNING" in answer.err
+    assert "1 run that matches is unchanged: 1 RUNNING" in answer.err
     assert desk.ids() == [running]
 
 

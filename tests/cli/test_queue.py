@@ -162,7 +162,7 @@ def test_a_filter_applies_a_verb_where_it_is_possible(typed: Typed, desk: Desk) 
 
     assert [desk.state(run) for run in queued] == [State.CANCELLED, State.CANCELLED]
     assert (desk.state(done), desk.state(other)) == (State.COMPLETED, State.QUEUED)
-    assert answer.err == "1 run that matches stays as it is: 1 COMPLETED\n"
+    assert answer.err == "1 run that matches is unchanged: 1 COMPLETED\n"
 
 
 def test_many_runs_are_reported_in_one_line(typed: Typed, desk: Desk) -> None:
@@ -211,7 +211,7 @@ def test_pausing_the_queue_holds_later_submissions_too(typed: Typed, desk: Desk)
 
 
 def test_pausing_without_runs_suggests_all(typed: Typed, desk: Desk) -> None:
-    assert "or take the whole queue with --all" in typed("queue", "pause", expect=2).err
+    assert "or select the whole queue with --all" in typed("queue", "pause", expect=2).err
     assert "--all" not in typed("queue", "cancel", expect=2).err
 
 

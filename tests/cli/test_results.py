@@ -264,5 +264,5 @@ def test_a_project_that_cannot_be_imported_hinders_no_comparison(typed: Typed, e
     answer = typed("results", "first", "--json")
 
     assert [run["id"] for run in answer.json] == [second]
-    assert "warning: runs are compared with the newest ones, not with today's code: " in answer.err
+    assert "warning: runs are compared with the newest runs, not with the current code: " in answer.err
     assert "1 run left out: Grow had other code" in answer.err

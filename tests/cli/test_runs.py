@@ -145,7 +145,7 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
     desk.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
     desk.store.update(lease, Update(info={"epochs": 3}, provenance={
         "git": {"commit": "a" * 40, "branch": "main", "dirty": True, "remote": None},
-        "data": {"absent": "nobody asked"},
+        "data": {"absent": "not asked for"},
         "source": {"snapshot": "b" * 64, "files": 12, "bytes": 10266, "changes": "c" * 64,
                    "untracked": ["x"]},
         "components": {
@@ -163,7 +163,8 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
                  "scenario: Holdout\n    share: 0.25",
                  "accuracy  0.75  decides; higher is better", "log_loss   0.5",
                  "Info\n  epochs: 3", "model.bin  2.0 kB",
-                 "git       aaaaaaaaaaaa, on main, edited since", "data  not captured: nobody asked",
+                 "git       aaaaaaaaaaaa, on main, with uncommitted changes",
+                 "data  not captured: not asked for",
                  "executed  snapshot bbbbbbbbbbbb, 12 files, 10.3 kB, with uncommitted changes, untracked: x",
                  "classifier  Forest    digits  3f2a9c41aa",
                  "scaler      Standard  x       not the project's own",

@@ -204,7 +204,7 @@ def test_a_search_is_paused_and_goes_on(typed: Typed, desk: Desk) -> None:
     assert typed("queue", "pause", "--search", search, "--dry-run").out == (
         "would pause search 1 (task, OPEN)\n")
     assert typed("queue", "pause", "--search", search).out == (
-        "search 1: PAUSED; what it has proposed goes on\n")
+        "search 1: PAUSED; the runs that it has proposed continue\n")
     assert desk.state(waits) is State.QUEUED
     assert typed("queue", "resume", "--search", search, "--dry-run").out == (
         "would resume search 1 (task, PAUSED)\n")
@@ -213,8 +213,8 @@ def test_a_search_is_paused_and_goes_on(typed: Typed, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("verb", "code", "cure"), [
-    ("cancel", ExitCode.REFUSED, "search 1 is ENDED (by hand), and so are its runs"),
-    ("pause", ExitCode.REFUSED, "search 1 is ENDED (by hand): only one that goes on can be paused"),
+    ("cancel", ExitCode.REFUSED, "search 1 is ENDED (by hand), and its runs have ended"),
+    ("pause", ExitCode.REFUSED, "search 1 is ENDED (by hand): only an open search can be paused"),
 ])
 def test_what_has_ended_is_refused(typed: Typed, desk: Desk, verb: str, code: ExitCode, cure: str) -> None:
     desk.store.end_search(new_search(desk.store, desk.project), "by hand")

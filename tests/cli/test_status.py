@@ -43,7 +43,7 @@ def test_an_empty_queue_says_how_to_begin(typed: Typed, project: ProjectFolder) 
 def test_a_queue_without_workers_says_how_many_wait(typed: Typed, desk: Desk) -> None:
     desk.submit()
 
-    assert "none is running, 1 queued waits for one: `hyperspace worker` starts one\n" in typed("status").out
+    assert "none is running, 1 queued run waits: `hyperspace worker` starts one\n" in typed("status").out
 
 
 def test_commands_on_the_page_work_where_it_was_asked_for(typed: Typed, desk: Desk, url: str,
@@ -71,7 +71,7 @@ def test_a_paused_queue_says_so_and_how_it_goes_on(typed: Typed, desk: Desk) -> 
     desk.submit()
     desk.store.change_settings(desk.project, paused=True)
 
-    assert ("The whole queue is paused: no worker starts anything until `hyperspace queue resume --all`"
+    assert ("The whole queue is paused: no run starts until `hyperspace queue resume --all`"
             in typed("status").out)
 
 

@@ -53,7 +53,7 @@ def test_a_store_that_is_not_there_is_not_made_by_looking_at_it(typed: Typed, ur
 
     line = typed("store", *words, expect=4).err
 
-    assert line == f"error: {file}: is not there; what is first queued or run makes it\n"
+    assert line == f"error: {file}: no store at this path yet; the first `submit` or `run` creates it\n"
     assert not file.exists()
 
 

@@ -49,7 +49,7 @@ def test_what_is_said_to_start_the_queued_runs_starts_them(typed: Typed, store: 
     Desk(store).submit_many(2)
     Desk(store).in_state(State.PAUSED)
     advice = typed("store", "copy", url, new).err
-    words = advice[advice.index("`hyperspace ") + 12:advice.index("` lets")]
+    words = advice[advice.index("`hyperspace ") + 12:advice.index("` resumes")]
 
     from shlex import split
 
@@ -61,7 +61,7 @@ def test_a_second_copy_says_that_all_is_there(typed: Typed, store: Store, url: s
     typed("store", "copy", url, new)
 
     assert typed("store", "copy", url, new).out == (
-        "copied 0 runs, 1 is there already; counts and digests agree\n")
+        "copied 0 runs, 1 is in the target already; counts and digests agree\n")
 
 
 def test_a_run_that_was_changed_there_is_named_with_exit_code_6(typed: Typed, store: Store, url: str,
@@ -75,7 +75,7 @@ def test_a_run_that_was_changed_there_is_named_with_exit_code_6(typed: Typed, st
     answer = typed("store", "copy", url, new, expect=6)
 
     assert answer.out == "copied 1 run\n"
-    assert answer.err.startswith(f"error: run {run} (there 1) is not the same there: note; nothing was over")
+    assert answer.err.startswith(f"error: run {run} (1 in the target) differs there: note; nothing was over")
     told = typed("store", "copy", url, new, "--json", expect=6).json
     assert told["counts"]["differs"] == told["counts"]["there"] == 1
     assert [one["problems"] for one in told["runs"]] == [[], ["note"]]
@@ -101,7 +101,7 @@ def test_a_dry_run_tells_and_makes_nothing(typed: Typed, store: Store, url: str,
 
     assert answer.out == (f"would copy {len(runs) - 1} runs (conformance {len(runs) - 2}, elsewhere 1), "
                           f"4 artifacts of 300.0 kB to {new}\n")
-    assert "queued runs that would rest there, PAUSED: 2" in answer.err
+    assert "queued runs that would be PAUSED in the target: 2" in answer.err
     assert not (tmp_path / "new.db").exists()
     assert typed("store", "copy", url, new, "--dry-run", "--json").json["running"] == [runs["running"]]
 
@@ -134,7 +134,7 @@ def test_a_project_that_is_not_there_is_no_empty_copy(typed: Typed, store: Store
 def test_a_source_that_is_not_there_is_not_made(typed: Typed, store: Store, url: str, tmp_path: Path) -> None:
     line = typed("store", "copy", f"{tmp_path}/no.db", url, expect=4).err
 
-    assert line == f"error: {tmp_path}/no.db: is not there\n"
+    assert line == f"error: {tmp_path}/no.db: no store at this path; check the address\n"
     assert not (tmp_path / "no.db").exists()
 
 

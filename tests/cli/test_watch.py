@@ -137,8 +137,8 @@ def test_a_store_that_goes_away_is_told_above_the_last_page(watched: Watched, do
     watched.look()
     first, second, empty, page = unstyle(watched.text()).split("\n")
 
-    assert first == "The store does not answer: the store is away"
-    assert second.startswith("Looking again; this is how it was ") and second.endswith(" ago:")
+    assert first == "Store unavailable: the store is away"
+    assert second.startswith("Retrying; the page shows the state ") and second.endswith(" ago:")
     assert (empty, page) == ("", "1 queued")
 
 
@@ -157,7 +157,7 @@ def test_it_goes_on_when_the_store_is_back(watched: Watched, door: Door, desk: D
 def test_a_store_that_is_away_from_the_start_is_waited_for(watched: Watched, door: Door) -> None:
     door.shut_it()
     watched.look()
-    assert unstyle(watched.text()) == "The store does not answer: the store is away\nWaiting for it."
+    assert unstyle(watched.text()) == "Store unavailable: the store is away\nRetrying."
 
     door.open_it()
     until(lambda: watched.look() or watched.text() == "0 queued", "the store answers")

@@ -75,7 +75,7 @@ def test_a_run_that_is_tried_again_and_then_completes_is_no_failure(typed_apart:
 
     lines = without_times(typed_apart("worker", "--drain").lines)
 
-    assert "run 1 failed and is tried again  after T  ValueError: only once" in lines
+    assert "run 1 failed and is retried  after T  ValueError: only once" in lines
     assert "run 1 started  (attempt 2)  behave  how=once" in lines
 
 
@@ -131,7 +131,7 @@ def test_what_is_left_is_told_with_the_reason(typed_apart: Typed, store: Store) 
 
     answer = typed_apart("worker", "--drain")
 
-    assert answer.err == ("there was nothing that this worker could take\n"
+    assert answer.err == ("no queued run that this worker can take\n"
                           "2 runs wait for task 'unheard_of': no such task here; this worker knows behave\n")
 
 
@@ -329,7 +329,7 @@ def test_a_paused_queue_is_told(at_terminal: Callable[..., Terminal], store: Sto
     store.change_settings("behaving", paused=True)
     terminal = at_terminal("worker")
 
-    terminal.wait_for("queue:  1 queued  all of it paused")
+    terminal.wait_for("queue:  1 queued  whole queue paused")
     terminal.interrupt()
 
     assert terminal.ended() == 0

@@ -53,10 +53,10 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     ("../up", "letters, digits, '-' and '_' only"),
     ("a.b", "letters, digits, '-' and '_' only"),
     ("", "letters, digits, '-' and '_' only"),
-    ("class", "is a word of the Python language; choose another, such as 'my-class'"),
-    ("json", "its package 'json' would hide another of that name; choose another, such as 'my-json'"),
-    ("hyperspace-core", "would hide another of that name"),
-    ("sklearn", "its package 'sklearn' would hide another of that name; choose another"),
+    ("class", "is a Python keyword; choose another, such as 'my-class'"),
+    ("json", "its package 'json' would hide another package; choose another, such as 'my-json'"),
+    ("hyperspace-core", "would hide another package"),
+    ("sklearn", "its package 'sklearn' would hide another package; choose another"),
 ])
 def test_an_invalid_package_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:

@@ -60,7 +60,7 @@ def test_migrations_are_kept_in_the_order_in_which_they_are_listed(register: Reg
 
 
 @pytest.mark.parametrize(("name", "steps", "told"), [
-    ("a", [rename("x", "y")], "register.migration('a'): listed twice, with other steps; give one of them "),
+    ("a", [rename("x", "y")], "register.migration('a'): registered twice, with other steps; give one of "),
     ("", [rename("x", "y")], "register.migration(''): expected a name of 1 to 200 printable characters"),
     (5, [rename("x", "y")], "register.migration(5): expected a name of 1 to 200 printable characters"),
     ("b", [], "register.migration('b'): it has no steps"),
@@ -86,7 +86,7 @@ def test_two_fingerprints_of_a_class_may_behave_the_same(register: Register, con
     ((Forest, "0123abc", "f" * 8), "a fingerprint, 8 to 64 of the digits 0-9 a-f, found str '0123abc'"),
     ((Forest, "f" * 8, "0123ABCD"), "a fingerprint, 8 to 64 of the digits 0-9 a-f, found str '0123ABCD'"),
     ((Forest, "f" * 8, None), "a fingerprint, 8 to 64 of the digits 0-9 a-f, found None"),
-    ((Forest, "f" * 8, "f" * 8), "ffffffff is given as the old and as the new one"),
+    ((Forest, "f" * 8, "f" * 8), "the old and the new fingerprint are both ffffffff"),
     ((5, "f" * 8, "0" * 8), "expected a class, or its name in a config"),
 ])
 def test_what_is_no_fingerprint_is_refused(arguments: tuple[Any, ...], told: str, register: Register) -> None:
@@ -111,7 +111,7 @@ def test_a_new_default_is_of_a_class_a_scenario_or_a_function(register: Register
 
 @pytest.mark.parametrize(("target", "parameter", "old", "told"), [
     (Forest, "tress", 5, "(Forest, 'tress'): there is no such parameter; did you mean 'trees'?"),
-    ("Forest", "trees", 5, "('Forest', 'trees'): expected the class or function whose default it is"),
+    ("Forest", "trees", 5, "('Forest', 'trees'): expected the class or function of the parameter"),
     (Forest, "trees", object, "(Forest, 'trees'): old: expected the default as a config has it, found type"),
     (Forest, "trees", {1: 2}, "(Forest, 'trees'): old: expected the default as a config has it, found dict"),
 ])

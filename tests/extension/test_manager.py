@@ -45,7 +45,7 @@ def test_core_s_defaults_are_plugins_like_any_other() -> None:
 def test_every_manager_is_its_own(world: World) -> None:
     world.plugin("good", GOOD)
     first, second = build_manager(), build_manager()
-    first.report_broken("good", "whatever")
+    first.report_broken("good", "a cause")
     assert hooks_of(first, "good") == []
     assert hooks_of(second, "good") == ["hyperspace_seed"]
 
@@ -140,7 +140,7 @@ def test_a_worker_refuses_a_broken_plugin_and_is_told_how_to_go_on(world: World)
         build_manager().require_whole()
     (line,) = [line for line in str(caught.value).splitlines() if "'bad'" in line]
     assert line.startswith("plugin 'bad' (bad-plugin 1.0) is left out: RuntimeError: at import")
-    assert line.endswith("mend it, or leave it out with --no-plugin bad")
+    assert line.endswith("fix it, or disable it with --no-plugin bad")
     build_manager(disable=["bad"]).require_whole()
 
 

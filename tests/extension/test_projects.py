@@ -315,10 +315,10 @@ def test_a_function_may_have_another_name_and_metric(world: World) -> None:
 
 @pytest.mark.parametrize(("call", "cause"), [
     ('register.scenario(train, goal="min")', "expected 'maximize' or 'minimize'"),
-    ("register.scenario(lambda lr=0.1: lr)", "has no name of its own; give it one"),
+    ("register.scenario(lambda lr=0.1: lr)", "the function has no name; give one"),
     ("register.scenario(7)", "expected a function or a Scenario class"),
     ('register.scenario(train, name="-x")', "task name '-x': use 1 to 100"),
-    ("import json; register.module(json)", r"register\.module\(json\): no component is defined there"),
+    ("import json; register.module(json)", r"register\.module\(json\): it defines no component"),
     ("register.module(train)", "expected a module"),
     ('register.tasks("lab_package.nothing")', "there is no such package"),
     ('register.tasks("nowhere.tasks")', "there is no package 'nowhere'"),
@@ -478,7 +478,7 @@ def broken_after_opening(**options: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize(("text", "cause"), [
     ("raise RuntimeError('no birds')", "RuntimeError: no birds"),
-    ("x = 1", "RegistrationError: register.module(aviaries_module): no component is defined there"),
+    ("x = 1", "RegistrationError: register.module(aviaries_module): it defines no component"),
     ("from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_registr(register): ...",
      "it implements hyperspace_registr"),
     (COMPANION + "\n    Aviary.aliases = 7\n",

@@ -76,7 +76,7 @@ def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.Monkey
     ("mongodb://ho st/x", "holds a space"),
     ("mongodb://::1:27017/x", "write an IPv6 address in brackets"),
     ("sqlite:runs.db",
-     ("storage 'sqlite:runs.db': write sqlite:///runs.db for a file in the present folder, or "
+     ("storage 'sqlite:runs.db': write sqlite:///runs.db for a file in the current folder, or "
       "sqlite:////runs.db for an absolute path")),
     ("sqlite://runs.db", "SQLite has no host; write sqlite:///runs.db"),
     ("sqlite:///", "names no file"),

@@ -113,14 +113,14 @@ def test_the_command_says_how_to_resume_an_open_search(
     copy = ["store", "copy", source.url, target.url, "--project", PROJECT]
 
     assert hyperspace([*copy, "--dry-run"]) == 0
-    assert "searches that would go along, at rest: 1" in capsys.readouterr().err
+    assert "searches that would be copied and PAUSED: 1" in capsys.readouterr().err
     assert hyperspace(copy) == 0
     said = capsys.readouterr().err
-    assert f"search {search.id} is open here and rests there" in said
+    assert f"search {search.id} is open here and PAUSED in the target" in said
     assert f"queue resume --search 1 --project {PROJECT}" in said
     target.change_search(1, state=SearchState.OPEN)
     assert hyperspace(copy) == 0
-    assert f"search {search.id} is open in both stores (there 1)" in capsys.readouterr().err
+    assert f"search {search.id} is open in both stores (1 in the target)" in capsys.readouterr().err
     source.end_search(search.id, "enough")
     assert hyperspace([*copy, "--json"]) == 0
     assert '"state_there":"OPEN"' in capsys.readouterr().out.replace(" ", "")

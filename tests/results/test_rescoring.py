@@ -145,7 +145,7 @@ def test_what_cannot_be_computed_is_said_run_by_run(study: Study) -> None:
     assert [(one.why, one.failed) for one in scored(study, "broken")][1] == (
         "broken raised ValueError: no idea", True)
     assert scored(study, "needy")[1].why.startswith(
-        "needy needs `chances`, and the run has kept y_pred, y_true")
+        "needy needs `chances`, and the run has stored y_pred, y_true")
 
 
 def test_a_run_that_was_done_again_is_not_shown_with_the_old_number(study: Study) -> None:
@@ -194,8 +194,8 @@ def test_predictions_that_cannot_be_kept_are_refused_in_that_line(arrays: tuple[
 
 
 @pytest.mark.parametrize(("name", "function", "goal", "words"), [
-    ("", abs, "maximize", "a name is"), ("m", abs, "best", "expected 'maximize'"),
-    ("m", 3, "maximize", "expected a function"), ("m", abs, "maximize", "given by name"),
+    ("", abs, "maximize", "expected a name of one"), ("m", abs, "best", "expected 'maximize'"),
+    ("m", 3, "maximize", "expected a function"), ("m", abs, "maximize", "passed by name"),
 ])
 def test_what_is_no_metric_is_refused(name: str, function: object, goal: str, words: str) -> None:
     with pytest.raises(RegistrationError, match=words):

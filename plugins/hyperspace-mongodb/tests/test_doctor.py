@@ -52,7 +52,7 @@ def test_an_open_server_is_warned_of_with_the_cure(mongodb_server: Server, mongo
 
     checks = said(mongodb_url)
 
-    assert checks[0]["verdict"] == "ok" and " answers: mongodb " in checks[0]["text"]
+    assert checks[0]["verdict"] == "ok" and " is reachable: mongodb " in checks[0]["text"]
     found = warnings(checks)
     (cure,) = [cure for text, cure in found.items() if text.startswith("the server asks for no password")]
     assert "security.authorization: enabled" in cure
