@@ -19,7 +19,7 @@ from hyperspace_core.stages import HookStages, StageError
 
 
 class Log:
-    """Every component of a pipeline in one; remembers what it was asked."""
+    """All components of a pipeline in one class; records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
@@ -105,7 +105,7 @@ def test_executing_calls_single_run_with_the_arguments(run: Run, extensions: Ext
     assert extensions.hook.hyperspace_execute(run=run, scenario=Tiny()) == 8
 
 
-def test_the_first_answer_wins_and_the_default_is_not_asked(run: Run, extensions: Extensions) -> None:
+def test_the_first_result_wins_and_the_default_is_not_called(run: Run, extensions: Extensions) -> None:
     class Mine:
         @hookimpl
         def hyperspace_train(self, run: Run, model: Any) -> Any:
@@ -162,7 +162,7 @@ def test_every_stage_can_be_wrapped(run: Run, extensions: Extensions) -> None:
     assert order == ["> execute", *inner, "< execute"]
 
 
-def test_what_a_stage_raises_passes_through(run: Run) -> None:
+def test_exceptions_of_a_stage_pass_through(run: Run) -> None:
     class Faulty(Log):
         def load(self) -> Any:
             raise KeyError("no file")
@@ -171,7 +171,7 @@ def test_what_a_stage_raises_passes_through(run: Run) -> None:
         run.stages.load_data(Faulty())
 
 
-# -- stages that answer nothing ------------------------------------------------------------------------------
+# -- stages without a result ---------------------------------------------------------------------------------
 
 CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("load_data", "load", ()), ("preprocess", "apply", (1,)), ("build_model", "build", (1,)),
@@ -209,7 +209,7 @@ def test_a_hook_that_forgets_to_return_is_named(run: Run, extensions: Extensions
         run.stages.load_data({"a": 1})
 
 
-def test_falsy_answers_are_answers(run: Run) -> None:
+def test_falsy_results_count_as_results(run: Run) -> None:
     class Empty(Log):
         def load(self) -> Any:
             return []
@@ -236,7 +236,7 @@ def test_loaded_data_are_named_in_the_record(run: Run) -> None:
     assert second == Section("data", {"fingerprints": [name, name]})
 
 
-def test_a_dataset_s_version_is_recorded_beside_the_name_of_its_data(run: Run) -> None:
+def test_a_dataset_s_version_is_recorded_with_its_name(run: Run) -> None:
     old, new = Log(), Log()
     new.version = 2  # type: ignore[attr-defined]
     for dataset in (old, new):

@@ -1,4 +1,4 @@
-"""What is tried instead of what was tried already."""
+"""Neighbours of an assignment that has been tried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hyperspace_core.space import Float, Int
 from hyperspace_core.testing.tuners import conditional_space, small_space
 
 
-def test_one_value_is_changed_where_that_suffices() -> None:
+def test_one_changed_value_is_enough_where_it_is_untried() -> None:
     space = small_space()
     here = {"a": "x", "b": 1}
 
@@ -24,7 +24,7 @@ def test_one_value_is_changed_where_that_suffices() -> None:
     assert sum(other[path] != here[path] for path in here) == 1
 
 
-def test_more_values_are_changed_where_all_beside_it_were_tried() -> None:
+def test_more_values_change_where_all_neighbours_were_tried() -> None:
     space = small_space()
     everything = [{"a": a, "b": b} for a in "xyz" for b in (1, 2)]
     tried = {identity(one) for one in everything if one != {"a": "z", "b": 2}}
@@ -32,7 +32,7 @@ def test_more_values_are_changed_where_all_beside_it_were_tried() -> None:
     assert beside(space, {"a": "x", "b": 1}, tried, random.Random(0)) == {"a": "z", "b": 2}
 
 
-def test_where_everything_was_tried_there_is_none() -> None:
+def test_there_is_no_neighbour_where_all_were_tried() -> None:
     everything = {identity({"a": a, "b": b}) for a in "xyz" for b in (1, 2)}
 
     assert beside(small_space(), {"a": "x", "b": 1}, everything, random.Random(0)) is None

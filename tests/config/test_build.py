@@ -149,7 +149,7 @@ def test_trees_that_do_not_fit(
     assert isinstance(error.value, UnknownClassError) == ("Gone" in message)
 
 
-def test_what_a_constructor_raises_is_the_users(catalog: Catalog) -> None:
+def test_exceptions_of_a_constructor_pass_through(catalog: Catalog) -> None:
     class Picky(zoo.Scaler):
         def __init__(self, n: int = 1) -> None:
             if n > 1:
@@ -182,7 +182,7 @@ def test_an_attribute_of_another_type_is_named() -> None:
 
 @settings(deadline=None)
 @given(CONFIGS)
-def test_what_is_built_reads_back_as_its_config(config: dict[str, Any]) -> None:
+def test_a_built_object_reads_back_as_its_config(config: dict[str, Any]) -> None:
     completed = complete(config, EVERYTHING, CATALOG)
     arguments = build_arguments(completed, EVERYTHING, CATALOG)
     for name in ("classifier", "training"):

@@ -29,7 +29,7 @@ def test_find_by_name_and_alias(catalog: Catalog) -> None:
     assert len(catalog.entries()) == 11
 
 
-def test_an_unknown_class_names_the_known_the_nearest_and_what_is_broken(catalog: Catalog) -> None:
+def test_an_unknown_class_error_lists_known_and_nearest_names(catalog: Catalog) -> None:
     catalog.note("plugin 'x' failed to load: no module named 'torch'")
     with pytest.raises(UnknownClassError) as error:
         catalog.find(zoo.Aggregation, "Bottelneck")
@@ -44,7 +44,7 @@ def test_a_long_list_of_known_names_is_cut() -> None:
     for number in range(30):
         catalog.add(zoo.Scaler, zoo.Standard, name=f"S{number}")
     with pytest.raises(UnknownClassError, match="and 10 more"):
-        catalog.find(zoo.Scaler, "Whatever")
+        catalog.find(zoo.Scaler, "Unknown")
 
 
 def test_a_family_without_classes() -> None:
@@ -106,7 +106,7 @@ def test_names_are_unique_within_a_family_only(catalog: Catalog) -> None:
     assert catalog.find(zoo.Scaler, "Standard").target is zoo.Standard
 
 
-def test_families_of_one_name_are_told_apart_by_class() -> None:
+def test_families_of_one_name_differ_by_class() -> None:
     own = type("Dataset", (Component,), {})
     catalog = Catalog()
     mine, cores = type("Digits", (own,), {}), type("Digits", (Dataset,), {})
@@ -116,7 +116,7 @@ def test_families_of_one_name_are_told_apart_by_class() -> None:
     assert catalog.find(Dataset, "Digits").target is cores
 
 
-def test_a_class_defined_anew_in_its_place_replaces_the_old_one() -> None:
+def test_a_class_defined_again_replaces_the_old_one() -> None:
     # a notebook's cell run twice, a module reloaded
     catalog, scope = Catalog(), {"Scaler": zoo.Scaler, "__name__": "notebook"}
     source = "class Mine(Scaler):\n    aliases = ('Old',)\n    def __init__(self, n: int = {}): self.n = n\n"
@@ -146,7 +146,7 @@ def test_below_narrows_the_choice(catalog: Catalog) -> None:
         catalog.find(zoo.Classifier, "Support", below=zoo.Forest)
 
 
-def test_what_cannot_be_built_is_not_registered() -> None:
+def test_abstract_classes_are_not_registered() -> None:
     class Abstract(zoo.Scaler, ABC):
         @abstractmethod
         def scale(self) -> None: ...

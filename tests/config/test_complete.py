@@ -87,7 +87,7 @@ def test_an_update_without_class_keeps_the_class(everything: Signature, catalog:
     assert tree["classifier"] == {"className": "Forest", "trees": 20, "max_depth": 2}
 
 
-def test_the_same_class_is_an_update_but_a_bare_name_is_the_class_with_its_own_defaults(
+def test_the_same_class_updates_but_a_bare_name_resets(
     everything: Signature, catalog: Catalog
 ) -> None:
     update = complete({"classifier": {"className": "Forest"}}, everything, catalog)
@@ -95,12 +95,12 @@ def test_the_same_class_is_an_update_but_a_bare_name_is_the_class_with_its_own_d
     assert (update["classifier"]["trees"], bare["classifier"]["trees"]) == (20, 100)
 
 
-def test_an_alias_becomes_the_name_of_today(holdout: Signature, catalog: Catalog) -> None:
+def test_an_alias_becomes_the_current_name(holdout: Signature, catalog: Catalog) -> None:
     tree = complete({"classifier": {"className": "HugeForest", "leaves": 2}}, holdout, catalog)
     assert tree["classifier"] == {"className": "BigForest", "trees": 100, "max_depth": None, "leaves": 2}
 
 
-def test_lazy_may_lack_what_only_run_time_knows(everything: Signature, catalog: Catalog) -> None:
+def test_a_lazy_section_may_lack_run_time_arguments(everything: Signature, catalog: Catalog) -> None:
     tree = complete({"aggregation": {"className": "Attention"}}, everything, catalog)
     assert tree["aggregation"] == {
         "className": "Attention",
@@ -211,7 +211,7 @@ def test_an_exact_name_wins(catalog: Catalog) -> None:
 
 
 def test_the_ancestors_files_unchanged() -> None:
-    """Its task and its queue call, old spelling, with classes of those names."""
+    """The ancestor's task and queue call, in the old spelling."""
 
     @dataclass
     class SmallTrainSample(Scenario):
@@ -439,7 +439,7 @@ def test_a_misspelt_top_level_key_is_refused(holdout: Signature, catalog: Catalo
     )
 
 
-def test_a_key_like_nothing_lists_the_parameters(holdout: Signature, catalog: Catalog) -> None:
+def test_an_unknown_key_lists_the_parameters(holdout: Signature, catalog: Catalog) -> None:
     assert problems({"classifier": {"className": "Unscaled"}, "zzz": 1}, holdout, catalog)[0] == (
         "`zzz`: Holdout.single_run has no such parameter; it has `classifier`, `scaler`"
     )
@@ -457,7 +457,7 @@ def test_keys_must_be_strings(everything: Signature, catalog: Catalog) -> None:
     )
 
 
-def test_the_path_stands_before_everything(catalog: Catalog) -> None:
+def test_every_message_begins_with_the_path(catalog: Catalog) -> None:
     assert validate({"x": 1}, signature_of(zoo.Dense), catalog, path="scenario.layer") == (
         "`scenario.layer.x`: Dense has no such parameter; it has `units`",
     )
@@ -540,7 +540,7 @@ def test_complete_is_idempotent_and_leaves_its_input_alone(config: dict[str, Any
 
 @settings(deadline=None)
 @given(CONFIGS)
-def test_a_config_may_be_laid_over_its_own_completion(config: dict[str, Any]) -> None:
+def test_a_config_merged_into_its_completion_changes_nothing(config: dict[str, Any]) -> None:
     completed = complete(config, EVERYTHING, CATALOG)
     config = {
         key: value for key, value in config.items() if key not in ("raw", "model")
@@ -550,7 +550,7 @@ def test_a_config_may_be_laid_over_its_own_completion(config: dict[str, Any]) ->
 
 @settings(deadline=None)
 @given(JSON)
-def test_no_json_at_all_breaks_completion(tree: Any) -> None:
+def test_no_json_value_breaks_completion(tree: Any) -> None:
     validate(tree, EVERYTHING, CATALOG)
     validate(
         {

@@ -19,7 +19,7 @@ def test_a_parameter_has_its_type_range_default_and_help() -> None:
     assert (depth.type, depth.default, depth.range) == ("int | None", None, None)
 
 
-def test_a_component_names_the_classes_to_choose_from_and_its_default_as_a_tree() -> None:
+def test_a_component_lists_its_classes_and_default_tree() -> None:
     found = {one.name: one for one in described(EVERYTHING, CATALOG)}
 
     assert found["classifier"].choices == ("BigForest", "Forest", "Support")
@@ -29,14 +29,14 @@ def test_a_component_names_the_classes_to_choose_from_and_its_default_as_a_tree(
     assert found["depth"].choices == ()
 
 
-def test_a_lazy_component_is_a_choice_too_and_may_lack_what_run_time_knows() -> None:
+def test_a_lazy_component_is_a_choice_without_run_time_arguments() -> None:
     dv, _, inner = described(signature_of(Attention), CATALOG)
 
     assert (dv.required, dv.default) == (True, None)
     assert inner.choices == ("Attention", "Bottleneck")
 
 
-def test_the_fields_of_a_plain_dataclass_follow_it_by_their_paths() -> None:
+def test_the_fields_of_a_dataclass_follow_it_with_their_paths() -> None:
     names = [one.name for one in described(EVERYTHING, CATALOG)]
 
     assert names[names.index("training"):names.index("mode")] == [
@@ -50,7 +50,7 @@ class Speed(Enum):
     FAST = 2
 
 
-def test_the_members_of_an_enum_are_what_may_be_chosen() -> None:
+def test_the_choices_of_an_enum_are_its_members() -> None:
     def train(speed: Speed = Speed.SLOW, others: list[Speed] | None = None) -> None: ...
 
     assert [one.choices for one in described(signature_of(train), CATALOG)] == [("SLOW", "FAST")] * 2

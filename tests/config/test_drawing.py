@@ -29,7 +29,7 @@ def ranges(draw: st.DrawFn) -> Range:
 
 
 @given(ranges(), st.integers())
-def test_what_is_drawn_lies_in_the_range_and_on_its_steps(range_: Range, seed: int) -> None:
+def test_samples_lie_in_the_range_and_on_its_steps(range_: Range, seed: int) -> None:
     value = drawn(range_, Random(seed))
     assert range_.contains(value)
     if isinstance(range_, Float) and range_.step is not None:
@@ -80,7 +80,7 @@ def test_the_nearest_value_of_a_range_is_on_its_steps() -> None:
     assert nearest_value(Float(0, 1), -3) == 0.0
 
 
-def test_equal_assignments_share_their_identity_and_others_do_not() -> None:
+def test_only_equal_assignments_have_the_same_identity() -> None:
     assert identity({"a": 1, "b": [1, {"c": 2}]}) == identity({"b": [1, {"c": 2}], "a": 1})
     kinds = [identity({"a": value}) for value in (1, 1.0, True, "1", None, [1], [True], {"b": 1})]
     assert len(set(kinds)) == len(kinds)

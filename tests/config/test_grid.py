@@ -114,7 +114,7 @@ def test_old_spellings(holdout: Signature, catalog: Catalog) -> None:
     ]
 
 
-def test_raw_dicts_only_know_each(everything: Signature, catalog: Catalog) -> None:
+def test_raw_dicts_take_alternatives_only_with_each(everything: Signature, catalog: Catalog) -> None:
     assert expanded({"raw": {"a": [1, 2]}}, everything, catalog) == [{"raw": {"a": [1, 2]}}]
     assert expanded({"raw": {"a": each(1, 2)}}, everything, catalog) == [{"raw": {"a": 1}}, {"raw": {"a": 2}}]
     assert expanded({"model": {"lr": [1, 2]}}, everything, catalog) == [{"model": {"lr": [1, 2]}}]
@@ -128,7 +128,7 @@ def test_raw_dicts_only_know_each(everything: Signature, catalog: Catalog) -> No
     ]
 
 
-def test_untyped_parameters_take_lists_as_alternatives_unless_their_default_is_one(catalog: Catalog) -> None:
+def test_a_list_for_an_untyped_parameter_means_alternatives(catalog: Catalog) -> None:
     def function(n=3, sizes=(100,)): ...
 
     assert expanded({"n": [1, 2], "sizes": [50, 50]}, signature_of(function), catalog) == [
@@ -159,7 +159,7 @@ def test_parameters_go_to_the_classes_that_have_them(holdout: Signature, catalog
     )
 
 
-def test_what_fits_no_type_is_left_to_completion(holdout: Signature, catalog: Catalog) -> None:
+def test_values_of_the_wrong_type_are_left_to_completion(holdout: Signature, catalog: Catalog) -> None:
     assert expanded(
         {"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}, holdout, catalog
     ) == [{"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}]

@@ -32,7 +32,7 @@ def refused(text: str) -> str:
 
 @settings(deadline=None)
 @given(JSON, st.sampled_from([None, 1, "\t"]), st.booleans())
-def test_what_json_writes_is_read(value: Any, indent: Any, ascii_: bool) -> None:
+def test_output_of_json_dumps_is_read(value: Any, indent: Any, ascii_: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_)
     assert json.dumps(parse_json(text, "x")) == json.dumps(value)
 
@@ -111,7 +111,7 @@ def test_a_long_line_is_shown_in_part() -> None:
     assert line[caret.index("^")] == "x"
 
 
-def test_nothing_and_no_object() -> None:
+def test_an_empty_file_or_another_value_is_refused() -> None:
     assert refused("") == "tasks/imdb.json: expected an object, found nothing"
     assert refused(" \n ") == "tasks/imdb.json: expected an object, found nothing"
     for text, found in (

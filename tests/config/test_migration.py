@@ -37,7 +37,7 @@ def config_after(*steps: dict[str, Any], config: dict[str, Any] = CONFIG) -> dic
 
 # -- what each step does -------------------------------------------------------------------------------------
 
-def test_a_parameter_is_added_to_every_section_of_a_class_in_lists_and_dicts_too() -> None:
+def test_add_reaches_every_section_of_a_class() -> None:
     after = config_after(add("max_depth", None, of="Forest"))
 
     assert after["classifier"]["max_depth"] is None
@@ -46,14 +46,14 @@ def test_a_parameter_is_added_to_every_section_of_a_class_in_lists_and_dicts_too
     assert after["named"]["a"] == {"className": "Forest", "trees": 7, "max_depth": None}
 
 
-def test_a_parameter_is_added_to_the_hyper_parameters_and_to_the_scenario() -> None:
+def test_add_reaches_hyper_parameters_and_scenario() -> None:
     scenario, config = applied([add("momentum", 0.9), add("scenario.seasons", [1, 2])], SCENARIO, CONFIG)
 
     assert config["momentum"] == 0.9 and list(config)[-1] == "momentum"
     assert scenario["seasons"] == [1, 2]
 
 
-def test_what_is_there_is_never_overwritten() -> None:
+def test_add_never_overwrites_a_value() -> None:
     assert config_after(add("trees", 1, of="Forest"), add("rate", 5)) == CONFIG
 
 
@@ -64,12 +64,12 @@ def test_an_added_value_is_a_copy_in_each_place() -> None:
     assert after["named"]["a"]["tags"] == ["a"]
 
 
-def test_every_item_of_a_list_of_plain_sections_is_meant_by_a_star() -> None:
+def test_a_star_means_every_item_of_a_list() -> None:
     assert config_after(add("layers.*.bias", True))["layers"] == [{"units": 1, "bias": True},
                                                                   {"units": 2, "bias": True}]
 
 
-def test_a_parameter_of_a_dataclass_is_named_by_its_path_in_the_class() -> None:
+def test_a_dataclass_parameter_is_named_by_its_path() -> None:
     assert config_after(add("limits.leaves", 2, of="Forest"))["classifier"]["limits"] == {
         "depth": 3, "leaves": 2}
 
@@ -101,7 +101,7 @@ def test_a_value_moves_between_sections_and_between_the_trees() -> None:
     assert "rate" not in config and scenario["rate"] == 0.1
 
 
-def test_a_section_on_the_way_of_a_moved_value_is_made() -> None:
+def test_move_creates_missing_sections() -> None:
     assert config_after(move("rate", "schedule.start"))["schedule"] == {"start": 0.1}
 
 
@@ -113,7 +113,7 @@ def test_values_are_mapped_by_type_and_value() -> None:
     assert after == {"mode": "slow", "other": {"className": "Line", "mode": True}}
 
 
-def test_a_class_gets_another_name_wherever_it_stands() -> None:
+def test_a_class_is_renamed_in_all_places() -> None:
     scenario, config = applied([rename_class("Forest", "Trees"), rename_class("Trial", "Holdout")],
                                SCENARIO, CONFIG)
 
@@ -128,7 +128,7 @@ def test_a_run_without_trees_is_left_as_it_is() -> None:
 
 # -- obstacles -----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("step", "told"), [
+@pytest.mark.parametrize(("step", "message"), [
     (rename("rate", "classifier"), "`rate`: cannot become `classifier`, which is dict {"),
     (move("rate", "classifier.trees"),
      "`rate`: cannot become `classifier.trees`, which is int 100 already and not float 0.1"),
@@ -137,29 +137,29 @@ def test_a_run_without_trees_is_left_as_it_is() -> None:
     (rename("layers.units", "width"), "`layers`: expected a section, found list [{"),
     (add("rate.start", 1), "`rate`: expected a section, found float 0.1"),
 ])
-def test_an_obstacle_is_named_with_its_path_and_nothing_is_lost(step: dict[str, Any], told: str) -> None:
+def test_an_obstacle_is_named_with_its_path_and_nothing_is_lost(step: dict[str, Any], message: str) -> None:
     before = copy.deepcopy(CONFIG)
 
     with pytest.raises(ConfigError) as caught:
         applied([add("new", 1), step], SCENARIO, CONFIG)
 
-    assert str(caught.value).startswith(told) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
     assert before == CONFIG
 
 
-def test_a_new_name_that_is_there_with_the_same_value_is_no_obstacle() -> None:
+def test_an_equal_value_at_the_new_name_is_no_obstacle() -> None:
     config = {"a": 1, "b": 1, "c": 2}
 
     assert config_after(rename("a", "b"), config=config) == {"b": 1, "c": 2}
     assert config_after(move("a", "b"), config=config) == {"b": 1, "c": 2}
 
 
-# -- steps that cannot be ------------------------------------------------------------------------------------
+# -- invalid steps ------------------------------------------------------------------------------------------
 
 OPS = "with `op`, one of add, rename, move, map_values, rename_class"
 
 
-@pytest.mark.parametrize(("step", "told"), [
+@pytest.mark.parametrize(("step", "message"), [
     ({"op": "ad", "parameter": "x", "value": 1},
      f"expected a step {OPS}; found str 'ad'; did you mean 'add'?"),
     (5, f"expected a step {OPS}; found int 5"),
@@ -184,30 +184,30 @@ OPS = "with `op`, one of add, rename, move, map_values, rename_class"
     ({"op": "map_values", "parameter": "a", "values": [[1, 2], [2, 3]]},
      "map_values: 2 is both an old value and a new one"),
 ])
-def test_a_step_that_cannot_be_is_refused_in_one_line(step: Any, told: str) -> None:
+def test_an_invalid_step_is_refused_in_one_line(step: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         checked_step(step)
 
-    assert str(caught.value).startswith(told) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
 
 
-def test_the_number_of_the_wrong_step_is_told() -> None:
+def test_the_error_has_the_number_of_the_wrong_step() -> None:
     with pytest.raises(ConfigError, match=r"^step 2: add: `value` is missing"):
         checked_steps([add("a", 1), {"op": "add", "parameter": "b"}])
 
 
-def test_a_name_may_not_go_and_come_back_in_one_migration() -> None:
+def test_a_removed_name_may_not_return_in_the_same_migration() -> None:
     with pytest.raises(ConfigError, match=r"^step 2 creates `a`, which step 1 removes"):
         checked_steps([rename("a", "b"), add("a", 5)])
     assert checked_steps([rename("a", "b", of="Forest"), add("a", 5, of="Line")])
 
 
-def test_a_migration_has_steps() -> None:
+def test_a_migration_without_steps_is_refused() -> None:
     with pytest.raises(ConfigError, match="it has no steps"):
         checked_steps([])
 
 
-def test_steps_are_told_on_one_line_each() -> None:
+def test_a_step_is_described_on_one_line() -> None:
     steps = [add("max_depth", None, of="Forest"), add("rate", 0.1, scenario="Trial"), rename("a.b", "c"),
              move("a.b", "c.d"), map_values("rule", {"gini": "Gini"}, of="Forest", within="classifier"),
              rename_class("Old", "New")]
@@ -244,7 +244,7 @@ STEPS = st.one_of(
 
 
 @given(TREES, STEPS)
-def test_a_step_applied_twice_is_the_step_applied_once(tree: dict[str, Any], step: dict[str, Any]) -> None:
+def test_a_step_is_idempotent(tree: dict[str, Any], step: dict[str, Any]) -> None:
     before = copy.deepcopy(tree)
     try:
         once = applied([step], {"className": "A"}, tree)
@@ -258,7 +258,7 @@ def test_a_step_applied_twice_is_the_step_applied_once(tree: dict[str, Any], ste
 
 
 @given(TREES, st.lists(STEPS, max_size=4))
-def test_what_no_step_speaks_of_stays_as_it_is(tree: dict[str, Any], steps: list[dict[str, Any]]) -> None:
+def test_other_parameters_are_unchanged(tree: dict[str, Any], steps: list[dict[str, Any]]) -> None:
     apart = {"className": "Z", "a": [1, {"z": None}], "kept": {"className": "Y", "c": 1.0}}
 
     try:
@@ -270,7 +270,7 @@ def test_what_no_step_speaks_of_stays_as_it_is(tree: dict[str, Any], steps: list
 
 @given(TREES, st.lists(STEPS, max_size=4))
 def test_no_value_is_lost(tree: dict[str, Any], steps: list[dict[str, Any]]) -> None:
-    """But for those that are mapped on purpose, and the second of two equal ones under one name."""
+    """Except mapped values, and the second of two equal values under one name."""
     kept = [step for step in steps if step["op"] != "map_values"]
 
     def leaves(value: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""Where the config of a past run stands in today's search space."""
+"""The assignment of a past run's config in the current search space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def changed(change: dict[str, Any]) -> Placed:
     return space().assignment_of(merge(CONFIG, change))
 
 
-def told(found: Placed) -> list[tuple[str, str]]:
+def misfits(found: Placed) -> list[tuple[str, str]]:
     return [(one.path, one.reason) for one in found.outside]
 
 
@@ -30,7 +30,7 @@ def test_a_config_inside_gives_a_whole_assignment() -> None:
     assert space().config_of(found.assignment) == CONFIG
 
 
-def test_none_has_a_place_where_it_is_searched() -> None:
+def test_none_is_inside_where_it_is_searched() -> None:
     found = changed({"scaler": None, "stopping": {"patience": 5}, "classifier": {"max_depth": 7}})
     assert found.inside
     assert {path: found.assignment[path] for path in (
@@ -39,7 +39,7 @@ def test_none_has_a_place_where_it_is_searched() -> None:
            "classifier.max_depth?": True, "classifier.max_depth": 7}
 
 
-def test_a_former_class_name_is_today_s() -> None:
+def test_a_former_class_name_becomes_the_current_one() -> None:
     former = {**CONFIG, "classifier": CONFIG["classifier"] | {"className": "RandomForest"}}
     assert space().assignment_of(former).assignment["classifier.className"] == "Forest"
     alone = space({"classifier": "Forest"}).assignment_of(former)
@@ -64,27 +64,27 @@ def test_a_whole_number_in_a_float_s_place_is_a_float() -> None:
     ({"stopping": {"patience": 3, "delta": 0.1}}, [("stopping.delta", "unknown")]),
     ({"stopping": {"patience": None}}, [("stopping.patience", "range")]),
 ])
-def test_what_lies_outside_is_told_with_its_reason(change: dict[str, Any],
-                                                   outside: list[tuple[str, str]]) -> None:
+def test_a_value_outside_is_reported_with_its_reason(change: dict[str, Any],
+                                                     outside: list[tuple[str, str]]) -> None:
     found = changed(change)
-    assert told(found) == outside
+    assert misfits(found) == outside
     assert all(f"`{one.path}`" in one.text for one in found.outside)
 
 
-def test_what_a_config_lacks_is_told() -> None:
+def test_missing_parameters_are_reported() -> None:
     lacking = {key: value for key, value in CONFIG.items() if key != "noise"}
     lacking["classifier"] = {"className": "Forest", "max_depth": None}
-    assert told(space().assignment_of(lacking)) == [("classifier.trees", "missing"), ("noise", "missing")]
+    assert misfits(space().assignment_of(lacking)) == [("classifier.trees", "missing"), ("noise", "missing")]
 
 
-def test_what_space_narrows_lies_outside_when_it_differs() -> None:
+def test_a_value_that_space_excludes_is_outside() -> None:
     narrowed = space({"classifier": {"className": "Support", "C": Float(1, 10)}, "noise": 0.1})
-    assert told(narrowed.assignment_of(CONFIG)) == [("classifier.className", "class"), ("noise", "fixed")]
+    assert misfits(narrowed.assignment_of(CONFIG)) == [("classifier.className", "class"), ("noise", "fixed")]
     text = narrowed.assignment_of(CONFIG).outside[0].text
     assert text == "`classifier.className`: str 'Forest', the space has only str 'Support'"
 
 
-def test_a_parameter_that_is_new_in_a_range_leaves_back_filled_runs_inside() -> None:
+def test_back_filled_runs_stay_inside_when_a_range_is_added() -> None:
     def grown_of(config: dict[str, Any]) -> Placed:
         return space({"noise": Float(0, 1)}).assignment_of(config)
 
@@ -92,7 +92,7 @@ def test_a_parameter_that_is_new_in_a_range_leaves_back_filled_runs_inside() -> 
     assert grown_of(CONFIG).inside
 
 
-def test_a_class_that_is_registered_later_moves_no_run() -> None:
+def test_a_class_registered_later_changes_no_assignment() -> None:
     small = space({"classifier": {"trees": Int(10, 100)}}, classes=(Forest, Standard))
     large = space({"classifier": {"trees": Int(10, 100)}}, classes=(Forest, Support, Standard))
     config = small.config_of({})

@@ -215,7 +215,7 @@ def test_a_third_party_default_may_contradict_its_annotation() -> None:
     }
 
 
-def test_an_unannotated_component_default_tells_its_family() -> None:
+def test_an_unannotated_component_default_gives_its_family() -> None:
     def function(scaler=zoo.Standard()): ...
 
     assert only(signature_of(function)).kind == FamilyKind(zoo.Scaler, zoo.Scaler)
@@ -281,7 +281,7 @@ def refused(target: Any) -> str:
     return str(error.value)
 
 
-def test_an_annotation_that_cannot_be_resolved_says_how_to_mend_it() -> None:
+def test_an_unresolvable_annotation_error_names_the_cure() -> None:
     class Local(zoo.Classifier):
         def __init__(self, scaler: OnlyForTypeCheckers) -> None: ...  # noqa: F821
 
@@ -363,7 +363,7 @@ def test_defaults_are_checked(annotation: str, default: Any, cause: str | None) 
         assert cause in refused(function)
 
 
-def test_an_int_default_of_a_float_is_fine_and_choices_are_read_by_type() -> None:
+def test_int_defaults_and_choices_of_a_float_become_floats() -> None:
     def function(x: Annotated[float, Choice(1, 2)] = 1, y: Annotated[float, Float(0, 1)] | None = None): ...
 
     assert [p.name for p in signature_of(function).parameters] == ["x", "y"]
@@ -407,11 +407,11 @@ def test_a_factory_that_raises() -> None:
     assert refused(cls) == "Made.x: its default_factory raised ValueError: no"
 
 
-def test_constructors_in_c_say_what_to_do() -> None:
+def test_constructors_in_c_are_refused_with_the_cure() -> None:
     assert "wrap it in a class with a constructor in Python" in refused(max)
 
 
-def test_defaults_that_only_python_can_hold_stay_with_the_constructor() -> None:
+def test_defaults_that_no_config_can_hold_stay_in_python() -> None:
     def function(
         activation: Callable[[float], float] = abs,
         dtype=np.float64,

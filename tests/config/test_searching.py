@@ -1,4 +1,4 @@
-"""From signatures to the search space, and what `space=` changes of it."""
+"""The search space of signatures, and its changes by `space=`."""
 
 # ruff: noqa: B006, B008 - instances as defaults are what is tested
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Voting(Classifier):
 
 @dataclass
 class Fitted(Classifier):
-    """Cannot be searched unasked."""
+    """Is searched only if named."""
 
     path: str
 
@@ -116,7 +116,7 @@ def ranges(found: Space) -> dict[str, Any]:
 
 
 def searched(wishes: dict[str, Any]) -> dict[str, Any]:
-    """Only what `space=` says."""
+    """Searched only as `space=` says."""
     return {one.path: one.range for one in space(wishes).dimensions if one.source == "space="}
 
 
@@ -144,13 +144,13 @@ def test_ranges_are_found_at_every_depth() -> None:
     }
 
 
-def test_a_parameter_of_a_class_is_active_where_the_class_is_chosen() -> None:
+def test_a_parameter_is_active_where_its_class_is_chosen() -> None:
     active = {one.path for one in space().active({"classifier.className": "Support"})}
     assert "classifier.C" in active
     assert "classifier.trees" not in active
 
 
-def test_a_bool_an_enum_and_a_literal_are_held_fast_unless_they_are_named() -> None:
+def test_bool_enum_and_literal_are_fixed_unless_named() -> None:
     assert not {"mode", "bias", "classifier.kernel"} & {one.path for one in space().dimensions}
     wishes = {"mode": ["FAST", "SLOW"], "bias": [True, False],
               "classifier": {"kernel": ["rbf", "linear"]}}
@@ -168,7 +168,7 @@ def test_the_default_is_the_parameter_s_and_not_the_class_s() -> None:
     assert defaults["stopping?"] is False
 
 
-def test_a_class_that_is_registered_later_extends_the_space_by_itself() -> None:
+def test_a_class_registered_later_extends_the_space() -> None:
     catalog = catalog_of(Forest, Standard)
     before = space_of(signature_of(train), catalog)
     assert "classifier.className" not in {one.path for one in before.dimensions}
@@ -178,13 +178,13 @@ def test_a_class_that_is_registered_later_extends_the_space_by_itself() -> None:
     assert {one.key for one in before.dimensions} < {one.key for one in after.dimensions}
 
 
-def test_a_class_that_needs_a_value_is_left_out_and_says_why() -> None:
+def test_a_class_that_needs_a_value_is_left_out_with_the_reason() -> None:
     found = space(classes=(Forest, Support, Fitted, Standard))
     assert ranges(found)["classifier.className"] == Choice("Forest", "Support")
     assert [(one.name, "classifier.path" in one.reason) for one in found.left_out] == [("Fitted", True)]
 
 
-def test_a_class_does_not_lie_inside_itself_unasked() -> None:
+def test_a_class_is_not_searched_inside_itself_by_default() -> None:
     found = space(classes=(Forest, Voting, Standard))
     assert ranges(found)["classifier.className"] == Choice("Forest", "Voting")
     inside = [one for one in found.dimensions if one.key.startswith("classifier[Voting].first")]
@@ -197,7 +197,7 @@ def test_a_class_does_not_lie_inside_itself_unasked() -> None:
                  source="space=") in asked.entries
 
 
-def test_families_in_one_another_without_end_are_refused() -> None:
+def test_endless_nesting_of_families_is_refused() -> None:
     def made(number: int) -> type:
         return type(f"V{number}", (Voting,), {"__module__": __name__, "__qualname__": f"V{number}"})
 
@@ -205,7 +205,7 @@ def test_families_in_one_another_without_end_are_refused() -> None:
         space(classes=(Forest, Support, *map(made, range(9)), Standard))
 
 
-def test_a_parameter_without_anything_to_try_is_a_mistake() -> None:
+def test_a_parameter_without_default_and_range_is_refused() -> None:
     def needy(epochs: int, rate: Annotated[float, Float(0, 1)]) -> None: ...
 
     with pytest.raises(ConfigError, match=r"`epochs`: .*needy needs it .int. and has neither a default nor"):
@@ -214,7 +214,7 @@ def test_a_parameter_without_anything_to_try_is_a_mistake() -> None:
     assert ranges(found) == {"epochs": Choice(1, 2), "rate": Float(0.0, 1.0)}
 
 
-def test_what_only_run_time_knows_stays_out_of_a_lazy_component() -> None:
+def test_arguments_of_run_time_are_not_searched() -> None:
     def lazy(classifier: Lazy[Classifier] = Lazy(Fitted)) -> None: ...
 
     found = space(function=lazy, classes=(Forest, Fitted))
@@ -238,7 +238,7 @@ OF_EVERYTHING = space_of(EVERYTHING, CATALOG, {
 
 
 @given(st.integers())
-def test_whatever_is_drawn_is_in_the_space_and_comes_back_from_its_config(seed: int) -> None:
+def test_a_sample_is_in_the_space_and_survives_its_config(seed: int) -> None:
     assignment = draw(OF_EVERYTHING, Random(seed))
     assert OF_EVERYTHING.problems(assignment) == ()
     config = OF_EVERYTHING.config_of(assignment)
@@ -273,7 +273,7 @@ def test_the_issue_s_example_narrows_the_classes_and_a_range() -> None:
     assert found.config_of({})["noise"] == 0.1
 
 
-def test_json_says_the_same_as_python() -> None:
+def test_json_and_python_give_the_same_space() -> None:
     python = {"classifier": ["Forest", {"className": "Support", "C": Float(0.1, 10, log=True)}],
               "layers": {"0": {"units": Int(8, 32, step=8)}}, "scaler": Choice("Standard"), "noise": 0.1}
     text = """{"classifier": ["Forest", {"className": "Support", "C": {"float": [0.1, 10], "log": true}}],
@@ -284,7 +284,7 @@ def test_json_says_the_same_as_python() -> None:
     assert ranges(space(line))["classifier[Support].C"] == Float(0.1, 10.0, log=True)
 
 
-def test_a_single_class_needs_no_choice_and_its_parameters_no_condition() -> None:
+def test_a_single_class_gives_no_choice_and_no_condition() -> None:
     for wish in ("Forest", ["Forest"], {"className": "Forest"}, "RandomForest", Choice("Forest")):
         found = space({"classifier": wish})
         assert held({"classifier": wish}) == {"classifier.className": "Forest"}
@@ -292,7 +292,7 @@ def test_a_single_class_needs_no_choice_and_its_parameters_no_condition() -> Non
         assert (trees.when, trees.default) == ((), 50)
 
 
-def test_a_key_without_a_class_is_for_the_classes_that_have_it() -> None:
+def test_a_key_without_a_class_applies_to_classes_that_have_it() -> None:
     found = space({"classifier": {"C": [1, 10]}})
     assert ranges(found)["classifier.className"] == Choice("Forest", "Support")
     assert ranges(found)["classifier[Support].C"] == Choice(1.0, 10.0)
@@ -311,7 +311,7 @@ def test_a_default_outside_the_narrowed_range_is_moved_into_it() -> None:
     assert found.config_of({})["bias"] is False
 
 
-def test_none_is_tried_where_it_is_wanted() -> None:
+def test_none_is_tried_where_space_offers_it() -> None:
     assert searched({"classifier": {"className": "Forest", "max_depth": [None, Int(2, 5)]}}) == {
         "classifier.max_depth?": Choice(False, True), "classifier.max_depth": Int(2, 5)}
     assert searched({"classifier": {"className": "Forest", "max_depth": Int(2, 5)}}) == {
@@ -333,7 +333,7 @@ def test_a_list_is_whole_or_one_item_of_it_or_alternatives() -> None:
     assert space({"rates": {"each": [[0.1], [1]]}}).config_of({"rates": [1.0]})["rates"] == [1.0]
 
 
-def test_what_has_no_type_takes_any_range() -> None:
+def test_an_untyped_parameter_takes_any_range() -> None:
     assert searched({"anything": Float(0, 1)}) == {"anything": Float(0.0, 1.0)}
     assert searched({"settings": {"a": Int(1, 3), "b": {"c": {"each": [1, "x"]}}}}) == {
         "settings.a": Int(1, 3), "settings.b.c": Choice(1, "x")}
@@ -389,16 +389,16 @@ def test_a_mistake_in_space_is_named_with_its_place_and_cure(wishes: Any, messag
     assert len(caught.value.problems) == 1
 
 
-def test_all_mistakes_are_told_together() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     with pytest.raises(UnknownClassError) as caught:
         space({"classifier": "Forst", "noise": "x", "biass": True})
     assert len(caught.value.problems) == 3
 
 
-# -- as people read it ---------------------------------------------------------------------------------------
+# -- description ---------------------------------------------------------------------------------------------
 
 
-def test_the_description_is_a_tree_with_ranges_defaults_and_sources() -> None:
+def test_describe_gives_a_tree_of_ranges_defaults_and_sources() -> None:
     lines = {line.path: line for line in space({"noise": Float(0, 1)}).describe()}
     classifier = lines["classifier"]
     assert (classifier.text, classifier.default) == ("one of Forest, Support", "Forest")

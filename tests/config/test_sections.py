@@ -1,4 +1,4 @@
-"""A stored tree beside today's signatures, section by section."""
+"""The sections of a stored tree, matched with the current signatures."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def walked(tree: dict[str, Any], written: Any = MISSING) -> dict[str, Section]:
     return {section.path: section for section in sections(tree, EVERYTHING, CATALOG, written)}
 
 
-def test_every_section_is_met_from_the_top_down() -> None:
+def test_sections_are_listed_from_the_top_down() -> None:
     assert list(walked(CONFIG)) == [
         "", "classifier", "scaler", "aggregation", "aggregation.inner", "layers.0", "layers.1", "named.head",
         "named.tail", "training", "training.optimizer", "model"]
 
 
-def test_a_parameter_is_named_from_its_component_on() -> None:
+def test_a_parameter_is_named_relative_to_its_component() -> None:
     found = walked(CONFIG)
 
     assert found[""].label("rates") == "Everything.single_run.rates"
@@ -45,29 +45,29 @@ def test_a_parameter_is_named_from_its_component_on() -> None:
         "classifier", "layers", "named"]
 
 
-def test_a_section_starts_from_the_object_that_is_a_default_only_where_it_is_of_its_class() -> None:
+def test_a_default_object_is_the_base_only_of_its_own_class() -> None:
     assert walked(CONFIG)["classifier"].base == {"className": "Forest", "trees": 20, "max_depth": None}
     assert walked(CONFIG, {"classifier": {"max_depth": 2}})["classifier"].base["trees"] == 20
     assert walked(CONFIG, {"classifier": "Forest"})["classifier"].base == {}
     assert walked(CONFIG)["model"].base == {}
 
 
-def test_an_old_name_of_a_class_is_kept_beside_todays() -> None:
+def test_a_former_class_name_is_kept_beside_the_current_one() -> None:
     tree = CONFIG | {"classifier": {"className": "HugeForest", "trees": 1}}
     found = walked(tree)["classifier"]
 
     assert found.entry is not None and (found.called, found.entry.name) == ("HugeForest", "BigForest")
 
 
-def test_what_does_not_fit_is_passed_over() -> None:
-    tree = {"classifier": {"className": "Nobody"}, "scaler": 5, "layers": "x", "named": [1], "training": None,
+def test_values_that_do_not_fit_are_skipped() -> None:
+    tree = {"classifier": {"className": "Gone"}, "scaler": 5, "layers": "x", "named": [1], "training": None,
             "model": {"className": 3}, "unknown": {"className": "Forest"}}
 
     assert list(walked(tree)) == [""]
     assert list(component_sections(Scenario, {"className": "Gone"}, CATALOG, path="scenario")) == []
 
 
-def test_what_was_written_is_found_under_any_spelling() -> None:
+def test_written_values_are_found_in_any_spelling() -> None:
     found = walked(CONFIG, {"Classifier": {"trees": 5}, "layers": ["Dense", {"share": 0.2}]})
 
     assert found[""].written_of("classifier") == {"trees": 5}
@@ -77,14 +77,14 @@ def test_what_was_written_is_found_under_any_spelling() -> None:
 
 
 def gaps(tree: dict[str, Any]) -> list[tuple[Section, str, Any]]:
-    """What the sections lack and have a default for."""
+    """The missing parameters that have a default."""
     return [(section, parameter.name, value) for section in sections(tree, EVERYTHING, CATALOG)
             for parameter in section.signature.parameters if parameter.name not in section.given
             and (value := own_default(section.signature, parameter, CATALOG)) is not MISSING]
 
 
 @given(st.data())
-def test_what_is_left_out_and_filled_in_again_makes_the_tree_complete(data: st.DataObject) -> None:
+def test_filling_missing_parameters_completes_the_tree(data: st.DataObject) -> None:
     tree = copy.deepcopy(CONFIG)
     there = [(section.path, parameter.name) for section in walked(tree).values()
              for parameter in section.signature.parameters

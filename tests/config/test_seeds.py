@@ -11,7 +11,7 @@ from hyperspace_core.errors import ConfigError
 from . import zoo
 
 
-def test_the_submissions_seed_wins_then_the_configs_then_the_tasks() -> None:
+def test_seed_precedence_is_submission_config_task() -> None:
     assert choose_seed({"seed": 2}, given=1, task=3) == 1
     assert choose_seed({"seed": 2}, task=3) == 2
     assert choose_seed({}, task=3) == 3
@@ -29,7 +29,7 @@ def test_seeds_that_no_generator_takes(seed: Any) -> None:
         choose_seed({"seed": seed})
 
 
-def test_a_seed_is_no_hyper_parameter_unless_the_signature_asks_for_it() -> None:
+def test_a_seed_is_a_hyper_parameter_only_in_the_signature() -> None:
     def seeded(seed: int, lr: float = 0.1): ...
 
     config = {"seed": 1, "lr": 0.5}

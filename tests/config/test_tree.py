@@ -84,18 +84,18 @@ def test_a_bare_name_replaces_a_component_and_takes_updates() -> None:
     assert merge({"c": "Forest"}, {"c": {"className": "Support"}}) == {"c": {"className": "Support"}}
 
 
-def test_deep_sections_merge_and_none_gives_way_both_ways() -> None:
+def test_deep_sections_merge_and_none_is_replaced_both_ways() -> None:
     assert merge({"a": {"b": {"c": 1, "d": 2}}}, {"a": {"b": {"c": 3}}}) == {"a": {"b": {"c": 3, "d": 2}}}
     assert merge({"a": None}, {"a": {"b": 1}}) == {"a": {"b": 1}}
     assert merge({"a": {"b": 1}}, {"a": None}) == {"a": None}
 
 
-def test_camel_case_meets_its_sister() -> None:
+def test_camel_case_changes_the_snake_case_key() -> None:
     assert merge({"classifier": {"n": 1}}, {"Classifier": {"m": 2}}) == {"classifier": {"n": 1, "m": 2}}
     assert merge({"TrainingSchedule": {"n": 1}}, {"training_schedule": {"n": 2}}) == {
         "TrainingSchedule": {"n": 2}
     }
-    assert merge({"c": 1}, {"C": 2}) == {"c": 1, "C": 2}  # two names of one letter are two names
+    assert merge({"c": 1}, {"C": 2}) == {"c": 1, "C": 2}  # one-letter names are not CamelCase
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_merge_with_nothing_or_itself_changes_nothing(tree: dict) -> None:
 
 @settings(deadline=None)
 @given(SECTIONS, SECTIONS)
-def test_a_change_is_there_after_it_was_made(base: dict, change: dict) -> None:
+def test_merging_a_change_is_idempotent(base: dict, change: dict) -> None:
     try:
         merged = merge(base, change)
     except ConfigError:
@@ -212,7 +212,7 @@ def test_no_difference_means_the_same_digest(a: dict, b: dict) -> None:
 # -- canonical and digest -------------------------------------------------------------------------------
 
 
-def test_digest_knows_neither_order_nor_process() -> None:
+def test_digest_depends_on_neither_order_nor_process() -> None:
     tree = {"b": [1, 2.5, None], "a": {"ü": "x", "n": math.inf}}
     assert digest(tree) == digest({"a": {"n": math.inf, "ü": "x"}, "b": [1, 2.5, None]})
     code = (
@@ -226,13 +226,13 @@ def test_digest_knows_neither_order_nor_process() -> None:
 
 
 def test_digest_is_stable_over_releases() -> None:
-    # stored in databases: a change here orphans every "does this run exist already?"
+    # stores hold it: with a change here no earlier run is recognized as a duplicate
     assert digest({"classifier": {"className": "Forest", "trees": 100}, "lr": 0.1}) == (
         "c0894ad4af79da650b9a05f84aae492ddc3af5820af64f8dee6faf718a9d23aa"
     )
 
 
-def test_canonical_reads_what_stores_would_convert() -> None:
+def test_canonical_converts_scalars_paths_enums_and_tuples() -> None:
     class Mode(Enum):
         FAST = 1
 
@@ -250,7 +250,7 @@ def test_canonical_of_a_tree_that_holds_itself() -> None:
         canonical(tree)
 
 
-# -- small things ---------------------------------------------------------------------------------------
+# -- helpers --------------------------------------------------------------------------------------------
 
 
 def test_too_deep() -> None:

@@ -14,7 +14,7 @@ def written_in(config: dict[str, object]) -> list[str]:
     return [leaf.path for leaf in told_apart(complete(config, EVERYTHING, CATALOG), config) if leaf.written]
 
 
-def test_what_stands_in_the_config_is_written_and_all_else_is_default() -> None:
+def test_leaves_of_the_user_are_written_and_others_default() -> None:
     assert written_in({"classifier": {"trees": 5}, "mode": "SLOW"}) == ["classifier.trees", "mode"]
 
 
@@ -24,7 +24,7 @@ def test_a_bare_name_writes_the_class_alone() -> None:
     assert written_in(config) == ["classifier.className", "model.className", "model.C"]
 
 
-def test_a_value_that_equals_the_default_was_written_all_the_same() -> None:
+def test_a_written_value_may_equal_the_default() -> None:
     assert written_in({"classifier": {"trees": 20}}) == ["classifier.trees"]
 
 
@@ -32,7 +32,7 @@ def test_old_spellings_count_as_the_parameters_they_mean() -> None:
     assert written_in({"Classifier": {"trees": 5}}) == ["classifier.trees"]
 
 
-def test_sections_in_lists_are_told_apart_one_by_one() -> None:
+def test_sections_in_lists_are_compared_one_by_one() -> None:
     assert written_in({"layers": ["Dense", {"className": "Dropout", "share": 0.2}]}) == [
         "layers.0.className", "layers.1.className", "layers.1.share",
     ]

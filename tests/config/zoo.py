@@ -1,4 +1,4 @@
-"""Components of every shape that a project may have; annotations are strings here, as with many users."""
+"""Components of all forms; their annotations are strings, as in many projects."""
 
 # ruff: noqa: B006, B008 - instances as defaults are what is tested
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Unscaled(Scaler):
 
 
 class Aggregation(Component):
-    """Needs `dv`, which only run time knows."""
+    """Needs `dv`, which is known only at run time."""
 
 
 class Bottleneck(Aggregation):
@@ -156,7 +156,7 @@ class WithInitVar(Scaler):
 
 
 class Forgetful(Scaler):
-    """Keeps nothing of what it is given."""
+    """Stores none of its arguments."""
 
     def __init__(self, factor: int = 2) -> None:
         self._factor = factor
@@ -181,6 +181,6 @@ def make_catalog() -> Catalog:
     return catalog
 
 
-# for laws, whose examples are too many for a fixture each; no test changes them
+# for property tests, which cannot use a fixture for each example; no test changes them
 CATALOG = make_catalog()
 EVERYTHING = signature_of_method(Everything, "single_run")

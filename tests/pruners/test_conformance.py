@@ -1,4 +1,4 @@
-"""Core's own pruners pass the suite, and pruners that are no functions do not."""
+"""Core's pruners pass the suite; pruners with state fail it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ class Never(Pruner):
     (Never, "test_the_worst_of_many_is_stopped_before_its_end"),
     (First, "test_the_best_run_is_never_stopped"),
 ])
-def test_the_suite_finds_what_is_no_pruner(make: type[Pruner], test: str) -> None:
+def test_a_wrong_pruner_fails_the_suite(make: type[Pruner], test: str) -> None:
     with pytest.raises(AssertionError):
         getattr(PrunerConformance(), test)(make, "minimize")

@@ -1,4 +1,4 @@
-"""Series in short: what is kept of a long one, and what can be read off it."""
+"""Thinned series: which points are kept, and what is computed from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_values_without_a_step_are_counted() -> None:
     assert curve_of([(None, 0.1), (None, 0.2)]).points == ((0, 0.1), (1, 0.2))
 
 
-def test_of_several_values_at_one_step_the_last_counts_and_no_step_goes_back() -> None:
+def test_the_last_value_of_a_step_counts() -> None:
     curve = curve_of([(3, 0.1), (5, 0.2), (5, 0.3), (4, 9.0), (6, 0.4)])
 
     assert curve.points == ((3, 0.1), (5, 0.3), (6, 0.4))
@@ -42,7 +42,7 @@ def test_nan_is_a_value_but_neither_the_highest_nor_the_lowest() -> None:
 
 
 @pytest.mark.parametrize("last", [1_000, 54_321, 1_000_000])
-def test_of_a_long_series_about_a_thousand_points_are_kept(last: int) -> None:
+def test_about_a_thousand_points_of_a_long_series_are_kept(last: int) -> None:
     curve = curve_of((step, float(step)) for step in range(1, last + 1))
 
     assert len(curve.points) <= EXACT + 64 * (math.log2(last / EXACT) + 1) + 1
@@ -62,7 +62,7 @@ def test_the_first_point_from_any_step_on_comes_soon() -> None:
         assert curve.first_from(2**power) == 2**power
 
 
-def test_what_is_kept_does_not_depend_on_when_it_is_looked_at() -> None:
+def test_the_kept_points_do_not_depend_on_the_time_of_reading() -> None:
     points = [(step, float(step % 7)) for step in range(0, 3000, 3)]
     whole, half = curve_of(points), curve_of(points[:500])
 

@@ -1,4 +1,4 @@
-"""The rules of core's pruners, by numbers that can be followed on paper."""
+"""The rules of core's pruners, with numbers that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def numbered(values: Sequence[float]) -> list[tuple[int | None, float]]:
 # -- the median rule -----------------------------------------------------------------------------------------
 
 
-def test_the_best_so_far_stands_against_the_median_of_the_means_so_far() -> None:
+def test_the_best_value_is_compared_with_the_median_of_means() -> None:
     # means at step 2: 1.5, 2.5, 3.5
     peers = [peer([1, 2]), peer([2, 3]), peer([3, 4])]
     rule = Median(startup_runs=3)
 
     assert rule.should_stop(curve_of(numbered([2.4, 0.0])), peers, "maximize")
-    assert not rule.should_stop(curve_of(numbered([2.5, 0.0])), peers, "maximize")     # only what is worse
+    assert not rule.should_stop(curve_of(numbered([2.5, 0.0])), peers, "maximize")     # only a worse value
     assert rule.should_stop(curve_of(numbered([9.0, 2.6])), peers, "minimize")
     assert not rule.should_stop(curve_of(numbered([9.0, 2.5])), peers, "minimize")
 
 
-def test_of_an_even_number_the_worse_of_the_two_in_the_middle_counts() -> None:
+def test_with_an_even_number_the_worse_middle_value_counts() -> None:
     peers = [peer([value]) for value in (1, 2, 3, 4)]
     rule = Median(startup_runs=1)
 
@@ -48,7 +48,7 @@ def test_of_an_even_number_the_worse_of_the_two_in_the_middle_counts() -> None:
     assert rule.should_stop(curve_of(numbered([3.1])), peers, "minimize")
 
 
-def test_only_completed_runs_that_came_so_far_count_and_enough_of_them() -> None:
+def test_only_completed_runs_that_reached_the_step_count() -> None:
     good = [peer([5.0, 5.0])] * 4
     others = [peer([5.0, 5.0], state) for state in ("running", "pruned", "failed", "cancelled")]
     short = [peer([5.0])]
@@ -60,7 +60,7 @@ def test_only_completed_runs_that_came_so_far_count_and_enough_of_them() -> None
     assert not Median(startup_runs=0).should_stop(curve, [], "maximize")
 
 
-def test_before_the_warmup_nobody_is_even_looked_at() -> None:
+def test_before_the_warmup_no_peer_is_read() -> None:
     class Untouchable(list[Peer]):
         def __iter__(self) -> object:  # type: ignore[override]
             raise AssertionError("the peers were asked for")
@@ -84,7 +84,7 @@ def test_at_each_rung_the_best_third_passes() -> None:
     assert stopped_at(rule, numbered([0.0, 4.0, *[4.5] * 18]), peers, "maximize") is None   # as good as 4
 
 
-def test_everybody_who_reached_the_rung_counts_whatever_became_of_them() -> None:
+def test_all_runs_that_reached_the_rung_count() -> None:
     states: tuple[PeerState, ...] = ("running", "pruned", "failed", "cancelled", "completed")
     peers = [peer([value], state) for value, state in zip((1, 2, 3, 4, 5), states, strict=True)]
     rule = SuccessiveHalving()
@@ -95,24 +95,24 @@ def test_everybody_who_reached_the_rung_counts_whatever_became_of_them() -> None
     assert stopped_at(rule, numbered([1.5]), peers, "minimize") is None
 
 
-def test_while_few_have_come_so_far_only_the_best_of_them_passes() -> None:
+def test_with_few_runs_at_a_rung_only_the_best_passes() -> None:
     rule = SuccessiveHalving(reduction=4)
 
     assert stopped_at(rule, numbered([1.0]), [peer([2.0])], "maximize") == 1
     assert stopped_at(rule, numbered([2.5]), [peer([2.0]), peer([1.0])], "maximize") is None
 
 
-def test_a_run_is_judged_once_at_a_rung_also_where_it_asks_late() -> None:
+def test_a_run_is_judged_once_at_a_rung_also_when_late() -> None:
     rule = SuccessiveHalving(min_steps=2, reduction=2)
     tracing = Tracing(numbered([1.0, 1.0, 1.0]))
     better = [peer([2.0, 2.0, 2.0])]
 
     assert rule.should_stop(tracing.curve(asked=-1), better, "maximize")       # rung 2 lies between
     assert rule.should_stop(tracing.curve(asked=1), better, "maximize")
-    assert not rule.should_stop(tracing.curve(asked=2), better, "maximize")    # it passed when it was there
+    assert not rule.should_stop(tracing.curve(asked=2), better, "maximize")    # it passed when it reached it
 
 
-def test_steps_that_are_logged_seldom_reach_the_rung_with_the_next_one() -> None:
+def test_sparse_steps_reach_the_rung_with_the_next_one() -> None:
     rule = SuccessiveHalving(min_steps=100, reduction=3)
     values: list[tuple[int | None, float]] = [(80, 0.0), (160, 5.0), (240, 5.0), (320, 1.0)]
 

@@ -55,7 +55,7 @@ def tasks(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def began(tmp_path: Path) -> Path:
-    """Where every part that begins leaves a file, `FOLD-SEED-ATTEMPT`."""
+    """The folder where every starting part creates a file `FOLD-SEED-ATTEMPT`."""
     folder = tmp_path / "began"
     folder.mkdir()
     return folder
@@ -84,7 +84,7 @@ def study(lab: ProjectFolder, url: str) -> Iterator[Study]:
 
 @pytest.fixture
 def drain(url: str) -> Drain:
-    """Let a real worker run all that it can take, each run in a process of its own."""
+    """Let a real worker execute all queued runs, each in its own process."""
 
     def drained(**options: Any) -> WorkerReport:
         with open_store(url, "lab") as store:

@@ -41,7 +41,7 @@ def test_a_repeat_has_the_next_seed_and_the_mean_is_the_result() -> None:
     assert numbers["score/sd"] == pytest.approx(1.0)
 
 
-def test_what_a_part_logs_carries_its_name() -> None:
+def test_logged_series_carry_the_name_of_their_part() -> None:
     run = Run.local(seed=0)
     Repeated(trial(), times=2, fold="dataset.fold").single_run(run, learner=Counting())
 
@@ -59,7 +59,7 @@ def test_every_fold_has_the_same_seed_and_its_own_number() -> None:
     assert [numbers[f"score/fold-{fold}"] for fold in range(3)] == [1.0, 11.0, 21.0]
 
 
-def test_parts_share_no_components_and_leave_the_given_ones_alone() -> None:
+def test_parts_get_copies_of_the_given_components() -> None:
     learner, scenario, run = Counting(), trial(), Run.local(seed=0)
     Repeated(scenario, times=3, fold="dataset.fold").single_run(run, learner=learner)
 
@@ -101,7 +101,7 @@ def test_a_wrapper_in_a_wrapper() -> None:
 
 
 @pytest.mark.usefixtures("may_fork")
-def test_parts_in_processes_of_their_own_give_the_same_numbers() -> None:
+def test_parts_in_other_processes_give_the_same_numbers() -> None:
     one, two = Run.local(seed=3), Run.local(seed=3)
     alone = Repeated(trial(), times=4).single_run(one, learner=Counting())
     beside = Repeated(trial(), times=4, slots=3).single_run(two, learner=Counting())
@@ -119,7 +119,7 @@ def without_chance(numbers: dict[str, float]) -> dict[str, float]:
 
 @pytest.fixture
 def may_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs the tests may have a thread of its own, which only waits."""
+    """The test runner may have a thread that only waits."""
     monkeypatch.setattr("hyperspace_core.scenarios.parted._may_fork", lambda: True)
 
 
@@ -135,18 +135,18 @@ def test_the_parts_really_run_in_other_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("slots", [1, 2])
 def test_the_parts_before_one_that_fails_are_kept(slots: int) -> None:
     run = Run.local(seed=0)
-    with pytest.raises((ValueError, PartError), match="as told") as raised:
+    with pytest.raises((ValueError, PartError), match="on purpose") as raised:
         Repeated(trial(), times=100, fold="dataset.fold", slots=slots).single_run(
             run, learner=Counting(), stumble="raise,1")
 
     assert "part/fold-0" in run.info
     assert "part/fold-1" not in run.info
-    # no other one is begun once it is known; parts beside it may end meanwhile
+    # no part starts after the failure is known; concurrent parts may end
     assert "part/fold-99" not in run.info
     assert slots > 1 or "part/fold-2" not in run.info
-    told = "".join([str(raised.value), *raised.value.__notes__])
-    assert "part fold-1" in told
-    assert slots == 1 or "in stumbles" in told                 # with its traceback
+    text = "".join([str(raised.value), *raised.value.__notes__])
+    assert "part fold-1" in text
+    assert slots == 1 or "in stumbles" in text                 # with its traceback
 
 
 @pytest.mark.usefixtures("may_fork")
@@ -195,7 +195,7 @@ def test_progress_counts_parts() -> None:
     (PerSeries(trial(), key="dataset.fold", series=[]), "there are no parts to run"),
     (PerSeries(trial(), key="folder"), r"Trial has no method every_series\(\)"),
 ])
-def test_a_mistake_is_said_in_one_line(scenario: Any, message: str) -> None:
+def test_a_mistake_is_reported_in_one_line(scenario: Any, message: str) -> None:
     with pytest.raises(HyperspaceError, match=message):
         scenario.single_run(Run.local(seed=0), learner=Counting())
 

@@ -1,4 +1,4 @@
-"""A run that is taken up again does only the parts that are missing."""
+"""A resumed run executes only the missing parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDS = ("folds", "folds_at_once")
 
 
 def begun(folder: Path, attempt: int) -> set[int]:
-    """The folds that an attempt has begun."""
+    """The folds that an attempt has started."""
     return {int(file.name.split("-")[0]) for file in folder.iterdir() if file.name.endswith(f"-{attempt}")}
 
 
@@ -61,7 +61,7 @@ def test_a_run_whose_process_was_killed_goes_on(study: Study, drain: Drain, bega
     assert begun(began, 2) == {3}
 
 
-def test_other_code_does_all_parts_anew(study: Study, lab: ProjectFolder, drain: Drain, began: Path) -> None:
+def test_changed_code_repeats_all_parts(study: Study, lab: ProjectFolder, drain: Drain, began: Path) -> None:
     run: Any = study.submit("folds", {"stumble": "raise,2"}, code="current")
     drain()
     source = lab.package / "wrapped.py"
@@ -87,8 +87,8 @@ def test_a_run_that_is_asked_to_stop_leaves_no_process_behind(study: Study, drai
     worker.join(30)
 
 
-def test_a_part_that_returned_early_because_it_was_to_stop_is_not_kept(study: Study, drain: Drain,
-                                                                       began: Path) -> None:
+def test_a_part_that_was_stopped_early_is_not_stored(study: Study, drain: Drain,
+                                                     began: Path) -> None:
     run: Any = study.submit("folds", {"stumble": "polite,2"})
     until_waiting(study, drain, began, run).join(30)
 
@@ -98,7 +98,7 @@ def test_a_part_that_returned_early_because_it_was_to_stop_is_not_kept(study: St
 
 
 def until_waiting(study: Study, drain: Drain, began: Path, run: int) -> Any:
-    """A worker has come as far as the fold that waits; then the run is cancelled, and has ended."""
+    """A worker reaches the waiting fold; then the run is cancelled and ends."""
     worker = threading.Thread(target=drain, daemon=True)
     worker.start()
     until(lambda: any(file.name.startswith("2-") and file.read_text() for file in began.iterdir()),

@@ -1,4 +1,4 @@
-"""The odd shapes on real data, in a real worker."""
+"""Wrapping scenarios on real data, in a real worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ YEARS = range(1935, 1955)
 
 
 def drained(project: str, task: str, folder: Path, config: dict[str, Any]) -> RunRecord:
-    """Queued, executed by a worker, and its record."""
+    """Queue a run, execute it in a worker, return its record."""
     url = f"sqlite:///{folder}/runs.db"
     with Study(project, url) as study:
         run = study.submit(task, config)
@@ -52,7 +52,7 @@ def test_folds_of_the_digits(tmp_path: Path) -> None:
     assert min(folds) > 0.93
 
 
-def test_folds_of_the_digits_that_a_killed_worker_has_finished_are_not_done_again(tmp_path: Path) -> None:
+def test_finished_folds_of_a_killed_worker_are_not_repeated(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/runs.db"
     with Study("digits", url) as study:
         run = study.submit("folds", {"classifier": {"className": "Forest", "trees": 300}})
@@ -99,7 +99,7 @@ def test_a_model_for_each_wind_turbine(turbines: str, tmp_path: Path) -> None:
     assert len(record.attempt.provenance["data"]["fingerprints"]) == 4     # of each turbine's measurements
 
 
-def test_a_model_that_is_trained_anew_each_month(turbines: str, tmp_path: Path) -> None:
+def test_a_model_that_is_retrained_each_month(turbines: str, tmp_path: Path) -> None:
     record = drained(turbines, "each_month", tmp_path, {"regressor": "Binned"})
 
     months = [value for name, value in record.metrics.items() if name.startswith("error_kw/2")]
@@ -152,7 +152,7 @@ def test_a_model_for_each_of_eleven_firms() -> None:
     assert numbers["error/General-Motors"] == Investment(Firm()).single_run(alpha=0.1)["error"]
 
 
-def test_a_model_that_is_trained_anew_every_other_year() -> None:
+def test_a_model_that_is_retrained_every_other_year() -> None:
     rolling = Rolling(Investment(Firm()), first=1945, last=1955, step=2, window=8)
     numbers = rolling.single_run(Run.local(seed=0), alpha=0.1)
 

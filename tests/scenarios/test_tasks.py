@@ -1,4 +1,4 @@
-"""Tasks that wrap a scenario: what a config may say, what is recorded, what is refused."""
+"""Tasks that wrap a scenario: their configs, records and errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_hyper_parameters_are_those_of_the_wrapped_scenario(study: Study, ta
     assert config == {"learner": {"className": "Counting", "rate": 1.0}, "stumble": ""}
 
 
-def test_a_misspelt_hyper_parameter_of_the_wrapped_scenario_is_named(study: Study) -> None:
+def test_a_misspelt_wrapped_hyper_parameter_is_named(study: Study) -> None:
     with pytest.raises(ConfigError, match=r"`learner\.rat`: Counting has no such parameter; did you mean"):
         study.submit("folds", {"learner": {"className": "Counting", "rat": 2}})
 
@@ -54,7 +54,7 @@ def test_a_grid_of_the_wrapped_scenario_s_hyper_parameters(study: Study) -> None
         {"learner": {"className": "Counting", "rate": rate}, "stumble": ""} for rate in (0.5, 1.0)]
 
 
-def test_the_code_of_the_wrapped_scenario_and_of_its_parts_is_fingerprinted(study: Study) -> None:
+def test_the_code_of_the_wrapped_scenario_is_fingerprinted(study: Study) -> None:
     project = study.project
     scenario = project.complete_scenario(project.task("folds"))
     found = component_fingerprints(project, scenario, project.complete(scenario, {}))
@@ -79,7 +79,7 @@ def test_the_code_of_the_wrapped_scenario_and_of_its_parts_is_fingerprinted(stud
      "`scenario.scenario.times`: expected at least 1"),
     ({"className": "Repeated"}, "`scenario.scenario`: missing; Repeated needs it"),
 ])
-def test_a_wrapper_that_does_not_fit_is_refused_before_it_is_queued(
+def test_a_wrapper_that_does_not_fit_is_refused_at_submission(
         study: Study, scenario: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         completed(study, scenario)
@@ -100,7 +100,7 @@ def test_a_task_in_the_old_spelling_wraps_a_function(study: Study) -> None:
     assert record.result == pytest.approx(9.25)
 
 
-def test_the_result_is_the_mean_and_every_part_s_is_there(study: Study) -> None:
+def test_the_result_is_the_mean_and_parts_are_stored(study: Study) -> None:
     record = study.run("folds", {"learner": {"className": "Counting", "rate": 0.0}})
 
     assert record.state is State.COMPLETED, record.reason
@@ -115,7 +115,7 @@ def test_the_data_of_all_parts_are_named_in_their_order(study: Study) -> None:
 
     assert len(set(data_of(one))) == 1
     assert len(data_of(one)) == 3
-    assert len(set(data_of(many))) == 4                        # every fold loads something else
+    assert len(set(data_of(many))) == 4                        # every fold loads other data
 
 
 def data_of(record: Any) -> list[str]:
@@ -123,7 +123,7 @@ def data_of(record: Any) -> list[str]:
     return list(record.attempt.provenance["data"]["fingerprints"])
 
 
-def test_every_part_draws_by_its_own_seed(study: Study) -> None:
+def test_every_part_uses_its_own_seed(study: Study) -> None:
     many, folds = study.run("repeated"), study.run("folds")
 
     assert len({many.metrics[f"drawn/repeat-{time}"] for time in range(3)}) == 3
@@ -131,7 +131,7 @@ def test_every_part_draws_by_its_own_seed(study: Study) -> None:
     assert many.metrics["drawn/repeat-0"] == folds.metrics["drawn/fold-0"]
 
 
-def test_the_metric_must_be_among_what_a_part_returns(study: Study, lab: ProjectFolder) -> None:
+def test_every_part_must_return_the_metric(study: Study, lab: ProjectFolder) -> None:
     wrong = {"scenario": repeated(), "metric": {"name": "scores"}}
     lab.write("tasks/wrong.json", json.dumps(wrong))
     with Study("lab", str(study.store.url)) as anew:

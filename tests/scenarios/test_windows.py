@@ -35,7 +35,7 @@ def test_windows_follow_each_other(given: tuple[Moment, Moment, Moment, Moment |
     ((1950, 1960, 0, None), "step: expected a whole number above 0"),
     ((0, 10**9, 1, None), "step: more than 100000 windows"),
 ])
-def test_what_is_no_window_is_named(given: tuple[Moment, Moment, Moment, Moment | None],
-                                    message: str) -> None:
+def test_an_invalid_window_is_refused(given: tuple[Moment, Moment, Moment, Moment | None],
+                                      message: str) -> None:
     with pytest.raises(ValueError, match=message):
         windows(*given)

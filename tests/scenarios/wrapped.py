@@ -1,4 +1,4 @@
-"""Scenarios to be wrapped: the text of this file is the module `lab.wrapped` of the tests' project."""
+"""Scenarios to be wrapped; this file becomes the module `lab.wrapped` of the test project."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from hyperspace_core.run import Run
 
 
 class Learner(Component):
-    """Counts how often it was used."""
+    """Counts its calls."""
 
     rate: float
     used: int
@@ -43,7 +43,7 @@ class Numbers(Dataset):
 
 @dataclass
 class Trial(Scenario):
-    """Scores by the seed and the fold; stumbles where a file says so."""
+    """Scores by seed and fold; fails where a file says so."""
 
     dataset: Numbers
     folder: str = ""
@@ -66,7 +66,7 @@ class Trial(Scenario):
 
 def stumbles(how: str, run: Run) -> None:
     if how == "raise":
-        raise ValueError("as told")
+        raise ValueError("on purpose")
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "wait":

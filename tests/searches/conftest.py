@@ -1,4 +1,4 @@
-"""A project whose runs are a formula, so that many of them are done in no time; and its study."""
+"""A project whose runs compute a formula, so that they are fast, and its study."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Fit(Scenario):
 
     def single_run(self, run: Run, model: Model = Tree(), fail: bool = False) -> dict[str, float]:
         if fail:
-            raise ValueError("as told")
+            raise ValueError("on purpose")
         return {"score": self.offset + model.score(), "seconds": 0.5}
 
 

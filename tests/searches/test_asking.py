@@ -1,4 +1,4 @@
-"""The process that proposes runs user code: whatever that does, its worker hears an answer or why not."""
+"""A proposer process runs user code; its worker always gets an answer or an error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from hyperspace_core.tuner import Tuner
 
 @dataclass
 class Odd(Tuner):
-    """Does as told before it proposes."""
+    """Performs an action before it proposes."""
 
     how: str = ""
     folder: str = ""
@@ -123,7 +123,7 @@ def test_a_tuner_may_print_and_start_threads(asker: ChildAsker, question: Questi
 @pytest.mark.parametrize(("how", "said"), [
     ("exit", r"its tuner failed: SystemExit\(enough\)"), ("nonsense", "its tuner failed: .*str")])
 @pytest.mark.parametrize("inline", [False, True])
-def test_what_a_tuner_does_instead_of_an_answer_is_said(
+def test_failures_of_a_tuner_are_reported(
         asker: ChildAsker, question: Question, how: str, said: str, inline: bool) -> None:
     asked = question(how)
     whom = InlineAsker(Desk(open_project("formula", build_manager()))) if inline else asker
@@ -132,19 +132,19 @@ def test_what_a_tuner_does_instead_of_an_answer_is_said(
             whom.ask(asked)
 
 
-def test_a_proposer_that_vanishes_leaves_its_last_words(asker: ChildAsker, question: Question) -> None:
+def test_the_output_of_a_lost_proposer_is_reported(asker: ChildAsker, question: Question) -> None:
     with pytest.raises(ProposerGone, match=r"ended \(exit code 3\)\nlast words"):
         asker.ask(question("vanish"))
 
 
-def test_a_proposer_that_is_killed_is_missed_though_a_child_of_it_lives(
+def test_a_killed_proposer_with_a_living_child_is_noticed(
         asker: ChildAsker, question: Question, tmp_path: Path) -> None:
     with pytest.raises(ProposerGone, match="signal 9"):
         asker.ask(question("leave_a_child"))
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
-def test_a_proposer_that_ends_between_two_questions_is_not_followed_by_one_that_knows_half(
+def test_a_new_proposer_needs_all_runs(
         asker: ChildAsker, question: Question) -> None:
     first = question("pid")
     asker.ask(first)
@@ -159,7 +159,7 @@ def test_a_proposer_that_ends_between_two_questions_is_not_followed_by_one_that_
     assert asker.ask(first).run is not None
 
 
-def test_a_tuner_that_thinks_for_ever_is_ended(
+def test_a_tuner_without_answer_is_killed_after_the_timeout(
         asker: ChildAsker, question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
     asker.ask(question("pid"))
     pid = pid_of(asker)
@@ -172,7 +172,7 @@ def test_a_tuner_that_thinks_for_ever_is_ended(
         os.kill(pid, 0)
 
 
-def test_a_tuner_that_writes_into_the_socket_is_not_understood(
+def test_a_tuner_that_writes_into_the_socket_is_an_error(
         asker: ChildAsker, question: Question) -> None:
     with pytest.raises(ProjectError, match="sent a message that cannot be decoded"):
         asker.ask(question("scribble"))

@@ -1,4 +1,4 @@
-"""When a search is over, from its record and its runs alone."""
+"""The end of a search, from its record and its runs alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_search_without_runs_goes_on() -> None:
     assert why_over(search(runs=1, hours=1, target=1, patience=1), []) is None
 
 
-def test_the_budget_of_runs_counts_what_was_proposed_whatever_became_of_it() -> None:
+def test_the_budget_of_runs_counts_all_proposals() -> None:
     assert why_over(search(proposed=2, runs=3), []) is None
     assert why_over(search(proposed=3, runs=3), []) == "all 3 runs have been proposed"
     assert why_over(search(proposed=1, runs=1), []) == "its run was proposed"
@@ -77,7 +77,7 @@ def test_hours_are_summed_over_all_attempts_that_have_ended() -> None:
     assert why_over(search(hours=1.5), runs) == "2 of 1.5 hours are used"
 
 
-def test_failures_in_a_row_end_it_with_the_last_cause() -> None:
+def test_failures_in_a_row_end_a_search_with_the_last_cause() -> None:
     runs = [run(1, 0.5), failed(2), failed(3)]
     assert why_over(search(failures=3), runs) is None
     assert why_over(search(failures=2), runs) == "its last 2 runs failed, the last one with: ValueError: 3"
@@ -85,12 +85,12 @@ def test_failures_in_a_row_end_it_with_the_last_cause() -> None:
     assert why_over(search(failures=None), [failed(number) for number in range(100)]) is None
 
 
-def test_the_best_and_the_way_to_it() -> None:
+def test_the_best_run_and_the_improvements() -> None:
     runs = results(0.3, 0.1, float("nan"), 0.5, 0.5, None, 0.9)
     assert [found.id for found in improvements(runs, MAXIMIZE)] == [1, 4, 7]
     assert [found.id for found in improvements(runs, MINIMIZE)] == [1, 2]
     best = best_of(runs[:6], MAXIMIZE)
-    assert best is not None and best.id == 4               # of equal ones the first
+    assert best is not None and best.id == 4               # the first of equal ones
     assert best_of([failed(1), run(2, 1.0, State.RUNNING)], MAXIMIZE) is None
     assert best_of([replace(runs[0], result=-0.0)], MINIMIZE) is not None
 
@@ -102,7 +102,7 @@ def test_the_best_and_the_way_to_it() -> None:
     ({"hours": 0}, "hours: expected more than 0, got 0"),
     ({"hours": float("nan")}, "hours: expected a number, got nan"),
     ({"target": "0.9"}, "target: expected a number, got '0.9'")])
-def test_a_budget_that_nothing_could_keep_is_refused(fields: dict[str, Any], said: str) -> None:
+def test_an_invalid_budget_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said.replace(".", r"\.")):
         Budget(**fields)
 

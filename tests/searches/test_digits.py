@@ -1,4 +1,4 @@
-"""Real handwritten digits, tuned from the shell by four workers of which one is killed."""
+"""Tune real handwritten digits from the shell; one of four workers is killed."""
 
 from __future__ import annotations
 

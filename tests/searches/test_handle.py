@@ -1,4 +1,4 @@
-"""`study.tune(…)` as a person holds it: looked at, steered, written down; workers do the rest."""
+"""The handle of a search: progress, control, best config; workers do the runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def work(study: Study, **options: object) -> WorkerReport:
     return Worker(study.store, "formula", build_manager(), chosen).run()
 
 
-def test_it_is_seen_from_its_first_run_to_its_last(study: Study, search: Search) -> None:
+def test_progress_is_shown_from_the_first_run_to_the_last(study: Study, search: Search) -> None:
     assert repr(search).split("\n")[0] == "search 1 of main by Random: 0 of 6 runs done"
     assert search.best is None
     with pytest.raises(Refused, match="no completed run yet"):
@@ -67,7 +67,7 @@ def test_the_best_config_is_a_file_that_runs(study: Study, search: Search, tmp_p
         search.write_best(path)
 
 
-def test_a_cancelled_search_takes_its_waiting_runs_along(study: Study, search: Search) -> None:
+def test_cancelling_a_search_cancels_its_waiting_runs(study: Study, search: Search) -> None:
     record = search.record
     by_hand = study.submit("main", {"model": "Tree"})
     run = study.store.propose(record.id, 0, _proposal(study, search))
@@ -105,7 +105,7 @@ def test_it_is_paused_resumed_and_goes_on_with_a_larger_budget(study: Study, sea
     assert search.runs()[-1].priority == 3
 
 
-def test_what_was_tried_by_hand_is_not_proposed_again_and_then_repeated_with_another_seed(
+def test_runs_by_hand_are_repeated_only_with_another_seed(
         study: Study) -> None:
     for depth in range(1, 10):
         study.run("main", {"model": {"className": "Tree", "depth": depth}}, echo=False)
@@ -121,12 +121,12 @@ def test_what_was_tried_by_hand_is_not_proposed_again_and_then_repeated_with_ano
     assert all(run.seed != 7 for run in repeats)
 
 
-def test_a_search_of_another_project_or_none_is_not_there(study: Study) -> None:
+def test_a_search_of_another_project_is_not_found(study: Study) -> None:
     with pytest.raises(NotFound, match="no search 4 in this store"):
         study.search(4)
 
 
-def test_who_resumes_a_search_hears_which_budget_is_used_up(study: Study) -> None:
+def test_resume_names_the_budget_that_is_used_up(study: Study) -> None:
     search = study.tune("main", runs=9, failures=2, tuner="Random", space={"fail": True})
     work(study)
     with pytest.raises(UsageError, match=r"its last 2 runs failed.*name a larger budget, as in 4 failures"):
@@ -138,7 +138,7 @@ def test_who_resumes_a_search_hears_which_budget_is_used_up(study: Study) -> Non
         search.resume(runs=2)
 
 
-def test_a_search_whose_ranges_are_gone_from_the_code_does_not_repeat_one_run(
+def test_a_search_without_ranges_in_the_code_proposes_nothing(
         study: Study, folder: ProjectFolder, url: str) -> None:
     number = study.tune("seeded", runs=3, tuner="Random").id
     folder.write("models.py", MODELS.replace("rate: Annotated[float, Float(0, 1)]", "rate: float"))

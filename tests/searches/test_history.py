@@ -1,4 +1,4 @@
-"""What a search learns from: real runs of a real project, whoever submitted them, and what it leaves out."""
+"""The history of a search: runs of a real project, and those left out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def line(slope: float) -> dict[str, Any]:
     return {"model": {"className": "Line", "slope": slope}}
 
 
-def told(seen: Seen) -> list[tuple[Any, ...]]:
+def trials_of(seen: Seen) -> list[tuple[Any, ...]]:
     return [(tuple(trial.assignment.values()), trial.state, trial.value) for trial in seen.history.trials]
 
 
@@ -42,7 +42,7 @@ def finished(study: Study, run: int, finish: Finish) -> None:
     assert claim is not None and study.store.finish(claim.lease, finish)
 
 
-def test_all_runs_of_the_task_count_by_whom_they_ever_were_submitted(study: Study, search: Search) -> None:
+def test_all_runs_of_the_task_count_also_those_by_hand(study: Study, search: Search) -> None:
     study.run("main", tree(4), echo=False)
     study.submit("main", line(2.0))
     study.run("main", tree(5) | {"fail": True}, echo=False)
@@ -51,14 +51,14 @@ def test_all_runs_of_the_task_count_by_whom_they_ever_were_submitted(study: Stud
     seen = search.seen()
 
     # failed runs had another value than the fixed one
-    assert told(seen) == [(("Tree", 4), "completed", 4.0), (("Line", 2.0), "pending", None)]
+    assert trials_of(seen) == [(("Tree", 4), "completed", 4.0), (("Line", 2.0), "pending", None)]
     assert seen.left_out == {"`fail` another value than the fixed one": 1}
     assert seen.history.trials[0].values == {"score": 4.0, "seconds": 0.5}
     assert seen.summary == ("2 past runs used, 1 queued or running; 1 left out: `fail` another value than "
                             "the fixed one (1)")
 
 
-def test_failed_and_diverged_runs_are_failures_and_cancelled_ones_say_nothing(
+def test_diverged_runs_are_failures_and_cancelled_runs_ignored(
         study: Study, search: Search) -> None:
     failed, diverged, pruned, cancelled = (study.submit("main", tree(depth)) for depth in (1, 2, 3, 4))
     assert isinstance(failed, int) and isinstance(diverged, int) and isinstance(pruned, int)
@@ -68,18 +68,18 @@ def test_failed_and_diverged_runs_are_failures_and_cancelled_ones_say_nothing(
     assert isinstance(cancelled, int)
     study.queue.cancel(cancelled)
 
-    assert told(search.seen()) == [(("Tree", 1), "failed", None), (("Tree", 2), "failed", None),
+    assert trials_of(search.seen()) == [(("Tree", 1), "failed", None), (("Tree", 2), "failed", None),
                                    (("Tree", 3), "pruned", 0.25)]
 
 
-def test_values_outside_of_todays_ranges_are_counted_and_left_out(study: Study) -> None:
+def test_values_outside_the_current_ranges_are_left_out(study: Study) -> None:
     for config in (tree(2), tree(11), line(0.001), line(5.0)):
         study.run("main", config, echo=False)
     search = study.tune("main", runs=5, tuner="Random", space={"model": {"slope": {"float": [1, 10]}}})
 
     seen = search.seen()
 
-    assert told(seen) == [(("Tree", 2), "completed", 2.0), (("Line", 5.0), "completed", 5.0)]
+    assert trials_of(seen) == [(("Tree", 2), "completed", 2.0), (("Line", 5.0), "completed", 5.0)]
     assert seen.left_out == {"`model.depth` outside its range": 1, "`model.slope` outside its range": 1}
 
 
@@ -91,17 +91,17 @@ def test_runs_of_other_code_are_not_comparable(study: Study, folder: ProjectFold
     with Study("formula", url) as later:
         seen = later.tune("main", runs=1, tuner="Random").seen()
 
-    assert told(seen) == [(("Line", 4.0), "completed", 4.0)]
+    assert trials_of(seen) == [(("Line", 4.0), "completed", 4.0)]
     assert seen.left_out == {"Tree had other code": 1}
 
 
-def test_a_parameter_that_is_newer_than_a_run_has_its_default_there(
+def test_an_older_run_has_the_default_of_a_newer_parameter(
         study: Study, folder: ProjectFolder, url: str) -> None:
     study.run("main", tree(4), echo=False)
     folder.write("models.py", MODELS.replace(
         "fail: bool = False)", "fail: bool = False, rate: Annotated[float, Float(0, 1)] = 0.5)"))
     forget("formula")
-    with Study("formula", url) as later:           # as its author would be told, and would declare
+    with Study("formula", url) as later:           # as the error message advises the author
         ((reason,),) = [left.reasons for left in comparable_runs(later, "main").left_out]
     line = declaration(reason.name, reason.was, reason.now)
     tasks = 'register.tasks("formula.tasks")'
@@ -110,11 +110,11 @@ def test_a_parameter_that_is_newer_than_a_run_has_its_default_there(
 
     with Study("formula", url) as later:
         search = later.tune("main", runs=1, tuner="Random")
-        assert told(search.seen()) == [(("Tree", 4, 0.5), "completed", 4.0)]
+        assert trials_of(search.seen()) == [(("Tree", 4, 0.5), "completed", 4.0)]
         assert [one.path for one in search.space().dimensions][-1] == "rate"
 
 
-def test_another_problem_is_left_out_and_the_search_keeps_its_own(
+def test_runs_of_another_problem_are_left_out(
         study: Study, folder: ProjectFolder, url: str) -> None:
     search = study.tune("main", runs=5, tuner="Random")
     study.run("main", tree(4), echo=False)
@@ -125,13 +125,13 @@ def test_another_problem_is_left_out_and_the_search_keeps_its_own(
         later.run("main", tree(5), echo=False)
         old, new = later.search(search.id).seen(), later.tune("main", runs=1, tuner="Random").seen()
 
-    assert told(old) == [(("Tree", 4), "completed", 4.0)]
+    assert trials_of(old) == [(("Tree", 4), "completed", 4.0)]
     assert old.left_out == {"another problem (`offset`)": 1}
-    assert told(new) == [(("Tree", 5), "completed", 6.0)]
+    assert trials_of(new) == [(("Tree", 5), "completed", 6.0)]
     assert new.left_out == {"another problem (`offset`)": 1}
 
 
-def test_related_tasks_tell_something_with_less_weight(study: Study) -> None:
+def test_runs_of_related_tasks_have_less_weight(study: Study) -> None:
     study.run("near", tree(4), echo=False)
     study.run("main", tree(5), echo=False)
     search = study.tune("main", runs=1, tuner="Random", learn_from=["near"])
@@ -142,7 +142,7 @@ def test_related_tasks_tell_something_with_less_weight(study: Study) -> None:
     assert seen.summary == "2 past runs used, 1 of related tasks"
 
 
-def test_a_related_task_that_decides_by_another_metric_tells_what_it_knows_of_this_one(study: Study) -> None:
+def test_a_related_task_may_have_another_main_metric(study: Study) -> None:
     study.run("quick", tree(4), echo=False)
     search = study.tune("main", runs=1, tuner="Random", learn_from=["quick"])
     assert [(trial.weight, trial.value) for trial in search.seen().history.trials] == [(0.5, 4.0)]
@@ -156,7 +156,7 @@ def test_a_related_task_that_decides_by_another_metric_tells_what_it_knows_of_th
     assert seen.left_out == {"a task of another metric (`seconds`)": 1}
 
 
-def test_the_seed_that_a_scenario_asks_for_is_the_runs_own_and_not_searched(study: Study) -> None:
+def test_a_seed_parameter_is_not_searched(study: Study) -> None:
     search = study.tune("seeded", runs=1, tuner="Random", seed=3)
     assert [one.path for one in search.space().dimensions] == ["rate"]
     run = study.run("seeded", {"rate": 0.25}, seed=1, echo=False)
@@ -165,10 +165,10 @@ def test_the_seed_that_a_scenario_asks_for_is_the_runs_own_and_not_searched(stud
 
     assert suggestion is not None and suggestion.run.seed == 3
     assert suggestion.run.config is not None and suggestion.run.config["seed"] == 3
-    assert told(search.seen()) == [((0.25,), "completed", 1.25)]
+    assert trials_of(search.seen()) == [((0.25,), "completed", 1.25)]
 
 
-def test_a_run_that_failed_by_code_that_is_mended_since_is_no_failure(
+def test_failures_of_corrected_code_do_not_count(
         study: Study, folder: ProjectFolder, url: str) -> None:
     folder.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.dpeth)"))
     forget("formula")
@@ -180,11 +180,11 @@ def test_a_run_that_failed_by_code_that_is_mended_since_is_no_failure(
     with Study("formula", url) as mended:
         seen = mended.tune("main", runs=1, tuner="Random").seen()
 
-    assert told(seen) == []
+    assert trials_of(seen) == []
     assert seen.left_out == {"Tree had other code": 1}
 
 
-def test_a_search_goes_on_where_a_parameter_of_its_problem_was_renamed(
+def test_a_search_survives_a_renamed_problem_parameter(
         study: Study, folder: ProjectFolder, url: str) -> None:
     search = study.tune("near", runs=5, tuner="Random")
     folder.write("models.py", MODELS.replace("offset", "shift"))

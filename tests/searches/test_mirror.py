@@ -1,4 +1,4 @@
-"""A worker asks the store only for what has changed, and notices in time what it did not expect to change."""
+"""A worker reads only changes from the store, and all runs from time to time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def heard(mirrored: Mirror, *, fresh: bool = False) -> tuple[list[int], bool]:
     return [record.id for record in records], whole
 
 
-def test_at_first_all_runs_are_told_and_then_those_that_are_new_or_have_changed(
+def test_all_runs_come_first_then_new_and_changed_ones(
         study: Study, mirrored: Mirror) -> None:
     first = study.submit("main")
     study.submit("near")
@@ -44,12 +44,12 @@ def test_at_first_all_runs_are_told_and_then_those_that_are_new_or_have_changed(
     assert isinstance(first, int) and isinstance(second, int)
     study.queue.cancel(first)
 
-    told, whole = heard(mirrored)
-    assert (sorted(told), whole) == ([first, second], False)
+    sent, whole = heard(mirrored)
+    assert (sorted(sent), whole) == ([first, second], False)
     assert heard(mirrored) == ([], False)
 
 
-def test_what_the_proposer_could_not_take_is_told_again(study: Study, mirrored: Mirror) -> None:
+def test_changes_without_an_answer_are_sent_again(study: Study, mirrored: Mirror) -> None:
     heard(mirrored)
     run = study.submit("main")
     mirrored.changes(fresh=False)          # no answer came
@@ -57,7 +57,7 @@ def test_what_the_proposer_could_not_take_is_told_again(study: Study, mirrored: 
     assert heard(mirrored) == ([run], False)
 
 
-def test_a_proposer_that_knows_nothing_is_told_all(study: Study, mirrored: Mirror) -> None:
+def test_a_new_proposer_gets_all_runs(study: Study, mirrored: Mirror) -> None:
     run = study.submit("main")
     heard(mirrored)
     assert heard(mirrored, fresh=True) == ([run], True)
@@ -66,7 +66,7 @@ def test_a_proposer_that_knows_nothing_is_told_all(study: Study, mirrored: Mirro
 def test_runs_that_had_ended_are_read_again_from_time_to_time(
         study: Study, mirrored: Mirror, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, again = (study.run("main", echo=False).id for _ in range(2))
-    monkeypatch.setattr(mirror, "LATE", 0)         # both would be looked at, so young as they are
+    monkeypatch.setattr(mirror, "LATE", 0)         # both are recent enough to be read again
     heard(mirrored)
     study.store.delete([gone])
     study.queue.requeue(again)
@@ -85,7 +85,7 @@ def test_a_large_store_is_not_read_whole_all_the_time(
 
     def slow(where: RunFilter, **options: object) -> Iterator[RunRecord]:
         reads.append(where)
-        clock.advance(10.0)                # it takes as long as that
+        clock.advance(10.0)                # the duration of the reading
         return find(where, **options)      # type: ignore[arg-type]
 
     monkeypatch.setattr(study.store, "find", slow)

@@ -1,4 +1,4 @@
-"""From what a person wants tuned to a stored search: checked at once, and kept as JSON."""
+"""A user's options become a stored search: checked at once, kept as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPACE = {"model": [{"className": "Line", "slope": Float(1, 10, log=True)}, "Tree
          "fail": Choice(True, False)}
 
 
-def test_a_search_is_kept_as_it_was_asked_for(study: Study) -> None:
+def test_a_search_is_stored_with_all_its_options(study: Study) -> None:
     search = study.tune("main", runs=9, patience=3, tuner={"className": "Random"}, space=SPACE,
                         metrics=["seconds:minimize", "score"], priority=2, tags=["a"], note="n", retries=1)
 
@@ -74,7 +74,7 @@ def test_a_tuner_may_be_an_object(study: Study) -> None:
     (UsageError, "learn_from: expected names of tasks, found int 3", {"learn_from": [3], "runs": 1}),
     (UsageError, "hours: expected a number", {"hours": 10**400}),
     (ConfigError, "seed", {"runs": 1, "seed": -1})])
-def test_what_no_worker_could_do_is_refused_and_nothing_is_queued(
+def test_an_impossible_search_is_refused_and_not_queued(
         study: Study, kind: type[HyperspaceError], said: str, fields: dict[str, Any]) -> None:
     with pytest.raises(kind, match=said):
         study.tune("main", **{"tuner": "Random"} | fields)
@@ -86,7 +86,7 @@ def test_an_unknown_task_is_named(study: Study) -> None:
         study.tune("mian", runs=1)
 
 
-def test_without_a_tuner_the_one_with_the_highest_preference_is_taken(study: Study) -> None:
+def test_the_default_tuner_has_the_highest_preference(study: Study) -> None:
     from hyperspace_core.tuner import Tuner
 
     known = {entry.name: entry.target.preference for entry in study.project.catalog.entries(Tuner)}
@@ -95,7 +95,7 @@ def test_without_a_tuner_the_one_with_the_highest_preference_is_taken(study: Stu
     assert known["Random"] > known["Grid"]
 
 
-def test_a_class_of_a_notebook_is_not_named_in_a_search_since_no_worker_has_it(study: Study) -> None:
+def test_a_class_of_a_notebook_is_refused_in_a_search(study: Study) -> None:
     from formula.models import Model  # type: ignore[import-not-found]
 
     @study.register

@@ -1,4 +1,4 @@
-"""A search as it is shown: at a prompt, in a notebook's cell, redrawn until it is over; and as a picture."""
+"""The display of a search: at a prompt, in a notebook, while it runs, as a plot."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_watching_ends_when_the_search_is_over(study: Study, search: Search,
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "search 1 of main by Random: 0 of 3 runs done"
     assert "search 1 of main by Random: 3 of 3 runs done; ended: all 3 runs have been proposed" in lines
-    assert not [line for line in lines if line.startswith("  ends")][1:]       # told once: it never changed
+    assert not [line for line in lines if line.startswith("  ends")][1:]       # printed once: no change
 
 
 def test_the_queue_is_watched_as_long_as_a_search_is_open(study: Study, search: Search) -> None:
@@ -75,16 +75,16 @@ def test_a_running_run_has_a_line_and_a_row(study: Study, search: Search) -> Non
     assert "<tr><td>1</td><td>main</td>" in view._repr_html_()
 
 
-def test_what_mattered_is_asked_of_a_tuner_that_can_tell(study: Study, search: Search) -> None:
+def test_importance_comes_from_a_tuner_that_can_compute_it(study: Study, search: Search) -> None:
     work(study)
 
-    assert search.importance() == {}       # three results tell nobody anything
+    assert search.importance() == {}       # three results are too few
 
 
-# -- pictures ------------------------------------------------------------------------------------------------
+# -- plots ---------------------------------------------------------------------------------------------------
 
 
-def test_its_history_has_every_run_in_its_order(study: Study, search: Search) -> None:
+def test_the_history_has_every_run_in_order(study: Study, search: Search) -> None:
     pytest.importorskip("plotly", reason="pictures need plotly")
     work(study)
     results = [run.result for run in search.runs()]

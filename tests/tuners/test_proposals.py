@@ -1,4 +1,4 @@
-"""Grid and Random, and what is made of a proposal that is there already."""
+"""Grid and Random, and the handling of tried proposals."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def history(*assignments: Assignment, weight: float = 1.0) -> History:
                                 for one in assignments))
 
 
-def test_a_grid_goes_through_all_combinations_the_last_parameter_fastest() -> None:
+def test_the_last_parameter_of_a_grid_varies_fastest() -> None:
     found = list(combinations(small_space(), 5))
     assert [(one["a"], one["b"]) for one in found] == [
         ("x", 1), ("x", 2), ("y", 1), ("y", 2), ("z", 1), ("z", 2)]
     assert len(list(combinations(flat_space(), 4))) == 4 * 4 * 4
 
 
-def test_a_grid_has_the_parameters_of_a_class_only_where_it_is_chosen() -> None:
+def test_a_grid_has_only_parameters_of_the_chosen_class() -> None:
     found = list(combinations(conditional_space(), 2))
     # kind and noise; of Wide 2 sizes and 2 rates, of Narrow 2 sizes and None or 2 depths, Plain
     assert len(found) == 3 * 2 * (2 * 2 + 2 * (1 + 2) + 1)
@@ -36,7 +36,7 @@ def test_a_grid_has_the_parameters_of_a_class_only_where_it_is_chosen() -> None:
     assert len({str(one) for one in found}) == len(found)
 
 
-def test_a_grid_goes_on_where_others_have_been() -> None:
+def test_a_grid_skips_tried_combinations() -> None:
     grid, space = Grid(steps=2), small_space()
     there = history({"a": "x", "b": 1}, {"a": "y", "b": 1})
     assert grid.propose(space, there, random.Random(0)) == {"a": "x", "b": 2}
@@ -54,13 +54,13 @@ def test_a_grid_of_no_steps_is_refused() -> None:
         Grid(steps=0)
 
 
-def test_runs_of_a_related_task_are_not_taken_for_this_one_s() -> None:
+def test_runs_of_a_related_task_do_not_count_as_tried() -> None:
     there = history({"a": "x", "b": 1}, weight=0.5)
     assert Grid().propose(small_space(), there, random.Random(0)) == {"a": "x", "b": 1}
 
 
 class Insisting(Tuner):
-    """Proposes one thing, ever."""
+    """Always proposes the same assignment."""
 
     asked = 0
 
@@ -69,7 +69,7 @@ class Insisting(Tuner):
         return {"a": "x", "b": 1}
 
 
-def test_what_is_there_is_drawn_again_a_bounded_number_of_times_and_then_at_random() -> None:
+def test_a_tried_proposal_is_redrawn_then_changed_at_random() -> None:
     tuner = Insisting()
     proposal = next_proposal(tuner, small_space(), history({"a": "x", "b": 1}), random.Random(0), redraws=3)
     assert proposal is not None
@@ -86,7 +86,7 @@ def test_a_space_without_anything_new_gives_a_repeat_at_once() -> None:
     assert (tuner.asked, proposal.assignment, proposal.duplicate_of) == (1, {"a": "x", "b": 1}, 0)
 
 
-def test_a_proposal_outside_of_the_space_is_the_tuner_s_mistake() -> None:
+def test_a_proposal_outside_the_space_is_an_error() -> None:
     class Wrong(Tuner):
         def propose(self, space: Space, history: History, rng: random.Random) -> Assignment | None:
             return {"a": "w", "b": 1}
@@ -96,7 +96,7 @@ def test_a_proposal_outside_of_the_space_is_the_tuner_s_mistake() -> None:
         next_proposal(Wrong(), small_space(), History(), random.Random(0))
 
 
-def test_workers_that_ask_side_by_side_get_different_proposals() -> None:
+def test_workers_that_ask_concurrently_get_different_proposals() -> None:
     space, there = flat_space(), History()
     for number in range(8):
         proposal = next_proposal(Random(), space, there, random.Random(7))       # the same generator for all

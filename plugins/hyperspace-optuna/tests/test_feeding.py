@@ -1,4 +1,4 @@
-"""What of a history a sampler gets to see."""
+"""The trials of a history that a sampler gets."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def trials(*values: float, weight: float = 1.0, **changes: object) -> tuple[Tria
                        values={"loss": value}) for number, value in enumerate(values))
 
 
-def test_runs_of_the_task_itself_are_fed_as_they_are() -> None:
+def test_runs_of_the_task_itself_are_passed_unchanged() -> None:
     history = History(trials=trials(3, 1, 2), metrics=LOSS)
 
     assert fed(history) == list(history.trials)
 
 
-def test_of_a_related_task_so_many_are_fed_as_its_weight_says_and_the_best_is_among_them() -> None:
+def test_the_weight_sets_the_share_of_related_runs() -> None:
     related = trials(*range(100, 0, -1), weight=0.2)
 
     kept = fed(History(trials=related, metrics=LOSS))
@@ -32,7 +32,7 @@ def test_of_a_related_task_so_many_are_fed_as_its_weight_says_and_the_best_is_am
     assert len(kept) == 20
     assert [one.value for one in kept] == sorted((one.value for one in kept), reverse=True)      # in order
     assert min(one.value or 0 for one in kept) == 1
-    assert max(one.value or 0 for one in kept) > 90        # the bad ones tell something, too
+    assert max(one.value or 0 for one in kept) > 90        # bad ones are kept, too
 
 
 def test_related_runs_come_before_those_of_the_task() -> None:
@@ -42,13 +42,13 @@ def test_related_runs_come_before_those_of_the_task() -> None:
 
 
 @pytest.mark.parametrize("state", ["failed", "pending", "pruned"])
-def test_of_a_related_task_only_results_are_fed(state: str) -> None:
+def test_only_results_of_a_related_task_are_passed(state: str) -> None:
     related = tuple(replace(one, state=state) for one in trials(1, 2, 3, weight=0.9))
 
     assert fed(History(trials=related, metrics=LOSS)) == []
 
 
-def test_related_results_are_put_on_the_scale_of_the_task_by_rank() -> None:
+def test_related_results_are_mapped_to_the_task_s_scale_by_rank() -> None:
     own, related = trials(10, 20, 30, 40, 50), trials(0.1, 0.3, 0.2, weight=0.999)
 
     scaled = fed(History(trials=(*related, *own), metrics=LOSS))[:3]
@@ -66,13 +66,13 @@ def test_equal_related_results_stay_equal() -> None:
     assert scaled[2].value == 10
 
 
-def test_a_few_results_of_the_task_are_no_scale() -> None:
+def test_too_few_results_of_the_task_give_no_scale() -> None:
     own, related = trials(10, 20), trials(0.1, 0.2, weight=0.999)
 
     assert [one.value for one in fed(History(trials=(*related, *own), metrics=LOSS))[:2]] == [0.1, 0.2]
 
 
-def test_a_result_without_one_of_the_metrics_or_that_is_no_number_is_none() -> None:
+def test_a_missing_or_nan_metric_gives_no_values() -> None:
     metrics = (Metric(name="a"), Metric(name="b"))
     one = Trial(assignment={}, state="completed", value=1.0, values={"a": 1.0})
 
@@ -81,7 +81,7 @@ def test_a_result_without_one_of_the_metrics_or_that_is_no_number_is_none() -> N
     assert values_of(replace(one, value=float("nan")), LOSS) is None
 
 
-def test_a_limit_keeps_the_best_and_the_latest_and_what_is_pending() -> None:
+def test_a_limit_keeps_best_latest_and_pending_trials() -> None:
     going = Trial(assignment={"x": 9.0}, state="pending")
     history = [*trials(0.1, 5, 0.2, 6, 7, 8, 9), going]
 

@@ -1,4 +1,4 @@
-"""What mattered, as Optuna tells it."""
+"""Parameter importance by Optuna."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPACE = Space(entries=(
 
 
 def history(count: int, goal: str = "maximize") -> History:
-    """Only x of class A decides; class B is in the middle."""
+    """Only x of class A matters; class B gives the middle value."""
     rng, trials = random.Random(3), []
     for _ in range(count):
         one = draw(SPACE, rng)
@@ -31,7 +31,7 @@ def history(count: int, goal: str = "maximize") -> History:
 
 
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
-def test_what_decides_is_the_most_important_also_below_a_class(goal: str) -> None:
+def test_the_deciding_parameter_is_the_most_important_one(goal: str) -> None:
     found = TPE().importance(SPACE, history(80, goal))
 
     assert set(found) == {"m.className", "m[A].x", "y"}
@@ -39,7 +39,7 @@ def test_what_decides_is_the_most_important_also_below_a_class(goal: str) -> Non
     assert max(found, key=lambda key: found[key]) == "m[A].x"
 
 
-def test_few_results_tell_nothing() -> None:
+def test_few_results_give_no_importance() -> None:
     assert NSGAII().importance(SPACE, history(9)) == {}
     assert TPE().importance(Space(entries=()), history(80)) == {}
 

@@ -1,4 +1,4 @@
-"""What is new in a space is tried elsewhere than at its default, for a while."""
+"""New dimensions are tried away from their default at first."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ OLD = [{"x": number / 20, "new": 0.0} for number in range(20)]
 SPACE = space(x=Float(0, 1), new=Float(0, 1))
 
 
-def test_a_parameter_that_stood_at_its_default_in_all_runs_is_given_another_value() -> None:
+def test_a_parameter_always_at_its_default_gets_another_value() -> None:
     found = unexplored(SPACE, history(*OLD), random.Random(0))
 
     assert set(found) == {"new"}
     assert found["new"] > 0.5                    # the farthest of several
 
 
-def test_the_next_value_is_far_from_all_that_were_tried() -> None:
+def test_the_next_value_is_far_from_all_tried_values() -> None:
     tried = [{"x": 0.5, "new": 1.0}, {"x": 0.5, "new": 0.9}]
 
     for seed in range(5):
@@ -60,7 +60,7 @@ def test_the_next_value_is_far_from_all_that_were_tried() -> None:
 
 
 @pytest.mark.parametrize("state", ["completed", "failed", "pending", "pruned"])
-def test_after_some_tries_however_they_end_it_is_left_to_the_sampler(state: TrialState) -> None:
+def test_after_some_tries_the_sampler_chooses_the_value(state: TrialState) -> None:
     tries = history(*({"x": 0.5, "new": 0.1 + share / 10} for share in range(TRIES)), state=state)
     old = history(*OLD)
 
@@ -68,17 +68,17 @@ def test_after_some_tries_however_they_end_it_is_left_to_the_sampler(state: Tria
     assert unexplored(SPACE, replace(old, trials=old.trials + tries.trials[1:]), random.Random(0))
 
 
-def test_in_a_search_that_begins_nothing_is_new() -> None:
+def test_nothing_is_new_at_the_start_of_a_search() -> None:
     assert unexplored(SPACE, History(), random.Random(0)) == {}
     assert unexplored(SPACE, history(*OLD[:SETTLED - 1]), random.Random(0)) == {}
     assert unexplored(SPACE, history({"x": 0.1, "new": 0.3}, *OLD), random.Random(0)) == {}
 
 
-def test_related_runs_say_nothing_about_what_is_new_here() -> None:
+def test_runs_of_related_tasks_do_not_decide_what_is_new() -> None:
     assert unexplored(SPACE, history(*OLD, weight=0.5), random.Random(0)) == {}
 
 
-def test_a_value_of_a_choice_that_comes_up_late_is_tried_three_times() -> None:
+def test_a_late_value_of_a_choice_is_tried_three_times() -> None:
     grown = space(x=Float(0, 1), kind=Choice("a", "b", "late"))
     old = [{"x": number / 20, "kind": "ab"[number % 2]} for number in range(20)]
     late = {"x": 0.5, "kind": "late"}
@@ -88,7 +88,7 @@ def test_a_value_of_a_choice_that_comes_up_late_is_tried_three_times() -> None:
     assert unexplored(grown, history(*old, *[late] * 3), random.Random(0)) == {}
 
 
-def test_of_several_that_are_new_half_move_at_a_time() -> None:
+def test_half_of_several_new_parameters_change_at_a_time() -> None:
     wide = space(**{name: Float(0, 1) for name in "abcde"})
     old = history(*[dict.fromkeys("abcde", 0.0)] * SETTLED)
 
@@ -100,7 +100,7 @@ def test_of_several_that_are_new_half_move_at_a_time() -> None:
 
 def proposed_after(known: History, space: Space, loss: Callable[[Assignment], float], *, runs: int,
                    seed: int) -> list[Assignment]:
-    """What TPE proposes next, one run after the other."""
+    """The next proposals of TPE, run after run."""
     rng, tuner, found = random.Random(seed), TPE(), []
     for _ in range(runs):
         proposal = next_proposal(tuner, space, known, rng)
@@ -112,7 +112,7 @@ def proposed_after(known: History, space: Space, loss: Callable[[Assignment], fl
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_class_that_is_registered_while_a_search_runs_is_tried_next_and_thrice(seed: int) -> None:
+def test_a_class_registered_during_a_search_is_tried_three_times(seed: int) -> None:
     before = searched(TPE(), conditional_space(), loss_of_a_class, runs=20, seed=1)
 
     known = History(trials=before, metrics=LOSS)
@@ -122,7 +122,7 @@ def test_a_class_that_is_registered_while_a_search_runs_is_tried_next_and_thrice
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_parameter_that_is_added_is_spread_over_its_range_at_first(seed: int) -> None:
+def test_an_added_parameter_is_first_spread_over_its_range(seed: int) -> None:
     old = replace(history(*OLD), trials=tuple(replace(one, value=one.assignment["x"])
                                               for one in history(*OLD).trials))
 
@@ -131,11 +131,11 @@ def test_a_parameter_that_is_added_is_spread_over_its_range_at_first(seed: int) 
     values = [0.0, *sorted(one["new"] for one in found)]
     assert min(after - before for before, after in itertools.pairwise(values)) > 0.03
     assert values[-1] > 0.8
-    assert statistics.median(one["x"] for one in found) < 0.5       # what else there is, TPE has chosen
+    assert statistics.median(one["x"] for one in found) < 0.5       # TPE has chosen the other values
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_gaussian_process_chooses_itself_where_to_try_what_is_new_but_not_at_its_default(seed: int) -> None:
+def test_gp_tries_new_parameters_away_from_their_defaults(seed: int) -> None:
     known = history(*OLD)
     known = replace(known, trials=tuple(replace(one, value=one.assignment["x"]) for one in known.trials))
     rng, tuner = random.Random(seed), GP()

@@ -1,4 +1,4 @@
-"""Ranges and values go to Optuna and come back as they were."""
+"""Ranges and values survive the conversion to Optuna and back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_value_comes_back_as_it_was(range_: Range) -> None:
 
 
 @pytest.mark.parametrize("range_", RANGES, ids=repr)
-def test_whatever_is_proposed_lies_in_the_range(range_: Range) -> None:
+def test_every_proposal_lies_in_the_range(range_: Range) -> None:
     space = Space(entries=(dimension(range_),))
     rng, tuner, history = random.Random(1), TPE(startup=3), History()
 
@@ -54,7 +54,7 @@ def test_whatever_is_proposed_lies_in_the_range(range_: Range) -> None:
         history = History(trials=(*history.trials, done))
 
 
-def test_a_float_that_is_off_the_steps_of_its_range_is_history_all_the_same() -> None:
+def test_a_float_between_steps_stays_in_the_history() -> None:
     space = Space(entries=(dimension(Float(0, 1, step=0.25)),))
     odd: list[Any] = [Trial(assignment={"p": 0.3 + number / 100}, state="completed", value=0.5)
                       for number in range(12)]

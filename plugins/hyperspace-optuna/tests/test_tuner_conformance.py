@@ -1,4 +1,4 @@
-"""Every tuner of the plugin passes core's suite, each where its extra packages are."""
+"""Every tuner of the plugin passes core's suite, if its packages are installed."""
 
 from __future__ import annotations
 

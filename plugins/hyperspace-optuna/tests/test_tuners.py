@@ -1,4 +1,4 @@
-"""What each tuner finds, takes and refuses."""
+"""The results, supported spaces and errors of each tuner."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ RUNS, SEEDS = 100, 5
 
 
 def best_by_chance(space: Space, loss: Callable[[Assignment], float]) -> float:
-    """The median of many searches at random."""
+    """The median result of many random searches."""
     rng = random.Random(0)
     return statistics.median(min(loss(draw(space, rng)) for _ in range(RUNS)) for _ in range(51))
 
 
 @pytest.mark.parametrize("problem", [branin, hartmann6, conditional])
-def test_a_gaussian_process_comes_far_nearer_in_half_of_the_runs(problem: Callable[[], Problem]) -> None:
+def test_gp_needs_half_of_the_runs_for_a_better_result(problem: Callable[[], Problem]) -> None:
     tuned = problem()
 
     found = statistics.median(min(tuned.regret(trial.assignment) for trial in
@@ -51,8 +51,8 @@ def test_a_gaussian_process_comes_far_nearer_in_half_of_the_runs(problem: Callab
     (CmaEs, branin, 0.5), (CmaEs, hartmann6, 0.5),
     (NSGAII, branin, 1), (NSGAII, hartmann6, 1), (NSGAII, conditional, 1),
 ], ids=lambda one: getattr(one, "__name__", one))
-def test_it_comes_nearer_to_the_minimum_than_chance(make: type[Tuner], problem: Callable[[], Problem],
-                                                    share: float) -> None:
+def test_it_gets_nearer_to_the_minimum_than_random_search(make: type[Tuner], problem: Callable[[], Problem],
+                                                          share: float) -> None:
     tuned = problem()
 
     found = statistics.median(min(tuned.regret(trial.assignment) for trial in
@@ -62,7 +62,7 @@ def test_it_comes_nearer_to_the_minimum_than_chance(make: type[Tuner], problem: 
     assert found < share * best_by_chance(tuned.space, tuned.regret)
 
 
-def test_a_genetic_search_finds_more_of_a_front_than_chance() -> None:
+def test_nsga2_finds_more_of_a_front_than_random_search() -> None:
     """Two losses that pull x apart; y is good at 0 for both: the front is where y is 0."""
     space = Space(entries=tuple(Dimension(path=name, key=name, range=Float(0, 1)) for name in "xyz"))
     metrics = (Metric(name="left", goal="minimize"), Metric(name="right", goal="minimize"))
@@ -79,13 +79,13 @@ def test_a_genetic_search_finds_more_of_a_front_than_chance() -> None:
         history = replace(history, trials=(*history.trials, done))
 
     late = [trial.assignment for trial in history.trials[-40:]]
-    assert statistics.median(one["y"] + one["z"] for one in late) < 0.4           # by chance it is 1
+    assert statistics.median(one["y"] + one["z"] for one in late) < 0.4           # at random it is 1
     assert max(one["x"] for one in late) - min(one["x"] for one in late) > 0.5    # both ends of the front
 
 
 @pytest.mark.parametrize("make", [GP, TPE])
-def test_pending_trials_keep_others_away(make: type[Tuner]) -> None:
-    """All that is good lies near 0.2; eight that are pending there leave less to hope for beside them."""
+def test_pending_trials_repel_new_proposals(make: type[Tuner]) -> None:
+    """The optimum is 0.2; eight pending trials there lower the expected improvement nearby."""
     space = Space(entries=(Dimension(path="x", key="x", range=Float(0, 1)),))
     done = History(metrics=(Metric(name="loss", goal="minimize"),), trials=tuple(
         Trial(assignment={"x": n / 40}, state="completed", value=abs(n / 40 - 0.2)) for n in range(40)))
@@ -99,8 +99,8 @@ def test_pending_trials_keep_others_away(make: type[Tuner]) -> None:
 
 
 @pytest.mark.parametrize("make", [GP, TPE])
-def test_where_the_best_is_tried_already_what_lies_beside_it_is_proposed(make: type[Tuner]) -> None:
-    """Chance would hit one of the 12 neighbours of the best among 729 once in 61 proposals."""
+def test_neighbours_of_a_tried_optimum_are_proposed(make: type[Tuner]) -> None:
+    """At random, one of 61 proposals is among the 12 neighbours of the best of 729."""
     space = Space(entries=tuple(Dimension(path=name, key=name, range=Choice(0, 1, 2)) for name in "abcdef"))
     rng = random.Random(0)
     tried = {tuple(one.items()): one for one in
@@ -114,7 +114,7 @@ def test_where_the_best_is_tried_already_what_lies_beside_it_is_proposed(make: t
     found = [one.assignment for one in proposals if one is not None]
     assert len(found) == 10
     assert all(tuple(one.items()) not in tried for one in found)
-    assert statistics.median(sum(one.values()) for one in found) <= 3          # 6 by chance
+    assert statistics.median(sum(one.values()) for one in found) <= 3          # 6 at random
 
 
 @pytest.mark.parametrize("make", [GP, TPE])
@@ -130,7 +130,7 @@ def test_a_pruned_trial_counts_as_worse_than_a_finished_one(make: type[Tuner]) -
 
 
 @pytest.mark.parametrize("make", [GP, TPE])
-def test_a_long_search_remembers_and_answers_as_one_that_reads_it_all_anew(make: type[Tuner]) -> None:
+def test_a_cached_study_gives_the_same_answer_as_a_new_one(make: type[Tuner]) -> None:
     rng, tuner, trials = random.Random(4), make(), list(drawn_history(conditional_space(), 60).trials)
     for step in range(40):
         match rng.randrange(4):
@@ -146,18 +146,18 @@ def test_a_long_search_remembers_and_answers_as_one_that_reads_it_all_anew(make:
             conditional_space(), history, random.Random(step))
 
 
-# -- what is refused -----------------------------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("make", [CmaEs])
-def test_who_takes_no_conditional_spaces_says_so_in_one_line(make: type[Tuner]) -> None:
-    with pytest.raises(ConfigError, match=r"`method\[\w+\]\.size` is there under some choices.*choose TPE"):
+def test_a_conditional_space_is_refused_in_one_line(make: type[Tuner]) -> None:
+    with pytest.raises(ConfigError, match=r"`method\[\w+\]\.size` exists under some choices.*choose TPE"):
         make().check(conditional_space(), (Metric(),))
 
 
-def test_an_evolution_takes_numbers_only() -> None:
+def test_cma_es_takes_numbers_only() -> None:
     space = Space(entries=(Dimension(path="kind", key="kind", range=Choice("a", "b")),))
 
-    with pytest.raises(ConfigError, match="CmaEs: `kind` is a choice, and it takes numbers only"):
+    with pytest.raises(ConfigError, match="CmaEs: `kind` is a choice, and CmaEs takes numbers only"):
         CmaEs().check(space, (Metric(),))
 
 
@@ -173,7 +173,7 @@ def test_an_evolution_takes_numbers_only() -> None:
     ("TPESampler", {"seed": 1}, "the seed comes from the search"),
     ("NSGAIISampler", {"population_size": 1}, r"Sampler\.settings: NSGAIISampler says:"),
 ])
-def test_a_sampler_that_is_none_or_is_set_wrongly_is_one_line(name: str, settings: dict[str, Any],
+def test_an_unknown_sampler_or_setting_is_refused_in_one_line(name: str, settings: dict[str, Any],
                                                               message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         Sampler(name, settings).check(flat_space(), (Metric(),))
@@ -182,7 +182,7 @@ def test_a_sampler_that_is_none_or_is_set_wrongly_is_one_line(name: str, setting
 
 
 @pytest.mark.parametrize("name", sorted(known_samplers()))
-def test_every_sampler_that_may_be_named_proposes(name: str) -> None:
+def test_every_known_sampler_proposes(name: str) -> None:
     if name == "GPSampler":
         pytest.importorskip("torch", reason="GPSampler needs PyTorch")
     space = Space(entries=tuple(Dimension(path=key, key=key, range=Choice(1, 2, 3)) for key in "ab"))
@@ -201,9 +201,9 @@ def test_a_sampler_gets_its_settings() -> None:
     assert made.population_size == 7
 
 
-# -- what it costs to have it installed ----------------------------------------------------------------------
+# -- import time --------------------------------------------------------------------------------------------
 
-def test_the_tuners_are_there_without_optuna_being_imported() -> None:
+def test_tuners_are_registered_without_importing_optuna() -> None:
     code = ("import sys; from hyperspace_core.config.catalog import Catalog; "
             "from hyperspace_core.extension.register import Contents, Register; "
             "from hyperspace_optuna.plugin import hyperspace_register; "

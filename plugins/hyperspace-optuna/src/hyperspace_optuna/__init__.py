@@ -1,1 +1,1 @@
-"""Optuna's samplers as tuners of hyperspace. Imports nothing heavy: `plugin` is loaded by every command."""
+"""Optuna's samplers as tuners of hyperspace; imports nothing heavy."""

@@ -1,8 +1,8 @@
-"""Genetic samplers of Optuna that breed from the best of everything.
+"""Optuna's genetic samplers, with all results as their archive.
 
-Optuna's keep a generation number with every trial that they made themselves, and so know nothing of others.
-These count generations by the results that are there, and the parents of the next are chosen, by the rule of
-the sampler, among all results of before: runs by hand and of other searches are ancestors like any other.
+Optuna's own samplers store a generation number with each trial that they proposed, and ignore other trials.
+These derive generations from the number of results. The sampler's rule chooses the parents of the next
+generation among all earlier results, also those of runs by hand and of other searches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _BestOfAll(BaseGASampler):
-    """What both share; stands before the sampler in the order of classes."""
+    """The common part; must precede the sampler among the base classes."""
 
     def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
         return len(_results(study)) // (self.population_size or 1)
@@ -27,17 +27,17 @@ class _BestOfAll(BaseGASampler):
         return _results(study)[:(generation + 1) * (self.population_size or 1)]
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
-        # `select_parent` adds the parents of the generation before: these are in its population already
+        # `select_parent` adds the previous generation's parents: they are in its population already
         current = self.get_trial_generation(study, study.get_trials(deepcopy=False)[-1])
         return self.select_parent(study, generation) if 0 < generation == current else []
 
 
 class NSGAII(_BestOfAll, NSGAIISampler):
-    """NSGA-II with everything that was tried as its archive."""
+    """NSGA-II with all past trials as its archive."""
 
 
 class NSGAIII(_BestOfAll, NSGAIIISampler):
-    """NSGA-III with everything that was tried as its archive."""
+    """NSGA-III with all past trials as its archive."""
 
 
 def _results(study: Study) -> list[FrozenTrial]:

@@ -1,10 +1,9 @@
-"""What a Gaussian process proposes after a history.
+"""Propose assignments by a Gaussian process that is fitted to a history.
 
-The shape of the process is fitted to the results that there were at the last of some stages, each an eighth
-farther than the one before, and remembered: it changes slowly, and most of the time goes into it. What has no
-value (a pending run, a failed one) is believed to become what the process expects there, so nothing is
-proposed beside it that would tell the same (Ginsbourger et al., Kriging Is Well-Suited to Parallelize
-Optimization, 2010).
+The hyper-parameters of the process are fitted at stages, each an eighth more results than the one before, and
+cached: they change slowly, and fitting takes most of the time. A trial without a value (pending or failed)
+gets the value that the process expects, so that no proposal near it repeats its information (Ginsbourger et
+al., Kriging Is Well-Suited to Parallelize Optimization, 2010).
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from hyperspace_optuna.gaussian import Posterior, Shape, fitted
 from hyperspace_optuna.goodness import badness, valued
 from hyperspace_optuna.improvement import Limits, most_promising
 
-DRAWS = 30                     # of which the first proposals are the farthest from all that was tried
-BEST = 5                       # results from which the search for the next begins, too
+DRAWS = 30                     # samples of which the first proposals are those farthest from all trials
+BEST = 5                       # results from which the search for the next assignment starts, too
 
 
 class Believer:
-    """The process of one space. It remembers the last shape that it has fitted."""
+    """The Gaussian process of one space; caches the shape that it fitted last."""
 
     def __init__(self, space: Space) -> None:
         self.space, self._cube = space, Cube(space)
@@ -39,7 +38,7 @@ class Believer:
 
     def proposed(self, history: History, rng: Random, new: Mapping[str, Any], *, startup: int,
                  limit: int) -> Assignment:
-        """What to try next. `new`: keys of dimensions that are new, each choice with the value to try."""
+        """The next assignment. `new`: keys of new dimensions, each with the value to try."""
         chance, metric = np.random.default_rng(rng.getrandbits(64)), history.metrics[0]
         fixed, shunned = self._cube.new(new)
         trials = fed(history)
@@ -48,7 +47,7 @@ class Believer:
         if len(results) < startup:
             return self._far([*results, *silent], fixed, chance)
         stage = len(results) - len(results) % max(1, len(results) // 8)
-        # small matrices: threads of their own cost more than they bring, above all beside training runs
+        # small matrices: threads cost more than they gain, above all beside training runs
         with _threads().limit(limits=1):
             shape = self._shape(limited(results[:stage], limit, metric), metric)
             known, posterior = self._posterior(shape, limited(results, limit, metric), silent, metric)
@@ -60,7 +59,7 @@ class Believer:
 
     def _posterior(self, shape: Shape, results: Sequence[Trial], silent: Sequence[Trial],
                    metric: Metric) -> tuple[Rows, Posterior]:
-        """What was tried, and what is believed of all else."""
+        """The posterior after all results, with expected values for trials without one."""
         known, values, owner = self._rows(results), badness(results, metric), self._cube.owner
         posterior = Posterior(shape, self._cube.features(known), owner, values)
         if not silent:
@@ -72,7 +71,7 @@ class Believer:
 
     def _far(self, trials: Sequence[Trial], fixed: Mapping[int, float],
              chance: np.random.Generator) -> Assignment:
-        """Of some draws the one farthest from all that was tried."""
+        """The sample farthest from all trials."""
         rows = self._cube.settled(self._cube.drawn(DRAWS, chance), fixed)
         if not trials:
             return self._cube.assignment(rows[0])

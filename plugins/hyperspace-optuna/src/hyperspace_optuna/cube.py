@@ -1,8 +1,8 @@
-"""A space as a cube of numbers: one column a dimension, one row an assignment.
+"""Encode a space as a cube of numbers: a column a dimension, a row an assignment.
 
 A number is its share of its range, from 0 to 1, so that every value of the range has an equal part; a choice
-is the index of its value; where a dimension is not active stands NaN. Rows are made and changed many at a
-time, and become assignments at the end.
+is the index of its value; NaN marks an inactive dimension. Many rows are created and changed at a time, and
+converted to assignments at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Rows = np.ndarray                  # (rows, dimensions)
 
 
 class Cube:
-    """Rows of one space, and what they stand for."""
+    """Converts between the assignments of one space and rows."""
 
     def __init__(self, space: Space) -> None:
         self.space, self.dimensions = space, space.dimensions
@@ -32,10 +32,10 @@ class Cube:
                          if not isinstance(one.range, Choice) and values_in(one.range) < np.inf]
         self._when = [self._conditions(one) for one in self.dimensions]
         counts = np.maximum(self.choices, 1)
-        self.owner = np.repeat(np.arange(len(counts)), counts)         # of each feature, the dimension
+        self.owner = np.repeat(np.arange(len(counts)), counts)         # the dimension of each feature
 
     def row(self, assignment: Assignment) -> np.ndarray:
-        """What stands for an assignment of the space."""
+        """The row of an assignment."""
         made = np.full(len(self.dimensions), np.nan)
         for column, one in enumerate(self.dimensions):
             if holds(one.when, assignment):
@@ -43,7 +43,7 @@ class Cube:
         return made
 
     def share(self, column: int, value: Any) -> float:
-        """A value of a dimension as its column has it."""
+        """The number in a column for a value of its dimension."""
         range_ = self.dimensions[column].range
         if isinstance(range_, Choice):
             return _index(range_, value)
@@ -53,7 +53,7 @@ class Cube:
         return float((_scaled(range_, value) - low) / (high - low))
 
     def new(self, given: Mapping[str, Any]) -> tuple[dict[int, float], dict[int, float]]:
-        """Of what is new, by column: choices to make, and of numbers the defaults to stay away from."""
+        """New dimensions, by column: choices to make, and defaults of numbers to avoid."""
         columns = {self._place[key]: value for key, value in given.items()}
         return ({column: self.share(column, value) for column, value in columns.items()
                  if self.choices[column]},
@@ -61,7 +61,7 @@ class Cube:
                  if not self.choices[column]})
 
     def assignment(self, row: np.ndarray) -> Assignment:
-        """What a row stands for."""
+        """The assignment of a row."""
         def value(one: Dimension) -> Any:
             found = row[self._place[one.key]]
             return one.range.values[int(found)] if isinstance(one.range, Choice) else at(one.range, found)
@@ -69,12 +69,12 @@ class Cube:
         return self.space.walk(value)
 
     def drawn(self, count: int, rng: np.random.Generator) -> Rows:
-        """So many rows at random, also where a dimension is not active: `settled` takes that away."""
+        """Random rows, with values for inactive dimensions, too; `settled` removes those."""
         rows = rng.random((count, len(self.dimensions)))
         return np.where(self.choices > 0, np.floor(rows * self.choices), rows)
 
     def settled(self, rows: Rows, fixed: Mapping[int, float]) -> Rows:
-        """The same with what is held fast, numbers on the steps of their range, NaN where not active."""
+        """Apply fixed values, round numbers to steps, set inactive dimensions to NaN."""
         rows = rows.copy()
         for column, value in fixed.items():
             rows[:, column] = value
@@ -87,7 +87,7 @@ class Cube:
         return rows
 
     def features(self, rows: Rows) -> np.ndarray:
-        """Coordinates in which two choices are 1 apart; what is not active stands in the middle."""
+        """Coordinates: two choices are 1 apart, inactive dimensions in the middle."""
         columns = []
         for column, count in enumerate(self.choices):
             values = rows[:, column, None]
@@ -96,7 +96,7 @@ class Cube:
         return np.hstack(columns)
 
     def _conditions(self, one: Dimension) -> list[list[tuple[int, float]]]:
-        """All of these, of each any: a parent's column and the value that it must have."""
+        """All of the lists must hold, each by any of its (parent column, value)."""
         return [[(column, _index(parent.range, value)) for column, parent in enumerate(self.dimensions)
                  if parent.path == path and isinstance(parent.range, Choice)
                  and value in _plain(parent.range.values)]
@@ -108,14 +108,14 @@ def _plain(values: Iterable[Any]) -> Sequence[Any]:
 
 
 def _index(range_: Choice, value: Any) -> float:
-    # what a condition compares with is equal in type, too, or the only one that is equal
+    # compare by type, too, unless only one value is equal
     return next((float(index) for index, known in enumerate(range_.values)
                  if known == value and type(known) is type(value)),
                 float(next(index for index, known in enumerate(range_.values) if known == value)))
 
 
 def _ends(range_: Int | Float) -> tuple[float, float]:
-    """As `hyperspace_core.config.drawing.at` has them: half a step more on either side."""
+    """The ends of a range, with half a step more on either side, as for sampling."""
     half = (range_.step or 0) / 2
     if range_.log:
         return float(np.log(max(range_.low - half, range_.low / 2))), float(np.log(range_.high + half))

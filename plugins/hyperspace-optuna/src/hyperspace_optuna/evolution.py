@@ -1,10 +1,10 @@
-"""CMA-ES as a function of a history: the evolution is lived through again for every proposal.
+"""CMA-ES as a function of a history: each proposal replays the whole evolution.
 
-Optuna's sampler keeps its state in the trials that it made, and learns from no others. Here the results are
-told to a fresh optimizer in their order, so many at a time as a generation has. Those that it would not have
-drawn itself are told as seen from afar: pulled towards the mean, to the length of an unusually long step
-(Hansen, Injecting External Solutions Into CMA-ES, INRIA RR-7748, 2011). When it has converged, it begins anew
-with twice the population (Auger and Hansen, A Restart CMA Evolution Strategy, CEC 2005).
+Optuna's sampler keeps its state in the trials that it proposed, and ignores all others. Here a new optimizer
+receives the results in order, a generation at a time. Results that it is unlikely to have sampled itself are
+pulled towards the mean, to the length of an unusually long step (Hansen, Injecting External Solutions Into
+CMA-ES, INRIA RR-7748, 2011). After convergence it restarts with twice the population (Auger and Hansen, A
+Restart CMA Evolution Strategy, CEC 2005).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 Numeric = FloatDistribution | IntDistribution
 
-STEP = 1 / 6                   # of the range: so wide is the first generation
+STEP = 1 / 6                   # initial standard deviation, as a share of the range
 
 
 class Evolution(BaseSampler):
-    """Samples the numbers; every trial has all of them. Choices are left to chance."""
+    """Samples the numbers, which all trials must have; choices are sampled at random."""
 
     def __init__(self, distributions: Mapping[str, BaseDistribution], *, seed: int,
                  population: int | None = None) -> None:
@@ -46,9 +46,9 @@ class Evolution(BaseSampler):
         if not search_space:
             return {}
         sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-        told = [(_to_unit(one.params, search_space), sign * float(one.values[0]))
-                for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
-        optimizer = evolved(told, len(search_space), self._population)
+        results = [(_to_unit(one.params, search_space), sign * float(one.values[0]))
+                   for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+        optimizer = evolved(results, len(search_space), self._population)
         optimizer.reseed_rng(self._seed)
         return _from_unit(optimizer.ask(), search_space)
 
@@ -57,22 +57,22 @@ class Evolution(BaseSampler):
         return self._by_chance.sample_independent(study, trial, param_name, param_distribution)
 
 
-def evolved(told: Sequence[tuple[np.ndarray, float]], dimensions: int,
+def evolved(results: Sequence[tuple[np.ndarray, float]], dimensions: int,
             population: int | None = None) -> cmaes.CMA:
-    """The optimizer after all whole generations of these results: points of the unit cube, lower better."""
+    """The optimizer after all whole generations of results; lower is better."""
     optimizer, start = _begun(dimensions, population), 0
-    while start + optimizer.population_size <= len(told):
+    while start + optimizer.population_size <= len(results):
         if optimizer.should_stop():
             optimizer = _begun(dimensions, 2 * optimizer.population_size, start)
             continue
-        block = told[start:start + optimizer.population_size]
+        block = results[start:start + optimizer.population_size]
         optimizer.tell([(_pulled(optimizer, point), value) for point, value in block])
         start += len(block)
     return optimizer
 
 
 def _begun(dimensions: int, population: int | None, seed: int = 0) -> cmaes.CMA:
-    """At the centre of the cube; begun anew, anywhere."""
+    """A new optimizer at the centre of the cube; a restart begins at a random point."""
     mean = np.random.RandomState(seed).uniform(size=dimensions) if seed else np.full(dimensions, 0.5)
     bounds = np.array([[0.0, 1.0]] * dimensions)
     return cmaes.CMA(mean=mean, sigma=STEP, bounds=bounds, seed=seed, population_size=population,
@@ -80,8 +80,8 @@ def _begun(dimensions: int, population: int | None, seed: int = 0) -> cmaes.CMA:
 
 
 def _pulled(optimizer: cmaes.CMA, point: np.ndarray) -> np.ndarray:
-    """The point itself, or what lies towards it at the length of an unusually long step."""
-    axes, lengths = optimizer._eigen_decomposition()       # no public name; cmaes is pinned below 1
+    """The point itself, or one towards it at the length of an unusually long step."""
+    axes, lengths = optimizer._eigen_decomposition()       # not public; cmaes is pinned below 1
     count = optimizer.dim
     away = point - optimizer.mean
     distance = float(np.linalg.norm(axes.T @ away / lengths)) / optimizer._sigma
@@ -113,7 +113,7 @@ def _from_unit(point: np.ndarray, space: Mapping[str, BaseDistribution]) -> dict
 
 
 def _ends(ranged: BaseDistribution) -> tuple[float, float]:
-    """Of the range as it is searched: half a step more on either side, and in magnitudes where it has any."""
+    """The ends of a range with half a step more on either side; log if it is log."""
     one = cast(Numeric, ranged)
     half = (one.step or 0) / 2
     return ((math.log(one.low - half), math.log(one.high + half)) if one.log

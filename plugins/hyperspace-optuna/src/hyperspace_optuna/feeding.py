@@ -1,9 +1,9 @@
-"""What of a history a sampler is fed: the trials in order, those of related tasks thinned and before all.
+"""Select the trials of a history that a sampler gets; related tasks are thinned.
 
-A related task's values stand on a scale of their own. As soon as this task has a few results, they are put on
-its scale by rank: the best of the related is worth as much as this task's best, the worst as its worst. Of
-those with weight 0.2 a fifth is fed, evenly chosen from the best to the worst; it keeps the best, tells where
-good and bad lie, and counts for less. Related runs that failed, were pruned or go on tell nothing here.
+Values of a related task have another scale. Once this task has a few results, they are mapped to its scale by
+rank: the best related value equals this task's best, the worst its worst. Of runs with weight 0.2 a fifth is
+used, evenly chosen from the best to the worst: that keeps the best, shows where good and bad values are, and
+counts less. Related runs that failed, were pruned or are not finished are not used.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import replace
 from hyperspace_core.records.run import Metric
 from hyperspace_core.tuner import History, Trial
 
-ENOUGH = 5                     # results of this task before related ones are put on its scale
+ENOUGH = 5                     # results of this task before related ones are mapped to its scale
 
 
 def fed(history: History) -> list[Trial]:
-    """The trials that a sampler gets to see; several metrics, or one, all in `values`."""
+    """The trials for a sampler; values of one or several metrics are in `values`."""
     own = [trial for trial in history.trials if trial.weight >= 1]
     if len(own) == len(history.trials):
         return own
@@ -28,7 +28,7 @@ def fed(history: History) -> list[Trial]:
 
 
 def limited(trials: list[Trial], limit: int, metric: Metric) -> list[Trial]:
-    """At most so many that ended, half of them the best, half the latest, in order; pending ones all."""
+    """At most `limit` ended trials, best and latest, in order; all pending ones."""
     done = [index for index, trial in enumerate(trials) if trial.state != "pending"]
     if len(done) <= limit:
         return trials
@@ -41,7 +41,7 @@ def limited(trials: list[Trial], limit: int, metric: Metric) -> list[Trial]:
 
 
 def values_of(trial: Trial, metrics: Sequence[Metric]) -> list[float] | None:
-    """A value for each metric; None where one is missing or is no number, as after a failed run."""
+    """A value for each metric; None where one is missing or NaN."""
     found = [trial.value] if len(metrics) == 1 else [trial.values.get(one.name) for one in metrics]
     numbers = [float(one) for one in found if one is not None and not math.isnan(one)]
     return numbers if len(numbers) == len(found) else None
@@ -59,7 +59,7 @@ def _related(history: History, own: Sequence[Trial]) -> list[Trial]:
 
 
 def _thinned(group: list[Trial], weight: float, metric: Metric) -> list[Trial]:
-    """So large a share of the group, from the best to the worst, in the order of the history."""
+    """A share `weight` of the group, from the best to the worst, in order."""
     ranked = sorted(range(len(group)), key=lambda index: _badness(group[index].value, metric))
     count = max(1, round(weight * len(group)))
     chosen = {ranked[position * len(group) // count] for position in range(count)}
@@ -81,7 +81,7 @@ def _rescaled(trials: list[Trial], done: Sequence[Trial], metrics: Sequence[Metr
 
 
 def _by_rank(values: Sequence[float], scale: Sequence[float]) -> list[float]:
-    """Each value's like on the scale: equal ones stay equal, and what is between two stays between."""
+    """Map values to the scale by rank; equal values stay equal, the order stays."""
     ranked = sorted(values)
     made = []
     for value in values:

@@ -1,10 +1,9 @@
-"""A Gaussian process over the features of a cube: Matérn 5/2 with a length for each dimension.
+"""A Gaussian process on the features of a cube: Matérn 5/2, ARD lengths.
 
-The lengths, the height and the noise are those of highest posterior density. Priors: lengths log-normal
-around the root of the number of dimensions, so that many dimensions need not many more results than few
-(after Hvarfner et al., Vanilla Bayesian Optimization Performs Great in High Dimensions, ICML 2024); the noise
-small unless results say otherwise. Rasmussen and Williams, Gaussian Processes for Machine Learning (2006),
-chapters 2 and 5.
+Lengths, height and noise maximize the posterior density. Priors: lengths log-normal around the root of the
+number of dimensions, so that many dimensions do not need many more results than few (after Hvarfner et al.,
+Vanilla Bayesian Optimization Performs Great in High Dimensions, ICML 2024); small noise unless the results
+contradict it. Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapters 2 and 5.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ HEIGHT = (0.05, 20.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What the process is like."""
+    """The hyper-parameters of the process."""
 
-    lengths: np.ndarray                # one a dimension
+    lengths: np.ndarray                # one for each dimension
     height: float
     noise: float
 
 
 def fitted(features: np.ndarray, owner: np.ndarray, values: np.ndarray) -> Shape:
-    """Of highest posterior density after these results, whose mean is about 0 and variance about 1.
+    """Fit the hyper-parameters to results of mean about 0 and variance about 1.
 
-    features: (results, features), owner: of each feature its dimension, values: (results,)
+    features: (results, features), owner: the dimension of each feature, values: (results,)
     """
     count = int(owner.max()) + 1
     apart = np.stack([_apart(features[:, owner == one]) for one in range(count)])
@@ -55,7 +54,7 @@ def fitted(features: np.ndarray, owner: np.ndarray, values: np.ndarray) -> Shape
 
 
 class Posterior:
-    """What is believed after results at some points."""
+    """The posterior distribution after results at some points."""
 
     def __init__(self, shape: Shape, features: np.ndarray, owner: np.ndarray, values: np.ndarray) -> None:
         self._shape, self._lengths = shape, shape.lengths[owner]
@@ -91,7 +90,7 @@ def _matern(squared: np.ndarray) -> np.ndarray:
 
 
 def _unlikelihood(point: np.ndarray, apart: np.ndarray, values: np.ndarray) -> tuple[float, np.ndarray]:
-    """Minus the log marginal likelihood, and its slope by the logarithms of lengths, height and noise."""
+    """Minus the log marginal likelihood and its gradient by the log-parameters."""
     *lengths, height, noise = np.exp(point)
     near = 1 / np.array(lengths) ** 2
     squared = np.tensordot(near, apart, 1)

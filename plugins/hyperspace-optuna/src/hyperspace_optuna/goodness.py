@@ -1,9 +1,9 @@
-"""What a history's results are worth to a regression: one number a trial, lower better, of mean 0.
+"""Scores of a history's results for a regression: lower is better, mean 0.
 
-What is better than the median keeps its distances; what is worse is put by rank where it would stand if
-results were normally distributed, so that a diverged run does not flatten all differences that matter (the
-half-rank warping of Song et al., The Vizier Gaussian Process Bandit Algorithm, 2024). A pruned trial stands
-behind all completed ones, by its last value.
+Results better than the median keep their distances. Worse ones are placed by rank as in a normal
+distribution, so that a diverged run does not hide all relevant differences (the half-rank warping of Song et
+al., The Vizier Gaussian Process Bandit Algorithm, 2024). A pruned trial ranks behind all completed ones, by
+its last value.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from hyperspace_core.records.run import Metric
 from hyperspace_core.tuner import Trial
 from hyperspace_optuna.feeding import values_of
 
-LARGEST = 1e100                # an infinite result has a rank all the same
+LARGEST = 1e100                # an infinite result has a rank, too
 
 
 def valued(trials: Sequence[Trial], metric: Metric) -> list[Trial]:
-    """The trials that say something."""
+    """The trials that have a usable value."""
     return [one for one in trials if one.state in ("completed", "pruned") and values_of(one, (metric,))]
 
 
 def badness(trials: Sequence[Trial], metric: Metric) -> np.ndarray:
-    """Of trials that say something, one number each; of mean 0, and of deviation 1 where any two differ."""
+    """One number for each trial; mean 0, and deviation 1 where any two differ."""
     sign = -1 if metric.goal == "maximize" else 1
     values = sign * np.clip(np.array([one.value for one in trials], dtype=float), -LARGEST, LARGEST)
     pruned = np.array([one.state == "pruned" for one in trials])
@@ -42,7 +42,7 @@ def badness(trials: Sequence[Trial], metric: Metric) -> np.ndarray:
 
 
 def _upper_half(values: np.ndarray, late: np.ndarray) -> np.ndarray:
-    """Where values of these ranks stand in the upper half of a normal distribution; late ones at its end."""
+    """Quantiles of ranks in the upper half of a normal distribution; `late` last."""
     if not len(values):
         return values
     ranks = np.empty(len(values))

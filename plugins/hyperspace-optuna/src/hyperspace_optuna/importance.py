@@ -1,4 +1,4 @@
-"""How much each parameter has mattered: Optuna's PED-ANOVA, on all that has completed."""
+"""Parameter importance by Optuna's PED-ANOVA, from all completed trials."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hyperspace_core.tuner import History
 from hyperspace_optuna.feeding import values_of
 from hyperspace_optuna.replaying import Replay
 
-ENOUGH = 10                    # results; of fewer, the best tenth is chance
+ENOUGH = 10                    # results; with fewer, the best tenth is random
 
 
 def importance(space: Space, history: History) -> dict[str, float]:
-    """Key of a dimension → its share of what tells the best tenth of all results from the others.
+    """Key of a dimension → its share in what separates the best tenth of the results.
 
-    By the first metric; runs of related tasks do not count. Watanabe et al., PED-ANOVA: Efficiently
+    Uses the first metric; runs of related tasks do not count. Watanabe et al., PED-ANOVA: Efficiently
     Quantifying Hyperparameter Importance in Arbitrary Subspaces, IJCAI 32 (2023).
     """
     first = history.metrics[:1]
@@ -28,5 +28,5 @@ def importance(space: Space, history: History) -> dict[str, float]:
     replay = Replay(space, first)
     replay.follow(done)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")            # that it is experimental, that a parameter never varied
+        warnings.simplefilter("ignore")            # it is experimental; a parameter never varied
         return get_param_importances(replay.study(), evaluator=PedAnovaImportanceEvaluator())

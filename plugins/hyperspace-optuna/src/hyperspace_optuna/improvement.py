@@ -1,8 +1,8 @@
-"""Where the expected improvement is highest: among draws over the whole space, then uphill by small changes.
+"""Maximize the expected improvement: random samples, then hill climbing.
 
-The logarithm is compared, which tells far and farther apart where the improvement itself is 0 in floating
-point (Ament et al., Unexpected Improvements to Expected Improvement for Bayesian Optimization, NeurIPS 2023).
-Changes instead of slopes, because half of the dimensions are choices and whole numbers as a rule.
+It compares logarithms, which still differ where the improvement itself is 0 in floating point (Ament et al.,
+Unexpected Improvements to Expected Improvement for Bayesian Optimization, NeurIPS 2023). It uses changes and
+not gradients, because usually half of the dimensions are choices and whole numbers.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from scipy.special import erfcx, ndtr  # type: ignore[import-untyped]
 
 from hyperspace_optuna.cube import Cube, Rows
 
-DRAWS = 1000                   # over the whole space
-CLIMBERS = 10                  # from the best of these
+DRAWS = 1000                   # samples of the whole space
+CLIMBERS = 10                  # the best samples, where climbing starts
 ROUNDS = 25
 CHANGES = 20                   # of each climber in a round
-AWAY = 0.1                     # of the range, from a value that is shunned
-WIDEST, NARROWEST = 0.3, 3e-4  # of the range: standard deviations of a change
+AWAY = 0.1                     # minimum distance from an avoided value, as a share of the range
+WIDEST, NARROWEST = 0.3, 3e-4  # standard deviations of a change, as shares of the range
 
 Belief = Callable[[Rows], tuple[np.ndarray, np.ndarray]]       # mean and deviation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Where not to look."""
+    """The rows that are not allowed."""
 
-    tried: Rows                        # holds no hope, however much noise a result may have had
+    tried: Rows                        # never proposed again, even if results are noisy
     fixed: Mapping[int, float]         # by column: the only value
-    shunned: Mapping[int, float]       # by column: the value to stay away from
+    shunned: Mapping[int, float]       # by column: the value to avoid
 
 
 def most_promising(cube: Cube, belief: Belief, best: Rows, limits: Limits, rng: np.random.Generator) -> Rows:
-    """Rows, most promising first; lower values are better. `best`: rows to improve on, and to begin from."""
+    """Rows, most promising first; values are minimized; `best`: further starts."""
     there, goal, fixed = _marks(limits.tried), float(belief(best)[0].min()), limits.fixed
 
     def hope(rows: Rows) -> np.ndarray:
@@ -74,19 +74,19 @@ def log_improvement(z: np.ndarray) -> np.ndarray:
 
 
 def _marks(rows: Rows) -> np.ndarray:
-    """A number for each row, equal for equal ones and, as good as always, for no others."""
+    """A number for each row, almost surely the same for equal rows only."""
     weights = np.sqrt(2 + np.arange(rows.shape[1]))
     made: np.ndarray = np.round(np.where(np.isnan(rows), -1.0, rows) @ weights, 9)
     return made
 
 
 def _filled(cube: Cube, rows: Rows, rng: np.random.Generator) -> Rows:
-    """With something by chance where nothing is active, in case a change makes it so."""
+    """Fill inactive dimensions at random, in case a change activates them."""
     return np.where(np.isnan(rows), cube.drawn(len(rows), rng), rows)
 
 
 def _changed(cube: Cube, rows: Rows, rng: np.random.Generator) -> Rows:
-    """Each row with one dimension changed, or more: numbers a little, choices altogether."""
+    """Change one or more dimensions of each row: numbers a little, choices at random."""
     count, width = rows.shape
     share = np.where(rng.random(count) < 0.5, 1 / width, rng.random(count))[:, None]
     moves = rng.random(rows.shape) < share

@@ -1,6 +1,6 @@
-"""Samplers of Optuna by name: those that a function of the history can be made of, and why the others cannot.
+"""Look up Optuna's samplers by name, and refuse those that cannot be a tuner.
 
-The names are those of `optuna.samplers` itself, never a path of a module.
+A tuner is a function of the history. The names are those of `optuna.samplers`, not paths of modules.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from optuna.samplers import BaseSampler
 from hyperspace_core.errors import ConfigError, did_you_mean
 from hyperspace_optuna import archive
 
-SEED = "seed"                  # comes from the search
+SEED = "seed"                  # set by the search
 QUIET = "warn_independent_sampling"
 IN_PLACE: dict[str, Any] = {"NSGAIISampler": archive.NSGAII, "NSGAIIISampler": archive.NSGAIII}
 REFUSED = {
     "CmaEsSampler": "learns only from trials that it made itself; use the tuner CmaEs",
-    "QMCSampler": "counts on from sample to sample, whatever the history; use the tuner Random",
+    "QMCSampler": "continues its own sequence and ignores the history; use the tuner Random",
 }
 
 
 def known_samplers() -> dict[str, type[BaseSampler]]:
-    """By name: concrete samplers that need no more than plain values."""
+    """Concrete samplers whose required arguments are plain values, by name."""
     there: dict[str, Any] = {name: getattr(optuna.samplers, name) for name in optuna.samplers.__all__}
     return {name: IN_PLACE.get(name, one) for name, one in there.items()
             if name not in REFUSED and _is_sampler(one) and not _needed(one)}
 
 
 def sampler_class(name: str, settings: Mapping[str, Any]) -> type[BaseSampler]:
-    """Raises `ConfigError` for a name that is none, and for settings that the sampler does not have."""
+    """The class. Raises `ConfigError` for an unknown name or unknown settings."""
     known = known_samplers()
     if name in REFUSED:
         raise ConfigError(f"Sampler.name: {name} {REFUSED[name]}")
@@ -48,7 +48,7 @@ def sampler_class(name: str, settings: Mapping[str, Any]) -> type[BaseSampler]:
 
 
 def arguments_of(made: type[BaseSampler], seed: int) -> dict[str, Any]:
-    """What every sampler is given that takes it: the seed, and that it need not warn with every run."""
+    """Common arguments, where a sampler has them: the seed, no repeated warnings."""
     taken = inspect.signature(made).parameters
     given: dict[str, Any] = {SEED: seed} if SEED in taken else {}
     if QUIET in taken and taken[QUIET].default is True:

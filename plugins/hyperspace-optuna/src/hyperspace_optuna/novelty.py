@@ -1,11 +1,10 @@
-"""What is new in a space is explored away from what all past runs have, at first.
+"""Explore new dimensions away from the value that all past runs have.
 
-A parameter that was added yesterday stands at its default in every run of before, and a class that was
-registered meanwhile in none. A sampler that learns from these sees one value only and would stay there. So a
-dimension is *new* where the first runs that have it all stand at its default; it is given other values, each
-as far as can be from those that were tried, until some were. The value of a choice that comes up late is new
-likewise. What is new moves by halves: of several parameters about every second is given a value, the rest is
-left to the sampler, and what else there is always.
+A new parameter has its default in every earlier run; a newly registered class occurs in none. A sampler that
+learns from these sees one value only and would keep to it. So a dimension is *new* where the first runs that
+have it all have its default. It gets other values, each as far as possible from those tried, until a few were
+tried. A value that a choice gained later is new likewise. Each proposal sets about half of the new
+dimensions; the sampler chooses the rest, and all other dimensions.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from hyperspace_core.space import Choice, Float, Int
 from hyperspace_core.tuner import History, Trial
 
 SETTLED = 10                   # runs at the default before a dimension can be new: a sampler's random start
-TRIES = 5                      # away from the default before it is left to the sampler
-TRIES_OF_A_CHOICE = 3          # of each new value
-DRAWS = 8                      # of which the one farthest from what was tried is taken
+TRIES = 5                      # trials away from the default before the sampler takes over
+TRIES_OF_A_CHOICE = 3          # trials of each new value
+DRAWS = 8                      # samples; the one farthest from those tried is used
 
 
 def unexplored(space: Space, history: History, rng: Random) -> dict[str, Any]:
-    """Dimensions that are new, by key, and the value to give each."""
+    """The new dimensions, by key, with a value to try for each."""
     own = [trial for trial in history.trials if trial.weight >= 1]
     found = {}
     for one in space.dimensions if len(own) >= SETTLED else ():
@@ -55,7 +54,7 @@ def _values(one: Dimension, trials: Iterable[Trial]) -> Iterable[Any]:
 
 
 def _new_choices(one: Dimension, trials: Sequence[Trial]) -> list[Any]:
-    """Values that the first runs do not have, and few of the later ones."""
+    """Values that the first runs do not have, and only few of the later ones."""
     values = cast(Choice, one.range).values
     settled, counts = max(SETTLED, 3 * len(values)), [0] * len(values)
     late = set(range(len(values)))
@@ -72,7 +71,7 @@ def _new_choices(one: Dimension, trials: Sequence[Trial]) -> list[Any]:
 
 
 def _tried_elsewhere(one: Dimension, trials: Sequence[Trial]) -> list[Any] | None:
-    """The values other than the default; None where the dimension is not new."""
+    """The tried values other than the default; None where the dimension is not new."""
     elsewhere: list[Any] = []
     seen = 0
     for seen, value in enumerate(_values(one, trials), start=1):
@@ -84,14 +83,14 @@ def _tried_elsewhere(one: Dimension, trials: Sequence[Trial]) -> list[Any] | Non
 
 
 def _far(range_: Int | Float, default: Any, tried: Sequence[Any], rng: Random) -> Any:
-    """Of some values at random the one that is farthest from those that were tried."""
+    """Of some random values the one farthest from those that were tried."""
     taken = [_share(range_, value) for value in (default, *tried)]
     return max((drawn(range_, rng) for _ in range(DRAWS)),
                key=lambda value: min(abs(_share(range_, value) - one) for one in taken))
 
 
 def _share(range_: Int | Float, value: float) -> float:
-    """Where in the range it lies, from 0 to 1."""
+    """The position of a value in its range, from 0 to 1."""
     if range_.low == range_.high:
         return 0.0
     if range_.log:

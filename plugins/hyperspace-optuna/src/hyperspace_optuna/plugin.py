@@ -1,5 +1,4 @@
-"""What the plugin offers: tuners, registered into every project that is opened; Optuna comes with the first
-proposal."""
+"""Register the tuners when a project is opened; Optuna is imported later."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The trials of one history as a storage of Optuna: a list in memory, without copies.
+"""A read-only storage of Optuna with the trials of one history: a list in memory.
 
-Optuna's own in-memory storage copies what it takes and cannot forget. Here the list is made equal to a
-history (`put`, `cut`), and the trial that is being asked for is taken away again.
+Optuna's own in-memory storage copies trials and cannot remove them. Here `put` and `cut` keep the list equal
+to a history, and the trial that Optuna creates for a question is removed again.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 NAME = "history"
-LONG_AGO = datetime(2000, 1, 1)        # no sampler looks at the time, and equal histories are equal
+LONG_AGO = datetime(2000, 1, 1)        # constant, so that equal histories are equal; no sampler reads it
 
 
 class Remembered(BaseStorage):
-    """One study, whose trial number is its id."""
+    """A storage of one study, where a trial's number is its id."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.directions = list(directions)
         self.trials: list[FrozenTrial] = []
         self.attributes: dict[str, Any] = {}
 
-    # -- what a history does to it ---------------------------------------------------------------------------
+    # -- changes by a history --------------------------------------------------------------------------------
 
     def put(self, number: int, trial: FrozenTrial) -> None:
-        """The trial of that number, in the place of another or at the end."""
+        """Set the trial of that number, or append it."""
         self.trials[number:number + 1] = [trial]
 
     def cut(self, count: int) -> None:
-        """So many trials are left, and nothing that a sampler has noted."""
+        """Keep the first `count` trials, and no attributes that a sampler stored."""
         del self.trials[count:]
         self.attributes.clear()
 
-    # -- what Optuna does to it ------------------------------------------------------------------------------
+    # -- calls by Optuna -------------------------------------------------------------------------------------
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         number = len(self.trials)
@@ -80,7 +80,7 @@ class Remembered(BaseStorage):
                        states: Container[TrialState] | None = None) -> list[FrozenTrial]:
         return [trial for trial in self.trials if states is None or trial.state in states]
 
-    # -- what nobody does to it ------------------------------------------------------------------------------
+    # -- unused calls ----------------------------------------------------------------------------------------
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         raise RuntimeError(READ_ONLY)
@@ -105,7 +105,7 @@ class Remembered(BaseStorage):
         raise RuntimeError(READ_ONLY)
 
 
-READ_ONLY = "a study that is rebuilt from a history is only asked, never told"
+READ_ONLY = "a study that is rebuilt from a history is read-only"
 
 
 def frozen(number: int, state: TrialState, *, params: dict[str, Any] | None = None,

@@ -1,8 +1,8 @@
-"""An Optuna study that is kept equal to a history, and asked.
+"""An Optuna study that is kept equal to a history and asked for proposals.
 
-What was fed is remembered and compared one by one: only trials that are new, or have ended meanwhile, are
-made anew; a shorter or another history just as well. The sampler is made fresh for every question and seeded
-from the generator, so that an answer depends on the space, the history and the generator alone.
+The trials are compared one by one with those of the last call: only new and newly ended ones are rebuilt; the
+history may also be shorter or another one. Each question uses a new sampler, seeded from the generator, so
+that the answer depends only on space, history and generator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hyperspace_optuna.feeding import values_of
 from hyperspace_optuna.remembered import NAME, Remembered, frozen
 from hyperspace_optuna.translating import distribution_of, from_optuna, to_optuna
 
-MakeSampler = Callable[[int], BaseSampler]     # of a seed
+MakeSampler = Callable[[int], BaseSampler]     # from a seed
 
 
 class Replay:
@@ -48,7 +48,7 @@ class Replay:
                 self._fed[number:number + 1] = [trial]
 
     def ask(self, make: MakeSampler, rng: Random, given: dict[str, Any]) -> Assignment:
-        """An assignment of the sampler, but for the dimensions whose value is `given`, by key."""
+        """The sampler's assignment, with the values that are `given`, by key."""
         count = len(self._fed)
         study = self.study(make(rng.getrandbits(32)))
         try:
@@ -59,7 +59,7 @@ class Replay:
             self._storage.cut(count)
 
     def study(self, sampler: BaseSampler | None = None) -> Study:
-        """The study as it stands."""
+        """The current study."""
         return Study(study_name=NAME, storage=self._storage, sampler=sampler,
                      pruner=optuna.pruners.NopPruner())
 
@@ -84,10 +84,10 @@ class Replay:
         if trial.state == "pending":
             return frozen(number, TrialState.RUNNING, params=params, distributions=distributions)
         if trial.state == "failed" or values is None or (trial.state == "pruned" and len(values) > 1):
-            # Optuna takes no pruned trials where there are several metrics
+            # Optuna refuses pruned trials with several metrics
             return frozen(number, TrialState.FAIL, params=params, distributions=distributions)
         if trial.state == "pruned":
-            # the step is not told: all were stopped at one, and the last value says how good each was
+            # no step is passed: all stopped at the same one, and the last value shows how good each was
             return frozen(number, TrialState.PRUNED, params=params, distributions=distributions,
                           reports={1: values[0]})
         return frozen(number, TrialState.COMPLETE, params=params, distributions=distributions, values=values)

@@ -1,8 +1,8 @@
-"""Dimensions and values in Optuna's words, and back.
+"""Convert dimensions and values to Optuna's, and back.
 
-A dimension's key is the parameter's name, since two classes may have parameters of one path. A choice is
-handed over as the index of its value: Optuna then need not tell 1 from True, nor know lists and dicts. What
-Optuna lacks, a logarithmic range with steps, has its steps taken off and is rounded on the way back.
+A dimension's key is the parameter's name, since two classes may have parameters with one path. A choice is
+passed as the index of its value: Optuna then need not distinguish 1 from True, nor store lists and dicts.
+Optuna has no logarithmic range with steps: the steps are dropped, and values rounded on the way back.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from hyperspace_core.space import Choice, Int
 
 
 def distribution_of(one: Dimension) -> BaseDistribution:
-    """What Optuna calls the range of a dimension."""
+    """The Optuna distribution of a dimension's range."""
     range_ = one.range
     if isinstance(range_, Choice):
         return CategoricalDistribution(range(len(range_.values)))
     low, high, step = range_.low, range_.high, range_.step
     if step is not None and not range_.log:
-        # Optuna wants an end that the steps reach, to the digit
+        # Optuna requires an end that the steps reach exactly
         high = float(f"{low + (values_in(range_) - 1) * step:.12g}")
     if isinstance(range_, Int):
         return IntDistribution(int(low), int(high), log=range_.log, step=1 if range_.log else range_.step)
@@ -35,7 +35,7 @@ def distribution_of(one: Dimension) -> BaseDistribution:
 
 
 def to_optuna(one: Dimension, value: Any) -> Any:
-    """A value of the dimension as Optuna has it."""
+    """Convert a value of the dimension for Optuna."""
     if not isinstance(one.range, Choice):
         return value
     return next(index for index, known in enumerate(one.range.values)
@@ -43,7 +43,7 @@ def to_optuna(one: Dimension, value: Any) -> Any:
 
 
 def from_optuna(one: Dimension, value: Any) -> Any:
-    """A value that Optuna suggests, as the dimension has it."""
+    """Convert a value from Optuna for the dimension."""
     if isinstance(one.range, Choice):
         return one.range.values[value]
     return nearest_value(one.range, value)

@@ -1,4 +1,4 @@
-"""The tuners, each a function of (space, history, generator). Optuna is imported by the first proposal."""
+"""The tuners, functions of (space, history, generator); Optuna is imported late."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Telling(Tuner):
-    """A tuner that can say, by what is known of a task, how much each parameter has mattered."""
+    """A tuner that can estimate the importance of each parameter."""
 
     def importance(self, space: Space, history: History) -> dict[str, float]:
         from hyperspace_optuna.importance import importance
@@ -31,12 +31,12 @@ class _Telling(Tuner):
 
 
 class _ByOptuna(_Telling):
-    """A tuner that asks a sampler of Optuna about a study which is kept equal to the history."""
+    """A tuner that asks an Optuna sampler about a study kept equal to the history."""
 
     _replay: Replay | None = None
 
     def fresh_sampler(self, seed: int, space: Space) -> BaseSampler:
-        """A sampler that knows nothing yet, without Optuna's word that what we test is experimental."""
+        """A new sampler, without Optuna's warning about experimental features."""
         from optuna.exceptions import ExperimentalWarning
 
         with warnings.catch_warnings():
@@ -45,10 +45,10 @@ class _ByOptuna(_Telling):
 
     @abstractmethod
     def sampler(self, seed: int, space: Space) -> BaseSampler:
-        """One as the tuner's settings say."""
+        """A sampler with the tuner's settings."""
 
     def feed(self, history: History) -> list[Trial]:
-        """The trials that the sampler gets to see."""
+        """The trials for the sampler."""
         from hyperspace_optuna.feeding import fed
 
         return fed(history)
@@ -73,13 +73,13 @@ class _ByOptuna(_Telling):
 
 @dataclass
 class TPE(_ByOptuna):
-    """Tree-structured Parzen estimator, of all parameters together, the classes' parameters by groups.
+    """Tree-structured Parzen estimator, multivariate, grouped by class.
 
     It takes conditional spaces, choices, several metrics, pending and pruned runs.
     Bergstra et al., Algorithms for Hyper-Parameter Optimization, NIPS 24 (2011).
 
-    startup: results before it leaves chance behind
-    candidates: draws of which the most promising is proposed
+    startup: results before the first learned proposal
+    candidates: samples of which the most promising is proposed
     """
 
     several_metrics: ClassVar[bool] = True
@@ -97,13 +97,13 @@ class TPE(_ByOptuna):
 
 @dataclass
 class GP(_Telling):
-    """Gaussian process with expected improvement: what is known of a run tells about all that is like it.
+    """Gaussian process with expected improvement.
 
-    The one to begin with: it takes classes and their parameters, choices, pruned, failed and pending runs.
+    The default tuner: it takes classes and their parameters, choices, pruned, failed and pending runs.
     Snoek et al., Practical Bayesian Optimization of Machine Learning Algorithms, NIPS 25 (2012).
 
-    startup: results before it leaves chance behind
-    limit: results that it is fed, half of them the best, half the latest; its time grows with their cube
+    startup: results before the first learned proposal
+    limit: results that it uses, half of them the best, half the latest; its time grows with their cube
     """
 
     preference: ClassVar[int] = 20
@@ -126,12 +126,12 @@ class GP(_Telling):
 
 @dataclass
 class CmaEs(_ByOptuna):
-    """Covariance matrix adaptation: for many cheap runs of numbers, without classes and choices among them.
+    """Covariance matrix adaptation (CMA-ES): for many cheap runs of numbers only.
 
-    Pruned and failed runs tell it nothing. Hansen and Ostermeier, Completely Derandomized Self-Adaptation in
+    Pruned and failed runs are ignored. Hansen and Ostermeier, Completely Derandomized Self-Adaptation in
     Evolution Strategies, Evolutionary Computation 9 (2001).
 
-    population: runs of a generation; by the number of parameters where none is given
+    population: runs of a generation; by default set by the number of parameters
     """
 
     population: Annotated[int | None, Int(4, 200, log=True)] = None
@@ -141,7 +141,7 @@ class CmaEs(_ByOptuna):
         _check_flat(self, space)
         choice = next((one for one in space.dimensions if isinstance(one.range, Choice)), None)
         if choice is not None:
-            raise ConfigError(f"CmaEs: `{choice.path}` is a choice, and it takes numbers only; hold it fast "
+            raise ConfigError(f"CmaEs: `{choice.path}` is a choice, and CmaEs takes numbers only; fix it "
                               "in space=, or choose TPE or GP")
 
     def sampler(self, seed: int, space: Space) -> BaseSampler:
@@ -154,13 +154,13 @@ class CmaEs(_ByOptuna):
 
 @dataclass
 class NSGAII(_ByOptuna):
-    """Genetic search for the front of several metrics, bred from the best of all that was tried.
+    """Genetic search for the front of several metrics, with all trials as archive.
 
-    Parameters that only some assignments have are drawn by chance; pruned and failed runs tell it nothing.
+    Parameters that only some assignments have are sampled at random; pruned and failed runs are ignored.
     Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, IEEE Transactions on
     Evolutionary Computation 6 (2002).
 
-    population: results of a generation, of which the first is drawn by chance
+    population: results of a generation; the first generation is random
     """
 
     several_metrics: ClassVar[bool] = True
@@ -181,7 +181,7 @@ class Sampler(_ByOptuna):
     settings: arguments of its constructor, without the seed
     """
 
-    several_metrics: ClassVar[bool] = True         # Optuna refuses where its sampler does not
+    several_metrics: ClassVar[bool] = True         # Optuna raises where its sampler does not
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -201,12 +201,12 @@ class Sampler(_ByOptuna):
 
 
 def conditional(space: Space) -> str | None:
-    """A parameter that not every assignment has, for a message; None where all have all."""
+    """A parameter that only some assignments have, for a message; else None."""
     return next((one.key for one in space.dimensions if one.when), None)
 
 
 def _check_flat(tuner: Tuner, space: Space) -> None:
     key = conditional(space)
     if key is not None:
-        raise ConfigError(f"{type(tuner).__name__}: `{key}` is there under some choices only, and it takes "
-                          "parameters that are always there; name one class in space=, or choose TPE or GP")
+        raise ConfigError(f"{type(tuner).__name__}: `{key}` exists under some choices only, and it takes "
+                          "only unconditional parameters; name one class in space=, or choose TPE or GP")
