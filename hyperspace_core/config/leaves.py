@@ -91,8 +91,8 @@ def plain(wanted: Wanted, place: Place, catalog: Catalog) -> list[Entry]:
         return [place.dimension(Choice(*distinct.values()), default=base, source=SPACE)]
     rest = [one for one in several if not isinstance(one, Int | Float)]
     if len(ranges) > 1 or any(one is not None for one in rest):
-        raise ConfigError(f"`{place.path}`: a range stands beside other alternatives; give one range, beside "
-                          "it at most None, or values alone")
+        raise ConfigError(f"`{place.path}`: a range is mixed with other alternatives; give one range "
+                          "(with None at most), or values alone")
     if rest:
         complete_value(None, kind, catalog, path=place.path)       # raises where None is not allowed
     return _ranged(fitted(ranges[0], kind, place.path), base, place, or_none=bool(rest), source=SPACE)

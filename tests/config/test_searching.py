@@ -355,7 +355,7 @@ def test_an_untyped_parameter_takes_any_range() -> None:
      r"`classifier.trees`: Float\(1, 2\) does not describe values of type int"),
     ({"classifier": {"trees": "many"}}, "`classifier.trees`: expected int, found str 'many'"),
     ({"classifier": {"className": "Forest", "max_depth": [Int(1, 2), 9]}},
-     "`classifier.max_depth`: a range stands beside other alternatives"),
+     "`classifier.max_depth`: a range is mixed with other alternatives"),
     ({"classifier": {1: 2}}, "`classifier.1`: none of the classes has such a parameter"),
     ({"mode": ["FAST", "SLOWW"]}, "`mode`: expected one of FAST, SLOW, found str 'SLOWW'"),
     ({"mode": Int(1, 2)}, r"`mode`: Int\(1, 2\) does not describe values of type Mode"),

@@ -197,7 +197,7 @@ class Sampler(_ByOptuna):
         try:
             return made(**{**arguments_of(made, seed), **self.settings})
         except (TypeError, ValueError, ImportError) as error:
-            raise ConfigError(f"Sampler.settings: {self.name} says: {error}") from None
+            raise ConfigError(f"Sampler.settings: {self.name} refuses them: {error}") from None
 
 
 def conditional(space: Space) -> str | None:
