@@ -250,7 +250,7 @@ def test_an_exception_in_the_scenario_is_kept_with_its_traceback_and_tried_again
     assert store.get(once).state is State.COMPLETED
     assert [attempt.outcome for attempt in store.get(once).attempts] == [Outcome.FAILED, Outcome.COMPLETED]
     record = store.get(always)
-    assert (record.state, record.failures, record.reason) == (State.FAILED, 2, "ValueError: as told")
+    assert (record.state, record.failures, record.reason) == (State.FAILED, 2, "ValueError: as asked")
     assert all("raise ValueError" in (attempt.traceback or "") for attempt in record.attempts)
 
 

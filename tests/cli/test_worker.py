@@ -66,7 +66,7 @@ def test_a_failed_run_makes_the_exit_code_1_and_is_told_with_its_reason(typed_ap
 
     answer = typed_apart("worker", "--drain", expect=1)
 
-    assert "run 2 FAILED  after T  ValueError: as told" in without_times(answer.lines)
+    assert "run 2 FAILED  after T  ValueError: as asked" in without_times(answer.lines)
     assert "this worker's runs: 1 completed, 1 failed" in answer.err
 
 
@@ -309,7 +309,7 @@ def test_at_a_terminal_what_ends_scrolls_above_and_the_table_comes_last(
     assert terminal.ended() == 1
     text = terminal.text
     assert "well done" in text
-    assert "ValueError: as told  behave  how=raise" in text
+    assert "ValueError: as asked  behave  how=raise" in text
     report = text.index("this worker's runs: 2 completed, 1 failed")
     assert text.index("run 3 FAILED") < text.index("behave, best first:") < report
 

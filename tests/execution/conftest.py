@@ -1,4 +1,4 @@
-"""A project of plain functions that misbehave on request, on disk, and hands to run it with."""
+"""A project of functions that fail on request, and a supervisor to run it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Lab:
 
 
 class Attempt:
-    """All that one run said, by kind."""
+    """The events of one run, by kind."""
 
     def __init__(self, events: list[Any]) -> None:
         self.events = events
@@ -63,7 +63,7 @@ class Attempt:
 
 
 class Hands:
-    """A worker's hands without a worker."""
+    """A supervisor without a worker."""
 
     def __init__(self, guardian: Guardian, workdir: Path) -> None:
         self.guardian = guardian
@@ -86,7 +86,7 @@ def job(function: str, config: dict[str, Any], workdir: Path, **others: Any) -> 
 
 
 def finished(child: Any, before: tuple[Any, ...] = ()) -> Attempt:
-    """Hear a child to its end."""
+    """Read the events of a child to its end."""
     events = list(before)
     deadline = time.monotonic() + 60
     while not any(isinstance(event, ChildEnded) for event in events):
@@ -97,7 +97,7 @@ def finished(child: Any, before: tuple[Any, ...] = ()) -> Attempt:
 
 
 def until_printed(child: Any, text: str) -> list[Any]:
-    """Hear a child until it has printed this."""
+    """Read the events of a child until it has printed a text."""
     events: list[Any] = []
     deadline = time.monotonic() + 60
     while text.encode() not in b"".join(event.data for event in events if isinstance(event, Output)):
@@ -113,14 +113,14 @@ def lab(tmp_path, monkeypatch):
     path = [str(made.root), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
-        monkeypatch.delenv(name, raising=False)                 # as on a machine where nobody thought of it
+        monkeypatch.delenv(name, raising=False)                 # as on a machine without settings
     monkeypatch.setenv("HYPERSPACE_STORAGE", "mongodb://me:S3cr3t-canary@db/lab")
     return made
 
 
 @pytest.fixture
 def guardian(lab):
-    """Makes guardians, and ends them all."""
+    """Makes supervisors and closes them all."""
     made = []
 
     def make(isolation: str = "warm", **options: Any) -> Guardian:

@@ -1,4 +1,4 @@
-"""Runs that behave and misbehave: the text of this file is the module `lab.runs` of the tests' project."""
+"""Good and failing runs: the source of the module `lab.runs` in the tests."""
 
 import asyncio
 import atexit

@@ -1,4 +1,4 @@
-"""A run asks its worker how the others do, and never waits for one that cannot answer."""
+"""A run asks its worker for the peers' curves, and never waits long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def never() -> bool:
 
 
 class Desk:
-    """The worker's side: what was asked, and what is answered to it at once."""
+    """The worker's side: records questions and answers them at once."""
 
     def __init__(self) -> None:
         self.pipe, reader = AnswerPipe.opened()
@@ -44,7 +44,7 @@ def news(run: int, *points: tuple[int, float]) -> PeerNews:
     return PeerNews(run, "completed", list(points))
 
 
-def test_what_is_answered_arrives(desk: Desk) -> None:
+def test_an_answer_arrives(desk: Desk) -> None:
     answer = Peers(1, ended=[news(3, (1, 0.5))], running=[news(4, (1, float("inf")))])
     desk.at_once = [answer]
 
@@ -52,7 +52,7 @@ def test_what_is_answered_arrives(desk: Desk) -> None:
     assert desk.asked == [PeersWanted(1, "loss")]
 
 
-def test_an_answer_of_many_megabytes_arrives_though_a_pipe_holds_less(desk: Desk) -> None:
+def test_an_answer_larger_than_the_pipe_arrives(desk: Desk) -> None:
     answer = Peers(1, ended=[news(run, *((step, step / 7) for step in range(1000))) for run in range(300)])
     sending = threading.Thread(target=desk.pipe.send, args=(answer,))
     sending.start()
@@ -69,20 +69,20 @@ def test_a_worker_that_is_gone_is_not_waited_for(desk: Desk) -> None:
     assert len(desk.asked) == 1
 
 
-def test_a_worker_that_goes_in_the_midst_of_an_answer_is_gone(desk: Desk) -> None:
+def test_a_worker_that_dies_within_an_answer_counts_as_gone(desk: Desk) -> None:
     os.write(desk.pipe._descriptor, b"\0\0\1\0half of it")
     desk.pipe.close()
 
     assert desk.answers.ask("loss", never) is None
 
 
-def test_a_run_that_has_other_reasons_to_stop_waits_no_longer(desk: Desk) -> None:
+def test_a_run_that_stops_anyway_ends_its_wait_for_an_answer(desk: Desk) -> None:
     reasons = iter([False, True])
 
     assert desk.answers.ask("loss", lambda: next(reasons)) is None
 
 
-def test_a_slow_worker_is_asked_again_only_once_it_has_answered_and_nothing_is_lost(
+def test_a_late_answer_comes_with_the_next_one(
         desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "PATIENCE_S", 0.01)
     assert desk.answers.ask("loss", never) is None
@@ -98,7 +98,7 @@ def test_a_slow_worker_is_asked_again_only_once_it_has_answered_and_nothing_is_l
     assert answer == Peers(2, ended=[news(3, (1, 0.5)), news(5, (1, 0.5))], running=[news(4, (2, 0.5))])
 
 
-def test_an_answer_that_nobody_reads_is_given_up_when_the_run_has_ended(desk: Desk) -> None:
+def test_an_unread_answer_is_dropped_at_the_end_of_the_run(desk: Desk) -> None:
     answer = Peers(1, ended=[news(run, *((step, step / 7) for step in range(1000))) for run in range(300)])
     sending = threading.Thread(target=desk.pipe.send, args=(answer,))
     sending.start()
@@ -106,4 +106,4 @@ def test_an_answer_that_nobody_reads_is_given_up_when_the_run_has_ended(desk: De
     sending.join(10)
 
     assert not sending.is_alive()
-    desk.pipe.send(answer)                         # nor is anything written where another file may be by now
+    desk.pipe.send(answer)                         # nothing is written to a descriptor that may be reused

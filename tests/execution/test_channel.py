@@ -19,7 +19,7 @@ from hyperspace_core.run import Run
 
 
 class Reader:
-    """The other end, read to its end on request."""
+    """The reading end, read to its end on request."""
 
     def __init__(self):
         self.descriptor, writer = os.pipe()
@@ -58,7 +58,7 @@ def test_a_point_is_in_the_pipe_when_the_call_returns(reader):
     assert seqs(reader.now()) == [0]
 
 
-def test_nothing_is_lost_or_reordered_while_nobody_reads(reader):
+def test_points_keep_their_order_while_the_reader_pauses(reader):
     count = 20_000                                              # more than any pipe holds
     for seq in range(count):
         reader.sink.point(a_point(seq))
@@ -69,11 +69,11 @@ def test_nothing_is_lost_or_reordered_while_nobody_reads(reader):
 
 
 class Interrupted(BaseException):
-    """What a signal handler raises in the middle of anything."""
+    """An exception of a signal handler, at any point."""
 
 
 class Alarm:
-    """A signal every few microseconds, whose handler raises where it was asked for."""
+    """A signal every few microseconds, whose handler raises on request."""
 
     def __init__(self):
         self.armed = False
@@ -87,7 +87,7 @@ class Alarm:
     def __exit__(self, *error):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
-        signal.setitimer(signal.ITIMER_REAL, *self._timer)         # it was the test's own limit
+        signal.setitimer(signal.ITIMER_REAL, *self._timer)         # the test's own limit
 
     def _handle(self, number, frame):
         if self.armed:
@@ -96,7 +96,7 @@ class Alarm:
             raise Interrupted
 
 
-def test_an_exception_of_a_signal_handler_loses_and_doubles_nothing(reader):
+def test_signal_handler_exceptions_lose_and_double_nothing(reader):
     returned, seq = [], 0
     with Alarm() as alarm:
         while alarm.raised < 1_000:
@@ -115,7 +115,7 @@ def test_an_exception_of_a_signal_handler_loses_and_doubles_nothing(reader):
     assert heard == sorted(set(heard))
 
 
-def test_a_message_larger_than_a_pipe_arrives_in_its_place(reader):
+def test_a_message_larger_than_the_pipe_arrives_in_order(reader):
     big = "x" * (3 << 20)
     reader.sink.point(a_point(0))
     reader.sink.info("big", big)
@@ -128,7 +128,7 @@ def test_a_message_larger_than_a_pipe_arrives_in_its_place(reader):
     assert heard[1].value == big
 
 
-def test_a_full_backlog_slows_its_writer_by_a_millisecond_a_call(reader):
+def test_a_full_backlog_delays_each_call_by_a_millisecond(reader):
     reader.sink.info("big", "x" * BACKLOG)
     began = time.perf_counter()
     for seq in range(20):
@@ -161,7 +161,7 @@ def test_a_reader_that_is_gone_does_not_disturb_the_run(reader):
     reader.descriptor = os.open(os.devnull, os.O_RDONLY)
 
 
-def test_the_outcome_is_the_last_word(reader):
+def test_nothing_is_sent_after_the_outcome(reader):
     reader.sink.outcome(Finish(outcome=Outcome.COMPLETED, result=1.0), heard=True)
     reader.sink.point(a_point(0))
     reader.sink.close()
@@ -187,10 +187,10 @@ def test_a_signal_handler_that_logs_does_not_hang_the_run(reader):
     assert "alarms" in names
 
 
-def test_a_forked_copy_is_mute_and_says_so_once(reader):
+def test_a_forked_sink_is_muted_and_warns_once(reader):
     said, says = os.pipe()
     pid = os.fork()
-    if pid == 0:                                                # a copy, as user code makes one
+    if pid == 0:                                                # a fork, as user code makes one
         import sys
 
         sys.stderr = os.fdopen(says, "w", buffering=1)

@@ -76,25 +76,25 @@ def hyperspace_run_finished(run, record):
 
 
 class Recorder(Memory):
-    """A sink that keeps what the executor tells, too."""
+    """A sink that also keeps the executor's messages."""
 
     def __init__(self):
         super().__init__()
-        self.told = []
+        self.messages = []
 
     def resolved(self, scenario, config, metric, seed):
-        self.told.append(("resolved", scenario, config, metric, seed))
+        self.messages.append(("resolved", scenario, config, metric, seed))
 
     def code_differs(self, reason):
-        self.told.append(("code differs", reason))
+        self.messages.append(("code differs", reason))
 
     def outcome(self, finish, *, heard):
         self.heard = heard
-        self.told.append(("outcome", finish))
+        self.messages.append(("outcome", finish))
 
 
 class Bench:
-    """The project opened here, and what one run told."""
+    """The open project, and the messages of one run."""
 
     def __init__(self, extensions, project, workdir):
         self.extensions, self.project, self.workdir = extensions, project, workdir
@@ -131,7 +131,7 @@ def test_the_order_of_a_run(bench):
     record = bench.heard[4]
     assert (record.state, record.result) == (State.COMPLETED, 31.0)
     assert record.config == {"factor": 3.0, "offset": 1}
-    assert bench.sink.told == [("outcome", finish)]
+    assert bench.sink.messages == [("outcome", finish)]
     assert bench.sink.heard is True
     assert [point.value for point in bench.sink.points] == [3.0]
     assert {section.name for section in bench.sink.sections} >= {"camera", "python", "seeds"}
@@ -139,7 +139,7 @@ def test_the_order_of_a_run(bench):
     assert (run.id, run.attempt, run.seed, run.task) == (1, 1, 1, "scale")
 
 
-def test_the_code_of_each_component_is_recorded_and_that_of_the_project_s_hooks(bench):
+def test_the_code_of_components_and_hooks_is_recorded(bench):
     bench.execute("scale", {"factor": 3.0})
     found = next(section.data for section in bench.sink.sections if section.name == "components")
     assert set(found) == {"scenario", "hook:hyperspace_seed"}
@@ -158,7 +158,7 @@ def test_a_submission_without_the_project_is_completed_here(bench):
     finish = bench.execute("scale", scenario=None, submitted={"factor": 4}, config=None, seed=None,
                            validated=False)
     assert finish.result == 40.0
-    (kind, scenario, config, metric, seed), _ = bench.sink.told
+    (kind, scenario, config, metric, seed), _ = bench.sink.messages
     assert kind == "resolved"
     assert scenario["className"] == "scale"
     assert config == {"factor": 4.0, "offset": 0}
@@ -166,12 +166,12 @@ def test_a_submission_without_the_project_is_completed_here(bench):
     assert bench.heard[0] == f"seed {seed}"
 
 
-def test_a_parameter_that_has_come_since_the_submission_is_recorded(bench):
+def test_a_parameter_newer_than_the_submission_is_recorded(bench):
     assert bench.execute("scale", {"factor": 3.0}).result == 30.0
-    assert bench.sink.told[0][2] == {"factor": 3.0, "offset": 0}
+    assert bench.sink.messages[0][2] == {"factor": 3.0, "offset": 0}
 
 
-def test_the_users_mistake_is_a_failed_run_with_the_message_of_the_submission(bench):
+def test_a_bad_config_fails_the_run_with_the_submit_message(bench):
     finish = bench.execute("scale", scenario=None, submitted={"factr": 4}, config=None, seed=None,
                            validated=False)
     assert finish.outcome is Outcome.FAILED
@@ -184,15 +184,15 @@ def test_the_users_mistake_is_a_failed_run_with_the_message_of_the_submission(be
 
 @pytest.mark.parametrize(("config", "scenario"), [
     ({"factor": 1.0, "newer": 2}, {"className": "scale"}), ({"factor": 1.0}, {"className": "NotHereYet"})])
-def test_a_validated_run_that_does_not_fit_means_other_code(bench, config, scenario):
+def test_a_validated_run_that_does_not_fit_is_released(bench, config, scenario):
     finish = bench.execute("scale", config, scenario=scenario)
     assert finish.outcome is Outcome.RELEASED
-    assert bench.sink.told[0][0] == "code differs"
+    assert bench.sink.messages[0][0] == "code differs"
     assert "run" not in bench.heard
     assert not any(getattr(item, "state", None) for item in bench.heard)
 
 
-def test_a_task_that_is_not_here_fails_for_good(bench):
+def test_a_missing_task_fails_without_a_retry(bench):
     finish = bench.execute("nowhere", scenario=None, config=None, seed=None, validated=False)
     assert finish.outcome is Outcome.FAILED
     assert "nowhere" in finish.reason
@@ -219,14 +219,14 @@ def test_observers_that_fail_change_nothing(bench):
     assert bench.heard[2] == "started"
 
 
-def test_an_exception_is_the_outcome_and_its_observers_hear_it(bench):
+def test_an_exception_is_the_outcome_that_observers_get(bench):
     finish = bench.execute("fails")
     assert (finish.outcome, finish.reason) == (Outcome.FAILED, "ValueError: too high")
     assert bench.heard[-1].state is State.FAILED
     assert bench.heard[-1].attempt.traceback == finish.traceback
 
 
-def test_an_interruption_that_nobody_asked_for_is_an_exception_like_any_other(bench):
+def test_run_interrupted_without_a_request_is_a_failure(bench):
     finish = bench.execute("gives_up")
     assert (finish.outcome, finish.reason) == (Outcome.FAILED, "RunInterrupted: I will not")
     assert bench.heard[-1].state is State.FAILED
@@ -239,7 +239,7 @@ def test_a_result_without_the_metric_keeps_its_numbers(bench):
     assert not finish.retry
 
 
-def test_info_that_grew_in_place_is_sent_again_and_what_cannot_be_stored_is_named(bench, capsys):
+def test_info_that_grew_is_resent_and_unstorable_info_named(bench, capsys):
     assert bench.execute("numbers").outcome is Outcome.COMPLETED
     assert bench.sink.infos == {"list": [1, 2], "fine": [1]}
     assert "info['fine']" in capsys.readouterr().err

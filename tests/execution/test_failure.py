@@ -1,4 +1,4 @@
-"""What user code raised, as text."""
+"""Exceptions of user code as text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_system_exit_is_named():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit()])
-def test_other_exceptions_that_slip_through_except_exception(error):
+def test_base_exceptions_are_reported(error):
     finish = failure(raised(error))
     assert finish.outcome is Outcome.FAILED
     assert finish.reason == type(error).__name__
@@ -61,7 +61,7 @@ def test_memory_error_is_out_of_memory():
     assert failure(raised(MemoryError("1 TB"))).outcome is Outcome.OUT_OF_MEMORY
 
 
-def test_an_exception_that_cannot_say_anything():
+def test_an_exception_whose_str_raises_is_named():
     finish = failure(raised(Mute()))
     assert finish.reason == "Mute: <its __str__ raised RuntimeError>"
     assert "Mute" in finish.traceback
@@ -74,7 +74,7 @@ def test_an_exception_group_shows_its_members():
     assert "fold 2" in text
 
 
-def test_a_message_of_a_megabyte_loses_its_middle():
+def test_a_message_of_a_megabyte_is_shortened():
     finish = failure(raised(ValueError("start " + "x" * 1_000_000 + " end")))
     assert len(finish.reason) < REASON_CHARACTERS + 100
     assert len(finish.traceback) < TRACEBACK_CHARACTERS + 100
@@ -82,7 +82,7 @@ def test_a_message_of_a_megabyte_loses_its_middle():
     assert finish.traceback.rstrip().endswith("end")
 
 
-def test_only_text_remains_of_what_cannot_be_pickled():
+def test_an_exception_that_cannot_be_pickled_becomes_text():
     import threading
 
     assert one_line(raised(Unpicklable(threading.Lock()))) == "Unpicklable: cannot travel"
@@ -127,5 +127,5 @@ def test_a_lone_surrogate_does_not_stop_the_report():
     finish.traceback.encode()
 
 
-def test_short_texts_stay():
+def test_short_texts_stay_unchanged():
     assert shortened("abc", 3) == "abc"

@@ -27,14 +27,14 @@ def test_an_edit_a_removal_and_a_new_file_are_noticed(tmp_path):
     assert set(changed(known)) == {str(files[1]), str(tmp_path)}
 
 
-def test_a_file_that_changed_while_it_was_read_never_counts_as_fresh(tmp_path):
+def test_a_file_that_changed_while_read_is_never_fresh(tmp_path):
     file = tmp_path / "a.py"
     began = time.time_ns() - 10**9
     file.write_text("x = 1\n")
     assert changed(stamps([file], read_since_ns=began)) == [str(file)]
 
 
-def test_a_date_in_the_future_is_no_edit(tmp_path):
+def test_a_future_mtime_is_not_an_edit(tmp_path):
     file = tmp_path / "a.py"
     file.write_text("x = 1\n")
     later = time.time_ns() + 10**12
@@ -42,7 +42,7 @@ def test_a_date_in_the_future_is_no_edit(tmp_path):
     assert changed(stamps([file], read_since_ns=0)) == []
 
 
-def test_only_somebodys_work_in_progress_is_watched(tmp_path, monkeypatch):
+def test_installed_libraries_are_not_watched(tmp_path, monkeypatch):
     (tmp_path / "wip_module.py").write_text("x = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     __import__("wip_module")

@@ -1,4 +1,4 @@
-"""Who holds a run, and when its death is proved."""
+"""The owner of a run, and the proof of its death."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_process_that_has_ended_is_dead(living):
 def test_a_zombie_is_dead(living):
     process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     try:
-        assert process.stdout.read() == b""                     # its end of the pipe closes as it dies
+        assert process.stdout.read() == b""                     # its end of the pipe closes at its death
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert proven_dead(replace(living, pid=process.pid))
     finally:
@@ -45,7 +45,7 @@ def test_a_zombie_is_dead(living):
 
 
 @linux
-def test_a_pid_that_is_used_again_is_not_the_old_owner(living):
+def test_a_reused_pid_is_not_the_old_owner(living):
     assert proven_dead(replace(living, process_started=living.process_started - 1))
 
 
@@ -56,13 +56,13 @@ def test_nothing_is_proved_about_another_boot_or_namespace(living, elsewhere):
     assert not proven_dead(replace(living, **gone))
 
 
-def test_worker_names_differ_and_tell_the_process():
+def test_worker_names_are_unique_and_hold_the_pid():
     first, second = worker_name(), worker_name()
     assert first != second
     assert str(os.getpid()) in first
 
 
-def test_a_user_without_a_name_still_has_a_number(monkeypatch):
+def test_a_user_without_a_name_is_named_by_uid(monkeypatch):
     def nameless():
         raise KeyError("getpwuid(): uid not found")
 

@@ -1,4 +1,4 @@
-"""How a request to stop reaches user code."""
+"""Stop requests to user code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def run(tmp_path):
     return Run.local(seed=0, workdir=tmp_path)
 
 
-def test_user_code_is_interrupted_where_it_stands(run):
+def test_user_code_is_interrupted_by_an_exception(run):
     interruption = Interruption()
     interruption.watch(run)
     with pytest.raises(RunInterrupted), interruption.user_code():
         interruption.ask()
 
 
-def test_a_run_that_watches_is_left_alone(run):
+def test_a_run_that_calls_should_stop_gets_no_exception(run):
     interruption = Interruption()
     interruption.watch(run)
     with interruption.user_code():
@@ -29,7 +29,7 @@ def test_a_run_that_watches_is_left_alone(run):
         assert run.should_stop()
 
 
-def test_nothing_is_raised_outside_user_code_but_at_its_door(run):
+def test_nothing_is_raised_outside_user_code(run):
     interruption = Interruption()
     interruption.watch(run)
     interruption.ask()

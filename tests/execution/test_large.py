@@ -31,7 +31,7 @@ def test_two_and_a_half_million_floats_are_kept_as_an_artifact(tmp_path):
     assert json.loads(memory.artifacts["info/predictions.json"].read_text()) == values
 
 
-def test_keys_that_are_no_file_names_stay_apart(tmp_path):
+def test_keys_that_are_no_file_names_get_unique_labels(tmp_path):
     run, memory = a_run(tmp_path)
     for key in ("a/b", "a_b", "a b", "../x"):
         run.info[key] = "y" * (LIMIT + 1)
@@ -39,7 +39,7 @@ def test_keys_that_are_no_file_names_stay_apart(tmp_path):
     assert all(name.count("/") == 1 and ".." not in name for name in memory.artifacts)
 
 
-def test_many_middling_values_do_not_add_up_to_a_record_that_cannot_be_stored(tmp_path):
+def test_the_total_size_of_info_is_bounded(tmp_path):
     run, memory = a_run(tmp_path)
     for i in range(2 * TOTAL_LIMIT // LIMIT + 2):
         run.info[f"k{i}"] = "z" * (LIMIT // 2)
@@ -47,7 +47,7 @@ def test_many_middling_values_do_not_add_up_to_a_record_that_cannot_be_stored(tm
     assert set(memory.artifacts) == {f"info/{key}.json" for key in ("k15", "k16", "k17")}
 
 
-def test_sending_again_sends_only_what_has_grown(tmp_path):
+def test_only_changed_info_is_sent_again(tmp_path):
     run, memory = a_run(tmp_path)
     sent = []
     memory.info = lambda key, value: sent.append((key, list(value)))
@@ -57,13 +57,13 @@ def test_sending_again_sends_only_what_has_grown(tmp_path):
     assert sent == [("a", [1]), ("b", [2]), ("a", [1, 3])]
 
 
-def test_a_result_of_ordinary_size_stays(tmp_path):
+def test_a_small_result_stays_in_the_record(tmp_path):
     memory = Memory()
     assert bounded_result(memory, tmp_path, "a", {"a": 1.0, "b": 2.0}) == {"a": 1.0, "b": 2.0}
     assert not memory.artifacts
 
 
-def test_a_huge_result_is_kept_as_an_artifact_and_its_metric_in_the_record(tmp_path):
+def test_a_huge_result_becomes_an_artifact_and_its_metric(tmp_path):
     memory = Memory()
     metrics = {f"metric_{i}": float(i) for i in range(100_000)}
     assert bounded_result(memory, tmp_path, "metric_7", metrics) == {"metric_7": 7.0}

@@ -1,4 +1,4 @@
-"""Proof that the kernel ended a run for want of memory."""
+"""Proof that the kernel ended a run because memory ran out."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def test_a_counter_that_rose_is_proof():
         "killed by the kernel: out of memory in its control group (peak RSS 61.2 GB)")
 
 
-def test_counters_that_stand_still_prove_nothing():
+def test_unchanged_counters_prove_nothing():
     assert proof({"the machine": 5}, {"the machine": 5}, 1) is None
     assert proof({}, {"the machine": 5}, 1) is None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counters of the Linux kernel")
-def test_this_machine_counts():
+def test_this_machine_has_the_counter():
     assert out_of_memory_kills()["the machine"] >= 0
 
 

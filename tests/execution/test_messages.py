@@ -35,19 +35,19 @@ def test_a_stream_cut_anywhere_gives_the_same_messages(entries, step):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.0, 5e-324, 2.0**1023])
-def test_every_float_arrives_as_it_left(value):
+def test_every_float_arrives_unchanged(value):
     (heard,) = Unframer().feed(frame(Points([(0, "loss", None, value, 1.0)])))
     assert math.copysign(1, heard.points[0][3]) == math.copysign(1, value)
     assert repr(heard.points[0][3]) == repr(value)
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_an_outcome_arrives_whole(told):
+@pytest.mark.parametrize("flag", [True, False])
+def test_an_outcome_arrives_complete(flag):
     finish = Finish(outcome=Outcome.FAILED, reason="ValueError: é", traceback="Traceback …", retry=False,
                     metrics={"a": 1, "b": math.inf})
-    (heard,) = Unframer().feed(frame(ended(finish, heard=told)))
+    (heard,) = Unframer().feed(frame(ended(finish, heard=flag)))
     assert isinstance(heard, Ended)
-    assert (heard.finish(), heard.heard) == (finish, told)
+    assert (heard.finish(), heard.heard) == (finish, flag)
 
 
 def test_bytes_that_are_no_message_are_noticed():

@@ -1,4 +1,4 @@
-"""What single_run may return."""
+"""The results that single_run may return."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_number_is_the_metric(returned, expected):
     assert type(metrics["accuracy"]) in (int, float)
 
 
-def test_a_dict_holds_the_metric_among_others():
+def test_a_dict_may_hold_the_metric_and_others():
     result, metrics = numbers_of({"accuracy": np.float64(0.9), "epochs": np.int32(3)}, "accuracy")
     assert result == 0.9
     assert metrics == {"accuracy": 0.9, "epochs": 3}
@@ -60,7 +60,7 @@ def test_nan_and_infinities_are_kept(value):
     (np.zeros(5_000_000), "ndarray of 40.0 MB; log it with log_artifact()"),
     (2**70, "beyond 64 bit"),
 ])
-def test_anything_else_is_named(returned, says):
+def test_other_return_values_are_named(returned, says):
     with pytest.raises(BadResult) as caught:
         numbers_of(returned, "result")
     assert says in str(caught.value)
@@ -84,14 +84,14 @@ def test_a_dict_without_the_metric_keeps_its_numbers():
     assert caught.value.metrics == {"accuracy": 0.9, "loss": 0.1}
 
 
-def test_a_metric_that_is_like_none_of_them_has_its_cure():
+def test_a_missing_metric_without_a_near_name_has_a_cure():
     with pytest.raises(BadResult) as caught:
         numbers_of({"acc": 0.9}, "result")
     assert str(caught.value) == ("single_run returned acc, but not the task's metric 'result'; return it "
                                  "too, or name another as the task's metric")
 
 
-def test_every_wrong_entry_is_named_and_the_right_ones_are_kept():
+def test_wrong_entries_are_named_and_numbers_are_kept():
     with pytest.raises(BadResult) as caught:
         numbers_of({"accuracy": 0.9, "preds": np.zeros(10), "ok": True, 3: 1.0, "": 1.0, "none": None},
                    "accuracy")
@@ -105,5 +105,5 @@ def test_every_wrong_entry_is_named_and_the_right_ones_are_kept():
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (23_100_000, "23.1 MB"),
                                             (5e12, "5000.0 GB")])
-def test_sizes_for_people(size, text):
+def test_sizes_are_readable(size, text):
     assert in_bytes(size) == text

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, as a worker sees them."""
+"""Runs in child processes, as a worker sees them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pids_in(attempt_or_events):
 
 
 def assert_gone(pids, timeout=20.0):
-    """Each of them has ended, or ends while we watch."""
+    """All processes end in time."""
     for pid in pids:
         try:
             psutil.Process(pid).wait(timeout)
@@ -38,17 +38,17 @@ def assert_gone(pids, timeout=20.0):
             continue
 
 
-# -- looking at the project ----------------------------------------------------------------------------------
+# -- opening the project -----------------------------------------------------------------------------------
 
 
-def test_a_warm_guardian_shows_the_project(guardian):
+def test_a_warm_supervisor_describes_the_project(guardian):
     view = guardian("warm").view()
     assert {"good", "waits"} <= set(view.tasks)
     assert view.forks
     assert view.note is None
 
 
-def test_a_spawning_guardian_shows_it_too(guardian):
+def test_a_spawning_supervisor_describes_the_project(guardian):
     view = guardian("spawn").view()
     assert "good" in view.tasks
     assert not view.forks
@@ -73,21 +73,21 @@ def test_a_project_with_threads_is_not_forked_but_runs(guardian, lab, workdir):
     ("import os; os._exit(5)", "exit code 5"),
     ("import os, sys; print('oh dear', flush=True); os.abort()", "oh dear"),
 ])
-def test_a_project_that_cannot_be_imported(guardian, lab, isolation, code, says):
+def test_a_project_that_cannot_be_imported_is_an_error(guardian, lab, isolation, code, says):
     lab.write("runs.py", code + "\n")
     with pytest.raises(ProjectError, match=says) as caught:
         guardian(isolation).view()
     assert "lab" in str(caught.value)
 
 
-def test_a_project_that_is_not_installed():
-    nobody = Guardian("no_such_project", isolation="warm")
+def test_a_project_that_is_not_installed_is_an_error():
+    absent = Guardian("no_such_project", isolation="warm")
     with pytest.raises(ProjectError, match="no_such_project"):
-        nobody.view()
-    nobody.close()
+        absent.view()
+    absent.close()
 
 
-def test_a_closed_guardian_starts_nothing(guardian):
+def test_a_closed_supervisor_starts_no_run(guardian):
     one = guardian()
     one.view()
     one.close()
@@ -96,10 +96,10 @@ def test_a_closed_guardian_starts_nothing(guardian):
         one.view()
 
 
-# -- what a run says -----------------------------------------------------------------------------------------
+# -- messages of a run ---------------------------------------------------------------------------------------
 
 
-def test_a_run_from_start_to_end(hands):
+def test_a_run_sends_its_messages_and_ends(hands):
     attempt = hands.run("good", value=2.5)
     assert [point[:4] for point in attempt.points] == [(0, "value", 0, 2.5)]
     assert attempt.outcome.outcome is Outcome.COMPLETED
@@ -146,7 +146,7 @@ def test_a_config_of_megabytes_arrives(hands):
     ("segfault", None, signal.SIGSEGV), ("abort", None, signal.SIGABRT),
     ("exit 0", 0, None), ("exit 3", 3, None), ("kill", None, signal.SIGKILL),
 ])
-def test_a_run_that_dies_loses_nothing_that_it_said_and_harms_nobody(hands, how, code, number):
+def test_a_run_that_dies_keeps_its_output_and_harms_no_other(hands, how, code, number):
     attempt = hands.run("dies", how=how)
     assert (attempt.end.exit_code, attempt.end.signal) == (code, number)
     assert attempt.outcomes == []
@@ -184,23 +184,23 @@ def test_a_coroutine_is_no_result(warm):
     assert not ended.retry
 
 
-def test_exit_handlers_of_the_run_are_called_and_those_of_the_import_are_not(warm, lab):
+def test_only_exit_handlers_of_the_run_are_called(warm, lab):
     lab.write("runs.py", RUNS.replace("VERSION = 1", "atexit.register(print, 'guardian only')"))
     printed = warm.run("at_exit").printed
     assert "cleaned up" in printed
     assert "guardian only" not in printed
 
 
-# -- what it prints ------------------------------------------------------------------------------------------
+# -- output --------------------------------------------------------------------------------------------------
 
 
-def test_output_of_python_and_c(hands):
+def test_output_of_python_and_c_keeps_its_order(hands):
     printed = hands.run("prints_in_c").printed
     for part in ("from C\n", "held back by C", "from Python é"):
         assert part in printed
 
 
-def test_output_is_heard_while_the_run_goes_on(warm):
+def test_output_arrives_while_the_run_goes_on(warm):
     child = warm.start("waits")
     until_printed(child, "waiting")
     child.kill()
@@ -218,7 +218,7 @@ def test_a_flood_is_passed_on_in_bounded_pieces(warm):
     assert largest <= 4 << 20
 
 
-def test_output_that_is_no_text(warm):
+def test_output_that_is_not_text_arrives(warm):
     attempt = warm.run("prints_bytes")
     assert Output(b"\xff\xfe no newline") in attempt.events
 
@@ -242,7 +242,7 @@ def test_an_interrupt_right_after_the_start_is_not_lost(hands):
     assert attempt.outcome.outcome is Outcome.RELEASED
 
 
-def test_a_run_that_watches_finishes_by_itself(warm):
+def test_a_run_that_calls_should_stop_ends_by_itself(warm):
     child = warm.start("waits", how="polite")
     heard = until_printed(child, "waiting")
     child.interrupt()
@@ -250,7 +250,7 @@ def test_a_run_that_watches_finishes_by_itself(warm):
     assert (ended.outcome, ended.result) == (Outcome.COMPLETED, 7.0)
 
 
-def test_a_deaf_run_is_killed(warm):
+def test_a_run_that_ignores_the_stop_is_killed(warm):
     child = warm.start("waits", how="deaf")
     until_printed(child, "waiting")
     child.interrupt()
@@ -259,7 +259,7 @@ def test_a_deaf_run_is_killed(warm):
     assert warm.run("good").outcome.result == 1.0
 
 
-def test_a_word_that_comes_too_late_does_not_hit_the_next_run(warm):
+def test_a_late_request_does_not_reach_the_next_run(warm):
     first = warm.start("good")
     finished(first)
     second = warm.start("waits")
@@ -271,16 +271,16 @@ def test_a_word_that_comes_too_late_does_not_hit_the_next_run(warm):
     finished(second)
 
 
-def test_starting_again_ends_a_run_that_was_forgotten(warm):
+def test_starting_a_run_kills_an_older_one(warm):
     first = warm.start("waits")
     assert warm.run("good").outcome.result == 1.0
     assert_gone([first.pid])
 
 
-# -- what it leaves behind -----------------------------------------------------------------------------------
+# -- processes left behind -----------------------------------------------------------------------------------
 
 
-def test_a_vandal_harms_only_itself(hands):
+def test_a_destructive_run_harms_only_itself(hands):
     here, environment = Path.cwd(), dict(os.environ)
     assert hands.run("vandal").outcome.result == 3.0
     assert Path.cwd() == here
@@ -290,14 +290,14 @@ def test_a_vandal_harms_only_itself(hands):
     assert json.loads(attempt.printed)["cwd"] == str(here)
 
 
-def test_a_copy_of_the_run_does_not_report_it_again(warm):
+def test_a_fork_of_the_run_does_not_report_it_again(warm):
     attempt = warm.run("forks")
     assert attempt.outcome.result == 2.0
     assert attempt.points == []
     assert "not recorded" in attempt.printed
 
 
-def test_a_process_that_a_run_forked_can_be_terminated_by_it(hands):
+def test_a_run_can_terminate_a_process_that_it_forked(hands):
     assert hands.run("ends_its_fork").outcome.result == -signal.SIGTERM
 
 
@@ -317,7 +317,7 @@ def test_daemons_are_ended_when_the_run_is_killed(warm):
 
 
 @linux
-def test_daemons_are_ended_when_the_guardian_is_lost(warm):
+def test_daemons_are_ended_when_the_fork_server_is_lost(warm):
     child = warm.start("leaves_daemon", then="wait")
     heard = until_printed(child, "]")
     psutil.Process(child.pid).parent().kill()
@@ -325,17 +325,17 @@ def test_daemons_are_ended_when_the_guardian_is_lost(warm):
 
 
 @linux
-def test_shared_memory_that_was_forgotten_is_cleaned_up(warm):
+def test_leaked_shared_memory_is_cleaned_up(warm):
     attempt = warm.run("shares_memory")
     assert attempt.outcome.result == 3.0
     name = next(line for line in attempt.printed.splitlines() if line.startswith("psm_"))
     assert not Path("/dev/shm", name).exists()
 
 
-# -- when others vanish --------------------------------------------------------------------------------------
+# -- a lost worker or fork server ----------------------------------------------------------------------------
 
 
-def test_a_run_that_kills_its_guardian_is_ended_and_the_slot_goes_on(hands):
+def test_a_run_that_kills_its_fork_server_ends_alone(hands):
     child = hands.start("dies", how="guardian")
     attempt = finished(child)
     assert (attempt.end.exit_code, attempt.end.signal) == (None, None)
@@ -344,14 +344,14 @@ def test_a_run_that_kills_its_guardian_is_ended_and_the_slot_goes_on(hands):
     assert hands.run("good").outcome.result == 1.0
 
 
-def test_a_waiting_process_that_somebody_killed_is_replaced(warm):
+def test_a_killed_preforked_process_is_replaced(warm):
     child = warm.start("waits")
     until_printed(child, "waiting")
     guardian = psutil.Process(child.pid).parent()
     waiting = [process for process in guardian.children() if process.pid != child.pid]
     assert len(waiting) == 1
     waiting[0].kill()
-    waiting[0].wait(10)                        # else it may still be given the job, and take it along
+    waiting[0].wait(10)                        # else it may still get the job
     assert warm.run("good").outcome.result == 1.0
     assert warm.run("good").outcome.result == 1.0
 
@@ -372,7 +372,7 @@ threading.Event().wait()
 
 
 def vanishing_worker(workdir, isolation, function, until, grace=10.0, **config):
-    """A worker's process that is killed once its run goes on; the run's pid, and what the run had printed."""
+    """Kill a worker process during its run; the run's pid and output."""
     code = WORKER.format(here=str(Path(__file__).parent.parent), isolation=isolation, function=function,
                          config=config, workdir=str(workdir), until=until, grace=grace)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
@@ -384,17 +384,17 @@ def vanishing_worker(workdir, isolation, function, until, grace=10.0, **config):
 
 @linux
 @pytest.mark.parametrize("isolation", ["warm", "spawn"])
-def test_a_vanished_worker_takes_its_run_and_everything_below_with_it(lab, workdir, isolation):
+def test_the_run_of_a_vanished_worker_is_ended(lab, workdir, isolation):
     pid, printed = vanishing_worker(workdir, isolation, "leaves_daemon", "]", then="wait")
     assert_gone([pid, *json.loads(printed)])
 
 
-def test_a_deaf_run_of_a_vanished_worker_is_killed_after_the_grace(lab, workdir):
+def test_a_run_of_a_vanished_worker_is_killed_after_grace(lab, workdir):
     pid, _ = vanishing_worker(workdir, "warm", "waits", "waiting", grace=0.3, how="deaf")
     assert_gone([pid])
 
 
-def test_a_guardian_does_not_wait_for_an_import_without_end(lab, guardian):
+def test_a_fork_server_in_an_endless_import_ends(lab, guardian):
     fifo = lab.root / "importing"
     os.mkfifo(fifo)
     lab.write("runs.py", "import os, threading\n"
@@ -418,7 +418,7 @@ def test_a_guardian_does_not_wait_for_an_import_without_end(lab, guardian):
     assert_gone([pid])
 
 
-def test_closing_ends_a_run_that_goes_on(guardian, workdir):
+def test_close_ends_a_running_run(guardian, workdir):
     one = guardian()
     child = Hands(one, workdir).start("waits")
     until_printed(child, "waiting")
@@ -436,7 +436,7 @@ def test_an_edit_between_two_runs_is_executed(hands, lab):
         assert hands.run("version").outcome.result == number
 
 
-def test_a_broken_edit_is_named_and_its_mending_is_seen(hands, lab):
+def test_a_broken_edit_is_an_error_until_it_is_fixed(hands, lab):
     assert hands.run("version").outcome.result == 1.0
     lab.write("runs.py", RUNS + "\ndef oops(:\n")
     with pytest.raises(ProjectError, match=r"runs\.py"):
@@ -445,7 +445,7 @@ def test_a_broken_edit_is_named_and_its_mending_is_seen(hands, lab):
     assert hands.run("version").outcome.result == 5
 
 
-def test_sources_that_stand_still_are_not_imported_again(warm):
+def test_unchanged_sources_are_not_imported_again(warm):
     parents = set()
     for _ in range(3):
         child = warm.start("waits")
@@ -465,7 +465,7 @@ def test_a_new_task_file_is_seen(lab, guardian, tmp_path):
     assert "morning" in one.view().tasks
 
 
-def test_a_new_task_file_of_the_project_s_own_is_seen(lab, guardian):
+def test_a_new_task_file_in_the_project_is_seen(lab, guardian):
     (lab.package / "tasks").mkdir()
     lab.write("hyperspace.py", ENTRY + "    register.tasks('lab.tasks')\n")
     one = guardian("warm")
@@ -474,7 +474,7 @@ def test_a_new_task_file_of_the_project_s_own_is_seen(lab, guardian):
     assert "morning" in one.view().tasks
 
 
-def test_a_run_goes_on_where_no_process_can_be_had_for_the_next(lab, warm):
+def test_a_run_goes_on_where_the_next_cannot_be_preforked(lab, warm):
     lab.write("runs.py", RUNS + "\n"
               "real, forks = os.fork, []\n"
               "def fork():\n"
@@ -487,7 +487,7 @@ def test_a_run_goes_on_where_no_process_can_be_had_for_the_next(lab, warm):
         assert warm.run("good").outcome.outcome is Outcome.COMPLETED
 
 
-# -- what it can see -----------------------------------------------------------------------------------------
+# -- environment and files -----------------------------------------------------------------------------------
 
 
 @linux
@@ -499,7 +499,7 @@ def test_a_run_sees_neither_the_store_nor_its_password(hands):
     assert not [target for target in seen["open"].values() if "socket" in target]
     assert seen["open"]["0"] == os.devnull
     assert seen["open"]["1"] == seen["open"]["2"]
-    assert len(seen["open"]) <= 5                               # those, the channel, and the listing itself
+    assert len(seen["open"]) <= 5                               # standard streams, channel, listing
     assert seen["leads"]
     assert seen["blocked"] == []
 
@@ -527,7 +527,7 @@ def test_files_of_the_working_directory_are_never_imported(lab, guardian, workdi
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn"])
-def test_odd_settings_of_the_interpreter_do_not_matter(guardian, workdir, monkeypatch, isolation):
+def test_interpreter_settings_do_not_matter(guardian, workdir, monkeypatch, isolation):
     for name, value in {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1", "PYTHONIOENCODING": "ascii",
                         "LC_ALL": "C", "PYTHONHASHSEED": "0"}.items():
         monkeypatch.setenv(name, value)
@@ -547,6 +547,6 @@ def test_two_slots_run_side_by_side(guardian, workdir):
     assert time.monotonic() - began < 10
 
 
-def test_a_job_reaches_another_process_as_it_is(warm, workdir):
+def test_a_job_reaches_another_process_unchanged(warm, workdir):
     given = job("echo", {"text": "é\0"}, workdir, tags=("a",), note="n")
     assert finished(warm.guardian.start(given)).outcome.result == 2

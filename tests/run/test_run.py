@@ -1,4 +1,4 @@
-"""The live run: what user code may log, and what it is told in the very line that logs something else."""
+"""The live run: values that user code may log, and errors for others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sink(run: Run) -> Memory:
 # -- log_scalar ----------------------------------------------------------------------------------------------
 
 
-def test_points_are_counted_without_a_gap_over_all_series(run: Run) -> None:
+def test_points_are_numbered_without_gaps_over_all_series(run: Run) -> None:
     run.log_scalar("loss", 0.5, 0)
     run.log_scalar("accuracy", 0.9)
     run.log_scalar("loss", 0.25, 1)
@@ -66,7 +66,7 @@ def test_b32_every_kind_of_real_number_becomes_a_float(run: Run, value: Any, kep
     assert (found, math.copysign(1, found)) == (kept, math.copysign(1, kept))
 
 
-def test_b36_nan_is_kept_and_remarked_on_once(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_b36_nan_is_kept_and_warned_about_once(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     for step in range(3):
         run.log_scalar("loss", math.nan, step)
     run.log_scalar("other", np.float32(math.nan))
@@ -113,13 +113,13 @@ def test_b38_a_name_is_one_line_that_can_be_shown(run: Run, name: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["loss", "val/loss", "x" * 200, "$gain", "a.b", "Verlust µ", "ロス", "_id"])
-def test_b38_any_other_name_is_taken_as_it_is(run: Run, name: str) -> None:
+def test_b38_any_other_name_is_kept(run: Run, name: str) -> None:
     run.log_scalar(name, 0.5)
 
     assert sink(run).points[0].name == name
 
 
-def test_names_of_an_enum_and_of_numpy_are_plain_texts_in_the_record(run: Run) -> None:
+def test_names_of_enums_and_numpy_become_plain_texts(run: Run) -> None:
     run.log_scalar(Metric.LOSS, 0.5)
     run.log_scalar(np.str_("loss"), 0.5)
 
@@ -145,7 +145,7 @@ def test_a_step_may_come_from_numpy(run: Run) -> None:
     assert (type(step), step) == (int, 3)
 
 
-def test_b39_steps_that_repeat_or_go_back_are_kept_in_order_and_noted_once(
+def test_b39_repeated_steps_are_kept_and_warned_about_once(
         run: Run, caplog: pytest.LogCaptureFixture) -> None:
     for step in (0, 5, 5, 3):
         run.log_scalar("loss", 0.5, step)
@@ -158,7 +158,7 @@ def test_b39_steps_that_repeat_or_go_back_are_kept_in_order_and_noted_once(
     ]
 
 
-def test_threads_that_log_at_the_same_time_take_no_number_twice(run: Run) -> None:
+def test_threads_that_log_at_once_get_unique_numbers(run: Run) -> None:
     threads, each = 8, 500
     together = threading.Barrier(threads)
 
@@ -184,7 +184,7 @@ def test_threads_that_log_at_the_same_time_take_no_number_twice(run: Run) -> Non
 # -- info ----------------------------------------------------------------------------------------------------
 
 
-def test_info_is_sent_on_as_it_is_set(run: Run) -> None:
+def test_info_is_sent_when_it_is_set(run: Run) -> None:
     run.info["a"] = 1
     run.info.update({"b": 2}, c=3)
     run.info |= {"d": 4}
@@ -194,7 +194,7 @@ def test_info_is_sent_on_as_it_is_set(run: Run) -> None:
     assert run.info == sink(run).infos == {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}
 
 
-def test_info_keeps_a_copy_that_later_changes_of_the_original_do_not_reach(run: Run) -> None:
+def test_info_keeps_a_copy_of_the_value(run: Run) -> None:
     layers = [10, 20]
     run.info["layers"] = layers
     layers.append(30)
@@ -202,7 +202,7 @@ def test_info_keeps_a_copy_that_later_changes_of_the_original_do_not_reach(run: 
     assert sink(run).infos == {"layers": [10, 20]}
 
 
-def test_a_list_in_info_may_grow_in_place_and_is_then_set_again(run: Run) -> None:
+def test_a_list_in_info_that_grew_can_be_set_again(run: Run) -> None:
     run.info.setdefault("losses", []).append(0.5)
     assert sink(run).infos == {"losses": []}
     run.info["losses"] = run.info["losses"]
@@ -231,7 +231,7 @@ class Shape(enum.Enum):
     (Shape.ROUND, "ROUND"), ({"a.b": 1, "$c": 2, "": 3, "_id": 4}, {"a.b": 1, "$c": 2, "": 3, "_id": 4}),
     ({"text": "a\0b"}, {"text": "a\0b"}), ([math.inf, -0.0, 2**63 - 1], [math.inf, -0.0, 2**63 - 1]),
 ])
-def test_b28_b32_b34_what_info_keeps(run: Run, given: Any, kept: Any) -> None:
+def test_b28_b32_b34_info_keeps_plain_values(run: Run, given: Any, kept: Any) -> None:
     run.info["x"] = given
 
     assert sink(run).infos["x"] == kept
@@ -255,7 +255,7 @@ def test_b28_b32_b34_what_info_keeps(run: Run, given: Any, kept: Any) -> None:
     pytest.param(2**64, "info.x: integer too large (limit 64 bit)", id="b35"),
     pytest.param(deep(70), "nested deeper than 64 levels at info.x.a.a", id="b17"),
 ])
-def test_what_info_refuses_is_named_by_its_path_and_leaves_no_trace(run: Run, value: Any, says: str) -> None:
+def test_info_refuses_other_values_and_names_their_path(run: Run, value: Any, says: str) -> None:
     run.info["x"] = "before"
     with pytest.raises(ValueNotStorable) as caught:
         run.info["x"] = value
@@ -270,7 +270,7 @@ def test_what_info_refuses_is_named_by_its_path_and_leaves_no_trace(run: Run, va
     lambda info: info.__ior__({3: 1}),
     lambda info: info.__setitem__(3, 1),
 ])
-def test_b27_a_key_that_is_no_text_is_refused_on_every_way_in(run: Run, way: Any) -> None:
+def test_b27_a_key_that_is_not_text_is_refused(run: Run, way: Any) -> None:
     with pytest.raises(ValueNotStorable, match="info: key 3 is int; keys must be strings"):
         way(run.info)
 
@@ -337,7 +337,7 @@ PIECES = st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", ":", "~"]))
 
 
 @given(st.text(max_size=12) | PIECES.map("/".join))
-def test_a_name_that_is_taken_stays_below_its_folder_on_every_system(name: str) -> None:
+def test_a_valid_name_stays_in_its_folder_on_every_system(name: str) -> None:
     try:
         label = check_label(name)
     except ValueNotStorable:
@@ -364,7 +364,7 @@ def test_plain_names_are_kept_as_they_are(run: Run, name: str) -> None:
     (42, "expected a path or bytes"),
     (None, "expected a path or bytes"),
 ])
-def test_what_is_no_file_is_named_with_a_cure(
+def test_a_missing_file_is_an_error_with_a_cure(
         run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any, cause: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueNotStorable) as caught:
@@ -375,7 +375,7 @@ def test_what_is_no_file_is_named_with_a_cure(
 
 
 def test_a_copy_that_fails_half_way_leaves_nothing_behind(run: Run) -> None:
-    unreadable = Path("/proc/self/mem")        # a real file that opens, but nothing is at its beginning
+    unreadable = Path("/proc/self/mem")        # a file that opens but cannot be read
     if not unreadable.exists():
         pytest.skip("this system has no such file")
     with pytest.raises(OSError, match="Input/output error"):
@@ -388,7 +388,7 @@ def test_a_copy_that_fails_half_way_leaves_nothing_behind(run: Run) -> None:
 # -- progress ------------------------------------------------------------------------------------------------
 
 
-def told(run: Run) -> Progress:
+def last_progress(run: Run) -> Progress:
     progress = sink(run).last_progress
     assert progress is not None
     return progress
@@ -397,16 +397,16 @@ def told(run: Run) -> Progress:
 def test_progress_without_a_total_has_no_estimate(run: Run) -> None:
     run.progress(3)
 
-    assert told(run) == Progress(done=3.0)
+    assert last_progress(run) == Progress(done=3.0)
 
 
-def test_the_estimate_is_what_is_left_at_the_pace_so_far(run: Run) -> None:
+def test_the_estimate_assumes_a_constant_pace(run: Run) -> None:
     run.progress(1, 4, "first")
-    early = told(run).eta_s
+    early = last_progress(run).eta_s
     run.progress(np.int64(4), np.float32(4), "last")
 
     assert early is not None and early > 0
-    assert told(run) == Progress(done=4.0, total=4.0, eta_s=0.0, note="last")
+    assert last_progress(run) == Progress(done=4.0, total=4.0, eta_s=0.0, note="last")
     assert progress_of(2, 8, "", elapsed_s=10.0).eta_s == 30.0
 
 
@@ -420,43 +420,43 @@ def test_the_estimate_is_what_is_left_at_the_pace_so_far(run: Run) -> None:
     (3, 0, Progress(done=3.0, total=0.0)),
     (-1, 10, Progress(done=-1.0, total=10.0)),
 ])
-def test_a_bar_is_no_reason_to_end_a_run(run: Run, done: Any, total: Any, known: Progress) -> None:
+def test_bad_progress_values_raise_nothing(run: Run, done: Any, total: Any, known: Progress) -> None:
     run.progress(done, total)
 
-    assert told(run) == known
+    assert last_progress(run) == known
 
 
 @pytest.mark.parametrize(("note", "kept"), [("x" * 1000, "x" * 200), (7, "7"), ("a\udcff", "a\\udcff")])
 def test_a_note_is_short_text_that_every_store_takes(run: Run, note: Any, kept: str) -> None:
     run.progress(1, 2, note)
 
-    assert told(run).note == kept
+    assert last_progress(run).note == kept
 
 
-# -- being asked to stop -------------------------------------------------------------------------------------
+# -- stop requests -------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_looks_is_asked_politely(run: Run) -> None:
+def test_a_run_that_calls_should_stop_gets_the_flag(run: Run) -> None:
     assert run.should_stop() is False
     assert run.ask_to_stop() is True
     assert run.should_stop() is True
 
 
-def test_a_run_that_never_looked_has_to_be_interrupted(run: Run) -> None:
+def test_a_run_that_never_calls_should_stop_is_interrupted(run: Run) -> None:
     assert run.ask_to_stop() is False
 
 
 # -- a local run ---------------------------------------------------------------------------------------------
 
 
-def test_a_local_run_has_a_seed_of_its_own_unless_it_is_given_one() -> None:
+def test_a_local_run_draws_a_seed_unless_it_gets_one() -> None:
     assert Run.local(seed=7).seed == 7
     drawn = {Run.local().seed for _ in range(5)}
     assert len(drawn) > 1
     assert all(0 <= seed < 2**32 for seed in drawn)
 
 
-def test_a_local_run_s_own_folder_stays_put_when_the_program_goes_elsewhere(
+def test_a_local_run_keeps_its_folder_after_chdir(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = Run.local(workdir="work")
@@ -468,7 +468,7 @@ def test_a_local_run_s_own_folder_stays_put_when_the_program_goes_elsewhere(
 
 
 def outside(code: str, tmp_path: Path) -> str:
-    """What a program prints in an interpreter of its own."""
+    """The output of a program in a new interpreter."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True,
                           check=True, env=os.environ | {"TMPDIR": str(tmp_path)}, cwd=tmp_path)
     assert done.stderr == ""
@@ -484,12 +484,12 @@ assert run.workdir.is_dir()
 """
 
 
-def test_a_local_run_s_temporary_folder_goes_with_the_interpreter(tmp_path: Path) -> None:
+def test_a_local_run_removes_its_temporary_folder(tmp_path: Path) -> None:
     assert outside(f"{LOCAL}\nprint(run.workdir)", tmp_path).strip().startswith(f"{tmp_path}/hyperspace-")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_forked_from_a_script_does_not_take_its_folder_away(tmp_path: Path) -> None:
+def test_a_fork_does_not_remove_the_folder_of_a_local_run(tmp_path: Path) -> None:
     forking = "if os.fork() == 0:\n    sys.exit()\nos.wait()\nprint(run.workdir.is_dir())"
 
     assert outside(f"{LOCAL}\n{forking}", tmp_path) == "True\n"
@@ -509,7 +509,7 @@ print([name for name in heavy if name in sys.modules])
     assert outside(code, tmp_path) == "[]\n"
 
 
-def test_a_run_says_what_it_is() -> None:
+def test_repr_names_run_task_and_seed() -> None:
     run = Run(sink=Memory(), seed=3, workdir=Path("w"), id=42, task="holdout")
 
     assert repr(run) == "<Run 42 task='holdout' seed=3>"
@@ -524,7 +524,7 @@ def test_outside_of_a_run_there_is_no_current_one() -> None:
         current_run()
 
 
-def test_nested_runs_give_way_to_each_other_in_order() -> None:
+def test_the_innermost_of_nested_runs_is_the_current_one() -> None:
     outer, inner = Run.local(seed=1), Run.local(seed=2)
     with active(outer):
         with active(inner) as entered:
@@ -538,7 +538,7 @@ def test_nested_runs_give_way_to_each_other_in_order() -> None:
         current_run()
 
 
-def test_a_run_that_raises_is_current_no_longer() -> None:
+def test_a_run_that_raised_is_not_current_any_more() -> None:
     with pytest.raises(ZeroDivisionError), active(Run.local(seed=1)):
         raise ZeroDivisionError
     with pytest.raises(HyperspaceError):
@@ -553,7 +553,7 @@ def seen_in_thread() -> Run:
     return found[0]
 
 
-def test_a_thread_of_user_code_finds_the_run_that_started_it() -> None:
+def test_a_thread_of_user_code_finds_its_run() -> None:
     outer, inner = Run.local(seed=1), Run.local(seed=2)
     with active(outer):
         with active(inner):

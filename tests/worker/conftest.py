@@ -66,7 +66,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 
 class WorkerHere:
-    """A worker in a thread of this process; its runs are in processes of their own."""
+    """A worker in a thread of this process; its runs are child processes."""
 
     def __init__(self, store: Store, options: dict[str, Any]) -> None:
         self.events: list[Any] = []
@@ -87,7 +87,7 @@ class WorkerHere:
             self._result.append(error)
 
     def wait_for(self, kind: type[E], **values: Any) -> tuple[E, float]:
-        """The next event of this kind with these values, and when it was heard."""
+        """The next event of this kind with these values, and its time."""
         end = time.monotonic() + PATIENCE_S
         while True:
             try:

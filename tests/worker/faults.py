@@ -1,4 +1,4 @@
-"""A real store behind a door that can be shut, or that swallows answers."""
+"""A real store behind a door that can be shut or lose answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hyperspace_core.storage import Store
 
 
 class Door:
-    """Passes every verb on to a real store, unless told otherwise; remembers what was asked for."""
+    """Forwards every verb to a real store, fails on request, and records calls."""
 
     def __init__(self, store: Store) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""A worker as a process of its own, for tests: options in, events out, as JSON lines."""
+"""A worker process for tests: options in, events out, as JSON lines."""
 
 from __future__ import annotations
 

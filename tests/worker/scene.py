@@ -1,4 +1,4 @@
-"""A project whose one scenario behaves as told, workers as processes, and waiting that looks again."""
+"""A project with one scriptable scenario, worker processes, and polling."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def behave(run: Run, how: str = "well", folder: str = "", points: int = 0, numbe
     elif how == "version":
         return float(VERSION)
     elif how == "raise":
-        raise ValueError("as told")
+        raise ValueError("as asked")
     elif how == "once":
         if run.attempt == 1:
             raise ValueError("only once")
@@ -142,7 +142,7 @@ def submit(store: Store, how: str = "well", count: int = 1, *, config: dict[str,
 
 
 def until(met: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Look again and again; other processes do not call back."""
+    """Poll until it is true; other processes do not call back."""
     end = time.monotonic() + patience_s
     look = threading.Event()
     while time.monotonic() < end:
@@ -168,7 +168,7 @@ def began(folder: Path, run: int, attempt: int = 1) -> int:
 
 
 def grandchild_of_the_deaf(folder: Path) -> int:
-    """The pid of what a run that behaves "deaf" has started."""
+    """The pid of the process that a "deaf" run has started."""
     path = folder / "grandchild"
     return int(until(lambda: path.exists() and path.read_text(), "a grandchild"))
 
@@ -182,7 +182,7 @@ def alive(pid: int) -> bool:
 
 @contextlib.contextmanager
 def opened_for_tests(url: str, heartbeat_s: float = 0.2) -> Iterator[Store]:
-    """The store, with five heartbeats a TTL; ten times faster than a person's."""
+    """The store, with five heartbeats a TTL; ten times faster than usual."""
     with open_store(url, build_manager(), PROJECT) as store:
         store.change_settings(PROJECT, heartbeat_s=heartbeat_s, ttl_s=5 * heartbeat_s)
         yield store
@@ -190,7 +190,7 @@ def opened_for_tests(url: str, heartbeat_s: float = 0.2) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def worker_processes(url: str, environment: dict[str, str]) -> Iterator[Callable[..., WorkerProcess]]:
-    """Starts workers in processes of their own; they end with the test."""
+    """Starts worker processes, which end with the test."""
     started: list[WorkerProcess] = []
 
     def start(**options: Any) -> WorkerProcess:
@@ -203,7 +203,7 @@ def worker_processes(url: str, environment: dict[str, str]) -> Iterator[Callable
 
 
 class WorkerProcess:
-    """A worker in a process of its own; what it tells is read by a thread.
+    """A worker process whose events are read by a thread.
 
     `via` is a command that becomes the one given to it, such as `nsenter …`.
     """
@@ -226,7 +226,7 @@ class WorkerProcess:
         self._queue.put(None)
 
     def wait_for(self, kind: str, patience_s: float = PATIENCE_S, **values: Any) -> dict[str, Any]:
-        """The next line of this kind, and with these values."""
+        """The next line of this kind with these values."""
         end = time.monotonic() + patience_s
         while True:
             try:
@@ -243,7 +243,7 @@ class WorkerProcess:
         self.process.send_signal(number)
 
     def report(self) -> dict[str, Any]:
-        """Its last words; then it has ended by itself."""
+        """Its report; then it has ended by itself."""
         report = self.wait_for("Report")
         assert self.process.wait(PATIENCE_S) == 0
         return report

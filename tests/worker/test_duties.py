@@ -1,4 +1,4 @@
-"""What a worker says at the store and to people beside its runs."""
+"""The regular duties of a worker: presence, reports, counts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from .scene import PATIENCE_S, PROJECT, submit
 class Idle:
     def __init__(self, store: Store) -> None:
         self.clock = FakeClock()
-        self.told: list[str] = []
+        self.notices: list[str] = []
         self.idle = True
         self.explain = Explainer(store, PROJECT, clock=self.clock, idle=lambda: self.idle,
-                                 tell=lambda text, level: self.told.append(text),
+                                 tell=lambda text, level: self.notices.append(text),
                                  known=lambda: ({"a", "b"}, set()))
 
     def after(self, seconds: float) -> list[str]:
         self.clock.advance(seconds)
         self.explain()
-        told, self.told = self.told, []
-        return told
+        notices, self.notices = self.notices, []
+        return notices
 
 
-def test_a_minute_beside_runs_that_it_cannot_take_a_worker_says_why_once(store: Store) -> None:
+def test_an_idle_worker_reports_once_why_runs_wait(store: Store) -> None:
     submit(store, task="c", count=42)
     scene = Idle(store)
     assert scene.after(0) == []
@@ -48,7 +48,7 @@ def test_a_minute_beside_runs_that_it_cannot_take_a_worker_says_why_once(store: 
                               "1 run waits for task 'd': no such task here; this worker knows a, b"]
 
 
-def test_a_worker_that_was_busy_in_between_waits_for_another_minute(store: Store) -> None:
+def test_the_idle_minute_restarts_after_a_busy_time(store: Store) -> None:
     submit(store, task="c")
     scene = Idle(store)
     scene.after(0)
@@ -59,13 +59,13 @@ def test_a_worker_that_was_busy_in_between_waits_for_another_minute(store: Store
     assert len(scene.after(EXPLAIN_AFTER_S)) == 1
 
 
-def test_nothing_is_said_beside_an_empty_queue(store: Store) -> None:
+def test_nothing_is_reported_for_an_empty_queue(store: Store) -> None:
     scene = Idle(store)
     scene.after(0)
     assert scene.after(EXPLAIN_AFTER_S) == []
 
 
-def test_presence_is_renewed_with_each_beat_and_in_between_only_when_it_has_changed(store: Store) -> None:
+def test_presence_is_sent_each_beat_and_on_a_change(store: Store) -> None:
     info = [WorkerInfo(owner=Owner(worker="w", host="h"), project=PROJECT)]
     presence = Presence(store, lambda: info[0])
     presence()
@@ -78,7 +78,7 @@ def test_presence_is_renewed_with_each_beat_and_in_between_only_when_it_has_chan
     assert [(each.beat, each.running) for each in store.workers(PROJECT)] == [(3, (7,))]
 
 
-def test_the_queue_is_counted_only_while_somebody_looks(door: Door, store: Store) -> None:
+def test_the_queue_is_counted_only_while_it_is_displayed(door: Door, store: Store) -> None:
     clock = FakeClock()
     counts = Counts(door.port, PROJECT, clock)
     submit(store, count=3)
@@ -93,7 +93,7 @@ def test_the_queue_is_counted_only_while_somebody_looks(door: Door, store: Store
     assert len(door.calls) == before
 
 
-def test_one_idle_slot_listens_for_all(store: Store) -> None:
+def test_one_idle_slot_waits_at_the_store_for_all(store: Store) -> None:
     most = []
     now = [0]
     lock = threading.Lock()
@@ -109,7 +109,7 @@ def test_one_idle_slot_listens_for_all(store: Store) -> None:
             return changed
 
     bell = Doorbell(Counting(store).port, PROJECT)
-    while bell.rings == 0:                 # the first look of a thread may always see a change
+    while bell.rings == 0:                 # the first check of a thread may always see a change
         bell.wait(0, 0.1)
     seen = bell.rings
     woken: list[int] = []
@@ -128,7 +128,7 @@ def test_one_idle_slot_listens_for_all(store: Store) -> None:
     assert max(most) == 1
 
 
-def test_poll_bounds_the_wait_where_a_store_does_not_tell(store: Store, here: Callable[..., Any]) -> None:
+def test_poll_bounds_the_wait_without_store_notifications(store: Store, here: Callable[..., Any]) -> None:
     class Mute(Door):
         def wait_for_change(self, project: str, timeout_s: float) -> bool:
             threading.Event().wait(timeout_s)

@@ -1,4 +1,4 @@
-"""One table: what was told, how the process ended, what was asked of it, and what becomes of the attempt."""
+"""The outcome of an attempt, by report, process end and request."""
 
 from __future__ import annotations
 
@@ -20,61 +20,61 @@ def ended(code: int | None = 0, signal: int | None = None, oom: str | None = Non
     return ChildEnded(exit_code=code, signal=signal, out_of_memory=oom, max_rss_bytes=3 * 2**30)
 
 
-def test_a_result_is_kept_as_it_is_whatever_the_process_did_afterwards() -> None:
+def test_a_result_is_kept_if_the_process_crashes_later() -> None:
     assert settle(DONE, ended(None, 11), Ask.NOTHING, "") is DONE
 
 
-def test_a_failure_is_kept_and_rests_before_it_is_tried_again() -> None:
+def test_a_failure_is_kept_and_retried_after_a_back_off() -> None:
     settled = settle(BROKE, ended(), Ask.NOTHING, "", failures=2)
     assert isinstance(settled, Finish)
     assert (settled.reason, settled.traceback, settled.retry_after_s) == ("ValueError: no", "...", 4.0)
 
 
-def test_a_failure_that_no_retry_mends_does_not_rest() -> None:
+def test_a_failure_without_retry_has_no_back_off() -> None:
     bad = Finish(outcome=Outcome.FAILED, reason="`a`: missing", retry=False)
     assert settle(bad, ended(), Ask.NOTHING, "") is bad
 
 
-@pytest.mark.parametrize("told", [None, INTERRUPTED, BROKE])
-def test_a_run_that_was_asked_to_go_back_goes_back(told: Finish | None) -> None:
-    assert settle(told, ended(None, 9), Ask.RETURN, "paused") == GiveBack(reason="paused")
+@pytest.mark.parametrize("reported", [None, INTERRUPTED, BROKE])
+def test_a_run_asked_to_return_is_released(reported: Finish | None) -> None:
+    assert settle(reported, ended(None, 9), Ask.RETURN, "paused") == GiveBack(reason="paused")
 
 
-def test_a_run_that_was_asked_to_go_back_but_finished_is_finished() -> None:
+def test_a_run_asked_to_return_may_still_complete() -> None:
     assert settle(DONE, ended(), Ask.RETURN, "paused") is DONE
 
 
-@pytest.mark.parametrize("told", [None, INTERRUPTED, BROKE, DONE])
-def test_an_accepted_cancel_is_final(told: Finish | None) -> None:
-    settled = settle(told, ended(None, 9), Ask.CANCEL, "cancelled")
+@pytest.mark.parametrize("reported", [None, INTERRUPTED, BROKE, DONE])
+def test_an_accepted_cancel_is_final(reported: Finish | None) -> None:
+    settled = settle(reported, ended(None, 9), Ask.CANCEL, "cancelled")
     assert isinstance(settled, Finish)
     assert (settled.outcome, settled.reason, settled.retry) == (Outcome.CANCELLED, "cancelled", False)
 
 
-def test_what_a_cancelled_run_had_reached_is_kept() -> None:
+def test_the_result_of_a_cancelled_run_is_kept() -> None:
     settled = settle(DONE, ended(), Ask.CANCEL, "cancelled")
     assert isinstance(settled, Finish)
     assert settled.metrics == {"accuracy": 0.5}
 
 
-@pytest.mark.parametrize("told", [None, DONE])
-def test_a_run_that_was_taken_away_leaves_evidence_only(told: Finish | None) -> None:
-    settled = settle(told, ended(None, 9), Ask.YIELD, "taken")
+@pytest.mark.parametrize("reported", [None, DONE])
+def test_the_outcome_of_a_lost_run_is_only_a_note(reported: Finish | None) -> None:
+    settled = settle(reported, ended(None, 9), Ask.YIELD, "taken")
     assert isinstance(settled, Evidence)
-    assert settled.finish == (DONE if told else Finish(outcome=Outcome.LOST, reason="taken"))
+    assert settled.finish == (DONE if reported else Finish(outcome=Outcome.LOST, reason="taken"))
 
 
-def test_other_code_gives_the_run_back_unused_and_refuses_it() -> None:
+def test_a_run_of_other_code_is_released_and_refused() -> None:
     settled = settle(INTERRUPTED, ended(), Ask.NOTHING, "", differs="`classifier`: no Forest")
     assert settled == GiveBack(reason="`classifier`: no Forest", refused=True)
 
 
-def test_a_run_that_somebody_else_told_to_stop_goes_back_unused() -> None:
+def test_a_run_stopped_from_outside_is_released() -> None:
     assert settle(INTERRUPTED, ended(), Ask.NOTHING, "") == GiveBack(
         reason="its process was told to stop (SIGTERM), not by its worker")
 
 
-def test_a_run_that_is_told_to_stop_each_time_does_not_come_back_for_ever() -> None:
+def test_a_run_stopped_from_outside_each_time_fails() -> None:
     settled = settle(INTERRUPTED, ended(), Ask.NOTHING, "", stops=2)
     assert isinstance(settled, Finish)
     assert (settled.outcome, settled.retry) == (Outcome.FAILED, False)
@@ -93,14 +93,14 @@ def test_a_run_that_is_told_to_stop_each_time_does_not_come_back_for_ever() -> N
      Outcome.OUT_OF_MEMORY, "killed by the kernel: out of memory in its control group (peak RSS 3.2 GB)"),
     (ended(None), Outcome.CRASHED, "the run's fork server was killed, and the run with it"),
 ])
-def test_a_process_that_vanished_is_explained(child: ChildEnded, outcome: Outcome, reason: str) -> None:
+def test_the_end_of_a_vanished_process_is_explained(child: ChildEnded, outcome: Outcome, reason: str) -> None:
     assert vanished(child) == Finish(outcome=outcome, reason=reason)
     settled = settle(None, child, Ask.NOTHING, "")
     assert isinstance(settled, Finish)
     assert settled.outcome is outcome
 
 
-def test_the_rest_before_a_retry_doubles_up_to_a_limit() -> None:
+def test_the_retry_back_off_doubles_up_to_a_limit() -> None:
     assert [back_off_s(n) for n in range(4)] == [1.0, 2.0, 4.0, 8.0]
     assert back_off_s(10**6) == 300.0
     assert math.isfinite(back_off_s(10**9))

@@ -1,4 +1,4 @@
-"""Workers as processes that are killed, stopped and signalled; stores that go away in mid-run."""
+"""Worker processes that are killed or stopped; stores that fail during runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .scene import PROJECT, WorkerProcess, alive, began, grandchild_of_the_deaf,
 Start = Callable[..., WorkerProcess]
 
 
-def test_a_killed_worker_loses_nothing_another_does_its_run_again(
+def test_another_worker_repeats_the_run_of_a_killed_one(
         store: Store, start: Start, tmp_path: Path) -> None:
     first = start()
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
@@ -41,7 +41,7 @@ def test_a_killed_worker_loses_nothing_another_does_its_run_again(
 
 
 def stop_between_two_writes(worker: WorkerProcess, file: Path) -> None:
-    """SIGSTOP. One that stands still in the middle of a commit holds SQLite's lock: nobody could go on."""
+    """Send SIGSTOP outside a commit, which would keep SQLite's lock."""
     with contextlib.closing(sqlite3.connect(file, timeout=1.0, isolation_level=None)) as connection:
         while True:
             os.killpg(worker.process.pid, signal.SIGSTOP)
@@ -54,14 +54,14 @@ def stop_between_two_writes(worker: WorkerProcess, file: Path) -> None:
             return
 
 
-def test_a_worker_that_stood_still_for_too_long_is_fenced_off_and_works_on(
+def test_a_stopped_worker_is_fenced_off_and_works_on(
         store: Store, start: Start, tmp_path: Path) -> None:
     zombie = start()
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
     began(tmp_path, run)
     stop_between_two_writes(zombie, tmp_path / "runs.db")
     other = start()
-    began(tmp_path, run, attempt=2)                            # after a TTL: it lives, so nothing is proved
+    began(tmp_path, run, attempt=2)                            # after a TTL: alive, so not proven dead
     zombie.signal(signal.SIGCONT)
     zombie.wait_for("RunEnded", run=run, attempt=1)
     (tmp_path / "go").touch()
@@ -112,13 +112,13 @@ def test_terminate_gives_the_run_back(store: Store, start: Start, tmp_path: Path
     assert store.get(run).attempts[0].outcome is Outcome.RELEASED
 
 
-def test_a_third_interrupt_kills_a_run_that_will_not_hear(store: Store, start: Start, tmp_path: Path) -> None:
+def test_a_third_interrupt_kills_a_run_that_ignores_it(store: Store, start: Start, tmp_path: Path) -> None:
     worker = start(grace_s=600)
     run = submit(store, "deaf", config={"folder": str(tmp_path)})[0]
     pid = began(tmp_path, run)
     grandchild = grandchild_of_the_deaf(tmp_path)
     for level in (1, 2, 3):
-        worker.signal(signal.SIGINT)               # two of a kind that come too fast are one to the system
+        worker.signal(signal.SIGINT)               # the system may merge two signals that follow fast
         worker.wait_for("Stopping", level=level)
     assert worker.report()["states"] == {str(run): "QUEUED"}
     assert store.get(run).attempts[0].outcome is Outcome.RELEASED
@@ -179,7 +179,7 @@ def test_a_store_that_is_away_stops_claims_and_nothing_else(
     worker.join()
 
 
-def test_a_claim_whose_answer_was_lost_is_not_forgotten(store: Store, door: Door, here: Any) -> None:
+def test_a_claim_with_a_lost_answer_is_repeated(store: Store, door: Door, here: Any) -> None:
     door.after["claim"] = [StoreUnavailable("answer lost")]
     run = submit(store)[0]
     report = here(store=door.port, drain=True).join()
@@ -187,11 +187,11 @@ def test_a_claim_whose_answer_was_lost_is_not_forgotten(store: Store, door: Door
     assert len(store.get(run).attempts) == 1
 
 
-def test_a_claim_whose_answer_was_lost_is_remembered_until_the_store_is_back(
+def test_a_claim_with_a_lost_answer_survives_an_outage(
         store: Store, door: Door, here: Any) -> None:
     worker = here(store=door.port)
     worker.wait_for(Ready)
-    away = [StoreUnavailable("away") for _ in range(8)]            # some heartbeats long
+    away = [StoreUnavailable("away") for _ in range(8)]            # for several heartbeats
     door.after["claim"], door.before["present"] = [StoreUnavailable("answer lost")], away
     run = submit(store)[0]
     worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
@@ -203,7 +203,7 @@ def test_a_claim_whose_answer_was_lost_is_remembered_until_the_store_is_back(
     assert record.losses == 0
 
 
-def test_a_worker_that_is_told_to_go_does_not_wait_for_a_store_that_is_away(
+def test_a_stopping_worker_does_not_wait_for_a_lost_store(
         store: Store, door: Door, here: Any, tmp_path: Path) -> None:
     worker = here(store=door.port)
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
@@ -217,7 +217,7 @@ def test_a_worker_that_is_told_to_go_does_not_wait_for_a_store_that_is_away(
     assert store.get(run).state is State.RUNNING               # its lease expires
 
 
-def test_a_run_that_ends_its_workers_is_given_up_after_three(store: Store, start: Start,
+def test_a_run_that_ends_its_workers_fails_after_three(store: Store, start: Start,
                                                              tmp_path: Path) -> None:
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
     for attempt in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""The heart keeps leases, hears commands, takes runs up again, reaps for others; driven round by round."""
+"""Heartbeats: leases, commands, readoption and reaping, round by round."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SETTINGS = QueueSettings(heartbeat_s=1.0, ttl_s=6.0)
 
 class Scene:
     def __init__(self, door: Door, owner: Owner) -> None:
-        self.told: list[str] = []
+        self.notices: list[str] = []
         self.away: list[bool] = []
         self.clock = FakeClock()
         self.door = door
@@ -43,10 +43,10 @@ class Scene:
         self.owner = owner
 
     def tell(self, text: str, level: int) -> None:
-        self.told.append(text)
+        self.notices.append(text)
 
     def ward(self, claim: Claim) -> Ward:
-        ward = Ward(claim, Journal(claim.lease, self.owner, remark=self.told.append), 0, self.clock)
+        ward = Ward(claim, Journal(claim.lease, self.owner, remark=self.notices.append), 0, self.clock)
         self.heart.add(ward)
         return ward
 
@@ -62,7 +62,7 @@ def scene(door: Door, owner: Owner) -> Scene:
     return Scene(door, owner)
 
 
-def test_each_round_beats_for_each_ward(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
+def test_each_round_sends_one_beat_a_run(scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
     scene.ward(claim_one())
     gone = scene.ward(claim_one())
     scene.heart.remove(gone)
@@ -72,7 +72,7 @@ def test_each_round_beats_for_each_ward(scene: Scene, claim_one: Callable[[], Cl
     assert sorted(after[run] - before[run] for run in before) == [0, 3]
 
 
-def test_progress_travels_with_the_beat_and_once(scene: Scene, claim_one: Callable[[], Claim],
+def test_progress_is_sent_once_with_the_heartbeat(scene: Scene, claim_one: Callable[[], Claim],
                                                  store: Store) -> None:
     ward = scene.ward(claim_one())
     ward.report_progress(Progress(done=3, total=10))
@@ -86,7 +86,7 @@ def test_progress_travels_with_the_beat_and_once(scene: Scene, claim_one: Callab
 
 @pytest.mark.parametrize(("command", "ask", "why"), [("cancel", Ask.CANCEL, "cancelled"),
                                                      ("pause", Ask.RETURN, "paused")])
-def test_commands_come_with_the_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store,
+def test_commands_come_with_the_heartbeat_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store,
                                        command: str, ask: Ask, why: str) -> None:
     ward = scene.ward(claim_one())
     getattr(store, command)(ward.lease.run)
@@ -94,7 +94,7 @@ def test_commands_come_with_the_answer(scene: Scene, claim_one: Callable[[], Cla
     assert ward.asked == (ask, why)
 
 
-def test_a_run_thought_lost_is_taken_up_again(scene: Scene, claim_one: Callable[[], Claim],
+def test_a_reaped_run_is_readopted(scene: Scene, claim_one: Callable[[], Claim],
                                               store: Store) -> None:
     ward = scene.ward(claim_one())
     store.reap(store.held(PROJECT)[0])
@@ -102,10 +102,10 @@ def test_a_run_thought_lost_is_taken_up_again(scene: Scene, claim_one: Callable[
     record = store.get(ward.lease.run)
     assert (record.state, record.losses, len(record.attempts)) == (State.RUNNING, 0, 1)
     assert ward.asked[0] is Ask.NOTHING
-    assert "goes on here" in scene.told[0]
+    assert "goes on here" in scene.notices[0]
 
 
-def test_a_run_begun_again_elsewhere_is_stopped_here_and_beaten_for_no_more(
+def test_a_run_taken_over_elsewhere_is_stopped_here(
         scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
     ward = scene.ward(claim_one())
     store.reap(store.held(PROJECT)[0])
@@ -114,10 +114,10 @@ def test_a_run_begun_again_elsewhere_is_stopped_here_and_beaten_for_no_more(
     scene.rounds(2)
     assert ward.asked[0] is Ask.YIELD
     assert scene.door.calls.count("beat") == 1
-    assert len(scene.told) == 1
+    assert len(scene.notices) == 1
 
 
-def test_a_run_whose_end_is_on_its_way_is_left_to_its_journal(
+def test_a_run_whose_end_is_due_is_left_to_its_outbox(
         scene: Scene, claim_one: Callable[[], Claim], store: Store) -> None:
     ward = scene.ward(claim_one())
     finish = Finish(outcome=Outcome.COMPLETED, result=1.0)
@@ -128,7 +128,7 @@ def test_a_run_whose_end_is_on_its_way_is_left_to_its_journal(
     assert "readopt" not in scene.door.calls
 
 
-def test_an_owner_that_stands_still_for_a_ttl_loses_its_run(scene: Scene, store: Store) -> None:
+def test_an_owner_without_a_beat_for_a_ttl_loses_its_run(scene: Scene, store: Store) -> None:
     run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
     assert store.claim(PROJECT, Owner(worker="far", host="elsewhere"), new_token()) is not None
     scene.rounds(6)
@@ -136,14 +136,14 @@ def test_an_owner_that_stands_still_for_a_ttl_loses_its_run(scene: Scene, store:
     scene.rounds(1)
     record = store.get(run)
     assert (record.state, record.attempts[0].outcome) == (State.QUEUED, Outcome.LOST)
-    assert scene.told == [f"run {run} was lost with far (no heartbeat for 6 s): now QUEUED"]
+    assert scene.notices == [f"run {run} was lost with far (no heartbeat for 6 s): now QUEUED"]
 
 
-def test_a_store_that_is_away_for_long_costs_nobody_a_run(scene: Scene, store: Store) -> None:
+def test_a_long_store_outage_reaps_no_run(scene: Scene, store: Store) -> None:
     run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
     assert store.claim(PROJECT, Owner(worker="far", host="elsewhere"), new_token()) is not None
     scene.rounds(5)
-    for _ in range(30):                    # nobody can beat, nobody can look
+    for _ in range(30):                    # no heartbeat and no check succeeds
         scene.door.before["held"] = [StoreUnavailable("away")]
         with pytest.raises(StoreUnavailable):
             scene.heart.full_round()
@@ -152,7 +152,7 @@ def test_a_store_that_is_away_for_long_costs_nobody_a_run(scene: Scene, store: S
     assert store.get(run).state is State.RUNNING
 
 
-def test_the_run_of_a_process_that_is_gone_is_back_in_the_first_round(scene: Scene, store: Store) -> None:
+def test_the_run_of_a_dead_process_is_reaped_at_once(scene: Scene, store: Store) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     run = store.submit([NewRun(uid=new_token(), project=PROJECT, task="t", submitted={})])[0]
@@ -160,14 +160,14 @@ def test_the_run_of_a_process_that_is_gone_is_back_in_the_first_round(scene: Sce
     assert store.claim(PROJECT, dead, new_token()) is not None
     scene.rounds(1)
     assert store.get(run).state is State.QUEUED
-    assert "its worker's process is gone" in scene.told[0]
+    assert "its worker's process is gone" in scene.notices[0]
 
 
-def test_the_thread_says_once_that_the_store_is_away_and_once_that_it_is_back(
+def test_a_store_outage_is_reported_once_and_so_is_its_end(
         store: Store, owner: Owner) -> None:
     door = Door(store)
     changes: list[bool] = []
-    told: list[str] = []
+    notices: list[str] = []
     changed = threading.Semaphore(0)
 
     def away_changed(away: bool) -> None:
@@ -175,7 +175,7 @@ def test_the_thread_says_once_that_the_store_is_away_and_once_that_it_is_back(
         changed.release()
 
     heart = Heart(door.port, owner, heartbeat_s=0.05, clock=SystemClock(),
-                  tell=lambda text, level: told.append(text), away_changed=away_changed,
+                  tell=lambda text, level: notices.append(text), away_changed=away_changed,
                   regular=(lambda: door.port.settings(PROJECT) and None,),
                   farewell=lambda: door.port.absent("me"))
     heart.start()
@@ -189,5 +189,5 @@ def test_the_thread_says_once_that_the_store_is_away_and_once_that_it_is_back(
     heart.join(5)
     assert not heart.is_alive()
     assert changes == [True, False]
-    assert len(told) == 2
+    assert len(notices) == 2
     assert door.calls[-1] == "absent"

@@ -1,4 +1,4 @@
-"""What plugins hear of a worker, and what keeps it from starting at all."""
+"""Observers of a worker, and errors that keep it from starting."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def hyperspace_run_started(run):
 
 
 def install_plugin(root: Path, name: str, source: str) -> None:
-    """What pip would leave behind."""
+    """The files that pip would install."""
     (root / f"{name}.py").write_text(source)
     info = root / f"{name}-1.0.dist-info"
     info.mkdir()
@@ -61,7 +61,7 @@ def heard(project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
     return lambda: [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_plugin_hears_what_the_worker_does(
+def test_plugins_get_the_states_of_the_worker(
         heard: Callable[[], list[list[Any]]], store: Store, here: Callable[..., Any]) -> None:
     worker = here()
     worker.wait_for(RunEnded, run=submit(store)[0])
@@ -75,7 +75,7 @@ def test_a_plugin_hears_what_the_worker_does(
     assert words[-1][3] == ["behave"]
 
 
-def test_the_end_of_a_run_is_heard_once_in_the_child_or_where_it_could_not_speak_in_the_worker(
+def test_observers_get_the_end_of_a_run_once(
         heard: Callable[[], list[list[Any]]], store: Store, here: Callable[..., Any]) -> None:
     good, dead = submit(store, "well") + submit(store, "segfault")
     here(drain=True).join()
@@ -87,7 +87,7 @@ def test_the_end_of_a_run_is_heard_once_in_the_child_or_where_it_could_not_speak
     assert ends[dead][0] == os.getpid()
 
 
-def test_the_end_of_a_run_that_obeyed_a_cancel_is_heard(
+def test_observers_get_the_end_of_a_cancelled_run(
         heard: Callable[[], list[list[Any]]], store: Store, here: Callable[..., Any], tmp_path: Path) -> None:
     worker = here(max_runs=1)
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
@@ -97,14 +97,14 @@ def test_the_end_of_a_run_that_obeyed_a_cancel_is_heard(
     assert [each[2:] for each in heard() if each[1] == "finished"] == [[run, "CANCELLED", "cancelled"]]
 
 
-def test_the_end_of_a_run_that_could_not_begin_is_heard(
+def test_observers_get_the_end_of_a_run_that_did_not_start(
         heard: Callable[[], list[list[Any]]], store: Store, here: Callable[..., Any]) -> None:
     run = submit(store, config={"nonsense": 1})[0]
     here(drain=True).join()
     assert [each[2:] for each in heard() if each[1] == "finished"] == [[run, "FAILED", "failed"]]
 
 
-def test_a_store_that_is_away_is_told_to_plugins(
+def test_plugins_get_a_store_outage(
         heard: Callable[[], list[list[Any]]], store: Store, door: Door, here: Callable[..., Any]) -> None:
     worker = here(store=door.port)
     worker.wait_for(RunEnded, run=submit(store)[0])
@@ -126,7 +126,7 @@ def test_a_worker_does_not_start_with_a_broken_plugin(
     assert store.get(run).state is State.QUEUED
 
 
-def test_a_worker_does_not_start_with_a_project_that_cannot_be_opened(
+def test_a_worker_does_not_start_with_a_broken_project(
         project: Any, store: Store, here: Callable[..., Any]) -> None:
     (project.package / "scenarios.py").write_text("import does_not_exist\n")
     run = submit(store)[0]

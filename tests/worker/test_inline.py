@@ -1,4 +1,4 @@
-"""Execute here and now, in this very process: recorded like any other run."""
+"""Inline execution: recorded like any other run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def execute(store: Store, project: ProjectFolder, extensions: Extensions) -> Cal
     return one
 
 
-def test_a_run_is_recorded_whole(execute: Callable[..., RunRecord], store: Store,
+def test_an_inline_run_is_recorded_completely(execute: Callable[..., RunRecord], store: Store,
                                  capsys: pytest.CaptureFixture[str]) -> None:
     record = execute("well", points=20)
     assert (record.state, record.result, record.info) == (State.COMPLETED, 1.0, {"how": "well"})
@@ -66,7 +66,7 @@ def test_without_echo_nothing_is_printed_here(execute: Callable[..., RunRecord],
     assert sys.stdout is before
 
 
-def test_a_run_that_closes_its_streams_leaves_those_of_its_caller_open(
+def test_a_run_cannot_close_the_streams_of_its_caller(
         execute: Callable[..., RunRecord], store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     record = execute("close-streams")
     assert record.state is State.COMPLETED
@@ -131,7 +131,7 @@ def test_a_cancel_from_elsewhere_reaches_user_code(
     assert (record.state, record.reason) == (State.CANCELLED, "cancelled")
 
 
-def test_observers_hear_once_how_a_run_ended_here(
+def test_observers_get_the_end_of_an_inline_run_once(
         execute: Callable[..., RunRecord], extensions: Extensions, store: Store, tmp_path: Path,
         ask_when_begun: Any) -> None:
     heard: list[tuple[int, State]] = []
@@ -146,7 +146,7 @@ def test_observers_hear_once_how_a_run_ended_here(
     assert heard == [(good.id, State.COMPLETED), (gone.id, State.CANCELLED)]
 
 
-def test_a_cancel_is_a_polite_request_to_a_run_that_watches_for_it(
+def test_a_cancel_sets_should_stop_in_a_run_that_calls_it(
         execute: Callable[..., RunRecord], store: Store, tmp_path: Path, ask_when_begun: Any) -> None:
     record = execute("wait-politely", folder=str(tmp_path), heard=ask_when_begun(store.cancel))
     assert record.state is State.CANCELLED

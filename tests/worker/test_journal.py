@@ -1,4 +1,4 @@
-"""The one path out of a run: in order, exactly once, whatever the store does meanwhile."""
+"""The outbox: delivery in order and exactly once, despite store errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DONE = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"accuracy": 0.5})
 
 
 class Scene:
-    """One claimed run with a full journal."""
+    """One claimed run with a full outbox."""
 
     def __init__(self, claim: Claim, owner: Owner, tmp_path: Path) -> None:
         self.remarks: list[str] = []
@@ -80,7 +80,7 @@ def test_a_whole_run_costs_the_store_three_writes(scene: Scene, door: Door) -> N
     assert door.store.get(scene.lease.run).state is State.COMPLETED
 
 
-def test_everything_arrives(scene: Scene, door: Door) -> None:
+def test_everything_in_the_outbox_is_delivered(scene: Scene, door: Door) -> None:
     scene.fill()
     scene.journal.end(DONE)
     scene.journal.deliver(door.port)
@@ -109,7 +109,7 @@ def test_a_disk_that_is_full_does_not_cost_a_result(scene: Scene, door: Door) ->
     assert door.store.get(scene.lease.run).state is State.COMPLETED
 
 
-def test_what_comes_while_it_is_being_delivered_goes_before_the_end(scene: Scene, door: Door) -> None:
+def test_data_logged_during_a_delivery_precede_the_end(scene: Scene, door: Door) -> None:
     scene.journal.points([(0, "loss", 0, 1.0, 0.0)])
     scene.journal.end(DONE)
     append = door.store.append
@@ -129,7 +129,7 @@ def test_what_comes_while_it_is_being_delivered_goes_before_the_end(scene: Scene
     assert slow.calls == ["append", "update", "finish"]
 
 
-def test_a_run_that_another_worker_has_begun_again_gets_a_note_and_nothing_else(
+def test_a_run_taken_over_elsewhere_gets_only_a_note(
         scene: Scene, door: Door, store: Store) -> None:
     store.reap(store.held(PROJECT)[0])
     other = store.claim(PROJECT, Owner(worker="other", host="h"), new_token())
@@ -147,7 +147,7 @@ def test_a_run_that_another_worker_has_begun_again_gets_a_note_and_nothing_else(
     assert list(store.points(scene.lease.run)) == []
 
 
-def test_a_run_that_was_thought_lost_but_not_begun_again_is_finished_after_all(
+def test_a_reaped_run_that_is_still_queued_is_finished(
         scene: Scene, door: Door, store: Store) -> None:
     store.reap(store.held(PROJECT)[0])
     scene.fill()
@@ -159,7 +159,7 @@ def test_a_run_that_was_thought_lost_but_not_begun_again_is_finished_after_all(
     assert (record.state, record.result, record.losses) == (State.COMPLETED, 0.5, 0)
 
 
-def test_a_run_that_is_given_back(scene: Scene, door: Door, store: Store) -> None:
+def test_a_released_run_is_queued_again(scene: Scene, door: Door, store: Store) -> None:
     scene.fill()
     scene.journal.end(GiveBack(reason="its worker was stopped"))
     scene.journal.deliver(door.port)
@@ -169,7 +169,7 @@ def test_a_run_that_is_given_back(scene: Scene, door: Door, store: Store) -> Non
     assert record.attempts[0].reason == "its worker was stopped"
 
 
-def test_evidence_changes_no_state(scene: Scene, door: Door, store: Store) -> None:
+def test_a_late_outcome_changes_no_state(scene: Scene, door: Door, store: Store) -> None:
     scene.journal.end(Evidence(finish=DONE))
     scene.journal.deliver(door.port)
     record = store.get(scene.lease.run)
@@ -177,7 +177,7 @@ def test_evidence_changes_no_state(scene: Scene, door: Door, store: Store) -> No
     assert record.attempts[0].late is not None
 
 
-def test_a_value_that_no_store_takes_is_named_and_the_rest_is_kept(scene: Scene, door: Door,
+def test_an_unstorable_value_is_named_and_the_rest_is_kept(scene: Scene, door: Door,
                                                                    store: Store) -> None:
     scene.journal.section("git", {"commit": "abc"})
     scene.journal.section("odd", {"thing": object()})
@@ -194,7 +194,7 @@ def test_a_value_that_no_store_takes_is_named_and_the_rest_is_kept(scene: Scene,
     assert "odd" in scene.remarks[0]
 
 
-def test_a_result_that_no_store_takes_ends_as_a_failure_that_says_so(scene: Scene, door: Door,
+def test_an_unstorable_result_fails_the_run_with_a_reason(scene: Scene, door: Door,
                                                                      store: Store) -> None:
     scene.journal.end(Finish(outcome=Outcome.COMPLETED, result=1.0, metrics={"x": object()}))
     scene.journal.deliver(door.port)
@@ -223,7 +223,7 @@ def test_a_run_that_was_deleted_meanwhile_settles_as_gone(scene: Scene, door: Do
 
 
 class Carried:
-    """A courier at work."""
+    """A running sender."""
 
     def __init__(self, door: Door) -> None:
         self.remarks: list[str] = []
@@ -237,7 +237,7 @@ class Carried:
         assert not self.courier.is_alive()
 
 
-def test_a_courier_gathers_what_is_logged_and_delivers_the_end_at_once(scene: Scene, door: Door) -> None:
+def test_a_sender_gathers_data_and_delivers_the_end_at_once(scene: Scene, door: Door) -> None:
     carried = Carried(door)
     carried.courier.carry(scene.journal)
     for seq in range(100):
@@ -248,7 +248,7 @@ def test_a_courier_gathers_what_is_logged_and_delivers_the_end_at_once(scene: Sc
     assert door.calls == ["append", "finish"]
 
 
-def test_a_courier_waits_for_a_store_that_is_away_and_hears_that_it_is_back(scene: Scene, door: Door) -> None:
+def test_a_sender_waits_for_a_lost_store_and_resumes(scene: Scene, door: Door) -> None:
     door.shut_it()
     carried = Carried(door)
     carried.courier.carry(scene.journal)
@@ -264,7 +264,7 @@ def test_a_courier_waits_for_a_store_that_is_away_and_hears_that_it_is_back(scen
     assert_all_there(door.store, scene.lease)
 
 
-def test_a_courier_says_once_why_a_store_refuses_and_tries_on(scene: Scene, door: Door) -> None:
+def test_a_sender_reports_a_store_error_once_and_retries(scene: Scene, door: Door) -> None:
     door.before["finish"] = [StoreError("disk full")] * 3
     carried = Carried(door)
     carried.courier.carry(scene.journal)
@@ -276,7 +276,7 @@ def test_a_courier_says_once_why_a_store_refuses_and_tries_on(scene: Scene, door
     assert door.store.get(scene.lease.run).state is State.COMPLETED
 
 
-def test_a_courier_carries_one_journal_after_the_other(
+def test_a_sender_delivers_one_outbox_after_the_other(
         claim_one: Callable[[], Claim], owner: Owner, door: Door, tmp_path: Path) -> None:
     carried = Carried(door)
     for _ in range(3):
@@ -288,7 +288,7 @@ def test_a_courier_carries_one_journal_after_the_other(
     assert door.store.count(RunFilter(project=PROJECT)) == {State.COMPLETED: 3}
 
 
-def test_a_closed_courier_still_delivers_what_it_carries(scene: Scene, door: Door) -> None:
+def test_a_closed_sender_still_delivers_its_outbox(scene: Scene, door: Door) -> None:
     carried = Carried(door)
     carried.courier.carry(scene.journal)
     carried.courier.close()

@@ -1,4 +1,4 @@
-"""The observer reaps by what it saw on its own clock, and forgets whenever it may have seen too little."""
+"""The observer expires beats by its own clock, and forgets them in doubt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ticks(observer: Observer, clock: FakeClock, count: int, rows: list[Held],
     return found
 
 
-def test_a_beat_that_stands_still_for_a_ttl_expires_and_not_a_tick_before() -> None:
+def test_an_unchanged_beat_expires_after_exactly_a_ttl() -> None:
     clock = FakeClock()
     observer = Observer(clock, TTL)
     assert ticks(observer, clock, 6, [ROW]) == []              # seen at 0, 1, ... 5
@@ -37,7 +37,7 @@ def test_one_beat_within_the_ttl_keeps_a_run() -> None:
         assert ticks(observer, clock, 6, [row]) == []
 
 
-def test_a_new_attempt_or_token_with_the_same_beat_is_a_new_lease() -> None:
+def test_a_new_attempt_or_token_is_a_new_lease() -> None:
     clock = FakeClock()
     observer = Observer(clock, TTL)
     ticks(observer, clock, 6, [ROW])
@@ -45,7 +45,7 @@ def test_a_new_attempt_or_token_with_the_same_beat_is_a_new_lease() -> None:
     assert observer.expired([replace(ROW, token="other")]) == []
 
 
-def test_an_observer_that_was_stopped_for_more_than_half_a_ttl_forgets() -> None:
+def test_an_observer_forgets_after_over_half_a_ttl() -> None:
     clock = FakeClock()
     observer = Observer(clock, TTL)
     ticks(observer, clock, 5, [ROW])
@@ -53,7 +53,7 @@ def test_an_observer_that_was_stopped_for_more_than_half_a_ttl_forgets() -> None
     assert observer.expired([ROW]) == []
     clock.advance(1.0)
     assert ticks(observer, clock, 5, [ROW]) == []
-    assert observer.expired([ROW]) == [ROW]                    # a whole TTL of looking again
+    assert observer.expired([ROW]) == [ROW]                    # after a whole TTL of new checks
 
 
 def test_a_gap_of_exactly_half_a_ttl_is_not_forgotten() -> None:
@@ -63,7 +63,7 @@ def test_a_gap_of_exactly_half_a_ttl_is_not_forgotten() -> None:
     assert observer.expired([ROW]) == [ROW]
 
 
-def test_a_store_that_did_not_answer_makes_it_forget() -> None:
+def test_an_observer_forgets_after_a_store_failure() -> None:
     clock = FakeClock()
     observer = Observer(clock, TTL)
     ticks(observer, clock, 6, [ROW])
@@ -79,7 +79,7 @@ def test_a_run_that_was_not_held_for_a_moment_starts_anew() -> None:
     assert ticks(observer, clock, 3, [ROW]) == []
 
 
-def test_only_those_that_stand_still_expire() -> None:
+def test_only_unchanged_beats_expire() -> None:
     clock = FakeClock()
     observer = Observer(clock, TTL)
     still = replace(ROW, run=2)
@@ -89,7 +89,7 @@ def test_only_those_that_stand_still_expire() -> None:
     assert found == [still]
 
 
-def test_each_owner_is_asked_for_once_and_only_the_proven_dead_are_given() -> None:
+def test_only_runs_of_proven_dead_owners_are_returned() -> None:
     asked: list[str] = []
 
     def proven_dead(owner: Owner) -> bool:

@@ -1,4 +1,4 @@
-"""Options that cannot be meant are refused in one line that names them."""
+"""Wrong options are refused in one line that names them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hyperspace_core.worker.options import WorkerOptions
     ({"poll_s": float("nan")}, "--poll: expected seconds > 0, got nan"),
     ({"grace_s": -1.0}, "--grace: expected seconds >= 0, got -1"),
 ])
-def test_wrong_options(wrong: dict[str, Any], message: str) -> None:
+def test_wrong_options_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)) as caught:
         WorkerOptions(**wrong)
     assert caught.value.exit_code is ExitCode.USAGE

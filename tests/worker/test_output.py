@@ -1,4 +1,4 @@
-"""What a run prints is decoded across cuts, gathered, cut and limited; nothing of it can break the worker."""
+"""The output of a run is decoded, gathered, split and limited."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.output import CHUNK_CHARS, GATHER_S, OutputTape
 
 
-def test_a_character_that_is_cut_in_two_arrives_whole() -> None:
+def test_a_character_split_between_reads_is_decoded() -> None:
     tape = OutputTape(FakeClock())
     data = "höhe".encode()
     assert tape.feed(data[:2]) + tape.feed(data[2:]) == "höhe"
     assert [chunk.text for chunk in tape.close()] == ["höhe"]
 
 
-def test_what_is_not_utf8_is_replaced_and_half_a_character_at_the_end_too() -> None:
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
     tape = OutputTape(FakeClock())
     tape.feed(b"a\xffb\xc3")
     assert "".join(chunk.text for chunk in tape.close()) == "a\ufffdb\ufffd"
@@ -34,7 +34,7 @@ def test_short_prints_are_gathered_for_a_moment() -> None:
     assert tape.close() == []
 
 
-def test_much_is_given_at_once_in_chunks_that_count_up() -> None:
+def test_long_output_is_split_into_numbered_chunks() -> None:
     tape = OutputTape(FakeClock())
     tape.feed("é".encode() * (CHUNK_CHARS + 1))
     chunks = tape.ready()
@@ -51,14 +51,14 @@ def test_a_flood_is_cut_off_with_one_visible_note() -> None:
     assert text.count("[hyperspace]") == 1
 
 
-def test_what_fits_exactly_gets_no_note() -> None:
+def test_output_of_exactly_the_limit_gets_no_note() -> None:
     tape = OutputTape(FakeClock(), keep_bytes=4)
     tape.feed(b"1234")
     assert "".join(chunk.text for chunk in tape.close()) == "1234"
 
 
 @given(st.lists(st.binary(max_size=50)))
-def test_any_bytes_in_any_pieces_give_what_they_give_in_one(pieces: list[bytes]) -> None:
+def test_the_text_does_not_depend_on_how_bytes_are_split(pieces: list[bytes]) -> None:
     tape = OutputTape(FakeClock())
     for piece in pieces:
         tape.feed(piece)

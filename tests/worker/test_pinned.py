@@ -1,4 +1,4 @@
-"""A queued run executes the code that was submitted, whatever has become of the checkout since."""
+"""A queued run executes the code of its submission, despite later edits."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def study(folder: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
 
 
 class Drainer:
-    """Workers that drain the queue, and what they told."""
+    """Workers that drain the queue, and their notices."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -82,7 +82,7 @@ def source(record: RunRecord) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn"])
-def test_each_run_executes_what_was_there_when_it_was_submitted(
+def test_each_run_executes_the_code_of_its_submission(
         folder: ProjectFolder, study: Study, drained: Drainer, isolation: str) -> None:
     for factor in (1, 10, 100):
         folder.write("helper.py", f"FACTOR = {factor}\n")
@@ -100,7 +100,7 @@ def test_each_run_executes_what_was_there_when_it_was_submitted(
         record.code["snapshot"] for record in records[:3]}
 
 
-def test_a_module_that_is_gone_or_broken_by_now_is_there_for_the_run(
+def test_a_run_finds_a_module_that_was_removed_later(
         folder: ProjectFolder, study: Study, drained: Drainer) -> None:
     study.submit("train")
     (folder.package / "helper.py").unlink()
@@ -108,7 +108,7 @@ def test_a_module_that_is_gone_or_broken_by_now_is_there_for_the_run(
     assert [record.result for record in drained()] == [1]
 
 
-def test_code_that_has_not_changed_runs_in_the_fork_server_that_is_there(
+def test_unchanged_code_runs_in_the_current_fork_server(
         study: Study, drained: Drainer) -> None:
     for _ in range(3):
         study.submit("train")
@@ -134,7 +134,7 @@ def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Stu
 
     assert [record.result for record in records] == [1, 1, 1]
     assert len({record.metrics["pid"] for record in records}) == 1
-    assert unpacked.call_count == 1            # reading and hashing it whole is not for every run
+    assert unpacked.call_count == 1            # it is read and hashed only once
 
 
 def test_fork_servers_beyond_the_most_are_ended(folder: ProjectFolder, study: Study, drained: Drainer,
@@ -152,7 +152,7 @@ def test_fork_servers_beyond_the_most_are_ended(folder: ProjectFolder, study: St
     assert not any(Path(f"/proc/{int(record.metrics['pid'])}").exists() for record in records)
 
 
-def test_a_worker_can_be_told_to_execute_what_is_installed(
+def test_code_current_executes_the_installed_code(
         folder: ProjectFolder, study: Study, drained: Drainer) -> None:
     study.submit("train")
     folder.write("helper.py", "FACTOR = 5\n")
@@ -163,7 +163,7 @@ def test_a_worker_can_be_told_to_execute_what_is_installed(
     assert source(record)["note"] == ("pinned code was not used: its worker was started with --code current")
 
 
-def test_a_snapshot_that_is_damaged_is_told_and_the_current_code_runs(
+def test_a_corrupt_snapshot_is_reported_and_not_used(
         folder: ProjectFolder, study: Study, drained: Drainer, tmp_path: Path) -> None:
     study.submit("train")
     folder.write("helper.py", "FACTOR = 5\n")
@@ -177,7 +177,7 @@ def test_a_snapshot_that_is_damaged_is_told_and_the_current_code_runs(
     assert any("the current code is used" in notice for notice in drained.notices)
 
 
-def test_code_that_is_too_large_is_not_pinned_and_that_is_told_on_the_run(
+def test_code_too_large_to_pin_is_noted_on_the_run(
         folder: ProjectFolder, study: Study, drained: Drainer) -> None:
     with (folder.package / "weights.bin").open("wb") as file:
         file.truncate(200 << 20)
@@ -193,16 +193,16 @@ def test_code_that_is_too_large_is_not_pinned_and_that_is_told_on_the_run(
     assert "weights.bin" in record.code["absent"]
 
 
-def test_while_the_checkout_is_broken_runs_that_bring_their_code_go_on(
+def test_a_broken_checkout_does_not_stop_pinned_runs(
         folder: ProjectFolder, study: Study, tmp_path: Path) -> None:
-    """The worker has seen the project whole; then an edit goes wrong, and later it is mended."""
+    """The worker has opened the project; an edit breaks it, another fixes it."""
     first, unpinned, second = (study.submit("train", code=code) for code in ("pinned", "current", "pinned"))
-    told: list[str] = []
+    notices: list[str] = []
     seen: list[int] = []
 
     def hear(event: Any) -> None:
         if isinstance(event, Notice):
-            told.append(event.text)
+            notices.append(event.text)
         if type(event).__name__ == "RunEnded":
             seen.append(event.run)
             if event.run == first:
@@ -214,13 +214,13 @@ def test_while_the_checkout_is_broken_runs_that_bring_their_code_go_on(
     worker.run()
 
     assert seen == [first, second, unpinned]
-    assert any(text.startswith("only runs with pinned code are claimed for now: ") for text in told)
+    assert any(text.startswith("only runs with pinned code are claimed for now: ") for text in notices)
     records = [study.get(run) for run in (first, second, unpinned)]  # type: ignore[arg-type]
     assert {record.state for record in records} == {State.COMPLETED}
     assert [len(record.attempts) for record in records] == [1, 1, 1]
 
 
-def test_a_worker_on_a_machine_with_older_code_needs_no_newer(
+def test_a_worker_with_older_code_executes_pinned_runs(
         folder: ProjectFolder, study: Study, drained: Drainer) -> None:
     """The submission has a parameter that the worker's own code does not know."""
     old = (folder.package / "train.py").read_text()
@@ -236,7 +236,7 @@ def test_a_worker_on_a_machine_with_older_code_needs_no_newer(
     assert [record.result for record in drained()] == [3.5]
 
 
-def test_what_a_pinned_run_starts_itself_finds_the_same_code(
+def test_processes_of_a_pinned_run_find_the_same_code(
         folder: ProjectFolder, study: Study, drained: Drainer) -> None:
     folder.write("train.py", """
         import subprocess
@@ -269,7 +269,7 @@ def test_the_original_code_can_be_run_again_with_changes(
     assert original.seed == study.get(run).seed  # type: ignore[arg-type]
 
 
-def test_what_does_not_fit_the_original_code_fails_with_the_path(
+def test_a_misfit_of_the_original_code_names_the_path(
         folder: ProjectFolder, study: Study, drained: Drainer) -> None:
     run = study.submit("train")
     drained()

@@ -1,4 +1,4 @@
-"""Searches that real workers do: each run proposed once, whoever dies, and by the code as it stands."""
+"""Searches with real workers: each run is proposed once, despite kills."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FAILS = True
 
 @dataclass
 class Slow(Tuner):
-    """Thinks until it is told to go on."""
+    """Waits until it is released."""
 
     folder: str = ""
 
@@ -82,7 +82,7 @@ def tuned(project: ProjectFolder) -> ProjectFolder:
 
 @pytest.fixture
 def tune(store: Store, project: ProjectFolder) -> Callable[..., SearchRecord]:
-    """Queue a search of the project as it stands on disk."""
+    """Queue a search of the project as it is on disk."""
 
     def one(*, space: Any = NUMBER, tuner: Any = "Random", priority: int = 0, task: str = "behave",
             retries: int = 0, **budget: Any) -> SearchRecord:
@@ -116,7 +116,7 @@ def thinking(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
-def test_a_draining_worker_does_a_search_to_its_end(store: Store, here: Start, tune: Start,
+def test_a_draining_worker_completes_a_search(store: Store, here: Start, tune: Start,
                                                     isolation: str) -> None:
     search = tune(runs=4)
 
@@ -130,7 +130,7 @@ def test_a_draining_worker_does_a_search_to_its_end(store: Store, here: Start, t
     assert after.reason == "all 4 runs have been proposed"
 
 
-def test_the_same_search_is_proposed_the_same_again(store: Store, here: Start, tune: Start) -> None:
+def test_an_equal_search_proposes_equal_runs(store: Store, here: Start, tune: Start) -> None:
     search = tune(runs=3)
     here(drain=True).join()
     first = [run.config for run in runs_of(store, search)]
@@ -143,12 +143,12 @@ def test_the_same_search_is_proposed_the_same_again(store: Store, here: Start, t
 
 
 def plan_as(search: SearchRecord, **changes: Any) -> NewSearch:
-    """The same search to be added anew."""
+    """An equal search, to be added again."""
     fields = {name: getattr(search, name) for name in NewSearch.__dataclass_fields__}
     return NewSearch(**fields | {"uid": "another"} | changes)
 
 
-def test_several_workers_of_which_one_is_killed_lose_nothing_and_try_nothing_twice(
+def test_a_killed_worker_does_not_disturb_a_search(
         store: Store, start: Start, tune: Start) -> None:
     search = tune(runs=30)
     workers = [start(drain=True) for _ in range(4)]
@@ -164,7 +164,7 @@ def test_several_workers_of_which_one_is_killed_lose_nothing_and_try_nothing_twi
     assert store.get_search(search.id).repeats == 0
 
 
-def test_a_worker_that_is_killed_while_its_tuner_thinks_takes_nothing_along(
+def test_a_worker_killed_while_proposing_loses_no_run(
         store: Store, start: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=5, tuner={"className": "Slow", "folder": str(tmp_path)})
     first = start()
@@ -188,8 +188,8 @@ def test_a_worker_that_is_stopped_does_not_wait_for_its_tuner(
     worker.join()
 
     assert not alive(proposer)
-    told = [event for event in worker.events if isinstance(event, Notice)]
-    assert [event for event in told if event.level >= logging.WARNING] == []
+    notices = [event for event in worker.events if isinstance(event, Notice)]
+    assert [event for event in notices if event.level >= logging.WARNING] == []
     assert store.get_search(search.id).state is SearchState.OPEN
 
 
@@ -236,7 +236,7 @@ def fit(run: Run, model: Model = First(), folder: str = "") -> float:
 '''
 
 
-def test_a_class_that_is_registered_while_the_search_runs_is_tried_next(
+def test_a_class_registered_during_the_search_is_tried(
         store: Store, here: Start, project: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     project.write("scenarios.py", FAMILY)
     project.write("hyperspace.py", '''
@@ -267,7 +267,7 @@ class Third(Model):
     assert store.get_search(search.id).reason == "nothing is left to try"
 
 
-def test_a_search_of_higher_priority_goes_before_the_queue_and_others_after_it(
+def test_a_search_of_higher_priority_precedes_the_queue(
         store: Store, here: Start, tune: Start) -> None:
     queued = submit(store, "well", 2)
     usual, urgent = tune(runs=2), tune(runs=2, priority=5)
@@ -315,15 +315,15 @@ def test_a_paused_search_goes_on_when_it_is_resumed(store: Store, here: Start, t
     all_there_once(store, search, 2)
 
 
-def test_a_tuner_that_fails_is_told_once_and_asked_again_when_it_is_mended(
+def test_a_failing_tuner_is_reported_once_and_retried(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start) -> None:
     search, other = tune(runs=1, tuner="Failing"), tune(runs=1)
     worker = here()
     asked, _ = worker.wait_for(Notice)
     assert asked.text == f"search {search.id} of task 'behave': proposing its runs here"
-    told, _ = worker.wait_for(Notice)
-    assert told.text == (f"search {search.id} of task 'behave': its runs cannot be proposed here: its tuner "
-                         "failed: ValueError: no idea")
+    notice, _ = worker.wait_for(Notice)
+    assert notice.text == (f"search {search.id} of task 'behave': its runs cannot be proposed here: "
+                           "its tuner failed: ValueError: no idea")
     in_state(store, runs_of_soon(store, other), State.COMPLETED)
 
     tuned.write("tuners.py", TUNERS.replace("FAILS = True", "FAILS = False"))
@@ -343,7 +343,7 @@ def test_a_search_all_of_whose_runs_fail_ends(store: Store, here: Start, tune: S
     here(drain=True).join()
 
     after = store.get_search(search.id)
-    assert after.reason == "its last 3 runs failed, the last one with: ValueError: as told"
+    assert after.reason == "its last 3 runs failed, the last one with: ValueError: as asked"
     assert len(runs_of(store, search)) == 3
 
 
@@ -356,7 +356,7 @@ def test_a_search_for_a_task_that_no_worker_knows_waits(store: Store, here: Star
     assert [found.proposed for found in store.searches(PROJECT)] == [1, 0]
 
 
-def test_a_draining_worker_whose_proposer_is_killed_asks_another_one(
+def test_a_draining_worker_replaces_a_killed_proposer(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=3, tuner={"className": "Slow", "folder": str(tmp_path)})
     worker = here(drain=True)
@@ -369,7 +369,7 @@ def test_a_draining_worker_whose_proposer_is_killed_asks_another_one(
     all_there_once(store, search, 3)
 
 
-def test_a_budget_that_is_enlarged_while_the_tuner_thinks_of_the_last_run_counts(
+def test_a_budget_enlarged_during_the_last_proposal_counts(
         store: Store, here: Start, tuned: ProjectFolder, tune: Start, tmp_path: Path) -> None:
     search = tune(runs=2, tuner={"className": "Slow", "folder": str(tmp_path)})
     worker = here(drain=True)
@@ -382,12 +382,12 @@ def test_a_budget_that_is_enlarged_while_the_tuner_thinks_of_the_last_run_counts
     all_there_once(store, search, 4)
 
 
-def test_a_search_for_a_task_that_is_not_here_is_told_of(store: Store, here: Start, tune: Start) -> None:
+def test_a_search_for_a_missing_task_is_reported(store: Store, here: Start, tune: Start) -> None:
     number = store.add_search(plan_as(tune(runs=1), task="unknown"))
 
     worker = here(drain=True)
     worker.join()
 
-    (told,) = [event.text for event in worker.events if isinstance(event, Notice) and "unknown" in event.text]
-    assert told == (f"search {number} of task 'unknown': its runs cannot be proposed here: the project here "
-                    "has no such task")
+    (text,) = [event.text for event in worker.events if isinstance(event, Notice) and "unknown" in event.text]
+    assert text == (f"search {number} of task 'unknown': its runs cannot be proposed here: the project "
+                    "here has no such task")

@@ -1,4 +1,4 @@
-"""A search while its processes are killed, whichever and whenever: workers, proposers, guardians, runs."""
+"""A search whose workers, proposers, fork servers and runs are killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNS, KILLS = 40, 12
 
 
 def victims(workers: list[WorkerProcess]) -> list[psutil.Process]:
-    """Every process of the workers that live."""
+    """All processes of the living workers."""
     found = []
     for worker in workers:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -35,20 +35,20 @@ def replace_the_dead(workers: list[WorkerProcess], start: Start) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_kill_loses_a_run_of_the_budget_or_lets_one_be_tried_twice(
+def test_no_kill_loses_or_doubles_a_proposed_run(
         store: Store, start: Start, tune: Callable[..., Any], seed: int) -> None:  # noqa: F811
     rng = random.Random(seed)
     search = tune(runs=RUNS, retries=1000)
     workers = [start(), start(slots=2)]
     for kill in range(KILLS):
-        # one proposal a kill at least, so that they spread over the search
+        # at least one proposal between kills
         until(lambda kill=kill: store.get_search(search.id).proposed > kill, "another proposal")
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
             rng.choice(victims(workers)).kill()
         replace_the_dead(workers, start)
 
     def over() -> bool:
-        # one whose project's import was killed refuses to start, and may end after the last kill
+        # a worker whose import was killed does not start, and may end after the last kill
         replace_the_dead(workers, start)
         return (store.get_search(search.id).state is SearchState.ENDED
                 and all(run.state.terminal for run in runs_of(store, search)))

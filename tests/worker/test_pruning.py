@@ -1,4 +1,4 @@
-"""Runs of a search that are stopped early: real workers, real processes, a real store."""
+"""Pruned runs of a search, with real workers, processes and store."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ from hyperspace_core.run import current_run
 
 
 class Asks(Pruner):
-    """Looks at the others, and never stops a run."""
+    """Reads the peers, and never stops a run."""
 
     def should_stop(self, curve, peers, goal):
         run = current_run()
@@ -95,7 +95,7 @@ class Asks(Pruner):
 
 class Broken(Pruner):
     def should_stop(self, curve, peers, goal):
-        raise ZeroDivisionError("as told")
+        raise ZeroDivisionError("as asked")
 '''
 
 FILES = {"hyperspace.py": PLUGIN, "scenarios.py": SCENARIOS, "pruners.py": PRUNERS, "__init__.py": ""}
@@ -140,7 +140,7 @@ def done(here: Here, store: Store, *runs: int, **options: Any) -> list[RunRecord
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
-def test_a_run_that_is_worse_than_the_one_before_is_stopped_at_its_first_value(
+def test_a_run_worse_than_its_peer_stops_at_its_first_value(
         store: Store, here: Here, isolation: str) -> None:
     search = Search(store, MEDIAN)
     good, bad = search.submit(level=0.9), search.submit(level=0.09)
@@ -172,7 +172,7 @@ def test_runs_of_other_searches_and_of_none_are_no_peers(store: Store, here: Her
     assert [record.reason for record in done(here, store, good, bad, free)] == [None] * 3
 
 
-def test_a_running_run_is_a_peer_as_far_as_it_has_come(store: Store, here: Here, tmp_path: Path) -> None:
+def test_the_curve_so_far_of_a_running_run_counts(store: Store, here: Here, tmp_path: Path) -> None:
     search = Search(store, ASKS)
     worker = here(slots=2)
     hold = tmp_path / "hold-1-3"
@@ -191,10 +191,10 @@ def test_a_running_run_is_a_peer_as_far_as_it_has_come(store: Store, here: Here,
     assert "at 8: 2 completed 2" in printed(store, first)
 
 
-def test_states_and_curves_of_all_that_ended_are_told(store: Store, here: Here) -> None:
+def test_the_pruner_gets_states_and_curves_of_ended_runs(store: Store, here: Here) -> None:
     search = Search(store, {"className": "SuccessiveHalving", "min_steps": 2, "reduction": 2})
     good, bad = search.submit(level=0.9), search.submit(level=0.09)
-    broken = search.submit(level=0.9, how="unheard of")        # once it is told to stop, which it is not
+    broken = search.submit(level=0.9, how="unheard of")        # at a stop, which does not come
     best = search.submit(level=0.95, steps=1)
     records = done(here, store, good, bad, broken, best)
     assert [record.reason for record in records] == [None, PRUNED, None, None]
@@ -206,13 +206,13 @@ def test_states_and_curves_of_all_that_ended_are_told(store: Store, here: Here) 
     assert peers.running == []
 
 
-# -- what the run does once it is told -----------------------------------------------------------------------
+# -- the run after the decision ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("how", "metrics"), [
     ("well", {"score": 0.1125}), ("nothing", {"score": 0.1125}),
     ("else", {"seconds": 1.0, "score": 0.1125})])
-def test_the_last_value_is_the_result_where_the_run_returns_none(
+def test_the_last_value_is_the_result_of_a_run_without_one(
         store: Store, here: Here, how: str, metrics: dict[str, float]) -> None:
     run = Search(store, {"className": "AsRecorded", "values": 1}).submit(level=0.9, how=how)
 
@@ -221,7 +221,7 @@ def test_the_last_value_is_the_result_where_the_run_returns_none(
     assert (record.reason, record.result, record.metrics) == (PRUNED, metrics["score"], metrics)
 
 
-def test_a_run_that_goes_on_all_the_same_is_pruned_with_what_it_returns(store: Store, here: Here) -> None:
+def test_a_run_that_ignores_should_stop_counts_as_pruned(store: Store, here: Here) -> None:
     run = Search(store, {"className": "AsRecorded", "values": 1}).submit(level=0.9, how="goes on")
 
     (record,) = done(here, store, run)
@@ -230,7 +230,7 @@ def test_a_run_that_goes_on_all_the_same_is_pruned_with_what_it_returns(store: S
     assert pruned_at(record) == Pruned(series="score", values=1, step=1)
 
 
-def test_a_series_that_is_not_the_task_s_metric_may_be_watched_too(store: Store, here: Here) -> None:
+def test_the_pruner_may_watch_another_series(store: Store, here: Here) -> None:
     pruner = {"className": "AsRecorded", "values": 2, "metric": "score", "goal": "minimize"}
 
     (record,) = done(here, store, Search(store, pruner).submit(level=0.9))
@@ -254,12 +254,12 @@ def test_no_pruner_looks_inside_the_parts_of_a_run(store: Store, here: Here) -> 
 
 
 @pytest.mark.parametrize(("pruner", "said"), [
-    ({"className": "Broken"}, "this run is not stopped early: ZeroDivisionError: as told"),
+    ({"className": "Broken"}, "this run is not stopped early: ZeroDivisionError: as asked"),
     ({"className": "Gone"}, "no pruner 'Gone'"),
     ({"className": "SuccessiveHalving", "reduction": 1}, "`reduction`: expected at least 2, got 1"),
     ({"className": "Median", "metric": "loss"}, "give its goal"),
 ])
-def test_a_pruner_that_fails_is_said_once_and_stops_nothing(store: Store, here: Here, pruner: dict[str, Any],
+def test_a_failing_pruner_is_reported_once_and_stops_no_run(store: Store, here: Here, pruner: dict[str, Any],
                                                             said: str) -> None:
     (record,) = done(here, store, Search(store, pruner).submit(level=0.9))
 
@@ -267,7 +267,7 @@ def test_a_pruner_that_fails_is_said_once_and_stops_nothing(store: Store, here: 
     assert printed(store, record.id).count(said) == 1
 
 
-# -- when others are away ------------------------------------------------------------------------------------
+# -- a store or worker without answer ------------------------------------------------------------------------
 
 
 def test_while_the_store_is_away_no_run_is_stopped(store: Store, here: Here, door: Door,
@@ -289,7 +289,7 @@ def test_while_the_store_is_away_no_run_is_stopped(store: Store, here: Here, doo
     assert (record.reason, record.result) == (None, 0.09)
 
 
-def test_a_store_that_keeps_one_waiting_is_asked_for_a_tenth_of_the_time_at_most(
+def test_a_slow_store_is_read_a_tenth_of_the_time_at_most(
         store: Store, door: Door) -> None:
     search, clock = Search(store, MEDIAN), FakeClock()
     peering = Peering(Curves(door.port, PROJECT), door.port, store.get(search.submit()), clock)
@@ -321,7 +321,7 @@ def test_a_run_that_waits_for_an_answer_ends_with_its_worker(
     pid = began(tmp_path, run)
     until((tmp_path / f"at-{run}-2").exists, "the run has logged two values")
     first.signal(signal.SIGSTOP)
-    hold.unlink()                                  # it asks, and nobody answers
+    hold.unlink()                                  # it asks and gets no answer
     until((tmp_path / f"asks-{run}-2").exists, "the run asks")
     first.signal(signal.SIGKILL)
     until(lambda: not alive(pid), "the run ends")
@@ -333,14 +333,14 @@ def test_a_run_that_waits_for_an_answer_ends_with_its_worker(
     assert (record.reason, record.result) == (None, 0.9)
 
 
-def test_a_run_that_was_told_and_is_lost_may_be_judged_anew(
+def test_a_lost_pruned_run_is_judged_again(
         store: Store, start: Callable[..., WorkerProcess], tmp_path: Path) -> None:
     search = Search(store, {"className": "AsRecorded", "values": 1})
     hold = tmp_path / "hold-1-2"
     hold.touch()
     first = start()
     run = search.submit(level=0.9, how="goes on", folder=str(tmp_path))
-    until((tmp_path / f"at-{run}-2").exists, "the run was told, and went on")
+    until((tmp_path / f"at-{run}-2").exists, "the run was pruned and went on")
     until(lambda: store.get(run).info.get(PRUNED), "the record knows")
     assert store.get(run).state is State.RUNNING
     first.signal(signal.SIGKILL)

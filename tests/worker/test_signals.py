@@ -1,4 +1,4 @@
-"""Signals while user code runs in the main thread: they reach it, and nobody who comes after it."""
+"""Signals while user code runs in the main thread reach only that code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_first_press_asks_and_the_second_raises() -> None:
     assert asked == ["stop"]
 
 
-def test_a_wish_from_another_thread_is_asked_for_in_this_one_and_is_no_press() -> None:
+def test_a_request_of_another_thread_is_not_a_ctrl_c() -> None:
     asked: list[threading.Thread] = []
     with UserCodeSignals(lambda: asked.append(threading.current_thread())) as signals:
         other = threading.Thread(target=signals.ask_from_elsewhere)
@@ -30,14 +30,14 @@ def test_a_wish_from_another_thread_is_asked_for_in_this_one_and_is_no_press() -
     assert not signals.pressed
 
 
-def test_a_wish_that_comes_as_user_code_ends_hits_nobody_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_at_the_end_of_user_code_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     on_its_way, left = threading.Event(), threading.Event()
     send = signal.pthread_kill
 
     def late(thread: int, number: int) -> None:
         on_its_way.set()
-        left.wait(0.3)                 # as long as user code could take to end meanwhile
+        left.wait(0.3)                 # user code could end meanwhile
         send(thread, number)
 
     monkeypatch.setattr(signal, "pthread_kill", late)
@@ -47,12 +47,12 @@ def test_a_wish_that_comes_as_user_code_ends_hits_nobody_after_it(monkeypatch: p
         on_its_way.wait(10)
     left.set()
     other.join(10)
-    signals.ask_from_elsewhere()       # and later than that, nothing is sent
+    signals.ask_from_elsewhere()       # afterwards no signal is sent
     assert asked == ["stop"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_forked_process_does_not_hear_for_the_worker() -> None:
+def test_a_forked_process_does_not_stop_the_worker() -> None:
     heard: list[str] = []
     with heard_as_stop(lambda level, why: heard.append(why)):
         reader, writer = os.pipe()

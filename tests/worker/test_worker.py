@@ -42,9 +42,9 @@ def test_a_queue_is_drained_and_everything_recorded(store: Store, here: RunHere)
         assert [point.seq for point in store.points(run)] == list(range(50))
         assert "".join(chunk.text for chunk in store.output(run)) == "well done\n"
     assert store.workers(PROJECT) == []
-    told = [type(event) for event in worker.events]
-    assert told[0] is Ready
-    assert [kind for kind in told if kind in (RunStarted, RunEnded)] == [RunStarted, RunEnded] * 3
+    kinds = [type(event) for event in worker.events]
+    assert kinds[0] is Ready
+    assert [kind for kind in kinds if kind in (RunStarted, RunEnded)] == [RunStarted, RunEnded] * 3
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
@@ -56,7 +56,7 @@ def test_every_isolation_runs_what_it_is_given(store: Store, here: RunHere, isol
     with store.open_artifact(store.artifacts(good)[0]) as file:
         assert file.read() == b"weights"
     record = store.get(bad)
-    assert record.reason == "ValueError: as told"
+    assert record.reason == "ValueError: as asked"
     assert record.attempt is not None
     assert "raise ValueError" in (record.attempt.traceback or "")
 
@@ -68,9 +68,9 @@ def test_every_isolation_runs_what_it_is_given(store: Store, here: RunHere, isol
     ("segfault", Outcome.CRASHED, "SIGSEGV"),
     ("abort", Outcome.CRASHED, "SIGABRT"),
     ("kill-me", Outcome.CRASHED, "signal 9"),
-    ("kill-guardian", Outcome.CRASHED, "guardian"),
+    ("kill-guardian", Outcome.CRASHED, "fork server"),
 ])
-def test_a_process_that_dies_is_named_and_costs_the_worker_nothing(
+def test_the_death_of_a_run_s_process_is_explained(
         store: Store, here: RunHere, how: str, outcome: Outcome, reason: str) -> None:
     bad, good = submit(store, how, config={"points": 5}) + submit(store)
     report = here(drain=True).join()
@@ -84,7 +84,7 @@ def test_a_process_that_dies_is_named_and_costs_the_worker_nothing(
     assert len(record.attempts) == 1
 
 
-def test_an_idle_worker_hears_of_a_run_and_does_not_wait_for_its_next_look(
+def test_an_idle_worker_is_notified_of_a_new_run(
         store: Store, here: RunHere) -> None:
     worker = here(poll_s=10 * PATIENCE_S)
     for _ in range(5):
@@ -93,7 +93,7 @@ def test_an_idle_worker_hears_of_a_run_and_does_not_wait_for_its_next_look(
     worker.join()
 
 
-def test_output_and_progress_are_in_the_store_while_the_run_goes_on(
+def test_output_and_progress_are_stored_during_the_run(
         store: Store, here: RunHere, tmp_path: Path) -> None:
     worker = here(echo=True)
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
@@ -115,7 +115,7 @@ def test_output_and_progress_are_in_the_store_while_the_run_goes_on(
     assert worker.join().states == {run: State.COMPLETED}
 
 
-def test_c_code_prints_into_the_record_too(store: Store, here: RunHere) -> None:
+def test_the_output_of_c_code_is_recorded(store: Store, here: RunHere) -> None:
     run = submit(store, "c-output")[0]
     here(drain=True).join()
     text = "".join(chunk.text for chunk in store.output(run))
@@ -154,7 +154,7 @@ def test_max_runs_leaves_the_rest(store: Store, here: RunHere) -> None:
     assert "2 runs" in report.why
 
 
-def test_a_run_that_goes_back_unused_is_none_of_max_runs(store: Store, here: RunHere) -> None:
+def test_a_released_run_does_not_count_for_max_runs(store: Store, here: RunHere) -> None:
     newer = submit(store, config={"newer": 1}, validated=True)[0]
     good, rest = submit(store, "well", 2)
     report = here(max_runs=1).join()
@@ -163,7 +163,7 @@ def test_a_run_that_goes_back_unused_is_none_of_max_runs(store: Store, here: Run
     assert "1 run," in report.why
 
 
-def test_a_failure_is_tried_again_after_a_rest_and_draining_waits_for_it(store: Store, here: RunHere) -> None:
+def test_draining_waits_for_a_run_in_retry_back_off(store: Store, here: RunHere) -> None:
     run = submit(store, "once", retries=1)[0]
     report = here(drain=True).join()
     assert report.states == {run: State.COMPLETED}
@@ -172,7 +172,7 @@ def test_a_failure_is_tried_again_after_a_rest_and_draining_waits_for_it(store: 
     assert record.failures == 1
 
 
-def test_a_bad_config_from_afar_fails_with_the_message_of_a_submission(store: Store, here: RunHere) -> None:
+def test_a_bad_config_fails_with_the_submit_message(store: Store, here: RunHere) -> None:
     run = submit(store, config={"numbr": 2})[0]
     here(drain=True).join()
     record = store.get(run)
@@ -180,7 +180,7 @@ def test_a_bad_config_from_afar_fails_with_the_message_of_a_submission(store: St
     assert "did you mean `number`?" in (record.reason or "")
 
 
-def test_a_run_of_newer_code_is_given_back_unused_and_not_taken_again(store: Store, here: RunHere) -> None:
+def test_a_run_of_newer_code_is_released_and_refused(store: Store, here: RunHere) -> None:
     newer = submit(store, config={"newer": 1}, validated=True)[0]
     good = submit(store, "well", 2)
     report = here(drain=True).join()
@@ -193,7 +193,7 @@ def test_a_run_of_newer_code_is_given_back_unused_and_not_taken_again(store: Sto
     assert "code does not fit" in left.why
 
 
-def test_a_run_of_newer_code_is_taken_once_that_code_is_here(store: Store, here: RunHere,
+def test_a_run_of_newer_code_is_claimed_after_an_update(store: Store, here: RunHere,
                                                              project: Any) -> None:
     worker = here()
     newer = submit(store, config={"newer": 1}, validated=True)[0]
@@ -224,7 +224,7 @@ def test_a_paused_queue_is_left_alone(store: Store, here: RunHere) -> None:
     assert store.get(run).state is State.QUEUED
 
 
-def test_the_second_of_two_runs_executes_the_code_that_was_edited_between_them(
+def test_an_edit_between_two_runs_is_executed_by_a_worker(
         store: Store, here: RunHere, project: Any) -> None:
     worker = here()
     first = submit(store, "version")[0]
@@ -238,7 +238,7 @@ def test_the_second_of_two_runs_executes_the_code_that_was_edited_between_them(
     assert [store.get(run).result for run in (first, second)] == [1.0, 2.0]
 
 
-def test_a_source_that_is_broken_for_a_while_costs_no_run(store: Store, here: RunHere, project: Any) -> None:
+def test_a_broken_source_costs_no_run(store: Store, here: RunHere, project: Any) -> None:
     worker = here()
     worker.wait_for(RunEnded, run=submit(store)[0])
     source = project.package / "scenarios.py"
@@ -254,7 +254,7 @@ def test_a_source_that_is_broken_for_a_while_costs_no_run(store: Store, here: Ru
     worker.join()
 
 
-def test_a_run_that_cannot_begin_is_given_back_and_done_once_it_can(
+def test_a_run_that_cannot_start_is_released_and_retried(
         store: Store, here: RunHere, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slot, "TROUBLE_S", 0.05)
     worker = here()
@@ -267,12 +267,12 @@ def test_a_run_that_cannot_begin_is_given_back_and_done_once_it_can(
     worker.wait_for(RunEnded, run=run, state=State.COMPLETED)
     worker.stop()
     worker.join()
-    told = [event.text for event in worker.events if isinstance(event, Notice)]
-    assert len([text for text in told if "nothing is claimed for now" in text]) == 1
+    notices = [event.text for event in worker.events if isinstance(event, Notice)]
+    assert len([text for text in notices if "nothing is claimed for now" in text]) == 1
     assert "/nowhere-at-all" in (store.get(run).attempts[0].reason or "")
 
 
-def test_a_cancelled_run_ends_with_all_that_it_started(store: Store, here: RunHere, tmp_path: Path) -> None:
+def test_a_cancelled_run_ends_with_its_processes(store: Store, here: RunHere, tmp_path: Path) -> None:
     worker = here(grace_s=0.5)
     run = submit(store, "deaf", config={"folder": str(tmp_path)})[0]
     pid = began(tmp_path, run)
@@ -286,7 +286,7 @@ def test_a_cancelled_run_ends_with_all_that_it_started(store: Store, here: RunHe
     assert store.get(run).state is State.CANCELLED
 
 
-def test_a_paused_run_rests_and_a_resumed_one_is_done_again(store: Store, here: RunHere,
+def test_a_paused_run_stops_and_a_resumed_one_is_repeated(store: Store, here: RunHere,
                                                             tmp_path: Path) -> None:
     worker = here()
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
@@ -303,7 +303,7 @@ def test_a_paused_run_rests_and_a_resumed_one_is_done_again(store: Store, here: 
     assert record.losses == 0
 
 
-def test_a_worker_that_is_told_to_stop_before_it_begins_takes_nothing(project: Any, store: Store) -> None:
+def test_a_worker_stopped_before_its_start_claims_nothing(project: Any, store: Store) -> None:
     run = submit(store)[0]
     worker = Worker(store, PROJECT, build_manager())
     worker.stop()
@@ -312,7 +312,7 @@ def test_a_worker_that_is_told_to_stop_before_it_begins_takes_nothing(project: A
     assert store.workers(PROJECT) == []
 
 
-def test_a_run_whose_process_somebody_else_stops_is_done_again(store: Store, here: RunHere,
+def test_a_run_stopped_from_outside_is_repeated(store: Store, here: RunHere,
                                                                tmp_path: Path) -> None:
     here()
     run = submit(store, "wait", config={"folder": str(tmp_path)})[0]
@@ -324,14 +324,14 @@ def test_a_run_whose_process_somebody_else_stops_is_done_again(store: Store, her
     assert (record.failures, record.losses) == (0, 0)
 
 
-def test_a_run_that_stops_its_own_process_is_not_done_again_for_ever(store: Store, here: RunHere) -> None:
+def test_a_run_that_stops_itself_is_not_repeated_for_ever(store: Store, here: RunHere) -> None:
     here()
     record = in_state(store, submit(store, "stop-me")[0], State.FAILED)
     assert [attempt.outcome for attempt in record.attempts] == [
         Outcome.RELEASED, Outcome.RELEASED, Outcome.FAILED]
 
 
-def test_stopping_once_finishes_the_run_twice_gives_it_back(store: Store, here: RunHere,
+def test_one_stop_finishes_the_run_and_two_release_it(store: Store, here: RunHere,
                                                             tmp_path: Path) -> None:
     worker = here()
     run, never = submit(store, "wait", 2, config={"folder": str(tmp_path)})
