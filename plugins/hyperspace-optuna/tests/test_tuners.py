@@ -171,7 +171,7 @@ def test_cma_es_takes_numbers_only() -> None:
     ("QMCSampler", {}, "use the tuner Random"),
     ("TPESampler", {"sed": 1}, r"Sampler\.settings\.sed"),
     ("TPESampler", {"seed": 1}, "the seed comes from the search"),
-    ("NSGAIISampler", {"population_size": 1}, r"Sampler\.settings: NSGAIISampler says:"),
+    ("NSGAIISampler", {"population_size": 1}, r"Sampler\.settings: NSGAIISampler refuses them:"),
 ])
 def test_an_unknown_sampler_or_setting_is_refused_in_one_line(name: str, settings: dict[str, Any],
                                                               message: str) -> None:
