@@ -1,7 +1,7 @@
-"""What the ancestor, hyperspace_explorer, got wrong: one test an event, each named after it.
+"""Defects of the ancestor, hyperspace_explorer: one test for each, named after it.
 
-Not here: the overhead of a run and the wait for the next poll, which are measured in tests/bench; and what
-needs a MongoDB.
+Not here: the overhead of a run and the polling delay, which are measured in tests/bench; and defects that
+need a MongoDB.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ Start = Callable[..., WorkerProcess]
     (signal.SIGKILL, Outcome.LOST, 1), (signal.SIGTERM, Outcome.RELEASED, 0),
     (signal.SIGHUP, Outcome.RELEASED, 0),
 ])
-def test_kill_9_sigterm_and_sighup_of_a_worker_leave_its_run_to_another(
+def test_another_worker_takes_the_run_of_a_killed_one(
         store: Store, start: Start, tmp_path: Path, number: signal.Signals, outcome: Outcome,
         losses: int) -> None:
     first = start()
@@ -218,7 +218,7 @@ def test_kill_9_sigterm_and_sighup_of_a_worker_leave_its_run_to_another(
 @pytest.mark.parametrize(("how", "reason"), [
     ("segfault", "SIGSEGV"), ("system-exit", "SystemExit"), ("exit-0", "exit code 0"),
 ])
-def test_a_segfault_and_a_system_exit_in_user_code_end_the_run_and_not_the_worker(
+def test_a_crash_in_user_code_ends_the_run_not_the_worker(
         store: Store, start: Start, how: str, reason: str) -> None:
     bad, good = submit(store, how) + submit(store, "well")
     report = start(drain=True).report()
@@ -241,7 +241,7 @@ def test_ctrl_c_deletes_nothing(store: Store, start: Start, tmp_path: Path) -> N
     assert [attempt.outcome for attempt in store.get(running).attempts] == [Outcome.RELEASED]
 
 
-def test_an_exception_in_the_scenario_is_kept_with_its_traceback_and_tried_again_as_often_as_wished(
+def test_an_exception_is_kept_with_traceback_and_retried(
         store: Store, start: Start) -> None:
     once, = submit(store, "once", retries=1)
     always, = submit(store, "raise", retries=1)
@@ -254,14 +254,14 @@ def test_an_exception_in_the_scenario_is_kept_with_its_traceback_and_tried_again
     assert all("raise ValueError" in (attempt.traceback or "") for attempt in record.attempts)
 
 
-def test_a_store_that_is_away_in_mid_run_costs_no_result(store: Store, start: Start, tmp_path: Path) -> None:
+def test_a_store_away_during_a_run_loses_no_result(store: Store, start: Start, tmp_path: Path) -> None:
     worker = start()
     run, = submit(store, "wait", config={"folder": str(tmp_path), "points": 100})
     pid = began(tmp_path, run)
     lock = sqlite3.connect(tmp_path / "runs.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     try:
-        (tmp_path / "go").touch()              # it ends while nothing can be written
+        (tmp_path / "go").touch()              # it ends while the store is away
         until(lambda: not alive(pid), "the run has ended")
     finally:
         lock.execute("COMMIT")
@@ -277,7 +277,7 @@ def test_a_store_that_is_away_in_mid_run_costs_no_result(store: Store, start: St
 # -- what was submitted --------------------------------------------------------------------------------------
 
 
-def test_its_task_and_config_are_read_as_they_stand(study: Study) -> None:
+def test_the_ancestors_task_and_config_are_read(study: Study) -> None:
     run = study.run("imdb_100", CONFIG, echo=False)
 
     assert run.scenario == {"className": "SmallTrainSample", "num_samples": 100,
@@ -294,9 +294,9 @@ def test_its_task_and_config_are_read_as_they_stand(study: Study) -> None:
     ({"classifier": CLASSIFIER, "Optimizer": {"className": "Adam"}}, "`Optimizer`"),
 ])
 @pytest.mark.filterwarnings("ignore:project 'attention' is not installed here")
-def test_an_unknown_class_name_and_a_key_that_is_no_component_are_named_in_a_record(
+def test_an_unknown_class_and_an_unknown_key_are_named(
         tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], says: str) -> None:
-    with RunQueue(url, "attention") as queue:          # it is not installed here: nobody can check
+    with RunQueue(url, "attention") as queue:          # not installed here, so nothing can be checked
         run = queue.submit("imdb_100", config)
         assert isinstance(run, int)
         make_project(tmp_path / "attention", name="attention", files=FILES).activate(monkeypatch)
@@ -304,19 +304,19 @@ def test_an_unknown_class_name_and_a_key_that_is_no_component_are_named_in_a_rec
             assert drained(study, isolation="inline").states == {run: State.FAILED}
             assert says in (study.get(run).reason or "")
             assert study.get(run).submitted == config
-            with pytest.raises(ConfigError) as caught:         # where it is, nothing wrong is queued
+            with pytest.raises(ConfigError) as caught:         # where it is installed: refused
                 study.submit("imdb_100", config)
             assert says in str(caught.value)
 
 
-def test_a_broken_task_file_is_told_with_its_place_and_hides_no_other_task(study: Study) -> None:
+def test_a_broken_task_file_hides_no_other_task(study: Study) -> None:
     with pytest.raises(TaskError, match=r"broken\.json:1:\d+: .*\n"):
         study.submit("broken")
 
     assert run_of(study, {}).state is State.COMPLETED
 
 
-def test_a_misspelt_key_without_a_class_name_is_refused_with_the_nearest(study: Study) -> None:
+def test_a_misspelt_key_is_refused_with_a_suggestion(study: Study) -> None:
     with pytest.raises(ConfigError, match=r"`training_shedule`.*did you mean `training_schedule`"):
         study.submit("imdb_100", {"classifier": CLASSIFIER, "training_shedule": {"cycles": 9}})
 
@@ -346,7 +346,7 @@ def test_the_seed_in_the_config_comes_before_the_task_s(study: Study) -> None:
 @pytest.mark.parametrize(("returns", "metrics"), [
     ("dict", {"accuracy": 0.3}), ("float", {"accuracy": 0.3}), ("numpy", {"accuracy": pytest.approx(0.3)}),
 ])
-def test_a_numpy_scalar_and_a_plain_float_are_results_like_any_other(
+def test_a_numpy_scalar_and_a_float_are_results(
         study: Study, returns: str, metrics: dict[str, Any]) -> None:
     run = run_of(study, {"returns": returns})
     worse = run_of(study, {"returns": returns, "training_schedule": {"cycles": 1}})
@@ -358,7 +358,7 @@ def test_a_numpy_scalar_and_a_plain_float_are_results_like_any_other(
 
 
 @pytest.mark.parametrize("isolation", ["inline", "warm"])
-def test_millions_of_floats_in_info_cost_no_result(study: Study, isolation: str) -> None:
+def test_millions_of_floats_in_info_lose_no_result(study: Study, isolation: str) -> None:
     run = study.submit("imdb_100", {"classifier": CLASSIFIER, "returns": "million"})
     assert isinstance(run, int)
     assert drained(study, isolation=isolation).states == {run: State.COMPLETED}
@@ -371,7 +371,7 @@ def test_millions_of_floats_in_info_cost_no_result(study: Study, isolation: str)
         assert file.read().count(b"0.5") == 2_500_000
 
 
-def test_int_keys_in_info_are_refused_in_that_line_and_not_rewritten(study: Study) -> None:
+def test_int_keys_in_info_are_refused_at_their_line(study: Study) -> None:
     with pytest.raises(ValueNotStorable, match="key 1 is int; keys must be strings"):
         Run.local(seed=0).info["table"] = {1: "a"}
     run = run_of(study, {"returns": "int keys"})
@@ -384,7 +384,7 @@ def test_int_keys_in_info_are_refused_in_that_line_and_not_rewritten(study: Stud
 # -- looking back --------------------------------------------------------------------------------------------
 
 
-def test_a_frame_of_results_works_without_results_and_with_an_unknown_id(study: Study) -> None:
+def test_a_frame_works_without_results(study: Study) -> None:
     pytest.importorskip("pandas")
     assert study.results().to_frame().empty
     assert study.results("imdb_100", where="id=4711").to_frame().empty
@@ -426,7 +426,7 @@ def test_types_of_parameters_are_checked_at_submission(
     assert says in str(caught.value)
 
 
-def test_lists_of_components_and_two_components_of_one_family_are_built(study: Study) -> None:
+def test_lists_and_repeated_families_of_components_are_built(study: Study) -> None:
     config = {"training_schedule": {"className": "HeadOnlySchedule", "cycles": 1},
               "then": {"className": "DefaultSchedule", "cycles": 2},
               "schedules": ["DefaultSchedule", {"className": "HeadOnlySchedule", "cycles": 5}]}
@@ -438,7 +438,7 @@ def test_lists_of_components_and_two_components_of_one_family_are_built(study: S
                                        {"className": "HeadOnlySchedule", "cycles": 5, "lr": 0.01}]
 
 
-def test_a_class_that_is_defined_again_in_a_notebook_takes_the_place_of_the_first(study: Study) -> None:
+def test_a_class_redefined_in_a_notebook_replaces_the_first(study: Study) -> None:
     from attention import parts  # type: ignore[import-not-found]
 
     cell = "@dataclass\nclass DefaultSchedule(TrainingSchedule):\n    cycles: int = 6\n    lr: float = 0.5\n"
@@ -457,7 +457,7 @@ def test_a_class_that_is_defined_again_in_a_notebook_takes_the_place_of_the_firs
 @pytest.mark.parametrize("words", [
     ["--help"], ["worker", "--help"], ["worker", "--project", PROJECT, "--drain"],
 ])
-def test_any_folder_is_as_good_as_any_other(
+def test_the_working_directory_does_not_matter(
         store: Store, behaving: ProjectFolder, tmp_path: Path, url: str, words: list[str]) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

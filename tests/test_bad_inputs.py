@@ -1,7 +1,7 @@
-"""Bad inputs, B10 to B41 of the reliability page: one test a row, with the message that a person sees.
+"""Bad inputs, B10 to B41 of the reliability page: one test for each, with the message shown.
 
-What each piece does in detail is tested beside the piece; here each goes in by the front door, and nothing is
-left half submitted.
+Details are tested beside each component; here each input comes from the command line, and nothing is left
+half submitted.
 """
 
 # ruff: noqa: F811 - fixtures of tests/cli are used here
@@ -128,7 +128,7 @@ def study(odd: ProjectFolder) -> Iterator[Study]:
 
 @pytest.fixture
 def refused(typed: Typed, odd: ProjectFolder) -> Callable[..., str]:
-    """Type a command that is refused with one message, and that leaves nothing in the queue."""
+    """Run a command that is refused with one message and queues nothing."""
 
     def one(*words: Any, expect: int = 3) -> str:
         answer = typed(*words, expect=expect)
@@ -143,7 +143,7 @@ def refused(typed: Typed, odd: ProjectFolder) -> Callable[..., str]:
 
 @pytest.fixture
 def failed(typed: Typed, odd: ProjectFolder) -> Callable[[str], RunRecord]:
-    """A run that behaves so fails; its record."""
+    """Run this behaviour, which fails; its record."""
 
     def one(how: str) -> RunRecord:
         number = typed("run", "good", "--set", f"how={how}", "--json", expect=1).json["id"]
@@ -158,7 +158,7 @@ Failed = Callable[[str], RunRecord]
 
 
 def task(odd: ProjectFolder, content: str | bytes, name: str = "bad") -> Path:
-    """A task file of the project."""
+    """Write a task file of the project."""
     path = odd.package / "tasks" / f"{name}.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
@@ -198,7 +198,7 @@ def test_b11_json_syntax_error(refused: Refused, odd: ProjectFolder) -> None:
         f"{path}:2:12: expected ',' or '}}'\n \"seed\": 1 \"metric\": {{}}}}\n           ^")
 
 
-def test_b12_a_byte_order_mark_is_fine_and_other_encodings_are_named(
+def test_b12_a_byte_order_mark_is_fine_other_encodings_not(
         typed: Typed, refused: Refused, odd: ProjectFolder, tmp_path: Path) -> None:
     path = task(odd, '{"scenario": "behave", "metric": {"name": "größe"}}'.encode("latin-1"))
     assert refused("submit", "bad") == f"{path}: not UTF-8 (byte 0xF6 at offset 45)"
@@ -257,7 +257,7 @@ def test_b17_nesting_of_100_000(refused: Refused, odd: ProjectFolder, tmp_path: 
         tree = {"raw": tree}
     with pytest.raises(ConfigError, match="nested deeper than 64 levels at raw"):
         study.submit("good", tree)
-    while tree:                            # taken apart level by level: its own end would recurse, too
+    while tree:                            # released level by level: its destructor would recurse, too
         tree = tree.pop("raw")
 
 
@@ -273,7 +273,7 @@ def test_b18_a_class_name_that_is_unknown_or_no_text(refused: Refused, model: st
     assert refused("submit", "good", "--set", f"model={model}") == message
 
 
-def test_b18_a_plugin_that_failed_to_load_is_named_as_a_possible_cause(
+def test_b18_a_plugin_that_failed_to_load_is_named(
         typed: Typed, odd: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "plugin" / "breaker-1.0.dist-info"
     info.mkdir(parents=True)
@@ -322,8 +322,7 @@ def test_b21_a_section_in_the_place_of_a_value_and_the_reverse(refused: Refused,
         "`raw`: cannot replace a section by a value; found a section with `a` where the change has int 2")
 
 
-def test_b22_another_class_drops_the_old_one_s_parameters_and_says_so(typed: Typed,
-                                                                      odd: ProjectFolder) -> None:
+def test_b22_another_class_drops_the_old_parameters(typed: Typed, odd: ProjectFolder) -> None:
     typed("submit", "good", "--set", "model=Deep", "--set", "model.depth=3")
 
     answer = typed("rerun", 1, "--set", "model=Flat")
@@ -353,7 +352,7 @@ def test_b24_a_default_list_is_not_shared_between_runs(typed: Typed, odd: Projec
     ("None", "the default is None; annotate it `int | None`"),
     ('"many"', "expected int, found str 'many'"),
 ])
-def test_b25_a_default_that_cannot_be_read_is_told_when_the_project_is_opened(
+def test_b25_an_unreadable_default_is_an_error_on_opening(
         typed: Typed, odd: ProjectFolder, default: str, cause: str) -> None:
     odd.write("parts.py", PARTS.replace("int\n    width: int = 4", f"int\n    width: int = {default}"))
 
@@ -536,5 +535,5 @@ def one(ids: int | list[int]) -> int:
 
 
 def assert_line_is_shown(record: RunRecord, line: str) -> None:
-    """The traceback leads to the line of user code."""
+    """Assert that the traceback contains the line of user code."""
     assert record.attempt is not None and line in str(record.attempt.traceback)

@@ -246,7 +246,7 @@ class TunerConformance:
 
     @pytest.mark.parametrize("state", ["failed", "pending"])
     def test_a_history_without_values_is_accepted(self, make: Callable[[], Tuner], conditional: Space,
-                                                        state: TrialState) -> None:
+                                                  state: TrialState) -> None:
         drawn = drawn_history(conditional, 30)
         trials = tuple(replace(one, state=state, value=None, values={}) for one in drawn.trials)
         history = replace(drawn, trials=trials)
@@ -315,13 +315,12 @@ class TunerConformance:
     # -- learning --------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("goal", ["minimize", "maximize"])
-    def test_finds_a_minimum_faster_than_random_search(self, make: Callable[[], Tuner],
-                                                              goal: Goal) -> None:
+    def test_finds_a_minimum_faster_than_random_search(self, make: Callable[[], Tuner], goal: Goal) -> None:
         self._skip_unless_learning(make)
         self._beats_chance(make, flat_space(), bowl, goal)
 
     def test_finds_the_best_class_faster_than_random_search(self, make: Callable[[], Tuner],
-                                                                        conditional: Space) -> None:
+                                                            conditional: Space) -> None:
         self._skip_unless_learning(make)
         self._beats_chance(make, conditional, valley, "minimize")
 

@@ -1,4 +1,4 @@
-"""A small project of two classifiers that never saw any data, a store, and workers to drain it."""
+"""A small project of two classifiers without data, a store, and workers to empty its queue."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ FILES = {
                 run.info["process"] = os.getpid()
                 print("a trial with seed", run.seed)
                 if fail:
-                    raise ValueError("as told")
+                    raise ValueError("as requested")
                 if wait:
                     run.progress(1, 4, "waiting <b>")
                     while not Path(wait).exists() and not run.should_stop():
@@ -93,7 +93,7 @@ Drain = Callable[..., WorkerReport]
 
 
 def number(run: object) -> int:
-    """One id, where a list of them could be."""
+    """One id, where a list of ids is possible."""
     assert isinstance(run, int)
     return run
 
@@ -119,7 +119,7 @@ def study(lab: ProjectFolder, url: str) -> Iterator[Study]:
 
 @pytest.fixture
 def drain(url: str) -> Drain:
-    """Let a real worker run all that it can take."""
+    """Let a real worker execute all queued runs."""
 
     def drained(project: str = "lab", isolation: str = "inline", **options: object) -> WorkerReport:
         with open_store(url, project) as store:

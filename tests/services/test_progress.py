@@ -1,4 +1,4 @@
-"""`study.progress()`: a queue at a prompt and in a notebook, redrawn until nothing is left to wait for."""
+"""`study.progress()`: the queue at a prompt and in a notebook, redrawn until it is empty."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_watching_ends_when_nothing_is_queued_or_running(
     watcher = threading.Thread(target=lambda: study.progress().watch(interval_s=0.01))
     watcher.start()
     threads = threading.active_count()
-    drain(isolation="warm")            # an inline run would take what this process prints for its own
+    drain(isolation="warm")            # an inline run would capture the output of this process
     watcher.join(30)
 
     assert not watcher.is_alive()

@@ -1,4 +1,4 @@
-"""A queue without the project: what is accepted unchecked here, a real worker checks and completes."""
+"""A queue without the project: submissions are accepted here, a real worker checks and completes them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def away(url: str) -> Iterator[RunQueue]:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ProjectFolder]:
-    """Installs the project, as it is on the machine of the worker."""
+    """Install the project, as on the machine of the worker."""
 
     def install(**changed: str) -> ProjectFolder:
         folder = make_project(tmp_path / "lab", name="lab", files=FILES | changed)
@@ -61,7 +61,7 @@ def tasks_dir(tmp_path: Path) -> Path:
 # -- where the project is installed --------------------------------------------------------------------------
 
 
-def test_where_the_project_is_installed_a_submission_is_checked_and_completed(
+def test_with_the_project_a_submission_is_checked(
         lab: ProjectFolder, url: str) -> None:
     with warnings.catch_warnings(), RunQueue(url, "lab") as queue:
         warnings.simplefilter("error")
@@ -76,7 +76,7 @@ def test_where_the_project_is_installed_a_submission_is_checked_and_completed(
     assert run.config["learner"] == {"className": "Net", "layers": [10], "dropout": 0.5}
 
 
-def test_an_installed_project_that_is_broken_is_told_and_leaves_no_store_behind(
+def test_a_broken_project_is_an_error_and_creates_no_store(
         elsewhere: Callable[..., ProjectFolder], url: str, tmp_path: Path) -> None:
     elsewhere(**{"parts.py": "import nowhere_to_be_found\n"})
     with pytest.raises(ProjectError, match="nowhere_to_be_found"):
@@ -88,7 +88,7 @@ def test_an_installed_project_that_is_broken_is_told_and_leaves_no_store_behind(
 # -- where it is not -----------------------------------------------------------------------------------------
 
 
-def test_where_it_is_not_a_submission_is_accepted_as_written_with_one_warning(away: RunQueue) -> None:
+def test_without_the_project_one_warning_is_given(away: RunQueue) -> None:
     written = {"Learner": {"className": "OldForest", "trees": 5}}
     with pytest.warns(UserWarning, match=UNCHECKED) as caught:
         run = away.store.get(number(away.submit("first", written, note="n", retries=1)))
@@ -100,14 +100,14 @@ def test_where_it_is_not_a_submission_is_accepted_as_written_with_one_warning(aw
     assert (run.config, run.scenario, run.seed, run.note) == (None, None, None, "n")
 
 
-def test_a_name_that_is_nearly_an_installed_project_s_is_pointed_out(lab: ProjectFolder, url: str) -> None:
+def test_a_similar_installed_project_is_suggested(lab: ProjectFolder, url: str) -> None:
     with RunQueue(url, "lap") as queue, pytest.warns(UserWarning, match="did you mean 'lab'"):
         queue.submit("first")
 
 
 @pytest.mark.filterwarnings("ignore:project 'lab' is not installed here")
 @pytest.mark.parametrize("isolation", ["inline", "warm"])
-def test_a_worker_completes_what_was_submitted_without_the_project(
+def test_a_worker_completes_an_unchecked_submission(
         away: RunQueue, elsewhere: Callable[..., ProjectFolder], drain: Drain, isolation: str) -> None:
     plain = number(away.submit("first", {"Learner": {"className": "OldForest", "trees": 5}}))
     seeded = number(away.submit("unseeded", {"seed": 5, "rate": 0.5}))
@@ -133,7 +133,7 @@ def test_a_worker_completes_what_was_submitted_without_the_project(
     ({"rat": 0.5}, "did you mean `rate`"),
     ({"seed": 1, "rate": 0.5, "x": {"y": 1}}, "`x`"),
 ])
-def test_a_bad_config_ends_as_a_failed_run_with_the_message_that_a_check_here_would_have_given(
+def test_an_unchecked_bad_config_fails_with_the_same_message(
         away: RunQueue, elsewhere: Callable[..., ProjectFolder], drain: Drain, url: str,
         config: dict[str, Any],
         says: str) -> None:
@@ -150,7 +150,7 @@ def test_a_bad_config_ends_as_a_failed_run_with_the_message_that_a_check_here_wo
 
 
 @pytest.mark.filterwarnings("ignore:project 'lab' is not installed here")
-def test_a_task_that_no_worker_knows_waits_and_the_worker_says_why(
+def test_an_unknown_task_waits_and_the_worker_names_the_reason(
         away: RunQueue, elsewhere: Callable[..., ProjectFolder], drain: Drain) -> None:
     run = number(away.submit("seventh"))
     elsewhere()
@@ -163,7 +163,7 @@ def test_a_task_that_no_worker_knows_waits_and_the_worker_says_why(
 
 
 @pytest.mark.filterwarnings("ignore:project 'lab' is not installed here")
-def test_repeats_differ_in_their_seeds_also_where_the_task_is_not_here(away: RunQueue) -> None:
+def test_unchecked_repeats_have_different_seeds(away: RunQueue) -> None:
     ids = away.submit("first", {}, repeats=3, seed=5)
 
     assert isinstance(ids, list)
@@ -177,7 +177,7 @@ def test_repeats_differ_in_their_seeds_also_where_the_task_is_not_here(away: Run
     ({"x": {3: 1}}, ValueNotStorable, "key 3 is int; keys must be strings"),
 ])
 @pytest.mark.filterwarnings("ignore:project 'lab' is not installed here")
-def test_what_no_worker_could_mend_is_refused_at_once(
+def test_an_invalid_submission_is_refused_at_once(
         away: RunQueue, config: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         away.submit("first", config)
@@ -185,7 +185,7 @@ def test_what_no_worker_could_mend_is_refused_at_once(
     assert away.store.ids("lab") is None
 
 
-def test_wishes_are_checked_at_once(away: RunQueue) -> None:
+def test_options_are_checked_at_once(away: RunQueue) -> None:
     with pytest.raises(UsageError, match="repeats: expected a whole number >= 1, got 0"):
         away.submit("first", repeats=0)
     with pytest.raises(TaskError, match="task name"):
@@ -196,7 +196,7 @@ def test_wishes_are_checked_at_once(away: RunQueue) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:project 'lab' is not installed here")
-def test_task_files_that_are_here_say_what_the_run_is_about(
+def test_local_task_files_define_the_task(
         url: str, tasks_dir: Path, elsewhere: Callable[..., ProjectFolder], drain: Drain) -> None:
     with RunQueue(url, "lab", tasks_dir) as queue:
         run = number(queue.submit("first", {"rate": 0.5}))
@@ -206,7 +206,7 @@ def test_task_files_that_are_here_say_what_the_run_is_about(
         assert drain().states == {run: State.COMPLETED}
         record = queue.store.get(run)
 
-    # the worker's own file of that name is another; the run keeps the one that it was submitted with
+    # the worker's own file of that name differs; the run keeps the submitted one
     assert record.scenario == {"className": "Trial", "offset": 1.0}
     assert (record.result, record.metrics) == (3.0, {"score": 51.0, "drawn": 3})
 
@@ -225,7 +225,7 @@ def test_a_scenario_from_a_task_file_is_completed_by_the_worker(
     assert record.seed is not None
 
 
-def test_a_task_without_a_file_is_named_with_those_that_there_are(url: str, tasks_dir: Path) -> None:
+def test_a_missing_task_file_is_an_error_with_known_tasks(url: str, tasks_dir: Path) -> None:
     with RunQueue(url, "lab", tasks_dir) as queue:
         with pytest.raises(TaskError) as caught:
             queue.submit("frist")
@@ -236,13 +236,13 @@ def test_a_task_without_a_file_is_named_with_those_that_there_are(url: str, task
             queue.submit("first")
 
 
-def test_a_broken_task_file_is_told_with_its_place(url: str, tasks_dir: Path) -> None:
+def test_a_broken_task_file_is_named_with_its_place(url: str, tasks_dir: Path) -> None:
     (tasks_dir / "first.json").write_text('{"scenario": "Trial",}')
     with RunQueue(url, "lab", tasks_dir) as queue, pytest.raises(TaskError, match=r"first\.json:1:\d+: "):
         queue.submit("first")
 
 
-def test_a_tasks_dir_that_is_no_folder_is_told_at_once(url: str, tmp_path: Path) -> None:
+def test_a_tasks_dir_must_be_a_folder(url: str, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="nowhere: there is no such folder of task files"):
         RunQueue(url, "lab", tmp_path / "nowhere")
 
@@ -255,8 +255,8 @@ def test_a_tasks_dir_that_is_no_folder_is_told_at_once(url: str, tmp_path: Path)
     ("db.example", "mongodb://db.example/ulmfit_attention"),
     ("mongodb://me:s3cret@db.example/runs", "mongodb://me:***@db.example/runs"),
 ])
-def test_a_bare_host_means_mongodb_and_names_the_plugin_to_install(storage: str, shown: str,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bare_host_means_mongodb_and_names_the_plugin(storage: str, shown: str,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     # as where the plugin is not installed
     monkeypatch.setattr("hyperspace_core.queue.build_manager", partial(build_manager, discover=False))
     with pytest.raises(StoreError) as caught:
@@ -266,7 +266,7 @@ def test_a_bare_host_means_mongodb_and_names_the_plugin_to_install(storage: str,
                                  "install the plugin: pip install hyperspace-mongodb")
 
 
-def test_without_a_storage_the_user_s_data_folder_is_used(
+def test_the_default_store_is_in_the_users_data_folder(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYPERSPACE_STORAGE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

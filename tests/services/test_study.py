@@ -1,4 +1,4 @@
-"""A study: what a notebook does with a project on a real store, and with the example projects."""
+"""A study: a project on a real store, as in a notebook, also with the example projects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def record(run: Any) -> RunRecord:
 # -- submitting ----------------------------------------------------------------------------------------------
 
 
-def test_a_submitted_run_waits_with_all_that_was_said_about_it(study: Study) -> None:
+def test_a_submitted_run_is_queued_with_its_options(study: Study) -> None:
     said = {"priority": 3, "tags": "paper", "note": "n", "retries": 2}
     run = study.get(number(study.submit("first", {"rate": 0.5}, **said)))
 
@@ -62,7 +62,7 @@ def test_one_run_gives_an_id_and_repeats_give_a_list(study: Study) -> None:
     assert [study.get(run).seed for run in (2, 3, 4)] == [7, 8, 9]
 
 
-def test_a_grid_is_queued_in_its_order_and_repeats_pair_up_their_seeds(study: Study) -> None:
+def test_a_grid_is_queued_in_order_with_paired_seeds(study: Study) -> None:
     ids = study.submit_grid("unseeded", {"learner": ["Forest", "Net"], "rate": [0.1, 0.2]}, repeats=2)
 
     runs = [study.get(run) for run in ids]
@@ -103,7 +103,7 @@ def test_ids_of_numpy_name_runs_like_any_other(study: Study) -> None:
 # -- here and now --------------------------------------------------------------------------------------------
 
 
-def test_a_run_here_and_now_is_recorded_like_any_other(
+def test_run_is_recorded_like_any_other(
         study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     run = study.run("first", {"rate": 0.5}, tags="here", note="try")
 
@@ -120,15 +120,15 @@ def test_a_run_here_and_now_is_recorded_like_any_other(
     assert capsys.readouterr().out == ""
 
 
-def test_a_failure_here_and_now_is_in_the_record(study: Study) -> None:
+def test_a_failure_of_run_is_in_the_record(study: Study) -> None:
     run = study.run("first", {"fail": True}, echo=False)
 
-    assert (run.state, run.reason) == (State.FAILED, "ValueError: as told")
+    assert (run.state, run.reason) == (State.FAILED, "ValueError: as requested")
     assert run.attempt is not None and "raise ValueError" in (run.attempt.traceback or "")
     assert study.results(states="failed")[0] == run
 
 
-def test_a_config_that_is_wrong_is_refused_before_anything_is_stored(study: Study) -> None:
+def test_an_invalid_config_stores_nothing(study: Study) -> None:
     with pytest.raises(ConfigError, match="`rat`"):
         study.run("first", {"rat": 0.5})
     with pytest.raises(TaskError, match="no task 'frist'"):
@@ -170,7 +170,7 @@ def test_ctrl_c_cancels_the_run_and_is_raised_again(study: Study, tmp_path: Path
 # -- again ---------------------------------------------------------------------------------------------------
 
 
-def test_a_past_run_is_run_again_with_a_change_and_named_as_parent(study: Study, drain: Drain) -> None:
+def test_rerun_changes_a_past_run_and_names_it_as_parent(study: Study, drain: Drain) -> None:
     net = {"className": "Net", "layers": [1, 2]}
     old = study.run("first", {"learner": net, "rate": 0.5}, seed=3, echo=False)
     new = number(study.rerun(old.id, {"learner": {"layers": [4]}}, tags="again", priority=1))
@@ -183,7 +183,7 @@ def test_a_past_run_is_run_again_with_a_change_and_named_as_parent(study: Study,
     assert run.config == old.config | {"learner": {"className": "Net", "layers": [4], "dropout": 0.5}}
 
 
-def test_a_past_run_keeps_its_scenario_although_the_task_file_has_changed(
+def test_rerun_keeps_the_scenario_of_the_past_run(
         study: Study, lab: ProjectFolder, url: str) -> None:
     old = study.run("unseeded", echo=False)
     lab.write("tasks/unseeded.json",
@@ -198,7 +198,7 @@ def test_a_past_run_keeps_its_scenario_although_the_task_file_has_changed(
     assert (fresh.scenario, fresh.metric.name) == ({"className": "Trial", "offset": -5.0}, "drawn")
 
 
-def test_a_past_run_can_be_repeated_with_seeds_of_its_own(study: Study) -> None:
+def test_rerun_repeats_with_new_seeds(study: Study) -> None:
     old = study.run("first", seed=5, echo=False)
 
     assert study.rerun(old.id, repeats=2) == [2, 3]
@@ -208,7 +208,7 @@ def test_a_past_run_can_be_repeated_with_seeds_of_its_own(study: Study) -> None:
         study.rerun(old.id, here=True, repeats=2)
 
 
-def test_a_run_of_a_task_that_is_gone_can_be_looked_at_and_run_again(
+def test_a_run_of_a_missing_task_can_be_read_and_rerun(
         study: Study, lab: ProjectFolder, url: str) -> None:
     old = study.run("unseeded", echo=False)
     (lab.package / "tasks/unseeded.json").unlink()
@@ -221,7 +221,7 @@ def test_a_run_of_a_task_that_is_gone_can_be_looked_at_and_run_again(
             later.results("unseded")
 
 
-def test_the_same_experiment_is_known_again_unless_it_failed(study: Study) -> None:
+def test_an_equal_experiment_is_found_unless_it_failed(study: Study) -> None:
     problem = problem_of_task(study.project, "first")
     queued = number(study.submit("first", {"rate": 0.5}))
     done = study.run("first", {"rate": 0.25}, echo=False).id
@@ -243,14 +243,14 @@ def test_the_same_experiment_is_known_again_unless_it_failed(study: Study) -> No
 
 
 @pytest.mark.parametrize("run", [4711, 0, -1, 2**63, 2**70, pytest.param(10**5000, id="huge")])
-def test_a_run_that_is_not_there_is_told_with_those_that_are(study: Study, run: int) -> None:
+def test_an_unknown_run_is_an_error_with_the_known_ids(study: Study, run: int) -> None:
     study.submit("first", repeats=3)
     for look in (study.get, study.rerun, study.queue.cancel, study.queue.requeue):
         with pytest.raises(NotFound, match=r"^no run .* in this store \(project 'lab' has 1 to 3\)$"):
             look(run)
 
 
-def test_an_attempt_that_is_not_there_is_told_with_those_that_are(study: Study) -> None:
+def test_an_unknown_attempt_is_an_error_with_the_known_ones(study: Study) -> None:
     run = study.run("first", echo=False)
     waiting = study.get(number(study.submit("first")))
 
@@ -262,7 +262,7 @@ def test_an_attempt_that_is_not_there_is_told_with_those_that_are(study: Study) 
         pick_attempt(waiting, 1)
 
 
-def test_in_an_empty_store_there_is_no_run_to_be_found(study: Study) -> None:
+def test_an_empty_store_has_no_run(study: Study) -> None:
     with pytest.raises(NotFound) as caught:
         study.get(1)
 
@@ -270,7 +270,7 @@ def test_in_an_empty_store_there_is_no_run_to_be_found(study: Study) -> None:
 
 
 @pytest.mark.parametrize("run", ["../../etc/passwd", "", None, True, 1.0, "1\0", "x" * 10_000])
-def test_b5_what_is_no_id_is_refused_before_any_use(study: Study, run: Any) -> None:
+def test_b5_an_invalid_id_is_refused(study: Study, run: Any) -> None:
     study.submit("first")
     with pytest.raises(UsageError, match=r"^not a run id: expected a whole number, got ") as caught:
         study.get(run)
@@ -278,7 +278,7 @@ def test_b5_what_is_no_id_is_refused_before_any_use(study: Study, run: Any) -> N
     assert len(str(caught.value)) < 150
 
 
-def test_another_project_s_runs_in_the_same_store_are_not_this_one_s(study: Study, url: str) -> None:
+def test_runs_of_another_project_are_not_found(study: Study, url: str) -> None:
     with Study("digits", url) as digits:
         other = number(digits.submit("holdout", {"classifier": "Forest"}))
         mine = number(study.submit("first"))
@@ -300,7 +300,7 @@ def scored(study: Study) -> Study:
     return study
 
 
-def test_results_are_the_completed_runs_best_first_and_nan_last(scored: Study) -> None:
+def test_results_are_completed_runs_best_first_nan_last(scored: Study) -> None:
     results = scored.results("first")
 
     assert isinstance(results, Results)
@@ -310,14 +310,14 @@ def test_results_are_the_completed_runs_best_first_and_nan_last(scored: Study) -
     assert len(results) == 4 and [run.id for run in results[:2]] == [1, 4]
 
 
-def test_where_less_is_better_the_least_is_first(study: Study) -> None:
+def test_results_to_minimize_are_lowest_first(study: Study) -> None:
     for lr in (0.5, 0.1, 0.3):
         study.run("train", {"lr": lr, "seed": 0}, echo=False)
 
     assert [run.result for run in study.results("train")] == [0.1, 0.3, 0.5]
 
 
-def test_results_are_filtered_by_the_one_grammar(scored: Study) -> None:
+def test_results_are_filtered_by_conditions(scored: Study) -> None:
     assert [run.id for run in scored.results(where="result>=30")] == [1, 4]
     assert [run.id for run in scored.results(where=["rate<0.4", "learner=Forest"])] == [4, 2]
     assert [run.id for run in scored.results(where="result=NaN")] == [3]
@@ -331,7 +331,7 @@ def test_results_are_filtered_by_the_one_grammar(scored: Study) -> None:
         scored.results(states="fialed")
 
 
-def test_a_frame_has_a_row_a_run_and_hides_what_is_the_same_everywhere(scored: Study) -> None:
+def test_a_frame_hides_constant_columns(scored: Study) -> None:
     pytest.importorskip("pandas")
     frame = scored.results("first").to_frame()
 
@@ -392,7 +392,7 @@ def test_a_finished_run_can_be_queued_once_more(study: Study, drain: Drain) -> N
     assert [attempt.number for attempt in study.get(run).attempts] == [1, 2]
 
 
-def test_what_a_run_s_state_does_not_allow_is_refused_with_the_state(study: Study) -> None:
+def test_a_verb_that_the_state_forbids_is_refused(study: Study) -> None:
     run = study.run("first", echo=False).id
     for verb in (study.queue.cancel, study.queue.pause, study.queue.resume):
         with pytest.raises(Refused, match="COMPLETED"):
@@ -405,7 +405,7 @@ def test_what_a_run_s_state_does_not_allow_is_refused_with_the_state(study: Stud
 # -- opening -------------------------------------------------------------------------------------------------
 
 
-def test_without_a_storage_runs_are_kept_in_the_user_s_data_folder(
+def test_the_default_store_is_in_the_user_data_folder(
         lab: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYPERSPACE_STORAGE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -435,7 +435,7 @@ def test_more_tasks_may_come_from_a_folder(lab: ProjectFolder, tmp_path: Path, u
         Study("lab", url, tasks_dir=tmp_path / "nowhere")
 
 
-def test_a_project_that_is_not_installed_is_named_with_those_that_are(
+def test_an_unknown_project_is_an_error_with_known_ones(
         lab: ProjectFolder, url: str, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no project 'lap' is installed") as caught:
         Study("lap", url)
@@ -444,7 +444,7 @@ def test_a_project_that_is_not_installed_is_named_with_those_that_are(
     assert not (tmp_path / "runs.db").exists()
 
 
-def test_a_bare_host_names_the_plugin_to_install_and_hides_the_password(
+def test_a_bare_host_names_the_plugin_and_hides_the_password(
         lab: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     # as where the plugin is not installed
     monkeypatch.setattr("hyperspace_core.study.build_manager", partial(build_manager, discover=False))

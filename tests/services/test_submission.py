@@ -1,4 +1,4 @@
-"""From what a user wrote to runs: seeds, repeats, grids, reruns; where one thing is wrong, no run."""
+"""From user input to runs: seeds, repeats, grids, reruns; one mistake, and no run is made."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_numbers_of_numpy_are_plain_numbers_in_the_config(project: Project, firs
     assert [type(run.config["rate"]), type(run.config["learner"]["trees"])] == [float, int]
 
 
-def test_every_problem_of_a_config_is_told_at_once(project: Project, first: Problem) -> None:
+def test_every_problem_of_a_config_is_listed_at_once(project: Project, first: Problem) -> None:
     with pytest.raises(ConfigError) as caught:
         one(project, first, {"learner": {"className": "Forest", "tress": 3}, "rate": "fast", "fial": True})
 
@@ -115,7 +115,7 @@ def test_a_task_that_does_not_exist_is_named_with_the_nearest(project: Project) 
         problem_of_task(project, "frist")
 
 
-# -- wishes --------------------------------------------------------------------------------------------------
+# -- options -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("wish", "says"), [
@@ -127,14 +127,14 @@ def test_a_task_that_does_not_exist_is_named_with_the_nearest(project: Project) 
     ({"note": 3}, "note: expected text, got int 3"),
     ({"tags": ["a", 3]}, "tags: expected text, got int 3"),
 ])
-def test_a_wish_that_cannot_be_meant_is_refused(wish: dict[str, Any], says: str) -> None:
+def test_an_invalid_option_is_refused(wish: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as caught:
         Wishes(**wish)
 
     assert str(caught.value) == says
 
 
-def test_wishes_may_be_numbers_of_numpy_and_a_single_tag() -> None:
+def test_options_may_be_numpy_numbers_and_a_single_tag() -> None:
     wishes = Wishes(repeats=np.int64(3), seed=np.int32(5), priority=np.int64(-1), tags="paper")
 
     assert wishes == Wishes(repeats=3, seed=5, priority=-1, tags=("paper",))
@@ -151,7 +151,7 @@ def test_wishes_may_be_numbers_of_numpy_and_a_single_tag() -> None:
     ("first", {}, 0, 0),
     ("unseeded", {"seed": 0}, None, 0),
 ])
-def test_the_submission_s_seed_comes_before_the_config_s_and_that_before_the_task_s(
+def test_seeds_precede_submission_config_task(
         project: Project, task: str, config: dict[str, Any], given_seed: int | None, seed: int) -> None:
     run = one(project, problem_of_task(project, task), config, seed=given_seed)
 
@@ -192,7 +192,7 @@ def test_seeds_of_repeats_begin_again_at_the_end_of_the_range(project: Project, 
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 0.5, True, "7"])
-def test_a_seed_that_no_generator_takes_is_refused_wherever_it_stands(
+def test_an_invalid_seed_is_refused_in_every_place(
         project: Project, first: Problem, seed: Any) -> None:
     for attempt in (lambda: Wishes(seed=seed), lambda: one(project, first, {"seed": seed}),
                     lambda: list(iter_plan(project, first, {"seed": [1, seed]}, Wishes()))):
@@ -224,7 +224,7 @@ def test_seeds_in_a_grid_are_alternatives_like_any_other(project: Project, first
     assert size_of(project, first, {"rate": [0.1, 0.2], "seed": [1, 2, 3]}, Wishes()) == 6
 
 
-def test_a_seed_in_the_grid_and_one_beside_it_contradict_each_other(project: Project, first: Problem) -> None:
+def test_a_seed_in_the_grid_excludes_another_one(project: Project, first: Problem) -> None:
     with pytest.raises(UsageError, match="seed 3 and the grid's `seed` contradict each other; give only one"):
         list(iter_plan(project, first, {"seed": [1, 2]}, Wishes(seed=3)))
 
@@ -246,7 +246,7 @@ def test_a_list_that_is_a_value_is_no_alternative(project: Project, first: Probl
     assert [run.config["learner"]["layers"] for run in runs if run.config] == [[10], [10, 20]]
 
 
-def test_one_bad_combination_and_no_run_comes_out(project: Project, first: Problem) -> None:
+def test_one_bad_combination_refuses_the_grid(project: Project, first: Problem) -> None:
     bad = {"learner": ["Forest", "Net"], "rate": [0.1, "fast"]}
     given_out: list[NewRun] = []
     with pytest.raises(ConfigError, match="`rate`"):
@@ -255,7 +255,7 @@ def test_one_bad_combination_and_no_run_comes_out(project: Project, first: Probl
     assert given_out == []
 
 
-def test_a_large_grid_is_checked_whole_before_its_first_run_comes_out_and_is_not_held(
+def test_a_large_grid_is_checked_first_and_not_held_in_memory(
         project: Project, first: Problem) -> None:
     rates: list[Any] = [i / 1000 for i in range(BATCH)]
     looked_at = 0
@@ -322,7 +322,7 @@ def test_a_rerun_changes_what_it_names_and_keeps_everything_else(project: Projec
     assert again.uid != record.uid
 
 
-def test_a_rerun_with_another_class_takes_nothing_of_the_old_one(project: Project, first: Problem) -> None:
+def test_a_rerun_with_another_class_drops_old_parameters(project: Project, first: Problem) -> None:
     record = past(one(project, first, {"learner": {"className": "Forest", "trees": 5}}))
     for change in ("Net", {"className": "Net"}):
         again, = plan_rerun(project, record, {"learner": change}, Wishes())
@@ -352,7 +352,7 @@ def test_changes_of_a_rerun_are_checked_like_any_config(project: Project, first:
         plan_rerun(project, record, {"learner": {"tress": 3}}, Wishes())
 
 
-def test_a_run_that_nobody_ever_completed_cannot_be_run_again(project: Project) -> None:
+def test_an_incomplete_run_cannot_be_rerun(project: Project) -> None:
     record = RunRecord(id=9, uid="u", project="lab", task="first", state=State.QUEUED)
     with pytest.raises(ConfigError, match="run 9 never started and its project was not installed"):
         plan_rerun(project, record, None, Wishes())
@@ -372,7 +372,7 @@ def test_an_unseen_run_is_kept_as_it_was_written(lab: ProjectFolder) -> None:
     assert (run.priority, run.tags, run.max_failures) == (1, ("t",), 2)
 
 
-def test_an_unseen_run_without_a_seed_leaves_it_to_the_task_that_a_worker_knows() -> None:
+def test_an_unseen_run_without_a_seed_takes_the_tasks_seed() -> None:
     run, = plan_unseen("lab", "first", None, None, Wishes())
     seeded, = plan_unseen("lab", "first", None, {"seed": 3}, Wishes())
     wished, = plan_unseen("lab", "first", None, {"seed": 3}, Wishes(seed=1))

@@ -21,7 +21,7 @@ def tell(store: Store, report: Report, number: int) -> tuple[int, int]:
 
 
 def fail(store: Store, report: Report) -> None:
-    raise ValueError("as told")
+    raise ValueError("as requested")
 
 
 def go_on(store: Store, report: Report, number: int) -> None:
@@ -46,7 +46,7 @@ def crowd(tmp_path: Path) -> Iterator[Callable[..., Crowd]]:
         one.end()
 
 
-def test_each_is_a_process_of_its_own_and_answers_in_its_place(crowd: Callable[..., Crowd]) -> None:
+def test_each_member_is_a_process_and_answers_in_order(crowd: Callable[..., Crowd]) -> None:
     both = crowd(tell, [(7,), (8,)])
 
     answers = both.answers()
@@ -56,12 +56,12 @@ def test_each_is_a_process_of_its_own_and_answers_in_its_place(crowd: Callable[.
     assert [member.reports for member in both.members] == [[7], [8]]
 
 
-def test_what_goes_wrong_there_is_shown_here(crowd: Callable[..., Crowd]) -> None:
-    with pytest.raises(AssertionError, match=r"(?s)in another process.*in fail.*ValueError: as told"):
+def test_an_error_in_another_process_is_raised_here(crowd: Callable[..., Crowd]) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)in another process.*in fail.*ValueError: as requested"):
         crowd(fail, [()]).answers()
 
 
-def test_who_is_killed_is_over_and_the_others_go_on(crowd: Callable[..., Crowd]) -> None:
+def test_the_others_continue_after_a_kill(crowd: Callable[..., Crowd]) -> None:
     both = crowd(go_on, [(0,), (1,)])
     quiet, busy = both.members
     while not (quiet.over and busy.reports):

@@ -1,4 +1,4 @@
-"""A project made of a dict of files."""
+"""A project made from a dict of files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_active_project_is_opened_like_an_installed_one(
     assert set(opened.tasks) == {"train", "fast"}
 
 
-def test_a_process_that_is_given_its_environment_has_it_installed(project: ProjectFolder) -> None:
+def test_a_process_with_its_environment_has_it_installed(project: ProjectFolder) -> None:
     code = ("from importlib.metadata import entry_points; import made_up.train; "
             "print(*entry_points(group='hyperspace.projects').names)")
 
@@ -72,7 +72,7 @@ def test_the_path_that_is_there_already_is_kept(
     assert project.env()["PYTHONPATH"] == os.pathsep.join([str(project.root), "before"])
 
 
-def test_after_the_test_nothing_of_it_is_left(project: ProjectFolder) -> None:
+def test_nothing_is_left_after_the_test(project: ProjectFolder) -> None:
     before = list(sys.path)
     with pytest.MonkeyPatch.context() as patch:
         project.activate(patch)

@@ -1,4 +1,4 @@
-"""A certificate for a server that tests start."""
+"""Make a certificate for a test server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 
 def self_signed(folder: Path, address: str) -> Path:
-    """One for that IP address which nobody has signed but itself; its key lies beside it as `key.pem`."""
+    """A self-signed certificate for this IP address; its key is `key.pem` in the same folder."""
     if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl here to make a certificate")
+        pytest.skip("openssl is not installed, so no certificate can be made")
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                     "-subj", "/CN=test", "-addext", f"subjectAltName=IP:{address}",

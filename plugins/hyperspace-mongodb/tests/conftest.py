@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# core's scenes: a project that behaves as told, workers as processes
+# core's fixtures: a project with given behaviour, workers as processes
 sys.path.append(str(Path(__file__).parents[3] / "tests"))
 
 from worker.scene import FILES, PROJECT
@@ -23,7 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Nothing of the user's is read or written, but for the cache that holds the test server."""
+    """Use temporary folders instead of the user's, except for the cache that holds the test server."""
     folder = tmp_path_factory.mktemp("folders")
     for name in [name for name in os.environ if name.startswith("HYPERSPACE_") and "TEST" not in name]:
         monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The digits example from the shell, with workers that wait for work."""
+"""Run the digits example from the shell, with workers that wait for work."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def command(url: str, *words: str) -> list[str]:
 
 @contextmanager
 def waiting_workers(url: str, count: int) -> Iterator[list[subprocess.Popen[str]]]:
-    """So many workers, all ready; whoever still lives at the end is killed."""
+    """This many workers, all ready; killed at the end if they still run."""
     pytest.importorskip("digits_study")
-    # processes whose threads each take all cores would only wait for one another
+    # processes whose threads each use all cores would wait for one another
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     started = [subprocess.Popen(command(url, "worker"), stdout=subprocess.PIPE, text=True, env=env)
                for _ in range(count)]

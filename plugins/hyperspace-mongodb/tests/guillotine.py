@@ -1,4 +1,4 @@
-"""Processes that die, without any farewell, between two commands that they send to the server."""
+"""Kill a process between two commands that it sends to the server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hyperspace_core.testing.stores.desk import PROJECT
 from hyperspace_mongodb.store import open_store
 
 PATIENCE_S = 60.0
-MOST_COMMANDS = 60             # no verb sends more
+MOST_COMMANDS = 60             # no verb sends more commands
 
 
 class Guillotine(pymongo.monitoring.CommandListener):
-    """Ends this process, without any farewell, before its n-th command is sent."""
+    """Kills this process without cleanup before its n-th command is sent."""
 
     def __init__(self) -> None:
         self.left = 0
@@ -42,7 +42,7 @@ def die_at(url: str, command: int, act: Callable[..., Any], arguments: tuple[Any
 
 
 def each_kill(url: str, act: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Iterator[Any]:
-    """What `act` was called with, after each death; ends when it has lived through to its end."""
+    """The arguments of `act` after each kill; ends when it has run to its end."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hyperspace_mongodb.store", "hyperspace_core.testing.stores.desk"])
     for command in range(1, MOST_COMMANDS):

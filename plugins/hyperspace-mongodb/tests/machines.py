@@ -57,11 +57,11 @@ datetime.datetime = Shifted
 
 
 class NotPermitted(Exception):
-    """No namespaces can be made here; says why."""
+    """Namespaces cannot be created; the message has the reason."""
 
 
 class Machine:
-    """A network and a host name of its own; the disk, the processes and the users are this machine's."""
+    """A network and a host name; disk, processes and users are those of this machine."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -79,7 +79,7 @@ class Machine:
 
     @property
     def entering(self) -> tuple[str, ...]:
-        """Put before a command: it runs on this machine, under the same pid, and dies with this process."""
+        """A prefix for a command: it runs on this machine, with the same pid, and dies with this process."""
         there = f"/proc/{self.pid}/ns"
         return ("setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={there}/net", f"--uts={there}/uts")
 
@@ -102,13 +102,13 @@ class Network:
         switch.ip("link set switch up")
         self.here = here = f"hs{switch.pid}"       # unique, and goes with the switch
         run(["ip", *f"link add {here} type veth peer name here netns {switch.pid}".split()], probe=True)
-        stack.callback(run, ["ip", "link", "del", here])       # the kernel would take its time
+        stack.callback(run, ["ip", "link", "del", here])       # the kernel would delay it
         run(["ip", *f"addr add {self.address}/{PREFIX} dev {here}".split()])
         run(["ip", *f"link set {here} up".split()])
         switch.ip("link set here master switch up")
 
     def machine(self, name: str) -> Machine:
-        """A new one, plugged in."""
+        """Add a machine with a cable."""
         machine = Machine(name)
         self._stack.callback(machine.end)
         self._machines.append(machine)
@@ -120,7 +120,7 @@ class Network:
         return machine
 
     def cut(self, machine: Machine) -> None:
-        """Its cable is pulled, at the switch: nobody is told."""
+        """Disconnect its cable at the switch, without any message to either side."""
         self._switch.ip(f"link set {machine.name} down")
 
     def mend(self, machine: Machine) -> None:
@@ -129,7 +129,7 @@ class Network:
 
 @contextlib.contextmanager
 def network() -> Iterator[Network]:
-    """Raises `NotPermitted` where there can be none."""
+    """Raises `NotPermitted` if it cannot be created."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         raise NotPermitted(f"needs {', '.join(missing)}")
@@ -140,7 +140,7 @@ def network() -> Iterator[Network]:
 
 
 def free_net() -> str:
-    """The first three numbers of a private network that this machine has no way into yet."""
+    """The first three numbers of a private network that this machine has no route to."""
     while True:
         net = f"10.{random.randrange(256)}.{random.randrange(256)}"
         routes = run(["ip", "-4", "route", "show", "to", "match", f"{net}.0/{PREFIX}"]).splitlines()
@@ -150,7 +150,7 @@ def free_net() -> str:
 
 
 def clock_off(seconds: float, folder: Path) -> Mapping[str, str]:
-    """The environment of processes whose wall clock is off; intervals stay right, as they do in life."""
+    """The environment of processes whose wall clock is wrong; intervals stay right, as in practice."""
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(_SHIFT, encoding="utf-8")
     paths = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -158,7 +158,7 @@ def clock_off(seconds: float, folder: Path) -> Mapping[str, str]:
 
 
 def run(command: list[str], *, probe: bool = False) -> str:
-    """What it prints; with `probe` a failure means that it is not permitted here."""
+    """The output of a command; with `probe` a failure means that it is not permitted here."""
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         why = f"{' '.join(command)}: {done.stderr.strip()}"

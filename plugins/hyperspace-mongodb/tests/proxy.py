@@ -1,6 +1,6 @@
-"""A proxy between a store and its server that can fall silent, lose answers, deliver twice, or be slow.
+"""A proxy between a store and its server: silent, lossy, duplicating or slow on demand.
 
-It knows where one message of MongoDB's protocol ends and the next begins, and which of them write.
+It finds the boundaries of MongoDB's messages, and knows which of them write.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Self
 
 import bson
 
-HEADER = struct.Struct("<iiii")            # length, request, the request that is answered, kind
+HEADER = struct.Struct("<iiii")            # length, request, answered request, kind
 OP_MSG = 2013
 WRITES = {"insert", "update", "delete", "findAndModify"}
 
 
 class Proxy:
-    """Forwards to a server; what may be set while it runs stands below. Every connection has two threads."""
+    """Forwards to a server; the settings below may be changed at any time. Two threads per connection."""
 
     def __init__(self, host: str, port: int, seed: int = 0) -> None:
         self.target = (host, port)
-        self.lost_share = 0.0              # of the answers to writes: done, and nobody hears of it
+        self.lost_share = 0.0              # of the answers to writes: executed, but the answer is dropped
         self.twice = False                 # every write is delivered again, on another connection
         self.delay_s = (0.0, 0.0)          # each message waits for a time between these
         self.lost = self.doubled = self.passed = 0     # how often that happened
@@ -38,13 +38,13 @@ class Proxy:
         self.open()
 
     def open(self) -> None:
-        """Take connections, on the same port each time."""
+        """Accept connections, on the same port each time."""
         door = socket.create_server(("127.0.0.1", self.port))
         self.port, self._door = door.getsockname()[1], door
         self._start(self._accept, door)
 
     def refuse(self) -> None:
-        """Break off every connection and take no more, until `open`."""
+        """Close every connection and accept no more, until `open`."""
         if self._door is not None:
             with contextlib.suppress(OSError):
                 self._door.shutdown(socket.SHUT_RDWR)      # wakes the thread in `accept`
@@ -56,11 +56,11 @@ class Proxy:
                     one.shutdown(socket.SHUT_RDWR)
 
     def fall_silent(self) -> None:
-        """Half-open: connections are taken and kept, and nothing comes through any more."""
+        """Half-open: connections are accepted and kept, but nothing is forwarded."""
         self._silent.set()
 
     def speak(self) -> None:
-        """Messages that were held back in the meantime are lost with their connections."""
+        """Forward again; messages held back meanwhile are lost with their connections."""
         door = self._door is not None
         self.refuse()
         self._silent.clear()
@@ -102,7 +102,7 @@ class Proxy:
             server.settimeout(None)
             with self._lock:
                 self._sockets |= {client, server}
-            forgotten: set[int] = set()    # requests whose answers are lost
+            forgotten: set[int] = set()    # requests whose answers are dropped
             self._start(self._pump, client, server, forgotten, True)
             self._start(self._pump, server, client, forgotten, False)
 
@@ -136,7 +136,7 @@ class Proxy:
         if self.twice:
             with socket.create_connection(self.target, 5.0) as other:
                 other.sendall(message)
-                _message(other)            # its answer goes nowhere
+                _message(other)            # its answer is dropped
             self.doubled += 1
 
 

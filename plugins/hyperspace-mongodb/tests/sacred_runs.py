@@ -1,7 +1,7 @@
-"""Runs as Sacred records them, executed by a Python that has Sacred; takes the URL and the database.
+"""Record runs with Sacred; executed by a Python that has it; arguments: URL and database.
 
-With a third argument, "explorer", they are configured as hyperspace_explorer did it, and the task is the name
-of the experiment. Nothing of hyperspace is imported here.
+With a third argument, "explorer", they are configured as by hyperspace_explorer, and the task is the name of
+the experiment. Nothing of hyperspace is imported here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stand-in for a server that announces any version, clock and engine, and holds nothing."""
+"""A fake server that announces any version, clock and engine, and stores nothing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         while len(head := self.rfile.read(HEADER.size)) == HEADER.size:
             size, request, _, kind = HEADER.unpack(head)
             body = self.rfile.read(size - HEADER.size)
-            if kind == OP_QUERY:           # the first words of a connection, in the old form
+            if kind == OP_QUERY:           # the first message of a connection, in the old form
                 text = body[4:body.index(b"\0", 4) + 1]
                 answer = stand_in.answer(bson.decode(body[4 + len(text) + 8:]))
                 payload = struct.pack("<iqii", 0, 0, 0, 1) + bson.encode({**answer, "ok": 1.0})

@@ -1,6 +1,6 @@
-"""F6, F9 to F12: a server that goes away, falls silent, loses answers, hears twice or is slow; real workers.
+"""F6, F9 to F12: a server that is away, silent, lossy, duplicating or slow; real workers.
 
-Each store here goes through a proxy; what is asked in the end is asked of the server itself.
+Each store here uses a proxy; the final checks query the server directly.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from hyperspace_core.run import Run
 
 
 def behave(run: Run, how: str = "well", folder: str = "") -> int:
-    """Logs a point every hundredth of a second until told to go; gives the number of points."""
+    """Logs a point every hundredth of a second until it may end; gives the number of points."""
     (Path(folder) / f"began-{run.id}-{run.attempt}").write_text(str(os.getpid()))
     logged = 0
     while logged == 0 or (how == "wait" and not (Path(folder) / "go").exists()):
@@ -76,14 +76,14 @@ def proxy(mongodb_uri: str) -> Iterator[Proxy]:
 
 @pytest.fixture
 def store(mongodb_url: str) -> Iterator[Store]:
-    """Not through the proxy."""
+    """The store without the proxy."""
     with opened_for_tests(mongodb_url, HEARTBEAT_S) as store:
         yield store
 
 
 @pytest.fixture
 def through(proxy: Proxy, mongodb_url: str) -> str:
-    """The URL through the proxy; without `directConnection` the server would tell where it really is."""
+    """The URL through the proxy; without `directConnection` the server would reveal its real address."""
     parts = urlsplit(mongodb_url)
     user, at, _ = parts.netloc.rpartition("@")
     options = "&".join(filter(None, (parts.query, "directConnection=true")))
@@ -102,15 +102,15 @@ def ttls(count: float) -> None:
 
 
 def ended_whole(store: Store, run: int) -> None:
-    """Done once, by whoever took it first, with every point that was logged."""
+    """The run was executed once, by its first worker, with every logged point."""
     record = in_state(store, run, State.COMPLETED)
     assert [attempt.outcome for attempt in record.attempts] == [Outcome.COMPLETED], record.attempts
     assert record.losses == 0
     assert [point.seq for point in store.points(run)] == list(range(int(record.result or 0)))
 
 
-def test_f6_a_server_that_is_away_for_five_ttls_costs_nothing(store: Store, start: Start, proxy: Proxy,
-                                                              tmp_path: Path) -> None:
+def test_f6_a_server_away_for_five_ttls_loses_nothing(store: Store, start: Start, proxy: Proxy,
+                                                      tmp_path: Path) -> None:
     workers = [start(), start()]
     runs = submit(store, "wait", 2, config={"folder": str(tmp_path)})
     pids = [began(tmp_path, run) for run in runs]
@@ -118,7 +118,7 @@ def test_f6_a_server_that_is_away_for_five_ttls_costs_nothing(store: Store, star
     ttls(5)
     assert [began(tmp_path, run) for run in runs] == pids          # and no second attempt has begun
     proxy.open()
-    ttls(1)                                                        # long enough to reap whom nobody hears
+    ttls(1)                                                        # long enough for a reap
     (tmp_path / "go").touch()
     for run in runs:
         ended_whole(store, run)
@@ -143,8 +143,7 @@ def test_f7_what_ended_while_the_server_was_away_is_delivered(store: Store, star
     worker.report()
 
 
-def test_f9_no_verb_waits_for_ever_for_a_server_that_is_silent(store: Store, through: str,
-                                                               proxy: Proxy) -> None:
+def test_f9_no_verb_waits_forever_for_a_silent_server(store: Store, through: str, proxy: Proxy) -> None:
     run, = submit(store)
     with open_store(through, build_manager(), PROJECT) as distant:
         claim = distant.claim(PROJECT, this_process("me"), new_token(), only=[run])
@@ -165,8 +164,8 @@ def test_f9_no_verb_waits_for_ever_for_a_server_that_is_silent(store: Store, thr
         assert beats[0].held
 
 
-def test_f9_a_worker_goes_when_told_to_although_the_server_is_silent(store: Store, start: Start, proxy: Proxy,
-                                                                     tmp_path: Path) -> None:
+def test_f9_a_worker_stops_despite_a_silent_server(store: Store, start: Start, proxy: Proxy,
+                                                   tmp_path: Path) -> None:
     worker = start(grace_s=2.0)
     run, = submit(store, "wait", config={"folder": str(tmp_path)})
     pid = began(tmp_path, run)
@@ -199,7 +198,7 @@ def test_f9_a_paused_server_is_no_reason_to_reap(own_mongodb_server: Server, pro
         ended_whole(store, run)
 
 
-def test_a_server_that_is_killed_and_started_again_loses_nothing_that_was_confirmed(
+def test_a_killed_server_loses_no_confirmed_write(
         own_mongodb_server: Server, project: ProjectFolder, tmp_path: Path) -> None:
     url = own_mongodb_server.url("killed")
     with opened_for_tests(url, HEARTBEAT_S) as store, worker_processes(url, project.env()) as start:
@@ -218,7 +217,7 @@ def test_a_server_that_is_killed_and_started_again_loses_nothing_that_was_confir
 @pytest.mark.parametrize("fault", ["answers are lost", "each write is delivered twice"])
 def test_f10_f11_every_run_is_claimed_once_and_ends_once(store: Store, start: Start, proxy: Proxy,
                                                          tmp_path: Path, fault: str) -> None:
-    store.change_settings(PROJECT, heartbeat_s=2.0, ttl_s=10.0)    # nothing here is about being late
+    store.change_settings(PROJECT, heartbeat_s=2.0, ttl_s=10.0)    # timing is not tested here
     runs = submit(store, "well", 30, config={"folder": str(tmp_path)})
     if fault == "answers are lost":
         proxy.lost_share = 0.05
@@ -237,7 +236,7 @@ def test_f12_a_slow_server_is_no_reason_to_reap(store: Store, through: str, proj
                                                 proxy: Proxy, tmp_path: Path) -> None:
     with worker_processes(f"{through}&timeoutMS={round(1000 * TTL_S / 2)}", project.env()) as start:
         start(), start()
-        # up to twice the heartbeat for question and answer together, and less than half a TTL
+        # up to twice the heartbeat for query and answer together, and less than half a TTL
         proxy.delay_s = (0.0, HEARTBEAT_S)
         run, = submit(store, "wait", config={"folder": str(tmp_path)})
         pid = began(tmp_path, run)

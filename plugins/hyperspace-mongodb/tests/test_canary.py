@@ -1,4 +1,4 @@
-"""S19, S22, S27, S28: whatever is done and whatever fails, nobody gets to see the password of the store."""
+"""S19, S22, S27, S28: the password of the store never appears, in any command or failure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PASSWORD = f"{CANARY}/@:% ü"
 SHOWN = "ann:***@127.0.0.1"
 COMMAND = [sys.executable, "-P", "-m", "hyperspace_core"]
 TASK = "behave"
-# what stands for an argument; the others are run ids
+# the values of arguments; the others are run ids
 ARGUMENTS = {"task": TASK, "text": "a note", "number": "3", "name": "Thing", "src": "", "dst": ""}
 MORE = {
     ("submit",): ["--set", "how=environment"], ("worker",): ["--drain"], ("new",): ["--dry-run"],
@@ -45,7 +45,7 @@ MORE = {
 
 
 def commands() -> list[tuple[tuple[str, ...], list[str]]]:
-    """Every command there is, with words that let it do something."""
+    """Every command, with arguments that make it work."""
 
     def leaves(command: click.Command, context: click.Context, path: tuple[str, ...]) -> Iterator[
             tuple[tuple[str, ...], click.Command]]:
@@ -70,7 +70,7 @@ def commands() -> list[tuple[tuple[str, ...], list[str]]]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that asks for a password; ann has one, and may use the database "behaving" alone."""
+    """A server that requires a password; user ann may use only the database "behaving"."""
     installed()
     server = Server(tmp_path_factory.mktemp("guarded"), "--sync-on-commit").start()
     server.add_user("ann", PASSWORD, {"role": "readWrite", "db": PROJECT})
@@ -103,7 +103,7 @@ class Answer:
 
     @property
     def clean(self) -> str:
-        """All that was said, found to be without the password."""
+        """All texts so far, checked to be without the password."""
         said = self.out + self.err
         assert CANARY not in said, said
         return said
@@ -114,7 +114,7 @@ Typed = Callable[..., Answer]
 
 @pytest.fixture
 def typed(capfd: pytest.CaptureFixture[str]) -> Typed:
-    """A command typed in this process, whatever it writes to."""
+    """Run a command in this process; its whole output."""
 
     def one(*words: str) -> Answer:
         capfd.readouterr()
@@ -124,15 +124,15 @@ def typed(capfd: pytest.CaptureFixture[str]) -> Typed:
     return one
 
 
-# where the number of a run does not suffice: another run, a hyper-parameter, a kind of picture, a metric
+# arguments beside a run id: another run, a hyper-parameter, a kind of plot, a metric
 MISUSED = {("compare",), ("effects",), ("plot",), ("rescore",)}
 
 
-def test_no_command_shows_it_or_leaves_it_behind(
+def test_no_command_shows_or_stores_the_password(
         url: str, project: ProjectFolder, guarded: Server, typed: Typed, own_folders: Path, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.chdir(tmp_path)            # a run is exported to a folder of it
+    monkeypatch.chdir(tmp_path)            # a run is exported to its own folder
     for path, words in commands():
         answer = typed(*words)
         assert answer.code == 2 if path in MISUSED else answer.code in (0, 1, 3, 5, 6), (path, answer)
@@ -150,8 +150,7 @@ def traces_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
 
 
-def test_a_copy_of_the_store_holds_no_trace_of_it(url: str, store: Store, typed: Typed,
-                                                  tmp_path: Path) -> None:
+def test_a_copy_of_the_store_has_no_password(url: str, store: Store, typed: Typed, tmp_path: Path) -> None:
     submit(store, "environment")
     file = tmp_path / "url"
     file.touch(mode=0o600)
@@ -166,7 +165,7 @@ def test_a_copy_of_the_store_holds_no_trace_of_it(url: str, store: Store, typed:
     assert traces_in(tmp_path) == []
 
 
-def test_the_address_is_shown_without_it(url: str, store: Store, typed: Typed) -> None:
+def test_the_address_is_shown_without_the_password(url: str, store: Store, typed: Typed) -> None:
     submit(store)
     assert SHOWN in typed("store", "info").clean
     assert SHOWN in typed("doctor").clean
@@ -209,8 +208,9 @@ UNESCAPED = [f"mongodb://ann:{CANARY}@x@127.0.0.1/{PROJECT}", f"mongodb://ann:{C
     *(("wrong password", words) for words in (
         ("submit", TASK), ("store", "info"), ("worker",), ("run", TASK), ("rerun", "1"))),
 ])
-def test_no_failure_shows_it(guarded: Server, project: ProjectFolder, monkeypatch: pytest.MonkeyPatch,
-                             typed: Typed, failure: str | int, words: tuple[str, ...]) -> None:
+def test_no_failure_shows_the_password(guarded: Server, project: ProjectFolder,
+                                       monkeypatch: pytest.MonkeyPatch, typed: Typed, failure: str | int,
+                                       words: tuple[str, ...]) -> None:
     address = UNESCAPED[failure] if isinstance(failure, int) else failing(guarded, **FAILURES[failure])
     monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
 
@@ -225,9 +225,9 @@ def test_no_failure_shows_it(guarded: Server, project: ProjectFolder, monkeypatc
 
 
 @pytest.mark.parametrize("failure", ["wrong password", "nothing listens", "no such option"])
-def test_neither_a_traceback_nor_the_drivers_own_log_shows_it(
+def test_tracebacks_and_driver_logs_hide_the_password(
         guarded: Server, project: ProjectFolder, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
-    """In a process of its own: the driver sets its log up when it is imported."""
+    """In a separate process: the driver configures its log on import."""
     monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
     monkeypatch.setenv("HYPERSPACE_STORAGE", failing(guarded, **FAILURES[failure]))
     monkeypatch.setenv("PYMONGO_LOG_ALL", "debug")
@@ -241,28 +241,28 @@ def test_neither_a_traceback_nor_the_drivers_own_log_shows_it(
     assert answer.code == 4
 
 
-def test_on_the_command_line_it_is_warned_of(url: str, project: ProjectFolder, typed: Typed,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_on_the_command_line_gives_a_warning(url: str, project: ProjectFolder, typed: Typed,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYPERSPACE_STORAGE")
 
     assert "warning: a password on the command line can be read by every user of this machine" in typed(
         "status", "--storage", url).clean
 
 
-def test_local_variables_in_a_traceback_do_not_show_it(guarded: Server, project: ProjectFolder) -> None:
-    """As IPython and pytest print them, as far as the code is ours."""
+def test_local_variables_in_tracebacks_hide_the_password(guarded: Server, project: ProjectFolder) -> None:
+    """As IPython and pytest print them, for the frames of our code."""
     address = resolve_url(failing(guarded, port=1), PROJECT)
     with pytest.raises(StoreUnavailable) as raised:
         open_store(address, build_manager(), PROJECT)
 
-    told = TracebackException.from_exception(raised.value, capture_locals=True)
-    ours = [frame for frame in told.stack if "hyperspace" in Path(frame.filename).parent.name]
+    shown = TracebackException.from_exception(raised.value, capture_locals=True)
+    ours = [frame for frame in shown.stack if "hyperspace" in Path(frame.filename).parent.name]
     assert len(ours) >= 3
     assert CANARY not in repr([frame.locals for frame in ours])
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn"])
-def test_s22_what_a_worker_starts_gets_neither_it_nor_a_connection(
+def test_s22_child_processes_get_no_password_or_connection(
         url: str, store: Store, tmp_path: Path, isolation: str, guarded: Server) -> None:
     file = tmp_path / "url"
     file.touch(mode=0o600)
@@ -288,7 +288,7 @@ def test_s22_what_a_worker_starts_gets_neither_it_nor_a_connection(
     assert worker.returncode == 0
 
 
-def test_s22_a_worker_with_the_address_in_its_environment_passes_it_to_nobody(
+def test_s22_child_processes_do_not_inherit_the_address(
         url: str, store: Store, tmp_path: Path) -> None:
     run, = submit(store, "wait", config={"folder": str(tmp_path)})
     worker = subprocess.Popen([*COMMAND, "worker"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -16,7 +16,7 @@ REAL = bool(os.environ.get(VARIABLE))
 
 @pytest.mark.timeout(600)
 class TestMongo(StoreConformance):
-    """In full on a server that `HYPERSPACE_TEST_MONGODB` names; the one that pip installs is slow."""
+    """Complete on the server named by `HYPERSPACE_TEST_MONGODB`; reduced on the slow one from pip."""
 
     claim_runs = 2000 if REAL else 120
     claim_processes = 8 if REAL else 4

@@ -1,4 +1,4 @@
-"""Runs move from an embedded store to MongoDB and back, and are the same everywhere."""
+"""Copy runs from an embedded store to MongoDB and back; they stay equal."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ def digests(copies: dict[str, Copied]) -> dict[str, str | None]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("points", [50, 100_000])
-def test_there_and_back_every_run_has_the_same_digest(embedded: Store, server: Store, tmp_path: Path,
-                                                      points: int) -> None:
+def test_copied_runs_keep_their_digests(embedded: Store, server: Store, tmp_path: Path, points: int) -> None:
     runs = furnish(embedded, tmp_path, points=points)
 
     there = copied(embedded, server)
@@ -62,7 +61,7 @@ def test_there_and_back_every_run_has_the_same_digest(embedded: Store, server: S
     assert digests(home) == digests(there) and len(home) == len(runs) - 1
 
 
-def test_a_second_copy_finds_all_of_it_there(embedded: Store, server: Store, tmp_path: Path) -> None:
+def test_a_second_copy_copies_nothing(embedded: Store, server: Store, tmp_path: Path) -> None:
     furnish(embedded, tmp_path)
     first = copied(embedded, server)
 
@@ -72,8 +71,7 @@ def test_a_second_copy_finds_all_of_it_there(embedded: Store, server: Store, tmp
     assert digests(second) == digests(first)
 
 
-def test_a_copy_that_was_given_up_is_completed_by_the_next(embedded: Store, server: Store,
-                                                           tmp_path: Path) -> None:
+def test_an_aborted_copy_is_completed_by_the_next(embedded: Store, server: Store, tmp_path: Path) -> None:
     furnish(embedded, tmp_path, points=12_000)
     copying = copy_runs(embedded, server)
     next(copying)
@@ -85,8 +83,8 @@ def test_a_copy_that_was_given_up_is_completed_by_the_next(embedded: Store, serv
     assert_the_same(embedded, server)
 
 
-def test_a_copy_that_is_killed_is_completed_by_the_next(embedded: Store, server: Store, mongodb_url: str,
-                                                        tmp_path: Path) -> None:
+def test_a_killed_copy_is_completed_by_the_next(embedded: Store, server: Store, mongodb_url: str,
+                                                tmp_path: Path) -> None:
     furnish(embedded, tmp_path, points=12_000)
     killed = 0
     for writes in (1, 4, 7, 12):
@@ -100,8 +98,7 @@ def test_a_copy_that_is_killed_is_completed_by_the_next(embedded: Store, server:
     assert_the_same(embedded, server)
 
 
-def test_what_is_queued_in_the_file_starts_on_the_server_when_it_is_resumed(embedded: Store,
-                                                                            server: Store) -> None:
+def test_a_copied_queued_run_starts_once_it_is_resumed(embedded: Store, server: Store) -> None:
     Desk(embedded).submit()
     copied(embedded, server)
     assert Desk(server).claim() is None
@@ -110,7 +107,7 @@ def test_what_is_queued_in_the_file_starts_on_the_server_when_it_is_resumed(embe
     assert Desk(server).take().lease.attempt == 1
 
 
-def test_a_search_goes_to_the_server_and_home_with_what_it_has_proposed_there(
+def test_a_search_is_copied_to_the_server_and_back(
         embedded: Store, server: Store) -> None:
     search = embedded.get_search(embedded.add_search(new_search(space=SPACE)))
     embedded.propose(search.id, 0, proposal(search, 0))
@@ -130,7 +127,7 @@ def test_a_search_goes_to_the_server_and_home_with_what_it_has_proposed_there(
         search.run_uid(0), search.run_uid(1)}
 
 
-def test_the_command_takes_a_database_that_is_named_after_the_project(
+def test_copy_uses_the_database_named_after_the_project(
         embedded: Store, fresh_mongodb_url: Callable[[], str], capsys: pytest.CaptureFixture[str]) -> None:
     Desk(embedded).in_state(State.COMPLETED)
     whole = fresh_mongodb_url()
@@ -141,7 +138,7 @@ def test_the_command_takes_a_database_that_is_named_after_the_project(
     assert f'"{PROJECT}":' in capsys.readouterr().out
 
 
-def test_runs_that_sacred_wrote_move_into_a_store_of_ours(
+def test_runs_of_sacred_are_copied_into_our_store(
         mongodb_url: str, fresh_mongodb_url: Callable[[], str], tmp_path: Path) -> None:
     first, second = mongodb_url, fresh_mongodb_url()
     for url, host in ((first, "here"), (second, "elsewhere")):
@@ -162,7 +159,7 @@ def test_runs_that_sacred_wrote_move_into_a_store_of_ours(
 
 
 def sacred_run(url: str, host: str) -> None:
-    """A finished run as Sacred's observer writes it."""
+    """A finished run as written by Sacred's observer."""
     noon = datetime(2020, 1, 2, 12, tzinfo=UTC)
     client: MongoClient[dict[str, Any]] = MongoClient(url)
     with client:

@@ -1,4 +1,4 @@
-"""Documents that somebody has changed by hand: they are named in one line, and no worker stops for them."""
+"""Documents changed by hand: errors name them in one line, and no worker stops because of them."""
 
 from __future__ import annotations
 
@@ -54,13 +54,12 @@ def desk(store: Store) -> Desk:
 
 
 @every
-def test_a_damaged_run_is_named_by_whoever_asks_and_by_check(raw: Raw, desk: Desk,
-                                                             damage: dict[str, Any]) -> None:
+def test_a_damaged_run_is_named_by_readers_and_check(raw: Raw, desk: Desk, damage: dict[str, Any]) -> None:
     run = desk.submit()
     assert desk.store.check() == ()
     raw["runs"].update_one({"_id": run}, damage)
 
-    with pytest.raises(StoreError, match=rf"^run {run}: its document is damaged \(.+\); mend it") as raised:
+    with pytest.raises(StoreError, match=rf"^run {run}: its document is damaged \(.+\); repair it") as raised:
         desk.store.get(run)
     assert "\n" not in str(raised.value)
     line, = desk.store.check()
@@ -68,8 +67,8 @@ def test_a_damaged_run_is_named_by_whoever_asks_and_by_check(raw: Raw, desk: Des
 
 
 @pytest.mark.parametrize("damage", [*DAMAGE.values()], ids=[*DAMAGE])
-def test_a_damaged_run_is_set_aside_by_a_claim_and_the_next_is_taken(raw: Raw, desk: Desk,
-                                                                     damage: dict[str, Any]) -> None:
+def test_a_claim_skips_a_damaged_run_and_marks_it_failed(raw: Raw, desk: Desk,
+                                                         damage: dict[str, Any]) -> None:
     damaged, sound = desk.submit(), desk.submit()
     raw["runs"].update_one({"_id": damaged}, damage)
 
@@ -87,21 +86,20 @@ def test_a_damaged_run_is_set_aside_by_a_claim_and_the_next_is_taken(raw: Raw, d
 @pytest.mark.parametrize("damage", [
     DAMAGE["a tree that is no JSON"], NOT_IN_THE_QUEUE["a state that there is not"],
     NOT_IN_THE_QUEUE["no state"]])
-def test_a_list_with_a_damaged_run_says_which_one_it_is(raw: Raw, desk: Desk, damage: dict[str, Any]) -> None:
+def test_a_list_names_a_damaged_run(raw: Raw, desk: Desk, damage: dict[str, Any]) -> None:
     run = desk.submit()
     desk.submit()
     raw["runs"].update_one({"_id": run}, damage)
 
     if "status" in str(damage):
-        with pytest.raises(StoreError, match=r"a run has the state .*, which there is not"):
+        with pytest.raises(StoreError, match=r"a run has the state .*, which is unknown"):
             desk.store.count(RunFilter(project=PROJECT))
     with pytest.raises(StoreError, match=f"^run {run}: its document is damaged"):
         list(desk.store.find(RunFilter(project=PROJECT)))
 
 
-@pytest.mark.parametrize("worker", [None, "?"], ids=["never claimed", "by nobody that can be read"])
-def test_a_run_that_somebody_made_running_by_hand_stops_no_observer(raw: Raw, desk: Desk,
-                                                                    worker: str | None) -> None:
+@pytest.mark.parametrize("worker", [None, "?"], ids=["never claimed", "by an unreadable owner"])
+def test_a_run_set_running_by_hand_stops_no_observer(raw: Raw, desk: Desk, worker: str | None) -> None:
     held = desk.start()
     odd = desk.submit() if worker is None else desk.start().run
     change = {"status": "RUNNING"} | ({} if worker is None else {"hyperspace.attempts.0.worker": worker})
@@ -112,17 +110,16 @@ def test_a_run_that_somebody_made_running_by_hand_stops_no_observer(raw: Raw, de
 
 
 @pytest.mark.parametrize("version", ["nine", None])
-def test_a_schema_that_is_no_number_is_refused_in_one_line(raw: Raw, mongodb_url: str, desk: Desk,
-                                                           version: str | None) -> None:
+def test_an_invalid_schema_version_is_refused(raw: Raw, mongodb_url: str, desk: Desk,
+                                              version: str | None) -> None:
     desk.submit()
     raw["hyperspace.meta"].update_one({"_id": "schema"}, {"$set": {"version": version}})
 
-    with pytest.raises(StoreError, match=f"no number of a schema stands in .*, but {version!r};"):
+    with pytest.raises(StoreError, match=f"the schema version in .* is not a number but {version!r};"):
         open_store(mongodb_url, PROJECT)
 
 
-def test_damaged_settings_are_named_and_missing_ones_are_the_defaults(raw: Raw, mongodb_url: str,
-                                                                      desk: Desk) -> None:
+def test_damaged_settings_are_named_and_missing_ones_default(raw: Raw, mongodb_url: str, desk: Desk) -> None:
     desk.submit()
     raw["hyperspace.projects"].update_one({"_id": PROJECT}, {"$set": {"ttl_s": "soon"}})
     damaged = pytest.raises(StoreError, match=r"settings .* are damaged")

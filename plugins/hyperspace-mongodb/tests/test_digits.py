@@ -1,4 +1,4 @@
-"""The digits example, drained from MongoDB by two workers: the quickstart's commands with `--storage`."""
+"""The digits example on MongoDB with two workers: the quickstart's commands with `--storage`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def workers(mongodb_url: str) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 @pytest.mark.timeout(300)
-def test_two_workers_do_each_run_once(mongodb_url: str, workers: list[subprocess.Popen[str]]) -> None:
+def test_two_workers_execute_each_run_once(mongodb_url: str, workers: list[subprocess.Popen[str]]) -> None:
     subprocess.run(command(mongodb_url, "submit", "holdout", *GRID), check=True, stdout=subprocess.DEVNULL)
     with open_store(mongodb_url, "digits") as store:
         until(lambda: store.count(RunFilter()) == {State.COMPLETED: RUNS}, "all runs", PATIENCE_S)
@@ -34,13 +34,13 @@ def test_two_workers_do_each_run_once(mongodb_url: str, workers: list[subprocess
     for worker in workers:
         worker.send_signal(signal.SIGINT)      # the first: stop when nothing is running
     said = [worker.communicate(timeout=60)[0] for worker in workers]
-    told = subprocess.run(command(mongodb_url, "results", "holdout", "--json"), check=True, text=True,
+    printed = subprocess.run(command(mongodb_url, "results", "holdout", "--json"), check=True, text=True,
                           stdout=subprocess.PIPE).stdout
 
     assert [worker.returncode for worker in workers] == [0, 0]
     assert all(len(record.attempts) == 1 for record in records) and len(records) == RUNS
     assert len({record.attempts[0].worker for record in records}) == 2
-    for record in records:             # told by the one worker that did it
+    for record in records:             # reported by the one worker that executed it
         assert sum(f"run {record.id} COMPLETED" in lines for lines in said) == 1
     assert max(record.result or 0 for record in records) > 0.98
-    assert sorted(row["id"] for row in json.loads(told)) == [record.id for record in reversed(records)]
+    assert sorted(row["id"] for row in json.loads(printed)) == [record.id for record in reversed(records)]

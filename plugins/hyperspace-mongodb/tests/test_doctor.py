@@ -1,4 +1,4 @@
-"""`hyperspace doctor` on a MongoDB store: what the server says of itself becomes warnings with cures."""
+"""`hyperspace doctor` on a MongoDB store: facts about the server become warnings with cures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Said = Callable[[str], list[dict[str, str]]]
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str], project: ProjectFolder) -> Said:
-    """What doctor says of the store at a URL."""
+    """The output of doctor about the store at a URL."""
 
     def one(url: str) -> list[dict[str, str]]:
         capsys.readouterr()
@@ -36,7 +36,7 @@ def said(capsys: pytest.CaptureFixture[str], project: ProjectFolder) -> Said:
 
 @pytest.fixture
 def old() -> Iterator[StandIn]:
-    """A server that announces what it is told to."""
+    """A fake server that announces given facts."""
     with StandIn() as server:
         yield server
 
@@ -45,8 +45,8 @@ def warnings(checks: list[dict[str, str]]) -> dict[str, str]:
     return {check["text"]: check["cure"] for check in checks if check["verdict"] == "warning"}
 
 
-def test_an_open_server_is_warned_of_with_the_cure(mongodb_server: Server, mongodb_url: str,
-                                                   said: Said) -> None:
+def test_an_open_server_gives_a_warning_with_cure(mongodb_server: Server, mongodb_url: str,
+                                                  said: Said) -> None:
     with open_store(mongodb_url, build_manager(), PROJECT) as store:
         submit(store)
 
@@ -59,7 +59,7 @@ def test_an_open_server_is_warned_of_with_the_cure(mongodb_server: Server, mongo
     assert [check["text"] for check in checks if check["verdict"] == "ok"][1:] == ["sound, 1 run"]
 
 
-def test_a_server_of_a_known_bad_version_with_a_wrong_clock_is_warned_of(old: StandIn, said: Said) -> None:
+def test_a_bad_version_and_a_wrong_clock_give_warnings(old: StandIn, said: Said) -> None:
     old.version, old.ahead_s = "7.0.26", 3600.0
 
     found = warnings(said(old.url(PROJECT)))
@@ -70,14 +70,14 @@ def test_a_server_of_a_known_bad_version_with_a_wrong_clock_is_warned_of(old: St
     assert re.match("the server's clock is 3,(600|599) s ahead of this machine's", skew)
 
 
-def test_a_server_in_memory_is_warned_of(old: StandIn, said: Said) -> None:
+def test_an_in_memory_server_gives_a_warning(old: StandIn, said: Said) -> None:
     old.engine = {"name": "inMemory", "persistent": False}
 
-    assert any("keeps all in memory" in text for text in warnings(said(old.url(PROJECT))))
+    assert any("keeps all data in memory" in text for text in warnings(said(old.url(PROJECT))))
 
 
-def test_a_sound_server_is_not_warned_of(own_mongodb_server: Server, said: Said, tmp_path: Path) -> None:
-    """But for not being MongoDB itself."""
+def test_a_sound_server_gives_no_warning(own_mongodb_server: Server, said: Said, tmp_path: Path) -> None:
+    """Except for not being MongoDB itself."""
     own_mongodb_server.add_user("ann", "pw")
     own_mongodb_server.restart("--auth")
 

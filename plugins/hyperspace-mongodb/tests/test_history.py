@@ -1,4 +1,4 @@
-"""Databases that other programs wrote: Sacred's MongoObserver itself, and documents as odd as they come."""
+"""Databases of other programs: Sacred's MongoObserver, and documents with odd content."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def store(mongodb_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def sacred(raw: Raw, mongodb_url: str) -> Raw:
-    """A database that Sacred itself has written."""
+    """A database that Sacred has written."""
     try:
         python = python_with("sacred-0.8.7", *SACRED)
     except ServerNotInstalled as error:
@@ -75,7 +75,7 @@ def changes(store: Store, run: int, path: Path) -> list[Callable[[], Any]]:
 # -- Sacred --------------------------------------------------------------------------------------------------
 
 
-def test_what_sacred_recorded_is_read_as_history(sacred: Raw, store: Store) -> None:
+def test_runs_of_sacred_are_read_as_history(sacred: Raw, store: Store) -> None:
     found = {record.id: record for record in store.find(RunFilter(project=PROJECT), order=ORDER_OLDEST)}
 
     assert [(record.task, record.state) for record in found.values()] == [
@@ -94,7 +94,7 @@ def test_what_sacred_recorded_is_read_as_history(sacred: Raw, store: Store) -> N
     assert repr(store.get(1)) == repr(good)
 
 
-def test_its_series_output_and_files_are_read(sacred: Raw, store: Store) -> None:
+def test_series_output_and_files_of_sacred_are_read(sacred: Raw, store: Store) -> None:
     loss = list(store.points(1, names=["loss"]))
 
     assert [(point.step, point.value) for point in loss] == [(step, 1.0 / (step + 1)) for step in range(5)]
@@ -110,7 +110,7 @@ def test_its_series_output_and_files_are_read(sacred: Raw, store: Store) -> None
 
 
 @pytest.mark.parametrize("md5", ["0" * 32, None])
-def test_what_older_ones_kept_of_the_files_that_a_run_opened_is_read(
+def test_resources_of_older_sacred_versions_are_read(
         raw: Raw, store: Store, md5: str | None) -> None:
     content = b"rows" * 100_000
     for number, data in enumerate((b"others", content)):
@@ -125,7 +125,7 @@ def test_what_older_ones_kept_of_the_files_that_a_run_opened_is_read(
         assert file.read() == content
 
 
-def test_it_can_be_filtered_and_counted(sacred: Raw, store: Store) -> None:
+def test_runs_of_sacred_are_filtered_and_counted(sacred: Raw, store: Store) -> None:
     def ids(**wanted: Any) -> list[int]:
         return [record.id for record in store.find(RunFilter(**wanted), order=ORDER_OLDEST)]
 
@@ -138,7 +138,7 @@ def test_it_can_be_filtered_and_counted(sacred: Raw, store: Store) -> None:
         assert len(list(store.find(RunFilter(), order=order, limit=4))) == 4
 
 
-def test_nothing_of_it_is_ever_changed(sacred: Raw, store: Store, tmp_path: Path) -> None:
+def test_runs_of_sacred_are_never_changed(sacred: Raw, store: Store, tmp_path: Path) -> None:
     before = content(sacred)
     (tmp_path / "x").write_text("x")
     list(store.find(RunFilter()))
@@ -151,13 +151,13 @@ def test_nothing_of_it_is_ever_changed(sacred: Raw, store: Store, tmp_path: Path
     assert content(sacred) == before
 
 
-def test_our_runs_stand_beside_it_under_ids_of_the_same_series(sacred: Raw, store: Store) -> None:
+def test_our_runs_and_sacreds_share_one_id_sequence(sacred: Raw, store: Store) -> None:
     before = content(sacred)
     desk = Desk(store, PROJECT)
     run = desk.submit(task="imdb")
 
     assert run == 7
-    claim = desk.take()                    # and not the one that Sacred queued
+    claim = desk.take()                    # and not the run queued by Sacred
     assert claim.lease.run == run
     assert store.count(RunFilter(project=PROJECT))[State.RUNNING] == 1
     assert [record.id for record in store.find(RunFilter())] == [7, 6, 5, 4, 3, 2, 1]
@@ -167,7 +167,7 @@ def test_our_runs_stand_beside_it_under_ids_of_the_same_series(sacred: Raw, stor
     assert all(after[name] == before[name] for name in ("fs.files", "fs.chunks", "metrics"))
 
 
-def test_sacred_may_go_on_beside_us(raw: Raw, store: Store) -> None:
+def test_sacred_may_write_at_the_same_time(raw: Raw, store: Store) -> None:
     Desk(store, PROJECT).submit_many(2)
     raw["runs"].insert_one({"_id": 3, "status": "COMPLETED", "experiment": {"name": "imdb"}, "config": {}})
 
@@ -192,9 +192,9 @@ ODD: list[dict[str, Any]] = [
 ]
 
 
-def test_nothing_odd_makes_reading_fail(raw: Raw, store: Store) -> None:
+def test_odd_documents_can_be_read(raw: Raw, store: Store) -> None:
     raw["runs"].insert_many([{"_id": number, **odd} for number, odd in enumerate(ODD, start=1)])
-    raw["runs"].insert_one({"_id": ObjectId(), "status": "COMPLETED"})      # not to be typed
+    raw["runs"].insert_one({"_id": ObjectId(), "status": "COMPLETED"})      # not JSON types
     raw["metrics"].insert_many([{"run_id": 1, "name": "m", "steps": [1], "values": [0.5, None, "x", 2]},
                                 {"run_id": 1, "name": None}, {"run_id": 2}])
 
@@ -212,7 +212,7 @@ def test_nothing_odd_makes_reading_fail(raw: Raw, store: Store) -> None:
     assert store.check() == ()
 
 
-def test_what_omniboard_writes_on_a_run_is_read_and_what_is_written_here_is_what_it_shows(
+def test_tags_and_notes_are_shared_with_omniboard(
         raw: Raw, store: Store) -> None:
     board = {"tags": ["old"], "notes": "theirs"}
     raw["runs"].insert_one({"_id": 1, "status": "COMPLETED", "omniboard": board})
@@ -228,7 +228,7 @@ def test_what_omniboard_writes_on_a_run_is_read_and_what_is_written_here_is_what
 
 
 @pytest.mark.parametrize("spoilt", [None, "text", {"tags": None}, {"notes": 3}])
-def test_notes_that_a_dashboard_has_spoilt_can_be_written_again(raw: Raw, store: Store, spoilt: Any) -> None:
+def test_invalid_dashboard_notes_can_be_overwritten(raw: Raw, store: Store, spoilt: Any) -> None:
     run = Desk(store, PROJECT).submit(tags=("a",))
     raw["runs"].update_one({"_id": run}, {"$set": {"omniboard": spoilt}})
 
@@ -249,7 +249,7 @@ PICKLED = {
 
 
 @pytest.mark.parametrize("number", PICKLED)
-def test_a_number_that_jsonpickle_wrapped_is_a_number_and_nothing_is_called(number: float | None) -> None:
+def test_jsonpickled_numbers_are_read_without_calls(number: float | None) -> None:
     assert scalar_of(PICKLED[number]) == number
 
 

@@ -1,6 +1,6 @@
-"""A process dies between any two commands that a verb sends: nothing is lost, and nothing is half done.
+"""Kill a process between any two commands of a verb: nothing is lost or half done.
 
-Each verb is run again and again in a process that is killed before its first, second, third, … command.
+Each verb is repeated in a process that is killed before its first, second, third, … command.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CODE = b"print('hello')\n"
 
 @pytest.fixture
 def store(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with what the dead have left
+    monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with the rest of the killed processes
     with open_store(mongodb_url, PROJECT) as opened:
         Desk(opened).submit(note="makes the schema", project="elsewhere")
         yield opened
@@ -48,7 +48,7 @@ def sound(store: Store) -> None:
     assert store.check() == ()
 
 
-# -- what dies, by name: the other process imports it --------------------------------------------------------
+# -- the killed work, imported by name in the other process --------------------------------------------------
 
 
 def submit(store: Store, runs: list[NewRun], tokens: list[str]) -> None:
@@ -104,7 +104,7 @@ def rewriting(run: int) -> Rewrite:
     return Rewrite(run=run, old_scenario=None, old_config={"a": 1}, scenario=None, config={"b": 1})
 
 
-# -- and what is then found ----------------------------------------------------------------------------------
+# -- checks after the kills ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("here", [False, True])
@@ -128,7 +128,7 @@ def test_a_killed_submitter_leaves_all_of_its_runs_or_none(desk: Desk, mongodb_u
         sound(desk.store)
 
 
-def test_a_killed_claimer_gets_its_run_when_it_asks_again(desk: Desk, mongodb_url: str) -> None:
+def test_a_repeated_claim_after_a_kill_gives_the_same_run(desk: Desk, mongodb_url: str) -> None:
     tokens = iter(f"{number:032x}" for number in range(1000))
 
     def arguments() -> tuple[str]:
@@ -145,7 +145,7 @@ def test_a_killed_claimer_gets_its_run_when_it_asks_again(desk: Desk, mongodb_ur
 
 
 @pytest.mark.parametrize(("act", "outcome"), [(finish, Outcome.COMPLETED), (release, Outcome.RELEASED)])
-def test_a_killed_owner_s_last_word_may_be_said_again(
+def test_a_killed_finish_can_be_repeated(
         desk: Desk, mongodb_url: str, act: Callable[..., Any], outcome: Outcome) -> None:
     for (lease,) in each_kill(mongodb_url, act, lambda: (desk.start(),)):
         assert desk.state(lease.run) is State.RUNNING or desk.last(lease.run).outcome is outcome
@@ -167,7 +167,7 @@ def test_a_killed_observer_has_reaped_or_not(desk: Desk, mongodb_url: str) -> No
         sound(desk.store)
 
 
-def test_what_a_killed_owner_was_appending_is_there_once_when_it_is_appended_again(
+def test_a_killed_append_can_be_repeated(
         desk: Desk, mongodb_url: str) -> None:
     for (run,) in each_kill(mongodb_url, append, lambda: (desk.start().run,)):
         append(desk.store, run)
@@ -175,7 +175,7 @@ def test_what_a_killed_owner_was_appending_is_there_once_when_it_is_appended_aga
         sound(desk.store)
 
 
-def test_a_killed_putter_leaves_the_old_content_or_the_new_one(
+def test_a_killed_put_leaves_the_old_or_the_new_content(
         desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("old")
@@ -199,7 +199,7 @@ def test_a_killed_putter_leaves_the_old_content_or_the_new_one(
         sound(desk.store)
 
 
-def test_a_killed_deletion_goes_on_when_it_is_asked_for_again(
+def test_a_killed_deletion_can_be_repeated(
         desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
 
@@ -217,7 +217,7 @@ def test_a_killed_deletion_goes_on_when_it_is_asked_for_again(
         sound(desk.store)
 
 
-def test_what_a_killed_deleter_has_hidden_may_be_submitted_again(desk: Desk, mongodb_url: str) -> None:
+def test_a_run_hidden_by_a_killed_deletion_can_be_resubmitted(desk: Desk, mongodb_url: str) -> None:
     def arguments() -> tuple[list[int]]:
         return (desk.submit_many(2),)
 
@@ -231,7 +231,7 @@ def test_what_a_killed_deleter_has_hidden_may_be_submitted_again(desk: Desk, mon
         sound(desk.store)
 
 
-def test_a_run_that_a_killed_deleter_has_hidden_gives_its_uid_back(desk: Desk, mongodb_url: str) -> None:
+def test_a_killed_deletion_frees_the_uid(desk: Desk, mongodb_url: str) -> None:
     new = new_run()
     (run,) = desk.store.submit([new])
     with MongoClient(mongodb_url) as client:
@@ -300,7 +300,7 @@ def test_a_killed_migration_has_rewritten_each_run_or_not(desk: Desk, mongodb_ur
         assert {repr(desk.get(run).config) for run in runs} == {"{'a': 1}"}
 
 
-def test_a_killed_taker_of_snapshots_leaves_a_whole_one_or_none(desk: Desk, mongodb_url: str) -> None:
+def test_a_killed_snapshot_is_complete_or_missing(desk: Desk, mongodb_url: str) -> None:
     numbers = iter(range(1000))
 
     def arguments() -> tuple[Snapshot]:
@@ -316,8 +316,8 @@ def test_a_killed_taker_of_snapshots_leaves_a_whole_one_or_none(desk: Desk, mong
             assert file.read() == CODE
 
 
-def test_a_submission_that_was_thought_dead_begins_again(desk: Desk, mongodb_url: str) -> None:
-    """A batch is given up by others while its submitter still writes it: its commit is refused."""
+def test_an_abandoned_submission_starts_again(desk: Desk, mongodb_url: str) -> None:
+    """Another process abandons a batch while its submitter still writes it: its commit is refused."""
     runs = [new_run() for _ in range(3)]
     with open_store(mongodb_url, PROJECT) as slow:
         batches = slow._batches                # type: ignore[attr-defined]
@@ -336,7 +336,7 @@ def test_a_submission_that_was_thought_dead_begins_again(desk: Desk, mongodb_url
     sound(desk.store)
 
 
-def test_a_reader_sees_a_batch_as_a_whole_however_far_it_has_been_carried_on(
+def test_a_reader_sees_a_batch_completely_or_not_at_all(
         desk: Desk, mongodb_url: str) -> None:
     seen: list[int] = []
     with open_store(mongodb_url, PROJECT) as slow:
@@ -344,7 +344,7 @@ def test_a_reader_sees_a_batch_as_a_whole_however_far_it_has_been_carried_on(
         carry_on = batches.carry_on
 
         def look(name: str) -> None:
-            seen.append(len(desk.ids()))       # decided, and nothing has been done yet
+            seen.append(len(desk.ids()))       # decided, and not completed yet
             carry_on(name)
             seen.append(len(desk.ids()))
 

@@ -1,4 +1,4 @@
-"""How runs lie in the database: what dashboards read has Sacred's names, and documents stay small."""
+"""The layout of runs in the database: fields for dashboards have Sacred's names, documents stay small."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hyperspace_mongodb.store import open_store
 
 Raw = MongoDatabase[dict[str, Any]]
 
-# all that is ever sent: nothing that computes with what a person typed
+# all operators in use: none computes with text typed by a user
 ALLOWED = {
     "$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$and", "$or", "$exists", "$type", "$all",
     "$size", "$set", "$unset", "$inc", "$max", "$push", "$pull", "$pop", "$addToSet", "$each",
@@ -150,7 +150,7 @@ def test_a_traceback_is_a_list_of_its_lines(raw: Raw, desk: Desk) -> None:
     assert document(raw, lease.run)["fail_trace"] == []
 
 
-def test_keys_that_a_path_cannot_name_are_changed_for_dashboards_and_exact_for_us(
+def test_odd_keys_are_exact_here_and_changed_for_dashboards(
         raw: Raw, desk: Desk) -> None:
     config = {"a.b": 1, "$c": {"": [{"$d.e": math.inf}]}, "n": math.nan}
     run = desk.submit(config=config)
@@ -159,7 +159,7 @@ def test_keys_that_a_path_cannot_name_are_changed_for_dashboards_and_exact_for_u
     assert repr(desk.get(run).config) == repr(config)
 
 
-def test_a_large_tree_is_whole_for_us_and_a_stand_in_for_dashboards(raw: Raw, desk: Desk) -> None:
+def test_a_large_tree_is_replaced_for_dashboards_only(raw: Raw, desk: Desk) -> None:
     config = {"text": "x" * (LONGEST + 1)}
     run = desk.submit(config=config)
 
@@ -171,12 +171,12 @@ def test_a_large_tree_is_whole_for_us_and_a_stand_in_for_dashboards(raw: Raw, de
 
 
 def shown(raw: Raw, run: int) -> dict[str, dict[str, Any]]:
-    """The documents of a run's metrics, found as Omniboard finds them: by the ids in its `info`."""
+    """The documents of a run's metrics, found as Omniboard does: by the ids in its `info`."""
     return {one["name"]: raw["metrics"].find_one({"_id": ObjectId(one["id"])}) or {}
             for one in document(raw, run)["info"]["metrics"]}
 
 
-def test_each_metric_has_a_document_of_sacred_s_shape(raw: Raw, desk: Desk) -> None:
+def test_each_metric_has_a_document_in_sacreds_shape(raw: Raw, desk: Desk) -> None:
     lease = desk.start()
     desk.store.append(lease.run, 1, points=points(3), output=[OutputChunk(seq=0, text="first\n", at=0.0)])
     live = shown(raw, lease.run)           # while it runs
@@ -193,7 +193,7 @@ def test_each_metric_has_a_document_of_sacred_s_shape(raw: Raw, desk: Desk) -> N
     assert document(raw, lease.run)["captured_out"] == "first\nsecond\n"
 
 
-def test_what_comes_again_is_shown_once(raw: Raw, desk: Desk, mongodb_url: str) -> None:
+def test_repeated_points_are_shown_once(raw: Raw, desk: Desk, mongodb_url: str) -> None:
     lease = desk.start()
     desk.store.append(lease.run, 1, points=points(10))
     with open_store(mongodb_url, PROJECT) as other:
@@ -205,7 +205,7 @@ def test_what_comes_again_is_shown_once(raw: Raw, desk: Desk, mongodb_url: str) 
     assert shown(raw, lease.run)["loss"]["steps"] == list(range(15))
 
 
-def test_a_long_series_is_thinned_for_dashboards_and_whole_for_us(
+def test_a_long_series_is_thinned_for_dashboards_only(
         raw: Raw, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboards, "LONGEST", 100)
     monkeypatch.setattr(dashboards, "EVERY_S", 0.0)
@@ -220,7 +220,7 @@ def test_a_long_series_is_thinned_for_dashboards_and_whole_for_us(
     assert len(list(desk.store.points(lease.run))) == 1000
 
 
-def test_the_next_attempt_is_shown_alone(raw: Raw, desk: Desk) -> None:
+def test_only_the_current_attempt_is_shown(raw: Raw, desk: Desk) -> None:
     lease = desk.start()
     desk.store.append(lease.run, 1, points=points(5), output=[OutputChunk(seq=0, text="one", at=0.0)])
     desk.store.release(lease)
@@ -233,7 +233,7 @@ def test_the_next_attempt_is_shown_alone(raw: Raw, desk: Desk) -> None:
     assert len(list(desk.store.points(lease.run, attempt=1))) == 9
 
 
-def test_of_long_output_the_end_is_shown(raw: Raw, desk: Desk) -> None:
+def test_only_the_end_of_long_output_is_shown(raw: Raw, desk: Desk) -> None:
     lease = desk.start()
     texts = [chr(ord("a") + number) * 10_000 for number in range(20)]
     desk.store.append(lease.run, 1, output=[
@@ -242,8 +242,8 @@ def test_of_long_output_the_end_is_shown(raw: Raw, desk: Desk) -> None:
     assert document(raw, lease.run)["captured_out"] == "".join(texts)[-dashboards.TAIL:]
 
 
-def test_two_who_retry_different_batches_at_once_leave_each_point_once(raw: Raw, desk: Desk) -> None:
-    """Overlapping chunks, as two calls leave them that both looked before either wrote."""
+def test_concurrent_retries_leave_each_point_once(raw: Raw, desk: Desk) -> None:
+    """Overlapping chunks, as two concurrent calls leave them."""
     from hyperspace_mongodb.pages import chunk_of
 
     run = desk.start().run
@@ -257,7 +257,7 @@ def test_two_who_retry_different_batches_at_once_leave_each_point_once(raw: Raw,
 # -- artifacts -----------------------------------------------------------------------------------------------
 
 
-def test_artifacts_are_listed_for_dashboards_and_lie_in_gridfs_once(
+def test_artifacts_are_listed_and_stored_once_in_gridfs(
         raw: Raw, desk: Desk, tmp_path: Path) -> None:
     content = b"weights" * 100_000
     (tmp_path / "model").write_bytes(content)
@@ -274,7 +274,7 @@ def test_artifacts_are_listed_for_dashboards_and_lie_in_gridfs_once(
 # -- size ----------------------------------------------------------------------------------------------------
 
 
-def test_long_texts_of_attempts_move_out_of_the_document_and_are_read_all_the_same(
+def test_moved_texts_of_attempts_are_read_back(
         raw: Raw, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "ROOM", 2000)
     run = desk.submit(max_failures=100)
@@ -307,7 +307,7 @@ def desk_lease(number: int, run: int, raw: Raw) -> Any:
 
 
 @pytest.mark.parametrize("place", ["config", "info", "metrics", "provenance", "traceback"])
-def test_what_no_document_could_hold_is_refused_by_its_path(desk: Desk, place: str) -> None:
+def test_a_too_large_value_is_refused_with_its_path(desk: Desk, place: str) -> None:
     lease = desk.start()
     long = "x" * 17_000_000
     with pytest.raises(ValueNotStorable, match=f"{place}.*16 MB"):
@@ -321,7 +321,7 @@ def test_what_no_document_could_hold_is_refused_by_its_path(desk: Desk, place: s
     assert desk.state(lease.run) is State.RUNNING and desk.store.beat(lease).held
 
 
-def test_a_run_that_grows_beyond_a_document_is_refused_and_goes_on(desk: Desk) -> None:
+def test_a_too_large_update_is_refused_and_the_run_continues(desk: Desk) -> None:
     tree = {"a": "x" * 3_900_000}
     lease = desk.start(submitted=tree, config=tree, scenario=tree)
     with pytest.raises(ValueNotStorable, match="16 MB"):
@@ -332,14 +332,14 @@ def test_a_run_that_grows_beyond_a_document_is_refused_and_goes_on(desk: Desk) -
     assert desk.get(lease.run).config == tree
 
 
-# -- what is sent --------------------------------------------------------------------------------------------
+# -- commands sent -------------------------------------------------------------------------------------------
 
 
 TYPED = ["$where", {"$ne": None}, {"$gt": ""}, ["$eq"], None, 1, "a.b", {"$where": "1"}]
 
 
 @pytest.mark.parametrize("typed", TYPED, ids=repr)
-def test_what_a_person_types_is_a_value_and_never_an_operator(desk: Desk, typed: Any) -> None:
+def test_user_text_is_never_an_operator(desk: Desk, typed: Any) -> None:
     desk.submit_many(2, task="t", search="s")
     paths = ("search", "task", "id", "priority", "config.x")
     filters = [RunFilter(**{name: typed}) for name in ("search", "project", "parent")]
@@ -352,7 +352,7 @@ def test_what_a_person_types_is_a_value_and_never_an_operator(desk: Desk, typed:
         assert list(desk.store.find(wanted)) == [one for one in every if wanted.matches(one)], wanted
 
 
-def test_only_operators_of_a_short_list_are_ever_sent(desk: Desk, tmp_path: Path) -> None:
+def test_only_listed_operators_are_sent(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     SENT.operators.clear()
     SENT.on = True
@@ -380,7 +380,7 @@ def test_only_operators_of_a_short_list_are_ever_sent(desk: Desk, tmp_path: Path
     assert {"$set", "$eq", "$push"} <= SENT.operators <= ALLOWED
 
 
-def test_a_long_series_is_read_chunk_by_chunk_whatever_a_page_holds(
+def test_a_long_series_is_read_chunk_by_chunk(
         desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     lease = desk.start()
     for start in range(0, 60, 6):

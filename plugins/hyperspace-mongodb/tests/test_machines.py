@@ -1,6 +1,6 @@
-"""F13, F14: workers on three machines, one of them with a wrong clock, one that is cut from the network.
+"""F13, F14: workers on three machines, one with a wrong clock, one cut from the network.
 
-In the end the store is asked: nothing was lost, nothing was done twice, and nobody else lost anything.
+The final checks query the store: nothing was lost, nothing was done twice, and other workers lost nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HEARTBEAT_S, TTL_S = 0.6, 3.0
 RUNS, FEWER = 200, 40
 HOUR_S = 3600.0
 PATIENCE_S = 90.0
-TAG = "MACHINES_TEST"          # in the environment of all that a test starts on its machines
+TAG = "MACHINES_TEST"          # in the environment of every process that a test starts on its machines
 CUT = "cut-off"
 
 KNOWN = '''
@@ -64,17 +64,17 @@ def waits(folder: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Three machines, with a worker each, and a server that they reach over the network."""
+    """Three machines with a worker each, and a server that they reach over the network."""
 
     network: Network
     machines: dict[str, Machine]
     workers: dict[str, WorkerProcess]
     store: Store
-    folder: Path               # which all machines share, for the tests' own signs
+    folder: Path               # shared by all machines, for the tests' own files
     tag: str
 
     def strays(self) -> list[psutil.Process]:
-        """What a machine left running; not the workers themselves."""
+        """Processes that a machine left running, except the workers."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -129,7 +129,7 @@ def site(url: str, cables: Network, project: ProjectFolder, tmp_path: Path) -> I
 
 
 def cut_in_the_middle(site: Site) -> tuple[int, int]:
-    """The run that its machine is cut off with, and the pid of the process that executes it."""
+    """The run during which its machine is cut off, and the pid of the process that executes it."""
     run = site.workers[CUT].wait_for("RunStarted")["run"]
     pid = began(site.folder, run)
     until(lambda: len(list(site.store.points(run))) > 5, "the run is in the middle")
@@ -138,14 +138,14 @@ def cut_in_the_middle(site: Site) -> tuple[int, int]:
 
 
 def all_done(site: Site, runs: list[int]) -> None:
-    """What can be seen on the disk is looked at first: the server has enough to do."""
+    """Wait for the files on disk first, to spare the server."""
     until(lambda: len(list(site.folder.glob("began-*"))) > len(runs), "all runs have begun", PATIENCE_S)
     done = RunFilter(project=PROJECT, states=(State.COMPLETED,))
     until(lambda: site.store.count(done).get(State.COMPLETED) == len(runs), "all runs are done")
 
 
 def taken_over(site: Site, run: int) -> None:
-    """By another machine; the first one's process still goes on."""
+    """Wait until another machine has taken the run over; the first one's process still runs."""
     until(lambda: (site.folder / f"began-{run}-2").exists(), "another machine takes over", PATIENCE_S)
 
 
@@ -163,13 +163,13 @@ def host(record: RunRecord, attempt: int) -> str:
 
 
 def known(run: int, points: list[Point]) -> bool:
-    """The sequence that the scenario logs, from its first point on: no gap, nothing twice, nothing else."""
+    """The sequence logged by the scenario, from its first point on: complete, without duplicates."""
     return [(point.seq, point.step, point.value) for point in points] == [
         (seq, seq, 1000.0 * run + seq) for seq in range(len(points))]
 
 
 def nothing_lost_nothing_twice(site: Site, runs: list[int], interrupted: int | None) -> list[RunRecord]:
-    """C1 to C5, and that only the run that was interrupted was ever taken from its worker."""
+    """C1 to C5, and only the interrupted run was taken from its worker."""
     store = site.store
     for name, worker in site.workers.items():                      # shown where a test fails
         print(name, *(line["text"] for line in worker.lines if line["kind"] == "Notice"), sep="\n  ")
@@ -194,7 +194,7 @@ def nothing_lost_nothing_twice(site: Site, runs: list[int], interrupted: int | N
 
 
 def clocks(site: Site, records: list[RunRecord]) -> dict[str, list[float]]:
-    """By machine: how far its clock was ahead of when the store saw the run begin, run by run."""
+    """By machine: how far its clock was ahead of the store's time at the start of each run."""
     ahead: dict[str, list[float]] = {name: [] for name in site.machines}
     for record in records:
         first = next(iter(site.store.points(record.id)))
@@ -204,7 +204,7 @@ def clocks(site: Site, records: list[RunRecord]) -> dict[str, list[float]]:
 
 
 @pytest.mark.timeout(240)
-def test_three_machines_drain_the_queue_whatever_a_clock_says_and_whoever_is_cut_off(site: Site) -> None:
+def test_f13_f14_a_wrong_clock_and_a_cut_cable_lose_nothing(site: Site) -> None:
     runs = submit(site.store, count=RUNS, config={"folder": str(site.folder)})
     interrupted, pid = cut_in_the_middle(site)
     taken_over(site, interrupted)
@@ -227,7 +227,7 @@ def test_three_machines_drain_the_queue_whatever_a_clock_says_and_whoever_is_cut
 
 
 @pytest.mark.timeout(240)
-def test_a_machine_that_never_comes_back_costs_its_run_one_loss_and_no_point_that_came(site: Site) -> None:
+def test_a_lost_machine_counts_one_loss_and_keeps_its_points(site: Site) -> None:
     runs = submit(site.store, count=FEWER, config={"folder": str(site.folder)})
     interrupted, _ = cut_in_the_middle(site)
     all_done(site, runs)
@@ -241,8 +241,8 @@ def test_a_machine_that_never_comes_back_costs_its_run_one_loss_and_no_point_tha
     assert known(interrupted, first) and len(first) > 5
 
 
-def test_nothing_of_the_machines_is_left_when_their_test_is_killed(cables: Network) -> None:
-    """The kernel takes the cables back with the namespace that they lead to."""
+def test_a_killed_test_leaves_no_machines(cables: Network) -> None:
+    """The kernel removes the cables with their namespace."""
     script = ("import sys, machines\n"
               "with machines.network() as network:\n"
               "    machine = network.machine('one')\n"

@@ -1,4 +1,4 @@
-"""Integers beyond 32 bits are plain integers when they come back."""
+"""Integers beyond 32 bits are read back as plain integers."""
 
 from __future__ import annotations
 

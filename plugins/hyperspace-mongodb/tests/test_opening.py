@@ -1,4 +1,4 @@
-"""From a URL to a store: every mistake is one line with the host and the cure, and no wait is endless."""
+"""Open a URL: every mistake is one line with host and cure, and every wait is bounded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = "S3cr3t-canary"
 
 
 def complaint(url: str, project: str | None = None) -> str:
-    """What opening and asking raises, as one line."""
+    """The one-line error of opening and querying."""
     with pytest.raises(StoreError) as raised, open_store(url, project) as store:
         store.count(RunFilter())
     text = str(raised.value)
@@ -45,7 +45,7 @@ def database_of(store: Store) -> Database:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Host and port of something that takes connections and never says a word."""
+    """Host and port of a listener that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
@@ -71,15 +71,15 @@ def test_the_scheme_is_offered_by_the_installed_plugin(mongodb_url: str) -> None
     (f"mongodb://ann:{SECRET}@x@127.0.0.1/db", "must be escaped"),
     ("mongodb://127.0.0.1/db?tiemoutMS=5", "unknown option 'tiemoutMS'; did you mean 'timeoutms'"),
     ("mongodb://127.0.0.1/db?timeoutMS", "unknown option"),
-    ("mongodb://127.0.0.1/db?timeoutMS=0", "wait for ever"),
+    ("mongodb://127.0.0.1/db?timeoutMS=0", "wait forever"),
     ("mongodb://127.0.0.1/db?tls=perhaps", "tls"),
     (f"mongodb://ann:{SECRET}@127.0.0.1/db?tlsCAFile=/no/such/file&tls=true", "file is not readable"),
 ])
-def test_an_address_that_cannot_serve_is_refused_with_the_reason(url: str, said: str) -> None:
+def test_an_invalid_address_is_refused_with_the_reason(url: str, said: str) -> None:
     assert said in complaint(url)
 
 
-def test_a_url_without_a_database_means_the_one_named_after_the_project(mongodb_uri: str) -> None:
+def test_the_default_database_is_named_after_the_project(mongodb_uri: str) -> None:
     with open_store(mongodb_uri.partition("?")[0].rstrip("/"), "named_after_it") as store:
         assert database_of(store).base.name == "named_after_it"
 
@@ -87,7 +87,7 @@ def test_a_url_without_a_database_means_the_one_named_after_the_project(mongodb_
 # -- servers that do not answer ------------------------------------------------------------------------------
 
 
-def test_where_nothing_listens_the_connection_is_refused() -> None:
+def test_a_closed_port_is_reported() -> None:
     port = closed_port()
 
     said = complaint(f"mongodb://ann:{SECRET}@127.0.0.1:{port}/db?timeoutMS=300")
@@ -95,17 +95,17 @@ def test_where_nothing_listens_the_connection_is_refused() -> None:
     assert "connection refused" in said and f"127.0.0.1:{port}" in said and "ann:***@" in said
 
 
-def test_a_host_that_dns_does_not_know_is_named_so() -> None:
+def test_an_unknown_host_is_reported() -> None:
     assert "DNS does not know" in complaint("mongodb://no-such-host.invalid/db?timeoutMS=300&tls=false")
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_for_ever(silent: str) -> None:
+def test_a_silent_server_is_given_up(silent: str) -> None:
     said = complaint(f"mongodb://{silent}/db?timeoutMS=300")
 
     assert "no answer" in said and silent in said
 
 
-def test_who_may_be_asked_again_is_told_apart_from_who_may_not(silent: str) -> None:
+def test_retryable_errors_are_distinct(silent: str) -> None:
     with pytest.raises(StoreUnavailable):
         open_store(f"mongodb://{silent}/db?timeoutMS=200")
     with pytest.raises(StoreError) as raised:
@@ -113,22 +113,22 @@ def test_who_may_be_asked_again_is_told_apart_from_who_may_not(silent: str) -> N
     assert not isinstance(raised.value, StoreUnavailable)
 
 
-def test_off_this_machine_a_server_without_tls_is_refused_and_the_way_out_is_named(
+def test_a_remote_server_without_tls_is_refused(
         own_mongodb_server: Server) -> None:
-    elsewhere = f"0.0.0.0:{own_mongodb_server.port}"       # reaches it, and is not known as this machine
+    elsewhere = f"0.0.0.0:{own_mongodb_server.port}"       # this machine, but not loopback
 
     assert "?tls=false" in complaint(f"mongodb://{elsewhere}/db?timeoutMS=1000")
     with open_store(f"mongodb://{elsewhere}/db?tls=false", PROJECT) as store:
         assert store.count(RunFilter()) == {}
 
 
-def test_tls_that_the_url_asks_for_is_named_where_the_server_has_none(own_mongodb_server: Server) -> None:
+def test_a_missing_tls_of_the_server_is_reported(own_mongodb_server: Server) -> None:
     said = complaint(f"mongodb://127.0.0.1:{own_mongodb_server.port}/db?tls=true&timeoutMS=1000")
 
     assert "the URL asks for TLS" in said
 
 
-def test_a_wrong_password_and_a_missing_right_are_two_different_lines(own_mongodb_server: Server) -> None:
+def test_wrong_password_and_missing_right_have_own_messages(own_mongodb_server: Server) -> None:
     own_mongodb_server.add_user("ann", SECRET, {"role": "readWrite", "db": "theirs"})
     own_mongodb_server.restart("--auth", "--sync-on-commit")
     host = f"127.0.0.1:{own_mongodb_server.port}"
@@ -144,7 +144,7 @@ def test_a_wrong_password_and_a_missing_right_are_two_different_lines(own_mongod
         assert SECRET not in repr(store) + store.url + repr(store.info())
 
 
-def test_a_server_that_falls_silent_is_unavailable_within_bounds(own_mongodb_server: Server) -> None:
+def test_a_silent_server_is_unavailable_within_the_timeout(own_mongodb_server: Server) -> None:
     with open_store(f"mongodb://127.0.0.1:{own_mongodb_server.port}/db?timeoutMS=500", PROJECT) as store:
         lease = Desk(store).start()
         own_mongodb_server.pause()
@@ -158,7 +158,7 @@ def test_a_server_that_falls_silent_is_unavailable_within_bounds(own_mongodb_ser
         assert store.beat(lease).held
 
 
-def test_a_server_that_was_killed_is_used_again_when_it_is_back(own_mongodb_server: Server) -> None:
+def test_a_restarted_server_is_used_again(own_mongodb_server: Server) -> None:
     with open_store(f"mongodb://127.0.0.1:{own_mongodb_server.port}/db?timeoutMS=2000", PROJECT) as store:
         desk = Desk(store)
         lease = desk.start()
@@ -171,7 +171,7 @@ def test_a_server_that_was_killed_is_used_again_when_it_is_back(own_mongodb_serv
         assert desk.ids() == [lease.run]
 
 
-# -- what the client is told ---------------------------------------------------------------------------------
+# -- settings of the client ----------------------------------------------------------------------------------
 
 
 def test_an_operation_may_take_a_sixth_of_the_lease(mongodb_url: str) -> None:
@@ -184,13 +184,13 @@ def test_an_operation_may_take_a_sixth_of_the_lease(mongodb_url: str) -> None:
         assert database_of(store).client.options.timeout == 20.0
 
 
-def test_the_url_has_the_last_word_on_how_long_to_wait(mongodb_url: str) -> None:
+def test_the_url_overrides_the_timeout(mongodb_url: str) -> None:
     sign = "&" if "?" in mongodb_url else "?"
     with open_store(f"{mongodb_url}{sign}timeoutMS=12345", PROJECT) as store:
         assert database_of(store).client.options.timeout == 12.345
 
 
-def test_writes_are_acknowledged_by_the_majority_and_its_journal_whatever_the_url_says(
+def test_the_url_cannot_weaken_the_write_concern(
         mongodb_url: str) -> None:
     sign = "&" if "?" in mongodb_url else "?"
     with open_store(f"{mongodb_url}{sign}w=1&journal=false", PROJECT) as store:
@@ -199,7 +199,7 @@ def test_writes_are_acknowledged_by_the_majority_and_its_journal_whatever_the_ur
         assert options.retry_writes and options.read_preference.mongos_mode == "primary"
 
 
-# -- life ----------------------------------------------------------------------------------------------------
+# -- close and fork ------------------------------------------------------------------------------------------
 
 
 def test_a_closed_store_leaves_neither_threads_nor_sockets(mongodb_url: str) -> None:
@@ -214,7 +214,7 @@ def test_a_closed_store_leaves_neither_threads_nor_sockets(mongodb_url: str) -> 
         store.close()
         store.close()
 
-    # the driver's own threads end in their own time
+    # the driver's threads end a little later
     until(lambda: all(now <= then for now, then in zip(counted(), before, strict=True)), "they are gone")
     with pytest.raises(StoreError, match="closed"):
         store.count(RunFilter())
@@ -248,7 +248,7 @@ def raw(url: str) -> MongoClient[dict[str, Any]]:
     return MongoClient(url)
 
 
-def test_reading_makes_nothing(mongodb_url: str) -> None:
+def test_reading_creates_nothing(mongodb_url: str) -> None:
     with open_store(mongodb_url, PROJECT) as store:
         assert store.count(RunFilter()) == {} and list(store.find(RunFilter())) == []
         assert store.ids(PROJECT) is None and store.check() == () and store.held(PROJECT) == []
@@ -259,7 +259,7 @@ def test_reading_makes_nothing(mongodb_url: str) -> None:
         assert client.get_default_database().list_collection_names() == []
 
 
-def test_the_first_write_makes_schema_and_indexes(mongodb_url: str) -> None:
+def test_the_first_write_creates_schema_and_indexes(mongodb_url: str) -> None:
     with open_store(mongodb_url, PROJECT) as store:
         Desk(store).submit()
     with raw(mongodb_url) as client:
@@ -302,7 +302,7 @@ def test_an_older_schema_is_not_written_before_it_is_upgraded(
         assert len(store.submit([new_run()])) == 1
 
 
-def test_two_that_open_an_empty_database_at_once_both_write(fresh_mongodb_url: Callable[[], str]) -> None:
+def test_two_concurrent_first_writes_both_succeed(fresh_mongodb_url: Callable[[], str]) -> None:
     url = fresh_mongodb_url()
     start = threading.Barrier(4)
     ids: list[int] = []
@@ -320,7 +320,7 @@ def test_two_that_open_an_empty_database_at_once_both_write(fresh_mongodb_url: C
     assert sorted(ids) == [1, 2, 3, 4]
 
 
-def test_the_server_s_clock_is_what_runs_are_dated_by(mongodb_url: str) -> None:
+def test_times_of_runs_are_by_the_servers_clock(mongodb_url: str) -> None:
     database = opened(mongodb_url, PROJECT)
     try:
         first, (asked, _) = database.now(), database.asked_clock()

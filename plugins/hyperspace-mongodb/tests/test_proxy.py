@@ -1,4 +1,4 @@
-"""The proxy does to messages what it is told; else the tests with it would prove nothing."""
+"""Tests of the proxy, which other tests rely on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def proxy(mongodb_server: Server) -> Iterator[Proxy]:
 
 @pytest.fixture
 def mongodb_url(mongodb_server: Server) -> str:
-    """Of the test server, whichever server the other tests use: what is tested is the proxy."""
+    """Of the test server, even if the other tests use another one: the proxy is tested."""
     return mongodb_server.url(f"proxy_{uuid.uuid4().hex[:8]}")
 
 
@@ -37,7 +37,7 @@ def test_it_forwards(proxy: Proxy, mongodb_url: str) -> None:
         assert len(things.find_one()["text"]) == 3_000_000
 
 
-def test_silent_it_takes_connections_and_nothing_comes_through(proxy: Proxy) -> None:
+def test_a_silent_proxy_accepts_and_forwards_nothing(proxy: Proxy) -> None:
     with client_of(proxy, socketTimeoutMS=300, serverSelectionTimeoutMS=300) as client:
         client.admin.command("ping")
         proxy.fall_silent()
@@ -59,7 +59,7 @@ def test_it_refuses_and_opens_again_on_the_same_port(proxy: Proxy) -> None:
         client.admin.command("ping")
 
 
-def test_an_answer_that_is_lost_was_to_a_write_that_was_done(proxy: Proxy, mongodb_url: str) -> None:
+def test_a_lost_answer_belongs_to_an_executed_write(proxy: Proxy, mongodb_url: str) -> None:
     with client_of(proxy) as client:
         things = client[mongodb_url.rpartition("/")[2]].things
         proxy.lost_share = 1.0
@@ -69,7 +69,7 @@ def test_an_answer_that_is_lost_was_to_a_write_that_was_done(proxy: Proxy, mongo
         assert proxy.lost == 1
 
 
-def test_delivered_twice_a_write_is_done_twice(proxy: Proxy, mongodb_url: str) -> None:
+def test_a_write_delivered_twice_is_executed_twice(proxy: Proxy, mongodb_url: str) -> None:
     with client_of(proxy) as client:
         things = client[mongodb_url.rpartition("/")[2]].things
         things.insert_one({"_id": 1, "count": 0})

@@ -1,4 +1,4 @@
-"""The role of docs/howto/team-mongodb.md: its script is executed; its user may do what is needed, no more."""
+"""The role of docs/howto/team-mongodb.md: its script is executed; its user has the needed rights only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hyperspace_mongodb.testing.fixtures import installed
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "team-mongodb.md"
 PASSWORD = "p@ss/word"
-# what mongosh brings, as far as the script uses it: the commands are printed
+# the part of mongosh that the script uses: the commands are printed
 MONGOSH = """
 const verb = (name, database) => given => console.log(JSON.stringify([database, name, given]));
 const db = {
@@ -38,10 +38,10 @@ const passwordPrompt = () => "PROMPTED";
 
 
 def execute_script(server: Server, script: str) -> None:
-    """As `mongosh` would, on a server that asks for no password yet; who is made there gets ours."""
+    """Execute it as `mongosh` would, on a server without access control; new users get our password."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("there is no Node.js here to execute the script with")
+        pytest.skip("Node.js, which executes the script, is not installed")
     said = subprocess.run([node, "-e", MONGOSH + script], capture_output=True, text=True, check=True)
     with server.client() as client:
         for line in said.stdout.splitlines():
@@ -55,7 +55,7 @@ def execute_script(server: Server, script: str) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has executed the script, for the database of the tests' project."""
+    """A server on which the script was executed, for the database of the tests' project."""
     installed()
     script, = re.findall(r"^```javascript\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     server = Server(tmp_path_factory.mktemp("role"), "--sync-on-commit").start()
@@ -71,8 +71,7 @@ def url_of(server: Server, user: str, database: str = PROJECT) -> str:
     return server.url(database, user, PASSWORD, authSource=PROJECT)
 
 
-def test_with_the_role_runs_are_submitted_executed_read_and_removed(server: Server, project: ProjectFolder,
-                                                                    tmp_path: Path) -> None:
+def test_the_role_allows_all_verbs_on_runs(server: Server, project: ProjectFolder, tmp_path: Path) -> None:
     url = url_of(server, "ann")
     with opened_for_tests(url) as store, worker_processes(url, project.env()) as start:
         runs = submit(store, "artifact", 2)
@@ -88,7 +87,7 @@ def test_with_the_role_runs_are_submitted_executed_read_and_removed(server: Serv
         assert [record.id for record in store.find(RunFilter(project=PROJECT))] == [runs[0]]
 
 
-def test_the_role_allows_nothing_beside_that(server: Server) -> None:
+def test_the_role_allows_nothing_else(server: Server) -> None:
     with MongoClient(url_of(server, "ann")) as client:
         own = client[PROJECT]
         for forbidden in (own.runs.drop, client.other.runs.find_one, lambda: client.drop_database(PROJECT),
@@ -110,11 +109,11 @@ def test_a_reader_sees_runs_and_changes_none(server: Server) -> None:
         assert store.get(run).state is State.QUEUED
 
 
-def test_a_reader_sees_searches_although_a_killed_worker_has_left_one_half_way(server: Server) -> None:
+def test_a_reader_sees_a_search_with_an_unfinished_draft(server: Server) -> None:
     with opened_for_tests(url_of(server, "ann")) as store:
         search = store.get_search(store.add_search(new_search(project=PROJECT)))
         run = store.propose(search.id, 0, proposal(search, 0, project=PROJECT))
-    with MongoClient(url_of(server, "ann")) as client:     # as it stands just before the run is written
+    with MongoClient(url_of(server, "ann")) as client:     # its state just before the run is written
         document = client[PROJECT].runs.find_one_and_delete({"_id": run})
         client[PROJECT]["hyperspace.searches"].update_one({"_id": search.id}, {"$set": {
             "draft": {"uid": search.run_uid(0), "run": None, "document": document}}})
@@ -128,9 +127,8 @@ def test_a_reader_sees_searches_although_a_killed_worker_has_left_one_half_way(s
         assert store.delete([found.id for found in store.find(RunFilter(search=search.uid))]) != []
 
 
-def test_a_reader_looks_at_a_project_that_has_no_settings_yet(server: Server,
-                                                              project: ProjectFolder) -> None:
-    """As after `store copy`: only whoever works on the project stores them."""
+def test_a_reader_sees_a_project_without_settings(server: Server, project: ProjectFolder) -> None:
+    """As after `store copy`: only a process that works on the project stores settings."""
     with opened_for_tests(url_of(server, "ann")) as store:
         submit(store)
     with MongoClient(url_of(server, "ann")) as client:

@@ -1,4 +1,4 @@
-"""Databases that Sacred and hyperspace_explorer left: commands read them, and nothing of them is changed."""
+"""Databases of Sacred and hyperspace_explorer: commands read them and change nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hyperspace_mongodb.testing.environment import python_with
 PROJECT, TASK = "ulmfit_attention", "imdb_1k_sample_single"
 SACRED = ("sacred==0.8.7", "pymongo>=4.9,<5", "numpy>=1.26", "setuptools<80")
 PATIENCE_S = 120.0
-# the project of the ancestor's one public client, and its task file as it stands there
+# the project of the ancestor's one public client, with its original task file
 FILES = {
     "hyperspace.py": ATTENTION["hyperspace.py"].replace("attention", PROJECT),
     "parts.py": ATTENTION["parts.py"], "tasks/__init__.py": "",
@@ -59,7 +59,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 @pytest.fixture
 def theirs(mongodb_url: str) -> str:
-    """A database that Sacred itself wrote, first for itself and then as hyperspace_explorer called it."""
+    """A database written by Sacred, first alone and then as called by hyperspace_explorer."""
     try:
         python = python_with("sacred-0.8.7", *SACRED)
     except ServerNotInstalled as error:
@@ -74,7 +74,7 @@ def theirs(mongodb_url: str) -> str:
 
 @pytest.fixture
 def typed(theirs: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """A command about that database; its output and errors."""
+    """Run a command on that database; its output and errors."""
     monkeypatch.setenv("HYPERSPACE_STORAGE", theirs)
     monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
 
@@ -89,7 +89,7 @@ def typed(theirs: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 @pytest.fixture
 def unchanged(theirs: str) -> Iterator[None]:
-    """The test leaves it byte for byte as it was, without a new collection or index."""
+    """Check that the test leaves the database unchanged, byte for byte, without a new collection or index."""
     before = dump(theirs)
     yield
     assert dump(theirs) == before
@@ -111,7 +111,7 @@ def dump(url: str) -> Dump:
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_a_dump_tells_a_change_of_one_byte(theirs: str) -> None:
+def test_a_dump_shows_a_change_of_one_byte(theirs: str) -> None:
     before = dump(theirs)
     client: MongoClient[dict[str, Any]] = MongoClient(theirs)
     with client:
@@ -129,14 +129,14 @@ READING = [
 ]
 
 
-def test_every_reading_command_leaves_it_as_it_was(typed: Command, unchanged: None) -> None:
+def test_reading_commands_change_nothing(typed: Command, unchanged: None) -> None:
     for command in READING:
         typed(*command)
         if command[:2] != ["runs", "logs"]:
             json.loads(typed(*command, "--json"))
 
 
-def test_the_list_shows_what_sacred_recorded(typed: Command, unchanged: None) -> None:
+def test_the_list_shows_runs_of_sacred(typed: Command, unchanged: None) -> None:
     rows = json.loads(typed("runs", "list", "--json"))
     found = {row["id"]: (row["task"], row["state"]) for row in rows}
 
@@ -152,8 +152,8 @@ def test_the_list_shows_what_sacred_recorded(typed: Command, unchanged: None) ->
     (["classifier.aggregation.className=BranchingAttentionAggregation"], [7, 8]),
     (["seed=42", "training_schedule.cycles=4"], [7]), (["reason~no luck"], [2]),
 ])
-def test_it_is_filtered_by_what_was_configured_and_came_out(typed: Command, unchanged: None,
-                                                            conditions: list[str], runs: list[int]) -> None:
+def test_runs_are_filtered_by_config_and_result(typed: Command, unchanged: None, conditions: list[str],
+                                                runs: list[int]) -> None:
     options = [word for condition in conditions for word in ("--where", condition)]
     rows = json.loads(typed("runs", "list", "--json", *options))
 
@@ -171,7 +171,7 @@ def test_a_run_is_shown_with_its_output_series_files_and_end(typed: Command, unc
     assert "trees" in typed("runs", "diff", "1", "2")
 
 
-def test_whatever_would_change_it_is_refused_in_one_line(typed: Command, unchanged: None) -> None:
+def test_changing_commands_are_refused_in_one_line(typed: Command, unchanged: None) -> None:
     for command in (["runs", "note", "1", "x"], ["runs", "tag", "1", "--add", "x"],
                     ["runs", "delete", "1", "--yes"], ["queue", "cancel", "6"],
                     ["queue", "resume", "6"], ["queue", "requeue", "2"]):
@@ -179,8 +179,8 @@ def test_whatever_would_change_it_is_refused_in_one_line(typed: Command, unchang
         assert "never changed" in said and len(said.strip().splitlines()) == 1
 
 
-def test_it_is_copied_into_a_file_with_all_that_it_has(theirs: str, typed: Command, unchanged: None,
-                                                       tmp_path: Path) -> None:
+def test_runs_of_sacred_are_copied_completely(theirs: str, typed: Command, unchanged: None,
+                                              tmp_path: Path) -> None:
     target = f"sqlite:///{tmp_path}/archive.db"
     typed("store", "copy", theirs, target, "--dry-run")
     typed("store", "copy", theirs, target)
@@ -197,7 +197,7 @@ def test_it_is_copied_into_a_file_with_all_that_it_has(theirs: str, typed: Comma
             for artifact in source.artifacts(number):
                 with store.open_artifact(artifact) as file:
                     assert file.read() == b"weights"
-    typed("store", "copy", theirs, target)     # and once more finds all of it there
+    typed("store", "copy", theirs, target)     # a second copy finds all of them stored
 
 
 # -- a project that is installed ---------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def test_commands_read_it_where_the_project_is_installed(typed: Command, install
         typed(*command)
 
 
-# -- and goes on -------------------------------------------------------------------------------------------
+# -- and new runs --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def queue_address(mongodb_uri: str) -> Iterator[str]:
 
 
 def worked_off(address: str, project: ProjectFolder) -> str:
-    """By a worker on a machine that has the project."""
+    """Let a worker on a machine with the project empty the queue."""
     command = [sys.executable, "-P", "-m", "hyperspace_core", "worker", "--drain", "--project", PROJECT,
                "--storage", address]
     done = subprocess.run(command, env=project.env(), text=True, capture_output=True, check=False,
@@ -244,7 +244,7 @@ def worked_off(address: str, project: ProjectFolder) -> str:
     return done.stdout
 
 
-def test_the_ancestors_call_queues_a_run_and_a_worker_does_it(queue_address: str, tmp_path: Path) -> None:
+def test_the_ancestors_call_queues_a_run(queue_address: str, tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", name=PROJECT, files=FILES)
     with RunQueue(queue_address, PROJECT, project.package / "tasks") as queue:
         with pytest.warns(UserWarning, match="not installed here"):
@@ -258,8 +258,7 @@ def test_the_ancestors_call_queues_a_run_and_a_worker_does_it(queue_address: str
     assert record.info["built"] == ["BranchingAttentionAggregation", 400, 1000, 6]
 
 
-def test_the_ancestors_call_validates_where_the_project_is_installed(queue_address: str,
-                                                                     installed: ProjectFolder) -> None:
+def test_the_ancestors_call_validates_with_the_project(queue_address: str, installed: ProjectFolder) -> None:
     with RunQueue(queue_address, PROJECT, installed.package / "tasks") as queue:
         run_id = queue.submit(TASK, CONF)
         assert queue.store.get(run_id).validated

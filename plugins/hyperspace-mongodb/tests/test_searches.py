@@ -1,4 +1,4 @@
-"""Proposals without transactions: a death between any two commands, late helpers, deletions in between."""
+"""Proposals without transactions: kills between commands, late helpers, concurrent deletions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hyperspace_mongodb.store import open_store
 
 Raw = MongoDatabase[dict[str, Any]]
 
-# whatever comes next finds the run of a proposer that was killed
+# the next verb finds the run of a killed proposer
 NEXT: dict[str, Callable[[Store, SearchRecord], Any]] = {
     "get_search": lambda store, search: store.get_search(search.id),
     "searches": lambda store, search: store.searches(PROJECT),
@@ -36,7 +36,7 @@ NEXT: dict[str, Callable[[Store, SearchRecord], Any]] = {
 
 
 class Died(Exception):
-    """A process ended right here."""
+    """The process was killed at this point."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def raw(mongodb_url: str) -> Iterator[Raw]:
 
 @pytest.fixture
 def store(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with what the dead have left
+    monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with the rest of the killed processes
     with open_store(mongodb_url, PROJECT) as opened:
         yield opened
 
@@ -65,7 +65,7 @@ def search(store: Store) -> SearchRecord:
 
 @pytest.fixture
 def slow(mongodb_url: str, store: Store) -> Iterator[Store]:
-    """Another worker's store, which a test holds up at some point."""
+    """Another worker's store, which a test delays at some point."""
     with open_store(mongodb_url, PROJECT) as opened:
         yield opened
 
@@ -76,7 +76,7 @@ def proposals(store: Store) -> Proposals:
 
 
 def before(monkeypatch: pytest.MonkeyPatch, store: Store, step: str, act: Callable[[], Any]) -> None:
-    """What others do before that store takes this step of carrying on a proposal, the first time."""
+    """Run an action before that store takes this step of completing a proposal, the first time."""
     original = getattr(proposals(store), step)
     acts = iter([act])
 
@@ -88,7 +88,7 @@ def before(monkeypatch: pytest.MonkeyPatch, store: Store, step: str, act: Callab
 
 
 def draft(monkeypatch: pytest.MonkeyPatch, store: Store, search: SearchRecord) -> None:
-    """A proposal that was counted by somebody who then died."""
+    """A proposal that was counted by a process killed afterwards."""
     def die(found: Any) -> None:
         raise Died
 
@@ -110,7 +110,7 @@ def add(store: Store, uid: str) -> None:
 
 
 def hear(store: Store) -> None:
-    """All that was to hear until now."""
+    """The notifications until now."""
     while store.wait_for_change(PROJECT, 0.0):
         pass
 
@@ -122,7 +122,7 @@ def runs_of(desk: Desk, search: SearchRecord) -> list[str]:
 # -- deaths --------------------------------------------------------------------------------------------------
 
 
-def test_what_a_killed_proposer_has_counted_is_queued_by_whatever_comes_next(
+def test_the_next_verb_queues_a_counted_proposal(
         desk: Desk, mongodb_url: str) -> None:
     def arguments() -> tuple[SearchRecord]:
         search = desk.store.get_search(desk.store.add_search(new_search()))
@@ -147,7 +147,7 @@ def test_what_a_killed_proposer_has_counted_is_queued_by_whatever_comes_next(
     assert counted > len(NEXT)
 
 
-def test_a_helper_that_is_killed_is_helped_likewise(
+def test_a_killed_helper_is_replaced_by_the_next(
         desk: Desk, slow: Store, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def arguments() -> tuple[SearchRecord]:
         search = desk.store.get_search(desk.store.add_search(new_search()))
@@ -162,7 +162,7 @@ def test_a_helper_that_is_killed_is_helped_likewise(
         assert desk.store.check() == ()
 
 
-def test_a_search_that_was_being_added_is_added_once(store: Store, mongodb_url: str) -> None:
+def test_a_killed_add_search_can_be_repeated(store: Store, mongodb_url: str) -> None:
     uids = (f"search {number}" for number in range(100))
     for added, (uid,) in enumerate(each_kill(mongodb_url, add, lambda: (next(uids),)), start=1):
         number = store.add_search(new_search(uid=uid))
@@ -174,10 +174,10 @@ def test_a_search_that_was_being_added_is_added_once(store: Store, mongodb_url: 
 
 
 @pytest.mark.parametrize("step", ["_hidden", "_named", "carry_on"])
-def test_a_deleted_proposal_is_not_brought_back_by_who_comes_late(
+def test_a_late_helper_does_not_restore_a_deleted_proposal(
         desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch,
         step: str) -> None:
-    """All of it is done by others, and the run is deleted, while one goes on with what it has read."""
+    """Others complete the draft, and the run is deleted, while one process continues with old data."""
     def others() -> None:
         desk.store.get_search(search.id)
         assert desk.store.delete(desk.ids()) != []
@@ -190,7 +190,7 @@ def test_a_deleted_proposal_is_not_brought_back_by_who_comes_late(
     assert desk.store.get_search(search.id).proposed == 1
 
 
-def test_a_run_that_is_deleted_before_its_draft_is_taken_off_does_not_come_back(
+def test_a_run_deleted_before_its_draft_stays_deleted(
         desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(project: str) -> None:
         raise Died
@@ -207,7 +207,7 @@ def test_a_run_that_is_deleted_before_its_draft_is_taken_off_does_not_come_back(
 
 
 @pytest.mark.parametrize("step", ["_hidden", "_named", "_shown"])
-def test_a_collection_of_garbage_leaves_a_proposal_that_is_under_way(
+def test_garbage_collection_keeps_a_drafted_proposal(
         desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     before(monkeypatch, slow, step, lambda: desk.store.collect_garbage(dry_run=False))
 
@@ -218,7 +218,7 @@ def test_a_collection_of_garbage_leaves_a_proposal_that_is_under_way(
 
 
 @pytest.mark.parametrize("step", ["carry_on", "_hidden", "_named", "_shown"])
-def test_what_was_being_proposed_when_a_search_was_cancelled_is_found_and_never_starts(
+def test_a_drafted_run_of_a_cancelled_search_never_starts(
         desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def cancel() -> None:
         assert desk.store.end_search(search.id, "cancelled")
@@ -235,7 +235,7 @@ def test_what_was_being_proposed_when_a_search_was_cancelled_is_found_and_never_
 @pytest.mark.parametrize("stop", [
     lambda store, search: store.end_search(search.id, "cancelled"),
     lambda store, search: store.change_search(search.id, state=SearchState.PAUSED)])
-def test_who_stops_a_search_has_its_last_proposal_in_the_queue_although_its_proposer_died_this_moment(
+def test_ending_a_search_queues_its_drafted_run(
         desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch,
         stop: Callable[[Store, SearchRecord], Any]) -> None:
     assert isinstance(desk.store, SearchVerbs)
@@ -253,9 +253,9 @@ def test_who_stops_a_search_has_its_last_proposal_in_the_queue_although_its_prop
     assert runs_of(desk, search) == [search.run_uid(0)]
 
 
-def test_a_draft_is_never_written_over(desk: Desk, slow: Store, search: SearchRecord,
-                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even by one that could not carry it on."""
+def test_a_draft_is_never_overwritten(desk: Desk, slow: Store, search: SearchRecord,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even by a process that could not complete it."""
     draft(monkeypatch, slow, search)
     with monkeypatch.context() as patch, pytest.raises(StoreUnavailable, match="trying again may help"):
         patch.setattr(desk.store, "_carry_on", lambda found: None)
@@ -265,9 +265,9 @@ def test_a_draft_is_never_written_over(desk: Desk, slow: Store, search: SearchRe
     assert runs_of(desk, search) == [search.run_uid(0), search.run_uid(1)]
 
 
-def test_a_run_that_somebody_submits_meanwhile_is_the_proposal(
+def test_a_run_submitted_meanwhile_is_the_proposal(
         desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `store copy` does, for a search that is in both stores."""
+    """As `store copy` does, for a search in both stores."""
     for step in ("_hidden", "_named"):
         number = desk.store.get_search(search.id).proposed
         given = proposal(search, number)
@@ -282,7 +282,7 @@ def test_a_run_that_somebody_submits_meanwhile_is_the_proposal(
 # -- older, damaged, forbidden -------------------------------------------------------------------------------
 
 
-def test_a_database_of_the_schema_before_is_read_as_one_without_searches_and_then_upgraded(
+def test_a_store_of_the_schema_without_searches_is_upgraded(
         mongodb_url: str, raw: Raw) -> None:
     with open_store(mongodb_url, PROJECT) as store:
         run = Desk(store).submit()
@@ -312,13 +312,13 @@ DAMAGE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("damage", [*DAMAGE.values()], ids=[*DAMAGE])
-def test_a_damaged_search_is_named_and_stops_no_worker_of_another(
+def test_a_damaged_search_stops_no_worker_of_another(
         store: Store, search: SearchRecord, raw: Raw, damage: dict[str, Any]) -> None:
     sound = store.add_search(new_search())
     assert store.check() == ()
     raw["hyperspace.searches"].update_one({"_id": search.id}, damage)
 
-    said = rf"^search {search.id}: its document is damaged \(.+\); mend it"
+    said = rf"^search {search.id}: its document is damaged \(.+\); repair it"
     for ask in (lambda: store.get_search(search.id), lambda: store.searches(PROJECT),
                 lambda: store.propose(search.id, 0, proposal(search, 0))):
         with pytest.raises(StoreError, match=said):

@@ -1,4 +1,4 @@
-"""The test server: started, stopped, paused, killed and started again."""
+"""The test server: start, stop, pause, kill, restart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_it_listens_once_it_has_started(own_mongodb_server: Server) -> None:
         assert client.admin.command("ping")["ok"] == 1.0
 
 
-def test_what_was_written_is_there_after_a_restart_on_the_same_port(own_mongodb_server: Server) -> None:
+def test_data_survive_a_restart_on_the_same_port(own_mongodb_server: Server) -> None:
     port = own_mongodb_server.port
     with own_mongodb_server.client() as client:
         client.t.things.insert_one({"_id": 1})
@@ -33,7 +33,7 @@ def test_what_was_written_is_there_after_a_restart_on_the_same_port(own_mongodb_
         assert client.t.things.find_one() == {"_id": 1}
 
 
-def test_what_was_acknowledged_as_journaled_outlives_a_kill(own_mongodb_server: Server) -> None:
+def test_journaled_writes_survive_a_kill(own_mongodb_server: Server) -> None:
     with own_mongodb_server.client(w="majority", journal=True) as client:
         client.t.things.insert_one({"_id": 1})
         own_mongodb_server.kill()
@@ -86,7 +86,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path, own_mongodb_se
         raise AssertionError(f"process {pid} lives on")
 
 
-def test_the_command_to_try_it_out_says_what_to_type_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+def test_the_command_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     installed()
     process = subprocess.Popen([sys.executable, "-m", "hyperspace_mongodb.testing", "--port", "0",
                                 "--folder", str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -116,7 +116,7 @@ def test_a_port_that_is_taken_is_one_line(mongodb_server: Server, tmp_path: Path
     (("--port", "0", "--folder", "{in_use}"), "another test server uses this folder"),
     (("--port", "0", "--folder", "/proc/nowhere"), "/proc/nowhere: No such file or directory"),
 ])
-def test_what_cannot_be_is_one_line(mongodb_server: Server, options: tuple[str, ...], said: str) -> None:
+def test_an_invalid_argument_is_one_line(mongodb_server: Server, options: tuple[str, ...], said: str) -> None:
     words = [word.format(in_use=mongodb_server.folder) for word in options]
     done = subprocess.run([sys.executable, "-m", "hyperspace_mongodb.testing", *words], capture_output=True,
                           text=True, check=False)
@@ -126,8 +126,7 @@ def test_what_cannot_be_is_one_line(mongodb_server: Server, options: tuple[str, 
     assert "Traceback" not in done.stderr
 
 
-def test_where_no_index_can_be_reached_one_line_says_so(tmp_path: Path,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_index_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("UV_OFFLINE", "PIP_NO_INDEX"):
         monkeypatch.setenv(variable, "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
@@ -138,8 +137,8 @@ def test_where_no_index_can_be_reached_one_line_says_so(tmp_path: Path,
     assert "\n" not in str(raised.value)
 
 
-def test_two_processes_that_install_it_at_once_get_the_same_one(tmp_path: Path) -> None:
-    """Here with a stand-in for the package, so that nothing is downloaded twice."""
+def test_two_concurrent_installs_share_one_environment(tmp_path: Path) -> None:
+    """With a stand-in for the package, to avoid a second download."""
     script = INSTALL.format(wheel=stand_in(tmp_path), made=tmp_path / "made", cache=tmp_path / "cache")
     both = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
             for _ in range(2)]

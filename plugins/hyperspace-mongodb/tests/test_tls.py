@@ -1,4 +1,4 @@
-"""S28: TLS to a real server, certificates that are not trusted, and no way back to an open connection."""
+"""S28: TLS to a real server, untrusted certificates, and no fallback to an open connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hyperspace_mongodb.testing.fixtures import installed
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1 that nobody has signed but itself; its key lies beside it."""
+    """A self-signed certificate of 127.0.0.1; its key is in the same folder."""
     return self_signed(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 
@@ -34,7 +34,7 @@ def server(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     server.kill()
 
 
-def test_with_the_authority_named_it_works(server: Server, certificate: Path) -> None:
+def test_tls_works_with_the_authority_named(server: Server, certificate: Path) -> None:
     url = server.url(PROJECT, tls="true", tlsCAFile=str(certificate))
     with open_store(url, build_manager(), PROJECT) as store:
         run, = submit(store)
@@ -42,7 +42,7 @@ def test_with_the_authority_named_it_works(server: Server, certificate: Path) ->
         assert not any("no TLS" in note for note in store.info().notes)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_in_one_line(server: Server) -> None:
+def test_an_untrusted_certificate_is_refused_in_one_line(server: Server) -> None:
     with pytest.raises(StoreError) as raised:
         open_store(server.url(PROJECT, tls="true", timeoutMS="3000"), build_manager(), PROJECT)
 
@@ -58,7 +58,7 @@ def test_a_plain_client_gets_nothing_from_a_server_with_tls(server: Server) -> N
 
 @pytest.fixture
 def heard() -> Iterator[tuple[int, list[bytes]]]:
-    """A listener in the place of a server: its port, and the first that each connection sends."""
+    """A listener instead of a server: its port, and the first bytes of each connection."""
     first: list[bytes] = []
 
     class Listener(socketserver.BaseRequestHandler):
@@ -75,18 +75,18 @@ def heard() -> Iterator[tuple[int, list[bytes]]]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="0.0.0.0 leads to this machine on Linux only")
 @pytest.mark.parametrize(("host", "options"), [("0.0.0.0", ""), ("127.0.0.1", "&tls=true")])
-def test_beyond_this_machine_nothing_is_said_before_tls(heard: tuple[int, list[bytes]], host: str,
-                                                        options: str) -> None:
-    """As to a man in the middle who strips TLS. 0.0.0.0 stands for another machine: it is not loopback."""
+def test_nothing_is_sent_to_a_remote_host_before_tls(heard: tuple[int, list[bytes]], host: str,
+                                                     options: str) -> None:
+    """As with a man in the middle who strips TLS. 0.0.0.0 stands for another machine: it is not loopback."""
     port, first = heard
     with pytest.raises(StoreError, match="TLS"):
         open_store(f"mongodb://ann:S3cr3t@{host}:{port}/x?timeoutMS=1500{options}", build_manager(), PROJECT)
 
     assert first
-    assert all(one[:2] == b"\x16\x03" for one in first)           # a handshake, and never anything else
+    assert all(one[:2] == b"\x16\x03" for one in first)           # a handshake and nothing else
 
 
-def test_tls_that_is_switched_off_by_name_is_off(heard: tuple[int, list[bytes]]) -> None:
+def test_tls_can_be_switched_off(heard: tuple[int, list[bytes]]) -> None:
     port, first = heard
     with pytest.raises(StoreError):
         open_store(f"mongodb://0.0.0.0:{port}/x?timeoutMS=1500&tls=false", build_manager(), PROJECT)

@@ -1,4 +1,4 @@
-"""A search on a server, from the shell: no driver process; a worker that is killed loses no proposal."""
+"""A search on a server, from the shell, without a driver process; a kill loses no proposal."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RUNS = 12
 
 @pytest.fixture
 def workers(mongodb_url: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Three, which have nothing to do yet."""
-    with open_store(mongodb_url, "digits") as store:       # what a killed worker held is soon taken from it
+    """Three idle workers."""
+    with open_store(mongodb_url, "digits") as store:       # the runs of a killed worker are soon reaped
         store.change_settings("digits", heartbeat_s=0.5, ttl_s=5.0)
     with waiting_workers(f"{mongodb_url}{'&' if '?' in mongodb_url else '?'}timeoutMS=20000", 3) as three:
         yield three
@@ -35,7 +35,7 @@ def over(store: Store) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_three_workers_tune_and_one_that_is_killed_loses_no_run_of_the_budget(
+def test_a_killed_worker_loses_no_run_of_the_budget(
         mongodb_url: str, workers: list[subprocess.Popen[str]]) -> None:
     subprocess.run(command(mongodb_url, "tune", "holdout", "--runs", str(RUNS), "--tuner", "Random",
                            "--space", '{"classifier": ["Linear", "Forest"]}'),

@@ -252,7 +252,7 @@ class Searching(StoreTests):
         lambda store, search: store.change_search(search, priority=1)])
     @pytest.mark.parametrize("number", [UNKNOWN_ID, 0, -1, 2**70])
     def test_an_unknown_search_is_not_found(self, store: Store, ask: Callable[[Store, int], Any],
-                                        number: int) -> None:
+                                            number: int) -> None:
         with pytest.raises(NotFound, match=f"no search {number} "):
             ask(store, number)
 
@@ -261,7 +261,7 @@ class Searching(StoreTests):
         lambda store, search: store.propose(search.id, 0, proposal(search, 0)),
         lambda store, search: store.change_search(search.id, state=SearchState.OPEN)])
     def test_a_proposal_wakes_waiting_workers(self, store: Store, other: Store, search: SearchRecord,
-                                        change: Callable[[Store, SearchRecord], Any]) -> None:
+                                              change: Callable[[Store, SearchRecord], Any]) -> None:
         while store.wait_for_change(PROJECT, 0.0):
             pass
 

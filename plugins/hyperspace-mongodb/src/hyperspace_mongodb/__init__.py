@@ -1,1 +1,1 @@
-"""MongoDB as a store of hyperspace. Imports nothing heavy: `plugin` is loaded by every command."""
+"""MongoDB as a store of hyperspace. Keep imports light: every command loads `plugin`."""

@@ -1,6 +1,6 @@
-"""What a person should know about the server that a store is on: open doors, old versions, wrong clocks.
+"""Check the server of a store: open access, old versions, wrong clocks.
 
-`look_at` asks the server; `notes` judges what it answered and asks nothing.
+`look_at` queries the server; `notes` evaluates the answers without queries.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ NEVER_MENDED = ((3, 6), (4, 0), (4, 2))
 OLDEST_WITH_FIXES = (7, 0)
 CURRENT = "8.0"
 
-SKEW_S = 10.0                      # machines that set their clocks by the network agree within one second
+SKEW_S = 10.0                      # machines with NTP agree within one second
 UNAUTHORIZED, AUTHENTICATION_FAILED = 13, 18
-# what a second client needs in order to reach the same server; nothing of who asks
+# what a second client needs to reach the same server, without credentials
 _CONNECTION = ("tls", "ssl", "replicaset", "directconnection", "loadbalanced", "timeoutms",
                "serverselectiontimeoutms")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the server says of itself, and what was seen on the way to it."""
+    """Facts about the server, from its answers and from the connection."""
 
     hosts: tuple[str, ...]                 # without ports
     tls: bool
-    open: bool                             # whether it answers whoever gives no name
+    open: bool                             # the server answers without a user name
     hello: Mapping[str, Any]
     build: Mapping[str, Any]
-    engine: Mapping[str, Any]              # `serverStatus().storageEngine`; empty where that may not be read
-    ahead_s: float = 0.0                   # of this machine's clock
+    engine: Mapping[str, Any]              # `serverStatus().storageEngine`; empty if not permitted
+    ahead_s: float = 0.0                   # relative to this machine's clock
 
 
 def notes(facts: Facts) -> tuple[str, ...]:
-    """One line for each finding, "what -> its cure"; none where all is well."""
+    """One line for each problem, "problem -> cure"; none if there are none."""
     return (*_access(facts), *_version(facts.build), *_durability(facts), *_clock(facts.ahead_s))
 
 
 def look_at(client: MongoClient[Any], url: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Facts:
-    """Ask the server behind a client that was opened with this whole URL and these settings.
+    """Query the server of a client that was opened with this URL and these settings.
 
-    Raises pymongo's errors where it does not answer; a question that this user may not ask is left out.
+    Raises pymongo's errors if it does not answer; queries that this user may not run are left out.
     """
     from pymongo.uri_parser import parse_uri
 
@@ -74,7 +74,7 @@ def _aware(moment: datetime) -> datetime:
 
 def _answers_strangers(nodes: Iterable[tuple[str, int | None]], database: str,
                        options: Mapping[str, Any]) -> bool:
-    """Whether a second client, which gives neither name nor password, may read."""
+    """Whether a second client without user name and password may read."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
 
@@ -95,7 +95,7 @@ def _engine(client: MongoClient[Any]) -> Mapping[str, Any]:
 
     try:
         engine: Mapping[str, Any] = client.admin.command("serverStatus").get("storageEngine", {})
-    except OperationFailure:               # a user with the least rights may not ask
+    except OperationFailure:               # a user with the least privileges may not query it
         return {}
     return engine
 
@@ -103,11 +103,11 @@ def _engine(client: MongoClient[Any]) -> Mapping[str, Any]:
 def _access(facts: Facts) -> Iterator[str]:
     beyond = [host for host in facts.hosts if not _is_loopback(host)]
     if facts.open:
-        who = "whoever reaches it" if beyond else "every user of this machine"
+        who = "everyone who can reach it" if beyond else "every user of this machine"
         yield (f"the server asks for no password: {who} may read, change and delete every run -> switch its "
                "access control on (security.authorization: enabled) and give each person and worker a user")
     if beyond and not facts.tls:
-        yield (f"no TLS to {', '.join(beyond)}: passwords and runs cross the network for all to read -> give "
+        yield (f"no TLS to {', '.join(beyond)}: passwords and runs cross the network unencrypted -> give "
                "the server a certificate (net.tls) and take tls=false out of the URL")
 
 
@@ -124,7 +124,7 @@ def _version(build: Mapping[str, Any]) -> Iterator[str]:
     kin = next((name for name in build if name.lower() in ("secantusversion", "ferretdb")), None)
     if kin is not None:
         yield (f"the server is not MongoDB itself: {kin.lower().removesuffix('version')} speaks its protocol "
-               "-> keep it to tests and trying out")
+               "-> use it for tests and trials only")
         return
     version = str(build.get("version", "unknown"))
     major, minor, patch = (*build.get("versionArray", ()), 0, 0, 0)[:3]
@@ -136,13 +136,13 @@ def _version(build: Mapping[str, Any]) -> Iterator[str]:
                f"(CVE-2025-14847, \"MongoBleed\") -> update it to {safe} or newer, or start it with "
                "--networkMessageCompressors snappy,zstd")
     if (0, 0) < series < OLDEST_WITH_FIXES:
-        yield (f"MongoDB {version} gets no more fixes: the oldest series that does is "
+        yield (f"MongoDB {version} gets no more fixes: the oldest series with fixes is "
                f"{'.'.join(map(str, OLDEST_WITH_FIXES))} -> update it to {CURRENT} or newer")
 
 
 def _durability(facts: Facts) -> Iterator[str]:
     if facts.engine and not facts.engine.get("persistent", True):
-        yield (f"the server keeps all in memory ({facts.engine.get('name')}): a restart loses every run "
+        yield (f"the server keeps all data in memory ({facts.engine.get('name')}): a restart loses every run "
                "-> use the WiredTiger storage engine")
     hello = facts.hello
     if "setName" in hello and hello.get("arbiters") and len(hello.get("hosts", ())) < 3:
@@ -155,4 +155,4 @@ def _clock(ahead_s: float) -> Iterator[str]:
     if abs(ahead_s) >= SKEW_S:
         side = "ahead of" if ahead_s > 0 else "behind"
         yield (f"the server's clock is {abs(ahead_s):,.0f} s {side} this machine's: records show wrong times "
-               "(no decision reads them) -> synchronize whichever is wrong")
+               "(no decision reads them) -> synchronize the wrong clock (NTP)")

@@ -1,4 +1,4 @@
-"""Artifacts: labels that name contents, and the collection of contents that nothing names."""
+"""Artifacts: labels that name contents, and garbage collection of unnamed contents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hyperspace_mongodb.contents import Contents
 from hyperspace_mongodb.foreign_series import foreign_artifacts, foreign_file
 from hyperspace_mongodb.garbage import collected
 
-TRIES = 10                     # a content may be collected before it is named; not again and again
+TRIES = 10                     # a content may be collected before it is named, but not repeatedly
 
 
 class ArtifactVerbs(Verbs):
@@ -39,13 +39,13 @@ class ArtifactVerbs(Verbs):
                 there = self._contents.touch(digest, size) is not None
                 if not there:
                     before, (digest, size) = digest, self._copied(run, label, content)
-                    # a file that has changed since it was looked at is another content: it is named anew
+                    # a file changed since it was hashed has another content: name that one
                     there = digest == before and self._contents.touch(digest, size) is not None
                 if not there:
                     self._withdraw(key, nonce)
                 elif self._named(key, nonce, digest, size):
                     self._show(run, attempt)
-                    self._standing(run)        # deleted meanwhile: then the label is garbage
+                    self._standing(run)        # the run was deleted meanwhile: the label is garbage
                     return Artifact(run=run, attempt=attempt, name=label, digest=digest, size=size)
         raise StoreError(f"{self._database.shown}: artifact '{label}' was removed {TRIES} times while it was "
                          "being put; does another program clean this database?")
@@ -91,7 +91,7 @@ class ArtifactVerbs(Verbs):
         self._database.artifacts.update_one({"_id": {"$eq": key}}, {"$pull": {"intents": {"nonce": nonce}}})
 
     def _named(self, key: str, nonce: str, digest: str, size: int) -> bool:
-        """The step that counts; it misses where the intent has been broken."""
+        """The decisive step; no match if the intent was removed."""
         done = self._database.artifacts.update_one(
             {"_id": {"$eq": key}, "intents.nonce": nonce},
             {"$set": {"digest": digest, "size": size}, "$pull": {"intents": {"nonce": nonce}}})
@@ -102,7 +102,7 @@ class ArtifactVerbs(Verbs):
             return self._contents.keep(file, f"artifact://runs/{run}/{label}")
 
     def _show(self, run: int, attempt: int) -> None:
-        """What dashboards list."""
+        """Update the list for dashboards."""
         labels = self._labels(run, attempt)
         files = {one["_id"]: one["file_id"] for one in self._database.contents.find(
             {"_id": {"$in": [one["digest"] for one in labels]}}, {"file_id": 1})}
@@ -113,7 +113,7 @@ class ArtifactVerbs(Verbs):
 
 
 def _key(run: int, attempt: int, label: str) -> str:
-    """Of any length: what is indexed must not be."""
+    """A short key for a label of any length: index keys are limited."""
     return hashlib.sha256(to_text([run, attempt, label]).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What all groups of verbs stand on: the database, and questions that several of them ask."""
+"""Base of all groups of verbs: the database, and queries that several groups share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.damage import decoding
 from hyperspace_mongodb.documents import numbers
 
-TRIES = 50                     # a compare-and-set that loses loses to somebody who got on
+TRIES = 50                     # retries of a compare-and-set
 
 _STANDING = {"status": 1, **{f"hyperspace.{name}": 1 for name in (
     "project", "attempt", "token", "command", "losses", "max_losses", "failures", "max_failures", "edits",
@@ -26,7 +26,7 @@ _STANDING = {"status": 1, **{f"hyperspace.{name}": 1 for name in (
 
 
 class Standing(NamedTuple):
-    """A run as a verb sees it; what a choice rests on is in the condition of the write that follows."""
+    """A run as a verb read it; the write that follows is conditional on these values."""
 
     run: int
     project: str
@@ -45,24 +45,24 @@ class Standing(NamedTuple):
     numbers: list[int]
 
     def held_by(self, lease: Lease) -> bool:
-        """The fence: everything that an owner writes passes it."""
+        """The fence: the condition of every write of an owner."""
         return self.state is State.RUNNING and self.attempt == lease.attempt and self.token == lease.token
 
     def place(self, attempt: int, token: str) -> int | None:
-        """Where in the document the attempt stands that has this number and token."""
+        """The index in the document of the attempt with this number and token."""
         for place, (number, found) in enumerate(zip(self.numbers, self.attempts, strict=True)):
             if number == attempt and found["token"] == token:
                 return place
         return None
 
     def outcome(self, lease: Lease) -> Outcome | None:
-        """How this very attempt ended: an owner that repeats what it did already hears "yes" again."""
+        """The outcome of this attempt: a repeated call of its owner succeeds again."""
         place = self.place(lease.attempt, lease.token)
-        told = None if place is None else self.attempts[place].get("outcome")
-        return None if told is None else Outcome(told)
+        ended = None if place is None else self.attempts[place].get("outcome")
+        return None if ended is None else Outcome(ended)
 
     def unchanged(self) -> Document:
-        """The condition that nothing of what was read here has changed since."""
+        """The condition that no value read here has changed since."""
         return {"_id": self.run, "status": self.state.value, "hyperspace.attempt": self.attempt,
                 "hyperspace.token": {"$eq": self.token},
                 "hyperspace.command": {"$eq": None if self.command is None else self.command.value},
@@ -76,15 +76,15 @@ class Verbs:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._batches = Batches(database)
-        self._looked = threading.local()       # per thread: what it has seen of each project's queue
+        self._looked = threading.local()       # changes of each project's queue that each thread has seen
 
     def _now(self) -> str:
-        """The server's clock, as a text that sorts as the moments do."""
+        """The server's clock, as a text that sorts by time."""
         return moment_text(self._database.now())
 
     @contextmanager
     def _changing(self, run: int) -> Iterator[None]:
-        """Around writes to one run: where it cannot be one of ours, not even the schema is made."""
+        """Around writes to one run: for an id that cannot be ours, not even the schema is created."""
         if not self._database.made:
             with self._database.using():
                 self._standing(run)
@@ -92,14 +92,14 @@ class Verbs:
             yield
 
     def _standing(self, run: int) -> Standing:
-        """Raises `NotFound`, and `Refused` for what another program wrote."""
+        """Raises `NotFound`, and `Refused` for a run of another program."""
         document = self._document(run, _STANDING)
         if "hyperspace" not in document:
             raise foreign_refused(run)
         return standing_of(document)
 
     def _document(self, run: int, projection: dict[str, Any] | None = None) -> Document:
-        """Raises `NotFound`, also for a number that is too large for any."""
+        """Raises `NotFound`, also for a number that is too large."""
         found, wanted = None, {"_id": {"$eq": run}}
         if 0 < run <= HIGHEST:
             found = self._database.runs.find_one(wanted, projection)
@@ -114,7 +114,7 @@ class Verbs:
         return found
 
     def _current_attempt(self, run: int) -> int:
-        """The number of the current or last attempt, 0 where none has begun. Raises `NotFound`."""
+        """The number of the current or last attempt, 0 if there is none. Raises `NotFound`."""
         document = self._document(run, {"status": 1, "hyperspace.attempt": 1})
         return int(document.get("hyperspace", {}).get("attempt", 0))
 
@@ -136,7 +136,7 @@ def standing_of(document: Document) -> Standing:
 
 
 def mine(lease: Lease) -> Document:
-    """The condition that all writes of an owner carry."""
+    """The condition of all writes of an owner."""
     return {"_id": lease.run, "status": State.RUNNING.value, "hyperspace.attempt": lease.attempt,
             "hyperspace.token": {"$eq": lease.token}}
 

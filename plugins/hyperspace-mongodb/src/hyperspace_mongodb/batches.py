@@ -1,11 +1,11 @@
-"""Several runs at once, all of them or none, without transactions: one document decides.
+"""Store several runs at once, all or none, without transactions: one document decides.
 
-The runs of a batch are written as SUBMITTING, which nobody sees or claims; the batch stands as "pending" in
-the one document that also gives the ids. A single update of that document commits the batch. From then on
-whoever meets it carries it on: gives each run the state that it is to have, and takes the batch off the
-list. A batch that stays pending was left by a killed submitter. It is taken back by a submission that needs
-one of its uids, or by any submission after `ABANDONED_S`; a submitter that lives after all finds its commit
-refused and begins again.
+The runs of a batch are written as SUBMITTING: invisible and not claimable. The batch is listed as "pending"
+in the document that also assigns the ids. A single update of that document commits the batch. Then any
+process that finds the committed batch completes it: it gives each run its final state and removes the batch
+from the list. A batch that stays pending is the rest of a killed submitter. It is abandoned by a submission
+that needs one of its uids, or by any submission after `ABANDONED_S`; if its submitter is alive after all, its
+commit is refused and it starts again.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ ABANDONED_S = 600.0
 
 
 class Moment(NamedTuple):
-    """What had been decided when a reader began: it sees whole batches only."""
+    """The batches decided when a reader began, so that it sees whole batches only."""
 
-    last: int                          # no run of ours had a higher id
+    last: int                          # the highest id of our runs
     undecided: tuple[str, ...]
 
 
 class Batches:
-    """The list of batches that are under way; nearly always empty."""
+    """The list of unfinished batches; nearly always empty."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # -- those who submit ------------------------------------------------------------------------------------
+    # -- submitters ------------------------------------------------------------------------------------------
 
     def ids(self, count: int) -> int:
-        """The first of so many ids that were never given before."""
+        """Reserve this many new ids; the first of them."""
         found = self._database.meta.find_one_and_update(
             {"_id": QUEUE}, {"$inc": {"last": count}}, upsert=True, return_document=True) or {}
         return int(found["last"]) - count + 1
 
     def begin(self, count: int) -> tuple[str, int]:
-        """A new batch, and the first of so many ids."""
+        """Start a new batch; the first of this many ids."""
         name = secrets.token_hex(8)
         found = self._database.meta.find_one_and_update(
             {"_id": QUEUE}, {"$inc": {"last": count}, "$set": {f"batches.{name}": {
@@ -55,14 +55,14 @@ class Batches:
         return name, int(found["last"]) - count + 1
 
     def commit(self, name: str) -> bool:
-        """The one step that makes it happen. False: somebody thought that its submitter was dead."""
+        """Commit the batch in one step. False: another process has abandoned it."""
         return self._decide(name, COMMITTED) or self._state(name) == COMMITTED
 
     def abandon(self, name: str) -> None:
-        """Take a batch back that nobody has committed; carry it on where somebody has.
+        """Abandon an uncommitted batch; complete it if it was committed.
 
-        What is on no list is what a killed submitter or deleter has left: a batch leaves it only when none of
-        its runs is SUBMITTING any more.
+        A run of no listed batch is the rest of a killed submitter or deleter: a batch leaves the list only
+        when none of its runs is SUBMITTING any more.
         """
         if not self._decide(name, ABANDONED) and self._state(name) == COMMITTED:
             self.carry_on(name)
@@ -70,22 +70,22 @@ class Batches:
             self.drop(name)
 
     def drop(self, name: str) -> None:
-        """Remove what there is of a batch that is not going to be."""
+        """Delete the runs of an abandoned batch."""
         self._database.runs.delete_many({"hyperspace.batch": name, "status": SUBMITTING})
         self._database.incoming.delete_many({"batch": name})
         self._forget(name)
 
     def clear_abandoned(self) -> None:
-        """Of submitters that were killed, long ago."""
+        """Abandon old batches of killed submitters."""
         before = self._database.now() - timedelta(seconds=ABANDONED_S)
         for name, batch in self._under_way().items():
             if batch["state"] == ABANDONED or (batch["state"] == PENDING and batch["at"] < before):
                 self.abandon(name)
 
-    # -- everybody -------------------------------------------------------------------------------------------
+    # -- all processes ---------------------------------------------------------------------------------------
 
     def settle(self) -> Moment:
-        """Carry on what is committed; what then stands."""
+        """Complete the committed batches; the decisions then."""
         found = self._database.meta.find_one({"_id": QUEUE}) or {"last": 0}
         undecided = []
         for name, batch in found.get("batches", {}).items():
@@ -96,14 +96,14 @@ class Batches:
         return Moment(int(found["last"]), tuple(undecided))
 
     def settle_some(self) -> bool:
-        """Whether anything was committed that had not been carried on."""
+        """Whether a committed batch had to be completed."""
         committed = [name for name, batch in self._under_way().items() if batch["state"] == COMMITTED]
         for name in committed:
             self.carry_on(name)
         return bool(committed)
 
     def carry_on(self, name: str) -> None:
-        """After the decision: may be done by several at once, and repeated after a kill."""
+        """Complete a committed batch; may run concurrently, and be repeated after a kill."""
         database = self._database
         self._replace(name)
         waiting = {"hyperspace.batch": name, "status": SUBMITTING}
@@ -118,15 +118,15 @@ class Batches:
         self._forget(name)
 
     def ring(self, project: str) -> None:
-        """Wake whoever waits for something to claim; after the step that brought it."""
+        """Wake workers that wait for runs; called after the runs are queued."""
         self._database.projects.update_one(
             {"_id": {"$eq": project}}, {"$inc": {"changes": 1}, "$setOnInsert": default_settings()},
             upsert=True)
 
     def left_over(self) -> list[int]:
-        """Runs of no batch at all, and of no search's draft: whoever wrote them was killed, or came too late.
+        """Runs of no listed batch and no draft of a search: their writer was killed, or was too late.
 
-        What is on neither list now, after the runs were read, will be on none.
+        A run that is in neither list now, after the runs were read, will never be in one.
         """
         runs = [(found["_id"], found["hyperspace"]) for found in self._database.runs.find(
             {"status": SUBMITTING}, {"hyperspace.batch": 1, "hyperspace.uid": 1})]
@@ -136,7 +136,7 @@ class Batches:
         return [run for run, ours in runs if ours.get("batch") not in known and ours["uid"] not in drafts]
 
     def _replace(self, name: str) -> None:
-        """Runs that wait here and that another store has taken further; unless somebody has claimed them."""
+        """Replace queued runs by restored ones that are further on, unless they were claimed."""
         for found in self._database.incoming.find({"batch": name}):
             document: Document = found["document"]
             done = self._database.runs.replace_one(
@@ -169,5 +169,5 @@ def default_settings() -> Document:
 
 
 def decided(batches: Sequence[str]) -> Document:
-    """The condition that leaves out what is undecided, also what a batch has done since it was read."""
+    """The condition that leaves out undecided runs, and changes by batches after the reader began."""
     return {"hyperspace.batch": {"$nin": list(batches)}} if batches else {}

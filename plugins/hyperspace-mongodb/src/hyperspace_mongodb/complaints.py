@@ -1,7 +1,7 @@
-"""What the driver and the server complain of, as one line that names the host and the next step.
+"""Translate errors of the driver and the server into one line with the host and the next step.
 
-No line ever holds the password: addresses are shown redacted, and of the driver's own texts only those are
-passed on that name no address with a user in it.
+No line contains the password: addresses are redacted, and texts of the driver are used only if they name no
+address with a user.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from pymongo.errors import (
 from hyperspace_core.errors import HyperspaceError, StoreError, StoreUnavailable, ValueNotStorable
 from hyperspace_core.extension.address import redact
 
-# what the driver and BSON raise; anything else is a mistake of ours
+# errors of the driver and BSON; other errors are bugs of ours
 COMPLAINTS = (PyMongoError, BSONError, UnicodeEncodeError, OverflowError, RecursionError)
 
 _LOGIN = {18, 11, 334, 8000}           # AuthenticationFailed, UserNotFound, MechanismUnavailable, Atlas' own
 _RIGHTS = {13, 33}                     # Unauthorized
 _TOO_LARGE = {10334, 17280, 17419, 17420}
-# stepping down, starting up, no majority within the time, a conflict that lasted: trying again may help
+# stepping down, starting up, no majority in time, a lasting conflict: a retry may help
 _PASSES = {6, 7, 24, 50, 64, 89, 91, 112, 189, 202, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436}
 _DISK = {14031, 28, 365}
 
 
 def explained(error: BaseException, shown: str) -> HyperspaceError:
-    """What a verb raises in place of `error`; `shown` is the address as people may see it."""
+    """The error that a verb raises for `error`; `shown` is the redacted address."""
     found = _of_values(error)
     if found is not None:
         return found
@@ -58,7 +58,7 @@ def explained(error: BaseException, shown: str) -> HyperspaceError:
 def _of_values(error: BaseException) -> ValueNotStorable | None:
     if isinstance(error, UnicodeEncodeError):
         return ValueNotStorable(f"{ascii(error.object)[:60]}: text holds half of a surrogate pair at "
-                                f"position {error.start}; use os.fsencode and a spelling of your own")
+                                f"position {error.start}; encode it first, for example with os.fsencode")
     if isinstance(error, OverflowError):
         return ValueNotStorable("integer too large (limit 64 bit)")
     return too_large() if isinstance(error, DocumentTooLarge) else None
@@ -91,7 +91,7 @@ def _of_server(error: OperationFailure, shown: str) -> HyperspaceError:
         return StoreError(f"{shown}: the server's disk is full; make room there, or remove what nothing "
                           "names any more with `hyperspace store gc`")
     if isinstance(error, ExecutionTimeout | WTimeoutError | WriteConcernError) or code in _PASSES:
-        return StoreUnavailable(f"{shown}: the server could not do it in time ({_plain(error)[:120]}); "
+        return StoreUnavailable(f"{shown}: the server timed out ({_plain(error)[:120]}); "
                                 "trying again may help")
     return StoreError(f"{shown}: the server refuses: {_plain(error)[:200]} (code {code})")
 
@@ -104,7 +104,7 @@ def _of_settings(error: ConfigurationError, shown: str) -> HyperspaceError:
 
 
 def _unreachable(error: ServerSelectionTimeoutError, shown: str) -> HyperspaceError:
-    """No server to be had; the driver names the cause of each host before it describes them all."""
+    """No server is available; the driver names the cause for each host before it describes them all."""
     cause = str(error).partition(", Timeout:")[0]
     found = _cause(error, cause, shown)
     if found is not None:
@@ -128,7 +128,7 @@ def _broken_off(error: ConnectionFailure, shown: str) -> HyperspaceError:
 
 
 def _cause(error: BaseException, text: str, shown: str) -> HyperspaceError | None:
-    """Refused, DNS, certificate: each has a text of its own."""
+    """The message for a known cause: refused, DNS, certificate."""
     chain = [error, error.__cause__, error.__context__]
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text.lower():
         return StoreError(f"{shown}: the server's certificate is not trusted "
@@ -152,7 +152,7 @@ def _reason(text: str) -> str:
 
 
 def _plain(error: BaseException) -> str:
-    """On one line, without the driver's appendix, never with a password."""
+    """The text on one line, without the driver's appendix and without a password."""
     text = str(error).partition(", full error:")[0].partition(" (configured timeouts:")[0]
     text = re.sub(r"\S+://\S+", lambda match: redact(match[0]), text)
     return " ".join(text.split())

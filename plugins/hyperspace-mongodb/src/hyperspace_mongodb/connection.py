@@ -1,4 +1,4 @@
-"""One client on one database, in the process that made it; complaints leave as one line."""
+"""One client on one database in one process; errors are raised as one line."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ Document = dict[str, Any]
 Client = MongoClient[Document]
 Table = Collection[Document]
 
-# where the server's clock stood; asked again after this time
+# the server's clock is read again after this time
 CLOCK_S = 600.0
 
 
 class Database:
-    """The collections by name. `refusal` says why nothing may be written, where that is so."""
+    """The collections by name. `refusal`: why the database is read-only, if it is."""
 
     def __init__(self, client: Client, name: str, *, shown: str, project: str | None) -> None:
         self.client = client
         self.shown = shown
-        self.project = project             # foreign documents are read as this project's
+        self.project = project             # foreign documents are read as runs of this project
         self.refusal: str | None = None
-        self.advice: Callable[[], tuple[str, ...]] = tuple     # asks the server; for people to read
-        self.rings = True                  # the server has change streams, until it says otherwise
-        self.made = False                  # schema and indexes are known to be there
+        self.advice: Callable[[], tuple[str, ...]] = tuple     # queries the server; for display
+        self.rings = True                  # the server has change streams, unless it answers otherwise
+        self.made = False                  # schema and indexes exist
         self.lock = threading.Lock()
         self.closed = threading.Event()
         self.base = client[name]
-        self.digests: dict[Any, str] = {}  # of other programs' files, which had to be read for it
+        self.digests: dict[Any, str] = {}  # digests of files of other programs, which had to be read for it
         self._pid = os.getpid()
         self._clock: tuple[datetime, float] | None = None
-        # Sacred's
+        # collections of Sacred
         self.runs: Table = self.base["runs"]
         self.metrics: Table = self.base["metrics"]
         self.files: Table = self.base["fs.files"]
         self.chunks: Table = self.base["fs.chunks"]
-        # ours
+        # collections of hyperspace
         self.meta: Table = self.base["hyperspace.meta"]
         self.projects: Table = self.base["hyperspace.projects"]
         self.incoming: Table = self.base["hyperspace.incoming"]
@@ -64,7 +64,7 @@ class Database:
 
     @contextmanager
     def using(self) -> Iterator[None]:
-        """Around everything that is asked of the server: raises what the port allows, and nothing else."""
+        """Around every query of the server: raises only the errors of the store interface."""
         self._check()
         try:
             yield
@@ -77,7 +77,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Around writes: the schema is made where there is none, and a newer one refused."""
+        """Around writes: creates a missing schema, refuses a newer one."""
         from hyperspace_mongodb import schema
 
         with self.using():
@@ -86,7 +86,7 @@ class Database:
             yield
 
     def now(self) -> datetime:
-        """The server's clock, as far as it was asked: workers' clocks differ, and people compare times."""
+        """The server's clock, from the last reading: workers' clocks differ, and users compare times."""
         clock = self._clock
         if clock is None or monotonic() - clock[1] > CLOCK_S:
             clock = self._clock = self.asked_clock()
@@ -105,7 +105,7 @@ class Database:
         return self.client.admin.command("hello")
 
     def close(self) -> None:
-        """Let go of all connections. Idempotent; a forked child leaves its parent's alone."""
+        """Close all connections. Idempotent; in a forked child the parent's connections stay open."""
         self.closed.set()
         if os.getpid() == self._pid:
             self.client.close()

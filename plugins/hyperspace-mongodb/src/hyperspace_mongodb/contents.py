@@ -1,11 +1,11 @@
-"""Contents of artifacts and snapshots: each once in GridFS, under its SHA-256, while somebody names it.
+"""Contents of artifacts and snapshots: each once in GridFS, by SHA-256, while it is named.
 
-A content is written first and named afterwards, and a collection may come in between. Who is going to name
-it says so beforehand, as an *intent* in the document that will name it, and then touches the content: raises
-its number `puts`. A collection reads `puts`, then looks for names and intents, and removes the content only
-if `puts` still stands there. So either the collection sees the intent, or its removal misses, or the touch
-misses and the content is written again. An intent that was left by a killed process is broken after
-`LEFT_OVER_S`: whoever still holds it finds that out in the very step that would name the content.
+A content is written first and named afterwards; a garbage collection may run in between. Therefore the writer
+first stores an *intent* in the document that will name the content, and then touches the content: it
+increments its number `puts`. A collection reads `puts`, then looks for names and intents, and removes the
+content only if `puts` is unchanged. So either the collection sees the intent, or its removal does not match,
+or the touch does not match and the content is written again. The intent of a killed process is removed after
+`LEFT_OVER_S`; a writer that still uses it notices this in the step that names the content.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from hyperspace_core.errors import NotFound
 from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
 
-CHUNK = 255 * 1024             # GridFS's own
+CHUNK = 255 * 1024             # the chunk size of GridFS
 LEFT_OVER_S = 3600.0
-ALIVE_EVERY = 100              # chunks after which an upload says that it goes on
+ALIVE_EVERY = 100              # an upload reports that it continues after this many chunks
 
 
 class Contents:
-    """Where contents lie; names are others' business."""
+    """The contents; their names are kept elsewhere."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def touch(self, digest: str, size: int) -> Any | None:
-        """The file's id, where the whole content is here; no collection that looked before removes it."""
+        """The file's id if the content is complete; a collection that looked before will keep it."""
         found = self._database.contents.find_one_and_update(
             {"_id": digest, "size": size}, {"$inc": {"puts": 1}})
         return None if found is None else found["file_id"]
 
     def keep(self, file: IO[bytes], filename: str) -> tuple[str, int]:
-        """Copy in what is read; the digest is taken of what was written."""
+        """Store the content that is read; the digest is computed from the stored bytes."""
         database, file_id = self._database, ObjectId()
         database.uploads.insert_one({"_id": file_id, "at": database.now()})
         hasher, size = hashlib.sha256(), 0
@@ -59,7 +59,7 @@ class Contents:
         except Exception as error:
             if not is_duplicate(error):
                 raise
-            self._remove_file(file_id)         # another was faster
+            self._remove_file(file_id)         # another process was faster
             return digest, size
         database.uploads.delete_one({"_id": file_id})
         return digest, size
@@ -73,7 +73,7 @@ class Contents:
         return open_file(self._database, found["file_id"], found["size"])
 
     def missing(self, digest: str, size: int) -> bool:
-        """Whether a content is not here, or not whole."""
+        """Whether a content is missing or incomplete."""
         found = self._database.contents.find_one({"_id": digest, "size": size})
         if found is None:
             return True
@@ -84,7 +84,7 @@ class Contents:
         yield from list(self._database.contents.find({}))
 
     def remove(self, content: Document) -> bool:
-        """Only as it was seen: a touch since then keeps it."""
+        """Remove the content if it was not touched since it was read."""
         database = self._database
         database.uploads.replace_one({"_id": content["file_id"]}, {"at": database.now()}, upsert=True)
         as_seen = {name: content[name] for name in ("_id", "puts", "file_id")}
@@ -96,7 +96,7 @@ class Contents:
         return gone
 
     def left_over(self) -> list[tuple[Any, int]]:
-        """Files that nobody is writing any more: their writer was killed."""
+        """Incomplete files of killed writers."""
         database = self._database
         before = database.now() - timedelta(seconds=LEFT_OVER_S)
         found = [one["_id"] for one in database.uploads.find({"at": {"$lt": before}})]
@@ -115,7 +115,7 @@ class Contents:
 
 
 class _Reader(io.RawIOBase):
-    """A file of GridFS, chunk by chunk; nothing is held open on the server."""
+    """A file in GridFS, read chunk by chunk; the server keeps no cursor open."""
 
     def __init__(self, database: Database, file_id: Any, size: int, chunk_size: int) -> None:
         self._database, self._file_id, self._size, self._chunk_size = database, file_id, size, chunk_size
@@ -133,7 +133,7 @@ class _Reader(io.RawIOBase):
                 found = self._database.chunks.find_one({"files_id": self._file_id, "n": number})
             if found is None:
                 raise NotFound(f"{self._database.shown}: a part of the content is gone; `hyperspace store "
-                               "check` looks for more damage")
+                               "check` lists all damage")
             self._number, self._data = number, bytes(found["data"])
         part = self._data[skip:skip + len(buffer)]
         buffer[:len(part)] = part

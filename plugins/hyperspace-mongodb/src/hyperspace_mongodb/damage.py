@@ -1,7 +1,7 @@
-"""Documents that somebody has damaged by hand: each is named, and none of them stops a worker.
+"""Documents damaged by manual changes: each is named in an error, and none stops a worker.
 
-Such a run is not guessed at. Whoever asks for it hears which one it is; a worker that meets it in the queue
-sets it aside as FAILED and takes the next.
+A damaged run is never guessed. Reading it raises an error with its id; a worker that finds it in the queue
+marks it FAILED and claims the next one.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from hyperspace_core.errors import HyperspaceError, StoreError
 from hyperspace_core.records.states import State
 from hyperspace_mongodb.connection import Database, Document
 
-CANNOT_BE_READ = "its document is damaged; `hyperspace store check` says where"
+CANNOT_BE_READ = "its document is damaged; `hyperspace store check` names the place"
 
-# of a claim: what the server says of an array that is none, and of a number that is none
+# server errors of a claim: a field is not an array, or not a number
 _BAD_VALUE, _TYPE_MISMATCH = 2, 14
-# where documents of a kind lie, and what several of them are called
+# collections by kind, and the plural of each kind
 _PLACES = {"run": ("runs", "runs"), "search": ("hyperspace.searches", "searches")}
 
 
 class Damaged(StoreError):
-    """A document that is ours and says what no version of ours has written."""
+    """A document of ours with content that no version of ours has written."""
 
 
 @contextmanager
 def decoding(document: Mapping[str, Any], kind: str = "run") -> Iterator[None]:
-    """Around what takes a document of ours apart. Raises `Damaged`."""
+    """Around decoding a document of ours. Raises `Damaged`."""
     try:
         yield
     except HyperspaceError:
@@ -38,13 +38,13 @@ def decoding(document: Mapping[str, Any], kind: str = "run") -> Iterator[None]:
         if isinstance(error, KeyError):
             what = f"`{error.args[0]}` is missing"
         place, several = _PLACES[kind]
-        raise Damaged(f"{kind} {document.get('_id')}: its document is damaged ({what[:120]}); mend it in the "
-                      f"collection `{place}`, or remove it there; `hyperspace store check` names all such "
-                      f"{several}") from error
+        raise Damaged(f"{kind} {document.get('_id')}: its document is damaged ({what[:120]}); repair "
+                      f"it in the collection `{place}`, or delete it there; `hyperspace store check` names "
+                      f"all such {several}") from error
 
 
 def set_aside(database: Database, run: int, token: str) -> None:
-    """A run that was claimed and cannot be read: nobody got its lease, so the claim is taken back."""
+    """Mark a claimed run that cannot be read as FAILED: its lease was not given out."""
     database.runs.update_one(
         {"_id": run, "status": State.RUNNING.value, "hyperspace.token": {"$eq": token}},
         {"$set": {"status": State.FAILED.value, "hyperspace.reason": CANNOT_BE_READ},
@@ -53,12 +53,12 @@ def set_aside(database: Database, run: int, token: str) -> None:
 
 
 def is_misfit(error: BaseException) -> bool:
-    """Whether the server could not make the change of a claim in the document that it had found."""
+    """Whether the server could not apply the claim to the document that it found."""
     return getattr(error, "code", None) in (_BAD_VALUE, _TYPE_MISMATCH)
 
 
 def set_misfits_aside(database: Database, project: str) -> bool:
-    """The runs that the server cannot claim because of what stands in them; whether there were any."""
+    """Mark the runs that the server cannot claim because of their content; whether there were any."""
     found = database.runs.find(
         {"hyperspace.project": {"$eq": project}, "status": State.QUEUED.value},
         {"hyperspace.attempts": 1, "hyperspace.attempt": 1, "hyperspace.beat": 1})

@@ -1,9 +1,9 @@
-"""What dashboards see of a run's series and output: a view, derived from what is stored, that may lag behind.
+"""Series and output for dashboards: a view, derived from the stored data, that may lag behind.
 
-Per metric one document of Sacred's shape, in `metrics`. Each knows up to which point it has come, and is
-only ever added to from there, so that a repeat, a kill and two writers do no harm. Where it grows beyond
-`LONGEST` points, every second one goes, and from then on only every second, fourth, … is added: an array is
-rewritten once in a while, not at each point.
+Each metric has one document of Sacred's shape in `metrics`. It stores up to which point it has come and is
+only extended from there, so that repeats, kills and two writers do no harm. When it grows beyond `LONGEST`
+points, every second one is removed, and from then on only every second, fourth, … is added: the array is
+rewritten rarely, not at each point.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.pages import pages_of_points
 
 LONGEST = 10_000               # points of a metric
-EVERY_S = 2.0                  # while a run is live
+EVERY_S = 2.0                  # seconds between updates while a run is live
 TAIL = 64 * 1024               # characters of `captured_out`
-MOST_REMEMBERED = 1000         # attempts that one process appends to at once: far fewer
-MOST_KEPT = 50_000             # points at hand; beyond, they are read again
-MOST_METRICS = 1000            # documents of one run; the series themselves know no limit
+MOST_REMEMBERED = 1000         # attempts that one process appends to at once: normally far fewer
+MOST_KEPT = 50_000             # points in memory; beyond, they are read again
+MOST_METRICS = 1000            # metric documents of one run; the stored series are unlimited
 
 
 class _Unseen:
-    """What one process has appended to an attempt and not shown yet."""
+    """Points and output of an attempt that this process has appended but not shown yet."""
 
     def __init__(self) -> None:
         self.shown_at: float | None = None
@@ -49,7 +49,7 @@ class _Unseen:
 
 
 class Dashboards:
-    """Of one store object; remembers what it has appended since it last showed something."""
+    """The dashboard fields of one store object; keeps the data appended since the last update."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,7 +57,7 @@ class Dashboards:
         self._unseen: dict[tuple[int, int], _Unseen] = {}
 
     def added(self, run: int, attempt: int, points: Sequence[Point] = ()) -> None:
-        """Something was appended: shown now, or with what follows."""
+        """Handle appended data: update the view now or with later data."""
         with self._lock:
             if len(self._unseen) > MOST_REMEMBERED:
                 self._unseen.clear()
@@ -69,7 +69,7 @@ class Dashboards:
         self._show(run, attempt, new)
 
     def catch_up(self, run: int, attempt: int) -> None:
-        """The attempt is over: all that it has."""
+        """Update the view of an ended attempt completely."""
         with self._lock:
             unseen = self._unseen.pop((run, attempt), None)
         if unseen is not None and unseen.something:
@@ -79,7 +79,7 @@ class Dashboards:
         database = self._database
         current = {"_id": run, "hyperspace.attempt": attempt}
         if database.runs.find_one(current, {"_id": 1}) is None:
-            return                         # a zombie's, or the run is gone
+            return                         # the attempt was fenced, or the run is gone
         tail = self._tail(run, attempt)
         change: Document = {} if tail is None else {"captured_out": tail}
         shown = self._metrics(run, attempt, new)
@@ -100,12 +100,12 @@ class Dashboards:
         return "".join(reversed(texts))[-TAIL:] if texts else None
 
     def _metrics(self, run: int, attempt: int, new: list[Point] | None) -> list[Document]:
-        """Bring the documents up to date; what the run is to say of them."""
+        """Update the metric documents; the fields for the run."""
         table = self._database.metrics
         found = {one["name"]: one for one in table.find(
             {"run_id": run}, {"name": 1, "hyperspace": 1}) if "hyperspace" in one}
         old = [one for one in found.values() if one["hyperspace"]["attempt"] != attempt]
-        if old:                            # the series of an attempt before
+        if old:                            # the series of an earlier attempt
             table.delete_many({"_id": {"$in": [one["_id"] for one in old]}})
             found = {name: one for name, one in found.items() if one not in old}
         after = min((one["hyperspace"]["after"] for one in found.values()), default=-1)
@@ -113,7 +113,7 @@ class Dashboards:
             last = points[-1].seq
             missing = [name for name in dict.fromkeys(point.name for point in points) if name not in found]
             made = [_new_metric(run, attempt, name, after) for name in missing[:MOST_METRICS - len(found)]]
-            if made:                       # before any other moves on: a kill here loses no point
+            if made:                       # before any other is extended: a kill here loses no point
                 table.insert_many(made)
                 found |= {one["name"]: one for one in made}
             for name, one in found.items():
@@ -123,14 +123,14 @@ class Dashboards:
 
     def _behind(self, run: int, attempt: int, after: int,
                 new: list[Point] | None) -> Iterable[list[Point]]:
-        """What follows on the point up to which is shown: at hand, where all of it was appended here."""
+        """The points after the last one shown: from memory if all of them were appended here."""
         if new and new[0].seq == after + 1 and new[-1].seq - after == len(new) and all(
                 one.seq + 1 == other.seq for one, other in pairwise(new)):
             return [new]
         return pages_of_points(self._database, run, attempt, after)
 
     def _add(self, one: Document, points: list[Point], last: int) -> None:
-        """Add what lies behind the point up to which it has come; only where it still stands there."""
+        """Extend the document from its last point, if that is unchanged."""
         ours = one["hyperspace"]
         points = [point for point in points if point.seq > ours["after"]]
         kept = [point for place, point in enumerate(points, start=ours["seen"])
@@ -151,7 +151,7 @@ class Dashboards:
             one["hyperspace"] = found["hyperspace"] if found is not None else now
 
     def _thin(self, one: Document) -> None:
-        """Every second, fourth, … point goes; the rare rewriting of a whole document."""
+        """Remove every second, fourth, … point; rewrites the whole document, which is rare."""
         found = self._database.metrics.find_one({"_id": one["_id"]})
         if found is None:
             return

@@ -1,9 +1,9 @@
-"""Documents of `runs` and records of the port: the one place where the one becomes the other.
+"""Convert between documents of `runs` and records; the only place that does.
 
-Ours is the sub-document `hyperspace`, with each tree as the codec's exact text; what stands beside it has
-Sacred's names and is for dashboards. Three of Sacred's fields are the only place of what they say: `status`
-is the state, `experiment.name` the task, `omniboard` holds tags and note, so that what is typed in Omniboard
-is read here.
+Our data is the sub-document `hyperspace`, with each tree as the codec's exact text; the other fields have
+Sacred's names and are for dashboards. Three of Sacred's fields are the only copy of their values: `status` is
+the state, `experiment.name` the task, `omniboard` holds tags and note, so that tags and notes typed in
+Omniboard are read here.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.damage import decoding
 from hyperspace_mongodb.sacred import begun, sacred_fields
 
-LONGEST_TREE = 4_000_000       # characters of one tree; a run has five of them, and a document ends at 16 MB
+LONGEST_TREE = 4_000_000       # characters of a tree; a run has five, a document at most 16 MB
 
-# (run, number of the attempt) -> its texts that lie in a collection of their own
+# (run, number of the attempt) -> its texts in a separate collection
 Moved = Mapping[tuple[int, int], Mapping[str, str]]
 
 TREES = ("submitted", "scenario", "config", "metrics", "info", "code")
@@ -61,7 +61,7 @@ def text(value: str | None, path: str) -> str | None:
 
 
 def new_document(run: NewRun, moment: str) -> Document:
-    """A run that has just been submitted, without its id. Raises `ValueNotStorable`."""
+    """The document of a submitted run, without its id. Raises `ValueNotStorable`."""
     ours = _common(run) | {"attempt": 0, "losses": 0, "failures": 0, "metrics": "{}", "info": "{}",
                            "submitted_at": moment} | ranked(None, run.metric.goal)
     waiting = {name: value for name, value in sacred_fields(run, moment).items() if name not in begun()}
@@ -69,13 +69,13 @@ def new_document(run: NewRun, moment: str) -> Document:
 
 
 def new_attempt(token: str, owner: Owner, moment: str) -> Document:
-    """One that begins; its number follows from its place (`numbers`), so that a claim is one step."""
+    """A starting attempt; its number follows from its position (`numbers`), so that a claim is one step."""
     return {"token": token, "worker": owner_text(owner), "started_at": moment,
             "provenance": "{}"}
 
 
 def restored_document(record: RunRecord) -> Document:
-    """A record of another store. Raises `Refused`, `ValueNotStorable`."""
+    """The document of a restored record. Raises `Refused`, `ValueNotStorable`."""
     if record.state is State.RUNNING:
         raise Refused(f"run {record.id} ({record.uid}) is RUNNING: it can be restored when it has ended; "
                       "nothing was restored")
@@ -121,14 +121,14 @@ def _record(document: Mapping[str, Any], moved: Moved) -> RunRecord:
 
 
 def numbers(ours: Mapping[str, Any]) -> list[int]:
-    """Of the attempts: the last one has the highest ever given, those of another store bring theirs."""
+    """The attempts' numbers: the last one has the highest number; restored attempts keep theirs."""
     attempts = ours.get("attempts", ())
     first = ours["attempt"] - len(attempts) + 1
     return [found.get("number", first + place) for place, found in enumerate(attempts)]
 
 
 def tags_of(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Whatever a dashboard may have made of them."""
+    """The tags, from any value that a dashboard may have written."""
     tags = _omniboard(document).get("tags")
     return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
 
@@ -139,7 +139,7 @@ def note_of(document: Mapping[str, Any]) -> str:
 
 
 def ranked(result: float | None, goal: str) -> Document:
-    """By which two fields the best comes first, and what has no number last."""
+    """Two fields for sorting: the best first, missing numbers last."""
     if result is None or math.isnan(result):
         return {"ranked": 0, "rank": 0.0}
     return {"ranked": 1, "rank": float(result if goal == "minimize" else -result)}
@@ -151,7 +151,7 @@ def checked_tags(tags: Sequence[str]) -> list[str]:
 
 
 def snapshots_of(*sections: Any) -> list[str] | None:
-    """The snapshots of source code that they name; None for none, so that the index holds few."""
+    """The snapshots of source code that they name; None if there are none, to keep the index small."""
     found = [digest for section in sections if isinstance(section, Mapping)
              for digest in named_snapshots(section)]
     return list(dict.fromkeys(found)) or None
@@ -175,12 +175,12 @@ def _common(run: NewRun | RunRecord) -> Document:
 
 
 def _known(ours: Document) -> Document:
-    """Without what is not known: `attempts` must be missing until there is one, for the index of tokens."""
+    """The entries that are not None: the token index needs `attempts` missing until a claim."""
     return {name: value for name, value in ours.items() if value is not None}
 
 
 def _restored(attempt: Attempt) -> Document:
-    """With a token that nobody knows."""
+    """A restored attempt with an unknown token."""
     return _known({
         "number": attempt.number, "token": new_token(),
         "worker": "" if attempt.worker is None else owner_text(attempt.worker),

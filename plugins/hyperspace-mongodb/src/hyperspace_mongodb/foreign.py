@@ -1,7 +1,7 @@
-"""Runs that Sacred's MongoObserver or hyperspace_explorer wrote: read as history, never changed.
+"""Runs written by Sacred's MongoObserver or hyperspace_explorer: read as history, never changed.
 
-Such a document has none of our fields. Whatever is missing in it or odd is left out of the record; nothing
-that stands there makes reading fail.
+Such a document has none of our fields. Missing or invalid fields are left out of the record; no content makes
+reading fail.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hyperspace_mongodb.documents import note_of, tags_of
 UNNAMED = "unnamed"            # a project, a task
 DEEPEST = 60
 
-# status -> state, reason, outcome of the attempt; QUEUED is none of ours, and no worker here may take it
+# status -> state, reason, outcome of the attempt; QUEUED is not ours, and no worker here may claim it
 _STATES: dict[str, tuple[State, str | None, Outcome | None]] = {
     "COMPLETED": (State.COMPLETED, None, Outcome.COMPLETED),
     "FAILED": (State.FAILED, None, Outcome.FAILED),
@@ -35,7 +35,7 @@ _STATES: dict[str, tuple[State, str | None, Outcome | None]] = {
 
 
 def foreign_records(database: Database, where: RunFilter) -> dict[int, RunRecord]:
-    """Those among them that a filter means, by id."""
+    """The foreign runs that match a filter, by id."""
     mine = database.project or UNNAMED
     if where.project is not None and where.project != mine:
         return {}
@@ -44,7 +44,7 @@ def foreign_records(database: Database, where: RunFilter) -> dict[int, RunRecord
         ids = [run for run in where.ids if LOWEST <= run <= HIGHEST]
         condition = {"$and": [condition, {"_id": {"$in": ids}}]}
     if where.uids or where.search is not None or where.parent is not None:
-        return {}                          # nothing of theirs says any of this
+        return {}                          # no field of theirs has these values
     found = (foreign_record(database, one) for one in database.runs.find(condition, {"captured_out": 0}))
     return {record.id: record for record in found if where.matches(record)}
 
@@ -69,14 +69,14 @@ def foreign_record(database: Database, document: Mapping[str, Any]) -> RunRecord
 
 
 def _uid(document: Mapping[str, Any]) -> str:
-    """Of what a run says from its start on: the first run of another database is another run."""
+    """Derived from fields that never change, so that runs of another database differ."""
     said = (int(document["_id"]), moment(document.get("start_time")),
             _section(document, "experiment").get("name"), _section(document, "host").get("hostname"))
     return f"foreign-{hashlib.sha256(repr(said).encode('utf-8', 'backslashreplace')).hexdigest()[:24]}"
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """As a record may hold it: numbers out of jsonpickle, ids and dates as text, nothing endless."""
+    """A value for a record: numbers from jsonpickle, ids and dates as text, limited depth."""
     if isinstance(value, Mapping) and depth <= DEEPEST:
         if "py/object" in value or "py/reduce" in value:
             return _unpickled(value, depth)
@@ -103,10 +103,10 @@ def number(value: Any) -> float | None:
 
 
 def _unpickled(value: Mapping[str, Any], depth: int) -> Any:
-    """A numpy scalar as Sacred's jsonpickle wrote it: the number in it. Nothing is ever imported or called.
+    """The number of a numpy scalar written by Sacred's jsonpickle. Nothing is imported or called.
 
-    Seen are `{"py/object": "numpy.float64", "value": 0.5}`, arrays with their `values`, and reductions that
-    hold the bytes of the number.
+    Known forms are `{"py/object": "numpy.float64", "value": 0.5}`, arrays with their `values`, and reductions
+    that hold the bytes of the number.
     """
     from hyperspace_mongodb.pickled import scalar_of
 
@@ -125,9 +125,8 @@ def _section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _spelled(value: Any) -> Any:
-    """hyperspace_explorer's sections (`"TrainingSchedule": {"className": …}`) under the names of today's
-    parameters, as in a config that is submitted; what the run was given stays as it was in `submitted`.
-    """
+    """Sections of hyperspace_explorer (`"TrainingSchedule": {"className": …}`) under current parameter names,
+    as in a submitted config; `submitted` keeps the original."""
     if isinstance(value, list):
         return [_spelled(inner) for inner in value]
     if not isinstance(value, dict):
@@ -143,7 +142,7 @@ def _parameter(name: str, inner: Any, beside: Mapping[str, Any]) -> str:
 
 
 def _result(value: Any) -> tuple[float | None, dict[str, Any]]:
-    """The number that a run returned; of several, the one that is called so, or the only one."""
+    """The number that a run returned; of several, the one named `result` or the only one."""
     found = number(value)
     if found is not None:
         return found, {"result": value}
@@ -156,7 +155,7 @@ def _result(value: Any) -> tuple[float | None, dict[str, Any]]:
 
 
 def _failure(document: Mapping[str, Any]) -> str | None:
-    """The last line of its traceback says why."""
+    """The last line of its traceback."""
     lines = [line for part in _trace(document) for line in part.splitlines() if line.strip()]
     return lines[-1].strip()[:200] if lines else None
 

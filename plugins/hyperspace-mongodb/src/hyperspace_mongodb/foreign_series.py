@@ -1,4 +1,4 @@
-"""Series, output and files of runs that another program wrote."""
+"""Series, output and files of runs written by another program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIECE = 64 * 1024
 
 def foreign_points(database: Database, run: int, attempt: int | None, *, names: Collection[str] | None,
                    after: int, limit: int | None) -> Iterator[Point]:
-    """Metric by metric, as they lie; numbered through."""
+    """Points metric by metric, in stored order, numbered consecutively."""
     if attempt not in (None, FIRST):
         return iter(())
     found = (point for point in _points(database, run)
@@ -40,7 +40,7 @@ def foreign_output(database: Database, run: int, attempt: int | None, after: int
 
 
 def foreign_artifacts(database: Database, document: Mapping[str, Any], attempt: int | None) -> list[Artifact]:
-    """Artifacts, and the files that the run had opened (`resources`)."""
+    """Artifacts, and the files opened by the run (`resources`)."""
     if attempt not in (None, FIRST):
         return []
     files = _files(database, document)
@@ -50,7 +50,7 @@ def foreign_artifacts(database: Database, document: Mapping[str, Any], attempt: 
 
 
 def foreign_file(database: Database, artifact: Artifact) -> IO[bytes] | None:
-    """Its content; None for an artifact of ours, or one that is gone."""
+    """The content; None for an artifact of ours, or if it is gone."""
     document = database.runs.find_one({"_id": {"$eq": artifact.run}, "hyperspace": {"$exists": False}},
                                       {"artifacts": 1, "resources": 1})
     file = _files(database, document or {}).get(artifact.name)
@@ -58,7 +58,7 @@ def foreign_file(database: Database, artifact: Artifact) -> IO[bytes] | None:
 
 
 def _files(database: Database, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Name → what GridFS says of the file, for those that are there."""
+    """Name → GridFS entry of the files that exist."""
     ids = {str(one.get("name")): one.get("file_id") for one in _list(document, "artifacts")
            if isinstance(one, Mapping)}
     for one in _list(document, "resources"):
@@ -71,13 +71,13 @@ def _files(database: Database, document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest(database: Database, file: Mapping[str, Any]) -> str:
-    """GridFS keeps none: the content is read, once for each file that never changes."""
+    """GridFS stores no digest: read the content once for each file, which never changes."""
     known = database.digests.get(file["_id"])
     if known is None:
         try:
             with _opened(database, file) as content:
                 known = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
-        except NotFound:                   # a part of it is gone; whoever opens it hears so
+        except NotFound:                   # a part is missing; opening it raises an error
             known = f"gridfs:{file['_id']}"
         database.digests[file["_id"]] = known
     return known
@@ -88,7 +88,7 @@ def _opened(database: Database, file: Mapping[str, Any]) -> IO[bytes]:
 
 
 def _resource(database: Database, filename: str, md5: str) -> Any:
-    """The newest file of that name; newer drivers keep no MD5 that could tell two of them apart."""
+    """The newest file with this name; newer drivers store no MD5 to distinguish files."""
     found = list(database.files.find({"filename": {"$eq": filename}}, {"md5": 1}).sort("uploadDate", -1))
     same = [one["_id"] for one in found if one.get("md5") in (md5, None)]
     return same[0] if same else None

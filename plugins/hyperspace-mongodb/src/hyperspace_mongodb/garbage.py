@@ -1,4 +1,4 @@
-"""What nothing names any more: contents, snapshots, and what killed processes or deleted runs left."""
+"""Garbage collection: contents and snapshots without names, rests of killed processes and deleted runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLICE = 200
 
 
 def collected(database: Database, contents: Contents, batches: Batches, *, dry_run: bool) -> list[int]:
-    """The sizes of contents and files that are removed, or would be."""
+    """The sizes of removed (or removable) contents and files."""
     if not dry_run:
         _break_intents(database)
         _forget_snapshots(database)
@@ -24,7 +24,7 @@ def collected(database: Database, contents: Contents, batches: Batches, *, dry_r
             orphans = orphaned(database, table, name)
             for start in range(0, len(orphans), SLICE):
                 table.delete_many({name: {"$in": orphans[start:start + SLICE]}})
-    found = list(contents.all())           # read before names are: what is touched later stays
+    found = list(contents.all())           # read before the names: a content touched later is kept
     sizes = []
     for start in range(0, len(found), SLICE):
         part = found[start:start + SLICE]
@@ -39,7 +39,7 @@ def collected(database: Database, contents: Contents, batches: Batches, *, dry_r
 
 
 def orphaned(database: Database, table: Table, name: str) -> list[Any]:
-    """The runs that a collection still knows and that are gone; foreign documents count as runs."""
+    """Ids of deleted runs in a collection; foreign documents count as runs."""
     known: list[Any] = table.distinct(name)
     there: set[Any] = set()
     for start in range(0, len(known), SLICE):
@@ -49,21 +49,21 @@ def orphaned(database: Database, table: Table, name: str) -> list[Any]:
 
 
 def snapshots_named(database: Database, digests: Iterable[str]) -> set[str]:
-    """Those that a run's `code`, or the provenance of an attempt, names."""
+    """The snapshots named by `code` of a run or by the provenance of an attempt."""
     wanted = list(digests)
     found = database.runs.find({"hyperspace.snapshots": {"$in": wanted}}, {"hyperspace.snapshots": 1})
     return {digest for one in found for digest in one["hyperspace"]["snapshots"]}
 
 
 def _of_runs(database: Database) -> tuple[tuple[Table, str], ...]:
-    """Not `metrics`: those without a run may be somebody else's."""
+    """Collections with data of runs; not `metrics`: metrics without a run may belong to another program."""
     return ((database.points, "run"), (database.heads, "run"),
             (database.output, "run"), (database.artifacts, "run"),
             (database.attempts, "run"))
 
 
 def _named(database: Database, digests: list[str]) -> set[str]:
-    """By a label, a snapshot that is kept, or an intent."""
+    """Digests named by a label, a kept snapshot or an intent."""
     either = [{"digest": {"$in": digests}}, {"intents.digest": {"$in": digests}}]
     found = {str(one.get("digest")) for one in database.artifacts.find({"$or": either})}
     found |= {intent["digest"] for one in database.artifacts.find({"$or": either})
@@ -78,7 +78,7 @@ def _named(database: Database, digests: list[str]) -> set[str]:
 
 
 def _break_intents(database: Database) -> None:
-    """Of processes that were killed long ago."""
+    """Remove old intents of killed processes."""
     before = database.now() - timedelta(seconds=LEFT_OVER_S)
     database.artifacts.update_many({"intents.at": {"$lt": before}},
                                    {"$pull": {"intents": {"at": {"$lt": before}}}})
@@ -86,7 +86,7 @@ def _break_intents(database: Database) -> None:
 
 
 def _forget_snapshots(database: Database) -> None:
-    """A snapshot is put before the run that names it: for a while it stays without a name."""
+    """Delete unnamed snapshots after a while: a snapshot is stored before the run that names it."""
     before = database.now() - timedelta(seconds=LEFT_OVER_S)
     old = {one["_id"]: one["at"] for one in database.snapshots.find({"at": {"$lt": before}}, {"at": 1})}
     named = snapshots_named(database, old) if old else set()

@@ -1,4 +1,4 @@
-"""What owners do to runs they hold, and what becomes of runs whose owner is gone. Every write is fenced."""
+"""Verbs of owners on their runs, and reaping of runs whose owner is gone. Every write is fenced."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class LeaseVerbs(Verbs):
 
     def _settled(self, lease: Lease, choice: Callable[[Standing], tuple[State, Document]], outcome: Outcome,
                  reason: str | None, traceback: str | None = None) -> bool:
-        """T4 to T7 and T10: the choice of the new state rests on what the write is conditional on."""
+        """T4 to T7 and T10: the new state is chosen from values that the write is conditional on."""
         with self._changing(lease.run):
             for _ in range(TRIES):
                 run = self._standing(lease.run)
@@ -187,7 +187,7 @@ class LeaseVerbs(Verbs):
 
     def _ended(self, run: Standing, state: State, change: Document, outcome: Outcome, *, reason: str | None,
                traceback: str | None = None, beat: int | None = None) -> bool:
-        """The attempt is over, and the lease with it: one step, where nothing has changed meanwhile."""
+        """End the attempt and its lease in one step, if the run is unchanged."""
         moment, path = self._now(), f"hyperspace.attempts.{len(run.attempts) - 1}"
         new = change | {"status": state.value, "stop_time": moment_of(moment),
                         f"{path}.outcome": outcome.value, f"{path}.reason": reason,
@@ -197,7 +197,7 @@ class LeaseVerbs(Verbs):
         gone += ["hyperspace.token", "hyperspace.command"]
         if "hyperspace.not_before" not in new:
             gone.append("hyperspace.not_before")
-        if beat is None:                       # its owner says so; dashboards take the run's time from here
+        if beat is None:                       # set by its owner; dashboards compute the duration from it
             new["heartbeat"] = moment_of(moment)
         condition = run.unchanged() | ({} if beat is None else {"hyperspace.beat": beat})
         done = self._database.runs.update_one(condition, {
@@ -208,7 +208,7 @@ class LeaseVerbs(Verbs):
         return done
 
     def _added(self, run: Standing, sections: dict[str, Any] | None, info: Any) -> Document:
-        """What an update adds to what stands there."""
+        """Merge an update into the stored values."""
         new: Document = {} if info is None else {"info": shaped(info) | {"metrics": run.series}}
         if sections is None:
             return new
@@ -231,7 +231,7 @@ class LeaseVerbs(Verbs):
 
 
 def _held(row: Document) -> Held | None:
-    """None for what somebody has made RUNNING by hand: nobody holds it, and `check` names it."""
+    """The lease; None for a run set to RUNNING by hand: it has no owner, and `check` lists it."""
     try:
         with decoding(row):
             ours = row["hyperspace"]

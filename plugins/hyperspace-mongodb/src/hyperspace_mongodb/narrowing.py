@@ -1,7 +1,7 @@
-"""The part of a filter that the server can decide; `RunFilter.matches` has the last word on every record.
+"""Translate a filter into a server query, as far as possible; `RunFilter.matches` decides finally.
 
-Whatever is left out here is only slower, never different. Values are always compared by an operator that is
-written here: one that a person typed is never read as one.
+A part that is left out only costs time. Values are always compared by an explicit operator: text typed by a
+user is never read as an operator.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ ORDERING: dict[str, Order] = {
     ORDER_BEST: [("hyperspace.ranked", -1), ("hyperspace.rank", 1), ("_id", 1)],
 }
 
-# paths that always mean the field, and comparisons that mean the same there for a number that is one
+# paths that always mean the field, and comparisons that are equal on the server for a number
 _FIELDS = {"priority": "hyperspace.priority", "id": "_id"}
 _COMPARE = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "=": "$eq", "==": "$eq"}
 
 
 def narrowed(where: RunFilter) -> Document:
-    """A condition on documents of ours that everything that matches fulfils."""
+    """A query that is true for every matching document of ours."""
     parts: list[Document] = [{"hyperspace.project": {"$ne": None}}]
     if where.project is not None:
         parts = [{"hyperspace.project": {"$eq": where.project}}]
@@ -62,12 +62,12 @@ def narrowed(where: RunFilter) -> Document:
 
 
 def decided(where: RunFilter) -> bool:
-    """Whether `narrowed` says all that the filter says."""
+    """Whether `narrowed` is equivalent to the filter."""
     return not where.tags and not where.where
 
 
 def place_of(ours: Document, run: int, order: str) -> tuple[Any, ...]:
-    """What a document of ours sorts by, here as on the server."""
+    """The sort key of a document of ours, the same as on the server."""
     if order == ORDER_QUEUE:
         return -ours["priority"], run
     if order == ORDER_BEST:
@@ -76,7 +76,7 @@ def place_of(ours: Document, run: int, order: str) -> tuple[Any, ...]:
 
 
 def _texts(values: Iterable[object]) -> list[str]:
-    """Nothing else equals a task, a uid or a tag; a document there would be read as operators."""
+    """Only texts can equal a task, a uid or a tag; a document would be read as operators."""
     return [value for value in values if isinstance(value, str)]
 
 

@@ -1,4 +1,4 @@
-"""From a URL to a database that answers: options checked, TLS on off this machine, every wait bounded."""
+"""Open the database of a URL: check options, TLS for remote hosts, a timeout for every operation."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from hyperspace_mongodb.advice import look_at, notes
 from hyperspace_mongodb.complaints import COMPLAINTS, explained
 from hyperspace_mongodb.connection import Client, Database
 
-SHORTEST_S, LONGEST_S = 0.5, 30.0      # for one operation, whatever the TTL
+SHORTEST_S, LONGEST_S = 0.5, 30.0      # limit of one operation for any TTL
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?|.*(%2F|/).*\.sock", re.IGNORECASE)
-# spellings that the driver reads although its own table has only the new names
+# spellings that the driver accepts although its own table has only the new names
 _ALSO = ("ssl", "sslcertificateauthorityfile", "j", "wtimeout")
 
 
 class _PlainIntegers(TypeDecoder):
-    """The driver gives 64-bit integers as a subclass of `int`, which msgspec does not encode."""
+    """Convert the driver's 64-bit integers, a subclass of `int` that msgspec does not encode."""
 
     bson_type = Int64
 
@@ -38,7 +38,7 @@ class _PlainIntegers(TypeDecoder):
 
 
 def opened(url: str, project: str | None) -> Database:
-    """The database at the URL, found to answer. Raises `StoreError` and `StoreUnavailable`."""
+    """The database at the URL, after it has answered. Raises `StoreError` and `StoreUnavailable`."""
     address = resolve_url(url, project or "")
     shown = redact(address)
     name = _database_name(address, shown)
@@ -59,14 +59,14 @@ def opened(url: str, project: str | None) -> Database:
 
 
 def patience_s(ttl_s: float) -> float:
-    """How long one operation may take: a beat that hangs must be over long before the lease is."""
+    """The timeout of one operation: a hanging heartbeat must end long before the lease does."""
     return min(max(ttl_s / 6, SHORTEST_S), LONGEST_S)
 
 
 def _connected(address: str, shown: str, name: str, project: str | None,
                settings: Mapping[str, Any]) -> Database:
     try:
-        # the driver only warns of a value that it cannot use, and goes on without
+        # the driver only warns about an invalid value and continues without it
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             client: Client = MongoClient(address, **settings)
@@ -74,13 +74,13 @@ def _connected(address: str, shown: str, name: str, project: str | None,
         raise StoreError(f"{shown}: {error}") from error
     except COMPLAINTS as error:
         raise explained(error, shown) from error
-    except (ValueError, TypeError, OSError) as error:      # of an option, by the driver's own check
+    except (ValueError, TypeError, OSError) as error:      # validated by the driver
         raise StoreError(f"{shown}: {' '.join(str(error).split())}") from error
     try:
         database = Database(client, name, shown=shown, project=project)
         database.advice = lambda: notes(look_at(client, address, settings))
         with database.using():
-            database.now()                 # the first question: now it must answer
+            database.now()                 # the first query: now it must answer
     except StoreUnavailable as error:
         client.close()
         raise _perhaps_tls(error, settings, address) from error
@@ -91,12 +91,12 @@ def _connected(address: str, shown: str, name: str, project: str | None,
 
 
 def _perhaps_tls(error: StoreUnavailable, settings: Mapping[str, Any], address: str) -> StoreUnavailable:
-    """A server without TLS may simply say nothing to who begins with it."""
+    """Add a hint: a server without TLS may not answer a TLS handshake."""
     text = str(error)
     if "tls=false" in text or "refused" in text or "DNS" in text:
         return error
     if re.search(r"[?&;](tls|ssl)=true", address, re.IGNORECASE):
-        return StoreUnavailable(f"{text}; the URL asks for TLS: has the server any?")
+        return StoreUnavailable(f"{text}; the URL asks for TLS: does the server use it?")
     if not settings.get("tls"):
         return error
     return StoreUnavailable(f"{text}; hyperspace uses TLS for every server that is not on this machine: if "
@@ -104,9 +104,9 @@ def _perhaps_tls(error: StoreUnavailable, settings: Mapping[str, Any], address: 
 
 
 def _client_settings(address: str, options: Mapping[str, str], ttl_s: float | None) -> dict[str, Any]:
-    """Majority and journal: neither a fail-over nor a power cut undoes what was acknowledged.
+    """Majority and journal: neither a fail-over nor a power cut loses an acknowledged write.
 
-    Without `timeoutMS` the driver would wait for ever on a connection that is only half open.
+    Without `timeoutMS` the driver would wait forever on a half-open connection.
     """
     patience_ms = round(1000 * patience_s(QueueSettings().ttl_s if ttl_s is None else ttl_s))
     settings: dict[str, Any] = {"w": "majority", "journal": True, "retryWrites": True,
@@ -129,7 +129,7 @@ def _milliseconds(text: str, otherwise: int) -> int:
 
 
 def _options(address: str, shown: str) -> dict[str, str]:
-    """Those of the URL, by their names in small letters. Raises `StoreError` for one that nobody knows."""
+    """The options of the URL, by lower-case name. Raises `StoreError` for an unknown option."""
     text = address.partition("?")[2]
     options = {}
     for part in re.split("[&;]", text) if text else []:
@@ -140,7 +140,7 @@ def _options(address: str, shown: str) -> dict[str, str]:
             raise StoreError(f"{shown}: unknown option {name!r}{nearest}")
         options[name.casefold()] = unquote(value)
     if options.get("timeoutms", "").strip() == "0":
-        raise StoreError(f"{shown}: timeoutMS=0 would wait for ever; name a number of milliseconds")
+        raise StoreError(f"{shown}: timeoutMS=0 would wait forever; give a number of milliseconds")
     return options
 
 
@@ -155,7 +155,7 @@ def _database_name(address: str, shown: str) -> str:
 
 
 def _is_local(address: str) -> bool:
-    """Whether all hosts are this machine: what never leaves it needs no TLS."""
+    """Whether all hosts are this machine: local connections need no TLS."""
     scheme, _, rest = address.partition("://")
     hosts = rest.partition("?")[0].partition("/")[0].rpartition("@")[2]
     return scheme == "mongodb" and all(_LOOPBACK.fullmatch(host) for host in hosts.split(","))
@@ -167,5 +167,5 @@ def _ttl_of(database: Database) -> float | None:
     with database.using():
         found = database.projects.find_one({"_id": {"$eq": database.project}})
     ttl_s = None if found is None else found.get("ttl_s")
-    # what is odd is told of by who reads the settings
+    # invalid values are reported by the reader of the settings
     return float(ttl_s) if isinstance(ttl_s, int | float) else None

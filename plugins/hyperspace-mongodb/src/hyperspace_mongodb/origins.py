@@ -1,4 +1,4 @@
-"""Where a run came from, as dashboards show it: source files, packages, the repository."""
+"""Origin of a run for dashboards: source files, packages, the repository."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 from hyperspace_core.records.code import SNAPSHOT
 from hyperspace_mongodb.connection import Database, Document
 
-MOST_FILES = 2000              # listed for a dashboard; the snapshot itself knows no limit
+MOST_FILES = 2000              # listed for a dashboard; the snapshot itself is unlimited
 
 
 def origin_fields(database: Database, provenance: Mapping[str, Any]) -> Document:
-    """What the sections say, by the names that Sacred has for it below `experiment`; what they do not say is
-    left out.
-    """
+    """The provenance by Sacred's names below `experiment`; unknown values are left out."""
     found: Document = {}
     packages = _section(provenance, "packages").get("installed")
-    if isinstance(packages, Mapping):      # as Sacred writes them: "numpy==2.4.6"
+    if isinstance(packages, Mapping):      # in Sacred's form: "numpy==2.4.6"
         found["dependencies"] = [f"{name}=={version}" for name, version in sorted(packages.items())]
     git = _section(provenance, "git")
     if git.get("commit"):
@@ -31,7 +29,7 @@ def origin_fields(database: Database, provenance: Mapping[str, Any]) -> Document
 
 
 def _sources(database: Database, snapshot: str) -> list[list[Any]]:
-    """Path and file in GridFS of each; an empty file has nothing that a dashboard could show."""
+    """Path and GridFS file of each source; empty files have nothing to show."""
     there = database.snapshots.find_one({"_id": {"$eq": snapshot}}, {"files": 1}) or {}
     files = [file for file in there.get("files", ()) if file["size"]][:MOST_FILES]
     contents = {one["_id"]: one["file_id"] for one in database.contents.find(
@@ -40,7 +38,7 @@ def _sources(database: Database, snapshot: str) -> list[list[Any]]:
 
 
 def _mainfile(provenance: Mapping[str, Any], paths: list[str]) -> str:
-    """The file of the scenario, where it is among them."""
+    """The file of the scenario, if it is among the sources."""
     module = str(_section(_section(provenance, "components"), "scenario").get("module", ""))
     path = module.replace(".", "/")
     return next((file for file in (f"{path}.py", f"{path}/__init__.py") if file in paths), "")

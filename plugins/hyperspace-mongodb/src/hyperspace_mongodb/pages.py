@@ -1,4 +1,4 @@
-"""Points as they lie in chunks: columns of one batch each, read in the order of `seq`, each point once."""
+"""Points stored in chunks: columns of one batch each, read by `seq`, each point once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hyperspace_mongodb.connection import Database, Document
 
 LONGEST = 5000                 # points of one chunk: some 200 kB
 PAGE = 20                      # chunks read at a time
-KEYS = 5000                    # and keys of chunks
+KEYS = 5000                    # size and keys of chunks
 
 
 def chunk_of(run: int, attempt: int, points: Sequence[Point]) -> Document:
-    """One batch, sorted by `seq`. The same batch again has the same `_id`. Raises `ValueNotStorable`."""
+    """One batch, sorted by `seq`. The same batch gets the same `_id`. Raises `ValueNotStorable`."""
     names = list(dict.fromkeys(point.name for point in points))
     place = {name: number for number, name in enumerate(names)}
     first, last = points[0].seq, points[-1].seq
@@ -47,9 +47,9 @@ def seqs_of(chunk: Document) -> Sequence[int]:
 
 
 def pages_of_points(database: Database, run: int, attempt: int, after: int) -> Iterator[list[Point]]:
-    """All with a higher `seq`, in order; of two chunks with the same point, which retries may leave, one.
+    """All points with a higher `seq`, in order; duplicates of retried chunks are dropped.
 
-    A point is given out once every chunk that could hold it, too, has been read.
+    A point is returned once every chunk that could also contain it was read.
     """
     waiting: dict[int, Point] = {}
     for chunk in _chunks(database, run, attempt, after):
@@ -64,9 +64,8 @@ def pages_of_points(database: Database, run: int, attempt: int, after: int) -> I
 
 
 def _chunks(database: Database, run: int, attempt: int, after: int) -> Iterator[Document]:
-    """In their order. Keys first, then the chunks by their keys: a page that began amid the series
-    would cost all that comes before it, and the whole series where a server does not read along the index.
-    """
+    """The chunks in order. Keys are read first, then chunks by key: paging from the middle of a series would
+    scan the points before it, and the whole series on a server without the index."""
     begin: Any = None
     while True:
         where: Document = {"run": run, "attempt": attempt, "last": {"$gt": after}}

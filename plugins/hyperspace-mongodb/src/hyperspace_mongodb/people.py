@@ -1,4 +1,4 @@
-"""What people do to runs: stop them, let them wait, do them again, write on them, remove them."""
+"""Verbs of users on runs: cancel, pause, resume, requeue, annotate, delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLICE = 1000
 
 
 class PeoplesVerbs(Verbs):
-    """T9, T11 and T14, notes, and removal."""
+    """T9, T11 and T14, annotations, and deletion."""
 
     def cancel(self, run: int) -> State:
         return self._ask(run, Verb.CANCEL, lambda before: Command.CANCEL)
@@ -116,7 +116,7 @@ class PeoplesVerbs(Verbs):
         return sorted(found)
 
     def _delete(self, runs: list[int]) -> None:
-        """Nobody can claim what is hidden; where one was claimed before that, all are shown again."""
+        """Hide the runs first, so that none can be claimed; if one was claimed before, show all again."""
         table, name = self._database.runs, f"deleted {secrets.token_hex(8)}"
         for part in _slices(runs):
             table.update_many({"_id": {"$in": part}, "status": State.QUEUED.value},
@@ -134,7 +134,7 @@ class PeoplesVerbs(Verbs):
             _refuse_running(left)              # requeued and claimed within these milliseconds
 
     def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
-        """At once where nobody works on it, else as a command to its owner."""
+        """At once if the run has no owner, else as a command to its owner."""
         def step(before: Standing) -> tuple[State, Document]:
             if before.state is State.RUNNING:
                 return State.RUNNING, {"$set": {"hyperspace.command": command(before).value}}
@@ -166,7 +166,7 @@ class PeoplesVerbs(Verbs):
 
 
 def forget(database: Database, runs: list[int]) -> None:
-    """What belonged to runs that are gone; contents of artifacts wait for the next collection."""
+    """Delete the data of deleted runs; contents of artifacts wait for the next collection."""
     for collection, name in ((database.points, "run"), (database.heads, "run"),
                               (database.output, "run"), (database.artifacts, "run"),
                              (database.attempts, "run"), (database.metrics, "run_id")):

@@ -1,4 +1,4 @@
-"""Numpy scalars in the text that jsonpickle makes of them, read back as numbers, without numpy or pickle."""
+"""Decode numpy scalars in jsonpickle's text as numbers, without numpy or pickle."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# numpy's names of types, as `dtype` writes them -> how `struct` reads their bytes
+# numpy's type names in `dtype` -> the format of `struct`
 _FORMATS = {"f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H",
             "u4": "I", "u8": "Q", "b1": "?"}
 _LONGEST = 64                  # leaves of a pickled scalar: there are few
 
 
 def scalar_of(value: Mapping[str, Any]) -> float | int | bool | None:
-    """The number in it; None where there is none that can be made out."""
+    """The number in it; None if it cannot be decoded."""
     named = value.get("value")
     if isinstance(named, int | float):
         return named
@@ -45,7 +45,7 @@ def _leaves(value: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def _decoded(kind: str, leaves: list[Any]) -> float | int | bool | None:
-    """The bytes follow the type; between them stands the order of the bytes."""
+    """Decode the bytes, which follow the type and the byte order."""
     order = ">" if ">" in leaves else "<"
     size = struct.calcsize(kind)
     for leaf in leaves:

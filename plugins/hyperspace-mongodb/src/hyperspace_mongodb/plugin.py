@@ -1,4 +1,4 @@
-"""What the plugin offers: stores at `mongodb://` and `mongodb+srv://`, imported when such a URL is opened."""
+"""The hooks of the plugin: stores at `mongodb://` and `mongodb+srv://`, imported on first use."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""A proposal of a search becomes a run, without transactions: the search's document decides.
+"""Turn proposals of searches into runs, without transactions: the search's document decides.
 
-One update of that document counts the proposal and keeps its run there as `draft`. From then on whoever
-meets the draft carries it on, as far as it has not been carried on yet:
+One update of that document counts the proposal and keeps its run as `draft`. Then any process that finds the
+draft completes the remaining steps:
 
-1. The run is written as SUBMITTING, which nobody sees, claims or deletes.
-2. The draft names that run, once and for all. Who finds another one named there, or no draft any more, came
-   too late, and takes away what he wrote: a run that was deleted meanwhile does not come back.
+1. The run is written as SUBMITTING: it is invisible, and cannot be claimed or deleted.
+2. The draft names that run, once. A process that finds another run named there, or no draft, is too late and
+   deletes the run it wrote: a run deleted meanwhile is not created again.
 3. The run is QUEUED, and waiting workers are woken.
-4. The draft is taken off; only now may the search propose again.
+4. The draft is removed; only then may the search propose again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from hyperspace_mongodb.storing import known
 
 
 def draft_of(run: Document) -> Document:
-    """What a search keeps of a run that it has just proposed."""
+    """The draft that a search keeps of a run it has just proposed."""
     return {"uid": run["hyperspace"]["uid"], "run": None, "document": run}
 
 
 def check_draft(search: Document) -> None:
-    """Raises `Damaged` for what nobody could carry on."""
+    """Raises `Damaged` for a draft that cannot be completed."""
     with decoding(search, "search"):
         if "draft" in search:
             draft = search["draft"]
@@ -39,14 +39,14 @@ def check_draft(search: Document) -> None:
 
 
 class Proposals:
-    """May be carried on by several at once, and repeated after a kill between any two steps."""
+    """Complete drafts; may run concurrently, and be repeated after a kill between any two steps."""
 
     def __init__(self, database: Database, batches: Batches) -> None:
         self._database = database
         self._batches = batches
 
     def carry_on(self, search: Document) -> int | None:
-        """The id of the run that was drafted; None where it has been deleted since."""
+        """The id of the drafted run; None if it was deleted since."""
         draft = search["draft"]
         here = {"_id": search["_id"], "draft.uid": {"$eq": draft["uid"]}}
         run = draft["run"]
@@ -65,7 +65,7 @@ class Proposals:
         return None if found is None else int(found["_id"])
 
     def _hidden(self, draft: Document) -> int:
-        """The id of the run, written by us or by somebody else."""
+        """The id of the hidden run, written by this process or another one."""
         document, uid = draft["document"], draft["uid"]
         ours = document["hyperspace"] | {"batch": _batch(draft)}
         for _ in range(TRIES):
@@ -79,18 +79,18 @@ class Proposals:
                     raise
             there = self._database.runs.find_one({"hyperspace.uid": {"$eq": uid}},
                                                  {"status": 1, "hyperspace.batch": 1})
-            if there is None:              # deleted in this moment; or Sacred itself has taken the id
+            if there is None:              # deleted just now; or Sacred has taken the id
                 schema.raise_last(self._database)
                 self._database.closed.wait(random.uniform(0.0, 0.05))
             elif there["status"] != SUBMITTING or there["hyperspace"]["batch"] == _batch(draft):
                 return int(there["_id"])
-            else:                          # somebody copies this very run, or deletes it
+            else:                          # another process copies this run, or deletes it
                 known(self._database, self._batches, [uid])
         raise StoreUnavailable(f"{self._database.shown}: others wrote the run {uid!r} {TRIES} times in a "
                                "row; trying again may help")
 
     def _named(self, here: Document, draft: Document, run: int) -> int | None:
-        """The run that the draft names; None where all of it has been done by somebody else."""
+        """The run that the draft names; None if other processes have completed the draft."""
         searches = self._database.searches
         unnamed = here | {"draft.run": {"$eq": None}}
         if searches.update_one(unnamed, {"$set": {"draft.run": run}}).matched_count:
@@ -102,14 +102,14 @@ class Proposals:
         return named
 
     def _shown(self, run: int, draft: Document) -> bool:
-        """Whether it is this step that queued it."""
+        """Whether this call has queued the run."""
         return self._database.runs.update_one(_written(run, draft), {
             "$set": {"status": draft["document"]["status"]}, "$unset": {"hyperspace.batch": ""}},
         ).matched_count == 1
 
 
 def _written(run: int, draft: Document) -> Document:
-    """The condition that it is still hidden, by one of us."""
+    """The condition that the run is still hidden and belongs to this proposal."""
     return {"_id": run, "status": SUBMITTING, "hyperspace.batch": {"$eq": _batch(draft)}}
 
 

@@ -1,4 +1,4 @@
-"""Into the queue and out of it: settings, submit and claim."""
+"""The queue: settings, submit and claim."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUEUE_ORDER = [("hyperspace.priority", -1), ("_id", 1)]
 
 
 class QueueVerbs(Verbs):
-    """T1 and T2, and what surrounds them."""
+    """T1 and T2, and the settings."""
 
     # -- settings --------------------------------------------------------------------------------------------
 
@@ -35,12 +35,12 @@ class QueueVerbs(Verbs):
             if found is not None:
                 return _settings_of(found)
         if database.refusal is not None or not database.made:
-            return QueueSettings()         # to ask is no reason to write into a database that others made
+            return QueueSettings()         # a query is no reason to write into a database of another program
         with database.writing():
             try:
                 return _settings_of(self._kept_settings(project))
             except OperationFailure as error:
-                if is_forbidden(error):    # somebody who may only read, and wants to know nothing else
+                if is_forbidden(error):    # a user with read access only, who just needs the settings
                     return QueueSettings()
                 raise
 
@@ -60,7 +60,7 @@ class QueueVerbs(Verbs):
                     return changed
 
     def _kept_settings(self, project: str) -> Document:
-        """As they stand, the defaults stored where nothing stood."""
+        """The stored settings; missing ones are stored with their defaults."""
         return self._database.projects.find_one_and_update(
             {"_id": {"$eq": project}}, {"$setOnInsert": default_settings() | {"changes": 0}}, upsert=True,
             return_document=True) or {}
@@ -114,7 +114,7 @@ class QueueVerbs(Verbs):
 
     def _found(self, wanted: Document, project: str, owner: Owner, token: str,
                moment: str) -> Document | None:
-        """The next in the queue, claimed; past what cannot be claimed, and what a batch has just brought."""
+        """Claim the next run of the queue; skip runs that cannot be claimed, complete batches."""
         try:
             found = self._taken(wanted, owner, token, moment)
         except OperationFailure as error:
@@ -126,7 +126,7 @@ class QueueVerbs(Verbs):
         return found
 
     def _taken(self, wanted: Document, owner: Owner, token: str, moment: str) -> Document | None:
-        """One step; None where there is nothing, or where a twin of this very claim was faster."""
+        """Claim in one step; None if there is no run, or if a repeat of this claim was faster."""
         change = {
             "$set": {"status": State.RUNNING.value, "hyperspace.token": token, "heartbeat": moment_of(moment),
                      "start_time": moment_of(moment), "host": host_of(owner), **begun()},
@@ -144,13 +144,13 @@ class QueueVerbs(Verbs):
             raise
 
     def _claimed_before(self, token: str) -> Document | None:
-        """The claim whose answer was lost; None where there is none, or its lease is over."""
+        """The claim whose answer was lost; None if there is none, or if its lease has ended."""
         return self._database.runs.find_one({
             "hyperspace.attempts.token": {"$eq": token}, "status": State.RUNNING.value,
             "hyperspace.token": {"$eq": token}})
 
     def _seen(self) -> dict[str, int]:
-        """This thread's: project → changes; a thread that never looked has seen none."""
+        """Project → changes seen by this thread; empty for a thread that has not looked."""
         seen: dict[str, int] = self._looked.__dict__.setdefault("seen", {})
         return seen
 
@@ -159,7 +159,7 @@ class QueueVerbs(Verbs):
 
 
 def _start(document: Document, owner: Owner, token: str, moment: str) -> None:
-    """A run that is executed here and now is claimed in the step that stores it."""
+    """Claim a run that is executed at once, in the step that stores it."""
     document |= begun() | {"status": State.RUNNING.value, "host": host_of(owner),
                            "heartbeat": moment_of(moment)}
     document["hyperspace"] |= {"attempt": 1, "beat": 1, "token": token,
@@ -168,7 +168,7 @@ def _start(document: Document, owner: Owner, token: str, moment: str) -> None:
 
 def _wanted(project: str, token: str, moment: str, *, tasks: Collection[str] | None,
             exclude: Collection[int], only: Collection[int] | None) -> Document:
-    """The condition of a claim. `not_before` is the back-off before a retry: the one decision by a clock."""
+    """The condition of a claim. `not_before` is the back-off before a retry: the only decision by a clock."""
     wanted: Document = {
         "hyperspace.project": {"$eq": project}, "status": State.QUEUED.value,
         "hyperspace.attempts.token": {"$ne": token},
@@ -188,12 +188,12 @@ def _equal(values: Document) -> Document:
 
 
 def _settings_of(found: Document) -> QueueSettings:
-    """Raises `StoreError` for what no version of ours has written."""
+    """Raises `StoreError` for settings that no version of ours has written."""
     whole = default_settings() | found
     try:
         return QueueSettings(paused=bool(whole["paused"]), heartbeat_s=float(whole["heartbeat_s"]),
                              ttl_s=float(whole["ttl_s"]))
     except (TypeError, ValueError) as error:
-        raise StoreError(f"the settings of project {found.get('_id')!r} are damaged ({error}); mend "
+        raise StoreError(f"the settings of project {found.get('_id')!r} are damaged ({error}); repair "
                          "`heartbeat_s` and `ttl_s` in hyperspace.projects, or remove the document: the "
                          "defaults come back") from error

@@ -1,4 +1,4 @@
-"""Records: one by its id, or a stream of those that a filter means; what another program wrote among them."""
+"""Read records: one by id, or those that match a filter, including runs of other programs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from hyperspace_mongodb.narrowing import ORDERING, narrowed, place_of
 from hyperspace_mongodb.narrowing import decided as decided_there
 from hyperspace_mongodb.rooms import moved_texts
 
-PAGE = 100                     # records read at a time; between two pages nothing is held open
+PAGE = 100                     # records read at a time; no cursor stays open between pages
 
-# what only dashboards read
+# fields for dashboards only
 UNREAD = dict.fromkeys(("captured_out", "config", "meta", "info", "fail_trace", "artifacts", "resources",
                          "host"), 0)
 
 
 class ReadingVerbs(Verbs):
-    """What is asked about runs; nothing here writes, but what a submitter has decided is carried on."""
+    """Queries of runs; they write nothing, except to complete committed batches."""
 
     def get(self, run: int) -> RunRecord:
         with self._database.using():
@@ -39,7 +39,7 @@ class ReadingVerbs(Verbs):
 
     def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
              limit: int | None = None) -> Iterator[RunRecord]:
-        """The order is settled now, as a list of ids; records are read page by page, as they then are."""
+        """The order is fixed at the call, as a list of ids; records are read later, page by page."""
         if order not in ORDERS:
             raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}"
                              f"{did_you_mean(order, ORDERS)}")
@@ -70,7 +70,7 @@ class ReadingVerbs(Verbs):
 
     def _listed(self, where: RunFilter, order: str,
                 limit: int | None) -> tuple[list[int], dict[int, RunRecord]]:
-        """The ids of all that may match, in order, and the records among them that another program wrote."""
+        """The ids of all possible matches, in order, and the records of other programs among them."""
         moment = self._batches.settle()
         fields = {"hyperspace.priority": 1, "hyperspace.ranked": 1, "hyperspace.rank": 1}
         cursor = self._database.runs.find(self._visible(where, moment), fields).sort(ORDERING[order])
@@ -89,12 +89,12 @@ class ReadingVerbs(Verbs):
         found = {row["_id"]: int(row["runs"]) for row in rows}
         odd = set(found) - {state.value for state in State}
         if odd:
-            raise Damaged(f"{self._database.shown}: a run has the state {odd.pop()!r}, which there is not; "
-                          "`hyperspace store check` names it")
+            raise Damaged(f"{self._database.shown}: a run has the state {odd.pop()!r}, which is unknown; "
+                          "`hyperspace store check` lists it")
         return Counter({State(state): runs for state, runs in found.items()})
 
     def _visible(self, where: RunFilter, moment: Moment) -> Document:
-        """With whole batches only: those that had been decided when the reader began."""
+        """Only whole batches: those decided when the reader began."""
         parts = [narrowed(where), {"status": {"$ne": SUBMITTING}}, {"_id": {"$lte": moment.last}}]
         if moment.undecided:
             parts.append(decided(moment.undecided))
@@ -115,7 +115,7 @@ class ReadingVerbs(Verbs):
 
     def _matching(self, where: RunFilter, ids: Sequence[int],
                   foreign: dict[int, RunRecord]) -> list[RunRecord]:
-        """Those of a page that are there and match, in its order."""
+        """The records of a page that exist and match, in order."""
         ours = [run for run in ids if run not in foreign]
         with self._database.using():
             found = list(self._database.runs.find({"_id": {"$in": ours}}, UNREAD)) if ours else []

@@ -1,4 +1,4 @@
-"""Records of another store, kept as they are under ids of this one."""
+"""Store records of another store unchanged, under new ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hyperspace_mongodb.storing import further, stored
 
 
 class RestoringVerbs(Verbs):
-    """The one verb that takes a run in which did not begin here."""
+    """The verb that stores runs which did not begin here."""
 
     def restore(self, records: Sequence[RunRecord]) -> list[int]:
         found = [(record, restored_document(record)) for record in records]
@@ -25,13 +25,13 @@ class RestoringVerbs(Verbs):
             for record, document in found:
                 self._show_origin(record, document)
                 documents.setdefault(record.uid, []).append(document)
-            # of the same uid twice, the second finds the first, and takes its place where it is further on
+            # of the same uid twice, the second finds the first, and replaces it if it is further on
             chosen = [next(filter(further, each), each[0]) for each in documents.values()]
             ids = stored(self._database, self._batches, chosen)
         return [ids[record.uid] for record in records]
 
     def _show_origin(self, record: RunRecord, document: Document) -> None:
-        """What dashboards show of it; its snapshot of source code may be here already."""
+        """Set the dashboard fields; the snapshot of its source code may be stored already."""
         if record.attempt is not None:
             provenance = record.attempt.provenance
             document["experiment"] |= origin_fields(self._database, provenance)

@@ -1,7 +1,7 @@
-"""Migrations of stored configs: applied run by run, undone to the byte.
+"""Migrations of stored configs: applied run by run, undone exactly.
 
-Each run is rewritten in one step, and what it had before is kept in the same document. A killed migration
-leaves some runs rewritten and others not; it is applied again, or undone.
+Each run is rewritten in one step; its previous values are kept in the same document. A killed migration
+leaves some runs rewritten and others not; apply it again, or undo it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENDED = [state.value for state in TERMINAL]
 
 
 class RewritingVerbs(Verbs):
-    """What a run had before is kept as the very text that stood there."""
+    """Migrations; the previous values of a run are kept as the original text."""
 
     def migrations(self, project: str) -> list[Migration]:
         with self._database.using():
@@ -79,7 +79,7 @@ class RewritingVerbs(Verbs):
             {"hyperspace.project": {"$eq": project}, "hyperspace.rewrites.migration": {"$eq": name}})
 
     def _keep(self, wanted: Document) -> None:
-        """Applied again after it was undone: a new entry, behind what has been applied since."""
+        """Record a migration; applied again after an undo, it gets a new entry at the end."""
         project, name = wanted["project"], wanted["name"]
         table = self._database.migrations
         for _ in range(2):
@@ -100,7 +100,7 @@ class RewritingVerbs(Verbs):
                 table.insert_one(wanted | number)
                 return
             except Exception as error:
-                if not is_duplicate(error):    # another was faster: look again
+                if not is_duplicate(error):    # another process was faster: read again
                     raise
 
     def _refuse_later(self, name: str, runs: Sequence[Document]) -> None:
@@ -127,7 +127,7 @@ class RewritingVerbs(Verbs):
 
 
 def _condition(migration: Migration, rewrite: Rewrite) -> Document:
-    """The run has ended, is as the migration found it, and does not have it yet."""
+    """The run has ended, is unchanged since it was read, and does not have the migration yet."""
     return {"_id": {"$eq": rewrite.run}, "status": {"$in": _ENDED},
             "hyperspace.project": {"$eq": migration.project},
             "hyperspace.rewrites.migration": {"$ne": migration.name},

@@ -1,7 +1,7 @@
-"""A document ends at 16 MB: long texts of attempts that are over move to a collection of their own.
+"""Documents are limited to 16 MB: move long texts of ended attempts to a separate collection.
 
-A claim makes the room, when the attempts before it hold more than `ROOM` characters. Each text is copied
-first and taken out afterwards, in a step that only happens where it is still the same.
+A claim moves them when the earlier attempts hold more than `ROOM` characters. Each text is copied first and
+removed afterwards, in a step that requires it to be unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TEXTS = ("traceback", "provenance")
 
 
 def make_room(database: Database, document: Document) -> None:
-    """Move what ended attempts say at length; `document` is changed likewise."""
+    """Move long texts of ended attempts; `document` is changed accordingly."""
     ours = document["hyperspace"]
     attempts = ours.get("attempts", [])[:-1]
     if sum(len(found.get(name, "")) for found in attempts for name in TEXTS) <= ROOM:
@@ -39,7 +39,7 @@ def make_room(database: Database, document: Document) -> None:
 
 
 def moved_texts(database: Database, documents: Sequence[Document]) -> Moved:
-    """The texts that lie elsewhere, of all attempts of some runs."""
+    """The moved texts of all attempts of some runs."""
     keys = [key for document in documents for key in _moved_keys(document)]
     if not keys:
         return {}

@@ -1,7 +1,7 @@
-"""The fields that Sacred's MongoObserver writes and dashboards read: a copy of ours, shaped for them.
+"""The fields of Sacred's MongoObserver for dashboards: a copy of our data in Sacred's shape.
 
-Keys are changed as Sacred changes them, since a path of MongoDB cannot name them: a leading `$` becomes `@`,
-a `.` becomes `,`. Nothing here is ever read back for a run of ours, but for tags and note.
+Keys are changed as Sacred does, since a path of MongoDB cannot name them: a leading `$` becomes `@`, a `.`
+becomes `,`. Except for tags and note, these fields are never read back for our runs.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from hyperspace_core.records.run import NewRun, Owner, RunRecord
 from hyperspace_mongodb.connection import Document
 
 FORMAT = "hyperspace-1"
-DEEPEST = 40                   # levels of a shaped tree; what lies below becomes text
+DEEPEST = 40                   # levels of a shaped tree; deeper levels become text
 LONGEST = 500_000              # characters of a shaped tree; a dashboard shows no more
 LONGEST_TRACE = 64 * 1024
 
 
 def begun() -> Document:
-    """What an attempt begins with. A run that waits has none of these, as a queued run of Sacred's has not:
-    every claim reads all that wait, on servers that scan.
-    """
+    """The fields at the start of an attempt. A queued run has none of them, as in Sacred: every claim scans
+    all queued runs on servers without index use."""
     return {"stop_time": None, "result": None, "fail_trace": [], "captured_out": "", "artifacts": [],
             "resources": []}
 
 
 def sacred_fields(run: NewRun | RunRecord, submitted_at: str | None) -> Document:
-    """Everything that a dashboard may ask for; what is not known yet is empty, never missing."""
+    """All fields that a dashboard may read; unknown values are empty, never missing."""
     record = run if isinstance(run, RunRecord) else None
     attempt = record.attempt if record is not None else None
     return {
@@ -51,21 +50,21 @@ def sacred_fields(run: NewRun | RunRecord, submitted_at: str | None) -> Document
 
 
 def shaped_config(config: Any, seed: int | None) -> Document:
-    """A configuration always has its seed."""
+    """The config with its seed."""
     return shaped(config if config is not None else {}) | ({} if seed is None else {"seed": seed})
 
 
 def shaped(tree: Mapping[str, Any]) -> Document:
-    """A tree as MongoDB and its dashboards can take it; a stand-in where it is too large for them."""
+    """A tree for MongoDB and its dashboards; replaced by a note if it is too large."""
     plain = storable(tree, "")
     if len(to_text(plain)) > LONGEST:
-        return {"hyperspace": "too large to be shown here; `hyperspace runs show` has it whole"}
+        return {"hyperspace": "too large to be shown here; use `hyperspace runs show` to see all of it"}
     found: Document = _shaped(plain, 0)
     return found
 
 
 def shaped_key(key: str) -> str:
-    """As Sacred's `force_valid_bson_key` does it; an empty key has a name, too."""
+    """The key as Sacred's `force_valid_bson_key` makes it; an empty key gets a name."""
     name = "@" + key[1:] if key.startswith("$") else key
     return name.replace(".", ",").replace("\0", "") or '""'
 
@@ -77,7 +76,7 @@ def host_of(owner: Owner | None) -> Document:
 
 
 def host_from(provenance: Mapping[str, Any], owner: Owner | None) -> Document:
-    """With what was captured of the machine, where it was."""
+    """The host fields, from the captured machine if available."""
     host, python = _section(provenance, "host"), _section(provenance, "python")
     found = host_of(owner) | {
         "os": [str(host.get("system", "")), str(host.get("os", ""))],
@@ -87,7 +86,7 @@ def host_from(provenance: Mapping[str, Any], owner: Owner | None) -> Document:
 
 
 def trace_of(traceback: str | None) -> list[str]:
-    """Line by line, the end of it where it is long."""
+    """The lines of a traceback; only the end of a long one."""
     return [] if not traceback else traceback[-LONGEST_TRACE:].splitlines(keepends=True)
 
 
@@ -107,5 +106,5 @@ def _shaped(value: Any, depth: int) -> Any:
         return {shaped_key(key): _shaped(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):
         return [_shaped(inner, depth + 1) for inner in value]
-    # a page of JavaScript gets JSON, which knows neither
+    # JavaScript pages get JSON, which has neither
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

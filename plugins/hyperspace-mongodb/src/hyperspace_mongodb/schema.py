@@ -1,6 +1,6 @@
-"""How a database says that it is a store, which indexes it has, and how an older one is brought up to date.
+"""The schema version and the indexes of a store, and the upgrade of older schemas.
 
-Everything is made by the first write. Reading changes nothing: a database that Sacred wrote stays as it is.
+The first write creates everything. Reading changes nothing: a database of Sacred stays as it is.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
 
 SCHEMA = 2
-QUEUE = "queue"                # the document of `meta` that gives ids and decides batches
-SEARCHES = "searches"          # the one that gives ids of searches
+QUEUE = "queue"                # the document of `meta` that assigns run ids and decides batches
+SEARCHES = "searches"          # the document that assigns search ids
 
-# collection, keys, whether they are unique; sparse, for what Sacred wrote has none of these fields
+# collection, keys, unique or not; sparse, for documents of Sacred have none of these fields
 INDEXES: tuple[tuple[str, list[tuple[str, int]], bool], ...] = (
     ("runs", [("hyperspace.project", 1), ("status", 1), ("hyperspace.priority", -1), ("_id", 1)], False),
     ("runs", [("hyperspace.uid", 1)], True),
-    # a token claims once, whatever is repeated; `attempts` is missing until the first claim
+    # a token claims once, also on repeats; `attempts` is missing until the first claim
     ("runs", [("hyperspace.attempts.token", 1)], True),
     ("runs", [("hyperspace.batch", 1)], False),
     ("runs", [("hyperspace.parent", 1)], False),
@@ -48,7 +48,7 @@ INDEXES: tuple[tuple[str, list[tuple[str, int]], bool], ...] = (
 
 
 def make_indexes(database: Database) -> None:
-    """Those that are missing."""
+    """Create missing indexes."""
     wanted: dict[str, list[IndexModel]] = {}
     for collection, keys, unique in INDEXES:
         sparse = keys[0][0].startswith("hyperspace.") and len(keys) == 1
@@ -57,20 +57,20 @@ def make_indexes(database: Database) -> None:
         database.base[collection].create_indexes(models)
 
 
-# schema -> what brings a database of the one before up to it; each may be repeated after a kill
+# schema -> the upgrade from the schema before; each may be repeated after a kill
 MIGRATIONS: dict[int, Callable[[Database], Any]] = {
-    2: make_indexes,                   # of searches; the schema before had none
+    2: make_indexes,                   # for searches, which are new in this schema
 }
 
 
 def version(database: Database) -> int | None:
-    """None for a database that hyperspace has not written to."""
+    """The stored version; None for a database that hyperspace has not written to."""
     found = database.meta.find_one({"_id": "schema"})
     return None if found is None else _number(database, found)
 
 
 def look(database: Database) -> None:
-    """Learn what stands there; nothing is made."""
+    """Read the version; nothing is created."""
     found = database.meta.find_one({"_id": "schema"})
     if found is not None:
         database.refusal = _refusal(_number(database, found), found)
@@ -78,7 +78,7 @@ def look(database: Database) -> None:
 
 
 def make(database: Database) -> None:
-    """The schema, where there is none. Raises `StoreError` where nothing may be written."""
+    """Create a missing schema. Raises `StoreError` if the database is read-only."""
     with database.lock:
         look(database)
         if database.refusal is not None:
@@ -93,7 +93,7 @@ def make(database: Database) -> None:
 def upgrade(database: Database, *, dry_run: bool) -> tuple[int, int]:
     found = version(database)
     if found is None:
-        return SCHEMA, SCHEMA              # made when it is needed
+        return SCHEMA, SCHEMA              # created when needed
     if found > SCHEMA:
         look(database)
         raise StoreError(f"{database.shown}: {database.refusal}")
@@ -107,7 +107,7 @@ def upgrade(database: Database, *, dry_run: bool) -> tuple[int, int]:
 
 def _make(database: Database) -> None:
     make_indexes(database)
-    # Sacred's ids and ours are the same series
+    # ids of Sacred and ours are one sequence
     raise_last(database)
     try:
         database.meta.insert_one({"_id": "schema", "version": SCHEMA, "needs": this_version(),
@@ -118,7 +118,7 @@ def _make(database: Database) -> None:
 
 
 def raise_last(database: Database) -> None:
-    """The highest id ever given is at least the highest there is; Sacred itself may write beside us."""
+    """Raise the highest id given to the highest id present; Sacred may write at the same time."""
     highest = database.runs.find_one({"_id": {"$type": "number"}}, {"_id": 1}, sort=[("_id", -1)])
     last = 0 if highest is None else int(highest["_id"])
     database.meta.update_one({"_id": QUEUE}, {"$max": {"last": last}}, upsert=True)
@@ -127,8 +127,8 @@ def raise_last(database: Database) -> None:
 def _number(database: Database, found: Document) -> int:
     number = found.get("version")
     if not isinstance(number, int):
-        raise StoreError(f"{database.shown}: no number of a schema stands in hyperspace.meta, but "
-                         f"{number!r}; set `version` of the document 'schema' right there (here: {SCHEMA})")
+        raise StoreError(f"{database.shown}: the schema version in hyperspace.meta is not a number but "
+                         f"{number!r}; correct `version` of the document 'schema' there (here: {SCHEMA})")
     return number
 
 
@@ -138,6 +138,6 @@ def _refusal(number: int, found: Document) -> str | None:
                 "once, when no worker runs")
     if number > SCHEMA:
         return (f"its schema is {number} and needs hyperspace-core {found.get('needs', '?')} or newer with "
-                f"the hyperspace-mongodb of its time; {this_version()}, which is installed here, can "
+                f"the matching hyperspace-mongodb; {this_version()}, which is installed here, can "
                 "only read it: pip install --upgrade hyperspace-core hyperspace-mongodb")
     return None

@@ -1,4 +1,4 @@
-"""Searches: what they are to do, and the one step that decides which run is their next."""
+"""Searches: their settings, and the atomic step that decides their next run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PLAIN = ("uid", "project", "task", "priority", *_COUNTS)
 
 
 class SearchVerbs(Verbs):
-    """Each is one update of the search's document; each carries on what it finds drafted there."""
+    """Each verb is one update of the search's document; each completes a draft that it finds."""
 
     _proposals: Proposals
 
@@ -86,7 +86,7 @@ class SearchVerbs(Verbs):
                 "$inc": {"proposed": 1, "redrawn": redrawn, "repeats": int(repeat)},
                 "$set": {"draft": draft_of(new_document(run, self._now()))}}
             for _ in range(TRIES):
-                if found.proposed > number:        # somebody else was faster, or this answer was lost
+                if found.proposed > number:        # another process was faster, or this answer was lost
                     return self._again(run)
                 if found.state is not SearchState.OPEN or found.proposed != number:
                     return None
@@ -99,7 +99,7 @@ class SearchVerbs(Verbs):
         raise self._search_busy(search)
 
     def end_search(self, search: int, reason: str, *, proposed: int | None = None) -> bool:
-        told = text(reason, "reason")
+        stated = text(reason, "reason")
         with self._database.using():
             self._search(search)
         as_judged: Document = {"state": {"$ne": SearchState.ENDED.value}}
@@ -108,10 +108,10 @@ class SearchVerbs(Verbs):
         with self._database.writing():
             after = self._database.searches.find_one_and_update(
                 {"_id": search} | as_judged,
-                {"$set": {"state": SearchState.ENDED.value, "reason": told, "ended_at": self._now()}},
+                {"$set": {"state": SearchState.ENDED.value, "reason": stated, "ended_at": self._now()}},
                 return_document=True)
             if after is not None:
-                self._carry_on(after)          # now nothing more is proposed: all that was is there
+                self._carry_on(after)          # no more proposals from here on: all made before are stored
         return after is not None
 
     def change_search(self, search: int, *, state: SearchState | None = None, budget: Budget | None = None,
@@ -139,7 +139,7 @@ class SearchVerbs(Verbs):
     # -- helpers ---------------------------------------------------------------------------------------------
 
     def _search(self, search: int) -> Document:
-        """As it stands, nothing of it half-done. Raises `NotFound`, also for a number that is too large."""
+        """The search without an unfinished draft. Raises `NotFound`, also for a number that is too large."""
         known = 0 < search <= HIGHEST
         found = self._database.searches.find_one({"_id": {"$eq": search}}) if known else None
         if found is None:
@@ -148,7 +148,7 @@ class SearchVerbs(Verbs):
         return found
 
     def _listed_search(self, search: Document, *, named: bool) -> SearchRecord | None:
-        """A damaged one is named to who asks for all; workers, who ask for open ones, pass it over."""
+        """List searches; a damaged one raises an error if all are listed, and is skipped for workers."""
         try:
             self._carry_on(search)
             return search_of(search)
@@ -164,7 +164,7 @@ class SearchVerbs(Verbs):
             try:
                 self._proposals.carry_on(search)
             except OperationFailure as error:
-                if not is_forbidden(error):    # who may only read leaves it to who may write
+                if not is_forbidden(error):    # a reader leaves the draft to a process that may write
                     raise
 
     def _kept_search(self, document: Document) -> int:
@@ -178,11 +178,11 @@ class SearchVerbs(Verbs):
             try:
                 database.searches.insert_one(document | {"_id": last["last"]})
             except Exception as error:
-                if not is_duplicate(error):    # another was faster: look again
+                if not is_duplicate(error):    # another process was faster: read again
                     raise
 
     def _again(self, run: NewRun) -> int | None:
-        """The id of what was proposed before, where it is the very same run."""
+        """The id of an earlier proposal, if it is the same run."""
         found = self._database.runs.find_one(
             {"hyperspace.uid": {"$eq": run.uid}, "status": {"$ne": SUBMITTING}},
             {"hyperspace.config": 1, "hyperspace.seed": 1})
@@ -198,7 +198,7 @@ class SearchVerbs(Verbs):
 
 
 def new_search_document(search: NewSearch) -> Document:
-    """Without its id and its moment. Raises `ValueNotStorable`."""
+    """A new search document without id and time. Raises `ValueNotStorable`."""
     return {**{name: text(getattr(search, name), name) for name in ("uid", "project", "task")},
             "state": SearchState.OPEN.value, "priority": storable(search.priority, "priority"),
             "budget": tree(budget_tree(search.budget), "budget"), "plan": tree(plan_tree(search), "search"),
@@ -206,7 +206,7 @@ def new_search_document(search: NewSearch) -> Document:
 
 
 def restored_search_document(record: SearchRecord) -> Document:
-    """A record of another store, without its id. Raises `ValueNotStorable`."""
+    """The document of a restored search, without its id. Raises `ValueNotStorable`."""
     moments: Document = {"submitted_at": record.submitted_at}
     document = new_search_document(record) | {"state": resting(record.state).value} | {
         name: storable(getattr(record, name), name) for name in _COUNTS}
@@ -219,10 +219,10 @@ def restored_search_document(record: SearchRecord) -> Document:
 def search_of(document: Document) -> SearchRecord:
     """Raises `Damaged`."""
     with decoding(document, "search"):
-        told: dict[str, Any] = {name: document[name] for name in _PLAIN} | plan_fields(
+        values: dict[str, Any] = {name: document[name] for name in _PLAIN} | plan_fields(
             from_text(document["plan"]))
         return SearchRecord(
-            **told, id=document["_id"], state=SearchState(document["state"]), reason=document.get("reason"),
+            **values, id=document["_id"], state=SearchState(document["state"]), reason=document.get("reason"),
             budget=budget_of(from_text(document["budget"])), ended_at=moment_of(document.get("ended_at")),
             submitted_at=moment_of(document.get("submitted_at")))
 

@@ -1,4 +1,4 @@
-"""Metric series and output: appended without a fence, keyed so that a repeat adds nothing, read in pages."""
+"""Metric series and output: appended without a fence, a repeat adds nothing, read in pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hyperspace_mongodb.dashboards import Dashboards
 from hyperspace_mongodb.foreign_series import foreign_output, foreign_points
 from hyperspace_mongodb.pages import LONGEST, chunk_of, pages_of_points, seqs_of
 
-OUTPUT_PAGE = 50               # of at most 64 KiB each
+OUTPUT_PAGE = 50               # chunks of at most 64 KiB each
 
 
 class SeriesVerbs(Verbs):
@@ -28,7 +28,7 @@ class SeriesVerbs(Verbs):
         ordered = {point.seq: point for point in reversed(points)}
         batch = [ordered[seq] for seq in sorted(ordered)]
         if batch:
-            chunk_of(run, attempt, batch)      # refused before anything is written
+            chunk_of(run, attempt, batch)      # raised before anything is written
         with self._changing(run):
             self._standing(run)
             for start in range(0, len(batch), LONGEST):
@@ -79,9 +79,9 @@ class SeriesVerbs(Verbs):
             after = found[-1]["seq"]
 
     def _add_points(self, run: int, attempt: int, points: Sequence[Point]) -> None:
-        """Those that are not there: what overlaps was left by a call whose answer was lost.
+        """Add the points that are not stored; a call whose answer was lost may have stored some.
 
-        The head of the series, raised before anything is written, says whether any can be there at all.
+        The head of the series, raised before every write, shows whether any can be stored already.
         """
         head = self._database.heads.find_one_and_update(
             {"_id": f"{run}:{attempt}"},

@@ -1,4 +1,4 @@
-"""Snapshots of source code: a document that names contents, which lie with those of artifacts."""
+"""Snapshots of source code: a document that names contents, stored like those of artifacts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIES = 10
 
 
 class SourceVerbs(Verbs):
-    """Put, look up, read."""
+    """Store, look up and read snapshots."""
 
     _contents: Contents
 
@@ -27,7 +27,7 @@ class SourceVerbs(Verbs):
         contents = sorted({file.digest for file in snapshot.files})
         with self._database.writing():
             for _ in range(TRIES):
-                # first it names its contents, without being there itself; then they are made sure of
+                # the hidden document names its contents first; then each content is ensured
                 self._database.snapshots.update_one(
                     {"_id": {"$eq": snapshot.digest}},
                     {"$set": {"contents": contents, "at": self._database.now()}}, upsert=True)
@@ -49,12 +49,12 @@ class SourceVerbs(Verbs):
         return self._contents.open(digest)
 
     def _sure(self, file: SourceFile, read: Callable[[str], bytes]) -> bool:
-        """Whether the content is here, and no collection that has looked already will remove it."""
+        """Whether the content is stored, and no running collection will remove it."""
         if self._contents.touch(file.digest, file.size) is not None:
             return True
         content = read(file.path)
         if hashlib.sha256(content).hexdigest() != file.digest:
-            raise UsageError(f"snapshot: {file.path} has changed since it was looked at; take the snapshot "
+            raise UsageError(f"snapshot: {file.path} has changed since it was hashed; take the snapshot "
                              "again")
         self._contents.keep(io.BytesIO(content), f"source://{file.digest}")
         return self._contents.touch(file.digest, file.size) is not None

@@ -24,7 +24,7 @@ from hyperspace_mongodb.workers import WorkerVerbs
 
 class MongoStore(WaitingVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
                  ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs, Store):
-    """The port, group by group. Any number of threads; a child process opens it anew."""
+    """All groups of verbs. Any number of threads; a child process opens it again."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -41,9 +41,9 @@ class MongoStore(WaitingVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, Reading
 
 
 def open_store(url: str, project: str | None = None) -> Store:
-    """The store at `mongodb://HOST/DATABASE`; nothing is made before the first write.
+    """The store at `mongodb://HOST/DATABASE`; nothing is created before the first write.
 
-    `project` names the database where the URL does not, and owns what other programs wrote there. Raises
-    `StoreError` for an address that cannot serve, `StoreUnavailable` where trying again may help.
+    `project` names the database if the URL does not, and owns the runs of other programs in it. Raises
+    `StoreError` for an invalid address, `StoreUnavailable` if a retry may help.
     """
     return MongoStore(opened(url, project))

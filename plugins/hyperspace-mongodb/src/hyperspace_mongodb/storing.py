@@ -1,4 +1,4 @@
-"""New documents enter the store: one in a single step, several as a batch, each uid once."""
+"""Insert new documents: one in a single step, several as a batch, each uid once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
 
 SLICE = 500
-# another's batch with one of our uids: it is decided soon, or its submitter was killed
+# another batch has one of our uids: it is decided soon, or its submitter was killed
 PATIENCE_S = 3.0
 TRIES = 20
 
@@ -31,7 +31,7 @@ def stored(database: Database, batches: Batches, documents: Sequence[Document]) 
         added = _added(database, batches, new, takes_place)
         if added is not None:
             return ids | added
-        schema.raise_last(database)        # Sacred itself may have taken the next ids
+        schema.raise_last(database)        # Sacred may have taken the next ids
         database.closed.wait(random.uniform(0.0, 0.05))
     raise StoreUnavailable(f"{database.shown}: others submitted the same runs {TRIES} times in a row; trying "
                            "again may help")
@@ -42,13 +42,13 @@ def uid_of(document: Document) -> str:
 
 
 def further(document: Document) -> bool:
-    """Whether more has happened to a run than that it was submitted; never true of a new one."""
+    """Whether a run has changed since its submission; never true for a new one."""
     return document["status"] in TERMINAL or (
         document["hyperspace"]["attempt"] > 0 and document["status"] != State.RUNNING)
 
 
 def known(database: Database, batches: Batches, uids: Sequence[str]) -> dict[str, Document]:
-    """What is here of those that are here; what another's batch has under way is waited for, or given up."""
+    """The uids that are stored here; an uncommitted batch of another process is awaited or abandoned."""
     until = monotonic() + PATIENCE_S
     while True:
         found = [one for start in range(0, len(uids), SLICE) for one in database.runs.find(
@@ -66,14 +66,14 @@ def known(database: Database, batches: Batches, uids: Sequence[str]) -> dict[str
 
 
 def _waits(there: Document | None) -> bool:
-    """Nobody has ever claimed it here."""
+    """Whether the run was never claimed here."""
     return (there is not None and there["status"] in (State.QUEUED, State.PAUSED)
             and not there["hyperspace"]["attempt"])
 
 
 def _added(database: Database, batches: Batches, new: Sequence[Document],
            takes_place: Sequence[Document]) -> dict[str, int] | None:
-    """None where somebody else has stored one of them meanwhile, or has taken an id."""
+    """The ids; None if another process has stored one of the runs or taken an id meanwhile."""
     if not new and not takes_place:
         return {}
     try:
@@ -101,7 +101,7 @@ def _together(database: Database, batches: Batches, new: Sequence[Document],
     name, first = batches.begin(len(new))
     ids = {uid_of(document): run for run, document in enumerate(new, start=first)}
     try:
-        # in the order of their uids: of two submitters of the same runs, none waits for one that waits for it
+        # in the order of the uids, so that two submitters of the same runs cannot deadlock
         for start in range(0, len(new), SLICE):
             part = sorted(new, key=uid_of)[start:start + SLICE]
             database.runs.insert_many([_under_way(each, ids[uid_of(each)], name) for each in part])

@@ -1,4 +1,4 @@
-"""What a store says of itself, looking for damage, and bringing an older schema up to date."""
+"""Describe a store, check it for damage, and upgrade an older schema."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hyperspace_mongodb.proposals import check_draft
 from hyperspace_mongodb.reading import UNREAD
 from hyperspace_mongodb.searching import search_of
 
-MOST_LINES = 20                # of one kind of damage
+MOST_LINES = 20                # examples of one kind of damage
 
 
 class UpkeepVerbs(Verbs):
-    """Verbs about the store, not about runs."""
+    """Verbs on the store, not on runs."""
 
     url: str
     _contents: Contents
@@ -67,14 +67,14 @@ class UpkeepVerbs(Verbs):
         return () if refusal is None else (refusal,)
 
     def _odd_runs(self) -> Iterator[str]:
-        """What no step of ours leaves behind."""
+        """Runs in a state that no step of ours leaves."""
         runs = self._database.runs
         ours: Document = {"hyperspace.project": {"$ne": None}}
         states = [state.value for state in State]
         impossible: list[tuple[str, Document]] = [
-            ("is RUNNING and nobody holds it", {"status": "RUNNING", "hyperspace.token": {"$eq": None}}),
-            ("is held and does not run", {"status": {"$in": [one for one in states if one != "RUNNING"]},
-                                          "hyperspace.token": {"$ne": None}}),
+            ("is RUNNING without an owner", {"status": "RUNNING", "hyperspace.token": {"$eq": None}}),
+            ("has an owner, is not RUNNING", {"status": {"$in": [one for one in states if one != "RUNNING"]},
+                                              "hyperspace.token": {"$ne": None}}),
             ("has no submission", {"hyperspace.submitted": {"$eq": None}}),
         ]
         for what, condition in impossible:
@@ -82,7 +82,7 @@ class UpkeepVerbs(Verbs):
                 yield f"run {found['_id']} {what}"
 
     def _damaged(self) -> Iterator[str]:
-        """What can no longer be read: every record is taken apart."""
+        """Documents that cannot be decoded: every record is read."""
         left = MOST_LINES
         for one in self._database.runs.find(
                 {"hyperspace": {"$exists": True}, "status": {"$ne": SUBMITTING}}, UNREAD):
@@ -111,7 +111,7 @@ class UpkeepVerbs(Verbs):
                 yield f"{name} of run {run}, which does not exist; `hyperspace store gc` removes them"
 
     def _missing(self) -> Iterator[str]:
-        """Contents that are named and not here, or not whole."""
+        """Named contents that are missing or incomplete."""
         database = self._database
         looked: dict[tuple[str, int], bool] = {}
 
@@ -133,12 +133,12 @@ class UpkeepVerbs(Verbs):
 
 
 def _where(error: Damaged) -> str:
-    """Without what is said to who has not asked for all of them."""
+    """The place in a message, without the hint to list all."""
     return str(error).partition(" names all such")[0].rpartition(";")[0]
 
 
 def _size(database: Any) -> int | None:
-    """On the server's disk, where this user may ask."""
+    """The size on the server's disk, if this user may query it."""
     try:
         stats = database.base.command("dbStats")
     except OperationFailure:

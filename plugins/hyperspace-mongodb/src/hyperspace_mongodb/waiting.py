@@ -1,7 +1,7 @@
-"""`wait_for_change`: an idle worker hears of work in time, and asks for little while there is none.
+"""`wait_for_change`: an idle worker notices work in time with few queries.
 
-Whatever makes a run claimable raises a number of the project. Where the server has change streams, a waiting
-thread is told that the number has changed; else it asks for it, soon at first and then less often.
+Every step that makes a run claimable increments a number of the project. With change streams, the server
+notifies a waiting thread; else the thread polls the number, often at first and then less often.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pymongo.errors import OperationFailure
 from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.queueing import QueueVerbs
 
-FIRST_LOOK_S, LAST_LOOK_S = 0.02, 0.25         # between two looks; well under half a second
-TOLD_S = 0.25                  # how long the server may keep one question; then a closed store is noticed
-LOOK_ANYWAY_S = 5.0            # the number decides, whatever the stream says
-SHORT_S = 0.5                  # a wait that is not worth opening a stream for
+FIRST_LOOK_S, LAST_LOOK_S = 0.02, 0.25         # between two polls; well under half a second
+TOLD_S = 0.25                  # limit of one query at the server; then a closed store is noticed
+LOOK_ANYWAY_S = 5.0            # the number decides, not the stream
+SHORT_S = 0.5                  # a shorter wait does not open a stream
 
 
 class WaitingVerbs(QueueVerbs):
-    """One verb; what it has seen, `claim` has seen as well."""
+    """One verb; changes seen here count as seen by `claim`, too."""
 
     def wait_for_change(self, project: str, timeout_s: float) -> bool:
         until = monotonic() + timeout_s
@@ -33,7 +33,7 @@ class WaitingVerbs(QueueVerbs):
             while True:
                 with self._database.using():
                     if bell is not None:
-                        bell.listen()          # before the look: nothing is missed between the two
+                        bell.listen()          # before the poll: no change between the two is missed
                     changes = self._changes(project)
                 if changes != self._seen().get(project, 0):
                     self._has_looked(project, changes)
@@ -57,7 +57,7 @@ class WaitingVerbs(QueueVerbs):
 
 
 class _Bell:
-    """A change stream on one project, for one wait. Silent where there is none, or no right to it."""
+    """A change stream on one project, for one wait. Never fires if streams are not available or permitted."""
 
     def __init__(self, database: Database, project: str) -> None:
         self._database = database
@@ -75,15 +75,15 @@ class _Bell:
         try:
             self._stream = self._database.projects.watch(pipeline, max_await_time_ms=self._patience_ms())
         except OperationFailure:
-            self._database.rings = False       # a standalone server, or a user who may not
+            self._database.rings = False       # a standalone server, or a user without the right
 
     def _patience_ms(self) -> int:
-        """How long the server keeps one question: well within what the client gives it."""
+        """The time limit of one query at the server: well within the client's limit."""
         patience_s = self._database.client.options.timeout or TOLD_S
         return max(1, round(min(TOLD_S, patience_s / 2) * 1000))
 
     def wait(self, at_most_s: float) -> None:
-        """Until it rings; also a little longer or shorter: the number is looked at in any case."""
+        """Wait for an event, or a little longer or shorter: the number is read in any case."""
         until = monotonic() + at_most_s
         while self._stream is not None and monotonic() < until and not self._database.closed.is_set():
             if self._stream.try_next() is not None:

@@ -1,4 +1,4 @@
-"""Who is there: workers as they present themselves."""
+"""Registered workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hyperspace_mongodb.complaints import is_duplicate
 
 
 class WorkerVerbs(Verbs):
-    """Good morning and good-bye."""
+    """Register and unregister workers."""
 
     def present(self, worker: WorkerInfo) -> None:
         name = worker.owner.worker

@@ -1,7 +1,7 @@
-"""Omniboard as a process of its own, and a page of it in a headless Chromium.
+"""Omniboard as a separate process, and a page of it in a headless Chromium.
 
-Omniboard listens on all interfaces of the machine and has no option against it: it runs here only as long
-as a test does.
+Omniboard listens on all interfaces of the machine, without an option against it: it runs here only as long as
+a test does.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from worker.scene import until
 MODULES = "HYPERSPACE_TEST_OMNIBOARD"      # a folder in which npm has installed what package.json names
 CHROMIUM = "HYPERSPACE_TEST_CHROMIUM"      # a browser, where it is not on the path
 PATIENCE_S = 60.0
-WIDE = (2700, 1300)            # the list renders only what is in sight
+WIDE = (2700, 1300)            # the list renders only visible rows
 DETAILS = ".drilldown-view"
 
 
 def missing() -> str | None:
-    """Why Omniboard cannot be driven here."""
+    """Why Omniboard cannot be run here."""
     if not os.environ.get(MODULES):
         return f"{MODULES} names no folder with Omniboard; `nox -s omniboard` installs it and runs these"
     if shutil.which("node") is None:
-        return "there is no node"
+        return "node is not installed"
     return None if chromium() else f"there is no Chromium on the path, and {CHROMIUM} names none"
 
 
@@ -44,7 +44,7 @@ class Omniboard:
     """Serves the pages about one database."""
 
     def __init__(self, *database: str, log: Path) -> None:
-        """`database`: its options that name one."""
+        """`database`: its options that name a database."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -77,7 +77,7 @@ class Omniboard:
 
 
 class Page:
-    """One tab. Every look waits until the page shows what is looked for."""
+    """One tab. Every query waits until the page shows the expected content."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -106,7 +106,7 @@ class Page:
         self._process.stdin.write(json.dumps([name, *given]) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the browser has ended"
+        assert line, "the browser has exited"
         answer = json.loads(line)
         assert "error" not in answer, answer["error"]
         return answer["answer"]
@@ -116,11 +116,11 @@ class Page:
         until(self.runs, "the list of runs")
 
     def runs(self) -> dict[int, dict[str, str]]:
-        """The list: id → what stands below each heading; `circle` is the colour that tells the status."""
+        """The list: id → text below each heading; `circle` is the colour of the status."""
         return {int(row["Id"]): row for row in self.step("table") if row.get("Id")}
 
     def click(self, within: str, selector: str, text: str = "") -> None:
-        """The first of those elements whose text begins so."""
+        """Click the first of these elements whose text begins so."""
         until(lambda: self.step("click", within, selector, text), f"{within} {selector} {text!r} to click on")
 
     def click_in_row(self, run: int, selector: str, text: str = "") -> None:
@@ -128,12 +128,12 @@ class Page:
         self.click("#wanted-row", selector, text)
 
     def open_details(self, run: int) -> None:
-        """Below its row."""
+        """Open the details below the row."""
         self.click_in_row(run, "a", "►")
         self.shows(f"(Id: {run})", DETAILS)
 
     def details(self, tab: str, *texts: str) -> str:
-        """What this tab of the details shows, once it shows all these."""
+        """The content of this tab of the details, once it shows all of these."""
         self.click(DETAILS, ".nav a", tab)
         return [self.shows(text, DETAILS) for text in texts][-1]
 

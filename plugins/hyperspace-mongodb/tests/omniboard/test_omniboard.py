@@ -1,4 +1,4 @@
-"""Omniboard 2.16.1 in a browser on a database of ours: what it shows, and what is typed there."""
+"""Omniboard 2.16.1 in a browser on a database of ours: shown fields, and values typed there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Hyperspace = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def hyperspace(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hyperspace]:
-    """The command, on a database of its own."""
+    """The command on a new database."""
     folder = tmp_path_factory.mktemp("user")
     url = with_database(mongodb_uri, f"hyperspace_test_{uuid.uuid4().hex[:12]}")
     env = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_STATE_HOME": str(folder),
@@ -63,7 +63,7 @@ def url(hyperspace: Hyperspace) -> str:
 
 @pytest.fixture(scope="module")
 def digits(hyperspace: Hyperspace) -> None:
-    """The digits example: some runs have completed, one has failed, some wait or will never start."""
+    """The digits example: completed runs, a failed one, and some that are queued or never start."""
     pytest.importorskip("digits_study")
     forest = ("submit", "holdout", "--set", "classifier=Forest")
     hyperspace(*forest, "--grid", "scaler=Unscaled", "--tag", "baseline", "--note", "the first one")
@@ -88,7 +88,7 @@ def board(digits: None, url: str, tmp_path_factory: pytest.TempPathFactory) -> I
 def tab(board: Omniboard) -> Iterator[Page]:
     with Page(board.url) as opened:
         yield opened
-        assert opened.step("errors") == []     # of the page's own scripts, in all tests together
+        assert opened.step("errors") == []     # errors of the page's own scripts, in all tests together
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def raw(url: str) -> Iterator[Database[dict[str, Any]]]:
         yield client.get_default_database()
 
 
-def test_the_list_shows_every_run_with_its_task_status_result_and_config(page: Page, store: Store) -> None:
+def test_the_list_shows_task_status_result_and_config(page: Page, store: Store) -> None:
     records = {record.id: record for record in store.find(RunFilter(project="digits"))}
     shown = page.runs()
 
@@ -173,7 +173,7 @@ def test_the_details_show_artifacts(page: Page, store: Store) -> None:
     page.details("Artifacts", *names)
 
 
-def test_the_details_tell_machine_packages_and_repository(page: Page, store: Store) -> None:
+def test_the_details_show_machine_packages_and_repository(page: Page, store: Store) -> None:
     provenance = store.get(1).attempts[-1].provenance
     page.open_details(1)
 
@@ -188,7 +188,7 @@ def test_a_failed_run_shows_its_traceback(page: Page) -> None:
     page.details("Fail Trace", "Traceback", "InvalidParameterError")
 
 
-def test_what_is_typed_in_omniboard_is_read_here(page: Page, store: Store, hyperspace: Hyperspace) -> None:
+def test_tags_and_notes_of_omniboard_are_read_here(page: Page, store: Store, hyperspace: Hyperspace) -> None:
     page.click_in_row(2, ".select-cell input")
     page.step("type", "promising", "Enter")
     page.shows("promising")
@@ -202,7 +202,7 @@ def test_what_is_typed_in_omniboard_is_read_here(page: Page, store: Store, hyper
     assert hyperspace("runs", "list", "--tag", "promising", "--json").count('"holdout"') == 1
 
 
-def test_what_is_noted_here_is_shown_in_omniboard(page: Page, hyperspace: Hyperspace) -> None:
+def test_our_tags_and_notes_are_shown_in_omniboard(page: Page, hyperspace: Hyperspace) -> None:
     assert (page.runs()[1]["Tags"], page.runs()[1]["Notes"]) == ("baseline", "the first one")
     hyperspace("runs", "tag", "1", "--add", "paper")
     hyperspace("runs", "note", "1", "for the figure")
@@ -212,14 +212,14 @@ def test_what_is_noted_here_is_shown_in_omniboard(page: Page, hyperspace: Hypers
     assert row["Tags"].split() == ["baseline", "paper"] and row["Notes"] == "for the figure"
 
 
-def test_a_live_run_is_not_taken_for_dead(page: Page, url: str, raw: Database[dict[str, Any]], tmp_path: Path,
-                                          project: ProjectFolder) -> None:
+def test_a_live_run_is_not_shown_as_dead(page: Page, url: str, raw: Database[dict[str, Any]], tmp_path: Path,
+                                         project: ProjectFolder) -> None:
     with open_store(url, "behaving") as store, worker_processes(url, project.env()) as worker:
         store.change_settings("behaving", heartbeat_s=0.5, ttl_s=5.0)
         run = submit_behaving(store, "wait", config={"folder": str(tmp_path)})[0]
         worker()
         began(tmp_path, run)
-        # as if nobody had said a word for long; its worker will
+        # as if the worker had been silent for long; its next heartbeat comes later
         aged = datetime.now(UTC) - LONG_AGO
         raw["runs"].update_one({"_id": run}, {"$set": {"heartbeat": aged}})
         recent = {"_id": run, "heartbeat": {"$gt": aged + LONG_AGO / 2}}
@@ -233,8 +233,8 @@ def test_a_live_run_is_not_taken_for_dead(page: Page, url: str, raw: Database[di
         until(lambda: store.get(run).state is State.COMPLETED, "its end")
 
 
-def test_a_run_whose_worker_is_gone_is_taken_for_dead(page: Page, url: str,
-                                                      raw: Database[dict[str, Any]]) -> None:
+def test_a_run_without_its_worker_is_shown_as_dead(page: Page, url: str,
+                                                   raw: Database[dict[str, Any]]) -> None:
     with open_store(url, "orphans") as store:
         lease = Desk(store, "orphans").start()
         raw["runs"].update_one({"_id": lease.run}, {"$set": {"heartbeat": datetime.now(UTC) - LONG_AGO}})

@@ -1,4 +1,4 @@
-"""The user for Omniboard of docs/howto/dashboards.md is made by its script; it may look and note, no more."""
+"""The Omniboard user of docs/howto/dashboards.md, made by its script; it may only read and annotate."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def board(server: Server, store: Store, tmp_path: Path) -> Iterator[Omniboard]:
 
 
 def asked(board: Omniboard, path: str) -> int:
-    """What Omniboard answers when its page wants to delete something."""
+    """Omniboard's answer when its page wants to delete something."""
     request = urllib.request.Request(f"{board.url}api/v1/{path}", method="DELETE")
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -56,7 +56,7 @@ def asked(board: Omniboard, path: str) -> int:
         return error.code
 
 
-def test_it_looks_and_notes_and_deletes_nothing(store: Store, board: Omniboard, tmp_path: Path) -> None:
+def test_the_user_can_read_and_annotate_only(store: Store, board: Omniboard, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"weights")
     desk = Desk(store, PROJECT)
     run = desk.in_state(State.COMPLETED)

@@ -1,7 +1,7 @@
-"""A MongoDB-compatible server that pip installs, for tests and for trying out.
+"""A MongoDB-compatible server from pip, for tests and trials.
 
-It is SecantusDB, a beta under the GPL: it lives in an environment of its own, runs as a process of its own,
-and is neither imported nor needed by the store. Imports nothing heavy.
+It is SecantusDB, a beta under the GPL: it has its own environment, runs as a separate process, and is neither
+imported nor needed by the store. Keep imports light.
 """
 
 from __future__ import annotations

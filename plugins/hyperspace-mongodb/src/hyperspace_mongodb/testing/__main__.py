@@ -1,4 +1,4 @@
-"""`python -m hyperspace_mongodb.testing`: a server to try things out with, on this machine, until Ctrl-C."""
+"""`python -m hyperspace_mongodb.testing`: run a trial server on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperspace_mongodb.testing.server import Server
 
 
 def main() -> int:
-    """What to answer to the shell."""
+    """Run the command; the exit code."""
     asked = _parser().parse_args()
     server = Server(asked.folder, "--sync-on-commit", port=asked.port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -29,22 +29,22 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
         return 1
-    except RuntimeError as error:          # the port is taken, the folder is in use: its own last words
+    except RuntimeError as error:          # the port or the folder is in use: its own error message
         sys.stderr.write(f"error: {str(error).strip().splitlines()[-1]}\n")
         return 1
-    sys.stderr.write("error: the server has ended by itself\n")
+    sys.stderr.write("error: the server has ended unexpectedly\n")
     return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hyperspace_mongodb.testing",
-        description=f"Run {SERVER}, a small server that speaks MongoDB's protocol, for trying out: on this "
+        description=f"Run {SERVER}, a small server that speaks MongoDB's protocol, for trials: on this "
                     "machine only, without a password.")
     parser.add_argument("--folder", type=Path, default=Path("mongodb-to-try"), metavar="DIR",
-                        help="where it keeps its data (default: %(default)s)")
+                        help="folder of its data [default: %(default)s]")
     parser.add_argument("--port", type=_port, default=27017, metavar="N",
-                        help="0 is a free one (%(default)s)")
+                        help="port to listen on; 0 means a free one [default: %(default)s]")
     return parser
 
 

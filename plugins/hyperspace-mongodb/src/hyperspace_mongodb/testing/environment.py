@@ -1,4 +1,4 @@
-"""Virtual environments of programs that tests start: made once for a user, kept in the cache folder."""
+"""Virtual environments of programs for tests: created once for each user, in the cache folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _DONE = "installed"                # a file that is written last
 
 
 class ServerNotInstalled(Exception):
-    """The package could not be installed; one line says why."""
+    """The package could not be installed; the message is one line."""
 
 
 def server_python(cache: Path | None = None) -> Path:
-    """The interpreter of an environment that has the server; the first call makes it, which takes a download.
+    """The interpreter of an environment with the server; the first call downloads and creates it.
 
-    `cache` is the folder to keep it in, by default the user's cache folder. Two processes that ask at once
-    get the same one. Raises `ServerNotInstalled`.
+    `cache`: its folder, by default the user's cache folder. Two concurrent calls return the same one. Raises
+    `ServerNotInstalled`.
     """
     return python_with(NAME, SERVER, cache=cache)
 
 
 def python_with(name: str, *requirements: str, cache: Path | None = None) -> Path:
-    """The interpreter of an environment of that name that has the packages. Raises `ServerNotInstalled`."""
+    """The interpreter of the named environment with these packages. Raises `ServerNotInstalled`."""
     if cache is None:
         from platformdirs import user_cache_path
 
@@ -41,7 +41,7 @@ def python_with(name: str, *requirements: str, cache: Path | None = None) -> Pat
     python = folder / "bin" / "python"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder.with_name(f"{folder.name}.lock")):
-        # the interpreter it was made from may be gone by now: then the link in it leads nowhere
+        # its base interpreter may be deleted by now: then the link is broken
         if not ((folder / _DONE).exists() and python.exists()):
             shutil.rmtree(folder, ignore_errors=True)
             _make(folder, python, requirements)
@@ -51,7 +51,7 @@ def python_with(name: str, *requirements: str, cache: Path | None = None) -> Pat
 
 @contextlib.contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Until it is left, every other process waits here; the system lets go for one that dies."""
+    """A lock between processes; the system releases it when its process ends."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -23,7 +23,7 @@ VARIABLE = "HYPERSPACE_TEST_MONGODB"
 
 
 def installed() -> None:
-    """Skip the test, with the reason, where the server cannot be installed."""
+    """Skip the test, with the reason, if the server cannot be installed."""
     try:
         server_python()
     except ServerNotInstalled as error:
@@ -31,27 +31,27 @@ def installed() -> None:
 
 
 def with_database(uri: str, database: str) -> str:
-    """The URI for another database; a user stays one of the database that the URI named."""
+    """The URI of another database; a user keeps the authentication database of the URI."""
     parts = urlsplit(uri)
     query = parts.query
     if "@" in parts.netloc and "authsource=" not in query.lower():
         query = "&".join(filter(None, (query, f"authSource={parts.path.strip('/') or 'admin'}")))
-    # by hand: urlunsplit would drop an empty part that counts here
+    # built by hand: urlunsplit would drop a significant empty part
     return f"{parts.scheme}://{parts.netloc}/{database}" + (f"?{query}" if query else "")
 
 
 @pytest.fixture(scope="session")
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The test server itself, one for all tests of this process; leave it running as it is."""
+    """The test server, shared by all tests of this process; do not stop it."""
     installed()
     server = Server(tmp_path_factory.mktemp("mongodb"), "--sync-on-commit").start()
     yield server
-    server.kill()                  # its folder is thrown away, so nothing is worth two seconds
+    server.kill()                  # its folder is deleted afterwards: no clean stop needed
 
 
 @pytest.fixture(scope="session")
 def mongodb_uri(request: pytest.FixtureRequest) -> str:
-    """The server that tests use, whichever it is; it may have a user and options, and names no database."""
+    """The server for tests, started or given; the URI may have a user and options, and names no database."""
     named = os.environ.get(VARIABLE, "")
     if named:
         return named
@@ -61,7 +61,7 @@ def mongodb_uri(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def fresh_mongodb_url(mongodb_uri: str) -> Iterator[Callable[[], str]]:
-    """Each call gives the URL of a new, empty database; all are dropped after the test."""
+    """Each call returns the URL of a new, empty database; all are dropped after the test."""
     from pymongo import MongoClient
 
     made: list[str] = []
@@ -86,9 +86,9 @@ def mongodb_url(fresh_mongodb_url: Callable[[], str]) -> str:
 
 @pytest.fixture
 def own_mongodb_server(tmp_path: Path) -> Iterator[Server]:
-    """A server for this test alone, which may stop, pause or kill it."""
+    """A separate server for this test, which may stop, pause or kill it."""
     if os.environ.get(VARIABLE):
-        pytest.skip(f"stops the server: not with one that {VARIABLE} names")
+        pytest.skip(f"the test stops its server; not possible with the one named by {VARIABLE}")
     installed()
     server = Server(tmp_path / "mongodb", "--sync-on-commit").start()
     yield server

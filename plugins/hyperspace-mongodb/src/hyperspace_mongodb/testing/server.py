@@ -1,4 +1,4 @@
-"""The test server as a process on a free port of this machine: started, stopped, paused, killed."""
+"""Run the test server as a process on a free port of this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 START_S, STOP_S = 30.0, 30.0
 LOOK_AGAIN_S = 0.02
 _LISTENING = re.compile(r"secantus listening on \S+:(\d+)")
-# the server ends with whoever started it, be that by SIGKILL
+# the server ends with the process that started it, even after SIGKILL
 _MAIN = """
 import sys
 try:
@@ -35,16 +35,16 @@ sys.exit(main())
 
 
 class Server:
-    """One server on one folder, for this machine alone. As a context manager it is started and stopped.
+    """One server on one folder, for this machine only. As a context manager it is started and stopped.
 
     Start it on a thread that outlives it: it ends with the thread that started it.
     """
 
     def __init__(self, folder: Path, *options: str, host: str = HOST, port: int = 0,
                  cache: Path | None = None) -> None:
-        """`port` 0 is a free one, kept from the first start on; `options` are the server's own (`--auth`).
+        """`port` 0 means a free one, kept from the first start on; `options`: server options (`--auth`).
 
-        `host` is the address that it listens on: whoever reaches another one than 127.0.0.1 may do all.
+        `host`: the address to listen on. On another one than 127.0.0.1, every client has full access.
         """
         self.folder, self.options, self.host, self.port = folder, options, host, port
         self._cache = cache
@@ -53,7 +53,7 @@ class Server:
 
     @property
     def uri(self) -> str:
-        """Where it listens, without a database or a user."""
+        """Its address, without a database or a user."""
         return f"mongodb://{self.host}:{self.port}"
 
     @property
@@ -62,7 +62,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """All that it has said since its last start."""
+        """Its output since its last start."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     @property
@@ -77,7 +77,7 @@ class Server:
         return f"mongodb://{who}{self.host}:{self.port}/{database}" + (f"?{query}" if query else "")
 
     def start(self) -> Server:
-        """Start it; it listens when this returns. Raises `ServerNotInstalled`, RuntimeError with its log."""
+        """Start it and wait until it listens. Raises `ServerNotInstalled`, RuntimeError with its log."""
         python = server_python(self._cache)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._take_folder()
@@ -90,13 +90,13 @@ class Server:
         while (found := _LISTENING.search(self.log)) is None:
             if self._process.poll() is not None or time.monotonic() > end:
                 self.kill()
-                raise RuntimeError(f"the test server does not start:\n{self.log}")
+                raise RuntimeError(f"the test server has not started:\n{self.log}")
             time.sleep(LOOK_AGAIN_S)
         self.port = int(found[1])
         return self
 
     def _take_folder(self) -> None:
-        """Two servers on one folder would spoil it, or one read the other's log. Kept until this one ends."""
+        """Lock the folder until this server ends: two servers would damage it, or read the other's log."""
         if self._lock is None:
             lock = (self.folder / "lock").open("wb")
             try:
@@ -112,15 +112,15 @@ class Server:
             self._lock = None
 
     def wait(self) -> int:
-        """Until it ends by itself, or an exception; its exit code."""
+        """Wait until it ends by itself or an exception is raised; its exit code."""
         return self._running().wait()
 
     def stop(self) -> None:
-        """SIGTERM; when this returns it has ended, and its folder may be used again."""
+        """SIGTERM; wait until it has ended and its folder is free."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(signal.SIGCONT)    # a paused one hears nothing
+        process.send_signal(signal.SIGCONT)    # a paused process ignores SIGTERM
         process.terminate()
         try:
             process.wait(STOP_S)
@@ -130,7 +130,7 @@ class Server:
         self._ended()
 
     def kill(self) -> None:
-        """SIGKILL: what it had not written to disk is lost."""
+        """SIGKILL: data not written to disk is lost."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -138,26 +138,26 @@ class Server:
         self._ended()
 
     def restart(self, *options: str) -> Server:
-        """Stop it if it runs, and start it on the same folder and port, with these options."""
+        """Stop it if it runs, and start it on the same folder and port with these options."""
         self.stop()
         self.options = options
         return self.start()
 
     def pause(self) -> None:
-        """It accepts connections (the system does) and answers nothing, until `resume`."""
+        """Stop answering until `resume`; the system still accepts connections."""
         self._running().send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._running().send_signal(signal.SIGCONT)
 
     def client(self, **options: Any) -> MongoClient[dict[str, Any]]:
-        """A bare client, to look at what is really there."""
+        """A plain client, to read the stored documents."""
         from pymongo import MongoClient
 
         return MongoClient(self.uri, **options)
 
     def add_user(self, name: str, password: str, *roles: Any) -> None:
-        """A user in database `admin`, by default one who may do everything. Before `restart("--auth")`."""
+        """Add a user in database `admin`, by default with all rights. Call it before `restart("--auth")`."""
         with self.client() as client:
             client.admin.command("createUser", name, pwd=password, roles=list(roles or ["root"]))
 
