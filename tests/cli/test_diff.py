@@ -119,7 +119,7 @@ def test_a_queued_run_is_compared_by_its_submitted_config(typed: Typed, desk: De
     assert "classifier.trees" in answer.out
     assert "numpy" not in answer.out
     assert answer.err == ("code, packages and machine are not compared: "
-                          f"nothing is recorded of run {second}'s\n")
+                          f"run {second} has no record of them\n")
 
 
 def test_a_different_task_is_shown_first(typed: Typed, desk: Desk) -> None:
@@ -224,7 +224,7 @@ def test_a_queued_run_is_compared_by_its_pinned_code(typed: Typed, editing: Edit
     answer = typed("runs", "diff", first, second)
 
     assert "scenario: Grow" in answer.out and "growing/things.py" in answer.out
-    assert answer.err == f"packages and machine are not compared: nothing is recorded of run {second}'s\n"
+    assert answer.err == f"packages and machine are not compared: run {second} has no record of them\n"
 
 
 def test_a_long_difference_is_cut_without_full(typed: Typed, editing: Editing) -> None:

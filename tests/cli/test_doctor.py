@@ -38,7 +38,7 @@ def checks(typed: Typed) -> Callable[..., list[dict[str, str]]]:
 Checks = Callable[..., list[dict[str, str]]]
 
 
-def test_a_healthy_place(typed: Typed, project: ProjectFolder, store: Store) -> None:
+def test_a_healthy_installation(typed: Typed, project: ProjectFolder, store: Store) -> None:
     answer = typed("doctor")
 
     assert {line.split()[0] for line in answer.lines} == {"ok"}

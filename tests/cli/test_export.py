@@ -27,7 +27,7 @@ def test_the_folder_can_be_an_option(typed: Typed, growing: ProjectFolder, tmp_p
 
     assert typed("runs", "export", 1, "--to", tmp_path / "a", "--component", "model").code == 0
     assert (tmp_path / "a/hyperspace.json").is_file()
-    assert "name the folder to write" in typed("runs", "export", 1, expect=2).err
+    assert "no folder: name the one to write" in typed("runs", "export", 1, expect=2).err
     assert "contradict each other" in typed("runs", "export", 1, "x", "--to", "y", expect=2).err
 
 
@@ -58,7 +58,7 @@ def test_an_existing_export_is_replaced_only_with_force(
 
     for words in ((), ("--dry-run",)):
         answer = typed("runs", "export", 1, tmp_path / "model", *words, expect=2)
-        assert answer.err == (f"error: {tmp_path / 'model'}: holds an export already; replace it with "
+        assert answer.err == (f"error: {tmp_path / 'model'}: contains an export already; replace it with "
                               "--force (force=True)\n")
     typed("runs", "export", 1, tmp_path / "model", "--force")
 

@@ -94,7 +94,7 @@ def test_nothing_is_deleted_without_a_terminal_or_yes(typed: Typed, desk: Desk,
 
 
 @pytest.mark.parametrize(("key", "code", "left"), [("y", 0, 0), ("n", 1, 1)])
-def test_a_person_is_asked(at_terminal: Callable[..., Any], desk: Desk, key: str, code: int,
+def test_deleting_asks_for_confirmation(at_terminal: Callable[..., Any], desk: Desk, key: str, code: int,
                            left: int) -> None:
     run = desk.submit()
     terminal = at_terminal("runs", "delete", run)
@@ -111,7 +111,8 @@ def test_a_running_run_is_not_deleted_the_others_are(typed: Typed, desk: Desk) -
 
     answer = typed("runs", "delete", running, queued, "--yes", expect=6)
 
-    assert f"error: run {running} is RUNNING: end it first: `hyperspace queue cancel {running}`" in answer.err
+    cure = f"`hyperspace queue cancel {running}`"
+    assert f"error: run {running} is RUNNING: cancel it first: {cure}" in answer.err
     assert desk.ids() == [running]
 
 

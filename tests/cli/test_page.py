@@ -30,7 +30,7 @@ def test_a_terminal_gets_cut_lines() -> None:
     assert plain(page) == ["  one two three fou…"]
 
 
-def test_or_lines_folded_at_blanks_with_an_indent() -> None:
+def test_lines_can_fold_at_blanks_with_an_indent() -> None:
     page = Page(20, fold=True)
     page.line(("warning", "held"), LONG, hang=9)
 

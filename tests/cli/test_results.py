@@ -163,8 +163,8 @@ def test_the_first_page_of_many_has_a_row_a_run_and_says_how_to_group_them(typed
     page = typed("results", "holdout", "--limit", 2)
 
     assert [row[0] for row in page.columns[1:]] == [str(runs[4]), str(runs[5])]
-    assert page.err == ("the best 2 of 6 runs; `--by config` reads all of them and has a row for all repeats "
-                        "of a config\n")
+    assert page.err == ("the best 2 of 6 runs; add `--by config` to read all of them and group the repeats "
+                        "of each config\n")
     assert typed("results", "holdout", "--limit", 2, "--by", "run").err == "the best 2 of 6 runs\n"
     assert typed("results", "holdout", "--limit", 2, "--where", "classifier.trees<30", "--by", "run").err == (
         "the best 2 runs\n")

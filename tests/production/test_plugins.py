@@ -51,7 +51,7 @@ def test_a_plugin_s_component_is_loaded_with_the_plugin(borrowed: Path) -> None:
     assert load_component(borrowed, "reader", plugins=["lender"]).read([1, 2]) == 2
 
 
-def test_without_it_the_cure_names_the_plugin(borrowed: Path) -> None:
+def test_an_unknown_class_error_names_the_plugin(borrowed: Path) -> None:
     with pytest.raises(UnknownClassError, match=r"no reader 'Borrowed'.*plugins=\[\.\.\.\] of .*lender"):
         load_component(borrowed, "reader")
 
@@ -63,7 +63,7 @@ def test_a_plugin_that_is_not_named_is_not_imported(borrowed: Path, world: World
     assert load_component(borrowed, "reader", plugins=["lender"]).read([]) == 0
 
 
-def test_a_plugin_that_is_named_must_be_there_whole(borrowed: Path, world: World) -> None:
+def test_a_named_plugin_must_load_completely(borrowed: Path, world: World) -> None:
     world.plugin("broken", "raise RuntimeError('imported')")
 
     with pytest.raises(UsageError, match="no plugin 'lendr' is installed; did you mean 'lender'"):

@@ -1,1 +1,1 @@
-"""One module a command, under the command's name; subcommands of a group beside it."""
+"""The commands: one module each, named like its command or subcommand."""
