@@ -126,7 +126,7 @@ def test_a_config_that_no_worker_has_completed_is_shown_as_written(typed: Typed,
 
     page = typed("runs", "show", run).out
 
-    assert "Config  as written; a worker completes and checks it\n  trees: \"200\"\n" in page
+    assert "Config  as submitted; a worker completes and checks it\n  trees: \"200\"\n" in page
 
 
 def test_a_parameter_that_receives_the_run_s_seed_is_no_default(typed: Typed, desk: Desk) -> None:
@@ -213,7 +213,7 @@ def test_a_running_run_shows_how_far_it_is_and_what_it_was_asked(typed: Typed, d
 
     assert "RUNNING  asked to cancel" in page
     assert "62% (5 of 8), 3 min 10 s left, epoch 5" in page
-    assert "1  goes on  on first" in page
+    assert "1  running  on first" in page
 
 
 def test_a_run_as_json_is_one_record_with_its_files_and_children(typed: Typed, desk: Desk,

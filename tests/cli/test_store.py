@@ -76,7 +76,7 @@ def test_an_upgrade_of_what_is_up_to_date(typed: Typed, desk: Desk) -> None:
 
 
 def test_gc_only_tells_until_it_is_told_yes(typed: Typed, desk: Desk, content: Path) -> None:
-    assert typed("store", "gc").out == "nothing to remove: every artifact content is named by a run\n"
+    assert typed("store", "gc").out == "nothing to remove: every artifact content is used by a run\n"
     desk.store.delete([1])
 
     for words in (("gc",), ("gc", "--dry-run")):

@@ -221,8 +221,8 @@ def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typ
     again = typed("submit", "second", "--grid", "noise=0,1", "--skip-existing")
 
     assert again.out == "queued 2 runs of second: 2, 3\n"
-    assert again.err.startswith("warning: task 'second' has no seed, so a new one is drawn and nothing is "
-                                "left out; give one with --seed\n")
+    assert again.err.startswith("warning: task 'second' has no seed, so a new one is drawn and no run is "
+                                "skipped; give one with --seed\n")
     assert "warning" not in typed("submit", "second", "--seed", 7, "--skip-existing").err
 
 
