@@ -38,7 +38,7 @@ def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) 
     """The uncommitted changes; `places`: the place on disk of each file of the snapshot."""
     git = git_of(project)
     if git is None:
-        return GitChanges(state="git was not asked")
+        return GitChanges(state="git was not used")
     tree = git.tree()
     if isinstance(tree, GitUnavailable):
         return GitChanges(state=str(tree))

@@ -160,7 +160,7 @@ def _reason(errors: bytes) -> str:
     said = first_line(errors)
     if "not a git repository" in said:
         return "the project's code is in no git repository"
-    return f"git: {said.removeprefix('fatal: ')}" if said else "git failed and did not say why"
+    return f"git: {said.removeprefix('fatal: ')}" if said else "git failed without a message"
 
 
 def _gitpython() -> Any:

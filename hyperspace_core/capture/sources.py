@@ -120,12 +120,12 @@ def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:
         _take(walk, unit)
         excess = walk.excess()
         if excess is not None and unit.own:
-            return walk, f"the code is too large to be kept with a run: {excess}"
+            return walk, f"the code is too large to be stored with a run: {excess}"
         if excess is not None:
             walk = before
             walk.left_out[unit.name] = f"too large: {excess}"
     if not walk.files:
-        return walk, "the project's code is in no file that could be read"
+        return walk, "no file of the project's code could be read"
     return walk, None
 
 

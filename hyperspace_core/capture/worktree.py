@@ -73,7 +73,7 @@ def repository_of(git: Git, source: str) -> Repository | GitUnavailable:
     try:
         redirected = [name for name in _REDIRECTING if name in os.environ]
         if redirected:
-            raise GitUnavailable(f"{redirected[0]} is set, so git speaks of another repository")
+            raise GitUnavailable(f"{redirected[0]} is set, so git uses another repository")
         if INSTALLED & set(Path(source).parts):
             raise GitUnavailable("the project is an installed copy, not run from a working tree")
         text = git(source, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
@@ -81,7 +81,7 @@ def repository_of(git: Git, source: str) -> Repository | GitUnavailable:
     except GitUnavailable as error:
         return error
     except ValueError:
-        return GitUnavailable("git gave no answer that could be read")
+        return GitUnavailable("the output of git could not be parsed")
     folder = Path(own)
     shared = Path(source, common)
     watched = (folder / "HEAD", folder / "index", folder / "logs" / "HEAD", shared / "packed-refs",
@@ -112,5 +112,5 @@ def settings_of(git: Git, top: str) -> Settings:
         raise
     settings = parse_settings(text)
     if settings.odd:
-        raise GitUnavailable("the repository configures a filter whose name is too odd to switch it off")
+        raise GitUnavailable("the repository configures a filter that cannot be disabled because of its name")
     return settings

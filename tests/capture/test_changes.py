@@ -226,7 +226,7 @@ def test_b62_odd_names_are_kept_apart(made: Lab) -> None:
 
 
 def everything(made: Lab) -> bytes:
-    """Everything that could be stored: found, contents, names."""
+    """Everything that could be stored: sections, contents, names."""
     project = made.open()
     code = code_of(project)
     found = [answer for _, answer in project.extensions.each("hyperspace_capture", run=None)

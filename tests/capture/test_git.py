@@ -216,7 +216,7 @@ def test_variables_that_name_another_repository(repository: Repository, look: Ca
                                                 monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     repository.commit()
     monkeypatch.setenv(name, "/elsewhere")
-    assert look() == Absent("git", f"{name} is set, so git speaks of another repository")
+    assert look() == Absent("git", f"{name} is set, so git uses another repository")
 
 
 def test_an_installed_copy_is_not_part_of_the_tree_around_it(repository: Repository,
@@ -366,7 +366,7 @@ def test_s23_a_filter_that_cannot_be_disabled(repository: Repository, look: Call
         config.write(f'[filter "a=b"]\n\tclean = {trap}\n')
     repository.write("labcode/__init__.py", "VALUE = 3\n")
     assert look() == Absent(
-        "git", "the repository configures a filter whose name is too odd to switch it off")
+        "git", "the repository configures a filter that cannot be disabled because of its name")
     assert not (trap.parent / "sprung").exists()
 
 

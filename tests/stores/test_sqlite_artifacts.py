@@ -110,7 +110,7 @@ def test_a_content_collected_before_it_is_named_is_written_again(
 def test_repeated_removal_by_another_program_is_reported(
         store: Any, content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Blobs, "has", lambda self, digest, size: False)
-    with pytest.raises(StoreError, match=r"artifact 'a' was removed 10 times .*clean this folder"):
+    with pytest.raises(StoreError, match=r"artifact 'a' was removed 10 times .*cleans this folder"):
         store.put_artifact(1, 1, "a", content)
     assert store.artifacts(1, attempt=1) == []
 

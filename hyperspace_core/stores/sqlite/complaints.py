@@ -56,8 +56,8 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> HyperspaceError:
     if code == sqlite3.SQLITE_TOOBIG:
         return ValueNotStorable("more than 1 GB of text; log it with log_artifact()")
     if code == sqlite3.SQLITE_IOERR:
-        return StoreError(f"{path}: the disk reports an error ({error.sqlite_errorname}); check the system's "
-                          "log")
+        return StoreError(f"{path}: the disk reports an error ({error.sqlite_errorname}); check the "
+                          "system log")
     if code in _CURES:
         return StoreError(f"{path}: {_CURES[code]}")
     return StoreError(f"{path}: {error}; `hyperspace store check` looks for damage")

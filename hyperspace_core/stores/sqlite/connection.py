@@ -176,7 +176,7 @@ class Database:
 def _identity(path: str) -> tuple[int, int] | None:
     """Device and inode of the file; None where there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - asked with each verb
+        status = os.stat(path)  # noqa: PTH116 - called in each method
     except OSError:
         return None
     return status.st_dev, status.st_ino
