@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def get_run(store: Store, project: str, run: int) -> RunRecord:
-    """A run of this project. Raises `NotFound` (names the ids that exist) or `UsageError` (not an id)."""
+    """A run. Raises `NotFound` (with the known ids) or `UsageError` (not an id)."""
     record = _read(store.get, "run", run)
     if record is not None and record.project == project:
         return record
@@ -26,7 +26,7 @@ def get_run(store: Store, project: str, run: int) -> RunRecord:
 
 
 def get_search(store: Store, project: str, search: int) -> SearchRecord:
-    """A search of this project. Raises `NotFound` (names the ids that exist) or `UsageError` (not an id)."""
+    """A search. Raises `NotFound` (with the known ids) or `UsageError` (not an id)."""
     record = _read(store.get_search, "search", search)
     if record is not None and record.project == project:
         return record
@@ -35,7 +35,7 @@ def get_search(store: Store, project: str, search: int) -> SearchRecord:
 
 
 def _read(read: Callable[[int], R], what: str, given: object) -> R | None:
-    """Read the record with this id; None if there is none. Raises `UsageError` (not an id)."""
+    """The record with this id, or None. Raises `UsageError` (not an id)."""
     number = unwrapped(given)              # the index of a data frame holds numpy integers
     if isinstance(number, bool) or not isinstance(number, int):
         raise UsageError(f"not a {what} id: expected a whole number, got {shown(number)}")
@@ -52,7 +52,7 @@ def _not_there(what: str, given: object, project: str, known: str) -> NotFound:
 
 
 def pick_attempt(record: RunRecord, number: int | None) -> int | None:
-    """The given attempt number, by default the last; None for a run without attempts. Raises `NotFound`."""
+    """This attempt number, or the last; None without attempts. Raises `NotFound`."""
     there = [attempt.number for attempt in record.attempts]
     if number is None:
         return there[-1] if there else None

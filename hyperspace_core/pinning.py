@@ -1,4 +1,4 @@
-"""Pin the project's code to a submission, so that workers execute exactly this code."""
+"""Pin the project's code to a submission, so that workers execute it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Pin:
 
 
 class Pinner:
-    """Pin one project's code in one store; a snapshot stored recently is not stored again.
+    """Pin one project's code; a snapshot stored recently is not stored again.
 
     Without a store, only describe what would be pinned.
     """
@@ -86,7 +86,7 @@ class Pinner:
 
 
 def pin_of(record: RunRecord) -> Pin:
-    """The code that a past run was executed on. Raises `UsageError` where the store does not have it."""
+    """The code of a past run. Raises `UsageError` if the store does not have it."""
     attempt = record.attempt
     ran = {} if attempt is None else attempt.provenance.get("source", {})
     pinned = record.code if SNAPSHOT in record.code else {}

@@ -21,7 +21,7 @@ from hyperspace_core.submission import Wishes, plan, plan_unseen, problem_of_tas
 
 
 class RunQueue:
-    """Submit runs: `RunQueue("localhost:27017", "my_project", tasks_dir).submit("my_task", config)`.
+    """Submit runs: `RunQueue("localhost:27017", "project").submit("task", config)`.
 
     If the project is installed, the submission is validated here. If not, it is accepted with a warning and
     the worker validates it: a bad config then ends as a FAILED run with the same message.
@@ -48,7 +48,7 @@ class RunQueue:
     def submit(self, task: str, config: Mapping[str, Any] | None = None, *, repeats: int = 1,
                seed: int | None = None, priority: int = 0, tags: Collection[str] = (), note: str = "",
                retries: int = 0, code: str = "pinned") -> int | list[int]:
-        """Queue one config of a task; its id, or a list of ids if `repeats` is more than 1.
+        """Queue one config; its id, or a list of ids if `repeats` is more than 1.
 
         `code`: as in `Study.submit`; if the project is not installed, the code cannot be pinned.
         """

@@ -1,4 +1,4 @@
-"""The part of the store interface that keeps searches; the guarantees of `storage` apply."""
+"""The store interface for searches; the guarantees of `storage` apply."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, Sear
 
 
 class SearchPort(ABC):
-    """Searches: any worker may propose a run; each decision is one atomic step of the store."""
+    """Searches: any worker may propose; each decision is one atomic step."""
 
     @abstractmethod
     def add_search(self, search: NewSearch) -> int:
-        """Store a search, OPEN; its id. A search with a known `uid` keeps its id and its state."""
+        """Store a search, OPEN; its id. A known `uid` keeps its id and its state."""
 
     @abstractmethod
     def restore_search(self, record: SearchRecord) -> int:
@@ -37,7 +37,7 @@ class SearchPort(ABC):
     @abstractmethod
     def propose(self, search: int, number: int, run: NewRun, *, redrawn: int = 0,
                 repeat: bool = False) -> int | None:
-        """Queue a run as proposal `number` of the search: compare-and-set on the number proposed so far.
+        """Queue a run as proposal `number`: compare-and-set on the number so far.
 
         The run's `uid` must be `SearchRecord.run_uid(number)` and its `search` the search's `uid`; else
         `UsageError`. The answer is the run's id, and the search's count grows by one. It is None if the

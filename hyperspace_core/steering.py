@@ -29,11 +29,11 @@ class QueueControl:
         self._study.store.change_settings(self._study.name, paused=False)
 
     def cancel(self, run: int) -> State:
-        """Cancel a run at once; a running run gets the request and stays RUNNING until it has ended."""
+        """Cancel a run; a running run stays RUNNING until its process has ended."""
         return self._study.store.cancel(self._study.get(run).id)
 
     def pause(self, run: int) -> State:
-        """Exclude a run from claiming until it is resumed; a running run is released first."""
+        """Exclude a run from claiming until resumed; a running run is released."""
         return self._study.store.pause(self._study.get(run).id)
 
     def resume(self, run: int) -> State:

@@ -1,4 +1,4 @@
-"""The store interface: verbs of the domain, and the guarantees that every backend gives.
+"""The store interface: its verbs, and the guarantees of every backend.
 
 **Consistency.** Every verb is one atomic step: other callers see all of it or nothing, in one order that is
 the same for all. Every verb may be repeated after an unknown outcome (lost answer, killed caller) and leaves
@@ -61,14 +61,14 @@ from hyperspace_core.searchport import SearchPort
 
 @dataclass(frozen=True, kw_only=True)
 class QueueSettings:
-    """Settings that all workers of a project share; kept in the store, created on first use."""
+    """Settings that all workers of a project share; created on first use."""
 
     paused: bool = False           # the whole queue: no run is claimed, running runs continue
     heartbeat_s: float = 5.0
     ttl_s: float = 30.0            # a lease without a heartbeat for that long may be reaped; >= 4 heartbeats
 
     def check(self, project: str) -> None:
-        """Raises `UsageError` if the times are not positive or the TTL is under four heartbeats."""
+        """Raises `UsageError` for invalid times or a TTL under four heartbeats."""
         if not (0 < self.heartbeat_s < math.inf and 0 < self.ttl_s < math.inf):
             raise UsageError(f"project '{project}': heartbeat_s {self.heartbeat_s:g} and ttl_s "
                              f"{self.ttl_s:g} must be seconds above 0")
@@ -99,7 +99,7 @@ class StoreInfo:
 
 
 class Store(SearchPort, ABC):
-    """The store of runs. One object per process and address; `close` it or use it in a `with`."""
+    """The store of runs. One object per process; `close` it or use a `with`."""
 
     url: str                       # for display: without password
 
@@ -121,11 +121,11 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def check(self) -> tuple[str, ...]:
-        """Check the integrity of the database and of artifact contents. One line for each problem."""
+        """Check the database and artifact contents. One line for each problem."""
 
     @abstractmethod
     def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
-        """Upgrade the schema to this code's version; `(from, to)`. A newer schema raises `StoreError`."""
+        """Upgrade the schema; `(from, to)`. A newer schema raises `StoreError`."""
 
     # -- settings of a project's queue -----------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class Store(SearchPort, ABC):
     @abstractmethod
     def change_settings(self, project: str, *, paused: bool | None = None, heartbeat_s: float | None = None,
                         ttl_s: float | None = None) -> QueueSettings:
-        """Change the settings that are not None. Raises `UsageError` for a TTL under four heartbeats."""
+        """Change the settings that are not None. Raises `UsageError` as `check`."""
 
     # -- the queue -------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Store(SearchPort, ABC):
     @abstractmethod
     def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
               exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
-        """T2: claim the queued run with the highest priority, of equals the oldest; None if there is none.
+        """T2: claim the oldest queued run of the highest priority; None without one.
 
         The caller makes a new `token` for every claim (`new_token`); a repeat with the same token returns the
         same claim. `tasks` limits to those that the worker knows, `exclude` leaves out runs by id, `only`
@@ -162,23 +162,23 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def wait_for_change(self, project: str, timeout_s: float) -> bool:
-        """Block until the queue may have changed since this thread's last call, or the timeout ends.
+        """Block until the queue may have changed since this thread's last call.
 
-        True if it may have changed. Is called repeatedly; must detect a submission by another process within
-        0.1 s where the backend is local, 0.5 s over a network.
+        True if it may have changed, False after `timeout_s`. Called repeatedly; must detect a submission by
+        another process within 0.1 s where the backend is local, 0.5 s over a network.
         """
 
     @abstractmethod
     def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
-        """T3: renew the lease, store the progress if given, and return the command for the owner."""
+        """T3: renew the lease, store the progress, return the owner's command."""
 
     @abstractmethod
     def update(self, lease: Lease, change: Update) -> bool:
-        """Fenced: update the running run. `info` is replaced, sections of provenance are added."""
+        """Fenced: update the run. `info` is replaced, provenance is added."""
 
     @abstractmethod
     def finish(self, lease: Lease, finish: Finish) -> bool:
-        """T4, T5, T6, T10 by `finish.outcome`. False: fenced (then call `late`). Repeats return True.
+        """T4, T5, T6, T10: end the run. False: fenced (call `late`). Repeats: True.
 
         COMPLETED ends as COMPLETED, CANCELLED as CANCELLED; the other outcomes count a failure and end as
         `states.after_finish` defines (`retry=False`: always FAILED). Raises `UsageError` for RELEASED and
@@ -187,7 +187,7 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def release(self, lease: Lease, reason: str | None = None) -> bool:
-        """T7: release the run; the RELEASED attempt is no failure. False: fenced. Repeats return True."""
+        """T7: release the run without a failure. False: fenced. Repeats: True."""
 
     @abstractmethod
     def held(self, project: str) -> list[Held]:
@@ -195,18 +195,18 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def reap(self, seen: Held, reason: str = "") -> State | None:
-        """T8: compare-and-set on `(attempt, token, beat)`. The new state, or None if they have changed.
+        """T8: compare-and-set on `(attempt, token, beat)`. The new state, or None.
 
         Only for the observer of leases, or after a local proof that the owner is dead.
         """
 
     @abstractmethod
     def readopt(self, lease: Lease, owner: Owner) -> bool:
-        """T13: take up a reaped run again if it was not claimed since; the loss is not counted."""
+        """T13: take up a reaped run if not claimed since; the loss is not counted."""
 
     @abstractmethod
     def late(self, lease: Lease, finish: Finish) -> bool:
-        """T12: keep a fenced owner's outcome as a note on its attempt. False: no such attempt and token."""
+        """T12: keep a fenced owner's outcome as a note. False: no such attempt."""
 
     @abstractmethod
     def cancel(self, run: int) -> State:
@@ -214,21 +214,21 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def pause(self, run: int) -> State:
-        """T11: PAUSED at once, or RUNNING with the command sent to its owner. Never replaces a cancel."""
+        """T11: PAUSED, or RUNNING with a command to its owner; a cancel stays."""
 
     @abstractmethod
     def resume(self, run: int) -> State:
-        """T11: back to QUEUED. On a running run with a request to pause: the request is withdrawn."""
+        """T11: back to QUEUED; for a running run, withdraw the request to pause."""
 
     @abstractmethod
     def requeue(self, run: int) -> State:
-        """T14: a finished run back to QUEUED; losses and failures reset to 0, attempts are kept."""
+        """T14: a finished run back to QUEUED; counts reset, attempts are kept."""
 
     # -- copy from another store -----------------------------------------------------------------------------
 
     @abstractmethod
     def restore(self, records: Sequence[RunRecord]) -> list[int]:
-        """Store records of another store unchanged, all of them or none; their ids here, in order.
+        """Store records of another store unchanged, all or none; their new ids.
 
         Only the `id` is new: attempts with their notes, times, counts and reasons are kept. `parent` is kept
         as given: the caller has translated it. Attempts get new, unknown tokens. `migrated` is not copied:
@@ -257,7 +257,7 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def ids(self, project: str) -> tuple[int, int] | None:
-        """The lowest and the highest id of a project's runs, for messages; None if it has none."""
+        """The lowest and the highest id of a project's runs; None if it has none."""
 
     # -- tags, notes, metrics --------------------------------------------------------------------------------
 
@@ -286,7 +286,7 @@ class Store(SearchPort, ABC):
     @abstractmethod
     def append(self, run: int, attempt: int, *, points: Sequence[Point] = (),
                output: Sequence[OutputChunk] = ()) -> None:
-        """Add points and output to an attempt; a `seq` that is stored already is ignored. Not fenced."""
+        """Add points and output to an attempt; a known `seq` is ignored. No fence."""
 
     @abstractmethod
     def points(self, run: int, *, attempt: int | None = None, names: Collection[str] | None = None,
@@ -299,7 +299,7 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
-        """Copy a file into the store under a label. The same label and attempt again replaces the content."""
+        """Copy a file in under a label; the same label and attempt again replaces."""
 
     @abstractmethod
     def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
@@ -313,7 +313,7 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
-        """Store a snapshot; `read(path)` is called only for contents that are not stored yet.
+        """Store a snapshot; `read(path)` is called only for new contents.
 
         Idempotent; each content is stored once. The snapshot is kept while a run's `code` or the provenance
         section `source` of an attempt names it, and at least for an hour: it is stored before its run. Raises
@@ -332,11 +332,11 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def migrations(self, project: str) -> list[Migration]:
-        """All migrations applied so far, oldest first; `runs`: the number of rewritten runs of each."""
+        """All applied migrations, oldest first; `runs`: the number rewritten."""
 
     @abstractmethod
     def migrate(self, migration: Migration, rewrites: Sequence[Rewrite]) -> list[int]:
-        """Rewrite scenario and config of finished runs in one step; the ids of the rewritten runs.
+        """Rewrite scenario and config of finished runs in one step; their ids.
 
         Skipped are runs that have not ended, that differ from `old_scenario` and `old_config`, or that have
         this migration already: a repeat changes nothing, and two callers never overwrite each other. The
@@ -346,7 +346,7 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def unmigrate(self, project: str, name: str) -> list[int]:
-        """Restore exactly what its runs had before the migration; their ids. A repeat changes nothing.
+        """Restore its runs exactly; their ids. A repeat changes nothing.
 
         Raises `NotFound` for a migration that was never applied, `Refused` if a later one has rewritten one
         of its runs since.
@@ -360,13 +360,13 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
-        """Remove the contents that no artifact and no snapshot of a run names, and nothing else."""
+        """Remove only contents that no artifact and no run's snapshot names."""
 
     # -- workers ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def present(self, worker: WorkerInfo) -> None:
-        """Register a worker and its activity; called at its start and with each of its heartbeats."""
+        """Register a worker and its activity, at its start and each heartbeat."""
 
     @abstractmethod
     def absent(self, worker: str) -> None:
@@ -374,7 +374,7 @@ class Store(SearchPort, ABC):
 
     @abstractmethod
     def workers(self, project: str) -> list[WorkerInfo]:
-        """The workers not unregistered, dead ones included; the reader judges by beat and process."""
+        """Registered workers, dead ones included: judge by beat and process."""
 
 
 def new_token() -> str:

@@ -50,7 +50,7 @@ Watch = Callable[[RunRecord, Progress | None], None]
 
 
 class Study:
-    """One project and one store, `Study("digits")`: submit and execute runs, read results.
+    """One project and one store: submit and execute runs, read results.
 
     `storage`: a URL; by default `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder.
     `tasks_dir`: a folder with more task files. `no_plugins`: names of installed plugins to leave out.
@@ -100,7 +100,7 @@ class Study:
         return self.submit_runs(runs, self.pin(code))
 
     def pin(self, code: str = "pinned") -> Pin:
-        """Store the project's code as it is on disk, for runs to be submitted; see `Pinner.pin`."""
+        """Store the project's code, for runs to be submitted; see `Pinner.pin`."""
         return self._pinner.pin(code)
 
     def submit_runs(self, runs: Iterable[NewRun], pin: Pin) -> list[int]:
@@ -131,7 +131,7 @@ class Study:
     def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None,
               here: bool = False, repeats: int = 1, priority: int = 0, tags: Collection[str] = (),
               note: str = "", code: str = "pinned") -> RunRecord | int | list[int]:
-        """Run a past run again with some hyper-parameters changed; the past run is its parent.
+        """Run a past run again with changed hyper-parameters, as its child.
 
         By default queued: the new id (a list if `repeats` is more than 1). `here=True` executes it now: the
         record. `code`: "original" executes the code of the past run; else as in `submit`.
@@ -180,7 +180,7 @@ class Study:
 
     def reproduce(self, run: int, *, tolerance: float = 0.0, ignore: Collection[str] = (),
                   code: str = "original", env: str = "current") -> Reproduction:
-        """Execute a past run again and compare result, metrics and curves; the store is not changed.
+        """Execute a past run again; compare result, metrics, curves. Stores nothing.
 
         `tolerance`: relative, and absolute below 1. `ignore`: names or patterns of series and metrics that
         may differ. `code`: the run's own, or "current". `env`: "rebuild" makes a virtual environment of the
@@ -200,7 +200,7 @@ class Study:
              learn_from: Collection[str] = (), seed: int | None = None, priority: int = 0,
              tags: Collection[str] = (), note: str = "", retries: int = 0,
              failures: int | None = 10) -> Search:
-        """Queue a search: workers propose and execute its runs, based on all comparable runs.
+        """Queue a search: workers propose its runs from all comparable runs.
 
         It ends at the first of: this many `runs` proposed, `hours` of computing on all machines together, the
         `target` reached by the task's metric, no improvement in `patience` runs, `failures` in a row. `space`
@@ -234,7 +234,7 @@ class Study:
     # -- classes of a notebook -----------------------------------------------------------------------------
 
     def register(self, target: Any = None, *, family: type | None = None, name: str | None = None) -> Any:
-        """Register a class or function of a notebook for configs; also a decorator: `@study.register`.
+        """Register a class or function of a notebook; also as `@study.register`.
 
         `run` executes it in this process, and its source is kept with the run; a queued run needs `promote`
         first. `family`: for a class that has none. A class defined again replaces the earlier one. Returns
@@ -250,7 +250,7 @@ class Study:
         return target
 
     def promote(self, target: type, path: str, *, tolerance: float = 0.0) -> Promotion:
-        """Write a class registered here into the project's package: `promote(Mine, "pkg/x.py")`.
+        """Write a registered class into the project: `promote(Mine, "pkg/x.py")`.
 
         It is appended to the module, which is created if missing, with the imports, helpers and constants
         that it needs; a new module is added to `hyperspace_register`. Then its last run in this process is
@@ -314,7 +314,7 @@ class Study:
 
     def compare(self, a: Side, b: Side, *, task: str | None = None,
                 comparable: Comparable = "strict") -> Paired:
-        """Test whether b is better than a, from runs at the same seed and fold; see `Results.compare`.
+        """Test whether b is better than a, by paired runs; see `Results.compare`.
 
         `task`: needed if the conditions match runs of several tasks.
         """
@@ -324,7 +324,7 @@ class Study:
         return self.results(task, comparable=comparable).compare(a, b)
 
     def queue_pairs(self, paired: Paired, count: int, *, code: str = "pinned") -> list[int]:
-        """Queue runs that add pairs of equal seed to a comparison; their ids. `code`: as in `submit`."""
+        """Queue runs that add pairs to a comparison; their ids; see `submit`."""
         from hyperspace_core.results.next_pairs import plan_pairs
 
         return self.submit_runs(plan_pairs(self, paired, count), self.pin(code))
@@ -341,7 +341,7 @@ class Study:
 
     def export(self, run: int, folder: str | Path, *, artifacts: Collection[str] | None = None,
                component: str | None = None, force: bool = False) -> Path:
-        """Write a run to a folder for programs without a store; its path. See `load_component`.
+        """Write a run to a folder for `load_component` without a store; its path.
 
         `artifacts`: labels of the artifacts to write, by default all; golden data always. `component`: the
         path of the component that `load_component` returns by default. `force` replaces an earlier export.

@@ -1,4 +1,4 @@
-"""Turn user input into runs to store: validate, complete, seed. Nothing is stored here."""
+"""Turn user input into runs: validate, complete, seed. Stores nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH = 1000                       # runs that are planned or stored in one step
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """Options of a submission beside the config. Raises `UsageError` and `ConfigError`."""
+    """Options of a submission. Raises `UsageError` and `ConfigError`."""
 
     repeats: int = 1
     seed: int | None = None
@@ -50,7 +50,7 @@ class Wishes:
 
 
 def check_tag(tag: object) -> None:
-    """Raises `UsageError` for a tag that is empty, too long, not printable or has blanks around it."""
+    """Raises `UsageError` unless 1 to MAX_NAME printable characters, stripped."""
     if not isinstance(tag, str):
         raise UsageError(f"tags: expected text, got {shown(tag)}")
     if not is_name(tag) or tag != tag.strip():
@@ -60,7 +60,7 @@ def check_tag(tag: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What all runs of one submission share: a task as it is now, or as a past run had it."""
+    """The problem of a submission: a task, now or as a past run had it."""
 
     task: str
     scenario: Tree                 # completed with defaults
@@ -69,7 +69,7 @@ class Problem:
 
 
 def problem_of_task(project: Project, name: str) -> Problem:
-    """The problem of a task. Raises `TaskError` if unknown, `ConfigError` if its scenario is invalid."""
+    """The problem of a task. Raises `TaskError`, or `ConfigError` (its scenario)."""
     task = project.task(name)
     return Problem(task=task.name, scenario=project.complete_scenario(task), metric=task.metric,
                    seed=task.seed)
@@ -85,7 +85,7 @@ def problem_of_run(record: RunRecord) -> Problem:
 
 def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, wishes: Wishes,
          *, parent: int | None = None) -> list[NewRun]:
-    """Plan the runs of one config, one for each repeat; repeat i has seed + i, so that repeats pair up.
+    """Plan the runs of one config; repeat i has seed + i, for paired repeats.
 
     Raises `ConfigError` with every problem of the config.
     """
@@ -102,7 +102,7 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
 
 def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str, Any] | None,
                 wishes: Wishes) -> list[NewRun]:
-    """Plan the runs of one config without the project: as written, for a worker to complete.
+    """Plan the runs of one config without the project: a worker completes it.
 
     `task` is the content of its file, if available. Else a worker looks it up by name, with its seed if the
     run has none; only repeats need a first seed now, so that they differ. Raises `TaskError` for an invalid
@@ -134,7 +134,7 @@ def _repeated(project: str, task: str, written: Tree, wishes: Wishes,
 
 def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
               wishes: Wishes) -> Iterator[NewRun]:
-    """Yield the runs of a grid in the grid's order. A list for `seed` means alternatives."""
+    """The runs of a grid, lazily, in its order. `seed` may be a list."""
     signature = project.scenario_signature(problem.scenario)
     # one drawn seed for the whole grid, so that its configs differ in nothing else
     base = wishes.seed if wishes.seed is not None else problem.seed
@@ -156,7 +156,7 @@ def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes:
 
 def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes,
                  watch: Callable[[Iterator[NewRun]], Iterable[NewRun]] = iter) -> Iterable[NewRun]:
-    """The runs of a grid after all of them have been validated; `watch` observes the validation.
+    """The runs of a grid, all validated first; `watch` observes that.
 
     A large grid is planned twice, so that it need not be held in memory. Raises `ConfigError`.
     """
@@ -169,7 +169,7 @@ def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wi
 
 def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None,
                wishes: Wishes) -> list[NewRun]:
-    """Plan a past run again: its completed config with changes, its scenario, by default its seed.
+    """Plan a past run again: its config with changes, its scenario and seed.
 
     Raises `ConfigError`.
     """

@@ -1,4 +1,4 @@
-"""Make a project for a test: a dict of files becomes a package on disk that counts as installed."""
+"""Make a project for a test from a dict of files; it counts as installed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ProjectFolder:
         return self.root / _package(self.name)
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the package, such as "tasks/a.json", or overwrite it; the text is dedented."""
+        """Write a file of the package, such as "tasks/a.json"; dedents the text."""
         path = self.package / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text), encoding="utf-8")
@@ -45,7 +45,7 @@ class ProjectFolder:
         return os.environ | {"PYTHONPATH": os.pathsep.join([str(self.root), *there])}
 
     def activate(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Install the project for this test and its child processes; undone at the end of the test."""
+        """Install the project for this test and its child processes."""
         monkeypatch.setenv("PYTHONPATH", self.env()["PYTHONPATH"])
         monkeypatch.syspath_prepend(str(self.root))
         forget(self.package.name)
@@ -79,7 +79,7 @@ def forget(package: str) -> None:
 
 
 class _Loaded(dict[str, bool]):
-    """A value that `monkeypatch` deletes at the end: the deletion forgets the package of this name."""
+    """Forgets a package when `monkeypatch` deletes its name at the end."""
 
     def __delitem__(self, package: str) -> None:
         super().__delitem__(package)

@@ -1,4 +1,4 @@
-"""The conformance suite for pruners, written against `hyperspace_core.pruner.Pruner` alone.
+"""The conformance suite for pruners: tests of `hyperspace_core.pruner.Pruner`.
 
 A pruner's test file is one class with one fixture:
 
@@ -48,7 +48,7 @@ def peers_of(levels: Sequence[float], goal: Goal, state: PeerState = "completed"
 
 
 def stopped_at(pruner: Pruner, values: Values, peers: Sequence[Peer], goal: Goal) -> int | None:
-    """The step at which a run with these values is stopped, asked after each value; None if never."""
+    """The step at which a run with these values is stopped; None if never."""
     tracing, asked = Tracing(), -1
     for step, value in values:
         tracing.add(step, value)

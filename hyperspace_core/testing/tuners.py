@@ -1,4 +1,4 @@
-"""The conformance suite for tuners, written against `hyperspace_core.tuner.Tuner` alone.
+"""The conformance suite for tuners: tests of `hyperspace_core.tuner.Tuner`.
 
 A tuner's test file is one class with one fixture:
 

@@ -1,4 +1,4 @@
-"""The conformance suite for stores, written against the port `hyperspace_core.storage.Store` alone.
+"""The conformance suite for stores: tests of `hyperspace_core.storage.Store`.
 
 A backend's test file is one class with one fixture:
 

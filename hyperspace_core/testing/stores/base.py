@@ -1,4 +1,4 @@
-"""Base of all themes of the suite: open a store, and limits that a slow server may lower."""
+"""Base of all themes: open a store; limits that a slow server may lower."""
 
 from __future__ import annotations
 

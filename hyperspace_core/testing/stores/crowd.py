@@ -1,4 +1,4 @@
-"""Start processes that open the same store, begin together, and answer over one pipe each.
+"""Start processes that open one store, begin together, answer over pipes.
 
 One pipe for each process: a shared queue may stay locked when one of them is killed.
 """

@@ -1,4 +1,4 @@
-"""A harness for store tests: small runs, and functions that bring a run into a state."""
+"""A harness for store tests: small runs, brought into any state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample store with every kind of content, for tests that copy runs to another store."""
+"""A sample store with every kind of content, for tests of store copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state machine of runs as a small pure model: expected answers and contents of a store.
+"""The state machine of runs as a pure model: expected answers and contents.
 
 An answer of None means any (a repeat long afterwards); an exception class is the expected error.
 """

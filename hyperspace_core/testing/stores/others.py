@@ -1,4 +1,4 @@
-"""Work for other processes on a store: functions that a spawned process imports by name.
+"""Work for other processes on a store: functions imported by name.
 
 Each is called as `work(store, report, *arguments)`; its return value is the process's answer.
 """

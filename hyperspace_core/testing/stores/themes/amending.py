@@ -1,4 +1,4 @@
-"""Metrics computed after a run has ended: stored beside the result, and removed again."""
+"""Metrics computed after a run has ended: stored and removed."""
 
 from __future__ import annotations
 

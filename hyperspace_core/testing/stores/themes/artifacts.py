@@ -1,4 +1,4 @@
-"""Artifacts: labels name contents, each content is stored once and kept while it is named."""
+"""Artifacts: labels name contents, each stored once and kept while named."""
 
 from __future__ import annotations
 

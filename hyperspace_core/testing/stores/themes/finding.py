@@ -1,4 +1,4 @@
-"""Reading runs: a filter finds and counts exactly the runs that `RunFilter.matches` accepts."""
+"""Reading runs: a filter finds and counts what `RunFilter.matches` accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations of stored configs: of finished runs only, once only, and undone exactly."""
+"""Migrations of stored configs: finished runs only, once, undone exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T3 to T7 and T10: the verbs of a lease's holder, and the resulting state of its run."""
+"""T3 to T7 and T10: the verbs of an owner, and the resulting states."""
 
 from __future__ import annotations
 

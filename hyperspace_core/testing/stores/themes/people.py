@@ -1,4 +1,4 @@
-"""T9, T11 and T14, and the other verbs of users: tags, notes, priorities, settings."""
+"""T9, T11, T14 and other verbs of users: tags, notes, priorities, settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several processes on one store: races, and processes killed in the middle of a verb."""
+"""Several processes on one store: races, and kills in the middle of a verb."""
 
 from __future__ import annotations
 

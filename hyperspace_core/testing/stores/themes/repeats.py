@@ -1,4 +1,4 @@
-"""I8: a verb repeated after a lost answer leaves the store as if it had happened once."""
+"""I8: a verb repeated after a lost answer has the effect of one call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches: each proposal is decided once, with any number of workers, repeats and kills."""
+"""Searches: each proposal is decided once, despite races, repeats and kills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots of source code: each content stored once, read back whole, kept while a run names it."""
+"""Snapshots of source code: contents stored once and kept while named."""
 
 from __future__ import annotations
 

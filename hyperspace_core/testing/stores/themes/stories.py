@@ -1,4 +1,4 @@
-"""Random sequences of verbs by several owners, observers and users, on the store and the model."""
+"""Random sequences of verbs, compared between the store and the model."""
 
 from __future__ import annotations
 

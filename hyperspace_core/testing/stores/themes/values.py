@@ -1,4 +1,4 @@
-"""I10: a value is read back equal, or the write is refused with the path of the invalid value."""
+"""I10: a value is read back equal, or refused with its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wait_for_change`: idle workers notice new work in time, and do not wake without a change."""
+"""`wait_for_change`: idle workers notice work in time and wake for nothing else."""
 
 from __future__ import annotations
 
