@@ -29,7 +29,7 @@ def edit(growing: ProjectFolder) -> None:
     growing.write("things.py", THINGS.replace("return {", "return {'extra': 1.0, "))
 
 
-def test_the_verdict_is_told_with_what_was_compared(typed: Typed) -> None:
+def test_reproduce_prints_the_verdict(typed: Typed) -> None:
     answer = typed("reproduce", 1, *QUIET)
 
     assert answer.lines[0] == "run 1 of first: identical"
@@ -37,8 +37,7 @@ def test_the_verdict_is_told_with_what_was_compared(typed: Typed) -> None:
     assert typed("runs", "list", "--json").json[0]["id"] == 1
 
 
-def test_a_divergence_names_the_place_and_the_likely_cause_and_is_an_exit_code(
-        typed: Typed, growing: ProjectFolder) -> None:
+def test_a_divergence_names_place_and_cause_and_exits_with_1(typed: Typed, growing: ProjectFolder) -> None:
     edit(growing)
 
     answer = typed("reproduce", 1, *QUIET, "--code", "current", expect=1)
@@ -48,14 +47,14 @@ def test_a_divergence_names_the_place_and_the_likely_cause_and_is_an_exit_code(
     assert "likely cause: component Grow has other code" in answer.lines
 
 
-def test_a_program_gets_all_of_it(typed: Typed) -> None:
+def test_json_has_the_whole_report(typed: Typed) -> None:
     found = typed("reproduce", 1, *QUIET, "--json").json
 
     assert (found["run"], found["verdict"], found["first"]) == (1, "identical", None)
     assert found["before"] == found["now"]
 
 
-def test_a_dry_run_says_on_which_code_and_executes_nothing(typed: Typed) -> None:
+def test_a_dry_run_names_the_code_and_executes_nothing(typed: Typed) -> None:
     assert typed("reproduce", 1, "--dry-run").out.startswith(
         "would execute run 1 of first again, seed 33, on its own code, snapshot ")
     assert typed("reproduce", 1, "--dry-run", "--code", "current").out == (
@@ -73,8 +72,8 @@ def test_a_mistake_is_one_line(typed: Typed, words: tuple[object, ...], code: in
     assert said in answer.err and answer.out == ""
 
 
-def test_why_the_code_of_a_run_cannot_be_had_is_told_in_words(typed: Typed, tmp_path: Path,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_code_of_a_run_is_reported_with_the_reason(typed: Typed, tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a file").write_text("in the way of the cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
     answer = typed("reproduce", 1, expect=3)
@@ -83,14 +82,14 @@ def test_why_the_code_of_a_run_cannot_be_had_is_told_in_words(typed: Typed, tmp_
     assert answer.err.endswith("; no commit was recorded; --code current compares with today's\n")
 
 
-def test_what_has_not_ended_cannot_be_reproduced(typed: Typed) -> None:
+def test_a_run_that_has_not_ended_cannot_be_reproduced(typed: Typed) -> None:
     typed("submit", "first")
 
     assert "run 2 is QUEUED: only a run that has completed or failed can be reproduced" in (
         typed("reproduce", 2, expect=6).err)
 
 
-def test_parity_compares_a_class_with_one_that_was_rewritten(typed: Typed, growing: ProjectFolder) -> None:
+def test_parity_compares_a_class_with_its_replacement(typed: Typed, growing: ProjectFolder) -> None:
     growing.write("things.py", THINGS.replace("@dataclass\nclass Line(", '''@dataclass
 class Oak(Model):
     """Grows, too."""

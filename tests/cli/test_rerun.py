@@ -33,7 +33,7 @@ def count(url: str) -> int:
         return len(list(store.find(RunFilter(project=PROJECT), order=ORDER_OLDEST)))
 
 
-def test_a_change_keeps_all_else_and_the_parent_is_remembered(typed: Typed, url: str) -> None:
+def test_rerun_with_a_change_keeps_the_rest_and_the_parent(typed: Typed, url: str) -> None:
     answer = typed("rerun", 1, "--set", "noise=0.5", "--tag", "again")
 
     assert answer.out == "queued run 2 of first, like run 1\n"
@@ -43,8 +43,7 @@ def test_a_change_keeps_all_else_and_the_parent_is_remembered(typed: Typed, url:
     assert (record.parent, record.seed, record.tags) == (1, 33, ("again",))
 
 
-def test_the_scenario_is_the_past_run_s_even_if_the_task_has_changed(typed: Typed, url: str,
-                                                                     growing: ProjectFolder) -> None:
+def test_rerun_uses_the_past_run_s_scenario(typed: Typed, url: str, growing: ProjectFolder) -> None:
     growing.write("tasks/first.json", '{"scenario": {"className": "Grow", "rows": 99}}')
 
     typed("rerun", 1)
@@ -52,7 +51,7 @@ def test_the_scenario_is_the_past_run_s_even_if_the_task_has_changed(typed: Type
     assert stored(url, 2).scenario == {"className": "Grow", "rows": 20}
 
 
-def test_a_dry_run_shows_what_changes_and_nothing_else(typed: Typed, url: str) -> None:
+def test_a_dry_run_shows_only_the_changes(typed: Typed, url: str) -> None:
     answer = typed("rerun", 1, "--set", "model.depth=8", "--seed", 34, "--dry-run")
 
     assert answer.lines == ["would queue 1 run of first like run 1, seed 34 instead of 33",
@@ -65,7 +64,7 @@ def test_a_dry_run_without_changes_says_so(typed: Typed) -> None:
         "would queue 2 runs of first like run 1, seed 33", "  with the same config"]
 
 
-def test_another_class_drops_what_the_old_one_had_and_says_what(typed: Typed, url: str) -> None:
+def test_another_class_drops_and_names_the_old_parameters(typed: Typed, url: str) -> None:
     answer = typed("rerun", 1, "--set", "model=Line")
 
     assert answer.err.startswith(
@@ -74,7 +73,7 @@ def test_another_class_drops_what_the_old_one_had_and_says_what(typed: Typed, ur
     assert config is not None and config["model"] == {"className": "Line", "slope": 1.0}
 
 
-def test_here_runs_it_at_once(typed: Typed, url: str) -> None:
+def test_here_executes_the_run_at_once(typed: Typed, url: str) -> None:
     answer = typed("rerun", 1, "--here", "--json")
 
     assert (answer.json["state"], answer.json["parent"], answer.json["result"]) == ("COMPLETED", 1, 7.33)
@@ -91,7 +90,7 @@ def test_here_and_repeats_contradict_each_other(typed: Typed, url: str) -> None:
     assert count(url) == 1
 
 
-def test_a_change_that_does_not_fit_is_refused_and_nothing_is_queued(typed: Typed, url: str) -> None:
+def test_an_invalid_change_is_refused_and_nothing_is_queued(typed: Typed, url: str) -> None:
     line = typed("rerun", 1, "--set", "model.dept=3", expect=3).err
 
     assert line == "error: `model.dept`: Tree has no such parameter; did you mean `depth`?\n"

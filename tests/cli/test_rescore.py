@@ -41,7 +41,7 @@ def with_metric(project: ProjectFolder) -> None:
 """)
 
 
-def test_from_computed_to_undone(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
+def test_rescore_computes_and_undoes_a_metric(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
     with_metric(project)
     first, second = predicted(desk, project, 1, 1, 2), predicted(desk, project, 1, 2, 2)
     desk.start(task="task")
@@ -58,8 +58,8 @@ def test_from_computed_to_undone(typed: Typed, desk: Desk, project: ProjectFolde
     assert "rescored.hits" not in typed("results", "task").out
 
 
-def test_one_run_that_does_not_work_keeps_no_other_from_it(typed: Typed, desk: Desk,
-                                                           project: ProjectFolder) -> None:
+def test_a_failure_on_one_run_does_not_stop_the_others(typed: Typed, desk: Desk,
+                                                       project: ProjectFolder) -> None:
     with_metric(project)
     bad, good = predicted(desk, project, 7), predicted(desk, project, 1)
 

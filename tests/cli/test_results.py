@@ -33,7 +33,7 @@ def forest(trees: int, **others: Any) -> dict[str, Any]:
     return {"classifier": {"className": "Forest", "trees": trees}, **others}
 
 
-def test_the_best_run_comes_first_and_what_is_the_same_is_left_out(typed: Typed, desk: Desk) -> None:
+def test_the_best_run_is_first_and_equal_columns_left_out(typed: Typed, desk: Desk) -> None:
     worse = done(desk, 0.5, forest(10, depth=3), log_loss=2.0)
     best = done(desk, 0.75, forest(20, depth=3), log_loss=1.0)
     lost = done(desk, float("nan"), forest(30, depth=3), log_loss=3.0)
@@ -45,13 +45,13 @@ def test_the_best_run_comes_first_and_what_is_the_same_is_left_out(typed: Typed,
                                          [str(lost), "nan", "30", "3"]]
 
 
-def test_lower_is_first_where_lower_is_better(typed: Typed, desk: Desk) -> None:
+def test_minimize_sorts_lower_first(typed: Typed, desk: Desk) -> None:
     worse, best = (done(desk, loss, forest(1), goal="minimize") for loss in (2.0, 1.0))
 
     assert [row[0] for row in typed("results", "holdout").columns[1:]] == [str(best), str(worse)]
 
 
-def test_all_columns_are_there_for_who_wants_them(typed: Typed, desk: Desk) -> None:
+def test_all_columns_shows_every_column(typed: Typed, desk: Desk) -> None:
     for trees in (10, 20):
         done(desk, 0.5, forest(trees, depth=3))
 
@@ -59,7 +59,7 @@ def test_all_columns_are_there_for_who_wants_them(typed: Typed, desk: Desk) -> N
         typed("results", "holdout", "--all-columns").columns[0])
 
 
-def test_only_completed_runs_are_compared_unless_others_are_wanted(typed: Typed, desk: Desk) -> None:
+def test_only_completed_runs_are_shown_by_default(typed: Typed, desk: Desk) -> None:
     completed = done(desk, 0.5, forest(1))
     failed = desk.in_state(State.FAILED, task="holdout")
     desk.submit(task="holdout")
@@ -79,7 +79,7 @@ def test_each_task_has_a_table_of_its_own(typed: Typed, desk: Desk) -> None:
         str(run) for run in (a[2], a[1], b[0], b[1])]
 
 
-def test_the_limit_and_the_filter_leave_the_best_of_what_matches(typed: Typed, desk: Desk) -> None:
+def test_limit_and_filter_give_the_best_matching_runs(typed: Typed, desk: Desk) -> None:
     runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30, 40)]
 
     listed = typed("results", "holdout", "--where", "classifier.trees<40", "--limit", 2, "--json").json
@@ -89,7 +89,7 @@ def test_the_limit_and_the_filter_leave_the_best_of_what_matches(typed: Typed, d
     assert best["id"] == runs[3]
 
 
-def test_nothing_to_compare_says_what_there_is(typed: Typed, desk: Desk) -> None:
+def test_without_completed_runs_the_states_are_counted(typed: Typed, desk: Desk) -> None:
     desk.submit_many(2, task="holdout")
 
     of_all = "; all runs of holdout: 2 queued\n"
@@ -98,12 +98,12 @@ def test_nothing_to_compare_says_what_there_is(typed: Typed, desk: Desk) -> None
     assert typed("results", "holdout", "--json").json == []
 
 
-def test_a_misspelt_task_is_told_with_the_right_one(typed: Typed, project: ProjectFolder) -> None:
+def test_a_misspelt_task_gets_a_suggestion(typed: Typed, project: ProjectFolder) -> None:
     assert "no task 'behav' in project 'behaving'; did you mean 'behave'?" in typed(
         "results", "behav", expect=5).err
 
 
-def test_a_task_that_nobody_has_run_yet(typed: Typed, project: ProjectFolder) -> None:
+def test_a_task_without_runs_is_reported(typed: Typed, project: ProjectFolder) -> None:
     assert "no runs of behave yet; `hyperspace submit" in typed("results", "behave").err
 
 
@@ -111,7 +111,7 @@ def test_a_task_is_named_once(typed: Typed, desk: Desk) -> None:
     assert "a and --task b contradict each other" in typed("results", "a", "--task", "b", expect=2).err
 
 
-def test_the_best_stay_in_sight_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
+def test_a_terminal_shows_the_best_runs_only(at_terminal: Callable[..., Any], desk: Desk) -> None:
     best = [done(desk, trees / 100, forest(trees)) for trees in range(50)][-1]
 
     terminal = at_terminal("results", "holdout")
@@ -123,7 +123,7 @@ def test_the_best_stay_in_sight_on_a_terminal(at_terminal: Callable[..., Any], d
     assert lines[-1] == "10 more; --limit shows more of them"
 
 
-def test_columns_without_room_are_left_out_on_a_terminal(at_terminal: Callable[..., Any], desk: Desk) -> None:
+def test_a_terminal_leaves_out_columns_without_room(at_terminal: Callable[..., Any], desk: Desk) -> None:
     for trees in (10, 20):
         done(desk, 0.5, forest(trees, long_name="x" * 50 + str(trees), other_name="y" * 50 + str(trees)))
 
@@ -136,7 +136,7 @@ def test_columns_without_room_are_left_out_on_a_terminal(at_terminal: Callable[.
     assert "no room for other_name, time: widen the terminal, or pipe it into `less -S`" in lines
 
 
-def test_the_numbers_of_parts_are_folded_away_unless_all_columns_are_wanted(typed: Typed, desk: Desk) -> None:
+def test_numbers_of_parts_are_shown_with_all_columns_only(typed: Typed, desk: Desk) -> None:
     parts = {"accuracy/sd": 0.1, "accuracy/fold-1": 0.4, "accuracy/fold-2": 0.6, "val/loss": 1.0}
     for number, trees in enumerate((10, 20)):
         done(desk, 0.5 + number, forest(trees), **parts)
@@ -157,7 +157,7 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("many")
-def test_the_first_page_of_many_has_a_row_a_run_and_says_how_to_group_them(typed: Typed, desk: Desk) -> None:
+def test_the_first_page_of_many_runs_has_a_row_per_run(typed: Typed, desk: Desk) -> None:
     runs = [done(desk, trees / 100, forest(trees), seed=seed) for trees in (10, 20, 30) for seed in (1, 2)]
 
     page = typed("results", "holdout", "--limit", 2)
@@ -190,7 +190,7 @@ def test_repeats_among_thousands_are_one_row_too(typed: Typed, desk: Desk,
 
 
 @pytest.mark.usefixtures("many")
-def test_of_several_tasks_each_has_its_first_page(typed: Typed, desk: Desk) -> None:
+def test_each_task_has_its_own_first_page(typed: Typed, desk: Desk) -> None:
     a = [done(desk, trees / 100, forest(trees), task="a") for trees in (10, 20, 30)]
     b = [done(desk, trees / 100, forest(trees), task="b") for trees in (5, 15)]
 
@@ -203,8 +203,8 @@ def test_of_several_tasks_each_has_its_first_page(typed: Typed, desk: Desk) -> N
 
 
 @pytest.mark.usefixtures("many")
-def test_which_tasks_there_are_is_known_from_the_project(typed: Typed, desk: Desk,
-                                                         project: ProjectFolder) -> None:
+def test_tasks_are_taken_from_the_project_and_the_store(typed: Typed, desk: Desk,
+                                                        project: ProjectFolder) -> None:
     runs = [done(desk, trees / 100, forest(trees), task="behave") for trees in (10, 20, 30)]
 
     page = typed("results", "--limit", 1)
@@ -217,7 +217,7 @@ def test_which_tasks_there_are_is_known_from_the_project(typed: Typed, desk: Des
 
 
 @pytest.mark.usefixtures("many")
-def test_files_and_json_of_many_are_exact(typed: Typed, desk: Desk) -> None:
+def test_json_of_many_runs_is_exact(typed: Typed, desk: Desk) -> None:
     runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30)]
 
     answer = typed("results", "holdout", "--limit", 1, "--json")
@@ -230,7 +230,7 @@ def test_files_and_json_of_many_are_exact(typed: Typed, desk: Desk) -> None:
 DEPTH = ('"depth", 0) + noise', '"depth", 1) + noise')
 
 
-def test_runs_of_other_code_are_left_out_and_told_with_the_cure(typed: Typed, editing: Editing) -> None:
+def test_runs_of_other_code_are_left_out_with_a_cure(typed: Typed, editing: Editing) -> None:
     first = editing.run()
     editing.edit(DEPTH)
     assert [run["id"] for run in typed("results", "first", "--json").json] == [first]
@@ -247,7 +247,7 @@ def test_runs_of_other_code_are_left_out_and_told_with_the_cure(typed: Typed, ed
     assert len(typed("runs", "list", "--json").json) == 2
 
 
-def test_each_task_tells_what_it_has_left_out(typed: Typed, editing: Editing) -> None:
+def test_left_out_runs_are_reported_per_task(typed: Typed, editing: Editing) -> None:
     editing.run()
     editing.edit(DEPTH)
     editing.run()
@@ -255,7 +255,7 @@ def test_each_task_tells_what_it_has_left_out(typed: Typed, editing: Editing) ->
     assert typed("results").err.startswith("first: 1 run left out: Grow had other code; ")
 
 
-def test_a_project_that_cannot_be_imported_hinders_no_comparison(typed: Typed, editing: Editing) -> None:
+def test_runs_of_a_broken_project_are_still_compared(typed: Typed, editing: Editing) -> None:
     editing.run()
     editing.edit(DEPTH)
     second = editing.run()

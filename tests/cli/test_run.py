@@ -19,7 +19,7 @@ from .conftest import Answer
 Typed = Callable[..., Answer]
 
 
-def test_a_run_prints_and_then_its_result_is_told(typed: Typed, growing: ProjectFolder, url: str) -> None:
+def test_the_result_follows_the_run_s_output(typed: Typed, growing: ProjectFolder, url: str) -> None:
     answer = typed("run", "first", "--set", "model.depth=4", "--tag", "quick", "--note", "a try")
 
     assert answer.lines[0] == "Tree with [1, 2]"
@@ -30,16 +30,14 @@ def test_a_run_prints_and_then_its_result_is_told(typed: Typed, growing: Project
     assert (record.state, record.tags, record.note, record.seed) == (State.COMPLETED, ("quick",), "a try", 5)
 
 
-def test_json_is_the_record_and_what_the_run_prints_goes_elsewhere(typed: Typed,
-                                                                   growing: ProjectFolder) -> None:
+def test_json_is_the_record_and_the_output_goes_to_stderr(typed: Typed, growing: ProjectFolder) -> None:
     answer = typed("run", "first", "--json", "--seed", 9)
 
     assert (answer.json["id"], answer.json["state"], answer.json["seed"]) == (1, "COMPLETED", 9)
     assert "Tree with [1, 2]" in answer.err
 
 
-def test_a_failure_is_told_with_its_reason_and_where_its_traceback_is(typed: Typed, growing: ProjectFolder,
-                                                                      ) -> None:
+def test_a_failure_names_its_reason_and_the_traceback_command(typed: Typed, growing: ProjectFolder) -> None:
     answer = typed("run", "first", "--set", "noise=-1", expect=1)
 
     assert answer.lines[1].startswith("run 1 FAILED after ")
@@ -71,8 +69,8 @@ def test_ctrl_c_cancels_the_run(start: Callable[..., subprocess.Popen[str]], pro
         assert store.get(1).state is State.CANCELLED
 
 
-def test_a_terminal_sees_how_far_it_is_and_what_it_prints(at_terminal: Callable[..., Any], tmp_path: Path,
-                                                          project: ProjectFolder, url: str) -> None:
+def test_a_terminal_shows_progress_and_output(at_terminal: Callable[..., Any], tmp_path: Path,
+                                              project: ProjectFolder, url: str) -> None:
     terminal = at_terminal("run", "behave", "--set", "how=wait", "--set", f"folder={tmp_path}")
 
     terminal.wait_for("waiting\n")

@@ -34,7 +34,7 @@ def test_the_newest_run_is_listed_first(typed: Typed, desk: Desk) -> None:
     assert [(row[0], row[-1]) for row in rows] == [(str(second), "trees=2"), (str(first), "trees=1")]
 
 
-def test_columns_come_with_what_there_is_to_say(typed: Typed, desk: Desk) -> None:
+def test_a_column_appears_once_it_has_a_value(typed: Typed, desk: Desk) -> None:
     completed, failed = desk.in_state(State.COMPLETED), desk.in_state(State.FAILED)
     desk.store.annotate(completed, add_tags=["good"], note="look again")
 
@@ -74,7 +74,7 @@ def test_a_limit_takes_the_newest(typed: Typed, desk: Desk) -> None:
     assert len(typed("runs", "list", "--limit", 2).lines) == 3
 
 
-def test_a_pipe_gets_every_run_whole_and_nothing_beside(typed: Typed, desk: Desk) -> None:
+def test_a_pipe_gets_every_run_uncut(typed: Typed, desk: Desk) -> None:
     desk.submit_many(60, submitted={"text": "x" * 300})
 
     answer = typed("runs", "list")
@@ -84,8 +84,8 @@ def test_a_pipe_gets_every_run_whole_and_nothing_beside(typed: Typed, desk: Desk
     assert answer.err == ""
 
 
-def test_a_terminal_gets_the_newest_and_hears_of_the_others(at_terminal: Callable[..., Any],
-                                                            desk: Desk) -> None:
+def test_a_terminal_gets_the_newest_and_the_number_of_others(at_terminal: Callable[..., Any],
+                                                             desk: Desk) -> None:
     desk.submit_many(60, submitted={"text": "x" * 300})
 
     terminal = at_terminal("runs", "list", columns=80)
@@ -98,7 +98,7 @@ def test_a_terminal_gets_the_newest_and_hears_of_the_others(at_terminal: Callabl
     assert lines[1].endswith("…")
 
 
-def test_an_empty_list_is_empty(typed: Typed, desk: Desk) -> None:
+def test_an_empty_list_prints_nothing(typed: Typed, desk: Desk) -> None:
     desk.submit()
 
     assert typed("runs", "list", "--status", "failed").out == ""
@@ -108,7 +108,7 @@ def test_an_empty_list_is_empty(typed: Typed, desk: Desk) -> None:
 # -- show ----------------------------------------------------------------------------------------------------
 
 
-def test_what_the_user_wrote_is_told_apart_from_defaults(typed: Typed, desk: Desk) -> None:
+def test_defaults_are_marked_on_the_page(typed: Typed, desk: Desk) -> None:
     run = desk.submit(submitted=WRITTEN, config=CONFIG)
 
     page = typed("runs", "show", run).out
@@ -121,7 +121,7 @@ def test_what_the_user_wrote_is_told_apart_from_defaults(typed: Typed, desk: Des
             "    with_std: true  (default)\n") in page
 
 
-def test_a_config_that_no_worker_has_completed_is_shown_as_written(typed: Typed, desk: Desk) -> None:
+def test_an_uncompleted_config_is_shown_as_written(typed: Typed, desk: Desk) -> None:
     run = desk.submit(submitted={"trees": "200"}, validated=False)
 
     page = typed("runs", "show", run).out
@@ -129,7 +129,7 @@ def test_a_config_that_no_worker_has_completed_is_shown_as_written(typed: Typed,
     assert "Config  as submitted; a worker completes and checks it\n  trees: \"200\"\n" in page
 
 
-def test_a_parameter_that_receives_the_run_s_seed_is_no_default(typed: Typed, desk: Desk) -> None:
+def test_a_seed_parameter_is_not_marked_as_default(typed: Typed, desk: Desk) -> None:
     run = desk.submit(submitted={}, config={"seed": 545498908, "trees": 100}, seed=545498908)
 
     assert "  seed: 545498908\n  trees: 100  (default)\n" in typed("runs", "show", run).out
@@ -185,7 +185,7 @@ def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, desk: Desk) ->
     assert page.endswith("     Traceback (most recent call last):\n       boom\n     ValueError: no\n")
 
 
-def test_the_same_traceback_is_shown_once(typed: Typed, desk: Desk) -> None:
+def test_equal_tracebacks_are_shown_once(typed: Typed, desk: Desk) -> None:
     run = desk.submit(max_failures=1)
     for _ in range(2):
         desk.store.finish(desk.take(run).lease, FAILED)
@@ -197,14 +197,14 @@ def test_the_same_traceback_is_shown_once(typed: Typed, desk: Desk) -> None:
     assert "retries    1 of 1 used up" in page
 
 
-def test_a_result_that_came_too_late_is_shown_with_its_attempt(typed: Typed, desk: Desk) -> None:
+def test_a_late_result_is_shown_with_its_attempt(typed: Typed, desk: Desk) -> None:
     lost = desk.zombie()
     desk.store.late(lost, COMPLETED)
 
     assert "its worker reported too late: completed 0.5" in typed("runs", "show", lost.run).out
 
 
-def test_a_running_run_shows_how_far_it_is_and_what_it_was_asked(typed: Typed, desk: Desk) -> None:
+def test_a_running_run_shows_progress_and_command(typed: Typed, desk: Desk) -> None:
     lease = desk.start()
     desk.store.beat(lease, Progress(done=5, total=8, eta_s=190, note="epoch 5"))
     desk.store.cancel(lease.run)
@@ -216,8 +216,7 @@ def test_a_running_run_shows_how_far_it_is_and_what_it_was_asked(typed: Typed, d
     assert "1  running  on first" in page
 
 
-def test_a_run_as_json_is_one_record_with_its_files_and_children(typed: Typed, desk: Desk,
-                                                                 tmp_path: Path) -> None:
+def test_json_is_the_record_with_artifacts_and_children(typed: Typed, desk: Desk, tmp_path: Path) -> None:
     lease = desk.start(submitted=WRITTEN)
     (tmp_path / "plot").write_bytes(b"x")
     desk.store.put_artifact(lease.run, 1, "plot.png", tmp_path / "plot")
@@ -257,7 +256,7 @@ def test_the_code_of_a_run_is_shown_with_its_components(typed: Typed, editing: E
     assert not any(line.startswith(("  source", "  components", "  pinned")) for line in lines)
 
 
-def test_a_run_that_waits_shows_the_code_that_it_is_pinned_to(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_queued_run_shows_its_pinned_code(typed: Typed, growing: ProjectFolder) -> None:
     typed("submit", "first")
     typed("submit", "first", "--code", "current")
 
@@ -265,7 +264,7 @@ def test_a_run_that_waits_shows_the_code_that_it_is_pinned_to(typed: Typed, grow
     assert "Code" not in typed("runs", "show", 2).lines
 
 
-def test_code_that_was_not_pinned_says_why(typed: Typed, desk: Desk) -> None:
+def test_unpinned_code_is_shown_with_the_reason(typed: Typed, desk: Desk) -> None:
     run = desk.submit(code={"absent": "too large"})
     other = desk.start(code={"snapshot": "a" * 64, "files": 1, "bytes": 10})
     ran = {"snapshot": "b" * 64, "files": 2, "bytes": 20, "pinned": False, "note": "the snapshot is gone"}

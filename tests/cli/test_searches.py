@@ -46,14 +46,14 @@ def proposed(desk: Desk, search: int) -> int:
 # -- looking -------------------------------------------------------------------------------------------------
 
 
-def test_without_searches_nothing_is_listed(typed: Typed, desk: Desk) -> None:
+def test_without_searches_the_list_is_empty(typed: Typed, desk: Desk) -> None:
     desk.submit()
 
     assert typed("searches").out == ""
     assert typed("searches", "--json").json == []
 
 
-def test_searches_are_listed_the_newest_first(typed: Typed, searched: Store) -> None:
+def test_searches_are_listed_newest_first(typed: Typed, searched: Store) -> None:
     typed("tune", "second", "--hours", 1, "--tuner", "Grid")
 
     heads, new, old = typed("searches").columns
@@ -64,7 +64,7 @@ def test_searches_are_listed_the_newest_first(typed: Typed, searched: Store) -> 
     assert len(typed("searches", "--limit", 1, "--json").json) == 1
 
 
-def test_one_is_shown_on_a_page(typed: Typed, searched: Store) -> None:
+def test_the_page_of_a_search(typed: Typed, searched: Store) -> None:
     best = max(searched.find(RunFilter(project="growing")), key=lambda run: run.result or 0.0)
 
     page = typed("searches", 1).out
@@ -77,7 +77,7 @@ def test_one_is_shown_on_a_page(typed: Typed, searched: Store) -> None:
     assert "Improvements\n  run 1 " in page
 
 
-def test_one_in_json_has_what_the_page_has(typed: Typed, searched: Store) -> None:
+def test_json_of_a_search(typed: Typed, searched: Store) -> None:
     told = typed("searches", 1, "--json").json
 
     assert (told["id"], told["state"], told["counts"]) == (1, "ENDED", {"COMPLETED": 3})
@@ -85,7 +85,7 @@ def test_one_in_json_has_what_the_page_has(typed: Typed, searched: Store) -> Non
     assert told["history"] == "3 past runs used"
 
 
-def test_what_runs_now_stands_on_the_page(typed: Typed, desk: Desk) -> None:
+def test_the_page_shows_running_runs(typed: Typed, desk: Desk) -> None:
     search = new_search(desk.store, desk.project)
     run = proposed(desk, search)
     desk.take(run)
@@ -96,7 +96,7 @@ def test_what_runs_now_stands_on_the_page(typed: Typed, desk: Desk) -> None:
     assert "search 1 of task by Random: 0 of 5 runs done  no worker is running\n" in page
 
 
-def test_without_the_project_the_page_tells_nothing_of_the_space(typed: Typed, desk: Desk) -> None:
+def test_without_the_project_the_page_has_no_space(typed: Typed, desk: Desk) -> None:
     search = new_search(desk.store, desk.project)
 
     answer = typed("searches", search)
@@ -105,8 +105,8 @@ def test_without_the_project_the_page_tells_nothing_of_the_space(typed: Typed, d
     assert answer.err == ""
 
 
-def test_a_search_that_today_s_code_does_not_fit_is_shown_all_the_same(typed: Typed, searched: Store,
-                                                                      growing: ProjectFolder) -> None:
+def test_a_search_that_does_not_fit_the_code_is_still_shown(typed: Typed, searched: Store,
+                                                            growing: ProjectFolder) -> None:
     growing.write("hyperspace.py", "from hyperspace_core.markers import hookimpl\n@hookimpl\n"
                                    "def hyperspace_register(register): ...\n")
     forget(growing.package.name)
@@ -117,7 +117,7 @@ def test_a_search_that_today_s_code_does_not_fit_is_shown_all_the_same(typed: Ty
     assert answer.err.startswith("search space and history are not shown: the current code does not fit: ")
 
 
-def test_the_best_config_becomes_a_file_that_runs(typed: Typed, searched: Store, tmp_path: Path) -> None:
+def test_the_best_config_is_written_as_a_runnable_file(typed: Typed, searched: Store, tmp_path: Path) -> None:
     file = tmp_path / "best.json"
 
     assert typed("searches", 1, "--best", file).out == f"{file}\n"
@@ -129,7 +129,7 @@ def test_the_best_config_becomes_a_file_that_runs(typed: Typed, searched: Store,
     assert "the file exists already" in typed("searches", 1, "--best", file, expect=ExitCode.USAGE).err
 
 
-def test_a_search_that_has_found_nothing_has_no_best_config(typed: Typed, desk: Desk, tmp_path: Path) -> None:
+def test_without_a_completed_run_there_is_no_best_config(typed: Typed, desk: Desk, tmp_path: Path) -> None:
     search = new_search(desk.store, desk.project)
 
     answer = typed("searches", search, "--best", tmp_path / "best.json", expect=ExitCode.REFUSED)
@@ -138,7 +138,7 @@ def test_a_search_that_has_found_nothing_has_no_best_config(typed: Typed, desk: 
     assert not (tmp_path / "best.json").exists()
 
 
-def test_its_history_is_drawn(typed: Typed, searched: Store, tmp_path: Path) -> None:
+def test_the_history_is_plotted(typed: Typed, searched: Store, tmp_path: Path) -> None:
     pytest.importorskip("plotly", reason="pictures need plotly")
     file = tmp_path / "history.html"
 
@@ -147,7 +147,7 @@ def test_its_history_is_drawn(typed: Typed, searched: Store, tmp_path: Path) -> 
     assert [line["name"] for line in figure["data"]] == ["completed", "best so far"]
 
 
-def test_it_is_kept_on_the_screen(at_terminal: Callable[..., Any], desk: Desk) -> None:
+def test_watch_follows_a_search(at_terminal: Callable[..., Any], desk: Desk) -> None:
     search = new_search(desk.store, desk.project)
     terminal = at_terminal("searches", search, "--watch", columns=100)
     terminal.wait_for("no runs yet")
@@ -168,8 +168,8 @@ def test_it_is_kept_on_the_screen(at_terminal: Callable[..., Any], desk: Desk) -
     (("1", "-o", "x.doc"), ExitCode.USAGE, "ends in .html, .png"),
     (("1", "--best", "no/such/folder/x.json"), ExitCode.REFUSED, "no completed run yet"),
 ])
-def test_a_mistake_is_one_line_with_its_cure(typed: Typed, desk: Desk, words: tuple[str, ...], code: ExitCode,
-                                             cure: str) -> None:
+def test_a_usage_error_is_one_line_with_a_cure(typed: Typed, desk: Desk, words: tuple[str, ...],
+                                               code: ExitCode, cure: str) -> None:
     new_search(desk.store, desk.project)
 
     answer = typed("searches", *words, expect=code)
@@ -197,7 +197,7 @@ def test_cancelling_a_search_cancels_its_runs_and_no_others(typed: Typed, desk: 
         State.CANCELLED, "cancel", State.QUEUED)
 
 
-def test_a_search_is_paused_and_goes_on(typed: Typed, desk: Desk) -> None:
+def test_a_search_is_paused_and_resumed(typed: Typed, desk: Desk) -> None:
     search = new_search(desk.store, desk.project)
     waits = proposed(desk, search)
 
@@ -216,7 +216,8 @@ def test_a_search_is_paused_and_goes_on(typed: Typed, desk: Desk) -> None:
     ("cancel", ExitCode.REFUSED, "search 1 is ENDED (by hand), and its runs have ended"),
     ("pause", ExitCode.REFUSED, "search 1 is ENDED (by hand): only an open search can be paused"),
 ])
-def test_what_has_ended_is_refused(typed: Typed, desk: Desk, verb: str, code: ExitCode, cure: str) -> None:
+def test_verbs_on_an_ended_search_are_refused(typed: Typed, desk: Desk, verb: str, code: ExitCode,
+                                              cure: str) -> None:
     desk.store.end_search(new_search(desk.store, desk.project), "by hand")
 
     for words in ((), ("--dry-run",)):
@@ -225,7 +226,7 @@ def test_what_has_ended_is_refused(typed: Typed, desk: Desk, verb: str, code: Ex
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])
-def test_a_search_is_steered_as_a_whole(typed: Typed, desk: Desk, verb: str) -> None:
+def test_search_verbs_refuse_other_filters(typed: Typed, desk: Desk, verb: str) -> None:
     search = new_search(desk.store, desk.project)
 
     part = typed("queue", verb, "--search", search, "--status", "queued", expect=ExitCode.USAGE)
@@ -248,7 +249,7 @@ def test_other_verbs_take_the_runs_of_a_search(typed: Typed, desk: Desk) -> None
 # -- the queue's page ----------------------------------------------------------------------------------------
 
 
-def test_status_shows_open_searches_and_that_nobody_can_do_them(typed: Typed, desk: Desk) -> None:
+def test_status_shows_open_searches_without_a_worker(typed: Typed, desk: Desk) -> None:
     search = new_search(desk.store, desk.project)
     desk.store.end_search(new_search(desk.store, desk.project, "ended"), "by hand")
 
@@ -260,7 +261,7 @@ def test_status_shows_open_searches_and_that_nobody_can_do_them(typed: Typed, de
     assert (line["search"]["id"], line["why"]) == (search, "no worker is running")
 
 
-def test_a_search_without_a_worker_that_knows_its_task_says_what_they_know(typed: Typed, desk: Desk) -> None:
+def test_a_search_of_an_unknown_task_names_the_known_tasks(typed: Typed, desk: Desk) -> None:
     new_search(desk.store, desk.project, "unheard")
     present(desk, this_process("mine"), tasks=("task",))
 

@@ -33,7 +33,7 @@ def taken_by(desk: Desk, one: Owner, run: int) -> Any:
     return claim.lease
 
 
-def test_an_empty_queue_says_how_to_begin(typed: Typed, project: ProjectFolder) -> None:
+def test_an_empty_queue_names_the_first_commands(typed: Typed, project: ProjectFolder) -> None:
     page = typed("status").out
 
     assert "No runs yet: `hyperspace submit` queues some\n" in page
@@ -46,8 +46,8 @@ def test_a_queue_without_workers_says_how_many_wait(typed: Typed, desk: Desk) ->
     assert "none is running, 1 queued run waits: `hyperspace worker` starts one\n" in typed("status").out
 
 
-def test_commands_on_the_page_work_where_it_was_asked_for(typed: Typed, desk: Desk, url: str,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_on_the_page_name_project_and_store(typed: Typed, desk: Desk, url: str,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     desk.submit()
     for name in ("HYPERSPACE_PROJECT", "HYPERSPACE_STORAGE"):
         monkeypatch.delenv(name)
@@ -67,7 +67,7 @@ def test_runs_are_counted_by_state(typed: Typed, desk: Desk) -> None:
     assert "1 queued  1 paused  1 running\n2 completed  1 failed  1 cancelled\n" in page
 
 
-def test_a_paused_queue_says_so_and_how_it_goes_on(typed: Typed, desk: Desk) -> None:
+def test_a_paused_queue_names_the_resume_command(typed: Typed, desk: Desk) -> None:
     desk.submit()
     desk.store.change_settings(desk.project, paused=True)
 
@@ -104,7 +104,7 @@ def test_a_pipe_gets_no_bars_and_a_terminal_does(typed: Typed, desk: Desk,
     assert "#" * 10 + "." * 10 in plain.text
 
 
-def test_workers_that_are_gone_or_silent_are_told_apart(typed: Typed, desk: Desk) -> None:
+def test_gone_and_silent_workers_are_distinguished(typed: Typed, desk: Desk) -> None:
     mine = this_process("mine")
     present(desk, Owner(**{**_fields(mine), "worker": "dead", "pid": 2**22 + 1}))
     present(desk, owner("far away"))
@@ -118,7 +118,7 @@ def test_workers_that_are_gone_or_silent_are_told_apart(typed: Typed, desk: Desk
     assert "far away  silent for " in page
 
 
-def test_a_run_whose_process_is_gone_does_not_look_as_if_it_went_on(typed: Typed, desk: Desk) -> None:
+def test_a_run_whose_process_is_gone_is_shown_as_such(typed: Typed, desk: Desk) -> None:
     lease = taken_by(desk, Owner(**{**_fields(this_process("dead")), "pid": 2**22 + 1}), desk.submit())
     desk.store.beat(lease, Progress(done=1, total=4, eta_s=10))
 
@@ -128,13 +128,13 @@ def test_a_run_whose_process_is_gone_does_not_look_as_if_it_went_on(typed: Typed
     assert "left" not in page
 
 
-def test_a_run_outside_of_a_worker_is_shown_too(typed: Typed, desk: Desk) -> None:
+def test_a_run_outside_of_a_worker_is_shown(typed: Typed, desk: Desk) -> None:
     taken_by(desk, this_process("nobody"), desk.submit())
 
     assert "outside of a worker, by `hyperspace run` or Study.run\n    run 1  task" in typed("status").out
 
 
-def test_what_no_worker_can_take_is_told_with_the_reason(typed: Typed, desk: Desk) -> None:
+def test_runs_that_no_worker_can_take_have_a_reason(typed: Typed, desk: Desk) -> None:
     present(desk, this_process("mine"), tasks=("known",))
     desk.submit_many(12, task="unknown")
     desk.submit(task="known")

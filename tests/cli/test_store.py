@@ -26,7 +26,7 @@ def content(desk: Desk, tmp_path: Path) -> Path:
     return stored
 
 
-def test_info_tells_where_it_is_and_what_it_holds(typed: Typed, desk: Desk, url: str) -> None:
+def test_info_shows_address_and_counts(typed: Typed, desk: Desk, url: str) -> None:
     desk.submit()
     desk.submit(project="other")
 
@@ -47,8 +47,7 @@ def test_a_complete_address_needs_no_project(typed: Typed, desk: Desk, url: str,
 
 
 @pytest.mark.parametrize("words", [("info",), ("check",), ("upgrade",), ("gc",), ("gc", "--yes")])
-def test_a_store_that_is_not_there_is_not_made_by_looking_at_it(typed: Typed, url: str,
-                                                                words: tuple[str, ...]) -> None:
+def test_store_commands_do_not_create_a_store(typed: Typed, url: str, words: tuple[str, ...]) -> None:
     file = Path(url.removeprefix("sqlite:///"))
 
     line = typed("store", *words, expect=4).err
@@ -62,20 +61,20 @@ def test_a_sound_store(typed: Typed, desk: Desk, url: str) -> None:
     assert typed("store", "check", "--json").json == []
 
 
-def test_damage_is_told_line_by_line_with_exit_code_1(typed: Typed, content: Path) -> None:
+def test_check_lists_damage_and_exits_with_1(typed: Typed, content: Path) -> None:
     content.unlink()
 
     assert "the content of artifact 'weights' is missing" in typed("store", "check", expect=1).out
     assert len(typed("store", "check", "--json", expect=1).json) == 1
 
 
-def test_an_upgrade_of_what_is_up_to_date(typed: Typed, desk: Desk) -> None:
+def test_upgrade_of_an_up_to_date_store(typed: Typed, desk: Desk) -> None:
     assert "up to date" in typed("store", "upgrade", "--dry-run").out
     answer = typed("store", "upgrade", "--json").json
     assert answer["from"] == answer["to"]
 
 
-def test_gc_only_tells_until_it_is_told_yes(typed: Typed, desk: Desk, content: Path) -> None:
+def test_gc_removes_only_with_yes(typed: Typed, desk: Desk, content: Path) -> None:
     assert typed("store", "gc").out == "nothing to remove: every artifact content is used by a run\n"
     desk.store.delete([1])
 
@@ -86,7 +85,7 @@ def test_gc_only_tells_until_it_is_told_yes(typed: Typed, desk: Desk, content: P
     assert not content.exists()
 
 
-def test_gc_never_removes_what_a_run_names(typed: Typed, content: Path) -> None:
+def test_gc_keeps_contents_that_a_run_names(typed: Typed, content: Path) -> None:
     assert typed("store", "gc", "--yes", "--json").json == {"blobs": 0, "bytes": 0, "dry_run": False}
     assert content.exists()
 
@@ -96,5 +95,5 @@ def test_yes_and_dry_run_contradict_each_other(typed: Typed, desk: Desk) -> None
                                                                 expect=2).err
 
 
-def test_a_misspelt_one_is_named(typed: Typed) -> None:
+def test_a_misspelt_command_gets_a_suggestion(typed: Typed) -> None:
     assert typed("store", "chek", expect=2).err == "error: no command 'chek'. Did you mean 'check'?\n"

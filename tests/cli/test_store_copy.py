@@ -31,8 +31,8 @@ def new(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/new.db"
 
 
-def test_a_copy_is_told_in_one_line_and_what_stays_behind_beside_it(
-        typed: Typed, store: Store, url: str, new: str, tmp_path: Path) -> None:
+def test_copy_reports_the_copied_and_the_running_runs(typed: Typed, store: Store, url: str, new: str,
+                                                      tmp_path: Path) -> None:
     runs = furnish(store, tmp_path)
 
     answer = typed("store", "copy", url, new)
@@ -44,8 +44,7 @@ def test_a_copy_is_told_in_one_line_and_what_stays_behind_beside_it(
         assert_the_same(store, target)
 
 
-def test_what_is_said_to_start_the_queued_runs_starts_them(typed: Typed, store: Store, url: str,
-                                                           new: str) -> None:
+def test_the_printed_resume_command_works(typed: Typed, store: Store, url: str, new: str) -> None:
     Desk(store).submit_many(2)
     Desk(store).in_state(State.PAUSED)
     advice = typed("store", "copy", url, new).err
@@ -56,7 +55,7 @@ def test_what_is_said_to_start_the_queued_runs_starts_them(typed: Typed, store: 
     assert typed(*split(words)).out == "run 1: QUEUED\nrun 2: QUEUED\n"
 
 
-def test_a_second_copy_says_that_all_is_there(typed: Typed, store: Store, url: str, new: str) -> None:
+def test_a_second_copy_copies_nothing(typed: Typed, store: Store, url: str, new: str) -> None:
     Desk(store).in_state(State.COMPLETED)
     typed("store", "copy", url, new)
 
@@ -64,8 +63,7 @@ def test_a_second_copy_says_that_all_is_there(typed: Typed, store: Store, url: s
         "copied 0 runs, 1 is in the target already; counts and digests agree\n")
 
 
-def test_a_run_that_was_changed_there_is_named_with_exit_code_6(typed: Typed, store: Store, url: str,
-                                                                new: str) -> None:
+def test_a_run_changed_in_the_target_exits_with_6(typed: Typed, store: Store, url: str, new: str) -> None:
     Desk(store).submit()
     run = Desk(store).in_state(State.COMPLETED)
     typed("store", "copy", url, new, "--status", "completed")
@@ -81,8 +79,8 @@ def test_a_run_that_was_changed_there_is_named_with_exit_code_6(typed: Typed, st
     assert [one["problems"] for one in told["runs"]] == [[], ["note"]]
 
 
-def test_what_is_damaged_is_named_with_exit_code_1(typed: Typed, store: Store, url: str, new: str,
-                                                   tmp_path: Path) -> None:
+def test_a_damaged_artifact_exits_with_1(typed: Typed, store: Store, url: str, new: str,
+                                         tmp_path: Path) -> None:
     lease = Desk(store).start()
     (tmp_path / "weights").write_bytes(b"x" * 3000)
     store.put_artifact(lease.run, 1, "weights", tmp_path / "weights")
@@ -93,7 +91,7 @@ def test_what_is_damaged_is_named_with_exit_code_1(typed: Typed, store: Store, u
     assert "artifact 'weights' of attempt 1" in typed("store", "copy", url, new, expect=1).err
 
 
-def test_a_dry_run_tells_and_makes_nothing(typed: Typed, store: Store, url: str, new: str,
+def test_a_dry_run_of_copy_creates_nothing(typed: Typed, store: Store, url: str, new: str,
                                            tmp_path: Path) -> None:
     runs = furnish(store, tmp_path)
 
@@ -106,8 +104,8 @@ def test_a_dry_run_tells_and_makes_nothing(typed: Typed, store: Store, url: str,
     assert typed("store", "copy", url, new, "--dry-run", "--json").json["running"] == [runs["running"]]
 
 
-def test_only_runs_of_a_project_go_where_one_is_named(typed: Typed, store: Store, url: str, new: str,
-                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_limits_the_copy(typed: Typed, store: Store, url: str, new: str,
+                                 monkeypatch: pytest.MonkeyPatch) -> None:
     Desk(store, "first").in_state(State.FAILED)
     Desk(store, "second").in_state(State.FAILED)
 
@@ -121,8 +119,8 @@ def test_only_runs_of_a_project_go_where_one_is_named(typed: Typed, store: Store
         assert target.info().runs == {"first": 1, "second": 1}
 
 
-def test_a_project_that_is_not_there_is_no_empty_copy(typed: Typed, store: Store, url: str, new: str,
-                                                      tmp_path: Path) -> None:
+def test_an_unknown_project_copies_nothing(typed: Typed, store: Store, url: str, new: str,
+                                           tmp_path: Path) -> None:
     Desk(store, "digits").submit()
 
     line = typed("store", "copy", url, new, "-p", "digit", expect=5).err
@@ -131,7 +129,7 @@ def test_a_project_that_is_not_there_is_no_empty_copy(typed: Typed, store: Store
     assert not (tmp_path / "new.db").exists()
 
 
-def test_a_source_that_is_not_there_is_not_made(typed: Typed, store: Store, url: str, tmp_path: Path) -> None:
+def test_a_missing_source_is_not_created(typed: Typed, store: Store, url: str, tmp_path: Path) -> None:
     line = typed("store", "copy", f"{tmp_path}/no.db", url, expect=4).err
 
     assert line == f"error: {tmp_path}/no.db: no store at this path; check the address\n"
@@ -147,8 +145,8 @@ def test_a_store_is_not_copied_into_itself(typed: Typed, store: Store, url: str,
         "store", "copy", "mongodb://u:pw@h/x?tls=true", "h/x", "-p", "x", expect=4).err
 
 
-def test_what_matches_nothing_makes_no_store(typed: Typed, store: Store, url: str, new: str,
-                                             tmp_path: Path) -> None:
+def test_a_copy_without_matches_creates_no_store(typed: Typed, store: Store, url: str, new: str,
+                                                 tmp_path: Path) -> None:
     assert typed("store", "copy", url, new).err == f"{url}: no runs\n"
     assert typed("store", "copy", url, new, "--json").json["runs"] == []
     assert typed("store", "copy", url, new, "--dry-run", "--json").json["runs"] == {}
@@ -176,8 +174,8 @@ def test_a_password_is_never_shown(typed: Typed, store: Store, url: str, words: 
     assert "write mongodb://ann:***@h:1/NAME, or give --project" in answer.err
 
 
-def test_an_interrupted_copy_says_so_and_the_same_command_goes_on(
-        typed: Typed, at_terminal: Callable[..., Terminal], store: Store, url: str, new: str) -> None:
+def test_an_interrupted_copy_is_completed_by_a_second_one(typed: Typed, at_terminal: Callable[..., Terminal],
+                                                          store: Store, url: str, new: str) -> None:
     Desk(store).submit_many(6000)
     terminal = at_terminal("store", "copy", url, new)
     terminal.wait_for("copying")

@@ -32,7 +32,7 @@ def stored(url: str) -> list[RunRecord]:
 # -- one config ----------------------------------------------------------------------------------------------
 
 
-def test_a_config_is_queued_completed_and_its_id_is_told(typed: Typed, url: str) -> None:
+def test_a_config_is_completed_and_queued(typed: Typed, url: str) -> None:
     answer = typed("submit", "first", "--set", "model=Tree", "--set", "model.depth=7")
 
     assert answer.out == "queued run 1 of first\n"
@@ -43,7 +43,7 @@ def test_a_config_is_queued_completed_and_its_id_is_told(typed: Typed, url: str)
     assert (record.seed, record.scenario) == (5, {"className": "Grow", "rows": 20})
 
 
-def test_a_file_s_config_is_changed_by_what_is_set(typed: Typed, url: str, tmp_path: Path) -> None:
+def test_set_changes_the_config_of_a_file(typed: Typed, url: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text('{"model": {"className": "Tree", "depth": 4}, "noise": 0.5, "layers": [3]}')
 
@@ -53,8 +53,7 @@ def test_a_file_s_config_is_changed_by_what_is_set(typed: Typed, url: str, tmp_p
                                         "layers": [3]}
 
 
-def test_an_item_of_a_file_s_list_is_set_and_varied_by_its_number(typed: Typed, url: str,
-                                                                  tmp_path: Path) -> None:
+def test_an_item_of_a_list_is_set_by_its_number(typed: Typed, url: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text('{"layers": [3, 4]}')
 
@@ -67,7 +66,7 @@ def test_an_item_of_a_file_s_list_is_set_and_varied_by_its_number(typed: Typed, 
         "error: `layers.2`: the list has 2 items, 0 to 1; write the whole list to lengthen it\n")
 
 
-def test_a_grid_varies_what_the_config_has_a_value_for(typed: Typed, url: str, tmp_path: Path) -> None:
+def test_a_grid_varies_values_of_the_config(typed: Typed, url: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text('{"model": {"className": "Tree", "depth": 2}, "noise": 0.5, "layers": [3]}')
 
@@ -87,7 +86,7 @@ def test_a_config_may_come_from_stdin(url: str) -> None:
     assert stored(url)[0].submitted == {"noise": 0.75}
 
 
-def test_all_that_may_be_said_beside_a_config_is_kept(typed: Typed, url: str) -> None:
+def test_submit_options_are_stored(typed: Typed, url: str) -> None:
     typed("submit", "second", "--repeats", 2, "--seed", 40, "--priority", -3, "--tag", "a", "--tag", "b",
           "--note", "why", "--retries", 2)
 
@@ -96,7 +95,7 @@ def test_all_that_may_be_said_beside_a_config_is_kept(typed: Typed, url: str) ->
     assert (first.priority, first.tags, first.note, first.max_failures) == (-3, ("a", "b"), "why", 2)
 
 
-def test_a_task_of_one_s_own_folder(typed: Typed, url: str, tmp_path: Path) -> None:
+def test_a_task_of_tasks_dir_is_submitted(typed: Typed, url: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "third.json").write_text('{"scenario": {"className": "Grow", "rows": 3}}')
 
@@ -116,14 +115,14 @@ def test_every_combination_of_a_grid_is_queued_in_its_order(typed: Typed, url: s
         {"model": model, "noise": noise} for model in ("Tree", "Line") for noise in (0, 1)]
 
 
-def test_what_is_set_holds_in_the_whole_grid_and_its_lists_are_values(typed: Typed, url: str) -> None:
+def test_set_applies_to_the_whole_grid(typed: Typed, url: str) -> None:
     typed("submit", "first", "--set", "layers=[4, 5]", "--set", "model=Tree", "--grid", "model.depth=1,2")
 
     assert [record.submitted for record in stored(url)] == [
         {"layers": [4, 5], "model": {"className": "Tree", "depth": depth}} for depth in (1, 2)]
 
 
-def test_what_is_set_is_no_alternative_even_where_it_is_a_list_by_mistake(typed: Typed) -> None:
+def test_a_list_given_to_set_is_a_value_not_alternatives(typed: Typed) -> None:
     line = typed("submit", "first", "--set", "noise=[1, 2]", "--grid", "model=Tree,Line", expect=3).err
 
     assert "`noise`: expected float, found list [1, 2]" in line
@@ -141,7 +140,7 @@ def test_a_grid_file_with_a_grid_option(typed: Typed, url: str, tmp_path: Path) 
         for seed in (7, 8)]
 
 
-def test_one_bad_combination_and_nothing_is_queued(typed: Typed, url: str) -> None:
+def test_one_bad_combination_queues_nothing(typed: Typed, url: str) -> None:
     line = typed("submit", "first", "--grid", "noise=1,2,much", expect=3).err
 
     assert line == "error: `noise`: expected float, found str 'much'\n"
@@ -151,7 +150,7 @@ def test_one_bad_combination_and_nothing_is_queued(typed: Typed, url: str) -> No
 # -- what would be queued ------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_defaults_from_what_was_written_and_makes_no_store(typed: Typed, url: str) -> None:
+def test_a_dry_run_marks_defaults_and_creates_no_store(typed: Typed, url: str) -> None:
     answer = typed("submit", "first", "--set", "model=Tree", "--set", "noise=1", "--dry-run")
 
     assert answer.lines == [
@@ -197,7 +196,7 @@ def test_json_gives_the_ids_or_with_dry_run_the_runs(typed: Typed) -> None:
 # -- what exists already -------------------------------------------------------------------------------------
 
 
-def test_the_same_again_is_warned_of_and_left_out_on_demand(typed: Typed, url: str) -> None:
+def test_existing_runs_give_a_warning_or_are_skipped(typed: Typed, url: str) -> None:
     typed("submit", "first", "--grid", "noise=1,2")
 
     assert "warning: 1 run exists already with the same config, seed and code; --skip-existing skips " in (
@@ -207,7 +206,7 @@ def test_the_same_again_is_warned_of_and_left_out_on_demand(typed: Typed, url: s
     assert "3 of 4 exist already with the same config, seed and code, and are left out" in answer.err
 
 
-def test_a_run_that_failed_or_was_cancelled_does_not_count_as_there(typed: Typed, url: str) -> None:
+def test_failed_and_cancelled_runs_do_not_count_as_existing(typed: Typed, url: str) -> None:
     typed("submit", "first", "--set", "noise=1")
     with open_store(url) as store:
         store.cancel(1)
@@ -215,7 +214,7 @@ def test_a_run_that_failed_or_was_cancelled_does_not_count_as_there(typed: Typed
     assert typed("submit", "first", "--set", "noise=1", "--skip-existing").out == "queued run 2 of first\n"
 
 
-def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typed) -> None:
+def test_skip_existing_warns_if_the_seed_is_random(typed: Typed) -> None:
     typed("submit", "second")
 
     again = typed("submit", "second", "--grid", "noise=0,1", "--skip-existing")
@@ -226,12 +225,12 @@ def test_where_the_seed_is_drawn_nothing_is_left_out_and_that_is_told(typed: Typ
     assert "warning" not in typed("submit", "second", "--seed", 7, "--skip-existing").err
 
 
-def test_the_same_twice_in_one_grid(typed: Typed) -> None:
+def test_equal_configs_in_one_grid_are_found(typed: Typed) -> None:
     assert "1 run exists already" in typed("submit", "first", "--grid", "noise=1,1.0").err
     assert typed("submit", "first", "--grid", "noise=5,5.0", "--skip-existing", "--json").json == [3]
 
 
-def test_a_run_on_other_code_does_not_count_as_there(typed: Typed, editing: Editing) -> None:
+def test_a_run_on_other_code_does_not_count_as_existing(typed: Typed, editing: Editing) -> None:
     editing.run("--set", "noise=1")
     assert "1 of 2 exists already with the same config, seed and code, and is left out" in typed(
         "submit", "first", "--grid", "noise=1,2", "--skip-existing", "--dry-run").err
@@ -244,7 +243,7 @@ def test_a_run_on_other_code_does_not_count_as_there(typed: Typed, editing: Edit
     assert "1 of 2 exists already" in answer.err           # it waits, and will run on the new code
 
 
-def test_a_dry_run_can_leave_out_what_exists(typed: Typed) -> None:
+def test_a_dry_run_skips_existing_runs(typed: Typed) -> None:
     typed("submit", "first", "--set", "noise=1")
 
     answer = typed("submit", "first", "--grid", "noise=1,2", "--dry-run", "--skip-existing")
@@ -255,8 +254,7 @@ def test_a_dry_run_can_leave_out_what_exists(typed: Typed) -> None:
 # -- workers -------------------------------------------------------------------------------------------------
 
 
-def test_where_no_worker_is_running_a_terminal_is_told_how_to_start_one(at_terminal: Callable[..., Any],
-                                                                        url: str) -> None:
+def test_a_hint_names_the_worker_command_if_none_runs(at_terminal: Callable[..., Any], url: str) -> None:
     terminal = at_terminal("submit", "first")
 
     assert terminal.ended() == 0
@@ -274,7 +272,7 @@ def test_the_command_of_the_hint_works_as_typed(at_terminal: Callable[..., Any],
     assert f"start one: hyperspace worker --project {PROJECT} --storage '{store}'\n" in terminal.text
 
 
-def test_beside_a_living_worker_nothing_is_hinted_at(at_terminal: Callable[..., Any], url: str) -> None:
+def test_no_hint_if_a_worker_is_running(at_terminal: Callable[..., Any], url: str) -> None:
     with open_store(url) as store:
         store.present(WorkerInfo(owner=this_process("me"), project=PROJECT))
 
@@ -284,7 +282,7 @@ def test_beside_a_living_worker_nothing_is_hinted_at(at_terminal: Callable[..., 
         assert "worker" not in terminal.text
 
 
-def test_a_pipe_gets_the_result_and_only_the_code_is_told_beside_it(typed_apart: Typed) -> None:
+def test_a_pipe_gets_the_result_and_the_pinned_code(typed_apart: Typed) -> None:
     answer = typed_apart("submit", "first")
 
     assert answer.out == "queued run 1 of first\n"

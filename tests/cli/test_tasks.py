@@ -23,7 +23,7 @@ def test_the_tasks_are_listed_by_name(typed: Typed, growing: ProjectFolder) -> N
     assert first[5] == str(growing.package / "tasks" / "first.json")
 
 
-def test_a_broken_file_hides_no_other_task_and_is_warned_of(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_broken_task_file_gives_a_warning(typed: Typed, growing: ProjectFolder) -> None:
     growing.write("tasks/broken.json", '{"scenario": }')
 
     answer = typed("tasks")
@@ -33,8 +33,7 @@ def test_a_broken_file_hides_no_other_task_and_is_warned_of(typed: Typed, growin
     assert "broken.json:1:14: expected a value" in answer.err
 
 
-def test_one_task_is_shown_with_its_scenario_and_its_hyper_parameters(typed: Typed,
-                                                                      growing: ProjectFolder) -> None:
+def test_a_task_shows_scenario_and_hyper_parameters(typed: Typed, growing: ProjectFolder) -> None:
     answer = typed("tasks", "first")
 
     assert "  metric  score, maximize" in answer.lines
@@ -47,8 +46,7 @@ def test_one_task_is_shown_with_its_scenario_and_its_hyper_parameters(typed: Typ
     ]
 
 
-def test_a_plain_dataclass_leaves_its_defaults_to_the_lines_below(typed: Typed,
-                                                                  growing: ProjectFolder) -> None:
+def test_a_plain_dataclass_has_a_line_per_field(typed: Typed, growing: ProjectFolder) -> None:
     growing.write("things.py", THINGS.replace("@dataclass\nclass Grow", """@dataclass
 class Schedule:
     epochs: int = 3
@@ -63,7 +61,7 @@ class Grow""").replace("noise: float = 0.0", "schedule: Schedule = Schedule(), n
     assert ["schedule.epochs", "int", "default 3"] in columns
 
 
-def test_a_scenario_s_defaults_are_told_as_such(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_scenario_s_defaults_are_marked(typed: Typed, growing: ProjectFolder) -> None:
     assert "  rows: 10  (default)" in typed("tasks", "second").lines
 
 
@@ -77,12 +75,12 @@ def test_json_of_the_list_and_of_one_task(typed: Typed, growing: ProjectFolder) 
     assert shown["parameters"][0]["choices"] == ["Line", "Tree"]
 
 
-def test_a_task_that_does_not_exist(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_missing_task_is_refused(typed: Typed, growing: ProjectFolder) -> None:
     assert typed("tasks", "frist", expect=5).err == (
         "error: no task 'frist' in project 'growing'; did you mean 'first'? Known: first, second.\n")
 
 
-def test_a_broken_task_that_is_asked_for_is_an_error(typed: Typed, growing: ProjectFolder) -> None:
+def test_showing_a_broken_task_is_an_error(typed: Typed, growing: ProjectFolder) -> None:
     growing.write("tasks/broken.json", '{"scenario": {"className": "Gorw"}}')
 
     said = typed("tasks", "broken", expect=3).err
@@ -90,8 +88,8 @@ def test_a_broken_task_that_is_asked_for_is_an_error(typed: Typed, growing: Proj
             "Did you mean 'Grow'?") in said
 
 
-def test_tasks_of_a_folder_win_over_the_project_s(typed: Typed, growing: ProjectFolder,
-                                                  tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_tasks_dir_replaces_the_project_s_tasks(typed: Typed, growing: ProjectFolder,
+                                                tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("mine")
     (folder / "first.json").write_text('{"scenario": {"className": "Grow", "rows": 7}}')
 

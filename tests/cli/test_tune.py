@@ -21,7 +21,7 @@ Typed = Callable[..., Answer]
 pytestmark = pytest.mark.usefixtures("growing")
 
 
-def test_a_dry_run_shows_the_space_as_a_tree_and_stores_nothing(typed: Typed, tmp_path: Path) -> None:
+def test_a_dry_run_shows_the_space_and_stores_nothing(typed: Typed, tmp_path: Path) -> None:
     answer = typed("tune", "first", "--runs", 20, "--tuner", "Random", "--dry-run")
 
     head, *rest = answer.lines
@@ -37,7 +37,7 @@ def test_a_dry_run_shows_the_space_as_a_tree_and_stores_nothing(typed: Typed, tm
     assert not (tmp_path / "runs.db").exists()
 
 
-def test_a_dry_run_says_what_of_the_past_is_used_and_what_is_not(typed: Typed, store: Store) -> None:
+def test_a_dry_run_counts_used_and_unused_past_runs(typed: Typed, store: Store) -> None:
     typed("submit", "first", "--grid", "model.depth=1,2")
     typed("submit", "first", "--set", "noise=0.5")
     work(store)
@@ -49,7 +49,7 @@ def test_a_dry_run_says_what_of_the_past_is_used_and_what_is_not(typed: Typed, s
     assert not store.searches("growing")
 
 
-def test_a_dry_run_in_json_has_ranges_as_space_takes_them(typed: Typed) -> None:
+def test_json_of_a_dry_run_has_ranges_for_space(typed: Typed) -> None:
     told = typed("tune", "first", "--patience", 4, "--tuner", "Grid",
                  "--space", '{"noise": {"float": [0, 1]}}', "--dry-run", "--json").json
 
@@ -62,7 +62,7 @@ def test_a_dry_run_in_json_has_ranges_as_space_takes_them(typed: Typed) -> None:
     assert (told["budget"]["patience"], told["history"]["used"]) == (4, 0)
 
 
-def test_a_search_is_queued_and_what_happens_next_is_told(typed: Typed, store: Store) -> None:
+def test_tune_queues_a_search_and_names_the_next_commands(typed: Typed, store: Store) -> None:
     answer = typed("tune", "first", "--runs", 3, "--target", 0.5, "--tuner", "Random", "--tag", "wide",
                    "--note", "first try", "--priority", 2, "--seed", 9, "--retries", 1,
                    "--metric", "rows:minimize")
@@ -77,7 +77,7 @@ def test_a_search_is_queued_and_what_happens_next_is_told(typed: Typed, store: S
     assert [metric.name for metric in search.metrics] == ["score", "rows"]
 
 
-def test_workers_do_it_and_its_runs_are_found_by_it(typed: Typed, store: Store) -> None:
+def test_runs_of_a_search_are_found_by_its_id(typed: Typed, store: Store) -> None:
     typed("submit", "first")
     record = typed("tune", "first", "--runs", 3, "--tuner", "Random", "--json").json
     work(store)
@@ -89,7 +89,7 @@ def test_workers_do_it_and_its_runs_are_found_by_it(typed: Typed, store: Store) 
     assert len(typed("results", "--by", "run", "--json").json) == 4
 
 
-def test_a_worker_says_when_it_begins_to_ask_and_when_the_search_is_over(typed: Typed) -> None:
+def test_a_worker_reports_begin_and_end_of_a_search(typed: Typed) -> None:
     typed("tune", "first", "--runs", 3, "--tuner", "Random")
 
     told = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
@@ -99,7 +99,7 @@ def test_a_worker_says_when_it_begins_to_ask_and_when_the_search_is_over(typed: 
 
 
 @pytest.mark.parametrize("given", ["json", "file"])
-def test_a_space_is_typed_or_stands_in_a_file(typed: Typed, store: Store, tmp_path: Path, given: str) -> None:
+def test_a_space_is_json_or_a_file(typed: Typed, store: Store, tmp_path: Path, given: str) -> None:
     space = {"model": [{"className": "Tree", "depth": {"int": [2, 3]}}]}
     file = tmp_path / "space.json"
     file.write_text(json.dumps(space))
@@ -110,7 +110,7 @@ def test_a_space_is_typed_or_stands_in_a_file(typed: Typed, store: Store, tmp_pa
     assert store.get_search(1).space == space
 
 
-def test_a_tuner_that_learns_nothing_and_that_nobody_chose_is_remarked_on(typed: Typed) -> None:
+def test_a_default_tuner_without_learning_gives_a_hint(typed: Typed) -> None:
     unasked = typed("tune", "first", "--runs", 3, *WITHOUT_OPTUNA)
     chosen = typed("tune", "first", "--runs", 3, "--tuner", "Random")
 
@@ -121,7 +121,7 @@ def test_a_tuner_that_learns_nothing_and_that_nobody_chose_is_remarked_on(typed:
 # -- it goes on ----------------------------------------------------------------------------------------------
 
 
-def test_a_search_that_has_ended_goes_on_with_a_larger_budget(typed: Typed, store: Store) -> None:
+def test_an_ended_search_resumes_with_a_larger_budget(typed: Typed, store: Store) -> None:
     typed("tune", "first", "--runs", 2, "--patience", 9, "--tuner", "Random")
     work(store)
 
@@ -136,7 +136,7 @@ def test_a_search_that_has_ended_goes_on_with_a_larger_budget(typed: Typed, stor
     assert (search.proposed, search.priority, search.budget) == (4, 3, Budget(runs=4, patience=9))
 
 
-def test_a_priority_that_is_not_named_stays(typed: Typed, store: Store) -> None:
+def test_resume_keeps_the_priority(typed: Typed, store: Store) -> None:
     typed("tune", "first", "--runs", 2, "--priority", 5, "--tuner", "Random")
 
     assert typed("tune", "--resume", 1, "--runs", 4, "--json").json["priority"] == 5
@@ -170,9 +170,8 @@ def test_a_priority_that_is_not_named_stays(typed: Typed, store: Store) -> None:
     (("--resume", "1", "--tuner", "Grid", "--seed", "3"), ExitCode.USAGE,
      "--resume and --tuner, --seed contradict each other"),
 ])
-def test_a_mistake_is_one_line_with_its_cure_and_queues_nothing(typed: Typed, store: Store,
-                                                                words: tuple[str, ...], code: ExitCode,
-                                                                cure: str) -> None:
+def test_a_usage_error_is_one_line_and_queues_nothing(typed: Typed, store: Store, words: tuple[str, ...],
+                                                      code: ExitCode, cure: str) -> None:
     answer = typed("tune", *words, expect=code)
 
     assert answer.out == "" and cure in answer.err
@@ -180,13 +179,13 @@ def test_a_mistake_is_one_line_with_its_cure_and_queues_nothing(typed: Typed, st
     assert store.searches("growing") == []
 
 
-def test_json_that_cannot_be_read_is_shown_where_it_breaks(typed: Typed) -> None:
+def test_invalid_json_is_reported_with_its_position(typed: Typed) -> None:
     answer = typed("tune", "first", "--runs", 3, "--space", '{"model": }', expect=ExitCode.INPUT)
 
     assert answer.err.startswith("error: --space:1:11: ")
 
 
-def test_a_budget_that_is_used_up_opens_nothing(typed: Typed, store: Store) -> None:
+def test_a_used_up_budget_is_refused(typed: Typed, store: Store) -> None:
     typed("tune", "first", "--runs", 2, "--tuner", "Random")
     work(store)
 
@@ -197,7 +196,7 @@ def test_a_budget_that_is_used_up_opens_nothing(typed: Typed, store: Store) -> N
     assert store.get_search(1).state is SearchState.ENDED
 
 
-def test_a_class_that_cannot_be_searched_is_told_of(typed: Typed, growing: ProjectFolder) -> None:
+def test_a_class_that_cannot_be_searched_is_listed(typed: Typed, growing: ProjectFolder) -> None:
     things = (growing.package / "things.py").read_text(encoding="utf-8")
     growing.write("things.py", things + "\n\n@dataclass\nclass Wood(Model):\n    trees: list[Model]\n")
 

@@ -40,7 +40,7 @@ def test_the_page_follows_the_queue_on_a_terminal(at_terminal: Words, desk: Desk
     assert "\x1b[?25h" in terminal.raw             # the cursor is back
 
 
-def test_a_watcher_that_is_killed_leaves_the_terminal_as_it_was(at_terminal: Words, desk: Desk) -> None:
+def test_a_killed_watcher_restores_the_terminal(at_terminal: Words, desk: Desk) -> None:
     desk.submit()
     terminal = at_terminal("status", "--watch")
     terminal.wait_for("1 queued")
@@ -52,7 +52,7 @@ def test_a_watcher_that_is_killed_leaves_the_terminal_as_it_was(at_terminal: Wor
     assert "\x1b[?25h" in terminal.raw
 
 
-def test_a_pipe_gets_a_page_whenever_there_is_news(start: Words, desk: Desk) -> None:
+def test_a_pipe_gets_a_page_per_change(start: Words, desk: Desk) -> None:
     run = desk.submit()
     watcher: subprocess.Popen[str] = start("status", "--watch")
     assert watcher.stdout is not None
@@ -69,7 +69,7 @@ def test_a_pipe_gets_a_page_whenever_there_is_news(start: Words, desk: Desk) -> 
     assert out.count("Workers") <= 1               # nothing was printed while nothing changed
 
 
-def test_a_pipe_that_nobody_reads_any_more_ends_the_watching(start: Words, desk: Desk) -> None:
+def test_a_closed_pipe_ends_watch(start: Words, desk: Desk) -> None:
     desk.submit()
     watcher: subprocess.Popen[str] = start("status", "--watch")
     assert watcher.stdout is not None
@@ -80,8 +80,8 @@ def test_a_pipe_that_nobody_reads_any_more_ends_the_watching(start: Words, desk:
     assert watcher.wait(PATIENCE_S) == 0
 
 
-def test_a_real_worker_and_its_run_are_seen(at_terminal: Words, worker: Words, desk: Desk,
-                                            tmp_path: Path) -> None:
+def test_watch_shows_a_worker_and_its_run(at_terminal: Words, worker: Words, desk: Desk,
+                                          tmp_path: Path) -> None:
     terminal = at_terminal("status", "--watch", columns=120)
     tree = {"how": "wait", "folder": str(tmp_path)}
     run = desk.submit(task="behave", submitted=tree, config=tree, scenario={"className": "behave"}, seed=1)
@@ -97,7 +97,7 @@ def test_a_real_worker_and_its_run_are_seen(at_terminal: Words, worker: Words, d
     assert f"Best so far\n  behave  result  1  run {run}  how=wait" in terminal.text
 
 
-def test_json_is_of_now(start: Words, desk: Desk) -> None:
+def test_watch_refuses_json(start: Words, desk: Desk) -> None:
     answer = start("status", "--watch", "--json").communicate(timeout=PATIENCE_S)
 
     assert answer == ("", "error: --watch and --json contradict each other; give one\n")
@@ -128,7 +128,7 @@ def watched(door: Door, desk: Desk) -> Watched:
     return Watched(place, page_of)
 
 
-def test_a_store_that_goes_away_is_told_above_the_last_page(watched: Watched, door: Door, desk: Desk) -> None:
+def test_an_unavailable_store_is_shown_above_the_last_page(watched: Watched, door: Door, desk: Desk) -> None:
     desk.submit()
     watched.look()
     assert watched.text() == "1 queued"
@@ -142,7 +142,7 @@ def test_a_store_that_goes_away_is_told_above_the_last_page(watched: Watched, do
     assert (empty, page) == ("", "1 queued")
 
 
-def test_it_goes_on_when_the_store_is_back(watched: Watched, door: Door, desk: Desk) -> None:
+def test_watch_continues_when_the_store_is_back(watched: Watched, door: Door, desk: Desk) -> None:
     watched.look()
     door.shut = StoreError("disk full")            # even where waiting seems to help nothing
     watched.look()
@@ -154,7 +154,7 @@ def test_it_goes_on_when_the_store_is_back(watched: Watched, door: Door, desk: D
     assert watched.text() == "1 queued"
 
 
-def test_a_store_that_is_away_from_the_start_is_waited_for(watched: Watched, door: Door) -> None:
+def test_a_store_unavailable_at_the_start_is_retried(watched: Watched, door: Door) -> None:
     door.shut_it()
     watched.look()
     assert unstyle(watched.text()) == "Store unavailable: the store is away\nRetrying."
@@ -163,14 +163,14 @@ def test_a_store_that_is_away_from_the_start_is_waited_for(watched: Watched, doo
     until(lambda: watched.look() or watched.text() == "0 queued", "the store answers")
 
 
-def test_a_store_that_cannot_be_opened_ends_it(watched: Watched, door: Door) -> None:
+def test_a_store_that_cannot_be_opened_ends_watch(watched: Watched, door: Door) -> None:
     door.shut = StoreError("not a database")
 
     with pytest.raises(StoreError, match="not a database"):
         watched.look()
 
 
-def test_news_is_what_changes_and_not_the_time(watched: Watched, door: Door, desk: Desk) -> None:
+def test_news_changes_with_events_not_with_time(watched: Watched, door: Door, desk: Desk) -> None:
     watched.look()
     before = watched.news()
     watched.look()
@@ -184,8 +184,7 @@ def test_news_is_what_changes_and_not_the_time(watched: Watched, door: Door, des
     assert watched.news() == "gone"
 
 
-def test_a_low_terminal_gets_the_top_of_the_page_and_the_whole_of_it_at_the_end(at_terminal: Words,
-                                                                               desk: Desk) -> None:
+def test_a_low_terminal_shows_the_top_and_the_whole_at_the_end(at_terminal: Words, desk: Desk) -> None:
     failed = desk.in_state(State.FAILED)
     terminal = at_terminal("status", "--watch", lines=6)
     terminal.wait_for("…")

@@ -41,7 +41,7 @@ def without_times(lines: list[str]) -> list[str]:
 # -- in a pipe -----------------------------------------------------------------------------------------------
 
 
-def test_a_pipe_gets_one_plain_line_an_event_and_the_comparison(typed_apart: Typed, store: Store) -> None:
+def test_a_pipe_gets_a_line_per_event_and_the_results(typed_apart: Typed, store: Store) -> None:
     for number in (0.25, 0.75):
         submit(store, config={"number": number})
 
@@ -59,8 +59,7 @@ def test_a_pipe_gets_one_plain_line_an_event_and_the_comparison(typed_apart: Typ
     assert "\x1b" not in answer.out
 
 
-def test_a_failed_run_makes_the_exit_code_1_and_is_told_with_its_reason(typed_apart: Typed,
-                                                                        store: Store) -> None:
+def test_a_failed_run_is_reported_and_exits_with_1(typed_apart: Typed, store: Store) -> None:
     submit(store)
     submit(store, "raise")
 
@@ -70,7 +69,7 @@ def test_a_failed_run_makes_the_exit_code_1_and_is_told_with_its_reason(typed_ap
     assert "this worker's runs: 1 completed, 1 failed" in answer.err
 
 
-def test_a_run_that_is_tried_again_and_then_completes_is_no_failure(typed_apart: Typed, store: Store) -> None:
+def test_a_successful_retry_is_no_failure(typed_apart: Typed, store: Store) -> None:
     submit(store, "once", retries=1)
 
     lines = without_times(typed_apart("worker", "--drain").lines)
@@ -90,7 +89,7 @@ def test_json_is_the_report_and_events_go_to_stderr(typed_apart: Typed, store: S
     assert "run 1 started" in answer.err
 
 
-def test_what_the_runs_print_is_echoed_on_demand(typed_apart: Typed, store: Store) -> None:
+def test_echo_prints_the_output_of_runs(typed_apart: Typed, store: Store) -> None:
     submit(store)
 
     assert "well done" not in typed_apart("worker", "--drain").out
@@ -98,7 +97,7 @@ def test_what_the_runs_print_is_echoed_on_demand(typed_apart: Typed, store: Stor
     assert "well done" in typed_apart("worker", "--drain", "--echo").lines
 
 
-def test_with_several_slots_the_echo_says_of_which_run_it_is(typed_apart: Typed, store: Store) -> None:
+def test_echo_names_the_run_with_several_slots(typed_apart: Typed, store: Store) -> None:
     submit(store, "c-output", 2)
 
     lines = typed_apart("worker", "--drain", "--echo", "--slots", 2).lines
@@ -107,7 +106,7 @@ def test_with_several_slots_the_echo_says_of_which_run_it_is(typed_apart: Typed,
     assert "2| from C" in lines
 
 
-def test_inside_the_worker_a_run_can_only_be_asked_to_end() -> None:
+def test_an_inline_run_can_only_be_asked_to_end() -> None:
     options = WorkerOptions(isolation="inline")
     first, second = (Stopping(level=level, why="it received SIGINT", running=(3,)) for level in (1, 2))
 
@@ -117,7 +116,7 @@ def test_inside_the_worker_a_run_can_only_be_asked_to_end() -> None:
 
 
 @pytest.mark.parametrize("isolation", ["spawn", "inline"])
-def test_every_isolation_tells_the_same(typed_apart: Typed, store: Store, isolation: str) -> None:
+def test_every_isolation_prints_the_same(typed_apart: Typed, store: Store, isolation: str) -> None:
     submit(store)
 
     answer = typed_apart("worker", "--drain", "--echo", "--isolation", isolation)
@@ -126,7 +125,7 @@ def test_every_isolation_tells_the_same(typed_apart: Typed, store: Store, isolat
         "run 1 started  behave  how=well", "well done", "run 1 COMPLETED  after T  result 1"]
 
 
-def test_what_is_left_is_told_with_the_reason(typed_apart: Typed, store: Store) -> None:
+def test_runs_that_are_left_have_a_reason(typed_apart: Typed, store: Store) -> None:
     submit(store, task="unheard_of", count=2)
 
     answer = typed_apart("worker", "--drain")
@@ -135,7 +134,7 @@ def test_what_is_left_is_told_with_the_reason(typed_apart: Typed, store: Store) 
                           "2 runs wait for task 'unheard_of': no such task here; this worker knows behave\n")
 
 
-def test_after_so_many_runs_the_rest_is_left(typed_apart: Typed, store: Store) -> None:
+def test_max_runs_leaves_the_rest(typed_apart: Typed, store: Store) -> None:
     submit(store, count=3)
 
     typed_apart("worker", "--max-runs", 2)
@@ -143,7 +142,7 @@ def test_after_so_many_runs_the_rest_is_left(typed_apart: Typed, store: Store) -
     assert [store.get(run).state for run in (1, 2, 3)] == [State.COMPLETED, State.COMPLETED, State.QUEUED]
 
 
-def test_many_runs_are_compared_up_to_the_best_twenty(typed_apart: Typed, store: Store) -> None:
+def test_the_best_twenty_runs_are_shown(typed_apart: Typed, store: Store) -> None:
     submit(store, count=22)
 
     answer = typed_apart("worker", "--drain", "--slots", 2)
@@ -153,7 +152,7 @@ def test_many_runs_are_compared_up_to_the_best_twenty(typed_apart: Typed, store:
     assert "2 more: hyperspace results behave" in answer.err
 
 
-def test_a_dry_run_says_what_it_would_take_and_takes_nothing(typed: Typed, store: Store) -> None:
+def test_a_dry_run_of_a_worker_takes_nothing(typed: Typed, store: Store) -> None:
     submit(store, count=2)
     submit(store, task="unheard_of")
 
@@ -165,7 +164,7 @@ def test_a_dry_run_says_what_it_would_take_and_takes_nothing(typed: Typed, store
     assert [one["taken"] for one in typed("worker", "--dry-run", "--json").json] == [True, False]
 
 
-def test_a_dry_run_tells_of_open_searches(typed: Typed, store: Store) -> None:
+def test_a_dry_run_shows_open_searches(typed: Typed, store: Store) -> None:
     assert typed("worker", "--dry-run").lines == ["nothing is queued"]
     new_search(store, PROJECT, "behave")
     new_search(store, PROJECT, "unheard_of")
@@ -174,7 +173,7 @@ def test_a_dry_run_tells_of_open_searches(typed: Typed, store: Store) -> None:
         "would ask search 1 of behave what to run next; it has proposed 0 and ends after 5 runs"]
 
 
-def test_a_folder_of_one_s_own_tasks(typed_apart: Typed, store: Store, tmp_path: Path) -> None:
+def test_a_worker_takes_tasks_of_tasks_dir(typed_apart: Typed, store: Store, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "third.json").write_text('{"scenario": "behave"}')
     submit(store, task="third")
@@ -183,7 +182,7 @@ def test_a_folder_of_one_s_own_tasks(typed_apart: Typed, store: Store, tmp_path:
                                                             tmp_path / "mine").err
 
 
-def test_a_reader_who_goes_away_costs_no_run_and_is_no_trouble(start: Start, store: Store) -> None:
+def test_a_closed_pipe_does_not_stop_a_worker(start: Start, store: Store) -> None:
     submit(store, count=3)
     process = start("worker", "--drain")
     assert process.stdout is not None and process.stderr is not None
@@ -200,7 +199,7 @@ def test_a_reader_who_goes_away_costs_no_run_and_is_no_trouble(start: Start, sto
 # -- stopping ------------------------------------------------------------------------------------------------
 
 
-def test_one_ctrl_c_while_idle_ends_it_well(start: Start, store: Store) -> None:
+def test_ctrl_c_ends_an_idle_worker(start: Start, store: Store) -> None:
     process = start("worker")
     assert process.stdout is not None
     assert "waits for runs of behave" in process.stdout.readline()
@@ -245,8 +244,7 @@ def test_the_second_ctrl_c_gives_the_run_back(start: Start, store: Store, tmp_pa
     assert (store.get(run).state, store.get(run).losses) == (State.QUEUED, 0)
 
 
-def test_the_third_ctrl_c_kills_the_run_which_goes_back_all_the_same(start: Start, store: Store,
-                                                                     tmp_path: Path) -> None:
+def test_the_third_ctrl_c_kills_and_releases_the_run(start: Start, store: Store, tmp_path: Path) -> None:
     run, = submit(store, "deaf", config={"folder": str(tmp_path)})
     process = start("worker", "--grace", 600)
     until(lambda: (tmp_path / "grandchild").exists(), "the run has become deaf")
@@ -263,7 +261,7 @@ def test_the_third_ctrl_c_kills_the_run_which_goes_back_all_the_same(start: Star
     assert store.get(run).state is State.QUEUED
 
 
-def test_sigterm_gives_the_run_back_and_is_no_failure(start: Start, store: Store, tmp_path: Path) -> None:
+def test_sigterm_releases_the_run_and_exits_with_0(start: Start, store: Store, tmp_path: Path) -> None:
     run, = submit(store, "wait", config={"folder": str(tmp_path)})
     process = start("worker")
     began(tmp_path, run)
@@ -279,8 +277,8 @@ def test_sigterm_gives_the_run_back_and_is_no_failure(start: Start, store: Store
 # -- at a terminal -------------------------------------------------------------------------------------------
 
 
-def test_a_terminal_has_a_line_a_slot_and_the_queue_below(at_terminal: Callable[..., Terminal], store: Store,
-                                                          tmp_path: Path) -> None:
+def test_a_terminal_shows_slots_and_queue(at_terminal: Callable[..., Terminal], store: Store,
+                                          tmp_path: Path) -> None:
     run, _ = submit(store, "wait", config={"folder": str(tmp_path)}) + submit(store, task="unheard_of")
     terminal = at_terminal("worker", "--slots", 2, columns=140)
 
@@ -299,8 +297,8 @@ def test_a_terminal_has_a_line_a_slot_and_the_queue_below(at_terminal: Callable[
     assert "started" not in terminal.text                  # the view shows what is running
 
 
-def test_at_a_terminal_what_ends_scrolls_above_and_the_table_comes_last(
-        at_terminal: Callable[..., Terminal], store: Store) -> None:
+def test_a_terminal_shows_ended_runs_above_and_a_table_last(at_terminal: Callable[..., Terminal],
+                                                            store: Store) -> None:
     submit(store, count=2)
     submit(store, "raise")
 
@@ -314,7 +312,7 @@ def test_at_a_terminal_what_ends_scrolls_above_and_the_table_comes_last(
     assert text.index("run 3 FAILED") < text.index("behave, best first:") < report
 
 
-def test_a_worker_that_only_waits_says_for_what(at_terminal: Callable[..., Terminal], store: Store) -> None:
+def test_a_waiting_worker_names_its_tasks(at_terminal: Callable[..., Terminal], store: Store) -> None:
     terminal = at_terminal("worker")
 
     terminal.wait_for("waits for runs of behave")
@@ -324,7 +322,7 @@ def test_a_worker_that_only_waits_says_for_what(at_terminal: Callable[..., Termi
     assert terminal.ended() == 0
 
 
-def test_a_paused_queue_is_told(at_terminal: Callable[..., Terminal], store: Store) -> None:
+def test_a_paused_queue_is_shown(at_terminal: Callable[..., Terminal], store: Store) -> None:
     submit(store)
     store.change_settings("behaving", paused=True)
     terminal = at_terminal("worker")
@@ -335,8 +333,8 @@ def test_a_paused_queue_is_told(at_terminal: Callable[..., Terminal], store: Sto
     assert terminal.ended() == 0
 
 
-def test_a_narrow_terminal_gets_words_instead_of_bars(at_terminal: Callable[..., Terminal], store: Store,
-                                                      tmp_path: Path) -> None:
+def test_a_narrow_terminal_has_no_bars(at_terminal: Callable[..., Terminal], store: Store,
+                                       tmp_path: Path) -> None:
     submit(store, "wait", config={"folder": str(tmp_path)})
     terminal = at_terminal("worker", columns=60)
 
@@ -351,8 +349,8 @@ def test_a_narrow_terminal_gets_words_instead_of_bars(at_terminal: Callable[...,
 # -- what keeps it from starting -----------------------------------------------------------------------------
 
 
-def test_a_project_that_does_not_open_is_one_line_before_anything_is_claimed(
-        typed_apart: Typed, store: Store, project: ProjectFolder) -> None:
+def test_a_broken_project_is_one_line_and_claims_nothing(typed_apart: Typed, store: Store,
+                                                         project: ProjectFolder) -> None:
     submit(store)
     project.write("scenarios.py", "import nowhere_to_be_found")
 
@@ -384,5 +382,5 @@ def test_a_store_that_cannot_be_opened_is_one_line(typed_apart: Typed, url: str)
     (("--isolation", "warn"), "'warn' is not one of 'warm', 'spawn', 'inline'"),
     (("--isolation", "inline", "--slots", "2"), "--slots 2 and --isolation inline contradict each other"),
 ])
-def test_what_cannot_be_meant_is_refused(typed: Typed, words: tuple[str, ...], message: str) -> None:
+def test_invalid_options_are_refused(typed: Typed, words: tuple[str, ...], message: str) -> None:
     assert message in typed("worker", *words, expect=2).err

@@ -49,8 +49,7 @@ def register(contents: Contents) -> Register:
     return Register(contents, origin="project zoo", project="zoo")
 
 
-def test_migrations_are_kept_in_the_order_in_which_they_are_listed(register: Register,
-                                                                   contents: Contents) -> None:
+def test_migrations_keep_their_order(register: Register, contents: Contents) -> None:
     register.migration("b", add("depth", 1, of="Forest"))
     register.migration("a", {"op": "rename", "parameter": "n", "to": "trees"}, add("x", None))
     register.migration("b", add("depth", 1, of="Forest"))
@@ -66,8 +65,7 @@ def test_migrations_are_kept_in_the_order_in_which_they_are_listed(register: Reg
     ("b", [], "register.migration('b'): it has no steps"),
     ("b", [{"op": "add", "parameter": "x"}], "register.migration('b'): step 1: add: `value` is missing"),
 ])
-def test_a_migration_that_cannot_be_is_refused(name: Any, steps: list[Any], told: str,
-                                               register: Register) -> None:
+def test_an_invalid_migration_is_refused(name: Any, steps: list[Any], told: str, register: Register) -> None:
     register.migration("a", rename("u", "v"))
 
     with pytest.raises(RegistrationError) as caught:
@@ -75,7 +73,7 @@ def test_a_migration_that_cannot_be_is_refused(name: Any, steps: list[Any], told
     assert str(caught.value).startswith(told)
 
 
-def test_two_fingerprints_of_a_class_may_behave_the_same(register: Register, contents: Contents) -> None:
+def test_same_behaviour_takes_two_fingerprints(register: Register, contents: Contents) -> None:
     register.same_behaviour(Forest, "0123abcd", "f" * 64)
     register.same_behaviour("Forest", "0123abcd", "f" * 64)
 
@@ -89,13 +87,13 @@ def test_two_fingerprints_of_a_class_may_behave_the_same(register: Register, con
     ((Forest, "f" * 8, "f" * 8), "the old and the new fingerprint are both ffffffff"),
     ((5, "f" * 8, "0" * 8), "expected a class, or its name in a config"),
 ])
-def test_what_is_no_fingerprint_is_refused(arguments: tuple[Any, ...], told: str, register: Register) -> None:
+def test_an_invalid_fingerprint_is_refused(arguments: tuple[Any, ...], told: str, register: Register) -> None:
     with pytest.raises(RegistrationError) as caught:
         register.same_behaviour(*arguments)
     assert told in str(caught.value) and str(caught.value).startswith("register.same_behaviour(")
 
 
-def test_a_new_default_is_of_a_class_a_scenario_or_a_function(register: Register, contents: Contents) -> None:
+def test_new_default_takes_a_class_scenario_or_function(register: Register, contents: Contents) -> None:
     register.new_default(Forest, "trees", old=50)
     register.new_default(Trial, "rows", old=5)
     register.new_default(Trial, "forest", old=Forest(trees=3))
@@ -115,15 +113,15 @@ def test_a_new_default_is_of_a_class_a_scenario_or_a_function(register: Register
     (Forest, "trees", object, "(Forest, 'trees'): old: expected the default as a config has it, found type"),
     (Forest, "trees", {1: 2}, "(Forest, 'trees'): old: expected the default as a config has it, found dict"),
 ])
-def test_a_new_default_that_cannot_be_is_refused(target: Any, parameter: str, old: Any, told: str,
-                                                 register: Register) -> None:
+def test_an_invalid_new_default_is_refused(target: Any, parameter: str, old: Any, told: str,
+                                           register: Register) -> None:
     with pytest.raises(RegistrationError) as caught:
         register.new_default(target, parameter, old=old)
     message = str(caught.value)
     assert message.startswith(f"register.new_default{told}") and "\n" not in message
 
 
-def test_an_opened_project_has_what_it_said(world: World) -> None:
+def test_an_opened_project_has_its_declarations(world: World) -> None:
     world.project("zoo", """
         from hyperspace_core import hookimpl
         from hyperspace_core.config.steps import rename

@@ -14,7 +14,7 @@ from .world import World
 GROUP = "hyperspace.tests"
 
 
-def test_entry_points_are_sorted_by_name_whatever_the_path_says(world: World) -> None:
+def test_entry_points_are_sorted_by_name_not_by_path(world: World) -> None:
     for name in ("mid", "alpha", "zeta"):
         world.install(f"dist-{name}", {GROUP: {name: "nowhere"}}, {})
     assert [one.name for one in find(GROUP)] == ["alpha", "mid", "zeta"]
@@ -26,7 +26,7 @@ def test_the_distribution_and_its_version_are_known(world: World) -> None:
     assert (found.source, found.module, found.value) == ("dist-a 2.5", "nowhere", "nowhere:thing")
 
 
-def test_finding_imports_nothing(world: World) -> None:
+def test_find_imports_nothing(world: World) -> None:
     world.install("dist-a", {GROUP: {"a": "shy_module"}}, {"shy_module.py": "raise RuntimeError('imported')"})
     assert len(find(GROUP)) == 1
     assert "shy_module" not in sys.modules
@@ -59,7 +59,7 @@ def test_a_module_or_an_object_in_it_is_loaded(world: World) -> None:
     ("faulty:absent", "present = 1", "its module 'faulty' has no 'absent'"),
     ("faulty:a b", "", "its entry point 'faulty:a b' is not of the form 'package.module'"),
 ])
-def test_kinds_of_failure_are_told_apart_in_one_line(world: World, value: str, text: str, cause: str) -> None:
+def test_each_kind_of_import_failure_is_one_line(world: World, value: str, text: str, cause: str) -> None:
     world.install("dist-a", {GROUP: {"a": value}}, {"faulty.py": text})
     (found,) = find(GROUP)
     with pytest.raises(ProjectError) as caught:
@@ -76,12 +76,12 @@ def test_the_place_of_the_failure_is_named(world: World) -> None:
     assert str(folder) in str(caught.value)
 
 
-def test_ctrl_c_during_an_import_is_no_fault_of_the_plugin(world: World) -> None:
+def test_ctrl_c_during_an_import_is_raised(world: World) -> None:
     world.install("dist-a", {GROUP: {"a": "faulty"}}, {"faulty.py": "raise KeyboardInterrupt"})
     (found,) = find(GROUP)
     with pytest.raises(KeyboardInterrupt):
         found.load()
 
 
-def test_the_framework_knows_its_own_version() -> None:
+def test_core_version_is_the_installed_version() -> None:
     assert core_version()[0].isdigit()

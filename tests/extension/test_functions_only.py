@@ -36,7 +36,7 @@ def execute(project: Project, extensions: Extensions, config: dict[str, object],
     return extensions.hook.hyperspace_execute(run=run, scenario=scenario), run
 
 
-def test_it_runs_on_real_data_without_a_single_class(wine: Project, tmp_path: Path) -> None:
+def test_a_project_of_functions_runs_on_real_data(wine: Project, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     result, run = execute(wine, wine.extensions, {"model": {"neighbours": 5}}, tmp_path)
     assert isinstance(result, dict)
@@ -45,7 +45,7 @@ def test_it_runs_on_real_data_without_a_single_class(wine: Project, tmp_path: Pa
     assert "tested" in [point.name for point in run.sink.points]
 
 
-def test_the_settings_are_kept_as_they_were_written(wine: Project) -> None:
+def test_settings_are_stored_as_written(wine: Project) -> None:
     task = wine.task("which_wine")
     assert wine.complete_scenario(task)["dataset"] == {"test_share": 0.3}
     assert wine.complete(task, {"model": {"neighbours": 5, "deep": {"a": [1, None]}}}) == {
@@ -53,7 +53,7 @@ def test_the_settings_are_kept_as_they_were_written(wine: Project) -> None:
         "preprocessor": {"className": "Unchanged"}, "trainer": {"className": "Fit"}}
 
 
-def test_a_stage_without_a_hook_cannot_take_settings(wine: Project) -> None:
+def test_settings_without_a_hook_are_refused(wine: Project) -> None:
     with pytest.raises(ConfigError) as caught:
         wine.complete(wine.task("which_wine"), {"model": {"neighbours": 5}, "preprocessor": {"scale": True}})
     (problem,) = caught.value.problems
@@ -61,7 +61,7 @@ def test_a_stage_without_a_hook_cannot_take_settings(wine: Project) -> None:
                        "implements hyperspace_preprocess; implement it, or register a Preprocessor")
 
 
-def test_a_misspelt_class_name_key_is_no_settings_dict_where_there_are_classes(world: World) -> None:
+def test_a_misspelt_class_name_key_is_refused(world: World) -> None:
     world.project("lab", """
         from dataclasses import dataclass
         from hyperspace_core import Dataset, Model, Scorer, hookimpl

@@ -34,7 +34,7 @@ def run(tmp_path: Any) -> Run:
 # -- core's own ----------------------------------------------------------------------------------------------
 
 
-def test_core_s_defaults_are_plugins_like_any_other() -> None:
+def test_core_s_defaults_are_plugins() -> None:
     extensions = build_manager(discover=False)
     names = [name for name, _ in extensions.manager.list_name_plugin()]
     assert names == [f"core.{text.partition(':')[0].rpartition('.')[2]}" for text in BUILTINS]
@@ -42,7 +42,7 @@ def test_core_s_defaults_are_plugins_like_any_other() -> None:
     assert extensions.broken == ()
 
 
-def test_every_manager_is_its_own(world: World) -> None:
+def test_managers_are_independent(world: World) -> None:
     world.plugin("good", GOOD)
     first, second = build_manager(), build_manager()
     first.report_broken("good", "a cause")
@@ -53,7 +53,7 @@ def test_every_manager_is_its_own(world: World) -> None:
 # -- loading -------------------------------------------------------------------------------------------------
 
 
-def test_a_plugin_is_loaded_and_known_by_name_version_and_file(world: World) -> None:
+def test_a_loaded_plugin_has_name_version_and_file(world: World) -> None:
     folder = world.plugin("good", GOOD, version="3.1")
     (plugin,) = [one for one in build_manager().loaded if one.name == "good"]
     assert (plugin.distribution, plugin.version) == ("good-plugin", "3.1")
@@ -100,7 +100,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "cause"), BROKEN)
-def test_a_broken_plugin_is_left_out_whole_and_the_others_load(world: World, text: str, cause: str) -> None:
+def test_a_broken_plugin_is_left_out_and_the_others_load(world: World, text: str, cause: str) -> None:
     world.plugin("bad", "from hyperspace_core import hookimpl\n" + text)
     world.plugin("good", GOOD)
     extensions = build_manager()
@@ -126,7 +126,7 @@ def test_a_hook_of_another_version_may_be_declared_optional(world: World) -> Non
     assert "hyperspace_seed" in hooks_of(extensions, "modern")
 
 
-def test_two_distributions_that_offer_one_name_are_both_left_out_and_named(world: World) -> None:
+def test_two_distributions_of_one_name_are_both_left_out(world: World) -> None:
     world.plugin("same", GOOD, distribution="dist-b")
     world.plugin("same", GOOD, distribution="dist-a")
     extensions = build_manager()
@@ -134,7 +134,7 @@ def test_two_distributions_that_offer_one_name_are_both_left_out_and_named(world
     assert hooks_of(extensions, "same") == []
 
 
-def test_a_worker_refuses_a_broken_plugin_and_is_told_how_to_go_on(world: World) -> None:
+def test_require_whole_names_the_broken_plugin_and_a_cure(world: World) -> None:
     world.plugin("bad", "raise RuntimeError('at import')")
     with pytest.raises(ProjectError) as caught:
         build_manager().require_whole()
@@ -154,7 +154,7 @@ def test_a_disabled_plugin_is_not_even_imported(world: World) -> None:
     assert extensions.disabled == ("bad",)
 
 
-def test_disabling_a_plugin_that_is_not_installed_is_a_mistake(world: World) -> None:
+def test_disabling_a_plugin_that_is_not_installed_fails(world: World) -> None:
     world.plugin("stopwatch", GOOD)
     with pytest.raises(UsageError, match="no plugin 'stopwach' to leave out; did you mean 'stopwatch'"):
         build_manager(disable=["stopwach"])
@@ -187,7 +187,7 @@ def test_each_isolates_the_plugins_from_each_other(world: World, tmp_path: Any) 
     assert answers["d1"] is None
 
 
-def test_each_asks_core_first_and_heeds_first_and_last(world: World, tmp_path: Any) -> None:
+def test_each_calls_core_first_and_respects_tryfirst(world: World, tmp_path: Any) -> None:
     capture(world, "a1", "return None", "(trylast=True)")
     capture(world, "b1", "return None")
     capture(world, "c1", "return None", "(tryfirst=True)")
@@ -197,8 +197,8 @@ def test_each_asks_core_first_and_heeds_first_and_last(world: World, tmp_path: A
     assert names.index("git") < names.index("b1")
 
 
-def test_a_failing_observer_is_logged_and_the_rest_still_hear(
-        world: World, tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_observer_is_logged_and_the_others_called(world: World, tmp_path: Any,
+                                                            caplog: pytest.LogCaptureFixture) -> None:
     for name, body in (("a1", "raise ValueError('deaf')"), ("b1", "heard.append(run.seed)")):
         world.plugin(name, f"""
             from hyperspace_core import hookimpl
@@ -215,7 +215,7 @@ def test_a_failing_observer_is_logged_and_the_rest_still_hear(
     assert "hyperspace_run_started of plugin 'a1' failed: ValueError: deaf" in caplog.text
 
 
-def test_who_implements_a_stage_is_known_core_and_wrappers_apart(world: World) -> None:
+def test_implements_excludes_core_and_wrappers(world: World) -> None:
     world.plugin("does", "from hyperspace_core import hookimpl\n@hookimpl\n"
                          "def hyperspace_train(model): return model")
     world.plugin("wraps", "from hyperspace_core import hookimpl\n@hookimpl(wrapper=True)\n"

@@ -135,7 +135,7 @@ def test_two_distributions_with_one_project_are_both_named(world: World, zoo: Pa
     ("@hookimpl\ndef hyperspace_register(register):\n    import not_installed_at_all",
      "its hyperspace_register failed: ModuleNotFoundError: No module named 'not_installed_at_all'"),
 ])
-def test_a_project_that_cannot_be_opened_says_why_in_one_line(world: World, entry: str, cause: str) -> None:
+def test_a_project_that_cannot_be_opened_is_one_line(world: World, entry: str, cause: str) -> None:
     world.project("lab", "from hyperspace_core import hookimpl\n" + entry)
     extensions = build_manager()
     with pytest.raises(ProjectError) as caught:
@@ -146,7 +146,7 @@ def test_a_project_that_cannot_be_opened_says_why_in_one_line(world: World, entr
     assert extensions.project is None
 
 
-def test_what_a_project_cannot_register_keeps_its_own_words(world: World) -> None:
+def test_a_registration_error_is_passed_on_unchanged(world: World) -> None:
     world.project("lab", """
         from dataclasses import dataclass
         from typing import Annotated
@@ -164,7 +164,7 @@ def test_what_a_project_cannot_register_keeps_its_own_words(world: World) -> Non
         open_project("lab", build_manager())
 
 
-def test_plugins_and_hooks_serve_one_project_at_a_time(world: World, zoo: Path) -> None:
+def test_a_manager_opens_one_project_at_a_time(world: World, zoo: Path) -> None:
     world.project("lab", EMPTY)
     extensions = build_manager()
     open_project("zoo", extensions)
@@ -174,7 +174,7 @@ def test_plugins_and_hooks_serve_one_project_at_a_time(world: World, zoo: Path) 
     assert len([n for n, _ in extensions.manager.list_name_plugin() if n == "project zoo"]) == 1
 
 
-def test_a_project_that_was_imported_anew_takes_the_place_of_its_old_self(world: World, zoo: Path) -> None:
+def test_a_reimported_project_replaces_the_old_one(world: World, zoo: Path) -> None:
     extensions = build_manager()
     open_project("zoo", extensions)
     world.forget([zoo])
@@ -196,7 +196,7 @@ CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit", "Gri
         "AsRecorded", "Median", "SuccessiveHalving"}
 
 
-def test_a_module_gives_the_concrete_components_that_it_defines(zoo: Path) -> None:
+def test_register_module_takes_concrete_components(zoo: Path) -> None:
     project = open_project("zoo", without_plugins())
     assert names(project) == {"Kind", "Herd", "Visit", *CORE}
 
@@ -206,7 +206,7 @@ def test_every_project_has_core_s_own_components(world: World) -> None:
     assert names(open_project("lab", without_plugins())) == CORE
 
 
-def test_the_project_is_known_by_its_distribution_packages_and_folders(zoo: Path) -> None:
+def test_a_project_has_distribution_packages_and_folders(zoo: Path) -> None:
     project = open_project("zoo", without_plugins())
     assert (project.name, project.distribution, project.version) == ("zoo", "zoo-project", "1.0")
     assert project.packages == {"zoo_package"}
@@ -222,7 +222,7 @@ def test_a_task_of_a_file(zoo: Path) -> None:
         "className": "Visit", "herd": {"className": "Herd", "size": 3}, "hours": 2.0}
 
 
-def test_from_trees_to_a_result(zoo: Path, tmp_path: Path) -> None:
+def test_a_config_is_built_and_run(zoo: Path, tmp_path: Path) -> None:
     project = open_project("zoo", build_manager())
     tree = project.complete_scenario(project.task("visit"))
     config = project.complete(tree, {"keeper": {"patience": 3}})
@@ -235,7 +235,7 @@ def test_from_trees_to_a_result(zoo: Path, tmp_path: Path) -> None:
     assert project.build_arguments(scenario, config, run)["keeper"] is not arguments["keeper"]
 
 
-def test_a_config_that_does_not_fit_is_refused_with_every_problem(zoo: Path) -> None:
+def test_a_wrong_config_is_refused_with_every_problem(zoo: Path) -> None:
     project = open_project("zoo", build_manager())
     with pytest.raises(ConfigError) as caught:
         project.complete(project.task("visit"), {"keper": "Kind", "seed": "x"})
@@ -244,7 +244,7 @@ def test_a_config_that_does_not_fit_is_refused_with_every_problem(zoo: Path) -> 
         "`seed`: expected int, found str 'x'")
 
 
-def test_a_scenario_that_does_not_fit_is_refused_with_the_file_s_name(zoo: Path) -> None:
+def test_a_wrong_scenario_is_refused_with_its_file_name(zoo: Path) -> None:
     (zoo / "zoo_package/tasks/odd.json").write_text('{"scenario": {"className": "Visit", "hrs": 1}}')
     project = open_project("zoo", build_manager())
     with pytest.raises(ConfigError) as caught:
@@ -254,7 +254,7 @@ def test_a_scenario_that_does_not_fit_is_refused_with_the_file_s_name(zoo: Path)
     assert "did you mean `hours`?" in str(caught.value)
 
 
-def test_a_scenario_that_nobody_registered(zoo: Path) -> None:
+def test_an_unregistered_scenario_is_refused(zoo: Path) -> None:
     (zoo / "zoo_package/tasks/odd.json").write_text('{"scenario": "Vist"}')
     project = open_project("zoo", build_manager())
     with pytest.raises(UnknownClassError,
@@ -264,7 +264,7 @@ def test_a_scenario_that_nobody_registered(zoo: Path) -> None:
         project.scenario_signature({"className": "Vist"})
 
 
-def test_a_task_that_does_not_exist(zoo: Path) -> None:
+def test_a_missing_task_is_refused(zoo: Path) -> None:
     project = open_project("zoo", build_manager())
     with pytest.raises(TaskError) as caught:
         project.task("vist")
@@ -327,7 +327,7 @@ def test_a_function_may_have_another_name_and_metric(world: World) -> None:
     ("from hyperspace_core import Scenario; register.component(Scenario, type('Empty', (Scenario,), {}))",
      "scenario Empty has no method single_run"),
 ])
-def test_what_cannot_be_registered(world: World, call: str, cause: str) -> None:
+def test_an_invalid_registration_is_refused(world: World, call: str, cause: str) -> None:
     with pytest.raises((RegistrationError, TaskError), match=cause):
         function_project(world, call)
 
@@ -394,7 +394,7 @@ def test_a_plugin_adds_components_to_every_project(world: World, zoo: Path) -> N
     assert "Extra" in names(open_project("zoo", build_manager()))
 
 
-def test_a_plugin_that_pushes_to_the_front_takes_no_name_of_core_s(world: World, zoo: Path) -> None:
+def test_a_tryfirst_plugin_cannot_take_a_name_of_core(world: World, zoo: Path) -> None:
     world.plugin("thief", """
         from hyperspace_core import Scenario, hookimpl
 
@@ -411,7 +411,7 @@ def test_a_plugin_that_pushes_to_the_front_takes_no_name_of_core_s(world: World,
     assert "Pipeline" in broken(extensions)["thief"]
 
 
-def test_a_plugin_that_fails_half_way_leaves_nothing_behind(world: World, zoo: Path) -> None:
+def test_a_plugin_that_fails_half_way_registers_nothing(world: World, zoo: Path) -> None:
     world.plugin("extra", SECOND_HALF_FAILS)
     extensions = build_manager()
     project = open_project("zoo", extensions)
@@ -445,7 +445,7 @@ def test_another_distribution_adds_a_module_of_components(world: World, zoo: Pat
     assert project.catalog.find(Dataset, "Aviary").origin == "aviaries 1.0"
 
 
-def test_another_distribution_adds_by_hook_and_may_join_in_stages(world: World, zoo: Path) -> None:
+def test_another_distribution_adds_components_by_hook(world: World, zoo: Path) -> None:
     companion(world, COMPANION + """
     from hyperspace_core import hookimpl
 
@@ -494,7 +494,7 @@ def test_broken_components_of_another_distribution_are_left_out(world: World, zo
 # -- hooks of the project itself -----------------------------------------------------------------------------
 
 
-def test_the_project_s_own_hooks_take_part_once_it_is_open(world: World) -> None:
+def test_a_project_s_hooks_are_active_once_it_is_open(world: World) -> None:
     world.project("lab", """
         from hyperspace_core import hookimpl
 

@@ -50,13 +50,12 @@ def test_without_either_it_is_a_file_in_the_user_s_data_folder(monkeypatch: pyte
     ("/abs/runs.db", "sqlite:////abs/runs.db"),
     ("/abs/folder/runs", "sqlite:////abs/folder/runs"),
 ])
-def test_what_may_be_typed(typed: str, url: str) -> None:
+def test_typed_addresses_are_completed(typed: str, url: str) -> None:
     assert resolve_url(typed, "digits") == url
     assert resolve_url(url, "digits") == url
 
 
-def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.MonkeyPatch,
-                                                      tmp_path: Path) -> None:
+def test_relative_files_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
     assert resolve_url("runs.db", "digits") == f"sqlite:///{tmp_path}/runs.db"
@@ -86,7 +85,7 @@ def test_relative_files_are_found_from_anywhere_later(monkeypatch: pytest.Monkey
     ("sqlite://me:S3cr3t@db/runs.db", "storage 'sqlite://me:***@db/runs.db': SQLite has no host and no user"),
     ("sqlite:///a\0b", "NUL"),
 ])
-def test_b50_mistakes_are_named_with_their_cure(typed: str, said: str) -> None:
+def test_b50_wrong_addresses_are_refused_with_a_cure(typed: str, said: str) -> None:
     with pytest.raises(StoreError) as caught:
         resolve_url(typed, "digits")
     assert said in str(caught.value)
@@ -101,7 +100,7 @@ CANARY = "S3cr3t-canary"
     f"mongodb://me:a:{CANARY}@host/db", f"me:{CANARY}@x@host", f"mongodb://me:{CANARY}#1@host/db",
     f"mongodb://me:{CANARY}[@host/db",
 ])
-def test_b50_an_unescaped_character_in_a_password_is_named_and_the_password_is_not(typed: str) -> None:
+def test_b50_an_unescaped_password_is_refused_but_not_shown(typed: str) -> None:
     with pytest.raises(StoreError, match="must be escaped") as caught:
         resolve_url(typed, "digits")
     assert CANARY not in str(caught.value)
@@ -121,11 +120,11 @@ def test_b50_an_unescaped_character_in_a_password_is_named_and_the_password_is_n
     ("mongodb://host/db?authSource=admin", "mongodb://host/db?authSource=admin"),
     ("sqlite:////a/b.db", "sqlite:////a/b.db"),
 ])
-def test_s19_what_may_be_shown(url: str, shown: str) -> None:
+def test_s19_redact_hides_secrets(url: str, shown: str) -> None:
     assert redact(url) == shown
 
 
-def test_s19_local_variables_in_a_traceback_do_not_show_the_password() -> None:
+def test_s19_traceback_variables_do_not_show_the_password() -> None:
     url = resolve_url(f"mongodb://me:{CANARY}@host/db", "digits")
     assert f"{CANARY}@host" in url         # the text itself is whole
     try:
@@ -138,7 +137,7 @@ def test_s19_local_variables_in_a_traceback_do_not_show_the_password() -> None:
 
 
 @pytest.mark.parametrize("mistake", ["port", ":0", ":99999", " x"])
-def test_s19_no_mistake_shows_the_password(mistake: str) -> None:
+def test_s19_errors_do_not_show_the_password(mistake: str) -> None:
     with pytest.raises(StoreError) as caught:
         resolve_url(f"mongodb://me:{CANARY}@host:1{mistake}/db", "digits")
     assert CANARY not in str(caught.value)
@@ -165,7 +164,7 @@ def card_store(world: World, target: str = "card_store:open_store", store: str =
     world.install("cards-store", {}, {"card_store.py": store})
 
 
-def test_a_plugin_serves_a_scheme_and_is_imported_when_it_is_opened(world: World) -> None:
+def test_a_store_plugin_is_imported_when_its_url_is_opened(world: World) -> None:
     import sys
 
     card_store(world)
@@ -175,7 +174,7 @@ def test_a_plugin_serves_a_scheme_and_is_imported_when_it_is_opened(world: World
     assert open_store("cards://box/x", extensions, "digits") == ("opened", "cards://box/x", "digits")
 
 
-def test_a_scheme_of_a_plugin_that_is_not_installed_says_which_one() -> None:
+def test_a_scheme_without_its_plugin_names_the_plugin() -> None:
     url = f"mongodb://me:{CANARY}@localhost:27017/digits"
     with pytest.raises(StoreError) as caught:
         open_store(url, build_manager(discover=False), "digits")
@@ -189,13 +188,13 @@ def test_a_scheme_of_a_plugin_that_is_not_installed_says_which_one() -> None:
     ("mongo://host/x", "did you mean 'mongodb'?"),
     ("runs.db", "not a URL"),
 ])
-def test_a_scheme_that_nobody_knows(url: str, said: str) -> None:
+def test_an_unknown_scheme_is_refused(url: str, said: str) -> None:
     with pytest.raises(StoreError, match="storage '") as caught:
         open_store(url, build_manager(discover=False), "digits")
     assert said in str(caught.value)
 
 
-def test_a_broken_plugin_is_named_where_its_scheme_is_missed(world: World) -> None:
+def test_a_missing_scheme_names_the_broken_plugin(world: World) -> None:
     world.plugin("cards", "raise RuntimeError('no cards')")
     said = r"plugin 'cards' \(cards-plugin 1\.0\) is left out: RuntimeError: no cards"
     with pytest.raises(StoreError, match=said):
@@ -215,7 +214,7 @@ def test_a_store_that_cannot_be_imported(world: World, target: str, store: str, 
     assert said in str(caught.value)
 
 
-def test_a_plugin_that_fails_to_offer_is_broken_and_other_schemes_work(world: World) -> None:
+def test_a_plugin_that_fails_to_offer_leaves_other_schemes(world: World) -> None:
     world.plugin("cards", PLUGIN.format(target="card_store"))
     world.plugin("thief", PLUGIN.replace("cards", "sqlite").format(target="thief:open_store"))
     extensions = build_manager()
@@ -225,7 +224,7 @@ def test_a_plugin_that_fails_to_offer_is_broken_and_other_schemes_work(world: Wo
     assert "sqlite:// is offered by hyperspace_core and thief" in broken(extensions)["thief"]
 
 
-def test_a_plugin_that_pushes_to_the_front_takes_no_scheme_of_core_s(world: World) -> None:
+def test_a_tryfirst_plugin_cannot_take_a_scheme_of_core(world: World) -> None:
     text = PLUGIN.replace("cards", "sqlite").format(target="thief:open_store")
     world.plugin("thief", text.replace("@hookimpl", "@hookimpl(tryfirst=True)"))
     extensions = build_manager()

@@ -47,7 +47,7 @@ def test_a_whole_task() -> None:
         metric=Metric(name="loss", goal="minimize"))
 
 
-def test_what_may_be_left_out() -> None:
+def test_optional_keys_of_a_task() -> None:
     assert parse_task("t", {"scenario": "Holdout"}) == Task(name="t", scenario={"className": "Holdout"})
     task = parse_task("t", {"scenario": "H", "metric": {"goal": "minimize"}})
     assert task.metric == Metric(goal="minimize")
@@ -83,7 +83,7 @@ def test_the_tree_is_copied() -> None:
     ({"scenario": "H", "seed": -1}, "`seed`: expected a whole number from 0 to 4294967295, found -1"),
     ({"scenario": "H", "seed": True}, "`seed`: expected a whole number"),
 ])
-def test_a_problem_names_place_and_cure(tree: object, problem: str) -> None:
+def test_a_task_error_names_place_and_cure(tree: object, problem: str) -> None:
     with pytest.raises(TaskError) as caught:
         parse_task("t", tree, "tasks/t.json")
     assert str(caught.value).startswith(f"tasks/t.json: {problem}")
@@ -139,7 +139,7 @@ def project_with(world: World, tmp_path: Path):
     return opened
 
 
-def test_a_broken_file_hides_no_other_and_tells_what_is_wrong_when_asked(project_with) -> None:
+def test_a_broken_task_file_is_reported_on_request(project_with) -> None:
     project = project_with({"good.json": '{"scenario": "train"}', "bad.json": '{"scenario": train}',
                             "notes.txt": "no task", ".hidden.json": "{"})
     assert set(project.tasks) == {"train", "good"}
@@ -150,7 +150,7 @@ def test_a_broken_file_hides_no_other_and_tells_what_is_wrong_when_asked(project
         project.task("worse")
 
 
-def test_a_file_whose_name_is_none_for_a_task(project_with) -> None:
+def test_a_file_with_an_invalid_task_name(project_with) -> None:
     project = project_with({"a b.json": '{"scenario": "train"}'})
     assert "task name 'a b'" in project.task_errors["a b"]
 
@@ -169,7 +169,7 @@ def test_names_that_differ_only_in_case(project_with) -> None:
         project.task("holdout")
 
 
-def test_a_folder_of_one_s_own_adds_tasks_and_wins(project_with) -> None:
+def test_tasks_dir_adds_and_replaces_tasks(project_with) -> None:
     project = project_with({"good.json": '{"scenario": "train"}', "bad.json": "{"},
                            {"good.json": '{"scenario": "train", "seed": 9}',
                             "bad.json": '{"scenario": "train"}', "more.json": '{"scenario": "train"}'})
@@ -178,7 +178,7 @@ def test_a_folder_of_one_s_own_adds_tasks_and_wins(project_with) -> None:
     assert project.task_errors == {}
 
 
-def test_a_broken_file_in_a_folder_of_one_s_own_hides_the_project_s_task(project_with) -> None:
+def test_a_broken_file_in_tasks_dir_hides_the_project_s_task(project_with) -> None:
     project = project_with({"good.json": '{"scenario": "train"}'}, {"good.json": "{"})
     with pytest.raises(TaskError, match=r"more/good\.json"):
         project.task("good")
