@@ -1,4 +1,4 @@
-"""A project that is edited between two commands, with a worker after each submission."""
+"""A project that is edited between two runs; a worker executes each submission."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Editing:
         forget(self._folder.package.name)
 
     def run(self, *options: object) -> int:
-        """The id of a run that a worker has executed."""
+        """Submit a run and execute it in a worker; its id."""
         run, = self._typed("submit", "first", *options, "--json").json
         chosen = WorkerOptions(isolation="inline", drain=True)
         Worker(self._store, self._folder.name, build_manager(), chosen).run()

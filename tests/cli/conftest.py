@@ -1,4 +1,4 @@
-"""Commands typed in this process, in processes of their own, and at a terminal, on a new store."""
+"""Fixtures: commands in this process, in other processes and at a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said, and what it answered to the shell."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -71,13 +71,13 @@ def store(url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def desk(store: Store) -> Desk:
-    """Runs in any state, without a worker or a project's code."""
+    """Runs in any state, without a worker or project code."""
     return Desk(store, PROJECT)
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """A project whose one scenario behaves as told (see `worker.scene`), installed for this test."""
+    """The project of `worker.scene`, installed for this test."""
     folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
     folder.activate(monkeypatch)
     return folder
@@ -85,7 +85,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 @pytest.fixture
 def typed(url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Type a command; by default it must go well."""
+    """Run a command in this process; by default it must succeed."""
 
     def one(*words: object, expect: int = 0) -> Answer:
         capsys.readouterr()
@@ -100,7 +100,7 @@ def typed(url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]
 
 @pytest.fixture
 def start(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command as a process, with pipes in the place of a terminal; it ends with the test."""
+    """Start a command as a process with pipes; it ends with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def one(*words: object, **environment: str) -> subprocess.Popen[str]:
@@ -119,7 +119,7 @@ def start(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture
 def typed_apart(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]:
-    """Type a command in a process of its own."""
+    """Run a command in its own process."""
 
     def one(*words: object, expect: int = 0, **environment: str) -> Answer:
         process = start(*words, **environment)
@@ -133,7 +133,7 @@ def typed_apart(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., An
 
 @pytest.fixture
 def at_terminal(url: str) -> Iterator[Callable[..., Terminal]]:
-    """Start a command at a terminal of its own: `at_terminal("status", "--watch", columns=80)`."""
+    """Start a command at its own terminal: `at_terminal("status", "--watch", columns=80)`."""
     started: list[Terminal] = []
 
     def one(*words: object, columns: int = 100, lines: int = 40, **environment: str) -> Terminal:
@@ -148,14 +148,14 @@ def at_terminal(url: str) -> Iterator[Callable[..., Terminal]]:
 
 @pytest.fixture
 def worker(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[..., WorkerProcess]]:
-    """Start a worker in a process of its own."""
+    """Start a worker in its own process."""
     with worker_processes(url, project.env()) as start:
         yield start
 
 
 @pytest.fixture
 def growing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """A project with classes to choose from, installed for this test and named by the environment."""
+    """The project of `growing.py`, installed for this test and set in the environment."""
     folder = make_project(tmp_path / "growing", name=growing_project.PROJECT, files=growing_project.FILES)
     folder.activate(monkeypatch)
     monkeypatch.setenv("HYPERSPACE_PROJECT", growing_project.PROJECT)
@@ -164,20 +164,20 @@ def growing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Projec
 
 @pytest.fixture
 def editing(typed: Callable[..., Answer], store: Store, growing: ProjectFolder) -> Editing:
-    """The growing project, to be edited between two runs."""
+    """The growing project, which a test edits between two runs."""
     return Editing(typed, store, growing)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[World]:
-    """Distributions of a test's own, installed for this process."""
+    """Distributions that are installed for this process."""
     made = World(tmp_path / "world", monkeypatch)
     yield made
     made.forget([made.root])
 
 
 def walks_away(process: subprocess.Popen[str], *, after: int) -> None:
-    """Whoever reads the output has seen enough after some characters; that is no trouble to the command."""
+    """Close the output after some characters; the command must still succeed."""
     assert process.stdout is not None and process.stderr is not None
     process.stdout.read(after)
     process.stdout.close()

@@ -1,4 +1,4 @@
-"""A small project with all that a config can say: two classes to choose from, lists, a broken task file."""
+"""A small project for the command line: two classes to choose from, lists, two tasks."""
 
 from __future__ import annotations
 

@@ -13,17 +13,17 @@ from hyperspace_core.worker.worker import Worker
 
 from .growing import PROJECT
 
-# tests of core say the same with and without the plugin beside it
+# tests of core give the same result with and without the plugin
 WITHOUT_OPTUNA = ("--no-plugin", "hyperspace-optuna") if find_spec("hyperspace_optuna") else ()
 
 
 def work(store: Store, **options: object) -> WorkerReport:
-    """Do all that there is to do, or `max_runs` of it."""
+    """Run a worker until the queue is empty, or for `max_runs` runs."""
     chosen = WorkerOptions(isolation="inline", drain=True, **options)  # type: ignore[arg-type]
     return Worker(store, PROJECT, build_manager(), chosen).run()
 
 
 def new_search(store: Store, project: str, task: str = "task", **fields: object) -> int:
-    """A search that no project's code has planned, for commands that do not ask for the code."""
+    """Store a search without a project's code, for commands that do not need the code."""
     planned = {"scenario": {"className": "S"}, "tuner": {"className": "Random"}, "budget": Budget(runs=5)}
     return store.add_search(NewSearch(uid=new_token(), project=project, task=task, **planned | fields))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A command at a terminal: a pseudo terminal whose screen is read as a person would."""
+"""A command at a pseudo terminal, whose screen a test reads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Terminal:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw).replace("\r\n", "\n")
 
     def wait_for(self, text: str) -> None:
-        """Until the text has been shown."""
+        """Wait until the terminal shows the text."""
         until(lambda: text in self.text, f"{text!r} on the terminal, which shows {self.text!r}", PATIENCE_S)
 
     def type(self, keys: str) -> None:
@@ -71,7 +71,7 @@ class Terminal:
         while True:
             try:
                 data = os.read(self._ours, 65536)
-            except OSError:                # the command has let go of the terminal
+            except OSError:                # the command has closed the terminal
                 return
             if not data:
                 return

@@ -1,4 +1,4 @@
-"""`hyperspace reproduce` and `hyperspace parity`, as typed; what they find is tested in tests/reproduce."""
+"""The commands `reproduce` and `parity`; their results are tested in tests/reproduce."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .conftest import Answer
 from .growing import THINGS
 
 Typed = Callable[..., Answer]
-QUIET = ("--ignore", "stage_seconds/*")            # a plugin that times the stages may be installed
+QUIET = ("--ignore", "stage_seconds/*")            # of an installed plugin that times the stages
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_a_dry_run_names_the_code_and_executes_nothing(typed: Typed) -> None:
     assert typed("reproduce", 1, "--dry-run").out.startswith(
         "would execute run 1 of first again, seed 33, on its own code, snapshot ")
     assert typed("reproduce", 1, "--dry-run", "--code", "current").out == (
-        "would execute run 1 of first again, seed 33, on today's code, with the packages installed here\n")
+        "would execute run 1 of first again, seed 33, on the current code, with the packages installed here\n")
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [

@@ -19,7 +19,7 @@ Typed = Callable[..., Answer]
 
 @pytest.fixture(autouse=True)
 def first(typed: Typed, growing: ProjectFolder) -> None:
-    """Run 1: a tree with a seed of its own."""
+    """Run 1: a tree with its own seed."""
     typed("submit", "first", "--set", "model=Tree", "--set", "model.depth=7", "--seed", 33)
 
 

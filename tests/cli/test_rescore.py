@@ -17,7 +17,7 @@ Typed = Callable[..., Answer]
 
 
 def predicted(desk: Desk, folder: ProjectFolder, *guesses: int) -> int:
-    """A completed run that should have guessed 1 everywhere."""
+    """A completed run with predictions; every true value is 1."""
     lease = desk.start()
     for label, content in prediction_files({"y_true": [1] * len(guesses), "y_pred": guesses}).items():
         file = folder.root / "content"

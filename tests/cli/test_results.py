@@ -1,4 +1,4 @@
-"""`hyperspace results`: runs beside each other, best first."""
+"""`hyperspace results`: a table of runs, best first."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_numbers_of_parts_are_shown_with_all_columns_only(typed: Typed, desk: De
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than two runs are many, and too many to be grouped unasked."""
+    """More than two runs count as many, which are not grouped by default."""
     monkeypatch.setattr(first_page, "MANY", 2)
     monkeypatch.setattr(first_page, "GROUPED", 2)
     monkeypatch.setattr(first_page, "SAMPLE", 2)

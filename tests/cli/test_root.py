@@ -1,4 +1,4 @@
-"""The root command: what it lists, and commands that plugins bring."""
+"""The root command: its help, and commands of plugins."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_the_version(typed: Typed) -> None:
 def test_debug_shows_the_traceback_in_any_position(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     from hyperspace_core.cli.entry import run
 
-    for words in (["--debug", "status", "--project", "nobody"], ["status", "--project", "nobody", "--debug"]):
+    for words in (["--debug", "status", "--project", "none"], ["status", "--project", "none", "--debug"]):
         assert run(words) == 3
-        told = capsys.readouterr().err
-        assert "Traceback (most recent call last)" in told
-        assert told.splitlines()[-1].startswith("error: no project 'nobody' is installed")
+        text = capsys.readouterr().err
+        assert "Traceback (most recent call last)" in text
+        assert text.splitlines()[-1].startswith("error: no project 'none' is installed")

@@ -1,4 +1,4 @@
-"""`hyperspace run`: here and now."""
+"""`hyperspace run`: execute a run in this process."""
 
 from __future__ import annotations
 

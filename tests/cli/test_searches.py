@@ -43,7 +43,7 @@ def proposed(desk: Desk, search: int) -> int:
     return made
 
 
-# -- looking -------------------------------------------------------------------------------------------------
+# -- showing -------------------------------------------------------------------------------------------------
 
 
 def test_without_searches_the_list_is_empty(typed: Typed, desk: Desk) -> None:
@@ -78,11 +78,11 @@ def test_the_page_of_a_search(typed: Typed, searched: Store) -> None:
 
 
 def test_json_of_a_search(typed: Typed, searched: Store) -> None:
-    told = typed("searches", 1, "--json").json
+    report = typed("searches", 1, "--json").json
 
-    assert (told["id"], told["state"], told["counts"]) == (1, "ENDED", {"COMPLETED": 3})
-    assert told["best"]["run"] == told["improvements"][-1]["run"]
-    assert told["history"] == "3 past runs used"
+    assert (report["id"], report["state"], report["counts"]) == (1, "ENDED", {"COMPLETED": 3})
+    assert report["best"]["run"] == report["improvements"][-1]["run"]
+    assert report["history"] == "3 past runs used"
 
 
 def test_the_page_shows_running_runs(typed: Typed, desk: Desk) -> None:
@@ -178,7 +178,7 @@ def test_a_usage_error_is_one_line_with_a_cure(typed: Typed, desk: Desk, words: 
     assert answer.err.count("\n") == 1
 
 
-# -- steering ------------------------------------------------------------------------------------------------
+# -- changing ------------------------------------------------------------------------------------------------
 
 
 def test_cancelling_a_search_cancels_its_runs_and_no_others(typed: Typed, desk: Desk) -> None:

@@ -22,7 +22,7 @@ Typed = Callable[..., Answer]
 
 
 def present(desk: Desk, one: Owner, **fields: Any) -> None:
-    """A worker says that it is there."""
+    """Register a worker."""
     info = {"owner": one, "project": desk.project, "tasks": ("task",), "seen_at": datetime.now(UTC)} | fields
     desk.store.present(WorkerInfo(**info))
 
@@ -129,7 +129,7 @@ def test_a_run_whose_process_is_gone_is_shown_as_such(typed: Typed, desk: Desk) 
 
 
 def test_a_run_outside_of_a_worker_is_shown(typed: Typed, desk: Desk) -> None:
-    taken_by(desk, this_process("nobody"), desk.submit())
+    taken_by(desk, this_process("notebook"), desk.submit())
 
     assert "outside of a worker, by `hyperspace run` or Study.run\n    run 1  task" in typed("status").out
 

@@ -21,13 +21,13 @@ Typed = Callable[..., Answer]
 
 @pytest.fixture(autouse=True)
 def no_project(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All projects are meant, unless one is named."""
+    """Copy all projects, unless one is named."""
     monkeypatch.delenv("HYPERSPACE_PROJECT")
 
 
 @pytest.fixture
 def new(tmp_path: Path) -> str:
-    """The address of a store that is still to be made."""
+    """The address of a store that does not exist yet."""
     return f"sqlite:///{tmp_path}/new.db"
 
 
@@ -74,9 +74,9 @@ def test_a_run_changed_in_the_target_exits_with_6(typed: Typed, store: Store, ur
 
     assert answer.out == "copied 1 run\n"
     assert answer.err.startswith(f"error: run {run} (1 in the target) differs there: note; nothing was over")
-    told = typed("store", "copy", url, new, "--json", expect=6).json
-    assert told["counts"]["differs"] == told["counts"]["there"] == 1
-    assert [one["problems"] for one in told["runs"]] == [[], ["note"]]
+    report = typed("store", "copy", url, new, "--json", expect=6).json
+    assert report["counts"]["differs"] == report["counts"]["there"] == 1
+    assert [one["problems"] for one in report["runs"]] == [[], ["note"]]
 
 
 def test_a_damaged_artifact_exits_with_1(typed: Typed, store: Store, url: str, new: str,

@@ -147,7 +147,7 @@ def test_one_bad_combination_queues_nothing(typed: Typed, url: str) -> None:
     assert stored(url) == []
 
 
-# -- what would be queued ------------------------------------------------------------------------------------
+# -- dry runs -----------------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_marks_defaults_and_creates_no_store(typed: Typed, url: str) -> None:
@@ -193,7 +193,7 @@ def test_json_gives_the_ids_or_with_dry_run_the_runs(typed: Typed) -> None:
     assert typed("submit", "first", "--grid", "noise=1,2", "--json").json == [1, 2]
 
 
-# -- what exists already -------------------------------------------------------------------------------------
+# -- existing runs ------------------------------------------------------------------------------------------
 
 
 def test_existing_runs_give_a_warning_or_are_skipped(typed: Typed, url: str) -> None:

@@ -1,4 +1,4 @@
-"""`hyperspace tune`: a search is shown before it is queued, queued, and goes on."""
+"""`hyperspace tune`: dry run, queueing and resuming a search."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def test_a_dry_run_counts_used_and_unused_past_runs(typed: Typed, store: Store) 
 
 
 def test_json_of_a_dry_run_has_ranges_for_space(typed: Typed) -> None:
-    told = typed("tune", "first", "--patience", 4, "--tuner", "Grid",
+    report = typed("tune", "first", "--patience", 4, "--tuner", "Grid",
                  "--space", '{"noise": {"float": [0, 1]}}', "--dry-run", "--json").json
 
-    model, noise, layers = told["outline"]
+    model, noise, layers = report["outline"]
     depth = model["children"][1]["children"][0]
     assert (depth["path"], depth["range"], depth["default"]) == ("model.depth", {"int": [1, 9]}, 3)
     assert (noise["range"], noise["source"]) == ({"float": [0.0, 1.0]}, "space=")
     assert (layers["searched"], layers["value"]) == (False, [1, 2])
-    assert told["tuner"] == {"className": "Grid", "steps": 5}
-    assert (told["budget"]["patience"], told["history"]["used"]) == (4, 0)
+    assert report["tuner"] == {"className": "Grid", "steps": 5}
+    assert (report["budget"]["patience"], report["history"]["used"]) == (4, 0)
 
 
 def test_tune_queues_a_search_and_names_the_next_commands(typed: Typed, store: Store) -> None:
@@ -92,9 +92,9 @@ def test_runs_of_a_search_are_found_by_its_id(typed: Typed, store: Store) -> Non
 def test_a_worker_reports_begin_and_end_of_a_search(typed: Typed) -> None:
     typed("tune", "first", "--runs", 3, "--tuner", "Random")
 
-    told = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
+    report = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
 
-    assert told[:2] == ["search 1 of task 'first': proposing its runs here",
+    assert report[:2] == ["search 1 of task 'first': proposing its runs here",
                         "search 1 of task 'first' is over: all 3 runs have been proposed"]
 
 
@@ -118,7 +118,7 @@ def test_a_default_tuner_without_learning_gives_a_hint(typed: Typed) -> None:
     assert "does not learn" not in chosen.err
 
 
-# -- it goes on ----------------------------------------------------------------------------------------------
+# -- resuming -----------------------------------------------------------------------------------------------
 
 
 def test_an_ended_search_resumes_with_a_larger_budget(typed: Typed, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""`hyperspace status --watch`: the page stays on the screen and up to date, also while the store is away."""
+"""`hyperspace status --watch`: redraw the page, also while the store is unavailable."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_closed_pipe_ends_watch(start: Words, desk: Desk) -> None:
     assert watcher.stdout is not None
     watcher.stdout.readline()
 
-    watcher.stdout.close()                         # nothing changes, so nothing is written that would tell
+    watcher.stdout.close()                         # nothing changes, so nothing is written to the closed pipe
 
     assert watcher.wait(PATIENCE_S) == 0
 
@@ -103,7 +103,7 @@ def test_watch_refuses_json(start: Words, desk: Desk) -> None:
     assert answer == ("", "error: --watch and --json contradict each other; give one\n")
 
 
-# -- a store that is away ------------------------------------------------------------------------------------
+# -- an unavailable store ------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -144,7 +144,7 @@ def test_an_unavailable_store_is_shown_above_the_last_page(watched: Watched, doo
 
 def test_watch_continues_when_the_store_is_back(watched: Watched, door: Door, desk: Desk) -> None:
     watched.look()
-    door.shut = StoreError("disk full")            # even where waiting seems to help nothing
+    door.shut = StoreError("disk full")            # an error that a retry seems not to help
     watched.look()
     watched.wait()
     door.open_it()

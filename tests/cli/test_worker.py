@@ -1,4 +1,4 @@
-"""`hyperspace worker`: what it says in a pipe and at a terminal, how it stops, its exit codes."""
+"""`hyperspace worker`: output in a pipe and at a terminal, stopping, exit codes."""
 
 from __future__ import annotations
 
@@ -250,13 +250,13 @@ def test_the_third_ctrl_c_kills_and_releases_the_run(start: Start, store: Store,
     until(lambda: (tmp_path / "grandchild").exists(), "the run has become deaf")
     assert process.stderr is not None
 
-    told = []
+    said = []
     for _ in range(3):
         process.send_signal(signal.SIGINT)
-        told.append(process.stderr.readline())
+        said.append(process.stderr.readline())
     answer = ended(process)
 
-    assert told[2] == "killing run 1, it goes back to the queue\n"
+    assert said[2] == "killing run 1, it goes back to the queue\n"
     assert answer.code == 130
     assert store.get(run).state is State.QUEUED
 
@@ -346,7 +346,7 @@ def test_a_narrow_terminal_has_no_bars(at_terminal: Callable[..., Terminal], sto
     assert "━" not in terminal.text
 
 
-# -- what keeps it from starting -----------------------------------------------------------------------------
+# -- errors before the start --------------------------------------------------------------------------------
 
 
 def test_a_broken_project_is_one_line_and_claims_nothing(typed_apart: Typed, store: Store,

@@ -1,4 +1,4 @@
-"""What a project says of its own past when it registers."""
+"""Declarations of a project: migrations, same behaviour, new defaults."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ def test_migrations_keep_their_order(register: Register, contents: Contents) -> 
         ("b", "zoo", 1), ("a", "zoo", 2)]
 
 
-@pytest.mark.parametrize(("name", "steps", "told"), [
+@pytest.mark.parametrize(("name", "steps", "text"), [
     ("a", [rename("x", "y")], "register.migration('a'): registered twice, with other steps; give one of "),
     ("", [rename("x", "y")], "register.migration(''): expected a name of 1 to 200 printable characters"),
     (5, [rename("x", "y")], "register.migration(5): expected a name of 1 to 200 printable characters"),
     ("b", [], "register.migration('b'): it has no steps"),
     ("b", [{"op": "add", "parameter": "x"}], "register.migration('b'): step 1: add: `value` is missing"),
 ])
-def test_an_invalid_migration_is_refused(name: Any, steps: list[Any], told: str, register: Register) -> None:
+def test_an_invalid_migration_is_refused(name: Any, steps: list[Any], text: str, register: Register) -> None:
     register.migration("a", rename("u", "v"))
 
     with pytest.raises(RegistrationError) as caught:
         register.migration(name, *steps)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(text)
 
 
 def test_same_behaviour_takes_two_fingerprints(register: Register, contents: Contents) -> None:
@@ -80,17 +80,17 @@ def test_same_behaviour_takes_two_fingerprints(register: Register, contents: Con
     assert contents.same_behaviour == [SameBehaviour(component="Forest", old="0123abcd", new="f" * 64)]
 
 
-@pytest.mark.parametrize(("arguments", "told"), [
+@pytest.mark.parametrize(("arguments", "text"), [
     ((Forest, "0123abc", "f" * 8), "a fingerprint, 8 to 64 of the digits 0-9 a-f, found str '0123abc'"),
     ((Forest, "f" * 8, "0123ABCD"), "a fingerprint, 8 to 64 of the digits 0-9 a-f, found str '0123ABCD'"),
     ((Forest, "f" * 8, None), "a fingerprint, 8 to 64 of the digits 0-9 a-f, found None"),
     ((Forest, "f" * 8, "f" * 8), "the old and the new fingerprint are both ffffffff"),
     ((5, "f" * 8, "0" * 8), "expected a class, or its name in a config"),
 ])
-def test_an_invalid_fingerprint_is_refused(arguments: tuple[Any, ...], told: str, register: Register) -> None:
+def test_an_invalid_fingerprint_is_refused(arguments: tuple[Any, ...], text: str, register: Register) -> None:
     with pytest.raises(RegistrationError) as caught:
         register.same_behaviour(*arguments)
-    assert told in str(caught.value) and str(caught.value).startswith("register.same_behaviour(")
+    assert text in str(caught.value) and str(caught.value).startswith("register.same_behaviour(")
 
 
 def test_new_default_takes_a_class_scenario_or_function(register: Register, contents: Contents) -> None:
@@ -107,18 +107,18 @@ def test_new_default_takes_a_class_scenario_or_function(register: Register, cont
     assert not NewDefault(target=train, parameter="lr", old=0.2).is_of(Trial)
 
 
-@pytest.mark.parametrize(("target", "parameter", "old", "told"), [
+@pytest.mark.parametrize(("target", "parameter", "old", "text"), [
     (Forest, "tress", 5, "(Forest, 'tress'): there is no such parameter; did you mean 'trees'?"),
     ("Forest", "trees", 5, "('Forest', 'trees'): expected the class or function of the parameter"),
     (Forest, "trees", object, "(Forest, 'trees'): old: expected the default as a config has it, found type"),
     (Forest, "trees", {1: 2}, "(Forest, 'trees'): old: expected the default as a config has it, found dict"),
 ])
-def test_an_invalid_new_default_is_refused(target: Any, parameter: str, old: Any, told: str,
+def test_an_invalid_new_default_is_refused(target: Any, parameter: str, old: Any, text: str,
                                            register: Register) -> None:
     with pytest.raises(RegistrationError) as caught:
         register.new_default(target, parameter, old=old)
     message = str(caught.value)
-    assert message.startswith(f"register.new_default{told}") and "\n" not in message
+    assert message.startswith(f"register.new_default{text}") and "\n" not in message
 
 
 def test_an_opened_project_has_its_declarations(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Entry points: who offers what, in an order of our own, and why one cannot be loaded."""
+"""Entry points: order, distributions, and errors of loading."""
 
 from __future__ import annotations
 

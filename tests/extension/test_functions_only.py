@@ -1,4 +1,4 @@
-"""A project of stage hooks alone: its settings are plain dicts, and only where a hook receives them."""
+"""A project of stage hooks without classes: plain settings dicts."""
 
 from __future__ import annotations
 

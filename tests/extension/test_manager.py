@@ -1,4 +1,4 @@
-"""Plugins: one by one, each entirely or not at all; hooks called one by one where that is promised."""
+"""Loading plugins, broken plugins, and hooks that are called one by one."""
 
 from __future__ import annotations
 

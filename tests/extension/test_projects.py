@@ -1,4 +1,4 @@
-"""Opening a project: it and it alone is imported; what everyone registers; what plugins may break."""
+"""Opening a project: imports, registration, and broken plugins."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_reimported_project_replaces_the_old_one(world: World, zoo: Path) -> N
 
 
 def without_plugins() -> Extensions:
-    """Whatever is installed beside the tests may bring components of its own."""
+    """The components of the project without those of plugins installed in this environment."""
     return build_manager(disable={found.name for found in find(PLUGINS_GROUP)})
 
 

@@ -1,4 +1,4 @@
-"""Addresses of stores: what people type, what they should have typed, and what nobody may see (B50, S19)."""
+"""Store addresses: completion, errors with a cure, hidden passwords (B50, S19)."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def test_s19_redact_hides_secrets(url: str, shown: str) -> None:
 
 def test_s19_traceback_variables_do_not_show_the_password() -> None:
     url = resolve_url(f"mongodb://me:{CANARY}@host/db", "digits")
-    assert f"{CANARY}@host" in url         # the text itself is whole
+    assert f"{CANARY}@host" in url         # the text itself has the password
     try:
         raise AssertionError
     except AssertionError as error:
-        told = "".join(TracebackException.from_exception(error, capture_locals=True).format())
+        shown = "".join(TracebackException.from_exception(error, capture_locals=True).format())
 
-    assert "url = 'mongodb://me:***@host/db'" in told
-    assert CANARY not in told
+    assert "url = 'mongodb://me:***@host/db'" in shown
+    assert CANARY not in shown
 
 
 @pytest.mark.parametrize("mistake", ["port", ":0", ":99999", " x"])

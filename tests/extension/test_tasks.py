@@ -1,4 +1,4 @@
-"""Tasks: names that cannot be mistaken, files that hide no other, problems that name their place."""
+"""Tasks: names, files, and errors that name their place."""
 
 from __future__ import annotations
 

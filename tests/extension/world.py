@@ -1,4 +1,4 @@
-"""Installed-looking distributions on a path of a test's own: real entry points, real imports, no pip."""
+"""Distributions on `sys.path` for a test: real entry points and imports, no pip."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from hyperspace_core.extension.manager import Extensions
 
 CORE = "core."
-# the entry module of a project that brings nothing
+# the entry module of a project that registers nothing
 EMPTY = "from hyperspace_core import hookimpl\n@hookimpl\ndef hyperspace_register(register): ..."
 
 
 class World:
-    """Each distribution has a folder of its own on `sys.path`; its modules are forgotten at the end."""
+    """Installs each distribution in its own folder on `sys.path`; `forget` removes its modules."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
@@ -38,7 +38,7 @@ class World:
         return folder
 
     def plugin(self, name: str, text: str, *, distribution: str | None = None, version: str = "1.0") -> Path:
-        """A plugin of one module, `<name>_plugin`, unless the distribution says otherwise."""
+        """A plugin of one module, `<name>_plugin`, or the name of the distribution."""
         owner = distribution or f"{name}-plugin"
         module = owner.replace("-", "_")
         return self.install(owner, {"hyperspace.plugins": {name: module}}, {f"{module}.py": text},
@@ -52,7 +52,7 @@ class World:
                             {f"{package}/__init__.py": "", f"{package}/hyperspace.py": text} | modules)
 
     def adopt(self, folder: Path, distribution: str, entries: Mapping[str, Mapping[str, str]]) -> None:
-        """A folder of the repository, as if it were installed."""
+        """Install a folder of the repository."""
         described = self.root / f"{distribution}-info"
         self._describe(described, distribution, entries, "1.0")
         for place in (folder, described):
@@ -60,7 +60,7 @@ class World:
         importlib.invalidate_caches()
 
     def forget(self, places: Iterable[Path]) -> None:
-        """Forget what has been imported from some folders."""
+        """Remove the modules that were imported from some folders."""
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
             if any(Path(str(file)).is_relative_to(place) for place in places):
