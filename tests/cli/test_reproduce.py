@@ -58,7 +58,8 @@ def test_a_dry_run_names_the_code_and_executes_nothing(typed: Typed) -> None:
     assert typed("reproduce", 1, "--dry-run").out.startswith(
         "would execute run 1 of first again, seed 33, on its own code, snapshot ")
     assert typed("reproduce", 1, "--dry-run", "--code", "current").out == (
-        "would execute run 1 of first again, seed 33, on the current code, with the packages installed here\n")
+        "would execute run 1 of first again, seed 33, on the current code, "
+        "with the packages installed here\n")
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
