@@ -1,1 +1,1 @@
-"""MongoDB as a store of hyperspace. Keep imports light: every command loads `plugin`."""
+"""MongoDB as a store of hyperspace. Light imports: commands load `plugin`."""

@@ -1,4 +1,4 @@
-"""Artifacts: labels that name contents, and garbage collection of unnamed contents."""
+"""Artifacts: labels of contents, and garbage collection of unnamed ones."""
 
 from __future__ import annotations
 

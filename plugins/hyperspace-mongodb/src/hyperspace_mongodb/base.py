@@ -1,4 +1,4 @@
-"""Base of all groups of verbs: the database, and queries that several groups share."""
+"""Base of all groups of verbs: the database, and shared queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store several runs at once, all or none, without transactions: one document decides.
+"""Store several runs, all or none, without transactions: one document decides.
 
 The runs of a batch are written as SUBMITTING: invisible and not claimable. The batch is listed as "pending"
 in the document that also assigns the ids. A single update of that document commits the batch. Then any

@@ -1,4 +1,4 @@
-"""Translate errors of the driver and the server into one line with the host and the next step.
+"""Translate errors of driver and server into one line: host and next step.
 
 No line contains the password: addresses are redacted, and texts of the driver are used only if they name no
 address with a user.

@@ -1,4 +1,4 @@
-"""Contents of artifacts and snapshots: each once in GridFS, by SHA-256, while it is named.
+"""Contents of artifacts and snapshots: once in GridFS, while they are named.
 
 A content is written first and named afterwards; a garbage collection may run in between. Therefore the writer
 first stores an *intent* in the document that will name the content, and then touches the content: it

@@ -1,4 +1,4 @@
-"""Documents damaged by manual changes: each is named in an error, and none stops a worker.
+"""Documents damaged by hand: named in an error, and no worker stops.
 
 A damaged run is never guessed. Reading it raises an error with its id; a worker that finds it in the queue
 marks it FAILED and claims the next one.

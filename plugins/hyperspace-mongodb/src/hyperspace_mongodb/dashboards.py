@@ -1,4 +1,4 @@
-"""Series and output for dashboards: a view, derived from the stored data, that may lag behind.
+"""Series and output for dashboards: a derived view that may lag behind.
 
 Each metric has one document of Sacred's shape in `metrics`. It stores up to which point it has come and is
 only extended from there, so that repeats, kills and two writers do no harm. When it grows beyond `LONGEST`

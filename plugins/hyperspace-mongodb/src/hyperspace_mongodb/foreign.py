@@ -1,4 +1,4 @@
-"""Runs written by Sacred's MongoObserver or hyperspace_explorer: read as history, never changed.
+"""Runs of Sacred's MongoObserver or hyperspace_explorer: read, never changed.
 
 Such a document has none of our fields. Missing or invalid fields are left out of the record; no content makes
 reading fail.

@@ -1,4 +1,4 @@
-"""Garbage collection: contents and snapshots without names, rests of killed processes and deleted runs."""
+"""Garbage collection: unnamed contents, rests of kills and deletions."""
 
 from __future__ import annotations
 

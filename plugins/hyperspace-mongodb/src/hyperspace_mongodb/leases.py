@@ -1,4 +1,4 @@
-"""Verbs of owners on their runs, and reaping of runs whose owner is gone. Every write is fenced."""
+"""Verbs of owners on their runs, and reaping. Every write is fenced."""
 
 from __future__ import annotations
 

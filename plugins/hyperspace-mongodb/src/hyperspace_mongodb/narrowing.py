@@ -1,4 +1,4 @@
-"""Translate a filter into a server query, as far as possible; `RunFilter.matches` decides finally.
+"""Translate a filter into a server query; `RunFilter.matches` has the last word.
 
 A part that is left out only costs time. Values are always compared by an explicit operator: text typed by a
 user is never read as an operator.

@@ -1,4 +1,4 @@
-"""Open the database of a URL: check options, TLS for remote hosts, a timeout for every operation."""
+"""Open the database of a URL: options, TLS for remote hosts, timeouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points stored in chunks: columns of one batch each, read by `seq`, each point once."""
+"""Points stored in chunks, one for each batch; each point is read once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hooks of the plugin: stores at `mongodb://` and `mongodb+srv://`, imported on first use."""
+"""The plugin's hooks: stores at `mongodb://` and `mongodb+srv://`."""
 
 from __future__ import annotations
 

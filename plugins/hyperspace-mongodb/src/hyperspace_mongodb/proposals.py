@@ -1,4 +1,4 @@
-"""Turn proposals of searches into runs, without transactions: the search's document decides.
+"""Turn proposals into runs, without transactions: the search decides.
 
 One update of that document counts the proposal and keeps its run as `draft`. Then any process that finds the
 draft completes the remaining steps:

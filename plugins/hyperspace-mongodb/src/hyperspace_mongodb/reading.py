@@ -1,4 +1,4 @@
-"""Read records: one by id, or those that match a filter, including runs of other programs."""
+"""Read records by id or by filter, including runs of other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents are limited to 16 MB: move long texts of ended attempts to a separate collection.
+"""Move long texts of ended attempts out of the document (limit 16 MB).
 
 A claim moves them when the earlier attempts hold more than `ROOM` characters. Each text is copied first and
 removed afterwards, in a step that requires it to be unchanged.

@@ -1,4 +1,4 @@
-"""The fields of Sacred's MongoObserver for dashboards: a copy of our data in Sacred's shape.
+"""The fields of Sacred's MongoObserver: a copy of our data for dashboards.
 
 Keys are changed as Sacred does, since a path of MongoDB cannot name them: a leading `$` becomes `@`, a `.`
 becomes `,`. Except for tags and note, these fields are never read back for our runs.

@@ -1,4 +1,4 @@
-"""Metric series and output: appended without a fence, a repeat adds nothing, read in pages."""
+"""Metric series and output: appended without a fence, idempotent, in pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots of source code: a document that names contents, stored like those of artifacts."""
+"""Snapshots of source code: a document of names; contents as of artifacts."""
 
 from __future__ import annotations
 

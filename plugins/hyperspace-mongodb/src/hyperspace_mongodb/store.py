@@ -1,4 +1,4 @@
-"""The server store: one database of a MongoDB server, for workers on any number of machines."""
+"""The server store: one MongoDB database for workers on many machines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MongoStore(WaitingVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, Reading
 
 
 def open_store(url: str, project: str | None = None) -> Store:
-    """The store at `mongodb://HOST/DATABASE`; nothing is created before the first write.
+    """The store at `mongodb://HOST/DATABASE`; only a write creates it.
 
     `project` names the database if the URL does not, and owns the runs of other programs in it. Raises
     `StoreError` for an invalid address, `StoreUnavailable` if a retry may help.

@@ -1,4 +1,4 @@
-"""`python -m hyperspace_mongodb.testing`: run a trial server on this machine until Ctrl-C."""
+"""`python -m hyperspace_mongodb.testing`: run a trial server until Ctrl-C."""
 
 from __future__ import annotations
 

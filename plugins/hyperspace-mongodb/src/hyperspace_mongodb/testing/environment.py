@@ -1,4 +1,4 @@
-"""Virtual environments of programs for tests: created once for each user, in the cache folder."""
+"""Virtual environments for tests: one for each user, in the cache folder."""
 
 from __future__ import annotations
 
