@@ -1,4 +1,4 @@
-"""Capture of what a run depends on: one built-in plugin per section, which may abstain with a reason.
+"""Capture of what a run depends on: one built-in plugin per section.
 
 Facts that cannot change during a process are captured once and cached.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def warm_up(project: Project) -> None:
-    """Capture in advance what all runs of this process share, so that forked processes inherit it.
+    """Capture what all runs share in advance, so that forks inherit it.
 
     May be called again at any time: fresh results are kept. Never raises.
     """
@@ -29,7 +29,7 @@ def warm_up(project: Project) -> None:
 
 
 def keep_warm(project: Project) -> None:
-    """Refresh results that will soon expire, so that no run has to wait. Quick; never raises."""
+    """Refresh results that soon expire, so that no run waits. Never raises."""
     _try(partial(_look_again, project))
 
 

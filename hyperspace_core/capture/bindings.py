@@ -1,4 +1,4 @@
-"""The top-level names of a module, with the statements that define, change or import them."""
+"""The top-level names of a module, with the statements that bind them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Code:
-    """A name's definition: its text, its references, and which of them are base classes."""
+    """A name's definition: text, references, and which are base classes."""
 
     text: str
     references: frozenset[Reference]

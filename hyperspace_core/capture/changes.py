@@ -1,4 +1,4 @@
-"""Uncommitted changes as a snapshot: the patch, and the files that git does not track."""
+"""Uncommitted changes as a snapshot: the patch, and untracked files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GitChanges:
 
 
 def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) -> GitChanges:
-    """The uncommitted changes; `places`: the place on disk of each file of the snapshot."""
+    """The uncommitted changes; `places`: the snapshot's files on disk."""
     git = git_of(project)
     if git is None:
         return GitChanges(state="git was not used")

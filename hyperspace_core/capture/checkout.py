@@ -1,4 +1,4 @@
-"""Checkout of a commit and an uncommitted patch into a new folder; the repository is only read."""
+"""Checkout of a commit and a patch into a new folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def checked_out(repository: str, commit: str, folder: Path) -> None:
-    """Write the files of a commit to an empty folder; working tree and index stay unchanged.
+    """Write a commit's files to an empty folder; the repository is only read.
 
     Raises `GitUnavailable`, also for a commit that is not in this repository.
     """

@@ -1,4 +1,4 @@
-"""The section `components`: for each component of a run, a fingerprint of the project's code behind it.
+"""The section `components`: a code fingerprint of each component of a run.
 
 A fingerprint changes with the code of the class, of its bases and of all project code that they refer to. It
 does not change with comments, formatting, docstrings, annotations, other classes, or the defaults of
@@ -47,8 +47,8 @@ _made: WeakKeyDictionary[Extensions, _Fingerprints] = WeakKeyDictionary()
 
 def component_fingerprints(project: Project, scenario: Mapping[str, Any],
                            config: Mapping[str, Any]) -> dict[str, Described]:
-    """Path in the completed trees → class, module and fingerprint; the scenario's own are below `scenario`,
-    the project's hooks under `hook:<name>`.
+    """Path in the completed trees → class, module and fingerprint.
+    The scenario's own are below `scenario`, the project's hooks under `hook:<name>`.
     """
     known = _of(project)
     signature = project.scenario_signature(dict(scenario))
@@ -61,7 +61,7 @@ def component_fingerprints(project: Project, scenario: Mapping[str, Any],
 
 def components_section(project: Project, scenario: Mapping[str, Any],
                        config: Mapping[str, Any]) -> Section | Absent:
-    """`component_fingerprints` as a section; an error is recorded as its reason and never raised."""
+    """`component_fingerprints` as a section; an error becomes its reason."""
     try:
         return Section(SECTION, dict(component_fingerprints(project, scenario, config)))
     except Exception as error:  # noqa: BLE001 - must not stop the run
@@ -69,7 +69,7 @@ def components_section(project: Project, scenario: Mapping[str, Any],
 
 
 def function_fingerprint(project: Project, function: Any) -> str:
-    """The fingerprint of a module's top-level function; "" where its source is not found."""
+    """The fingerprint of a top-level function; "" where its source is missing."""
     known, node = _of(project), _node(function, component=False)
     if _is_external(known.modules, function):
         return f"{EXTERNAL}{node.module}.{node.name}"
@@ -77,7 +77,7 @@ def function_fingerprint(project: Project, function: Any) -> str:
 
 
 def prepare(project: Project) -> None:
-    """Compute the fingerprints of all components, so that forked processes inherit them."""
+    """Compute the fingerprints of all components, so that forks inherit them."""
     known = _of(project)
     for entry in project.catalog.entries():
         known.described(entry.name, entry.target)
@@ -135,7 +135,7 @@ class _Fingerprints:
         return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
 
     def _held(self, target: Any) -> Iterator[Node]:
-        """The project's dataclasses and enums among the parameters, which are not components themselves."""
+        """The project's dataclasses and enums among the parameters."""
         for held in _held_by(target):
             if not _is_external(self.modules, held):
                 yield _node(held, component=True)

@@ -22,7 +22,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 def digest_of(path: str, stamp: Stamp) -> Digest:
-    """The digest of a file that had this stamp; of its current content if it has changed since.
+    """The digest of a file with this stamp; of the current content if changed.
 
     Raises `OSError`.
     """

@@ -1,4 +1,4 @@
-"""The section `data` before any data is loaded; `run.stages.load_data` sets the fingerprint."""
+"""The section `data` until `run.stages.load_data` sets the fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A minimal `.dist-info` for a snapshot, so that its entry points work without installation."""
+"""A minimal `.dist-info`, so that a snapshot's entry points are found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECTS_GR
 
 
 def generated(distribution: str, tops: Collection[str]) -> dict[str, bytes]:
-    """Path → content of the files for the project's distribution and for those of the packages `tops`."""
+    """Path → content, for the distributions of the project and of `tops`."""
     return dict(_generated(distribution, frozenset(tops), tuple(sys.path)))
 
 

@@ -1,4 +1,4 @@
-"""Recorded environment variables: a short list of exact names, without possible secrets."""
+"""Recorded environment variables: a list of exact names, without secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANDOM_BITS = 3.5             # entropy per character, above that of words, pat
 
 
 def recorded_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The recorded variables that are set; values that look like a secret become `***`."""
+    """The recorded variables that are set; possible secrets become `***`."""
     more = (name.strip() for name in environment.get(MORE, "").split(","))
     names = dict.fromkeys([*RECORDED, *filter(None, more)])
     return {name: HIDDEN if _is_secret(name, environment[name]) else environment[name]

@@ -1,4 +1,4 @@
-"""Fingerprints of data by content, which show whether two runs used the same data."""
+"""Fingerprints of data, to see whether two runs used the same data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hyperspace_fingerprint(data: Any) -> str:
 
 
 def fingerprint(data: Any) -> str:
-    """`"sha256:…"` of bytes, text, numbers, arrays, tables, images, files and containers of them.
+    """`"sha256:…"` of values, arrays, tables, images, files and containers.
 
     `"partial:sha256:…"` where the data contains other objects, of which only the type counts, or is larger
     than `LIMIT_BYTES`. The order of a set or dict does not matter. A `Path` counts by the content of the
@@ -84,7 +84,7 @@ class _Reader:
                 hasher.update(digest)
 
     def _bytes(self, hasher: Any, tag: str, content: Any) -> None:
-        """Feed tag and length before the content, so that `["ab", "c"]` differs from `["a", "bc"]`."""
+        """Feed tag and length first: `["ab", "c"]` differs from `["a", "bc"]`."""
         view = memoryview(content)
         hasher.update(f"{tag}:{view.nbytes};".encode())
         if view.nbytes <= self._bytes_left:
@@ -149,7 +149,7 @@ class _Reader:
 
 
 def _sampled(size: int) -> list[int]:
-    """The starts of the blocks that represent large content, including its first and its last byte."""
+    """The starts of the blocks that are sampled of large content."""
     last = max(0, size - _BLOCK)
     return sorted({index * last // (_BLOCKS - 1) for index in range(_BLOCKS)})
 

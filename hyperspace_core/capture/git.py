@@ -1,4 +1,4 @@
-"""The section `git`: the commit of the project's code, and whether the code was changed since.
+"""The section `git`: the commit of the project's code, and changes since.
 
 A repository's own configuration may name programs to run (`core.fsmonitor`, hooks, filters), so every call is
 hardened; untracked files are never scanned; every call has a limit of ten seconds.
@@ -67,11 +67,11 @@ class GitCapture:
         return Absent("git", str(tree)) if isinstance(tree, GitUnavailable) else Section("git", tree.facts())
 
     def tree(self) -> Tree | GitUnavailable:
-        """The working tree, or why it is unknown. Git runs again only after a change or `FRESH_S`."""
+        """The working tree, or why it is unknown; cached up to `FRESH_S`."""
         return self._looked().tree
 
     def uncommitted(self, tree: Tree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
-        """The uncommitted changes in `tree`. `files`: real path → digest, of possibly untracked files."""
+        """The uncommitted changes; `files`: path → digest of maybe untracked files."""
         top = str(tree.top)
         known = self._compared.get(top)
         if known is None or known.tree is not tree or known.files != files:
@@ -108,7 +108,7 @@ class GitCapture:
 
     @contextlib.contextmanager
     def hurried(self) -> Iterator[bool]:
-        """Refresh the state before it expires, with a short limit. Gives False where git is too slow.
+        """Refresh the state before it expires; gives False where git is too slow.
 
         Where git did not answer in time, the results from meanwhile are dropped.
         """

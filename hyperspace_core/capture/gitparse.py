@@ -18,7 +18,7 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The remote, and the repository's own filters, which are programs that git runs on files."""
+    """The remote, and the repository's filters, which are programs on files."""
 
     remote: str | None = None
     filters: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ def parse_status(output: bytes) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A changed file. `lines`: number of added and removed lines; None for a binary file."""
+    """A changed file; `lines`: added and removed, None for a binary file."""
 
     path: str
     lines: int | None
@@ -100,7 +100,7 @@ def parse_files(output: bytes) -> tuple[set[str], set[str]]:
 
 
 def without_credentials(remote: str) -> str:
-    """A remote's address without user, password and query, as each may contain a token."""
+    """A remote's address without user, password and query (maybe tokens)."""
     scheme, separator, rest = remote.partition("://")
     if not separator:
         # "git@host:path" has no password, but the user name may be a token

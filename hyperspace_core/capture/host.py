@@ -1,4 +1,4 @@
-"""The machine: operating system, processor, memory, GPUs, and variables that change results."""
+"""The machine: operating system, processor, memory, GPUs, variables."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _cpu() -> str | None:
 
 
 def _gpus() -> list[str]:
-    """GPU models, read from the drivers' files, as a query through CUDA would start it."""
+    """GPU models from the drivers' files, as a query would start CUDA."""
     found = []
     with contextlib.suppress(OSError):
         for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):

@@ -1,4 +1,4 @@
-"""Decomposition of tables, arrays and images of known libraries, without importing the libraries."""
+"""Parts of tables, arrays and images of libraries that are not imported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _numpy(value: Any) -> Parts | None:
 
 
 def _memory(array: Any) -> Any:
-    """The bytes of an array in C order, without a copy where numpy offers one as a plain buffer."""
+    """The bytes of an array in C order, without a copy where possible."""
     if array.ndim and array.size:
         try:
             return memoryview(array).cast("B")

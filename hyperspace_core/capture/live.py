@@ -25,7 +25,7 @@ _checked: dict[str, tuple[int, int]] = {}      # file → its stamp when it last
 
 
 def edited_since_import(project: Project) -> list[str]:
-    """The source files of an opened project that differ from the code in this process."""
+    """The source files of a project that differ from this process's code."""
     packages = {unit.name for unit in code_units(project)}
     files = {getattr(module, "__file__", None) for name, module in list(sys.modules.items())
              if name.partition(".")[0] in packages}
@@ -113,5 +113,5 @@ def _constant(statement: ast.stmt) -> tuple[str, Any] | None:
 
 
 def _agrees(written: Any, loaded: Any) -> bool:
-    """Whether the values agree; a value of another type was set by the program and counts as agreeing."""
+    """Whether values agree; another type was set by the program and agrees."""
     return loaded is MISSING or type(loaded) is not type(written) or bool(loaded == written)

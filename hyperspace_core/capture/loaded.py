@@ -1,4 +1,4 @@
-"""Loaded modules under development: neither of the standard library nor installed."""
+"""Loaded modules under development: not installed, not standard library."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _loaded_below(root: str) -> list[str]:
 
 
 def until_next_import(key: tuple[str, ...], make: Callable[[], list[_Item]]) -> list[_Item]:
-    """The result of `make` for the loaded modules, cached under a key until another module is imported.
+    """The result of `make`, cached under a key until another module is imported.
 
     There may be thousands of modules, and the result is needed before every run.
     """
@@ -73,7 +73,7 @@ def until_next_import(key: tuple[str, ...], make: Callable[[], list[_Item]]) -> 
 
 @lru_cache(maxsize=1 << 16)
 def _real_source(file: str | None) -> str | None:
-    """A module's file as git names it; None for installed modules and non-source files."""
+    """A module's file as git names it; None if installed or not source."""
     if not isinstance(file, str) or not file.endswith(".py") or INSTALLED & set(Path(file).parts):
         return None
     return os.path.realpath(file)

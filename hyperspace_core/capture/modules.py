@@ -1,4 +1,4 @@
-"""The source of the project's modules: found without imports, parsed once per state of a file."""
+"""The source of the project's modules, parsed without importing them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError)
 
 
 class Modules:
-    """The modules of given top-level packages, and of other packages under development."""
+    """The modules of given packages and of others under development."""
 
     def __init__(self) -> None:
         self.tops: frozenset[str] = frozenset()
@@ -34,7 +34,7 @@ class Modules:
             self._foreign.clear()
 
     def find(self, name: str) -> Bindings | None:
-        """A module's names; None where it is not the project's, is missing or cannot be parsed."""
+        """A module's names; None if foreign, missing or not parsable."""
         if not self.is_own(name):
             return None
         file = self.file(name)
@@ -61,7 +61,7 @@ class Modules:
         return None
 
     def is_package(self, name: str) -> bool:
-        """Whether a name is a package of the project, also one without an `__init__` file."""
+        """Whether a name is a package of the project, with or without `__init__`."""
         return self.is_own(name) and bool(_folders(name))
 
     def stamp(self, file: str) -> Stamp | None:
@@ -97,7 +97,7 @@ def _filled(made: Bindings, file: str) -> Bindings | None:
 
 
 def _folders(package: str) -> list[str] | None:
-    """The folders of a package's modules; None where they are unknown without an import."""
+    """The folders of a package's modules; None if unknown without an import."""
     if not package:
         return sys.path
     loaded = sys.modules.get(package)

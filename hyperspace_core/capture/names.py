@@ -1,4 +1,4 @@
-"""The global names that code refers to, with the attributes that it reads from them."""
+"""The global names that code refers to, with the attributes that it reads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def imports_of(node: ast.Import | ast.ImportFrom) -> dict[str, Imported]:
 
 
 def chain(node: ast.AST) -> tuple[str, tuple[str, ...]] | None:
-    """`("a", ("b", "c"))` for `a.b.c`; None for an expression that does not begin with a name."""
+    """`("a", ("b", "c"))` for `a.b.c`; None if it does not begin with a name."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)

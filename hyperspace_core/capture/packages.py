@@ -52,7 +52,7 @@ def _installed(path: tuple[str, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _name_and_version(distribution: Any) -> tuple[str, str]:
-    """Name and version from the top of the metadata, ten times faster than a full parse."""
+    """Name and version from the top of the metadata, which is fast."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     header = text.partition("\n\n")[0].split("\n", _HEADER_LINES)[:_HEADER_LINES]
     fields = dict(line.partition(": ")[::2] for line in header)
@@ -60,7 +60,7 @@ def _name_and_version(distribution: Any) -> tuple[str, str]:
 
 
 def top_level_names(distribution: str) -> frozenset[str]:
-    """The packages and modules of an installed distribution; empty where it is not installed."""
+    """The packages and modules of a distribution; empty if not installed."""
     from importlib_metadata import PackageNotFoundError, files
 
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PluginsCapture:
-    """The section `plugins`. It is not cached, as a plugin may be disabled at any time."""
+    """The section `plugins`; not cached, as a plugin may be disabled anytime."""
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions

@@ -1,4 +1,4 @@
-"""Detection of files with secrets by their names; snapshots and patches leave them out."""
+"""Detection of secret files by name; snapshots and patches leave them out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECRET = re.compile(r"""
 
 
 def looks_secret(path: str) -> bool:
-    """Whether a file's name looks like a secret; except for Python code, also its folders (`secrets/api`)."""
+    """Whether a name looks secret; except for Python code, also by its folders."""
     *folders, name = path.split("/")
     named = folders if not name.endswith((".py", ".pyi")) else []
     return any(_SECRET.fullmatch(part) is not None for part in (name, *named))

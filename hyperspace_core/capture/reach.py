@@ -1,4 +1,4 @@
-"""The project code that a class or function refers to, directly or not, and its fingerprint."""
+"""The project code that a class or function depends on, fingerprinted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTERNAL = "external:"         # prefix of code outside the project, which is re
 
 @dataclass(frozen=True, order=True)
 class Node:
-    """A top-level name of a project's module; `component`: its defaults are in the config."""
+    """A top-level name of a module; `component`: its defaults are in the config."""
 
     module: str
     name: str
@@ -46,7 +46,7 @@ class Reach:
     _seen: dict[str, Bindings | None] = field(default_factory=dict)
 
     def of(self, roots: Iterable[Node]) -> Reached:
-        """The fingerprint of what the roots reach. Each name is visited once, so recursion ends."""
+        """The fingerprint of what the roots reach; each name is visited once."""
         waiting = sorted(set(roots))
         texts: dict[Node, str] = {}
         while waiting:
@@ -66,7 +66,7 @@ class Reach:
         return module is not None and node.name in module.names
 
     def _node(self, node: Node) -> tuple[str, set[Node]]:
-        """A name's text with the targets of its references, and those targets in the project."""
+        """A name's text with its references, and their targets in the project."""
         module = self._module(node.module)
         if module is None or node.name not in module.names:
             return "?", set()
@@ -152,7 +152,7 @@ class Reach:
 
     def _in(self, module: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
             component: bool) -> Iterator[Node | str]:
-        """The targets of `module.attribute`, or the whole module where the attribute is unknown."""
+        """The targets of `module.attribute`, or of the whole module."""
         found = self._module(module)
         if found is not None and attributes:
             yield from self._named(found, attributes[0], attributes[1:], trail, component=component)

@@ -1,4 +1,4 @@
-"""Seeding of the random generators that a project uses, and the record of which were seeded."""
+"""Seeding of the random generators that a project uses, and its record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Seeds:
-    """Seeds `random`, and numpy and torch where the project has already imported them."""
+    """Seeds `random`, and numpy and torch where they are imported."""
 
     def __init__(self, extensions: Extensions) -> None:
         self._seeded: tuple[int, list[str]] | None = None

@@ -1,4 +1,4 @@
-"""The current source of an opened project: a snapshot, and the state of its git repository."""
+"""The source of an opened project: a snapshot, and the state of git."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ProjectCode:
     contents: Mapping[str, bytes | str]    # path → content, or the file that contains it
 
     def read(self, path: str) -> bytes:
-        """Read a content of the snapshot or of the changes. Raises `SourceChanged` if it has changed."""
+        """Read a content. Raises `SourceChanged` if its file has changed."""
         content = self.contents[path]
         if isinstance(content, bytes):
             return content
@@ -76,7 +76,7 @@ class ProjectCode:
 
 
 def project_code(project: Project) -> ProjectCode | Absent:
-    """The code of an opened project as it is on disk, or the reason why there is no snapshot.
+    """The code of an opened project on disk, or why there is no snapshot.
 
     Cheap where nothing has changed since the last call. Never raises because of the folders' contents.
     """
@@ -113,7 +113,7 @@ def _first_names(names: Collection[str]) -> str:
 
 
 def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:
-    """The files of all units, except packages that are not the project's own and exceed a limit."""
+    """The files of all units, except foreign packages that exceed a limit."""
     walk = Walk()
     for unit in [*units, *_task_units(units, project)]:
         before = Walk(files=dict(walk.files), left_out=dict(walk.left_out), seen=walk.seen)

@@ -1,4 +1,4 @@
-"""Uncommitted changes: the patch of the working tree, and the files that git does not track.
+"""Uncommitted changes: the working tree's patch, and untracked files.
 
 `git` is the hardened call of `capture.git`; its exceptions are passed on. Only files that git tracks and the
 named folders are scanned.
@@ -38,7 +38,7 @@ class Uncommitted:
 
 
 def patch_of(git: Git, top: str, settings: Settings, commit: str | None) -> Uncommitted:
-    """The patch of text files from the commit (None: from an empty tree) to the working tree."""
+    """The text patch from the commit (None: from nothing) to the working tree."""
     base = commit or os.fsdecode(git(top, "hash-object", "-t", "tree", os.devnull)).strip()
     call = (*settings.overrides(), *_FORMAT, *_DIFF)
     changes = parse_changes(git(top, *call, "--numstat", "-z", base, "--"))
@@ -56,7 +56,7 @@ def patch_of(git: Git, top: str, settings: Settings, commit: str | None) -> Unco
 
 
 def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
-    """The given files (real paths) in the repository that git does not track, relative to its top."""
+    """The given files (real paths) that git does not track, relative to `top`."""
     root = f"{top}{os.sep}"
     inside = [Path(file[len(root):]).as_posix() for file in files if file.startswith(root)]
     if not inside:
@@ -80,7 +80,7 @@ def _objection(top: str, change: Change) -> str | None:
 
 
 def _roots(paths: Collection[str]) -> list[str]:
-    """The folders of some files, without folders below another one; files at the top are kept as files."""
+    """The topmost folders of some files; files at the top stay files."""
     found: set[str] = set()
     for folder in sorted({path.rpartition("/")[0] or path for path in paths}):
         if not _is_below(folder, found):

@@ -38,7 +38,7 @@ class Unit:
 
 
 def code_units(project: Project) -> list[Unit]:
-    """The project's own packages first, then the packages that they use and that are not installed.
+    """The project's own packages, then other packages in use, not installed.
 
     Left out are the standard library, installed packages, the framework and its plugins, which are recorded
     by version, and modules that this process loads for itself, such as a notebook's.
@@ -67,14 +67,14 @@ def _units(own: Collection[str], tops: Collection[str], plugins: Collection[str]
 
 
 def _used_by(module: ModuleType) -> set[str]:
-    """The top-level packages in a module's import statements, and those that its names come from."""
+    """The top-level packages that a module imports or takes names from."""
     names = {value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
              for value in list(vars(module).values())}
     return {name.partition(".")[0] for name in names if isinstance(name, str)} | _imported_by(module)
 
 
 def _imported_by(module: ModuleType) -> set[str]:
-    """The top-level packages that a module imports, also inside functions that have not run yet."""
+    """The top-level packages that a module imports, also inside functions."""
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py"):
         return set()
@@ -87,7 +87,7 @@ def _imported_by(module: ModuleType) -> set[str]:
 
 
 def _not_loaded(name: str) -> ModuleType | None:
-    """The module that an import would load, without executing it; None where there is none."""
+    """The module that an import would load, not executed; None for none."""
     if name in sys.stdlib_module_names or not name.isidentifier():
         return None
     spec = importlib.machinery.PathFinder.find_spec(name)
@@ -114,7 +114,7 @@ def _unit(name: str, module: ModuleType, *, own: bool) -> Unit | None:
 
 @lru_cache(maxsize=4096)
 def _is_hidden(file: str) -> bool:
-    """Whether a file is in a hidden folder, where editors and debuggers keep their own modules."""
+    """Whether a file is in a hidden folder, as modules of editors are."""
     return any(part.startswith(".") and part != ".." for part in Path(file).parts)
 
 

@@ -1,4 +1,4 @@
-"""Atomic unpacking of a snapshot into a folder, safe with several processes at once."""
+"""Atomic unpacking of a snapshot into a folder, safe with many processes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def unpack(snapshot: Snapshot, read: Callable[[SourceFile], bytes], folder: Path
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove folders left by processes that were killed while unpacking this snapshot."""
+    """Remove folders of processes that were killed while unpacking."""
     for left in folder.parent.glob(f".{folder.name}.*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > LEFT_S:
@@ -76,7 +76,7 @@ def _write(root: Path, file: SourceFile, content: bytes) -> None:
 
 
 def _is_there(snapshot: Snapshot, folder: Path) -> bool:
-    """Whether the folder holds the whole snapshot. A damaged folder (after a crash) is moved away."""
+    """Whether the folder holds the whole snapshot; a damaged one is moved away."""
     if folder.is_symlink():
         raise BadSnapshot(f"{folder}: is a link; code is unpacked only into a folder of this user")
     if not folder.exists():

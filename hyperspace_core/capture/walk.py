@@ -1,4 +1,4 @@
-"""Walk over a package's code files; leaves out caches, hidden files, backups and secrets."""
+"""Walk over a package's code, without caches, hidden files and secrets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Walk:
     seen: int = 0                                                # number of files and folders
 
     def folder(self, place: str, path: str, above: tuple[tuple[int, int], ...] = ()) -> None:
-        """Add all files of a folder. Links are followed, except to a folder above the link."""
+        """Add a folder's files; links are followed, except to a folder above."""
         try:
             status = os.stat(place)  # noqa: PTH116 - called for every folder before every run
             with os.scandir(place) as entries:
@@ -113,7 +113,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _leads_to_secret(entry: os.DirEntry[str], folder: bool) -> bool:
-    """Whether a link leads to a file with a secret's name, to a hidden folder (`.ssh`), or into one."""
+    """Whether a link leads to a secret, or to or into a hidden folder (`.ssh`)."""
     if not entry.is_symlink():
         return False
     real = Path(os.path.realpath(entry.path))

@@ -1,4 +1,4 @@
-"""The state of a repository and its working tree, read through the hardened `Git` of `capture.git`."""
+"""The state of a repository and its working tree."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
 
 
 def settings_of(git: Git, top: str) -> Settings:
-    """The repository's settings. Raises `GitUnavailable` for filters that cannot be disabled."""
+    """The repository's settings. Raises `GitUnavailable` for unsafe filters."""
     try:
         text = git(top, "config", "--includes", "--show-scope", "-z", "--get-regexp",
                     r"^(remote\..*\.url|filter\..*\.(clean|smudge|process|required))$")

@@ -1,4 +1,4 @@
-"""Transfer of artifact contents through a temporary file, with a check of each hash."""
+"""Copy of artifact contents through a temporary file, with hash checks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Contents:
         self._folder.cleanup()
 
     def bring(self, artifact: Artifact, run: int) -> None:
-        """Copy an artifact to a run of the destination. Raises `Damaged` where the source's is not whole."""
+        """Copy an artifact to the destination. Raises `Damaged` if it is not whole."""
         self._target.put_artifact(run, artifact.attempt, artifact.name, self._fetched(artifact))
 
     def check(self, artifact: Artifact) -> None:

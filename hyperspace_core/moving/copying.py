@@ -1,4 +1,4 @@
-"""Copy of runs with all their data from one store to another, with a check of the result."""
+"""Copy of runs with all their data to another store, with a check."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Copied:
 
 def copy_runs(source: Store, target: Store, where: RunFilter | None = None,
               ) -> Generator[Copied]:
-    """Copy the matching runs one by one; yield each after its copy was read back and compared.
+    """Copy the matching runs; yield each after its copy was read back.
 
     Runs keep their uid and get new ids. A queued run arrives PAUSED, so that no run is executed in both
     stores. Their searches are copied, too, and an open one is paused there. Existing runs are completed where
@@ -153,7 +153,7 @@ class _Copy:
         return self._checked(replace(copied, digest=here.digest), found, [*lacking, *landing.damaged])
 
     def _checked(self, copied: Copied, found: RunRecord, damaged: list[str]) -> Copied:
-        """Read the contents back; return DAMAGED where one is not whole, else `copied` unchanged."""
+        """Read the contents back; return DAMAGED where one is not whole."""
         damaged = [*damaged]
         for attempt in found.attempts:
             for artifact in self._target.artifacts(found.id, attempt=attempt.number):
@@ -167,7 +167,7 @@ class _Copy:
 
 
 class Landing:
-    """Writes a run's data to the destination, only for attempts that are the same in both stores."""
+    """Writes a run's data to the destination, for attempts equal in both stores."""
 
     def __init__(self, target: Store, contents: Contents, wanted: RunRecord, found: RunRecord) -> None:
         self._target, self._contents, self._run = target, contents, found.id
@@ -201,7 +201,7 @@ def _stood(before: RunRecord | None, found: RunRecord) -> bool:
 
 
 def _ahead(wanted: RunRecord, found: RunRecord) -> bool:
-    """Whether a run is unchanged in the queue here since it was copied, and has continued there."""
+    """Whether a run is still queued here, but has continued there."""
     shared = found.attempts[:len(wanted.attempts)]
     moved = found.state is not wanted.state or len(found.attempts) > len(wanted.attempts)
     return wanted.state is State.PAUSED and moved and same_try(shared, wanted.attempts)

@@ -26,7 +26,7 @@ class Histories:
         self._migrations: dict[tuple[str, str], Migration] = {}
 
     def follow(self, record: RunRecord, found: RunRecord) -> list[str]:
-        """Apply the record's migrations that `found` lacks; return those that the store refuses."""
+        """Apply the migrations that `found` lacks; return those that are refused."""
         done = len(found.migrated)
         if found.migrated != record.migrated[:done] or done == len(record.migrated):
             return []

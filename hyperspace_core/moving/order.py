@@ -43,7 +43,7 @@ class Parents:
         self._there[run] = there
 
     def of(self, record: RunRecord) -> int | None:
-        """The parent's id at the destination; None where it has no parent or the parent is not there."""
+        """The parent's id at the destination; None where there is no such parent."""
         if record.parent is None:
             return None
         if record.parent not in self._there:

@@ -1,4 +1,4 @@
-"""Digests of a run's data: two stores that hold the same run give the same digests.
+"""Digests of a run's data, equal in all stores that hold the same run.
 
 Left out are the values that each store assigns: the run's id and its parent's id.
 """
@@ -34,7 +34,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Portrait:
-    """A text or digest per part of a run: "note" → a text; "points of attempt 2" → "1000, sha…"."""
+    """A text or digest per part, as in "points of attempt 2" → "1000, sha…"."""
 
     parts: dict[str, str]
 
@@ -50,7 +50,7 @@ class Portrait:
 
 
 def portrait(store: Store, record: RunRecord, listener: Listener | None = None) -> Portrait:
-    """Compute the digests of a record and its attempts' logged data, one batch in memory at a time."""
+    """Compute the digests of a record and its logged data, batch by batch."""
     parts = {field.name: _text(getattr(record, field.name))
              for field in fields(RunRecord) if field.name not in OF_THE_STORE}
     run = record.id
@@ -109,7 +109,7 @@ def _piece_text(piece: OutputChunk) -> str:
 
 
 def _text(value: Any) -> str:
-    """The canonical text of a value: NaN equals NaN, `1` differs from `1.0`, key order does not matter."""
+    """The canonical text of a value: `1` differs from `1.0`, NaN equals NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
 
 

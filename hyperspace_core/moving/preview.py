@@ -29,7 +29,7 @@ class Preview:
 
 
 def preview(source: Store, target: Store | None, where: RunFilter | None = None) -> Preview:
-    """Count what a copy would bring, without comparing contents. `target`: None where it does not exist."""
+    """Count what a copy would bring; `target` is None where it does not exist."""
     runs: Counter[str] = Counter()
     contents: dict[str, int] = {}
     waiting = artifacts = there = 0

@@ -1,4 +1,4 @@
-"""Copy of the searches of copied runs; open ones are paused, so none proposes in two stores."""
+"""Copy of the searches of copied runs; open ones are paused in the copy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Searches:
         self._source, self._target = source, target
 
     def bring(self, records: Sequence[RunRecord]) -> dict[str, Along]:
-        """Copy the searches of these runs; by uid. Call it after the runs, so that all runs are counted."""
+        """Copy the searches of runs, by uid; to be called after the runs' copy."""
         brought = {}
         for project, uids in named(records).items():
             for search in self._source.searches(project, uids=uids):

@@ -1,1 +1,1 @@
-"""Frozen records of everything that is stored; independent of stores, projects and user code."""
+"""Frozen records of everything stored; independent of stores and projects."""

@@ -1,4 +1,4 @@
-"""Decoding of many similar JSON texts: equal trees and sections are decoded once and shared.
+"""Decoding of many similar JSON texts; equal parts are decoded once.
 
 Runs of one code, machine and problem have almost the same provenance. A section that recurs in the next text
 is recognized by comparing texts, which takes a hundredth of the time of decoding it.
@@ -17,7 +17,7 @@ _decode = JSONDecoder().raw_decode
 
 
 class Alike:
-    """Decoder for one listing, with a bounded cache; callers must not change what it returns."""
+    """Decoder with a bounded cache; callers must not change its results."""
 
     def __init__(self) -> None:
         self._trees: dict[str, Any] = {}
@@ -35,7 +35,7 @@ class Alike:
         return known
 
     def sections(self, text: str) -> Any:
-        """The decoded text as a new dict with shared values. Raises `ValueError` where it is not JSON."""
+        """The text as a new dict with shared values. Raises `ValueError`."""
         found: dict[str, Any] = {}
         name, at = "", 0
         try:

@@ -1,4 +1,4 @@
-"""Snapshots of source code: files and their contents, so that a run can be executed again.
+"""Snapshots of source code, so that a run can be executed again.
 
 The store keeps each content once, under its hash; a snapshot lists paths and hashes. Its own name is the hash
 of this list, so equal code is one snapshot on every machine and in every folder.
@@ -33,7 +33,7 @@ class Snapshot:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all paths and contents, hexadecimal; independent of the order of the files."""
+        """SHA-256 over all paths and contents in any order, hexadecimal."""
         hasher = hashlib.sha256()
         for file in sorted(self.files, key=lambda one: one.path):
             name = file.path.encode("utf-8", "surrogateescape")

@@ -39,12 +39,12 @@ def storable(value: Any, path: str) -> Any:
 
 
 def to_text(value: Any) -> str:
-    """Encode a result of `storable` as JSON on one line; NaN and infinities are spelled as in JavaScript."""
+    """Encode a result of `storable` as one line of JSON, with NaN and Infinity."""
     return _encoder.encode(value)
 
 
 def from_text(text: str) -> Any:
-    """Decode a text that `to_text` wrote, to the same types and bits. Raises `ValueError` for other texts."""
+    """Decode a text of `to_text` bit by bit. Raises `ValueError` for other texts."""
     if text == "{}":                       # most trees of a new run
         return {}
     if text == "[]":                       # its tags
@@ -86,7 +86,7 @@ def _section(value: Mapping[Any, Any], path: str, above: tuple[int, ...]) -> dic
 
 
 def _converted(value: Any, path: str, above: tuple[int, ...]) -> Any:
-    """Convert what is not JSON: values with a text or number form, and subclasses of JSON's types."""
+    """Convert values with a text or number form, and subclasses of JSON's types."""
     text = _own_text(value, path)
     if text is not None:
         return _text(text, path)

@@ -50,7 +50,7 @@ class Curve:
         return self.points[at][1] if at < len(self.points) else None
 
     def mean_until(self, step: int) -> float | None:
-        """The mean of the values up to a step, weighted by the steps between them; None if there are none."""
+        """The mean up to a step, weighted by the steps between; None before the first."""
         at = bisect_right(self._steps, step)
         return self._means[at - 1] if at else None
 
@@ -60,7 +60,7 @@ class Curve:
 
     @cached_property
     def _means(self) -> tuple[float, ...]:
-        """The mean after each point. The first value has the weight of the second, as its own is unknown."""
+        """The mean after each point; the first value has the weight of the second."""
         between = [later - earlier for earlier, later in pairwise(self._steps)]
         total, weight, means = 0.0, 0, []
         for (_, value), steps in zip(self.points, [*between[:1], *between] or [1], strict=True):
@@ -100,12 +100,12 @@ class Tracing:
 
 
 def curve_of(points: Iterable[tuple[int | None, float]]) -> Curve:
-    """The curve of (step, value) pairs in logged order; a step of None counts the earlier values."""
+    """The curve of (step, value) pairs; a step of None counts earlier values."""
     return Tracing(points).curve()
 
 
 def _part(step: int) -> int:
-    """The first step of the part of an octave that holds `step`; `step` itself below `EXACT`."""
+    """The first step of the part that holds `step`; `step` itself below `EXACT`."""
     if step < EXACT:
         return step
     shift = step.bit_length() - BITS

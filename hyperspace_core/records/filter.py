@@ -1,4 +1,4 @@
-"""Filters of runs: one frozen filter for all stores, and one grammar for all commands.
+"""Filters of runs for all stores, and their grammar for all commands.
 
 The grammar of a condition is `PATH OP VALUE` with `= != < <= > >= ~`; `~` searches text and ignores case.
 A path is a field of the record (`result`, `seed`, `priority`, `state`, `submitted_at`, ...),
@@ -78,7 +78,7 @@ class RunFilter:
     where: tuple[Condition, ...] = ()
 
     def matches(self, record: RunRecord) -> bool:
-        """The reference definition of the filter; a store may be faster but must select the same runs."""
+        """Whether a record matches; every store must select the same runs."""
         return (
             (self.project is None or record.project == self.project)
             and (not self.tasks or record.task in self.tasks)
@@ -103,7 +103,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """Parse `2d`, `90m` or an ISO date or time into an aware datetime. Raises `UsageError`."""
+    """Parse `2d`, `90m` or an ISO date or time in UTC. Raises `UsageError`."""
     age = _AGE.match(text.strip())
     try:
         moment = now - timedelta(seconds=float(age[1]) * _UNIT_S[age[2]]) if age else _moment(text)
@@ -131,7 +131,7 @@ def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
 
 
 def look_up(record: RunRecord, path: str) -> Any:
-    """The value at a dotted path; a private marker where there is none (see `is_missing`)."""
+    """The value at a dotted path; `is_missing` is true where there is none."""
     head, _, rest = path.partition(".")
     config = record.config if record.config is not None else record.submitted
     if head in _FIELDS:

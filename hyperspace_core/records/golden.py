@@ -1,4 +1,4 @@
-"""Golden data: inputs and their outputs, as files that are readable without pickle.
+"""Golden data: inputs and their outputs, in files readable without pickle.
 
 Each side is a JSON file with the value, in which None replaces each array, and one `.npy` file per array.
 A service's tests pass the inputs to the served model and compare the outputs: see `production.golden`.
@@ -43,7 +43,7 @@ def golden_files(name: Any, inputs: Any, outputs: Any) -> dict[str, bytes]:
 
 
 def assembled(side: str, read: Callable[[str], bytes]) -> Any:
-    """Restore the value of a side; `read` returns a file's content. Raises `ValueError` for other files."""
+    """Restore a side's value; `read` returns a file's content. Raises `ValueError`."""
     index = json.loads(read(f"{side}.json"))
     if not isinstance(index, dict) or not {"value", "arrays"} <= set(index):
         raise ValueError("it is not golden data")

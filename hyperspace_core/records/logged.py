@@ -1,4 +1,4 @@
-"""Values that user code may log: points of a series, progress, artifact labels; with their checks.
+"""Values that user code may log, with their checks.
 
 Each check runs in the logging call, so the traceback shows the mistake.
 """
@@ -18,7 +18,7 @@ MAX_INT = HIGHEST
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One value of a metric series. `seq` numbers all points of an attempt from 0 without a gap."""
+    """One value of a series; `seq` numbers an attempt's points without gaps."""
 
     seq: int
     name: str
@@ -38,12 +38,12 @@ class Progress:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a real number and not a bool; NaN and infinities are numbers."""
+    """Whether a value is a real number and not a bool; NaN is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_name(name: Any) -> bool:
-    """Whether a value is a text of one line that every terminal, file and store can show."""
+    """Whether a value is one line of printable text."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
 
 
@@ -55,7 +55,7 @@ def check_name(name: Any) -> str:
 
 
 def check_number(name: str, value: Any, step: Any = None) -> float:
-    """Convert a value of a series, numpy and torch scalars included. Raises `ValueNotStorable`."""
+    """Convert a series value, also of numpy or torch. Raises `ValueNotStorable`."""
     number = unwrapped(value)
     if not is_number(number):
         raise ValueNotStorable(f"{_call(name, step)}: expected a number, got {type(number).__name__}")
@@ -73,7 +73,7 @@ def check_step(name: str, step: Any) -> int:
 
 
 def check_label(name: Any) -> str:
-    """Check an artifact's label: a relative path that is valid on every operating system.
+    """Check an artifact's label: a relative path valid on every system.
 
     Raises `ValueNotStorable`.
     """
@@ -85,7 +85,7 @@ def check_label(name: Any) -> str:
 
 
 def progress_of(done: Any, total: Any, note: Any, *, elapsed_s: float) -> Progress:
-    """The progress of a run after `elapsed_s`; values that are not finite numbers count as unknown."""
+    """The progress after `elapsed_s`; values that are not finite are unknown."""
     so_far, whole, eta = _finite(done) or 0.0, _finite(total), None
     if whole and so_far > 0:
         eta = max(0.0, elapsed_s / so_far * (whole - so_far))

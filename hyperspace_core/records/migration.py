@@ -1,4 +1,4 @@
-"""Migrations: named changes that adapt configs of finished runs to the project's current code.
+"""Migrations: named changes that adapt configs of runs to the current code.
 
 A migration is applied to stored runs one by one. It can be undone: the scenario and config from before are
 kept. The config that the user submitted (`submitted`) is never changed.
@@ -14,7 +14,7 @@ from hyperspace_core.config.tree import Tree
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """A named list of steps, with its author, its time and the number of runs it was applied to."""
+    """A named list of steps, with author, time and number of rewritten runs."""
 
     name: str
     project: str

@@ -1,4 +1,4 @@
-"""Predictions of a run per example, from which a metric can be computed later without training.
+"""Predictions of a run per example, to compute metrics without training.
 
 Each array is stored as a `.npy` artifact of the run, which is readable without pickle.
 """
@@ -33,14 +33,14 @@ def prediction_files(arrays: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def name_of(label: str) -> str | None:
-    """The name of the array in the artifact with this label; None for other artifacts."""
+    """The name of the array in the artifact of this label; None for others."""
     folder, _, file = label.partition("/")
     ours = folder == FOLDER and file.endswith(_SUFFIX) and "/" not in file
     return file.removesuffix(_SUFFIX) if ours else None
 
 
 def loaded(content: bytes) -> Any:
-    """Load the array from a file's content. Raises `ValueError` for other content and for pickles."""
+    """Load an array from content. Raises `ValueError` for others and pickles."""
     import numpy
 
     return numpy.load(io.BytesIO(content), allow_pickle=False)

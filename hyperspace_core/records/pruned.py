@@ -1,4 +1,4 @@
-"""The point where a pruner stopped a run, stored in `info["pruned"]` so that it can be reproduced."""
+"""Where a pruner stopped a run, stored in `info["pruned"]` to reproduce it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def whole_of(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
 
 
 def pruned_at(record: RunRecord) -> Pruned | None:
-    """Where a pruned run was stopped; None for a run that was not pruned or has no valid entry."""
+    """Where a run was pruned; None if it was not or has no valid entry."""
     entry = record.info.get(PRUNED)
     if not is_pruned(record) or not isinstance(entry, dict):
         return None

@@ -1,4 +1,4 @@
-"""Metrics computed after a run has ended; stored beside its own metrics, never replacing them."""
+"""Metrics computed after a run has ended, stored beside its own metrics."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_mended(record: RunRecord) -> bool:
 
 
 def decisive(record: RunRecord) -> float | None:
-    """The value of the task's metric: the rescored one, else the one that the run returned."""
+    """The task's metric: the rescored value, else the one that the run returned."""
     return rescored_of(record)[record.metric.name].value if is_mended(record) else record.result
 
 

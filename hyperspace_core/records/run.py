@@ -20,7 +20,7 @@ LONGEST_REST_S = 1e9           # thirty years; keeps dates in the range of `date
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """The metric that ranks the runs of a task: a key of `single_run`'s result, and the better direction."""
+    """The metric that ranks runs: a key of `single_run`'s result, and its goal."""
 
     name: str = "result"
     goal: Goal = "maximize"
@@ -28,7 +28,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """The process that holds a run. A dead pid is proof only with this process's boot and pid namespace."""
+    """The process that holds a run; its pid counts within its boot and namespace."""
 
     worker: str                    # unique name of the worker, for display
     host: str
@@ -41,7 +41,7 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class Late:
-    """An outcome that a fenced owner reported too late; kept as a note, never as the outcome."""
+    """An outcome that a fenced owner reported too late; kept only as a note."""
 
     outcome: Outcome
     reason: str | None = None
@@ -67,7 +67,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RunRecord:
-    """One execution of a task with one config, with everything that is stored about it."""
+    """One execution of a task with one config, as it is stored."""
 
     id: int                                # small, unique in its store
     uid: str                               # made by the submitter; the same in every store
@@ -168,7 +168,7 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class BeatAnswer:
-    """The store's answer to a heartbeat: whether the lease is valid, and a command for the owner."""
+    """The answer to a heartbeat: whether the lease is valid, and a command."""
 
     held: bool                     # False: fenced; the run has another owner or none
     command: Command | None = None
@@ -214,7 +214,7 @@ class Finish:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputChunk:
-    """A piece of a run's output, stdout and stderr in order of arrival; at most 64 KiB of text."""
+    """A piece of a run's output, stdout and stderr together; at most 64 KiB."""
 
     seq: int
     text: str

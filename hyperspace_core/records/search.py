@@ -1,4 +1,4 @@
-"""A stored search: runs of one task that a tuner proposes within a space and a budget.
+"""Stored searches: runs of one task that a tuner proposes within a budget.
 
 Runs refer to their search by its `uid`. The search counts its proposals: proposal number n is run
 `uid` + "-" + n, so a proposal that is repeated after a lost answer is the same run.
@@ -117,14 +117,14 @@ PLAN = ("scenario", "tuner", "metrics", "space", "pruner", "sources", "seed", "t
 
 
 def plan_tree(search: NewSearch) -> Tree:
-    """The fields of a search that never change and that no store interprets, as one tree."""
+    """The fields of a search that never change, as one tree."""
     plan = {name: getattr(search, name) for name in PLAN}
     return plan | {"metrics": [asdict(metric) for metric in search.metrics], "tags": list(search.tags),
                    "sources": list(search.sources)}
 
 
 def plan_fields(tree: Tree) -> dict[str, Any]:
-    """The fields from a `plan_tree`; fields that an older version did not write get their defaults."""
+    """The fields from a `plan_tree`; those missing in older ones get defaults."""
     plan = {name: value for name, value in tree.items() if name in PLAN}
     plan["metrics"] = tuple(Metric(**metric) for metric in plan["metrics"])
     return plan | {name: tuple(plan.get(name, ())) for name in ("sources", "tags")}
@@ -144,7 +144,7 @@ def resting(state: SearchState) -> SearchState:
 
 
 def check_proposal(search: SearchRecord, number: int, run: NewRun) -> None:
-    """Check that a run is proposal `number` of the search. Raises `UsageError` otherwise."""
+    """Check that a run is proposal `number` of a search. Raises `UsageError`."""
     if run.search != search.uid or run.uid != search.run_uid(number) or run.project != search.project:
         raise UsageError(f"propose: the run is not proposal {number} of search {search.id}: its uid must be "
                          f"'{search.run_uid(number)}' and its search '{search.uid}'")

@@ -1,4 +1,4 @@
-"""The six states of a run, the outcomes of an attempt, and the one table of legal transitions.
+"""The states of a run, the outcomes of an attempt, and the legal transitions.
 
 Every store follows this table and is tested against it. "Lost", "cancelling" and "late" are not states: they
 are an attempt's outcome, a command to the owner, and a note.
@@ -44,14 +44,14 @@ PRUNED = "pruned"              # reason of a run that completed early because a 
 
 
 class Command(StrEnum):
-    """A request to the owner of a running run; sent in the answer to the owner's heartbeat."""
+    """A request to a running run's owner, sent in the answer to a heartbeat."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
 
 
 class Verb(StrEnum):
-    """The transitions T1 to T14 of the state machine, named after the store's methods."""
+    """The transitions T1 to T14, named after the store's methods."""
 
     SUBMIT = "submit"          # T1
     CLAIM = "claim"            # T2
@@ -115,7 +115,7 @@ def allowed(verb: Verb, before: State | None) -> frozenset[State]:
 
 
 def next_state(run: int, before: State, verb: Verb) -> State:
-    """The state after a user's request. Raises `Refused` where the request is not allowed."""
+    """The state after a user's request. Raises `Refused` if it is not allowed."""
     after = allowed(verb, before)
     if not after:
         raise Refused(f"run {run} is {before}: {CURES[verb]}")
@@ -133,7 +133,7 @@ def after_reap(command: Command | None, losses: int, max_losses: int) -> State:
 
 
 def after_release(command: Command | None) -> State:
-    """The state of a released run; a run with an accepted cancel never returns to the queue."""
+    """The state of a released run; after a cancel it never returns to the queue."""
     if command is Command.CANCEL:
         return State.CANCELLED
     return State.PAUSED if command is Command.PAUSE else State.QUEUED
@@ -146,7 +146,7 @@ def after_failure(command: Command | None, failures: int, max_failures: int) -> 
 
 def after_finish(outcome: Outcome, command: Command | None, failures: int, max_failures: int, *,
                  retry: bool) -> tuple[State, int]:
-    """The state and the number of failures of a run after its owner has ended the attempt."""
+    """The state and the number of failures after an owner has ended its attempt."""
     if outcome is Outcome.COMPLETED:
         return State.COMPLETED, failures
     if outcome is Outcome.CANCELLED:

@@ -1,4 +1,4 @@
-"""Tasks: named problems, each from a JSON file or from a function registered as a scenario."""
+"""Tasks: named problems, each from a JSON file or a registered function."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Task:
 
 
 def check_task_name(name: object) -> str:
-    """Normalize a task name. Raises `TaskError` for a name that is ambiguous or looks like an option."""
+    """Normalize a task name. Raises `TaskError` if ambiguous or like an option."""
     plain = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
     if not _NAME.fullmatch(plain):
         escaped = ascii(name if not isinstance(name, str) or len(name) <= 100 else f"{name[:100]}…")

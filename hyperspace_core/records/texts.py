@@ -80,7 +80,7 @@ def worker_of(project: str, text: str, beat: int, seen_at: str) -> WorkerInfo:
 
 
 def attempt_of(kept: tuple[Any, ...], read: Callable[[str], Any] = from_text) -> Attempt:
-    """Build an attempt from number, outcome, reason, worker, times, traceback, provenance and late note.
+    """Build an attempt from its stored texts, in the order of the columns.
 
     The worker may be empty. `read` decodes the text of the provenance.
     """

@@ -1,4 +1,4 @@
-"""The embedded store: `open_store("sqlite:///PATH")` opens a file and creates it if needed."""
+"""The embedded store: `open_store("sqlite:///PATH")` opens or creates a file."""
 
 from __future__ import annotations
 

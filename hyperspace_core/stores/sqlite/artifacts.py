@@ -1,4 +1,4 @@
-"""Artifacts: labels in the database, contents in files beside it, and garbage collection."""
+"""Artifacts: labels in the database, contents in files; garbage collection."""
 
 from __future__ import annotations
 

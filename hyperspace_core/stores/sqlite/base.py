@@ -1,4 +1,4 @@
-"""The base class of the groups of store methods, and queries that several groups share."""
+"""The base class of the groups of store methods, and shared queries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hyperspace_core.stores.sqlite.rows import Row
 
 
 class Standing(NamedTuple):
-    """The fields of a run that an owner's write depends on, read within its transaction."""
+    """The fields of a run that an owner's write depends on."""
 
     project: str
     state: State
@@ -50,12 +50,12 @@ def standing(connection: sqlite3.Connection, run: int) -> Standing:
 
 
 def current_attempt(connection: sqlite3.Connection, run: int) -> int:
-    """The number of the current or last attempt; 0 where there is none. Raises `NotFound`."""
+    """The number of the last attempt; 0 where there is none. Raises `NotFound`."""
     return int(row_of(connection, sql.CURRENT_ATTEMPT, run)[0])
 
 
 def row_of(connection: sqlite3.Connection, statement: str, run: int) -> Row:
-    """The row that a statement finds for one run. Raises `NotFound`, also for a number beyond 64 bit."""
+    """The row of one run. Raises `NotFound`, also for a number beyond 64 bit."""
     row: Row | None = connection.execute(statement, (run,)).fetchone() if 0 < run <= HIGHEST else None
     if row is None:
         raise NotFound(f"no run {run} in this store")
@@ -69,7 +69,7 @@ def standing_of(row: Row) -> Standing:
 
 
 def ring(connection: sqlite3.Connection, project: str) -> None:
-    """Wake the workers that wait for runs; called within the transaction that queues a run."""
+    """Wake waiting workers; called in the transaction that queues a run."""
     connection.execute(sql.RING, (project, *settings_row(QueueSettings())))
 
 

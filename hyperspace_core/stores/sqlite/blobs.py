@@ -1,4 +1,4 @@
-"""Contents of artifacts and source files: files beside the database, named by their SHA-256."""
+"""Contents of artifacts and source files: files named by their SHA-256."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Blobs:
                 return self._copied(file)
 
     def keep_stream(self, file: IO[bytes]) -> tuple[str, int]:
-        """Store the content read from `file`; return digest and size. Raises `StoreError`."""
+        """Store the content of `file`; return digest and size. Raises `StoreError`."""
         with _complaining(self.root):
             return self._copied(file)
 
@@ -92,7 +92,7 @@ class Blobs:
         return self.root / digest[:2] / digest
 
     def _copied(self, file: IO[bytes]) -> tuple[str, int]:
-        """Write a content; its digest is that of the written bytes, as the source may have changed."""
+        """Write a content; the digest is that of the bytes written."""
         self.root.mkdir(mode=0o700, exist_ok=True)
         incoming = self.root / f"{_INCOMING}{secrets.token_hex(8)}"
         try:
@@ -139,7 +139,7 @@ def _written(file: IO[bytes], target: Path) -> tuple[str, int]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that a new name survives a power cut. Not available on Windows."""
+    """Sync a folder, so that a new name survives a power cut; not on Windows."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

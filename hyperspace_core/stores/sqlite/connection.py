@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: one per thread, within one process; errors are one line."""
+"""Connections to one SQLite file: one per thread, within one process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _inherited: list[sqlite3.Connection] = []      # of the parent process; closing 
 
 
 def connect(path: Path, options: str = "mode=rw") -> sqlite3.Connection:
-    """Open a configured connection; `options` are those of SQLite's URIs. Raises `sqlite3.Error`."""
+    """Open a connection; `options` are of SQLite's URIs. Raises `sqlite3.Error`."""
     connection = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, isolation_level=None,
                                  cached_statements=256, check_same_thread=False, timeout=PATIENCE_S)
     try:
@@ -42,7 +42,7 @@ def connect(path: Path, options: str = "mode=rw") -> sqlite3.Connection:
 
 
 def insist(connection: sqlite3.Connection, statement: str, closed: threading.Event | None = None) -> None:
-    """Execute a statement that needs the file exclusively; retry while other processes hold it.
+    """Execute a statement that needs the file exclusively; retry while it is busy.
 
     Raises `sqlite3.OperationalError` after `PATIENCE_S`, or when `closed` is set.
     """
@@ -65,7 +65,7 @@ def insist(connection: sqlite3.Connection, statement: str, closed: threading.Eve
 
 @contextmanager
 def step(connection: sqlite3.Connection, closed: threading.Event | None = None) -> Iterator[None]:
-    """A write transaction, rolled back on an exception. Its reads are not changed by other processes."""
+    """A write transaction with stable reads, rolled back on an exception."""
     try:
         insist(connection, "BEGIN IMMEDIATE", closed)
         yield
@@ -111,7 +111,7 @@ class Database:
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, for single statements. Raises only the exceptions of the port."""
+        """This thread's connection, for single statements; raises the port's errors."""
         try:
             link = self._link()
             with link.lock:

@@ -1,4 +1,4 @@
-"""Store methods for owners of runs, and for runs whose owner is gone. Every write is fenced."""
+"""Fenced writes by owners of runs, and recovery of runs whose owner is gone."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _end(connection: sqlite3.Connection, lease: Lease, outcome: Outcome, reason:
 
 
 def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
-    """The outcome of this attempt, so that an owner's repeated call gets the same answer."""
+    """The attempt's outcome, so that a repeated call gets the same answer."""
     row = connection.execute(sql.ATTEMPT_OF, (lease.run, lease.attempt, lease.token)).fetchone()
     return None if row is None or row[0] is None else Outcome(row[0])
 

@@ -1,4 +1,4 @@
-"""Detection of network file systems, on which SQLite's locks and its log are not reliable."""
+"""Detection of network file systems, on which SQLite's locks are not reliable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FUSE_NETWORK = frozenset({
 
 
 def network_kind(table: str, path: str) -> str | None:
-    """The type of the network file system that holds `path`, from a table like /proc/mounts; else None.
+    """The network file system of `path`, by a table like /proc/mounts, or None.
 
     `path` is absolute and free of symbolic links.
     """
@@ -37,7 +37,7 @@ def network_kind(table: str, path: str) -> str | None:
 
 
 def network_kind_of(path: Path) -> str | None:
-    """`network_kind` with this machine's mount table; None where the table is not available."""
+    """`network_kind` by this machine's mount table; None without a table."""
     return network_kind(_mount_table(), str(path.resolve()))
 
 

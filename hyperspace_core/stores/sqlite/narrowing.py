@@ -1,4 +1,4 @@
-"""The part of a filter that SQLite evaluates; `RunFilter.matches` then checks every record."""
+"""The part of a filter that SQL evaluates, before `RunFilter.matches` decides."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMPARE = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
 
 
 def listing(where: RunFilter, order: str, limit: int | None) -> tuple[str, list[Any]]:
-    """The statement that lists the ids of possible matches in order, and its parameters.
+    """The statement that lists ids of possible matches, and its parameters.
 
     Give `limit` only where SQL decides the whole filter.
     """

@@ -34,7 +34,7 @@ def path_of(url: str, project: str | None) -> Path:
 
 
 def opened(path: Path) -> Database:
-    """Open a file's database, or create it. Raises `StoreError` and `StoreUnavailable`."""
+    """Open or create a database. Raises `StoreError` and `StoreUnavailable`."""
     check_library()
     _make(path)
     kind = network_kind_of(path.parent)
@@ -55,7 +55,7 @@ def opened(path: Path) -> Database:
 
 
 def check_library() -> str:
-    """The version of Python's SQLite library. Raises `StoreError` for one that is too old."""
+    """The version of the SQLite library. Raises `StoreError` if it is too old."""
     if sqlite3.sqlite_version_info < NEEDED:
         needed = ".".join(map(str, NEEDED))
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed; install "
@@ -64,7 +64,7 @@ def check_library() -> str:
 
 
 def _make(path: Path) -> None:
-    """Create the file and its folders, readable by this user only; existing ones stay unchanged."""
+    """Create the file and missing folders, readable by this user only."""
     try:
         if path.is_dir():
             raise StoreError(f"{path}: is a folder; name a file, such as {path / 'runs.db'}")
@@ -81,7 +81,7 @@ def _make(path: Path) -> None:
 
 
 def _make_file(path: Path) -> None:
-    """Create the file; never open an existing one, as closing it would end this process's locks."""
+    """Create the file; an existing one is not opened, as closing it drops locks."""
     with suppress(FileExistsError):        # another process was faster
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -99,7 +99,7 @@ def _options(path: Path) -> str:
 
 
 def _refusal(connection: sqlite3.Connection, path: Path, *, writable: bool) -> str | None:
-    """Why the file is read-only; None where it is not. Raises `StoreError` for an unreadable file."""
+    """Why the file is read-only, or None. Raises `StoreError` if unreadable."""
     version = _schema(connection)
     if version is None and writable:
         _create(connection, path)
@@ -153,7 +153,7 @@ def _other_schema(connection: sqlite3.Connection, version: int) -> str:
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Set WAL mode, which the file keeps. SQLite does not wait for other processes here."""
+    """Set WAL mode, which the file keeps; retries, as SQLite does not wait here."""
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         insist(connection, "PRAGMA journal_mode = WAL")

@@ -76,7 +76,7 @@ class PeoplesVerbs(Verbs):
         return [run for run, _ in found]
 
     def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
-        """Change the state at once, or send a command to the run's owner where it is running."""
+        """Change the state at once, or send a command to a running run's owner."""
         with self._database.writing() as connection:
             before = standing(connection, run)
             if before.state is not State.RUNNING:

@@ -123,7 +123,7 @@ class QueueVerbs(Verbs):
     # -- helpers ---------------------------------------------------------------------------------------------
 
     def _claimed_before(self, token: str) -> Claim | None:
-        """The claim whose answer was lost; None where there is none or its lease has ended."""
+        """The claim whose answer was lost; None if its lease has ended."""
         with self._database.reading() as connection:
             for run, in connection.execute(sql.OF_TOKEN, (token,)).fetchall():
                 found = standing(connection, run)
@@ -150,7 +150,7 @@ class QueueVerbs(Verbs):
 
 
 def queued(connection: sqlite3.Connection, runs: Sequence[NewRun]) -> list[int]:
-    """Submit runs (T1) within the caller's transaction; return ids. Raises `ValueNotStorable`."""
+    """Submit runs (T1) in the caller's transaction. Raises `ValueNotStorable`."""
     rows = [_row_of(run, None, now()) for run in runs]
     _added(connection, rows)
     return [row["id"] for row in rows]

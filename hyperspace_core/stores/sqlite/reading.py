@@ -28,7 +28,7 @@ class ReadingVerbs(Verbs):
 
     def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
              limit: int | None = None) -> Iterator[RunRecord]:
-        """Fix the order now, as a list of ids; read the records page by page in their later state."""
+        """List the ids now, in order; read the records page by page later."""
         if order not in ORDERS:
             raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}"
                              f"{did_you_mean(order, ORDERS)}")

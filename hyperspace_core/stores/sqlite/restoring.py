@@ -62,7 +62,7 @@ def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: lis
 
 
 def _row_of(record: RunRecord) -> dict[str, Any]:
-    """The parameters of `RESTORE_RUN` and `RESTORE_BODY`. Raises `Refused`, `ValueNotStorable`."""
+    """The parameters to restore a run. Raises `Refused`, `ValueNotStorable`."""
     if record.state is State.RUNNING:
         raise Refused(f"run {record.id} ({record.uid}) is RUNNING: it can be restored when it has ended; "
                       "nothing was restored")

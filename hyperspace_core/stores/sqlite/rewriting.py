@@ -78,7 +78,7 @@ def _check_steps(connection: sqlite3.Connection, migration: Migration, steps: st
 
 
 def _rewritten(connection: sqlite3.Connection, migration: Migration, text: _Texts) -> bool:
-    """Rewrite a run if it is unchanged since the migration read it; return whether it was."""
+    """Rewrite a run if it is unchanged since it was read; return whether it was."""
     row = connection.execute(sql.REWRITABLE, (text.run, migration.project, migration.name)).fetchone()
     if row is None or not State(row[0]).terminal or tuple(row[1:]) != text.before:
         return False

@@ -30,12 +30,12 @@ ATTEMPT = "run, number, outcome, reason, worker, started_at, ended_at, traceback
 
 
 def now() -> str:
-    """The current time as the store writes it; the texts sort in the order of the moments."""
+    """The current time as the store writes it; the texts sort by time."""
     return moment_text(datetime.now(UTC))
 
 
 def record_of(row: Row, attempts: tuple[Attempt, ...], alike: Alike | None = None) -> RunRecord:
-    """Build a record from the columns `RUN` and `BODY`. `alike` shares equal trees within a listing."""
+    """Build a record from `RUN` and `BODY`; `alike` shares equal trees."""
     shared = tree_of if alike is None else alike.tree
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
@@ -77,7 +77,7 @@ def number_of(value: float | None, special: str | None) -> float | None:
 
 
 def special_of(value: float | None) -> str | None:
-    """The name of a number that SQLite does not preserve: NaN becomes NULL there, -0.0 becomes 0.0."""
+    """The name of a number that SQLite changes: NaN to NULL, -0.0 to 0.0."""
     if value is None:
         return None
     if math.isnan(value):
@@ -96,7 +96,7 @@ def numbers_text(numbers: Iterable[int]) -> str:
 
 
 def texts_text(texts: Iterable[str]) -> str:
-    """Texts as one parameter, to compare `hex(column)` with: in JSON, SQLite ends a text at its first NUL."""
+    """Texts as one parameter to compare `hex(column)` with, as JSON ends at NUL."""
     return to_text([text.encode("utf-8", "surrogatepass").hex().upper() for text in texts])
 
 

@@ -1,4 +1,4 @@
-"""The schema of an SQLite store: its tables, its identification, and its migrations."""
+"""The schema of an SQLite store: tables, identification, and migrations."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ MIGRATIONS: tuple[Migration, ...] = (       # schema 1 is the first
 
 
 def create(connection: sqlite3.Connection, version: str) -> None:
-    """Create all tables in the caller's transaction. `version`: the hyperspace-core that the schema needs."""
+    """Create all tables; `version`: the hyperspace-core that the schema needs."""
     for statement in STATEMENTS:
         connection.execute(statement)
     connection.execute("INSERT INTO meta(key, value) VALUES('needs', ?)", (version,))
@@ -252,7 +252,7 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], v
 
 
 def stand_ins(version: int | None) -> tuple[str, ...]:
-    """Statements for temporary tables in place of those that an older file lacks, to read it as it is."""
+    """Statements for temporary tables that an older file lacks, to read it."""
     if version is None:
         return ()
     newer = [statement for step in MIGRATIONS if step.schema > version for statement in step.statements]

@@ -30,7 +30,7 @@ from hyperspace_core.stores.sqlite.rows import NOT_KNOWN, Row, now, texts_text
 
 
 class SearchVerbs(Verbs):
-    """Methods for searches; each is one transaction, so no proposal is stored in part."""
+    """Methods for searches; each is one transaction."""
 
     def add_search(self, search: NewSearch) -> int:
         row = _row_of(search) | {"now": now()}
@@ -104,7 +104,7 @@ class SearchVerbs(Verbs):
 
 
 def _row_of(search: NewSearch) -> dict[str, Any]:
-    """The columns that `add_search` and `restore_search` share. Raises `ValueNotStorable`."""
+    """The columns shared by adding and restoring. Raises `ValueNotStorable`."""
     return {"uid": plain_text(search.uid, "uid"), "project": plain_text(search.project, "project"),
             "task": plain_text(search.task, "task"), "priority": search.priority,
             "budget": tree_text(budget_tree(search.budget), "budget"),

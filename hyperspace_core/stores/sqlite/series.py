@@ -1,4 +1,4 @@
-"""Metric series and output: appended without a fence and without duplicates, read in pages."""
+"""Metric series and output: appended without duplicates, read in pages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SeriesVerbs(Verbs):
             after = rows[-1][0]
 
     def _attempt(self, run: int, attempt: int | None) -> int:
-        """The attempt's number; 0, which is empty, for a run without attempts. Raises `NotFound`."""
+        """The attempt's number; 0 for a run without attempts. Raises `NotFound`."""
         with self._database.using() as connection:
             current = current_attempt(connection, run)
         return current if attempt is None else attempt
@@ -76,7 +76,7 @@ def _point_row(run: int, attempt: int, point: Point) -> tuple[object, ...]:
 
 
 def _find_the_culprit(points: Sequence[Point], output: Sequence[OutputChunk]) -> None:
-    """Check each value after SQLite has refused them, so that the message names the bad one."""
+    """Check each value after a refusal by SQLite, to name the bad one."""
     for point in points:
         storable(point.name, f"name of metric point {point.seq}")
         storable(point.step, f"step of '{point.name}', metric point {point.seq}")

@@ -1,4 +1,4 @@
-"""Snapshots of source code: file lists in the database, contents beside it as for artifacts."""
+"""Snapshots of source code: file lists in the database, contents beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL statements by store method. T1 to T14 are the transitions of the state machine.
+"""SQL statements by store method; T1 to T14 are the state transitions.
 
 A list is passed as one JSON parameter (`json_each`), so that a statement is prepared once for any length.
 """

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file on a local disk, and a folder of artifacts beside it."""
+"""The embedded store: an SQLite file on a local disk and a folder beside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hyperspace_core.stores.sqlite.workers import WorkerVerbs
 
 class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
                   ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs, Store):
-    """The SQLite store. Any number of threads and processes of one machine may share its file."""
+    """The SQLite store; threads and processes of one machine may share its file."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, Blobs(database.path.with_name(database.path.name + ".artifacts")))

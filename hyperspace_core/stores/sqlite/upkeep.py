@@ -1,4 +1,4 @@
-"""Maintenance of a store: information, search for damage, and upgrade of an older file."""
+"""Maintenance of a store: information, search for damage, and upgrade."""
 
 from __future__ import annotations
 
