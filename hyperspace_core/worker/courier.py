@@ -74,7 +74,7 @@ class Courier(threading.Thread):
                 self._remind(f"run {journal.lease.run}: the store rejects the run's output, which is "
                              f"buffered and sent again: {error}")
             except Exception as error:     # noqa: BLE001 - no retry can succeed
-                self._remark(f"run {journal.lease.run}: could not be written to the store: {one_line(error)}")
+                self._remark(f"run {journal.lease.run}: storing failed, its rest is lost: {one_line(error)}")
                 journal.give_up(Settlement.GONE)
 
     def _next(self) -> Journal | None:

@@ -145,7 +145,7 @@ def what_waits(store: Store, project: str, tasks: Collection[str], refused: Coll
         if record.task not in tasks:
             return f"no such task here; this worker knows {', '.join(sorted(tasks)) or 'none'}"
         if record.id in refused:
-            return "this worker's code does not fit them; another with newer code can take them"
+            return "this worker's code does not fit them; start a worker with newer code"
         return RESTING
 
     queued = RunFilter(project=project, states=(State.QUEUED,))

@@ -104,7 +104,7 @@ class Slot(threading.Thread):
         kind = f"{type(error).__name__} {error.errno}" if isinstance(error, OSError) else text
         if kind != self._last_trouble:
             self._last_trouble = kind
-            self._shift.tell(f"nothing is claimed for now: {text}", logging.ERROR)
+            self._shift.tell(f"no new runs are claimed for now: {text}", logging.ERROR)
 
     # -- claiming --------------------------------------------------------------------------------------------
 

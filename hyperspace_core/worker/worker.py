@@ -97,7 +97,7 @@ class Worker:
     # -- the main thread -------------------------------------------------------------------------------------
 
     def run(self) -> WorkerReport:
-        """Work until done. Raises `ProjectError`, `StoreError` only before the first claim."""
+        """Work until done. Raises `ProjectError`, `StoreError` only before any claim."""
         self._extensions.require_whole()
         hands = [self._hands(number) for number in range(self._options.slots)]
         with _closed_on_failure(hands):

@@ -164,7 +164,7 @@ def test_a_store_that_is_away_stops_claims_and_nothing_else(
     pid = began(tmp_path, run)
     door.shut_it()
     notice = worker.wait_for(Notice)[0]
-    assert "nothing is claimed" in notice.text
+    assert "no new runs are claimed" in notice.text
     until(lambda: worker.worker.snapshot().state == "uncertain", "an uncertain worker")
     other = submit(store)[0]
     (tmp_path / "go").touch()

@@ -1,4 +1,4 @@
-"""A worker with real processes on a real store: what is run, recorded and reported."""
+"""A worker with real processes on a real store."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def test_a_run_that_cannot_start_is_released_and_retried(
     worker.stop()
     worker.join()
     notices = [event.text for event in worker.events if isinstance(event, Notice)]
-    assert len([text for text in notices if "nothing is claimed for now" in text]) == 1
+    assert len([text for text in notices if "no new runs are claimed for now" in text]) == 1
     assert "/nowhere-at-all" in (store.get(run).attempts[0].reason or "")
 
 
