@@ -1,1 +1,1 @@
-"""Stored configs brought to what the project's code calls things today, and checked against it."""
+"""Migrate stored configs to the project's current code, and check them against it."""

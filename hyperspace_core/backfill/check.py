@@ -1,4 +1,4 @@
-"""Today's signatures beside all that was ever run: what would make past runs incomparable, or orphans."""
+"""Check past runs against the current signatures: changes that break or orphan them."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 
 Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]
-HINTS = ("lacking", "range")   # the kinds that are only worth knowing
-LONGEST = 60                   # characters of a value in a message
+HINTS = ("lacking", "range")   # kinds that are not errors
+LONGEST = 60                   # most characters of a value in a message
 _PROBLEM = re.compile(r"`([^`]*)`: (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that has changed, and in how many runs it stood."""
+    """One change, and the number of runs that it affects."""
 
     kind: Kind
     where: str                     # "Forest.trees"
-    text: str                      # what it was and what it is now, with `{runs}` where these are told
+    text: str                      # old and new state; `{runs}` stands for the count of runs
     cure: str
     runs: int
     last: int                      # id of the newest
 
     @property
-    def told(self) -> str:
-        """What it was in how many runs, and what it is now."""
+    def summary(self) -> str:
+        """The text with the number of runs filled in."""
         count = f"{self.runs} run{'' if self.runs == 1 else 's'} (last: run {self.last})"
         return self.text.replace("{runs}", count)
 
     @property
     def line(self) -> str:
-        return f"{self.where}: {self.told}; {self.cure}"
+        return f"{self.where}: {self.summary}; {self.cure}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What is wrong, and what is only worth knowing."""
+    """Result of a check: `findings` break past runs, `hints` do not."""
 
     looked_at: int
     findings: tuple[Finding, ...]
@@ -61,7 +61,7 @@ class CheckReport:
 
 def check_project(project: Project, store: Store, where: RunFilter, *,
                   watch: Callable[[Iterator[RunRecord]], Iterable[RunRecord]] = iter) -> CheckReport:
-    """Compare the runs that a filter means with today's code. Migrations that wait count as applied."""
+    """Compare the runs of a filter with the current code. Pending migrations count as applied."""
     check = _Check(project, store)
     for record in watch(store.find(where, order=ORDER_OLDEST)):
         if record.scenario is not None and record.config is not None and not _was_refused(record):
@@ -74,7 +74,7 @@ def check_project(project: Project, store: Store, where: RunFilter, *,
 
 @dataclass
 class _Check:
-    """Goes over the runs one by one; keeps a finding for each thing, whatever the number of its runs."""
+    """Checks the runs one by one; keeps one finding for each change."""
 
     project: Project
     store: Store
@@ -93,8 +93,8 @@ class _Check:
             try:
                 scenario, config = applied(migration.steps, scenario, config)
             except ConfigError as error:
-                self.note(record, "migration", migration.name, f"meets an obstacle in {{runs}}: {error}",
-                          "mend its steps, or list another migration before it", once=migration.name)
+                self.note(record, "migration", migration.name, f"fails for {{runs}}: {error}",
+                          "correct its steps, or list another migration before it", once=migration.name)
                 return
             waiting += migration.steps
         written = self.written(record, waiting if (scenario, config) != stored else [])
@@ -108,8 +108,8 @@ class _Check:
         problems = self.today.problems(record, scenario, config)
         self.look_at_problems(record, sections, problems)
         for step in () if problems else lacking:
-            self.note(record, "lacking", step_text(step), "is lacking in {runs}",
-                      "`hyperspace backfill` brings them up to date")
+            self.note(record, "lacking", step_text(step), "is missing in {runs}",
+                      "`hyperspace backfill` adds it")
         for relied in changed_defaults(sections, self.today):
             if not problems or (relied.section.path, relied.name) in present:
                 self.look_at_default(record, relied, sections[0])
@@ -118,12 +118,12 @@ class _Check:
     def look_at_ranges(self, record: RunRecord, sections: list[Section]) -> None:
         for section in sections:
             for name, value, range_ in outside(section):
-                self.note(record, "range", section.label(name), f"{{runs}} used what {range_!r} leaves out, "
-                          f"such as {_short(value)}", "a search there would not find it again",
+                self.note(record, "range", section.label(name), f"{{runs}} used values outside {range_!r}, "
+                          f"such as {_short(value)}", "a search there would not propose them",
                           once=f"{section.label(name)} {range_!r}")
 
     def written(self, record: RunRecord, waiting: list[Tree]) -> Any:
-        """What the user wrote, in today's names."""
+        """The submitted config, in the current names."""
         if not waiting and not record.migrated and record.scenario is not None and self.project.migrations:
             try:
                 self.project.complete(record.scenario, record.submitted)
@@ -137,8 +137,8 @@ class _Check:
             for key in section.given:
                 if _is_gone(key, section):
                     of = "" if section.entry is None else f', of="{section.entry.name}"'
-                    self.note(record, "parameter", section.label(key), "is gone, and stands in {runs}",
-                              'say what became of it: register.migration("…", '
+                    self.note(record, "parameter", section.label(key), "is gone, but set in {runs}",
+                              'declare what replaced it: register.migration("…", '
                               f'rename("{section.parameter(key)}", "…"{of}))')
 
     def look_at_problems(self, record: RunRecord, sections: list[Section], problems: Iterable[str]) -> None:
@@ -148,7 +148,7 @@ class _Check:
             path, text = (match[1], match[2]) if match is not None else ("", problem)
             section, name = _place(path, by_path)
             if section is not None and _is_gone(name, section):
-                continue                   # told already
+                continue                   # reported already
             if path.endswith(f".{CLASS_NAME}"):
                 text = text.partition(". ")[0]
                 self.note(record, "class", path_of_any(path), f"{text}, which {{runs}} used",
@@ -157,11 +157,11 @@ class _Check:
                 continue
             where = path if section is None else section.label(name)
             if text.startswith("missing"):
-                self.note(record, "required", where, "has no default and is lacking in {runs}",
+                self.note(record, "required", where, "has no default and is missing in {runs}",
                           "give it the default that keeps the old behaviour")
             else:
-                self.note(record, "value", where, f"a value does not fit in {{runs}}: {text}",
-                          'take the old values, too, or register.migration("…", map_values(…))', once=where)
+                self.note(record, "value", where, f"a value is not valid in {{runs}}: {text}",
+                          'accept the old values, too, or register.migration("…", map_values(…))', once=where)
 
     def look_at_default(self, record: RunRecord, relied: Relied, scenario: Section) -> None:
         section, name = relied.section, relied.name
@@ -174,11 +174,11 @@ class _Check:
         label = "" if owner is None else owner.name
         if section.below:                  # a dataclass
             label = getattr(section.signature.target, "__name__", label)
-        now = "there is none now" if relied.now is MISSING else f"is {_short(relied.now)} now"
+        now = "it has none now" if relied.now is MISSING else f"is {_short(relied.now)} now"
         old = repr(relied.was)
         self.note(record, "default", section.label(name),
                   f"the default was {_short(relied.was)} in {{runs}} and {now}",
-                  "give the new behaviour a name of its own, or say that it is meant: register.new_default("
+                  "give the new behaviour its own name, or declare the change: register.new_default("
                   f'{label}, "{name}", old={old if len(old) <= LONGEST else "…"})')
 
     def note(self, record: RunRecord, kind: Kind, where: str, text: str, cure: str, *,
@@ -187,12 +187,12 @@ class _Check:
         first = self.seen.get(key)
         if first is None:
             self.seen[key] = Finding(kind=kind, where=where, text=text, cure=cure, runs=1, last=record.id)
-        elif first.last != record.id:      # one run may hold it several times
+        elif first.last != record.id:      # one run may have it several times
             self.seen[key] = replace(first, runs=first.runs + 1, last=record.id)
 
 
 def _was_refused(record: RunRecord) -> bool:
-    """Whether the code that was to execute the run did not take its config: it relied on nothing."""
+    """Whether the run's config was rejected before it began: such a run relied on no default."""
     attempt = record.attempt
     return (record.state is State.FAILED and not record.validated and attempt is not None
             and attempt.outcome is Outcome.FAILED and attempt.traceback is None and not attempt.provenance)
@@ -203,7 +203,7 @@ def _is_gone(key: str, section: Section) -> bool:
 
 
 def _place(path: str, by_path: dict[str, Section]) -> tuple[Section | None, str]:
-    """The section that a path lies in, and its parameter there."""
+    """The section that contains a path, and the parameter in it."""
     while path:
         path, _, name = path.rpartition(".")
         if path in by_path:
@@ -216,8 +216,8 @@ def _class_or_value(value: Any) -> Any:
 
 
 def _plain_values(sections: Iterable[Section]) -> set[tuple[str, str]]:
-    """Where values stand that are no sections or lists: of a run that does not fit, only these can be told
-    from defaults.
+    """Path and name of values that are neither sections nor lists. In a run that does not fit, only these
+    can be distinguished from defaults.
     """
     return {(section.path, name) for section in sections for name, value in section.given.items()
             if not isinstance(value, dict | list)}

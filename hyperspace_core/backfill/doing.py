@@ -1,4 +1,4 @@
-"""A plan carried out batch by batch, and a migration undone."""
+"""Apply a backfill plan in batches, and undo a migration."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 
-BATCH = 1000                   # runs that are rewritten in one step
+BATCH = 1000                   # runs that are rewritten in one transaction
 Trees = tuple[Tree | None, Tree | None]
 Watch = Callable[[Iterator[Sequence[int]]], Iterable[Sequence[int]]]
 
 
 def apply_plan(store: Store, plan: BackfillPlan, *, watch: Watch = iter) -> dict[str, int]:
-    """Rewrite the runs; how many, by migration.
+    """Rewrite the runs of a plan; return their number by migration.
 
-    May be killed at any moment: each run then has its migrations up to some point of their order, and a new
-    plan holds the rest. A run that has changed since the plan was made is left alone.
+    If the process is killed, each run has a prefix of its migrations, and a new plan covers the rest. Runs
+    that have changed since the plan was made are skipped.
     """
     done: Counter[str] = Counter({one.migration.name: 0 for one in plan.migrations})
     author = user_at_host()
@@ -49,13 +49,13 @@ def _batches(plan: BackfillPlan) -> Iterator[Sequence[int]]:
 
 
 def _rewrite(record: RunRecord, planned: Planned, trees: dict[int, Trees]) -> Rewrite | None:
-    """The run under one migration; notes what it leaves, for the migration after it."""
+    """Rewrite a run by one migration; updates `trees` for the next migration."""
     if planned.migration.name in record.migrated:
         return None
     before = trees[record.id]
     try:
         after = applied(planned.migration.steps, *before)
-    except ConfigError:                    # it has changed since it was looked at
+    except ConfigError:                    # it has changed since it was planned
         return None
     if after == before:
         return None
@@ -65,10 +65,10 @@ def _rewrite(record: RunRecord, planned: Planned, trees: dict[int, Trees]) -> Re
 
 
 def undo(store: Store, project: str, name: str, *, dry_run: bool = False) -> list[int]:
-    """Give the runs of a migration back what they had before it, exactly; their ids.
+    """Restore the runs of a migration exactly as they were before it; return their ids.
 
-    Raises `NotFound` for a migration that was never applied, `Refused` where a later one has rewritten one of
-    its runs since. `dry_run`: only the ids, or the refusal.
+    Raises `NotFound` for a migration that was never applied, `Refused` if a later migration has rewritten one
+    of its runs. `dry_run`: only return the ids, or raise.
     """
     known = {one.name: one for one in store.migrations(project)}
     if name not in known:

@@ -1,6 +1,6 @@
-"""What a backfill would change: first by the project's own migrations, then by what old runs lack.
+"""Plan a backfill: first the project's migrations, then parameters missing in old runs.
 
-Nothing is written here.
+This module writes nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Watch = Callable[[Iterator[RunRecord]], Iterable[RunRecord]]
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """One step, and how many runs it changes something in."""
+    """One step, and the number of runs that it changes."""
 
     text: str                      # "Forest.max_depth = null"
     runs: int
@@ -42,14 +42,14 @@ class Planned:
     """A migration, and the runs that it would rewrite."""
 
     migration: Migration
-    declared: bool                 # by the project; else made of what runs lack
+    declared: bool                 # by the project; else generated from missing parameters
     runs: tuple[int, ...]
     effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftAlone:
-    """Runs that do not fit today's code, all for the same cause."""
+    """Runs that do not fit the current code, all for the same cause."""
 
     cause: str
     runs: int
@@ -58,7 +58,7 @@ class LeftAlone:
 
 @dataclass(frozen=True, kw_only=True)
 class BackfillPlan:
-    """What would change in which runs, migration by migration, in the order in which they are applied."""
+    """Planned migrations with their runs, in the order of application."""
 
     project: str
     looked_at: int                 # runs that have ended
@@ -68,10 +68,10 @@ class BackfillPlan:
 
 def plan_backfill(project: Project, store: Store, *, name: str | None = None,
                   watch: Watch = iter) -> BackfillPlan:
-    """Look at every run that has ended. `name`: what the migration of missing parameters is to be called.
+    """Plan the backfill of all finished runs. `name`: name of the migration of missing parameters.
 
-    Raises `UsageError` for a name that another migration has, and for a migration of the project that has
-    been applied with other steps.
+    Raises `UsageError` for a name that another migration has, and for a migration of the project that was
+    applied with different steps.
     """
     known = {one.name: one for one in store.migrations(project.name)}
     course = Course(project, known)
@@ -93,7 +93,7 @@ def plan_backfill(project: Project, store: Store, *, name: str | None = None,
 
 
 class Course:
-    """The way of a run through the project's migrations, and then to what it still lacks."""
+    """Determines the migrations that a run needs, and checks that applied ones are unchanged."""
 
     def __init__(self, project: Project, known: dict[str, Migration]) -> None:
         self.today = Today(project)
@@ -103,14 +103,14 @@ class Course:
             _check_unchanged(migration, known.get(migration.name))
 
     def waiting(self, record: RunRecord) -> Iterator[Migration]:
-        """The project's migrations that the run has not had."""
+        """The project's migrations that the run still needs."""
         for migration in self.declared:
             if migration.name not in record.migrated and not self._is_newer(record, migration):
                 yield migration
 
     def _is_newer(self, record: RunRecord, migration: Migration) -> bool:
-        """Whether a run began after the migration was first applied, on code that had it already: a name
-        that it takes away may have come back since, with another meaning.
+        """Whether a run began after the migration was first applied, on code that had it already: a removed
+        name may have been reused with another meaning.
         """
         known = self._known.get(migration.name)
         if known is None or not known.runs or known.at is None or record.started_at is None:
@@ -122,7 +122,7 @@ class Course:
 
 @dataclass
 class _Tally:
-    """What has been seen so far."""
+    """Counts collected while planning."""
 
     looked_at: int = 0
     declared: dict[str, list[int]] = field(default_factory=dict)
@@ -133,11 +133,11 @@ class _Tally:
     causes: Counter[str] = field(default_factory=Counter)
     last: dict[str, int] = field(default_factory=dict)
     histories: set[tuple[str, ...]] = field(default_factory=set)         # migrations, in the order of a run
-    before: set[str] = field(default_factory=set)      # those that runs have before they get what they lack
+    before: set[str] = field(default_factory=set)      # migrations of runs with missing parameters
 
     def tangles(self, name: str) -> bool:
-        """Whether what runs lack, if added under this name, comes after a migration that comes after it in
-        other runs: neither could ever be undone then.
+        """Whether adding missing parameters under this name would create a cycle in the order of migrations:
+        neither of two such migrations could be undone.
         """
         return any(self.before & {*had[had.index(name) + 1:]} for had in self.histories if name in had)
 
@@ -173,12 +173,12 @@ def _look(record: RunRecord, scenario: Tree, config: Tree, course: Course, tally
 
 
 def path_of_any(text: str) -> str:
-    """A message in which the items of a list are all the same: `layers.*.units`."""
+    """Replace the list indices in a message by `*`: `layers.*.units`."""
     return re.sub(r"(?<=\.)\d+(?=[.`]|$)", EVERY, text)
 
 
 def _changed_by(steps: Sequence[Tree], scenario: Tree, config: Tree) -> list[str]:
-    """Which of the steps change something."""
+    """The steps that change something, as canonical texts."""
     changed = []
     for step in steps:
         after = applied([step], scenario, config)
@@ -195,13 +195,13 @@ def _effects(steps: Iterable[Tree], runs: Counter[str]) -> tuple[Effect, ...]:
 
 def _check_unchanged(migration: Migration, known: Migration | None) -> None:
     if known is not None and known.runs and canonical(known.steps) != canonical(migration.steps):
-        raise UsageError(f"register.migration({migration.name!r}): has been applied with other steps; give "
-                         "the changed ones another name, or --undo the migration first")
+        raise UsageError(f"register.migration({migration.name!r}): was applied with other steps; give "
+                         "the changed steps another name, or --undo the migration first")
 
 
 def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...], name: str | None,
            tally: _Tally) -> Migration:
-    """The migration that gives runs what they lack: one that was interrupted goes on under its name."""
+    """The migration of missing parameters; an interrupted one continues under its name."""
     if name is not None and (not is_name(name) or name != name.strip()):
         raise UsageError(f"--name {name[:40]!a}: expected 1 to {MAX_NAME} printable characters without "
                          "blanks around them")
@@ -212,13 +212,13 @@ def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...
                 texts <= {canonical(step) for step in one.steps}) and not tally.tangles(one.name):
             return one
     if name is not None and (name in own or (name in known and known[name].runs)):
-        raise UsageError(f"--name {name!r}: another migration has that name; choose one of its own")
+        raise UsageError(f"--name {name!r}: another migration has that name; choose a new one")
     return Migration(name=name or _free_name(steps, {*known, *own}), project=project.name, steps=steps,
                      author=user_at_host())
 
 
 def _free_name(steps: tuple[Tree, ...], taken: set[str]) -> str:
-    """Date and content: `add 2026-11-25 Forest.max_depth and 2 more`."""
+    """An unused name of date and content: `add 2026-11-25 Forest.max_depth and 2 more`."""
     first = step_text(steps[0]).partition(" = ")[0]
     more = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
     verb = "add" if steps[0]["op"] == "add" else "rename"

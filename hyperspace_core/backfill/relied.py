@@ -1,4 +1,4 @@
-"""On which defaults past runs relied, and which of them are others today."""
+"""Find the defaults that past runs relied on and that have changed since."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hyperspace_core.space import Choice, Range
 
 @dataclass(frozen=True)
 class Relied:
-    """A parameter that a run left to its default, and the default that it has today."""
+    """A parameter that a run left to its default, with the old and the current default."""
 
     section: Section
     name: str
     was: Any
-    now: Any                       # `MISSING`: it has none any more
+    now: Any                       # `MISSING`: it no longer has a default
 
 
 def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Relied]:
-    """The defaults that have changed since; `sections` are those of one run, with what its user wrote."""
+    """Yield the changed defaults; `sections`: those of one run, with the submitted values."""
     inside = {section.path: section for section in sections}
-    judged: tuple[str, ...] = ()           # sections of a class that the default is no longer of
+    judged: tuple[str, ...] = ()           # sections whose class is no longer the default's
     for section in sections:
-        if section.whole or f"{section.path}.".startswith(judged):     # its list is compared as one
+        if section.whole or f"{section.path}.".startswith(judged):     # its list is compared as a whole
             continue
         for parameter in section.signature.parameters:
             name = parameter.name
@@ -37,7 +37,7 @@ def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Reli
             if now is MISSING:
                 now = today.default(section, parameter)
             if now is MISSING and not parameter.required:
-                continue                   # only Python can hold it
+                continue                   # not representable in a config
             below = inside.get(join(section.path, name))
             if _differs(section.given[name], now, section.written_of(name), below, today):
                 judged += () if below is None else (f"{below.path}.",)
@@ -51,17 +51,17 @@ def _differs(was: Any, now: Any, written: Any, below: Section | None, today: Tod
     if isinstance(written, str) or (isinstance(written, Mapping) and CLASS_NAME in written):
         return False
     if below.below or below.entry is None or not isinstance(now, Mapping):
-        return written is MISSING and not isinstance(now, Mapping)     # a dataclass: its fields are looked at
+        return written is MISSING and not isinstance(now, Mapping)     # a dataclass: its fields are compared
     return found(today.project.catalog, below.entry.family, now.get(CLASS_NAME)) is not below.entry
 
 
 def _named(value: Any, below: Section | None) -> Any:
-    """A component stands for its class."""
+    """The class name of a component; any other value unchanged."""
     return value.get(CLASS_NAME, value) if below is not None and isinstance(value, Mapping) else value
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values mean the same to a parameter: 1 and 1.0 do, 1 and true do not."""
+    """Whether two values are equal for a parameter: 1 and 1.0 are, 1 and true are not."""
     if one is MISSING or other is MISSING:
         return one is other
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
@@ -69,7 +69,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def outside(section: Section) -> Iterator[tuple[str, Any, Range]]:
-    """The values of a section that its search ranges exclude."""
+    """Yield the values of a section that lie outside their search ranges."""
     for parameter in section.signature.parameters:
         value, range_ = section.given.get(parameter.name), parameter.range
         if value is None or range_ is None or isinstance(value, Mapping | list):
@@ -81,4 +81,4 @@ def outside(section: Section) -> Iterator[tuple[str, Any, Range]]:
 
 
 def _plain(value: Any) -> Any:
-    return getattr(value, "name", value)   # of an Enum: as a config has it
+    return getattr(value, "name", value)   # an Enum member's name, as in a config

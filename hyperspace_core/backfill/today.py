@@ -1,4 +1,4 @@
-"""A past run's trees in the eyes of today's code: what they lack, and whether they fit."""
+"""Check stored trees against the current code: missing parameters and problems."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hyperspace_core.extension.project import Project
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.task import Task
 
-SEED = "seed"                  # a parameter of that name receives the seed of the run: it is no default
-KEPT = 4096                    # answers that are remembered
+SEED = "seed"                  # a parameter of that name receives the run's seed; its default does not count
+KEPT = 4096                    # size of the cache
 
 
 class Today:
-    """What an opened project says of stored trees; remembers what it was asked before."""
+    """Checks stored trees against an opened project; caches the results."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -31,7 +31,7 @@ class Today:
 
     def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
                  written: Any = MISSING) -> Iterator[Section]:
-        """All sections, those of the scenario first. Of a scenario that is not known: none."""
+        """Yield all sections, those of the scenario first; none for an unknown scenario."""
         catalog = self.project.catalog
         yield from component_sections(Scenario, scenario, catalog, path=SCENARIO, written=written_scenario)
         try:
@@ -41,10 +41,10 @@ class Today:
         yield from sections(config, signature, catalog, written)
 
     def lacking(self, scenario: Tree, config: Tree) -> list[Tree]:
-        """The steps that give the trees what today's signatures have and they lack, names of classes first.
+        """Steps that rename old classes, then add the parameters that the trees are missing.
 
-        The value is the default of the very class that lacks it, even where a parameter's default is an
-        object with another one: the class's own default is what keeps the old behaviour.
+        The value is the default of the class itself, even if a parameter's default is an object with another
+        value: only the class's own default keeps the old behaviour.
         """
         renamed: dict[str, Tree] = {}
         added: dict[str, Tree] = {}
@@ -62,7 +62,7 @@ class Today:
         return [*renamed.values(), *added.values()]
 
     def missing(self, section: Section) -> Iterator[tuple[Parameter, Any]]:
-        """The parameters that a section lacks, with today's defaults; those without one are left out."""
+        """Yield the missing parameters of a section that have a default, with that default."""
         for parameter in section.signature.parameters:
             name = parameter.name
             if name in section.given or (name == SEED and not section.path):
@@ -72,14 +72,14 @@ class Today:
                 yield parameter, value
 
     def default(self, section: Section, parameter: Parameter) -> Any:
-        """A parameter's own default as a config has it; `MISSING` where none can be had."""
+        """A parameter's own default as a config value; `MISSING` if there is none."""
         key = section.signature.target, parameter.name
         if key not in self._defaults:
             self._defaults[key] = own_default(section.signature, parameter, self.project.catalog)
         return self._defaults[key]
 
     def problems(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
-        """Why the trees do not fit today's signatures, each a line; none where they do."""
+        """Reasons why the trees do not fit the current signatures, one a line; empty if they fit."""
         key = canonical([scenario, config])
         if key not in self._problems:
             if len(self._problems) >= KEPT:
@@ -101,12 +101,12 @@ class Today:
         return tuple(problems)
 
     def _scenario_name(self, scenario: Mapping[str, Any]) -> str | None:
-        """The name that the scenario's class has today, as the steps after a renaming see it."""
+        """Current name of the scenario's class, as used by steps after a renaming."""
         top = next(component_sections(Scenario, scenario, self.project.catalog, path=SCENARIO), None)
         return None if top is None or top.entry is None else top.entry.name
 
     def _within(self, section: Section, name: str) -> str | None:
-        """Where a class's name alone does not tell it from a class of another family."""
+        """The parameter that the section fills, if several families have a class of this name."""
         entries = self.project.catalog.entries()
         families = {entry.family for entry in entries if name in (entry.name, *entry.aliases)}
         return section.fills if len(families) > 1 else None

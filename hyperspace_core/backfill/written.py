@@ -1,4 +1,4 @@
-"""What the user wrote of a run's config, in the names that migrations have given it since."""
+"""Translate a submitted config to the names given by later migrations."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hyperspace_core.storage import Store
 
 def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration],
                   waiting: Iterable[Tree] = ()) -> Any:
-    """`submitted` as it would be written today. `known`: the store's migrations by name; `waiting`: steps
-    that are still to come.
+    """Translate `submitted` to the current names. `known`: the store's migrations by name; `waiting`: steps
+    not yet applied.
     """
     had = [step for name in record.migrated if name in known for step in known[name].steps]
     steps = [*had, *waiting]
@@ -29,19 +29,19 @@ def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration
 
 
 def written_earlier(record: RunRecord, steps: Iterable[Tree]) -> Any:
-    """The same for a run that was submitted under old names and executed under today's."""
+    """Translate `submitted` of a run that was submitted with old names and executed with new ones."""
     return _after(steps, record.scenario, _with_classes(record.submitted, record.config), record)
 
 
 def _after(steps: Iterable[Tree], scenario: Tree | None, written: Any, record: RunRecord) -> Any:
-    try:                                   # nobody wrote what was added
+    try:                                   # added values were not submitted
         return applied([step for step in steps if step["op"] != "add"], scenario, written)[1]
     except ConfigError:
         return record.submitted
 
 
 def _with_classes(written: Any, completed: Any) -> Any:
-    """What was written, with the classes that its sections turned out to be of."""
+    """The submitted config, with the class names of the completed config."""
     if not isinstance(written, Mapping) or not isinstance(completed, Mapping):
         return written
     named = {CLASS_NAME: completed[CLASS_NAME]} if CLASS_NAME in completed else {}

@@ -1,1 +1,1 @@
-"""What runs have shown: comparison tables, frames, an overview of a queue. Pure functions of records."""
+"""Results of runs: comparison tables, frames, plots, and the overview of a queue."""

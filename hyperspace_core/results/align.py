@@ -1,4 +1,4 @@
-"""Columns of text that line up, for pipes, files and prompts."""
+"""Align columns of text for terminals, pipes and files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[-+]?(\d[\d.,e+-]*|nan|inf)(\s?(%|s|min|h|d|B|kB|MB|GB))?
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines, the first being the heads; columns of numbers lean to the right."""
+    """Format rows as aligned lines; the first row is the heading, numbers are right-aligned."""
     if not rows:
         return []
     columns = list(zip(*rows, strict=True))
@@ -23,7 +23,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def fitting(rows: Sequence[Sequence[str]], room: int) -> int:
-    """How many of the columns, from the left, fit into `room` places; at least one."""
+    """Number of columns, from the left, that fit into `room` characters; at least one."""
     used, count = -len(GAP), 0
     for column in zip(*rows, strict=True):
         used += len(GAP) + max(map(width, column))
@@ -34,12 +34,12 @@ def fitting(rows: Sequence[Sequence[str]], room: int) -> int:
 
 
 def is_numeric(cells: Sequence[str]) -> bool:
-    """Whether a column holds numbers, perhaps with a unit, and nothing else."""
+    """Whether all cells are numbers (with or without a unit) or empty."""
     return any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells)
 
 
 def width(text: str) -> int:
-    """How many places of a terminal the text takes."""
+    """Number of terminal columns that the text takes."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
@@ -47,7 +47,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, room: int, dots: str = "…") -> str:
-    """The beginning of a text that takes more than `room` places of a terminal."""
+    """Shorten a text to `room` terminal columns; `dots` mark the cut."""
     if width(text) <= room:
         return text
     left = room - len(dots)
@@ -61,7 +61,7 @@ def cut(text: str, room: int, dots: str = "…") -> str:
 
 
 def folds(text: str, room: int, rest: int) -> list[str]:
-    """The text in lines, the first of `room` places and the others of `rest`, folded at blanks.
+    """Wrap the text at blanks: the first line to `room` columns, the others to `rest`.
 
     A word that is longer than a line, such as a path, stays whole.
     """

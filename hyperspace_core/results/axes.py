@@ -1,4 +1,4 @@
-"""The values of a hyper-parameter as places on an axis: numbers, logarithms of them, or names in a row."""
+"""Axes of plots: place the values of a hyper-parameter linearly, logarithmically or by name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.results.words import value_text
 
-NOT_THERE = "–"                # a run of another class, which has no such parameter
+NOT_THERE = "–"                # the run's class has no such parameter
 WIDE = 20                       # from this ratio on, an axis of positive numbers is logarithmic
-FEW = 6                        # so many different numbers are each named on a parallel axis
+FEW = 6                        # up to so many different numbers each get a tick on a parallel axis
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """`shown`: the values for an axis of plotly's; `places`: the same as numbers, `ticks` what is where."""
+    """`shown`: values for a plotly axis; `places`: the same as numbers; `ticks`: place and label."""
 
     name: str
     shown: tuple[Any, ...]
@@ -26,11 +26,11 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] = ()
     numeric: bool = False
     log: bool = False
-    order: Callable[[Any], Any] = str      # sorts what is shown
+    order: Callable[[Any], Any] = str      # sort key of the shown values
 
 
 def axis_of(name: str, values: Sequence[Any]) -> Axis:
-    """How the values of a column, one a run, are drawn."""
+    """Build the axis for the values of a column, one value a run."""
     there = [value for value in values if value is not MISSING]
     numeric = bool(there) and all(isinstance(value, int | float) and not isinstance(value, bool)
                                   and math.isfinite(value) for value in there)
@@ -44,7 +44,7 @@ def axis_of(name: str, values: Sequence[Any]) -> Axis:
 
 
 def label(text: str) -> str:
-    """Stored text as plotly shows it: what looks like a tag is none."""
+    """Escape stored text, so that plotly does not read tags in it."""
     return html.escape(text, quote=False)
 
 

@@ -1,7 +1,7 @@
-"""Which runs of a task may be compared with each other, and why others may not.
+"""Find the runs of a task that are comparable, and give the reasons for the others.
 
 Runs are comparable when task, metric, problem (the completed scenario, with the version of its dataset),
-data, and the code of the components that they use agree. Configs and seeds are what one compares.
+data, and the code of the components that they use agree. Configs and seeds may differ.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Runs that may stand beside each other, in the order in which they were given, and the others."""
+    """Comparable runs, in the order in which they were given, and the runs that were left out."""
 
     kept: tuple[RunRecord, ...]
     left_out: tuple[LeftOut, ...] = ()
-    looked_at: int | None = None   # runs that were read, where these are not all
+    looked_at: int | None = None   # number of runs that were read; None: all
 
 
 def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
              newest: bool = True) -> Comparison:
-    """Tell the comparable runs from the others, task by task.
+    """Separate the comparable runs from the others, task by task.
 
-    `today` is called where the runs themselves do not settle it. `newest=False`: only today's code counts,
-    also where no run has it.
+    `today` is called only if the runs alone do not decide it. `newest=False`: the current code is the
+    reference, even if no run has it.
     """
     given = traits_of(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
@@ -75,9 +75,9 @@ def _task(run: Traits) -> str:
 
 
 def comparable_runs(study: Study, task: str) -> Comparison:
-    """The completed runs of a task that say something about today's code, and the others; oldest first.
+    """Compare the completed runs of a task with the current code; oldest first.
 
-    Of their provenance they have only what was compared.
+    The records keep only the sections of provenance that were compared.
     """
     wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
     records = map(slim, study.store.find(wanted, order=ORDER_OLDEST))
@@ -85,7 +85,7 @@ def comparable_runs(study: Study, task: str) -> Comparison:
 
 
 def checked_comparable(comparable: object) -> str:
-    """Raises `UsageError` for what is neither `strict` nor `all`."""
+    """Return the value. Raises `UsageError` unless it is `strict` or `all`."""
     known = get_args(Comparable)
     if comparable in known:
         return str(comparable)
@@ -94,37 +94,35 @@ def checked_comparable(comparable: object) -> str:
 
 
 def summary(left_out: Sequence[LeftOut], show_all: str, looked_at: int | None = None) -> str:
-    """What was left out, why, and what can be done about it, on one line; `show_all` is what shows them.
+    """One line: how many runs were left out, why, and what to do. `show_all`: the option that shows them.
 
-    `looked_at`: of so many, where there are more.
+    `looked_at`: the number of runs that were read, if not all were.
     """
     if not left_out:
         return ""
     causes = Counter(map(_words, left_out)).most_common()
-    told = [words if len(causes) == 1 else f"{words} ({count})" for words, count in causes[:MOST_NAMED]]
+    named = [words if len(causes) == 1 else f"{words} ({count})" for words, count in causes[:MOST_NAMED]]
     rest = sum(count for _, count in causes[MOST_NAMED:])
     count = "1 run" if len(left_out) == 1 else f"{len(left_out):,} runs"
-    count += "" if looked_at is None else f" of the {looked_at:,} looked at"
+    count += "" if looked_at is None else f" of the {looked_at:,} runs read"
     shows = f"{show_all} shows {'it' if len(left_out) == 1 else 'them'}"
     cures = "; ".join(filter(None, (shows, _cure_of_code(left_out))))
-    return f"{count} left out: {', '.join(told)}{f', other causes ({rest})' if rest else ''}; {cures}"
+    return f"{count} left out: {', '.join(named)}{f', other causes ({rest})' if rest else ''}; {cures}"
 
 
 def _cure_of_code(left_out: Sequence[LeftOut]) -> str:
-    """How to say that a change of code does no harm; the very line, where it is one change."""
+    """How to declare a code change harmless; the exact line if it is one change."""
     changes = {(reason.name, reason.was, reason.now) for one in left_out for reason in one.reasons
                if reason.kind == "code"}
     if not changes:
         return ""
     line = declaration(*changes.pop()) if len(changes) == 1 else ""
-    said = line or "register.same_behaviour"
-    return f"`{said}` declares a change harmless{'' if line else ', `hyperspace runs diff` prints it'}"
+    found = line or "register.same_behaviour"
+    return f"`{found}` declares a change harmless{'' if line else ', `hyperspace runs diff` prints it'}"
 
 
 def declaration(name: str, old: str, new: str) -> str:
-    """The line that says in a project's `hyperspace_register` that a class behaves the same under both
-    fingerprints; nothing where one of them is none.
-    """
+    """The `register.same_behaviour` line for two fingerprints; empty if one is not SHA-256."""
     if not all(map(_HEXADECIMAL.fullmatch, (old, new))):
         return ""
     return f'register.same_behaviour("{name}", "{old[:SHOWN]}", "{new[:SHOWN]}")'

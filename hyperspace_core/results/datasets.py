@@ -1,4 +1,4 @@
-"""Which data count as a task's, and whether a run had others."""
+"""Find the reference data of a task, and the runs that had different data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.parts import Traits
 
-PARTIAL = "partial:"           # what a fingerprint of sampled data begins with
+PARTIAL = "partial:"           # prefix of a fingerprint of sampled data
 CHOSEN = "dataset"             # a hyper-parameter of this name chooses the data
 
 Fingerprints = tuple[str, ...]
@@ -19,14 +19,14 @@ Fingerprints = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class DataRule:
-    """The data of the newest run. Data that a seed draws, or a config chooses, are told apart by that."""
+    """The data of the newest run, per seed if the seed draws the data, per config if it chooses them."""
 
     by_seed: bool
     newest: Mapping[Any, Fingerprints]
 
     @classmethod
     def of(cls, by_age: Sequence[Traits]) -> DataRule:
-        """From runs that are alike in all else, oldest first."""
+        """Build the rule from runs that agree in everything else, oldest first."""
         known = [(run.record, run.data) for run in by_age if run.data]
         seeds: dict[Fingerprints, set[int | None]] = defaultdict(set)
         for record, data in known:
@@ -37,14 +37,14 @@ class DataRule:
         return cls(by_seed=by_seed, newest={_key(record, by_seed): data for record, data in known})
 
     def differs(self, run: Traits) -> bool:
-        """Whether the run is known to have had other data."""
+        """Whether the run is known to have had different data."""
         counts = self.newest.get(_key(run.record, self.by_seed)) if run.data else None
         # a scenario may load more often in one run than in another
-        return counts is not None and counts != run.data and any(map(_told_apart, run.data, counts))
+        return counts is not None and counts != run.data and any(map(_distinct, run.data, counts))
 
 
-def _told_apart(one: str, other: str) -> bool:
-    """Sampled data and whole ones of the same content have different names."""
+def _distinct(one: str, other: str) -> bool:
+    """Whether two fingerprints differ; those of a sample and of whole data are not comparable."""
     return one != other and one.startswith(PARTIAL) == other.startswith(PARTIAL)
 
 

@@ -1,4 +1,4 @@
-"""Two runs beside each other: only what differs, in the order in which one would look for a cause."""
+"""List the differences between two runs, likeliest causes first."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.parts import Part, Sameness, parts_of
 from hyperspace_core.results.yardstick import differing
 
-# what belongs to a section of provenance, under which heading, in this order; others have their own name
+# section of provenance -> heading, in the order of display; other sections keep their own name
 _HEADINGS = {"git": "code", "source": "code", "plugins": "code", "data": "data", "packages": "packages",
              "python": "packages", "host": "host"}
-_TOLD = ("seeds", "components")        # sections that have been told otherwise
+_SEPARATE = ("seeds", "components")    # sections that are compared separately
 
 OtherCode = tuple[Part, Part]
 
@@ -32,15 +32,15 @@ class Contrast:
 
 
 def contrasts(first: RunRecord, second: RunRecord) -> list[Contrast]:
-    """What differs between two runs: what was asked, what they depended on, and what came out."""
+    """List what differs between two runs: request, dependencies and results."""
     return [Contrast(section, one.path, one.old, one.new)
             for section, old, new in _pairs(first, second) for one in diff(old, new)]
 
 
 def other_code(first: RunRecord, second: RunRecord) -> list[OtherCode]:
-    """The components that both runs used, with other code; and hooks that one of them lacked.
+    """Components of both runs whose code differs, and hooks that only one of them has.
 
-    A parameter that another class fills has other code, of course: the config tells that.
+    A parameter filled by a different class is not listed: it is a difference of the config.
     """
     both = differing(parts_of(first) or {}, parts_of(second) or {}, Sameness())
     return [(one, other) for one, other in both if one.name == other.name or one.is_hook]
@@ -52,7 +52,7 @@ def _pairs(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, dict[str,
     yield "scenario", first.scenario or {}, second.scenario or {}
     yield "seed", {"seed": first.seed}, {"seed": second.seed}
     before, after = _provenance(first), _provenance(second)
-    if before and after:               # one has not run yet: all of the other's would differ
+    if before and after:               # else one has not run yet, and every section would differ
         names = list(dict.fromkeys([*before, *after]))
         for name in sorted(names, key=(list(_HEADINGS) + names).index):
             yield _HEADINGS.get(name, name), {name: before.get(name, {})}, {name: after.get(name, {})}
@@ -64,23 +64,23 @@ def _config(record: RunRecord) -> dict[str, Any]:
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:
-    """Of the last attempt; without what has been told, and without what differs in every run, or between
-    the same code in the checkout and as it was pinned.
+    """Provenance of the last attempt, without sections compared separately, values that differ in every
+    run, and values that differ between a checkout and its pinned code.
     """
     sections = record.attempt.provenance if record.attempt is not None else {}
-    found = {name: section for name, section in sections.items() if name not in _TOLD}
+    found = {name: section for name, section in sections.items() if name not in _SEPARATE}
     source, data = found.get("source"), found.get("data")
     if isinstance(source, dict):
         found["source"] = {SNAPSHOT: source.get(SNAPSHOT)}
     if isinstance(data, dict) and isinstance(data.get("fingerprints"), list):
         found["data"] = {**data, "fingerprints": dict(map(_numbered, enumerate(data["fingerprints"])))}
-    found |= {name: _wherever_it_lies(name, section, found.get("plugins")) for name, section in found.items()
+    found |= {name: _without_paths(name, section, found.get("plugins")) for name, section in found.items()
               if isinstance(section, dict)}
     return found
 
 
-def _wherever_it_lies(name: str, section: dict[str, Any], plugins: Any) -> dict[str, Any]:
-    """A section without the folders of that time, and without what is said of the project in two ways."""
+def _without_paths(name: str, section: dict[str, Any], plugins: Any) -> dict[str, Any]:
+    """A section without folders, and without the project where another section describes it."""
     project = plugins.get("project") if isinstance(plugins, dict) else None
     own = project.get("distribution") if isinstance(project, dict) else None
     if name == "git":

@@ -1,4 +1,4 @@
-"""What one hyper-parameter does: all pairs of runs that differ in it alone."""
+"""Effect of one hyper-parameter: all pairs of runs that differ only in it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ Measured = tuple[RunRecord, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """From one value to another: the mean of the differences (new - old), and its 95 % interval."""
+    """Change from one value to another: mean of the differences (new - old), 95 % interval."""
 
     task: str
     metric: Metric
     old: Any
     new: Any
-    pairs: tuple[tuple[int, int], ...]         # ids of runs, the old value's first; parts pair within them
+    pairs: tuple[tuple[int, int], ...]         # run ids, the old value's first; parts are paired within them
     effect: Estimate
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `the same`, or that it cannot be told."""
+        """`better`, `worse`, `the same` or `cannot tell`."""
         if self.effect.sd == 0 and self.effect.mean == 0:
             return "the same"
         if not self.effect.differs:
@@ -48,12 +48,12 @@ class Change:
         return "better" if (self.effect.mean > 0) == (self.metric.goal == "maximize") else "worse"
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Fields and verdict, for JSON."""
         return {**vars(self), "verdict": self.verdict}
 
 
 class Effects(Tabular, Sequence[Change]):
-    """What changes of one hyper-parameter did, by its values."""
+    """Effects of one hyper-parameter, one change of value per row."""
 
     def __init__(self, parameter: str, changes: Sequence[Change]) -> None:
         self.parameter = parameter
@@ -75,7 +75,7 @@ class Effects(Tabular, Sequence[Change]):
         return iter(self._changes)
 
     def table(self, *, constant: bool = False) -> Table:
-        """`constant=True`: with the task also where all are of one."""
+        """`constant=True` keeps the task column even if all rows have the same task."""
         every = self._changes
         columns: dict[str, list[Any]] = {
             "task": [one.task for one in every],
@@ -101,11 +101,11 @@ class Effects(Tabular, Sequence[Change]):
 
 
 def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
-    """Of runs that are comparable. A run, or each part of one, counts once for a pair of values; those of the
-    same config and seed count as their mean. Pruned runs are left out.
+    """Compute the effects of a hyper-parameter from comparable runs.
 
-    `parameter`: its shortest name or its dotted path; a component stands for its whole section. Raises
-    `UsageError` for one that no run has.
+    A run, or each part of one, counts once for a pair of values; runs of the same config and seed count as
+    their mean. Pruned runs are left out. `parameter`: its shortest name or dotted path; a component means its
+    whole section. Raises `UsageError` if no run has the parameter.
     """
     path = path_of(records, parameter)
     alike: dict[tuple[str, Unit], list[Measured]] = defaultdict(list)
@@ -128,7 +128,7 @@ def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
 
 
 def path_of(records: Sequence[RunRecord], parameter: str) -> str:
-    """The path of a hyper-parameter within a config. Raises `UsageError`."""
+    """Path of a hyper-parameter within a config. Raises `UsageError` if no run has it."""
     wanted = parameter.removeprefix(f"{CONFIG}.")
     if any(not is_missing(look_up(record, f"{CONFIG}.{wanted}")) for record in records):
         return wanted
@@ -155,7 +155,7 @@ def _change(pairs: Sequence[tuple[RunRecord, RunRecord, float]], path: str) -> C
 
 
 def _order(text: str) -> tuple[int, float, str]:
-    """Numbers by size, before all else."""
+    """Sort key: numbers by size, then texts."""
     try:
         value = float(text)
     except ValueError:

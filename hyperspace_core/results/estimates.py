@@ -1,4 +1,4 @@
-"""A mean and how far it can be trusted: Student's t interval, from the standard library alone.
+"""Mean with its confidence interval by Student's t, from the standard library only.
 
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.5 and 26.7; the continued fraction of
 the incomplete beta function is evaluated by Lentz's method.
@@ -12,38 +12,38 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 CONFIDENCE = 0.95
-POWER = 0.8                    # how surely as many pairs as are asked for would show the effect
-MOST = 1000                    # beyond it nobody would run that many
-SIGNS = 6                      # so many of one sign come by chance in less than 5 % of all cases: 2 / 2**6
+POWER = 0.8                    # probability that the planned number of pairs shows the effect
+MOST = 1000                    # largest number of pairs that is planned
+SIGNS = 6                      # sign test: so many equal signs have a probability below 5 %: 2 / 2**6
 _ROUNDED = 1e-13
 _TINY, _CLOSE, _STEPS = 1e-300, 1e-15, 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """The mean of `n` numbers. Of one alone nobody knows its spread, so that it has no interval."""
+    """Mean of `n` numbers. One number has no known spread, hence no interval."""
 
     n: int
     mean: float
-    sd: float | None = None        # of the numbers, with n - 1
-    low: float | None = None       # the 95 % confidence interval of the mean
+    sd: float | None = None        # standard deviation of the numbers, with n - 1
+    low: float | None = None       # 95 % confidence interval of the mean
     high: float | None = None
 
     @property
     def differs(self) -> bool:
-        """Whether the interval leaves 0 out. Where all numbers are the same, the sign test has to say so."""
+        """Whether the interval excludes 0. If all numbers are equal, the sign test decides."""
         if self.low is None or self.high is None:
             return False
         return (self.low > 0 or self.high < 0) and (self.sd != 0 or self.n >= SIGNS)
 
 
 def difference(new: float, old: float) -> float:
-    """0 for what differs only by how a mean was rounded."""
+    """`new` - `old`; 0 if they differ only by rounding."""
     return 0.0 if math.isclose(new, old, rel_tol=_ROUNDED) else new - old
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Of at least one number. NaN stays NaN: a config that diverges now and then has no mean."""
+    """Estimate the mean of at least one number; with a NaN or infinity among them it is not finite."""
     count = len(values)
     if not all(map(math.isfinite, values)):
         return Estimate(n=count, mean=sum(values) / count)
@@ -56,7 +56,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def numbers_needed(effect: float, sd: float) -> int | None:
-    """How many numbers of that spread show, four times in five, a mean other than 0; None beyond `MOST`."""
+    """Sample size that shows a non-zero mean with 80 % power; None beyond `MOST`."""
     if not effect:
         return None
     if not sd:
@@ -70,7 +70,7 @@ def numbers_needed(effect: float, sd: float) -> int | None:
 
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: int) -> float:
-    """The value below which a t variable lies with this probability, from 0.5 on."""
+    """Quantile of Student's t distribution, for probabilities >= 0.5."""
     low, high = 0.0, 1.0
     while _below(high, freedom) < probability:
         low, high = high, 2 * high
@@ -86,10 +86,10 @@ def _below(t: float, freedom: int) -> float:
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """Regularized: from 0 at x = 0 to 1 at x = 1."""
+    """Regularized incomplete beta function: 0 at x = 0, 1 at x = 1."""
     if x in (0.0, 1.0):
         return x
-    if x > (a + 1) / (a + b + 2):              # there the fraction converges slowly, its mirror image fast
+    if x > (a + 1) / (a + b + 2):              # the fraction converges slowly here, its mirror image fast
         return 1 - _incomplete_beta(1 - x, b, a)
     scale = (math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
     return math.exp(scale) * _fraction(x, a, b) / a

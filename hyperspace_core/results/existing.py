@@ -1,4 +1,4 @@
-"""Does it exist already? Runs that are the same experiment, on the same code of the classes that they use."""
+"""Find existing runs of the same experiment on the same code."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LIVE = (State.QUEUED, State.PAUSED, State.RUNNING, State.COMPLETED)
 
 
 def key_of(run: NewRun | RunRecord) -> str:
-    """Runs with the same key are the same experiment: task, scenario, completed config and seed agree."""
+    """Key of an experiment: digest of task, scenario, completed config and seed."""
     return digest({"task": run.task, "scenario": run.scenario, "config": run.config, "seed": run.seed})
 
 
 def existing_runs(store: Store, project: Project, task: str) -> dict[str, int]:
-    """Key → id of a task's runs that wait, run or have completed; of several the oldest.
+    """Key → id of a task's queued, paused, running and completed runs; the oldest of each key.
 
-    A run on other code of a class that it uses does not count. What is not known of a run, such as the code
-    of one that has not begun, says nothing against it.
+    A run does not count if the code of a class that it uses differs. Unknown code, such as that of a run that
+    has not begun, counts as equal.
     """
     today = Today(project)
     wanted = RunFilter(project=project.name, tasks=(task,), states=LIVE)
@@ -41,7 +41,7 @@ def existing_runs(store: Store, project: Project, task: str) -> dict[str, int]:
 
 
 def unless_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
-    """The runs whose key is not among the known ones, each once."""
+    """Drop the runs whose key is known, and duplicates."""
     seen = set(known)
     for run in runs:
         key = key_of(run)

@@ -1,7 +1,7 @@
-"""The first page of many runs: the best that are comparable, without reading them all.
+"""First page of results: the best comparable runs, without reading all runs.
 
-What counts is taken from the newest runs and the best ones, and anew from all that were read, as more are.
-The page is that of all runs, unless only runs that were not read have what counts.
+The reference is taken from the newest and the best runs, and again from all runs read so far when more are
+read. The page equals that of all runs, unless only unread runs have the reference code or data.
 """
 
 from __future__ import annotations
@@ -20,30 +20,29 @@ from hyperspace_core.results.table import best_first
 from hyperspace_core.results.today import Today
 from hyperspace_core.storage import Store
 
-MANY = 2_000                   # runs up to this number are all read
-GROUPED = 20_000               # up to this number also where some are repeats: a matter of two seconds
-SAMPLE = 300                   # newest runs that say what counts
-BEST = 40                      # best ones that are looked at beside them
+MANY = 2_000                   # up to this number, all runs are read
+GROUPED = 20_000               # the same if some are repeats: takes about two seconds
+SAMPLE = 300                   # newest runs that give the reference
+BEST = 40                      # best runs that are read in addition
 
 Ask = Callable[[], Today | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FirstPage(Comparison):
-    """The best of many runs, as many as were asked for; more of them have not been read."""
+    """The best of many runs, up to the limit; not all runs were read."""
 
-    of: int | None                 # how many runs there are; None where only reading them all would tell
-    of_all: int                    # at most so many
-    repeated: bool                 # whether some of those that were read are repeats
+    of: int | None                 # number of runs; None if only reading all of them would give it
+    of_all: int                    # upper bound of that number
+    repeated: bool                 # whether some of the runs read are repeats
 
 
 def first_page(store: Store, where: RunFilter, limit: int, today: Ask | None, *,
                read: Callable[[RunRecord], RunRecord]) -> Comparison | None:
-    """The best `limit` comparable runs of a task; None where there are so few that all can be read.
+    """Find the best `limit` comparable runs of a task; None if there are few enough to read all.
 
-    `today`: as `compared` asks for it; without it all runs are comparable. `read`: what is to be kept of a
-    record. Where all had to be read after all, as where the metric of some was computed anew, all of them are
-    in what is given back.
+    `today`: as in `compared`; without it all runs are comparable. `read`: reduces a record to what is kept.
+    If all runs had to be read, for example because some were rescored, the result holds all of them.
     """
     count = _count(store, where) if len(where.tasks) == 1 and limit > 0 else 0
     if count <= MANY:
@@ -69,8 +68,9 @@ def first_page(store: Store, where: RunFilter, limit: int, today: Ask | None, *,
 
 
 def any_mended(store: Store, where: RunFilter) -> bool:
-    """Whether the task's metric was computed anew of some of the newest runs or the best: then the order of
-    the store, by what they returned, is not that of the results.
+    """Whether the task's metric was recomputed for some of the newest or best runs.
+
+    If so, the store's order, which is by the returned result, differs from the order of the results.
     """
     return any(is_mended(record) for order, most in ((ORDER_NEWEST, SAMPLE), (ORDER_BEST, BEST))
                for record in store.find(where, order=order, limit=most))
@@ -81,5 +81,5 @@ def _compared(records: Iterable[RunRecord], today: Ask | None) -> Comparison:
 
 
 def _count(store: Store, where: RunFilter) -> int:
-    """At most so many match: a store may have to read all of them to look at their values."""
+    """Upper bound of the matches: conditions on values are ignored, as they may need a full read."""
     return sum(store.count(replace(where, where=())).values())

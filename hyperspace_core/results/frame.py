@@ -1,4 +1,4 @@
-"""Runs as a pandas frame; pandas is an extra and imported on use only."""
+"""Runs as a pandas frame; pandas is an optional dependency, imported on use."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def to_frame(records: Iterable[RunRecord], *, constant: bool = False) -> pandas.DataFrame:
-    """One row a run, best first, under the index `run`; columns that tell nothing are left out.
+    """Frame with one row a run, best first, index `run`; constant columns are left out.
 
-    `constant=True` keeps them. A run without a value has NaN in a column of numbers, None elsewhere; lists
-    are tuples, so that one can group by them. Without runs the frame is empty. Raises `HyperspaceError`
-    where pandas is not installed.
+    `constant=True` keeps them. A missing value is NaN in a column of numbers, None elsewhere; lists become
+    tuples, so that they can be grouped by. Without runs the frame is empty. Raises `HyperspaceError` if
+    pandas is not installed.
     """
     return frame_of(tabulate(records, constant=constant))
 
 
 def frame_of(table: Table) -> pandas.DataFrame:
-    """A table of runs, or another one whose rows are numbered."""
+    """Convert a table; the index is the run id, or the row number if there is no such column."""
     pd = _imported()
     ids = next((column for column in table.columns if column.path == ID), None)
     index = (pd.RangeIndex(len(table.rows)) if ids is None else
@@ -38,7 +38,7 @@ def frame_of(table: Table) -> pandas.DataFrame:
 
 
 def _imported() -> Any:
-    """pandas. Raises `HyperspaceError` where it is not installed."""
+    """Import pandas. Raises `HyperspaceError` if it is not installed."""
     try:
         import pandas as pd
     except ImportError as error:

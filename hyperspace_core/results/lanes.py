@@ -1,4 +1,4 @@
-"""Attempts as bars along the time, each in a lane of its worker where no other bar stands at that time."""
+"""Attempts as bars of a timeline: overlapping bars of a worker get separate lanes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Bar:
     outcome: str                   # "completed", "lost", "running"
     start: datetime
     end: datetime
-    told: str                      # "run 12, attempt 1: Holdout"
+    text: str                      # "run 12, attempt 1: Holdout"
 
     @property
     def seconds(self) -> float:
@@ -27,10 +27,10 @@ class Bar:
 
 
 def bars_of(records: Iterable[RunRecord], now: datetime) -> list[Bar]:
-    """The attempts that have begun, by worker, then by time."""
+    """Bars of all attempts that have begun, by worker, then by time."""
     found = [(attempt.worker.worker if attempt.worker else "?", attempt.started_at, record, attempt)
              for record in records for attempt in record.attempts if attempt.started_at is not None]
-    free: dict[str, list[datetime]] = {}           # worker -> when each of its lanes is free again
+    free: dict[str, list[datetime]] = {}           # worker -> end time of the last bar in each of its lanes
     bars = []
     for worker, start, record, attempt in sorted(found, key=lambda one: (one[0], one[1], one[2].id)):
         end = max(start, attempt.ended_at or now)
@@ -41,5 +41,5 @@ def bars_of(records: Iterable[RunRecord], now: datetime) -> list[Bar]:
                         lane=worker if number == 0 else f"{worker} ({number + 1})",
                         outcome="running" if attempt.outcome is None else str(attempt.outcome.value),
                         start=start, end=end,
-                        told=f"run {record.id}, attempt {attempt.number}: {record.task}"))
+                        text=f"run {record.id}, attempt {attempt.number}: {record.task}"))
     return sorted(bars, key=lambda bar: (bar.lane, bar.start))

@@ -1,4 +1,4 @@
-"""What is shown as it is now, at a prompt or in a notebook, and redrawn on request: a queue, a search."""
+"""Live views of a queue or a search, for a prompt or a notebook."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from hyperspace_core.results.picture import html_of, lines_of
 
 
 class Look(Protocol):
-    """One look at something, as text and as HTML."""
+    """A snapshot of a view, as text and as HTML."""
 
     def text(self, *, times: bool = True) -> list[str]:
-        """Its lines. `times=False` leaves out what changes by itself from second to second."""
+        """Lines of text. `times=False` leaves out elapsed and remaining times."""
         ...
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is something left to wait for."""
+        """Whether runs or searches are still open."""
         ...
 
     def _repr_html_(self) -> str: ...
@@ -35,7 +35,7 @@ class Look(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """One look at a queue."""
+    """A snapshot of a queue."""
 
     view: Overview
 
@@ -56,7 +56,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Trouble:
-    """In the place of a look: why there is none now."""
+    """Shown in place of a snapshot: why there is none."""
 
     words: str
     goes_on: bool = True
@@ -72,17 +72,17 @@ class Trouble:
 
 
 class Live(ABC):
-    """Each time it is shown it looks anew; nothing runs behind it."""
+    """A view that reads the store each time it is shown; it has no background thread."""
 
     @abstractmethod
     def look(self) -> Look:
-        """As it is at this moment. Raises `StoreError`."""
+        """Take a snapshot. Raises `StoreError`."""
 
     def watch(self, interval_s: float = 2.0) -> None:
-        """Show it again and again until there is nothing left to wait for, or Ctrl-C.
+        """Show the view repeatedly until all runs and searches have ended, or Ctrl-C.
 
-        A notebook redraws its cell; elsewhere a line is printed when something has changed. What is queued or
-        running goes on, however this ends. A store that is away is waited for.
+        A notebook redraws its cell; elsewhere changed lines are printed. Queued and running runs are not
+        affected. An unavailable store is retried.
         """
         if not interval_s > 0:
             raise UsageError(f"interval_s: expected seconds > 0, got {interval_s!r}")
@@ -94,11 +94,11 @@ class Live(ABC):
             return
 
     def _shown(self, show: Callable[[Look], None]) -> bool:
-        """Whether there is something left to wait for."""
+        """Show one snapshot; return whether runs or searches are still open."""
         try:
             look = self.look()
         except StoreUnavailable as error:
-            look = Trouble(f"the store does not answer; looking again ({error})")
+            look = Trouble(f"store unavailable; retrying ({error})")
         show(look)
         return look.goes_on
 
@@ -110,40 +110,40 @@ class Live(ABC):
 
 
 class QueueProgress(Live):
-    """The state of a queue."""
+    """Live view of a queue."""
 
     def __init__(self, look: Callable[[], Overview]) -> None:
         self._look = look
 
     def look(self) -> Picture:
-        """The queue at this moment. Raises `StoreError`."""
+        """Take a snapshot of the queue. Raises `StoreError`."""
         return Picture(self._look())
 
 
 def _changed_lines() -> Callable[[Look], None]:
-    """Prints the lines that differ from those of the look before in more than a time."""
+    """Return a function that prints the lines that have changed; times alone do not count."""
     before: set[str] = set()
 
     def show(look: Look) -> None:
         keys = look.text(times=False)
         for text, key in zip(look.text(), keys, strict=True):
             if key not in before:
-                _say(text)
+                _print(text)
         before.clear()
         before.update(keys)
 
     return show
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201 - asked for
 
 
 def _notebook_cell() -> Callable[[Look], None] | None:
-    """Draws over what it drew before; None where this process is no notebook's."""
+    """Return a function that redraws the notebook's cell; None outside a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if getattr(shell, "kernel", None) is None:         # IPython at a terminal cannot draw over anything
+    if getattr(shell, "kernel", None) is None:         # IPython at a terminal cannot redraw
         return None
     handle, drawn = importlib.import_module("IPython.display").DisplayHandle(), False
 

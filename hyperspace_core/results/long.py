@@ -1,4 +1,4 @@
-"""The series of many runs as one long table: run, name, step, value."""
+"""Series of many runs in one long table: run, name, step, value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesPoint:
-    """One value of a series of a run. Points that were logged without a step are counted."""
+    """One point of a run's series. A point logged without a step gets its number as step."""
 
     run: int
     name: str
@@ -27,7 +27,7 @@ class SeriesPoint:
 
 
 class LongSeries(Tabular, Sequence[SeriesPoint]):
-    """Points of many runs, run by run, as they were logged."""
+    """Points of many runs, by run, in the order of logging."""
 
     nothing = "no series"
 
@@ -49,7 +49,7 @@ class LongSeries(Tabular, Sequence[SeriesPoint]):
         return iter(self._points)
 
     def table(self, *, constant: bool = False) -> Table:
-        """All four columns, always."""
+        """Return all four columns; `constant` has no effect."""
         return _table(self._points)
 
     def _page(self) -> Table:
@@ -60,14 +60,14 @@ class LongSeries(Tabular, Sequence[SeriesPoint]):
 
 
 def long_series(records: Sequence[RunRecord], read: Read, names: Collection[str] | None) -> LongSeries:
-    """Raises `NotFound` for a name that none of the runs has logged."""
+    """Read the series of the runs. Raises `NotFound` for a name that no run has logged."""
     found = LongSeries(point for record in records for point in _points(record.id, read(record.id, names)))
     there = {point.name for point in found}
     for name in names or ():
         if name not in there and records:
             known = {point.name for record in records for point in read(record.id, None)}
             cure = did_you_mean(name, known) or f"; they have {', '.join(sorted(known)) or 'none'}"
-            raise NotFound(f"none of these runs has a series '{name}'{cure}")
+            raise NotFound(f"no run has logged a series '{name}'{cure}")
     return found
 
 

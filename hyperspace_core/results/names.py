@@ -1,4 +1,4 @@
-"""Short names for long paths."""
+"""Short names for dotted paths."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hyperspace_core.config.tree import CLASS_NAME
 
 
 def shortest_names(paths: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
-    """Path → the shortest end of it that no other path and no name in `taken` has.
+    """Map each path to its shortest suffix that is unique and not in `taken`.
 
-    A class stands for its section: `config.classifier.className` is `classifier` where that is unique.
+    A class gets the name of its section: `config.classifier.className` is `classifier` if unique.
     """
     steps = {path: _steps(path) for path in paths}
     length = dict.fromkeys(steps, 1)
@@ -21,7 +21,7 @@ def shortest_names(paths: Iterable[str], taken: Collection[str] = ()) -> dict[st
         unclear = [path for path, name in names.items()
                    if (counts[name] > 1 or name in taken) and length[path] < len(steps[path])]
         if not unclear:
-            return _told_apart(names)
+            return _distinct(names)
         for path in unclear:
             length[path] += 1
 
@@ -31,8 +31,8 @@ def _steps(path: str) -> list[str]:
     return steps[:-1] if steps[-1] == CLASS_NAME and len(steps) > 1 else steps
 
 
-def _told_apart(names: dict[str, str]) -> dict[str, str]:
-    """A section's class and a value of the very same path cannot both have its name."""
+def _distinct(names: dict[str, str]) -> dict[str, str]:
+    """Resolve names shared by a section's class and a value of the same path: use the full path."""
     counts = Counter(names.values())
     apart = {path: path if counts[name] > 1 else name for path, name in names.items()}
     return apart if len(set(apart.values())) == len(apart) else {path: path for path in names}

@@ -1,4 +1,4 @@
-"""Which runs would give two configs more pairs: seeds that one of them lacks first, then new ones."""
+"""Plan runs that give two configs more pairs: first missing seeds, then new ones."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from hyperspace_core.submission import Wishes
 if TYPE_CHECKING:
     from hyperspace_core.study import Study
 
-Wanted = tuple[RunRecord, int]             # a run to repeat, and the seed to do it with
+Wanted = tuple[RunRecord, int]             # a run to repeat, and its seed
 
 
 def plan_pairs(study: Study, paired: Paired, count: int) -> list[NewRun]:
-    """Runs to be queued for `count` more pairs of a comparison."""
+    """Plan the runs for `count` more pairs of a comparison."""
     wanted = RunFilter(project=study.name, tasks=(paired.a.records[0].task,), states=LIVE)
     return [run for record, seed in next_pairs(paired, study.store.find(wanted), count)
             for run in study.plan_rerun(record, None, Wishes(seed=seed))]
 
 
 def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wanted]:
-    """The runs that at least `count` more pairs take: one in parts gives several. `live`: all of the task
-    that wait, run or have completed.
+    """Find the runs for at least `count` more pairs; a run in parts gives several pairs.
 
-    Raises `UsageError` where a side holds several configs, or the sides have no fold in common.
+    `live`: all queued, paused, running and completed runs of the task. Raises `UsageError` if a side holds
+    several configs, or the sides have no fold in common.
     """
     a, b = _one_config(paired.a, "a"), _one_config(paired.b, "b")
     sides = [_folds(paired.a), _folds(paired.b)]
     folds = sorted(sides[0].keys() & sides[1].keys())
     if not folds:
-        raise UsageError("a and b have no fold in common, so that no seed would pair them")
+        raise UsageError("a and b have no fold in common, so no seed can pair them")
     taken: tuple[set[Unit], set[Unit]] = (set(), set())
     for record in live:
         for experiment, units in zip((a, b), taken, strict=True):
@@ -54,8 +54,8 @@ def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wa
 
 
 def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str], seeds_each: int) -> Iterator[Unit]:
-    """Where one side has a run and the other has none; then seeds that neither has. `seeds_each`: so many
-    does one run use up, one for each of its parts.
+    """Yield units that only one side has, then units of new seeds. `seeds_each`: the number of seeds that
+    one run uses, one for each of its parts.
     """
     seeds = [unit[0] for units in taken for unit in units if unit[0] is not None]
     halves = [unit for unit in taken[0] ^ taken[1] if unit[0] is not None and unit[1] in folds]
@@ -68,11 +68,11 @@ def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str], seeds_each: int
 def _one_config(party: Party, name: str) -> str:
     found = {experiment_of(record): record.id for record in reversed(party.records)}
     if len(found) > 1:
-        raise UsageError(f"more pairs need one config on each side, and {name} holds {len(found)} (runs "
-                         f"{ids_text(sorted(found.values()))}); name a run of the one that is meant")
+        raise UsageError(f"more pairs need one config on each side, but {name} holds {len(found)} (runs "
+                         f"{ids_text(sorted(found.values()))}); give a run id of one config")
     return next(iter(found))
 
 
 def _folds(party: Party) -> dict[str, RunRecord]:
-    """Fold → the newest run that had it."""
+    """Map each fold to its newest run."""
     return {unit_of(record)[1]: record for record in party.records}

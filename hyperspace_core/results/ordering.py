@@ -1,4 +1,4 @@
-"""Runs in the order of any column: by its shortest name, or by a dotted path."""
+"""Sort runs by a column, given by its shortest name or its dotted path."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OWN: dict[str, Value] = {RUN: lambda record: record.id, SECONDS: seconds_of, "t
 
 
 def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:
-    """By a column such as `seed`, `accuracy`, `trees`, `config.classifier.trees`; after a `-` largest first.
+    """Sort by a column such as `seed` or `config.classifier.trees`; a leading `-` sorts descending.
 
-    A metric that was computed later goes before what the runs returned under its name: that is `result`, or
-    `metrics.accuracy`. Runs without a value, or with NaN, come last; of equal ones the older first. Raises
-    `UsageError` for a column that none of them has.
+    A recomputed metric takes precedence over the returned value of the same name; that one is `result` or
+    `metrics.accuracy`. Missing values and NaN come last; ties are sorted by age. Raises `UsageError` for a
+    column that no run has.
     """
     by_age = sorted(records, key=lambda record: record.id)
     name = order_by.removeprefix("-")
@@ -41,7 +41,7 @@ def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
         return [decisive(record) if record.metric.name == name else look_up(record, f"metrics.{name}")
                 for record in records]
     computed = [rescored_of(record) for record in records]
-    if any(name in one for one in computed):           # else what a run returned under that name
+    if any(name in one for one in computed):           # a run without one has its returned value
         return [one[name].value if name in one else look_up(record, f"metrics.{name}")
                 for one, record in zip(computed, records, strict=True)]
     found = [look_up(record, name) for record in records]
@@ -55,12 +55,12 @@ def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
 
 
 def _class_of(value: Any) -> Any:
-    """A component stands for its class."""
+    """The class name of a component; any other value unchanged."""
     return value[CLASS_NAME] if isinstance(value, dict) and CLASS_NAME in value else value
 
 
 def _sortable(value: Any) -> tuple[int, Any] | None:
-    """Numbers before texts, texts before the rest; nothing for what has no place among them."""
+    """Sort key: numbers, then texts, then other values; None for missing values and NaN."""
     if value is None or value is MISSING or is_missing(value):
         return None
     if isinstance(value, int | float):
@@ -71,5 +71,5 @@ def _sortable(value: Any) -> tuple[int, Any] | None:
 def _text(value: Any) -> str:
     try:
         return canonical(value)
-    except ConfigError:                        # a moment, an attempt
+    except ConfigError:                        # a time, an attempt
         return str(value)

@@ -1,6 +1,6 @@
-"""Tables as files: CSV that a spreadsheet cannot mistake for a program, JSON lines, Parquet.
+"""Write tables as CSV (safe for spreadsheets), JSON lines or Parquet.
 
-A file is there whole or not at all: it takes its name when all of it has been written.
+Files are written atomically: to a temporary file that is renamed at the end.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hyperspace_core.errors import HyperspaceError, UsageError, did_you_mean
 from hyperspace_core.results.plain import plain
 from hyperspace_core.results.table import Table
 
-# with one of these a cell is a formula to some spreadsheet; the last four are its full-width forms
+# a cell that begins with one of these is a formula to some spreadsheet; the last four are full-width
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
 def write_csv(table: Table, path: str | Path, *, raw: bool = False) -> Path:
-    """RFC 4180. Text that a spreadsheet would execute gets a leading `'`, unless it is to be `raw`.
+    """Write CSV (RFC 4180). Text that a spreadsheet would execute gets a leading `'`, unless `raw`.
 
-    Numbers stay numbers. A run without a value has an empty cell; lists and dicts are JSON.
+    Numbers stay numbers. A missing value is an empty cell; lists and dicts are JSON.
     """
     with _written(path) as file:
         writer = csv.writer(file)
@@ -37,7 +37,7 @@ def write_csv(table: Table, path: str | Path, *, raw: bool = False) -> Path:
 
 
 def write_jsonl(table: Table, path: str | Path) -> Path:
-    """One object a line; a run without a value lacks the key. NaN and infinities are texts as in `--json`."""
+    """Write one JSON object a line, without missing values. NaN and infinities are texts as in `--json`."""
     with _written(path) as file:
         for row in _rows(table):
             cells = {name: plain(value) for name, value in zip(table.names, row, strict=True)
@@ -47,7 +47,7 @@ def write_jsonl(table: Table, path: str | Path) -> Path:
 
 
 def write_parquet(table: Table, path: str | Path) -> Path:
-    """Columns with their types; one of mixed types holds JSON. Raises `HyperspaceError` without pyarrow."""
+    """Write typed columns; mixed types become JSON. Raises `HyperspaceError` without pyarrow."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -68,12 +68,12 @@ FORMATS: dict[str, Callable[[Table, Path, bool], Path]] = {
 
 
 def write(table: Table, path: Path, *, raw: bool = False) -> Path:
-    """In the format that the file's name says. See `checked_format`."""
+    """Write in the format given by the file's suffix. See `checked_format`."""
     return FORMATS[checked_format(path)](table, path, raw)
 
 
 def checked_format(path: Path) -> str:
-    """The end of the file's name. Raises `UsageError` for one that says no format."""
+    """Return the file's suffix. Raises `UsageError` for an unknown format."""
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends with {', '.join(FORMATS)}, "
@@ -83,7 +83,7 @@ def checked_format(path: Path) -> str:
 
 @contextmanager
 def _written(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """A file beside the wanted one, which takes its place in the end. Raises `UsageError`."""
+    """Open a temporary file that replaces the target at the end. Raises `UsageError`."""
     target = Path(path)
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:

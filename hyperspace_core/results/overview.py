@@ -1,4 +1,4 @@
-"""A queue on one page: what waits, who works on what, what failed last, what is best so far."""
+"""Overview of a queue: waiting runs, workers, searches, last failures, best runs."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ from hyperspace_core.storage import Store
 
 Life = Literal["alive", "silent", "gone"]
 
-LOOK_AT_MOST = 10_000          # queued runs that are looked at one by one
+LOOK_AT_MOST = 10_000          # queued runs that are checked one by one
 RECENT = 200                   # finished runs whose tasks count as in use
-BETTER = 1000                  # runs that were better, on other code or data, among which the best is sought
+BETTER = 1000                  # best runs that are searched for a comparable one
 FAILURES = 5
-FORGOTTEN = timedelta(days=1)  # a worker that vanished is shown no longer
+FORGOTTEN = timedelta(days=1)  # a worker not seen for this long is no longer shown
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerLine:
-    """A worker and whether it lives: `silent` has not been seen for a TTL, `gone` is proved dead."""
+    """A worker and its state: `silent` was not seen for a TTL, `gone` has a dead process."""
 
     worker: WorkerInfo
     life: Life
-    seen_s: float | None           # seconds since it was last seen, by two wall clocks
+    seen_s: float | None           # seconds since it was last seen; compares two wall clocks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Queued runs that a worker, or all that live, cannot take, and why."""
+    """Queued runs that no living worker can take, and why."""
 
     task: str
     count: int
     why: str
-    runs: tuple[int, ...] = ()     # the first of them
+    runs: tuple[int, ...] = ()     # the first ids
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchLine:
-    """A search that has not ended, and why none of the workers that live can be asked for its runs."""
+    """A search that has not ended; `why`: no living worker can propose its runs."""
 
     search: SearchRecord
     counts: Mapping[State, int]    # of its runs
-    best: RunRecord | None = None  # its completed run with the best result
+    best: RunRecord | None = None  # completed run with the best result
     why: str | None = None
 
     @property
     def done(self) -> int:
-        """Runs that are over."""
+        """Number of runs that have ended."""
         return sum(count for state, count in self.counts.items() if state.terminal)
 
     @property
@@ -69,7 +69,7 @@ class SearchLine:
 
     @property
     def found(self) -> str:
-        """`best accuracy 0.98 (run 12)`; nothing where no run has completed."""
+        """`best accuracy 0.98 (run 12)`; empty if no run has completed."""
         if self.best is None:
             return ""
         return f"best {self.search.metrics[0].name} {number(self.best.result)} (run {self.best.id})"
@@ -86,10 +86,10 @@ class Overview:
     counts: Mapping[State, int]
     workers: tuple[WorkerLine, ...] = ()
     running: tuple[RunRecord, ...] = ()
-    ownerless: frozenset[int] = frozenset()        # running by the record, by a process that is gone
+    ownerless: frozenset[int] = frozenset()        # running in the store, but their process is gone
     waiting: tuple[Waiting, ...] = ()
-    searches: tuple[SearchLine, ...] = ()          # that have not ended, oldest first
-    failures: tuple[RunRecord, ...] = ()           # the last, newest first
+    searches: tuple[SearchLine, ...] = ()          # not ended, oldest first
+    failures: tuple[RunRecord, ...] = ()           # the last ones, newest first
     best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → its best run so far
 
     @property
@@ -99,7 +99,7 @@ class Overview:
 
 def overview(store: Store, project: str, *, clock: Clock | None = None,
              is_dead: Callable[[Owner], bool] = proven_dead) -> Overview:
-    """Look at a project's queue. Raises `StoreError`."""
+    """Read the overview of a project's queue. Raises `StoreError`."""
     now = (clock or SystemClock()).now()
     settings = store.settings(project)
     counts = store.count(RunFilter(project=project))
@@ -132,14 +132,14 @@ def _is_ownerless(record: RunRecord, is_dead: Callable[[Owner], bool]) -> bool:
 
 
 def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Waiting]:
-    """Queued runs that none of these workers can take, by task and reason."""
+    """Group the queued runs that none of these workers can take by task and reason."""
     return grouped((record, why) for record, why in told_why(queued, alive) if why is not None)
 
 
-def grouped(told: Iterable[tuple[RunRecord, str]]) -> list[Waiting]:
-    """Runs that wait, each with why, by task and reason."""
+def grouped(reasons: Iterable[tuple[RunRecord, str]]) -> list[Waiting]:
+    """Group waiting runs, each given with its reason, by task and reason."""
     groups: dict[tuple[str, str], list[int]] = {}
-    for record, why in told:
+    for record, why in reasons:
         groups.setdefault((record.task, why), []).append(record.id)
     return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10]))
             for (task, why), ids in groups.items()]
@@ -147,21 +147,21 @@ def grouped(told: Iterable[tuple[RunRecord, str]]) -> list[Waiting]:
 
 def told_why(queued: Iterable[RunRecord],
              alive: Sequence[WorkerInfo]) -> Iterator[tuple[RunRecord, str | None]]:
-    """Each of the queued runs, with why none of these workers can take it."""
+    """Pair each queued run with the reason why no worker can take it, or None."""
     tasks = frozenset(task for worker in alive for task in worker.tasks)
     return ((record, _why(record, alive, tasks)) for record in queued)
 
 
 def living_workers(store: Store, project: str, *, clock: Clock | None = None,
                    is_dead: Callable[[Owner], bool] = proven_dead) -> list[WorkerInfo]:
-    """The workers that live, as far as can be told from here."""
+    """List the living workers, as far as this machine can check."""
     now, ttl_s = (clock or SystemClock()).now(), store.settings(project).ttl_s
     return [worker for worker in store.workers(project) if life_of(worker, now, ttl_s, is_dead) == "alive"]
 
 
 def life_of(worker: WorkerInfo, now: datetime, ttl_s: float,
             is_dead: Callable[[Owner], bool] = proven_dead) -> Life:
-    """Whether a worker lives, as far as can be told from here."""
+    """Return whether a worker is alive, silent or gone, as far as this machine can check."""
     if is_dead(worker.owner):
         return "gone"
     seen = _seen_s(worker, now)
@@ -170,7 +170,7 @@ def life_of(worker: WorkerInfo, now: datetime, ttl_s: float,
 
 def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo], *,
                 paused: bool = False) -> SearchLine:
-    """How far a search is. `alive`: the workers that live. Raises `StoreError`."""
+    """Read the progress of a search. `alive`: the living workers. Raises `StoreError`."""
     own = RunFilter(project=search.project, search=search.uid)
     done = replace(own, states=(State.COMPLETED,))
     best = next(store.find(done, order=ORDER_BEST, limit=1), None)
@@ -182,7 +182,7 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
 
 
 def _no_worker(task: str, tasks: Collection[str], *, some: bool) -> str | None:
-    """Why no worker can take runs of the task; `tasks`: what those that live know, if there are some."""
+    """Why no worker can take runs of the task; `tasks`: tasks of the living workers, if `some` live."""
     if not some:
         return "no worker is running"
     if task not in tasks:
@@ -191,11 +191,11 @@ def _no_worker(task: str, tasks: Collection[str], *, some: bool) -> str | None:
 
 
 def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str]) -> str | None:
-    nobody = _no_worker(record.task, tasks, some=bool(alive))
-    if nobody is not None:
-        return nobody
+    why = _no_worker(record.task, tasks, some=bool(alive))
+    if why is not None:
+        return why
     if all(record.id in worker.refused for worker in alive if record.task in worker.tasks):
-        return "the workers' code does not fit them: it is older than their submission"
+        return "the workers' code does not accept them: it is older than their submission"
     return None
 
 
@@ -218,9 +218,9 @@ def _found(store: Store, project: str, state: State, order: str, limit: int | No
 
 def _best(store: Store, project: str, counts: Mapping[State, int],
           others: Iterable[RunRecord]) -> dict[str, RunRecord]:
-    """The best run of each task in use; a task that nobody has touched lately is left out.
+    """The best run of each recently used task.
 
-    A run counts that is comparable with the task's newest ones: the project's code is not asked here.
+    Only runs comparable with the task's newest runs count; the project's code is not loaded.
     """
     if not counts.get(State.COMPLETED):
         return {}
@@ -236,9 +236,9 @@ def _best(store: Store, project: str, counts: Mapping[State, int],
 def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
     wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
     measure = yardstick(traits_of(recent))
-    for most in (1, BETTER):                       # the very best will do, as a rule
+    for most in (1, BETTER):                       # usually the very best is comparable
         for record in store.find(wanted, order=ORDER_BEST, limit=most):
-            if record.result is None:              # one without a usable result is last in this order
+            if record.result is None:              # runs without a usable result are last in this order
                 return None
             if not measure.against(*traits_of([record])):
                 return record

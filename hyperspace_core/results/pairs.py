@@ -1,4 +1,4 @@
-"""Two configs compared seed by seed: what one has over the other, and whether it can be told from chance."""
+"""Paired comparison of two configs by seed, with the confidence interval of the difference."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from hyperspace_core.results.words import brief, ids_text, number
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
 
-Key = tuple[Unit, str]                     # seed, folds and part; and what else must agree
+Key = tuple[Unit, str]                     # seed, folds and part; and other values that must agree
 Values = Callable[[RunRecord], Mapping[Unit, float]]
 Side = int | RunRecord | str | Condition | Iterable[str | Condition]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
-    """One of the two: how it was named, and its runs by age; without pruned ones, unless all are."""
+    """One side of a comparison: its name and its runs by age; pruned runs only if all are pruned."""
 
     name: str
     records: tuple[RunRecord, ...]
@@ -41,14 +41,14 @@ class Party:
 
     @property
     def words(self) -> str:
-        """The name, and which runs they are."""
+        """The name and the ids of its runs."""
         runs = f"run {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} runs: {ids_text(self.ids)}"
         return f"{self.name}; {runs}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The results of both at one seed, fold and part; the mean where one has several there."""
+    """The results of both sides at one seed, fold and part; the mean of several."""
 
     seed: int | None
     fold: str
@@ -63,31 +63,31 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Paired:
-    """What b has over a: `effect.mean` is b - a in the metric's own unit, with its 95 % interval."""
+    """Result of a comparison: `effect.mean` is b - a in the metric's unit, with its 95 % interval."""
 
     a: Party
     b: Party
     metric: Metric
     pairs: tuple[Pair, ...]
-    per_run: int = 1               # so many pairs come of one more run of each: of runs in parts several
+    per_run: int = 1               # pairs that one more run of each side gives; more than 1 for runs in parts
 
     @cached_property
     def effect(self) -> Estimate | None:
-        """Of the differences; None without pairs."""
+        """Mean of the differences; None without pairs."""
         return estimate([pair.difference for pair in self.pairs]) if self.pairs else None
 
     @property
     def better(self) -> str | None:
-        """`"a"` or `"b"`; None while it cannot be told."""
+        """`"a"` or `"b"`; None if the difference is not significant."""
         if self.effect is None or not self.effect.differs:
             return None
         return "b" if (self.effect.mean > 0) == (self.metric.goal == "maximize") else "a"
 
     @property
     def more_pairs(self) -> int | None:
-        """How many more would tell, if effect and spread stay as they are; 0 where it can be told already.
+        """Number of further pairs needed, if effect and spread stay the same; 0 if it is significant.
 
-        None: nobody can say, or more than a thousand.
+        None if it is unknown or above a thousand.
         """
         if self.better is not None:
             return 0
@@ -98,7 +98,7 @@ class Paired:
 
     @property
     def verdict(self) -> str:
-        """The answer on one line."""
+        """The result of the comparison on one line."""
         effect = self.effect
         if effect is None:
             return f"cannot tell: {self._nothing_pairs()}"
@@ -120,7 +120,7 @@ class Paired:
         return f"no run of a has the seed{' and fold' if any(unit[1] for unit in a) else ''} of a run of b"
 
     def _by(self, effect: Estimate, who: str) -> str:
-        """By how much, as seen from one of them."""
+        """The difference in words, as seen from side `who`."""
         sign = 1 if who == "b" else -1
         mean = sign * effect.mean
         by = f"{number(abs(mean))} {'lower' if mean < 0 else 'higher'}" if mean else "the same in the mean"
@@ -135,7 +135,7 @@ class Paired:
     def _cure(self, effect: Estimate) -> str:
         more = self.more_pairs
         if effect.sd is None:
-            return f"one pair says nothing of the spread, {more} more pairs are the least"
+            return f"one pair is not enough to judge; at least {more} more are needed"
         if more is None:
             return "if there is a difference, a thousand pairs would not show it"
         runs = -(-more // self.per_run)
@@ -144,7 +144,7 @@ class Paired:
         return f"{pairs} would do if effect and spread stay as they are"
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Fields and verdict, for JSON."""
         sides = {"a": self.a, "b": self.b}
         return {**{side: {"name": party.name, "runs": party.ids} for side, party in sides.items()},
                 "metric": self.metric, "pairs": self.pairs, "effect": self.effect, "better": self.better,
@@ -155,10 +155,10 @@ class Paired:
 
 
 def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[LeftOut] = ()) -> Paired:
-    """Pair the runs that two sides mean by seed and fold; of runs in parts, each part with its like.
+    """Pair the runs of two sides by seed and fold, and by part for runs in parts.
 
-    Where both sides are conditions, pairs agree also in all hyper-parameters that no condition names. Raises
-    `NotFound` for a side without runs, `UsageError` for sides that cannot stand against each other.
+    If both sides are conditions, pairs also agree in all hyper-parameters that no condition names. Raises
+    `NotFound` for a side without runs, `UsageError` for sides that cannot be compared.
     """
     one, other = (_party(records, side, left_out) for side in (a, b))
     both = set(one.ids) & set(other.ids)
@@ -166,14 +166,14 @@ def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[L
         raise UsageError(f"a and b mean the same runs ({ids_text(sorted(both))}); name two different configs")
     metrics = {(record.task, record.metric) for record in (*one.records, *other.records)}
     if len(metrics) > 1:
-        told = " and ".join(sorted(f"{task} ({metric.name})" for task, metric in metrics))
-        raise UsageError(f"a and b are not measured alike: {told}; name one task")
+        found = " and ".join(sorted(f"{task} ({metric.name})" for task, metric in metrics))
+        raise UsageError(f"a and b differ in task or metric: {found}; name one task")
     named = None if _run(a) is not None or _run(b) is not None else [
         condition.path.removeprefix("config.") for side in (a, b) for condition in _conditions(side)]
     pairs, per_run = _paired(one, other, named, measured), min(map(_pieces, (one, other)))
-    if not pairs:                          # no part of one has its like in the other
+    if not pairs:                          # no part is common to both
         pairs, per_run = _paired(one, other, named, _as_a_whole), 1
-    return Paired(a=_told_apart(one, other), b=_told_apart(other, one), metric=metrics.pop()[1],
+    return Paired(a=_labelled(one, other), b=_labelled(other, one), metric=metrics.pop()[1],
                   pairs=tuple(pairs), per_run=per_run)
 
 
@@ -181,11 +181,11 @@ def _paired(one: Party, other: Party, named: Sequence[str] | None, values: Value
     left, right = _by_unit(one.records, named, values), _by_unit(other.records, named, values)
     found = [Pair(seed=key[0][0], fold=key[0][1], part=key[0][2], a=_mean(left[key]), b=_mean(right[key]))
              for key in left if key in right and key[0][0] is not None]
-    return sorted(found, key=lambda pair: (pair.seed or 0, pair.fold))         # parts in their own order
+    return sorted(found, key=lambda pair: (pair.seed or 0, pair.fold))         # parts keep their order
 
 
 def _pieces(party: Party) -> int:
-    """How often one run of them measures."""
+    """Number of measurements in one run."""
     return max(1, *(len(measured(record)) for record in party.records))
 
 
@@ -211,8 +211,8 @@ def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]
     return Party(name="", records=_by_age(whole_of(found)))
 
 
-def _told_apart(party: Party, other: Party) -> Party:
-    """A run that was named by its id is called by what the other side does not have."""
+def _labelled(party: Party, other: Party) -> Party:
+    """Name a side that was given by id by the values in which it differs from the other side."""
     if party.name:
         return party
     config = config_of(party.records[0])
@@ -226,12 +226,12 @@ def _why_not(run: int, left_out: Sequence[LeftOut]) -> str:
     for one in left_out:
         if one.record.id == run:
             reasons = " and ".join(reason.text for reason in one.reasons)
-            return f"run {run} is not comparable: {reasons}; with comparable `all` it is taken all the same"
-    return f"run {run} is none of the completed runs that are compared here"
+            return f"run {run} is not comparable: {reasons}; add --comparable all to compare anyway"
+    return f"run {run} is not among the completed runs compared here"
 
 
 def _run(side: Side) -> int | None:
-    """The id of a run where the side is one."""
+    """The run id if the side is a run, else None."""
     value = side.id if isinstance(side, RunRecord) else unwrapped(side)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -249,7 +249,7 @@ def _conditions(side: Side) -> list[Condition]:
 
 def _by_unit(records: Sequence[RunRecord], named: Sequence[str] | None,
              values: Values) -> dict[Key, list[float]]:
-    """The results by what pairs them; `named` hyper-parameters may differ, None: all may."""
+    """Group results by pairing key; `named` hyper-parameters may differ (None: all)."""
     found: dict[Key, list[float]] = defaultdict(list)
     for record in records:
         rest = "" if named is None else canonical(without(config_of(record), named))
@@ -259,7 +259,7 @@ def _by_unit(records: Sequence[RunRecord], named: Sequence[str] | None,
 
 
 def without(tree: Any, paths: Sequence[str]) -> Any:
-    """A tree without what stands at these dotted paths."""
+    """Copy a tree without the values at these dotted paths."""
     if isinstance(tree, dict):
         return {key: without(value, _below(key, paths)) for key, value in tree.items() if key not in paths}
     if isinstance(tree, list | tuple):

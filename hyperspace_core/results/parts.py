@@ -1,4 +1,4 @@
-"""What a run was made of, as it was recorded: its components with their fingerprints, and its data."""
+"""Recorded parts of a run: its components with their fingerprints, and its data."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.declared import SameBehaviour
 
 COMPONENTS, DATA = "components", "data"        # sections of provenance
-HOOK = "hook:"                                 # what stands before the name of a project's own hook
-SHOWN = 12                                     # digits of a fingerprint, where people read it or paste it
+HOOK = "hook:"                                 # prefix of the name of a project's own hook
+SHOWN = 12                                     # digits of a fingerprint in messages
 
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A component that a run used, or a hook of the project's own that took part."""
+    """A component that a run used, or a hook of the project."""
 
     path: str                      # "classifier", "layers.0", "hook:hyperspace_train"
-    name: str                      # its class, as a config calls it
-    fingerprint: str               # hexadecimal, or a name from outside of the project; empty: not known
+    name: str                      # class name in a config
+    fingerprint: str               # hexadecimal, or an external name; empty: unknown
     module: str = ""
 
     @cached_property
@@ -39,26 +39,26 @@ class Part:
 
     @cached_property
     def key(self) -> Key:
-        """What is looked up: the parameter that it fills stands for its family."""
+        """Lookup key: parameter (in place of the family) and class name."""
         if self.is_hook:
             return self.path, ""
         return next((step for step in reversed(self.path.split(".")) if not step.isdigit()), ""), self.name
 
     @property
     def short(self) -> str:
-        """The fingerprint as people read it and paste it, or why there is none."""
+        """The first digits of the fingerprint, or why there is none."""
         if not self.fingerprint:
             return "not read"
         return "not the project's own" if ":" in self.fingerprint else self.fingerprint[:SHOWN]
 
     @property
     def declared_as(self) -> str:
-        """What `register.same_behaviour` calls it."""
+        """The name for `register.same_behaviour`."""
         return self.path if self.is_hook else self.name
 
     @property
     def called(self) -> str:
-        """Its name for people."""
+        """The name in messages."""
         return f"the hook {self.path.removeprefix(HOOK)}" if self.is_hook else self.name or self.path
 
 
@@ -66,7 +66,7 @@ Parts = Mapping[str, Part]
 
 
 def parts_of(record: RunRecord) -> Parts | None:
-    """Path → what the last attempt ran, or what the submission pinned; None where neither is known."""
+    """Parts of the last attempt by path, else those pinned at submission; None if unknown."""
     for section in (_section(record, COMPONENTS), record.code.get(COMPONENTS)):
         parts = parts_in(section)
         if parts:
@@ -75,32 +75,32 @@ def parts_of(record: RunRecord) -> Parts | None:
 
 
 def parts_in(section: Any) -> Parts:
-    """The components that a section names; what is of another shape is left out.
+    """Read the components of a section; malformed entries are ignored.
 
-    Runs of the same code share what is given back: there are many runs, and few codes.
+    Runs of the same code share the returned mapping, which saves memory.
     """
     if not isinstance(section, Mapping):
         return {}
-    told = ((path, one.get("class"), one.get("module"), one.get("fingerprint"))
+    read = ((path, one.get("class"), one.get("module"), one.get("fingerprint"))
             for path, one in section.items() if isinstance(one, Mapping))
     return _parts(tuple((path, *(text if isinstance(text, str) else "" for text in texts))
-                        for path, *texts in told))
+                        for path, *texts in read))
 
 
 @lru_cache(maxsize=4096)
-def _parts(told: tuple[tuple[str, ...], ...]) -> Parts:
+def _parts(read: tuple[tuple[str, ...], ...]) -> Parts:
     return {path: Part(path=path, name=name, module=module, fingerprint=_known(fingerprint))
-            for path, name, module, fingerprint in told}
+            for path, name, module, fingerprint in read}
 
 
 def _known(fingerprint: str) -> str:
     kind, _, digits = fingerprint.rpartition(":")
-    # code outside of the project is named, not read: its name is as good as a fingerprint
+    # code outside the project is identified by its name
     return {"sha256": digits, "external": fingerprint}.get(kind, "")
 
 
 def slim(record: RunRecord) -> RunRecord:
-    """The record without what no comparison looks at: of many runs it would fill the memory."""
+    """Drop provenance that comparisons do not use, to save memory."""
     attempt = record.attempt
     if attempt is None:
         return record
@@ -109,17 +109,17 @@ def slim(record: RunRecord) -> RunRecord:
 
 
 class Sharing:
-    """Many records with few different trees: what is equal is kept once.
+    """Share equal trees among many records, to save memory.
 
-    Runs of one code, machine and problem have the same provenance but for little, and there are many of them.
+    Runs of one code, machine and problem have almost the same provenance.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
-        self._kept: dict[int, Any] = {}        # the same by identity: a store may share them already
+        self._kept: dict[int, Any] = {}        # by identity: a store may share them already
 
     def of(self, record: RunRecord) -> RunRecord:
-        """An equal record; the same where it shares all already."""
+        """Return an equal record with shared trees; the same object if nothing changes."""
         attempts = tuple(map(self._attempt, record.attempts))
         scenario, code = self._one(record.scenario), self._one(record.code)
         if scenario is record.scenario and code is record.code and all(map(is_, attempts, record.attempts)):
@@ -141,9 +141,9 @@ class Sharing:
 
 
 def data_of(record: RunRecord) -> tuple[str, ...]:
-    """The fingerprints of what was loaded, in its order; none where they are not known."""
-    told = _section(record, DATA).get("fingerprints")
-    return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
+    """Fingerprints of the loaded data, in order of loading; empty if unknown."""
+    found = _section(record, DATA).get("fingerprints")
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
 
 
 def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
@@ -153,17 +153,17 @@ def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What decides whether a run is comparable, read off its record once."""
+    """The properties of a run that decide whether it is comparable."""
 
     record: RunRecord
-    problem: str | None            # the completed scenario as one text; None where it is not known
+    problem: str | None            # the completed scenario as canonical text; None: unknown
     parts: Parts | None
     data: tuple[str, ...]
 
 
 def traits_of(records: Iterable[RunRecord]) -> tuple[Traits, ...]:
-    """Of many records; a tree that they share is looked at once."""
-    kept = tuple(records)                          # as long as they live, an identity means one tree
+    """Read the traits of many records; a shared tree is read once."""
+    kept = tuple(records)                          # keeps the trees alive, so that ids stay unique
     problems: dict[int, str] = {}
     ran: dict[int, Parts] = {}
     found = []
@@ -179,23 +179,22 @@ def traits_of(records: Iterable[RunRecord]) -> tuple[Traits, ...]:
 
 
 class Sameness:
-    """Fingerprints that were declared to behave the same, joined into classes.
+    """Equivalence classes of fingerprints that were declared to behave the same.
 
-    A fingerprint names one class's code, so that the class's name need not be asked: a class that was renamed
-    keeps what was declared of it.
+    Class names do not matter: a renamed class keeps its declarations.
     """
 
     def __init__(self, declared: Iterable[SameBehaviour] = ()) -> None:
         self._parents: dict[str, str] = {}
-        self._known: dict[str, str] = {}           # fingerprint → the one that stands for its class
+        self._known: dict[str, str] = {}           # fingerprint → representative of its class
         for same in declared:
             self._join(same.old, same.new)
         for one, other in permutations(tuple(self._parents), 2):
-            if other.startswith(one):              # beginnings of different length mean the same
+            if other.startswith(one):              # prefixes of different length are equivalent
                 self._join(one, other)
 
     def of(self, fingerprint: str) -> str:
-        """The fingerprint that stands for all that behave like this one."""
+        """Representative of the fingerprint's equivalence class."""
         if not self._parents or not fingerprint:
             return fingerprint
         if fingerprint not in self._known:

@@ -1,4 +1,4 @@
-"""A queue's overview as lines of text and as HTML. Pure: the same overview gives the same picture."""
+"""Format the overview of a queue as lines of text and as HTML."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ GONE = "its process is gone; the next worker takes it up"
 
 
 def lines_of(view: Overview, *, times: bool = True) -> list[str]:
-    """What to show at a prompt. `times=False` leaves out what changes by itself from second to second."""
+    """Lines for a prompt. `times=False` leaves out elapsed and remaining times."""
     running = (run_text(record, view.at, gone=record.id in view.ownerless, times=times)
                for record in view.running)
     return [_head(view), *(" ".join(filter(None, pieces)) for pieces in running), *_remarks(view)]
 
 
 def html_of(view: Overview) -> str:
-    """What to show in a notebook: a bar for each running run. Stored text is escaped."""
+    """HTML for a notebook, with a bar for each running run. Stored text is escaped."""
     rows = "".join(run_html(record, view.at, gone=record.id in view.ownerless) for record in view.running)
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     remarks = "".join(f"<li>{html.escape(line)}</li>" for line in _remarks(view))
@@ -33,7 +33,7 @@ def html_of(view: Overview) -> str:
 
 
 def counted(counts: Mapping[State, int]) -> str:
-    """`2 queued, 1 running, 3 completed`; `no runs` where there are none."""
+    """`2 queued, 1 running, 3 completed`, or `no runs`."""
     return ", ".join(f"{counts[state]} {state.lower()}" for state in State if counts.get(state)) or "no runs"
 
 
@@ -45,7 +45,7 @@ def _head(view: Overview) -> str:
 
 
 def run_text(record: RunRecord, at: datetime, *, gone: bool = False, times: bool = True) -> Iterator[str]:
-    """A running run in pieces; `gone`: the process that had it is."""
+    """Pieces of the line of a running run; `gone`: its process has ended."""
     yield f"run {record.id} {one_line(record.task)}"
     progress = record.progress
     if gone:
@@ -60,7 +60,7 @@ def run_text(record: RunRecord, at: datetime, *, gone: bool = False, times: bool
 
 
 def run_html(record: RunRecord, at: datetime, *, gone: bool = False) -> str:
-    """The same as a row of a table. Stored text is escaped."""
+    """Table row of a running run. Stored text is escaped."""
     progress = Progress(done=0.0) if record.progress is None or gone else record.progress
     part = share(progress)
     drawn = "" if part is None else f'<progress value="{part:.3f}" max="1"></progress>'
@@ -71,10 +71,10 @@ def run_html(record: RunRecord, at: datetime, *, gone: bool = False) -> str:
 
 
 def _remarks(view: Overview) -> list[str]:
-    """What is searched, what waits for nothing, what failed last, what is best so far."""
+    """Lines for searches, runs that no worker can take, last failures and best runs."""
     searches = map(_search, view.searches)
     waiting = [f"{each.count} of {each.task} wait: {each.why}" for each in view.waiting]
-    failed = [f"run {record.id} of {record.task} failed: {record.reason or 'no reason is known'}"
+    failed = [f"run {record.id} of {record.task} failed: {record.reason or 'no reason recorded'}"
               for record in view.failures]
     best = [f"best of {task}: run {record.id}, {record.metric.name} {number(record.result)}"
             for task, record in view.best.items()]

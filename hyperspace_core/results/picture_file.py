@@ -1,4 +1,4 @@
-"""A picture as a file: a page that works without a network, or an image."""
+"""Write a plot as a file: a self-contained HTML page, or an image."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hyperspace_core.errors import HyperspaceError, UsageError
 
 PAGES = (".html",)
 IMAGES = (".png", ".svg", ".pdf")
-SCALE = 2                      # an image has so many dots for each point, so that it is sharp in print
+SCALE = 2                      # pixels per point of an image
 
 
 def check_target(path: Path) -> Path:
-    """Raises `UsageError` for what cannot be written, before anything is drawn."""
+    """Check the path before drawing. Raises `UsageError` for an unknown suffix or a missing folder."""
     if path.suffix.lower() not in (*PAGES, *IMAGES):
         raise UsageError(f"{path}: expected a file that ends in {', '.join((*PAGES, *IMAGES))}")
     if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.absolute().parent}; make it first")
+        raise UsageError(f"{path}: the folder {path.absolute().parent} does not exist; create it first")
     return path
 
 
 def write_picture(figure: Any, path: Path) -> Path:
-    """Write a plotly figure; the ending says as what. A file of that name is replaced once the new one is
-    whole. Raises `UsageError`, and `HyperspaceError` where an image needs what is not installed.
+    """Write a plotly figure in the format of the suffix; replaces the file atomically. Raises `UsageError`,
+    and `HyperspaceError` if an image needs a package that is not installed.
     """
     kind = check_target(path).suffix.lower().removeprefix(".")
     content = (figure.to_html(include_plotlyjs=True, full_html=True).encode() if kind == "html"
@@ -36,7 +36,7 @@ def write_picture(figure: Any, path: Path) -> Path:
             file.write(content)
         mask = os.umask(0)
         os.umask(mask)
-        Path(made).chmod(0o666 & ~mask)        # not private, as a temporary file is
+        Path(made).chmod(0o666 & ~mask)        # a temporary file is private
         Path(made).replace(path)
     except BaseException:
         Path(made).unlink(missing_ok=True)

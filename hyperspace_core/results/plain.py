@@ -1,4 +1,4 @@
-"""Records as JSON-able trees, under the names that they have in Python."""
+"""Convert records to trees for JSON, under their Python field names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """A record, or anything that records hold, as dicts, lists and scalars.
+    """Convert a record, or any value of a record, to dicts, lists and scalars.
 
-    Times become ISO texts. JSON has no NaN and no infinities: they become the texts "NaN", "Infinity" and
-    "-Infinity", so that every reader of JSON takes them and no number is lost.
+    Times become ISO texts. NaN and infinities, which JSON lacks, become the texts "NaN", "Infinity" and
+    "-Infinity".
     """
     if isinstance(value, Enum):
         value = value.value

@@ -1,6 +1,6 @@
-"""Pictures of runs: learning curves, parameters against results, what the workers did when.
+"""Plots of runs: learning curves, parameters against results, timeline of the workers.
 
-Each function gives a plotly figure; plotly is an extra and imported on use only.
+Each function returns a plotly figure; plotly is an optional dependency, imported on use.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from hyperspace_core.records.filter import Condition
     from hyperspace_core.study import Study
 
-ENDED = (State.COMPLETED, State.FAILED)        # what a history shows
-CURVES = 10                    # that a picture shows unless told otherwise: more cannot be told apart
-MISSING_PLOTLY = "a picture needs plotly, which is not installed; pip install 'hyperspace-core[plot]'"
+ENDED = (State.COMPLETED, State.FAILED)        # states that a history shows
+CURVES = 10                    # default number of curves in a plot
+MISSING_PLOTLY = "a plot needs plotly, which is not installed; pip install 'hyperspace-core[plot]'"
 OUTCOMES = {"completed": "#2a9d8f", "running": "#4361ee", "failed": "#d1495b", "cancelled": "#8d99ae",
             "lost": "#f4a261", "released": "#e9c46a"}
 
 COLOURS = ("#4361ee", "#d1495b", "#2a9d8f", "#f4a261", "#6d597a", "#8d99ae")
 
-Figure = Any                   # plotly.graph_objects.Figure, where that is installed
+Figure = Any                   # plotly.graph_objects.Figure
 
 
 class Plots:
-    """`study.plot`: pictures of the study's runs, each a plotly figure that a notebook shows.
+    """`study.plot`: plots of the study's runs; each method returns a plotly figure.
 
-    `where`: as in `Study.results`. All raise `HyperspaceError` where plotly is not installed, `UsageError`
-    where there is nothing to show.
+    `where`: as in `Study.results`. All raise `HyperspaceError` if plotly is not installed, `UsageError` if
+    there is nothing to plot.
     """
 
     def __init__(self, study: Study) -> None:
@@ -47,24 +47,24 @@ class Plots:
 
     def curves(self, task: str, metric: str | None = None, *, where: str | Iterable[str | Condition] = (),
                best: int = CURVES) -> Figure:
-        """A line for each of the best runs: the series `metric`, by default that of the task's metric."""
+        """Plot the series `metric` of the best runs; default: the task's metric."""
         return curves(self._study.store, self._study.results(task, where=where), metric, best=best)
 
     def parallel(self, task: str, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """A line for each run through all hyper-parameters that differ, coloured by the result."""
+        """Parallel coordinates of the hyper-parameters that differ, coloured by the result."""
         return parallel(self._study.results(task, where=where))
 
     def parameter(self, task: str, name: str, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """One hyper-parameter against the result."""
+        """Plot the result against one hyper-parameter."""
         return parameter(self._study.results(task, where=where), name)
 
     def timeline(self, task: str | None = None, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """A row for each worker, a bar for each attempt, coloured by how it ended."""
+        """Timeline: a row for each worker, a bar for each attempt, coloured by outcome."""
         return timeline(self._study.results(task, where=where, states=(), comparable="all"))
 
     def history(self, task: str | None = None, *, search: int | None = None,
                 where: str | Iterable[str | Condition] = ()) -> Figure:
-        """A point for each run of a task or of a search in their order, and a line at the best so far."""
+        """Plot the results of a task or a search in order, with the best so far."""
         from hyperspace_core.results.search_plots import history
 
         if (task is None) == (search is None):
@@ -76,25 +76,25 @@ class Plots:
         return history(records, records[0].metric, str(task))
 
     def importance(self, search: int) -> Figure:
-        """A bar for each parameter of a search: how much it has mattered, by all runs that it learns from.
+        """Plot the importance of each parameter of a search, from all runs that it learns from.
 
-        Some tuner that is installed must be able to tell; those of `hyperspace-optuna` are.
+        It needs a tuner that computes importances, such as those of `hyperspace-optuna`.
         """
         from hyperspace_core.results.search_plots import importance
 
         found = self._study.search(search)
-        return importance(found.importance(), f"what mattered in search {search} of {found.record.task}")
+        return importance(found.importance(), f"importance in search {search} of {found.record.task}")
 
 
 class Logged(Protocol):
-    """Gives what runs have logged: a store, or what stands for it."""
+    """Source of logged points, such as a store."""
 
     def points(self, run: int) -> Iterable[Point]: ...
 
 
 def curves(store: Logged, records: Sequence[RunRecord], metric: str | None = None, *,
            best: int = CURVES) -> Figure:
-    """See `Plots.curves`. `records`: of one task, best first."""
+    """See `Plots.curves`. `records`: runs of one task, best first."""
     go = plotly()
     shown = list(of_one_task(records))[:best]
     points = {record.id: list(store.points(record.id)) for record in shown}
@@ -105,7 +105,7 @@ def curves(store: Logged, records: Sequence[RunRecord], metric: str | None = Non
         logged = [point for point in points[record.id] if point.name == name]
         if logged:
             x = [number if point.step is None else point.step for number, point in enumerate(logged)]
-            figure.add_scatter(x=x, y=[point.value for point in logged], name=_told(table, row),
+            figure.add_scatter(x=x, y=[point.value for point in logged], name=_run_label(table, row),
                                mode="lines+markers" if len(logged) < 50 else "lines",
                                line={"width": 3.5 if row == 0 else 1.5})
     several = f"the {len(shown)} best of {len(records)} runs" if len(records) > 1 else f"run {shown[0].id}"
@@ -120,7 +120,7 @@ def parallel(records: Sequence[RunRecord]) -> Figure:
     table = tabulate(records)
     chosen = _parameters(table)
     if not chosen:
-        raise UsageError(f"the {len(records)} runs differ in no hyper-parameter; there is nothing to compare")
+        raise UsageError(f"the {len(records)} runs differ in no hyper-parameter; nothing to plot")
     metric = records[0].metric
     results = list(map(_number, table.records))
     dimensions = [_dimension(axis_of(column.name, column.values)) for column in chosen]
@@ -134,9 +134,9 @@ def parallel(records: Sequence[RunRecord]) -> Figure:
 
 
 def parameter(records: Sequence[RunRecord], name: str) -> Figure:
-    """See `Plots.parameter`. `name`: as in a table, or a dotted path.
+    """See `Plots.parameter`. `name`: a column name or a dotted path.
 
-    Where several classes have it, each has a colour of its own; runs without it are left out.
+    Each class that has the parameter gets its own colour; runs without it are left out.
     """
     go = plotly()
     table = tabulate(_with_result(records))
@@ -152,10 +152,10 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
         figure.add_scatter(
             x=[shown for shown, _ in own], y=[_number(table.records[row]) for _, row in own], mode="markers",
             name=owner, marker={"size": 9, "opacity": 0.65, "color": colour},
-            text=[_told(table, row) for _, row in own], hovertemplate="%{text}<br>%{y}<extra></extra>")
+            text=[_run_label(table, row) for _, row in own], hovertemplate="%{text}<br>%{y}<extra></extra>")
         best = _best_at_each(own, table, smallest=metric.goal == "minimize")
         places = sorted(best, key=axis.order)
-        # names have no order along which a line could lead
+        # names have no order, hence no line
         look = {"mode": "lines", "line": {"dash": "dot", "color": colour}} if axis.numeric else {
             "mode": "markers", "marker": {"symbol": "line-ew-open", "size": 26, "color": colour}}
         figure.add_scatter(x=places, y=[best[place] for place in places], showlegend=False,
@@ -180,18 +180,18 @@ def _best_at_each(own: Sequence[tuple[Any, int]], table: Table, *, smallest: boo
 
 
 def _owners(table: Table, column: Column, rows: Sequence[int]) -> list[str]:
-    """The class that each of the runs has chosen where the parameter stands."""
+    """The class that has the parameter, for each run."""
     above = column.path.removesuffix(f".{CLASS_NAME}").rpartition(".")[0]
     trees = [parameters_of(table.records[row]) for row in rows]
     return [label(str(tree.get(f"{above}.{CLASS_NAME}", "a run"))) for tree in trees]
 
 
 def timeline(records: Iterable[RunRecord], now: datetime | None = None) -> Figure:
-    """See `Plots.timeline`. An attempt that goes on ends `now`."""
+    """See `Plots.timeline`. A running attempt ends at `now`."""
     go = plotly()
     bars = bars_of(records, now or datetime.now(UTC))
     if not bars:
-        raise UsageError("none of these runs has begun; there is nothing to show")
+        raise UsageError("none of these runs has begun; nothing to plot")
     figure = go.Figure()
     for outcome in dict.fromkeys(bar.outcome for bar in bars):
         _add_bars(figure, outcome, [bar for bar in bars if bar.outcome == outcome])
@@ -212,12 +212,12 @@ def _add_bars(figure: Figure, outcome: str, bars: Sequence[Bar]) -> None:
         x=[1000 * bar.seconds for bar in bars],
         text=[str(bar.run) for bar in bars], textposition="inside", insidetextanchor="middle",
         marker={"color": OUTCOMES.get(outcome, "#6d597a"), "line": {"color": "white", "width": 1}},
-        customdata=[[label(bar.told), round(bar.seconds, 1)] for bar in bars],
+        customdata=[[label(bar.text), round(bar.seconds, 1)] for bar in bars],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} s<extra></extra>")
 
 
 def plotly() -> Any:
-    """Its graph objects. Raises `HyperspaceError` where it is not installed."""
+    """Import plotly's graph objects. Raises `HyperspaceError` if it is not installed."""
     try:
         import plotly.graph_objects
     except ImportError as error:
@@ -226,9 +226,9 @@ def plotly() -> Any:
 
 
 def of_one_task(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
-    """Raises `UsageError` for none, and for those of several."""
+    """Return the records. Raises `UsageError` for no runs, and for runs of several tasks."""
     if not records:
-        raise UsageError("no run matches; there is nothing to show")
+        raise UsageError("no run matches; nothing to plot")
     if len({record.task for record in records}) > 1:
         raise UsageError("runs of several tasks have no common scale; name one task")
     return records
@@ -238,7 +238,7 @@ def _with_result(records: Sequence[RunRecord]) -> list[RunRecord]:
     found = [record for record in of_one_task(records)
              if (value := decisive(record)) is not None and abs(value) < float("inf")]
     if not found:
-        raise UsageError(f"none of the {len(records)} runs has a result; there is nothing to show")
+        raise UsageError(f"none of the {len(records)} runs has a result; nothing to plot")
     return found
 
 
@@ -247,12 +247,12 @@ def _number(record: RunRecord) -> float:
 
 
 def _series(wanted: str | None, decides: str, logged: Iterable[Sequence[Point]]) -> str:
-    """The series to show. Raises `NotFound` with those that there are."""
+    """Name of the series to plot. Raises `NotFound`, naming the existing series."""
     there = list(dict.fromkeys(point.name for points in logged for point in points))
     if wanted is None:
         if there:
             return decides if decides in there else there[0]
-        raise NotFound("these runs have logged no series: `run.log_scalar` does, while they run")
+        raise NotFound("these runs have logged no series; call `run.log_scalar` during a run")
     if wanted not in there:
         cure = did_you_mean(wanted, there) or f"; they have {', '.join(there) or 'none'}"
         raise NotFound(f"these runs have logged no series '{wanted}'{cure}")
@@ -264,14 +264,14 @@ def _parameters(table: Table) -> list[Column]:
 
 
 def _column(table: Table, name: str) -> Column:
-    """The hyper-parameter that is meant. Raises `NotFound`."""
+    """Find the column of a hyper-parameter. Raises `NotFound`."""
     columns = _parameters(table)
     for column in columns:
         if name in (column.name, column.path, column.path.removeprefix("config."),
                     column.path.removeprefix("config.").removesuffix(".className")):
             return column
     names = [column.name for column in columns]
-    cure = did_you_mean(name, names) or f"; they do in {', '.join(names) or 'none'}"
+    cure = did_you_mean(name, names) or f"; they differ in {', '.join(names) or 'none'}"
     raise NotFound(f"the runs do not differ in a hyper-parameter '{name}'{cure}")
 
 
@@ -284,7 +284,7 @@ def _dimension(axis: Axis) -> dict[str, Any]:
 
 
 def _colour_range(records: Sequence[RunRecord]) -> dict[str, float]:
-    """The worst tenth shares the last colour, so that one failure does not make all others look alike."""
+    """Colour limits; the worst tenth shares one colour, so that outliers do not hide differences."""
     ordered = sorted(map(_number, records))
     tenth = len(ordered) // 10
     low, high = ((ordered[0], ordered[-1 - tenth]) if records[0].metric.goal == "minimize"
@@ -292,8 +292,8 @@ def _colour_range(records: Sequence[RunRecord]) -> dict[str, float]:
     return {"cmin": low, "cmax": high} if low < high else {}
 
 
-def _told(table: Table, row: int) -> str:
-    """A run by what tells it from the others."""
+def _run_label(table: Table, row: int) -> str:
+    """Label of a run: its id and the hyper-parameters that differ."""
     differ = [f"{column.name}={value_text(column.values[row])}" for column in _parameters(table)
               if column.values[row] is not MISSING]
     text = f"{table.records[row].id}: {', '.join(differ)}" if differ else f"run {table.records[row].id}"

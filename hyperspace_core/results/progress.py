@@ -1,4 +1,4 @@
-"""How far a run is: in words, and as a bar of characters."""
+"""Format the progress of a run: as text and as a bar of characters."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ BAR = 20                       # characters
 
 
 def progress_text(progress: Progress | None) -> str:
-    """`63% (5 of 8), 3 min left, epoch 5`; nothing for None."""
+    """`63% (5 of 8), 3 min left, epoch 5`; empty for None."""
     if progress is None:
         return ""
     return ", ".join(filter(None, (done(progress), left(progress), one_line(progress.note))))
 
 
 def share(progress: Progress) -> float | None:
-    """From 0 to 1; None while the total is unknown."""
+    """Done share from 0 to 1; None while the total is unknown."""
     return None if not progress.total else min(1.0, max(0.0, progress.done / progress.total))
 
 
@@ -29,13 +29,13 @@ def done(progress: Progress) -> str:
 
 
 def left(progress: Progress) -> str:
-    """`3 min 10 s left`; nothing while that is unknown."""
+    """`3 min 10 s left`; empty while unknown."""
     time = seconds(progress.eta_s)
     return f"{time} left" if time else ""
 
 
 def bar(progress: Progress, full: str = "#", empty: str = ".") -> str:
-    """Twenty characters; nothing while the total is unknown."""
+    """Bar of twenty characters; empty while the total is unknown."""
     part = share(progress)
     if part is None:
         return ""

@@ -1,7 +1,7 @@
-"""The yardstick for the runs of a task, from the runs themselves and from what the project's code says today.
+"""Determine the reference for the runs of a task from the runs and the project's current code.
 
-For the problem, and for each class: what today's code says, as long as some run has it; else what the newest
-run has. So a set of runs never vanishes as a whole because a class was edited since.
+For the problem, and for each class, the current code is the reference if some run has it, else the newest run
+is. So editing a class does not hide all runs at once.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hyperspace_core.results.parts import Key, Part, Parts, Sameness, Traits
 from hyperspace_core.results.today import Today
 from hyperspace_core.results.yardstick import Yardstick
 
-Known = Sequence[tuple[Parts, Parts]]      # what runs were made of, and would be today; the newest last
+Known = Sequence[tuple[Parts, Parts]]      # recorded and current parts of runs; the newest last
 
 
 def yardstick(runs: Iterable[Traits], today: Today | None = None, *, newest: bool = True) -> Yardstick:
-    """The reference for these runs, which are of one task.
+    """Determine the reference for runs of one task.
 
-    `newest=False`: what today's code says counts also where no run has it.
+    `newest=False`: the current code is the reference, even if no run has it.
     """
     by_age = sorted(runs, key=lambda run: run.record.id)
     sameness = Sameness() if today is None else today.sameness
@@ -36,7 +36,7 @@ def yardstick(runs: Iterable[Traits], today: Today | None = None, *, newest: boo
 
 
 def agree(runs: Sequence[Traits]) -> bool:
-    """Whether they differ in nothing that today's code could decide, so that nobody needs to ask it."""
+    """Whether the runs agree, so that the current code is not needed to find the reference."""
     if len({(run.record.metric, run.problem) for run in runs if run.problem is not None}) > 1:
         return False
     seen: dict[Key, str] = {}
@@ -50,7 +50,7 @@ def agree(runs: Sequence[Traits]) -> bool:
 
 
 def _made_of(by_age: Iterable[Traits]) -> list[tuple[RunRecord, Parts]]:
-    """What runs were made of, each with the newest run that was; runs of the same code share it."""
+    """The different sets of parts, each with its newest run; runs of the same code share one."""
     newest: dict[int, tuple[RunRecord, Parts]] = {}
     for run in by_age:
         if run.parts is not None:
@@ -76,7 +76,7 @@ def _problem(by_age: Sequence[Traits], today: Today | None,
 
 
 def _code(known: Known, sameness: Sameness, newest: bool) -> dict[Key, Part]:
-    """Class → the part with the fingerprint that counts."""
+    """Class → the part with the reference fingerprint."""
     counts: dict[Key, Part] = {}
     now: dict[Key, Part] = {}
     had: set[tuple[Key, str]] = set()
@@ -94,7 +94,7 @@ def _code(known: Known, sameness: Sameness, newest: bool) -> dict[Key, Part]:
 
 
 def _hooks(known: Known, sameness: Sameness, newest: bool) -> dict[str, Part]:
-    """The same of the project's own hooks; a part without a fingerprint where there is none."""
+    """Hook → the reference part; its fingerprint is empty if there is no such hook."""
     counts: dict[str, Part] = {}
     for path in {path for both in known for parts in both for path, part in parts.items() if part.is_hook}:
         none = Part(path=path, name="", fingerprint="")

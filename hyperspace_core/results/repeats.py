@@ -1,4 +1,4 @@
-"""Repeats as a unit: runs that agree in everything but seed and fold are one row, with mean and spread."""
+"""Group repeats: runs that differ only in seed and fold, with mean and spread."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """Runs that differ in nothing but seed and fold, by age."""
+    """Runs that differ only in seed and fold, by age."""
 
     records: tuple[RunRecord, ...]
 
@@ -50,9 +50,9 @@ class Repeats:
 
     @cached_property
     def results(self) -> tuple[float, ...]:
-        """One of each run; of runs in parts one of each part, and one alone where two runs did the same.
+        """One result a run, or one a part for runs in parts; duplicate parts count as their mean.
 
-        Pruned runs are left out, unless all are.
+        Pruned runs are left out, unless all are pruned.
         """
         every = [measured(record) for record in self.whole]
         parts: dict[Unit, list[float]] = defaultdict(list)
@@ -64,12 +64,12 @@ class Repeats:
 
     @property
     def in_parts(self) -> bool:
-        """Whether each of its runs measured several times."""
+        """Whether each of the runs measured in several parts."""
         return all(len(measured(record)) > 1 for record in self.whole)
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """Of the task's metric; None without any result."""
+        """Estimate of the task's metric; None without results."""
         return estimate(self.results) if self.results else None
 
     @property
@@ -77,7 +77,7 @@ class Repeats:
         return tuple(record.id for record in self.records)
 
     def plain(self) -> Tree:
-        """For JSON."""
+        """Tree for JSON."""
         return {"runs": self.ids, "pruned": [record.id for record in self.records if is_pruned(record)],
                 "task": self.records[0].task, "metric": self.records[0].metric,
                 "result": self.estimate, "metrics": self.as_one.metrics,
@@ -85,7 +85,7 @@ class Repeats:
 
     @cached_property
     def as_one(self) -> RunRecord:
-        """The oldest of them, with the means of all in the place of its own numbers."""
+        """The oldest run, with the means of all runs in place of its numbers."""
         first = self.records[0]
         returned = [record.result for record in self.whole if record.result is not None]
         computed = {name: one.tree() | {"value": estimate([run[name].value for run in self._computed]).mean}
@@ -102,13 +102,13 @@ class Repeats:
 
     @property
     def mended(self) -> bool:
-        """Whether the task's metric was computed anew of all of them, and not of some only."""
+        """Whether the task's metric was recomputed for all of the runs."""
         return all(map(is_mended, self.whole))
 
 
 @uncollected()
 def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
-    """Each config with all its repeats, best mean first."""
+    """Group the runs by config, best mean first."""
     found: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.id):
         found.setdefault(experiment_of(record), []).append(record)
@@ -117,7 +117,7 @@ def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
 
 
 def has_repeats(records: Iterable[RunRecord]) -> bool:
-    """Whether a config was run with more than one seed or fold, or in parts."""
+    """Whether a config was run with several seeds or folds, or in parts."""
     seen: dict[str, Unit] = {}
     for record in records:
         unit = unit_of(record)
@@ -127,13 +127,13 @@ def has_repeats(records: Iterable[RunRecord]) -> bool:
 
 
 def experiment_of(record: RunRecord) -> str:
-    """What repeats have in common, as one text: everything that was asked for, but for seed and fold."""
+    """Key of an experiment: everything that was requested except seed and fold."""
     return canonical([record.task, record.metric.name, record.metric.goal,
                       without_folds(record.scenario or {}), config_of(record)])
 
 
 def config_of(record: RunRecord) -> Tree:
-    """The hyper-parameters without seed and fold."""
+    """Hyper-parameters without seed and fold."""
     config = record.config if record.config is not None else record.submitted
     return {key: without_folds(value) for key, value in config.items() if key not in (SEED, FOLD)}
 
@@ -188,17 +188,17 @@ class Grouped(Tabular, Sequence[Repeats]):
 
 
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:
-    """A row a config: its runs, how many, mean, standard deviation, 95 % interval; other numbers as means."""
+    """Table with a row a config: run ids, n, mean, standard deviation, 95 % interval; other means."""
     table = tabulate((group.as_one for group in groups), constant=constant, as_given=True)
     spread = f"{METRICS}{groups[0].records[0].metric.name}/{SPREAD}" if groups and all(
-        group.in_parts for group in groups) else None          # `sd` says it
+        group.in_parts for group in groups) else None          # shown as `sd`
     columns = [column for column in table.columns
                if not _is_of_one_run(column) and column.path != spread]
     decides = {RESULT, *(rescored_path(group.records[0].metric.name) for group in groups if group.mended)}
     at = 1 + max(index for index, column in enumerate(columns) if column.path in decides)
     taken = {column.name for column in columns}
     known = [group.estimate for group in groups]
-    told = [
+    spreads = [
         _named("sd", taken, [None if one is None else one.sd for one in known]),
         _named("low", taken, [None if one is None else one.low for one in known]),
         _named("high", taken, [None if one is None else one.high for one in known]),
@@ -207,7 +207,7 @@ def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Ta
              _named("n", taken, [len(group.results) for group in groups])]
     took = _named("seconds", taken, [_mean_seconds(group) for group in groups])
     last = [replace(took, path=SECONDS)] if any(value is not MISSING for value in took.values) else []
-    return Table(columns=(*first, *columns[:at], *told, *columns[at:], *last), records=table.records)
+    return Table(columns=(*first, *columns[:at], *spreads, *columns[at:], *last), records=table.records)
 
 
 def _is_of_one_run(column: Column) -> bool:
@@ -219,7 +219,7 @@ def _is_fold(path: str) -> bool:
 
 
 def _named(name: str, taken: set[str], values: Sequence[Any]) -> Column:
-    """A column of ours; a hyper-parameter or metric that has its name already keeps it."""
+    """Build a column; if the name is taken by a hyper-parameter or metric, append `_`."""
     path = name
     while name in taken:
         name = f"{name}_"
@@ -233,7 +233,7 @@ def _mean_seconds(group: Repeats) -> Any:
 
 
 def _means(metrics: Sequence[Tree]) -> Tree:
-    """The mean of each number that all of them have; a number that only some have tells no mean of all."""
+    """Mean of each number that all runs have."""
     names = [name for name in metrics[0] if all(_is_number(one.get(name)) for one in metrics)]
     return {name: estimate([one[name] for one in metrics]).mean for name in names}
 

@@ -1,4 +1,4 @@
-"""Compute a registered metric of runs that have ended, from the predictions that they kept, and undo that."""
+"""Compute a registered metric from the stored predictions of finished runs, and undo it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """What became of one run. `value` is None where there is none, and `why` says so."""
+    """Result of rescoring one run. If `value` is None, `why` has the reason."""
 
     run: int
     value: float | None = None
-    before: float | None = None    # what the run returned, or an earlier rescoring gave, under this name
-    done: bool = False             # whether anything was stored, or would be
+    before: float | None = None    # earlier value of this name: returned or rescored
+    done: bool = False             # whether a change was stored, or would be
     why: str = ""
-    failed: bool = False           # the metric did not work on what was kept
+    failed: bool = False           # the metric failed on the predictions
 
 
 def metric_of(project: Project, name: str) -> RegisteredMetric:
-    """Raises `NotFound` with the registered ones."""
+    """Look up a registered metric. Raises `NotFound`, naming the registered ones."""
     found = project.metrics.get(name)
     if found is None:
         known = sorted(project.metrics)
@@ -46,8 +46,8 @@ def metric_of(project: Project, name: str) -> RegisteredMetric:
 
 def rescored(store: Store, project: Project, records: Iterable[RunRecord], metric: RegisteredMetric, *,
              dry_run: bool = False, again: bool = False) -> Iterator[Scoring]:
-    """Compute the metric of each run, and keep it there. One that the same code has computed already is left
-    alone, unless `again`.
+    """Compute the metric of each run and store it. Runs already rescored by the same code are skipped,
+    unless `again`.
     """
     code = function_fingerprint(project, metric.function)
     for record in records:
@@ -69,7 +69,7 @@ def rescored(store: Store, project: Project, records: Iterable[RunRecord], metri
 
 def undone(store: Store, records: Iterable[RunRecord], name: str, *,
            dry_run: bool = False) -> Iterator[Scoring]:
-    """Take away what was computed under a name; what the runs returned is as it always was."""
+    """Remove the computed metric of a name; the returned values are unchanged."""
     for record in records:
         known = rescored_of(record).get(name)
         if known is None:
@@ -81,7 +81,7 @@ def undone(store: Store, records: Iterable[RunRecord], name: str, *,
 
 
 def predictions_of(store: Store, record: RunRecord) -> dict[str, Any]:
-    """The arrays that a run has kept, by name. Raises `NotFound` for a run without any."""
+    """Load the stored predictions of a run, by name. Raises `NotFound` if there are none."""
     found = {name_of(artifact.name): artifact for artifact in store.artifacts(record.id)} if (
         record.attempts) else {}
     arrays: dict[str, Any] = {}
@@ -91,19 +91,19 @@ def predictions_of(store: Store, record: RunRecord) -> dict[str, Any]:
                 try:
                     arrays[name] = loaded(file.read())
                 except ValueError as error:
-                    raise NotComputed(f"{artifact.name} is no array: {error}") from error
+                    raise NotComputed(f"{artifact.name} is not an array: {error}") from error
     if not arrays:
-        raise NotFound("has kept no predictions: run.log_predictions does, while it runs")
+        raise NotFound("has no stored predictions; call run.log_predictions during a run")
     return arrays
 
 
 def _keep(store: Store, record: RunRecord, metric: RegisteredMetric, value: float, code: str) -> None:
     attempt = record.attempt
-    if attempt is None:                    # it has no artifacts, so that nothing was computed
+    if attempt is None:                    # unreachable: without artifacts no metric is computed
         raise HyperspaceError(f"run {record.id} has not begun")
-    told = Rescored(name=metric.name, value=value, goal=metric.goal, attempt=attempt.number,
-                    by=user_at_host(), at=datetime.now(UTC).isoformat(timespec="seconds"), code=code)
-    store.amend(record.id, metric.name, told.tree())
+    entry = Rescored(name=metric.name, value=value, goal=metric.goal, attempt=attempt.number,
+                     by=user_at_host(), at=datetime.now(UTC).isoformat(timespec="seconds"), code=code)
+    store.amend(record.id, metric.name, entry.tree())
 
 
 def _before(record: RunRecord, name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""`results.plot`: the pictures of just these runs."""
+"""`results.plot`: plots of the selected runs."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 
 
 class ResultPlots:
-    """As `study.plot`, of runs that were chosen already. All raise `HyperspaceError` where plotly is not
-    installed, `UsageError` where there is nothing to show.
+    """Like `study.plot`, for selected runs. All raise `HyperspaceError` if plotly is not installed,
+    `UsageError` if there is nothing to plot.
     """
 
     def __init__(self, results: Results, read: Read | None) -> None:
         self._results, self._read = results, read
 
     def curves(self, metric: str | None = None, *, best: int = plots.CURVES) -> Figure:
-        """A line for each of the best of them: the series `metric`, by default that of the task's metric."""
+        """Plot the series `metric` of the best runs; default: the task's metric."""
         return plots.curves(self, best_first(self._results), metric, best=best)
 
     def parallel(self) -> Figure:
-        """A line for each run through all hyper-parameters that differ, coloured by the result."""
+        """Parallel coordinates of the hyper-parameters that differ, coloured by the result."""
         return plots.parallel(self._results)
 
     def parameter(self, name: str) -> Figure:
-        """One hyper-parameter against the result."""
+        """Plot the result against one hyper-parameter."""
         return plots.parameter(self._results, name)
 
     def timeline(self) -> Figure:
-        """A row for each worker, a bar for each attempt, coloured by how it ended."""
+        """Timeline: a row for each worker, a bar for each attempt, coloured by outcome."""
         return plots.timeline(self._results)
 
     def history(self) -> Figure:
-        """A point for each run in their order, and a line at the best so far."""
+        """Plot the results in order, with the best so far."""
         from hyperspace_core.results.search_plots import history
 
         records = plots.of_one_task(self._results)
         return history(records, records[0].metric, records[0].task)
 
     def points(self, run: int) -> Iterable[Point]:
-        """What a run has logged."""
+        """Points that a run has logged."""
         if self._read is None:
-            raise HyperspaceError("these runs come from no store, so their series cannot be read")
+            raise HyperspaceError("these runs do not come from a store, so their series cannot be read")
         return self._read(run, None)

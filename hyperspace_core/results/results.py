@@ -1,4 +1,4 @@
-"""What `Study.results` gives back: records to loop over, a frame to work on, a table to look at."""
+"""Result of `Study.results`: a sequence of records, shown as a table."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["SHOWN", "Results", "text_of"]
 
 
 class Results(Tabular, Sequence[RunRecord]):
-    """Runs, best first by their task's metric. Looks like a table in a notebook and at a prompt.
+    """Runs, best first by their task's metric; shown as a table in a notebook or at a prompt.
 
-    `left_out`: the runs that are not comparable with these, each with its `record` and `reasons`.
-    `looked_at`: how many runs were read to find the best of many; None where all were.
+    `left_out`: runs that are not comparable with these, each with its `record` and `reasons`.
+    `looked_at`: number of runs that were read to find the best of many; None: all.
     """
 
     def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
@@ -66,49 +66,49 @@ class Results(Tabular, Sequence[RunRecord]):
     __hash__ = None  # type: ignore[assignment]
 
     def best(self) -> RunRecord | None:
-        """The best run by the task's metric, however they are ordered; None without any that has a result.
+        """The best run by the task's metric, in any order of the runs; None without results.
 
         Raises `UsageError` for runs of several tasks.
         """
         tasks = sorted({record.task for record in self._records})
         if len(tasks) > 1:
-            raise UsageError(f"best of {', '.join(tasks)}: runs of several tasks have no best; name one task")
+            raise UsageError(f"best of {', '.join(tasks)}: several tasks cannot be ranked; name one task")
         found = next(iter(best_first(self._records)), None)
         return None if found is None or decisive(found) is None else found
 
     def grouped(self) -> Grouped:
-        """Repeats as one row each: n, mean, spread and confidence interval, best mean first."""
+        """Group repeats into one row: n, mean, spread and confidence interval, best mean first."""
         from hyperspace_core.results.repeats import Grouped
 
         return Grouped(self._records, self.left_out, looked_at=self.looked_at)
 
     def compare(self, a: Side, b: Side) -> Paired:
-        """Whether b is better than a: runs are paired by seed and fold, those in parts part by part.
+        """Compare b with a: runs are paired by seed and fold, and by part for runs in parts.
 
-        `a`, `b`: a run's id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
-        Raises `NotFound` and `UsageError` where one of them means no run of these.
+        `a`, `b`: a run id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
+        Raises `NotFound` and `UsageError` if a side has no runs among these.
         """
         from hyperspace_core.results.pairs import compare
 
         return compare(self._records, a, b, self.left_out)
 
     def effects(self, parameter: str) -> Effects:
-        """What a hyper-parameter does: all pairs of runs that differ in it alone."""
+        """Effect of a hyper-parameter, from all pairs of runs that differ only in it."""
         from hyperspace_core.results.effects import effects
 
         return effects(self._records, parameter)
 
     def metrics(self, names: str | Collection[str] | None = None) -> LongSeries:
-        """The series that the runs logged, all or those of these names, as one long table."""
+        """Read the logged series, all or those of these names, into one long table."""
         from hyperspace_core.results.long import long_series
 
         if self._read is None:
-            raise HyperspaceError("these runs come from no store, so their series cannot be read")
+            raise HyperspaceError("these runs do not come from a store, so their series cannot be read")
         return long_series(self._records, self._read, (names,) if isinstance(names, str) else names)
 
     @property
     def plot(self) -> ResultPlots:
-        """Pictures of just these runs: `.plot.parallel()`, `.plot.parameter("trees")`, `.plot.curves()`."""
+        """Plots of these runs: `.plot.parallel()`, `.plot.parameter("trees")`, `.plot.curves()`."""
         from hyperspace_core.results.result_plots import ResultPlots
 
         return ResultPlots(self, self._read)
@@ -125,6 +125,6 @@ class Results(Tabular, Sequence[RunRecord]):
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         if has_repeats(self._records[:SHOWN]):
-            more.append("some are repeats; .grouped() has a row for all of a config")
+            more.append("some runs are repeats; .grouped() shows one row a config")
         return [*more, *filter(None, [
             summary(self.left_out, 'comparable="all"', self.looked_at)])]

@@ -1,4 +1,4 @@
-"""Pictures of a search, or of all runs of a task in their order: how the best came about, what mattered."""
+"""Plots of a search or of a task's runs in order: history of the best, importances."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hyperspace_core.results.axes import label
 from hyperspace_core.results.plots import COLOURS, Figure, laid_out, plotly
 from hyperspace_core.results.words import brief, number, one_line
 
-CLEAR = 0.05                   # of what is shown, that points stay away from the rim
-FAR = 2.0                      # times as much would be shown for the sake of the worst tenth alone
+CLEAR = 0.05                   # margin between the points and the rim, as a share of the range
+FAR = 2.0                      # results further off than this many ranges of the best 90 % are clipped
 COMPLETED, EARLY, WORSE, FAILED = "completed", "stopped early", "worse than shown", "failed"
 LOOKS: Mapping[str, Mapping[str, Any]] = {
     COMPLETED: {"color": COLOURS[0], "opacity": 0.65},
@@ -27,18 +27,17 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 
 def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
-    """A point for each run in the order of submission, and a line at the best so far.
+    """Plot the results in the order of submission, with a line at the best so far.
 
-    Runs that were stopped early are hollow and never the best; failed ones are crosses at the rim, and so
-    stand results that are so bad that nothing else could be told apart. Raises `UsageError` where no run has
-    a result.
+    Runs stopped early are hollow and never the best; failed runs are crosses at the rim. Results that are far
+    worse than all others are clipped to the rim. Raises `UsageError` if no run has a result.
     """
     go = plotly()
     runs = sorted(records, key=lambda run: run.id)
     order = {run.id: number for number, run in enumerate(runs, start=1)}
     done = [run for run in runs if _result(run) is not None]
     if not done:
-        raise UsageError(f"{title}: no run has a result yet; there is nothing to show")
+        raise UsageError(f"{title}: no run has a result yet; nothing to plot")
     rim, figure = _rim(done, metric), go.Figure()
     placed = [(run, *_placed(run, rim, metric)) for run in runs
               if run.state is State.FAILED or _result(run) is not None]
@@ -48,7 +47,7 @@ def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
             symbol = {"symbol": "triangle-up"} if name == WORSE and metric.goal == "minimize" else {}
             figure.add_scatter(x=[order[run.id] for run, _ in points], y=[y for _, y in points], name=name,
                                mode="markers", marker={"size": 8, **look, **symbol},
-                               text=[_told(run) for run, _ in points], hovertemplate="%{text}<extra></extra>")
+                               text=[_text(run) for run, _ in points], hovertemplate="%{text}<extra></extra>")
     whole = [run for run in done if not is_pruned(run)]
     if whole:
         x, y = _best_so_far(whole, order, rim, metric)
@@ -60,11 +59,11 @@ def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
 
 
 def importance(shares: Mapping[str, float], title: str) -> Figure:
-    """A bar for each parameter, the most important one on top. `shares`: together 1."""
+    """Plot a bar for each parameter, the most important on top. `shares` sum to 1."""
     go = plotly()
     if not shares:
-        raise UsageError(f"{title}: nothing is known of what mattered; it takes some results, and a tuner "
-                         "that can tell: pip install hyperspace-optuna")
+        raise UsageError(f"{title}: no importances; they need some results and a tuner that computes "
+                         "them: pip install hyperspace-optuna")
     names = sorted(shares, key=lambda name: shares[name])
     figure = go.Figure(go.Bar(
         orientation="h", x=[shares[name] for name in names], y=[label(name) for name in names],
@@ -78,7 +77,7 @@ def importance(shares: Mapping[str, float], title: str) -> Figure:
 
 
 def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
-    """Where a run stands, and as what."""
+    """Position and kind of a run's point."""
     result = _result(run)
     if result is None:
         return rim, FAILED
@@ -89,7 +88,7 @@ def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
 
 def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: float,
                  metric: Metric) -> tuple[list[int], list[float]]:
-    """Up to the last run of all, so that a long time without an improvement is seen."""
+    """Points of the line, up to the last run, so that a lack of improvement is visible."""
     better, worse = (min, max) if metric.goal == "minimize" else (max, min)
     best = list(accumulate((run.result or 0.0 for run in whole), better))
     return ([*(order[run.id] for run in whole), len(order)],
@@ -97,7 +96,7 @@ def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: floa
 
 
 def _rim(done: Sequence[RunRecord], metric: Metric) -> float:
-    """A little worse than all; of the worst tenth those do not count that are far from all others."""
+    """Limit of the axis, a little worse than all results; outliers among the worst tenth are ignored."""
     ordered = sorted((run.result or 0.0 for run in done), reverse=metric.goal == "maximize")
     tenth = abs(ordered[-1 - len(ordered) // 10] - ordered[0])
     most = next(result for result in reversed(ordered) if abs(result - ordered[0]) <= FAR * tenth)
@@ -111,7 +110,7 @@ def _result(run: RunRecord) -> float | None:
     return run.result
 
 
-def _told(run: RunRecord) -> str:
+def _text(run: RunRecord) -> str:
     what = number(run.result) if run.state is State.COMPLETED else run.reason or run.state.value
     text = f"{run.id}: {one_line(what, 60)}, {brief(run.submitted)}"
     return label(text if len(text) <= 120 else f"{text[:119]}…")

@@ -1,4 +1,4 @@
-"""Metric series in short, and side by side."""
+"""Summaries of metric series, and several series side by side."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hyperspace_core.records.logged import Point
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSummary:
-    """One metric of a run: what `single_run` returned under its name, and the series of that name.
+    """Summary of one metric of a run: its returned value and its series.
 
-    `min` and `max` pass over NaN. Without a series `points` is 0 and what tells of one is None.
+    `min` and `max` ignore NaN. Without a series, `points` is 0 and the fields of a series are None.
     """
 
     name: str
@@ -28,7 +28,7 @@ class MetricSummary:
 
 
 def summarize(points: Iterable[Point], returned: Mapping[str, Any] | None = None) -> list[MetricSummary]:
-    """All metrics by the order in which they first came, what was returned first. Reads each point once."""
+    """Summarize all metrics, returned ones first, then in order of appearance. Reads each point once."""
     found = {name: MetricSummary(name=name, returned=value)
              for name, value in flatten(returned or {}).items()}
     for point in points:
@@ -42,16 +42,16 @@ def summarize(points: Iterable[Point], returned: Mapping[str, Any] | None = None
 
 @dataclass(frozen=True)
 class SeriesRow:
-    """One step and the values of several series there; None where a series has none."""
+    """One step with the values of several series; None for a missing value."""
 
     step: int | None
     values: tuple[float | None, ...]
 
 
 def side_by_side(points: Iterable[Point], names: Sequence[str]) -> list[SeriesRow]:
-    """The series as columns, in the order of their steps, else as they came.
+    """Series as columns, sorted by step; points without steps in order of logging.
 
-    A step that was logged twice has two rows. Points without a step are counted.
+    A step that was logged twice has two rows. Points without a step are numbered.
     """
     rows: dict[tuple[bool, int, int], dict[str, float]] = {}
     times: dict[tuple[str, int], int] = {}

@@ -1,4 +1,4 @@
-"""In which files the code of two runs differs, from the snapshots that the store keeps."""
+"""Find the files in which the code of two runs differs, from stored snapshots."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from hyperspace_core.records.code import SNAPSHOT, Snapshot
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.storage import Store
 
-MAX_BYTES = 1 << 20            # of a file that is compared line by line
-MAX_PAIRS = 4_000_000          # of lines that would be compared with each other: about a second
+MAX_BYTES = 1 << 20            # largest file that is compared line by line
+MAX_PAIRS = 4_000_000          # most pairs of lines that are compared: about a second
 
 Change = Literal["changed", "restyled", "added", "removed", "binary", "long"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileChange:
-    """One file that differs; `restyled`: in comments, docstrings and formatting only; `long`: in so much that
-    it is not compared line by line.
+    """One file that differs. `restyled`: only in comments, docstrings and formatting; `long`: too many
+    changes to compare line by line.
     """
 
     path: str
     change: Change
-    first: str | None              # SHA-256 of the content; None where the run has no such file
+    first: str | None              # SHA-256 of the content; None: the run has no such file
     second: str | None
-    lines: tuple[str, ...] = ()    # a unified diff, without its head
+    lines: tuple[str, ...] = ()    # unified diff, without its head
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +40,14 @@ class SourceChanges:
 
 
 def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceChanges:
-    """Compare the code that two runs were executed on; of one that has not begun, the code it was pinned to.
+    """Compare the code of two runs; a run that has not begun counts with its pinned code.
 
-    Nothing is said where one of them kept no snapshot.
+    If one of them has no snapshot, `unknown` has the reason.
     """
     digests = [_snapshot_of(record) for record in (first, second)]
     for record, digest in zip((first, second), digests, strict=True):
         if digest is None:
-            return SourceChanges(unknown=f"no snapshot of its code was kept of run {record.id}")
+            return SourceChanges(unknown=f"run {record.id} has no code snapshot")
     if digests[0] == digests[1]:
         return SourceChanges()
     try:
@@ -59,8 +59,8 @@ def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceC
 
 def _snapshot_of(record: RunRecord) -> str | None:
     section = record.attempt.provenance.get("source") if record.attempt is not None else None
-    for told in (section, record.code):
-        digest = told.get(SNAPSHOT) if isinstance(told, dict) else None
+    for place in (section, record.code):
+        digest = place.get(SNAPSHOT) if isinstance(place, dict) else None
         if isinstance(digest, str):
             return digest
     return None
@@ -80,7 +80,7 @@ def _changes(store: Store, before: Snapshot, after: Snapshot) -> Iterator[FileCh
 
 
 def _text(store: Store, digest: str | None) -> str | None:
-    """None for what is no text."""
+    """Read a text; None for binary content."""
     if digest is None:
         return ""
     with store.open_content(digest) as content:
@@ -110,7 +110,7 @@ def _compared(path: str, digests: list[str | None], texts: list[str | None]) -> 
 
 
 def _pairs(old: list[str], new: list[str]) -> int:
-    """How many pairs of lines there are between what both begin and end with."""
+    """Number of pairs of lines between the common beginning and the common end."""
     same = 0
     for lines in (zip(old, new, strict=False), zip(reversed(old), reversed(new), strict=False)):
         same += sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], lines))
@@ -129,7 +129,7 @@ def _means_the_same(before: str, after: str) -> bool:
 
 
 def likeliest_first(changes: Iterable[FileChange], modules: Iterable[str]) -> list[FileChange]:
-    """The files of these modules first, then other code, then what only looks different."""
+    """Sort changes: files of these modules, other code, other files, restyled files."""
     paths = {f"{module.replace('.', '/')}{end}" for module in modules for end in (".py", "/__init__.py")}
     return sorted(changes, key=lambda one: (one.change == "restyled", one.path not in paths,
                                             not one.path.endswith(".py"), one.path))

@@ -1,4 +1,4 @@
-"""Runs side by side: best first, without columns that tell nothing apart, each under its shortest name."""
+"""Tables of runs: best first, without constant columns, under their shortest names."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.results.names import shortest_names
 from hyperspace_core.scenarios.combining import SPREAD
 
-RUN = "run"                    # what the column of ids is called
+RUN = "run"                    # name of the id column
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
 REASON = "reason"
 SCENARIO, CONFIG, INFO = "scenario", "config", "info"
-METRICS = "metrics."           # before the name of a metric, in a path
-_OWN = frozenset({RUN, TASK, STATE, REASON, SEED, SECONDS})        # names that no metric may take
+METRICS = "metrics."           # prefix of a metric's path
+_OWN = frozenset({RUN, TASK, STATE, REASON, SEED, SECONDS})        # names that a metric column cannot have
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column. `path` says where its values come from: `id`, `metrics.loss`, `config.classifier.trees`."""
+    """One column. `path`: source of the values, such as `id` or `config.classifier.trees`."""
 
     name: str                      # unique within its table
     path: str
-    values: tuple[Any, ...]        # one a row; `MISSING` where a run has none
+    values: tuple[Any, ...]        # one a row; `MISSING` if a run has none
 
     @property
     def shown(self) -> tuple[Any, ...]:
-        """The values with None in the place of `MISSING`."""
+        """The values with None in place of `MISSING`."""
         return tuple(None if value is MISSING else value for value in self.values)
 
 
@@ -54,7 +54,7 @@ class Table:
         return list(zip(*(column.shown for column in self.columns), strict=True)) if self.columns else []
 
     def folded(self) -> Table:
-        """Without the numbers of each part, such as `accuracy/fold-2` beside `accuracy`; spreads stay."""
+        """Drop the metrics of single parts, such as `accuracy/fold-2`; keep spreads."""
         known = {record.metric.name for record in self.records} | _metrics_of(self.columns)
         kept = tuple(column for column in self.columns if not _is_of_a_part(column, known))
         return replace(self, columns=kept)
@@ -72,9 +72,9 @@ def _is_of_a_part(column: Column, known: Collection[str]) -> bool:
 
 
 def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: bool = False) -> Table:
-    """Compare runs, best first or in the order `as_given`. Repeats are rows of their own.
+    """Build a table of runs, best first or in the order `as_given`; each repeat has its own row.
 
-    `constant=True` keeps the columns that tell nothing.
+    `constant=True` keeps constant columns.
     """
     ordered = list(records) if as_given else best_first(records)
     metrics = {record.metric.name for record in ordered}
@@ -101,12 +101,12 @@ def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: 
 
 
 def best_first(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """By task, then by result in the task's direction; NaN and missing results last, then by age."""
+    """Sort by task, result (best first; NaN and missing last) and age."""
     return sorted(records, key=lambda record: (record.task, _rank(record), record.id))
 
 
 def seconds_of(record: RunRecord) -> Any:
-    """How long the last attempt took, in seconds; `MISSING` where it did not start or did not end."""
+    """Duration of the last attempt in seconds; `MISSING` if it did not start or end."""
     attempt = record.attempt
     if attempt is None or attempt.started_at is None or attempt.ended_at is None:
         return MISSING
@@ -118,7 +118,7 @@ def rescored_path(metric: str | None) -> str:
 
 
 def parameters_of(record: RunRecord) -> Tree:
-    """Scenario and hyper-parameters by dotted path; what the user wrote where nobody has completed it yet."""
+    """Scenario and hyper-parameters by dotted path; the submitted config if it is not completed."""
     return flatten(record.scenario or {}, SCENARIO) | flatten(_config_of(record), CONFIG)
 
 
@@ -156,7 +156,7 @@ def _if_any(column: Column) -> list[Column]:
 
 
 def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: set[str]) -> list[Column]:
-    """Everything that `single_run` returned, but for the number that decides."""
+    """Columns of the values that `single_run` returned, except the deciding metric."""
     found = [flatten(record.metrics) for record in records]
     columns = []
     for metric in dict.fromkeys(name for metrics in found for name in metrics if name != decides):
@@ -170,7 +170,7 @@ def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: se
 
 
 def _rescored_columns(records: Sequence[RunRecord]) -> list[Column]:
-    """What was computed of the runs after they had ended."""
+    """Columns of the rescored metrics."""
     found = [rescored_of(record) for record in records]
     return [Column(name=f"{RESCORED}.{name}", path=rescored_path(name),
                    values=tuple(one[name].value if name in one else MISSING for one in found))
@@ -190,34 +190,34 @@ def _parameter_columns(records: Sequence[RunRecord], taken: set[str], constant: 
 
 
 def _parameters_of_all(records: Sequence[RunRecord]) -> list[Tree]:
-    """`parameters_of` each; a scenario that they share is looked at once."""
+    """`parameters_of` each record; a shared scenario is flattened once."""
     scenarios = {id(record.scenario): flatten(record.scenario or {}, SCENARIO)
                  for record in {id(record.scenario): record for record in records}.values()}
     return [scenarios[id(record.scenario)] | flatten(_config_of(record), CONFIG) for record in records]
 
 
 def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
-    """Equal wherever it stands, and missing only where another class has been chosen above it."""
+    """Whether the values are equal, and missing only in runs with another class above them."""
     if _differ(tree[path] for tree in trees if path in tree):
         return False
     steps = path.split(".")
     above = [".".join([*steps[:depth], CLASS_NAME]) for depth in range(1, len(steps))]
-    there: dict[tuple[Any, ...], bool] = {}
+    present: dict[tuple[Any, ...], bool] = {}
     for tree in trees:
         classes = tuple([_key(tree.get(name)) for name in above if name != path])
-        if there.setdefault(classes, path in tree) is not (path in tree):
+        if present.setdefault(classes, path in tree) is not (path in tree):
             return False
     return True
 
 
 def _differ(values: Iterable[Any]) -> bool:
-    """Whether two of them are not the same; most columns tell it early."""
-    told = iter(values)
-    first = next(told, None)
+    """Whether two of the values differ; stops at the first difference."""
+    rest = iter(values)
+    first = next(rest, None)
     key = _key(first)
-    return any(value is not first and _key(value) != key for value in told)
+    return any(value is not first and _key(value) != key for value in rest)
 
 
 def _key(value: Any) -> Any:
-    """Equal for values that are the same; `1`, `1.0` and `True` are not."""
+    """Comparison key; `1`, `1.0` and `True` have different keys."""
     return value if type(value) is str else (canonical(value),)

@@ -1,4 +1,4 @@
-"""What everything that is a table has in common: how it looks, and how it leaves for elsewhere."""
+"""Base class of table-like results: display and export."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from hyperspace_core.results.words import seconds, value_text
 if TYPE_CHECKING:
     import pandas
 
-SHOWN = 30                     # rows that a notebook or prompt is shown; all are there
+SHOWN = 30                     # rows that a notebook or prompt shows
 
 
 class Tabular(ABC):
-    """Looks like a table in a notebook and at a prompt; becomes a frame or a file."""
+    """Shown as a table in a notebook or at a prompt; exports to a frame or a file."""
 
     nothing = "no runs"
 
     @abstractmethod
     def table(self, *, constant: bool = False) -> Table:
-        """Columns and rows, without pandas; `constant=True` keeps columns that tell nothing apart."""
+        """Columns and rows, without pandas; `constant=True` keeps constant columns."""
 
     @uncollected()
     def to_frame(self, *, constant: bool = False) -> pandas.DataFrame:
-        """A pandas frame; `constant=True` keeps columns that tell nothing apart.
+        """Convert to a pandas frame; `constant=True` keeps constant columns.
 
-        Raises `HyperspaceError` where pandas is not installed.
+        Raises `HyperspaceError` if pandas is not installed.
         """
         from hyperspace_core.results.frame import frame_of
 
         return frame_of(self.table(constant=constant))
 
     def to_csv(self, path: str | Path, *, constant: bool = False, raw: bool = False) -> Path:
-        """Write it for a spreadsheet: text that one would execute as a formula gets a leading `'`.
+        """Write CSV for a spreadsheet; text that it would execute as a formula gets a leading `'`.
 
-        `raw=True` leaves such text as it is, for programs.
+        `raw=True` leaves such text unchanged, for programs.
         """
         from hyperspace_core.results.output import write_csv
 
         return write_csv(self.table(constant=constant), path, raw=raw)
 
     def to_jsonl(self, path: str | Path, *, constant: bool = False) -> Path:
-        """Write it as one JSON object a line."""
+        """Write JSON lines: one object a row."""
         from hyperspace_core.results.output import write_jsonl
 
         return write_jsonl(self.table(constant=constant), path)
 
     def to_parquet(self, path: str | Path, *, constant: bool = False) -> Path:
-        """Write it as Parquet. Raises `HyperspaceError` where pyarrow is not installed."""
+        """Write Parquet. Raises `HyperspaceError` if pyarrow is not installed."""
         from hyperspace_core.results.output import write_parquet
 
         return write_parquet(self.table(constant=constant), path)
@@ -74,16 +74,16 @@ class Tabular(ABC):
         return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{rest}"
 
     def _page(self) -> Table:
-        """What is shown of it."""
+        """The part of the table that is shown."""
         return self.table()
 
     def _rest(self) -> list[str]:
-        """Lines below it."""
+        """Lines below the shown table."""
         return []
 
 
 def text_of(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of a table as people read them."""
+    """Format the heads and cells of a table as text."""
     columns = [[_cell(column, value) for value in column.values] for column in table.columns]
     return [_head(column) for column in table.columns], [list(row) for row in zip(*columns, strict=True)]
 

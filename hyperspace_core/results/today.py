@@ -1,4 +1,4 @@
-"""What the code of an opened project says today, for records to be compared with."""
+"""The current code of a project, to compare records with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Today:
-    """A project's code as this process has it. Nothing here raises for what a record holds."""
+    """The project's code in this process. No content of a record raises an error here."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -23,7 +23,7 @@ class Today:
         self.sameness = Sameness(project.same_behaviour)
 
     def problem(self, task: str) -> tuple[Tree, Metric] | None:
-        """The completed scenario of a task and its metric; None where it is gone or broken."""
+        """Completed scenario and metric of a task; None if the task is missing or broken."""
         if task not in self._problems:
             try:
                 found = self._project.task(task)
@@ -33,12 +33,12 @@ class Today:
         return self._problems[task]
 
     def parts(self, record: RunRecord, recorded: Parts) -> Parts:
-        """What the run would be made of today; without what today's code no longer has.
+        """Parts that the run would have with the current code, without classes that no longer exist.
 
-        Runs of the same classes at the same places are looked up once.
+        Cached by the classes of the recorded parts.
         """
         shape = tuple((part.path, part.name) for part in recorded.values() if not part.is_hook)
-        if not self._parts.get(shape):             # another config of that shape may be one that fits
+        if not self._parts.get(shape):             # another config of that shape may fit
             self._parts[shape] = self._looked_up(record)
         return self._parts[shape]
 

@@ -1,7 +1,7 @@
-"""Many small objects at once: meanwhile Python's collector of cycles stays away.
+"""Pause Python's garbage collector while many objects are created.
 
-It would look through all of them again and again as they grow in number, and find nothing to take away: that
-is a fifth of the time in which tens of thousands of runs become a table.
+It would scan all of them repeatedly without finding garbage: a fifth of the time that tables of tens of
+thousands of runs take.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Whoever has switched it off finds it so afterwards, too."""
+    """Pause the garbage collector; one that was disabled before stays disabled."""
     if not gc.isenabled():
         yield
         return

@@ -1,8 +1,7 @@
-"""What a run measured, piece by piece: what two configs are paired by, and what a mean is taken of.
+"""Measured units of runs: the basis for pairs and means.
 
-A run in parts (`Repeated`, `PerSeries`, `Rolling`) measured once in each of them, any other run once. Parts
-with seeds of their own are told apart by these, others by their names: so what two runs measured at the very
-same seed is one measurement, made twice.
+A run in parts (`Repeated`, `PerSeries`, `Rolling`) has one measurement a part, any other run one. Parts with
+their own seeds are identified by seed, others by name: two runs at the same seed made the same measurement.
 """
 
 from __future__ import annotations
@@ -16,32 +15,32 @@ from hyperspace_core.records.rescored import decisive
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.words import value_text
 
-FOLD = "fold"                  # a parameter of this name says which part of the data a run had
+FOLD = "fold"                  # a parameter of this name selects the part of the data
 
 Unit = tuple[int | None, str, str]         # seed, folds, part
 
 
 def unit_of(record: RunRecord) -> Unit:
-    """Of a run as a whole: its seed, and its folds where it names some."""
+    """Unit of a whole run: its seed and its folds, if any."""
     config = record.config if record.config is not None else record.submitted
     return record.seed, ", ".join([*_folds(record.scenario), *_folds(config)]), ""
 
 
 def measured(record: RunRecord) -> dict[Unit, float]:
-    """By unit; nothing of a run without a result. A metric that was mended counts for the run as a whole."""
+    """Results by unit; empty without a result. A rescored metric counts for the whole run."""
     whole, unit = decisive(record), unit_of(record)
     if whole is None:
         return {}
     parts = _parts(record) if whole == record.result else {}
     if len(parts) < 2:
         return {unit: whole}
-    drawn = len({seed for seed, _ in parts.values()}) == len(parts)        # each has a seed of its own
+    drawn = len({seed for seed, _ in parts.values()}) == len(parts)        # each part has its own seed
     return {(seed, unit[1], "") if drawn else (unit[0], unit[1], name): value
             for name, (seed, value) in parts.items()}
 
 
 def _parts(record: RunRecord) -> dict[str, tuple[Any, float]]:
-    """Name → seed and value of each of the parts that the result is the mean of."""
+    """Part → seed and value; the result is the mean of these values."""
     names = {key.removeprefix(NOTED): note for key, note in record.info.items()
              if key.startswith(NOTED) and isinstance(note, dict)}
     values: dict[str, Any] = {name: record.metrics.get(f"{record.metric.name}/{name}") for name in names}
@@ -50,7 +49,7 @@ def _parts(record: RunRecord) -> dict[str, tuple[Any, float]]:
 
 
 def _folds(value: Any) -> Iterator[str]:
-    """What stands under the name in a tree, in its order."""
+    """Values of all `fold` keys of a tree, in order."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == FOLD:

@@ -1,4 +1,4 @@
-"""Values as people read them: short, on one line, and harmless on a terminal."""
+"""Format values for display: short, on one line, without terminal control characters."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 
 from hyperspace_core.config.tree import CLASS_NAME
 
-# colours and "erase to the end of the line" may vanish; every other control character is shown, never sent
+# colours and "erase to the end of the line" are dropped; other control characters are escaped
 _HARMLESS = re.compile(r"\x1b\[[0-9;]*[mK]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def harmless(text: str) -> str:
-    """Stored text as a terminal may see it: newlines and tabs stay, other control characters are spelled."""
+    """Make text safe for a terminal: keep newlines and tabs, escape other control characters."""
     return _CONTROLS.sub(_spelled, _HARMLESS.sub("", text))
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """The same on one line, cut to `limit` characters."""
+    """Make text safe and put it on one line, cut to `limit` characters."""
     line = harmless(text.replace("\n", "⏎").replace("\t", " "))
     return line if limit is None or len(line) <= limit else f"{line[:max(0, limit - 1)]}…"
 
 
 def number(value: float | None) -> str:
-    """Six significant digits; whole numbers whole; nothing for None."""
+    """Format with six significant digits; integers in full; empty for None."""
     if value is None:
         return ""
     if isinstance(value, int) or not math.isfinite(value):
@@ -38,7 +38,7 @@ def number(value: float | None) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value of a config, a metric or a note on one line."""
+    """Format a value of a config, a metric or a note on one line."""
     if isinstance(value, float):
         return number(value)
     if isinstance(value, str):
@@ -49,12 +49,12 @@ def value_text(value: Any) -> str:
 
 
 def brief(tree: Mapping[str, Any]) -> str:
-    """A config on one line: `classifier=Forest(trees=200) scaler=Standard`."""
+    """Format a config on one line: `classifier=Forest(trees=200) scaler=Standard`."""
     return " ".join(f"{one_line(str(key))}={_inner(value)}" for key, value in tree.items())
 
 
 def seconds(value: float | None) -> str:
-    """`0.8s`, `42s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`; nothing for None."""
+    """`0.8s`, `42s`, `3 min 10 s`, `2 h 5 min`, `3 d 4 h`; empty for None."""
     if value is None or not math.isfinite(value):
         return ""
     value = max(0.0, value)        # a wall clock that was set back
@@ -72,19 +72,19 @@ def seconds(value: float | None) -> str:
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
-    """How long a moment is past: `3 min 10 s ago`; nothing for None."""
+    """Time since a moment: `3 min 10 s ago`; empty for None."""
     if moment is None:
         return ""
     return f"{seconds((now - moment).total_seconds())} ago"
 
 
 def age(moment: datetime | None, now: datetime) -> str:
-    """The same in its largest unit alone, for columns: `3 min`."""
+    """Time since a moment in its largest unit, for columns: `3 min`."""
     return "" if moment is None else " ".join(seconds((now - moment).total_seconds()).split()[:2])
 
 
 def byte_count(count: int | None) -> str:
-    """`712 B`, `3.4 MB`; nothing for None."""
+    """`712 B`, `3.4 MB`; empty for None."""
     if count is None:
         return ""
     size = float(count)

@@ -1,4 +1,4 @@
-"""What the runs of one task are measured against, and in what a run falls short of it."""
+"""Reference that the runs of a task are compared with, and the reasons for differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["metric", "problem", "code", "data"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a run is not comparable, in words. Of code: whose, its fingerprint, and the one that counts."""
+    """Why a run is not comparable. For code: class, its fingerprint and the reference fingerprint."""
 
     kind: Kind
     text: str                      # "Forest had other code"
@@ -27,19 +27,19 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """The problem, the code and the data that count. What is not known of a run says nothing against it."""
+    """Reference problem, code and data. Unknown properties of a run count as equal."""
 
     problem: Tree | None = None
     problem_text: str | None = None                # the same, as one text
     metric: Metric | None = None
     code: Mapping[Key, Part] = field(default_factory=dict)
-    hooks: Mapping[str, Part] = field(default_factory=dict)        # without a fingerprint: there is none
+    hooks: Mapping[str, Part] = field(default_factory=dict)        # empty fingerprint: there is no such hook
     data: DataRule | None = None
     sameness: Sameness = field(default_factory=Sameness)
-    _told: dict[int, tuple[Parts, tuple[Reason, ...]]] = field(default_factory=dict, compare=False)
+    _known: dict[int, tuple[Parts, tuple[Reason, ...]]] = field(default_factory=dict, compare=False)
 
     def against(self, run: Traits) -> tuple[Reason, ...]:
-        """Why the run is not comparable; nothing where it is."""
+        """Reasons why the run is not comparable; empty if it is."""
         reasons = [*self._of_problem(run), *self._of_code(run.parts)]
         if self.data is not None and self.data.differs(run):
             reasons.append(Reason("data", "other data"))
@@ -47,7 +47,7 @@ class Yardstick:
 
     def _of_problem(self, run: Traits) -> Iterator[Reason]:
         record = run.record
-        if record.scenario is None:                # nobody has completed it yet, or looked its task up
+        if record.scenario is None:                # not completed yet
             return
         if self.metric is not None and record.metric != self.metric:
             yield Reason("metric", f"another metric (`{record.metric.name}`, {record.metric.goal})")
@@ -57,9 +57,9 @@ class Yardstick:
     def _of_code(self, parts: Parts | None) -> tuple[Reason, ...]:
         if parts is None:
             return ()
-        known = self._told.get(id(parts))
+        known = self._known.get(id(parts))
         if known is None or known[0] is not parts:
-            known = self._told[id(parts)] = parts, tuple(self._reasons(parts))
+            known = self._known[id(parts)] = parts, tuple(self._reasons(parts))
         return known[1]
 
     def _reasons(self, parts: Parts) -> Iterator[Reason]:
@@ -70,9 +70,9 @@ class Yardstick:
 
 
 def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple[Part, Part]]:
-    """The parts whose code is not the code that counts, each with that. A hook on one side only differs, too.
+    """Pair the parts whose code differs from the reference with it. A hook on one side only differs, too.
 
-    Where nothing is known to count, nothing differs.
+    Without a reference, no part differs.
     """
     if not counts:
         return
@@ -86,8 +86,8 @@ def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple
 
 def _of_hook(part: Part, counts: Part) -> str:
     if not part.fingerprint:
-        return "was not there"
-    return "had other code" if counts.fingerprint else "is gone since"
+        return "did not exist"
+    return "had other code" if counts.fingerprint else "was removed since"
 
 
 def _another(scenario: Tree, counts: Tree) -> str:
@@ -98,7 +98,7 @@ def _another(scenario: Tree, counts: Tree) -> str:
 
 
 def _holder(scenario: Tree, path: str) -> str:
-    """The class whose `version` it is."""
+    """The class that has this `version`."""
     section: object = scenario
     for step in path.split(".")[:-1]:
         section = section.get(step) if isinstance(section, dict) else None

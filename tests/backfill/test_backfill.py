@@ -278,7 +278,7 @@ def test_a_migration_that_has_been_applied_may_not_change(opened: Open) -> None:
     fill(study)
     study = opened({"hyperspace.py": declaring('register.migration("n", rename("trees", "m", of="Forest"))')})
 
-    with pytest.raises(UsageError, match=r"'n'.: has been applied with other steps"):
+    with pytest.raises(UsageError, match=r"'n'.: was applied with other steps"):
         planned(study)
 
 

@@ -59,8 +59,8 @@ def test_a_changed_default_fails_for_the_runs_that_relied_on_it(opened: Open) ->
     [only] = checked(study).findings
 
     assert only.line == (
-        "Forest.trees: the default was 100 in 2 runs (last: run 3) and is 200 now; give the new behaviour a "
-        'name of its own, or say that it is meant: register.new_default(Forest, "trees", old=100)')
+        "Forest.trees: the default was 100 in 2 runs (last: run 3) and is 200 now; give the new behaviour its "
+        'own name, or declare the change: register.new_default(Forest, "trees", old=100)')
 
 
 def test_a_value_that_equals_the_old_default_but_was_written_relies_on_nothing(opened: Open) -> None:
@@ -115,7 +115,7 @@ def test_a_default_that_is_gone_is_a_changed_one(opened: Open) -> None:
     study = opened({"parts.py": parts(("rate: float = 0.1", "*, rate: float"))})
     [only] = checked(study).findings
 
-    assert "the default was 0.1 in 1 run (last: run 1) and there is none now" in only.line
+    assert "the default was 0.1 in 1 run (last: run 1) and it has none now" in only.line
 
 
 def test_a_number_that_became_a_float_is_no_other_default(opened: Open) -> None:
@@ -131,7 +131,7 @@ def test_a_parameter_that_is_gone_fails_and_its_runs_are_not_said_to_lack_the_ne
 
     assert findings(study) == [("parameter", "Forest.trees", 3, 3)] and hints(study) == []
     assert checked(study).findings[0].line == (
-        "Forest.trees: is gone, and stands in 3 runs (last: run 3); say what became of it: "
+        "Forest.trees: is gone, but set in 3 runs (last: run 3); declare what replaced it: "
         'register.migration("…", rename("trees", "…", of="Forest"))')
 
 
@@ -162,7 +162,7 @@ def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
     [only] = checked(study).findings
 
     assert only.line == (
-        "Forest.rule: a value does not fit in 2 runs (last: run 2): expected 'gini', found str 'other'; take "
+        "Forest.rule: a value is not valid in 2 runs (last: run 2): expected 'gini', found str 'other'; accept "
         'the old values, too, or register.migration("…", map_values(…))')
 
 
@@ -172,7 +172,7 @@ def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:
     [only] = checked(study).findings
 
     assert only.line == (
-        "Trial.single_run.depth: has no default and is lacking in 1 run (last: run 1); give it the default "
+        "Trial.single_run.depth: has no default and is missing in 1 run (last: run 1); give it the default "
         "that keeps the old behaviour")
 
 
@@ -203,7 +203,7 @@ def test_a_range_that_leaves_used_values_out_is_a_hint(opened: Open) -> None:
 
     assert findings(study) == [] and hints(study) == [("range", "Forest.trees", 1)]
     assert checked(study).hints[0].line.startswith(
-        "Forest.trees: 1 run (last: run 1) used what Int(10, 1000) leaves out, such as 5; ")
+        "Forest.trees: 1 run (last: run 1) used values outside Int(10, 1000), such as 5; ")
 
 
 # -- what a project says of its past -------------------------------------------------------------------------

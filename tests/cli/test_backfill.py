@@ -189,7 +189,7 @@ def test_a_check_fails_with_one_line_for_each_change(typed: Typed, grown: Grown)
     default, parameter = answer.lines
     assert default.startswith("Tree.depth: the default was 3 in 1 run (last: run 1) and is 4 now; ")
     assert default.endswith('register.new_default(Tree, "depth", old=3)')
-    assert parameter.startswith("Line.slope: is gone, and stands in 1 run (last: run 2); ")
+    assert parameter.startswith("Line.slope: is gone, but set in 1 run (last: run 2); ")
     assert parameter.endswith('register.migration("…", rename("slope", "…", of="Line"))')
     found = typed("check", "--json", expect=1).json["findings"]
     assert [(one["kind"], one["runs"], one["last"]) for one in found] == [
@@ -220,5 +220,5 @@ def test_a_missing_parameter_is_only_a_hint(typed: Typed, grown: Grown) -> None:
     grown(NEW)
 
     hint, verdict = typed("check").lines
-    assert hint.startswith("hint: Tree.leaves = 1: is lacking in 2 runs (last: run 3); `hyperspace backfill`")
+    assert hint.startswith("hint: Tree.leaves = 1: is missing in 2 runs (last: run 3); `hyperspace backfill`")
     assert verdict == "3 runs: everything these runs depend on is unchanged"

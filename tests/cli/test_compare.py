@@ -130,7 +130,7 @@ def test_conditions_select_the_runs_of_a_side(typed: Typed, filled: Desk) -> Non
     ("1", "77", 5, "no run 77 in this store"),
     ("1", "better", 2, "expected PATH OP VALUE"),
     ("0", "1", 2, "not a run id"),
-    ("1", "7", 2, "not measured alike"),
+    ("1", "7", 2, "a and b differ in task or metric"),
 ])
 def test_invalid_sides(typed: Typed, filled: Desk, a: str, b: str, code: int, message: str) -> None:
     done(filled, 0.5, forest(1), 0, task="other")
@@ -145,7 +145,7 @@ def test_a_run_of_other_code_is_named_as_left_out(typed: Typed, editing: Editing
 
     message = typed("compare", first, second, expect=5).err
 
-    assert f"run {first} is not comparable: Grow had other code; with comparable `all` it is taken" in message
+    assert f"run {first} is not comparable: Grow had other code; add --comparable all to compare" in message
 
 
 def test_more_pairs_are_queued_with_the_missing_seeds(typed: Typed, editing: Editing) -> None:

@@ -251,7 +251,7 @@ def test_without_a_snapshot_the_fingerprints_are_shown(typed: Typed, desk: Desk)
     answer = typed("runs", "diff", *runs)
 
     assert answer.columns[1] == ["model: Tree", "a" * 12, "b" * 12]
-    assert answer.err == "source code cannot be shown: no snapshot of its code was kept of run 1\n"
+    assert answer.err == "source code cannot be shown: run 1 has no code snapshot\n"
 
 
 def test_source_is_coloured_on_a_terminal(at_terminal: Callable[..., Any], editing: Editing) -> None:

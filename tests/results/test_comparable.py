@@ -50,7 +50,7 @@ TAMPERED: dict[str, tuple[dict[str, str], dict[str, Any], list[str]]] = {
     "the dataset's version": (VERSION_2, {}, ["another version of Digits"]),
     "the problem": (OTHER_SHARE, {}, ["another problem (`share`)"]),
     "the metric": (OTHER_METRIC, {}, ["another metric (`score`, maximize)"]),
-    "a hook": (with_hook("return ['1', '2', '3']"), {}, ["the hook hyperspace_load_data was not there"]),
+    "a hook": (with_hook("return ['1', '2', '3']"), {}, ["the hook hyperspace_load_data did not exist"]),
 }
 
 

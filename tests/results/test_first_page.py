@@ -71,8 +71,8 @@ def test_the_line_about_what_was_left_out_says_how_many_were_looked_at(mixed: St
     assert results.looked_at is not None
     assert 3 < results.looked_at < 63
     count = len(results.left_out)
-    assert f"{count} runs of the {results.looked_at} looked at left out: Forest had" in repr(results)
-    assert f"of the {results.looked_at} looked at" in repr(results.grouped())
+    assert f"{count} runs of the {results.looked_at} runs read left out: Forest had" in repr(results)
+    assert f"of the {results.looked_at} runs read" in repr(results.grouped())
 
 
 def test_few_runs_are_read_for_it(mixed: Study, monkeypatch: pytest.MonkeyPatch) -> None:

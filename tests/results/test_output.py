@@ -195,5 +195,5 @@ def test_series_are_a_frame() -> None:
 
 
 def test_a_series_that_nobody_logged_is_told_with_the_nearest() -> None:
-    with pytest.raises(NotFound, match="none of these runs has a series 'los'; did you mean 'loss'"):
+    with pytest.raises(NotFound, match="no run has logged a series 'los'; did you mean 'loss'"):
         Results(RUNS, read=logged).metrics("los")

@@ -127,7 +127,7 @@ def test_runs_that_every_worker_has_given_back_wait_for_newer_code() -> None:
     line, = waiting([queued(1), queued(2)], alive)
 
     assert line.runs == (1,)
-    assert line.why == "the workers' code does not fit them: it is older than their submission"
+    assert line.why == "the workers' code does not accept them: it is older than their submission"
 
 
 def test_only_the_first_runs_are_named_but_all_are_counted() -> None:

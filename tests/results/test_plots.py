@@ -169,7 +169,7 @@ def test_what_a_worker_does_at_the_same_time_stands_in_lanes_of_its_own() -> Non
 
 @pytest.mark.parametrize("draw", [plots.parallel, plots.timeline, lambda runs: plots.parameter(runs, "x")])
 def test_nothing_to_show_is_said(draw: object) -> None:
-    with pytest.raises(UsageError, match="nothing to show"):
+    with pytest.raises(UsageError, match="nothing to plot"):
         draw([])  # type: ignore[operator]
 
 
@@ -248,5 +248,5 @@ def test_results_that_come_from_no_store_say_so_where_series_are_wanted() -> Non
     results = Results([completed(1, 0.5, forest(1)), completed(2, 0.6, forest(2))])
 
     assert len(results.plot.parallel().data[0].line.color) == 2
-    with pytest.raises(HyperspaceError, match="come from no store"):
+    with pytest.raises(HyperspaceError, match="do not come from a store"):
         results.plot.curves()

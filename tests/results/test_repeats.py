@@ -194,11 +194,11 @@ def test_what_cannot_be_told_says_how_many_more_pairs_would_do() -> None:
 
 
 @pytest.mark.parametrize(("a", "b", "verdict", "more"), [
-    ((0.5,), (0.6,), ("cannot tell yet: accuracy of b is 0.1 higher, 1 pair; one pair says nothing of the "
-                      "spread, 2 more pairs are the least"), 2),
+    ((0.5,), (0.6,), ("cannot tell yet: accuracy of b is 0.1 higher, 1 pair; one pair is not enough to "
+                      "judge; at least 2 more are needed"), 2),
     ((0.5, 0.5), (0.5, 0.5), "no difference: accuracy is the same in each of 2 pairs", None),
-    ((0.5,), (0.5,), ("cannot tell yet: accuracy of b is the same in the mean, 1 pair; one pair says nothing "
-                      "of the spread, 2 more pairs are the least"), 2),
+    ((0.5,), (0.5,), ("cannot tell yet: accuracy of b is the same in the mean, 1 pair; one pair is not "
+                      "enough to judge; at least 2 more are needed"), 2),
     ((0.5, math.nan), (0.5, 0.5), "cannot tell: a result is not a finite number; 2 pairs", None),
     ((0.5, 0.5), (0.75, 0.75), ("cannot tell yet: accuracy of b is 0.25 higher (95 % interval 0.25 to 0.25), "
                                 "2 pairs; 4 more pairs would do if effect and spread stay as they are"), 4),
@@ -266,9 +266,9 @@ def test_sides_that_cannot_be_compared_are_told() -> None:
 
     with pytest.raises(UsageError, match=r"a and b mean the same runs \(1 to 4\); name two"):
         compare(runs, 1, 2)
-    with pytest.raises(UsageError, match=r"not measured alike: holdout \(accuracy\) and other"):
+    with pytest.raises(UsageError, match=r"a and b differ in task or metric: holdout \(accuracy\) and other"):
         compare(runs, 1, 30)
-    with pytest.raises(NotFound, match="run 99 is none of the completed runs"):
+    with pytest.raises(NotFound, match="run 99 is not among the completed runs"):
         compare(runs, 1, 99)
     with pytest.raises(NotFound, match="no completed run matches classifier=Support"):
         compare(runs, 1, "classifier=Support")
@@ -304,7 +304,7 @@ def test_a_new_seed_is_run_on_each_fold() -> None:
 def test_more_pairs_of_several_configs_are_refused() -> None:
     paired = compare([*SMALL, *LARGE, *runs_of(21, {"classifier": "Line"}, 0.1)], "classifier=Forest", 21)
 
-    with pytest.raises(UsageError, match=r"need one config on each side, and a holds 2 \(runs 1, 11\)"):
+    with pytest.raises(UsageError, match=r"need one config on each side, but a holds 2 \(runs 1, 11\)"):
         next_pairs(paired, [], 1)
 
 
@@ -363,7 +363,7 @@ def test_results_hold_all_of_it() -> None:
     assert results.compare(1, 11).better == "b"
     assert len(results.grouped()) == 2 and len(results.effects("trees")) == 1
     assert Results().best() is None
-    with pytest.raises(UsageError, match="best of holdout, other: runs of several tasks have no best"):
+    with pytest.raises(UsageError, match="best of holdout, other: several tasks cannot be ranked"):
         Results([*SMALL, completed(30, 1.0, task="other")]).best()
 
 

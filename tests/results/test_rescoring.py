@@ -141,7 +141,7 @@ def test_what_cannot_be_computed_is_said_run_by_run(study: Study) -> None:
     study.run("train", echo=False)
 
     assert [one.why for one in scored(study, "misses")] == [
-        "has kept no predictions: run.log_predictions does, while it runs", ""]
+        "has no stored predictions; call run.log_predictions during a run", ""]
     assert [(one.why, one.failed) for one in scored(study, "broken")][1] == (
         "broken raised ValueError: no idea", True)
     assert scored(study, "needy")[1].why.startswith(

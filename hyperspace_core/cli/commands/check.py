@@ -80,5 +80,5 @@ def _check_filter(place: Place, where: RunFilter, wanted: Wanted) -> None:
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
-    return {"kind": finding.kind, "where": finding.where, "text": finding.told, "cure": finding.cure,
+    return {"kind": finding.kind, "where": finding.where, "text": finding.summary, "cure": finding.cure,
             "runs": finding.runs, "last": finding.last}
