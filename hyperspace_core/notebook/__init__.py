@@ -1,1 +1,1 @@
-"""Components that are typed into a notebook: used here and now, then written into the project's package."""
+"""Components defined in a notebook: run locally, then promoted into the package."""

@@ -1,4 +1,4 @@
-"""What was typed into a notebook, or stands in the script that runs: source of classes, and their imports."""
+"""Find source and imports of classes defined in a notebook or in the running script."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def source_of(target: Any) -> str | None:
-    """The statement that defined a class or function at the top of a cell or module, decorators included.
+    """Source of a class or function defined at the top of a cell or module, with decorators.
 
-    Of several definitions of the name the last one counts. None where it is not found.
+    Of several definitions the last one counts. None if there is none.
     """
     wanted = target.__qualname__
     found = None
@@ -28,7 +28,7 @@ def source_of(target: Any) -> str | None:
 
 
 def imports(module: ModuleType) -> dict[str, str]:
-    """Name → the import that bound it in a cell, for that name alone."""
+    """Name → an import statement of that name only, from the cells of a module."""
     found: dict[str, str] = {}
     for _, tree in _texts(module):
         for node in tree.body:
@@ -37,7 +37,7 @@ def imports(module: ModuleType) -> dict[str, str]:
 
 
 def imports_of(node: ast.stmt) -> dict[str, str]:
-    """Name → the import of it alone; nothing for other statements and for `import *`."""
+    """Name → an import statement of that name only; empty for other statements and `import *`."""
     if not isinstance(node, ast.Import | ast.ImportFrom):
         return {}
     if isinstance(node, ast.ImportFrom) and (node.module == "__future__" or node.level):
@@ -52,23 +52,23 @@ def imports_of(node: ast.stmt) -> dict[str, str]:
 
 
 def statement(text: str, node: ast.stmt) -> str:
-    """The lines of a statement, with its decorators."""
+    """The source lines of a statement, with its decorators."""
     decorators = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(one.lineno for one in decorators)])
     return "\n".join(text.splitlines()[first - 1:node.end_lineno])
 
 
 def _texts(module: ModuleType | None) -> Iterator[tuple[str, ast.Module]]:
-    """The module's file, or the cells in the order in which they were typed."""
+    """Yield the module's file, or the cells in order of execution."""
     file = getattr(module, "__file__", None)
     if file:
         linecache.checkcache(file)
         texts = ["".join(linecache.getlines(file))]
-    else:                          # what is cached and is no file: nothing could read it again
+    else:                          # cached sources that are not files
         texts = ["".join(linecache.getlines(name)) for name in list(linecache.cache)
                  if not Path(name).exists() and not name.startswith("<frozen")]
     for text in texts:
         try:
             yield text, ast.parse(text)
-        except (SyntaxError, ValueError):          # what is cached need not be Python
+        except (SyntaxError, ValueError):          # a cached text may not be Python
             continue

@@ -1,4 +1,4 @@
-"""What a definition refers to beyond itself: names that its module must have before it."""
+"""Find the global names that a definition needs in its module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def global_names(source: str) -> list[str]:
-    """The names that a definition looks up in its module or among the built-ins, in order, without those."""
+    """Names that a definition looks up in its module, in order, without built-ins."""
     tree = ast.parse(source)
     own = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     table = symtable.symtable(source, "<definition>", "exec")
@@ -19,7 +19,7 @@ def global_names(source: str) -> list[str]:
 
 
 def literal(value: Any) -> str | None:
-    """A constant as it can be written; None for what is none."""
+    """The literal of a constant; None for other values."""
     text = repr(value)
     try:
         again = ast.literal_eval(text)
@@ -29,7 +29,7 @@ def literal(value: Any) -> str | None:
 
 
 def bound_names(tree: ast.Module) -> dict[str, ast.stmt]:
-    """Name → the statement at the top of a module that binds it."""
+    """Name → the top-level statement of a module that binds it."""
     found: dict[str, ast.stmt] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -45,12 +45,12 @@ def bound_names(tree: ast.Module) -> dict[str, ast.stmt]:
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether two names mean the same: one object, or equal constants."""
+    """Whether two values are the same object or equal constants."""
     return value is other or (literal(value) is not None and literal(value) == literal(other))
 
 
 def defined_here(value: Any, namespace: Mapping[str, Any]) -> bool:
-    """Whether a class or function was made in the module of this namespace."""
+    """Whether a class or function was defined in the module of this namespace."""
     return getattr(value, "__module__", None) == namespace.get("__name__") and hasattr(value, "__qualname__")
 
 
@@ -64,7 +64,7 @@ def _looked_up(table: symtable.SymbolTable) -> Iterator[str]:
 
 
 def _in_texts(tree: ast.Module) -> Iterator[str]:
-    """Names in annotations that were written as texts."""
+    """Yield the names in annotations that are strings."""
     annotations = [getattr(node, name, None) for node in ast.walk(tree) for name in ("annotation", "returns")]
     for annotation in annotations:
         if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):

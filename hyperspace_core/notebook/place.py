@@ -1,4 +1,4 @@
-"""Where in a project's package a class goes, and the line that registers a module that is not yet."""
+"""Find the module for a promoted class, and register the module if necessary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A module of the package; it need not exist yet."""
+    """A module of the package; it may not exist yet."""
 
     file: Path
     module: str
@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a file is to become. `before` is None for a file that is not there."""
+    """New content of a file. `before` is None if the file does not exist."""
 
     file: Path
     before: bytes | None
@@ -38,7 +38,7 @@ class Change:
         made.replace(self.file)
 
     def undo(self) -> bool:
-        """As it was before. False where somebody has edited it since: then it is left alone."""
+        """Restore the file. If it was edited since, leave it and return False."""
         if not self.file.exists() or self.file.read_bytes() != self.after:
             return False
         if self.before is None:
@@ -49,7 +49,7 @@ class Change:
 
 
 def target_in(project: Project, path: str) -> Target:
-    """The module that a path such as "digits_study/models.py" means. Raises `UsageError`."""
+    """Find the module of a path such as "digits_study/models.py". Raises `UsageError`."""
     top = project.module.partition(".")[0]
     parts = Path(path).parts
     names = [*parts[:-1], Path(path).stem]
@@ -65,7 +65,7 @@ def target_in(project: Project, path: str) -> Target:
 
 
 def text_of(file: Path) -> tuple[bytes | None, str]:
-    """A file's bytes and its text; None and nothing for one that is not there. Raises `UsageError`."""
+    """Bytes and text of a file; None and "" if it does not exist. Raises `UsageError`."""
     if not file.exists():
         return None, ""
     content = file.read_bytes()
@@ -73,17 +73,17 @@ def text_of(file: Path) -> tuple[bytes | None, str]:
         text = content.decode("utf-8")
         ast.parse(text)
     except (UnicodeDecodeError, SyntaxError) as error:
-        raise UsageError(f"{file}: cannot be read as Python ({error}); mend it first") from None
+        raise UsageError(f"{file}: cannot be read as Python ({error}); correct it first") from None
     return content, text
 
 
 def is_registered(project: Project, module: str) -> bool:
-    """Whether classes of that module are registered."""
+    """Whether the project has registered classes of the module."""
     return any(getattr(entry.target, "__module__", None) == module for entry in project.catalog.entries())
 
 
 def registration(project: Project, module: str) -> Change:
-    """The project's `hyperspace_register` with a line for the module. Raises `Refused` with that line."""
+    """Add the module to `hyperspace_register`. Raises `Refused`, naming the line to add."""
     line = f'register.module("{module}")'
     file = Path(str(getattr(sys.modules.get(project.module), "__file__", "")))
     before, text = text_of(file)

@@ -1,4 +1,4 @@
-"""Write a class of a notebook into the project's package, and prove in a fresh process that it is that."""
+"""Write a class of a notebook into the package, and verify it in a fresh process."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Promotion:
-    """What has been written, and what proved it."""
+    """Result of a promotion: the file, and the run that verified it."""
 
     name: str
-    shown: str                     # the file, as it was named
+    shown: str                     # the file, as the user named it
     file: Path
-    registered_in: Path | None     # the file that has a new line which registers the module
+    registered_in: Path | None     # the file with the new line that registers the module
     proof: RunRecord               # the notebook's run that was executed again
     verdict: Verdict
 
@@ -54,7 +54,7 @@ def promote(study: Study, prototypes: Prototypes, target: Any, path: str, *,
     entry = prototypes.entry_of(target)
     if entry is None:
         shown = getattr(target, "__name__", repr(target))
-        raise UsageError(f"promote({shown}): is no class of this notebook; register it with "
+        raise UsageError(f"promote({shown}): not a class of this notebook; register it with "
                          f"study.register({shown}) and run it first")
     place = target_in(study.project, path)
     run = _last_run(study, entry.name, source_text(target))
@@ -81,7 +81,7 @@ def _piece(target: type, place: Target) -> Piece:
 
 
 def _last_run(study: Study, name: str, source: str) -> RunRecord:
-    """The newest completed run of the class as it is now. Raises `Refused`."""
+    """Find the newest completed run of the current class. Raises `Refused`."""
     wanted = RunFilter(project=study.name, states=(State.COMPLETED,))
     for record in study.store.find(wanted, order=ORDER_NEWEST):
         trees = flatten({"scenario": record.scenario or {}, "config": record.config or {}})
@@ -93,14 +93,14 @@ def _last_run(study: Study, name: str, source: str) -> RunRecord:
         with study.store.open_artifact(kept[0]) as file:
             if file.read().decode("utf-8", "replace") == source:
                 return record
-        raise Refused(f"{name}: was edited since run {record.id}; run it once more with study.run, so that "
-                      "there is a result to compare with")
-    raise Refused(f"{name}: no completed run of it is there to compare with; run it with study.run first")
+        raise Refused(f"{name}: was edited since run {record.id}; run it again with study.run to get a "
+                      "result to compare with")
+    raise Refused(f"{name}: no completed run of this class to compare with; run it with study.run first")
 
 
 def _proved(study: Study, run: RunRecord, changes: Sequence[Change], tolerance: float,
             place: Target) -> Verdict:
-    """Write, execute the run in a fresh process, compare; as it was before where that goes wrong."""
+    """Write the changes, execute the run in a fresh process and compare; undo on failure."""
     for change in changes:
         change.write()
     try:
@@ -108,14 +108,14 @@ def _proved(study: Study, run: RunRecord, changes: Sequence[Change], tolerance: 
         if not verdict.same:
             reason = f" ({now.reason})" if now.reason else ""
             raise HyperspaceError(f"{place.shown}: in a fresh process the class does not give what run "
-                                  f"{run.id} gave: {verdict.first}{reason}; a name that meant something "
-                                  "else in the notebook is the likeliest cause")
+                                  f"{run.id} gave: {verdict.first}{reason}; likely cause: a name "
+                                  "that has another value in the notebook")
     except BaseException as error:
         left = [str(change.file) for change in reversed(changes) if not change.undo()]
-        told = f"; {', '.join(left)} was edited meanwhile and is left as it is" if left else (
+        state = f"; {', '.join(left)} was edited meanwhile and is not restored" if left else (
             "; the package is as it was before")
         if isinstance(error, HyperspaceError):
-            raise HyperspaceError(f"{error}{told}") from error
+            raise HyperspaceError(f"{error}{state}") from error
         raise
     return verdict
 
@@ -132,7 +132,7 @@ def _again(study: Study, run: RunRecord, tolerance: float) -> tuple[RunRecord, V
 
 
 def _brought_up(study: Study, place: Target, piece: Piece, changes: Sequence[Change], name: str) -> type:
-    """The class from the package, imported into this process without anything else being read anew."""
+    """Import the promoted class into this process without reloading other definitions."""
     importlib.invalidate_caches()
     if place.module not in sys.modules:
         importlib.import_module(place.module)
@@ -146,8 +146,8 @@ def _brought_up(study: Study, place: Target, piece: Piece, changes: Sequence[Cha
 
 
 class _Part(SourceFileLoader):
-    """Loads only those statements of a module's file that bind some names, into the module as it stands: all
-    else stays the object that it was.
+    """Loads only the statements of a module's file that bind given names; all other objects of the module
+    are unchanged.
     """
 
     def __init__(self, module: str, file: Path, names: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""The classes of a notebook that a study knows, and no worker."""
+"""Classes of a notebook that only the local study can execute."""
 
 from __future__ import annotations
 
@@ -28,51 +28,51 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
     from hyperspace_core.storage import Store
 
-FOLDER = "notebook"            # before the labels of the artifacts that hold sources
+FOLDER = "notebook"            # prefix of the labels of source artifacts
 ORIGIN = "this notebook"
 
 
 class Prototypes:
-    """Registered with one study; its runs here and now may use them, a queued run may not."""
+    """The classes registered with one study; local runs may use them, queued runs may not."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._entries: dict[tuple[type, str], Entry] = {}
 
     def register(self, target: Any, family: type | None = None, name: str | None = None) -> None:
-        """Let configs choose the class; one of the same name that was typed earlier is replaced."""
+        """Register a class for configs; an earlier notebook class of the same name is replaced."""
         found = family or family_of(target)
         if not isinstance(target, type) or found is None:
             shown = getattr(target, "__name__", repr(target))
-            raise UsageError(f"register({shown}): expected a class of a family; name the family of one that "
-                             "has none: study.register(MyClass, family=Classifier)")
+            raise UsageError(f"register({shown}): expected a class of a family; for a class without one, "
+                             "name it: study.register(MyClass, family=Classifier)")
         called = name or target.__name__
         known = self._entries.get((found, called))
         installed = {entry.name: entry for entry in self._project.catalog.entries(found)}.get(called)
         if known is None and installed is not None and _is_the_same(installed.target, target):
-            return                     # it has been promoted since: the installed one is used
+            return                     # already promoted: the installed class is used
         add = self._project.catalog.add if known is None else self._project.catalog.replace
         try:
             self._entries[found, called] = add(found, target, name=name, origin=ORIGIN)
         except RegistrationError as error:
-            raise RegistrationError(f"{error} (a class that is installed is edited in its file)"
+            raise RegistrationError(f"{error} (edit an installed class in its file)"
                                     if installed is not None else str(error)) from None
 
     def entry_of(self, target: type) -> Entry | None:
-        """How a class was registered; None where it was not."""
+        """The entry of a registered class; None if it is not registered."""
         return next((entry for entry in self._entries.values() if entry.target is target), None)
 
     def replace(self, entry: Entry, installed: type) -> None:
-        """The class stands in the package now, and every worker has it."""
+        """Replace a notebook class by the installed class."""
         self._project.catalog.replace(entry.family, installed, name=entry.name, origin=self._project.name)
         del self._entries[entry.family, entry.name]
 
     def used_by(self, run: NewRun) -> list[Section]:
-        """The parts of a run that are classes of this notebook."""
+        """The sections of a run that use classes of this notebook."""
         return list(self._used(run)) if self._entries else []
 
     def refuse(self, run: NewRun) -> NewRun:
-        """The run, to be queued. Raises `ConfigError` for one that no worker could execute."""
+        """Return the run. Raises `ConfigError` if it uses classes of this notebook."""
         for section in self.used_by(run):
             raise ConfigError(
                 f"`{section.path}`: {section.called} is a class of this notebook, which no worker has; "
@@ -81,8 +81,8 @@ class Prototypes:
         return run
 
     def refuse_searched(self, search: NewSearch) -> None:
-        """Raises `ConfigError` where `space=` names a class that no worker has; one that it does not name is
-        not tried.
+        """Raises `ConfigError` if `space=` names a class of this notebook. Classes that it does not name are
+        not searched.
         """
         space = searched_space(self._project, search.scenario, search.space)
         for called in (name for entry in space.entries for name in _named(entry)):
@@ -93,7 +93,7 @@ class Prototypes:
                     "the package")
 
     def keep_sources(self, store: Store, run: NewRun, number: int) -> None:
-        """The sources of what the run uses become artifacts of its first attempt."""
+        """Store the sources of the run's notebook classes as artifacts of its first attempt."""
         for section in self.used_by(run):
             with tempfile.TemporaryDirectory(prefix="hyperspace-") as folder:
                 file = Path(folder) / "source.py"
@@ -112,7 +112,7 @@ class Prototypes:
 
 
 def _named(entry: SpaceEntry) -> tuple[Any, ...]:
-    """The classes that a person named for this place of a search space."""
+    """The classes that the user named in an entry of a search space."""
     if entry.source != SPACE or not class_path(entry.path):
         return ()
     if isinstance(entry, Dimension):
@@ -121,12 +121,12 @@ def _named(entry: SpaceEntry) -> tuple[Any, ...]:
 
 
 def label_of(name: str) -> str:
-    """The artifact that holds the source of a class."""
+    """Label of the artifact with the source of a class."""
     return f"{FOLDER}/{name}.py"
 
 
 def source_text(target: type) -> str:
-    """All that a module would need to have the class; the class alone where that cannot be written."""
+    """Source of a module with the class; only the class if its needs cannot be written."""
     try:
         return piece_of(target).text()
     except UsageError as error:
@@ -134,7 +134,7 @@ def source_text(target: type) -> str:
 
 
 def _is_the_same(installed: Any, target: type) -> bool:
-    """Whether both were written alike."""
+    """Whether both have the same definition."""
     texts = [source_of(one) for one in (installed, target) if isinstance(one, type)]
     if len(texts) < 2 or None in texts:
         return False
@@ -144,6 +144,6 @@ def _is_the_same(installed: Any, target: type) -> bool:
 
 def _definition(text: str) -> str:
     node = ast.parse(text).body[0]
-    if isinstance(node, ast.ClassDef):             # `@study.register` is in the notebook only
+    if isinstance(node, ast.ClassDef):             # `@study.register` is only in the notebook
         node.decorator_list = [one for one in node.decorator_list if "register" not in ast.unparse(one)]
     return ast.dump(node)

@@ -1,4 +1,4 @@
-"""A class of a notebook as a piece of a module: with the imports, helpers and constants that it needs."""
+"""Extract a class of a notebook with the imports, helpers and constants that it needs."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from hyperspace_core.errors import UsageError
 from hyperspace_core.notebook.cells import imports, source_of, statement
 from hyperspace_core.notebook.needs import bound_names, defined_here, global_names, literal, same
 
-SELF = "register"              # `@study.register` above a class: the module has no study
+SELF = "register"              # the decorator `@study.register`, dropped: the module has no study
 
 
 @dataclass(kw_only=True)
 class Piece:
-    """What goes into a module, in the order in which it was found to be needed."""
+    """Statements to add to a module, in order."""
 
     imports: dict[str, str] = field(default_factory=dict)          # name → statement
-    definitions: dict[str, str] = field(default_factory=dict)      # name → source; what is needed comes first
+    definitions: dict[str, str] = field(default_factory=dict)      # name → source; dependencies first
 
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self.imports) | frozenset(self.definitions)
 
     def text(self) -> str:
-        """As a module of its own."""
+        """The text of a module with only this piece."""
         return inserted("", self)
 
 
 def piece_of(target: type, there: Mapping[str, Any] | None = None) -> Piece:
-    """The class and all that it needs, without what means the same in the module `there` already.
+    """Collect the class and what it needs, without names that the module `there` has with the same value.
 
-    Raises `UsageError` for a class whose source is not found, and for what cannot be written down.
+    Raises `UsageError` if a source is not found, or a value cannot be written as source.
     """
     module = sys.modules[target.__module__]
     writer = _Writer(module, dict(there or {}), imports(module))
@@ -44,14 +44,14 @@ def piece_of(target: type, there: Mapping[str, Any] | None = None) -> Piece:
 
 
 def inserted(text: str, piece: Piece) -> str:
-    """A module's text with a piece in it: imports after its own, definitions at the end.
+    """Insert a piece into a module's text: imports after the existing ones, definitions at the end.
 
-    Raises `UsageError` where the module means something else by one of the names.
+    Raises `UsageError` if the module has one of the names with another value.
     """
     tree = ast.parse(text)
     taken = [name for name in bound_names(tree) if name in piece.names]
     if taken:
-        raise UsageError(f"`{taken[0]}` stands there already and means something else; nothing is "
+        raise UsageError(f"`{taken[0]}` already exists there with another value; nothing was "
                          "overwritten: rename one of them")
     lines = text.splitlines()
     at = _after_imports(tree)
@@ -93,13 +93,13 @@ class _Writer:
         elif literal(value) is not None:
             self.piece.definitions[name] = f"{name} = {literal(value)}"
         else:
-            raise UsageError(f"{of} uses `{name}` ({type(value).__name__}), which is of this notebook and "
-                             "cannot be written into a module; hand it in as an argument, or load it in "
+            raise UsageError(f"{of} uses `{name}` ({type(value).__name__}), which cannot be written "
+                             "from this notebook into a module; pass it as an argument, or load it in "
                              "the class")
 
 
 def _import_of(name: str, value: Any) -> str | None:
-    """How a module would import what a notebook got in another way; None for what is not importable."""
+    """Import statement for an object that has no import in the notebook; None if not importable."""
     if isinstance(value, ModuleType):
         return f"import {value.__name__}" if value.__name__ == name else f"import {value.__name__} as {name}"
     module, called = getattr(value, "__module__", None), getattr(value, "__name__", None)
@@ -110,7 +110,7 @@ def _import_of(name: str, value: Any) -> str | None:
 
 
 def _without_registration(source: str) -> str:
-    """The definition without the decorator `@study.register`, or a call of it."""
+    """The definition without the decorator `@study.register`, with or without arguments."""
     node = ast.parse(source).body[0]
     lines = source.splitlines()
     for decorator in reversed(getattr(node, "decorator_list", [])):
@@ -122,7 +122,7 @@ def _without_registration(source: str) -> str:
 
 
 def _after_imports(tree: ast.Module) -> int:
-    """The number of lines up to the end of the last import at the top, or of the docstring."""
+    """Number of lines up to the end of the last top-level import, or of the docstring."""
     last = 0
     for number, node in enumerate(tree.body):
         is_docstring = (number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

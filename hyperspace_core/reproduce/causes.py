@@ -1,4 +1,4 @@
-"""What two executions of one run differ in beside their numbers: the likely causes, the likeliest first."""
+"""Find the likely causes of different results of one run, the likeliest first."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from hyperspace_core.results.words import value_text
 
 Kind = Literal["config", "seed", "problem", "data", "component", "code", "package", "python", "host"]
 MOST_NAMED = 5
-_PLUGINS = "hyperspace-"         # the framework's own: not among what is rebuilt
+_PLUGINS = "hyperspace-"         # the framework and its plugins: not rebuilt
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One thing that is not as it was."""
+    """One difference between the two executions."""
 
     kind: Kind
     text: str
 
 
 def causes(before: RunRecord, now: RunRecord, *, own_code: bool) -> list[Cause]:
-    """In the order in which one would suspect them. `before` is the run as it was executed; `own_code`: both
-    were executed on the same code.
+    """List the causes, the likeliest first. `before`: the run as it was executed; `own_code`: both were
+    executed on the same code.
     """
     code = () if own_code else _components(before, now)
     return [*_config(before, now), *_seed(before, now), *_data(before, now), *code, *_packages(before, now),
@@ -48,7 +48,7 @@ def _config(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
 
 
 def _against_what_was_written(record: RunRecord) -> list[Difference]:
-    """Leaves of the stored config that say something else than the user did: the record was edited."""
+    """Values of the stored config that differ from the submitted ones: the record was edited."""
     written = dict(record.submitted)
     found = []
     for leaf in told_apart(record.config or {}, written):
@@ -58,7 +58,7 @@ def _against_what_was_written(record: RunRecord) -> list[Difference]:
 
 
 def _at(tree: Any, path: str) -> Any:
-    """A plain value in what was written; MISSING where it was written in another shape."""
+    """The submitted plain value at a path; MISSING if it was written in another shape."""
     for key in path.split("."):
         if isinstance(tree, Mapping) and key in tree:
             tree = tree[key]
@@ -72,7 +72,7 @@ def _at(tree: Any, path: str) -> Any:
 def _seed(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
     used = section_of(before, "seeds").get("seed", before.seed)
     if used != before.seed:
-        yield Cause("seed", f"the record says seed {before.seed}, but it was executed with {used}")
+        yield Cause("seed", f"the record has seed {before.seed}, but the run was executed with {used}")
     elif before.seed != now.seed:
         yield Cause("seed", f"seed {before.seed} then, {now.seed} now")
 
@@ -80,7 +80,7 @@ def _seed(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
 def _data(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
     old, new = data_of(before), data_of(now)
     if old and new and old != new:
-        yield Cause("data", "the data are others: their fingerprint differs")
+        yield Cause("data", "the data differ: they have another fingerprint")
 
 
 def _components(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
@@ -90,7 +90,7 @@ def _components(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
     old, new = (section_of(record, "source").get(SNAPSHOT) for record in (before, now))
     if not found and old and new and old != new:
         yield Cause("code", f"the project's code differs ({old[:12]} then, {new[:12]} now), though in no "
-                            "component that the run used, as far as can be seen")
+                            "component that the run is known to use")
 
 
 def _packages(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
@@ -99,7 +99,7 @@ def _packages(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
         return
     names = sorted((name for name in {*old, *new} if not name.startswith(_PLUGINS)), key=str.casefold)
     changed = [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
-    # a version that changed says more than a package that nobody may use
+    # changed versions first: an added or removed package may be unused
     for name, was, here in sorted(changed, key=lambda one: None in one[1:])[:MOST_NAMED]:
         yield Cause("package", f"package {name} {was or 'not installed'} then, {here or 'not installed'} now")
     if len(changed) > MOST_NAMED:

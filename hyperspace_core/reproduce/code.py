@@ -1,4 +1,4 @@
-"""The code that a past run was executed on, in a folder: its snapshot, else its commit and patch."""
+"""Restore the code of a past run in a folder: from its snapshot, or its commit and patch."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ PATCH, UNTRACKED = "uncommitted.patch", "untracked/"
 
 @dataclass(frozen=True, kw_only=True)
 class PastCode:
-    """A folder to be put before what is installed, and what it is."""
+    """Folder with the code of a past run, to be put first on the import path."""
 
     folder: Path
-    told: str                          # "snapshot 0123456789ab", "commit 0123456789ab and its patch"
+    description: str                   # "snapshot 0123456789ab", "commit 0123456789ab and its patch"
 
 
 @contextmanager
 def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]:
-    """The code that the run's last attempt was executed on; `package`: the project's top-level name.
+    """Restore the code of the run's last attempt; `package`: the project's top-level package.
 
-    The checkout is only read. Raises `HyperspaceError` with the reason where it cannot be had.
+    The checkout is only read. Raises `HyperspaceError` with the reasons if the code cannot be restored.
     """
     source, git = section_of(record, "source"), section_of(record, "git")
     reasons = []
@@ -43,9 +43,9 @@ def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]
         try:
             folder = unpacked(store, digest)
         except (HyperspaceError, OSError) as error:
-            reasons.append(_told(error))
+            reasons.append(_reason(error))
         else:
-            yield PastCode(folder=folder, told=f"snapshot {digest[:12]}")
+            yield PastCode(folder=folder, description=f"snapshot {digest[:12]}")
             return
     else:
         reasons.append("no snapshot was recorded")
@@ -53,20 +53,20 @@ def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]
         try:
             past = _from_git(store, git, source, package, Path(place))
         except (HyperspaceError, OSError) as error:
-            reasons.append(_told(error))
+            reasons.append(_reason(error))
             why = "; ".join(dict.fromkeys(reasons))
-            raise HyperspaceError(f"run {record.id}: the code that it was executed on cannot be had: {why}; "
-                                  "--code current compares with today's") from None
+            raise HyperspaceError(f"run {record.id}: the code it was executed on is not available: {why}; "
+                                  "--code current uses the current code") from None
         yield past
 
 
-def _told(error: HyperspaceError | OSError) -> str:
-    """Our own messages speak for themselves."""
+def _reason(error: HyperspaceError | OSError) -> str:
+    """The message of an error; the type is added to those of Python."""
     return str(error) if isinstance(error, HyperspaceError) else one_line(error)
 
 
 def section_of(record: RunRecord, name: str) -> dict[str, Any]:
-    """A section of the last attempt's provenance; empty where there is none."""
+    """A section of the last attempt's provenance; empty if there is none."""
     section = record.attempt.provenance.get(name) if record.attempt is not None else None
     return section if isinstance(section, dict) else {}
 
@@ -80,7 +80,7 @@ def _from_git(store: Store, git: dict[str, Any], source: dict[str, Any], package
     if not isinstance(root, str) or not isinstance(commit, str):
         raise NotFound("no commit was recorded")
     if git.get("dirty") and not isinstance(changes, str):
-        raise NotFound(f"commit {commit[:12]} had been changed, and the changes were not kept")
+        raise NotFound(f"commit {commit[:12]} had uncommitted changes, which were not stored")
     tree = place / "tree"
     tree.mkdir()
     try:
@@ -94,13 +94,13 @@ def _from_git(store: Store, git: dict[str, Any], source: dict[str, Any], package
     except GitUnavailable as error:
         raise HyperspaceError(f"{error} ({root})") from None
     and_patch = " and its uncommitted changes" if isinstance(changes, str) else ""
-    return PastCode(folder=_import_root(tree, package), told=f"commit {commit[:12]}{and_patch}")
+    return PastCode(folder=_import_root(tree, package), description=f"commit {commit[:12]}{and_patch}")
 
 
 def _import_root(tree: Path, package: str) -> Path:
-    """The folder in which the package, or the module of one file, stands: the one nearest to the top."""
+    """The folder that contains the package or module: the one nearest to the top."""
     found = [path.parent.parent for path in tree.rglob(f"{package}/__init__.py")]
     found += [path.parent for path in tree.rglob(f"{package}.py")]
     if not found:
-        raise NotFound(f"no package '{package}' in that commit")
+        raise NotFound(f"the commit has no package '{package}'")
     return min(found, key=lambda path: (len(path.parts), str(path)))

@@ -1,4 +1,4 @@
-"""A virtual environment with the packages that a run recorded, made once for each set of them."""
+"""Virtual environments with the recorded packages of a run, cached by package set."""
 
 from __future__ import annotations
 
@@ -19,57 +19,57 @@ from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.reproduce.code import section_of
 
-_OURS = "hyperspace-"              # the framework and its plugins: those of today execute the run
+_OURS = "hyperspace-"              # the framework and its plugins: the installed ones execute the run
 _TOOLS = {"pip", "setuptools", "wheel", "uv"}
 LIMIT_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where runs are executed."""
+    """Python environment that executes runs."""
 
     python: Path | None                # None: the interpreter of this process
-    told: str
+    description: str
 
 
 @contextmanager
 def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[Place]:
-    """The environment that is wished, without the project's own `distribution`: that is its code.
-
-    Raises `HyperspaceError` where packages cannot be had.
+    """Provide the environment, without the project's own `distribution`. Raises `HyperspaceError`
+    if packages cannot be installed.
     """
     if environment == "current":
-        yield Place(python=None, told="the packages that are installed here")
+        yield Place(python=None, description="the packages that are installed here")
         return
     wanted = _wanted(record, distribution)
     python = _interpreter(section_of(record, "python").get("version"))
     folder = _folder(wanted, python)
     if not (folder / "complete").exists():
         _make(folder, wanted, python)
-    yield Place(python=_python_in(folder), told=f"{len(wanted)} packages as recorded, in {folder}")
+    description = f"{len(wanted)} packages as recorded, in {folder}"
+    yield Place(python=_python_in(folder), description=description)
 
 
 def _wanted(record: RunRecord, distribution: str) -> dict[str, str]:
-    """Name → version of what an index has; what is installed in place comes with the code."""
+    """Name → version of the recorded packages, without editable ones, which come with the code."""
     section = section_of(record, "packages")
     installed, editable = section.get("installed"), section.get("editable") or []
     if not isinstance(installed, dict):
-        raise HyperspaceError(f"run {record.id}: its packages were not recorded, so they cannot be rebuilt; "
-                              "leave --env out")
+        raise HyperspaceError(f"run {record.id}: its packages were not recorded and cannot be rebuilt; "
+                              "omit --env")
     left_out = {name.lower() for name in (*editable, *_TOOLS, distribution)}
     return {name: version for name, version in installed.items()
             if name.lower() not in left_out and not name.lower().startswith(_OURS)}
 
 
 def _interpreter(version: object) -> str:
-    """The recorded Python, where this machine has it."""
+    """Path of the recorded Python version on this machine."""
     minor = ".".join(str(version).split(".")[:2])
     if minor == f"{sys.version_info[0]}.{sys.version_info[1]}":
         return sys.executable
     found = shutil.which(f"python{minor}")
     if found is None:
-        raise HyperspaceError(f"the run was executed by Python {version}, and there is no python{minor} "
-                              "here; install it, or leave --env out")
+        raise HyperspaceError(f"the run was executed by Python {version}, but python{minor} is not "
+                              "installed here; install it, or omit --env")
     return found
 
 
@@ -81,7 +81,7 @@ def _folder(wanted: Mapping[str, str], python: str) -> Path:
 
 
 def _make(folder: Path, wanted: Mapping[str, str], python: str) -> None:
-    """Beside its place and then renamed: one that was killed half-way is never used."""
+    """Build in a temporary folder, then rename: an incomplete environment is never used."""
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -91,14 +91,14 @@ def _make(folder: Path, wanted: Mapping[str, str], python: str) -> None:
         (made / "complete").write_text("")
         made.rename(folder)
     except OSError as error:
-        if not (folder / "complete").exists():     # else another process was first
-            raise HyperspaceError(f"{folder}: the environment cannot be made: {error.strerror}") from error
+        if not (folder / "complete").exists():     # else another process made it first
+            raise HyperspaceError(f"{folder}: cannot create the environment: {error.strerror}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _install(made: Path, wanted: Mapping[str, str]) -> None:
-    """Exactly these, without asking what they depend on: the recorded set was whole."""
+    """Install exactly these packages, without dependencies: the recorded set is complete."""
     listed = made / "requirements.txt"
     listed.write_text("".join(f"{name}=={version}\n" for name, version in sorted(wanted.items())))
     if not wanted:
@@ -113,7 +113,7 @@ def _install(made: Path, wanted: Mapping[str, str]) -> None:
 
 
 def _share_framework(made: Path) -> None:
-    """Links to the framework of this process and its metadata: it executes the run, whatever it was then."""
+    """Link this process's framework and its metadata, so that it executes the run."""
     import hyperspace_core.errors as anchor
 
     package = Path(anchor.__file__).parent
@@ -126,7 +126,7 @@ def _share_framework(made: Path) -> None:
 
 
 def _answer(python: Path) -> str:
-    """Where packages go in that environment."""
+    """Site-packages folder of that environment."""
     return _call([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
 
 
@@ -143,8 +143,8 @@ def _call(command: list[str]) -> str:
     except subprocess.TimeoutExpired:
         raise HyperspaceError(f"`{' '.join(command[:4])} …` took longer than {LIMIT_S:g} s") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        why = said[-1] if said else f"exit code {done.returncode}"
-        raise HyperspaceError(f"the recorded packages cannot be installed: {why}; leave --env out to use "
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        why = lines[-1] if lines else f"exit code {done.returncode}"
+        raise HyperspaceError(f"the recorded packages cannot be installed: {why}; omit --env to use "
                               "those that are installed here")
     return done.stdout

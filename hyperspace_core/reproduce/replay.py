@@ -1,4 +1,4 @@
-"""Execute runs by a worker on a store of their own, gone afterwards: nothing is added to the project's."""
+"""Execute runs by a worker on a temporary store, without changing the project's store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Listener = Callable[[Event], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """A run that was executed, and all that it logged."""
+    """An executed run and its logged points."""
 
     record: RunRecord
     points: tuple[Point, ...]
@@ -37,10 +37,10 @@ class Played:
 @contextmanager
 def replayed(project: str, extensions: Extensions, runs: Sequence[NewRun], options: WorkerOptions,
              listener: Listener, *, stops: Mapping[str, Pruned | None]) -> Iterator[list[Played]]:
-    """The runs, executed, in their order; one that was not begun is still QUEUED.
+    """Execute the runs and return them in order; a run that was not begun is still QUEUED.
 
-    `stops`: by `uid`, where a pruner stopped the run that is repeated; it is stopped there again. Within the
-    `with` their store is still there. Raises what a worker raises: `ProjectError`.
+    `stops`: by `uid`, where a pruner stopped the original run; the replay stops there, too. The temporary
+    store exists until the `with` block ends. Raises `ProjectError`, as a worker does.
     """
     from hyperspace_core.stores.sqlite import open_store
 
@@ -53,23 +53,23 @@ def replayed(project: str, extensions: Extensions, runs: Sequence[NewRun], optio
 
 
 def again(record: RunRecord, *, uid: str) -> NewRun:
-    """The same task, scenario, config and seed; completed already, so that nothing is looked up."""
+    """Copy task, scenario, config and seed of a run; they are complete, so nothing is looked up."""
     return NewRun(uid=uid, project=record.project, task=record.task, submitted=record.submitted,
                   scenario=record.scenario, config=record.config, metric=record.metric, seed=record.seed,
                   max_losses=1)
 
 
 def _stopped_again(store: Store, run: NewRun, stop: Pruned | None) -> NewRun:
-    """The run as one of a search whose pruner stops it where it was stopped."""
+    """Assign the run to a search whose pruner stops it at the recorded value."""
     if stop is None:
         return run
     pruner = {CLASS_NAME: "AsRecorded", "values": stop.values, "metric": stop.series, "goal": run.metric.goal}
     search = store.add_search(NewSearch(uid=run.uid, project=run.project, task=run.task, pruner=pruner,
                                         scenario=run.scenario or {}, tuner={}))
-    store.end_search(search, "it only says where a run is stopped")
+    store.end_search(search, "only holds the recorded stop of a run")
     return replace(run, search=run.uid)
 
 
 def points_of(store: Store, record: RunRecord) -> tuple[Point, ...]:
-    """What the last attempt of a run logged."""
+    """Points that the last attempt of a run logged."""
     return tuple(store.points(record.id)) if record.attempts else ()

@@ -1,4 +1,4 @@
-"""`hyperspace reproduce`: execute a past run again and say whether it gave the same, and if not, why not."""
+"""`hyperspace reproduce`: execute a past run again, compare the results, find causes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Code = Literal["original", "current"]
 Environment = Literal["current", "rebuild"]
 
 
-_UNEXPLAINED = ("nothing that was recorded differs, so the run itself is not deterministic (threads, times, "
-                "randomness that is not seeded)")
+_UNEXPLAINED = ("no recorded property differs, so the run itself is not deterministic (threads, times, "
+                "unseeded randomness)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """How a run is to be reproduced. Raises `UsageError`."""
+    """Options of a reproduction. Raises `UsageError`."""
 
-    code: str = "original"             # the run's own, or today's
+    code: str = "original"             # the run's own, or the current code
     environment: str = "current"       # the packages installed here, or the recorded ones
     tolerance: float = 0.0             # relative, and absolute below 1
     ignore: tuple[str, ...] = ()       # series and metrics that are not compared, as in "seconds/*"
@@ -55,14 +55,14 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduction:
-    """A past run, its repetition, and what their comparison has shown."""
+    """A past run, its repetition, and the result of their comparison."""
 
     before: RunRecord
     now: RunRecord
     verdict: Verdict
-    causes: tuple[Cause, ...]          # what differs beside the numbers, the likeliest cause first
-    code: str                          # what it was executed on, in words
-    environment: str                   # in which packages, in words
+    causes: tuple[Cause, ...]          # the likeliest first
+    code: str                          # description of the code
+    environment: str                   # description of the packages
 
     @property
     def same(self) -> bool:
@@ -75,18 +75,18 @@ class Reproduction:
 
     @property
     def likely(self) -> str:
-        """Why the numbers differ, as far as the records tell."""
+        """The likeliest cause of a difference."""
         return self.causes[0].text if self.causes else _UNEXPLAINED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where a run is looked up and executed. The project need not be fit to be opened: its past code is."""
+    """Store and project of a reproduction. The project's current code need not load."""
 
     store: Store
     extensions: Extensions
     name: str                          # of the project
-    package: str = ""                  # its top-level module, as it is installed here; "" where it is not
+    package: str = ""                  # its installed top-level module; "" if not installed
     distribution: str = ""
     no_plugins: tuple[str, ...] = ()
     tasks_dir: Path | None = None
@@ -101,14 +101,14 @@ class Site:
 
 def reproduce(site: Site, run: int, wish: Wish | None = None, *,
               listener: Listener = log_notices) -> Reproduction:
-    """Execute a finished run again, on a store of its own that is gone afterwards, and compare.
+    """Execute a finished run again on a temporary store and compare the results.
 
-    `listener` hears what the worker tells meanwhile. Raises `Refused` for a run that has not ended,
-    `HyperspaceError` where its code or its packages cannot be had, `ProjectError`.
+    `listener` receives the worker's events. Raises `Refused` for a run that has not ended, `HyperspaceError`
+    if its code or packages are not available, `ProjectError`.
     """
     wish = wish or Wish()
     before = as_executed(site.store, get_run(site.store, site.name, run))
-    with _code(site, before, wish) as (folder, told), _packages(site, before, wish) as environment:
+    with _code(site, before, wish) as (folder, code), _packages(site, before, wish) as environment:
         # a rebuilt environment has no plugins that could be left out
         left_out = site.no_plugins if environment.python is None else ()
         options = WorkerOptions(isolation="spawn", drain=True, base=folder, python=environment.python,
@@ -122,20 +122,20 @@ def reproduce(site: Site, run: int, wish: Wish | None = None, *,
     verdict = judge(before, points_of(site.store, before), now.record, now.points,
                     tolerance=wish.tolerance, ignore=wish.ignore)
     found = causes(before, now.record, own_code=wish.code == "original")
-    return Reproduction(before=before, now=now.record, verdict=verdict, code=told,
-                        environment=environment.told, causes=tuple(found))
+    return Reproduction(before=before, now=now.record, verdict=verdict, code=code,
+                        environment=environment.description, causes=tuple(found))
 
 
 def as_executed(store: Store, record: RunRecord) -> RunRecord:
-    """The run with the scenario and config that it was executed with, whatever has been migrated since.
+    """The run with the scenario and config of its execution, before later migrations.
 
-    Raises `Refused` where there is nothing to compare with.
+    Raises `Refused` if the run cannot be reproduced.
     """
     if record.state not in (State.COMPLETED, State.FAILED) or not record.attempts:
         raise Refused(f"run {record.id} is {record.state}: only a run that has completed or failed can be "
                       "reproduced")
     if record.scenario is None or record.config is None or record.seed is None:
-        raise Refused(f"run {record.id} never began: its config was not understood ({record.reason})")
+        raise Refused(f"run {record.id} never began: its config was rejected ({record.reason})")
     if not record.migrated:
         return record
     first = store.rewritten(record.id)[0]
@@ -149,7 +149,7 @@ def _packages(site: Site, record: RunRecord, wish: Wish) -> AbstractContextManag
 @contextmanager
 def _code(site: Site, record: RunRecord, wish: Wish) -> Iterator[tuple[Path | None, str]]:
     if wish.code == "current":
-        yield None, "today's code"
+        yield None, "the current code"
         return
     with code_of(site.store, record, site.package) as past:
-        yield past.folder, f"its own code, {past.told}"
+        yield past.folder, f"its own code, {past.description}"

@@ -1,4 +1,4 @@
-"""Whether two executions of the same run gave the same: result, metrics and every point of every curve."""
+"""Compare two executions of a run: result, metrics and every logged point."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hyperspace_core.records.states import State
 
 
 class Likeness(StrEnum):
-    """How alike two executions are; the first that holds."""
+    """Similarity of two executions, the strictest first."""
 
     IDENTICAL = "identical"            # to the last bit
     EQUAL = "equal within tolerance"
@@ -27,22 +27,22 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """The first place at which two executions differ."""
+    """The first difference between two executions."""
 
     where: str                         # "loss, point 3 (step 2)", "metric accuracy"
-    before: Any                        # None: was not there
+    before: Any                        # None: missing
     now: Any
 
     def __str__(self) -> str:
-        return f"{self.where}: {_told(self.before)} then, {_told(self.now)} now"
+        return f"{self.where}: {_text(self.before)} then, {_text(self.now)} now"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What comparing two executions has shown."""
+    """Result of comparing two executions."""
 
     likeness: Likeness
-    first: Divergence | None = None    # that exceeds the tolerance, or, within it, that differs at all
+    first: Divergence | None = None    # first difference above the tolerance, else within it
     compared: int = 0                  # numbers
 
     @property
@@ -51,14 +51,14 @@ class Verdict:
 
 
 def check_tolerance(tolerance: float) -> None:
-    """Raises `UsageError` for what says of no two numbers how far they may be apart."""
+    """Raises `UsageError` unless the tolerance is a finite number >= 0."""
     if not 0 <= tolerance < math.inf:
         raise UsageError(f"tolerance: expected a number >= 0, got {tolerance!r}")
 
 
 def judge(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence[Point], *,
           tolerance: float = 0.0, ignore: Sequence[str] = ()) -> Verdict:
-    """Compare in the order in which things happened: curves point by point, then metrics, then the result.
+    """Compare two executions: points in order of logging, then metrics, then the result.
 
     `tolerance`: relative, and absolute below 1. `ignore`: series and metrics to leave out, as in "seconds/*".
     Two NaN are the same.
@@ -95,7 +95,7 @@ def _pairs(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequenc
 
 
 def _point_pairs(number: int, one: Point | None, other: Point | None) -> Iterator[tuple[str, Any, Any]]:
-    """A point that has another name or step is another point."""
+    """Pair two points; a different name or step is a difference."""
     either = one or other
     if either is None:
         return
@@ -118,7 +118,7 @@ def _identical(one: Any, other: Any) -> bool:
 
 
 def _close(one: Any, other: Any, tolerance: float) -> bool:
-    """Of numbers only; True and 1 are not the same answer."""
+    """Whether two numbers agree within the tolerance; other values, also bools, never do."""
     numbers = isinstance(one, int | float) and isinstance(other, int | float)
     if not numbers or isinstance(one, bool) or isinstance(other, bool):
         return False
@@ -129,7 +129,7 @@ def _ending(record: RunRecord) -> str:
     return f"{record.state}{f' ({record.reason})' if record.reason else ''}"
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     return "nothing" if value is None else value if isinstance(value, str) else repr(value)
 
 

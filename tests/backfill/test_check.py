@@ -59,8 +59,8 @@ def test_a_changed_default_fails_for_the_runs_that_relied_on_it(opened: Open) ->
     [only] = checked(study).findings
 
     assert only.line == (
-        "Forest.trees: the default was 100 in 2 runs (last: run 3) and is 200 now; give the new behaviour its "
-        'own name, or declare the change: register.new_default(Forest, "trees", old=100)')
+        "Forest.trees: the default was 100 in 2 runs (last: run 3) and is 200 now; give the new behaviour "
+        'its own name, or declare the change: register.new_default(Forest, "trees", old=100)')
 
 
 def test_a_value_that_equals_the_old_default_but_was_written_relies_on_nothing(opened: Open) -> None:
@@ -162,8 +162,8 @@ def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
     [only] = checked(study).findings
 
     assert only.line == (
-        "Forest.rule: a value is not valid in 2 runs (last: run 2): expected 'gini', found str 'other'; accept "
-        'the old values, too, or register.migration("…", map_values(…))')
+        "Forest.rule: a value is not valid in 2 runs (last: run 2): expected 'gini', found str 'other'; "
+        'accept the old values, too, or register.migration("…", map_values(…))')
 
 
 def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:

@@ -79,8 +79,8 @@ def test_missing_code_of_a_run_is_reported_with_the_reason(typed: Typed, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
     answer = typed("reproduce", 1, expect=3)
 
-    assert "run 1: the code that it was executed on cannot be had: NotADirectoryError: " in answer.err
-    assert answer.err.endswith("; no commit was recorded; --code current compares with today's\n")
+    assert "run 1: the code it was executed on is not available: NotADirectoryError: " in answer.err
+    assert answer.err.endswith("; no commit was recorded; --code current uses the current code\n")
 
 
 def test_a_run_that_has_not_ended_cannot_be_reproduced(typed: Typed) -> None:

@@ -136,7 +136,7 @@ def test_nothing_is_overwritten(study: Study, notebook: Notebook, files: Files,
     before = files()
     grown(study, notebook)
 
-    with pytest.raises(UsageError, match=r"greenhouse/spare.py: `FACTOR` stands there already"):
+    with pytest.raises(UsageError, match=r"greenhouse/spare.py: `FACTOR` already exists there"):
         study.promote(notebook["Grove"], "greenhouse/spare.py")
     assert files() == before
 

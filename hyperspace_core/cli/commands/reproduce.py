@@ -80,7 +80,7 @@ def _say_plan(site: Site, record: RunRecord, wish: Wish) -> int:
         on = "the current code"
     else:
         with code_of(site.store, record, site.package) as past:
-            on = f"its own code, {past.told}"
+            on = f"its own code, {past.description}"
     packages = "the packages installed here" if wish.environment == "current" else "the recorded packages"
     say(f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, with {packages}")
     return ExitCode.OK
