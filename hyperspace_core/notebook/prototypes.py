@@ -44,8 +44,8 @@ class Prototypes:
         found = family or family_of(target)
         if not isinstance(target, type) or found is None:
             shown = getattr(target, "__name__", repr(target))
-            raise UsageError(f"register({shown}): expected a class of a family; for a class without one, "
-                             "name it: study.register(MyClass, family=Classifier)")
+            raise UsageError(f"register({shown}): expected a class of a family; if it has none, "
+                             "name the family: study.register(MyClass, family=Classifier)")
         called = name or target.__name__
         known = self._entries.get((found, called))
         installed = {entry.name: entry for entry in self._project.catalog.entries(found)}.get(called)

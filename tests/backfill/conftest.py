@@ -1,4 +1,4 @@
-"""A project that changes between two openings, and a real store with runs of its earlier self."""
+"""A project that changes between two openings, and a store with runs of its earlier code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 @pytest.fixture
 def opened(farm: ProjectFolder, path: Path) -> Iterator[Open]:
-    """Open the project as it is, or with its files written anew: `opened({"parts.py": text})`."""
+    """Open the project, after replacing some of its files: `opened({"parts.py": text})`."""
     studies: list[Study] = []
 
     def one(files: dict[str, str] | None = None) -> Study:
@@ -50,7 +50,7 @@ def opened(farm: ProjectFolder, path: Path) -> Iterator[Open]:
 
 @pytest.fixture
 def texts(path: Path) -> Callable[[], list[tuple[Any, ...]]]:
-    """What the database holds of each run, as the very texts."""
+    """The stored texts of each run in the database."""
 
     def read() -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(path)) as connection:

@@ -1,4 +1,4 @@
-"""A project through its life: as it was when its first runs were made, and as it is after changes."""
+"""Stages of a project: its original code, and its code after changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs of past runs, brought up to date on a real store with a project that has changed meanwhile."""
+"""Backfill of past configs on a real store, after changes of the project."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def config(study: Study, run: int) -> dict[str, Any]:
 
 # -- missing parameters --------------------------------------------------------------------------------------
 
-def test_where_nothing_has_changed_there_is_nothing_to_do(opened: Open, texts: Texts) -> None:
+def test_without_changes_the_plan_is_empty(opened: Open, texts: Texts) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     before = texts()
@@ -66,7 +66,7 @@ def test_where_nothing_has_changed_there_is_nothing_to_do(opened: Open, texts: T
     assert fill(study) == {} and study.store.migrations("farm") == [] and texts() == before
 
 
-def test_a_new_parameter_is_added_with_its_default_at_every_depth(opened: Open) -> None:
+def test_a_new_parameter_is_added_at_every_depth(opened: Open) -> None:
     study = opened()
     for learner in ("Forest", "Line", "Vote"):
         study.run("trial", {"learner": learner})
@@ -84,7 +84,7 @@ def test_a_new_parameter_is_added_with_its_default_at_every_depth(opened: Open) 
     assert planned(study).migrations == ()
 
 
-def test_what_was_written_never_changes_and_the_run_is_found_as_existing(opened: Open) -> None:
+def test_the_submitted_config_never_changes(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": parts(DEPTH)})
@@ -97,7 +97,7 @@ def test_what_was_written_never_changes_and_the_run_is_found_as_existing(opened:
     assert [record.id for record in study.results("trial", where="learner.max_depth=null")] == [1]
 
 
-def test_a_classs_own_default_fills_in_and_not_that_of_an_object_that_is_a_default(opened: Open) -> None:
+def test_the_class_default_is_added_not_that_of_an_object(opened: Open) -> None:
     study = opened()
     study.run("trial")
     study = opened({"parts.py": parts(DEPTH, ("Forest(trees=50)", "Forest(trees=50, max_depth=4)"))})
@@ -106,7 +106,7 @@ def test_a_classs_own_default_fills_in_and_not_that_of_an_object_that_is_a_defau
     assert config(study, 1)["learner"]["max_depth"] is None
 
 
-def test_parameters_of_the_scenario_of_single_run_and_of_dataclasses_are_added(opened: Open) -> None:
+def test_scenario_and_dataclass_parameters_are_added(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": parts(
@@ -124,7 +124,7 @@ def test_parameters_of_the_scenario_of_single_run_and_of_dataclasses_are_added(o
         "momentum": 0.9, "second": {"className": "Line", "slope": 1.0}}
 
 
-def test_what_lies_in_lists_and_dicts_of_dataclasses_is_named_by_a_star(opened: Open) -> None:
+def test_paths_in_lists_and_dicts_contain_a_star(opened: Open) -> None:
     more = ("rate: float = 0.1",
             "rate: float = 0.1, layers: list[Limits] = [], named: dict[str, Limits] = {}")
     study = opened({"parts.py": parts(more)})
@@ -138,7 +138,7 @@ def test_what_lies_in_lists_and_dicts_of_dataclasses_is_named_by_a_star(opened: 
     assert config(study, 1)["named"] == {"a": {"depth": 2, "leaves": 2}}
 
 
-def test_a_class_name_of_two_families_is_told_apart_by_what_it_fills(opened: Open) -> None:
+def test_a_class_name_of_two_families_is_qualified(opened: Open) -> None:
     other = """
 class Other(Component):
     pass
@@ -164,7 +164,7 @@ class Trial"""
                                 "other": {"className": "Line", "width": 1, "height": 4}}
 
 
-def test_a_class_that_knows_its_old_name_is_read_and_renamed(opened: Open) -> None:
+def test_a_class_with_an_alias_is_renamed(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": "Line"})
     text = parts(("class Line(Learner):", 'class Slope(Learner):\n    aliases: ClassVar = ("Line",)\n'),
@@ -177,7 +177,7 @@ def test_a_class_that_knows_its_old_name_is_read_and_renamed(opened: Open) -> No
     assert config(study, 1)["learner"] == {"className": "Slope", "slope": 1.0, "offset": 0.0}
 
 
-def test_runs_that_do_not_fit_are_left_alone_and_counted_by_cause(opened: Open, texts: Texts) -> None:
+def test_invalid_runs_are_skipped_and_counted_by_cause(opened: Open, texts: Texts) -> None:
     study = opened()
     for learner in ("Line", "Line", FOREST, {"className": "Forest", "rule": "other"}):
         study.run("trial", {"learner": learner})
@@ -194,7 +194,7 @@ def test_runs_that_do_not_fit_are_left_alone_and_counted_by_cause(opened: Open, 
     assert [row for row in texts() if row[0] != 3] == [row for row in before if row[0] != 3]
 
 
-def test_runs_that_wait_or_never_had_a_config_are_not_looked_at(opened: Open) -> None:
+def test_queued_runs_and_runs_without_config_are_ignored(opened: Open) -> None:
     study = opened()
     waiting = study.submit("trial")
     study.queue.cancel(study.submit("trial"))  # type: ignore[arg-type]
@@ -208,7 +208,7 @@ def test_runs_that_wait_or_never_had_a_config_are_not_looked_at(opened: Open) ->
 
 # -- migrations of the project -------------------------------------------------------------------------------
 
-def test_the_projects_own_migrations_come_first_and_in_their_order(opened: Open) -> None:
+def test_project_migrations_come_first_and_in_order(opened: Open) -> None:
     study = opened()
     for learner in (FOREST, "Line", "Vote"):
         study.run("trial", {"learner": learner})
@@ -230,7 +230,7 @@ def test_the_projects_own_migrations_come_first_and_in_their_order(opened: Open)
     assert planned(study).migrations == ()
 
 
-def test_who_has_applied_it_and_when_is_kept(opened: Open) -> None:
+def test_author_and_time_of_a_migration_are_stored(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
@@ -242,7 +242,7 @@ def test_who_has_applied_it_and_when_is_kept(opened: Open) -> None:
     assert kept.steps == study.project.migrations[0].steps
 
 
-def test_a_run_with_an_obstacle_is_left_alone_and_told(opened: Open, texts: Texts) -> None:
+def test_a_run_that_cannot_be_migrated_is_reported(opened: Open, texts: Texts) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     before = texts()
@@ -258,7 +258,7 @@ def test_a_run_with_an_obstacle_is_left_alone_and_told(opened: Open, texts: Text
     assert study.get(1).migrated == ("first",) and texts() != before
 
 
-def test_a_later_meaning_of_a_name_is_left_alone(opened: Open) -> None:
+def test_a_reused_name_is_not_migrated(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
@@ -271,7 +271,7 @@ def test_a_later_meaning_of_a_name_is_left_alone(opened: Open) -> None:
     assert config(study, 1)["learner"]["trees"] == 1 and config(study, 2)["learner"]["trees"] == 3
 
 
-def test_a_migration_that_has_been_applied_may_not_change(opened: Open) -> None:
+def test_an_applied_migration_must_not_change(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
@@ -297,7 +297,7 @@ def test_a_name_may_be_chosen_and_belongs_to_one_migration(opened: Open) -> None
         planned(study, name="depths")
 
 
-def test_a_migration_after_one_that_was_undone_has_a_name_of_its_own(opened: Open) -> None:
+def test_a_migration_after_an_undo_gets_a_new_name(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": parts(DEPTH)})
@@ -310,7 +310,7 @@ def test_a_migration_after_one_that_was_undone_has_a_name_of_its_own(opened: Ope
 
 # -- undo ----------------------------------------------------------------------------------------------------
 
-def test_undo_restores_the_very_bytes(opened: Open, texts: Texts) -> None:
+def test_undo_restores_the_exact_bytes(opened: Open, texts: Texts) -> None:
     study = opened()
     for learner in (FOREST, "Line", "Vote"):
         study.run("trial", {"learner": learner, "rate": 1e-7})
@@ -332,8 +332,7 @@ def test_undo_restores_the_very_bytes(opened: Open, texts: Texts) -> None:
     assert [one.runs for one in study.store.migrations("farm")] == [0, 0]
 
 
-def test_what_runs_of_older_code_lack_never_ties_two_migrations_into_a_knot(
-        opened: Open, texts: Texts) -> None:
+def test_migrations_of_older_code_stay_undoable(opened: Open, texts: Texts) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": parts(DEPTH)})
@@ -395,7 +394,7 @@ doing.apply_plan(study.store, plan_backfill(study.project, study.store))
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
-def test_a_backfill_that_is_killed_is_finished_by_the_same_call(
+def test_a_killed_backfill_is_finished_by_the_next_call(
         call: int, moment: str, opened: Open, farm: ProjectFolder, path: Path, texts: Texts) -> None:
     study = opened()
     for rate in range(7):
@@ -446,7 +445,7 @@ def test_two_backfills_at_once_rewrite_each_run_once(opened: Open, path: Path, t
     assert texts() == before
 
 
-def test_a_run_that_was_queued_again_meanwhile_is_left_alone(opened: Open) -> None:
+def test_a_run_requeued_meanwhile_is_skipped(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study.run("trial", {"learner": FOREST})
@@ -458,7 +457,7 @@ def test_a_run_that_was_queued_again_meanwhile_is_left_alone(opened: Open) -> No
     assert study.get(1).migrated == () and "max_depth" not in config(study, 1)["learner"]
 
 
-def test_a_migrated_run_is_executed_again_as_it_is_called_today(opened: Open) -> None:
+def test_a_migrated_run_is_rerun_with_current_names(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
@@ -470,7 +469,7 @@ def test_a_migrated_run_is_executed_again_as_it_is_called_today(opened: Open) ->
 
 
 @pytest.mark.parametrize("filled", [True, False])
-def test_a_run_of_earlier_code_can_be_done_again(filled: bool, opened: Open) -> None:
+def test_a_run_of_earlier_code_can_be_rerun(filled: bool, opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study.run("trial", {"learner": "Line"})

@@ -1,4 +1,4 @@
-"""Today's code beside all that was ever run: each change that breaks the past is one line."""
+"""Check of past runs against changed code: one finding for each breaking change."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def with_runs(opened: Open, *configs: dict[str, Any]) -> Study:
     return study
 
 
-def test_where_nothing_has_changed_all_is_well(opened: Open) -> None:
+def test_without_changes_there_are_no_findings(opened: Open) -> None:
     study = with_runs(opened, {}, {"learner": "Vote"}, {"learner": FOREST})
 
     assert checked(study) == CheckReport(looked_at=3, findings=(), hints=())
 
 
-# -- what fails ----------------------------------------------------------------------------------------------
+# -- findings ------------------------------------------------------------------------------------------------
 
-def test_a_changed_default_fails_for_the_runs_that_relied_on_it(opened: Open) -> None:
+def test_a_changed_default_is_found_in_runs_that_used_it(opened: Open) -> None:
     with_runs(opened, {"learner": "Forest"}, {"learner": FOREST}, {"learner": "Forest", "rate": 1.0},
               {"learner": "Line"})
     study = opened({"parts.py": parts(MORE_TREES)})
@@ -63,13 +63,13 @@ def test_a_changed_default_fails_for_the_runs_that_relied_on_it(opened: Open) ->
         'its own name, or declare the change: register.new_default(Forest, "trees", old=100)')
 
 
-def test_a_value_that_equals_the_old_default_but_was_written_relies_on_nothing(opened: Open) -> None:
+def test_an_explicit_old_default_does_not_count(opened: Open) -> None:
     with_runs(opened, {"learner": {"className": "Forest", "trees": 100}})
 
     assert findings(opened({"parts.py": parts(MORE_TREES)})) == []
 
 
-def test_the_object_that_is_a_default_is_told_from_the_classs_own_default(opened: Open) -> None:
+def test_an_object_default_differs_from_the_class_default(opened: Open) -> None:
     with_runs(opened, {}, {"learner": {"rule": "x"}}, {"learner": "Forest"})
     study = opened({"parts.py": parts(("Forest(trees=50)", "Forest(trees=60)"))})
 
@@ -92,7 +92,7 @@ def test_a_changed_list_of_components_is_one_changed_default(opened: Open) -> No
     assert findings(study) == [("default", "Vote.members", 1, 1)]
 
 
-def test_a_default_of_a_dataclass_and_of_the_scenario_are_looked_at(opened: Open) -> None:
+def test_dataclass_and_scenario_defaults_are_checked(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST})
     study = opened({"parts.py": parts(("depth: int = 3", "depth: int = 4"),
                                       ("rows: int = 10", "rows: int = 11"))})
@@ -102,7 +102,7 @@ def test_a_default_of_a_dataclass_and_of_the_scenario_are_looked_at(opened: Open
         'new_default(Limits, "depth", old=3)', 'new_default(Trial, "rows", old=10)']
 
 
-def test_what_todays_task_file_writes_is_no_default(opened: Open) -> None:
+def test_values_of_the_task_file_are_not_defaults(opened: Open) -> None:
     with_runs(opened, {})
     study = opened({"tasks/trial.json": '{"scenario": {"className": "Trial", "rows": 12}, '
                                         '"metric": {"name": "score"}}'})
@@ -110,7 +110,7 @@ def test_what_todays_task_file_writes_is_no_default(opened: Open) -> None:
     assert findings(study) == []
 
 
-def test_a_default_that_is_gone_is_a_changed_one(opened: Open) -> None:
+def test_a_removed_default_counts_as_changed(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST})
     study = opened({"parts.py": parts(("rate: float = 0.1", "*, rate: float"))})
     [only] = checked(study).findings
@@ -118,14 +118,14 @@ def test_a_default_that_is_gone_is_a_changed_one(opened: Open) -> None:
     assert "the default was 0.1 in 1 run (last: run 1) and it has none now" in only.line
 
 
-def test_a_number_that_became_a_float_is_no_other_default(opened: Open) -> None:
+def test_an_integer_default_equals_the_same_float(opened: Open) -> None:
     with_runs(opened, {"learner": "Forest"})
     study = opened({"parts.py": parts(("Annotated[int, Int(1, 1000)] = 100", "float = 100.0"))})
 
     assert findings(study) == []
 
 
-def test_a_parameter_that_is_gone_fails_and_its_runs_are_not_said_to_lack_the_new_one(opened: Open) -> None:
+def test_a_removed_parameter_is_found(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST}, {"learner": "Forest"}, {"learner": "Vote"})
     study = opened({"parts.py": parts().replace("trees", "n")})
 
@@ -135,7 +135,7 @@ def test_a_parameter_that_is_gone_fails_and_its_runs_are_not_said_to_lack_the_ne
         'register.migration("…", rename("trees", "…", of="Forest"))')
 
 
-def test_a_class_that_is_gone_fails_and_one_with_an_alias_does_not(opened: Open) -> None:
+def test_a_removed_class_is_found_unless_it_has_an_alias(opened: Open) -> None:
     with_runs(opened, {"learner": "Line"}, {"learner": {"className": "Vote", "members": ["Line"]}})
     renamed = parts((", Line()]", ", Slope()]")).replace("class Line", "class Slope")
     study = opened({"parts.py": renamed})
@@ -148,7 +148,7 @@ def test_a_class_that_is_gone_fails_and_one_with_an_alias_does_not(opened: Open)
     assert findings(opened({"parts.py": aliased})) == []
 
 
-def test_a_scenario_that_is_gone_fails(opened: Open) -> None:
+def test_a_removed_scenario_is_found(opened: Open) -> None:
     with_runs(opened, {})
     study = opened({"parts.py": parts().replace("class Trial", "class Test"),
                     "tasks/trial.json": '{"scenario": "Test", "metric": {"name": "score"}}'})
@@ -156,7 +156,7 @@ def test_a_scenario_that_is_gone_fails(opened: Open) -> None:
     assert [(kind, where) for kind, where, *_ in findings(study)] == [("class", "scenario.className")]
 
 
-def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
+def test_a_value_that_became_invalid_is_found(opened: Open) -> None:
     with_runs(opened, *({"learner": {"className": "Forest", "rule": rule}} for rule in ("other", "third")))
     study = opened({"parts.py": parts(('rule: str = "gini"', 'rule: Literal["gini"] = "gini"'))})
     [only] = checked(study).findings
@@ -166,7 +166,7 @@ def test_a_value_that_fits_no_longer_fails(opened: Open) -> None:
         'accept the old values, too, or register.migration("…", map_values(…))')
 
 
-def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:
+def test_a_new_parameter_without_a_default_is_found(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST})
     study = opened({"parts.py": parts(("self, learner", "self, depth: int, learner"))})
     [only] = checked(study).findings
@@ -176,7 +176,7 @@ def test_a_new_parameter_without_a_default_fails(opened: Open) -> None:
         "that keeps the old behaviour")
 
 
-def test_a_migration_that_meets_an_obstacle_fails(opened: Open) -> None:
+def test_a_failing_migration_is_found(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST}, {"learner": "Line"})
     study = opened({"hyperspace.py": declaring(
         'register.migration("m", rename("trees", "rule", of="Forest"))')})
@@ -186,9 +186,9 @@ def test_a_migration_that_meets_an_obstacle_fails(opened: Open) -> None:
     assert "`learner.trees`: cannot become `learner.rule`" in only.line
 
 
-# -- what is only worth knowing ------------------------------------------------------------------------------
+# -- hints ---------------------------------------------------------------------------------------------------
 
-def test_a_new_parameter_with_a_default_is_a_hint_until_it_is_filled_in(opened: Open) -> None:
+def test_a_new_parameter_with_a_default_is_a_hint(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST}, {"learner": "Line"})
     study = opened({"parts.py": parts(DEPTH)})
 
@@ -197,7 +197,7 @@ def test_a_new_parameter_with_a_default_is_a_hint_until_it_is_filled_in(opened: 
     assert checked(study) == CheckReport(looked_at=2, findings=(), hints=())
 
 
-def test_a_range_that_leaves_used_values_out_is_a_hint(opened: Open) -> None:
+def test_used_values_outside_a_range_are_a_hint(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST}, {"learner": "Forest"})
     study = opened({"parts.py": parts(("Int(1, 1000)", "Int(10, 1000)"))})
 
@@ -206,7 +206,7 @@ def test_a_range_that_leaves_used_values_out_is_a_hint(opened: Open) -> None:
         "Forest.trees: 1 run (last: run 1) used values outside Int(10, 1000), such as 5; ")
 
 
-# -- what a project says of its past -------------------------------------------------------------------------
+# -- declared changes ----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("change", "said"), [
     (MORE_TREES, 'register.new_default(parts.Forest, "trees", old=100)'),
@@ -215,8 +215,7 @@ def test_a_range_that_leaves_used_values_out_is_a_hint(opened: Open) -> None:
     (("rows: int = 10", "rows: int = 20"), 'register.new_default(parts.Trial, "rows", old=10)'),
     (("depth: int = 3", "depth: int = 4"), 'register.new_default(parts.Limits, "depth", old=3)'),
 ])
-def test_a_default_that_was_changed_on_purpose_is_no_finding(change: tuple[str, str], said: str,
-                                                             opened: Open) -> None:
+def test_a_declared_new_default_is_not_a_finding(change: tuple[str, str], said: str, opened: Open) -> None:
     with_runs(opened, {}, {"learner": "Forest"})
     study = opened({"parts.py": parts(change)})
     assert len(findings(study)) == 1
@@ -224,7 +223,7 @@ def test_a_default_that_was_changed_on_purpose_is_no_finding(change: tuple[str, 
     assert findings(opened({"hyperspace.py": declaring(said)})) == []
 
 
-def test_a_new_default_speaks_of_one_old_value_of_one_parameter(opened: Open) -> None:
+def test_a_new_default_covers_one_value_of_one_parameter(opened: Open) -> None:
     with_runs(opened, {"learner": "Forest"})
     study = opened({"parts.py": parts(MORE_TREES), "hyperspace.py": declaring(
         'register.new_default(parts.Forest, "trees", old=90)',
@@ -234,7 +233,7 @@ def test_a_new_default_speaks_of_one_old_value_of_one_parameter(opened: Open) ->
     assert findings(study) == [("default", "Forest.trees", 1, 1)]
 
 
-def test_declared_migrations_count_before_and_after_they_are_applied(opened: Open) -> None:
+def test_migrations_count_before_and_after_application(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST}, {"learner": "Forest"}, {"learner": "Vote"}, {"learner": "Line"})
     study = opened({"parts.py": RENAMED, "hyperspace.py": RENAMES})
 
@@ -244,7 +243,7 @@ def test_declared_migrations_count_before_and_after_they_are_applied(opened: Ope
 
 
 @pytest.mark.parametrize("applied", [False, True])
-def test_a_default_is_told_from_what_was_written_under_an_old_name(applied: bool, opened: Open) -> None:
+def test_a_value_submitted_under_an_old_name_is_no_default(applied: bool, opened: Open) -> None:
     with_runs(opened, {"learner": FOREST}, {"learner": "Forest"}, {})
     study = opened({"parts.py": RENAMED.replace("] = 100", "] = 200"), "hyperspace.py": RENAMES})
     if applied:
@@ -253,7 +252,7 @@ def test_a_default_is_told_from_what_was_written_under_an_old_name(applied: bool
     assert findings(study) == [("default", "Forest.n", 1, 2)]
 
 
-def test_what_a_backfill_filled_in_counts_as_relied_on(opened: Open) -> None:
+def test_a_backfilled_value_counts_as_a_used_default(opened: Open) -> None:
     with_runs(opened, {"learner": FOREST})
     study = opened({"parts.py": parts(DEPTH)})
     apply_plan(study.store, plan_backfill(study.project, study.store))
@@ -262,7 +261,7 @@ def test_what_a_backfill_filled_in_counts_as_relied_on(opened: Open) -> None:
     assert findings(study) == [("default", "Forest.max_depth", 1, 1)]
 
 
-def test_a_seed_that_a_parameter_receives_is_no_default(opened: Open) -> None:
+def test_a_seed_parameter_has_no_default(opened: Open) -> None:
     text = parts(("rate: float = 0.1", "rate: float = 0.1, seed: int = 0"))
     study = opened({"parts.py": text})
     study.run("trial", {}, seed=3)
@@ -270,7 +269,7 @@ def test_a_seed_that_a_parameter_receives_is_no_default(opened: Open) -> None:
     assert findings(opened({"parts.py": text.replace("seed: int = 0", "seed: int = 5")})) == []
 
 
-def test_a_run_whose_config_was_never_understood_relied_on_nothing(opened: Open) -> None:
+def test_a_run_with_a_rejected_config_is_ignored(opened: Open) -> None:
     study = with_runs(opened, {"learner": FOREST})
     study.rerun(1, {"learner": {"leaves": 3}}, code="original")
     Worker(study.store, PROJECT, study.extensions, WorkerOptions(isolation="spawn", drain=True),
@@ -281,7 +280,7 @@ def test_a_run_whose_config_was_never_understood_relied_on_nothing(opened: Open)
     assert checked(study) == CheckReport(looked_at=1, findings=(), hints=())
 
 
-def test_only_the_runs_that_a_filter_means_are_looked_at(opened: Open) -> None:
+def test_only_runs_of_the_filter_are_checked(opened: Open) -> None:
     with_runs(opened, {"learner": "Forest"}, {"learner": "Line"})
     study = opened({"parts.py": parts(MORE_TREES)})
     report = check_project(study.project, study.store, RunFilter(project=PROJECT, ids=(2,)))

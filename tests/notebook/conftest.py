@@ -1,4 +1,4 @@
-"""A project with two learners, a study of it, and a notebook whose cells are typed one by one."""
+"""A project with two learners, a study, and a notebook that executes cells."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ FILES = {
 
 
 class Notebook:
-    """A module without a file, whose functions were made by cells that the line cache knows."""
+    """A module without a file; its cells are in the line cache."""
 
     def __init__(self) -> None:
         self.module = types.ModuleType(NAME)

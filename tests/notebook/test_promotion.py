@@ -1,4 +1,4 @@
-"""A class moves from a notebook into the package, and a fresh process proves that it is the same."""
+"""Promotion of a notebook class into the package, verified in a fresh process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Files = Callable[[], dict[str, str]]
 
 @pytest.fixture
 def files(greenhouse: ProjectFolder) -> Files:
-    """All that stands in the package."""
+    """Path and bytes of every file of the package."""
     return lambda: {path.name: path.read_text() for path in greenhouse.package.rglob("*.py")}
 
 
@@ -30,8 +30,8 @@ def grown(study: Study, notebook: Notebook, text: str = GROVE) -> None:
     assert study.run("trial", {"learner": {"className": "Grove", "side": 3.0}}, echo=False).result == 27.0
 
 
-def test_appended_to_a_module_it_gives_the_same_in_a_fresh_process(study: Study, notebook: Notebook,
-                                                                   files: Files) -> None:
+def test_a_promoted_class_is_verified_in_a_fresh_process(study: Study, notebook: Notebook,
+                                                         files: Files) -> None:
     before = files()
     grown(study, notebook)
 
@@ -47,7 +47,7 @@ def test_appended_to_a_module_it_gives_the_same_in_a_fresh_process(study: Study,
     assert "study" not in after
 
 
-def test_promoted_it_can_be_queued_and_executed_by_workers(study: Study, notebook: Notebook) -> None:
+def test_workers_execute_a_promoted_class(study: Study, notebook: Notebook) -> None:
     from hyperspace_core.extension.manager import build_manager
     from hyperspace_core.worker.options import WorkerOptions
     from hyperspace_core.worker.worker import Worker
@@ -62,7 +62,7 @@ def test_promoted_it_can_be_queued_and_executed_by_workers(study: Study, noteboo
     assert (study.get(run).state, study.get(run).result) == (State.COMPLETED, 12.0)
 
 
-def test_afterwards_this_process_still_runs_what_stands_on_disk(study: Study, notebook: Notebook) -> None:
+def test_after_promotion_this_process_uses_the_file(study: Study, notebook: Notebook) -> None:
     grown(study, notebook)
     study.promote(notebook["Grove"], "greenhouse/extra.py")
 
@@ -73,7 +73,7 @@ def test_afterwards_this_process_still_runs_what_stands_on_disk(study: Study, no
     assert not study.store.artifacts(record.id)
 
 
-def test_a_new_module_is_registered_too(study: Study, notebook: Notebook, files: Files) -> None:
+def test_a_new_module_is_registered(study: Study, notebook: Notebook, files: Files) -> None:
     before = files()["hyperspace.py"]
     grown(study, notebook)
 
@@ -85,8 +85,7 @@ def test_a_new_module_is_registered_too(study: Study, notebook: Notebook, files:
         assert again.run("trial", {"learner": "Grove"}, echo=False).result == 18.0
 
 
-def test_a_notebook_that_is_run_again_after_that_uses_the_installed_class(study: Study,
-                                                                          notebook: Notebook) -> None:
+def test_a_notebook_run_again_uses_the_installed_class(study: Study, notebook: Notebook) -> None:
     grown(study, notebook)
     study.promote(notebook["Grove"], "greenhouse/parts.py")
 
@@ -95,7 +94,7 @@ def test_a_notebook_that_is_run_again_after_that_uses_the_installed_class(study:
     assert study.submit("trial", {"learner": "Grove"}) == 2
 
 
-def test_what_gives_something_else_is_undone(study: Study, notebook: Notebook, files: Files) -> None:
+def test_a_promotion_with_other_results_is_undone(study: Study, notebook: Notebook, files: Files) -> None:
     before = files()
     notebook.cell("""
         from greenhouse.parts import Learner
@@ -118,8 +117,8 @@ def test_what_gives_something_else_is_undone(study: Study, notebook: Notebook, f
     assert files() == before
 
 
-def test_what_is_not_the_last_run_any_more_is_run_once_more_first(study: Study, notebook: Notebook) -> None:
-    with pytest.raises(UsageError, match="no class of this notebook"):
+def test_an_edited_class_must_run_before_promotion(study: Study, notebook: Notebook) -> None:
+    with pytest.raises(UsageError, match="not a class of this notebook"):
         study.promote(dict, "greenhouse/parts.py")
     notebook.cell(GROVE)
     with pytest.raises(Refused, match=r"run it with study\.run first"):
@@ -130,8 +129,8 @@ def test_what_is_not_the_last_run_any_more_is_run_once_more_first(study: Study, 
         study.promote(notebook["Grove"], "greenhouse/parts.py")
 
 
-def test_nothing_is_overwritten(study: Study, notebook: Notebook, files: Files,
-                                greenhouse: ProjectFolder) -> None:
+def test_existing_names_are_not_overwritten(study: Study, notebook: Notebook, files: Files,
+                                            greenhouse: ProjectFolder) -> None:
     greenhouse.write("spare.py", "FACTOR = 17\n")
     before = files()
     grown(study, notebook)
@@ -141,7 +140,7 @@ def test_nothing_is_overwritten(study: Study, notebook: Notebook, files: Files,
     assert files() == before
 
 
-def test_what_cannot_be_written_down_is_named(study: Study, notebook: Notebook) -> None:
+def test_a_value_that_cannot_be_written_is_named(study: Study, notebook: Notebook) -> None:
     notebook.cell("data = object()\n" + """
 from greenhouse.parts import Learner
 @study.register
@@ -157,7 +156,7 @@ class Grove(Learner):
 
 @pytest.mark.parametrize("path", ["elsewhere/x.py", "greenhouse/x.txt", "greenhouse", "../greenhouse/x.py",
                                   "/tmp/x.py", "greenhouse/a-b.py", ""])
-def test_only_modules_of_the_package_are_written(study: Study, notebook: Notebook, path: str) -> None:
+def test_a_path_outside_the_package_is_refused(study: Study, notebook: Notebook, path: str) -> None:
     notebook.cell(GROVE)
 
     with pytest.raises(UsageError, match=r"expected a module of the project's package, as in "

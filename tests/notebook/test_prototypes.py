@@ -1,4 +1,4 @@
-"""A class that was typed into a notebook: executed here, with its source kept, and never queued."""
+"""Notebook classes: executed locally, with stored source, never queued."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def source(study: Study, record: RunRecord) -> str:
         return file.read().decode()
 
 
-def test_it_is_executed_here_like_any_other_and_its_source_is_kept(study: Study, notebook: Notebook) -> None:
+def test_a_notebook_class_runs_and_its_source_is_stored(study: Study, notebook: Notebook) -> None:
     notebook.cell(GROVE)
 
     record = study.run("trial", {"learner": {"className": "Grove", "side": 3.0}}, echo=False)
@@ -54,14 +54,14 @@ def test_it_is_executed_here_like_any_other_and_its_source_is_kept(study: Study,
     assert "study" not in text
 
 
-def test_typed_anew_it_takes_the_place_of_the_earlier_one(study: Study, notebook: Notebook) -> None:
+def test_a_redefined_class_replaces_the_earlier_one(study: Study, notebook: Notebook) -> None:
     notebook.cell(GROVE)
     notebook.cell(GROVE.replace("FACTOR = 3", "FACTOR = 5"))
 
     assert study.run("trial", {"learner": "Grove"}, echo=False).result == 30.0
 
 
-def test_queued_it_is_refused_with_the_way_out(study: Study, notebook: Notebook) -> None:
+def test_queueing_a_notebook_class_is_refused_with_the_cure(study: Study, notebook: Notebook) -> None:
     notebook.cell(GROVE)
 
     for queue in (lambda: study.submit("trial", {"learner": "Grove"}),
@@ -72,7 +72,7 @@ def test_queued_it_is_refused_with_the_way_out(study: Study, notebook: Notebook)
     assert study.store.count(RunFilter()) == {}
 
 
-def test_installed_classes_are_queued_as_ever(study: Study, notebook: Notebook) -> None:
+def test_installed_classes_can_be_queued(study: Study, notebook: Notebook) -> None:
     notebook.cell(GROVE)
 
     assert study.submit_grid("trial", {"learner": [{"className": "Forest", "trees": [1, 2]}]}) == [1, 2]
@@ -82,18 +82,18 @@ def test_installed_classes_are_queued_as_ever(study: Study, notebook: Notebook) 
 def test_an_installed_class_is_not_replaced(study: Study, notebook: Notebook) -> None:
     notebook.cell("from greenhouse.parts import Learner")
 
-    with pytest.raises(RegistrationError, match="is edited in its file"):
+    with pytest.raises(RegistrationError, match="edit an installed class in its file"):
         notebook.cell("@study.register\nclass Forest(Learner):\n    def size(self, seed): return 1.0")
     assert study.run("trial", echo=False).result == 100.0
 
 
 @pytest.mark.parametrize("text", ["study.register(3)", "class Alone: pass\nstudy.register(Alone)"])
-def test_what_belongs_to_no_family_says_how(notebook: Notebook, text: str) -> None:
+def test_a_class_without_a_family_is_refused_with_the_cure(notebook: Notebook, text: str) -> None:
     with pytest.raises(UsageError, match="name the family"):
         notebook.cell(text)
 
 
-def test_a_class_without_a_family_is_given_one_and_a_name(study: Study, notebook: Notebook) -> None:
+def test_family_and_name_can_be_given_at_registration(study: Study, notebook: Notebook) -> None:
     notebook.cell("""
         from greenhouse.parts import Learner
 

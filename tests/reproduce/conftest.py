@@ -124,7 +124,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any, data:
 
 @pytest.fixture
 def study(project: ProjectFolder, tmp_path: Path) -> Iterator[Callable[[], Study]]:
-    """The project as it stands on disk now, on one store."""
+    """The project with its current code, on one store."""
     with ExitStack() as opened:
         def one() -> Study:
             forget(project.package.name)
@@ -135,7 +135,7 @@ def study(project: ProjectFolder, tmp_path: Path) -> Iterator[Callable[[], Study
 
 
 def drained(study: Study, **options: Any) -> list[RunRecord]:
-    """What a worker made of all that was queued."""
+    """The runs after a worker has drained the queue."""
     chosen = WorkerOptions(drain=True, no_plugins=study.no_plugins, **options)
     report = Worker(study.store, PROJECT, study.extensions, chosen, on_event=lambda event: None).run()
     return [study.get(ended.run) for ended in report.ended]

@@ -1,4 +1,4 @@
-"""The digits example as people leave it: committed, edited, with new files, without git; each comes back."""
+"""Reproduce the digits example: committed, edited, with untracked files, without git."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GIT = ("git", "-c", "user.email=ann@example.org", "-c", "user.name=Ann", "-c", "
 
 @dataclass(frozen=True)
 class Checkout:
-    """A copy of the example in which somebody works, and a store."""
+    """A checkout of the example, and a store."""
 
     root: Path
     url: str
@@ -47,7 +47,7 @@ class Checkout:
         self.git("commit", "-q", "-m", "work")
 
     def type(self, *arguments: str, code: int = 0) -> str:
-        """`hyperspace …` in a process of its own, with this copy installed."""
+        """Call `hyperspace …` in a new process, with this copy installed."""
         done = subprocess.run([sys.executable, "-m", "hyperspace_core", *arguments], cwd=self.root.parent,
                               capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(self.root)})
         assert done.returncode == code, done.stdout + done.stderr
@@ -60,7 +60,7 @@ class Checkout:
         path.write_text(text.replace(old, new))
 
     def state(self) -> dict[str, bytes]:
-        """Everything in the checkout, git's own files too."""
+        """All files of the checkout, with those of git."""
         return {str(path.relative_to(self.root)): path.read_bytes() for path in sorted(self.root.rglob("*"))
                 if path.is_file() and "__pycache__" not in path.parts}
 
@@ -104,7 +104,7 @@ def without_git(checkout: Checkout) -> None:
 
 
 def moved_on(checkout: Checkout) -> None:
-    """What happens afterwards: the class is rewritten, a file is gone, all is committed."""
+    """Rewrite the class, delete a file, commit."""
     checkout.edit(BUILT, f"{BUILT}criterion='entropy', ")
     if (checkout.package / "settings_of_mine.py").exists():
         checkout.edit(MINE, "FEATURES = 1\n")
@@ -117,7 +117,7 @@ def moved_on(checkout: Checkout) -> None:
 @pytest.mark.parametrize(
     "left", [committed, edited_and_committed, dirty, with_an_untracked_module, without_git],
     ids=lambda function: function.__name__)
-def test_it_is_reproduced_bit_for_bit_after_the_checkout_has_moved_on(
+def test_a_run_reproduces_exactly_after_the_checkout_changed(
         checkout: Checkout, left: Callable[[Checkout], None]) -> None:
     left(checkout)
     checkout.type("submit", "holdout", "--set", "classifier=Forest", "--set", "classifier.trees=10")
@@ -138,7 +138,7 @@ def test_it_is_reproduced_bit_for_bit_after_the_checkout_has_moved_on(
 
 
 @pytest.mark.timeout(240)
-def test_a_checkout_that_is_broken_by_now_does_not_matter(checkout: Checkout) -> None:
+def test_a_broken_checkout_does_not_matter(checkout: Checkout) -> None:
     checkout.type("run", "holdout", "--set", "classifier=Forest", "--set", "classifier.trees=10")
     (checkout.package / "components.py").write_text("def broken(:\n")
 
@@ -148,8 +148,7 @@ def test_a_checkout_that_is_broken_by_now_does_not_matter(checkout: Checkout) ->
 
 
 @pytest.mark.timeout(240)
-def test_without_the_snapshot_it_comes_from_the_commit_its_patch_and_the_untracked_files(
-        checkout: Checkout) -> None:
+def test_without_snapshot_commit_and_patch_are_used(checkout: Checkout) -> None:
     with_an_untracked_module(checkout)
     checkout.type("submit", "holdout", "--set", "classifier=Forest", "--set", "classifier.trees=10")
     checkout.type("worker", "--drain")

@@ -1,4 +1,4 @@
-"""A run in the packages that it recorded."""
+"""Reproduction of a run with its recorded packages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CORE = {"pluggy", "click", "importlib-metadata", "gitpython", "gitdb", "smmap", 
 
 
 def recorded(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-    """Change what the record says was installed."""
+    """Change the recorded packages of a run."""
     import sqlite3
 
     with closing(sqlite3.connect(path)) as connection:
@@ -54,17 +54,17 @@ def test_the_recorded_packages_are_installed_and_used(study: Callable[[], Study]
     assert "as recorded, in " in found.environment
 
 
-def test_a_version_that_no_index_has_is_told_on_one_line(study: Callable[[], Study], tmp_path: Path) -> None:
+def test_an_unavailable_version_is_reported_on_one_line(study: Callable[[], Study], tmp_path: Path) -> None:
     one = study()
     run = one.submit("mean", {"model": "Linear"})
     drained(one)
     recorded(tmp_path / "runs.db", lambda installed: {"pluggy": "0.0.0.dev999"})
 
-    with pytest.raises(HyperspaceError) as told:
+    with pytest.raises(HyperspaceError) as error:
         one.reproduce(run, env="rebuild")  # type: ignore[arg-type]
 
-    assert str(told.value).startswith("the recorded packages cannot be installed: ")
-    assert "\n" not in str(told.value)
+    assert str(error.value).startswith("the recorded packages cannot be installed: ")
+    assert "\n" not in str(error.value)
     assert not list((tmp_path / "cache" / "hyperspace" / "environments").glob("*/complete"))
 
 
@@ -82,7 +82,7 @@ def test_a_run_that_has_not_ended_is_refused(study: Callable[[], Study]) -> None
     ({"tolerance": -1.0}, "tolerance: expected a number >= 0, got -1.0"),
     ({"tolerance": float("nan")}, "tolerance: expected a number >= 0, got nan"),
 ])
-def test_a_wish_that_cannot_be_is_refused(wish: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError) as told:
+def test_invalid_options_are_refused(wish: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as error:
         Wish(**wish)  # type: ignore[arg-type]
-    assert str(told.value).startswith(said)
+    assert str(error.value).startswith(said)

@@ -1,4 +1,4 @@
-"""A rewritten class beside the old one, on past runs."""
+"""Parity of a rewritten class with the old one, on past runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FastLinear(Model):
 
 @pytest.fixture
 def ran(study: Callable[[], Study], project: ProjectFolder) -> Callable[[str], Study]:
-    """Three past runs of Linear and one of Square; then a class is added."""
+    """Store three runs of Linear and one of Square; then add a class."""
     first = study()
     for gain in (1.0, 2.0, 3.0):
         first.submit("mean", {"model": {"className": "Linear", "gain": gain}})
@@ -41,7 +41,7 @@ def ran(study: Callable[[], Study], project: ProjectFolder) -> Callable[[str], S
     return added
 
 
-def test_a_class_that_gives_the_same_is_seen_to_do_so(ran: Callable[[str], Study]) -> None:
+def test_a_class_with_equal_results_is_reported_as_same(ran: Callable[[str], Study]) -> None:
     study = ran("")
 
     pairs = parity(study, "Linear", "FastLinear", last=2)
@@ -52,7 +52,7 @@ def test_a_class_that_gives_the_same_is_seen_to_do_so(ran: Callable[[str], Study
     assert len(study.results(states=())) == 4
 
 
-def test_one_that_does_not_is_told_where_it_differs(ran: Callable[[str], Study]) -> None:
+def test_a_class_with_other_results_names_the_difference(ran: Callable[[str], Study]) -> None:
     pairs = parity(ran(" + 1e-3"), "Linear", "FastLinear")
 
     assert [pair.same for pair in pairs] == [False] * 3
@@ -60,14 +60,14 @@ def test_one_that_does_not_is_told_where_it_differs(ran: Callable[[str], Study])
     assert all(pair.same for pair in parity(ran(" + 1e-3"), "Linear", "FastLinear", tolerance=0.1))
 
 
-def test_a_config_that_the_new_class_does_not_take_is_told(ran: Callable[[str], Study]) -> None:
+def test_a_config_invalid_for_the_new_class_is_reported(ran: Callable[[str], Study]) -> None:
     pairs = parity(ran(""), "Linear", "Square")
 
     assert all(pair.problem.startswith("`model.gain`: ") for pair in pairs)
     assert not any(pair.same for pair in pairs)
 
 
-def test_names_that_are_none_are_refused(ran: Callable[[str], Study]) -> None:
+def test_unknown_class_names_are_refused(ran: Callable[[str], Study]) -> None:
     study = ran("")
 
     with pytest.raises(UnknownClassError, match="no component 'FastLinar' in project 'tampered'"):

@@ -1,4 +1,4 @@
-"""A run that a pruner stopped is stopped at the same value when it is executed again."""
+"""A pruned run is stopped at the same value when it is executed again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEDIAN = {"className": "Median", "startup_runs": 1, "warmup_steps": 1, "metric":
 
 @pytest.fixture
 def pruned(study: Callable[[], Study], project: ProjectFolder) -> Study:
-    """Run 1 goes through, run 2 of the same search is stopped after two of its four values."""
+    """Run 1 completes; run 2 of the same search is pruned after two of its four values."""
     text = (project.package / "components.py").read_text()
     logs = next(line for line in text.splitlines(keepends=True) if "run.log_scalar(" in line)
     indent = logs[:-len(logs.lstrip())]
@@ -48,7 +48,7 @@ def pruned(study: Callable[[], Study], project: ProjectFolder) -> Study:
     return opened
 
 
-def test_it_gives_the_same_and_is_stopped_at_the_same_value(pruned: Study) -> None:
+def test_a_pruned_run_is_stopped_at_the_same_value(pruned: Study) -> None:
     found = reproduce(Site.of(pruned), 2)
 
     assert found.verdict.likeness is Likeness.IDENTICAL
@@ -57,21 +57,21 @@ def test_it_gives_the_same_and_is_stopped_at_the_same_value(pruned: Study) -> No
     assert pruned_at(found.now) == pruned_at(pruned.get(2))
 
 
-def test_a_run_of_the_search_that_was_not_stopped_is_not_stopped_now(pruned: Study) -> None:
+def test_a_run_that_was_not_pruned_is_not_stopped(pruned: Study) -> None:
     found = reproduce(Site.of(pruned), 1)
 
     assert found.same
     assert found.now.reason is None
 
 
-def test_a_class_beside_another_is_stopped_where_the_old_one_was(pruned: Study) -> None:
+def test_parity_stops_a_run_where_the_old_one_stopped(pruned: Study) -> None:
     pairs = parity(pruned, "Linear", "Linear", last=2)
 
     assert [pair.same for pair in pairs] == [True, True]
     assert [pair.now and pair.now.reason for pair in pairs] == [PRUNED, None]
 
 
-def test_a_rerun_has_no_pruner_and_goes_to_its_end(pruned: Study) -> None:
+def test_a_rerun_has_no_pruner(pruned: Study) -> None:
     again = pruned.rerun(2)
 
     (record,) = drained(pruned)

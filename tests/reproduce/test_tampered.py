@@ -1,4 +1,4 @@
-"""One ingredient of a past run is tampered with: what `reproduce` says then, row by row."""
+"""Verdict and cause of `reproduce` after one property of a past run was changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IDENTICAL, DIVERGED = Likeness.IDENTICAL, Likeness.DIVERGED
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """All that a row may tamper with."""
+    """What a row may change."""
 
     project: ProjectFolder
     data: Path
@@ -86,7 +86,7 @@ def nothing(bench: Bench) -> None:
     pass
 
 
-# what is tampered with, the code that is executed, the verdict, the kind of the likeliest cause
+# change, executed code, verdict, kind of the likeliest cause
 ROWS = [
     (nothing, "original", IDENTICAL, None),
     (nothing, "current", IDENTICAL, None),
@@ -106,7 +106,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("tamper", "code", "likeness", "cause"), ROWS,
                          ids=[f"{tamper.__name__}-{code}" for tamper, code, *_ in ROWS])
-def test_a_tampered_ingredient_is_found(
+def test_a_tampered_property_is_found(
         bench: Bench, study: Callable[[], Study], tamper: Callable[[Bench], None], code: str,
         likeness: Likeness, cause: str | None) -> None:
     before = study()
@@ -141,7 +141,7 @@ def test_the_first_point_that_differs_is_named(bench: Bench, study: Callable[[],
     assert str(found.verdict.first).startswith("total, point 4 (step 3): ")
 
 
-def test_what_differs_little_is_equal_within_a_tolerance(bench: Bench, study: Callable[[], Study]) -> None:
+def test_small_differences_are_equal_within_a_tolerance(bench: Bench, study: Callable[[], Study]) -> None:
     one = study()
     run = one.submit("mean", {"model": "Linear"})
     drained(one)

@@ -1,4 +1,4 @@
-"""Two executions beside each other, number by number."""
+"""Comparison of two executions, number by number."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ IDENTICAL, EQUAL, DIVERGED = Likeness
 
 
 def record(metrics: dict[str, Any] | None = None, **fields: Any) -> RunRecord:
-    told = {"result": None if metrics is None else metrics.get("score"), "metrics": metrics or {}}
-    return RunRecord(id=1, uid="u", project="p", task="t", **({"state": State.COMPLETED} | told | fields))
+    values = {"result": None if metrics is None else metrics.get("score"), "metrics": metrics or {}}
+    return RunRecord(id=1, uid="u", project="p", task="t", **({"state": State.COMPLETED} | values | fields))
 
 
 def points(*values: float, name: str = "loss") -> list[Point]:
@@ -26,7 +26,7 @@ def points(*values: float, name: str = "loss") -> list[Point]:
 
 
 @pytest.mark.parametrize("value", [0.1, math.nan, math.inf, -0.0, 2**53, 0])
-def test_the_same_numbers_are_identical_whenever_they_were_logged(value: float) -> None:
+def test_equal_numbers_are_identical_at_any_time(value: float) -> None:
     later = [Point(seq=7, name="loss", step=0, value=value, at=99.0)]
 
     found = judge(record({"score": value}), points(value), record({"score": value}), later)
@@ -37,7 +37,7 @@ def test_the_same_numbers_are_identical_whenever_they_were_logged(value: float) 
 @pytest.mark.parametrize(("before", "now"), [
     (0.1, 0.1 + 2**-56), (math.nan, 1.0), (math.inf, -math.inf), (True, 1), (1.0, None),
 ])
-def test_what_differs_in_a_bit_has_diverged(before: Any, now: Any) -> None:
+def test_a_difference_of_one_bit_is_a_divergence(before: Any, now: Any) -> None:
     found = judge(record({"score": before}), [], record({"score": now}), [])
 
     assert found.likeness is DIVERGED
@@ -46,7 +46,7 @@ def test_what_differs_in_a_bit_has_diverged(before: Any, now: Any) -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(0.0, -0.0), (1, 1.0)])
-def test_another_spelling_of_the_same_number_is_equal_and_not_identical(before: Any, now: Any) -> None:
+def test_int_and_float_of_one_value_are_equal_not_identical(before: Any, now: Any) -> None:
     assert judge(record({"score": before}), [], record({"score": now}), []).likeness is EQUAL
 
 
@@ -61,7 +61,7 @@ def test_a_tolerance_is_relative_and_below_one_absolute() -> None:
     assert with_tolerance(0.0, -0.0) is EQUAL
 
 
-def test_the_first_difference_within_a_tolerance_is_still_told() -> None:
+def test_the_first_difference_within_tolerance_is_reported() -> None:
     same = record({"score": 1.0})
     found = judge(same, points(1, 2, 3), same, points(1, 2.0001, 3), tolerance=0.1)
 
@@ -75,20 +75,20 @@ def test_the_first_difference_within_a_tolerance_is_still_told() -> None:
     (points(1), points(1, name="cost"), "loss, point 1 (step 0)"),
     (points(1, 2)[1:], points(2), "loss, point 1 (step 1)"),
 ])
-def test_points_that_are_missing_or_others_are_named(old: list[Point], new: list[Point], where: str) -> None:
+def test_missing_and_different_points_are_named(old: list[Point], new: list[Point], where: str) -> None:
     found = judge(record({}), old, record({}), new, tolerance=9)
 
     assert found.likeness is DIVERGED and found.first is not None and found.first.where == where
 
 
-def test_curves_come_before_metrics_and_metrics_before_the_result() -> None:
+def test_points_are_compared_before_metrics_and_result() -> None:
     before, now = record({"a": 1.0, "score": 1.0}), record({"a": 2.0, "score": 2.0})
 
     assert str(judge(before, points(1), now, points(2)).first) == "loss, point 1 (step 0): 1 then, 2 now"
     assert str(judge(before, [], now, []).first) == "metric a: 1.0 then, 2.0 now"
 
 
-def test_what_is_ignored_may_differ() -> None:
+def test_ignored_series_may_differ() -> None:
     mixed = [*points(1.0), *points(0.2, name="seconds/train")]
     other = [*points(1.0), *points(0.3, name="seconds/train"), *points(0.1, name="seconds/score")]
 
@@ -98,7 +98,7 @@ def test_what_is_ignored_may_differ() -> None:
     assert found.likeness is IDENTICAL
 
 
-def test_another_ending_is_the_first_difference() -> None:
+def test_a_different_outcome_is_the_first_difference() -> None:
     failed = record(None, state=State.FAILED, reason="ValueError: no")
 
     first = judge(record({"score": 1.0}), [], failed, []).first

@@ -1,4 +1,4 @@
-"""A project whose every ingredient a test can change between two openings: code, data, task, hooks."""
+"""A project whose code, data, task and hooks a test can change between two openings."""
 
 from __future__ import annotations
 
@@ -83,18 +83,18 @@ FILES = {"hyperspace.py": PLUGIN, "parts.py": PARTS, "helpers.py": HELPERS, "row
 
 
 def changed(name: str, old: str, new: str) -> dict[str, str]:
-    """A file of the project, written anew with one place of it changed."""
+    """A file of the project with one change."""
     text = FILES[name]
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
     return {name: text.replace(old, new)}
 
 
 def with_hook(body: str) -> dict[str, str]:
-    """The project with a stage hook of its own."""
+    """The project with its own stage hook."""
     hook = ("\n@hookimpl\ndef hyperspace_load_data(run, dataset):\n" + textwrap.indent(body, "    ") + "\n")
     return {"hyperspace.py": PLUGIN + hook}
 
 
 def declaring(*lines: str) -> dict[str, str]:
-    """The project with more that it registers."""
+    """The project with additional registrations."""
     return {"hyperspace.py": PLUGIN + "".join(f"    {line}\n" for line in lines)}

@@ -1,4 +1,4 @@
-"""Records that never were in a store."""
+"""Records without a store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOREST = {"className": "Forest", "trees": 100}
 def completed(number: int, result: float | None, config: dict[str, Any] | None = None, *,
               task: str = "holdout", goal: Any = "maximize", metric: str = "accuracy",
               seconds: float | None = None, **others: Any) -> RunRecord:
-    """A run that has completed."""
+    """A completed run."""
     ended = None if seconds is None else NOON + timedelta(seconds=seconds)
     values: dict[str, Any] = {
         "state": State.COMPLETED, "seed": 0, "metrics": {} if result is None else {metric: result},
@@ -28,11 +28,11 @@ def completed(number: int, result: float | None, config: dict[str, Any] | None =
 
 
 def running(number: int, progress: Progress | None = None, **others: Any) -> RunRecord:
-    """A run that goes on."""
+    """A running run."""
     return RunRecord(id=number, uid=f"u{number}", project="digits", task="holdout", state=State.RUNNING,
                      progress=progress, **others)
 
 
 def queued(number: int, task: str = "holdout", **others: Any) -> RunRecord:
-    """A run that waits."""
+    """A queued run."""
     return RunRecord(id=number, uid=f"u{number}", project="digits", task=task, state=State.QUEUED, **others)

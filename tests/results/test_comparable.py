@@ -1,4 +1,4 @@
-"""Which runs count as comparable: a project on disk, run, tampered with, run again."""
+"""Comparable runs: a project on disk is run, changed and run again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_METRIC = {"tasks/holdout.json": TASK.replace('"name": "score"', '"name": "
 OTHER_FOREST = changed("parts.py", "grown(self.trees) +", "2 * grown(self.trees) +")
 OTHER_HELPER = changed("helpers.py", "trees / 100", "trees / 50")
 
-# what is tampered with between two runs → what makes the first not comparable with the second
+# change between two runs → reasons why the first is not comparable with the second
 TAMPERED: dict[str, tuple[dict[str, str], dict[str, Any], list[str]]] = {
     "nothing": ({}, {}, []),
     "config": ({}, {"config": TREES_20}, []),
@@ -69,14 +69,14 @@ def left_out(results: Results) -> dict[int, list[str]]:
 
 
 def same(name: str, *runs: RunRecord) -> str:
-    """The line that declares the code of a class in two runs to behave the same."""
+    """The line that declares the code of a class in two runs equivalent."""
     old, new = (part.fingerprint for record in runs for part in (parts_of(record) or {}).values()
                 if part.name == name)
     return declaration(name, old, new)
 
 
 @pytest.mark.parametrize("what", TAMPERED)
-def test_a_run_is_comparable_unless_what_it_used_has_changed(opened: Open, what: str) -> None:
+def test_a_changed_dependency_makes_a_run_incomparable(opened: Open, what: str) -> None:
     files, wishes, reasons = TAMPERED[what]
     run(opened())
     study = opened(files)
@@ -89,8 +89,8 @@ def test_a_run_is_comparable_unless_what_it_used_has_changed(opened: Open, what:
     assert ids(study.results("holdout", comparable="all")) == [1, 2]
 
 
-def test_another_version_of_a_package_is_no_other_code(opened: Open, tmp_path: Path,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_package_version_does_not_count_as_changed_code(opened: Open, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("1.0", "2.0"):
         info = tmp_path / version / f"gardening-{version}.dist-info"
         info.mkdir(parents=True)
@@ -104,7 +104,7 @@ def test_another_version_of_a_package_is_no_other_code(opened: Open, tmp_path: P
     assert ids(study.results("holdout")) == [1, 2]
 
 
-def test_a_parameter_that_was_added_and_back_filled_needs_its_code_declared_harmless(opened: Open) -> None:
+def test_a_backfilled_parameter_needs_a_harmless_declaration(opened: Open) -> None:
     first = run(opened())
     grown = changed("parts.py", "trees: int = 10", "trees: int = 10\n    deep: int = 0")
     grown = {"parts.py": grown["parts.py"].replace("grown(self.trees) +", "grown(self.trees) + self.deep +")}
@@ -120,10 +120,10 @@ def test_a_parameter_that_was_added_and_back_filled_needs_its_code_declared_harm
     assert existing_runs(study.store, study.project, "holdout") == {key_of(second): 1}
 
 
-# -- what was declared harmless ------------------------------------------------------------------------------
+# -- code changes declared harmless --------------------------------------------------------------------------
 
 
-def test_code_that_behaves_the_same_is_the_same_over_several_steps(opened: Open) -> None:
+def test_harmless_declarations_are_transitive(opened: Open) -> None:
     runs = [run(opened())]
     for factor in ("2 *", "3 *"):
         runs.append(run(opened(changed("parts.py", "grown(self.trees) +", f"{factor} grown(self.trees) +"))))
@@ -133,7 +133,7 @@ def test_code_that_behaves_the_same_is_the_same_over_several_steps(opened: Open)
     assert ids(opened(declaring(*steps)).results("holdout")) == [1, 2, 3]
 
 
-def test_beginnings_of_different_length_mean_the_same_fingerprint() -> None:
+def test_fingerprint_prefixes_of_any_length_are_equivalent() -> None:
     a, b, c = (digit * 64 for digit in "abc")
     sameness = Sameness([SameBehaviour(component="X", old=a[:8], new=b[:10]),
                          SameBehaviour(component="X", old=b[:8], new=c)])
@@ -143,10 +143,10 @@ def test_beginnings_of_different_length_mean_the_same_fingerprint() -> None:
     assert sameness.of("") == ""
 
 
-# -- what counts ---------------------------------------------------------------------------------------------
+# -- the reference -------------------------------------------------------------------------------------------
 
 
-def test_yesterdays_runs_stay_in_sight_after_an_edit_until_the_new_code_has_run(opened: Open) -> None:
+def test_older_runs_stay_comparable_until_new_code_has_a_run(opened: Open) -> None:
     for config in (FOREST, TREES_20, SUPPORT):
         run(opened(), config)
 
@@ -159,7 +159,7 @@ def test_yesterdays_runs_stay_in_sight_after_an_edit_until_the_new_code_has_run(
     assert left_out(results) == {1: ["Forest had other code"], 2: ["Forest had other code"]}
 
 
-def test_todays_code_counts_and_not_the_newest_run(opened: Open) -> None:
+def test_current_code_takes_precedence_over_the_newest_run(opened: Open) -> None:
     run(opened())
     run(opened(OTHER_FOREST))
 
@@ -168,7 +168,7 @@ def test_todays_code_counts_and_not_the_newest_run(opened: Open) -> None:
     assert ids(study.results("holdout")) == [1]
 
 
-def test_for_proposals_only_todays_code_counts(opened: Open) -> None:
+def test_proposals_use_only_runs_of_the_current_code(opened: Open) -> None:
     run(opened())
     run(opened(), SUPPORT)
 
@@ -178,7 +178,7 @@ def test_for_proposals_only_todays_code_counts(opened: Open) -> None:
     assert [one.record.id for one in found.left_out] == [1]
 
 
-def test_where_the_project_is_not_at_hand_the_newest_run_of_a_class_counts(opened: Open) -> None:
+def test_without_the_project_the_newest_run_is_the_reference(opened: Open) -> None:
     run(opened())
     run(opened(OTHER_FOREST))
     run(opened({"parts.py": FILES["parts.py"]}), SUPPORT)
@@ -189,7 +189,7 @@ def test_where_the_project_is_not_at_hand_the_newest_run_of_a_class_counts(opene
     assert sorted(record.id for record in found.kept) == [2, 3]
 
 
-def test_the_project_is_not_asked_where_the_runs_agree(opened: Open) -> None:
+def test_the_project_is_not_loaded_if_the_runs_agree(opened: Open) -> None:
     study = opened()
     for seed in (1, 2):
         run(study, seed=seed)
@@ -200,7 +200,7 @@ def test_the_project_is_not_asked_where_the_runs_agree(opened: Open) -> None:
     assert len(compared(study.results("holdout"), asked).kept) == 2
 
 
-def test_a_class_that_is_gone_is_compared_with_its_newest_run(opened: Open) -> None:
+def test_a_removed_class_is_compared_with_its_newest_run(opened: Open) -> None:
     run(opened(), SUPPORT)
     run(opened(changed("parts.py", "return self.C", "return 2 * self.C")), SUPPORT)
 
@@ -210,7 +210,7 @@ def test_a_class_that_is_gone_is_compared_with_its_newest_run(opened: Open) -> N
     assert ids(study.results("holdout")) == [2]
 
 
-def test_a_renamed_class_keeps_its_runs(opened: Open) -> None:
+def test_runs_of_a_renamed_class_stay_comparable(opened: Open) -> None:
     run(opened(), SUPPORT)
     text = FILES["parts.py"].replace("class Support(Classifier):", "class Vectors(Classifier):")
     study = opened({"parts.py": text.replace('"Few vectors."', '"Few vectors."\n    aliases = ("Support",)')})
@@ -219,7 +219,7 @@ def test_a_renamed_class_keeps_its_runs(opened: Open) -> None:
     assert ids(study.results("holdout")) == [1, 2]
 
 
-def test_what_is_not_known_says_nothing_against_a_run(opened: Open) -> None:
+def test_unknown_properties_do_not_exclude_a_run(opened: Open) -> None:
     run(opened())
     study = opened(OTHER_FOREST)
     run(study)
@@ -231,7 +231,7 @@ def test_what_is_not_known_says_nothing_against_a_run(opened: Open) -> None:
     assert sorted(record.id for record in found.kept) == [2, 11, 12]
 
 
-def test_data_that_a_seed_draws_are_compared_seed_by_seed(opened: Open) -> None:
+def test_data_drawn_by_a_seed_are_compared_per_seed(opened: Open) -> None:
     drawn = changed("parts.py", "return (Path(__file__).parent", "import random\n        "
                     "return [random.random()] + (Path(__file__).parent")
     for seed in (1, 2, 1):
@@ -244,7 +244,7 @@ def test_data_that_a_seed_draws_are_compared_seed_by_seed(opened: Open) -> None:
     assert left_out(study.results("holdout")) == {1: ["other data"], 3: ["other data"]}
 
 
-def test_tasks_are_judged_one_by_one(opened: Open) -> None:
+def test_tasks_are_compared_separately(opened: Open) -> None:
     study = opened({"tasks/other.json": TASK})
     run(study)
     study.run("other", FOREST, echo=False)
@@ -255,10 +255,10 @@ def test_tasks_are_judged_one_by_one(opened: Open) -> None:
     assert ids(study.results()) == [2, 3]
 
 
-# -- what is told --------------------------------------------------------------------------------------------
+# -- messages ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_left_out_is_told_with_causes_and_cures(opened: Open) -> None:
+def test_the_summary_names_causes_and_cures(opened: Open) -> None:
     for config in (FOREST, TREES_20):
         run(opened(), config)
     run(opened({"rows.txt": "1"}))
@@ -276,7 +276,7 @@ def test_what_is_left_out_is_told_with_causes_and_cures(opened: Open) -> None:
     assert len(study.results("holdout", limit=1)[:1].left_out) == 3
 
 
-def test_several_changes_are_declared_one_by_one(opened: Open) -> None:
+def test_several_code_changes_refer_to_runs_diff(opened: Open) -> None:
     for files in ({}, OTHER_FOREST, OTHER_HELPER):
         study = opened(files)
         run(study)
@@ -286,7 +286,7 @@ def test_several_changes_are_declared_one_by_one(opened: Open) -> None:
         "declares a change harmless, `hyperspace runs diff` prints it")
 
 
-def test_another_word_than_strict_and_all(opened: Open) -> None:
+def test_an_unknown_comparable_value_is_refused(opened: Open) -> None:
     with pytest.raises(UsageError, match="expected 'strict' or 'all', got 'strickt'; did you mean"):
         opened().results("holdout", comparable="strickt")  # type: ignore[arg-type]
 
@@ -300,10 +300,10 @@ def test_the_best_so_far_is_comparable_with_the_newest_runs(opened: Open) -> Non
     assert study.overview().best["holdout"].id == better.id > worse.id
 
 
-# -- what exists already -------------------------------------------------------------------------------------
+# -- existing runs -------------------------------------------------------------------------------------------
 
 
-def test_a_run_on_other_code_does_not_exist_already(opened: Open) -> None:
+def test_a_run_on_changed_code_does_not_count_as_existing(opened: Open) -> None:
     run(opened())
     run(opened(), SUPPORT)
     study = opened(OTHER_FOREST)
@@ -316,7 +316,7 @@ def test_a_run_on_other_code_does_not_exist_already(opened: Open) -> None:
     assert existing_runs(study.store, study.project, "holdout") == {key_of(support): 2, key_of(forest): 3}
 
 
-def test_a_run_that_waits_on_other_code_does_not_exist_already(opened: Open) -> None:
+def test_a_queued_run_on_changed_code_does_not_count_as_existing(opened: Open) -> None:
     opened().submit("holdout", FOREST)
     opened().submit("holdout", SUPPORT)
 
@@ -327,7 +327,7 @@ def test_a_run_that_waits_on_other_code_does_not_exist_already(opened: Open) -> 
     assert sorted(existing_runs(study.store, study.project, "holdout").values()) == [2, 3]
 
 
-def test_a_run_that_waits_and_takes_whatever_code_its_worker_has_exists_already(opened: Open) -> None:
+def test_an_unpinned_queued_run_counts_as_existing(opened: Open) -> None:
     opened().submit("holdout", FOREST, code="current")
 
     study = opened(OTHER_FOREST)
@@ -335,12 +335,11 @@ def test_a_run_that_waits_and_takes_whatever_code_its_worker_has_exists_already(
     assert list(existing_runs(study.store, study.project, "holdout").values()) == [1]
 
 
-def test_runs_that_say_nothing_of_their_components_are_told_apart_by_what_their_submission_pinned(
-        opened: Open) -> None:
+def test_pinned_components_are_used_if_none_were_recorded(opened: Open) -> None:
     run(opened())
     study = opened(OTHER_FOREST)
     run(study)
-    shared = {"components": {"absent": "nobody looked"}}            # one and the same section, in all of them
+    shared = {"components": {"absent": "not read"}}            # shared by all runs
     records = [replace(record, code={"components": record.attempts[0].provenance["components"]},
                        attempts=(replace(record.attempts[0], provenance=shared),))
                for record in study.results("holdout", comparable="all")]

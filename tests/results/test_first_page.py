@@ -1,4 +1,4 @@
-"""The first page of many runs is that of all runs, and few of them are read for it."""
+"""The first page of many runs equals that of all runs, with few runs read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(study: Study, config: dict[str, Any]) -> RunRecord:
 
 
 def copies(study: Study, record: RunRecord, results: list[float]) -> None:
-    """Runs like this one, each with another result."""
+    """Copies of a run with different results."""
     study.store.restore([replace(record, uid=f"{number}-{record.uid}", seed=number, result=result)
                          for number, result in enumerate(results)])
 
@@ -46,7 +46,7 @@ def ids(results: Results) -> list[int]:
 
 @pytest.fixture
 def mixed(opened: Open) -> Study:
-    """The best runs have other code than the newest ones; one class is only among the oldest."""
+    """A store whose best runs have other code than the newest; one class has only old runs."""
     study = opened()
     copies(study, run(study, {"classifier": "Support"}), [0.3 + number / 1000 for number in range(BATCH)])
     copies(study, run(study, {"classifier": "Forest"}), [0.9 + number / 1000 for number in range(BATCH)])
@@ -60,12 +60,12 @@ def test_the_page_is_that_of_all_runs(mixed: Study, limit: int) -> None:
     assert ids(mixed.results("holdout", limit=limit)) == page_of_all(mixed, limit)
 
 
-def test_it_is_that_of_all_runs_within_a_filter(mixed: Study) -> None:
+def test_the_page_with_a_filter_is_that_of_all_runs(mixed: Study) -> None:
     for where in ("classifier=Forest", "classifier=Support", "seed<4", "seed>1000"):
         assert ids(mixed.results("holdout", where=where, limit=3)) == page_of_all(mixed, 3, where=where)
 
 
-def test_the_line_about_what_was_left_out_says_how_many_were_looked_at(mixed: Study) -> None:
+def test_the_summary_names_the_number_of_runs_read(mixed: Study) -> None:
     results = mixed.results("holdout", limit=3)
 
     assert results.looked_at is not None
@@ -75,7 +75,7 @@ def test_the_line_about_what_was_left_out_says_how_many_were_looked_at(mixed: St
     assert f"of the {results.looked_at} runs read" in repr(results.grouped())
 
 
-def test_few_runs_are_read_for_it(mixed: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_page_reads_few_runs(mixed: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     best = mixed.results("holdout")
     mixed.store.delete([one.record.id for one in best.left_out])
     read, find = [], mixed.store.find
@@ -91,7 +91,7 @@ def test_few_runs_are_read_for_it(mixed: Study, monkeypatch: pytest.MonkeyPatch)
     assert len(read) < 15
 
 
-def test_where_few_are_comparable_all_are_read_and_nothing_else_is_said(mixed: Study) -> None:
+def test_with_few_comparable_runs_all_runs_are_read(mixed: Study) -> None:
     results = mixed.results("holdout", limit=1000)
 
     assert results.looked_at is None
@@ -99,7 +99,7 @@ def test_where_few_are_comparable_all_are_read_and_nothing_else_is_said(mixed: S
     assert "21 runs left out: Forest had other code" in repr(results)
 
 
-def test_few_runs_are_all_read(opened: Open) -> None:
+def test_a_small_number_of_runs_is_read_completely(opened: Open) -> None:
     study = opened()
     run(study, {"classifier": "Forest"})
     study = opened(OTHER_FOREST)

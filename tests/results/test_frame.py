@@ -37,7 +37,7 @@ def test_numbers_are_numbers_and_a_missing_one_is_nan() -> None:
     assert frame.loc[1, "kernels"] is None and frame.loc[2, "kernels"] == ("rbf",)
 
 
-def test_whole_numbers_stay_whole_and_truth_values_stay_what_they_are() -> None:
+def test_integers_and_booleans_keep_their_types() -> None:
     runs = [completed(n, 0.5, {"trees": n, "balanced": n == 1}) for n in (1, 2)]
     frame = to_frame(runs)
 
@@ -58,14 +58,14 @@ def test_a_run_without_a_result_has_a_row_like_any_other() -> None:
         False, True, True]
 
 
-def test_constant_columns_are_there_on_request() -> None:
+def test_constant_columns_are_kept_on_request() -> None:
     frame = Results([completed(1, 0.5, FOREST)]).to_frame(constant=True)
 
     assert frame.loc[1, "trees"] == 10 and frame.loc[1, "task"] == "holdout"
     assert "trees" not in to_frame([completed(1, 0.5, FOREST)])
 
 
-def test_where_pandas_is_not_installed_the_message_says_how_to_get_it() -> None:
+def test_missing_pandas_names_the_install_command() -> None:
     code = """
 import sys
 sys.modules["pandas"] = None       # what Python itself takes for "cannot be imported"

@@ -1,4 +1,4 @@
-"""Where the task's own metric was computed anew, what was computed counts; what the runs returned stays."""
+"""A rescored metric of the task replaces the returned result in rankings."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .records import completed
 
 
 def mended(record: RunRecord, value: float, name: str = "accuracy") -> RunRecord:
-    told = Rescored(name=name, value=value, goal="maximize", attempt=1).tree()
+    entry = Rescored(name=name, value=value, goal="maximize", attempt=1).tree()
     return replace(record, attempts=(Attempt(number=1),),
-                   info={"rescored": record.info.get("rescored", {}) | {name: told}})
+                   info={"rescored": record.info.get("rescored", {}) | {name: entry}})
 
 
 def forest(number: int, trees: int, returned: float, counts: float, **others: Any) -> RunRecord:
@@ -39,7 +39,7 @@ def ids(records: Any) -> list[int]:
     return [record.id for record in records]
 
 
-def test_it_decides_what_is_best_and_the_old_number_stands_beside_it() -> None:
+def test_a_rescored_metric_decides_the_best_run() -> None:
     results = Results(RUNS)
     table = results.table()
 
@@ -49,7 +49,7 @@ def test_it_decides_what_is_best_and_the_old_number_stands_beside_it() -> None:
     assert table.rows[0][:3] == (2, 0.8, 0.7)
 
 
-def test_a_run_that_was_not_rescored_counts_by_what_it_returned() -> None:
+def test_a_run_without_rescoring_counts_by_its_returned_value() -> None:
     assert ids(Results([*RUNS, completed(4, 0.65), completed(5, None)])) == [2, 4, 3, 1, 5]
 
 
@@ -57,11 +57,11 @@ def test_a_run_that_was_not_rescored_counts_by_what_it_returned() -> None:
     ("accuracy", [1, 3, 2]), ("-accuracy", [2, 3, 1]), ("rescored.accuracy", [1, 3, 2]),
     ("result", [3, 2, 1]), ("-metrics.accuracy", [1, 2, 3]),
 ])
-def test_it_orders_by_its_own_name_and_what_was_returned_by_another(order_by: str, first: list[int]) -> None:
+def test_runs_sort_by_rescored_and_by_returned_metric(order_by: str, first: list[int]) -> None:
     assert ids(ordered(RUNS, order_by)) == first
 
 
-def test_a_new_metric_orders_by_its_short_name_beside_runs_that_returned_it() -> None:
+def test_a_new_metric_sorts_with_runs_that_returned_it() -> None:
     runs = [mended(completed(1, 0.5), 0.3, "f1"), mended(completed(2, 0.4), 0.1, "f1"),
             completed(3, 0.3, metrics={"accuracy": 0.3, "f1": 0.2}), completed(4, 0.2)]
 
@@ -69,12 +69,12 @@ def test_a_new_metric_orders_by_its_short_name_beside_runs_that_returned_it() ->
     assert ids(Results(runs)) == [1, 2, 3, 4]          # it is not the task's metric
 
 
-def test_comparisons_and_effects_are_of_what_counts() -> None:
+def test_comparisons_and_effects_use_the_rescored_metric() -> None:
     assert [(pair.a, pair.b) for pair in compare(RUNS, 1, 2).pairs] == [(0.5, 0.7)]
     assert effects(RUNS[:2], "trees")[0].effect.mean == pytest.approx(0.2)
 
 
-def test_parts_have_no_say_once_the_whole_was_computed_anew() -> None:
+def test_a_rescored_run_is_not_compared_by_parts() -> None:
     parts = {f"part/fold-{fold}": {"seed": 0} for fold in range(2)}
     record = completed(1, 0.5, metrics={"accuracy": 0.5, "accuracy/fold-0": 0.4, "accuracy/fold-1": 0.6},
                        info=parts)
@@ -85,7 +85,7 @@ def test_parts_have_no_say_once_the_whole_was_computed_anew() -> None:
     assert Grouped([anew])[0].results == (0.9,)
 
 
-def test_repeats_have_the_mean_of_both() -> None:
+def test_repeats_have_means_of_returned_and_rescored_values() -> None:
     runs = [forest(1, 10, 0.9, 0.4), forest(2, 10, 0.7, 0.6, seed=1), forest(3, 50, 0.1, 0.8)]
     grouped = Grouped([mended(run, run.id / 10, "f1") for run in runs])
     table = grouped.table()
@@ -96,15 +96,15 @@ def test_repeats_have_the_mean_of_both() -> None:
     assert table.rows[1][table.names.index("rescored.f1")] == pytest.approx(0.15)
 
 
-def test_where_some_only_were_computed_anew_the_mean_is_of_what_counts() -> None:
+def test_partly_rescored_repeats_have_the_mean_of_all() -> None:
     [group] = Grouped([forest(1, 10, 0.9, 0.4), replace(forest(2, 10, 0.6, 0, seed=1), info={})])
 
     assert group.as_one.result == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("comparable", ["strict", "all"])
-def test_the_first_page_of_many_is_by_what_counts(opened: Open, monkeypatch: pytest.MonkeyPatch,
-                                                  comparable: Any) -> None:
+def test_the_first_page_is_sorted_by_the_rescored_metric(opened: Open, monkeypatch: pytest.MonkeyPatch,
+                                                         comparable: Any) -> None:
     for name in ("SAMPLE", "BEST"):
         monkeypatch.setattr(first_page, name, 3)
     monkeypatch.setattr(first_page, "MANY", 5)
@@ -113,8 +113,8 @@ def test_the_first_page_of_many_is_by_what_counts(opened: Open, monkeypatch: pyt
     study.store.restore([replace(record, uid=f"{number}", seed=number, result=number / 100)
                          for number in range(30)])
     for number in range(2, 32):
-        told = Rescored(name=record.metric.name, value=-number, goal="maximize", attempt=1)
-        study.store.amend(number, told.name, told.tree())
+        entry = Rescored(name=record.metric.name, value=-number, goal="maximize", attempt=1)
+        study.store.amend(number, entry.name, entry.tree())
     study.store.delete([1])
 
     assert ids(study.results("holdout", limit=3, comparable=comparable)) == [2, 3, 4]

@@ -1,4 +1,4 @@
-"""Results in any order, and as files that a spreadsheet cannot mistake for programs."""
+"""Sorting of results, and their export to files."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def cells(path: Path) -> list[list[str]]:
     ("seconds", [2, 3, 1]), ("-run", [3, 2, 1]), ("accuracy", [1, 2, 3]), ("-accuracy", [2, 1, 3]),
     ("result", [1, 2, 3]), ("extra", [1, 2, 3]), ("id", [1, 2, 3]), ("metrics.accuracy", [1, 2, 3]),
 ])
-def test_any_column_orders_and_what_has_no_value_is_last(order: str, ids: list[int]) -> None:
+def test_runs_sort_by_any_column_with_missing_values_last(order: str, ids: list[int]) -> None:
     assert [run.id for run in Results(RUNS, order_by=order)] == ids
     assert [row[0] for row in Results(RUNS, order_by=order).table().rows] == ids
 
 
-def test_a_class_orders_by_its_name_and_a_short_name_is_enough() -> None:
+def test_runs_sort_by_class_name_under_a_short_name() -> None:
     runs = [completed(n, 0.5, {"classifier": {"className": name, "C": n}})
             for n, name in enumerate(("Support", "Forest", "Linear"))]
 
@@ -59,7 +59,7 @@ def test_a_class_orders_by_its_name_and_a_short_name_is_enough() -> None:
     assert [run.id for run in Results(runs, order_by="-C")[:2]] == [2, 1]
 
 
-def test_a_column_that_is_not_there_is_told_with_the_nearest() -> None:
+def test_an_unknown_column_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="order by 'tress': no run has such a column; did you mean 'trees'"):
         Results(RUNS, order_by="tress")
     with pytest.raises(UsageError, match="order by '-': expected a column"):
@@ -70,7 +70,7 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest() -> None:
 # -- CSV -----------------------------------------------------------------------------------------------------
 
 
-def test_text_that_would_be_a_formula_gets_a_quote_before_it(tmp_path: Path) -> None:
+def test_formula_text_gets_a_leading_quote(tmp_path: Path) -> None:
     path = write_csv(table(*PAYLOADS), tmp_path / "a.csv")
 
     assert cells(path) == [["cell"], *([f"'{payload}"] for payload in PAYLOADS)]
@@ -83,13 +83,13 @@ def test_numbers_stay_numbers_to_the_last_digit(tmp_path: Path) -> None:
         "-0.5", "0.30000000000000004", "-3", "nan", "-inf", "true", "null", ""]
 
 
-def test_raw_leaves_text_alone(tmp_path: Path) -> None:
+def test_raw_leaves_text_unchanged(tmp_path: Path) -> None:
     path = write_csv(table(*PAYLOADS), tmp_path / "a.csv", raw=True)
 
     assert [row[0] for row in cells(path)[1:]] == PAYLOADS
 
 
-def test_a_name_of_a_column_is_text_too(tmp_path: Path) -> None:
+def test_column_names_are_escaped_too(tmp_path: Path) -> None:
     assert cells(write_csv(table(1, name="=x"), tmp_path / "a.csv"))[0] == ["'=x"]
 
 
@@ -112,7 +112,7 @@ def test_json_lines_hold_one_object_a_row(tmp_path: Path) -> None:
         {"run": 3, "accuracy": "NaN", "trees": 5, "kind": "c", "extra": None, "seconds": 2.0}]
 
 
-def test_a_row_of_nothing_is_an_empty_object(tmp_path: Path) -> None:
+def test_a_row_without_values_is_an_empty_object(tmp_path: Path) -> None:
     assert write_jsonl(table(MISSING), tmp_path / "a.jsonl").read_text() == "{}\n"
 
 
@@ -130,7 +130,7 @@ def test_parquet_keeps_types(tmp_path: Path) -> None:
     assert read["seconds"].to_pylist() == [1.0, 3.0, None, 2.0]
 
 
-def test_where_pyarrow_is_not_installed_the_message_says_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_pyarrow_names_the_install_command(tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.modules["pyarrow"] = None
@@ -150,7 +150,7 @@ except HyperspaceError as error:
 # -- files ---------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_cannot_be_written_is_told_and_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_failed_write_is_reported_and_keeps_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere/a\.csv: cannot be written: No such file or directory"):
         Results(RUNS).to_csv(tmp_path / "nowhere" / "a.csv")
     kept = tmp_path / "a.jsonl"
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_the_old_one(tmp_path: 
     assert kept.read_text() == "old" and list(tmp_path.iterdir()) == [kept]
 
 
-def test_the_ending_of_a_name_says_the_format() -> None:
+def test_the_suffix_selects_the_format() -> None:
     assert checked_format(Path("a.CSV")) == ".csv"
     with pytest.raises(UsageError, match=r"a\.xls: expected a name that ends with \.csv, \.jsonl, \.parquet"):
         checked_format(Path("a.xls"))
@@ -186,7 +186,7 @@ def test_series_of_many_runs_are_one_long_table() -> None:
     assert repr(results.metrics("loss")).splitlines()[0].split() == ["run", "name", "step", "value"]
 
 
-def test_series_are_a_frame() -> None:
+def test_series_convert_to_a_frame() -> None:
     pytest.importorskip("pandas")
     frame = Results(RUNS[:2], read=logged).metrics().to_frame()
 
@@ -194,6 +194,6 @@ def test_series_are_a_frame() -> None:
     assert frame.groupby("run")["value"].sum().to_dict() == {1: pytest.approx(1.8), 2: pytest.approx(2.8)}
 
 
-def test_a_series_that_nobody_logged_is_told_with_the_nearest() -> None:
+def test_an_unknown_series_suggests_the_nearest() -> None:
     with pytest.raises(NotFound, match="no run has logged a series 'los'; did you mean 'loss'"):
         Results(RUNS, read=logged).metrics("los")

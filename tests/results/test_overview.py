@@ -1,4 +1,4 @@
-"""A queue on one page, from a real store; and the same page as lines and as HTML."""
+"""Overview of a queue from a real store, as lines and as HTML."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hyperspace_core.testing.clock import FakeClock
 from .records import NOON, completed, queued, running
 
 ME = this_process("me")
-NOBODY = replace(ME, worker="nobody", pid=2**22 + 1)      # above the highest pid that Linux gives
+DEAD = replace(ME, worker="dead", pid=2**22 + 1)      # above the highest pid that Linux gives
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def worker(name: str, *tasks: str, owner: Owner = ME, seen_at: datetime | None =
                       refused=refused)
 
 
-# -- who lives -----------------------------------------------------------------------------------------------
+# -- living workers ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("seen", "life"), [
@@ -79,13 +79,13 @@ def test_a_worker_that_was_never_seen_counts_as_alive() -> None:
     assert life_of(worker("w", seen_at=None), NOON, ttl_s=30.0) == "alive"
 
 
-def test_a_worker_whose_process_is_gone_is_gone_however_lately_it_was_seen() -> None:
+def test_a_worker_with_a_dead_process_is_gone() -> None:
     if not ME.boot_id:
         pytest.skip("this system proves no death")
-    assert life_of(worker("w", owner=NOBODY), NOON, ttl_s=30.0) == "gone"
+    assert life_of(worker("w", owner=DEAD), NOON, ttl_s=30.0) == "gone"
 
 
-def test_the_living_come_first_and_those_that_vanished_long_ago_are_forgotten(store: Store) -> None:
+def test_living_workers_come_first_and_old_ones_are_dropped(store: Store) -> None:
     store.present(worker("b", "holdout"))
     store.present(worker("a", "holdout"))
     store.present(worker("c", "holdout", owner=replace(ME, host="elsewhere", boot_id="other")))
@@ -104,16 +104,16 @@ def test_the_living_come_first_and_those_that_vanished_long_ago_are_forgotten(st
     assert lives() == {}
 
 
-# -- what waits for nothing ----------------------------------------------------------------------------------
+# -- runs that no worker can take ----------------------------------------------------------------------------
 
 
-def test_without_a_worker_everything_waits() -> None:
+def test_without_a_worker_all_runs_wait() -> None:
     line, = waiting([queued(1), queued(2)], [])
 
     assert (line.task, line.count, line.why, line.runs) == ("holdout", 2, "no worker is running", (1, 2))
 
 
-def test_a_task_that_no_living_worker_knows_is_named_with_those_that_they_know() -> None:
+def test_an_unknown_task_is_named_with_the_known_ones() -> None:
     runs = [queued(1), queued(2, "other"), queued(3, "other")]
     lines = waiting(runs, [worker("a", "holdout", "x"), worker("b", "y")])
 
@@ -122,7 +122,7 @@ def test_a_task_that_no_living_worker_knows_is_named_with_those_that_they_know()
     assert waiting([queued(1)], [worker("a")])[0].why == "no worker knows this task; they know none"
 
 
-def test_runs_that_every_worker_has_given_back_wait_for_newer_code() -> None:
+def test_runs_refused_by_all_workers_wait_for_newer_code() -> None:
     alive = [worker("a", "holdout", refused=(1, 2)), worker("b", "holdout", refused=(1,)), worker("c", "x")]
     line, = waiting([queued(1), queued(2)], alive)
 
@@ -136,17 +136,17 @@ def test_only_the_first_runs_are_named_but_all_are_counted() -> None:
     assert (line.count, line.runs) == (30, tuple(range(1, 11)))
 
 
-def test_each_run_can_be_told_alone_why_it_waits() -> None:
-    told = told_why([queued(1), queued(2, "other")], [worker("a", "other")])
+def test_each_run_has_its_own_reason_for_waiting() -> None:
+    reasons = told_why([queued(1), queued(2, "other")], [worker("a", "other")])
 
-    assert {record.id: why for record, why in told} == {
+    assert {record.id: why for record, why in reasons} == {
         1: "no worker knows this task; they know other", 2: None}
 
 
-# -- the whole page ------------------------------------------------------------------------------------------
+# -- the whole overview --------------------------------------------------------------------------------------
 
 
-def test_an_empty_queue_is_an_empty_page(store: Store) -> None:
+def test_an_empty_queue_has_an_empty_overview(store: Store) -> None:
     view = overview(store, "digits")
 
     assert (view.project, view.url, view.paused) == ("digits", store.url, False)
@@ -154,12 +154,12 @@ def test_an_empty_queue_is_an_empty_page(store: Store) -> None:
         {}, (), (), (), (), {})
 
 
-def test_the_page_of_a_queue_in_use(store: Store) -> None:
+def test_the_overview_of_a_queue_in_use(store: Store) -> None:
     first, second, third, fourth, fifth, sixth = submit(store, count=6)
     end(store, first, 0.5)
     end(store, second, 0.9)
     end(store, third, float("nan"))
-    end(store, fourth, reason="ValueError: as told")
+    end(store, fourth, reason="ValueError: on purpose")
     store.beat(claim(store, fifth).lease, Progress(done=1, total=2))
     submit(store, "elsewhere", project="another")
     view = overview(store, "digits")
@@ -172,7 +172,7 @@ def test_the_page_of_a_queue_in_use(store: Store) -> None:
     assert {task: record.id for task, record in view.best.items()} == {"holdout": second}
 
 
-def test_the_best_is_the_least_where_less_is_better_and_never_nan(store: Store) -> None:
+def test_the_best_run_respects_the_goal_and_is_never_nan(store: Store) -> None:
     for run, result in zip(submit(store, "error", 3, goal="minimize"), (float("nan"), 3.0, 2.0), strict=True):
         end(store, run, result)
     for run in submit(store, "diverged", 2):
@@ -183,15 +183,15 @@ def test_the_best_is_the_least_where_less_is_better_and_never_nan(store: Store) 
     assert "diverged" not in best or best["diverged"].result != best["diverged"].result
 
 
-def test_only_the_last_failures_are_on_the_page_newest_first(store: Store) -> None:
+def test_the_last_failures_are_shown_newest_first(store: Store) -> None:
     ids = submit(store, count=FAILURES + 3)
     for run in ids:
-        end(store, run, reason="as told")
+        end(store, run, reason="on purpose")
 
     assert [record.id for record in overview(store, "digits").failures] == ids[:2:-1]
 
 
-def test_while_the_whole_queue_is_paused_nothing_waits_for_a_worker(store: Store) -> None:
+def test_in_a_paused_queue_no_run_waits_for_a_worker(store: Store) -> None:
     submit(store)
     store.change_settings("digits", paused=True)
     view = overview(store, "digits")
@@ -218,7 +218,7 @@ FULL = page(
 )
 
 
-def test_the_page_as_lines() -> None:
+def test_the_overview_as_lines() -> None:
     assert lines_of(FULL) == [
         "digits on sqlite:////runs.db: 1 queued, 2 running; 0 workers; the queue is paused",
         "run 1 holdout [#####...............] 25% (1 of 4) 1 min left epoch 1",
@@ -232,7 +232,7 @@ def test_the_page_as_lines() -> None:
     assert repr(Picture(FULL)) == "\n".join(lines_of(FULL))
 
 
-def test_a_run_whose_process_is_gone_is_told_in_both() -> None:
+def test_lines_and_html_show_a_run_with_a_dead_process() -> None:
     view = page(running=(running(1, Progress(done=1, total=4, eta_s=60)),), ownerless=frozenset({1}))
 
     assert lines_of(view)[1] == "run 1 holdout its process is gone; the next worker takes it up"
@@ -240,7 +240,7 @@ def test_a_run_whose_process_is_gone_is_told_in_both() -> None:
     assert "<progress" not in html_of(view)
 
 
-def test_without_times_only_news_makes_a_line_differ() -> None:
+def test_lines_without_times_change_only_with_news() -> None:
     later = replace(FULL, at=NOON + timedelta(minutes=1))
 
     assert lines_of(later) != lines_of(FULL)
@@ -248,7 +248,7 @@ def test_without_times_only_news_makes_a_line_differ() -> None:
     assert len(lines_of(FULL, times=False)) == len(lines_of(FULL))
 
 
-def test_the_page_as_html_has_a_bar_for_each_run_that_says_how_far_it_is() -> None:
+def test_the_html_has_a_bar_for_each_run_with_progress() -> None:
     html = Picture(FULL)._repr_html_()
 
     assert html == html_of(FULL)
@@ -257,7 +257,7 @@ def test_the_page_as_html_has_a_bar_for_each_run_that_says_how_far_it_is() -> No
     assert "<li>1 of holdout wait: no worker is running</li>" in html
 
 
-def test_nothing_that_was_stored_is_markup_or_a_command() -> None:
+def test_stored_text_is_escaped_in_lines_and_html() -> None:
     bad = "<img src=x onerror=alert(1)>\x1b]0;owned\x07"
     view = page(
         project=bad, url=bad, running=(replace(running(1, Progress(done=1, total=2, note=bad)), task=bad),),
@@ -268,6 +268,6 @@ def test_nothing_that_was_stored_is_markup_or_a_command() -> None:
     assert "\x1b" not in "".join(lines_of(view)) and "\x07" not in "".join(lines_of(view))
 
 
-def test_counts_are_told_in_the_order_of_a_run_s_life() -> None:
+def test_counts_follow_the_order_of_states() -> None:
     assert counted({State.FAILED: 1, State.QUEUED: 2, State.RUNNING: 0}) == "2 queued, 1 failed"
     assert counted({}) == "no runs"

@@ -1,4 +1,4 @@
-"""Pictures of runs: what each shows, whatever the runs are like."""
+"""Plots of runs."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_without_a_series_of_the_metric_the_first_one_is_shown(desk: Desk) -> No
     assert plots.curves(desk.store, records(desk.store, run)).layout.yaxis.title.text == "train_loss"
 
 
-def test_a_misspelt_series_names_the_right_one(desk: Desk) -> None:
+def test_a_misspelt_series_suggests_the_right_one(desk: Desk) -> None:
     run = logged(desk, 1.0)
 
     with pytest.raises(NotFound, match=r"no series 'los'.*'loss'"):
         plots.curves(desk.store, records(desk.store, run), "los")
 
 
-def test_runs_that_logged_nothing_say_how_to(desk: Desk) -> None:
+def test_runs_without_series_name_the_logging_call(desk: Desk) -> None:
     run = logged(desk)
 
     with pytest.raises(NotFound, match="log_scalar"):
@@ -96,7 +96,7 @@ def test_the_best_is_brightest_in_both_directions(goal: str, reverse: bool, aim:
     assert line.colorbar.title.text == aim
 
 
-def test_a_parallel_axis_has_a_place_for_what_a_class_does_not_have() -> None:
+def test_a_parallel_axis_has_a_place_for_missing_values() -> None:
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(1000)), completed(3, 0.7, support(1.0)),
             completed(4, 0.6, support(2.0))]
 
@@ -122,7 +122,7 @@ def test_a_parameter_of_two_classes_has_a_colour_for_each() -> None:
     assert figure.layout.title.text == "accuracy by C: 3 runs of holdout; 1 have none"
 
 
-def test_the_best_at_each_value_is_the_least_where_less_is_better() -> None:
+def test_the_best_at_each_value_respects_the_goal() -> None:
     runs = [completed(1, 0.3, forest(10), goal="minimize"), completed(2, 0.2, forest(10), goal="minimize"),
             completed(3, 0.4, forest(20), goal="minimize")]
 
@@ -131,14 +131,14 @@ def test_the_best_at_each_value_is_the_least_where_less_is_better() -> None:
     assert (list(best.x), list(best.y)) == ([10, 20], [0.2, 0.4])
 
 
-def test_an_unknown_parameter_names_those_that_differ() -> None:
+def test_an_unknown_parameter_lists_those_that_differ() -> None:
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(20))]
 
     with pytest.raises(NotFound, match=r"'tree'.*'trees'"):
         plots.parameter(runs, "tree")
 
 
-def test_what_was_stored_is_no_markup() -> None:
+def test_stored_text_is_escaped() -> None:
     runs = [completed(number, 0.5, {"scaler": name}) for number, name in ((1, "<b>x</b>"), (2, "y"))]
 
     figure = plots.parameter(runs, "scaler")
@@ -153,7 +153,7 @@ def attempt(number: int, begins: int, ends: int | None, outcome: Outcome | None,
                    ended_at=None if ends is None else NOON + timedelta(seconds=ends))
 
 
-def test_what_a_worker_does_at_the_same_time_stands_in_lanes_of_its_own() -> None:
+def test_overlapping_attempts_of_a_worker_get_own_lanes() -> None:
     runs = [completed(1, 0.5, attempts=(attempt(1, 0, 5, Outcome.LOST), attempt(2, 6, 9, Outcome.COMPLETED))),
             completed(2, 0.5, attempts=(attempt(1, 2, 4, Outcome.COMPLETED),)),
             completed(3, None, attempts=(attempt(1, 8, None, None, "x"),))]
@@ -168,7 +168,7 @@ def test_what_a_worker_does_at_the_same_time_stands_in_lanes_of_its_own() -> Non
 
 
 @pytest.mark.parametrize("draw", [plots.parallel, plots.timeline, lambda runs: plots.parameter(runs, "x")])
-def test_nothing_to_show_is_said(draw: object) -> None:
+def test_an_empty_plot_is_refused(draw: object) -> None:
     with pytest.raises(UsageError, match="nothing to plot"):
         draw([])  # type: ignore[operator]
 
@@ -185,14 +185,14 @@ def test_runs_without_a_number_are_not_drawn() -> None:
         plots.parallel(runs)
 
 
-def test_without_plotly_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_plotly_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
 
     with pytest.raises(HyperspaceError, match=r"pip install 'hyperspace-core\[plot\]'"):
         plots.parallel([completed(1, 0.5)])
 
 
-def test_a_page_needs_no_network(tmp_path: Path) -> None:
+def test_an_html_page_is_self_contained(tmp_path: Path) -> None:
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(20))]
 
     page = write_picture(plots.parallel(runs), tmp_path / "p.html").read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def test_a_page_needs_no_network(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["p.html"]
 
 
-def test_an_image_has_the_format_of_its_ending(tmp_path: Path) -> None:
+def test_an_image_has_the_format_of_its_suffix(tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="images need kaleido")
     from choreographer.browsers import Chromium
 
@@ -223,7 +223,7 @@ def test_a_target_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -
 # -- of results ----------------------------------------------------------------------------------------------
 
 
-def test_results_have_the_pictures_of_just_their_runs(desk: Desk) -> None:
+def test_results_plot_only_their_own_runs(desk: Desk) -> None:
     runs = [logged(desk, 3.0, 2.0, 1.0), logged(desk, 3.0, 2.5), logged(desk, 9.0)]
     chosen = Results([replace(desk.store.get(run), result=run / 10) for run in runs[:2]],
                      read=lambda run, names: desk.store.points(run, names=names))
@@ -236,7 +236,7 @@ def test_results_have_the_pictures_of_just_their_runs(desk: Desk) -> None:
     assert len(chosen.plot.history().data[0].y) == 2
 
 
-def test_the_best_curves_are_the_best_in_whatever_order_the_results_are(desk: Desk) -> None:
+def test_the_best_curves_do_not_depend_on_the_order(desk: Desk) -> None:
     runs = [logged(desk, 3.0), logged(desk, 2.0)]
     results = Results([replace(desk.store.get(run), result=run / 10) for run in runs], order_by="run",
                       read=lambda run, names: desk.store.points(run, names=names))
@@ -244,7 +244,7 @@ def test_the_best_curves_are_the_best_in_whatever_order_the_results_are(desk: De
     assert [list(line.y) for line in results.plot.curves("loss", best=1).data] == [[2.0]]
 
 
-def test_results_that_come_from_no_store_say_so_where_series_are_wanted() -> None:
+def test_results_without_a_store_refuse_series() -> None:
     results = Results([completed(1, 0.5, forest(1)), completed(2, 0.6, forest(2))])
 
     assert len(results.plot.parallel().data[0].line.color) == 2

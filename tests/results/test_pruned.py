@@ -1,4 +1,4 @@
-"""Runs that were stopped early, among the others: ranked by what they had, marked, and no part of a mean."""
+"""Pruned runs in results: ranked by their value, marked, excluded from means."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LARGE = [completed(10 + seed, result, forest(50), seed=seed)
          for seed, result in enumerate((0.6, 0.7, 0.66), 1)]
 
 
-def test_a_pruned_run_stands_where_its_value_belongs_and_is_marked() -> None:
+def test_a_pruned_run_is_ranked_by_its_value_and_marked() -> None:
     table = tabulate([SMALL[0], pruned(20, 0.58, forest(30)), SMALL[1]])
 
     shown = {column.name: column.shown for column in table.columns}
@@ -41,11 +41,11 @@ def test_a_pruned_run_stands_where_its_value_belongs_and_is_marked() -> None:
     assert "state" not in shown
 
 
-def test_where_none_was_pruned_there_is_no_such_column() -> None:
+def test_without_pruned_runs_there_is_no_reason_column() -> None:
     assert "reason" not in tabulate(SMALL).names
 
 
-def test_a_mean_is_one_of_whole_runs() -> None:
+def test_a_mean_excludes_pruned_runs() -> None:
     (group,) = Results([*SMALL, pruned(4, 0.1, forest(10), seed=4)]).grouped()
 
     assert group.ids == (1, 2, 3, 4)
@@ -57,21 +57,21 @@ def test_a_mean_is_one_of_whole_runs() -> None:
     assert dict(zip(table.names, table.rows[0], strict=True))["n"] == 3
 
 
-def test_a_mean_is_whole_also_where_the_oldest_was_pruned() -> None:
+def test_a_mean_excludes_a_pruned_oldest_run() -> None:
     (group,) = Results([pruned(1, 0.1, forest(10), seed=4), *(replace(one, id=one.id + 1) for one in SMALL)]
                        ).grouped()
 
     assert (group.as_one.id, group.as_one.reason, group.results) == (1, None, (0.5, 0.6, 0.55))
 
 
-def test_a_config_of_which_all_were_pruned_has_a_mean_that_is_marked() -> None:
+def test_a_config_with_only_pruned_runs_is_marked() -> None:
     grouped = Results([pruned(seed, 0.2, forest(10), seed=seed) for seed in (1, 2)]).grouped()
 
     assert [group.results for group in grouped] == [(0.2, 0.2)]
     assert dict(zip(grouped.table().names, grouped.table().rows[0], strict=True))["reason"] == PRUNED
 
 
-def test_pruned_runs_pair_with_nothing() -> None:
+def test_pruned_runs_are_not_paired() -> None:
     runs = [*SMALL, *LARGE, pruned(20, 0.1, forest(50), seed=1)]
 
     found = compare(runs, 1, 11)
@@ -80,7 +80,7 @@ def test_pruned_runs_pair_with_nothing() -> None:
     assert effects(runs, "trees")[0].effect.mean == effects([*SMALL, *LARGE], "trees")[0].effect.mean
 
 
-def test_only_a_completed_run_is_pruned_and_says_where_as_far_as_it_is_known() -> None:
+def test_only_a_completed_run_counts_as_pruned() -> None:
     run = pruned(1, 0.5, forest(10))
 
     assert is_pruned(run)

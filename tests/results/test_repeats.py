@@ -1,4 +1,4 @@
-"""Repeats as one row, pairs of two configs, and what one hyper-parameter does."""
+"""Grouped repeats, paired comparison of configs, effects of a hyper-parameter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def forest(trees: int, **others: Any) -> dict[str, Any]:
 
 def runs_of(first: int, config: dict[str, Any], *results: float, seed: int = 0,
             **others: Any) -> list[RunRecord]:
-    """A config at one seed after the other."""
+    """Runs of a config at consecutive seeds."""
     return [completed(first + place, result, config, seed=seed + place, **others)
             for place, result in enumerate(results)]
 
@@ -42,7 +42,7 @@ LARGE = runs_of(11, forest(50), 0.60, 0.71, 0.64, 0.69)
 
 
 @pytest.mark.parametrize(("probability", "freedom", "known"), [
-    # from the table of any textbook
+    # from a textbook table
     (0.975, 1, 12.706), (0.975, 2, 4.303), (0.975, 4, 2.776), (0.975, 10, 2.228), (0.975, 30, 2.042),
     (0.995, 5, 4.032), (0.8, 3, 0.978), (0.95, 1000, 1.646), (0.975, 100_000, 1.960), (0.5, 7, 0.0),
 ])
@@ -73,13 +73,13 @@ def test_one_number_has_no_spread_and_nan_has_no_mean() -> None:
     assert not estimate([0.5, math.nan]).differs
 
 
-def test_as_many_numbers_as_are_asked_for_would_show_it() -> None:
+def test_the_sample_size_matches_the_textbook() -> None:
     assert numbers_needed(1.0, 1.0) == 10          # the textbook's answer for one sample, 80 % power
     assert numbers_needed(-1.0, 1.0) == 10
     assert numbers_needed(0.0, 1.0) is None and numbers_needed(1e-6, 1.0) is None
 
 
-def test_a_few_equal_numbers_are_not_taken_for_certainty() -> None:
+def test_a_few_equal_numbers_are_not_significant() -> None:
     assert not estimate([0.1] * 5).differs
     assert estimate([0.1] * 6).differs and not estimate([0.0] * 6).differs
 
@@ -87,7 +87,7 @@ def test_a_few_equal_numbers_are_not_taken_for_certainty() -> None:
 # -- one row a config ----------------------------------------------------------------------------------------
 
 
-def test_runs_that_differ_in_their_seed_alone_are_one_row_best_mean_first() -> None:
+def test_repeats_are_one_row_with_the_best_mean_first() -> None:
     table = Grouped([*SMALL, *LARGE]).table()
 
     assert table.names == ("runs", "n", "accuracy", "sd", "low", "high", "trees")
@@ -104,7 +104,7 @@ def test_the_lowest_mean_is_first_where_lower_is_better() -> None:
     assert [group.ids for group in groups] == [(5, 6), (1, 2)]
 
 
-def test_folds_are_repeats_too_and_have_no_column() -> None:
+def test_folds_count_as_repeats_and_have_no_column() -> None:
     runs = [completed(fold + 1, 0.5 + fold / 10, forest(1, fold=fold)) for fold in range(3)]
 
     assert has_repeats(runs)
@@ -113,13 +113,13 @@ def test_folds_are_repeats_too_and_have_no_column() -> None:
         "runs", "n", "task", "state", "accuracy", "sd", "low", "high", "classifier", "trees")
 
 
-def test_a_seed_that_single_run_asks_for_is_still_a_seed() -> None:
+def test_a_seed_parameter_of_single_run_counts_as_seed() -> None:
     runs = [completed(seed + 1, 0.5, {"lr": 1, "seed": seed}, seed=seed) for seed in range(2)]
 
     assert [group.ids for group in grouped(runs)] == [(1, 2)]
 
 
-def test_other_problems_and_other_tasks_are_no_repeats() -> None:
+def test_different_problems_and_tasks_are_not_repeats() -> None:
     runs = [completed(1, 0.5), completed(2, 0.5, seed=1, scenario={"className": "Holdout", "share": 0.5}),
             completed(3, 0.5, task="other", seed=2)]
 
@@ -127,7 +127,7 @@ def test_other_problems_and_other_tasks_are_no_repeats() -> None:
     assert not has_repeats(runs)
 
 
-def test_a_config_that_diverges_once_is_last_and_other_numbers_are_means() -> None:
+def test_a_config_with_a_diverged_run_is_last() -> None:
     lost = runs_of(1, forest(1), 0.99, math.nan)
     fine = [replace(run, metrics={"accuracy": run.result, "loss": loss, "note": "x"})
             for run, loss in zip(runs_of(5, forest(2), 0.1, 0.2), (1.0, 2.0), strict=True)]
@@ -139,13 +139,13 @@ def test_a_config_that_diverges_once_is_last_and_other_numbers_are_means() -> No
     assert "note" not in table.names
 
 
-def test_a_hyper_parameter_named_like_a_column_of_ours_keeps_its_name() -> None:
+def test_a_parameter_keeps_a_name_that_a_column_uses() -> None:
     table = Grouped([*runs_of(1, {"n": 5, "sd": 1}, 0.1), *runs_of(2, {"n": 6, "sd": 2}, 0.2)]).table()
 
     assert {"n", "sd", "n_", "sd_"} <= set(table.names) and len(set(table.names)) == len(table.names)
 
 
-def test_groups_look_like_a_table_and_tell_how_many_more_there_are() -> None:
+def test_groups_are_shown_as_a_table_with_the_rest_counted() -> None:
     shown = Grouped(run for n in range(35) for run in runs_of(2 * n + 1, forest(n), n / 100, n / 50))
 
     assert len(repr(shown).splitlines()) == 32 and repr(shown).endswith("… 5 more")
@@ -168,14 +168,14 @@ def test_two_configs_are_paired_by_seed() -> None:
     assert repr(paired).startswith("a  classifier.trees=10; 4 runs: 1 to 4\nb  classifier.trees=50; ")
 
 
-def test_the_same_answer_from_the_other_side() -> None:
+def test_swapping_the_sides_gives_the_same_answer() -> None:
     paired = compare([*SMALL, *LARGE], 11, 1)
 
     assert paired.better == "a"
     assert paired.verdict.startswith("a is better: accuracy of a is 0.1025 higher (95 % interval 0.0872652")
 
 
-def test_lower_is_better_where_the_goal_says_so() -> None:
+def test_the_goal_decides_which_side_is_better() -> None:
     losses = [*runs_of(1, forest(1), 2.0, 3.0, 2.5, goal="minimize"),
               *runs_of(5, forest(2), 1.0, 2.1, 1.4, goal="minimize")]
 
@@ -184,7 +184,7 @@ def test_lower_is_better_where_the_goal_says_so() -> None:
     assert paired.better == "b" and "accuracy of b is 1 lower (95 % interval 0.7" in paired.verdict
 
 
-def test_what_cannot_be_told_says_how_many_more_pairs_would_do() -> None:
+def test_an_open_comparison_names_the_needed_pairs() -> None:
     paired = compare([*runs_of(1, forest(1), 0.5, 0.6, 0.7), *runs_of(5, forest(2), 0.55, 0.58, 0.78)], 1, 5)
 
     assert paired.better is None
@@ -206,20 +206,20 @@ def test_what_cannot_be_told_says_how_many_more_pairs_would_do() -> None:
         "cannot tell yet: accuracy of b is 5e-08 higher (95 % interval -2.54124 to 2.54124), 2 pairs; "
         "if there is a difference, a thousand pairs would not show it"), None),
 ])
-def test_a_verdict_claims_no_more_than_there_is(a: tuple[float, ...], b: tuple[float, ...], verdict: str,
-                                                more: int | None) -> None:
+def test_verdicts_of_few_pairs_are_cautious(a: tuple[float, ...], b: tuple[float, ...], verdict: str,
+                                            more: int | None) -> None:
     paired = compare([*runs_of(1, forest(1), *a), *runs_of(5, forest(2), *b)], 1, 5)
 
     assert (paired.verdict, paired.more_pairs) == (verdict, more)
 
 
-def test_seeds_that_one_side_lacks_pair_with_nothing() -> None:
+def test_seeds_of_one_side_only_are_not_paired() -> None:
     runs = [*runs_of(1, forest(1), 0.1, 0.2), *runs_of(5, forest(2), 0.1, 0.2, seed=7)]
 
     assert compare(runs, 1, 5).verdict == "cannot tell: no run of a has the seed of a run of b"
 
 
-def test_equal_seeds_that_differ_in_what_no_condition_names_are_said_not_to_pair() -> None:
+def test_runs_that_differ_in_unnamed_parameters_do_not_pair() -> None:
     runs = [*runs_of(1, forest(10, scaler="none"), 0.1, 0.2),
             *runs_of(5, forest(50, scaler="some"), 0.3, 0.4)]
 
@@ -239,7 +239,7 @@ def test_several_runs_of_a_seed_count_as_their_mean() -> None:
     assert [(pair.a, pair.b) for pair in paired.pairs] == [(pytest.approx(0.3), 0.5)]
 
 
-def test_conditions_pair_runs_that_agree_in_all_that_they_do_not_name() -> None:
+def test_conditions_pair_runs_with_equal_unnamed_parameters() -> None:
     runs = [run for first, trees, scaler, results in (
         (1, 10, "none", (0.1, 0.2)), (3, 10, "some", (0.2, 0.3)),
         (5, 50, "none", (0.5, 0.6)), (7, 50, "some", (0.7, 0.8)),
@@ -261,7 +261,7 @@ def test_folds_pair_with_folds() -> None:
     assert [pair.difference for pair in compare(runs, 10, 20).pairs] == pytest.approx([0.1] * 3)
 
 
-def test_sides_that_cannot_be_compared_are_told() -> None:
+def test_sides_that_cannot_be_compared_are_refused() -> None:
     runs = [*SMALL, *LARGE, completed(30, 1.0, task="other")]
 
     with pytest.raises(UsageError, match=r"a and b mean the same runs \(1 to 4\); name two"):
@@ -286,7 +286,7 @@ def test_more_pairs_fill_gaps_first_and_then_take_new_seeds() -> None:
     assert [(record.id, seed) for record, seed in wanted] == [(12, 2), (12, 3), (4, 4), (12, 4)]
 
 
-def test_seeds_that_are_queued_already_are_not_queued_again() -> None:
+def test_queued_seeds_are_not_queued_again() -> None:
     waiting = [replace(run, id=run.id + 100, seed=4, result=None, state=State.QUEUED)
                for run in (SMALL[0], LARGE[0])]
     wanted = next_pairs(compare([*SMALL, *LARGE], 1, 11), [*SMALL, *LARGE, *waiting], 1)
@@ -311,7 +311,7 @@ def test_more_pairs_of_several_configs_are_refused() -> None:
 # -- one hyper-parameter -------------------------------------------------------------------------------------
 
 
-def test_all_pairs_that_differ_in_one_hyper_parameter_alone() -> None:
+def test_effects_use_pairs_that_differ_in_one_parameter() -> None:
     runs = [*SMALL, *LARGE, *runs_of(21, forest(100), 0.61, 0.70, 0.66, 0.66),
             *runs_of(31, forest(50, scaler="none"), 0.9)]
 
@@ -331,7 +331,7 @@ def test_an_effect_upwards_is_worse_where_lower_is_better() -> None:
     assert [one.verdict for one in effects(runs, "classifier.trees")] == ["worse"]
 
 
-def test_a_component_is_changed_as_a_whole_and_contexts_add_up() -> None:
+def test_a_component_changes_as_a_whole() -> None:
     line = {"classifier": {"className": "Line", "slope": 1}}
     runs = [*runs_of(1, forest(5) | {"scaler": "a"}, 0.1, 0.2), *runs_of(3, line | {"scaler": "a"}, 0.3, 0.5),
             *runs_of(5, forest(5) | {"scaler": "b"}, 0.2, 0.1), *runs_of(7, line | {"scaler": "b"}, 0.4, 0.4)]
@@ -341,22 +341,22 @@ def test_a_component_is_changed_as_a_whole_and_contexts_add_up() -> None:
     assert ({one.old["className"], one.new["className"]}, one.effect.n) == ({"Forest", "Line"}, 4)
 
 
-def test_runs_of_another_seed_or_problem_make_no_pair() -> None:
+def test_runs_with_another_seed_or_problem_do_not_pair() -> None:
     other = [replace(run, scenario={"className": "Holdout", "share": 0.1}) for run in LARGE]
 
     assert len(effects([*SMALL, *other], "trees")) == 0
     assert repr(effects([SMALL[0], LARGE[1]], "trees")) == "no two runs differ in trees alone"
 
 
-def test_a_hyper_parameter_that_no_run_has_is_told_with_the_nearest() -> None:
+def test_an_unknown_parameter_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="no run has a hyper-parameter 'tres'; did you mean 'trees'"):
         effects(SMALL, "tres")
 
 
-# -- by way of results ---------------------------------------------------------------------------------------
+# -- the same from `Results` ---------------------------------------------------------------------------------
 
 
-def test_results_hold_all_of_it() -> None:
+def test_results_offer_groups_comparison_and_effects() -> None:
     results = Results([*SMALL, *LARGE])
 
     assert results.best() == LARGE[1]
@@ -367,7 +367,7 @@ def test_results_hold_all_of_it() -> None:
         Results([*SMALL, completed(30, 1.0, task="other")]).best()
 
 
-def test_the_best_is_the_best_in_whatever_order() -> None:
+def test_the_best_run_does_not_depend_on_the_order() -> None:
     results = Results([*SMALL, *LARGE], order_by="accuracy")
 
     assert results[0] == SMALL[0] and results.best() == LARGE[1] and results[:3].best() == SMALL[3]

@@ -1,4 +1,4 @@
-"""Metrics that are computed of what old runs predicted."""
+"""Metrics computed from the stored predictions of old runs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def scored(study: Study, name: str, **options: bool) -> list[Scoring]:
     return list(rescored(study.store, study.project, runs(study), metric_of(study.project, name), **options))
 
 
-def test_a_metric_is_computed_without_training_beside_the_old_ones(study: Study) -> None:
+def test_a_new_metric_is_computed_from_predictions(study: Study) -> None:
     before = study.run("train", {"right": 3}, echo=False)
 
     (done,) = scored(study, "misses")
@@ -91,7 +91,7 @@ def test_a_metric_is_computed_without_training_beside_the_old_ones(study: Study)
     assert len(after.attempts) == 1
 
 
-def test_a_mended_metric_stands_beside_the_one_of_the_same_name(study: Study) -> None:
+def test_a_rescored_metric_keeps_the_returned_one(study: Study) -> None:
     study.run("train", echo=False)
 
     (done,) = scored(study, "accuracy")
@@ -102,8 +102,7 @@ def test_a_mended_metric_stands_beside_the_one_of_the_same_name(study: Study) ->
         "run": 1, "accuracy": 0.75, "rescored.accuracy": 1.0, "seconds": 0}
 
 
-def test_it_is_not_computed_twice_by_the_same_code_but_by_mended_code(study: Study,
-                                                                      folder: ProjectFolder) -> None:
+def test_a_metric_is_recomputed_only_after_its_code_changes(study: Study, folder: ProjectFolder) -> None:
     study.run("train", echo=False)
     scored(study, "misses")
 
@@ -116,7 +115,7 @@ def test_it_is_not_computed_twice_by_the_same_code_but_by_mended_code(study: Stu
         assert [(one.before, one.value) for one in scored(mended, "misses")] == [(1.0, 10.0)]
 
 
-def test_undone_it_leaves_the_run_as_it_was(study: Study) -> None:
+def test_undoing_a_rescoring_restores_the_run(study: Study) -> None:
     study.run("train", echo=False)
     before = runs(study)
     scored(study, "misses")
@@ -136,7 +135,7 @@ def test_a_dry_run_stores_nothing(study: Study) -> None:
     assert runs(study) == before
 
 
-def test_what_cannot_be_computed_is_said_run_by_run(study: Study) -> None:
+def test_failures_are_reported_for_each_run(study: Study) -> None:
     study.run("train", {"keep": False}, echo=False)
     study.run("train", echo=False)
 
@@ -148,7 +147,7 @@ def test_what_cannot_be_computed_is_said_run_by_run(study: Study) -> None:
         "needy needs `chances`, and the run has stored y_pred, y_true")
 
 
-def test_a_run_that_was_done_again_is_not_shown_with_the_old_number(study: Study) -> None:
+def test_a_new_attempt_discards_the_rescored_value(study: Study) -> None:
     number = study.run("train", echo=False).id
     scored(study, "misses")
     study.queue.requeue(number)
@@ -164,12 +163,12 @@ def test_a_run_that_was_done_again_is_not_shown_with_the_old_number(study: Study
     assert rescored_of(study.get(number)) == {}
 
 
-def test_a_misspelt_metric_names_the_right_one(study: Study) -> None:
+def test_a_misspelt_metric_suggests_the_right_one(study: Study) -> None:
     with pytest.raises(NotFound, match=r"'mises'; did you mean 'misses'\?$"):
         metric_of(study.project, "mises")
 
 
-def test_what_was_predicted_is_read_back_as_it_was(study: Study) -> None:
+def test_predictions_round_trip(study: Study) -> None:
     record = study.run("train", echo=False)
 
     kept = predictions_of(study.store, record)
@@ -184,8 +183,7 @@ def test_what_was_predicted_is_read_back_as_it_was(study: Study) -> None:
     ((np.array([object()]), [1]), "numbers or texts"),
     (([[1], [1, 2]], [1, 2]), "cannot be converted to an array"),
 ])
-def test_predictions_that_cannot_be_kept_are_refused_in_that_line(arrays: tuple[object, object],
-                                                                  words: str) -> None:
+def test_invalid_predictions_are_refused_when_logged(arrays: tuple[object, object], words: str) -> None:
     run = Run.local(seed=0)
 
     with pytest.raises(ValueNotStorable, match=words):
@@ -197,7 +195,7 @@ def test_predictions_that_cannot_be_kept_are_refused_in_that_line(arrays: tuple[
     ("", abs, "maximize", "expected a name of one"), ("m", abs, "best", "expected 'maximize'"),
     ("m", 3, "maximize", "expected a function"), ("m", abs, "maximize", "passed by name"),
 ])
-def test_what_is_no_metric_is_refused(name: str, function: object, goal: str, words: str) -> None:
+def test_an_invalid_metric_is_refused(name: str, function: object, goal: str, words: str) -> None:
     with pytest.raises(RegistrationError, match=words):
         checked_metric(name, function, goal, "here")
 

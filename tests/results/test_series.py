@@ -1,4 +1,4 @@
-"""Metric series in short and side by side; two runs beside each other."""
+"""Summaries of metric series, and differences between two runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def points(*logged: tuple[str, int | None, float]) -> list[Point]:
             for seq, (name, step, value) in enumerate(logged)]
 
 
-def test_a_series_in_short() -> None:
+def test_a_series_is_summarized() -> None:
     logged = points(("loss", 0, 0.9), ("accuracy", None, 0.5), ("loss", 1, 0.2), ("loss", 2, 0.4))
 
     assert summarize(logged, {"accuracy": 0.6}) == [
@@ -34,24 +34,24 @@ def test_a_series_in_short() -> None:
 @pytest.mark.parametrize(("values", "least", "most"), [
     ([math.nan, 0.5, math.nan], 0.5, 0.5), ([math.inf, 1.0], 1.0, math.inf), ([0.5, math.nan], 0.5, 0.5),
 ])
-def test_the_least_and_the_most_pass_over_nan(values: list[float], least: float, most: float) -> None:
+def test_minimum_and_maximum_ignore_nan(values: list[float], least: float, most: float) -> None:
     summary, = summarize(points(*(("loss", None, value) for value in values)))
 
     assert (summary.min, summary.max, summary.points) == (least, most, len(values))
 
 
-def test_of_nan_alone_the_least_is_nan() -> None:
+def test_the_minimum_of_only_nan_is_nan() -> None:
     summary, = summarize(points(("loss", 0, math.nan)))
 
     assert summary.min is not None and math.isnan(summary.min)
 
 
-def test_what_was_only_returned_has_no_points() -> None:
+def test_a_returned_metric_without_series_has_no_points() -> None:
     assert summarize([], {"accuracy": 0.5, "val": {"f1": 0.4}}) == [
         MetricSummary(name="accuracy", returned=0.5), MetricSummary(name="val.f1", returned=0.4)]
 
 
-def test_series_side_by_side_meet_at_their_steps() -> None:
+def test_series_side_by_side_are_joined_by_step() -> None:
     logged = points(("loss", 1, 0.5), ("accuracy", 0, 0.1), ("loss", 0, 0.9), ("accuracy", 1, 0.2),
                     ("other", 0, 9.0))
 
@@ -65,7 +65,7 @@ def test_a_step_that_was_logged_twice_has_two_rows() -> None:
     assert side_by_side(logged, ["loss", "accuracy"]) == [SeriesRow(0, (0.9, 0.1)), SeriesRow(0, (0.8, None))]
 
 
-def test_points_without_a_step_are_counted_and_come_last() -> None:
+def test_points_without_a_step_are_numbered_and_last() -> None:
     logged = points(("loss", None, 0.9), ("loss", None, 0.8), ("accuracy", 5, 0.1))
 
     assert side_by_side(logged, ["loss", "accuracy"]) == [
@@ -79,11 +79,11 @@ def ran(number: int, result: float, provenance: dict[str, Any], **others: Any) -
     return replace(completed(number, result, **others), attempts=(Attempt(number=1, provenance=provenance),))
 
 
-def test_equal_runs_have_nothing_to_tell() -> None:
+def test_equal_runs_have_no_differences() -> None:
     assert contrasts(completed(1, 0.5), completed(2, 0.5)) == []
 
 
-def test_what_was_asked_comes_before_its_surroundings_and_what_came_out_comes_last() -> None:
+def test_differences_are_ordered_from_request_to_result() -> None:
     one = {"host": {"name": "a"}, "packages": {"numpy": "1"}, "git": {"commit": "x"}, "seeds": {"a": 1}}
     two = {"git": {"commit": "y"}, "packages": {"numpy": "2"}, "host": {"name": "b"}, "seeds": {"a": 2}}
     first = ran(1, 0.5, one)
@@ -100,7 +100,7 @@ def test_what_was_asked_comes_before_its_surroundings_and_what_came_out_comes_la
     ]
 
 
-def test_a_run_that_has_not_run_yet_is_compared_by_what_was_asked_alone() -> None:
+def test_a_queued_run_is_compared_by_its_request_only() -> None:
     done = ran(1, 0.5, {"git": {"commit": "x"}})
     waiting = queued(2, submitted={"classifier": "Forest"}, seed=0)
 

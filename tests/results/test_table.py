@@ -1,4 +1,4 @@
-"""Comparison tables: best first, without what tells nothing, each column under the shortest clear name."""
+"""Comparison tables: best first, without constant columns, with short unique names."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def test_the_best_is_first_in_the_direction_of_each_task() -> None:
 
 
 @given(st.lists(st.none() | st.floats(), max_size=8), st.sampled_from(["maximize", "minimize"]))
-def test_whatever_the_results_are_nothing_is_lost_and_nan_is_never_before_a_number(
-        results: list[float | None], goal: Any) -> None:
+def test_sorting_keeps_all_runs_and_puts_nan_last(results: list[float | None], goal: Any) -> None:
     runs = [completed(number, result, goal=goal) for number, result in enumerate(results)]
     ordered = best_first(runs)
 
@@ -57,14 +56,14 @@ def test_whatever_the_results_are_nothing_is_lost_and_nan_is_never_before_a_numb
 # -- columns -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_the_same_everywhere_has_no_column() -> None:
+def test_constant_values_have_no_column() -> None:
     table = tabulate([completed(1, 0.5, forest(10, depth=3)), completed(2, 0.9, forest(20, depth=3))])
 
     assert table.names == ("run", "accuracy", "trees")
     assert table.rows == [(2, 0.9, 20), (1, 0.5, 10)]
 
 
-def test_constant_columns_are_there_on_request() -> None:
+def test_constant_columns_are_kept_on_request() -> None:
     runs = [completed(1, 0.5, forest(10), scenario={"className": "Holdout"})]
     table = tabulate(runs, constant=True)
 
@@ -72,7 +71,7 @@ def test_constant_columns_are_there_on_request() -> None:
     assert table.rows == [(1, "holdout", "COMPLETED", 0.5, "Holdout", "Forest", 10, 0)]
 
 
-def test_a_parameter_that_only_another_class_has_tells_nothing_unless_it_differs_there() -> None:
+def test_a_constant_parameter_of_one_class_has_no_column() -> None:
     same = tabulate([completed(1, 0.5, forest(10)), completed(2, 0.9, support(1.0))])
     other = tabulate([completed(1, 0.5, forest(10)), completed(2, 0.9, support(1.0)),
                       completed(3, 0.7, support(2.0))])
@@ -83,26 +82,26 @@ def test_a_parameter_that_only_another_class_has_tells_nothing_unless_it_differs
     assert other.columns[-1].shown == (1.0, 2.0, None)
 
 
-def test_a_parameter_that_older_runs_lack_is_shown_because_it_tells_them_apart() -> None:
+def test_a_parameter_missing_in_older_runs_has_a_column() -> None:
     table = tabulate([completed(1, 0.5, forest(10)), completed(2, 0.9, forest(10, depth=3))])
 
     assert table.names == ("run", "accuracy", "depth")
     assert table.rows == [(2, 0.9, 3), (1, 0.5, None)]
 
 
-def test_values_of_different_types_differ_although_python_finds_them_equal() -> None:
+def test_equal_values_of_different_types_differ() -> None:
     table = tabulate([completed(n, 0.5, {"x": value}) for n, value in enumerate((1, 1.0, True))])
 
     assert "x" in table.names
 
 
-def test_repeats_are_rows_of_their_own_and_told_apart_by_their_seeds() -> None:
+def test_repeats_have_their_own_rows_with_seeds() -> None:
     table = tabulate([completed(1, 0.5, seed=1), completed(2, 0.9, seed=2)])
 
     assert table.names == ("run", "accuracy", "seed")
 
 
-def test_states_and_tasks_have_a_column_where_they_tell_something() -> None:
+def test_states_and_tasks_have_a_column_if_they_differ() -> None:
     failed = replace(completed(2, None), state=State.FAILED)
     assert tabulate([completed(1, 0.5), failed]).names == ("run", "state", "accuracy")
     assert tabulate([failed]).names == ("run", "state", "accuracy")
@@ -116,7 +115,7 @@ def test_tasks_with_different_metrics_share_the_column_result() -> None:
     assert table.rows == [(2, "error", 30.0, 30.0, None), (1, "holdout", 0.5, None, 0.5)]
 
 
-def test_all_that_was_returned_has_a_column_beside_the_number_that_decides() -> None:
+def test_every_returned_metric_has_a_column() -> None:
     table = tabulate([completed(1, 0.5, metrics={"accuracy": 0.5, "log_loss": 0.2, "val": {"f1": 0.4}}),
                       completed(2, 0.4, metrics={"accuracy": 0.4})])
 
@@ -127,7 +126,7 @@ def test_all_that_was_returned_has_a_column_beside_the_number_that_decides() -> 
 @pytest.mark.parametrize("name", [
     "run", "task", "state", "seed", "seconds", "result", "trees", "metrics.seed",
 ])
-def test_a_metric_called_like_something_else_leaves_every_column_its_own_name(name: str) -> None:
+def test_a_metric_with_a_taken_name_is_qualified(name: str) -> None:
     metrics = {name: 0.5, "seed": 7.0, "metrics.seed": 8.0}
     runs = [completed(n, 0.5, forest(n), metric=name, metrics=metrics, seed=n, seconds=1.0) for n in (1, 2)]
     table = tabulate([*runs, queued(3, "other")])
@@ -146,7 +145,7 @@ def test_the_time_is_that_of_the_last_attempt() -> None:
     assert tabulate([run, queued(3)]).names[-1] == "seconds"
 
 
-def test_a_run_that_nobody_has_completed_yet_is_known_by_what_was_written() -> None:
+def test_a_run_without_completed_config_shows_the_submitted() -> None:
     waiting = queued(1, submitted={"classifier": "Forest"})
 
     assert parameters_of(waiting) == {"config.classifier": "Forest"}
@@ -168,7 +167,7 @@ def test_no_runs_make_an_empty_table() -> None:
     (["config.a", "config.b.a", "config.c.b.a"], ["config.a", "config.b.a", "c.b.a"]),
     (["config.x.className", "config.x"], ["config.x.className", "config.x"]),
 ])
-def test_a_name_is_the_shortest_end_of_the_path_that_is_clear(paths: list[str], names: list[str]) -> None:
+def test_a_name_is_the_shortest_unique_suffix_of_the_path(paths: list[str], names: list[str]) -> None:
     assert list(shortest_names(paths).values()) == names
 
 
@@ -192,7 +191,7 @@ def test_no_two_paths_ever_share_a_name(paths: list[str]) -> None:
 # -- text and HTML -------------------------------------------------------------------------------------------
 
 
-def test_results_look_like_a_table_at_a_prompt() -> None:
+def test_results_are_shown_as_a_table_at_a_prompt() -> None:
     results = Results([completed(1, 0.5, forest(10), seconds=65.0),
                        completed(2, 0.98765432, forest(200), seconds=2.0)])
 
@@ -202,7 +201,7 @@ def test_results_look_like_a_table_at_a_prompt() -> None:
         "  1       0.5     10  1 min 5 s")
 
 
-def test_a_long_result_says_how_many_more_there_are() -> None:
+def test_a_long_result_counts_the_remaining_rows() -> None:
     results = Results([completed(number, 0.5) for number in range(SHOWN + 12)])
 
     assert repr(results).splitlines()[-1] == "… 12 more"
@@ -211,7 +210,7 @@ def test_a_long_result_says_how_many_more_there_are() -> None:
     assert results._repr_html_().count("<tr>") == SHOWN + 1
 
 
-def test_what_was_stored_cannot_leave_its_cell_in_a_notebook() -> None:
+def test_stored_text_is_escaped_in_a_notebook() -> None:
     bad = '<script>alert("x")</script>'
     html = Results([completed(1, 0.5, {bad: bad}), completed(2, 0.9, {bad: 1})])._repr_html_()
 
@@ -219,7 +218,7 @@ def test_what_was_stored_cannot_leave_its_cell_in_a_notebook() -> None:
     assert html.count("&lt;script&gt;") == 2
 
 
-def test_what_was_stored_cannot_reach_the_terminal_as_a_command() -> None:
+def test_stored_text_is_escaped_on_a_terminal() -> None:
     bad = "\x1b]0;owned\x07\x1b[2J\nrm -rf\r"
     results = Results([completed(1, 0.5, {"a": bad}), completed(2, 0.9, {"a": 1, bad: 2})])
     for text in (repr(results), results._repr_html_()):
@@ -241,7 +240,7 @@ def test_results_are_a_sequence_whose_slices_are_results() -> None:
         results[5]
 
 
-def test_nothing_is_shown_as_no_runs() -> None:
+def test_empty_results_are_shown_as_no_runs() -> None:
     assert repr(Results()) == "no runs" and Results()._repr_html_() == "<p>no runs</p>"
     assert not Results()
 
@@ -254,7 +253,7 @@ def test_cells_are_empty_where_a_run_has_no_value() -> None:
     assert rows == [["1", "0.5", "Support", "1.0s"], ["2", "", "Forest", ""]]
 
 
-def test_the_numbers_of_parts_are_in_the_table_and_not_in_sight() -> None:
+def test_metrics_of_parts_are_in_the_table_but_not_shown() -> None:
     parts = {"accuracy/sd": 0.1, "accuracy/fold-0": 0.4, "accuracy/fold-1": 0.6}
     metrics = {"accuracy": 0.5, "a/b": 1.0} | parts
     results = Results([completed(number, 0.5, metrics=metrics) for number in (1, 2)])

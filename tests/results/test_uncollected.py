@@ -1,4 +1,4 @@
-"""The collector of cycles stays away while a table is made, and only then."""
+"""The garbage collector is paused only while a table is built."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def enabled() -> Iterator[None]:
     gc.enable()
 
 
-def test_it_is_back_afterwards_also_where_something_was_raised() -> None:
+def test_the_collector_is_enabled_again_after_an_error() -> None:
     with pytest.raises(KeyError), uncollected():
         assert not gc.isenabled()
         raise KeyError
     assert gc.isenabled()
 
 
-def test_one_within_another_leaves_it_away_until_the_outer_ends() -> None:
+def test_nested_pauses_last_until_the_outer_ends() -> None:
     with uncollected():
         with uncollected():
             pass
@@ -32,7 +32,7 @@ def test_one_within_another_leaves_it_away_until_the_outer_ends() -> None:
     assert gc.isenabled()
 
 
-def test_whoever_has_switched_it_off_finds_it_so() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     gc.disable()
     with uncollected():
         pass

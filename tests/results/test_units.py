@@ -1,4 +1,4 @@
-"""Runs in parts: folds, seeds, series, windows. Each part counts, once."""
+"""Runs in parts (folds, seeds, series, windows): each part counts once."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .records import completed
 
 def in_parts(number: int, trees: int, values: dict[str, float], *, seed: int = 0, drawn: bool = False,
              **others: Any) -> RunRecord:
-    """A run as `Repeated` and its like leave it; `drawn`: each part has a seed of its own."""
+    """A run in parts, as `Repeated` stores it; `drawn`: each part has its own seed."""
     info = {f"part/{name}": {"metrics": {"accuracy": value}, "seed": seed + place if drawn else seed}
             for place, (name, value) in enumerate(values.items())}
     mean = sum(values.values()) / len(values)
     metrics = {"accuracy": mean, "accuracy/sd": 0.1}
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "info": info, "metrics": metrics | {f"accuracy/{name}": value for name, value in values.items()}}
     return completed(number, mean, {"classifier": {"className": "Forest", "trees": trees}}, seed=seed,
-                     **told | others)
+                     **values | others)
 
 
 def folds(*values: float) -> dict[str, float]:
@@ -58,7 +58,7 @@ def test_only_parts_of_one_name_are_paired() -> None:
     assert [pair.part for pair in paired.pairs] == ["fold-1", "fold-2"]
 
 
-def test_where_no_part_has_its_like_the_runs_are_paired_as_a_whole() -> None:
+def test_without_common_parts_whole_runs_are_paired() -> None:
     for other in (completed(2, 0.9, {"classifier": {"className": "Forest", "trees": 50}}),
                   in_parts(2, 50, {"R1": 0.8, "R2": 1.0})):
         paired = compare([A, other], 1, 2)
@@ -68,7 +68,7 @@ def test_where_no_part_has_its_like_the_runs_are_paired_as_a_whole() -> None:
         assert paired.per_run == 1
 
 
-def test_parts_that_draw_by_their_seed_are_paired_by_it_and_count_once() -> None:
+def test_parts_with_own_seeds_are_paired_by_seed() -> None:
     one = [in_parts(1, 10, repeats(0.5, 0.6), drawn=True),
            in_parts(2, 10, repeats(0.6, 0.7), seed=1, drawn=True)]
     other = [in_parts(3, 50, repeats(0.65, 0.75), seed=1, drawn=True)]
@@ -78,7 +78,7 @@ def test_parts_that_draw_by_their_seed_are_paired_by_it_and_count_once() -> None
         (1, "", 0.6, 0.65), (2, "", 0.7, 0.75)]
 
 
-def test_what_cannot_be_told_yet_says_how_many_runs_would_do() -> None:
+def test_an_open_comparison_names_the_needed_runs() -> None:
     paired = compare([A, in_parts(2, 50, folds(0.55, 0.75, 0.7))], 1, 2)
 
     assert paired.more_pairs == 10
@@ -86,7 +86,7 @@ def test_what_cannot_be_told_yet_says_how_many_runs_would_do() -> None:
 
 
 @pytest.mark.parametrize(("drawn", "seeds"), [(False, [1, 2]), (True, [3, 6])])
-def test_more_pairs_take_as_many_runs_as_give_them_and_no_seed_twice(drawn: bool, seeds: list[int]) -> None:
+def test_more_pairs_plan_enough_runs_with_new_seeds(drawn: bool, seeds: list[int]) -> None:
     runs = [in_parts(number, trees, folds(0.5, 0.6, 0.7), drawn=drawn)
             for number, trees in ((1, 10), (2, 50))]
     wanted = next_pairs(compare(runs, 1, 2), runs, 4)
@@ -114,13 +114,13 @@ def test_a_seed_that_two_runs_share_is_counted_once() -> None:
     assert sorted(group.results) == [0.5, 0.6, 0.7]
 
 
-def test_an_effect_is_told_part_by_part() -> None:
+def test_an_effect_counts_each_part() -> None:
     [change] = effects([A, B], "trees")
 
     assert (change.effect.n, change.pairs, change.verdict) == (3, ((1, 2),), "better")
 
 
-def test_a_part_that_diverged_is_no_mean_and_one_part_is_no_repeat() -> None:
+def test_a_diverged_part_and_a_single_part_are_no_repeats() -> None:
     broken = in_parts(2, 50, folds(0.5, math.nan))
 
     assert not math.isfinite(Grouped([broken])[0].estimate.mean)  # type: ignore[union-attr]
@@ -130,9 +130,9 @@ def test_a_part_that_diverged_is_no_mean_and_one_part_is_no_repeat() -> None:
 
 @pytest.mark.parametrize("info", [
     {"part/fold-0": "mine", "part/fold-1": 3}, {"part/fold-0": {}, "part/x": {}}])
-def test_what_user_code_has_noted_itself_is_no_part(info: dict[str, Any]) -> None:
+def test_notes_of_user_code_are_not_parts(info: dict[str, Any]) -> None:
     assert list(measured(in_parts(1, 10, folds(0.5, 0.6), info=info)).values()) == [0.55]
 
 
-def test_a_run_without_a_result_measured_nothing() -> None:
+def test_a_run_without_a_result_has_no_measurements() -> None:
     assert measured(completed(1, None)) == {}

@@ -1,4 +1,4 @@
-"""Values for people and for programs: short words, straight columns, plain JSON; no terminal is commanded."""
+"""Formatting of values: text, aligned columns, JSON; safe for terminals."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ from .records import NOON, completed
     ("half \ud800", "half \\ud800"),
     ("nul\0", "nul\\x00"),
 ])
-def test_control_characters_are_spelled_never_sent(stored: str, shown: str) -> None:
+def test_control_characters_are_escaped(stored: str, shown: str) -> None:
     assert harmless(stored) == shown
 
 
 @given(st.text(st.characters(codec=None) | st.sampled_from("\x1b[mK0;\x9b\r\n")))
-def test_no_text_at_all_can_command_a_terminal(text: str) -> None:
+def test_any_text_is_safe_for_a_terminal(text: str) -> None:
     for shown in (harmless(text), one_line(text), value_text(text), brief({text: text}), value_text([text])):
         assert not any(letter < " " or "\x7f" <= letter < "\xa0" for letter in set(shown) - {"\n", "\t"})
         assert shown.encode().decode() == shown
@@ -66,7 +66,7 @@ def test_no_text_at_all_can_command_a_terminal(text: str) -> None:
     ("a\nb\tc", None, "a⏎b c"), ("abcdef", 6, "abcdef"), ("abcdefg", 6, "abcde…"), ("ab", 1, "…"),
     ("", 3, ""),
 ])
-def test_one_line_is_one_line_and_no_longer_than_allowed(text: str, limit: int | None, line: str) -> None:
+def test_one_line_respects_the_length_limit(text: str, limit: int | None, line: str) -> None:
     assert one_line(text, limit) == line
 
 
@@ -77,7 +77,7 @@ def test_one_line_is_one_line_and_no_longer_than_allowed(text: str, limit: int |
     (None, ""), (3, "3"), (0.1 + 0.2, "0.3"), (1e-9, "1e-09"), (123456789.0, "1.23457e+08"), (2.0, "2"),
     (math.nan, "nan"), (-math.inf, "-inf"), (-0.0, "-0"), (2**63, str(2**63)),
 ])
-def test_numbers_have_six_digits(value: float | None, word: str) -> None:
+def test_numbers_have_six_significant_digits(value: float | None, word: str) -> None:
     assert number(value) == word
 
 
@@ -87,11 +87,11 @@ def test_numbers_have_six_digits(value: float | None, word: str) -> None:
     (-5, "0.0s"),
     (math.inf, ""), (math.nan, ""),
 ])
-def test_times_are_told_in_two_units_at_the_most(value: float | None, word: str) -> None:
+def test_durations_have_at_most_two_units(value: float | None, word: str) -> None:
     assert seconds(value) == word
 
 
-def test_a_moment_is_told_by_how_long_it_is_past() -> None:
+def test_a_time_is_shown_by_its_age() -> None:
     assert ago(NOON, NOON + timedelta(minutes=3, seconds=10)) == "3 min 10 s ago"
     assert ago(NOON, NOON - timedelta(hours=1)) == "0.0s ago"
     assert ago(None, NOON) == ""
@@ -100,7 +100,7 @@ def test_a_moment_is_told_by_how_long_it_is_past() -> None:
 @pytest.mark.parametrize(("count", "word"), [
     (None, ""), (0, "0 B"), (999, "999 B"), (3_400_000, "3.4 MB"), (10**13, "10000.0 GB"),
 ])
-def test_sizes(count: int | None, word: str) -> None:
+def test_byte_counts_have_units(count: int | None, word: str) -> None:
     assert byte_count(count) == word
 
 
@@ -130,19 +130,19 @@ def test_a_config_is_one_line() -> None:
     (Progress(done=-1, total=8), "0% (-1 of 8)", "." * 20),
     (Progress(done=1, total=2, note="a\nb\x1b[2J"), "50% (1 of 2), a⏎b\\x1b[2J", "#" * 10 + "." * 10),
 ])
-def test_progress_in_words_and_as_a_bar(progress: Progress, words: str, drawn: str) -> None:
+def test_progress_is_formatted_as_text_and_bar(progress: Progress, words: str, drawn: str) -> None:
     assert progress_text(progress) == words
     assert bar(progress) == drawn
 
 
-def test_no_progress_is_nothing() -> None:
+def test_missing_progress_is_an_empty_text() -> None:
     assert progress_text(None) == ""
 
 
 # -- columns of text -----------------------------------------------------------------------------------------
 
 
-def test_columns_line_up_and_numbers_lean_to_the_right() -> None:
+def test_columns_are_aligned_with_numbers_to_the_right() -> None:
     rows = [["1", "a", "0.5"], ["12", "漢字", "10"], ["3", "e\u0301", ""]]
     assert aligned([["run", "name", "loss"], *rows]) == [
         "run  name  loss",
@@ -158,12 +158,12 @@ def test_columns_line_up_and_numbers_lean_to_the_right() -> None:
     (["1", "x"], False), (["", ""], False), ([], False), (["1 min 5 s", "2.0s", "3 d 4 h"], True),
     (["1 min of rest"], False),
 ])
-def test_a_column_of_numbers_is_known_by_its_cells(cells: list[str], numeric: bool) -> None:
+def test_numeric_columns_are_detected(cells: list[str], numeric: bool) -> None:
     assert is_numeric(cells) is numeric
 
 
 @pytest.mark.parametrize(("text", "places"), [("abc", 3), ("漢字", 4), ("e\u0301", 1), ("🙂", 2), ("", 0)])
-def test_the_places_that_a_text_takes(text: str, places: int) -> None:
+def test_the_terminal_width_of_a_text(text: str, places: int) -> None:
     assert width(text) == places
 
 
@@ -173,7 +173,7 @@ def test_a_cut_text_fits(text: str, room: int) -> None:
     assert cut(text, max(room, width(text))) == text
 
 
-def test_as_many_columns_fit_as_there_is_room_for() -> None:
+def test_fitting_counts_the_columns_that_fit() -> None:
     rows = [["aaa", "bb", "c"], ["a", "b", "c"]]
 
     assert [fitting(rows, room) for room in (1, 3, 6, 7, 9, 10, 80)] == [1, 1, 1, 2, 2, 3, 3]
@@ -182,7 +182,7 @@ def test_as_many_columns_fit_as_there_is_room_for() -> None:
 # -- plain ---------------------------------------------------------------------------------------------------
 
 
-def test_a_record_is_json_under_the_names_that_it_has_in_python() -> None:
+def test_a_record_becomes_json_with_its_field_names() -> None:
     attempt = Attempt(number=1, outcome=Outcome.COMPLETED, started_at=NOON)
     run = completed(7, 0.5, attempts=(attempt,), tags=("a",))
     tree = json.loads(json.dumps(plain(run), allow_nan=False))
@@ -208,5 +208,5 @@ def test_what_json_cannot_hold_becomes_text(value: Any, kept: Any) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
                     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
                     max_leaves=8))
-def test_anything_becomes_json_that_every_reader_takes(value: Any) -> None:
+def test_any_value_becomes_strict_json(value: Any) -> None:
     json.loads(json.dumps(plain(value), allow_nan=False), parse_constant=lambda name: pytest.fail(name))
