@@ -1,4 +1,4 @@
-"""Claims a second from one SQLite file, by 8 processes, beside a bare UPDATE … RETURNING loop."""
+"""Claims a second from one SQLite file by 8 processes, compared with bare UPDATEs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools import show
 
 PROCESSES, RUNS, ROUNDS = 8, 2000, 3
 
-# the same promises to the disk as the store makes
+# the same durability as the store
 BARE = """
 PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000;
 """
@@ -73,7 +73,7 @@ def rate(fill: Callable[[Path], None], opened: Callable[[Path], Claim]) -> float
 
 def main() -> None:
     rates: dict[str, list[float]] = {"bare": [], "store": []}
-    for _ in range(ROUNDS):            # in turns, so that a slow moment of the machine meets both
+    for _ in range(ROUNDS):            # in turns, so that load on the machine affects both
         rates["bare"].append(rate(fill_bare, claim_bare))
         rates["store"].append(rate(fill_store, claim_store))
     bare, store = max(rates["bare"]), max(rates["store"])

@@ -1,4 +1,4 @@
-"""What exists, and what is comparable, among 50,000 stored runs, beside reading them; seconds of CPU."""
+"""CPU seconds to find existing and comparable runs among 50,000 stored runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNS, BATCH = 50_000, 1000
 
 
 def filled(folder: Path) -> Any:
-    """A study of the trivial project, with many copies of a real run; every other one is of older code."""
+    """A study with many copies of a real run; every other one has older code."""
     from hyperspace_core.study import Study
 
     study = Study("trivial", f"sqlite:///{folder}/runs.db")

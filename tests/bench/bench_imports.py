@@ -1,4 +1,4 @@
-"""What importing costs, beside a bare interpreter, in the same run."""
+"""Import times, compared with a bare interpreter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main() -> None:
     commands = {name: [sys.executable, "-P", *arguments] for name, arguments in COMMANDS.items()}
     commands["hyperspace --help"] = [str(script), "--help"]
     times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(ROUNDS):            # in turns, so that a slow moment of the machine meets all
+    for _ in range(ROUNDS):            # in turns, so that load on the machine affects all
         for name, command in commands.items():
             times[name].append(seconds(command) * 1000)
     ms = {name: statistics.median(found) for name, found in times.items()}

@@ -1,4 +1,4 @@
-"""How soon a waiting worker starts a run, beside a loop that does nothing but look into a SQLite file."""
+"""Latency from submission to start, compared with a loop that polls a SQLite file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tools import show, trivial_project
 
-RUNS, LOOK_S = 30, 0.02        # the loop looks as often as the store does
+RUNS, LOOK_S = 30, 0.02        # the loop polls as often as the store
 
 
 def hyperspace_ms(folder: Path) -> list[float]:
-    """From submission to the start of each run, as the record tells."""
+    """Milliseconds from submission to start of each run, by its record."""
     from hyperspace_core.records.run import NewRun
     from hyperspace_core.records.states import State
     from hyperspace_core.storage import new_token
@@ -36,11 +36,11 @@ def hyperspace_ms(folder: Path) -> list[float]:
                 waits.append((record.started_at - record.submitted_at).total_seconds() * 1000)
     worker.terminate()
     worker.wait()
-    return waits[1:]               # the first waited for the worker
+    return waits[1:]               # the first waited for the worker's start
 
 
 def bare_ms(folder: Path) -> list[float]:
-    """From the insertion of a row to the moment that another thread has seen it."""
+    """Milliseconds until another thread sees an inserted row."""
     path = folder / "bare.db"
     with sqlite3.connect(path) as connection:
         connection.executescript("PRAGMA journal_mode=WAL; CREATE TABLE runs(id INTEGER PRIMARY KEY)")
@@ -72,7 +72,7 @@ def main() -> None:
         ours, bare = hyperspace_ms(Path(folder)), bare_ms(Path(folder))
     median, least = statistics.median(ours), statistics.median(bare)
     show(f"from submission to start, one waiting worker, {RUNS} runs", [
-        (f"a bare loop that looks every {LOOK_S * 1000:.0f} ms", f"{least:8.1f} ms"),
+        (f"a bare loop that polls every {LOOK_S * 1000:.0f} ms", f"{least:8.1f} ms"),
         ("hyperspace worker", f"{median:8.1f} ms, at most {max(ours):.1f} ms   (aim: under 200)"),
         ("ratio", f"{median / least:8.2f}"),
     ])

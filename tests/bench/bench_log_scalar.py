@@ -1,4 +1,4 @@
-"""What logging costs the thread of user code, in a run of a real worker, beside a bare list and queue."""
+"""Cost of logging in the thread of user code, compared with a bare list and queue."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Claims from MongoDB over TCP beside a bare find_one_and_update loop, and how soon a waiting worker starts.
+"""Claims from MongoDB, compared with a bare find_one_and_update loop; latency to start.
 
-Runs on a server of its own, the one that the plugin's tests use; `HYPERSPACE_TEST_MONGODB=uri` names another.
-What counts are the ratios: the figures themselves say more about that server than about any MongoDB. That of
-the tests reads every document for each claim, so the bare loop is run on the store's documents, and on small
-ones as well.
+It uses the server of the plugin's tests, or that of `HYPERSPACE_TEST_MONGODB=uri`. The ratios matter: the
+absolute figures depend on the server. The test server reads every document for each claim, so the bare loop
+runs on the store's documents and on small ones.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ PROCESSES, RUNS, ROUNDS, STARTS = 4, 200, 2, 20
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URI of a server, which may be one that was named."""
+    """The URI of a test server, or the configured one."""
     from hyperspace_mongodb.testing import Server
 
     named = os.environ.get("HYPERSPACE_TEST_MONGODB")
@@ -45,13 +44,13 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def database(uri: str) -> Iterator[str]:
-    """The URL of a database that is gone afterwards."""
+    """The URL of a temporary database."""
     from pymongo import MongoClient
 
     from hyperspace_mongodb.testing.fixtures import with_database
 
     url = with_database(uri, f"hyperspace_bench_{uuid.uuid4().hex[:8]}")
-    # the tests' server reads all runs for each claim: under load it may take longer than a worker would wait
+    # the test server reads all runs for each claim, which under load may exceed the worker's timeout
     yield f"{url}{'&' if '?' in url else '?'}timeoutMS=60000"
     client: MongoClient[dict[str, Any]] = MongoClient(url)
     with client:
@@ -59,7 +58,7 @@ def database(uri: str) -> Iterator[str]:
 
 
 def bare_runs(url: str) -> Any:
-    """The same promises to the disk as the store makes."""
+    """A collection with the same durability as the store."""
     from pymongo import MongoClient
 
     client: MongoClient[dict[str, Any]] = MongoClient(url, w="majority", journal=True)
@@ -74,12 +73,12 @@ def fill_bare(url: str) -> None:
 
 
 def claim_bare(url: str) -> Claim:
-    """From small documents."""
+    """Claim from small documents."""
     return bare_loop(url, {"state": "QUEUED"}, "priority", {"state": "RUNNING"})
 
 
 def claim_same(url: str) -> Claim:
-    """From the store's documents, by their index, with neither fence nor record."""
+    """Claim from the store's documents by their index, without fence or record."""
     return bare_loop(url, {"hyperspace.project": "bench", "status": "QUEUED"}, "hyperspace.priority",
                      {"status": "RUNNING"})
 
@@ -115,7 +114,7 @@ def rate(uri: str, fill: Callable[[str], None], opened: Callable[[str], Claim]) 
 
 
 def starts_ms(uri: str) -> list[float]:
-    """From submission to the start of each run, as the record tells; one worker waits."""
+    """Milliseconds from submission to start of each run, by its record; one worker waits."""
     from hyperspace_core.records.run import NewRun
     from hyperspace_core.records.states import State
     from hyperspace_core.storage import new_token
@@ -136,11 +135,11 @@ def starts_ms(uri: str) -> list[float]:
                     waits.append((record.started_at - record.submitted_at).total_seconds() * 1000)
         worker.terminate()
         worker.wait()
-    return waits[1:]               # the first waited for the worker
+    return waits[1:]               # the first waited for the worker's start
 
 
 def bare_ms(uri: str) -> list[float]:
-    """One insertion and one bare claim of it, one after the other: no worker can start sooner."""
+    """Milliseconds of an insertion and a bare claim: the minimum for any worker."""
     with database(uri) as url:
         fill_bare(url)
         runs, claim, waits = bare_runs(url), claim_bare(url), []
@@ -156,7 +155,7 @@ def bare_ms(uri: str) -> list[float]:
 def main() -> None:
     with server() as uri:
         rates: dict[str, list[float]] = {"small": [], "same": [], "store": []}
-        for _ in range(ROUNDS):        # in turns, so that a slow moment of the machine meets all
+        for _ in range(ROUNDS):        # in turns, so that load on the machine affects all
             rates["small"].append(rate(uri, fill_bare, claim_bare))
             rates["same"].append(rate(uri, fill_store, claim_same))
             rates["store"].append(rate(uri, fill_store, claim_store))

@@ -1,4 +1,4 @@
-"""Time of one proposal after 5,000 trials, beside a plain Optuna `ask` with the same history."""
+"""Time of a proposal after 5,000 trials, compared with a plain Optuna `ask`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def proposals(tuner: Tuner, space: Space, history: History) -> tuple[float, float]:
-    """Milliseconds of the first, which reads the whole history, and the median of those after it."""
+    """Milliseconds of the first proposal, which reads the history, and the median of later ones."""
     rng, times = Random(0), []
     for number in range(1 + PROPOSALS):
         took, assignment = timed(partial(tuner.propose, space, history, rng))
@@ -44,7 +44,7 @@ def proposals(tuner: Tuner, space: Space, history: History) -> tuple[float, floa
 
 def plain(make: Callable[[], optuna.samplers.BaseSampler], space: Space,
           history: History) -> tuple[float, float]:
-    """The same of Optuna: a study in memory that is filled once, asked and told."""
+    """The same for Optuna, with a study in memory."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     model = Replay(space, history.metrics)
     study = optuna.create_study(direction="maximize", sampler=make())
@@ -71,7 +71,7 @@ def main() -> None:
         history = drawn_history(space, TRIALS, mixed=False)
         group = conditional(space) is not None
         pairs: list[tuple[str, Tuner, Callable[[], optuna.samplers.BaseSampler]]] = [
-            ("GP", GP(), lambda: optuna.samplers.TPESampler(seed=0)),       # what Optuna takes by itself
+            ("GP", GP(), lambda: optuna.samplers.TPESampler(seed=0)),       # Optuna's default
             ("TPE", TPE(), lambda group=group: optuna.samplers.TPESampler(
                 seed=0, multivariate=True, group=group, constant_liar=True)),
             ("NSGAII", NSGAII(), lambda: optuna.samplers.NSGAIISampler(seed=0, population_size=20))]

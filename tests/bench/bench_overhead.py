@@ -1,4 +1,4 @@
-"""What a run costs beside its own work: 200 runs that do nothing, drained by one worker with capture on."""
+"""Overhead of a run: 200 empty runs, drained by one worker with capture on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RUNS = 200
 
 
 def nothing(answer: object) -> None:
-    """What a process of the bare fork server does."""
+    """The work of a process of the bare fork server."""
 
 
 def bare_fork_server_ms() -> float:
-    """Per process of Python's own fork server, one after the other."""
+    """Milliseconds per process of Python's fork server, in sequence."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__"])
     started = context.Process(target=nothing, args=(None,))
@@ -32,7 +32,7 @@ def bare_fork_server_ms() -> float:
 
 
 def hyperspace_ms(isolation: str, runs: int) -> tuple[float, float]:
-    """Per run from the first claim to the last end; and the seconds from the command to the first claim."""
+    """Milliseconds per run, and seconds from the command to the first claim."""
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.stores.sqlite import open_store
 

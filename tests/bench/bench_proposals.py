@@ -1,7 +1,7 @@
-"""Time of one proposal of a search with 5,000 past runs, beside a plain Optuna `ask` with the same history.
+"""Time of a proposal with 5,000 past runs, compared with a plain Optuna `ask`.
 
-Ours is all that a worker does: look for changes in the store, tell the proposer, have it judge what is
-comparable and place it in the space, ask TPE, store the run. Optuna's is a study in memory.
+Ours includes every step of a worker: read changes from the store, send them to the proposer, find comparable
+runs and map them to the space, ask TPE, store the run. Optuna uses a study in memory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def filled(study: Study) -> Search:
-    """A search beside so many runs, each like one that was really done of the same classes."""
+    """A search in a store with many runs, each modelled on a real run of the same classes."""
     grid = {"classifier": ["Forest", "Linear", "Support"], "scaler": ["Standard", "Unscaled"]}
     done = {names: study.run("holdout", dict(zip(grid, names, strict=True)), echo=False)
             for names in itertools.product(*grid.values())}
@@ -64,7 +64,7 @@ def filled(study: Study) -> Search:
 
 
 def ours(study: Study) -> tuple[float, float]:
-    """Milliseconds of the first proposal, and the median of those after it."""
+    """Milliseconds of the first proposal, and the median of later ones."""
     asker = ChildAsker(Open(study.name, None, (), None))
     proposals = Proposals(study.store, study.name, asker, clock=SystemClock(),
                           tell=lambda text, level: logging.warning(text))
@@ -79,7 +79,7 @@ def ours(study: Study) -> tuple[float, float]:
 
 
 def plain(search: Search) -> tuple[float, float]:
-    """The same of Optuna, told the same trials."""
+    """The same for Optuna, with the same trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space, history = search.space(), search.seen().history
     model = Replay(space, history.metrics)

@@ -1,6 +1,6 @@
-"""50,000 runs with 20 hyper-parameters looked at, beside raw SQL and pandas on the same file.
+"""Results of 50,000 runs with 20 hyper-parameters, compared with raw SQL and pandas.
 
-Each in a process of its own: seconds of CPU, peak memory, and how many times what raw SQL takes.
+Each case in a new process: CPU seconds, peak memory, and the ratio to raw SQL.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SELECT = ("SELECT id, result, config, metrics, seed FROM runs JOIN bodies ON run
 
 
 def filled(folder: Path) -> None:
-    """Copies of a real run, each with all its provenance and seeds of its own, three of each config."""
+    """Copies of a real run with its provenance, three seeds of each config."""
     study = opened(folder)
     first, dice, batch = study.run("nothing", echo=False), random.Random(0), []
     for number in range(RUNS):

@@ -1,4 +1,4 @@
-"""Several processes claim from one queue until nothing is left: each run must be claimed once."""
+"""Claim runs from one queue by several processes; each run must be claimed once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CONFIG = {"classifier": {"className": "Forest", "trees": 100, "max_depth": None}
 
 
 def claims_per_second(opened: Callable[[Any], Claim], place: Any, *, processes: int, runs: int) -> float:
-    """From the moment that all processes are ready to the moment that the last one finds nothing.
+    """Claims a second, from the common start until the queue is empty.
 
-    `opened` gives each process its way to claim from `place`, where so many runs wait.
+    `opened` returns a function that claims from `place`, where the runs are queued.
     """
     context = multiprocessing.get_context("spawn")
     start, answers = context.Barrier(processes + 1), context.Queue()
@@ -39,7 +39,7 @@ def claims_per_second(opened: Callable[[Any], Claim], place: Any, *, processes: 
 
 
 def waiting_runs(count: int) -> list[Any]:
-    """To be submitted to a store."""
+    """Runs to submit to a store."""
     from hyperspace_core.records.run import NewRun
     from hyperspace_core.storage import new_token
 
@@ -48,7 +48,7 @@ def waiting_runs(count: int) -> list[Any]:
 
 
 def claiming(store: Any) -> Claim:
-    """How a worker claims from a store."""
+    """Claim from a store, as a worker does."""
     from hyperspace_core.execution.identity import this_process, worker_name
     from hyperspace_core.storage import new_token
 
@@ -62,7 +62,7 @@ def claiming(store: Any) -> Claim:
 
 
 def _claimer(opened: Callable[[Any], Claim], place: Any, start: Any, answers: Any) -> None:
-    """One process: claim until nothing is left."""
+    """Claim in one process until the queue is empty."""
     taken: list[int] = []
     try:
         claim = opened(place)

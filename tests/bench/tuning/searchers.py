@@ -1,4 +1,4 @@
-"""Who tunes: our tuners, and Optuna used directly, behind the same two verbs."""
+"""Our tuners and plain Optuna behind one interface."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 
 
 class Searcher(Protocol):
-    """One search. Several may be asked for before the first is told."""
+    """One search. Several points may be requested before the first result is reported."""
 
     def past(self, trials: Sequence[tuple[Assignment, float]]) -> None: ...
 
     def grow(self, space: Space, added: Mapping[str, Any]) -> None:
-        """The space has more parameters from now on; what ran until now had these values."""
+        """Add parameters to the space; earlier runs had these values."""
 
     def ask(self) -> tuple[int, Assignment]: ...
 
@@ -37,7 +37,7 @@ class Searcher(Protocol):
 
 
 class Ours:
-    """Proposes like a worker: of the history as it stands, pending runs included."""
+    """Proposes like a worker, from the current history with pending runs."""
 
     def __init__(self, make: Callable[[], Tuner], space: Space, seed: int) -> None:
         self.tuner, self.space, self.rng = make(), space, random.Random(seed)
@@ -66,7 +66,7 @@ class Ours:
 
 
 class Plain:
-    """Optuna as its manual shows it. A parameter that is new is one that its past trials do not have."""
+    """Plain Optuna, as in its manual. Past trials do not have a new parameter."""
 
     def __init__(self, make: MakeSampler, space: Space, seed: int) -> None:
         self.space = space
