@@ -40,7 +40,7 @@ def hyperspace_register(register: Register) -> None:
 
 @hookspec
 def hyperspace_storage(register: StorageRegister) -> None:
-    """Offer stores by URL scheme, as strings that are imported when such a URL is opened.
+    """Offer stores by URL scheme, as strings that are imported on first use.
 
     :When: when a process opens the store of a URL.
     :Default: core registers `sqlite`.

@@ -29,7 +29,7 @@ class Address:
 
     @classmethod
     def typed(cls, text: str, place: Place) -> Address:
-        """Read an address as `--storage` takes it, or `@FILE`. Raises `StoreError`, `UsageError`."""
+        """Read an address or `@FILE`. Raises `StoreError`, `UsageError`."""
         from hyperspace_core.extension.address import redact, resolve_url
 
         if not text.strip("@ "):

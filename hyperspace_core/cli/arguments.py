@@ -1,4 +1,4 @@
-"""Arguments that several commands share: run ids, the filter, `--json`, `--dry-run`."""
+"""Arguments of several commands: run ids, the filter, `--json`, `--dry-run`."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Wanted:
         return [name for name, value in given.items() if value]
 
     def at(self, place: Place) -> RunFilter:
-        """The filter in the project of `place`. Raises `UsageError` for a bad value, `NotFound`."""
+        """The filter in the project of `place`. Raises `UsageError`, `NotFound`."""
         return self.of(place.name, place.store if self.search is not None else None)
 
     def of(self, project: str | None, store: Store | None = None) -> RunFilter:
@@ -145,7 +145,7 @@ def filtered(command: F) -> F:
 
 
 def some_runs(command: F) -> F:
-    """Add run ids and filter options; the command gets `runs` and `wanted` (see `chosen`)."""
+    """Add run ids and filter options, as `runs` and `wanted` (see `chosen`)."""
     return click.argument("runs", nargs=-1, type=RUN, shell_complete=complete_run)(filtered(command))
 
 

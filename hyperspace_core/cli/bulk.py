@@ -38,7 +38,7 @@ class Chosen:
 
 
 def look(place: Place, runs: tuple[int, ...], wanted: Wanted, deed: Deed) -> Chosen:
-    """Select the runs that the action fits; report each named run that it does not fit.
+    """Select the runs that the action fits; report named runs that it does not fit.
 
     A filter selects only runs that the action fits; the number of other matches is printed.
     """
@@ -58,7 +58,7 @@ def look(place: Place, runs: tuple[int, ...], wanted: Wanted, deed: Deed) -> Cho
 
 
 def act(place: Place, looked: Chosen, deed: Deed, *, dry_run: bool) -> int:
-    """Act on all selected runs. A run whose state changed meanwhile is refused like any other."""
+    """Act on the selected runs; one whose state changed meanwhile is refused."""
     from hyperspace_core.errors import NotFound, Refused
 
     refused = looked.refused

@@ -16,7 +16,7 @@ SECTIONS = ("source", "git", "components")         # of provenance that `show_co
 
 
 def show_code(page: Page, record: RunRecord) -> None:
-    """Write the executed and the pinned code of a run, and its component fingerprints."""
+    """Write the executed and pinned code of a run, and its component fingerprints."""
     from hyperspace_core.cli.provenance import summary
     from hyperspace_core.results.parts import parts_of
 

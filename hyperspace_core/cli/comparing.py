@@ -77,7 +77,7 @@ def completed(place: Place, wanted: Wanted, task: str | None = None) -> RunFilte
 
 
 def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
-    """Print the runs that are not comparable, task by task; `named`: with the task names."""
+    """Print the runs that are not comparable, by task; `named`: with the task name."""
     from hyperspace_core.results.comparable import summary
 
     for task, group in groupby(left_out, key=lambda one: one.record.task):

@@ -20,7 +20,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def _quietly(found: Callable[[click.Context, str], Iterable[tuple[str, str]]]) -> Complete:
-    """Turn a function that gives (value, help) into a completion; an error gives no values."""
+    """Turn a function that gives (value, help) into a completion that never fails."""
 
     @wraps(found)
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

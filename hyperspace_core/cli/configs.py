@@ -57,7 +57,7 @@ def grid_options(command: F) -> F:
 
 
 def wish_options(*names: str) -> Callable[[F], F]:
-    """Add the options of these fields of `Wishes`; the command gets `Wishes` as `wishes`."""
+    """Add the options of these fields of `Wishes`; the command gets them as `wishes`."""
 
     def decorated(command: F) -> F:
         @wraps(command)

@@ -41,7 +41,7 @@ class Tally:
 
     @property
     def exit_code(self) -> ExitCode:
-        """FAILED if a run is damaged or missing, REFUSED if a different run was not overwritten."""
+        """FAILED if a run is damaged or missing, REFUSED if a run differs."""
         if self.missing or self.of(Fate.DAMAGED):
             return ExitCode.FAILED
         return ExitCode.REFUSED if self.of(Fate.DIFFERS) else ExitCode.OK

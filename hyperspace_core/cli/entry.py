@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _answer(arguments: list[str]) -> object:
-    """Invoke the command, without click's `main`, which handles broken pipes and Ctrl-C itself."""
+    """Invoke the command; click's `main` would handle broken pipes and Ctrl-C."""
     cli = build_cli()
     if COMPLETION in os.environ:
         return cli.main(arguments, prog_name=NAME, standalone_mode=False)
@@ -96,14 +96,14 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _never_fail_to_print() -> None:
-    """Print what a terminal cannot encode, such as "é", as an escape instead of failing."""
+    """Print what a terminal cannot encode, such as "é", as an escape."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _forget_stdout() -> None:
-    """Discard stdout after its reader has closed it (`| head`), so that Python prints no error."""
+    """Discard stdout after a broken pipe, so that Python prints no error at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -44,7 +44,7 @@ class Printer:
             put(line)
 
     def draw_unfinished(self) -> None:
-        """Show an unfinished line, such as a progress bar, on a terminal; a pipe waits for its end."""
+        """Show an unfinished line, such as a progress bar, on a terminal only."""
         room = room_of_stdout()
         if room is None or self._tape.partial == self._drawn:
             return

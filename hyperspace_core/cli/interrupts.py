@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextlib.contextmanager
 def held_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold back the first Ctrl-C; the yielded function reports it. A second one interrupts."""
+    """Delay the first Ctrl-C (the yielded function reports it), not the second."""
     pressed = False
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -30,7 +30,7 @@ Piece = str | tuple[str, str]      # text, or text and the name of a style
 
 
 class Page:
-    """A list of lines. `room`: longer lines are cut to this width; None, as for a pipe, cuts none.
+    """A list of lines. `room`: the width to which lines are cut; None for a pipe.
 
     `fold`: longer lines are folded instead of cut.
     """

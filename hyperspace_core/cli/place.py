@@ -64,7 +64,7 @@ class Place:
         return build_manager(disable=self.no_plugins)
 
     def command(self, words: str) -> str:
-        """A command line for this project and store, as in `hyperspace worker --project digits`."""
+        """A command line for this project and store: `hyperspace worker --project x`."""
         project = "" if os.environ.get("HYPERSPACE_PROJECT") == self.name else f" --project {self.name}"
         return f"hyperspace {words}{project}{self._typed_storage}"
 
@@ -90,7 +90,7 @@ class Place:
 
     @cached_property
     def whole_store(self) -> Store:
-        """The store, for commands on all its projects. Raises `StoreError` if there is none."""
+        """The existing store, for commands on all its projects. Raises `StoreError`."""
         from hyperspace_core.errors import StoreError
         from hyperspace_core.extension.storage import open_store
 

@@ -11,7 +11,7 @@ from hyperspace_core.worker.report import Event, Notice, Printed, RunEnded
 
 
 def teller(*, echo: bool, count: int) -> Listener:
-    """Print warnings, the runs' output if `echo`, and each end if there are several runs."""
+    """Print warnings, output of runs (`echo`), and progress of several runs."""
     ended = 0
 
     def hear(event: Event) -> None:

@@ -45,7 +45,7 @@ class Commands(click.Group):
 
 
 class Root(Commands):
-    """Finds core's commands by name; loads plugins only for other names or to list all."""
+    """Finds core's commands by name; loads plugins for other names and for the list."""
 
     def __init__(self, load_plugins: Callable[[click.Group], None], **options: Any) -> None:
         super().__init__(**options)
@@ -104,7 +104,7 @@ class Root(Commands):
 
 
 def _plugin_commands(cli: click.Group) -> None:
-    """Let each installed plugin add its commands; one that fails is reported and adds none."""
+    """Let each installed plugin add its commands; report one that fails."""
     from hyperspace_core.cli.screen import warn
     from hyperspace_core.extension.manager import build_manager
 
@@ -132,7 +132,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 def build_cli(load_plugins: Callable[[click.Group], None] = _plugin_commands) -> click.Group:
-    """Build the command line; calls `load_plugins` once, when a command is not core's."""
+    """Build the command line; `load_plugins` is called once, when it is needed."""
     return Root(
         load_plugins, name="hyperspace",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_here(place: Place, study: Study, planned: NewRun, *, as_json: bool) -> int:
-    """Execute the run and print its end. With `as_json` the run's output goes to stderr."""
+    """Execute the run and print its end; with `as_json`, its output to stderr."""
     begun: list[RunRecord] = []
     output = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     try:

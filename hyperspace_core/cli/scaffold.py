@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
 
 
 def files_of(name: str, folder: Path) -> dict[Path, str]:
-    """Path → text of every file of a new project `name` in `folder/name`; writes nothing.
+    """Path → text of the files of a new project in `folder/name`; writes nothing.
 
     Raises `UsageError` for a name that cannot be a package's, and for a folder that is not empty.
     """

@@ -74,7 +74,7 @@ def say_json(value: Any) -> None:
 
 def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "",
               whole: bool = False) -> None:
-    """Print columns under heads, or the hint `empty` if there are no rows; cells are one line.
+    """Print columns under heads, or the hint `empty` if there are no rows.
 
     A pipe gets everything. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
     """
@@ -97,7 +97,7 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str
 
 
 def bearable(limit: int | None) -> int | None:
-    """The number of rows to show: `limit`, else `SHOWN` on a terminal, else all (None)."""
+    """The number of rows to show: `limit`, else `SHOWN` on a terminal, else None."""
     return SHOWN if limit is None and room_of_stdout() is not None else limit
 
 
@@ -154,7 +154,7 @@ def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before an action that cannot be undone; without a terminal, `yes` must be given."""
+    """Ask before an action that cannot be undone; without a terminal `yes` is needed."""
     from hyperspace_core.errors import ExitCode, UsageError
 
     question = f"{question.rstrip('?')}?"

@@ -29,7 +29,7 @@ class About:
 
 def write_search(page: Page, view: SearchView, *, why: str | None = None, about: About | None = None,
                  bars: str = "") -> None:
-    """Write a search. `why`: why no worker serves it. `bars`: the two characters of a bar, or ""."""
+    """Write a search. `why`: why no worker serves it. `bars`: see `StatusPage`."""
     search = view.search
     page.line((view.head, "head"), (why or "", "held"))
     pieces: list[Piece] = [(f"{count} {state.lower()}", STATES[state])

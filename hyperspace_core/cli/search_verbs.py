@@ -63,7 +63,7 @@ def resume_search(place: Place, runs: tuple[int, ...], wanted: Wanted, *, dry_ru
 
 
 def _searched(place: Place, runs: tuple[int, ...], wanted: Wanted) -> SearchRecord:
-    """The search. Raises `NotFound`; `UsageError` if runs or other filters are given, too."""
+    """The search. Raises `NotFound`; `UsageError` if other filters are given."""
     from hyperspace_core.lookup import get_search
 
     others = [f"run {run}" for run in runs] + [name for name in wanted.options if name != "--search"]

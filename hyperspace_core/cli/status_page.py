@@ -20,7 +20,7 @@ LIVES = {"alive": "", "silent": "held", "gone": "bad"}
 
 
 class StatusPage:
-    """Writes overviews on pages. `command` completes words to a command line for this store.
+    """Writes overviews. `command` completes words to a command line for this store.
 
     `bars`: the two characters of a progress bar, or "" for none.
     """
@@ -101,7 +101,7 @@ class StatusPage:
 
 def write_running(page: Page, record: RunRecord, at: datetime, *, gone: bool = False, bars: str = "",
                   indent: int = 4) -> None:
-    """Write a running run on a line; `gone`: its process is gone. `bars`: see `StatusPage`."""
+    """Write a running run; `gone`: its process is gone. `bars`: see `StatusPage`."""
     if gone:
         page.line((f"run {record.id}", "busy"), record.task, (GONE, "bad"), indent=indent)
         return

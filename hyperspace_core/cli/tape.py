@@ -1,4 +1,4 @@
-"""The output of a run as lines; of a line that is rewritten, the last state is kept."""
+"""The output of a run as lines; a rewritten line keeps its last state."""
 
 from __future__ import annotations
 

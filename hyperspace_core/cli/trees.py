@@ -12,7 +12,7 @@ from hyperspace_core.config.written import WrittenLeaf, told_apart
 
 
 def show_config(page: Page, completed: Mapping[str, Any], written: Mapping[str, Any]) -> None:
-    """Write the completed tree; values that the user did not write are marked as defaults."""
+    """Write the completed tree; values that are not in `written` are marked."""
     show_leaves(page, told_apart(completed, written))
 
 
@@ -22,7 +22,7 @@ def show_tree(page: Page, tree: Mapping[str, Any]) -> None:
 
 
 def show_leaves(page: Page, leaves: Iterable[WrittenLeaf]) -> None:
-    """Write leaves; a section starts with its class, `classifier: Forest`, parameters below."""
+    """Write leaves; a section starts with its class, as in `classifier: Forest`."""
     above: list[str] = []              # the path of the last line
     for leaf in leaves:
         steps = leaf.path.split(".")
@@ -37,7 +37,7 @@ def show_leaves(page: Page, leaves: Iterable[WrittenLeaf]) -> None:
 
 
 def exact(value: Any) -> str:
-    """A value as the command line takes it: JSON, text without quotes if it is unambiguous."""
+    """A value as the command line takes it: JSON, or text without quotes."""
     if isinstance(value, str) and value and value == value.strip() and not _reads_as_json(value):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -69,7 +69,7 @@ class Watching(ABC, Generic[V]):
         """A value that changes with every event, but not with time alone."""
 
     def look(self) -> None:
-        """Read the store. Raises `StoreError` if the first read fails and a retry cannot help."""
+        """Read the store. Raises `StoreError` if the first read fails for good."""
         try:
             self._view = self.view_of(self._place)
             self._trouble = ""

@@ -125,7 +125,7 @@ def stopping(event: Stopping, options: WorkerOptions) -> str:
 
 
 def _writer(stream: TextIO) -> Write:
-    """A function that writes lines; a reader that has gone (`| head`) does not stop the worker."""
+    """A function that writes lines; a closed pipe does not stop the worker."""
 
     def write(text: str) -> None:
         with contextlib.suppress(BrokenPipeError):

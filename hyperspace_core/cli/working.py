@@ -26,7 +26,7 @@ SHOWN = 20                     # runs of a task that are compared at the end
 
 
 def work(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
-    """Run a worker to its end. Exit code 1 if a run failed, 130 if Ctrl-C released runs."""
+    """Run a worker. Exit code 1 if a run failed, 130 if Ctrl-C released runs."""
     store = place.store
     # a run in this process may replace sys.stdout: the worker's lines go to the streams of now
     out = sys.stderr if as_json else sys.stdout

@@ -37,7 +37,7 @@ class Address:
 
 
 class StoreUrl(str):
-    """A complete URL. Its `repr`, which tracebacks with local variables show, has no password."""
+    """A complete URL. Its `repr`, which tracebacks show, hides the password."""
 
     __slots__ = ()
 
@@ -71,7 +71,7 @@ def _resolved(written: str, project: str) -> str:
 
 
 def read_url(file: Path) -> str:
-    """The first line of a file. Raises `StoreError` if it is empty, OSError if it cannot be read."""
+    """The first line of a file. Raises `StoreError` if it is empty, `OSError`."""
     try:
         written = file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except UnicodeDecodeError:
@@ -108,7 +108,7 @@ def _without_scheme(written: str, project: str) -> str:
 
 
 def _sqlite(rest: str) -> str:
-    """`rest` is "/path": the slash that ends the (empty) host, and a relative or absolute path."""
+    """The URL of a SQLite file; `rest` is "/" and a relative or absolute path."""
     if not rest.startswith("/"):
         if "@" in rest:                    # meant for a server: the part before it may be a password
             raise StoreError(f"storage '{redact(f'sqlite://{rest}')}': SQLite has no host and no user; write "

@@ -21,7 +21,7 @@ ONE_BY_ONE = frozenset({
 
 
 def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
-    """Register a plugin. On an error it is removed completely; raises `ProjectError` with the cause."""
+    """Register a plugin, or remove it completely and raise `ProjectError`."""
     try:
         _check(manager, plugin)
         manager.register(plugin, name=name)

@@ -1,4 +1,4 @@
-"""Core's own plugins by name, as strings, so that importing this module imports none of them.
+"""Core's own plugins, as strings that are imported when a manager is built.
 
 `module` is registered itself; `module:Class` is called with the `Extensions` that it becomes part of.
 """

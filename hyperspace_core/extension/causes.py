@@ -22,7 +22,7 @@ def one_line(error: BaseException) -> str:
 
 
 def why_not_imported(error: BaseException, module: str) -> str:
-    """Distinguish: the module is missing, a module that it needs is missing, its code fails."""
+    """The cause: the module or one that it needs is missing, or its code fails."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if module == error.name or module.startswith(f"{error.name}."):
             return f"its module '{module}' does not exist"

@@ -53,7 +53,7 @@ class Broken:
 
 
 class Extensions:
-    """Built-in and installed plugins, and the hooks of the opened project. Made by `build_manager`."""
+    """Built-in and installed plugins, and the hooks of the opened project."""
 
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager(PROJECT_NAME)
@@ -67,7 +67,7 @@ class Extensions:
 
     @property
     def hook(self) -> pluggy.HookRelay:
-        """Call hooks whose errors fail the run, and that plugins may wrap: `hook.hyperspace_train(...)`."""
+        """Hooks whose errors fail the run and that may be wrapped."""
         return self.manager.hook
 
     @property
@@ -98,7 +98,7 @@ class Extensions:
     # -- calling hooks one by one ----------------------------------------------------------------------------
 
     def each(self, name: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        """Call the implementations of a hook one by one: `(plugin, its result or its exception)`.
+        """Call the implementations of a hook one by one: `(plugin, result or error)`.
 
         Core's come first, then the plugins in the order of their names; `tryfirst` and `trylast` are
         respected, except that core is always first in registration.
@@ -135,7 +135,7 @@ class Extensions:
     # -- active plugins --------------------------------------------------------------------------------------
 
     def add(self, plugin: Any, found: Found, *, name: str | None = None) -> Loaded:
-        """Activate an installed plugin. Raises `ProjectError` with the cause; then it is not active."""
+        """Activate an installed plugin. Raises `ProjectError` with the cause."""
         name = found.name if name is None else name
         admit(self.manager, plugin, name)
         self._loaded[name] = self._described(plugin, found, name)
@@ -152,7 +152,7 @@ class Extensions:
         self._broken[name] = Broken(name=name, distribution=source, cause=text)
 
     def attach_project(self, plugin: Any, found: Found, source: str | None) -> None:
-        """Activate the hooks of a project. Raises `ProjectError` if another one's are active."""
+        """Activate a project's hooks. Raises `ProjectError` if another's are active."""
         if self.project is not None and self.project.name != found.name:
             raise ProjectError(f"project '{self.project.name}' is open already and its hooks are active; "
                                f"open '{found.name}' with another manager: build_manager()")
@@ -180,7 +180,7 @@ def _called(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
 
 
 def build_manager(*, disable: Collection[str] = (), discover: bool = True) -> Extensions:
-    """A new manager with core's own plugins and, unless `discover` is False, the installed ones.
+    """A manager of core's plugins and, unless `discover` is False, installed ones.
 
     `disable`: installed plugins to leave out. Raises `UsageError` for a name that no installed plugin has; a
     plugin that cannot be loaded is in `.broken`.

@@ -21,7 +21,7 @@ class NotComputed(UsageError):
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredMetric:
-    """A function of predictions. Its parameters get the arrays of the same names: `y_true`, `y_pred`, …"""
+    """A function of predictions; its parameters are the names of their arrays."""
 
     name: str
     function: Callable[..., Any]
@@ -29,7 +29,7 @@ class RegisteredMetric:
     origin: str = ""
 
     def of(self, arrays: Mapping[str, Any]) -> float:
-        """Compute the metric. Raises `NotComputed` if an array is missing or the function fails."""
+        """Compute the metric. Raises `NotComputed` for a missing array or an error."""
         given = self._arguments(arrays)
         try:
             value = unwrapped(self.function(**given))

@@ -80,7 +80,7 @@ def _registered(found: Found, extensions: Extensions) -> Contents:
 
 
 def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, ModuleType]]:
-    """Component modules of other distributions, by distribution; those with hooks become plugins."""
+    """Other distributions' component modules; those with hooks become plugins."""
     modules: dict[str, tuple[Found, ModuleType]] = {}
     for one in find(COMPONENTS_GROUP):
         if one.name != found.name or one.distribution in extensions.disabled:
@@ -98,7 +98,7 @@ def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, 
 
 def _fill(contents: Contents, found: Found, extensions: Extensions,
           modules: dict[str, tuple[Found, ModuleType]]) -> tuple[str, BaseException] | None:
-    """Call all registrations; returns a failed plugin and its error. Raises the project's error."""
+    """Call all registrations; the plugin that failed and its error, or None."""
     own = f"project {found.name}"
     for name, register in extensions.implementations("hyperspace_register"):
         origin = name if name == own else f"plugin {name}"

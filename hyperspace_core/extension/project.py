@@ -65,12 +65,12 @@ class Project:
         raise UnknownTaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
 
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
-        """The hyper-parameters of a scenario: the signature of the innermost `single_run`."""
+        """A scenario's hyper-parameters: the signature of the innermost `single_run`."""
         tree = scenario.scenario if isinstance(scenario, Task) else scenario
         return signature_of_method(wrapped(tree, self.catalog)[-1].target, "single_run")
 
     def complete_scenario(self, task: Task) -> Tree:
-        """The task's scenario with all defaults. Raises `ConfigError` with all problems and the file."""
+        """The task's scenario with all defaults. Raises `ConfigError`."""
         try:
             tree = complete_component(Scenario, task.scenario, self.catalog, path="scenario")
             for one in wrapped(tree, self.catalog):
@@ -82,7 +82,7 @@ class Project:
         return tree
 
     def complete(self, scenario: Task | Tree, tree: Mapping[str, Any]) -> Tree:
-        """Hyper-parameters with all defaults. Raises `ConfigError` with all problems of the tree."""
+        """Hyper-parameters with all defaults. Raises `ConfigError` with all problems."""
         signature = self.scenario_signature(scenario)
         completed = complete(tree, signature, self.catalog)
         self._check_settings(completed, signature, "")
@@ -103,11 +103,11 @@ class Project:
         return scenario, config
 
     def build_scenario(self, tree: Tree) -> Any:
-        """Build the scenario of a completed tree. Raises `ConfigError` if the code does not fit it."""
+        """Build the scenario of a completed tree. Raises `ConfigError`."""
         return build_component(Scenario, tree, self.catalog, path="scenario")
 
     def build_arguments(self, scenario: Any, config: Tree, run: Run) -> dict[str, Any]:
-        """The arguments of `single_run`: new components, and the run if a parameter takes it."""
+        """The arguments of `single_run`: new components, and the run if it takes it."""
         owner: Any = type(scenario)
         inner: Any = type(innermost(scenario))
         arguments = build_arguments(config, signature_of_method(inner, "single_run"), self.catalog)
@@ -126,7 +126,7 @@ def installed_projects() -> list[Found]:
 
 
 def open_project(name: str, extensions: Extensions, *, tasks_dir: str | Path | None = None) -> Project:
-    """Import an installed project and call the registrations of core, the plugins and the project.
+    """Import an installed project and call all registrations.
 
     `tasks_dir`: a folder with more task files; they replace the project's tasks of the same name. The
     project's hooks are active in `extensions` from now on. Raises `ProjectError` for a project that is not

@@ -76,7 +76,7 @@ class Register:
                                     "name the module that defines the classes")
 
     def component(self, family: type, target: Any, name: str | None = None) -> None:
-        """Register a class in a family, also a third-party class that is no subclass of it."""
+        """Register a class in a family; it may be a third-party class."""
         if isinstance(target, type) and family is Scenario:
             _check_scenario(target)
         elif not callable(target):
@@ -108,7 +108,7 @@ class Register:
                                           metric=Metric(name=metric or Metric().name, goal=goal))
 
     def metric(self, name: str, function: Callable[..., Any], goal: Goal = "maximize") -> None:
-        """Register a metric that `hyperspace rescore` computes from the predictions of runs.
+        """Register a metric that `hyperspace rescore` computes from predictions.
 
         `function`: its parameters receive the arrays of the same names that runs stored with
         `run.log_predictions`; it returns one number: `def error(y_true, y_pred)`.
@@ -120,7 +120,7 @@ class Register:
                                     "one of them another name")
 
     def tasks(self, place: str | Path | ModuleType) -> None:
-        """Register each JSON file of a package ("my_study.tasks") or folder as a task, named after it."""
+        """Register each JSON file of a package or folder as a task of the file's name."""
         for folder in [place] if isinstance(place, Path) else _folders_of(place):
             if not folder.is_dir():
                 raise RegistrationError(f"register.tasks({str(folder)!r}): there is no such folder")
@@ -150,7 +150,7 @@ class Register:
             self._contents.same_behaviour.append(same)
 
     def new_default(self, target: Callable[..., Any], parameter: str, *, old: Any) -> None:
-        """Declare that the default of a parameter was changed on purpose, for `hyperspace check`.
+        """Declare a default that was changed on purpose, for `hyperspace check`.
 
         `target`: the class, scenario or function that has the parameter. `old`: the previous default, as a
         value or as in a config.

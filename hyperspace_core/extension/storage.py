@@ -1,4 +1,4 @@
-"""Open a store by its URL. Plugins offer schemes; a store is imported on first use."""
+"""Open a store by its URL. Plugins offer schemes, imported on first use."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def hyperspace_storage(register: StorageRegister) -> None:
 
 
 def offers(extensions: Extensions) -> dict[str, Offer]:
-    """The stores that the plugins offer, by scheme. A plugin that fails here is reported as broken."""
+    """The stores that the plugins offer, by scheme; reports plugins that fail."""
     while True:
         register = StorageRegister()
         for plugin, answer in extensions.each("hyperspace_storage", register=register):

@@ -11,7 +11,7 @@ from hyperspace_core.records.task import Task, check_task_name, parse_task
 
 
 class TaskShelf:
-    """Tasks by name, and the errors of unreadable files. Names must differ in more than case."""
+    """Tasks by name, and errors of files. Names that differ only in case clash."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}

@@ -25,7 +25,7 @@ class Wrapped:
 
 
 def wrapped(tree: Tree, catalog: Catalog, path: str = "scenario") -> list[Wrapped]:
-    """The scenario of a tree, the one that it wraps, and so on; the last one wraps none.
+    """The scenario of a tree, the one that it wraps, and so on to the innermost.
 
     The tree need not be completed. Raises `ConfigError`, `UnknownClassError`.
     """
@@ -57,7 +57,7 @@ def check_wrapper(one: Wrapped) -> None:
 
 
 def _held(tree: Tree, target: type, inner: str, path: str, catalog: Catalog) -> Tree:
-    """The section of the wrapped scenario; it may be written as a name, or be the default."""
+    """The section of the wrapped scenario, written out, as a name or by default."""
     signature = signature_of(target)
     written = {match_key(key, signature.by_name): value for key, value in tree.items()}
     held = written.get(inner, MISSING)
