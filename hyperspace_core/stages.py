@@ -1,4 +1,4 @@
-"""The stages of a run: their default hook implementations, and the calls of the hooks.
+"""The stages of a run: default hook implementations and hook calls.
 
 The defaults are `trylast` implementations that call the chosen component.
 """

@@ -1,1 +1,1 @@
-"""Export runs to folders, load components from them, and check them by golden data."""
+"""Export runs to folders, load components from them, check golden data."""

@@ -32,11 +32,11 @@ class Export:
 
 def plan_export(store: Store, record: RunRecord, *, artifacts: Collection[str] | None = None,
                 component: str | None = None) -> Export:
-    """Plan an export. `artifacts`: labels of those to export, default all; golden data is always exported.
+    """Plan an export: collect its manifest and files, golden data always.
 
-    `component`: path of the component that `load_component` returns by default. Raises `Refused` for a run
-    that has not ended or has no completed config, `NotFound` for an unknown artifact, `UsageError` for a path
-    without a component, `HyperspaceError` for a label that is not a plain path.
+    `artifacts`: labels, default all. `component`: path of the default of `load_component`. Raises `Refused`
+    for a run that has not ended or has no completed config, `NotFound` for an unknown artifact, `UsageError`
+    for a path without a component, `HyperspaceError` for a label that is not a plain path.
     """
     if record.state not in _ENDED:
         raise Refused(f"run {record.id} is {record.state}: export it once it has ended")
@@ -122,5 +122,5 @@ def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one: another tool may have recorded it."""
+    """The value if it is a mapping, else an empty mapping."""
     return value if isinstance(value, Mapping) else {}

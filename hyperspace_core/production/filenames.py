@@ -20,7 +20,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *
 
 
 def file_names(labels: Iterable[str]) -> dict[str, str]:
-    """Map each label to a relative path with `/`, unique on every system. Raises `HyperspaceError`."""
+    """Map labels to unique relative paths with `/`. Raises `HyperspaceError`."""
     names: dict[str, str] = {}
     files: set[str] = set()
     folders: set[str] = set()

@@ -34,7 +34,7 @@ class Exported:
         return {one["name"]: one for one in self.manifest["artifacts"]}
 
     def path(self, label: str) -> Path:
-        """The file of an artifact. Raises `NotFound`, `HyperspaceError` for one that was changed."""
+        """The file of an artifact. Raises `NotFound`, `HyperspaceError` if changed."""
         known = self.artifacts
         if label not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
@@ -44,7 +44,7 @@ class Exported:
 
 
 def read_folder(folder: str | Path) -> Exported:
-    """Read an export. Raises `NotFound` if there is none, `HyperspaceError` if it is unreadable."""
+    """Read an export. Raises `NotFound`, `HyperspaceError` if unreadable."""
     root = Path(folder)
     place = root / MANIFEST
     try:
@@ -98,7 +98,7 @@ def _whole(root: Path, artifact: Tree) -> Path:
 
 
 def components_in(tree: Mapping[str, Any], path: str = "") -> Iterator[Tree]:
-    """Yield each section with a class: its path, its class, and the parameter it fills."""
+    """Yield path, class and parameter of each section with a class."""
     yield from _components(tree, path, "")
 
 

@@ -1,4 +1,4 @@
-"""Golden data of an exported run: check that a service reproduces the outputs of the run."""
+"""Golden data of an exported run: check a service against the run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hyperspace_core.records.golden import assembled, label
 
 
 class GoldenDiffers(HyperspaceError):
-    """The outputs differ from the golden data; the message names the first difference."""
+    """The outputs differ from the golden data; names the first difference."""
 
     exit_code = ExitCode.FAILED
 
 
 def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
-    """Read the inputs and outputs that the run stored with `run.log_golden`; arrays are numpy arrays.
+    """Read golden inputs and outputs, as stored with `run.log_golden`.
 
-    Raises `NotFound` if there is no golden data of that name, `HyperspaceError` for unreadable files.
+    Arrays are numpy arrays. Raises `NotFound` for an unknown name, `HyperspaceError` for unreadable files.
     """
     exported = read_folder(folder)
     known = exported.manifest["golden"]
@@ -35,7 +35,7 @@ def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
 
 def check_golden(folder: str | Path, function: Callable[[Any], Any], name: str = "default",
                  tolerance: float = 0.0) -> None:
-    """Call `function` with the golden inputs and compare its result with the golden outputs.
+    """Call `function` with the golden inputs and compare with the outputs.
 
     `tolerance`: largest allowed difference of numbers, absolute or relative to the larger one. Raises
     `GoldenDiffers` with the first difference in one line, and the exceptions of `golden` and `function`.

@@ -102,7 +102,7 @@ def _trees(exported: Exported, project: Project) -> tuple[Tree, Tree]:
 
 
 def _cure(exported: Exported, project: Project, plugins: Collection[str] | None) -> str:
-    """Say how to load a config that does not fit the code; `plugins`: given if a class is missing."""
+    """Say how to fix a config that does not fit; `plugins`: for a missing class."""
     used = exported.manifest["versions"].get("plugins") or ()
     left_out = [] if plugins is None else [name for name in used if name not in plugins]
     of_plugin = f"; if a plugin has the class: plugins=[...] of {', '.join(left_out)}" if left_out else ""

@@ -39,7 +39,7 @@ class Part:
 
 
 def meant(project: Project, scenario: Tree, config: Tree) -> str:
-    """The default path of `load_component`: the only component, else the only required one.
+    """The default path: that of the only component, else the only required one.
 
     Raises `UsageError` if there are several or none.
     """
@@ -53,7 +53,7 @@ def meant(project: Project, scenario: Tree, config: Tree) -> str:
 
 
 def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> Part:
-    """The value at a path such as `classifier`, `layers.0`, `scenario` or `scenario.dataset`.
+    """The value at a path such as `classifier`, `layers.0`, `scenario.dataset`.
 
     Raises `NotFound` for an unknown path, `UnknownClassError` for a path through an unknown class.
     """

@@ -21,10 +21,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | get
 
 
 def write_export(store: Store, export: Export, folder: str | Path, *, force: bool = False) -> Path:
-    """Write the export to `folder`, which is new, empty, or with `force` an earlier export; return its path.
+    """Write the export to a new or empty folder, or with `force` over an export.
 
-    It is written to a temporary folder and then renamed, so an incomplete export is never visible. Raises
-    `UsageError` for a folder with other files, `HyperspaceError` for a damaged artifact.
+    Returns its path. It is written to a temporary folder and then renamed, so an incomplete export is never
+    visible. Raises `UsageError` for a folder with other files, `HyperspaceError` for a damaged artifact.
     """
     root = Path(os.path.abspath(folder))  # noqa: PTH100 - `resolve` would follow a link in the last part
     check_place(root, force=force)
@@ -77,7 +77,7 @@ def _files_below(root: Path) -> set[str]:
 
 @contextlib.contextmanager
 def _beside(root: Path) -> Iterator[Path]:
-    """Make a temporary folder in the parent of `root`; remove it at the end unless it was renamed."""
+    """Make a temporary folder next to `root`; remove it unless it was renamed."""
     made = root.parent / f".{root.name}.{secrets.token_hex(6)}"
     made.mkdir()
     try:

@@ -1,4 +1,4 @@
-"""Combine the numbers of all parts: mean, standard deviation, and each part's value."""
+"""Combine the numbers of all parts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ SPREAD = "sd"
 
 
 def together(parts: Mapping[str, Numbers]) -> dict[str, float]:
-    """Combine the numbers: `accuracy` is the mean over the parts that have it, `accuracy/sd` their sample
-    standard deviation if there are two or more, `accuracy/PART` the number of each part.
+    """Combine to `accuracy` (mean), `accuracy/sd` (deviation), `accuracy/PART`: over
+    the parts that have the number; the sample standard deviation needs two or more.
     """
     names = dict.fromkeys(name for numbers in parts.values() for name in numbers)
     values = {name: {part: float(numbers[name]) for part, numbers in parts.items() if name in numbers}

@@ -69,8 +69,8 @@ class _Child:
 
 def side_by_side(run: Run, parts: Sequence[Part], hyper_parameters: Mapping[str, Any], *, slots: int,
                  sink_of: Callable[[Part], PartSink], finished: Finished) -> None:
-    """Run the parts, `slots` at a time. Raises `PartError` with the first error, once the running parts have
-    finished; no part is started after it.
+    """Run the parts, `slots` at a time. Raises `PartError` for the first error, when
+    the running parts have finished; no part is started after an error.
     """
     waiting, running = deque(parts), dict[Connection, _Child]()
     failed: PartError | None = None
@@ -121,7 +121,7 @@ def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Calla
 
 
 def _goes_on(pipe: Connection, child: _Child) -> bool:
-    """Receive the messages of a part; False if it has finished, failed or its process has ended."""
+    """Receive the messages of a part; False if it has ended."""
     gone = child.process.exitcode is not None          # read first: earlier messages are still in the pipe
     try:
         while pipe.poll():

@@ -36,7 +36,7 @@ class _Parted(Scenario):
         raise NotImplementedError(f"{type(self).__name__} has no method parts()")
 
     def single_run(self, run: Run, **hyper_parameters: Any) -> dict[str, float]:
-        """Mean, standard deviation and each part's value of the numbers of the wrapped scenario."""
+        """Return mean, standard deviation and each part's value of each number."""
         whole = _Whole(run, checked(self.parts(run.seed)))
         try:
             if self.slots > 1 and len(whole.left) > 1 and _may_fork():
@@ -52,7 +52,7 @@ class _Parted(Scenario):
 
     @classmethod
     def problems_of(cls, tree: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        """Yield parameter and message for each invalid value in a completed section of this class."""
+        """Yield parameter and message for each invalid value in a section."""
         if tree["slots"] < 1:
             yield "slots", f"expected at least 1 process, found {tree['slots']}"
         for parameter in cls.settings:
@@ -130,7 +130,7 @@ def _one_by_one(run: Run, whole: _Whole, hyper_parameters: Mapping[str, Any]) ->
 
 
 def _may_fork() -> bool:
-    """Whether parts can run in forked processes; a process with threads cannot be forked safely."""
+    """Whether this process can be forked; one with threads cannot."""
     from hyperspace_core.execution.opening import why_not_to_fork
 
     why = why_not_to_fork()

@@ -1,4 +1,4 @@
-"""One part of a run: runs the wrapped scenario and prefixes its names with the part's name."""
+"""One part of a run: its live run, its sink, and its execution."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class PartRun(Run):
 
 
 def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: Sink) -> Numbers:
-    """Run a part in this process, with copies of the components, so that parts share nothing."""
+    """Run a part in this process, with copies of all components."""
     run = PartRun(whole, part, sink)
     run.workdir.mkdir(parents=True, exist_ok=True)
     run.stages = whole.stages.begin_part(run)

@@ -15,7 +15,7 @@ from hyperspace_core.scenarios.settings import with_setting
 
 @dataclass
 class Repeated(_Parted):
-    """Runs a scenario several times and returns mean, standard deviation and each value.
+    """Runs a scenario several times; returns mean, deviation and each value.
 
     Repeat i has the run's seed + i, so everything that the scenario draws by its seed, such as a subset of
     the training set or initial weights, differs. With `fold`, repeat i sets this setting to i and keeps the

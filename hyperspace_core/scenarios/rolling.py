@@ -1,4 +1,4 @@
-"""Periodic re-training: train on past data, test on the following period, move on."""
+"""Periodic re-training: train on past data, test on the next period."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hyperspace_core.scenarios.settings import with_setting
 
 @dataclass
 class Rolling(_Parted):
-    """Trains a scenario again at each step and returns mean, standard deviation and each value.
+    """Trains again at each step; returns mean, deviation and each value.
 
     The test periods go from `first` to `last` (exclusive) by `step`. For each, the scenario is trained on the
     `window` before it, or on all earlier data. Times are dates, `2014-07-01`, with steps such as `1 month`,

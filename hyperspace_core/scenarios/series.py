@@ -19,7 +19,7 @@ LISTING = "every_series"       # the method with which a dataset lists its serie
 
 @dataclass
 class PerSeries(_Parted):
-    """Runs a scenario for each series and returns mean, standard deviation and each value.
+    """Runs a scenario for each series; returns mean, deviation and each value.
 
     The hyper-parameters are the same for all series. `key` is the setting that selects the series. Without
     `series`, the object that has this setting lists them with its method `every_series()`.
@@ -52,5 +52,5 @@ class PerSeries(_Parted):
 
 
 def part_name(key: Any) -> str:
-    """Make a key safe for names of metrics and files: `General Motors` → `General-Motors`."""
+    """Make a key safe for names: `General Motors` becomes `General-Motors`."""
     return re.sub(r"[^\w.+-]+", "-", str(key)).strip(".-") or "-"

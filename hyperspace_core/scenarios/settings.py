@@ -14,7 +14,7 @@ from hyperspace_core.errors import HyperspaceError, did_you_mean
 
 
 def with_setting(target: Any, path: str, value: Any) -> Any:
-    """Copy `target` with another value at `path`. Raises `HyperspaceError` for an unknown setting."""
+    """Copy `target` with another value at `path`. Raises `HyperspaceError`."""
     name, _, rest = path.partition(".")
     if not rest:
         return _made_anew(target, name, value)

@@ -1,4 +1,4 @@
-"""Compute time windows: dates with steps of months, days or hours, or whole numbers."""
+"""Compute time windows of dates or whole numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LENGTH = re.compile(r"(\d+) *(hour|day|week|month|year)s?")
 
 
 def windows(first: Moment, last: Moment, step: Moment, window: Moment | None) -> list[Window]:
-    """Compute the windows from `first` to `last`, which cuts off the last one; dates are ISO texts.
+    """Compute the windows from `first` to `last`; dates are ISO texts.
 
-    Raises `ValueError`, `PARAMETER: what is wrong`.
+    `last` cuts off the last window. Raises `ValueError`, with the text `PARAMETER: problem`.
     """
     if isinstance(first, int) and not isinstance(last, int):
         raise ValueError(f"last: expected a whole number, as `first` is, found {last!r}")   # noqa: TRY004
@@ -52,7 +52,7 @@ def _moment(name: str, written: Moment) -> datetime | int:
 
 
 def _length(name: str, written: Moment, dates: bool) -> tuple[int, timedelta | None]:
-    """Parse a step as (months, None), (0, timedelta), or (number, None) for whole numbers."""
+    """Parse as (months, None), (0, timedelta), or (number, None)."""
     if not dates:
         if not isinstance(written, int) or written < 1:
             raise ValueError(f"{name}: expected a whole number above 0, found {written!r}")

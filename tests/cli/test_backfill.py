@@ -1,4 +1,4 @@
-"""Tests of `hyperspace backfill`, `hyperspace check` and `runs show` of migrated runs."""
+"""Tests of `backfill`, `check`, and `runs show` of migrated runs."""
 
 from __future__ import annotations
 

@@ -104,8 +104,8 @@ def test_a_returned_metric_is_not_a_series(typed: Typed, desk: Desk) -> None:
     desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.9, metrics={"accuracy": 0.9}))
 
     assert typed("runs", "metrics", lease.run, "--name", "accuracy", expect=5).err == (
-        f"error: run {lease.run} returned 'accuracy' and logged no series of it: "
-        "`run.log_scalar` does, while it runs\n")
+        f"error: run {lease.run} returned 'accuracy' but logged no series of it; "
+        "log one with `run.log_scalar`\n")
 
 
 def test_a_run_without_metrics_shows_none(typed: Typed, desk: Desk) -> None:

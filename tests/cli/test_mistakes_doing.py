@@ -1,4 +1,4 @@
-"""User errors and odd environments of the commands that write: each error is one line."""
+"""User errors and odd environments of the commands that write."""
 
 from __future__ import annotations
 

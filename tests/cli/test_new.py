@@ -1,4 +1,4 @@
-"""Tests of the output of `hyperspace new`; tests/examples runs the created project."""
+"""Tests of the output of `hyperspace new`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: a project with components at every place of a config, a run, and its export."""
+"""Fixtures: a project with nested components, a run, and its export."""
 
 from __future__ import annotations
 

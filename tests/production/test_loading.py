@@ -345,7 +345,7 @@ def with_what_they_need(names: Iterable[str]) -> set[str]:
 
 @pytest.fixture
 def production(project: ProjectFolder, tmp_path: Path) -> Path:
-    """The interpreter of an environment with only the project, core, and core's requirements."""
+    """The interpreter of an environment with only the project and core."""
     venv.create(tmp_path / "production", with_pip=False, symlinks=True)
     target = next((tmp_path / "production").glob("lib/python*/site-packages"))
     for name in {"hyperspace-core"} | with_what_they_need(IMPORTED):

@@ -1,4 +1,4 @@
-"""`hyperspace backfill`: bring the configs of past runs up to date with the project's code."""
+"""`hyperspace backfill`: bring configs of past runs up to date with the code."""
 
 from __future__ import annotations
 

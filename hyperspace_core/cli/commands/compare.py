@@ -1,4 +1,4 @@
-"""`hyperspace compare`: paired comparison of two configs, with a confidence interval."""
+"""`hyperspace compare`: paired comparison of two configs."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def components(*, place: Place, name: str | None, as_json: bool) -> None:
 
 
 def _named(catalog: Catalog, name: str | None) -> list[Entry]:
-    """Select all classes, one family's, or those of a name or alias. Raises `NotFound`."""
+    """Select all classes, or those of a family, name or alias. Raises `NotFound`."""
     from hyperspace_core.config.tree import snake_case
     from hyperspace_core.errors import NotFound, did_you_mean
 

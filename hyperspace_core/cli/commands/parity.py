@@ -1,4 +1,4 @@
-"""`hyperspace parity`: compare a rewritten component with the old one on past runs."""
+"""`hyperspace parity`: compare a rewritten component with the old one."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 @click.option("--task", help="Only runs of this task.")
 @click.option("--tolerance", type=float, default=0.0, show_default=True, metavar="NUMBER",
               help="Largest allowed difference: relative, and absolute for numbers below 1.")
-@click.option("--slots", type=WholeNumber(1), default=1, show_default=True, metavar="N",
-              help="Runs executed at the same time.")
+@click.option("--slots", type=WholeNumber(1), default=1, show_default=True, help="Number of parallel runs.")
 @at_place
 @dry_run_option
 @json_option
 def parity(*, place: Place, old: str, new: str, last: int, task: str | None, tolerance: float, slots: int,
            dry_run: bool, as_json: bool) -> int:
-    """Execute the last runs that used class OLD again with class NEW, and compare the results.
+    """Execute the last runs of class OLD again with class NEW, and compare.
 
     Same parameters and seed, current code. Nothing is added to the store. Exit code 1 if a run diverged.
 

@@ -81,7 +81,7 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
 
 
 def _check(kind: str, metric: str | None, parameter: str | None, wanted: Wanted) -> None:
-    """Raises `UsageError` for an option that does not belong to this kind, and for a missing one."""
+    """Raises `UsageError` for a missing option, or one of another kind."""
     if kind == "parameter" and parameter is None:
         raise click.UsageError("missing --parameter: name the hyper-parameter, as in --parameter trees")
     if kind == "importance" and wanted.options != ["--search"]:

@@ -61,7 +61,7 @@ def rerun(*, place: Place, run: int, typed: Typed, wishes: Wishes, here: bool, c
 
 
 def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:
-    """Warn that a changed class starts from its defaults, so settings of the old one are dropped."""
+    """Warn of settings that are dropped because another class is chosen."""
     from hyperspace_core.config.tree import dropped
 
     lost = dropped(_config(record), changes)

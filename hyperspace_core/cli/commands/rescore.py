@@ -1,4 +1,4 @@
-"""`hyperspace rescore`: compute a new or fixed metric for past runs, without training."""
+"""`hyperspace rescore`: compute a metric for past runs, without training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hyperspace results`: table of completed runs, best first, repeats grouped into one row."""
+"""`hyperspace results`: table of completed runs, best first, repeats grouped."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ RUN, CONFIG = "run", "config"
 def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, by: str | None,
             order_by: str | None, all_columns: bool, comparable: str, output: Path | None, raw: bool,
             as_json: bool) -> None:
-    """List completed runs, best first by the metric of TASK; without TASK one table for each task.
+    """List completed runs, best first by the metric of TASK.
 
-    Columns that are equal in all runs are hidden. --status selects runs in other states.
+    Without TASK: one table for each task. Columns equal in all runs are hidden. --status: other states.
     """
     _check(by, order_by, output, as_json)
     where = completed(place, wanted, task)
@@ -84,7 +84,7 @@ def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None
 
 
 def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
-    """Split the filter by task if there are many runs, so that only the best of each task are read.
+    """Split the filter by task, so that of many runs only the best are read.
 
     The task names are those of the project; the filter is not split if other tasks have matching runs, too.
     """
@@ -109,7 +109,7 @@ def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
 
 def _whole_if_repeated(place: Place, where: RunFilter, comparable: str, by: str | None,
                        found: Comparison) -> Comparison:
-    """Read all runs instead of the first page if some are repeats and they are few enough to group."""
+    """Read all runs instead of the first page to group repeats, if not too many."""
     from hyperspace_core.results.first_page import GROUPED, FirstPage
 
     if by is not None or not isinstance(found, FirstPage) or not found.repeated or (
@@ -188,7 +188,7 @@ def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: boo
 
 
 def _nothing(place: Place, where: RunFilter, wanted: Wanted) -> str:
-    """Say why there are no results. Raises `TaskError` for a task that does not exist."""
+    """Say why there are no results. Raises `TaskError` for an unknown task."""
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.results.picture import counted
 

@@ -1,4 +1,4 @@
-"""`hyperspace runs export`: write a run to a folder that is usable without a store."""
+"""`hyperspace runs export`: write a run to a folder for production."""
 
 from __future__ import annotations
 

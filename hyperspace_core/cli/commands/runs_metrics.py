@@ -1,4 +1,4 @@
-"""`hyperspace runs metrics`: show the returned metrics and the logged series of a run."""
+"""`hyperspace runs metrics`: show the metrics and the series of a run."""
 
 from __future__ import annotations
 

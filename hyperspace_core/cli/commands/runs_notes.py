@@ -64,7 +64,7 @@ def _literal(text: str) -> str:
 
 
 def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
-    """Raises `UsageError` without any tag, and for a tag that is both added and removed."""
+    """Raises `UsageError` without tags, and for a tag both added and removed."""
     from hyperspace_core.submission import check_tag
 
     for one in add:

@@ -150,7 +150,7 @@ def _watch(place: Place, search: int) -> None:
 
 
 def _about(place: Place, record: SearchRecord) -> About | None:
-    """Describe the search by the current code; None if that is not installed or does not fit."""
+    """Describe the search by the current code; None if it is missing or unfit."""
     from hyperspace_core.cli.comparing import is_installed
     from hyperspace_core.cli.search_page import About
     from hyperspace_core.cli.space_page import summary_of

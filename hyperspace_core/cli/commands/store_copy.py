@@ -60,7 +60,7 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
 
 
 def _copy(source: Store, target: Store, where: RunFilter, total: int, tally: Tally) -> None:
-    """Copy with a progress bar. An interruption keeps the copied runs and prints their number."""
+    """Copy with a progress bar; an interruption keeps the copied runs."""
     from hyperspace_core.moving.copying import copy_runs, missing
 
     try:

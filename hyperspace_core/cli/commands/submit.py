@@ -98,7 +98,7 @@ def _warned_of_drawn(runs: Iterable[NewRun], problem: Problem, wishes: Wishes) -
 
 
 def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
-    """Warn of runs that exist with the same config, seed and code; not for large numbers."""
+    """Warn of runs that exist already, unless there are too many to compare."""
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.results.existing import existing_runs, unless_known
 

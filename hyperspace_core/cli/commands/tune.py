@@ -1,4 +1,4 @@
-"""`hyperspace tune`: queue a search, preview its search space, or resume a search."""
+"""`hyperspace tune`: queue a search, preview its space, or resume a search."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OF_RESUME = ("resumed", "priority", "dry_run", "as_json", "project_name", "stora
 @json_option
 def tune(*, place: Place, task: str | None, budget: dict[str, Any], sought: Sought, wishes: Wishes,
          resumed: int | None, tasks_dir: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Queue a search of TASK: workers propose its runs, based on all past runs, and execute them.
+    """Queue a search of TASK; workers propose its runs from all past runs.
 
     It ends when the first of --runs, --hours, --target, --patience is reached. The search space is taken from
     the ranges in the signatures; --dry-run shows it.

@@ -18,7 +18,7 @@ class Classifier(Component):
     """Builds an unfitted scikit-learn classifier."""
 
     def build(self, seed: int) -> Any:
-        """Build an estimator with `fit` and `predict_proba`; the same `seed` gives the same model."""
+        """Build an estimator with `fit` and `predict_proba`, seeded by `seed`."""
         raise NotImplementedError
 
 

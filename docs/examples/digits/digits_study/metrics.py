@@ -1,4 +1,4 @@
-"""Metrics for `hyperspace rescore`: computed from stored predictions, without training."""
+"""Metrics for `hyperspace rescore`, computed from stored predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task `holdout`: train on growing shares of the images, test on held-out images."""
+"""The task `holdout`: train on growing shares, test on held-out images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOLDEN = 5  # test images that are stored as golden data, to check a deployed mo
 
 @dataclass
 class Holdout(Scenario):
-    """Train on growing shares of the training images, so that each run has a learning curve."""
+    """Train on growing shares of the images, for a learning curve."""
 
     dataset: Dataset
     test_share: float = 0.25

@@ -1,4 +1,4 @@
-"""The task `pipeline`: one small class for each of the five stages of core's `Pipeline`.
+"""The task `pipeline`: one class for each stage of core's `Pipeline`.
 
 The live run is not passed to these classes; `current_run()` returns it for logging.
 """
@@ -19,7 +19,7 @@ from hyperspace_core import Dataset, Float, Int, Model, Preprocessor, Scorer, Tr
 
 @dataclass
 class SplitDigits(Dataset):
-    """The digits with a fixed split, so that all runs of the task use the same test images."""
+    """The digits with a fixed split: all runs use the same test images."""
 
     test_share: float = 0.25
     split_seed: int = 0
@@ -52,7 +52,7 @@ class Rescaled(Preprocessor):
 
 @dataclass
 class Learner:
-    """A scikit-learn estimator for the training images of a split; the models build it."""
+    """A scikit-learn estimator, built by the models, that fits a split."""
 
     estimator: Any
 

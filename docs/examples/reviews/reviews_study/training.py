@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
-    """Word numbers of shape (reviews, longest), padded with `PADDING`; and the labels."""
+    """Word numbers (reviews, longest), padded with `PADDING`, and labels."""
     words = [torch.tensor(numbers(text)) for text, _ in reviews]
     return (nn.utils.rnn.pad_sequence(words, batch_first=True, padding_value=PADDING),
             torch.tensor([label for _, label in reviews]))
@@ -26,7 +26,7 @@ def tensors(reviews: Sequence[Review]) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Training settings: epochs and initial learning rate of each cycle, weight decay, smoothing."""
+    """Training settings; epochs and initial learning rate are per cycle."""
 
     epochs: int
     lr: float

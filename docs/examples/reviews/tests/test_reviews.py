@@ -1,4 +1,4 @@
-"""Tests of old task files and configs, and of training if PyTorch and the reviews are installed."""
+"""Tests of old task files and configs, and of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of one model per turbine and per month, if the measurements are installed."""
+"""Tests of one model per turbine and per month, on real measurements."""
 
 from __future__ import annotations
 

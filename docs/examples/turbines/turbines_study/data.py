@@ -40,7 +40,7 @@ class Split:
 
 @dataclass
 class Turbine(Dataset):
-    """One turbine: training data from `train_from`, test data from `test_from` to `test_until`."""
+    """One turbine: training data from `train_from`, test data to `test_until`."""
 
     version: int = 1
     turbine: str = "R80711"

@@ -1,4 +1,4 @@
-"""The scenario for one turbine; the tasks repeat it for each turbine or each month."""
+"""The scenario for one turbine; tasks repeat it by turbine or month."""
 
 from __future__ import annotations
 
