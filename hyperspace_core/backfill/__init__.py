@@ -1,1 +1,1 @@
-"""Migrate stored configs to the project's current code, and check them against it."""
+"""Migrate stored configs to the current code, and check them against it."""

@@ -1,4 +1,4 @@
-"""Check past runs against the current signatures: changes that break or orphan them."""
+"""Check past runs against the current signatures."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class CheckReport:
 
 def check_project(project: Project, store: Store, where: RunFilter, *,
                   watch: Callable[[Iterator[RunRecord]], Iterable[RunRecord]] = iter) -> CheckReport:
-    """Compare the runs of a filter with the current code. Pending migrations count as applied."""
+    """Check the runs of a filter; pending migrations count as applied."""
     check = _Check(project, store)
     for record in watch(store.find(where, order=ORDER_OLDEST)):
         if record.scenario is not None and record.config is not None and not _was_refused(record):
@@ -192,7 +192,7 @@ class _Check:
 
 
 def _was_refused(record: RunRecord) -> bool:
-    """Whether the run's config was rejected before it began: such a run relied on no default."""
+    """Whether the config was rejected: such a run relied on no default."""
     attempt = record.attempt
     return (record.state is State.FAILED and not record.validated and attempt is not None
             and attempt.outcome is Outcome.FAILED and attempt.traceback is None and not attempt.provenance)
@@ -216,8 +216,8 @@ def _class_or_value(value: Any) -> Any:
 
 
 def _plain_values(sections: Iterable[Section]) -> set[tuple[str, str]]:
-    """Path and name of values that are neither sections nor lists. In a run that does not fit, only these
-    can be distinguished from defaults.
+    """Path and name of values that are neither sections nor lists.
+    In a run that does not fit, only these can be distinguished from defaults.
     """
     return {(section.path, name) for section in sections for name, value in section.given.items()
             if not isinstance(value, dict | list)}

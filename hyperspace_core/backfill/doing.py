@@ -65,7 +65,7 @@ def _rewrite(record: RunRecord, planned: Planned, trees: dict[int, Trees]) -> Re
 
 
 def undo(store: Store, project: str, name: str, *, dry_run: bool = False) -> list[int]:
-    """Restore the runs of a migration exactly as they were before it; return their ids.
+    """Restore the runs of a migration exactly; return their ids.
 
     Raises `NotFound` for a migration that was never applied, `Refused` if a later migration has rewritten one
     of its runs. `dry_run`: only return the ids, or raise.

@@ -1,4 +1,4 @@
-"""Plan a backfill: first the project's migrations, then parameters missing in old runs.
+"""Plan a backfill: first the project's migrations, then missing parameters.
 
 This module writes nothing.
 """
@@ -68,10 +68,10 @@ class BackfillPlan:
 
 def plan_backfill(project: Project, store: Store, *, name: str | None = None,
                   watch: Watch = iter) -> BackfillPlan:
-    """Plan the backfill of all finished runs. `name`: name of the migration of missing parameters.
+    """Plan the backfill of all finished runs.
 
-    Raises `UsageError` for a name that another migration has, and for a migration of the project that was
-    applied with different steps.
+    `name`: name of the migration of missing parameters. Raises `UsageError` for a name that another migration
+    has, and for a migration of the project that was applied with different steps.
     """
     known = {one.name: one for one in store.migrations(project.name)}
     course = Course(project, known)
@@ -93,7 +93,7 @@ def plan_backfill(project: Project, store: Store, *, name: str | None = None,
 
 
 class Course:
-    """Determines the migrations that a run needs, and checks that applied ones are unchanged."""
+    """Finds the migrations that a run needs; checks that applied ones are unchanged."""
 
     def __init__(self, project: Project, known: dict[str, Migration]) -> None:
         self.today = Today(project)
@@ -109,8 +109,8 @@ class Course:
                 yield migration
 
     def _is_newer(self, record: RunRecord, migration: Migration) -> bool:
-        """Whether a run began after the migration was first applied, on code that had it already: a removed
-        name may have been reused with another meaning.
+        """Whether a run began after the migration was first applied, on newer code.
+        A removed name may have been reused with another meaning.
         """
         known = self._known.get(migration.name)
         if known is None or not known.runs or known.at is None or record.started_at is None:
@@ -136,8 +136,8 @@ class _Tally:
     before: set[str] = field(default_factory=set)      # migrations of runs with missing parameters
 
     def tangles(self, name: str) -> bool:
-        """Whether adding missing parameters under this name would create a cycle in the order of migrations:
-        neither of two such migrations could be undone.
+        """Whether adding missing parameters under this name would create a cycle.
+        Then neither of two migrations could be undone.
         """
         return any(self.before & {*had[had.index(name) + 1:]} for had in self.histories if name in had)
 
@@ -201,7 +201,7 @@ def _check_unchanged(migration: Migration, known: Migration | None) -> None:
 
 def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...], name: str | None,
            tally: _Tally) -> Migration:
-    """The migration of missing parameters; an interrupted one continues under its name."""
+    """The migration of missing parameters; continues an interrupted one."""
     if name is not None and (not is_name(name) or name != name.strip()):
         raise UsageError(f"--name {name[:40]!a}: expected 1 to {MAX_NAME} printable characters without "
                          "blanks around them")
@@ -218,7 +218,7 @@ def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...
 
 
 def _free_name(steps: tuple[Tree, ...], taken: set[str]) -> str:
-    """An unused name of date and content: `add 2026-11-25 Forest.max_depth and 2 more`."""
+    """An unused name: `add 2026-11-25 Forest.max_depth and 2 more`."""
     first = step_text(steps[0]).partition(" = ")[0]
     more = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
     verb = "add" if steps[0]["op"] == "add" else "rename"

@@ -14,7 +14,7 @@ from hyperspace_core.space import Choice, Range
 
 @dataclass(frozen=True)
 class Relied:
-    """A parameter that a run left to its default, with the old and the current default."""
+    """A parameter that a run left to its default, with old and current default."""
 
     section: Section
     name: str
@@ -23,7 +23,7 @@ class Relied:
 
 
 def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Relied]:
-    """Yield the changed defaults; `sections`: those of one run, with the submitted values."""
+    """Yield the changed defaults of a run's `sections`, which hold submitted values."""
     inside = {section.path: section for section in sections}
     judged: tuple[str, ...] = ()           # sections whose class is no longer the default's
     for section in sections:
@@ -61,7 +61,7 @@ def _named(value: Any, below: Section | None) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal for a parameter: 1 and 1.0 are, 1 and true are not."""
+    """Whether two values are equal: 1 and 1.0 are, 1 and true are not."""
     if one is MISSING or other is MISSING:
         return one is other
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))

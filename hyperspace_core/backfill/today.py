@@ -41,7 +41,7 @@ class Today:
         yield from sections(config, signature, catalog, written)
 
     def lacking(self, scenario: Tree, config: Tree) -> list[Tree]:
-        """Steps that rename old classes, then add the parameters that the trees are missing.
+        """Steps that rename old classes, then add missing parameters.
 
         The value is the default of the class itself, even if a parameter's default is an object with another
         value: only the class's own default keeps the old behaviour.
@@ -62,7 +62,7 @@ class Today:
         return [*renamed.values(), *added.values()]
 
     def missing(self, section: Section) -> Iterator[tuple[Parameter, Any]]:
-        """Yield the missing parameters of a section that have a default, with that default."""
+        """Yield the missing parameters of a section that have a default."""
         for parameter in section.signature.parameters:
             name = parameter.name
             if name in section.given or (name == SEED and not section.path):
@@ -79,7 +79,7 @@ class Today:
         return self._defaults[key]
 
     def problems(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
-        """Reasons why the trees do not fit the current signatures, one a line; empty if they fit."""
+        """Reasons why the trees do not fit the current signatures; empty if they fit."""
         key = canonical([scenario, config])
         if key not in self._problems:
             if len(self._problems) >= KEPT:
@@ -106,7 +106,7 @@ class Today:
         return None if top is None or top.entry is None else top.entry.name
 
     def _within(self, section: Section, name: str) -> str | None:
-        """The parameter that the section fills, if several families have a class of this name."""
+        """The parameter that the section fills, if the class name is ambiguous."""
         entries = self.project.catalog.entries()
         families = {entry.family for entry in entries if name in (entry.name, *entry.aliases)}
         return section.fills if len(families) > 1 else None

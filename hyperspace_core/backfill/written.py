@@ -16,8 +16,8 @@ from hyperspace_core.storage import Store
 
 def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration],
                   waiting: Iterable[Tree] = ()) -> Any:
-    """Translate `submitted` to the current names. `known`: the store's migrations by name; `waiting`: steps
-    not yet applied.
+    """Translate `submitted` to the current names.
+    `known`: the store's migrations by name; `waiting`: steps not yet applied.
     """
     had = [step for name in record.migrated if name in known for step in known[name].steps]
     steps = [*had, *waiting]
@@ -29,7 +29,7 @@ def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration
 
 
 def written_earlier(record: RunRecord, steps: Iterable[Tree]) -> Any:
-    """Translate `submitted` of a run that was submitted with old names and executed with new ones."""
+    """Translate `submitted` of a run that was executed with newer names."""
     return _after(steps, record.scenario, _with_classes(record.submitted, record.config), record)
 
 

@@ -1,4 +1,4 @@
-"""Find source and imports of classes defined in a notebook or in the running script."""
+"""Find source and imports of classes of a notebook or the running script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def source_of(target: Any) -> str | None:
-    """Source of a class or function defined at the top of a cell or module, with decorators.
+    """Source of a top-level class or function, with decorators.
 
     Of several definitions the last one counts. None if there is none.
     """
@@ -37,7 +37,7 @@ def imports(module: ModuleType) -> dict[str, str]:
 
 
 def imports_of(node: ast.stmt) -> dict[str, str]:
-    """Name → an import statement of that name only; empty for other statements and `import *`."""
+    """Name → import of that name only; empty for other statements and `import *`."""
     if not isinstance(node, ast.Import | ast.ImportFrom):
         return {}
     if isinstance(node, ast.ImportFrom) and (node.module == "__future__" or node.level):

@@ -49,7 +49,7 @@ class Change:
 
 
 def target_in(project: Project, path: str) -> Target:
-    """Find the module of a path such as "digits_study/models.py". Raises `UsageError`."""
+    """Find the module of a path like "digits_study/models.py". Raises `UsageError`."""
     top = project.module.partition(".")[0]
     parts = Path(path).parts
     names = [*parts[:-1], Path(path).stem]
@@ -65,7 +65,7 @@ def target_in(project: Project, path: str) -> Target:
 
 
 def text_of(file: Path) -> tuple[bytes | None, str]:
-    """Bytes and text of a file; None and "" if it does not exist. Raises `UsageError`."""
+    """Bytes and text of a file; None and "" if missing. Raises `UsageError`."""
     if not file.exists():
         return None, ""
     content = file.read_bytes()
@@ -83,7 +83,7 @@ def is_registered(project: Project, module: str) -> bool:
 
 
 def registration(project: Project, module: str) -> Change:
-    """Add the module to `hyperspace_register`. Raises `Refused`, naming the line to add."""
+    """Add the module to `hyperspace_register`. Raises `Refused` with the line."""
     line = f'register.module("{module}")'
     file = Path(str(getattr(sys.modules.get(project.module), "__file__", "")))
     before, text = text_of(file)

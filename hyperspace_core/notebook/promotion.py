@@ -100,7 +100,7 @@ def _last_run(study: Study, name: str, source: str) -> RunRecord:
 
 def _proved(study: Study, run: RunRecord, changes: Sequence[Change], tolerance: float,
             place: Target) -> Verdict:
-    """Write the changes, execute the run in a fresh process and compare; undo on failure."""
+    """Write the changes and verify them in a fresh process; undo on failure."""
     for change in changes:
         change.write()
     try:
@@ -132,7 +132,7 @@ def _again(study: Study, run: RunRecord, tolerance: float) -> tuple[RunRecord, V
 
 
 def _brought_up(study: Study, place: Target, piece: Piece, changes: Sequence[Change], name: str) -> type:
-    """Import the promoted class into this process without reloading other definitions."""
+    """Import the promoted class without reloading other definitions."""
     importlib.invalidate_caches()
     if place.module not in sys.modules:
         importlib.import_module(place.module)
@@ -146,8 +146,8 @@ def _brought_up(study: Study, place: Target, piece: Piece, changes: Sequence[Cha
 
 
 class _Part(SourceFileLoader):
-    """Loads only the statements of a module's file that bind given names; all other objects of the module
-    are unchanged.
+    """Loads only the statements of a module's file that bind given names.
+    All other objects of the module are unchanged.
     """
 
     def __init__(self, module: str, file: Path, names: frozenset[str]) -> None:

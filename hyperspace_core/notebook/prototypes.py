@@ -33,14 +33,14 @@ ORIGIN = "this notebook"
 
 
 class Prototypes:
-    """The classes registered with one study; local runs may use them, queued runs may not."""
+    """The classes registered with one study, for local runs but not for queued runs."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._entries: dict[tuple[type, str], Entry] = {}
 
     def register(self, target: Any, family: type | None = None, name: str | None = None) -> None:
-        """Register a class for configs; an earlier notebook class of the same name is replaced."""
+        """Register a class for configs; replaces a notebook class of the same name."""
         found = family or family_of(target)
         if not isinstance(target, type) or found is None:
             shown = getattr(target, "__name__", repr(target))
@@ -81,8 +81,8 @@ class Prototypes:
         return run
 
     def refuse_searched(self, search: NewSearch) -> None:
-        """Raises `ConfigError` if `space=` names a class of this notebook. Classes that it does not name are
-        not searched.
+        """Raises `ConfigError` if `space=` names a class of this notebook.
+        Classes that it does not name are not searched.
         """
         space = searched_space(self._project, search.scenario, search.space)
         for called in (name for entry in space.entries for name in _named(entry)):
@@ -93,7 +93,7 @@ class Prototypes:
                     "the package")
 
     def keep_sources(self, store: Store, run: NewRun, number: int) -> None:
-        """Store the sources of the run's notebook classes as artifacts of its first attempt."""
+        """Store the sources of the notebook classes as artifacts of the first attempt."""
         for section in self.used_by(run):
             with tempfile.TemporaryDirectory(prefix="hyperspace-") as folder:
                 file = Path(folder) / "source.py"
@@ -126,7 +126,7 @@ def label_of(name: str) -> str:
 
 
 def source_text(target: type) -> str:
-    """Source of a module with the class; only the class if its needs cannot be written."""
+    """Source of a module with the class, or only the class if that fails."""
     try:
         return piece_of(target).text()
     except UsageError as error:

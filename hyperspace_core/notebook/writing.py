@@ -1,4 +1,4 @@
-"""Extract a class of a notebook with the imports, helpers and constants that it needs."""
+"""Extract a notebook class with the imports, helpers and constants it needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Piece:
 
 
 def piece_of(target: type, there: Mapping[str, Any] | None = None) -> Piece:
-    """Collect the class and what it needs, without names that the module `there` has with the same value.
+    """Collect the class and what it needs, without equal names of module `there`.
 
     Raises `UsageError` if a source is not found, or a value cannot be written as source.
     """
@@ -44,7 +44,7 @@ def piece_of(target: type, there: Mapping[str, Any] | None = None) -> Piece:
 
 
 def inserted(text: str, piece: Piece) -> str:
-    """Insert a piece into a module's text: imports after the existing ones, definitions at the end.
+    """Insert a piece into a module: imports after its own, definitions at the end.
 
     Raises `UsageError` if the module has one of the names with another value.
     """
@@ -99,7 +99,7 @@ class _Writer:
 
 
 def _import_of(name: str, value: Any) -> str | None:
-    """Import statement for an object that has no import in the notebook; None if not importable."""
+    """Import statement for an object without one; None if not importable."""
     if isinstance(value, ModuleType):
         return f"import {value.__name__}" if value.__name__ == name else f"import {value.__name__} as {name}"
     module, called = getattr(value, "__module__", None), getattr(value, "__name__", None)
@@ -110,7 +110,7 @@ def _import_of(name: str, value: Any) -> str | None:
 
 
 def _without_registration(source: str) -> str:
-    """The definition without the decorator `@study.register`, with or without arguments."""
+    """The definition without the decorator `@study.register`."""
     node = ast.parse(source).body[0]
     lines = source.splitlines()
     for decorator in reversed(getattr(node, "decorator_list", [])):
@@ -122,7 +122,7 @@ def _without_registration(source: str) -> str:
 
 
 def _after_imports(tree: ast.Module) -> int:
-    """Number of lines up to the end of the last top-level import, or of the docstring."""
+    """Number of lines up to the last top-level import, or the docstring."""
     last = 0
     for number, node in enumerate(tree.body):
         is_docstring = (number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

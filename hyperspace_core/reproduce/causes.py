@@ -29,8 +29,8 @@ class Cause:
 
 
 def causes(before: RunRecord, now: RunRecord, *, own_code: bool) -> list[Cause]:
-    """List the causes, the likeliest first. `before`: the run as it was executed; `own_code`: both were
-    executed on the same code.
+    """List the causes, the likeliest first.
+    `before`: the run as it was executed; `own_code`: both were executed on the same code.
     """
     code = () if own_code else _components(before, now)
     return [*_config(before, now), *_seed(before, now), *_data(before, now), *code, *_packages(before, now),
@@ -48,7 +48,7 @@ def _config(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
 
 
 def _against_what_was_written(record: RunRecord) -> list[Difference]:
-    """Values of the stored config that differ from the submitted ones: the record was edited."""
+    """Stored values that differ from the submitted ones: the record was edited."""
     written = dict(record.submitted)
     found = []
     for leaf in told_apart(record.config or {}, written):
@@ -58,7 +58,7 @@ def _against_what_was_written(record: RunRecord) -> list[Difference]:
 
 
 def _at(tree: Any, path: str) -> Any:
-    """The submitted plain value at a path; MISSING if it was written in another shape."""
+    """The submitted plain value at a path; MISSING if it has another shape."""
     for key in path.split("."):
         if isinstance(tree, Mapping) and key in tree:
             tree = tree[key]

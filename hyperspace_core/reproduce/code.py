@@ -1,4 +1,4 @@
-"""Restore the code of a past run in a folder: from its snapshot, or its commit and patch."""
+"""Restore the code of a past run from its snapshot, or its commit and patch."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class PastCode:
 
 @contextmanager
 def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]:
-    """Restore the code of the run's last attempt; `package`: the project's top-level package.
+    """Restore the code of the run's last attempt.
 
-    The checkout is only read. Raises `HyperspaceError` with the reasons if the code cannot be restored.
+    `package`: the project's top-level package. The checkout is only read. Raises `HyperspaceError`.
     """
     source, git = section_of(record, "source"), section_of(record, "git")
     reasons = []

@@ -1,4 +1,4 @@
-"""Virtual environments with the recorded packages of a run, cached by package set."""
+"""Virtual environments with the recorded packages of a run, cached."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Place:
 
 @contextmanager
 def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[Place]:
-    """Provide the environment, without the project's own `distribution`. Raises `HyperspaceError`
-    if packages cannot be installed.
+    """Provide the environment, without the project's own `distribution`.
+    Raises `HyperspaceError` if packages cannot be installed.
     """
     if environment == "current":
         yield Place(python=None, description="the packages that are installed here")
@@ -50,7 +50,7 @@ def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[
 
 
 def _wanted(record: RunRecord, distribution: str) -> dict[str, str]:
-    """Name → version of the recorded packages, without editable ones, which come with the code."""
+    """Name → version of the recorded packages, without editable ones."""
     section = section_of(record, "packages")
     installed, editable = section.get("installed"), section.get("editable") or []
     if not isinstance(installed, dict):
@@ -81,7 +81,7 @@ def _folder(wanted: Mapping[str, str], python: str) -> Path:
 
 
 def _make(folder: Path, wanted: Mapping[str, str], python: str) -> None:
-    """Build in a temporary folder, then rename: an incomplete environment is never used."""
+    """Build in a temporary folder, then rename it, so that it is always complete."""
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -98,7 +98,7 @@ def _make(folder: Path, wanted: Mapping[str, str], python: str) -> None:
 
 
 def _install(made: Path, wanted: Mapping[str, str]) -> None:
-    """Install exactly these packages, without dependencies: the recorded set is complete."""
+    """Install these packages without dependencies: the recorded set is complete."""
     listed = made / "requirements.txt"
     listed.write_text("".join(f"{name}=={version}\n" for name, version in sorted(wanted.items())))
     if not wanted:

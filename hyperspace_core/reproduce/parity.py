@@ -1,4 +1,4 @@
-"""Execute past runs with a rewritten class, and compare its results with the old ones."""
+"""Execute past runs with a rewritten class, and compare the results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAST = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A past run and its replay. `verdict` is None if the new class did not accept the config."""
+    """A past run and its replay. `verdict` is None if the config did not fit."""
 
     before: RunRecord
     run: NewRun | None = None
@@ -42,9 +42,9 @@ class Pair:
 
 def parity(study: Study, old: str, new: str, *, task: str | None = None, last: int = LAST,
            tolerance: float = 0.0, slots: int = 1, listener: Listener = log_notices) -> list[Pair]:
-    """Execute the last completed runs of class `old` again, with `new` in its place, on the current code.
+    """Execute the last completed runs of class `old` again, with `new` in its place.
 
-    Parameters and seed stay the same; nothing is stored. Raises as `planned`, and `ProjectError`.
+    Current code, same parameters and seed; nothing is stored. Raises as `planned`, and `ProjectError`.
     """
     check_tolerance(tolerance)
     pairs = planned(study, old, new, task=task, last=last)
@@ -59,7 +59,7 @@ def parity(study: Study, old: str, new: str, *, task: str | None = None, last: i
 
 
 def planned(study: Study, old: str, new: str, *, task: str | None = None, last: int = LAST) -> list[Pair]:
-    """The runs that `parity` would execute, newest first; `problem` is set if the new class does not fit.
+    """The runs for `parity`, newest first; `problem` is set if a config does not fit.
 
     Raises `UnknownClassError` for a class that the project does not have, `NotFound` if no run used the old
     one, `UsageError`.
@@ -104,7 +104,7 @@ def _names_in(tree: Any, name: str) -> bool:
 
 
 def _swapped(study: Study, record: RunRecord, old: str, new: str) -> NewRun:
-    """Replace the class. Raises `ConfigError` if the new class does not accept the parameters."""
+    """Replace the class. Raises `ConfigError` if the parameters do not fit."""
     run = again(record, uid=uuid.uuid4().hex)
     scenario, config = _renamed(record.scenario, old, new), _renamed(record.config, old, new)
     return replace(run, scenario=scenario, config=study.project.complete(scenario, config))

@@ -1,4 +1,4 @@
-"""Execute runs by a worker on a temporary store, without changing the project's store."""
+"""Execute runs by a worker on a temporary store."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Played:
 @contextmanager
 def replayed(project: str, extensions: Extensions, runs: Sequence[NewRun], options: WorkerOptions,
              listener: Listener, *, stops: Mapping[str, Pruned | None]) -> Iterator[list[Played]]:
-    """Execute the runs and return them in order; a run that was not begun is still QUEUED.
+    """Execute the runs and return them in order; one not begun is still QUEUED.
 
     `stops`: by `uid`, where a pruner stopped the original run; the replay stops there, too. The temporary
     store exists until the `with` block ends. Raises `ProjectError`, as a worker does.
@@ -53,7 +53,7 @@ def replayed(project: str, extensions: Extensions, runs: Sequence[NewRun], optio
 
 
 def again(record: RunRecord, *, uid: str) -> NewRun:
-    """Copy task, scenario, config and seed of a run; they are complete, so nothing is looked up."""
+    """Copy the completed task, scenario, config and seed of a run."""
     return NewRun(uid=uid, project=record.project, task=record.task, submitted=record.submitted,
                   scenario=record.scenario, config=record.config, metric=record.metric, seed=record.seed,
                   max_losses=1)

@@ -1,4 +1,4 @@
-"""`hyperspace reproduce`: execute a past run again, compare the results, find causes."""
+"""`hyperspace reproduce`: execute a past run again and compare the results."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def check_tolerance(tolerance: float) -> None:
 
 def judge(before: RunRecord, old: Sequence[Point], now: RunRecord, new: Sequence[Point], *,
           tolerance: float = 0.0, ignore: Sequence[str] = ()) -> Verdict:
-    """Compare two executions: points in order of logging, then metrics, then the result.
+    """Compare two executions: points in order, then metrics, then the result.
 
     `tolerance`: relative, and absolute below 1. `ignore`: series and metrics to leave out, as in "seconds/*".
     Two NaN are the same.
@@ -118,7 +118,7 @@ def _identical(one: Any, other: Any) -> bool:
 
 
 def _close(one: Any, other: Any, tolerance: float) -> bool:
-    """Whether two numbers agree within the tolerance; other values, also bools, never do."""
+    """Whether two numbers agree within the tolerance; False for other values."""
     numbers = isinstance(one, int | float) and isinstance(other, int | float)
     if not numbers or isinstance(one, bool) or isinstance(other, bool):
         return False

@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[-+]?(\d[\d.,e+-]*|nan|inf)(\s?(%|s|min|h|d|B|kB|MB|GB))?
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Format rows as aligned lines; the first row is the heading, numbers are right-aligned."""
+    """Format rows as aligned lines: heading first, numbers to the right."""
     if not rows:
         return []
     columns = list(zip(*rows, strict=True))
@@ -23,7 +23,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def fitting(rows: Sequence[Sequence[str]], room: int) -> int:
-    """Number of columns, from the left, that fit into `room` characters; at least one."""
+    """Number of columns from the left that fit into `room`; at least one."""
     used, count = -len(GAP), 0
     for column in zip(*rows, strict=True):
         used += len(GAP) + max(map(width, column))
@@ -61,7 +61,7 @@ def cut(text: str, room: int, dots: str = "…") -> str:
 
 
 def folds(text: str, room: int, rest: int) -> list[str]:
-    """Wrap the text at blanks: the first line to `room` columns, the others to `rest`.
+    """Wrap the text at blanks: first line to `room` columns, others to `rest`.
 
     A word that is longer than a line, such as a path, stays whole.
     """

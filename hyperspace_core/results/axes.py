@@ -1,4 +1,4 @@
-"""Axes of plots: place the values of a hyper-parameter linearly, logarithmically or by name."""
+"""Axes of plots: linear, logarithmic or by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEW = 6                        # up to so many different numbers each get a tick
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """`shown`: values for a plotly axis; `places`: the same as numbers; `ticks`: place and label."""
+    """`shown`: plotly values; `places`: as numbers; `ticks`: place and label."""
 
     name: str
     shown: tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""Find the runs of a task that are comparable, and give the reasons for the others.
+"""Find the comparable runs of a task, with reasons for the others.
 
 Runs are comparable when task, metric, problem (the completed scenario, with the version of its dataset),
 data, and the code of the components that they use agree. Configs and seeds may differ.
@@ -44,7 +44,7 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Comparable runs, in the order in which they were given, and the runs that were left out."""
+    """Comparable runs in the given order, and the runs that were left out."""
 
     kept: tuple[RunRecord, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -94,9 +94,9 @@ def checked_comparable(comparable: object) -> str:
 
 
 def summary(left_out: Sequence[LeftOut], show_all: str, looked_at: int | None = None) -> str:
-    """One line: how many runs were left out, why, and what to do. `show_all`: the option that shows them.
+    """One line: how many runs were left out, why, and what to do.
 
-    `looked_at`: the number of runs that were read, if not all were.
+    `show_all`: the option that shows them; `looked_at`: the number of runs read, if not all.
     """
     if not left_out:
         return ""
@@ -122,7 +122,7 @@ def _cure_of_code(left_out: Sequence[LeftOut]) -> str:
 
 
 def declaration(name: str, old: str, new: str) -> str:
-    """The `register.same_behaviour` line for two fingerprints; empty if one is not SHA-256."""
+    """The `register.same_behaviour` line; empty if a fingerprint is not SHA-256."""
     if not all(map(_HEXADECIMAL.fullmatch, (old, new))):
         return ""
     return f'register.same_behaviour("{name}", "{old[:SHOWN]}", "{new[:SHOWN]}")'

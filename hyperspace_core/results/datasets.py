@@ -19,7 +19,7 @@ Fingerprints = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class DataRule:
-    """The data of the newest run, per seed if the seed draws the data, per config if it chooses them."""
+    """The data of the newest run, per seed or config where these select the data."""
 
     by_seed: bool
     newest: Mapping[Any, Fingerprints]
@@ -44,7 +44,7 @@ class DataRule:
 
 
 def _distinct(one: str, other: str) -> bool:
-    """Whether two fingerprints differ; those of a sample and of whole data are not comparable."""
+    """Whether two fingerprints of the same kind (sampled or whole data) differ."""
     return one != other and one.startswith(PARTIAL) == other.startswith(PARTIAL)
 
 

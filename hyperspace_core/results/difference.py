@@ -38,7 +38,7 @@ def contrasts(first: RunRecord, second: RunRecord) -> list[Contrast]:
 
 
 def other_code(first: RunRecord, second: RunRecord) -> list[OtherCode]:
-    """Components of both runs whose code differs, and hooks that only one of them has.
+    """Components of both runs whose code differs, and hooks of only one of them.
 
     A parameter filled by a different class is not listed: it is a difference of the config.
     """
@@ -64,8 +64,8 @@ def _config(record: RunRecord) -> dict[str, Any]:
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:
-    """Provenance of the last attempt, without sections compared separately, values that differ in every
-    run, and values that differ between a checkout and its pinned code.
+    """Provenance of the last attempt, without sections compared separately.
+    Values that differ in every run, or between checkout and pinned code, are left out, too.
     """
     sections = record.attempt.provenance if record.attempt is not None else {}
     found = {name: section for name, section in sections.items() if name not in _SEPARATE}
@@ -80,7 +80,7 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
 
 
 def _without_paths(name: str, section: dict[str, Any], plugins: Any) -> dict[str, Any]:
-    """A section without folders, and without the project where another section describes it."""
+    """A section without folders and duplicate entries of the project."""
     project = plugins.get("project") if isinstance(plugins, dict) else None
     own = project.get("distribution") if isinstance(project, dict) else None
     if name == "git":

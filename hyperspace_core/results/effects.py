@@ -29,7 +29,7 @@ Measured = tuple[RunRecord, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Change from one value to another: mean of the differences (new - old), 95 % interval."""
+    """Change from one value to another: mean of new - old, with 95 % interval."""
 
     task: str
     metric: Metric
@@ -128,7 +128,7 @@ def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
 
 
 def path_of(records: Sequence[RunRecord], parameter: str) -> str:
-    """Path of a hyper-parameter within a config. Raises `UsageError` if no run has it."""
+    """Path of a hyper-parameter. Raises `UsageError` if no run has it."""
     wanted = parameter.removeprefix(f"{CONFIG}.")
     if any(not is_missing(look_up(record, f"{CONFIG}.{wanted}")) for record in records):
         return wanted

@@ -1,4 +1,4 @@
-"""Mean with its confidence interval by Student's t, from the standard library only.
+"""Mean with its confidence interval by Student's t, without dependencies.
 
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 26.5 and 26.7; the continued fraction of
 the incomplete beta function is evaluated by Lentz's method.
@@ -31,7 +31,7 @@ class Estimate:
 
     @property
     def differs(self) -> bool:
-        """Whether the interval excludes 0. If all numbers are equal, the sign test decides."""
+        """Whether the interval excludes 0; the sign test decides for equal numbers."""
         if self.low is None or self.high is None:
             return False
         return (self.low > 0 or self.high < 0) and (self.sd != 0 or self.n >= SIGNS)
@@ -43,7 +43,7 @@ def difference(new: float, old: float) -> float:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Estimate the mean of at least one number; with a NaN or infinity among them it is not finite."""
+    """Estimate the mean of at least one number; not finite if a number is not."""
     count = len(values)
     if not all(map(math.isfinite, values)):
         return Estimate(n=count, mean=sum(values) / count)

@@ -26,7 +26,7 @@ def key_of(run: NewRun | RunRecord) -> str:
 
 
 def existing_runs(store: Store, project: Project, task: str) -> dict[str, int]:
-    """Key → id of a task's queued, paused, running and completed runs; the oldest of each key.
+    """Key → id of the oldest queued, paused, running or completed run of a task.
 
     A run does not count if the code of a class that it uses differs. Unknown code, such as that of a run that
     has not begun, counts as equal.

@@ -39,7 +39,7 @@ class FirstPage(Comparison):
 
 def first_page(store: Store, where: RunFilter, limit: int, today: Ask | None, *,
                read: Callable[[RunRecord], RunRecord]) -> Comparison | None:
-    """Find the best `limit` comparable runs of a task; None if there are few enough to read all.
+    """Find the best `limit` comparable runs of a task; None if all can be read.
 
     `today`: as in `compared`; without it all runs are comparable. `read`: reduces a record to what is kept.
     If all runs had to be read, for example because some were rescored, the result holds all of them.
@@ -81,5 +81,5 @@ def _compared(records: Iterable[RunRecord], today: Ask | None) -> Comparison:
 
 
 def _count(store: Store, where: RunFilter) -> int:
-    """Upper bound of the matches: conditions on values are ignored, as they may need a full read."""
+    """Upper bound of the matches, without conditions on values (may read all)."""
     return sum(store.count(replace(where, where=())).values())

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def to_frame(records: Iterable[RunRecord], *, constant: bool = False) -> pandas.DataFrame:
-    """Frame with one row a run, best first, index `run`; constant columns are left out.
+    """Frame with one row a run, best first, without constant columns.
 
-    `constant=True` keeps them. A missing value is NaN in a column of numbers, None elsewhere; lists become
-    tuples, so that they can be grouped by. Without runs the frame is empty. Raises `HyperspaceError` if
+    `constant=True` keeps them. The index is `run`. A missing value is NaN in a column of numbers, None
+    elsewhere; lists become tuples, for grouping. Without runs the frame is empty. Raises `HyperspaceError` if
     pandas is not installed.
     """
     return frame_of(tabulate(records, constant=constant))
 
 
 def frame_of(table: Table) -> pandas.DataFrame:
-    """Convert a table; the index is the run id, or the row number if there is no such column."""
+    """Convert a table; the index is the run id, else the row number."""
     pd = _imported()
     ids = next((column for column in table.columns if column.path == ID), None)
     index = (pd.RangeIndex(len(table.rows)) if ids is None else

@@ -1,4 +1,4 @@
-"""Attempts as bars of a timeline: overlapping bars of a worker get separate lanes."""
+"""Attempts as bars of a timeline; overlapping bars get separate lanes."""
 
 from __future__ import annotations
 

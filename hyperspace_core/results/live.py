@@ -121,7 +121,7 @@ class QueueProgress(Live):
 
 
 def _changed_lines() -> Callable[[Look], None]:
-    """Return a function that prints the lines that have changed; times alone do not count."""
+    """Return a function that prints lines with changes other than times."""
     before: set[str] = set()
 
     def show(look: Look) -> None:

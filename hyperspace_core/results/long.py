@@ -18,7 +18,7 @@ Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesPoint:
-    """One point of a run's series. A point logged without a step gets its number as step."""
+    """One point of a run's series; a point logged without a step is numbered."""
 
     run: int
     name: str
@@ -60,7 +60,7 @@ class LongSeries(Tabular, Sequence[SeriesPoint]):
 
 
 def long_series(records: Sequence[RunRecord], read: Read, names: Collection[str] | None) -> LongSeries:
-    """Read the series of the runs. Raises `NotFound` for a name that no run has logged."""
+    """Read the series of the runs. Raises `NotFound` for an unknown name."""
     found = LongSeries(point for record in records for point in _points(record.id, read(record.id, names)))
     there = {point.name for point in found}
     for name in names or ():

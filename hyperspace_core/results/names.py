@@ -32,7 +32,7 @@ def _steps(path: str) -> list[str]:
 
 
 def _distinct(names: dict[str, str]) -> dict[str, str]:
-    """Resolve names shared by a section's class and a value of the same path: use the full path."""
+    """Use the full path where a class and a value of one path share a name."""
     counts = Counter(names.values())
     apart = {path: path if counts[name] > 1 else name for path, name in names.items()}
     return apart if len(set(apart.values())) == len(apart) else {path: path for path in names}

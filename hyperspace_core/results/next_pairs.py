@@ -32,7 +32,7 @@ def plan_pairs(study: Study, paired: Paired, count: int) -> list[NewRun]:
 
 
 def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wanted]:
-    """Find the runs for at least `count` more pairs; a run in parts gives several pairs.
+    """Find runs for at least `count` more pairs; a run in parts gives several.
 
     `live`: all queued, paused, running and completed runs of the task. Raises `UsageError` if a side holds
     several configs, or the sides have no fold in common.
@@ -54,8 +54,8 @@ def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wa
 
 
 def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str], seeds_each: int) -> Iterator[Unit]:
-    """Yield units that only one side has, then units of new seeds. `seeds_each`: the number of seeds that
-    one run uses, one for each of its parts.
+    """Yield units that only one side has, then units of new seeds.
+    `seeds_each`: the number of seeds that one run uses, one for each of its parts.
     """
     seeds = [unit[0] for units in taken for unit in units if unit[0] is not None]
     halves = [unit for unit in taken[0] ^ taken[1] if unit[0] is not None and unit[1] in folds]

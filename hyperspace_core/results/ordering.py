@@ -18,7 +18,7 @@ _OWN: dict[str, Value] = {RUN: lambda record: record.id, SECONDS: seconds_of, "t
 
 
 def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:
-    """Sort by a column such as `seed` or `config.classifier.trees`; a leading `-` sorts descending.
+    """Sort by a column such as `seed`, `config.a.trees`; `-` before it: descending.
 
     A recomputed metric takes precedence over the returned value of the same name; that one is `result` or
     `metrics.accuracy`. Missing values and NaN come last; ties are sorted by age. Raises `UsageError` for a
@@ -60,7 +60,7 @@ def _class_of(value: Any) -> Any:
 
 
 def _sortable(value: Any) -> tuple[int, Any] | None:
-    """Sort key: numbers, then texts, then other values; None for missing values and NaN."""
+    """Sort key: numbers, texts, other values; None for missing values and NaN."""
     if value is None or value is MISSING or is_missing(value):
         return None
     if isinstance(value, int | float):

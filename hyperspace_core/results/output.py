@@ -24,7 +24,7 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "�
 
 
 def write_csv(table: Table, path: str | Path, *, raw: bool = False) -> Path:
-    """Write CSV (RFC 4180). Text that a spreadsheet would execute gets a leading `'`, unless `raw`.
+    """Write CSV (RFC 4180); formula text gets a leading `'` unless `raw`.
 
     Numbers stay numbers. A missing value is an empty cell; lists and dicts are JSON.
     """
@@ -37,7 +37,7 @@ def write_csv(table: Table, path: str | Path, *, raw: bool = False) -> Path:
 
 
 def write_jsonl(table: Table, path: str | Path) -> Path:
-    """Write one JSON object a line, without missing values. NaN and infinities are texts as in `--json`."""
+    """Write JSON lines without missing values; NaN and infinities become texts."""
     with _written(path) as file:
         for row in _rows(table):
             cells = {name: plain(value) for name, value in zip(table.names, row, strict=True)
@@ -47,7 +47,7 @@ def write_jsonl(table: Table, path: str | Path) -> Path:
 
 
 def write_parquet(table: Table, path: str | Path) -> Path:
-    """Write typed columns; mixed types become JSON. Raises `HyperspaceError` without pyarrow."""
+    """Write Parquet; mixed types become JSON. Raises `HyperspaceError`."""
     try:
         import pyarrow
         import pyarrow.parquet

@@ -30,7 +30,7 @@ FORGOTTEN = timedelta(days=1)  # a worker not seen for this long is no longer sh
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerLine:
-    """A worker and its state: `silent` was not seen for a TTL, `gone` has a dead process."""
+    """A worker and its state: `silent`: not seen for a TTL, `gone`: process is dead."""
 
     worker: WorkerInfo
     life: Life
@@ -161,7 +161,7 @@ def living_workers(store: Store, project: str, *, clock: Clock | None = None,
 
 def life_of(worker: WorkerInfo, now: datetime, ttl_s: float,
             is_dead: Callable[[Owner], bool] = proven_dead) -> Life:
-    """Return whether a worker is alive, silent or gone, as far as this machine can check."""
+    """Whether a worker is alive, silent or gone, as far as can be checked here."""
     if is_dead(worker.owner):
         return "gone"
     seen = _seen_s(worker, now)
@@ -170,7 +170,7 @@ def life_of(worker: WorkerInfo, now: datetime, ttl_s: float,
 
 def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo], *,
                 paused: bool = False) -> SearchLine:
-    """Read the progress of a search. `alive`: the living workers. Raises `StoreError`."""
+    """Read the progress of a search; `alive`: living workers. Raises `StoreError`."""
     own = RunFilter(project=search.project, search=search.uid)
     done = replace(own, states=(State.COMPLETED,))
     best = next(store.find(done, order=ORDER_BEST, limit=1), None)
@@ -182,7 +182,7 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
 
 
 def _no_worker(task: str, tasks: Collection[str], *, some: bool) -> str | None:
-    """Why no worker can take runs of the task; `tasks`: tasks of the living workers, if `some` live."""
+    """Why no worker can take runs of the task; `tasks`: those of living workers."""
     if not some:
         return "no worker is running"
     if task not in tasks:

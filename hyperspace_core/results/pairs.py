@@ -1,4 +1,4 @@
-"""Paired comparison of two configs by seed, with the confidence interval of the difference."""
+"""Paired comparison of two configs by seed, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Side = int | RunRecord | str | Condition | Iterable[str | Condition]
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
-    """One side of a comparison: its name and its runs by age; pruned runs only if all are pruned."""
+    """One side of a comparison: name and runs by age; pruned only if all are."""
 
     name: str
     records: tuple[RunRecord, ...]
@@ -63,7 +63,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Paired:
-    """Result of a comparison: `effect.mean` is b - a in the metric's unit, with its 95 % interval."""
+    """Result of a comparison: `effect.mean` is b - a, with its 95 % interval."""
 
     a: Party
     b: Party
@@ -85,9 +85,9 @@ class Paired:
 
     @property
     def more_pairs(self) -> int | None:
-        """Number of further pairs needed, if effect and spread stay the same; 0 if it is significant.
+        """Number of further pairs needed, if effect and spread stay the same.
 
-        None if it is unknown or above a thousand.
+        0 if the difference is significant; None if it is unknown or above a thousand.
         """
         if self.better is not None:
             return 0
@@ -212,7 +212,7 @@ def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]
 
 
 def _labelled(party: Party, other: Party) -> Party:
-    """Name a side that was given by id by the values in which it differs from the other side."""
+    """Name a side given by id by the values that differ from the other side."""
     if party.name:
         return party
     config = config_of(party.records[0])

@@ -66,7 +66,7 @@ Parts = Mapping[str, Part]
 
 
 def parts_of(record: RunRecord) -> Parts | None:
-    """Parts of the last attempt by path, else those pinned at submission; None if unknown."""
+    """Parts of the last attempt, else those pinned at submission; None if unknown."""
     for section in (_section(record, COMPONENTS), record.code.get(COMPONENTS)):
         parts = parts_in(section)
         if parts:

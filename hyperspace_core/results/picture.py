@@ -83,7 +83,7 @@ def _remarks(view: Overview) -> list[str]:
 
 
 def _search(line: SearchLine) -> str:
-    """`search 3 of holdout: 5 of 100 runs done, best accuracy 0.98; no worker is running`."""
+    """Line such as `search 3 of holdout: 5 of 100 runs done; no worker is running`."""
     found = f", {line.found}" if line.found else ""
     return f"search {line.search.id} of {line.search.task}: {line.standing}{found}" + (
         f"; {line.why}" if line.why else "")

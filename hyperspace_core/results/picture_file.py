@@ -15,7 +15,7 @@ SCALE = 2                      # pixels per point of an image
 
 
 def check_target(path: Path) -> Path:
-    """Check the path before drawing. Raises `UsageError` for an unknown suffix or a missing folder."""
+    """Check suffix and folder of the path before drawing. Raises `UsageError`."""
     if path.suffix.lower() not in (*PAGES, *IMAGES):
         raise UsageError(f"{path}: expected a file that ends in {', '.join((*PAGES, *IMAGES))}")
     if not path.absolute().parent.is_dir():
@@ -24,8 +24,8 @@ def check_target(path: Path) -> Path:
 
 
 def write_picture(figure: Any, path: Path) -> Path:
-    """Write a plotly figure in the format of the suffix; replaces the file atomically. Raises `UsageError`,
-    and `HyperspaceError` if an image needs a package that is not installed.
+    """Write a plotly figure in the format of the suffix, atomically.
+    Raises `UsageError`, and `HyperspaceError` if an image needs a package that is not installed.
     """
     kind = check_target(path).suffix.lower().removeprefix(".")
     content = (figure.to_html(include_plotlyjs=True, full_html=True).encode() if kind == "html"

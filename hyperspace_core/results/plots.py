@@ -1,4 +1,4 @@
-"""Plots of runs: learning curves, parameters against results, timeline of the workers.
+"""Plots of runs: learning curves, parameters against results, timeline.
 
 Each function returns a plotly figure; plotly is an optional dependency, imported on use.
 """
@@ -51,7 +51,7 @@ class Plots:
         return curves(self._study.store, self._study.results(task, where=where), metric, best=best)
 
     def parallel(self, task: str, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """Parallel coordinates of the hyper-parameters that differ, coloured by the result."""
+        """Parallel coordinates of the differing hyper-parameters, coloured by result."""
         return parallel(self._study.results(task, where=where))
 
     def parameter(self, task: str, name: str, *, where: str | Iterable[str | Condition] = ()) -> Figure:
@@ -76,9 +76,9 @@ class Plots:
         return history(records, records[0].metric, str(task))
 
     def importance(self, search: int) -> Figure:
-        """Plot the importance of each parameter of a search, from all runs that it learns from.
+        """Plot the importance of each parameter of a search.
 
-        It needs a tuner that computes importances, such as those of `hyperspace-optuna`.
+        It uses all runs that the search learns from, and needs a tuner such as those of `hyperspace-optuna`.
         """
         from hyperspace_core.results.search_plots import importance
 
@@ -226,7 +226,7 @@ def plotly() -> Any:
 
 
 def of_one_task(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
-    """Return the records. Raises `UsageError` for no runs, and for runs of several tasks."""
+    """Return the records. Raises `UsageError` for no runs or several tasks."""
     if not records:
         raise UsageError("no run matches; nothing to plot")
     if len({record.task for record in records}) > 1:
@@ -284,7 +284,7 @@ def _dimension(axis: Axis) -> dict[str, Any]:
 
 
 def _colour_range(records: Sequence[RunRecord]) -> dict[str, float]:
-    """Colour limits; the worst tenth shares one colour, so that outliers do not hide differences."""
+    """Colour limits; the worst tenth shares one colour because of outliers."""
     ordered = sorted(map(_number, records))
     tenth = len(ordered) // 10
     low, high = ((ordered[0], ordered[-1 - tenth]) if records[0].metric.goal == "minimize"

@@ -1,4 +1,4 @@
-"""Determine the reference for the runs of a task from the runs and the project's current code.
+"""Determine the reference for a task from its runs and the current code.
 
 For the problem, and for each class, the current code is the reference if some run has it, else the newest run
 is. So editing a class does not hide all runs at once.
@@ -36,7 +36,7 @@ def yardstick(runs: Iterable[Traits], today: Today | None = None, *, newest: boo
 
 
 def agree(runs: Sequence[Traits]) -> bool:
-    """Whether the runs agree, so that the current code is not needed to find the reference."""
+    """Whether the runs agree, so that the current code is not needed."""
     if len({(run.record.metric, run.problem) for run in runs if run.problem is not None}) > 1:
         return False
     seen: dict[Key, str] = {}
@@ -50,7 +50,7 @@ def agree(runs: Sequence[Traits]) -> bool:
 
 
 def _made_of(by_age: Iterable[Traits]) -> list[tuple[RunRecord, Parts]]:
-    """The different sets of parts, each with its newest run; runs of the same code share one."""
+    """The different sets of parts, each with its newest run."""
     newest: dict[int, tuple[RunRecord, Parts]] = {}
     for run in by_age:
         if run.parts is not None:

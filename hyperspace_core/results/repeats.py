@@ -50,7 +50,7 @@ class Repeats:
 
     @cached_property
     def results(self) -> tuple[float, ...]:
-        """One result a run, or one a part for runs in parts; duplicate parts count as their mean.
+        """One result a run, or one a part; duplicate parts count as their mean.
 
         Pruned runs are left out, unless all are pruned.
         """
@@ -188,7 +188,7 @@ class Grouped(Tabular, Sequence[Repeats]):
 
 
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:
-    """Table with a row a config: run ids, n, mean, standard deviation, 95 % interval; other means."""
+    """Table with a row a config: runs, n, mean, sd, 95 % interval; other means."""
     table = tabulate((group.as_one for group in groups), constant=constant, as_given=True)
     spread = f"{METRICS}{groups[0].records[0].metric.name}/{SPREAD}" if groups and all(
         group.in_parts for group in groups) else None          # shown as `sd`
@@ -219,7 +219,7 @@ def _is_fold(path: str) -> bool:
 
 
 def _named(name: str, taken: set[str], values: Sequence[Any]) -> Column:
-    """Build a column; if the name is taken by a hyper-parameter or metric, append `_`."""
+    """Build a column; append `_` to a name used by a parameter or metric."""
     path = name
     while name in taken:
         name = f"{name}_"

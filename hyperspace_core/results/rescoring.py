@@ -1,4 +1,4 @@
-"""Compute a registered metric from the stored predictions of finished runs, and undo it."""
+"""Compute a registered metric from stored predictions, and undo it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def metric_of(project: Project, name: str) -> RegisteredMetric:
 
 def rescored(store: Store, project: Project, records: Iterable[RunRecord], metric: RegisteredMetric, *,
              dry_run: bool = False, again: bool = False) -> Iterator[Scoring]:
-    """Compute the metric of each run and store it. Runs already rescored by the same code are skipped,
-    unless `again`.
+    """Compute the metric of each run and store it.
+    Runs already rescored by the same code are skipped, unless `again`.
     """
     code = function_fingerprint(project, metric.function)
     for record in records:
@@ -81,7 +81,7 @@ def undone(store: Store, records: Iterable[RunRecord], name: str, *,
 
 
 def predictions_of(store: Store, record: RunRecord) -> dict[str, Any]:
-    """Load the stored predictions of a run, by name. Raises `NotFound` if there are none."""
+    """Load the stored predictions of a run by name. Raises `NotFound` without any."""
     found = {name_of(artifact.name): artifact for artifact in store.artifacts(record.id)} if (
         record.attempts) else {}
     arrays: dict[str, Any] = {}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class ResultPlots:
-    """Like `study.plot`, for selected runs. All raise `HyperspaceError` if plotly is not installed,
-    `UsageError` if there is nothing to plot.
+    """Like `study.plot`, for selected runs.
+    All raise `HyperspaceError` if plotly is not installed, `UsageError` if there is nothing to plot.
     """
 
     def __init__(self, results: Results, read: Read | None) -> None:
@@ -28,7 +28,7 @@ class ResultPlots:
         return plots.curves(self, best_first(self._results), metric, best=best)
 
     def parallel(self) -> Figure:
-        """Parallel coordinates of the hyper-parameters that differ, coloured by the result."""
+        """Parallel coordinates of the differing hyper-parameters, coloured by result."""
         return plots.parallel(self._results)
 
     def parameter(self, name: str) -> Figure:

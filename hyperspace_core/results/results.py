@@ -28,7 +28,7 @@ __all__ = ["SHOWN", "Results", "text_of"]
 
 
 class Results(Tabular, Sequence[RunRecord]):
-    """Runs, best first by their task's metric; shown as a table in a notebook or at a prompt.
+    """Runs, best first by their task's metric; shown as a table.
 
     `left_out`: runs that are not comparable with these, each with its `record` and `reasons`.
     `looked_at`: number of runs that were read to find the best of many; None: all.
@@ -66,7 +66,7 @@ class Results(Tabular, Sequence[RunRecord]):
     __hash__ = None  # type: ignore[assignment]
 
     def best(self) -> RunRecord | None:
-        """The best run by the task's metric, in any order of the runs; None without results.
+        """The best run by the task's metric; None without results.
 
         Raises `UsageError` for runs of several tasks.
         """
@@ -77,13 +77,13 @@ class Results(Tabular, Sequence[RunRecord]):
         return None if found is None or decisive(found) is None else found
 
     def grouped(self) -> Grouped:
-        """Group repeats into one row: n, mean, spread and confidence interval, best mean first."""
+        """Group repeats into one row: n, mean, spread and interval, best mean first."""
         from hyperspace_core.results.repeats import Grouped
 
         return Grouped(self._records, self.left_out, looked_at=self.looked_at)
 
     def compare(self, a: Side, b: Side) -> Paired:
-        """Compare b with a: runs are paired by seed and fold, and by part for runs in parts.
+        """Compare b with a: runs are paired by seed and fold, and by part if any.
 
         `a`, `b`: a run id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
         Raises `NotFound` and `UsageError` if a side has no runs among these.
@@ -108,7 +108,7 @@ class Results(Tabular, Sequence[RunRecord]):
 
     @property
     def plot(self) -> ResultPlots:
-        """Plots of these runs: `.plot.parallel()`, `.plot.parameter("trees")`, `.plot.curves()`."""
+        """Plots of these runs, as in `.plot.parallel()` and `.plot.curves()`."""
         from hyperspace_core.results.result_plots import ResultPlots
 
         return ResultPlots(self, self._read)

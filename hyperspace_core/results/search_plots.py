@@ -1,4 +1,4 @@
-"""Plots of a search or of a task's runs in order: history of the best, importances."""
+"""Plots of a search or of a task's runs: history of the best, importances."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
 
 def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: float,
                  metric: Metric) -> tuple[list[int], list[float]]:
-    """Points of the line, up to the last run, so that a lack of improvement is visible."""
+    """Points of the line of the best result, up to the last run."""
     better, worse = (min, max) if metric.goal == "minimize" else (max, min)
     best = list(accumulate((run.result or 0.0 for run in whole), better))
     return ([*(order[run.id] for run in whole), len(order)],
@@ -96,7 +96,7 @@ def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: floa
 
 
 def _rim(done: Sequence[RunRecord], metric: Metric) -> float:
-    """Limit of the axis, a little worse than all results; outliers among the worst tenth are ignored."""
+    """Limit of the axis, a little worse than all results except outliers."""
     ordered = sorted((run.result or 0.0 for run in done), reverse=metric.goal == "maximize")
     tenth = abs(ordered[-1 - len(ordered) // 10] - ordered[0])
     most = next(result for result in reversed(ordered) if abs(result - ordered[0]) <= FAR * tenth)

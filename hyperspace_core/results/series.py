@@ -28,7 +28,7 @@ class MetricSummary:
 
 
 def summarize(points: Iterable[Point], returned: Mapping[str, Any] | None = None) -> list[MetricSummary]:
-    """Summarize all metrics, returned ones first, then in order of appearance. Reads each point once."""
+    """Summarize all metrics, returned ones first, in one pass over the points."""
     found = {name: MetricSummary(name=name, returned=value)
              for name, value in flatten(returned or {}).items()}
     for point in points:

@@ -20,8 +20,8 @@ Change = Literal["changed", "restyled", "added", "removed", "binary", "long"]
 
 @dataclass(frozen=True, kw_only=True)
 class FileChange:
-    """One file that differs. `restyled`: only in comments, docstrings and formatting; `long`: too many
-    changes to compare line by line.
+    """One file that differs.
+    `restyled`: only in comments, docstrings and formatting; `long`: too long to compare line by line.
     """
 
     path: str
@@ -40,7 +40,7 @@ class SourceChanges:
 
 
 def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceChanges:
-    """Compare the code of two runs; a run that has not begun counts with its pinned code.
+    """Compare the code of two runs, or the pinned code of a run not begun.
 
     If one of them has no snapshot, `unknown` has the reason.
     """

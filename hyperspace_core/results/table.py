@@ -1,4 +1,4 @@
-"""Tables of runs: best first, without constant columns, under their shortest names."""
+"""Tables of runs: best first, without constant columns, with short names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OWN = frozenset({RUN, TASK, STATE, REASON, SEED, SECONDS})        # names that 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column. `path`: source of the values, such as `id` or `config.classifier.trees`."""
+    """One column. `path`: source of its values, such as `config.classifier.trees`."""
 
     name: str                      # unique within its table
     path: str
@@ -72,7 +72,7 @@ def _is_of_a_part(column: Column, known: Collection[str]) -> bool:
 
 
 def tabulate(records: Iterable[RunRecord], *, constant: bool = False, as_given: bool = False) -> Table:
-    """Build a table of runs, best first or in the order `as_given`; each repeat has its own row.
+    """Build a table of runs, one row each, best first or in the order `as_given`.
 
     `constant=True` keeps constant columns.
     """
@@ -118,7 +118,7 @@ def rescored_path(metric: str | None) -> str:
 
 
 def parameters_of(record: RunRecord) -> Tree:
-    """Scenario and hyper-parameters by dotted path; the submitted config if it is not completed."""
+    """Scenario and hyper-parameters by dotted path, as submitted if not completed."""
     return flatten(record.scenario or {}, SCENARIO) | flatten(_config_of(record), CONFIG)
 
 
@@ -197,7 +197,7 @@ def _parameters_of_all(records: Sequence[RunRecord]) -> list[Tree]:
 
 
 def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the values are equal, and missing only in runs with another class above them."""
+    """Whether the values are equal, and missing only in runs of another class."""
     if _differ(tree[path] for tree in trees if path in tree):
         return False
     steps = path.split(".")

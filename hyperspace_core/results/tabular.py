@@ -39,7 +39,7 @@ class Tabular(ABC):
         return frame_of(self.table(constant=constant))
 
     def to_csv(self, path: str | Path, *, constant: bool = False, raw: bool = False) -> Path:
-        """Write CSV for a spreadsheet; text that it would execute as a formula gets a leading `'`.
+        """Write CSV for a spreadsheet; formula text gets a leading `'`.
 
         `raw=True` leaves such text unchanged, for programs.
         """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Today:
-    """The project's code in this process. No content of a record raises an error here."""
+    """The project's code in this process; its methods raise no error for a record."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -33,7 +33,7 @@ class Today:
         return self._problems[task]
 
     def parts(self, record: RunRecord, recorded: Parts) -> Parts:
-        """Parts that the run would have with the current code, without classes that no longer exist.
+        """Parts that the run would have with the current code, without removed classes.
 
         Cached by the classes of the recorded parts.
         """

@@ -27,7 +27,7 @@ def unit_of(record: RunRecord) -> Unit:
 
 
 def measured(record: RunRecord) -> dict[Unit, float]:
-    """Results by unit; empty without a result. A rescored metric counts for the whole run."""
+    """Results by unit; empty without a result. A rescored one has a single unit."""
     whole, unit = decisive(record), unit_of(record)
     if whole is None:
         return {}

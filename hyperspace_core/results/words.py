@@ -1,4 +1,4 @@
-"""Format values for display: short, on one line, without terminal control characters."""
+"""Format values for display: short, on one line, safe for terminals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def harmless(text: str) -> str:
-    """Make text safe for a terminal: keep newlines and tabs, escape other control characters."""
+    """Escape control characters except newlines and tabs, for terminals."""
     return _CONTROLS.sub(_spelled, _HARMLESS.sub("", text))
 
 

@@ -1,4 +1,4 @@
-"""Reference that the runs of a task are compared with, and the reasons for differences."""
+"""Reference for the runs of a task, and the reasons why a run is not comparable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["metric", "problem", "code", "data"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a run is not comparable. For code: class, its fingerprint and the reference fingerprint."""
+    """Why a run is not comparable. For code: class, own and reference fingerprint."""
 
     kind: Kind
     text: str                      # "Forest had other code"
@@ -70,9 +70,9 @@ class Yardstick:
 
 
 def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple[Part, Part]]:
-    """Pair the parts whose code differs from the reference with it. A hook on one side only differs, too.
+    """Pair the parts whose code differs from the reference with it.
 
-    Without a reference, no part differs.
+    A hook on one side only differs, too. Without a reference, no part differs.
     """
     if not counts:
         return

@@ -1,4 +1,4 @@
-"""A project that changes between two openings, and a store with runs of its earlier code."""
+"""A project that changes between openings, and a store with earlier runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 @pytest.fixture
 def opened(farm: ProjectFolder, path: Path) -> Iterator[Open]:
-    """Open the project, after replacing some of its files: `opened({"parts.py": text})`."""
+    """Open the project after replacing files: `opened({"parts.py": text})`."""
     studies: list[Study] = []
 
     def one(files: dict[str, str] | None = None) -> Study:

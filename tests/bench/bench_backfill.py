@@ -1,4 +1,4 @@
-"""Backfill of a new parameter in 10,000 finished runs, compared with bare UPDATEs."""
+"""Backfill of a parameter in 10,000 runs, compared with bare UPDATEs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def fill(study: Study) -> None:
 
 
 def bare_s(path: Path) -> float:
-    """Seconds for as many rows of a bare table, in as many transactions of equal durability."""
+    """Seconds for as many rows of a bare table, with equal durability."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                              "CREATE TABLE bodies(run INTEGER PRIMARY KEY, config TEXT NOT NULL) STRICT;"

@@ -1,4 +1,4 @@
-"""Claims a second from one SQLite file by 8 processes, compared with bare UPDATEs."""
+"""Claims a second from one SQLite file, compared with bare UPDATEs."""
 
 from __future__ import annotations
 

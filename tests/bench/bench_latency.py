@@ -1,4 +1,4 @@
-"""Latency from submission to start, compared with a loop that polls a SQLite file."""
+"""Latency from submission to start, compared with polling a SQLite file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cost of logging in the thread of user code, compared with a bare list and queue."""
+"""Cost of logging in user code, compared with a bare list and queue."""
 
 from __future__ import annotations
 

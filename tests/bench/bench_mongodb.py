@@ -1,4 +1,4 @@
-"""Claims from MongoDB, compared with a bare find_one_and_update loop; latency to start.
+"""Claims from MongoDB, compared with bare find_one_and_update; start latency.
 
 It uses the server of the plugin's tests, or that of `HYPERSPACE_TEST_MONGODB=uri`. The ratios matter: the
 absolute figures depend on the server. The test server reads every document for each claim, so the bare loop
@@ -114,7 +114,7 @@ def rate(uri: str, fill: Callable[[str], None], opened: Callable[[str], Claim]) 
 
 
 def starts_ms(uri: str) -> list[float]:
-    """Milliseconds from submission to start of each run, by its record; one worker waits."""
+    """Milliseconds from submission to start of each run; one worker waits."""
     from hyperspace_core.records.run import NewRun
     from hyperspace_core.records.states import State
     from hyperspace_core.storage import new_token

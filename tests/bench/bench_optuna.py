@@ -32,7 +32,7 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def proposals(tuner: Tuner, space: Space, history: History) -> tuple[float, float]:
-    """Milliseconds of the first proposal, which reads the history, and the median of later ones."""
+    """Milliseconds of the first proposal (reads the history), median of later ones."""
     rng, times = Random(0), []
     for number in range(1 + PROPOSALS):
         took, assignment = timed(partial(tuner.propose, space, history, rng))

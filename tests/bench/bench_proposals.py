@@ -46,7 +46,7 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def filled(study: Study) -> Search:
-    """A search in a store with many runs, each modelled on a real run of the same classes."""
+    """A search in a store with many runs, modelled on real runs."""
     grid = {"classifier": ["Forest", "Linear", "Support"], "scaler": ["Standard", "Unscaled"]}
     done = {names: study.run("holdout", dict(zip(grid, names, strict=True)), echo=False)
             for names in itertools.product(*grid.values())}

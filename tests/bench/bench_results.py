@@ -1,4 +1,4 @@
-"""Results of 50,000 runs with 20 hyper-parameters, compared with raw SQL and pandas.
+"""Results of 50,000 runs, compared with raw SQL and pandas.
 
 Each case in a new process: CPU seconds, peak memory, and the ratio to raw SQL.
 """

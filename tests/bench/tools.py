@@ -41,7 +41,7 @@ def hyperspace_register(register):
 
 
 def trivial_project(folder: Path) -> dict[str, str]:
-    """Write the project `trivial`; return the environment variables that make it importable."""
+    """Write the project `trivial`; return the environment that finds it."""
     (folder / "trivial.py").write_text(TRIVIAL)
     info = folder / "trivial-0.1.dist-info"
     info.mkdir()

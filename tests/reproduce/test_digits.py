@@ -1,4 +1,4 @@
-"""Reproduce the digits example: committed, edited, with untracked files, without git."""
+"""Reproduce the digits example: committed, edited, untracked, without git."""
 
 from __future__ import annotations
 

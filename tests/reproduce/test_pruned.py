@@ -24,7 +24,7 @@ MEDIAN = {"className": "Median", "startup_runs": 1, "warmup_steps": 1, "metric":
 
 @pytest.fixture
 def pruned(study: Callable[[], Study], project: ProjectFolder) -> Study:
-    """Run 1 completes; run 2 of the same search is pruned after two of its four values."""
+    """Run 1 completes; run 2 is pruned after two of its four values."""
     text = (project.package / "components.py").read_text()
     logs = next(line for line in text.splitlines(keepends=True) if "run.log_scalar(" in line)
     indent = logs[:-len(logs.lstrip())]

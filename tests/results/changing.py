@@ -1,4 +1,4 @@
-"""A project whose code, data, task and hooks a test can change between two openings."""
+"""A project whose code, data, task and hooks change between openings."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def garden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
 
 @pytest.fixture
 def opened(garden: ProjectFolder, url: str) -> Iterator[Open]:
-    """Open the project, after replacing some of its files: `opened({"parts.py": text})`."""
+    """Open the project after replacing files: `opened({"parts.py": text})`."""
     studies: list[Study] = []
 
     def one(files: Mapping[str, str] = {}) -> Study:

@@ -46,7 +46,7 @@ def ids(results: Results) -> list[int]:
 
 @pytest.fixture
 def mixed(opened: Open) -> Study:
-    """A store whose best runs have other code than the newest; one class has only old runs."""
+    """Best and newest runs differ in code; one class has only old runs."""
     study = opened()
     copies(study, run(study, {"classifier": "Support"}), [0.3 + number / 1000 for number in range(BATCH)])
     copies(study, run(study, {"classifier": "Forest"}), [0.9 + number / 1000 for number in range(BATCH)])

@@ -1,4 +1,4 @@
-"""Comparison tables: best first, without constant columns, with short unique names."""
+"""Tables: best first, without constant columns, with short unique names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regret of the tuners by number of runs, compared with plain Optuna at equal seeds.
+"""Regret of the tuners by number of runs, compared with plain Optuna.
 
 - cold: without history
 - warm: 100 runs of a coarse grid are known; only later runs count

@@ -1,4 +1,4 @@
-"""Plot the curves of `bench.py`: a row a mode, a column a problem; median, quartiles.
+"""Plot the curves of `bench.py`: rows are modes, columns are problems.
 
 `python picture.py curves.json regret.svg`. The axis of the regret is logarithmic, down to 1e-4.
 """

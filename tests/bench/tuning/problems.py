@@ -1,4 +1,4 @@
-"""Problems with exact regret: functions of known minimum, tables of trained networks."""
+"""Problems with exact regret: known functions, tables of trained networks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Problem:
         return Space(entries=tuple(one for one in self.space.dimensions if one.path != self.added))
 
     def past(self, count: int, rng: random.Random) -> list[Assignment]:
-        """Distinct points of the coarsest grid that has enough of them, like a manual grid search."""
+        """Distinct points of the coarsest grid that is large enough."""
         steps = next(steps for steps in itertools.count(3)
                      if len(list(itertools.islice(combinations(self.space, steps), count))) == count)
         grid = list(itertools.islice(combinations(self.space, steps), MOST))

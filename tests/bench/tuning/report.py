@@ -1,4 +1,4 @@
-"""Print the curves of `bench.py` as Markdown tables: median and quartiles of all seeds."""
+"""Print the curves of `bench.py` as Markdown tables of medians and quartiles."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 
 
 class Searcher(Protocol):
-    """One search. Several points may be requested before the first result is reported."""
+    """One search; several points may be requested before the first result."""
 
     def past(self, trials: Sequence[tuple[Assignment, float]]) -> None: ...
 
