@@ -155,7 +155,7 @@ SHARED = 8          # an option of so many commands is described once
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options, from the click tree itself."""
-    from hyperspace_core.cli import build_cli
+    from hyperspace_core.cli.main import build_cli
 
     root = build_cli()
     with click.Context(root, info_name="hyperspace") as context:
@@ -378,7 +378,7 @@ def fields(name: str, target: type) -> str:
 
 def steps() -> Iterator[str]:
     """The steps of a migration."""
-    from hyperspace_core.config import steps as module
+    from hyperspace_core.config import migrate as module
 
     for name in ("add", "rename", "move", "map_values", "rename_class"):
         yield from (f"### `{name}`", "")

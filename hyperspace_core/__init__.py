@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Component,
         Dataset,
         Fit,
+        Lazy,
         Model,
         Preprocessor,
         Scenario,
@@ -20,32 +21,29 @@ if TYPE_CHECKING:
         Trainer,
         Unchanged,
     )
-    from hyperspace_core.config.lazy import Lazy
-    from hyperspace_core.config.overrides import each
+    from hyperspace_core.config.grid import each
     from hyperspace_core.markers import hookimpl
     from hyperspace_core.production.golden import GoldenDiffers, check_golden
-    from hyperspace_core.production.loading import load_artifact, load_component
+    from hyperspace_core.production.load import load_artifact, load_component
     from hyperspace_core.queue import RunQueue
-    from hyperspace_core.run import Run, RunInterrupted, active, current_run
+    from hyperspace_core.ranges import Choice, Float, Int
+    from hyperspace_core.run import Absent, Run, RunInterrupted, Section, active, current_run
     from hyperspace_core.scenarios import PerSeries, Pipeline, Repeated, Rolling
-    from hyperspace_core.sink import Absent, Section
-    from hyperspace_core.space import Choice, Float, Int
     from hyperspace_core.study import Study
 
 _HOMES = {
     "hyperspace_core.components": (
         "Component", "Dataset", "Fit", "Model", "Preprocessor", "Scenario", "Scorer", "Trainer", "Unchanged",
+        "Lazy",
     ),
-    "hyperspace_core.config.lazy": ("Lazy",),
-    "hyperspace_core.config.overrides": ("each",),
+    "hyperspace_core.config.grid": ("each",),
     "hyperspace_core.markers": ("hookimpl",),
     "hyperspace_core.production.golden": ("GoldenDiffers", "check_golden"),
-    "hyperspace_core.production.loading": ("load_artifact", "load_component"),
+    "hyperspace_core.production.load": ("load_artifact", "load_component"),
     "hyperspace_core.queue": ("RunQueue",),
-    "hyperspace_core.run": ("Run", "RunInterrupted", "active", "current_run"),
+    "hyperspace_core.run": ("Absent", "Run", "RunInterrupted", "Section", "active", "current_run"),
     "hyperspace_core.scenarios": ("PerSeries", "Pipeline", "Repeated", "Rolling"),
-    "hyperspace_core.sink": ("Absent", "Section"),
-    "hyperspace_core.space": ("Choice", "Float", "Int"),
+    "hyperspace_core.ranges": ("Choice", "Float", "Int"),
     "hyperspace_core.study": ("Study",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

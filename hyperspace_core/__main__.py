@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """The console script."""
     try:
-        from hyperspace_core.cli.entry import run
+        from hyperspace_core.cli.main import run
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:              # while the command line starts or ends

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Register
     from hyperspace_core.extension.storage import StorageRegister
     from hyperspace_core.records.run import RunRecord, WorkerInfo
-    from hyperspace_core.run import Run
-    from hyperspace_core.sink import Absent, Section
+    from hyperspace_core.run import Absent, Run, Section
 
 # ------------------------------------------------------------------------------------------------------------
 # Registration: once per process, when a project or the plugins are loaded

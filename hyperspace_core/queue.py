@@ -13,11 +13,10 @@ from hyperspace_core.errors import TaskError, did_you_mean
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import Project, installed_projects, open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
-from hyperspace_core.pinning import Pinner, check_wish
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.task import Task, check_task_name, parse_task
 from hyperspace_core.storage import Store
-from hyperspace_core.submission import Wishes, plan, plan_unseen, problem_of_task
+from hyperspace_core.submission import Pinner, SubmitOptions, check_wish, plan, plan_unseen, problem_of_task
 
 
 class RunQueue:
@@ -52,7 +51,8 @@ class RunQueue:
 
         `code`: as in `Study.submit`; if the project is not installed, the code cannot be pinned.
         """
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
+        wishes = SubmitOptions(repeats=repeats, seed=seed, priority=priority,
+                               tags=tags, note=note, retries=retries)
         check_wish(code)
         runs = self._plan(task, config, wishes)
         if self._pinner is not None:
@@ -73,7 +73,7 @@ class RunQueue:
     def __repr__(self) -> str:
         return f"<RunQueue of {self.name!r} on {self.store.url}>"
 
-    def _plan(self, name: str, config: Mapping[str, Any] | None, wishes: Wishes) -> list[NewRun]:
+    def _plan(self, name: str, config: Mapping[str, Any] | None, wishes: SubmitOptions) -> list[NewRun]:
         if self._project is not None:
             return plan(self._project, problem_of_task(self._project, name), config, wishes)
         task = None if self.tasks_dir is None else _read_task(self.tasks_dir, name)

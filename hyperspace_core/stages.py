@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Run, Stages
-from hyperspace_core.sink import Absent, Section
+from hyperspace_core.run import Absent, Run, Section, Stages
 
 if TYPE_CHECKING:
     from hyperspace_core.components import Scenario

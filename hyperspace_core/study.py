@@ -14,19 +14,21 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.lookup import conditions, get_run
-from hyperspace_core.pinning import Pin, Pinner, check_wish, pin_of
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_states
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Lease, Metric, NewRun, RunRecord
 from hyperspace_core.records.search import Budget, SearchRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.uncollected import uncollected
-from hyperspace_core.steering import QueueControl
+from hyperspace_core.results.table import gc_paused
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.submission import (
     BATCH,
-    Wishes,
+    Pin,
+    Pinner,
+    SubmitOptions,
+    check_wish,
     checked_plan,
+    pin_of,
     plan,
     plan_rerun,
     plan_rerun_of_old,
@@ -43,8 +45,45 @@ if TYPE_CHECKING:
     from hyperspace_core.results.pairs import Paired, Side
     from hyperspace_core.results.plots import Plots
     from hyperspace_core.results.results import Results
-    from hyperspace_core.results.today import Today
+    from hyperspace_core.results.traits import CurrentCode
     from hyperspace_core.searches.handle import Search
+
+# -- `study.queue`: control a project's queue and single runs --
+
+class QueueControl:
+    """`study.queue`: control the project's queue and single runs.
+
+    Verbs on one run return its new state. They raise `NotFound`, and `Refused` if its state does not allow
+    it.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def pause_all(self) -> None:
+        """Stop claiming, also of runs submitted later; running runs continue."""
+        self._study.store.change_settings(self._study.name, paused=True)
+
+    def resume_all(self) -> None:
+        """Start claiming again; runs that were paused one by one stay paused."""
+        self._study.store.change_settings(self._study.name, paused=False)
+
+    def cancel(self, run: int) -> State:
+        """Cancel a run; a running run stays RUNNING until its process has ended."""
+        return self._study.store.cancel(self._study.get(run).id)
+
+    def pause(self, run: int) -> State:
+        """Exclude a run from claiming until resumed; a running run is released."""
+        return self._study.store.pause(self._study.get(run).id)
+
+    def resume(self, run: int) -> State:
+        """Put a paused run back into the queue."""
+        return self._study.store.resume(self._study.get(run).id)
+
+    def requeue(self, run: int) -> State:
+        """Queue a finished run again; its earlier attempts are kept."""
+        return self._study.store.requeue(self._study.get(run).id)
+
 
 Watch = Callable[[RunRecord, Progress | None], None]
 
@@ -82,7 +121,8 @@ class Study:
         the code installed at the worker. Raises `TaskError`, or `ConfigError` with every problem of the
         config; then nothing is queued.
         """
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
+        wishes = SubmitOptions(repeats=repeats, seed=seed, priority=priority,
+                               tags=tags, note=note, retries=retries)
         runs = plan(self.project, problem_of_task(self.project, task), config, wishes)
         ids = self.submit_runs(runs, self.pin(code))
         return ids if wishes.repeats > 1 else ids[0]
@@ -95,7 +135,8 @@ class Study:
         A list means alternatives if the parameter's type is not itself a sequence; `each(a, b)` always does.
         If one combination is invalid, nothing is queued.
         """
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note, retries=retries)
+        wishes = SubmitOptions(repeats=repeats, seed=seed, priority=priority,
+                               tags=tags, note=note, retries=retries)
         runs = checked_plan(self.project, problem_of_task(self.project, task), grid, wishes)
         return self.submit_runs(runs, self.pin(code))
 
@@ -124,7 +165,7 @@ class Study:
         is raised again. `echo`: also print the run's output here. `watch` is called with the record and None
         when the run starts, and with each progress it reports, in the reporting thread.
         """
-        wishes = Wishes(seed=seed, tags=tags, note=note)
+        wishes = SubmitOptions(seed=seed, tags=tags, note=note)
         run = plan(self.project, problem_of_task(self.project, task), config, wishes)[0]
         return self.execute(run, echo=echo, watch=watch)
 
@@ -136,7 +177,7 @@ class Study:
         By default queued: the new id (a list if `repeats` is more than 1). `here=True` executes it now: the
         record. `code`: "original" executes the code of the past run; else as in `submit`.
         """
-        wishes = Wishes(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note)
+        wishes = SubmitOptions(repeats=repeats, seed=seed, priority=priority, tags=tags, note=note)
         if here and wishes.repeats > 1:
             raise UsageError("rerun: here=True executes one run; queue repeats instead (here=False)")
         if here and code == "original":
@@ -149,7 +190,7 @@ class Study:
         ids = self.submit_runs(runs, pin)
         return ids if wishes.repeats > 1 else ids[0]
 
-    def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: Wishes,
+    def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: SubmitOptions,
                    code: str = "pinned") -> list[NewRun]:
         """Plan the runs that `rerun` would queue."""
         check_wish(code, ("original", "pinned", "current"))
@@ -187,9 +228,9 @@ class Study:
         recorded packages. Raises `Refused` for a run that has not ended, `HyperspaceError` if its code or its
         packages are not available.
         """
-        from hyperspace_core.reproduce.reproduction import Site, Wish, reproduce
+        from hyperspace_core.reproduce.reproduction import ReproduceOptions, Site, reproduce
 
-        wish = Wish(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore))
+        wish = ReproduceOptions(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore))
         return reproduce(Site.of(self), run, wish)
 
     # -- searches ------------------------------------------------------------------------------------------
@@ -210,12 +251,12 @@ class Study:
         `ConfigError`, `UsageError` for a search that no worker could execute; then nothing is queued.
         """
         from hyperspace_core.searches.handle import Search
-        from hyperspace_core.searches.planning import TuneWishes, plan_search
+        from hyperspace_core.searches.planning import TuneOptions, plan_search
 
-        asked = TuneWishes(
+        asked = TuneOptions(
             budget=Budget(runs=runs, hours=hours, target=target, patience=patience, failures=failures),
             space=space, tuner=tuner, pruner=pruner, metrics=metrics, learn_from=learn_from, seed=seed,
-            wishes=Wishes(priority=priority, tags=tags, note=note, retries=retries))
+            wishes=SubmitOptions(priority=priority, tags=tags, note=note, retries=retries))
         planned = plan_search(self.project, task, asked)
         if self._prototypes is not None:
             self._prototypes.refuse_searched(planned)
@@ -268,7 +309,7 @@ class Study:
         """One run of this project. Raises `NotFound`."""
         return get_run(self.store, self.name, run)
 
-    @uncollected()
+    @gc_paused()
     def results(self, task: str | None = None, *, where: str | Iterable[str | Condition] = (),
                 states: Collection[State | str] = (State.COMPLETED,), order_by: str | None = None,
                 limit: int | None = None, comparable: Comparable = "strict") -> Results:
@@ -284,10 +325,9 @@ class Study:
         be parsed.
         """
         from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, compared
-        from hyperspace_core.results.first_page import any_mended, first_page
-        from hyperspace_core.results.parts import Sharing
-        from hyperspace_core.results.results import Results
+        from hyperspace_core.results.results import Results, any_mended, first_page
         from hyperspace_core.results.table import best_first
+        from hyperspace_core.results.traits import Sharing
 
         wish = checked_comparable(comparable)
 
@@ -307,10 +347,10 @@ class Study:
         return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
                        looked_at=page.looked_at)[:limit]
 
-    def _today(self) -> Today:
-        from hyperspace_core.results.today import Today
+    def _today(self) -> CurrentCode:
+        from hyperspace_core.results.traits import CurrentCode
 
-        return Today(self.project)
+        return CurrentCode(self.project)
 
     def compare(self, a: Side, b: Side, *, task: str | None = None,
                 comparable: Comparable = "strict") -> Paired:
@@ -347,8 +387,7 @@ class Study:
         path of the component that `load_component` returns by default. `force` replaces an earlier export.
         Raises `Refused` for a run that has not ended, `NotFound`, `UsageError` for a folder that is in use.
         """
-        from hyperspace_core.production.export import plan_export
-        from hyperspace_core.production.writing import write_export
+        from hyperspace_core.production.export import plan_export, write_export
 
         planned = plan_export(self.store, self.get(run), artifacts=artifacts, component=component)
         return write_export(self.store, planned, folder, force=force)

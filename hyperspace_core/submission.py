@@ -6,24 +6,33 @@ import copy
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from time import monotonic
+from typing import Any, Literal, get_args
 
-from hyperspace_core.config.overrides import grid_size, iter_grid
-from hyperspace_core.config.seeds import LIMIT, check_seed, choose_seed, without_seed
+from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
+from hyperspace_core.capture.code_fingerprint import components_section
+from hyperspace_core.capture.snapshot import ProjectCode, SourceChanged, project_code
+from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, without_seed
+from hyperspace_core.config.grid import grid_size, iter_grid
 from hyperspace_core.config.tree import MAX_DEPTH, Tree, merge, shown, too_deep, unwrapped
-from hyperspace_core.errors import ConfigError, UsageError
+from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
+from hyperspace_core.execution.code import GIT, PINNED
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.logged import MAX_NAME, is_name
 from hyperspace_core.records.migration import Rewritten
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
+from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_core.records.task import Task, check_task_name
+from hyperspace_core.run import Absent, Section
+from hyperspace_core.storage import Store
 
 BATCH = 1000                       # runs that are planned or stored in one step
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class SubmitOptions:
     """Options of a submission. Raises `UsageError` and `ConfigError`."""
 
     repeats: int = 1
@@ -83,7 +92,7 @@ def problem_of_run(record: RunRecord) -> Problem:
     return Problem(task=record.task, scenario=record.scenario, metric=record.metric, seed=record.seed)
 
 
-def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, wishes: Wishes,
+def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, wishes: SubmitOptions,
          *, parent: int | None = None) -> list[NewRun]:
     """Plan the runs of one config; repeat i has seed + i, for paired repeats.
 
@@ -101,7 +110,7 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
 
 
 def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str, Any] | None,
-                wishes: Wishes) -> list[NewRun]:
+                wishes: SubmitOptions) -> list[NewRun]:
     """Plan the runs of one config without the project: a worker completes it.
 
     `task` is the content of its file, if available. Else a worker looks it up by name, with its seed if the
@@ -119,11 +128,11 @@ def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str,
                     metric=Metric() if task is None else task.metric) for run in runs]
 
 
-def _seeds(first: int, wishes: Wishes) -> list[int]:
+def _seeds(first: int, wishes: SubmitOptions) -> list[int]:
     return [(first + repeat) % LIMIT for repeat in range(wishes.repeats)]
 
 
-def _repeated(project: str, task: str, written: Tree, wishes: Wishes,
+def _repeated(project: str, task: str, written: Tree, wishes: SubmitOptions,
               seeds: Sequence[int | None]) -> list[NewRun]:
     """The runs of one config, one for each seed."""
     template = NewRun(
@@ -133,7 +142,7 @@ def _repeated(project: str, task: str, written: Tree, wishes: Wishes,
 
 
 def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
-              wishes: Wishes) -> Iterator[NewRun]:
+              wishes: SubmitOptions) -> Iterator[NewRun]:
     """The runs of a grid, lazily, in its order. `seed` may be a list."""
     signature = project.scenario_signature(problem.scenario)
     # one drawn seed for the whole grid, so that its configs differ in nothing else
@@ -142,19 +151,19 @@ def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
     if seeds and wishes.seed is not None:
         raise UsageError(f"seed {wishes.seed} and the grid's `seed` contradict each other; give only one")
     shared = replace(wishes, seed=None if seeds else choose_seed({}, given=base))
-    for config in iter_grid(alone, signature, project.catalog):
+    for config in iter_grid(alone, signature, project.registry):
         for chosen in [{"seed": seed} for seed in seeds] or [{}]:
             yield from plan(project, problem, config | chosen, shared)
 
 
-def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes) -> int:
+def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: SubmitOptions) -> int:
     """The number of runs that `iter_plan` would yield, without making them."""
     signature = project.scenario_signature(problem.scenario)
     alone, seeds = _split_seeds(_as_tree(grid))
-    return grid_size(alone, signature, project.catalog) * max(1, len(seeds)) * wishes.repeats
+    return grid_size(alone, signature, project.registry) * max(1, len(seeds)) * wishes.repeats
 
 
-def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: Wishes,
+def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: SubmitOptions,
                  watch: Callable[[Iterator[NewRun]], Iterable[NewRun]] = iter) -> Iterable[NewRun]:
     """The runs of a grid, all validated first; `watch` observes that.
 
@@ -168,7 +177,7 @@ def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wi
 
 
 def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None,
-               wishes: Wishes) -> list[NewRun]:
+               wishes: SubmitOptions) -> list[NewRun]:
     """Plan a past run again: its config with changes, its scenario and seed.
 
     Raises `ConfigError`.
@@ -185,7 +194,7 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
 
 
 def plan_rerun_of_old(record: RunRecord, before: Rewritten | None, changes: Mapping[str, Any] | None,
-                      wishes: Wishes) -> list[NewRun]:
+                      wishes: SubmitOptions) -> list[NewRun]:
     """Plan a past run again on its original code, which will complete and check the config itself. `before`:
     the run's values before migrations rewrote it."""
     changed = _as_tree(changes)
@@ -229,3 +238,115 @@ def _as_tree(config: Mapping[str, Any] | None) -> Tree:
     if deep is not None:
         raise ConfigError(f"config: nested deeper than {MAX_DEPTH} levels at {deep}")
     return copy.deepcopy(dict(config))
+
+
+# -- Pin the project's code to a submission, so that workers execute it --
+
+CodeWish = Literal["pinned", "current"]
+TRIES = 3                      # a file changed while the snapshot was stored
+KNOWN_S = 600.0                # under one hour, for which a store keeps snapshots without runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """The `code` section of a submission, with its summary line."""
+
+    code: Tree
+    summary: str = ""              # one line to print
+    warning: str = ""              # why the code is not pinned although that was requested
+    project: Project | None = None         # set where the code is the project's current code
+
+    def on(self, run: NewRun) -> NewRun:
+        """A copy of the run with this code and the fingerprints of its components."""
+        made_of = {} if self.project is None else _components(self.project, run)
+        return replace(run, code={**self.code, COMPONENTS: made_of} if made_of else self.code)
+
+
+class Pinner:
+    """Pin one project's code; a snapshot stored recently is not stored again.
+
+    Without a store, only describe what would be pinned.
+    """
+
+    def __init__(self, project: Project, store: Store | None) -> None:
+        self._project, self._store = project, store
+        self._put_at: dict[str, float] = {}
+
+    def pin(self, wish: str = "pinned") -> Pin:
+        """Store the project's code as it is on disk, for runs about to be submitted.
+
+        If the code cannot be stored, `Pin.warning` has the reason and workers execute their installed code.
+        Raises `UsageError` for an unknown `wish`, and the store's errors.
+        """
+        check_wish(wish)
+        if wish == "current":
+            return Pin(code={}, summary="code not pinned, as requested: each run executes its worker's code")
+        for _ in range(TRIES):
+            code = project_code(self._project)
+            if isinstance(code, Absent):
+                return _unpinned(code.reason)
+            try:
+                self._put(code)
+                return self._pinned(code)
+            except (SourceChanged, UsageError) as error:       # a file was changed meanwhile
+                reason = one_line(error)
+        return _unpinned(reason)
+
+    def _put(self, code: ProjectCode) -> None:
+        now = monotonic()
+        for snapshot in (code.snapshot, code.changes):
+            if self._store is None or snapshot is None:
+                continue
+            if now - self._put_at.get(snapshot.digest, -KNOWN_S) >= KNOWN_S:
+                self._store.put_snapshot(snapshot, code.read)
+                self._put_at[snapshot.digest] = now
+
+    def _pinned(self, code: ProjectCode) -> Pin:
+        git = _git(self._project)
+        given = code.section() | ({} if git is None else {GIT: git})
+        return Pin(code={key: value for key, value in given.items() if value not in (None, [], {})},
+                   summary=f"code pinned: {code.summary}", project=self._project)
+
+
+def pin_of(record: RunRecord) -> Pin:
+    """The code of a past run. Raises `UsageError` if the store does not have it."""
+    attempt = record.attempt
+    ran = {} if attempt is None else attempt.provenance.get("source", {})
+    pinned = record.code if SNAPSHOT in record.code else {}
+    chosen = ran if isinstance(ran, dict) and SNAPSHOT in ran else pinned
+    if SNAPSHOT not in chosen:
+        why = ran.get("absent") if isinstance(ran, dict) else None
+        because = f" ({why})" if why else ""
+        raise UsageError(f"run {record.id}: its code was not kept{because}; use --code current")
+    git = (attempt.provenance.get(GIT) if attempt is not None else None) or pinned.get(GIT)
+    code = {key: value for key, value in chosen.items() if key not in (PINNED, "note", COMPONENTS)}
+    return Pin(code=code | ({GIT: git} if git else {}), summary=f"code pinned: that of run {record.id}")
+
+
+def check_wish(wish: str, known: tuple[str, ...] = get_args(CodeWish)) -> None:
+    if wish not in known:
+        raise UsageError(f"code: expected {' or '.join(known)}, got {wish!r}{did_you_mean(str(wish), known)}")
+
+
+def _unpinned(reason: str) -> Pin:
+    return Pin(code={"absent": reason},
+               warning=f"the code is not pinned: {reason}; each run executes its worker's installed code")
+
+
+def _components(project: Project, run: NewRun) -> Tree:
+    """Fingerprints of the run's components; empty if the config is not complete yet."""
+    if run.scenario is None or run.config is None:
+        return {}
+    section = components_section(project, run.scenario, run.config)
+    return dict(section.data) if isinstance(section, Section) else {}
+
+
+def _git(project: Project) -> Tree | None:
+    """The git section of a run's provenance, captured now."""
+    from hyperspace_core.capture.git import GitCapture
+
+    for plugin in project.extensions.builtins:
+        if isinstance(plugin, GitCapture):
+            answer = plugin.hyperspace_capture()
+            return answer.data if isinstance(answer, Section) else {"absent": answer.reason}
+    return None

@@ -37,8 +37,8 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.run import Run
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.project import ProjectFolder, make_project
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.events import WorkerReport
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 # the shape of the ancestor's one public client, its names and its nesting
@@ -58,7 +58,7 @@ FILES = {
         import numpy as np
 
         from hyperspace_core.components import Component, Dataset, Scenario
-        from hyperspace_core.config.lazy import Lazy
+        from hyperspace_core.components import Lazy
         from hyperspace_core.run import Run
 
 
@@ -444,7 +444,7 @@ def test_a_class_redefined_in_a_notebook_replaces_the_first(study: Study) -> Non
     cell = "@dataclass\nclass DefaultSchedule(TrainingSchedule):\n    cycles: int = 6\n    lr: float = 0.5\n"
     for _ in range(2):
         exec(compile(cell, "<cell>", "exec"), vars(parts))
-        study.project.catalog.add(parts.TrainingSchedule, parts.DefaultSchedule)
+        study.project.registry.add(parts.TrainingSchedule, parts.DefaultSchedule)
     run = run_of(study, {"training_schedule": {"className": "DefaultSchedule"}})
 
     assert run.config is not None

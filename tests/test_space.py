@@ -5,7 +5,7 @@ import math
 import pytest
 
 from hyperspace_core.errors import RegistrationError
-from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.ranges import Choice, Float, Int
 
 
 def test_bounds_are_inclusive() -> None:

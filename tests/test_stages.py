@@ -9,12 +9,10 @@ from typing import Any, cast
 import pytest
 
 from hyperspace_core.components import Fit, Scenario, Unchanged
-from hyperspace_core.extension.admission import admit
-from hyperspace_core.extension.manager import Extensions, build_manager
+from hyperspace_core.extension.manager import Extensions, admit, build_manager
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.run import Run, Stages
+from hyperspace_core.run import Absent, Memory, Run, Section, Stages
 from hyperspace_core.scenarios import Pipeline
-from hyperspace_core.sink import Absent, Memory, Section
 from hyperspace_core.stages import HookStages, StageError
 
 

@@ -10,16 +10,15 @@ from typing import Any, Literal
 
 from hyperspace_core.backfill.plan import Course, path_of_any
 from hyperspace_core.backfill.relied import Relied, changed_defaults, outside, same
-from hyperspace_core.backfill.written import written_earlier, written_today
-from hyperspace_core.config.migration import applied
-from hyperspace_core.config.sections import Section
-from hyperspace_core.config.steps import step_text
+from hyperspace_core.config.migrate import applied, step_text
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, match_key
+from hyperspace_core.config.walk import Section
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.results.diff import written_earlier, written_today
 from hyperspace_core.storage import Store
 
 Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hyperspace_core.backfill.plan import ENDED, BackfillPlan, Planned
-from hyperspace_core.config.migration import applied
+from hyperspace_core.config.migrate import applied
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError, NotFound, Refused, did_you_mean
 from hyperspace_core.execution.identity import user_at_host

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from hyperspace_core.backfill.today import Today
-from hyperspace_core.config.migration import applied
-from hyperspace_core.config.steps import EVERY, step_text
+from hyperspace_core.backfill.today import CurrentSignatures
+from hyperspace_core.config.migrate import EVERY, applied, step_text
 from hyperspace_core.config.tree import Tree, canonical
 from hyperspace_core.errors import ConfigError, UsageError
 from hyperspace_core.execution.identity import user_at_host
@@ -96,7 +95,7 @@ class Course:
     """Finds the migrations that a run needs; checks that applied ones are unchanged."""
 
     def __init__(self, project: Project, known: dict[str, Migration]) -> None:
-        self.today = Today(project)
+        self.today = CurrentSignatures(project)
         self.declared = project.migrations
         self._known = known
         for migration in self.declared:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hyperspace_core.backfill.today import SEED, Today
-from hyperspace_core.config.sections import Section, found
+from hyperspace_core.backfill.today import SEED, CurrentSignatures
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, join
-from hyperspace_core.space import Choice, Range
+from hyperspace_core.config.walk import Section, found
+from hyperspace_core.ranges import Choice, Range
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Relied:
     now: Any                       # `MISSING`: it no longer has a default
 
 
-def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Relied]:
+def changed_defaults(sections: Sequence[Section], today: CurrentSignatures) -> Iterator[Relied]:
     """Yield the changed defaults of a run's `sections`, which hold submitted values."""
     inside = {section.path: section for section in sections}
     judged: tuple[str, ...] = ()           # sections whose class is no longer the default's
@@ -45,14 +45,14 @@ def changed_defaults(sections: Sequence[Section], today: Today) -> Iterator[Reli
                              now if now is MISSING else _named(now, below))
 
 
-def _differs(was: Any, now: Any, written: Any, below: Section | None, today: Today) -> bool:
+def _differs(was: Any, now: Any, written: Any, below: Section | None, today: CurrentSignatures) -> bool:
     if below is None or now is MISSING:
         return written is MISSING and not same(was, now)
     if isinstance(written, str) or (isinstance(written, Mapping) and CLASS_NAME in written):
         return False
     if below.below or below.entry is None or not isinstance(now, Mapping):
         return written is MISSING and not isinstance(now, Mapping)     # a dataclass: its fields are compared
-    return found(today.project.catalog, below.entry.family, now.get(CLASS_NAME)) is not below.entry
+    return found(today.project.registry, below.entry.family, now.get(CLASS_NAME)) is not below.entry
 
 
 def _named(value: Any, below: Section | None) -> Any:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hyperspace_core.components import Scenario
-from hyperspace_core.config.migration import SCENARIO
-from hyperspace_core.config.schema import Parameter
-from hyperspace_core.config.sections import Section, component_sections, own_default, sections
-from hyperspace_core.config.seeds import without_seed
-from hyperspace_core.config.steps import add, rename_class
+from hyperspace_core.config.complete import without_seed
+from hyperspace_core.config.migrate import SCENARIO, add, rename_class
+from hyperspace_core.config.signature import Parameter
 from hyperspace_core.config.tree import MISSING, Tree, canonical
+from hyperspace_core.config.walk import Section, component_sections, own_default, sections
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.run import RunRecord
@@ -21,7 +20,7 @@ SEED = "seed"                  # a parameter of that name receives the run's see
 KEPT = 4096                    # size of the cache
 
 
-class Today:
+class CurrentSignatures:
     """Checks stored trees against an opened project; caches the results."""
 
     def __init__(self, project: Project) -> None:
@@ -32,13 +31,13 @@ class Today:
     def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
                  written: Any = MISSING) -> Iterator[Section]:
         """Yield all sections, those of the scenario first; none for an unknown scenario."""
-        catalog = self.project.catalog
-        yield from component_sections(Scenario, scenario, catalog, path=SCENARIO, written=written_scenario)
+        registry = self.project.registry
+        yield from component_sections(Scenario, scenario, registry, path=SCENARIO, written=written_scenario)
         try:
             signature = self.project.scenario_signature(scenario)
         except ConfigError:
             return
-        yield from sections(config, signature, catalog, written)
+        yield from sections(config, signature, registry, written)
 
     def lacking(self, scenario: Tree, config: Tree) -> list[Tree]:
         """Steps that rename old classes, then add missing parameters.
@@ -75,7 +74,7 @@ class Today:
         """A parameter's own default as a config value; `MISSING` if there is none."""
         key = section.signature.target, parameter.name
         if key not in self._defaults:
-            self._defaults[key] = own_default(section.signature, parameter, self.project.catalog)
+            self._defaults[key] = own_default(section.signature, parameter, self.project.registry)
         return self._defaults[key]
 
     def problems(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
@@ -102,11 +101,11 @@ class Today:
 
     def _scenario_name(self, scenario: Mapping[str, Any]) -> str | None:
         """Current name of the scenario's class, as used by steps after a renaming."""
-        top = next(component_sections(Scenario, scenario, self.project.catalog, path=SCENARIO), None)
+        top = next(component_sections(Scenario, scenario, self.project.registry, path=SCENARIO), None)
         return None if top is None or top.entry is None else top.entry.name
 
     def _within(self, section: Section, name: str) -> str | None:
         """The parameter that the section fills, if the class name is ambiguous."""
-        entries = self.project.catalog.entries()
+        entries = self.project.registry.entries()
         families = {entry.family for entry in entries if name in (entry.name, *entry.aliases)}
         return section.fills if len(families) > 1 else None

@@ -19,8 +19,8 @@ def warm_up(project: Project) -> None:
 
     May be called again at any time: fresh results are kept. Never raises.
     """
-    from hyperspace_core.capture.components import prepare
-    from hyperspace_core.capture.sources import project_code
+    from hyperspace_core.capture.code_fingerprint import prepare
+    from hyperspace_core.capture.snapshot import project_code
 
     for plugin in project.extensions.builtins:
         _try(getattr(plugin, "prepare", None))
@@ -34,8 +34,8 @@ def keep_warm(project: Project) -> None:
 
 
 def _look_again(project: Project) -> None:
-    from hyperspace_core.capture.changes import git_of
-    from hyperspace_core.capture.sources import project_code
+    from hyperspace_core.capture.git import git_of
+    from hyperspace_core.capture.snapshot import project_code
 
     git = git_of(project)
     if git is not None:

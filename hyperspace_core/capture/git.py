@@ -7,23 +7,39 @@ hardened; untracked files are never scanned; every call has a limit of ten secon
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
+import re
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.capture.gitparse import first_line
-from hyperspace_core.capture.loaded import loaded_below
-from hyperspace_core.capture.uncommitted import Uncommitted, patch_of, unknown_files
-from hyperspace_core.capture.worktree import GitUnavailable, Repository, Tree, repository_of, tree_of
+from hyperspace_core.capture.project_modules import loaded_below
+from hyperspace_core.capture.worktree import (
+    GitUnavailable,
+    Repository,
+    Tree,
+    Uncommitted,
+    first_line,
+    patch_of,
+    repository_of,
+    settings_of,
+    tree_of,
+    unknown_files,
+)
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.sink import Absent, Section
+from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
 
 LIMIT_S = 10.0
 FRESH_S = 5.0                  # how long a state of the working tree is cached
@@ -187,3 +203,96 @@ def _stamp(files: tuple[Path | str, ...]) -> Stamp:
             continue
         found.append((str(file), status.st_mtime_ns, status.st_size))
     return tuple(found)
+
+
+# -- Uncommitted changes as a snapshot: the patch, and untracked files --
+
+PATCH = "uncommitted.patch"
+UNTRACKED = "untracked"
+
+Contents = Mapping[str, "bytes | str"]             # path → content, or the file that contains it
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitChanges:
+    """The state of a project's files according to git."""
+
+    state: str                             # "commit 3f2a… and uncommitted changes"
+    changes: Snapshot | None = None
+    contents: Contents = field(default_factory=dict)
+    untracked: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)      # path → why it is not in the patch
+
+
+def changes_of(project: Project, snapshot: Snapshot, places: Mapping[str, str]) -> GitChanges:
+    """The uncommitted changes; `places`: the snapshot's files on disk."""
+    git = git_of(project)
+    if git is None:
+        return GitChanges(state="git was not used")
+    tree = git.tree()
+    if isinstance(tree, GitUnavailable):
+        return GitChanges(state=str(tree))
+    real = {_real(places[file.path]): file for file in snapshot.files if file.path in places}
+    found = git.uncommitted(tree, {place: file.digest for place, file in real.items()})
+    if isinstance(found, GitUnavailable):
+        return GitChanges(state=str(found))
+    commit = "nothing committed yet" if tree.status.commit is None else f"commit {tree.status.commit[:12]}"
+    dirty = bool(found.patch or found.left_out)
+    changes, contents = _snapshot(found, str(tree.top), real)
+    return GitChanges(state=f"{commit} and uncommitted changes" if dirty else commit, changes=changes,
+                contents=contents, untracked=found.untracked, left_out=found.left_out)
+
+
+def git_of(project: Project) -> GitCapture | None:
+    """The plugin that captures git's state for this project."""
+    return next((one for one in project.extensions.builtins if isinstance(one, GitCapture)), None)
+
+
+def source_file(path: str, content: bytes) -> SourceFile:
+    return SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def _snapshot(found: Uncommitted, top: str,
+              real: Mapping[str, SourceFile]) -> tuple[Snapshot | None, Contents]:
+    contents: dict[str, bytes | str] = {}
+    files = []
+    if found.patch:
+        contents[PATCH] = found.patch
+        files.append(source_file(PATCH, found.patch))
+    for name in found.untracked:
+        place = os.path.join(top, name)  # noqa: PTH118 - as git names it
+        file = real[place]
+        path = f"{UNTRACKED}/{name}"
+        files.append(SourceFile(path=path, digest=file.digest, size=file.size))
+        contents[path] = place
+    return (Snapshot(files=tuple(files)), contents) if files else (None, {})
+
+
+@lru_cache(maxsize=1 << 14)
+def _real(place: str) -> str:
+    return os.path.realpath(place)
+
+
+# -- Checkout of a commit and a patch into a new folder --
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+def checked_out(repository: str, commit: str, folder: Path) -> None:
+    """Write a commit's files to an empty folder; the repository is only read.
+
+    Raises `GitUnavailable`, also for a commit that is not in this repository.
+    """
+    if not _COMMIT.fullmatch(commit):
+        raise GitUnavailable(f"{commit[:50]!a} is no commit")
+    git = partial(_git, limit_s=LIMIT_S)
+    # else the repository's own filters would run on each file
+    overrides = settings_of(git, repository).overrides()
+    packed = git(repository, *overrides, "archive", "--format=tar", commit)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def patched(folder: Path, patch: Path) -> None:
+    """Apply an uncommitted patch to the files of its commit. Raises `GitUnavailable`."""
+    _git(str(folder), "apply", "--whitespace=nowarn", str(patch), limit_s=LIMIT_S)

@@ -1,7 +1,1 @@
-"""The command line: one module per command, imported when the command runs."""
-
-from __future__ import annotations
-
-from hyperspace_core.cli.root import build_cli
-
-__all__ = ["build_cli"]
+"""The command line: one module a command, imported when the command runs."""

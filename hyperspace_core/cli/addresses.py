@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.place import Place, url_in, warn_of_password
+from hyperspace_core.cli.context import CommandContext, url_in, warn_of_password
 from hyperspace_core.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -20,17 +20,17 @@ class Address:
     """The address of a store that may not exist yet. Its text hides the password."""
 
     url: str = field(repr=False)
-    place: Place = field(repr=False)
+    context: CommandContext = field(repr=False)
 
     def __str__(self) -> str:
-        from hyperspace_core.extension.address import redact
+        from hyperspace_core.extension.storage import redact
 
         return redact(self.url)
 
     @classmethod
-    def typed(cls, text: str, place: Place) -> Address:
+    def typed(cls, text: str, context: CommandContext) -> Address:
         """Read an address or `@FILE`. Raises `StoreError`, `UsageError`."""
-        from hyperspace_core.extension.address import redact, resolve_url
+        from hyperspace_core.extension.storage import redact, resolve_url
 
         if not text.strip("@ "):
             raise UsageError("an address is empty; name a store, as in sqlite:///runs.db")
@@ -38,11 +38,11 @@ class Address:
             text = url_in(Path(text[1:]).expanduser())
         else:
             warn_of_password(text, "put the URL into a file and write @FILE")
-        url = resolve_url(text, place.name if place.has_project else "")
-        if not place.has_project and url != resolve_url(text, "x"):
+        url = resolve_url(text, context.name if context.has_project else "")
+        if not context.has_project and url != resolve_url(text, "x"):
             raise UsageError(f"'{redact(text)}': names no database; write {redact(url)}/NAME, or give "
                              "--project")
-        return cls(url, place)
+        return cls(url, context)
 
     @property
     def file(self) -> Path | None:
@@ -71,8 +71,8 @@ class Address:
         """Open the store, creating it if needed. It is closed when the command ends."""
         from hyperspace_core.extension.storage import open_store
 
-        project = self.place.name if self.place.has_project else None
-        store = open_store(self.url, self.place.extensions, project)
+        project = self.context.name if self.context.has_project else None
+        store = open_store(self.url, self.context.extensions, project)
         click.get_current_context().call_on_close(store.close)
         return store
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.cli.bulk import ONE_BY_ONE, counted
-from hyperspace_core.cli.screen import complain, note, say, say_json
+from hyperspace_core.cli.commands.queue import ONE_BY_ONE, counted
+from hyperspace_core.cli.terminal import echo, echo_error, echo_json, echo_note
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.moving.copying import WAS_QUEUED, Copied, Fate
 from hyperspace_core.records.search import SearchState
-from hyperspace_core.results.words import byte_count
+from hyperspace_core.results.format import byte_count
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.addresses import Address
@@ -58,25 +58,27 @@ class Tally:
     def say(self, there: Address) -> None:
         """Print the result to stdout, and notes about it to stderr."""
         known = self.of(Fate.THERE)
-        say(f"copied {counted(len(self.of(Fate.COPIED)))}"
-            + (f", {len(known)} {_are(known)} in the target already" if known else "")
-            + ("; counts and digests agree" if self.exit_code is ExitCode.OK else ""))
+        echo(f"copied {counted(len(self.of(Fate.COPIED)))}"
+             + (f", {len(known)} {_are(known)} in the target already" if known else "")
+             + ("; counts and digests agree" if self.exit_code is ExitCode.OK else ""))
         troubles = [*self.of(Fate.DAMAGED), *self.of(Fate.DIFFERS)]
         for one in troubles[:ONE_BY_ONE]:
-            complain(_trouble(one))
+            echo_error(_trouble(one))
         if len(troubles) > ONE_BY_ONE:
-            complain(f"and {counted(len(troubles) - ONE_BY_ONE)} more; --json lists them all")
+            echo_error(f"and {counted(len(troubles) - ONE_BY_ONE)} more; --json lists them all")
         if self.missing:
-            complain(f"{counted(self.missing)} of these are missing in the target: what deletes runs there?")
+            echo_error(
+                f"{counted(self.missing)} of these are missing in the target: what deletes runs there?")
         if ahead := [one.run for one in self.of(Fate.AHEAD)]:
-            note(f"{_these(ahead)} waiting here, but went on in the target: cancel here what must not rerun")
+            echo_note(
+                f"{_these(ahead)} waiting here, but went on in the target: cancel here what must not rerun")
         if lost := [one.run for one in self.copies if one.lost_parent is not None]:
-            note(f"{_these(lost)} in the target without a parent: the parent run was not copied")
+            echo_note(f"{_these(lost)} in the target without a parent: the parent run was not copied")
         say_running([one.run for one in self.of(Fate.RUNNING)])
         for project, waiting in Counter(one.project for one in self.copies if one.waits).items():
             words = f"queue resume --where {quote(f'reason={WAS_QUEUED}')} --project {quote(project)}"
-            note(f"queued runs of '{project}' are PAUSED in the target: {waiting}; `hyperspace {words} "
-                 f"--storage {quote(str(there))}` resumes them")
+            echo_note(f"queued runs of '{project}' are PAUSED in the target: {waiting}; `hyperspace {words} "
+                      f"--storage {quote(str(there))}` resumes them")
         named = {one.search.there: one for one in self.copies if one.search is not None}
         _say_searches(named.values(), there)
 
@@ -88,35 +90,36 @@ def _say_searches(copies: Iterable[Copied], there: Address) -> None:
         if search is None or search.state is not SearchState.OPEN:
             continue
         if search.state_there is SearchState.OPEN:
-            note(f"search {search.search} is open in both stores ({search.there} in the target): pause it in "
-                 "one, because neither knows the other's proposals")
+            echo_note(
+    f"search {search.search} is open in both stores ({search.there} in the target): pause it in "
+    "one, because neither knows the other's proposals")
         elif search.state_there is SearchState.PAUSED:
             words = f"queue resume --search {search.there} --project {quote(one.project)}"
-            note(f"search {search.search} is open here and PAUSED in the target: `hyperspace {words} "
-                 f"--storage {quote(str(there))}` resumes it there; pause it here first")
+            echo_note(f"search {search.search} is open here and PAUSED in the target: `hyperspace {words} "
+                      f"--storage {quote(str(there))}` resumes it there; pause it here first")
 
 
 def say_preview(found: Preview, there: Address, *, as_json: bool) -> None:
     """Print what a copy would do."""
     if as_json:
-        say_json(found)
+        echo_json(found)
         return
     total = sum(found.runs.values())
     projects = ", ".join(f"{name} {count}" for name, count in found.runs.items())
     kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {byte_count(found.bytes)}"
-    say(f"would copy {counted(total)}{f' ({projects})' if projects else ''}{kept} to {there}"
-        + (f"; {counted(found.there)} would be compared, as the target has them" if found.there else ""))
+    echo(f"would copy {counted(total)}{f' ({projects})' if projects else ''}{kept} to {there}"
+         + (f"; {counted(found.there)} would be compared, as the target has them" if found.there else ""))
     if found.searches:
-        note(f"searches that would be copied and PAUSED: {found.searches}")
+        echo_note(f"searches that would be copied and PAUSED: {found.searches}")
     if found.waiting:
-        note(f"queued runs that would be PAUSED in the target: {found.waiting}")
+        echo_note(f"queued runs that would be PAUSED in the target: {found.waiting}")
     say_running(found.running)
 
 
 def say_running(runs: Sequence[int]) -> None:
     if runs:
         ended = "it has ended" if len(runs) == 1 else "they have ended"
-        note(f"{_these(runs)} running: copy again when {ended}")
+        echo_note(f"{_these(runs)} running: copy again when {ended}")
 
 
 def _these(runs: Sequence[int]) -> str:

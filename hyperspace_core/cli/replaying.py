@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 
-from hyperspace_core.cli.screen import note, warn
+from hyperspace_core.cli.terminal import echo_note, warn
 from hyperspace_core.reproduce.replay import Listener
-from hyperspace_core.worker.report import Event, Notice, Printed, RunEnded
+from hyperspace_core.worker.events import Event, Notice, Printed, RunEnded
 
 
 def teller(*, echo: bool, count: int) -> Listener:
@@ -23,6 +23,6 @@ def teller(*, echo: bool, count: int) -> Listener:
                 sys.stderr.write(text)
             case RunEnded() if count > 1:
                 ended += 1
-                note(f"{ended} of {count} executed")
+                echo_note(f"{ended} of {count} executed")
 
     return hear

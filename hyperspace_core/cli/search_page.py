@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hyperspace_core.cli.page import STATES, Page, Piece
-from hyperspace_core.cli.status_page import write_running
+from hyperspace_core.cli.terminal import STATES, Page, Piece
+from hyperspace_core.cli.watch import write_running
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.results.progress import BAR
-from hyperspace_core.results.words import ago, brief, number, value_text
+from hyperspace_core.results.format import ago, brief, number, value_text
+from hyperspace_core.results.overview import BAR
 from hyperspace_core.searches.view import SearchView
 
 IMPROVEMENTS = 10              # shown, the latest

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hyperspace_core.cli.page import Page
+from hyperspace_core.cli.terminal import Page
 from hyperspace_core.config.outline import Outline
 from hyperspace_core.config.searchspace import Space
 from hyperspace_core.config.spacejson import space_tree
 from hyperspace_core.config.tree import CLASS_NAME, MISSING
-from hyperspace_core.results.words import value_text
+from hyperspace_core.results.format import value_text
 
 
 def show_space(page: Page, space: Space) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.arguments import WholeNumber
-from hyperspace_core.cli.completion import complete_task, complete_tuner
+from hyperspace_core.cli.context import complete_task, complete_tuner
+from hyperspace_core.cli.options import WholeNumber
 from hyperspace_core.config.tree import Tree
 
 if TYPE_CHECKING:
-    from hyperspace_core.searches.planning import TuneWishes
-    from hyperspace_core.submission import Wishes
+    from hyperspace_core.searches.planning import TuneOptions
+    from hyperspace_core.submission import SubmitOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,7 +65,7 @@ def budget_options(command: F) -> F:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sought:
+class SearchOptions:
     """The search options as typed."""
 
     space: str | None
@@ -74,12 +74,12 @@ class Sought:
     metrics: tuple[str, ...]
     sources: tuple[str, ...]
 
-    def wishes(self, budget: Mapping[str, Any], beside: Wishes) -> TuneWishes:
+    def wishes(self, budget: Mapping[str, Any], beside: SubmitOptions) -> TuneOptions:
         """The options, read. Raises `TaskError` for invalid JSON, `UsageError`."""
         from hyperspace_core.records.search import Budget
-        from hyperspace_core.searches.planning import TuneWishes
+        from hyperspace_core.searches.planning import TuneOptions
 
-        return TuneWishes(
+        return TuneOptions(
             budget=Budget(**budget), space=None if self.space is None else _object(self.space, "--space"),
             tuner=_name_or_section(self.tuner, "--tuner"), pruner=_name_or_section(self.pruner, "--pruner"),
             metrics=self.metrics, learn_from=self.sources, seed=beside.seed, wishes=beside)
@@ -91,7 +91,7 @@ def search_options(command: F) -> F:
     @wraps(command)
     def seeking(*, space: str | None, tuner: str | None, pruner: str | None, metrics: tuple[str, ...],
                 sources: tuple[str, ...], **others: Any) -> Any:
-        sought = Sought(space=space, tuner=tuner, pruner=pruner, metrics=metrics, sources=sources)
+        sought = SearchOptions(space=space, tuner=tuner, pruner=pruner, metrics=metrics, sources=sources)
         return command(sought=sought, **others)
 
     made: Any = seeking

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 import types
 import typing
 from collections import abc
@@ -10,7 +12,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from hyperspace_core.config.kinds import (
+from hyperspace_core.components import Lazy
+from hyperspace_core.config.types import (
     AnyValue,
     DictOf,
     EnumOf,
@@ -25,11 +28,11 @@ from hyperspace_core.config.kinds import (
     TupleOf,
     UnionOf,
     Value,
+    is_checked,
+    union_members,
 )
-from hyperspace_core.config.lazy import Lazy
-from hyperspace_core.config.values import is_checked, union_members
 from hyperspace_core.errors import RegistrationError
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 
 _LISTS = (list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection)
 _SETS = (set, abc.Set, abc.MutableSet)
@@ -200,3 +203,35 @@ def _documentation(extra: Any) -> str:
         return extra
     text = getattr(extra, "documentation", "")                             # PEP 727
     return text if isinstance(text, str) else ""
+
+
+# -- Find the line of a docstring that describes one parameter --
+
+def help_of(target: Any, name: str) -> str:
+    """The text on `name` in the docstring of a class or function; else empty.
+
+    A class's constructor is read, too. Reads `:param name: text`, `name: text`, `name (type): text` and
+    numpydoc's `name : type` with the text below.
+    """
+    docs = [inspect.getdoc(target) or ""]
+    if isinstance(target, type) and "__init__" in vars(target):
+        docs.append(inspect.getdoc(vars(target)["__init__"]) or "")
+    for doc in docs:
+        text = _described(doc, re.escape(name))
+        if text:
+            return text
+    return ""
+
+
+def _described(doc: str, name: str) -> str:
+    numpydoc = re.search(rf"^{name} : .*\n((?:[ \t]+\S.*\n?)+)", doc, re.MULTILINE)
+    if numpydoc:
+        return _first_sentence(numpydoc[1])
+    line = re.search(rf"^[ \t]*(?::param[ \t]+(?:[\w\[\], |.]+[ \t]+)?|:)?`{{0,2}}{name}`{{0,2}}"
+                     r"(?:[ \t]*\([^)\n]*\))?:[ \t]+(\S.*)$", doc, re.MULTILINE)
+    return line[1].strip() if line else ""
+
+
+def _first_sentence(text: str) -> str:
+    joined = " ".join(text.split())
+    return re.split(r"(?<=\.)\s", joined, maxsplit=1)[0]

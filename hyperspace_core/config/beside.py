@@ -14,7 +14,7 @@ from typing import Any
 from hyperspace_core.config.dimensions import Assignment, Dimension, identity, nearest_value
 from hyperspace_core.config.drawing import drawn
 from hyperspace_core.config.searchspace import Space
-from hyperspace_core.space import Choice
+from hyperspace_core.ranges import Choice
 
 TIMES = 10                     # tries with one changed value, then as many with two, then with three
 MOST = 3

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperspace_core.config.catalog import Catalog, Entry
-from hyperspace_core.config.kinds import (
+from hyperspace_core.components import Lazy
+from hyperspace_core.config.registry import Entry, Registry, pick
+from hyperspace_core.config.signature import Signature, family_of, signature_of
+from hyperspace_core.config.tree import CLASS_NAME, copied, join, shown
+from hyperspace_core.config.types import (
     AnyValue,
     DictOf,
     EnumOf,
@@ -14,6 +17,7 @@ from hyperspace_core.config.kinds import (
     Kind,
     LazyOf,
     ListOf,
+    Mismatch,
     Nested,
     Opaque,
     OptionalOf,
@@ -21,18 +25,14 @@ from hyperspace_core.config.kinds import (
     TupleOf,
     UnionOf,
     Value,
+    construct,
     describe,
     item_kinds,
 )
-from hyperspace_core.config.lazy import Lazy
-from hyperspace_core.config.schema import Signature, family_of, signature_of
-from hyperspace_core.config.tree import CLASS_NAME, copied, join, shown
-from hyperspace_core.config.unions import pick
-from hyperspace_core.config.values import Mismatch, construct
 from hyperspace_core.errors import ConfigError, UnknownClassError
 
 
-def build_arguments(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
+def build_arguments(tree: Mapping[str, Any], signature: Signature, registry: Registry, *,
                     path: str = "") -> dict[str, Any]:
     """Build the keyword arguments that a completed tree describes.
 
@@ -44,18 +44,18 @@ def build_arguments(tree: Mapping[str, Any], signature: Signature, catalog: Cata
     unknown = next((key for key in tree if key not in signature.by_name), None)
     if unknown is not None:
         raise ConfigError(f"`{join(path, unknown)}`: {signature.name} has no such parameter")
-    return {key: build_value(value, signature.by_name[key].kind, catalog, join(path, key))
+    return {key: build_value(value, signature.by_name[key].kind, registry, join(path, key))
             for key, value in tree.items()}
 
 
-def build_component(family: type, tree: Any, catalog: Catalog, *, path: str = "") -> Any:
+def build_component(family: type, tree: Any, registry: Registry, *, path: str = "") -> Any:
     """Build a component from a section or name; raises like `build_arguments`."""
     kind = FamilyKind(family_of(family) or family, family)
-    entry, arguments = _component(tree, kind, catalog, path)
+    entry, arguments = _component(tree, kind, registry, path)
     return entry.target(**arguments)
 
 
-def build_value(tree: Any, kind: Kind, catalog: Catalog, path: str) -> Any:  # noqa: PLR0911, PLR0912 - a line a kind
+def build_value(tree: Any, kind: Kind, registry: Registry, path: str) -> Any:  # noqa: PLR0911, PLR0912 - a line a kind
     """The Python value for a tree of the given kind."""
     match kind:
         case Value() | EnumOf():
@@ -64,28 +64,28 @@ def build_value(tree: Any, kind: Kind, catalog: Catalog, path: str) -> Any:  # n
             except Mismatch as error:
                 raise ConfigError(f"`{path}`: {error}") from None
         case OptionalOf(kind=inner):
-            return None if tree is None else build_value(tree, inner, catalog, path)
+            return None if tree is None else build_value(tree, inner, registry, path)
         case FamilyKind():
-            entry, arguments = _component(tree, kind, catalog, path)
+            entry, arguments = _component(tree, kind, registry, path)
             return entry.target(**arguments)
         case LazyOf(kind=FamilyKind() as inner):
-            entry, arguments = _component(tree, inner, catalog, path)
+            entry, arguments = _component(tree, inner, registry, path)
             return Lazy(entry.target, **arguments)
         case Nested(target=target):
-            return target(**build_arguments(tree, signature_of(target), catalog, path=path))
+            return target(**build_arguments(tree, signature_of(target), registry, path=path))
         case LazyOf(kind=Nested(target=target)):
-            return Lazy(target, **build_arguments(tree, signature_of(target), catalog, path=path))
+            return Lazy(target, **build_arguments(tree, signature_of(target), registry, path=path))
         case ListOf() | TupleOf():
-            return _items(tree, kind, catalog, path)
+            return _items(tree, kind, registry, path)
         case DictOf(item=item):
             if not isinstance(tree, Mapping):
                 raise _unfit(tree, kind, path)
-            return {key: build_value(inner, item, catalog, join(path, key)) for key, inner in tree.items()}
+            return {key: build_value(inner, item, registry, join(path, key)) for key, inner in tree.items()}
         case UnionOf(kinds=kinds):
-            member = pick(kinds, tree, catalog)
+            member = pick(kinds, tree, registry)
             if member is None:
                 raise _unfit(tree, kind, path)
-            return build_value(tree, member, catalog, path)
+            return build_value(tree, member, registry, path)
         case AnyValue(as_tuple=as_tuple):
             return tuple(copied(tree)) if as_tuple and isinstance(tree, list) else copied(tree)
         case RawDict():
@@ -94,25 +94,25 @@ def build_value(tree: Any, kind: Kind, catalog: Catalog, path: str) -> Any:  # n
             raise _unfit(tree, kind, path)
 
 
-def _component(tree: Any, kind: FamilyKind, catalog: Catalog, path: str) -> tuple[Entry, dict[str, Any]]:
+def _component(tree: Any, kind: FamilyKind, registry: Registry, path: str) -> tuple[Entry, dict[str, Any]]:
     section = {CLASS_NAME: tree} if isinstance(tree, str) else tree
     if not isinstance(section, Mapping) or not isinstance(section.get(CLASS_NAME), str):
         raise _unfit(tree, kind, path)
     try:
-        entry = catalog.find(kind.family, section[CLASS_NAME], below=kind.base)
+        entry = registry.find(kind.family, section[CLASS_NAME], below=kind.base)
     except UnknownClassError as error:
         raise UnknownClassError(f"`{join(path, CLASS_NAME)}`: {error}") from None
     body = {key: value for key, value in section.items() if key != CLASS_NAME}
-    return entry, build_arguments(body, signature_of(entry.target), catalog, path=path)
+    return entry, build_arguments(body, signature_of(entry.target), registry, path=path)
 
 
-def _items(tree: Any, kind: ListOf | TupleOf, catalog: Catalog, path: str) -> Any:
+def _items(tree: Any, kind: ListOf | TupleOf, registry: Registry, path: str) -> Any:
     if not isinstance(tree, list | tuple):
         raise _unfit(tree, kind, path)
     kinds = item_kinds(kind, len(tree))
     if len(kinds) != len(tree):
         raise _unfit(tree, kind, path)
-    built = (build_value(inner, k, catalog, join(path, index))
+    built = (build_value(inner, k, registry, join(path, index))
              for index, (inner, k) in enumerate(zip(tree, kinds, strict=True)))
     return tuple(built) if isinstance(kind, TupleOf) else kind.into(built)
 

@@ -7,13 +7,24 @@ outside a search range are accepted: the range says where to search, not what is
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from hyperspace_core.config.catalog import Catalog, Entry
-from hyperspace_core.config.instances import default_tree
-from hyperspace_core.config.keys import bad_key, by_parameter, missing
-from hyperspace_core.config.kinds import (
+from hyperspace_core.config.registry import Entry, Registry, pick
+from hyperspace_core.config.signature import Parameter, Signature, default_tree, family_of, signature_of
+from hyperspace_core.config.tree import (
+    CLASS_NAME,
+    MISSING,
+    Tree,
+    copied,
+    join,
+    match_key,
+    shown,
+    too_deep,
+    unwrapped,
+)
+from hyperspace_core.config.types import (
     AnyValue,
     DictOf,
     EnumOf,
@@ -21,6 +32,7 @@ from hyperspace_core.config.kinds import (
     Kind,
     LazyOf,
     ListOf,
+    Mismatch,
     Nested,
     Opaque,
     OptionalOf,
@@ -28,55 +40,92 @@ from hyperspace_core.config.kinds import (
     TupleOf,
     UnionOf,
     Value,
+    accept,
     describe,
     item_kinds,
 )
-from hyperspace_core.config.schema import Parameter, Signature, family_of, signature_of
-from hyperspace_core.config.tree import (
-    CLASS_NAME,
-    MISSING,
-    Tree,
-    copied,
-    join,
-    shown,
-    too_deep,
-    unwrapped,
-)
-from hyperspace_core.config.unions import pick
-from hyperspace_core.config.values import Mismatch, accept
-from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError
+from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError, nearest
+
+# -- Match the keys of a section with parameters, and describe unknown keys --
+
+MAX_NAMED = 20                 # at most this many parameters are listed
 
 
-def complete(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *, path: str = "") -> Tree:
+def by_parameter(section: Mapping[Any, Any], signature: Signature, path: str) -> tuple[Tree, list[str]]:
+    """A section's values by parameter, and its problems.
+
+    CamelCase keys of old configs mean the snake_case parameter, unless a parameter has that very name."""
+    given: Tree = {}
+    spelling: dict[str, str] = {}
+    problems = []
+    for key in section:
+        if not isinstance(key, str):
+            problems.append(f"`{path or signature.name}`: {bad_key(key)}")
+            continue
+        name = match_key(key, signature.by_name)
+        if name is None:
+            problems.append(f"`{join(path, key)}`: {_unknown(key, signature)}")
+        elif name in spelling:
+            problems.append(f"`{join(path, key)}`: the same parameter as `{spelling[name]}`; keep one")
+        else:
+            given[name], spelling[name] = section[key], key
+    return given, problems
+
+
+def bad_key(key: object) -> str:
+    return f"key {key!r} is {type(key).__name__}; keys must be strings"
+
+
+def missing(signature: Signature, parameter: Parameter) -> str:
+    """The message for a required parameter that a config lacks."""
+    needs = f"missing; {signature.name} needs it"
+    if isinstance(parameter.kind, AnyValue) and parameter.name == "run":
+        return f"{needs}; annotate it `run: Run` if it is to receive the live run"
+    if isinstance(parameter.kind, Opaque):
+        return (f"{needs}, but {parameter.kind.label} cannot be written in a config; give it a default, or "
+                "take the component as Lazy")
+    return f"{needs} ({describe(parameter.kind)})"
+
+
+def _unknown(key: str, signature: Signature) -> str:
+    near = nearest(key, signature.by_name)
+    if near:
+        return f"{signature.name} has no such parameter; did you mean `{near}`?"
+    names = [f"`{name}`" for name in list(signature.by_name)[:MAX_NAMED]]
+    known = f"it has {', '.join(names)}" if names else "it has no parameters"
+    return f"{signature.name} has no such parameter; {known}"
+
+
+def complete(tree: Mapping[str, Any], signature: Signature, registry: Registry, *, path: str = "") -> Tree:
     """Return the tree with every default of `signature` written in.
 
     Idempotent; builds nothing, leaves `tree` alone. `path` is its place, for messages. Raises `ConfigError`
     with every problem of the tree, or `UnknownClassError` if one of them is a class that is not registered.
     """
-    completed: Tree = _Completion(catalog).run(Nested(signature.target), tree, path, signature)
+    completed: Tree = _Completion(registry).run(Nested(signature.target), tree, path, signature)
     return completed
 
 
-def complete_component(family: type, tree: Any, catalog: Catalog, *, path: str = "") -> Tree:
+def complete_component(family: type, tree: Any, registry: Registry, *, path: str = "") -> Tree:
     """Complete a component: a section with a `className`, or a bare name.
 
     `family` may be a class below a family: then only its subclasses can be chosen.
     """
     kind = FamilyKind(family_of(family) or family, family)
-    completed: Tree = _Completion(catalog).run(kind, tree, path, None)
+    completed: Tree = _Completion(registry).run(kind, tree, path, None)
     return completed
 
 
-def complete_value(tree: Any, kind: Kind, catalog: Catalog, *, path: str = "") -> Any:
+def complete_value(tree: Any, kind: Kind, registry: Registry, *, path: str = "") -> Any:
     """Complete a value of any kind: a list of components, a factory, a plain number."""
-    return _Completion(catalog).run(kind, tree, path, None)
+    return _Completion(registry).run(kind, tree, path, None)
 
 
-def validate(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
+def validate(tree: Mapping[str, Any], signature: Signature, registry: Registry, *,
              path: str = "") -> tuple[str, ...]:
     """All problems that `complete` would report, a line each."""
     try:
-        complete(tree, signature, catalog, path=path)
+        complete(tree, signature, registry, path=path)
     except ConfigError as error:
         return error.problems
     return ()
@@ -85,8 +134,8 @@ def validate(tree: Mapping[str, Any], signature: Signature, catalog: Catalog, *,
 class _Completion:
     """One walk over a tree; continues after a problem to report all together."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self.problems: list[str] = []
         self.unknown_class = False
 
@@ -132,7 +181,7 @@ class _Completion:
             case DictOf(item=item):
                 return self.named_items(value, kind, item, base, path)
             case UnionOf(kinds=kinds):
-                member = pick(kinds, unwrapped(value), self.catalog)
+                member = pick(kinds, unwrapped(value), self.registry)
                 if member is None:
                     return self.mismatch(path, kind, value)
                 return self.value(value, member, base, path)
@@ -190,10 +239,10 @@ class _Completion:
         if name is MISSING and isinstance(base, dict):
             name = base.get(CLASS_NAME, MISSING)
         if name is MISSING:
-            own = [e for e in self.catalog.entries(kind.family) if e.target is kind.base]
+            own = [e for e in self.registry.entries(kind.family) if e.target is kind.base]
             if own:
                 return own[0]
-            known = [e.name for e in self.catalog.entries(kind.family) if e.target is not kind.base]
+            known = [e.name for e in self.registry.entries(kind.family) if e.target is not kind.base]
             self.problem(join(path, CLASS_NAME), f"missing; choose the {kind.base.__name__}: "
                                                  f"{', '.join(known[:20]) or 'none is registered'}")
             return None
@@ -204,7 +253,7 @@ class _Completion:
 
     def find(self, kind: FamilyKind, name: str, path: str) -> Entry | None:
         try:
-            return self.catalog.find(kind.family, name, below=kind.base)
+            return self.registry.find(kind.family, name, below=kind.base)
         except UnknownClassError as error:
             self.unknown_class = True
             self.problem(path, str(error))
@@ -214,7 +263,7 @@ class _Completion:
         """Whether the default is of exactly that class, under any of its names."""
         name = base.get(CLASS_NAME) if isinstance(base, dict) else None
         try:
-            return name is not None and self.catalog.find(kind.family, name) is entry
+            return name is not None and self.registry.find(kind.family, name) is entry
         except UnknownClassError:
             return False
 
@@ -244,7 +293,7 @@ class _Completion:
         """A parameter's default as a tree; an unused one may be of an unregistered class."""
         where = f"{signature.name}.{parameter.name}"
         try:
-            return default_tree(parameter, where, self.catalog.name_of)
+            return default_tree(parameter, where, self.registry.name_of)
         except UnknownClassError as error:
             if used:
                 self.unknown_class = True
@@ -257,3 +306,34 @@ class _Completion:
 
 def _at(path: str) -> str:
     return f"`{path}`: " if path else ""
+
+
+# -- Choose the seed of a run; one rule for every place where a config is completed --
+
+LIMIT = 2**32          # numpy's limit, the narrowest of the usual generators
+
+
+def choose_seed(config: Any, *, given: int | None = None, task: int | None = None) -> int:
+    """The seed of a run by the rule above. Raises `ConfigError` for an invalid one."""
+    written = config.get("seed") if isinstance(config, dict) else None
+    for where, value in (("seed", given), ("config `seed`", written), ("the task's seed", task)):
+        if value is not None:
+            return check_seed(where, value)
+    return secrets.randbelow(LIMIT)
+
+
+def check_seed(where: str, value: Any) -> int:
+    value = unwrapped(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LIMIT:
+        huge = isinstance(value, int) and value.bit_length() > 64      # Python may refuse to print it
+        found = "an integer beyond 64 bit" if huge else repr(value)
+        raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {found}")
+    return int(value)
+
+
+def without_seed(config: dict[str, Any], signature: Signature, seed: int) -> dict[str, Any]:
+    """The config for `single_run`: `seed` left out, or set if it is a parameter."""
+    tree = {key: value for key, value in config.items() if key != "seed"}
+    if any(parameter.name == "seed" for parameter in signature.parameters):
+        tree["seed"] = seed
+    return tree

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hyperspace_core.config.tree import MISSING, canonical
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 
 SWITCH = "?"                   # `max_depth?` says whether `max_depth` has a value or is None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperspace_core.config.dimensions import Assignment, nearest_value, values_in
 from hyperspace_core.config.searchspace import Space
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 
 
 def drawn(range_: Range, rng: Random) -> Any:

@@ -9,14 +9,26 @@ is three configs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.combinations import Leaf, Node, Product, Sum
-from hyperspace_core.config.instances import default_tree
-from hyperspace_core.config.kinds import (
+from hyperspace_core.config.jsonfile import Syntax, parse_json
+from hyperspace_core.config.registry import Registry, fits
+from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
+from hyperspace_core.config.tree import (
+    CLASS_NAME,
+    EACH,
+    MISSING,
+    Tree,
+    copied,
+    join,
+    match_key,
+    merge,
+    shown,
+    too_deep,
+)
+from hyperspace_core.config.types import (
     AnyValue,
     DictOf,
     FamilyKind,
@@ -31,10 +43,62 @@ from hyperspace_core.config.kinds import (
     is_sequence,
     item_kinds,
 )
-from hyperspace_core.config.schema import Parameter, Signature, signature_of
-from hyperspace_core.config.tree import CLASS_NAME, EACH, MISSING, Tree, join, match_key, too_deep
-from hyperspace_core.config.unions import fits
-from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError, did_you_mean
+from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, did_you_mean
+
+# -- Sums and products of values: counted without expansion, expanded lazily --
+
+@dataclass(frozen=True)
+class Leaf:
+    value: Any
+    size: int = 1
+
+    def configs(self) -> Iterator[Any]:
+        yield self.value
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Alternatives, one after the other."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(node.size for node in self.nodes)
+
+    def configs(self) -> Iterator[Any]:
+        for node in self.nodes:
+            yield from node.configs()
+
+
+@dataclass(frozen=True)
+class Product:
+    """All combinations of the items of a section, or of a list (`keys` is None)."""
+
+    keys: tuple[Any, ...] | None
+    nodes: tuple[Node, ...]
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for node in self.nodes:
+            size *= node.size
+        return size
+
+    def configs(self) -> Iterator[Any]:
+        for values in self._combinations(0):
+            yield values if self.keys is None else dict(zip(self.keys, values, strict=True))
+
+    def _combinations(self, index: int) -> Iterator[list[Any]]:
+        if index == len(self.nodes):
+            yield []
+            return
+        for value in self.nodes[index].configs():
+            for rest in self._combinations(index + 1):
+                yield [value, *rest]
+
+
+Node = Leaf | Sum | Product
 
 
 def each(*values: Any) -> Tree:
@@ -42,26 +106,26 @@ def each(*values: Any) -> Tree:
     return {EACH: list(values)}
 
 
-def grid_size(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> int:
+def grid_size(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> int:
     """The number of configs that `iter_grid` gives. Raises `ConfigError` like it."""
-    return _node(grid, signature, catalog).size
+    return _node(grid, signature, registry).size
 
 
-def iter_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> Iterator[Tree]:
+def iter_grid(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> Iterator[Tree]:
     """Iterate over all combinations, not yet completed; the first key varies slowest.
 
     Raises `ConfigError` for an empty list of alternatives, at once and not in the middle.
     """
-    node = _node(grid, signature, catalog)
+    node = _node(grid, signature, registry)
     return (copy.deepcopy(config) for config in node.configs())
 
 
-def expand_grid(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> list[Tree]:
+def expand_grid(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> list[Tree]:
     """All configs that `iter_grid` gives, as a list."""
-    return list(iter_grid(grid, signature, catalog))
+    return list(iter_grid(grid, signature, registry))
 
 
-def _node(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> Node:
+def _node(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> Node:
     if not isinstance(grid, Mapping):
         raise ConfigError(f"grid: expected a dict of hyper-parameters, found {type(grid).__name__}")
     deep = too_deep(grid)
@@ -69,14 +133,14 @@ def _node(grid: Mapping[str, Any], signature: Signature, catalog: Catalog) -> No
         raise ConfigError(f"grid: nested deeper than 64 levels at {deep}")
     if EACH in grid and EACH not in signature.by_name:
         raise ConfigError("grid: `each` needs a parameter before it, as in `classifier.each`")
-    return _Reading(catalog).section(grid, signature, None, "")
+    return _Reading(registry).section(grid, signature, None, "")
 
 
 @dataclass(frozen=True)
 class _Reading:
     """Reads a grid by its parameters' types; completion refuses what fits no type."""
 
-    catalog: Catalog
+    registry: Registry
 
     def section(self, grid: Mapping[str, Any], signature: Signature | None, base: Any, path: str) -> Node:
         """The product of a section's keys; `base` is the default it changes, as a tree."""
@@ -117,7 +181,7 @@ class _Reading:
 
     def sequence(self, values: list[Any] | tuple[Any, ...], kind: Kind, path: str) -> Node:
         """A list that is a value; its items may be sections with alternatives in them."""
-        inner = _member(kind, list(values), self.catalog)
+        inner = _member(kind, list(values), self.registry)
         kinds: tuple[Kind, ...] = (AnyValue(),) * len(values)
         if isinstance(inner, ListOf | TupleOf) and len(item_kinds(inner, len(values))) == len(values):
             kinds = item_kinds(inner, len(values))
@@ -138,7 +202,7 @@ class _Reading:
             return self.alternatives(value[EACH], kind, base, path)
         family = _family_in(kind)
         if family is None:
-            return self.plain_mapping(value, _member(kind, dict(value), self.catalog), base, path)
+            return self.plain_mapping(value, _member(kind, dict(value), self.registry), base, path)
         offered = value.get(CLASS_NAME, value.get(EACH))
         if isinstance(offered, list | tuple):
             rest = {key: inner for key, inner in value.items() if key not in (CLASS_NAME, EACH)}
@@ -202,7 +266,7 @@ class _Reading:
         if not isinstance(name, str):
             return None
         try:
-            return signature_of(self.catalog.find(family.family, name, below=family.base).target)
+            return signature_of(self.registry.find(family.family, name, below=family.base).target)
         except UnknownClassError:
             return None
 
@@ -210,7 +274,7 @@ class _Reading:
         if isinstance(base, dict) and parameter.name in base:
             return base[parameter.name]
         try:
-            tree = default_tree(parameter, parameter.name, self.catalog.name_of)
+            tree = default_tree(parameter, parameter.name, self.registry.name_of)
         except HyperspaceError:
             return None                                    # completion reports it, if it is used
         return None if tree is MISSING else tree
@@ -240,14 +304,128 @@ def _has_raw(kind: Kind) -> bool:
             return False
 
 
-def _member(kind: Kind, value: Any, catalog: Catalog) -> Kind | None:
+def _member(kind: Kind, value: Any, registry: Registry) -> Kind | None:
     """The kind inside Optional, or a union's first member that takes such a value."""
     match kind:
         case OptionalOf(kind=inner):
-            return _member(inner, value, catalog)
+            return _member(inner, value, registry)
         case UnionOf(kinds=kinds):
-            fitting = next((inner for inner in kinds if fits(inner, value, catalog)), None)
+            fitting = next((inner for inner in kinds if fits(inner, value, registry)), None)
             wanted = (ListOf, TupleOf) if isinstance(value, list) else (Nested, DictOf, RawDict)
             return fitting or next((inner for inner in kinds if isinstance(inner, wanted)), None)
         case _:
             return kind
+
+
+# -- Read config overrides of a command line: `trees=200`, `model=Forest,Support` --
+
+__all__ = ["each", "expand_grid", "grid_size", "iter_grid", "parse_assignments", "parse_grid", "parse_value"]
+
+_NOT_JSON = ("NaN", "Infinity", "-Infinity")
+_OPENING, _CLOSING = "[{", "]}"
+
+
+def parse_value(text: str) -> Any:
+    """Parse a text as JSON, else return the text itself.
+
+    Raises `ConfigError` for JSON that no config may hold: a key twice, `1e999`, integers beyond 64 bits.
+    """
+    stripped = text.strip()
+    if not stripped or stripped in _NOT_JSON:
+        return text
+    try:
+        return parse_json(stripped, "value")
+    except Syntax:
+        return text
+    except TaskError as error:
+        raise ConfigError(f"{stripped[:60]}: {str(error).splitlines()[0].partition(': ')[2]}") from None
+
+
+def parse_assignments(texts: Iterable[str]) -> Tree:
+    """`["model=Forest", "model.trees=200"]` → a config. Raises `ConfigError`."""
+    return _tree(texts, parse_value)
+
+
+def parse_grid(texts: Iterable[str]) -> Tree:
+    """`["classifier=Forest,Support", "lr=[0.1, 0.2]"]` → a grid.
+
+    A comma separates alternatives, but not inside brackets or quotes. A JSON list means alternatives where
+    the parameter is not itself a list. `classifier.trees=50,100` applies to classifiers with `trees`.
+    Raises `ConfigError`.
+    """
+    return _tree(texts, _alternatives)
+
+
+def _alternatives(text: str) -> Any:
+    whole = parse_value(text)
+    parts = _split(text)
+    if whole != text or len(parts) == 1:                   # JSON, or a single value
+        return whole
+    if not all(part.strip() for part in parts):
+        raise ConfigError(f'{text}: an empty alternative; remove the extra comma, or write "" for no text')
+    return each(*(parse_value(part.strip()) for part in parts))
+
+
+def _split(text: str) -> list[str]:
+    """Split a text at its commas, but not inside brackets or double quotes."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for index, letter in enumerate(text):
+        if letter == '"' and text[index - 1:index] != "\\":
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif letter in _OPENING:
+            depth += 1
+        elif letter in _CLOSING:
+            depth -= 1
+        elif letter == "," and depth <= 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]
+
+
+def _tree(texts: Iterable[str], read: Callable[[str], Any]) -> Tree:
+    assigned: dict[tuple[str, ...], Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        path = tuple(part.strip() for part in name.split("."))
+        if not equals or not all(path):
+            raise ConfigError(f"{text}: expected name=value, as in classifier.trees=200")
+        if path in assigned:
+            raise ConfigError(f"`{'.'.join(path)}`: given twice; keep one")
+        try:
+            assigned[path] = read(value)
+        except ConfigError as error:
+            raise ConfigError(f"`{'.'.join(path)}`: {error}") from None
+    tree: Tree = {}
+    # a section comes before the values in it, in any order of the arguments
+    for path in sorted(assigned, key=len):
+        _put(tree, path, assigned[path])
+    return {path[0]: tree[path[0]] for path in assigned}   # the order of the command line
+
+
+def _put(tree: Tree, path: tuple[str, ...], value: Any) -> None:
+    *above, last = path
+    for depth, key in enumerate(above, 1):
+        if isinstance(tree.get(key), list) and path[depth].isdigit():
+            change = copied(value)
+            for step in reversed(path[depth - 1:]):        # an item of a list that was given earlier
+                change = {step: change}
+            tree[key] = merge({key: tree[key]}, change, path=".".join(path[:depth - 1]), in_grid=True)[key]
+            return
+        tree = _section(tree, key, ".".join(path[:depth]), ".".join(path))
+    if isinstance(tree.get(last), dict) and isinstance(value, dict):
+        tree[last] |= copied(value)
+    else:
+        tree[last] = copied(value)
+
+
+def _section(tree: Tree, key: str, path: str, wanted: str) -> Tree:
+    inner = tree.setdefault(key, {})
+    if isinstance(inner, str):
+        inner = tree[key] = {CLASS_NAME: inner}            # a component's bare name
+    elif isinstance(inner, list):
+        inner = tree[key] = {EACH: inner}
+    if not isinstance(inner, dict):
+        raise ConfigError(f"`{wanted}`: `{path}` is {shown(inner)} here and has nothing inside it")
+    return inner

@@ -11,19 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperspace_core.config.dimensions import nearest_value
-from hyperspace_core.config.kinds import (
-    AnyValue,
-    EnumOf,
-    Kind,
-    OptionalOf,
-    UnionOf,
-    Value,
-    is_sequence,
-)
-from hyperspace_core.config.schema import check_range, in_tree_form
+from hyperspace_core.config.signature import check_range, in_tree_form
 from hyperspace_core.config.tree import EACH, MISSING, shown
+from hyperspace_core.config.types import AnyValue, EnumOf, Kind, OptionalOf, UnionOf, Value, is_sequence
 from hyperspace_core.errors import ConfigError, RegistrationError, nearest
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 
 _RANGES = {"float": Float, "int": Int}
 _OPTIONS = ("log", "step")

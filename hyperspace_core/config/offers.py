@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.catalog import Entry as Registered
 from hyperspace_core.config.dimensions import Entry
-from hyperspace_core.config.kinds import FamilyKind, describe
-from hyperspace_core.config.leaves import Place
+from hyperspace_core.config.leaves import SpacePlace
 from hyperspace_core.config.narrowing import alternatives_in
-from hyperspace_core.config.schema import signature_of
+from hyperspace_core.config.registry import Entry as Registered
+from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.signature import signature_of
 from hyperspace_core.config.tree import CLASS_NAME, EACH, MISSING, Tree, join, match_key, shown
+from hyperspace_core.config.types import FamilyKind, describe
 from hyperspace_core.errors import ConfigError, UnknownClassError, did_you_mean
-from hyperspace_core.space import Choice, Range
+from hyperspace_core.ranges import Choice, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Offering:
     range: Range | None
     optional: bool
     path: str
-    catalog: Catalog
+    registry: Registry
 
     def read(self, wish: Any) -> list[Offer]:
         """The classes on offer. Raises `ConfigError` for a wish that offers none."""
@@ -56,7 +56,7 @@ class Offering:
     def _all(self) -> list[Offer]:
         if isinstance(self.range, Choice):
             return [replace(self._one(name), named=False) for name in self.range.values]
-        entries = self.catalog.entries(self.kind.family, below=self.kind.base)
+        entries = self.registry.entries(self.kind.family, below=self.kind.base)
         return [Offer(entry=entry, wish={}, named=False) for entry in entries]
 
     def _one(self, wish: Any) -> Offer:
@@ -69,7 +69,7 @@ class Offering:
         rest = {key: inner for key, inner in wish.items() if key != CLASS_NAME} if isinstance(
             wish, Mapping) else {}
         try:
-            entry = self.catalog.find(self.kind.family, name, below=self.kind.base)
+            entry = self.registry.find(self.kind.family, name, below=self.kind.base)
         except UnknownClassError as error:
             raise UnknownClassError(f"`{self.path}`: {error}") from None
         return Offer(entry=entry, wish=rest, named=True)
@@ -91,8 +91,8 @@ class Offering:
         return made
 
 
-def choice(built: Mapping[str | None, list[Entry]], chosen: list[Registered], default: Any, place: Place, *,
-           source: str) -> list[Entry]:
+def choice(built: Mapping[str | None, list[Entry]], chosen: list[Registered], default: Any, place: SpacePlace,
+           *, source: str) -> list[Entry]:
     """The choice among classes (None: no component), followed by the entries of each."""
     here = place.at(CLASS_NAME)
     bodies = [entry for body in built.values() for entry in body]

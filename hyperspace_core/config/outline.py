@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hyperspace_core.config.describing import range_text
 from hyperspace_core.config.dimensions import SWITCH, Conditions, Dimension, Entry, Fixed, Shape
 from hyperspace_core.config.tree import CLASS_NAME, MISSING
-from hyperspace_core.space import Choice, Range
+from hyperspace_core.config.walk import range_text
+from hyperspace_core.ranges import Choice, Range
 
 
 @dataclass(frozen=True, kw_only=True)

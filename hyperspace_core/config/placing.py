@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hyperspace_core.config.describing import range_text
 from hyperspace_core.config.dimensions import SWITCH, Assignment, Dimension, Entry, Fixed, Shape, holds
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, join, shown
-from hyperspace_core.space import Float
+from hyperspace_core.config.walk import range_text
+from hyperspace_core.ranges import Float
 
 Reason = Literal["range", "class", "fixed", "missing", "unknown"]
 

@@ -17,13 +17,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.catalog import Entry as Registered
-from hyperspace_core.config.complete import complete
+from hyperspace_core.config.complete import by_parameter, complete
 from hyperspace_core.config.dimensions import Dimension, Entry, LeftOut
-from hyperspace_core.config.instances import default_tree
-from hyperspace_core.config.keys import by_parameter
-from hyperspace_core.config.kinds import (
+from hyperspace_core.config.leaves import SPACE, SpacePlace, WantedLeaf, plain
+from hyperspace_core.config.narrowing import alternatives_in, range_in, searches
+from hyperspace_core.config.offers import Offer, Offering, choice
+from hyperspace_core.config.registry import Entry as Registered
+from hyperspace_core.config.registry import Registry, pick
+from hyperspace_core.config.searchspace import Space
+from hyperspace_core.config.series import items_of
+from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, shown, too_deep
+from hyperspace_core.config.types import (
     AnyValue,
     DictOf,
     FamilyKind,
@@ -37,20 +42,12 @@ from hyperspace_core.config.kinds import (
     UnionOf,
     describe,
 )
-from hyperspace_core.config.leaves import SPACE, Place, Wanted, plain
-from hyperspace_core.config.narrowing import alternatives_in, range_in, searches
-from hyperspace_core.config.offers import Offer, Offering, choice
-from hyperspace_core.config.schema import Parameter, Signature, signature_of
-from hyperspace_core.config.searchspace import Space
-from hyperspace_core.config.series import items_of
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, shown, too_deep
-from hyperspace_core.config.unions import pick
 from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
 
 MAX_PARAMETERS = 10_000        # in the whole space; recursive families may have no end
 
 
-def space_of(signature: Signature, catalog: Catalog, wishes: Mapping[str, Any] | None = None) -> Space:
+def space_of(signature: Signature, registry: Registry, wishes: Mapping[str, Any] | None = None) -> Space:
     """Build the search space of a signature; `wishes` is the user's `space=`.
 
     Raises `ConfigError` with every problem of `wishes`, and for a parameter without default, range or wish;
@@ -62,15 +59,15 @@ def space_of(signature: Signature, catalog: Catalog, wishes: Mapping[str, Any] |
     deep = too_deep(given)
     if deep is not None:
         raise ConfigError(f"space: nested deeper than 64 levels at {deep}")
-    walk = _Walk(catalog)
+    walk = _Walk(registry)
     try:
-        entries = walk.section(Wanted(kind=Nested(signature.target), wish=given), Place(), signature)
+        entries = walk.section(WantedLeaf(kind=Nested(signature.target), wish=given), SpacePlace(), signature)
     except _TooLarge as error:
         raise ConfigError(str(error)) from None
     if walk.problems:
         raise (UnknownClassError if walk.unknown_class else ConfigError)(*walk.problems)
     return Space(entries=tuple(entries), left_out=tuple(dict.fromkeys(walk.left_out)),
-                 finish=functools.partial(complete, signature=signature, catalog=catalog))
+                 finish=functools.partial(complete, signature=signature, registry=registry))
 
 
 class _TooLarge(Exception):
@@ -80,14 +77,14 @@ class _TooLarge(Exception):
 class _Walk:
     """One walk over a signature; continues after a problem to report all together."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self.problems: list[str] = []
         self.unknown_class = False
         self.left_out: list[LeftOut] = []
         self.met = 0
 
-    def section(self, given: Wanted, place: Place, signature: Signature | None = None, *,
+    def section(self, given: WantedLeaf, place: SpacePlace, signature: Signature | None = None, *,
                 lazy: bool = False) -> list[Entry]:
         """The parameters of a class or dataclass, or of `signature`."""
         signature = signature or signature_of(cast("Nested", given.kind).target)
@@ -103,7 +100,7 @@ class _Walk:
         bases = given.base if isinstance(given.base, dict) else {}
         entries: list[Entry] = []
         for one in signature.parameters:
-            wanted = Wanted(kind=one.kind, range=one.range, base=bases.get(one.name, MISSING),
+            wanted = WantedLeaf(kind=one.kind, range=one.range, base=bases.get(one.name, MISSING),
                             wish=wishes.get(one.name, MISSING))
             try:
                 entries += self.parameter(one, signature, wanted, place, lazy=lazy)
@@ -112,7 +109,7 @@ class _Walk:
                 self.problems += error.problems
         return entries
 
-    def parameter(self, parameter: Parameter, signature: Signature, given: Wanted, place: Place, *,
+    def parameter(self, parameter: Parameter, signature: Signature, given: WantedLeaf, place: SpacePlace, *,
                   lazy: bool) -> list[Entry]:
         here = place.at(parameter.name, f"{signature.name}.{parameter.name}")
         if given.base is MISSING:
@@ -126,15 +123,15 @@ class _Walk:
                               "has neither a default nor a range; give it in space=")
         return []                  # the constructor or the caller at run time supplies it
 
-    def default(self, parameter: Parameter, place: Place, *, used: bool) -> Any:
+    def default(self, parameter: Parameter, place: SpacePlace, *, used: bool) -> Any:
         try:
-            return default_tree(parameter, place.source, self.catalog.name_of)
+            return default_tree(parameter, place.source, self.registry.name_of)
         except HyperspaceError as error:
             if not used or _chooses(parameter.kind):
                 return MISSING     # its class is not registered; the other classes remain
             raise ConfigError(f"`{place.path}`: {error}") from None
 
-    def value(self, given: Wanted, place: Place) -> list[Entry]:  # noqa: PLR0911 - one line a kind
+    def value(self, given: WantedLeaf, place: SpacePlace) -> list[Entry]:  # noqa: PLR0911 - one line a kind
         kind, base, wish = given.kind, given.base, given.wish
         if not isinstance(_inner(kind), FamilyKind | Nested | DictOf):
             wish = range_in(wish, place.path)
@@ -146,39 +143,39 @@ class _Walk:
                 return self.value(replace(given, kind=inner), replace(place, optional=True))
             case OptionalOf(kind=ListOf() | TupleOf() | DictOf() as inner) if not (
                     wish is None or (base is None and wish is MISSING)):
-                return items_of(self.value, given, inner, place, self.catalog)
+                return items_of(self.value, given, inner, place, self.registry)
             case FamilyKind() | LazyOf(kind=FamilyKind()):
                 return self.component(given, place)
             case Nested() | LazyOf(kind=Nested()):
                 return self.nested(given, place)
             case ListOf() | TupleOf() | DictOf():
-                return items_of(self.value, given, kind, place, self.catalog)
+                return items_of(self.value, given, kind, place, self.registry)
             case RawDict() | AnyValue() | OptionalOf(kind=RawDict() | AnyValue()) if (
                     isinstance(wish, Mapping) and searches(wish)):
-                return items_of(self.value, given, DictOf(AnyValue()), place, self.catalog)
+                return items_of(self.value, given, DictOf(AnyValue()), place, self.registry)
             case UnionOf(kinds=kinds):
                 member = self.member(kinds, given)
                 if member is not None:
                     return self.value(replace(given, kind=member, range=None), place)
-        return plain(given, place, self.catalog)
+        return plain(given, place, self.registry)
 
-    def member(self, kinds: tuple[Kind, ...], given: Wanted) -> Kind | None:
+    def member(self, kinds: tuple[Kind, ...], given: WantedLeaf) -> Kind | None:
         """The union member with parameters or items that the wish, or the default, is of."""
         value = given.base if given.wish is MISSING else given.wish
         if given.range is not None and given.wish is MISSING:
             return None
         if isinstance(value, Mapping) and CLASS_NAME in value:
             return next((kind for kind in kinds if isinstance(_inner(kind), FamilyKind)), None)
-        found = pick(kinds, value, self.catalog)
+        found = pick(kinds, value, self.registry)
         below = isinstance(found, ListOf | TupleOf | DictOf | RawDict) or (found and _chooses(found))
         return found if below else None
 
     # -- components ------------------------------------------------------------------------------------------
 
-    def component(self, given: Wanted, place: Place) -> list[Entry]:
+    def component(self, given: WantedLeaf, place: SpacePlace) -> list[Entry]:
         family, lazy = cast("FamilyKind", _inner(given.kind)), isinstance(given.kind, LazyOf)
         offering = Offering(kind=family, range=given.range, optional=place.optional, path=place.path,
-                            catalog=self.catalog)
+                            registry=self.registry)
         default = self.default_class(family, given.base)
         built: dict[str | None, list[Entry]] = {}
         chosen: list[Registered] = []
@@ -201,16 +198,16 @@ class _Walk:
             raise ConfigError(f"`{place.path}`: no {describe(family)} can be searched: {self.reasons(place)}")
         return choice(built, chosen, default, place, source="" if given.wish is MISSING else SPACE)
 
-    def offered(self, offer: Offer, entry: Registered, base: Any, place: Place, *,
+    def offered(self, offer: Offer, entry: Registered, base: Any, place: SpacePlace, *,
                 lazy: bool) -> list[Entry] | str:
         """The parameters of a class, or the reason why it is left out if not named."""
         if entry.target in place.above and not offer.named:
             return "it would contain itself"
         inner = place.under(join(place.path, CLASS_NAME), entry.name, entry.target, f"[{entry.name}]")
-        given = Wanted(kind=Nested(entry.target), base=base, wish=offer.wish)
+        given = WantedLeaf(kind=Nested(entry.target), base=base, wish=offer.wish)
         return self.tried(given, inner, lazy=lazy, named=offer.named)
 
-    def tried(self, given: Wanted, place: Place, *, lazy: bool, named: bool) -> list[Entry] | str:
+    def tried(self, given: WantedLeaf, place: SpacePlace, *, lazy: bool, named: bool) -> list[Entry] | str:
         """A section, or the reason to leave it out if the user did not name it."""
         before, unknown, self.problems = self.problems, self.unknown_class, []
         body = self.section(given, place, lazy=lazy)
@@ -221,7 +218,7 @@ class _Walk:
         self.problems += found
         return body
 
-    def reasons(self, place: Place) -> str:
+    def reasons(self, place: SpacePlace) -> str:
         path = join(place.path, CLASS_NAME)
         found = [f"{one.name} ({one.reason})" for one in self.left_out if one.path == path]
         return "; ".join(found) or "none is registered"
@@ -230,17 +227,17 @@ class _Walk:
         """The current name of the default's class; None where the default is None."""
         if isinstance(base, dict) and isinstance(base.get(CLASS_NAME), str):
             try:
-                return self.catalog.find(family.family, base[CLASS_NAME]).name
+                return self.registry.find(family.family, base[CLASS_NAME]).name
             except UnknownClassError:
                 return MISSING
         if base is None:
             return None
-        own = [one.name for one in self.catalog.entries(family.family) if one.target is family.base]
+        own = [one.name for one in self.registry.entries(family.family) if one.target is family.base]
         return own[0] if own else MISSING
 
     # -- dataclasses -----------------------------------------------------------------------------------------
 
-    def nested(self, given: Wanted, place: Place) -> list[Entry]:
+    def nested(self, given: WantedLeaf, place: SpacePlace) -> list[Entry]:
         """A plain dataclass; None is tried where its type has it and no wish names it."""
         target, lazy = cast("Nested", _inner(given.kind)).target, isinstance(given.kind, LazyOf)
         section, or_none = self.wanted_section(given, place)
@@ -250,15 +247,15 @@ class _Walk:
         asked = given.wish is not MISSING
         unsearched = replace(given, kind=OptionalOf(given.kind))
         if target in place.above and not asked:
-            return plain(unsearched, place, self.catalog)
+            return plain(unsearched, place, self.registry)
         switch = place.switch(default=given.base if given.base is MISSING else given.base is not None,
                               source=SPACE if asked else "")
         body = self.tried(section, inside.under(switch.path, True), lazy=lazy, named=asked)
         if not isinstance(body, str) and (asked or any(isinstance(one, Dimension) for one in body)):
             return [switch, *body]
-        return plain(unsearched, place, self.catalog)
+        return plain(unsearched, place, self.registry)
 
-    def wanted_section(self, given: Wanted, place: Place) -> tuple[Wanted, bool]:
+    def wanted_section(self, given: WantedLeaf, place: SpacePlace) -> tuple[WantedLeaf, bool]:
         """The wish for a dataclass, and whether None is an alternative to it."""
         section = replace(given, kind=_inner(given.kind), wish={})
         if given.wish is MISSING:

@@ -29,7 +29,7 @@ from hyperspace_core.config.outline import Outline, outlined
 from hyperspace_core.config.placing import Outside, Placed, placed, written
 from hyperspace_core.config.tree import MISSING, Tree
 from hyperspace_core.errors import ConfigError, did_you_mean
-from hyperspace_core.space import Choice
+from hyperspace_core.ranges import Choice
 
 __all__ = ["Assignment", "Conditions", "Dimension", "Entry", "Fixed", "LeftOut", "Outline", "Outside",
            "Placed", "Shape", "Space", "holds", "identity", "values_in"]

@@ -6,27 +6,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hyperspace_core.config.annotations import range_within
-from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete_value
 from hyperspace_core.config.dimensions import SWITCH, Dimension, Entry, Shape
-from hyperspace_core.config.kinds import DictOf, Kind, ListOf, TupleOf, item_kinds
-from hyperspace_core.config.leaves import SPACE, Place, Wanted, plain
+from hyperspace_core.config.leaves import SPACE, SpacePlace, WantedLeaf, plain
 from hyperspace_core.config.placing import value_at, written
+from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.tree import CLASS_NAME, EACH, MISSING, join
+from hyperspace_core.config.types import DictOf, Kind, ListOf, TupleOf, item_kinds
 from hyperspace_core.errors import ConfigError
-from hyperspace_core.space import Choice
+from hyperspace_core.ranges import Choice
 
 
-def items_of(walk: Callable[[Wanted, Place], list[Entry]], wanted: Wanted, kind: Kind, place: Place,
-             catalog: Catalog) -> list[Entry]:
+def items_of(walk: Callable[[WantedLeaf, SpacePlace], list[Entry]], wanted: WantedLeaf, kind: Kind,
+             place: SpacePlace, registry: Registry) -> list[Entry]:
     """`kind` is the list, tuple or dict of which the wish, or the default, is."""
     base, wish = wanted.base, wanted.wish
     if isinstance(wish, Choice) or (isinstance(wish, Mapping) and set(wish) == {EACH}):
-        return plain(wanted, place, catalog)
+        return plain(wanted, place, registry)
     parts = _named(kind, base, wish) if isinstance(kind, DictOf) else _numbered(
         kind, base, wish, place.path)
     if parts is None:
-        return plain(wanted, place, catalog)
+        return plain(wanted, place, registry)
     entries = [entry for key, one in parts for entry in walk(one, place.at(key))]
     keys = tuple(key for key, _ in parts)
     shape = Shape(path=place.path, key=place.key, items=keys if isinstance(kind, DictOf) else len(parts),
@@ -34,11 +34,11 @@ def items_of(walk: Callable[[Wanted, Place], list[Entry]], wanted: Wanted, kind:
     if any(isinstance(entry, Dimension) for entry in entries):
         return [shape, *entries]
     held = value_at(written([shape, *entries], dict(place.when)), place.path)
-    return [place.fixed(complete_value(held, wanted.kind, catalog, path=place.path),
+    return [place.fixed(complete_value(held, wanted.kind, registry, path=place.path),
                         "" if wish is MISSING else SPACE)]
 
 
-_Parts = list[tuple[str, Wanted]]          # by key, or by number
+_Parts = list[tuple[str, WantedLeaf]]          # by key, or by number
 
 
 def _named(kind: DictOf, base: Any, wish: Any) -> _Parts | None:
@@ -78,5 +78,5 @@ def _numbered(kind: Kind, base: Any, wish: Any, path: str) -> _Parts | None:
             for index, item in enumerate(kinds)]
 
 
-def _item(kind: Kind, base: Any, wish: Any) -> Wanted:
-    return Wanted(kind=kind, range=range_within(kind), base=base, wish=wish)
+def _item(kind: Kind, base: Any, wish: Any) -> WantedLeaf:
+    return WantedLeaf(kind=kind, range=range_within(kind), base=base, wish=wish)

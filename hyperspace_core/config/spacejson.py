@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperspace_core.config.instances import NameOf, class_name, tree_of
+from hyperspace_core.config.signature import NameOf, class_name, tree_of
 from hyperspace_core.config.tree import EACH
 from hyperspace_core.errors import ConfigError, RegistrationError
-from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.ranges import Choice, Float, Int
 
 
 def space_tree(wish: Any, name_of: NameOf = class_name, path: str = "space") -> Any:

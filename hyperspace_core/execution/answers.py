@@ -16,13 +16,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from hyperspace_core.execution.messages import (
-    HEADER_BYTES,
-    Message,
-    PeersWanted,
-    frame_bytes,
-    length_of,
-)
+from hyperspace_core.execution.protocol import HEADER_BYTES, Message, PeersWanted, frame_bytes, length_of
 from hyperspace_core.pruner import PeerState
 from hyperspace_core.records.curve import Pair
 

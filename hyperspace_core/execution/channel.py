@@ -17,7 +17,9 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.execution.messages import (
+from hyperspace_core.execution.code import taken
+from hyperspace_core.execution.process_io import echo
+from hyperspace_core.execution.protocol import (
     ArtifactStaged,
     CodeDiffers,
     InfoSet,
@@ -29,14 +31,12 @@ from hyperspace_core.execution.messages import (
     ended,
     frame,
 )
-from hyperspace_core.execution.output import say
-from hyperspace_core.execution.ran import taken
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Finish, Metric
-from hyperspace_core.sink import Absent, Section
+from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
-    from hyperspace_core.capture.sources import ProjectCode
+    from hyperspace_core.capture.snapshot import ProjectCode
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes of one atomic write to a pipe
 BACKLOG = 8 << 20                              # bytes that may wait before callers are slowed down
@@ -190,7 +190,7 @@ class ChannelSink:
     def _warn_muted(self) -> None:
         if self._muted and not self._broken:
             self._broken = True
-            say("logged in a process that the run forked: not recorded; log in the run's own process")
+            echo("logged in a process that the run forked: not recorded; log in the run's own process")
 
 
 def _mute_in_forks(sink: ChannelSink) -> None:

@@ -7,22 +7,73 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from types import FrameType
-from typing import NoReturn
+from types import FrameType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from hyperspace_core.execution import output, processes
+from hyperspace_core.execution import process_io, processes
 from hyperspace_core.execution.answers import Answers
 from hyperspace_core.execution.channel import ChannelSink
+from hyperspace_core.execution.code import Opening, open_here
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import failure
-from hyperspace_core.execution.interruption import Interruption
-from hyperspace_core.execution.job import Job, decode
-from hyperspace_core.execution.opening import Opening, open_here
-from hyperspace_core.execution.rehearsal import rehearse
+from hyperspace_core.execution.job import Job, decode, encode
+from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.records.states import Outcome
+from hyperspace_core.run import Run, Section
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+
+# -- Warm up a preforked process by an internal run, before there is a job --
+
+def warm_up() -> None:
+    """Execute a small internal run, without user code and plugins."""
+    job = Job(run=0, uid="", attempt=0, project="", task="", scenario={"className": "Rehearsal"},
+              config={"value": 1.0}, submitted={}, metric_name="result", metric_goal="maximize", seed=0,
+              validated=True, tasks_dir=None, no_plugins=(), workdir=tempfile.gettempdir())
+    reader, writer = os.pipe()
+    try:
+        sink = ChannelSink(writer)
+        execute(decode(encode(job)), sink, cast("Extensions", _Extensions()), cast("Project", _Project()),
+                on_run=lambda run: None)
+        sink.close()
+    finally:
+        os.close(reader)
+
+
+class _Project:
+    def complete(self, scenario: Any, config: Any) -> Any:
+        return config
+
+    def build_scenario(self, tree: Any) -> Any:
+        return SimpleNamespace()
+
+    def build_arguments(self, scenario: Any, config: Any, run: Run) -> Any:
+        return config
+
+
+class _Extensions:
+    def __init__(self) -> None:
+        self.hook = SimpleNamespace(hyperspace_seed=lambda seed: None, hyperspace_execute=_log_one_of_each)
+
+    def each(self, name: str, **arguments: Any) -> Any:
+        return [("rehearsal", Section("rehearsal", {"text": "", "number": 1}))]
+
+    def observers(self, name: str, **arguments: Any) -> None:
+        pass
+
+
+def _log_one_of_each(run: Run, scenario: Any) -> Any:
+    run.log_scalar("value", 1.0, 0)
+    run.info["value"] = [1, 2.0, "three"]
+    run.progress(1, 2)
+    return {"result": 1.0}
+
 
 CLEAN_UP_S = 5.0               # for exit handlers of user code, after the outcome was sent
 
@@ -31,8 +82,8 @@ def prepare() -> None:
     """Prepare a forked process, before there is a job."""
     # handlers from before the fork might remove folders of the fork server
     atexit._clear()
-    output.show_at_once()
-    rehearse()
+    process_io.show_at_once()
+    warm_up()
 
 
 def run_and_exit(data: bytes, channel: int, answers: int, opened: Opening | None) -> NoReturn:
@@ -41,14 +92,14 @@ def run_and_exit(data: bytes, channel: int, answers: int, opened: Opening | None
     try:
         sink = ChannelSink(channel)
         _executed(decode(data), sink, Answers(answers, sink), opened)
-        output.flush()
+        process_io.flush()
         sink.close()
         _clean_up()
         code = 0
     except BaseException:                          # noqa: BLE001 - an internal error: exit code 1
         sys.excepthook(*sys.exc_info())
     finally:
-        output.flush()
+        process_io.flush()
         os._exit(code)
 
 
@@ -97,7 +148,7 @@ def main() -> NoReturn:
     with os.fdopen(job, "rb") as file:
         file.seek(0)
         data = file.read()
-    output.show_at_once()
+    process_io.show_at_once()
     run_and_exit(data, channel, answers, None)
 
 

@@ -11,28 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hyperspace_core.capture.components import SECTION as COMPONENTS
-from hyperspace_core.capture.components import components_section
+from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
+from hyperspace_core.capture.code_fingerprint import components_section
 from hyperspace_core.config.tree import Tree, digest
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.answers import AskPeers
+from hyperspace_core.execution.code import tell_code
 from hyperspace_core.execution.failure import failure, one_line, shortened
-from hyperspace_core.execution.interruption import Interruption
-from hyperspace_core.execution.job import Job
-from hyperspace_core.execution.large import BoundedSink, bounded_result
-from hyperspace_core.execution.output import flush, say
-from hyperspace_core.execution.plan import Plan, plan_of
+from hyperspace_core.execution.job import Job, Plan, plan_of
+from hyperspace_core.execution.process_io import Interruption, echo, flush
 from hyperspace_core.execution.pruning import Pruning, after_pruning, pruning_of
-from hyperspace_core.execution.ran import tell_code
-from hyperspace_core.execution.result import BadResult, numbers_of
-from hyperspace_core.records.parts import made_of
+from hyperspace_core.execution.result import BadResult, BoundedSink, bounded_result, numbers_of
+from hyperspace_core.records.info import made_of
 from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Run, RunInterrupted, active
-from hyperspace_core.sink import Absent, Section, Sink
+from hyperspace_core.run import Absent, Run, RunInterrupted, Section, Sink, active
 
 if TYPE_CHECKING:
-    from hyperspace_core.capture.sources import ProjectCode
+    from hyperspace_core.capture.snapshot import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
@@ -167,7 +163,7 @@ class _Execution:
         """Send a section for each plugin; a failed one is absent, with the error."""
         for name, answer in self.extensions.each("hyperspace_capture", run=run):
             if isinstance(answer, BaseException):
-                say(f"capture by '{name}' failed: {one_line(answer)}")
+                echo(f"capture by '{name}' failed: {one_line(answer)}")
                 run.sink.section(Absent(name, one_line(answer)))
             elif isinstance(answer, Section | Absent):
                 run.sink.section(answer)
@@ -201,7 +197,7 @@ def _send_info_again(run: Run) -> None:
         try:
             run.info[key] = run.info[key]
         except Exception as error:  # noqa: BLE001 - a full disk, a value that fails when read
-            say(f"info[{key!r}] cannot be stored again, the value that was set is kept: {one_line(error)}")
+            echo(f"info[{key!r}] cannot be stored again, the value that was set is kept: {one_line(error)}")
 
 
 def _record(job: Job, plan: Plan, finish: Finish) -> RunRecord:

@@ -12,10 +12,10 @@ from hyperspace_core.config.build import build_component
 from hyperspace_core.config.tree import Tree, unwrapped
 from hyperspace_core.execution.answers import AskPeers, PeerNews, Peers
 from hyperspace_core.execution.failure import one_line
-from hyperspace_core.execution.output import say
+from hyperspace_core.execution.process_io import echo
 from hyperspace_core.execution.result import BadResult, numbers_in
 from hyperspace_core.pruner import Curve, Peer, Pruner, Tracing, curve_of
-from hyperspace_core.records.pruned import Pruned
+from hyperspace_core.records.info import Pruned
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import PRUNED
 from hyperspace_core.run import Run
@@ -80,13 +80,13 @@ class Pruning:
         try:
             stop = bool(self._pruner.should_stop(curve, _Lazily(self._peers.now), self._watched.goal))
         except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
-            say(f"the pruner failed, so this run is not stopped early: {one_line(error)}")
+            echo(f"the pruner failed, so this run is not stopped early: {one_line(error)}")
             self._failed = True
             return False
         if stop:
             self.pruned = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
             self._run.info[PRUNED] = self.pruned.plain()
-            say(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
+            echo(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
         return stop
 
 
@@ -96,9 +96,9 @@ def pruning_of(tree: Tree | None, run: Run, project: Project, own: Metric,
     if tree is None or ask is None:
         return None
     try:
-        return Pruning(run, build_component(Pruner, tree, project.catalog, path="pruner"), own, ask)
+        return Pruning(run, build_component(Pruner, tree, project.registry, path="pruner"), own, ask)
     except Exception as error:             # noqa: BLE001 - a failed pruner must not fail the run
-        say(f"the pruner cannot be built, so this run is not stopped early: {one_line(error)}")
+        echo(f"the pruner cannot be built, so this run is not stopped early: {one_line(error)}")
         return None
 
 

@@ -17,12 +17,99 @@ from typing import Any
 import pluggy
 
 from hyperspace_core import hookspecs
-from hyperspace_core.errors import ProjectError, UsageError, did_you_mean
-from hyperspace_core.extension.admission import admit, evict, implemented
-from hyperspace_core.extension.builtins import BUILTINS
-from hyperspace_core.extension.causes import LOAD_ERRORS, file_of, one_line, with_place
-from hyperspace_core.extension.discovery import Found, by_name, conflict, core_version, find
+from hyperspace_core.errors import ProjectError, UsageError, did_you_mean, nearest
+from hyperspace_core.extension.discovery import (
+    LOAD_ERRORS,
+    Found,
+    by_name,
+    conflict,
+    core_version,
+    file_of,
+    find,
+    one_line,
+    with_place,
+)
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
+
+# -- Register a plugin in a plugin manager: completely, or not at all --
+
+ONE_BY_ONE = frozenset({
+    "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_capture",
+    "hyperspace_run_started", "hyperspace_run_finished", "hyperspace_worker_changed",
+})
+"""Hooks whose implementations are called one by one, so that they cannot be wrapped."""
+
+
+def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    """Register a plugin, or remove it completely and raise `ProjectError`."""
+    try:
+        _check(manager, plugin)
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except LOAD_ERRORS as error:
+        evict(manager, plugin)
+        if isinstance(error, ProjectError):
+            raise
+        refused = isinstance(error, pluggy.PluginValidationError)      # pluggy's text has several lines
+        raise ProjectError(" ".join(str(error).split()) if refused else one_line(error)) from error
+
+
+def evict(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Remove a plugin, also one that was registered only in part."""
+    if manager.is_registered(plugin):
+        manager.unregister(plugin)
+    for name, caller in list(vars(manager.hook).items()):
+        if isinstance(caller, pluggy.HookCaller) and not caller.has_spec() and not caller.get_hookimpls():
+            delattr(manager.hook, name)
+
+
+def implemented(manager: pluggy.PluginManager, plugin: Any) -> Iterator[tuple[str, Any]]:
+    """The hooks that a plugin implements, with pluggy's options of each."""
+    for name in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        if options is not None:
+            yield options.get("specname") or name, options
+
+
+def _check(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Refuse mistakes that pluggy accepts silently or reports without a cure."""
+    if isinstance(plugin, type):
+        raise ProjectError(f"it is the class {plugin.__name__}; name a module or an object instead")
+    specified = [name for name in vars(manager.hook) if getattr(manager.hook, name).has_spec()]
+    hooks = dict(implemented(manager, plugin))
+    for name, options in hooks.items():
+        if name not in specified and not options.get("optionalhook"):
+            near = nearest(name, specified)
+            raise ProjectError(f"it implements {name}, which this version of hyperspace does not have"
+                               + (f"; did you mean {near}?" if near else ""))
+        if name in ONE_BY_ONE and (options.get("wrapper") or options.get("hookwrapper")):
+            raise ProjectError(f"it wraps {name}, whose implementations are called one by one; only the "
+                               "stages, hyperspace_execute, _seed and _fingerprint can be wrapped")
+    bare = [name for name in specified if name not in hooks and callable(getattr(plugin, name, None))]
+    if bare:
+        raise ProjectError(f"its {bare[0]} is not marked as a hook; write @hookimpl above it")
+    if not hooks:
+        raise ProjectError("it implements no hook; write @hookimpl above functions named hyperspace_…")
+
+
+# -- Core's own plugins, as strings that are imported when a manager is built --
+
+BUILTINS = {
+    "stages": "hyperspace_core.stages",
+    "scenarios": "hyperspace_core.scenarios",
+    "tuners": "hyperspace_core.tuners",
+    "pruners": "hyperspace_core.pruners",
+    "storage": "hyperspace_core.extension.storage",
+    "commands": "hyperspace_core.cli.commands",
+    "seeds": "hyperspace_core.capture.environment:Seeds",
+    "data": "hyperspace_core.capture.data_fingerprint",
+    "git": "hyperspace_core.capture.git:GitCapture",
+    "packages": "hyperspace_core.capture.environment:PackagesCapture",
+    "python": "hyperspace_core.capture.environment:PythonCapture",
+    "host": "hyperspace_core.capture.environment:HostCapture",
+    "plugins": "hyperspace_core.capture.environment:PluginsCapture",
+}
+
 
 _CORE = "core."                # prefix of a built-in plugin's name; an installed one may have the same
 # core registers first, so that a plugin that takes one of its names is the one that fails
@@ -110,9 +197,11 @@ class Extensions:
                 answer = error
             yield plugin, answer
 
-    def implementations(self, name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-        """The implementations of a hook; each is called with all of the hook's arguments."""
+    def implementations(self, name: str, *, core: bool = True) -> Iterator[tuple[str, Callable[..., Any]]]:
+        """The implementations of a hook, to be called with all its arguments; `core`: core's own too."""
         for one in self._sorted(name):
+            if not core and one.plugin_name.startswith(_CORE):
+                continue
             yield one.plugin_name.removeprefix(_CORE), partial(_called, one)
 
     def observers(self, name: str, **arguments: Any) -> None:

@@ -2,32 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.components import Scenario
+from hyperspace_core.components import Dataset, Model, Preprocessor, Scenario, Scorer, Trainer
 from hyperspace_core.config.build import build_arguments, build_component
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.complete import complete, complete_component
-from hyperspace_core.config.migration import applied
-from hyperspace_core.config.schema import Signature, signature_of, signature_of_method
-from hyperspace_core.config.tree import Tree
-from hyperspace_core.errors import ConfigError, TaskError, UnknownTaskError, did_you_mean
-from hyperspace_core.extension.discovery import Found, find
-from hyperspace_core.extension.register import Register
-from hyperspace_core.extension.settings import misplaced_settings
-from hyperspace_core.extension.wrapped import check_wrapper, innermost, wrapped
-from hyperspace_core.markers import PROJECTS_GROUP
-from hyperspace_core.records.task import Task
+from hyperspace_core.config.complete import complete, complete_component, missing
+from hyperspace_core.config.jsonfile import read_json
+from hyperspace_core.config.migrate import applied
+from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.signature import Signature, default_tree, signature_of, signature_of_method
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, shown
+from hyperspace_core.config.types import FamilyKind, Kind, OptionalOf, RawDict, UnionOf
+from hyperspace_core.errors import (
+    ConfigError,
+    HyperspaceError,
+    ProjectError,
+    TaskError,
+    UnknownClassError,
+    UnknownTaskError,
+    did_you_mean,
+    nearest,
+)
+from hyperspace_core.extension.discovery import LOAD_ERRORS, Found, by_name, conflict, find, with_place
+from hyperspace_core.extension.manager import Extensions, implemented
+from hyperspace_core.extension.register import Contents, Register
+from hyperspace_core.markers import COMPONENTS_GROUP, PROJECTS_GROUP
+from hyperspace_core.records.task import Task, check_task_name, parse_task
 from hyperspace_core.run import Run
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.declared import NewDefault, SameBehaviour
     from hyperspace_core.extension.manager import Extensions
-    from hyperspace_core.extension.metrics import RegisteredMetric
+    from hyperspace_core.extension.register import NewDefault, RegisteredMetric, SameBehaviour
     from hyperspace_core.records.migration import Migration
+
+# -- Check where a plain settings dict may replace a component --
+
+_STAGES: Mapping[type, str] = {
+    Dataset: "hyperspace_load_data",
+    Preprocessor: "hyperspace_preprocess",
+    Model: "hyperspace_build_model",
+    Trainer: "hyperspace_train",
+    Scorer: "hyperspace_score",
+}
+
+
+def misplaced_settings(tree: Mapping[str, Any], signature: Signature, registry: Registry,
+                       extensions: Extensions, path: str) -> list[str]:
+    """The problems of a completed tree's sections without `className`, one line each."""
+    problems = []
+    for parameter in signature.parameters:
+        section, family = tree.get(parameter.name), _family_or_settings(parameter.kind)
+        if family is None or not isinstance(section, dict) or CLASS_NAME in section:
+            continue
+        hook = _STAGES.get(family)
+        own = [entry.name for entry in registry.entries(family) if not _is_core(entry.target)]
+        where = join(path, parameter.name)
+        if own:
+            problems.append(f"`{join(where, CLASS_NAME)}`: missing; choose the {family.__name__}: "
+                            f"{', '.join(own[:20])}")
+        elif hook is not None and not extensions.implements(hook):
+            problems.append(f"`{where}`: a plain settings dict needs a hook that receives it, and nothing "
+                            f"implements {hook}; implement it, or register a {family.__name__}")
+    return problems
+
+
+def _family_or_settings(kind: Kind) -> type | None:
+    """The family of a parameter that takes a component or a plain dict."""
+    members = kind.kinds if isinstance(kind, UnionOf) else ()
+    if isinstance(kind, OptionalOf):
+        return _family_or_settings(kind.kind)
+    if not any(isinstance(member, RawDict) for member in members):
+        return None
+    return next(_families(members), None)
+
+
+def _families(kinds: tuple[Kind, ...]) -> Iterator[type]:
+    return (kind.family for kind in kinds if isinstance(kind, FamilyKind))
+
+
+def _is_core(target: Any) -> bool:
+    return str(getattr(target, "__module__", "")).partition(".")[0] == "hyperspace_core"
+
+
+# -- Scenarios that wrap a scenario, in config trees and as objects --
+
+@dataclass(frozen=True, kw_only=True)
+class Wrapped:
+    """A scenario in a tree."""
+
+    path: str
+    tree: Tree
+    target: type
+
+
+def wrapped(tree: Tree, registry: Registry, path: str = "scenario") -> list[Wrapped]:
+    """The scenario of a tree, the one that it wraps, and so on to the innermost.
+
+    The tree need not be completed. Raises `ConfigError`, `UnknownClassError`.
+    """
+    name = tree.get(CLASS_NAME)
+    if not isinstance(name, str):
+        raise ConfigError(f"`{join(path, CLASS_NAME)}`: missing; name the scenario's class")
+    try:
+        target: type = registry.find(Scenario, name).target
+    except UnknownClassError as error:
+        raise UnknownClassError(f"`{join(path, CLASS_NAME)}`: {error}") from None
+    found = [Wrapped(path=path, tree=tree, target=target)]
+    inner = getattr(target, "wraps", None)
+    return found if inner is None else found + wrapped(_held(tree, target, inner, path, registry), registry,
+                                                       join(path, inner))
+
+
+def innermost(scenario: Any) -> Any:
+    """The innermost wrapped scenario, whose hyper-parameters a run has."""
+    inner = getattr(scenario, "wraps", None)
+    return scenario if inner is None else innermost(getattr(scenario, inner))
+
+
+def check_wrapper(one: Wrapped) -> None:
+    """Raise `ConfigError` if a completed wrapper does not fit its wrapped scenario."""
+    problems = getattr(one.target, "problems_of", None) if getattr(one.target, "wraps", None) else None
+    found = [] if problems is None else list(problems(one.tree))
+    if found:
+        raise ConfigError(*(f"`{join(one.path, parameter)}`: {text}" for parameter, text in found))
+
+
+def _held(tree: Tree, target: type, inner: str, path: str, registry: Registry) -> Tree:
+    """The section of the wrapped scenario, written out, as a name or by default."""
+    signature = signature_of(target)
+    written = {match_key(key, signature.by_name): value for key, value in tree.items()}
+    held = written.get(inner, MISSING)
+    if held is MISSING:
+        held = default_tree(signature.by_name[inner], join(path, inner), registry.name_of)
+    if held is MISSING:
+        raise ConfigError(f"`{join(path, inner)}`: {missing(signature, signature.by_name[inner])}")
+    if isinstance(held, str):
+        return {CLASS_NAME: held}
+    if not isinstance(held, Mapping):
+        raise ConfigError(f"`{join(path, inner)}`: expected a scenario (a name, or a section with "
+                          f"className), found {shown(held)}")
+    return dict(held)
+
 
 __all__ = ["Project", "Register", "installed_projects", "open_project"]
 
@@ -40,7 +160,7 @@ class Project:
     distribution: str
     version: str
     module: str                    # that the entry point names
-    catalog: Catalog
+    registry: Registry
     tasks: Mapping[str, Task]
     task_errors: Mapping[str, str]         # name → the error of its file
     task_folders: tuple[Path, ...]
@@ -67,13 +187,13 @@ class Project:
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
         """A scenario's hyper-parameters: the signature of the innermost `single_run`."""
         tree = scenario.scenario if isinstance(scenario, Task) else scenario
-        return signature_of_method(wrapped(tree, self.catalog)[-1].target, "single_run")
+        return signature_of_method(wrapped(tree, self.registry)[-1].target, "single_run")
 
     def complete_scenario(self, task: Task) -> Tree:
         """The task's scenario with all defaults. Raises `ConfigError`."""
         try:
-            tree = complete_component(Scenario, task.scenario, self.catalog, path="scenario")
-            for one in wrapped(tree, self.catalog):
+            tree = complete_component(Scenario, task.scenario, self.registry, path="scenario")
+            for one in wrapped(tree, self.registry):
                 self._check_settings(one.tree, signature_of(one.target), one.path)
                 check_wrapper(one)
         except ConfigError as error:
@@ -84,7 +204,7 @@ class Project:
     def complete(self, scenario: Task | Tree, tree: Mapping[str, Any]) -> Tree:
         """Hyper-parameters with all defaults. Raises `ConfigError` with all problems."""
         signature = self.scenario_signature(scenario)
-        completed = complete(tree, signature, self.catalog)
+        completed = complete(tree, signature, self.registry)
         self._check_settings(completed, signature, "")
         return completed
 
@@ -95,7 +215,7 @@ class Project:
         """
         if self.migrations:
             try:
-                complete_component(Scenario, scenario, self.catalog, path="scenario")
+                complete_component(Scenario, scenario, self.registry, path="scenario")
                 self.complete(scenario, config)
             except ConfigError:
                 steps = [step for migration in self.migrations for step in migration.steps]
@@ -104,18 +224,18 @@ class Project:
 
     def build_scenario(self, tree: Tree) -> Any:
         """Build the scenario of a completed tree. Raises `ConfigError`."""
-        return build_component(Scenario, tree, self.catalog, path="scenario")
+        return build_component(Scenario, tree, self.registry, path="scenario")
 
     def build_arguments(self, scenario: Any, config: Tree, run: Run) -> dict[str, Any]:
         """The arguments of `single_run`: new components, and the run if it takes it."""
         owner: Any = type(scenario)
         inner: Any = type(innermost(scenario))
-        arguments = build_arguments(config, signature_of_method(inner, "single_run"), self.catalog)
+        arguments = build_arguments(config, signature_of_method(inner, "single_run"), self.registry)
         receiver = signature_of_method(owner, "single_run").run
         return arguments if receiver is None else arguments | {receiver: run}
 
     def _check_settings(self, tree: Tree, signature: Signature, path: str) -> None:
-        problems = misplaced_settings(tree, signature, self.catalog, self.extensions, path)
+        problems = misplaced_settings(tree, signature, self.registry, self.extensions, path)
         if problems:
             raise ConfigError(*problems)
 
@@ -133,6 +253,184 @@ def open_project(name: str, extensions: Extensions, *, tasks_dir: str | Path | N
     installed or cannot be imported, `RegistrationError` for an invalid registration, `TaskError` for a
     `tasks_dir` that is no folder. A plugin that fails to register is reported as broken and left out.
     """
-    from hyperspace_core.extension.opening import opened
 
     return opened(name, extensions, None if tasks_dir is None else Path(tasks_dir))
+
+
+# -- Folders of task files. A broken file is reported when its task is requested --
+
+class TaskShelf:
+    """Tasks by name, and errors of files. Names that differ only in case clash."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.errors: dict[str, str] = {}
+        self._folded: dict[str, str] = {}      # casefolded name → "name (origin)"
+
+    def add_all(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            if self._claim(task.name, task.origin):
+                self.tasks[task.name] = task
+
+    def add_folder(self, folder: Path, *, wins: bool = False) -> None:
+        """Read every JSON file. `wins`: a task replaces an earlier one of the same name."""
+        for path in sorted(folder.glob("*.json")):
+            if path.name.startswith("."):          # an editor's file
+                continue
+            if wins:
+                self._forget(path.stem)
+            self._add_file(path)
+
+    def _add_file(self, path: Path) -> None:
+        try:
+            name = check_task_name(path.stem)
+        except TaskError as error:
+            self.errors[path.stem] = f"{path}: {error}"
+            return
+        if not self._claim(name, str(path)):
+            return
+        try:
+            self.tasks[name] = parse_task(name, read_json(path), str(path))
+        except TaskError as error:
+            self.errors[name] = str(error)
+
+    def _claim(self, name: str, origin: str) -> bool:
+        taken = self._folded.get(name.casefold())
+        if taken is not None:
+            same = name in self.tasks or name in self.errors
+            self.tasks.pop(name, None)             # ambiguous: keep neither
+            self.errors[name] = (f"two tasks named '{name}': {taken} and {origin}; rename one" if same else
+                                 f"task '{name}' ({origin}) and {taken} differ only in case; rename one")
+            return False
+        self._folded[name.casefold()] = f"{name} ({origin})"
+        return True
+
+    def _forget(self, name: str) -> None:
+        self._folded.pop(name.casefold(), None)
+        for known in [key for key in (*self.tasks, *self.errors) if key.casefold() == name.casefold()]:
+            self.tasks.pop(known, None)
+            self.errors.pop(known, None)
+
+
+# -- Open a project: import only this project, then call the registration hooks --
+
+def opened(name: str, extensions: Extensions, tasks_dir: Path | None) -> Project:
+    """See `open_project`."""
+    if tasks_dir is not None and not tasks_dir.is_dir():
+        raise TaskError(f"{tasks_dir}: there is no such folder of task files")
+    found = _installed(name)
+    _imported(found, extensions)
+    try:
+        contents = _registered(found, extensions)
+    except BaseException:
+        extensions.detach_project()
+        raise
+    for broken in extensions.broken:
+        contents.registry.note(str(broken))
+    shelf = _shelf(contents, tasks_dir)
+    top = found.module.partition(".")[0]
+    return Project(
+        name=name, distribution=found.distribution, version=found.version, module=found.module,
+        registry=contents.registry, tasks=shelf.tasks, task_errors=shelf.errors,
+        task_folders=tuple(contents.task_folders) + (() if tasks_dir is None else (tasks_dir,)),
+        packages=frozenset(contents.packages - {"hyperspace_core"} | {top}), source=_folder_of(top),
+        extensions=extensions, migrations=tuple(contents.migrations.values()),
+        same_behaviour=tuple(contents.same_behaviour), new_defaults=tuple(contents.new_defaults),
+        metrics=dict(contents.metrics))
+
+
+def _installed(name: str) -> Found:
+    """The project's entry point; no other project is imported."""
+    names = by_name(find(PROJECTS_GROUP))
+    found = names.get(name)
+    if found is None:
+        near = nearest(name, names)
+        known = f"Known: {', '.join(names)}." if names else "None is."
+        meant = f" Did you mean '{near}'?" if near else ""
+        raise ProjectError(f"no project '{name}' is installed. {known}{meant} (A project registers itself "
+                           f"under '{PROJECTS_GROUP}'; is it pip-installed?)")
+    if len(found) > 1:
+        raise ProjectError(f"project '{name}' is {conflict(found)}")
+    return found[0]
+
+
+def _imported(found: Found, extensions: Extensions) -> None:
+    try:
+        module = found.load()
+        folder = _folder_of(found.module.partition(".")[0])
+        extensions.attach_project(module, found, None if folder is None else str(folder))
+    except ProjectError as error:
+        raise ProjectError(f"project '{found.name}' ({found.source}) cannot be opened: {error}") from error
+
+
+def _registered(found: Found, extensions: Extensions) -> Contents:
+    """Call the registrations; if a plugin fails, start again without it."""
+    modules = _companions(found, extensions)
+    while True:
+        contents = Contents()
+        failed = _fill(contents, found, extensions, modules)
+        if failed is None:
+            return contents
+        name, error = failed
+        companion = modules.pop(name, None)
+        extensions.report_broken(name, error, "" if companion is None else companion[0].source)
+
+
+def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, ModuleType]]:
+    """Other distributions' component modules; those with hooks become plugins."""
+    modules: dict[str, tuple[Found, ModuleType]] = {}
+    for one in find(COMPONENTS_GROUP):
+        if one.name != found.name or one.distribution in extensions.disabled:
+            continue
+        try:
+            module = one.load()
+            if isinstance(module, ModuleType) and not any(implemented(extensions.manager, module)):
+                modules[one.distribution] = (one, module)
+            elif not extensions.manager.is_registered(module):
+                extensions.add(module, one, name=one.distribution)
+        except ProjectError as error:
+            extensions.report_broken(one.distribution, str(error), one.source)
+    return modules
+
+
+def _fill(contents: Contents, found: Found, extensions: Extensions,
+          modules: dict[str, tuple[Found, ModuleType]]) -> tuple[str, BaseException] | None:
+    """Call all registrations; the plugin that failed and its error, or None."""
+    own = f"project {found.name}"
+    for name, register in extensions.implementations("hyperspace_register"):
+        origin = name if name == own else f"plugin {name}"
+        try:
+            register(register=Register(contents, origin=origin, project=found.name))
+        except LOAD_ERRORS as error:
+            if name != own:
+                return name, error
+            if isinstance(error, HyperspaceError):
+                raise
+            raise ProjectError(f"project '{found.name}' ({found.source}) cannot be opened: "
+                               f"its hyperspace_register failed: {with_place(error)}") from error
+    for name, (one, module) in modules.items():
+        try:
+            Register(contents, origin=one.source, project=found.name).module(module)
+        except LOAD_ERRORS as error:
+            return name, error
+    return None
+
+
+def _shelf(contents: Contents, tasks_dir: Path | None) -> TaskShelf:
+    shelf = TaskShelf()
+    shelf.add_all(contents.tasks.values())
+    for folder in contents.task_folders:
+        shelf.add_folder(folder)
+    if tasks_dir is not None:
+        shelf.add_folder(tasks_dir, wins=True)
+    return shelf
+
+
+def _folder_of(top: str) -> Path | None:
+    """The folder of a top-level package, or the folder that has a top-level module."""
+    module = sys.modules.get(top)
+    places = list(getattr(module, "__path__", ()))
+    if places:
+        return Path(places[0])
+    file = getattr(module, "__file__", None)
+    return Path(file).parent if file else None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -13,28 +14,161 @@ from typing import Any, cast, get_args
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.annotations import family_of
-from hyperspace_core.config.catalog import Catalog, is_abstract
-from hyperspace_core.config.schema import signature_of, signature_of_method
-from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.errors import RegistrationError
-from hyperspace_core.extension.declared import (
-    NewDefault,
-    SameBehaviour,
-    declared_default,
-    declared_migration,
-    declared_same,
-)
-from hyperspace_core.extension.metrics import RegisteredMetric, checked_metric
+from hyperspace_core.config.migrate import checked_steps
+from hyperspace_core.config.parameters import Signature
+from hyperspace_core.config.registry import Registry, is_abstract
+from hyperspace_core.config.signature import signature_of, signature_of_method, tree_of
+from hyperspace_core.config.tree import CLASS_NAME, copied, is_json, shown, unwrapped
+from hyperspace_core.errors import ConfigError, RegistrationError, UsageError, did_you_mean
+from hyperspace_core.records.logged import MAX_NAME, is_name, is_number
 from hyperspace_core.records.migration import Migration
 from hyperspace_core.records.run import Goal, Metric
 from hyperspace_core.records.task import Task, check_task_name
+
+# -- Declarations of a project: migrations, changed defaults, unchanged behaviour --
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameBehaviour:
+    """Two fingerprints of a class, or their first digits, with the same behaviour."""
+
+    component: str                 # the class's name in a config
+    old: str                       # hexadecimal digits
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDefault:
+    """A default that was changed on purpose."""
+
+    target: Any                    # the class or function whose parameter it is
+    parameter: str
+    old: Any                       # as a config has it
+
+    def is_of(self, target: Any) -> bool:
+        """Whether `target` is meant; a registered function became a scenario class."""
+        return self.target is target or self.target is getattr(target, "single_run", self)
+
+
+def declared_migration(project: str, name: Any, steps: tuple[Any, ...]) -> Migration:
+    """Check a migration. Raises `RegistrationError`."""
+    where = f"register.migration({name!r})"
+    if not isinstance(name, str) or not is_name(name) or name != name.strip():
+        raise RegistrationError(f"{where}: expected a name of 1 to {MAX_NAME} printable characters")
+    try:
+        return Migration(name=name, project=project, steps=checked_steps(steps))
+    except ConfigError as error:
+        raise RegistrationError(f"{where}: {error}") from None
+
+
+def declared_same(component: Any, old: Any, new: Any) -> SameBehaviour:
+    """Check two fingerprints. Raises `RegistrationError`."""
+    name = component if isinstance(component, str) else getattr(component, "__name__", None)
+    where = f"register.same_behaviour({name or component!r})"
+    if not isinstance(name, str) or not name:
+        raise RegistrationError(f"{where}: expected a class, or its name in a config")
+    for text in (old, new):
+        if not isinstance(text, str) or not _FINGERPRINT.fullmatch(text):
+            raise RegistrationError(f"{where}: expected a fingerprint, 8 to 64 of the digits 0-9 a-f, found "
+                                    f"{shown(text)}")
+    if old == new:
+        raise RegistrationError(f"{where}: the old and the new fingerprint are both {old}")
+    return SameBehaviour(component=name, old=old, new=new)
+
+
+def declared_default(target: Any, parameter: Any, old: Any) -> NewDefault:
+    """Check a changed default. Raises `RegistrationError`."""
+    where = f"register.new_default({getattr(target, '__name__', repr(target))}, {parameter!r})"
+    if not callable(target):
+        raise RegistrationError(f"{where}: expected the class or function of the parameter")
+    known = [name for signature in _signatures(target) for name in signature.by_name]
+    if parameter not in known:
+        near = did_you_mean(parameter, known) if isinstance(parameter, str) else ""
+        raise RegistrationError(f"{where}: there is no such parameter{near}")
+    if family_of(type(old)) is not None or is_dataclass(type(old)):
+        try:
+            old = tree_of(old)
+        except RegistrationError as error:
+            raise RegistrationError(f"{where}: old: {error}") from None
+    if not is_json(old):
+        raise RegistrationError(f"{where}: old: expected the default as a config has it, found {shown(old)}")
+    return NewDefault(target=target, parameter=parameter, old=copied(old))
+
+
+def _signatures(target: Any) -> list[Signature]:
+    """The parameters in a config: of a scenario also those of its `single_run`."""
+    own = [signature_of(target)]
+    if family_of(target) is Scenario and hasattr(target, "single_run"):
+        own.append(signature_of_method(cast("Any", target), "single_run"))
+    return own
+
+
+# -- Registered metrics, computed from the predictions of runs --
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class NotComputed(UsageError):
+    """A metric could not be computed for one run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredMetric:
+    """A function of predictions; its parameters are the names of their arrays."""
+
+    name: str
+    function: Callable[..., Any]
+    goal: Goal
+    origin: str = ""
+
+    def of(self, arrays: Mapping[str, Any]) -> float:
+        """Compute the metric. Raises `NotComputed` for a missing array or an error."""
+        given = self._arguments(arrays)
+        try:
+            value = unwrapped(self.function(**given))
+        except Exception as error:
+            raise NotComputed(f"{self.name} raised {type(error).__name__}: {error}") from error
+        if not is_number(value):
+            raise NotComputed(f"{self.name} returned a {type(value).__name__}; a metric returns one number")
+        return float(value)
+
+    def _arguments(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        parameters = inspect.signature(self.function).parameters.values()
+        needed = [one.name for one in parameters if one.kind in _BY_NAME
+                  and one.default is inspect.Parameter.empty]
+        missing = [name for name in needed if name not in arrays]
+        if missing:
+            raise NotComputed(f"{self.name} needs `{missing[0]}`, and the run has stored "
+                              f"{', '.join(sorted(arrays))}; name parameters as in run.log_predictions")
+        return {one.name: arrays[one.name] for one in parameters
+                if one.kind in _BY_NAME and one.name in arrays}
+
+
+def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> RegisteredMetric:
+    """Check a metric. Raises `RegistrationError`."""
+    if not is_name(name):
+        raise RegistrationError(f"register.metric({name!r}): expected a name of one printable line")
+    if goal not in get_args(Goal):
+        raise RegistrationError(f"register.metric({name!r}, goal={goal!r}): expected 'maximize' or "
+                                "'minimize'")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        raise RegistrationError(f"register.metric({name!r}, {function!r}): expected a function of arrays, as "
+                                "in `def error(y_true, y_pred)`") from None
+    if any(one.kind is inspect.Parameter.POSITIONAL_ONLY for one in parameters):
+        raise RegistrationError(f"register.metric({name!r}): its arguments are passed by name, and one is "
+                                "positional-only")
+    return RegisteredMetric(name=name, function=function, goal=goal, origin=origin)
 
 
 @dataclass(kw_only=True)
 class Contents:
     """What has been registered for a project so far."""
 
-    catalog: Catalog = field(default_factory=Catalog)
+    registry: Registry = field(default_factory=Registry)
     tasks: dict[str, Task] = field(default_factory=dict)         # those without a file
     task_folders: list[Path] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)              # top-level packages that code came from
@@ -82,7 +216,7 @@ class Register:
         elif not callable(target):
             raise RegistrationError(f"register.component(…, {target!r}): expected a class, found "
                                     f"{type(target).__name__}")
-        self._contents.catalog.add(family, target, name=name, origin=self._origin)
+        self._contents.registry.add(family, target, name=name, origin=self._origin)
         self._note_package(target)
 
     def scenario(self, target: Callable[..., Any], name: str | None = None, metric: str | None = None,
@@ -131,7 +265,7 @@ class Register:
         """Register a migration of past runs' configs; `hyperspace backfill` applies it.
 
         `steps` are made by `add`, `rename`, `move`, `map_values` and `rename_class` of
-        `hyperspace_core.config.steps`, or are such trees. Migrations are applied in the order of
+        `hyperspace_core.config.migrate`, or are such trees. Migrations are applied in the order of
         registration; do not change one that has been applied, but add a new one after it.
         """
         made = declared_migration(self.project, name, steps)

@@ -10,7 +10,7 @@ from hyperspace_core.errors import NotFound
 from hyperspace_core.moving.contents import Contents, Damaged
 from hyperspace_core.moving.history import Histories, as_executed
 from hyperspace_core.moving.order import Parents, known_records, parents_first
-from hyperspace_core.moving.portrait import batches, portrait, same_try
+from hyperspace_core.moving.portrait import batches, run_digest, same_try
 from hyperspace_core.moving.searches import Along, Searches
 from hyperspace_core.moving.sources import Sources
 from hyperspace_core.records.filter import RunFilter
@@ -140,14 +140,14 @@ class _Copy:
         if found.migrated != wanted.migrated:
             found, new = self._target.get(found.id), True
         if not new and not ahead:
-            here, there = portrait(self._source, wanted), portrait(self._target, found)
+            here, there = run_digest(self._source, wanted), run_digest(self._target, found)
             if not here.differences(there):
                 return self._checked(replace(copied, fate=Fate.THERE, digest=here.digest), found, lacking)
         landing = Landing(self._target, self._contents, wanted, found)
-        here = portrait(self._source, wanted, landing)
+        here = run_digest(self._source, wanted, landing)
         if ahead:
             return replace(copied, fate=Fate.AHEAD)
-        differing = here.differences(portrait(self._target, found))
+        differing = here.differences(run_digest(self._target, found))
         if differing:
             copied = replace(copied, fate=Fate.DIFFERS, problems=(*differing, *refused))
         return self._checked(replace(copied, digest=here.digest), found, [*lacking, *landing.damaged])

@@ -33,7 +33,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Portrait:
+class RunDigest:
     """A text or digest per part, as in "points of attempt 2" → "1000, sha…"."""
 
     parts: dict[str, str]
@@ -43,13 +43,13 @@ class Portrait:
         """SHA-256 of all parts, hexadecimal."""
         return hashlib.sha256(_text(self.parts).encode("ascii")).hexdigest()
 
-    def differences(self, other: Portrait) -> tuple[str, ...]:
+    def differences(self, other: RunDigest) -> tuple[str, ...]:
         """The names of the parts that differ."""
         names = [*self.parts, *(name for name in other.parts if name not in self.parts)]
         return tuple(name for name in names if self.parts.get(name) != other.parts.get(name))
 
 
-def portrait(store: Store, record: RunRecord, listener: Listener | None = None) -> Portrait:
+def run_digest(store: Store, record: RunRecord, listener: Listener | None = None) -> RunDigest:
     """Compute the digests of a record and its logged data, batch by batch."""
     parts = {field.name: _text(getattr(record, field.name))
              for field in fields(RunRecord) if field.name not in OF_THE_STORE}
@@ -69,7 +69,7 @@ def portrait(store: Store, record: RunRecord, listener: Listener | None = None) 
             parts[f"artifact '{artifact.name}' of attempt {number}"] = f"{artifact.size}, {artifact.digest}"
             if listener is not None:
                 listener.artifact(artifact)
-    return Portrait(parts={name: text for name, text in parts.items() if text != _NOTHING})
+    return RunDigest(parts={name: text for name, text in parts.items() if text != _NOTHING})
 
 
 def same_try(one: Any, other: Any) -> bool:

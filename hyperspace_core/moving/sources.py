@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 
 from hyperspace_core.errors import NotFound, UsageError
-from hyperspace_core.records.code import Snapshot, named_snapshots
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.source import Snapshot, named_snapshots
 from hyperspace_core.storage import Store
 
 SECTION = "source"             # section of the provenance

@@ -79,7 +79,7 @@ def text_of(file: Path) -> tuple[bytes | None, str]:
 
 def is_registered(project: Project, module: str) -> bool:
     """Whether the project has registered classes of the module."""
-    return any(getattr(entry.target, "__module__", None) == module for entry in project.catalog.entries())
+    return any(getattr(entry.target, "__module__", None) == module for entry in project.registry.entries())
 
 
 def registration(project: Project, module: str) -> Change:

@@ -20,12 +20,12 @@ from hyperspace_core.notebook.place import Change, Target, is_registered, regist
 from hyperspace_core.notebook.prototypes import Prototypes, label_of, source_text
 from hyperspace_core.notebook.writing import Piece, inserted, piece_of
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
-from hyperspace_core.records.pruned import pruned_at
+from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.replay import again, points_of, replayed
 from hyperspace_core.reproduce.verdict import Verdict, judge
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.state import WorkerOptions
 
 if TYPE_CHECKING:
     from hyperspace_core.study import Study

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.annotations import family_of
-from hyperspace_core.config.catalog import Entry
 from hyperspace_core.config.dimensions import Dimension, Fixed
 from hyperspace_core.config.dimensions import Entry as SpaceEntry
 from hyperspace_core.config.leaves import SPACE
 from hyperspace_core.config.placing import class_path
-from hyperspace_core.config.sections import Section, component_sections, sections
+from hyperspace_core.config.registry import Entry
+from hyperspace_core.config.walk import Section, component_sections, sections
 from hyperspace_core.errors import ConfigError, RegistrationError, UsageError
 from hyperspace_core.notebook.cells import source_of
 from hyperspace_core.notebook.writing import piece_of
+from hyperspace_core.ranges import Choice
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.searches.problem import searched_space
-from hyperspace_core.space import Choice
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -48,10 +48,10 @@ class Prototypes:
                              "name the family: study.register(MyClass, family=Classifier)")
         called = name or target.__name__
         known = self._entries.get((found, called))
-        installed = {entry.name: entry for entry in self._project.catalog.entries(found)}.get(called)
+        installed = {entry.name: entry for entry in self._project.registry.entries(found)}.get(called)
         if known is None and installed is not None and _is_the_same(installed.target, target):
             return                     # already promoted: the installed class is used
-        add = self._project.catalog.add if known is None else self._project.catalog.replace
+        add = self._project.registry.add if known is None else self._project.registry.replace
         try:
             self._entries[found, called] = add(found, target, name=name, origin=ORIGIN)
         except RegistrationError as error:
@@ -64,7 +64,7 @@ class Prototypes:
 
     def replace(self, entry: Entry, installed: type) -> None:
         """Replace a notebook class by the installed class."""
-        self._project.catalog.replace(entry.family, installed, name=entry.name, origin=self._project.name)
+        self._project.registry.replace(entry.family, installed, name=entry.name, origin=self._project.name)
         del self._entries[entry.family, entry.name]
 
     def used_by(self, run: NewRun) -> list[Section]:
@@ -103,9 +103,9 @@ class Prototypes:
 
     def _used(self, run: NewRun) -> Iterator[Section]:
         scenario, config = run.scenario or {}, run.config or {}
-        catalog = self._project.catalog
-        walks = (component_sections(Scenario, scenario, catalog, path="scenario"),
-                 sections(config, self._project.scenario_signature(scenario), catalog))
+        registry = self._project.registry
+        walks = (component_sections(Scenario, scenario, registry, path="scenario"),
+                 sections(config, self._project.scenario_signature(scenario), registry))
         for section in (section for walk in walks for section in walk):
             if section.entry is not None and not section.below and section.entry in self._entries.values():
                 yield section

@@ -17,14 +17,19 @@ Text may hold any character except half of a surrogate pair; a key must not hold
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
+from json import JSONDecoder
 from pathlib import PurePath
 from typing import Any
 
 from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH, join, shown, unwrapped
 from hyperspace_core.errors import ValueNotStorable
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Attempt, Late, Owner, WorkerInfo
+from hyperspace_core.records.states import Outcome
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 _decoder = json.JSONDecoder()
@@ -147,3 +152,136 @@ def _integer(value: int, path: str) -> int:
     if not LOWEST <= value <= HIGHEST:
         raise ValueNotStorable(f"{path}: integer too large (limit 64 bit)")
     return value
+
+
+# -- Decoding of many similar JSON texts; equal parts are decoded once --
+
+KEPT = 8                       # cached sections per predecessor
+WHOLE = 256                    # cached texts of whole trees
+_decode = JSONDecoder().raw_decode
+
+
+class InternedTrees:
+    """Decoder with a bounded cache; callers must not change its results."""
+
+    def __init__(self) -> None:
+        self._trees: dict[str, Any] = {}
+        self._after: dict[str, list[tuple[str, str, Any]]] = {}    # name → what followed: text, name, value
+
+    def tree(self, text: str | None) -> Any:
+        """The decoded text; None for None."""
+        if text is None:
+            return None
+        known = self._trees.get(text)
+        if known is None:
+            if len(self._trees) >= WHOLE:
+                self._trees.clear()
+            known = self._trees[text] = from_text(text)
+        return known
+
+    def sections(self, text: str) -> Any:
+        """The text as a new dict with shared values. Raises `ValueError`."""
+        found: dict[str, Any] = {}
+        name, at = "", 0
+        try:
+            while text.startswith("," if found else "{", at):
+                name, value, at = self._section(name, text, at + 1)
+                found[name] = value
+        except ValueError:                         # JSON in another spelling, or not JSON
+            return from_text(text)
+        return found if text[at:] == "}" else from_text(text)
+
+    def _section(self, before: str, text: str, start: int) -> tuple[str, Any, int]:
+        """Name, value and end of the section at `start`. Raises `ValueError`."""
+        known = self._after.setdefault(before, [])
+        for section, name, value in known:
+            if text.startswith(section, start):
+                return name, value, start + len(section)
+        name, at = _decode(text, start)
+        if not isinstance(name, str) or not text.startswith(":", at):
+            raise ValueError("no section begins here")
+        value, end = _decode(text, at + 1)
+        if isinstance(value, dict | list):         # the text of a number has no end mark
+            known[KEPT - 1:] = []
+            known.insert(0, (text[start:end], name, value))
+        return name, value, end
+
+
+# -- Conversion of parts of a record to text and back, for stores that keep text --
+
+def moment_text(moment: datetime) -> str:
+    """ISO 8601 in UTC; the texts sort in the order of the moments."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def moment_of(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def tree_text(tree: Any, path: str) -> str | None:
+    """Encode a tree with the codec; None stays None. Raises `ValueNotStorable`."""
+    return None if tree is None else to_text(storable(tree, path))
+
+
+def tree_of(text: str | None) -> Any:
+    return None if text is None else from_text(text)
+
+
+def plain_text(text: str | None, path: str) -> str | None:
+    """Check a text. Raises `ValueNotStorable` for one that is not storable."""
+    plain: str | None = storable(text, path)
+    return plain
+
+
+# cached: every claim names its worker, and a listing repeats few workers
+@lru_cache(maxsize=64)
+def owner_text(owner: Owner) -> str:
+    return to_text(vars(owner))
+
+
+@lru_cache(maxsize=1024)
+def owner_of(text: str) -> Owner:
+    return Owner(**from_text(text))
+
+
+def progress_text(progress: Progress | None) -> str | None:
+    return None if progress is None else to_text(storable(vars(progress), "progress"))
+
+
+def late_text(late: Late) -> str:
+    at = None if late.at is None else moment_text(late.at)
+    return to_text(storable({"outcome": late.outcome.value, "reason": late.reason, "result": late.result,
+                             "metrics": late.metrics, "at": at}, "late"))
+
+
+def late_of(text: str) -> Late:
+    fields = from_text(text)
+    return Late(outcome=Outcome(fields["outcome"]), reason=fields["reason"], result=fields["result"],
+                metrics=fields["metrics"], at=moment_of(fields["at"]))
+
+
+def worker_text(worker: WorkerInfo) -> str:
+    started = None if worker.started_at is None else moment_text(worker.started_at)
+    return to_text(storable(
+        {"owner": vars(worker.owner), "tasks": worker.tasks, "state": worker.state, "slots": worker.slots,
+         "running": worker.running, "refused": worker.refused, "started_at": started}, "worker"))
+
+
+def worker_of(project: str, text: str, beat: int, seen_at: str) -> WorkerInfo:
+    info = from_text(text)
+    return WorkerInfo(
+        owner=Owner(**info["owner"]), project=project, tasks=tuple(info["tasks"]), state=info["state"],
+        slots=info["slots"], running=tuple(info["running"]), refused=tuple(info["refused"]),
+        started_at=moment_of(info["started_at"]), seen_at=moment_of(seen_at), beat=beat)
+
+
+def attempt_of(kept: tuple[Any, ...], read: Callable[[str], Any] = from_text) -> Attempt:
+    """Build an attempt from its stored texts, in the order of the columns.
+
+    The worker may be empty. `read` decodes the text of the provenance.
+    """
+    number, outcome, reason, worker, started_at, ended_at, traceback, provenance, late = kept
+    return Attempt(number=number, outcome=None if outcome is None else Outcome(outcome), reason=reason,
+                   worker=owner_of(worker) if worker else None, started_at=moment_of(started_at),
+                   ended_at=moment_of(ended_at), traceback=traceback, provenance=read(provenance),
+                   late=None if late is None else late_of(late))

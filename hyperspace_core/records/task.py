@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from hyperspace_core.config.seeds import check_seed
+from hyperspace_core.config.complete import check_seed
 from hyperspace_core.config.tree import CLASS_NAME, Tree, copied, match_key, shown, too_deep
 from hyperspace_core.errors import ConfigError, TaskError, nearest
 from hyperspace_core.records.run import Goal, Metric

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hyperspace_core.config.tree import MISSING, Difference, diff
-from hyperspace_core.config.written import told_apart
-from hyperspace_core.records.code import SNAPSHOT
+from hyperspace_core.config.tree import MISSING, Difference, diff, told_apart
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_core.reproduce.code import section_of
-from hyperspace_core.results.difference import other_code
-from hyperspace_core.results.parts import data_of
-from hyperspace_core.results.words import value_text
+from hyperspace_core.results.diff import other_code
+from hyperspace_core.results.format import value_text
+from hyperspace_core.results.traits import data_of
 
 Kind = Literal["config", "seed", "problem", "data", "component", "code", "package", "python", "host"]
 MOST_NAMED = 5

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import HyperspaceError, NotFound
 from hyperspace_core.execution.failure import one_line
-from hyperspace_core.records.code import CHANGES, SNAPSHOT
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.worker.codebase import unpacked
+from hyperspace_core.records.source import CHANGES, SNAPSHOT
+from hyperspace_core.worker.runners import unpacked
 
 if TYPE_CHECKING:
     from hyperspace_core.storage import Store
@@ -73,7 +73,7 @@ def section_of(record: RunRecord, name: str) -> dict[str, Any]:
 
 def _from_git(store: Store, git: dict[str, Any], source: dict[str, Any], package: str,
               place: Path) -> PastCode:
-    from hyperspace_core.capture.checkout import checked_out, patched
+    from hyperspace_core.capture.git import checked_out, patched
     from hyperspace_core.capture.worktree import GitUnavailable
 
     root, commit, changes = git.get("root"), git.get("commit"), source.get(CHANGES)

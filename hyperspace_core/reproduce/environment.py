@@ -25,7 +25,7 @@ LIMIT_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class EnvironmentFolder:
     """Python environment that executes runs."""
 
     python: Path | None                # None: the interpreter of this process
@@ -33,12 +33,12 @@ class Place:
 
 
 @contextmanager
-def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[Place]:
+def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[EnvironmentFolder]:
     """Provide the environment, without the project's own `distribution`.
     Raises `HyperspaceError` if packages cannot be installed.
     """
     if environment == "current":
-        yield Place(python=None, description="the packages that are installed here")
+        yield EnvironmentFolder(python=None, description="the packages that are installed here")
         return
     wanted = _wanted(record, distribution)
     python = _interpreter(section_of(record, "python").get("version"))
@@ -46,7 +46,7 @@ def rebuilt(record: RunRecord, environment: str, distribution: str) -> Iterator[
     if not (folder / "complete").exists():
         _make(folder, wanted, python)
     description = f"{len(wanted)} packages as recorded, in {folder}"
-    yield Place(python=_python_in(folder), description=description)
+    yield EnvironmentFolder(python=_python_in(folder), description=description)
 
 
 def _wanted(record: RunRecord, distribution: str) -> dict[str, str]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import ConfigError, NotFound, UnknownClassError, UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
-from hyperspace_core.records.pruned import pruned_at
+from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.replay import Listener, Played, again, points_of, replayed
 from hyperspace_core.reproduce.verdict import Verdict, check_tolerance, judge
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import log_notices
+from hyperspace_core.worker.events import log_notices
+from hyperspace_core.worker.state import WorkerOptions
 
 if TYPE_CHECKING:
     from hyperspace_core.study import Study
@@ -118,7 +118,7 @@ def _renamed(tree: Any, old: str, new: str) -> Any:
 
 
 def _names(study: Study) -> list[str]:
-    return sorted({entry.name for entry in study.project.catalog.entries()})
+    return sorted({entry.name for entry in study.project.registry.entries()})
 
 
 def _check_class(study: Study, name: str) -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.records.info import Pruned
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.pruned import Pruned
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.search import NewSearch
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Event
+from hyperspace_core.worker.events import Event
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 if TYPE_CHECKING:

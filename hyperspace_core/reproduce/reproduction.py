@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hyperspace_core.errors import Refused, UsageError, did_you_mean
 from hyperspace_core.lookup import get_run
-from hyperspace_core.records.pruned import pruned_at
+from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.causes import Cause, causes
 from hyperspace_core.reproduce.code import code_of
-from hyperspace_core.reproduce.environment import Place, rebuilt
+from hyperspace_core.reproduce.environment import EnvironmentFolder, rebuilt
 from hyperspace_core.reproduce.replay import Listener, again, points_of, replayed
 from hyperspace_core.reproduce.verdict import Verdict, check_tolerance, judge
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import log_notices
+from hyperspace_core.worker.events import log_notices
+from hyperspace_core.worker.state import WorkerOptions
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -36,7 +36,7 @@ _UNEXPLAINED = ("no recorded property differs, so the run itself is not determin
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ReproduceOptions:
     """Options of a reproduction. Raises `UsageError`."""
 
     code: str = "original"             # the run's own, or the current code
@@ -99,14 +99,14 @@ class Site:
                    no_plugins=study.no_plugins)
 
 
-def reproduce(site: Site, run: int, wish: Wish | None = None, *,
+def reproduce(site: Site, run: int, wish: ReproduceOptions | None = None, *,
               listener: Listener = log_notices) -> Reproduction:
     """Execute a finished run again on a temporary store and compare the results.
 
     `listener` receives the worker's events. Raises `Refused` for a run that has not ended, `HyperspaceError`
     if its code or packages are not available, `ProjectError`.
     """
-    wish = wish or Wish()
+    wish = wish or ReproduceOptions()
     before = as_executed(site.store, get_run(site.store, site.name, run))
     with _code(site, before, wish) as (folder, code), _packages(site, before, wish) as environment:
         # a rebuilt environment has no plugins that could be left out
@@ -142,12 +142,13 @@ def as_executed(store: Store, record: RunRecord) -> RunRecord:
     return replace(record, scenario=first.scenario, config=first.config)
 
 
-def _packages(site: Site, record: RunRecord, wish: Wish) -> AbstractContextManager[Place]:
+def _packages(site: Site, record: RunRecord,
+              wish: ReproduceOptions) -> AbstractContextManager[EnvironmentFolder]:
     return rebuilt(record, wish.environment, site.distribution)
 
 
 @contextmanager
-def _code(site: Site, record: RunRecord, wish: Wish) -> Iterator[tuple[Path | None, str]]:
+def _code(site: Site, record: RunRecord, wish: ReproduceOptions) -> Iterator[tuple[Path | None, str]]:
     if wish.code == "current":
         yield None, "the current code"
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperspace_core.config.tree import MISSING
-from hyperspace_core.results.words import value_text
+from hyperspace_core.results.format import value_text
 
 NOT_THERE = "–"                # the run's class has no such parameter
 WIDE = 20                       # from this ratio on, an axis of positive numbers is logarithmic

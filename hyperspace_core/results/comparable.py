@@ -8,22 +8,223 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, get_args
 
+from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical, diff, digest
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import SHOWN, Traits, slim, traits_of
-from hyperspace_core.results.reference import agree, yardstick
-from hyperspace_core.results.today import Today
-from hyperspace_core.results.yardstick import Reason
+from hyperspace_core.results.traits import (
+    SHOWN,
+    CurrentCode,
+    DataRule,
+    Key,
+    Part,
+    Parts,
+    RunTraits,
+    Sameness,
+    parts_of,
+    run_traits,
+    slim,
+)
+from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
     from hyperspace_core.study import Study
+
+# -- Reference that the runs of a task are compared with, and the reasons for differences --
+
+Kind = Literal["metric", "problem", "code", "data"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a run is not comparable. For code: class, own and reference fingerprint."""
+
+    kind: Kind
+    text: str                      # "Forest had other code"
+    name: str = ""
+    was: str = ""
+    now: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criteria:
+    """Reference problem, code and data. Unknown properties of a run count as equal."""
+
+    problem: Tree | None = None
+    problem_text: str | None = None                # the same, as one text
+    metric: Metric | None = None
+    code: Mapping[Key, Part] = field(default_factory=dict)
+    hooks: Mapping[str, Part] = field(default_factory=dict)        # empty fingerprint: there is no such hook
+    data: DataRule | None = None
+    sameness: Sameness = field(default_factory=Sameness)
+    _known: dict[int, tuple[Parts, tuple[Reason, ...]]] = field(default_factory=dict, compare=False)
+
+    def against(self, run: RunTraits) -> tuple[Reason, ...]:
+        """Reasons why the run is not comparable; empty if it is."""
+        reasons = [*self._of_problem(run), *self._of_code(run.parts)]
+        if self.data is not None and self.data.differs(run):
+            reasons.append(Reason("data", "other data"))
+        return tuple(reasons)
+
+    def _of_problem(self, run: RunTraits) -> Iterator[Reason]:
+        record = run.record
+        if record.scenario is None:                # not completed yet
+            return
+        if self.metric is not None and record.metric != self.metric:
+            yield Reason("metric", f"another metric (`{record.metric.name}`, {record.metric.goal})")
+        if self.problem is not None and run.problem != self.problem_text:
+            yield Reason("problem", _another(record.scenario, self.problem))
+
+    def _of_code(self, parts: Parts | None) -> tuple[Reason, ...]:
+        if parts is None:
+            return ()
+        known = self._known.get(id(parts))
+        if known is None or known[0] is not parts:
+            known = self._known[id(parts)] = parts, tuple(self._reasons(parts))
+        return known[1]
+
+    def _reasons(self, parts: Parts) -> Iterator[Reason]:
+        counts = {path: self.code[part.key] for path, part in parts.items() if part.key in self.code}
+        for part, now in differing(parts, counts | dict(self.hooks), self.sameness):
+            how = _of_hook(part, now) if part.is_hook else "had other code"
+            yield Reason("code", f"{part.called} {how}", part.declared_as, part.fingerprint, now.fingerprint)
+
+
+def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple[Part, Part]]:
+    """Pair the parts whose code differs from the reference with it.
+
+    A hook on one side only differs, too. Without a reference, no part differs.
+    """
+    if not counts:
+        return
+    for path in {**parts, **counts}:
+        hook = Part(path=path, name="", fingerprint="")
+        part, now = parts.get(path, hook), counts.get(path, hook)
+        known = part.is_hook or (part.fingerprint and now.fingerprint)
+        if known and sameness.of(part.fingerprint) != sameness.of(now.fingerprint):
+            yield part, now
+
+
+def _of_hook(part: Part, counts: Part) -> str:
+    if not part.fingerprint:
+        return "did not exist"
+    return "had other code" if counts.fingerprint else "was removed since"
+
+
+def _another(scenario: Tree, counts: Tree) -> str:
+    paths = [one.path for one in diff(counts, scenario)]
+    if all(path.rpartition(".")[2] == "version" for path in paths):
+        return f"another version of {' and '.join(_holder(scenario, path) for path in paths)}"
+    return f"another problem ({', '.join(f'`{path}`' for path in paths[:2])}{', …' if paths[2:] else ''})"
+
+
+def _holder(scenario: Tree, path: str) -> str:
+    """The class that has this `version`."""
+    section: object = scenario
+    for step in path.split(".")[:-1]:
+        section = section.get(step) if isinstance(section, dict) else None
+    name = section.get(CLASS_NAME) if isinstance(section, dict) else None
+    return name if isinstance(name, str) else path
+
+
+# -- Determine the reference for the runs of a task from the runs and the project's current code --
+
+Known = Sequence[tuple[Parts, Parts]]      # recorded and current parts of runs; the newest last
+
+
+def yardstick(runs: Iterable[RunTraits], today: CurrentCode | None = None, *,
+              newest: bool = True) -> Criteria:
+    """Determine the reference for runs of one task.
+
+    `newest=False`: the current code is the reference, even if no run has it.
+    """
+    by_age = sorted(runs, key=lambda run: run.record.id)
+    sameness = Sameness() if today is None else today.sameness
+    problem, metric = _problem(by_age, today, newest)
+    known = [(parts, {} if today is None else today.parts(record, parts))
+             for record, parts in _made_of(by_age)]
+    stick = Criteria(problem=problem, problem_text=None if problem is None else canonical(problem),
+                      metric=metric, sameness=sameness, code=_code(known, sameness, newest),
+                      hooks=_hooks(known, sameness, newest))
+    return replace(stick, data=DataRule.of([run for run in by_age if not stick.against(run)]))
+
+
+def agree(runs: Sequence[RunTraits]) -> bool:
+    """Whether the runs agree, so that the current code is not needed."""
+    if len({(run.record.metric, run.problem) for run in runs if run.problem is not None}) > 1:
+        return False
+    seen: dict[Key, str] = {}
+    hooks = set()
+    for _, parts in _made_of(runs):
+        hooks.add(tuple(sorted((path, part.fingerprint) for path, part in parts.items() if part.is_hook)))
+        for part in parts.values():
+            if part.fingerprint and seen.setdefault(part.key, part.fingerprint) != part.fingerprint:
+                return False
+    return len(hooks) <= 1
+
+
+def _made_of(by_age: Iterable[RunTraits]) -> list[tuple[RunRecord, Parts]]:
+    """The different sets of parts, each with its newest run."""
+    newest: dict[int, tuple[RunRecord, Parts]] = {}
+    for run in by_age:
+        if run.parts is not None:
+            newest.pop(id(run.parts), None)
+            newest[id(run.parts)] = run.record, run.parts
+    return list(newest.values())
+
+
+def _problem(by_age: Sequence[RunTraits], today: CurrentCode | None,
+             newest: bool) -> tuple[Tree | None, Metric | None]:
+    known = [run for run in by_age if run.problem is not None]
+    if not known:
+        return None, None
+    scenario, metric = known[-1].record.scenario, known[-1].record.metric
+    now = None if today is None else today.problem(known[-1].record.task)
+    if now is not None:
+        text = canonical(now[0])
+        if not newest or any(run.problem == text for run in known):
+            scenario = now[0]
+        if not newest or any(run.record.metric == now[1] for run in known):
+            metric = now[1]
+    return scenario, metric
+
+
+def _code(known: Known, sameness: Sameness, newest: bool) -> dict[Key, Part]:
+    """Class → the part with the reference fingerprint."""
+    counts: dict[Key, Part] = {}
+    now: dict[Key, Part] = {}
+    had: set[tuple[Key, str]] = set()
+    for parts, current in known:
+        for path, part in parts.items():
+            if part.is_hook or not part.fingerprint:
+                continue
+            counts[part.key] = part
+            had.add((part.key, sameness.of(part.fingerprint)))
+            if path in current and current[path].fingerprint:
+                now[part.key] = current[path]
+    wanted = {key: part for key, part in now.items()
+              if not newest or (key, sameness.of(part.fingerprint)) in had}
+    return counts | wanted
+
+
+def _hooks(known: Known, sameness: Sameness, newest: bool) -> dict[str, Part]:
+    """Hook → the reference part; its fingerprint is empty if there is no such hook."""
+    counts: dict[str, Part] = {}
+    for path in {path for both in known for parts in both for path, part in parts.items() if part.is_hook}:
+        none = Part(path=path, name="", fingerprint="")
+        had = {sameness.of(parts.get(path, none).fingerprint) for parts, _ in known}
+        now = next((current.get(path, none) for _, current in reversed(known) if current), None)
+        asked = now is not None and (not newest or sameness.of(now.fingerprint) in had)
+        counts[path] = now if now is not None and asked else known[-1][0].get(path, none)
+    return counts
+
 
 Comparable = Literal["strict", "all"]
 ALL = "all"
@@ -51,14 +252,14 @@ class Comparison:
     looked_at: int | None = None   # number of runs that were read; None: all
 
 
-def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
+def compared(records: Iterable[RunRecord], today: Callable[[], CurrentCode | None], *,
              newest: bool = True) -> Comparison:
     """Separate the comparable runs from the others, task by task.
 
     `today` is called only if the runs alone do not decide it. `newest=False`: the current code is the
     reference, even if no run has it.
     """
-    given = traits_of(records)
+    given = run_traits(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
     for _, group in groupby(sorted(given, key=_task), key=_task):
         runs = list(group)
@@ -70,7 +271,7 @@ def compared(records: Iterable[RunRecord], today: Callable[[], Today | None], *,
                                      if reasons[run.record.id]))
 
 
-def _task(run: Traits) -> str:
+def _task(run: RunTraits) -> str:
     return run.record.task
 
 
@@ -81,7 +282,7 @@ def comparable_runs(study: Study, task: str) -> Comparison:
     """
     wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
     records = map(slim, study.store.find(wanted, order=ORDER_OLDEST))
-    return compared(records, lambda: Today(study.project), newest=False)
+    return compared(records, lambda: CurrentCode(study.project), newest=False)
 
 
 def checked_comparable(comparable: object) -> str:
@@ -130,3 +331,43 @@ def declaration(name: str, old: str, new: str) -> str:
 
 def _words(one: LeftOut) -> str:
     return " and ".join(dict.fromkeys(reason.text for reason in one.reasons))
+
+
+# -- Find existing runs of the same experiment on the same code --
+
+LIVE = (State.QUEUED, State.PAUSED, State.RUNNING, State.COMPLETED)
+
+
+def key_of(run: NewRun | RunRecord) -> str:
+    """Key of an experiment: digest of task, scenario, completed config and seed."""
+    return digest({"task": run.task, "scenario": run.scenario, "config": run.config, "seed": run.seed})
+
+
+def existing_runs(store: Store, project: Project, task: str) -> dict[str, int]:
+    """Key → id of the oldest queued, paused, running or completed run of a task.
+
+    A run does not count if the code of a class that it uses differs. Unknown code, such as that of a run that
+    has not begun, counts as equal.
+    """
+    today = CurrentCode(project)
+    wanted = RunFilter(project=project.name, tasks=(task,), states=LIVE)
+    found: dict[str, int] = {}
+    for record in store.find(wanted, order=ORDER_OLDEST):
+        if record.config is not None and _is_of_today(record, today):
+            found.setdefault(key_of(record), record.id)
+    return found
+
+
+def unless_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
+    """Drop the runs whose key is known, and duplicates."""
+    seen = set(known)
+    for run in runs:
+        key = key_of(run)
+        if key not in seen:
+            seen.add(key)
+            yield run
+
+
+def _is_of_today(record: RunRecord, today: CurrentCode) -> bool:
+    parts = parts_of(record)
+    return parts is None or not any(differing(parts, today.parts(record, parts), today.sameness))

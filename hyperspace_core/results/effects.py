@@ -12,16 +12,13 @@ from typing import Any, overload
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import is_missing, look_up
-from hyperspace_core.records.pruned import is_pruned
+from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.results.estimates import Estimate, difference, estimate
-from hyperspace_core.results.names import shortest_names
+from hyperspace_core.results.export import SHOWN, Tabular
+from hyperspace_core.results.format import value_text
 from hyperspace_core.results.pairs import without
-from hyperspace_core.results.repeats import config_of
-from hyperspace_core.results.table import Column, Table, parameters_of
-from hyperspace_core.results.tabular import SHOWN, Tabular
-from hyperspace_core.results.units import Unit, measured
-from hyperspace_core.results.words import value_text
+from hyperspace_core.results.repeats import Estimate, Unit, config_of, difference, estimate, measured
+from hyperspace_core.results.table import Column, Table, parameters_of, shortest_names
 
 CONFIG = "config"
 Measured = tuple[RunRecord, float]

@@ -14,8 +14,7 @@ from typing import Protocol
 from hyperspace_core.errors import StoreUnavailable, UsageError
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.results.overview import Overview
-from hyperspace_core.results.picture import html_of, lines_of
+from hyperspace_core.results.overview import Overview, html_of, lines_of
 
 
 class Look(Protocol):
@@ -34,7 +33,7 @@ class Look(Protocol):
 
 
 @dataclass(frozen=True)
-class Picture:
+class LiveView:
     """A snapshot of a queue."""
 
     view: Overview
@@ -55,7 +54,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class LiveError:
     """Shown in place of a snapshot: why there is none."""
 
     words: str
@@ -98,7 +97,7 @@ class Live(ABC):
         try:
             look = self.look()
         except StoreUnavailable as error:
-            look = Trouble(f"store unavailable; retrying ({error})")
+            look = LiveError(f"store unavailable; retrying ({error})")
         show(look)
         return look.goes_on
 
@@ -115,9 +114,9 @@ class QueueProgress(Live):
     def __init__(self, look: Callable[[], Overview]) -> None:
         self._look = look
 
-    def look(self) -> Picture:
+    def look(self) -> LiveView:
         """Take a snapshot of the queue. Raises `StoreError`."""
-        return Picture(self._look())
+        return LiveView(self._look())
 
 
 def _changed_lines() -> Callable[[Look], None]:

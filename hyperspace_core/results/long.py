@@ -10,8 +10,8 @@ from typing import overload
 from hyperspace_core.errors import NotFound, did_you_mean
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.export import SHOWN, Tabular
 from hyperspace_core.results.table import Column, Table
-from hyperspace_core.results.tabular import SHOWN, Tabular
 
 Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 

@@ -7,16 +7,15 @@ from itertools import count as numbers
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hyperspace_core.config.seeds import LIMIT
+from hyperspace_core.config.complete import LIMIT
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun, RunRecord
-from hyperspace_core.results.existing import LIVE
+from hyperspace_core.results.comparable import LIVE
+from hyperspace_core.results.format import ids_text
 from hyperspace_core.results.pairs import Paired, Party
-from hyperspace_core.results.repeats import experiment_of
-from hyperspace_core.results.units import Unit, unit_of
-from hyperspace_core.results.words import ids_text
-from hyperspace_core.submission import Wishes
+from hyperspace_core.results.repeats import Unit, experiment_of, unit_of
+from hyperspace_core.submission import SubmitOptions
 
 if TYPE_CHECKING:
     from hyperspace_core.study import Study
@@ -28,7 +27,7 @@ def plan_pairs(study: Study, paired: Paired, count: int) -> list[NewRun]:
     """Plan the runs for `count` more pairs of a comparison."""
     wanted = RunFilter(project=study.name, tasks=(paired.a.records[0].task,), states=LIVE)
     return [run for record, seed in next_pairs(paired, study.store.find(wanted), count)
-            for run in study.plan_rerun(record, None, Wishes(seed=seed))]
+            for run in study.plan_rerun(record, None, SubmitOptions(seed=seed))]
 
 
 def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wanted]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,14 @@ from typing import Literal
 from hyperspace_core.clock import Clock, SystemClock
 from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_QUEUE, RunFilter
+from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.results.parts import traits_of
-from hyperspace_core.results.reference import yardstick
+from hyperspace_core.results.comparable import yardstick
+from hyperspace_core.results.format import number, one_line, seconds
 from hyperspace_core.results.table import best_first
-from hyperspace_core.results.words import number
+from hyperspace_core.results.traits import run_traits
 from hyperspace_core.storage import Store
 
 Life = Literal["alive", "silent", "gone"]
@@ -235,11 +237,135 @@ def _best(store: Store, project: str, counts: Mapping[State, int],
 
 def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
     wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
-    measure = yardstick(traits_of(recent))
+    measure = yardstick(run_traits(recent))
     for most in (1, BETTER):                       # usually the very best is comparable
         for record in store.find(wanted, order=ORDER_BEST, limit=most):
             if record.result is None:              # runs without a usable result are last in this order
                 return None
-            if not measure.against(*traits_of([record])):
+            if not measure.against(*run_traits([record])):
                 return record
-    return next((run.record for run in traits_of(best_first(recent)) if not measure.against(run)), None)
+    return next((run.record for run in run_traits(best_first(recent)) if not measure.against(run)), None)
+
+
+# -- Format the progress of a run: as text and as a bar of characters --
+
+BAR = 20                       # characters
+
+
+def progress_text(progress: Progress | None) -> str:
+    """`63% (5 of 8), 3 min left, epoch 5`; empty for None."""
+    if progress is None:
+        return ""
+    return ", ".join(filter(None, (done(progress), left(progress), one_line(progress.note))))
+
+
+def share(progress: Progress) -> float | None:
+    """Done share from 0 to 1; None while the total is unknown."""
+    return None if not progress.total else min(1.0, max(0.0, progress.done / progress.total))
+
+
+def done(progress: Progress) -> str:
+    """`63% (5 of 8)`, or `5 done` while the total is unknown."""
+    part = share(progress)
+    if part is None:
+        return f"{number(progress.done)} done"
+    return f"{part:.0%} ({number(progress.done)} of {number(progress.total)})"
+
+
+def left(progress: Progress) -> str:
+    """`3 min 10 s left`; empty while unknown."""
+    time = seconds(progress.eta_s)
+    return f"{time} left" if time else ""
+
+
+def bar(progress: Progress, full: str = "#", empty: str = ".") -> str:
+    """Bar of twenty characters; empty while the total is unknown."""
+    part = share(progress)
+    if part is None:
+        return ""
+    count = int(part * BAR)
+    return full * count + empty * (BAR - count)
+
+
+# -- Format the overview of a queue as lines of text and as HTML --
+
+LONGEST = 120                  # characters of a reason or a note
+GONE = "its process is gone; the next worker takes it up"
+
+
+def lines_of(view: Overview, *, times: bool = True) -> list[str]:
+    """Lines for a prompt. `times=False` leaves out elapsed and remaining times."""
+    running = (run_text(record, view.at, gone=record.id in view.ownerless, times=times)
+               for record in view.running)
+    return [_head(view), *(" ".join(filter(None, pieces)) for pieces in running), *_remarks(view)]
+
+
+def html_of(view: Overview) -> str:
+    """HTML for a notebook, with a bar for each running run. Stored text is escaped."""
+    rows = "".join(run_html(record, view.at, gone=record.id in view.ownerless) for record in view.running)
+    table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
+    remarks = "".join(f"<li>{html.escape(line)}</li>" for line in _remarks(view))
+    return f"<div><p>{html.escape(_head(view))}</p>{table}{f'<ul>{remarks}</ul>' if remarks else ''}</div>"
+
+
+def counted(counts: Mapping[State, int]) -> str:
+    """`2 queued, 1 running, 3 completed`, or `no runs`."""
+    return ", ".join(f"{counts[state]} {state.lower()}" for state in State if counts.get(state)) or "no runs"
+
+
+def _head(view: Overview) -> str:
+    paused = "; the queue is paused" if view.paused else ""
+    workers = len(view.alive)
+    there = f"{workers} worker{'' if workers == 1 else 's'}"
+    return one_line(f"{view.project} on {view.url}: {counted(view.counts)}; {there}{paused}")
+
+
+def run_text(record: RunRecord, at: datetime, *, gone: bool = False, times: bool = True) -> Iterator[str]:
+    """Pieces of the line of a running run; `gone`: its process has ended."""
+    yield f"run {record.id} {one_line(record.task)}"
+    progress = record.progress
+    if gone:
+        yield GONE
+    elif progress is not None:
+        yield f"[{bar(progress)}]" if share(progress) is not None else ""
+        yield done(progress)
+        yield left(progress) if times else ""
+        yield one_line(progress.note, LONGEST)
+    elif times:
+        yield _since(record, at)
+
+
+def run_html(record: RunRecord, at: datetime, *, gone: bool = False) -> str:
+    """Table row of a running run. Stored text is escaped."""
+    progress = Progress(done=0.0) if record.progress is None or gone else record.progress
+    part = share(progress)
+    drawn = "" if part is None else f'<progress value="{part:.3f}" max="1"></progress>'
+    far = GONE if gone else _since(record, at) if record.progress is None else done(progress)
+    texts = (str(record.id), one_line(record.task), far, left(progress), one_line(progress.note, LONGEST))
+    run, task, *rest = (f"<td>{html.escape(text)}</td>" for text in texts)
+    return f"<tr>{run}{task}<td>{drawn}</td>{''.join(rest)}</tr>"
+
+
+def _remarks(view: Overview) -> list[str]:
+    """Lines for searches, runs that no worker can take, last failures and best runs."""
+    searches = map(_search, view.searches)
+    waiting = [f"{each.count} of {each.task} wait: {each.why}" for each in view.waiting]
+    failed = [f"run {record.id} of {record.task} failed: {record.reason or 'no reason recorded'}"
+              for record in view.failures]
+    best = [f"best of {task}: run {record.id}, {record.metric.name} {number(record.result)}"
+            for task, record in view.best.items()]
+    return [*(one_line(line) for line in (*searches, *waiting)),
+            *(one_line(line, LONGEST) for line in failed), *(one_line(line) for line in best)]
+
+
+def _search(line: SearchLine) -> str:
+    """Line such as `search 3 of holdout: 5 of 100 runs done; no worker is running`."""
+    found = f", {line.found}" if line.found else ""
+    return f"search {line.search.id} of {line.search.task}: {line.standing}{found}" + (
+        f"; {line.why}" if line.why else "")
+
+
+def _since(record: RunRecord, at: datetime) -> str:
+    if record.started_at is None:
+        return ""
+    return f"for {seconds((at - record.started_at).total_seconds())}"

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
-from hyperspace_core.records.pruned import whole_of
-from hyperspace_core.records.rescored import decisive
+from hyperspace_core.records.info import decisive, whole_of
 from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.results.estimates import Estimate, difference, estimate, numbers_needed
-from hyperspace_core.results.repeats import config_of, experiment_of
-from hyperspace_core.results.units import Unit, measured, unit_of
-from hyperspace_core.results.words import brief, ids_text, number
+from hyperspace_core.results.format import brief, ids_text, number
+from hyperspace_core.results.repeats import (
+    Estimate,
+    Unit,
+    config_of,
+    difference,
+    estimate,
+    experiment_of,
+    measured,
+    numbers_needed,
+    unit_of,
+)
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
+from hyperspace_core.records.info import decisive
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.rescored import decisive
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.axes import Axis, axis_of, label
+from hyperspace_core.results.format import value_text
 from hyperspace_core.results.lanes import Bar, bars_of
 from hyperspace_core.results.table import Column, Table, parameters_of, tabulate
-from hyperspace_core.results.words import value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.records.filter import Condition

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten
-from hyperspace_core.records.pruned import is_pruned, whole_of
-from hyperspace_core.records.rescored import KEY as RESCORED
-from hyperspace_core.records.rescored import Rescored, is_mended, rescored_of
+from hyperspace_core.records.info import KEY as RESCORED
+from hyperspace_core.records.info import (
+    NOTED,
+    Rescored,
+    decisive,
+    is_mended,
+    is_pruned,
+    rescored_of,
+    whole_of,
+)
+from hyperspace_core.records.logged import is_number
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.estimates import Estimate, estimate
+from hyperspace_core.results.export import SHOWN, Tabular
+from hyperspace_core.results.format import ids_text, value_text
 from hyperspace_core.results.table import (
     ID,
     METRICS,
@@ -24,18 +34,168 @@ from hyperspace_core.results.table import (
     Column,
     Table,
     best_first,
+    gc_paused,
     rescored_path,
     seconds_of,
     tabulate,
 )
-from hyperspace_core.results.tabular import SHOWN, Tabular
-from hyperspace_core.results.uncollected import uncollected
-from hyperspace_core.results.units import FOLD, Unit, measured, unit_of
-from hyperspace_core.results.words import ids_text
-from hyperspace_core.scenarios.combining import SPREAD
+from hyperspace_core.scenarios.parts import SPREAD
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
+
+# -- Mean with its confidence interval by Student's t, from the standard library only --
+
+CONFIDENCE = 0.95
+POWER = 0.8                    # probability that the planned number of pairs shows the effect
+MOST = 1000                    # largest number of pairs that is planned
+SIGNS = 6                      # sign test: so many equal signs have a probability below 5 %: 2 / 2**6
+_ROUNDED = 1e-13
+_TINY, _CLOSE, _STEPS = 1e-300, 1e-15, 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Mean of `n` numbers. One number has no known spread, hence no interval."""
+
+    n: int
+    mean: float
+    sd: float | None = None        # standard deviation of the numbers, with n - 1
+    low: float | None = None       # 95 % confidence interval of the mean
+    high: float | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes 0; the sign test decides for equal numbers."""
+        if self.low is None or self.high is None:
+            return False
+        return (self.low > 0 or self.high < 0) and (self.sd != 0 or self.n >= SIGNS)
+
+
+def difference(new: float, old: float) -> float:
+    """`new` - `old`; 0 if they differ only by rounding."""
+    return 0.0 if math.isclose(new, old, rel_tol=_ROUNDED) else new - old
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Estimate the mean of at least one number; not finite if a number is not."""
+    count = len(values)
+    if not all(map(math.isfinite, values)):
+        return Estimate(n=count, mean=sum(values) / count)
+    mean = math.fsum(value / count for value in values)
+    if count < 2:
+        return Estimate(n=count, mean=mean)
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = t_quantile((1 + CONFIDENCE) / 2, count - 1) * sd / math.sqrt(count)
+    return Estimate(n=count, mean=mean, sd=sd, low=mean - half, high=mean + half)
+
+
+def numbers_needed(effect: float, sd: float) -> int | None:
+    """Sample size that shows a non-zero mean with 80 % power; None beyond `MOST`."""
+    if not effect:
+        return None
+    if not sd:
+        return SIGNS
+    for count in range(2, MOST + 1):
+        both = t_quantile((1 + CONFIDENCE) / 2, count - 1) + t_quantile(POWER, count - 1)
+        if both * sd <= abs(effect) * math.sqrt(count):
+            return count
+    return None
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t distribution, for probabilities >= 0.5."""
+    low, high = 0.0, 1.0
+    while _below(high, freedom) < probability:
+        low, high = high, 2 * high
+    while True:
+        middle = (low + high) / 2
+        if not low < middle < high or high - low <= _CLOSE * high:
+            return middle
+        low, high = (middle, high) if _below(middle, freedom) < probability else (low, middle)
+
+
+def _below(t: float, freedom: int) -> float:
+    return 1 - _incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
+
+
+def _incomplete_beta(x: float, a: float, b: float) -> float:
+    """Regularized incomplete beta function: 0 at x = 0, 1 at x = 1."""
+    if x in (0.0, 1.0):
+        return x
+    if x > (a + 1) / (a + b + 2):              # the fraction converges slowly here, its mirror image fast
+        return 1 - _incomplete_beta(1 - x, b, a)
+    scale = (math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    return math.exp(scale) * _fraction(x, a, b) / a
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    upper, lower = 1.0, 1 / _not_zero(1 - (a + b) * x / (a + 1))
+    found = lower
+    for step in range(1, _STEPS):
+        twice = a + 2 * step
+        even = step * (b - step) * x / ((twice - 1) * twice)
+        odd = -(a + step) * (a + b + step) * x / (twice * (twice + 1))
+        for term in (even, odd):
+            lower = 1 / _not_zero(1 + term * lower)
+            upper = _not_zero(1 + term / upper)
+            found *= upper * lower
+        if abs(upper * lower - 1) < _CLOSE:
+            break
+    return found
+
+
+def _not_zero(value: float) -> float:
+    return value if abs(value) > _TINY else _TINY
+
+
+# -- Measured units of runs: the basis for pairs and means --
+
+FOLD = "fold"                  # a parameter of this name selects the part of the data
+
+Unit = tuple[int | None, str, str]         # seed, folds, part
+
+
+def unit_of(record: RunRecord) -> Unit:
+    """Unit of a whole run: its seed and its folds, if any."""
+    config = record.config if record.config is not None else record.submitted
+    return record.seed, ", ".join([*_folds(record.scenario), *_folds(config)]), ""
+
+
+def measured(record: RunRecord) -> dict[Unit, float]:
+    """Results by unit; empty without a result. A rescored one has a single unit."""
+    whole, unit = decisive(record), unit_of(record)
+    if whole is None:
+        return {}
+    parts = _parts(record) if whole == record.result else {}
+    if len(parts) < 2:
+        return {unit: whole}
+    drawn = len({seed for seed, _ in parts.values()}) == len(parts)        # each part has its own seed
+    return {(seed, unit[1], "") if drawn else (unit[0], unit[1], name): value
+            for name, (seed, value) in parts.items()}
+
+
+def _parts(record: RunRecord) -> dict[str, tuple[Any, float]]:
+    """Part → seed and value; the result is the mean of these values."""
+    names = {key.removeprefix(NOTED): note for key, note in record.info.items()
+             if key.startswith(NOTED) and isinstance(note, dict)}
+    values: dict[str, Any] = {name: record.metrics.get(f"{record.metric.name}/{name}") for name in names}
+    return {name: (names[name].get("seed"), float(value)) for name, value in values.items()
+            if is_number(value)}
+
+
+def _folds(value: Any) -> Iterator[str]:
+    """Values of all `fold` keys of a tree, in order."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == FOLD:
+                yield value_text(inner)
+            else:
+                yield from _folds(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _folds(inner)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +266,7 @@ class Repeats:
         return all(map(is_mended, self.whole))
 
 
-@uncollected()
+@gc_paused()
 def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
     """Group the runs by config, best mean first."""
     found: dict[str, list[RunRecord]] = {}

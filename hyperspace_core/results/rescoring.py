@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.capture.components import function_fingerprint
+from hyperspace_core.capture.code_fingerprint import function_fingerprint
 from hyperspace_core.errors import HyperspaceError, NotFound, did_you_mean
 from hyperspace_core.execution.identity import user_at_host
-from hyperspace_core.extension.metrics import NotComputed, RegisteredMetric
-from hyperspace_core.records.predictions import loaded, name_of
-from hyperspace_core.records.rescored import Rescored, rescored_of
+from hyperspace_core.extension.register import NotComputed, RegisteredMetric
+from hyperspace_core.records.info import Rescored, rescored_of
+from hyperspace_core.records.logged import loaded, name_of
 from hyperspace_core.records.run import RunRecord
 
 if TYPE_CHECKING:

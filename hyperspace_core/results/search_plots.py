@@ -8,12 +8,12 @@ from itertools import accumulate
 from typing import Any
 
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.pruned import is_pruned
+from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.axes import label
+from hyperspace_core.results.format import brief, number, one_line
 from hyperspace_core.results.plots import COLOURS, Figure, laid_out, plotly
-from hyperspace_core.results.words import brief, number, one_line
 
 CLEAR = 0.05                   # margin between the points and the rim, as a share of the range
 FAR = 2.0                      # results further off than this many ranges of the best 90 % are clipped

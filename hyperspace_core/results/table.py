@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
-from hyperspace_core.records.pruned import is_pruned
-from hyperspace_core.records.rescored import KEY as RESCORED
-from hyperspace_core.records.rescored import decisive, rescored_of
+from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
+from hyperspace_core.records.filter import is_missing, look_up
+from hyperspace_core.records.info import KEY as RESCORED
+from hyperspace_core.records.info import decisive, is_pruned, rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, State
-from hyperspace_core.results.names import shortest_names
-from hyperspace_core.scenarios.combining import SPREAD
+from hyperspace_core.scenarios.parts import SPREAD
+
+# -- Short names for dotted paths --
+
+def shortest_names(paths: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Map each path to its shortest suffix that is unique and not in `taken`.
+
+    A class gets the name of its section: `config.classifier.className` is `classifier` if unique.
+    """
+    steps = {path: _steps(path) for path in paths}
+    length = dict.fromkeys(steps, 1)
+    while True:
+        names = {path: ".".join(parts[-length[path]:]) for path, parts in steps.items()}
+        counts = Counter(names.values())
+        unclear = [path for path, name in names.items()
+                   if (counts[name] > 1 or name in taken) and length[path] < len(steps[path])]
+        if not unclear:
+            return _distinct(names)
+        for path in unclear:
+            length[path] += 1
+
+
+def _steps(path: str) -> list[str]:
+    steps = path.split(".")
+    return steps[:-1] if steps[-1] == CLASS_NAME and len(steps) > 1 else steps
+
+
+def _distinct(names: dict[str, str]) -> dict[str, str]:
+    """Use the full path where a class and a value of one path share a name."""
+    counts = Counter(names.values())
+    apart = {path: path if counts[name] > 1 else name for path, name in names.items()}
+    return apart if len(set(apart.values())) == len(apart) else {path: path for path in names}
+
 
 RUN = "run"                    # name of the id column
 ID, TASK, STATE, RESULT, SEED, SECONDS = "id", "task", "state", "result", "seed", "seconds"
@@ -221,3 +256,82 @@ def _differ(values: Iterable[Any]) -> bool:
 def _key(value: Any) -> Any:
     """Comparison key; `1`, `1.0` and `True` have different keys."""
     return value if type(value) is str else (canonical(value),)
+
+
+# -- Sort runs by a column, given by its shortest name or its dotted path --
+
+Value = Callable[[RunRecord], Any]
+_OWN_KEYS: dict[str, Value] = {RUN: lambda record: record.id, SECONDS: seconds_of, "time": seconds_of}
+
+
+def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:
+    """Sort by a column such as `seed`, `config.a.trees`; `-` before it: descending.
+
+    A recomputed metric takes precedence over the returned value of the same name; that one is `result` or
+    `metrics.accuracy`. Missing values and NaN come last; ties are sorted by age. Raises `UsageError` for a
+    column that no run has.
+    """
+    by_age = sorted(records, key=lambda record: record.id)
+    name = order_by.removeprefix("-")
+    if not name:
+        raise UsageError(f"order by {order_by!r}: expected a column, as in 'seconds' or '-seconds'")
+    values = [(_sortable(value), record) for value, record in zip(_values(by_age, name), by_age, strict=True)]
+    known = [item for item in values if item[0] is not None]
+    known.sort(key=lambda item: item[0] or (), reverse=order_by.startswith("-"))
+    return [record for _, record in known] + [record for key, record in values if key is None]
+
+
+def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
+    if name in _OWN_KEYS:
+        return list(map(_OWN_KEYS[name], records))
+    if any(record.metric.name == name for record in records):
+        return [decisive(record) if record.metric.name == name else look_up(record, f"metrics.{name}")
+                for record in records]
+    computed = [rescored_of(record) for record in records]
+    if any(name in one for one in computed):           # a run without one has its returned value
+        return [one[name].value if name in one else look_up(record, f"metrics.{name}")
+                for one, record in zip(computed, records, strict=True)]
+    found = [look_up(record, name) for record in records]
+    if not all(map(is_missing, found)):
+        return [_class_of(value) for value in found]
+    table = tabulate(records, constant=True, as_given=True)
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None and records:
+        raise UsageError(f"order by {name!r}: no run has such a column{did_you_mean(name, table.names)}")
+    return [] if column is None else list(column.values)
+
+
+def _class_of(value: Any) -> Any:
+    """The class name of a component; any other value unchanged."""
+    return value[CLASS_NAME] if isinstance(value, dict) and CLASS_NAME in value else value
+
+
+def _sortable(value: Any) -> tuple[int, Any] | None:
+    """Sort key: numbers, texts, other values; None for missing values and NaN."""
+    if value is None or value is MISSING or is_missing(value):
+        return None
+    if isinstance(value, int | float):
+        return None if math.isnan(value) else (0, value)
+    return (1, value) if isinstance(value, str) else (2, _text(value))
+
+
+def _text(value: Any) -> str:
+    try:
+        return canonical(value)
+    except ConfigError:                        # a time, an attempt
+        return str(value)
+
+
+# -- Pause Python's garbage collector while many objects are created --
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """Pause the garbage collector; one that was disabled before stays disabled."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

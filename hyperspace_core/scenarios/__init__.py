@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.components import Dataset, Fit, Model, Preprocessor, Scenario, Scorer, Trainer, Unchanged
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.run import Run
-from hyperspace_core.scenarios.repeated import Repeated
-from hyperspace_core.scenarios.rolling import Rolling
-from hyperspace_core.scenarios.series import PerSeries
+from hyperspace_core.scenarios.shapes import PerSeries, Repeated, Rolling
 
 __all__ = ["PerSeries", "Pipeline", "Repeated", "Rolling"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.errors import HyperspaceError, did_you_mean
+from hyperspace_core.records.info import within
 from hyperspace_core.records.logged import Point, Progress, check_label
-from hyperspace_core.records.parts import within
-from hyperspace_core.run import Run, active
-from hyperspace_core.sink import Absent, Section, Sink
+from hyperspace_core.run import Absent, Run, Section, Sink, active
 
 Numbers = dict[str, int | float]
 DATA = "data"                  # the section that names what a run loaded
@@ -94,7 +94,7 @@ def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: S
 def _called(scenario: Any, run: Run, arguments: dict[str, Any]) -> Any:
     if getattr(scenario, "wraps", None) is not None:
         return scenario.single_run(run, **arguments)
-    from hyperspace_core.config.schema import signature_of_method
+    from hyperspace_core.config.signature import signature_of_method
 
     owner: Any = type(scenario)
     signature = signature_of_method(owner, "single_run")
@@ -112,3 +112,89 @@ def _numbers(returned: Any, metric: str) -> Numbers:
 
     named = metric or (next(iter(returned), "result") if isinstance(returned, Mapping) else "result")
     return numbers_of(returned, named)[1]
+
+
+# -- Combine the numbers of all parts --
+
+NumbersOfPart = Mapping[str, int | float]
+SPREAD = "sd"
+
+
+def together(parts: Mapping[str, NumbersOfPart]) -> dict[str, float]:
+    """Combine to `accuracy` (mean), `accuracy/sd` (deviation), `accuracy/PART`: over
+    the parts that have the number; the sample standard deviation needs two or more.
+    """
+    names = dict.fromkeys(name for numbers in parts.values() for name in numbers)
+    values = {name: {part: float(numbers[name]) for part, numbers in parts.items() if name in numbers}
+              for name in names}
+    means = {name: sum(each.values()) / len(each) for name, each in values.items()}
+    spreads = {f"{name}/{SPREAD}": _spread(list(each.values())) for name, each in values.items()
+               if len(each) > 1}
+    own = {f"{name}/{part}": value for name, each in values.items() for part, value in each.items()}
+    return means | spreads | own
+
+
+def _spread(values: list[float]) -> float:
+    import statistics
+
+    try:
+        return statistics.stdev(values)
+    except (AttributeError, OverflowError, ValueError):        # NaN and infinities, by Python version
+        return float("nan")
+
+
+# -- Copy a scenario with one setting changed, as the parts of a run need it --
+
+def with_setting(target: Any, path: str, value: Any) -> Any:
+    """Copy `target` with another value at `path`. Raises `HyperspaceError`."""
+    name, _, rest = path.partition(".")
+    if not rest:
+        return _made_anew(target, name, value)
+    return _made_anew(target, name, with_setting(_held(target, name), rest, value))
+
+
+def owner_of(target: Any, path: str) -> Any:
+    """The object that has the setting."""
+    for name in path.split(".")[:-1]:
+        target = _held(target, name)
+    return target
+
+
+def misplaced(tree: Mapping[str, Any], path: str) -> str | None:
+    """Explain why a completed section has no setting at `path`; None if it has one."""
+    at: Any = tree
+    parts = path.split(".")
+    for depth, name in enumerate(parts):
+        if not isinstance(at, Mapping) or name not in at:
+            there = [key for key in at if key != "className"] if isinstance(at, Mapping) else []
+            near = did_you_mean(name, there) or f"; it has {', '.join(there) or 'none'}"
+            where = ".".join(parts[:depth]) or "the wrapped scenario"
+            return f"{path!r}: {where} has no setting {name!r}{near}"
+        at = at[name]
+    return None
+
+
+def _held(target: Any, name: str) -> Any:
+    if isinstance(target, Mapping) and name in target:
+        return target[name]
+    if not hasattr(target, name):
+        raise HyperspaceError(f"{type(target).__name__} has no attribute `{name}`; name a setting of the "
+                              "wrapped scenario, such as `dataset.fold`")
+    return getattr(target, name)
+
+
+def _made_anew(target: Any, name: str, value: Any) -> Any:
+    if isinstance(target, Mapping):
+        return {**target, name: value}
+    if dataclasses.is_dataclass(target):
+        arguments = {field.name: getattr(target, field.name) for field in dataclasses.fields(target)
+                     if field.init}
+    else:
+        from hyperspace_core.config.signature import signature_of
+
+        known: Any = type(target)
+        arguments = {one.name: _held(target, one.name) for one in signature_of(known).parameters}
+    if name not in arguments:
+        near = did_you_mean(name, arguments) or f"; it has {', '.join(arguments) or 'none'}"
+        raise HyperspaceError(f"{type(target).__name__} has no parameter `{name}`{near}")
+    return type(target)(**arguments | {name: value})

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from hyperspace_core.errors import ConfigError, ProjectError
-from hyperspace_core.execution.control import Opened
-from hyperspace_core.execution.freshness import changed, forget_bytecode
-from hyperspace_core.execution.guarding import environment_of_runs, how_it_ended, what_it_said
+from hyperspace_core.execution.code import changed, forget_bytecode
+from hyperspace_core.execution.protocol import Opened
+from hyperspace_core.execution.supervisor import environment_of_runs, how_it_ended, what_it_said
 from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire, Word
 
 if TYPE_CHECKING:
-    from hyperspace_core.searches.process import Desk
+    from hyperspace_core.searches.process import ProposerServer
 
 LEAVE_S = 2.0                  # for a process to end by itself
 LONGEST_S = 600.0              # time limit of an answer: the worker claims nothing else meanwhile
@@ -32,7 +32,7 @@ class ProposerGone(ProjectError):
     """The proposer ended before it answered; a new one needs all runs of the search."""
 
 
-class Asker(Protocol):
+class ProposerClient(Protocol):
     """The interface by which a worker asks for the next run of a search."""
 
     def fresh(self, search: str) -> bool:
@@ -48,10 +48,10 @@ class Asker(Protocol):
     def close(self) -> None: ...
 
 
-class InlineAsker:
+class InlineProposer:
     """Answers in this process, which has the project open already."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ProposerServer) -> None:
         self._desk = desk
         self._known: set[str] = set()
 
@@ -65,7 +65,7 @@ class InlineAsker:
         pass
 
 
-class ChildAsker:
+class ChildProposer:
     """Asks a proposer process; restarts it when the project's sources change."""
 
     def __init__(self, begin: Open, python: Path | None = None) -> None:

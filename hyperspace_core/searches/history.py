@@ -17,14 +17,12 @@ from hyperspace_core.config.searchspace import Assignment, Outside, Space
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.pruned import is_pruned
+from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
-from hyperspace_core.results.datasets import DataRule
-from hyperspace_core.results.parts import traits_of
-from hyperspace_core.results.reference import yardstick
-from hyperspace_core.results.yardstick import Yardstick
+from hyperspace_core.results.comparable import Criteria, yardstick
+from hyperspace_core.results.traits import DataRule, run_traits
 from hyperspace_core.searches.mirror import slimmed
 from hyperspace_core.searches.problem import SEED, SearchedToday, searched_space, up_to_date_scenario
 from hyperspace_core.tuner import History, Trial, TrialState
@@ -97,7 +95,7 @@ class Past:
                 trials.append(trial)
         return Seen(history=History(trials=tuple(trials), metrics=self._search.metrics), left_out=left_out)
 
-    def _yardstick(self, task: str) -> Yardstick:
+    def _yardstick(self, task: str) -> Criteria:
         of_task = [run.traits for run in self._runs.values() if run.record.task == task]
         done = [run for run in of_task if run.record.state is State.COMPLETED]
         code = {id(run.parts) for run in done}
@@ -114,7 +112,7 @@ class Past:
             stick = replace(stick, data=DataRule.of([run for run in done if not alike.against(run)]))
         return stick
 
-    def _trial(self, run: _Run, stick: Yardstick, left_out: Counter[str]) -> Trial | None:
+    def _trial(self, run: _Run, stick: Criteria, left_out: Counter[str]) -> Trial | None:
         record = run.record
         state = _state_of(record)
         if state is None or record.config is None:
@@ -161,7 +159,7 @@ class _Run:
     def __init__(self, record: RunRecord, place: _Place | None) -> None:
         self.record, self.place = record, place
         self.trial: Trial | None = None
-        (self.traits,) = traits_of((record,))
+        (self.traits,) = run_traits((record,))
 
 
 def past_of(store: Store, project: Project, search: NewSearch) -> Past:

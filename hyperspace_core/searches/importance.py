@@ -19,10 +19,11 @@ def importance_of(project: Project, space: Space, history: History) -> dict[str,
 
     Empty where no tuner can compute it. The preferred one of the installed tuners does, not the search's own.
     """
-    entries = sorted(project.catalog.entries(Tuner), key=lambda entry: (-entry.target.preference, entry.name))
+    entries = sorted(project.registry.entries(Tuner),
+                     key=lambda entry: (-entry.target.preference, entry.name))
     for entry in entries:
         if entry.target.importance is not Tuner.importance:
-            tuner: Tuner = build_component(Tuner, {"className": entry.name}, project.catalog, path="tuner")
+            tuner: Tuner = build_component(Tuner, {"className": entry.name}, project.registry, path="tuner")
             found = tuner.importance(space, history)
             ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
             return {key.removesuffix(f".{CLASS_NAME}"): share for key, share in ranked}

@@ -8,7 +8,7 @@ from hyperspace_core.clock import Clock
 from hyperspace_core.records.filter import ORDER_OLDEST, Condition, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
-from hyperspace_core.results.parts import slim
+from hyperspace_core.results.traits import slim
 from hyperspace_core.storage import Store
 
 WHOLE_S = 60.0                 # interval of reading all runs: one may be deleted, migrated, run again
@@ -16,7 +16,7 @@ RARELY = 30                    # but reading takes at most a thirtieth of the ti
 LATE = 20                      # ids are given before runs are visible: a lower one may appear after a higher
 
 
-class Mirror:
+class RunCache:
     """The runs of a search's tasks as last read; changes are read from the store."""
 
     def __init__(self, store: Store, search: SearchRecord, clock: Clock) -> None:

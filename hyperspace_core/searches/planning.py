@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.build import build_component
-from hyperspace_core.config.complete import complete_component
-from hyperspace_core.config.instances import tree_of
-from hyperspace_core.config.seeds import choose_seed
+from hyperspace_core.config.complete import choose_seed, complete_component
+from hyperspace_core.config.signature import tree_of
 from hyperspace_core.config.spacejson import space_tree
 from hyperspace_core.config.tree import CLASS_NAME, Tree, shown
 from hyperspace_core.errors import (
@@ -24,11 +23,11 @@ from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.searches.problem import check_searched, searched_space
-from hyperspace_core.submission import Wishes, problem_of_task
+from hyperspace_core.submission import SubmitOptions, problem_of_task
 from hyperspace_core.tuner import Tuner
 
 if TYPE_CHECKING:
-    from hyperspace_core.config.catalog import Catalog
+    from hyperspace_core.config.registry import Registry
     from hyperspace_core.extension.project import Project
 
 
@@ -37,7 +36,7 @@ BROUGHT = {"hyperspace-optuna": ("CmaEs", "GP", "NSGAII", "Sampler", "TPE")}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneWishes:
+class TuneOptions:
     """The user's options for a search."""
 
     budget: Budget = field(default_factory=Budget)
@@ -47,18 +46,18 @@ class TuneWishes:
     metrics: Collection[str | Metric] = ()         # beside the task's own: "seconds:minimize"
     learn_from: Collection[str] = ()               # related tasks
     seed: int | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    wishes: SubmitOptions = field(default_factory=SubmitOptions)
 
 
-def plan_search(project: Project, task: str, asked: TuneWishes) -> NewSearch:
+def plan_search(project: Project, task: str, asked: TuneOptions) -> NewSearch:
     """Plan a search. Raises `TaskError`, `ConfigError` or `UsageError`."""
     problem = problem_of_task(project, task)
     metrics = (problem.metric, *further_metrics(asked.metrics, problem.metric))
-    space = space_tree(_as_mapping(asked.space), project.catalog.name_of)
+    space = space_tree(_as_mapping(asked.space), project.registry.name_of)
     made = searched_space(project, problem.scenario, space)
-    chosen = asked.tuner or default_tuner(project.catalog, len(metrics))
+    chosen = asked.tuner or default_tuner(project.registry, len(metrics))
     tuner = component_tree(project, Tuner, chosen, "tuner")
-    built = build_component(Tuner, tuner, project.catalog, path="tuner")
+    built = build_component(Tuner, tuner, project.registry, path="tuner")
     built.check(made, metrics)
     check_searched(made, task)
     if asked.budget == Budget(failures=asked.budget.failures) and not built.ends:
@@ -82,9 +81,9 @@ def _as_mapping(space: Any) -> dict[str, Any]:
     return dict(space)
 
 
-def default_tuner(catalog: Catalog, metrics: int) -> str:
+def default_tuner(registry: Registry, metrics: int) -> str:
     """The name of the registered tuner with the highest preference."""
-    fit = [entry for entry in catalog.entries(Tuner) if metrics == 1 or entry.target.several_metrics]
+    fit = [entry for entry in registry.entries(Tuner) if metrics == 1 or entry.target.several_metrics]
     return max(fit, key=lambda entry: (entry.target.preference, entry.name)).name
 
 
@@ -92,11 +91,11 @@ def component_tree(project: Project, family: type, asked: Any, path: str) -> Tre
     """Complete a name, a section or an object. Raises `ConfigError`."""
     if isinstance(asked, family):
         try:
-            asked = tree_of(asked, project.catalog.name_of)
+            asked = tree_of(asked, project.registry.name_of)
         except RegistrationError as error:
             raise ConfigError(f"`{path}`: {error}") from None
     try:
-        return complete_component(family, asked, project.catalog, path=path)
+        return complete_component(family, asked, project.registry, path=path)
     except UnknownClassError as error:
         raise UnknownClassError(f"{error}{_brought(asked)}") from None
 
@@ -150,5 +149,5 @@ def _pruner_tree(project: Project, asked: Any, metric: Metric) -> Tree | None:
     from hyperspace_core.pruner import Pruner
 
     tree = component_tree(project, Pruner, asked, "pruner")
-    build_component(Pruner, tree, project.catalog, path="pruner").watched(metric)
+    build_component(Pruner, tree, project.registry, path="pruner").watched(metric)
     return tree

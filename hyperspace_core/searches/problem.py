@@ -12,7 +12,7 @@ from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.task import Task
-from hyperspace_core.results.today import Today
+from hyperspace_core.results.traits import CurrentCode
 
 if TYPE_CHECKING:
     from hyperspace_core.config.searchspace import Space
@@ -28,7 +28,7 @@ def searched_space(project: Project, scenario: Tree, wishes: Mapping[str, Any]) 
                           "give the search a seed with seed=")
     signature = project.scenario_signature(scenario)
     others = tuple(parameter for parameter in signature.parameters if parameter.name != SEED)
-    return space_of(replace(signature, parameters=others), project.catalog, wishes)
+    return space_of(replace(signature, parameters=others), project.registry, wishes)
 
 
 def check_searched(space: Space, task: str) -> None:
@@ -48,7 +48,7 @@ def up_to_date_scenario(project: Project, search: NewSearch) -> Tree:
         return project.complete_scenario(replace(task, scenario=scenario))
 
 
-class SearchedToday(Today):
+class SearchedToday(CurrentCode):
     """The current code with the search's own problem; later task edits are ignored."""
 
     def __init__(self, project: Project, search: NewSearch, scenario: Tree) -> None:

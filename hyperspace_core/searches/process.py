@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import HyperspaceError, ProjectError
+from hyperspace_core.execution.code import described, open_here
 from hyperspace_core.execution.failure import one_line
-from hyperspace_core.execution.guardian import ending_with
-from hyperspace_core.execution.opening import described, open_here
+from hyperspace_core.execution.fork_server import ending_with
 from hyperspace_core.searches.wire import Ask, Open, Refusal, Suggested, Wire
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hyperspace_core.searches.proposing import Proposer
 
 
-class Desk:
+class ProposerServer:
     """Answers questions about the searches of one project."""
 
     def __init__(self, project: Project) -> None:
@@ -73,7 +73,7 @@ def _serve(wire: Wire, begin: Open) -> None:
         wire.send(Refusal(str(error)))
         return
     wire.send(described(opening, read_since_ns=began))
-    desk = Desk(opening.project)
+    desk = ProposerServer(opening.project)
     while isinstance(ask := wire.receive(), Ask):
         wire.send(desk.answer(ask))
 

@@ -8,13 +8,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from hyperspace_core.config.build import build_component
+from hyperspace_core.config.complete import LIMIT
 from hyperspace_core.config.placing import written
-from hyperspace_core.config.seeds import LIMIT
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.searches.history import Past, Seen
 from hyperspace_core.searches.problem import check_searched
-from hyperspace_core.submission import Problem, Wishes, plan
+from hyperspace_core.submission import Problem, SubmitOptions, plan
 from hyperspace_core.tuner import Proposal, Tuner, next_proposal
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Proposer:
         self._project = project
         self.past = Past(project, search)
         check_searched(self.past.space, search.task)   # ranges may have been removed since it was queued
-        self._tuner: Tuner = build_component(Tuner, search.tuner, project.catalog, path="tuner")
+        self._tuner: Tuner = build_component(Tuner, search.tuner, project.registry, path="tuner")
 
     def propose(self, search: SearchRecord, records: Iterable[RunRecord], *,
                 whole: bool = False) -> Suggestion | None:
@@ -57,7 +57,7 @@ class Proposer:
         # a repeat is useful only with another seed; the first of equal runs has the search's own seed
         seed = (search.seed + _equals(proposal, seen)) % LIMIT
         problem = Problem(task=search.task, scenario=self.past.scenario, metric=search.metrics[0], seed=None)
-        wishes = Wishes(seed=seed, priority=search.priority, tags=search.tags, note=search.note,
+        wishes = SubmitOptions(seed=seed, priority=search.priority, tags=search.tags, note=search.note,
                         retries=search.retries)
         run = replace(plan(self._project, problem, tree, wishes)[0], uid=search.run_uid(search.proposed),
                       search=search.uid, submitted_by=search.submitted_by)

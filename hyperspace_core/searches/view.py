@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hyperspace_core.records.pruned import is_pruned
+from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.results.picture import run_html, run_text
-from hyperspace_core.results.words import number, one_line, seconds
+from hyperspace_core.results.format import number, one_line, seconds
+from hyperspace_core.results.overview import run_html, run_text
 from hyperspace_core.searches.budget import best_of, hours_of, improvements, seconds_apart, vain_since
 from hyperspace_core.searches.verbs import runs_of
 from hyperspace_core.storage import Store

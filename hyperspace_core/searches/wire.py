@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from hyperspace_core.execution.control import Opened
-from hyperspace_core.execution.messages import HEADER_BYTES, exactly, frame_bytes, length_of
+from hyperspace_core.execution.protocol import HEADER_BYTES, Opened, exactly, frame_bytes, length_of
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.search import SearchRecord
 

@@ -27,14 +27,14 @@ from typing import Annotated, Any
 import pytest
 
 from hyperspace_core.components import Component
-from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.drawing import draw
-from hyperspace_core.config.schema import signature_of
+from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.searchspace import Assignment, Space
+from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError
+from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_core.records.run import Goal, Metric
-from hyperspace_core.space import Choice, Float, Int
 from hyperspace_core.tuner import History, Trial, TrialState, Tuner, next_proposal
 
 __all__ = ["TunerConformance", "conditional_space", "flat_space", "grown_space", "small_space"]
@@ -87,10 +87,10 @@ def _fixed(a: int = 1) -> None: ...
 
 
 def _of(function: Callable[..., Any], *classes: type) -> Space:
-    catalog = Catalog()
+    registry = Registry()
     for one in classes:
-        catalog.add(Method, one)
-    return space_of(signature_of(function), catalog)
+        registry.add(Method, one)
+    return space_of(signature_of(function), registry)
 
 
 def conditional_space() -> Space:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from hyperspace_core.config.drawing import spaced
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space, identity
 from hyperspace_core.errors import ConfigError
-from hyperspace_core.space import Int
+from hyperspace_core.ranges import Int
 from hyperspace_core.tuner import History, Tuner
 
 

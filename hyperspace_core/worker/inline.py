@@ -6,46 +6,120 @@ be asked to stop and, in the main thread, be interrupted, but not be killed.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from hyperspace_core.capture.live import edited_since_import
+from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.execution.answers import AskPeers
+from hyperspace_core.execution.code import taken
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import this_process, worker_name
-from hyperspace_core.execution.interruption import Interruption
 from hyperspace_core.execution.job import Base, job_of
-from hyperspace_core.execution.ran import taken
-from hyperspace_core.execution.supervise import ChildEnded
+from hyperspace_core.execution.process_io import Interruption
+from hyperspace_core.execution.supervisor import ChildEnded
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, Owner, RunRecord, Update
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.run import Run
-from hyperspace_core.sink import Absent, Section
+from hyperspace_core.run import Absent, Run, Section
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.afterword import tell_observers
-from hyperspace_core.worker.courier import Courier
-from hyperspace_core.worker.endings import Ask, Conducted, Ending, settle, stops_before
-from hyperspace_core.worker.heart import Heart
-from hyperspace_core.worker.journal import Journal, Settlement
-from hyperspace_core.worker.shift import Shift
+from hyperspace_core.worker.heartbeat import Heartbeat
+from hyperspace_core.worker.held_run import HeldRun, notify_finished
+from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
+from hyperspace_core.worker.outcome import Ask, AttemptOutcome, AttemptResult, settle, stops_before
+from hyperspace_core.worker.output import OutputTape
 from hyperspace_core.worker.signals import UserCodeSignals
-from hyperspace_core.worker.tee import Tee
-from hyperspace_core.worker.ward import Ward
+from hyperspace_core.worker.state import WorkerState
 
 if TYPE_CHECKING:
-    from hyperspace_core.capture.sources import ProjectCode
+    from hyperspace_core.capture.snapshot import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
-    from hyperspace_core.searches.asking import Asker
+    from hyperspace_core.searches.asking import ProposerClient
+
+# -- Copy what a run prints in this process into its outbox --
+
+class Tee:
+    """Replaces `sys.stdout` and `sys.stderr` while it is entered.
+
+    Captures only Python's output; C code's output is captured in child processes only.
+    """
+
+    def __init__(self, held_run: HeldRun, *, echo: bool) -> None:
+        self._held_run, self._echo = held_run, echo
+        self._tape = OutputTape(SystemClock())
+        self._lock = threading.RLock()
+        self._stack = contextlib.ExitStack()
+        # a worker's display prints in the main thread, its inline runs do not
+        main = threading.main_thread()
+        self._not_of: threading.Thread | None = None if threading.current_thread() is main else main
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(contextlib.redirect_stdout(_Stream(self, sys.stdout)))
+        self._stack.enter_context(contextlib.redirect_stderr(_Stream(self, sys.stderr)))
+        self._held_run.on_tick = self._deliver
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._stack.close()
+        self._held_run.on_tick = None
+        with self._lock:
+            chunks = self._tape.close()
+        if chunks:
+            self._held_run.outbox.output(chunks)
+
+    def write(self, text: str, to: TextIO) -> None:
+        if threading.current_thread() is self._not_of:
+            to.write(text)
+            return
+        with self._lock:
+            self._tape.feed(text.encode("utf-8", "backslashreplace"))
+        self._deliver()
+        if self._echo:
+            to.write(text)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            chunks = self._tape.ready()
+            if chunks:
+                self._held_run.outbox.output(chunks)
+
+
+class _Stream:
+    """A stream that copies writes; all other attributes are the original's."""
+
+    def __init__(self, tee: Tee, original: TextIO) -> None:
+        self._tee, self._original = tee, original
+
+    def write(self, text: str) -> int:
+        self._tee.write(text, self._original)
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def close(self) -> None:
+        """Do nothing: user code must not close a stream that its caller uses."""
+
+    def detach(self) -> Any:
+        raise io.UnsupportedOperation("this stream is shared with hyperspace and cannot be detached")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
 
 LAST_WORD_S = 5.0              # the wait for an unavailable store after a second Ctrl-C
 _LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
@@ -60,11 +134,11 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     output here, too. `on_progress` gets the reported progress, in the thread that reports it.
     """
     with _Attended(store, claim) as attended:
-        attended.ward.on_progress = on_progress
-        conducted, interrupted = conduct(attended.ward, attended.workdir, project, extensions, attended.heart,
-                                         echo=echo)
+        attended.held_run.on_progress = on_progress
+        conducted, interrupted = conduct(attended.held_run, attended.workdir,
+                                         project, extensions, attended.heartbeat, echo=echo)
         attended.settle(conducted.ending)
-    tell_observers(attended.ward, conducted, store, extensions)
+    notify_finished(attended.held_run, conducted, store, extensions)
     if interrupted:
         raise KeyboardInterrupt
     return store.get(claim.lease.run)
@@ -76,131 +150,133 @@ class _Attended:
     def __init__(self, store: Store, claim: Claim) -> None:
         log = logging.getLogger("hyperspace.worker")
         owner = _owner_of(claim)
-        self.heart = Heart(store, owner, clock=SystemClock(),
-                           tell=lambda text, level: log.log(level, "%s", text),
-                           heartbeat_s=store.settings(claim.record.project).heartbeat_s,
-                           away_changed=lambda away: None if away else self._courier.hurry())
-        self._courier = Courier(store, owner.worker, remark=log.warning, unavailable=self.heart.store_failed)
-        self._journal = Journal(claim.lease, owner, remark=log.warning)
-        self.ward = Ward(claim, self._journal, 0, SystemClock())
+        self.heartbeat = Heartbeat(store, owner, clock=SystemClock(),
+                                   tell=lambda text, level: log.log(level, "%s", text),
+                                   heartbeat_s=store.settings(claim.record.project).heartbeat_s,
+                                   away_changed=lambda away: None if away else self._sender.hurry())
+        self._sender = Sender(store, owner.worker, remark=log.warning,
+                              unavailable=self.heartbeat.store_failed)
+        self._outbox = Outbox(claim.lease, owner, remark=log.warning)
+        self.held_run = HeldRun(claim, self._outbox, 0, SystemClock())
         self.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{claim.lease.run}-"))
 
     def __enter__(self) -> Self:
-        self.heart.add(self.ward)
-        self._courier.carry(self._journal)
-        self._courier.start()
-        self.heart.start()
+        self.heartbeat.add(self.held_run)
+        self._sender.carry(self._outbox)
+        self._sender.start()
+        self.heartbeat.start()
         return self
 
-    def settle(self, ending: Ending) -> None:
+    def settle(self, ending: AttemptOutcome) -> None:
         """Wait until the store has everything, without a time limit."""
-        self._journal.end(ending)
-        self._journal.settled.wait()
+        self._outbox.end(ending)
+        self._outbox.settled.wait()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         if error is not None:              # Ctrl-C outside user code, or an internal error
-            if self._journal.ending is None:
-                self._journal.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
-            self._journal.settled.wait(LAST_WORD_S)
-        self._journal.give_up(Settlement.ABANDONED)
-        self.heart.close()
-        self._courier.close()
-        for thread in (self.heart, self._courier):     # the caller may close the store now
+            if self._outbox.ending is None:
+                self._outbox.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
+            self._outbox.settled.wait(LAST_WORD_S)
+        self._outbox.give_up(Settlement.ABANDONED)
+        self.heartbeat.close()
+        self._sender.close()
+        for thread in (self.heartbeat, self._sender):     # the caller may close the store now
             thread.join(LAST_WORD_S)
         shutil.rmtree(self.workdir, ignore_errors=True)
 
 
-class InlineHands:
+class InlineRunner:
     """Executes runs in the worker's own process; source edits need a new worker."""
 
     pinned_only = False
 
-    def __init__(self, shift: Shift, extensions: Extensions) -> None:
+    def __init__(self, worker_state: WorkerState, extensions: Extensions) -> None:
         from hyperspace_core.extension.project import open_project
 
-        self._shift, self._extensions = shift, extensions
-        self._project = open_project(shift.project, extensions, tasks_dir=shift.options.tasks_dir)
+        self._worker_state, self._extensions = worker_state, extensions
+        self._project = open_project(worker_state.project, extensions,
+                                     tasks_dir=worker_state.options.tasks_dir)
 
     def tasks(self) -> frozenset[str]:
         return frozenset(self._project.tasks)
 
-    def conduct(self, ward: Ward, workdir: Path) -> Conducted:
-        shift = self._shift
-        peering = shift.peering(ward.record)
-        conducted, _ = conduct(ward, workdir, self._project, self._extensions, shift.heart,
-                               echo=shift.options.echo, pruner=shift.pruner_of(ward.record),
+    def conduct(self, held_run: HeldRun, workdir: Path) -> AttemptResult:
+        worker_state = self._worker_state
+        peering = worker_state.peering(held_run.record)
+        conducted, _ = conduct(held_run, workdir, self._project, self._extensions, worker_state.heartbeat,
+                               echo=worker_state.options.echo, pruner=worker_state.pruner_of(held_run.record),
                                ask_peers=lambda series, enough: peering.answer(0, series))
         return conducted
 
-    def asker(self) -> Asker:
-        from hyperspace_core.searches.asking import InlineAsker
-        from hyperspace_core.searches.process import Desk
+    def asker(self) -> ProposerClient:
+        from hyperspace_core.searches.asking import InlineProposer
+        from hyperspace_core.searches.process import ProposerServer
 
-        return InlineAsker(Desk(self._project))
+        return InlineProposer(ProposerServer(self._project))
 
     def close(self) -> None:
         """Do nothing: no process is held."""
 
 
-def conduct(ward: Ward, workdir: Path, project: Project, extensions: Extensions, heart: Heart, *,
-            echo: bool, pruner: Tree | None = None,
-            ask_peers: AskPeers | None = None) -> tuple[Conducted, bool]:
+def conduct(held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, heartbeat: Heartbeat,
+            *, echo: bool, pruner: Tree | None = None,
+            ask_peers: AskPeers | None = None) -> tuple[AttemptResult, bool]:
     """Execute a run in this thread; how to settle it, and whether Ctrl-C ended it."""
     interruption = Interruption()
-    sink = JournalSink(ward, heart)
-    job = job_of(ward.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
-                 base=Base(note=_note(ward), stale=_stale(project)), pruner=pruner)
+    sink = OutboxSink(held_run, heartbeat)
+    job = job_of(held_run.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
+                 base=Base(note=_note(held_run), stale=_stale(project)), pruner=pruner)
 
     def hear(run: Run) -> None:
         def stop() -> None:
             run.ask_to_stop()
             signals.ask_from_elsewhere()
 
-        ward.listen(stop)
+        held_run.listen(stop)
 
-    with Tee(ward, echo=echo), UserCodeSignals(interruption.ask) as signals:
+    with Tee(held_run, echo=echo), UserCodeSignals(interruption.ask) as signals:
         finish = execute(job, sink, extensions, project, interruption=interruption, on_run=hear,
                          ask=ask_peers)
     if signals.pressed:
-        ward.ask(Ask.CANCEL, "interrupted with Ctrl-C")
-    ask, why = ward.asked
-    ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=ward.record.failures,
-                    stops=stops_before(ward.record.attempts))
-    return Conducted(ending=ending, silent=not sink.heard), signals.pressed
+        held_run.ask(Ask.CANCEL, "interrupted with Ctrl-C")
+    ask, why = held_run.asked
+    ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=held_run.record.failures,
+                    stops=stops_before(held_run.record.attempts))
+    return AttemptResult(ending=ending, silent=not sink.heard), signals.pressed
 
 
-class JournalSink:
+class OutboxSink:
     """A sink that writes into the outbox."""
 
-    def __init__(self, ward: Ward, heart: Heart) -> None:
+    def __init__(self, held_run: HeldRun, heartbeat: Heartbeat) -> None:
         self.differs: str | None = None
         self.heard = False                 # observers of the run's end were called
-        self._ward, self._journal, self._heart = ward, ward.journal, heart
+        self._held_run, self._outbox, self._heartbeat = held_run, held_run.outbox, heartbeat
 
     def point(self, point: Point) -> None:
-        self._journal.points([(point.seq, point.name, point.step, point.value, point.at)])
+        self._outbox.points([(point.seq, point.name, point.step, point.value, point.at)])
 
     def info(self, key: str, value: Any) -> None:
-        self._journal.info(key, value)
+        self._outbox.info(key, value)
 
     def progress(self, progress: Progress) -> None:
-        self._ward.report_progress(progress)
-        self._heart.poke()
+        self._held_run.report_progress(progress)
+        self._heartbeat.poke()
 
     def artifact(self, name: str, path: Path) -> None:
-        self._journal.artifact(name, path)
+        self._outbox.artifact(name, path)
 
     def section(self, section: Section | Absent) -> None:
-        self._journal.section(section.name, section.data if isinstance(section, Section)
-                              else {"absent": section.reason})
+        self._outbox.section(section.name, section.data if isinstance(section, Section)
+                             else {"absent": section.reason})
 
     def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
-        self._ward.resolved(Update(scenario=scenario, config=config, metric=metric, seed=seed))
+        self._held_run.resolved(Update(scenario=scenario, config=config, metric=metric, seed=seed))
 
     def source(self, code: ProjectCode) -> None:
         message = taken(code)
-        self._journal.source(message.snapshots, message.all)
+        self._outbox.source(message.snapshots, message.all)
 
     def code_differs(self, reason: str) -> None:
         self.differs = reason
@@ -209,9 +285,9 @@ class JournalSink:
         self.heard = heard                 # the executor returns the outcome itself
 
 
-def _note(ward: Ward) -> str:
+def _note(held_run: HeldRun) -> str:
     why = "pinned code was not used: inline runs execute what their process has imported"
-    return why if ward.record.code else ""
+    return why if held_run.record.code else ""
 
 
 def _stale(project: Project) -> str:

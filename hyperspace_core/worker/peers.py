@@ -10,7 +10,7 @@ from hyperspace_core.config.tree import Tree
 from hyperspace_core.execution.answers import PeerNews, Peers
 from hyperspace_core.pruner import PeerState, Tracing
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
-from hyperspace_core.records.pruned import is_pruned
+from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import TERMINAL, State
 from hyperspace_core.storage import Store
@@ -72,7 +72,7 @@ class Curves:
                 return
 
 
-class Peering:
+class SearchCurves:
     """Answers one attempt about the other runs of its search. Not thread-safe."""
 
     def __init__(self, curves: Curves, store: Store, record: RunRecord, clock: Clock) -> None:

@@ -17,12 +17,12 @@ from hyperspace_core.execution.failure import one_line
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.searches.asking import Asker, ProposerGone
+from hyperspace_core.searches.asking import ProposerClient, ProposerGone
 from hyperspace_core.searches.budget import NOTHING_LEFT, why_over
-from hyperspace_core.searches.mirror import Mirror
+from hyperspace_core.searches.mirror import RunCache
 from hyperspace_core.searches.wire import Ask
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.heart import Tell
+from hyperspace_core.worker.heartbeat import Tell
 
 RETRY_S = 5.0                  # time until a search that does not fit the code is tried again
 LOOK_S = 1.0                   # how often searches are read while the queue has runs
@@ -31,12 +31,12 @@ LOOK_S = 1.0                   # how often searches are read while the queue has
 class Proposals:
     """Proposes runs of one project's searches, for one slot at a time."""
 
-    def __init__(self, store: Store, project: str, asker: Asker, *, clock: Clock, tell: Tell,
+    def __init__(self, store: Store, project: str, asker: ProposerClient, *, clock: Clock, tell: Tell,
                  over: Callable[[], bool] = lambda: False) -> None:
         self._store, self._project, self._asker = store, project, asker
         self._clock, self._tell, self._over = clock, tell, over
         self._lock = threading.Lock()
-        self._mirrors: dict[str, Mirror] = {}          # search uid → runs that the proposer knows
+        self._mirrors: dict[str, RunCache] = {}          # search uid → runs that the proposer knows
         self._begun: set[str] = set()                  # searches whose start was reported
         self._unfit: dict[str, tuple[float, str]] = {}
         self._found: list[SearchRecord] = []
@@ -132,8 +132,8 @@ class Proposals:
             self._end(after, why)
         return True                        # by this worker or by a faster one
 
-    def _mirror(self, search: SearchRecord) -> Mirror:
-        known = self._mirrors.get(search.uid) or Mirror(self._store, search, self._clock)
+    def _mirror(self, search: SearchRecord) -> RunCache:
+        known = self._mirrors.get(search.uid) or RunCache(self._store, search, self._clock)
         self._mirrors[search.uid] = known
         return known
 

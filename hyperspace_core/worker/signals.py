@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from hyperspace_core.execution import processes
-from hyperspace_core.worker.shift import FINISH, GIVE_BACK
+from hyperspace_core.worker.state import FINISH, GIVE_BACK
 
 TERMINATING = ("SIGTERM", "SIGHUP")        # a service manager, a closed terminal: release runs at once
 

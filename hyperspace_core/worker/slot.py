@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable
 from hyperspace_core.execution.failure import one_line
-from hyperspace_core.records.code import SNAPSHOT
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Claim, Finish
+from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
-from hyperspace_core.worker.afterword import tell_observers
-from hyperspace_core.worker.courier import Courier
-from hyperspace_core.worker.endings import Conducted, Ending, Evidence, GiveBack
-from hyperspace_core.worker.hands import Hands
-from hyperspace_core.worker.journal import Journal, Settlement
+from hyperspace_core.worker.events import RunEnded, RunStarted
+from hyperspace_core.worker.held_run import HeldRun, notify_finished
+from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
+from hyperspace_core.worker.outcome import AttemptOutcome, AttemptResult, LateOutcome, Release
 from hyperspace_core.worker.proposals import Proposals
-from hyperspace_core.worker.report import RunEnded, RunStarted
-from hyperspace_core.worker.shift import GIVE_BACK, KILL, Shift
-from hyperspace_core.worker.ward import Ward
+from hyperspace_core.worker.runners import Runner
+from hyperspace_core.worker.state import GIVE_BACK, KILL, WorkerState
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -41,62 +39,63 @@ LAST_WORD_S = 5.0          # how long a stopping worker waits for an unavailable
 class Slot(threading.Thread):
     """Executes one run at a time. Errors of runs, project or store do not end it."""
 
-    def __init__(self, number: int, shift: Shift, hands: Hands, extensions: Extensions,
+    def __init__(self, number: int, worker_state: WorkerState, runner: Runner, extensions: Extensions,
                  proposals: Proposals) -> None:
-        super().__init__(name=f"{shift.owner.worker}-slot-{number}", daemon=True)
+        super().__init__(name=f"{worker_state.owner.worker}-slot-{number}", daemon=True)
         self.number = number
-        self.ward: Ward | None = None
+        self.held_run: HeldRun | None = None
         self.done = False                  # the thread has ended its work
-        self.courier = Courier(shift.store, self.name, remark=shift.tell,
-                               unavailable=shift.heart.store_failed)
-        self._shift, self._hands, self._extensions = shift, hands, extensions
+        self.sender = Sender(worker_state.store, self.name, remark=worker_state.tell,
+                             unavailable=worker_state.heartbeat.store_failed)
+        self._worker_state, self._runner, self._extensions = worker_state, runner, extensions
         self._proposals = proposals
         self._token: str | None = None
         self._last_trouble = ""
         self._troubles = 0                 # in a row
 
     def run(self) -> None:
-        self.courier.start()
+        self.sender.start()
         try:
-            while not self._shift.over:
+            while not self._worker_state.over:
                 self._turn()
         finally:
-            self._hands.close()
-            self.courier.close()
+            self._runner.close()
+            self.sender.close()
             self.done = True
-            self._shift.news()
+            self._worker_state.news()
 
     def _turn(self) -> None:
-        rings = self._shift.bell.rings
-        if self._shift.heart.away:
-            self._shift.bell.pause(rings, TROUBLE_S)           # the heartbeat thread notifies when it is back
+        rings = self._worker_state.bell.rings
+        if self._worker_state.heartbeat.away:
+            # the heartbeat thread notifies when it is back
+            self._worker_state.bell.pause(rings, TROUBLE_S)
             return
         try:
             claim = self._claim()
             if claim is not None:
                 self._execute(claim)
                 self._rest()
-            elif not self._shift.over and not self._shift.found_nothing(self.number):
-                self._shift.bell.wait(rings, self._longest_wait_s())
+            elif not self._worker_state.over and not self._worker_state.found_nothing(self.number):
+                self._worker_state.bell.wait(rings, self._longest_wait_s())
         except StoreUnavailable as error:
-            self._shift.heart.store_failed(error)
-            self._shift.bell.pause(rings, TROUBLE_S)
+            self._worker_state.heartbeat.store_failed(error)
+            self._worker_state.bell.pause(rings, TROUBLE_S)
         except Exception as error:         # noqa: BLE001 - a broken project or a full disk may be fixed
             self._trouble(error)
-            self._shift.bell.pause(rings, TROUBLE_S)
+            self._worker_state.bell.pause(rings, TROUBLE_S)
 
     def _longest_wait_s(self) -> float:
-        options = self._shift.options
+        options = self._worker_state.options
         return options.poll_s or (LOOK_S if not options.drain else DRAIN_LOOK_S)
 
     def _rest(self) -> None:
         """Pause after a run that could not start: the next would probably fail too."""
         if not self._troubles:
             return
-        clock = self._shift.clock
+        clock = self._worker_state.clock
         until = clock.monotonic() + min(LONGEST_REST_S, TROUBLE_S * 2 ** (self._troubles - 1))
-        while not self._shift.over and (left := until - clock.monotonic()) > 0:
-            self._shift.bell.pause(self._shift.bell.rings, left)
+        while not self._worker_state.over and (left := until - clock.monotonic()) > 0:
+            self._worker_state.bell.pause(self._worker_state.bell.rings, left)
 
     def _trouble(self, error: Exception) -> None:
         text = str(error) if isinstance(error, ProjectError | StoreError) else one_line(error)
@@ -104,44 +103,44 @@ class Slot(threading.Thread):
         kind = f"{type(error).__name__} {error.errno}" if isinstance(error, OSError) else text
         if kind != self._last_trouble:
             self._last_trouble = kind
-            self._shift.tell(f"no new runs are claimed for now: {text}", logging.ERROR)
+            self._worker_state.tell(f"no new runs are claimed for now: {text}", logging.ERROR)
 
     # -- claiming --------------------------------------------------------------------------------------------
 
     def _claim(self) -> Claim | None:
         """Raises `ProjectError`, `StoreError`."""
-        shift = self._shift
-        tasks = self._hands.tasks()
-        shift.tasks = tasks
-        if not shift.may_claim():
+        worker_state = self._worker_state
+        tasks = self._runner.tasks()
+        worker_state.tasks = tasks
+        if not worker_state.may_claim():
             return None
         claim = None
         try:
-            if not self._hands.pinned_only:
+            if not self._runner.pinned_only:
                 self._proposals.before_queue(tasks)
             claim = self._from_queue(tasks)
             for _ in range(PROPOSALS):             # another slot or worker may claim a proposal
-                if claim is not None or self._hands.pinned_only or not self._proposals.after_queue(tasks):
+                if claim is not None or self._runner.pinned_only or not self._proposals.after_queue(tasks):
                     break
                 claim = self._from_queue(tasks)
         finally:
-            shift.claimed(self.number, claim is not None)
+            worker_state.claimed(self.number, claim is not None)
         return claim
 
     def _from_queue(self, tasks: frozenset[str]) -> Claim | None:
-        shift = self._shift
-        claim = shift.store.claim(shift.project, shift.owner, self._claim_token(), tasks=tasks,
-                                  exclude=shift.refused, only=self._only(tasks))
+        worker_state = self._worker_state
+        claim = worker_state.store.claim(worker_state.project, worker_state.owner, self._claim_token(),
+                                         tasks=tasks, exclude=worker_state.refused, only=self._only(tasks))
         self._token = None
         return claim
 
     def _only(self, tasks: frozenset[str]) -> list[int] | None:
         """The next runs with pinned code, while the project is broken; else None."""
-        if not self._hands.pinned_only:
+        if not self._runner.pinned_only:
             return None
-        queued = RunFilter(project=self._shift.project, states=(State.QUEUED,), tasks=tuple(tasks))
-        return [record.id for record in self._shift.store.find(queued, order=ORDER_QUEUE, limit=LOOK_AHEAD)
-                if SNAPSHOT in record.code]
+        queued = RunFilter(project=self._worker_state.project, states=(State.QUEUED,), tasks=tuple(tasks))
+        return [record.id for record in self._worker_state.store.find(
+            queued, order=ORDER_QUEUE, limit=LOOK_AHEAD) if SNAPSHOT in record.code]
 
     def _claim_token(self) -> str:
         """Reuse the token until the store answers: a lost answer may have been a claim."""
@@ -151,95 +150,100 @@ class Slot(threading.Thread):
     # -- executing -------------------------------------------------------------------------------------------
 
     def _execute(self, claim: Claim) -> None:
-        shift = self._shift
-        journal = Journal(claim.lease, shift.owner, stored=shift.known_sources.add,
-                          remark=lambda text: shift.tell(f"run {claim.lease.run}: {text}"))
-        ward = Ward(claim, journal, self.number, shift.clock)
-        self.courier.carry(journal)
-        shift.heart.add(ward)
-        self.ward = ward
-        shift.news()
+        worker_state = self._worker_state
+        outbox = Outbox(claim.lease, worker_state.owner, stored=worker_state.known_sources.add,
+                        remark=lambda text: worker_state.tell(f"run {claim.lease.run}: {text}"))
+        held_run = HeldRun(claim, outbox, self.number, worker_state.clock)
+        self.sender.carry(outbox)
+        worker_state.heartbeat.add(held_run)
+        self.held_run = held_run
+        worker_state.news()
         try:
-            conducted = self._conduct(ward)
-            journal.end(conducted.ending)
-            self._see_settled(journal)
-            self._report(ward, conducted)
+            conducted = self._conduct(held_run)
+            outbox.end(conducted.ending)
+            self._see_settled(outbox)
+            self._report(held_run, conducted)
         finally:
-            shift.heart.remove(ward)
-            self.ward = None
-            if ward.workdir is not None:
-                shutil.rmtree(ward.workdir, ignore_errors=True)
-            shift.let_go()
-            shift.news()
+            worker_state.heartbeat.remove(held_run)
+            self.held_run = None
+            if held_run.workdir is not None:
+                shutil.rmtree(held_run.workdir, ignore_errors=True)
+            worker_state.let_go()
+            worker_state.news()
 
-    def _conduct(self, ward: Ward) -> Conducted:
-        shift, lease = self._shift, ward.lease
-        if shift.level:                    # stopped during the claim
-            return Conducted(ending=GiveBack(reason="its worker was stopped before it began"), silent=False)
-        shift.emit(RunStarted(run=lease.run, attempt=lease.attempt, task=ward.record.task, slot=self.number,
-                              config=ward.config, submitted=ward.record.submitted))
+    def _conduct(self, held_run: HeldRun) -> AttemptResult:
+        worker_state, lease = self._worker_state, held_run.lease
+        if worker_state.level:                    # stopped during the claim
+            return AttemptResult(ending=Release(reason="its worker was stopped before it began"),
+                                 silent=False)
+        worker_state.emit(
+            RunStarted(run=lease.run, attempt=lease.attempt, task=held_run.record.task, slot=self.number,
+                       config=held_run.config, submitted=held_run.record.submitted))
         try:
-            ward.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
-            conducted = self._hands.conduct(ward, ward.workdir)
+            held_run.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
+            conducted = self._runner.conduct(held_run, held_run.workdir)
             self._troubles, self._last_trouble = 0, ""
             return conducted
         except (ProjectError, OSError) as error:       # a half-saved edit, a full disk: temporary
             self._troubles += 1
             self._trouble(error)
-            return Conducted(ending=GiveBack(reason=one_line(error)), silent=False)
+            return AttemptResult(ending=Release(reason=one_line(error)), silent=False)
         except Exception as error:         # noqa: BLE001 - refuse the run, else it would loop
-            shift.tell(f"run {lease.run} could not be executed here and is released: {one_line(error)}",
-                       logging.ERROR)
-            return Conducted(ending=GiveBack(reason=one_line(error), refused=True), silent=False)
+            worker_state.tell(
+                f"run {lease.run} could not be executed here and is released: {one_line(error)}",
+                logging.ERROR)
+            return AttemptResult(ending=Release(reason=one_line(error), refused=True), silent=False)
 
-    def _see_settled(self, journal: Journal) -> None:
+    def _see_settled(self, outbox: Outbox) -> None:
         """Wait for the delivery of the end; an unavailable store may take hours."""
-        while not journal.settled.wait(0.2):
-            level = self._shift.level
+        while not outbox.settled.wait(0.2):
+            level = self._worker_state.level
             patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(level)
-            if patience is not None and self._shift.since_stop_s() > patience:
-                journal.give_up(Settlement.ABANDONED)
+            if patience is not None and self._worker_state.since_stop_s() > patience:
+                outbox.give_up(Settlement.ABANDONED)
 
     # -- reporting -------------------------------------------------------------------------------------------
 
-    def _report(self, ward: Ward, conducted: Conducted) -> None:
-        shift, lease, record = self._shift, ward.lease, ward.record
-        ending = ward.journal.ending or conducted.ending
+    def _report(self, held_run: HeldRun, conducted: AttemptResult) -> None:
+        worker_state, lease, record = self._worker_state, held_run.lease, held_run.record
+        ending = held_run.outbox.ending or conducted.ending
         finish = _as_finish(ending)
-        if isinstance(ending, GiveBack):
-            shift.not_begun()
+        if isinstance(ending, Release):
+            worker_state.not_begun()
             if ending.refused:
-                shift.refused.add(lease.run)
-        self._tell_settlement(ward, finish)
-        state = self._state_of(ward, finish)
-        shift.record(RunEnded(
+                worker_state.refused.add(lease.run)
+        self._tell_settlement(held_run, finish)
+        state = self._state_of(held_run, finish)
+        worker_state.record(RunEnded(
             run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number, state=state,
-            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=ward.metric,
-            seconds=shift.clock.monotonic() - ward.began))
-        tell_observers(ward, conducted, shift.store, self._extensions)
+            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=held_run.metric,
+            seconds=worker_state.clock.monotonic() - held_run.began))
+        notify_finished(held_run, conducted, worker_state.store, self._extensions)
 
-    def _tell_settlement(self, ward: Ward, finish: Finish) -> None:
-        run, what = ward.lease.run, ward.journal.settlement
+    def _tell_settlement(self, held_run: HeldRun, finish: Finish) -> None:
+        run, what = held_run.lease.run, held_run.outbox.settlement
         if what is Settlement.ABANDONED:
             result = "" if finish.result is None else f" with result {finish.result:g}"
-            self._shift.tell(f"run {run} ended here ({finish.outcome}{result}), but its store was down "
-                             "until this worker stopped: another worker will run it again", logging.ERROR)
+            self._worker_state.tell(
+    f"run {run} ended here ({finish.outcome}{result}), but its store was down "
+    "until this worker stopped: another worker will run it again", logging.ERROR)
         elif what is Settlement.GONE:
-            self._shift.tell(f"run {run} is not in the store any more; its outcome is lost", logging.ERROR)
+            self._worker_state.tell(
+                f"run {run} is not in the store any more; its outcome is lost", logging.ERROR)
         elif what is Settlement.LATE:
-            self._shift.tell(f"run {run} was taken from this worker; its outcome is kept as a note on "
-                             f"attempt {ward.lease.attempt}", logging.WARNING)
+            self._worker_state.tell(f"run {run} was taken from this worker; its outcome is kept as a note on "
+                                    f"attempt {held_run.lease.attempt}", logging.WARNING)
 
-    def _state_of(self, ward: Ward, finish: Finish) -> State:
-        if finish.outcome is Outcome.COMPLETED and ward.journal.settlement is Settlement.STORED:
+    def _state_of(self, held_run: HeldRun, finish: Finish) -> State:
+        if finish.outcome is Outcome.COMPLETED and held_run.outbox.settlement is Settlement.STORED:
             return State.COMPLETED
         try:
-            return self._shift.store.get(ward.lease.run).state
+            return self._worker_state.store.get(held_run.lease.run).state
         except Exception:                  # noqa: BLE001 - for display only
             return State.RUNNING
 
 
-def _as_finish(ending: Ending) -> Finish:
-    if isinstance(ending, GiveBack):
+def _as_finish(ending: AttemptOutcome) -> Finish:
+    if isinstance(ending, Release):
         return Finish(outcome=Outcome.RELEASED, reason=ending.reason)
-    return ending.finish if isinstance(ending, Evidence) else ending
+    return ending.finish if isinstance(ending, LateOutcome) else ending

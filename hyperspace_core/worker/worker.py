@@ -15,23 +15,13 @@ from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.doorbell import Doorbell
-from hyperspace_core.worker.duties import RESTING, Care, Counts, Explainer, Presence
-from hyperspace_core.worker.hands import ChildHands, Hands
-from hyperspace_core.worker.heart import Heart
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.events import Listener, Ready, SlotView, WorkerReport, WorkerView, log_notices
+from hyperspace_core.worker.heartbeat import RESTING, Counts, Explainer, Heartbeat, Presence, Reaper
 from hyperspace_core.worker.proposals import Proposals
-from hyperspace_core.worker.report import (
-    Listener,
-    Ready,
-    SlotView,
-    WorkerReport,
-    WorkerView,
-    log_notices,
-)
-from hyperspace_core.worker.shift import KILL, Shift
+from hyperspace_core.worker.runners import ProcessRunner, Runner
 from hyperspace_core.worker.signals import heard_as_stop
 from hyperspace_core.worker.slot import Slot
+from hyperspace_core.worker.state import KILL, QueueNotifier, WorkerOptions, WorkerState
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -59,17 +49,20 @@ class Worker:
         self._slots: list[Slot] = []
         self._state = ""
         self._counts = Counts(store, project_name, clock)
-        self._care = Care(store, project_name, clock=clock, tell=self._tell, heartbeat_is=self._set_heartbeat)
+        self._care = Reaper(store, project_name, clock=clock,
+                            tell=self._tell, heartbeat_is=self._set_heartbeat)
         presence = Presence(store, self._describe)
         explainer = Explainer(store, project_name, clock=clock, tell=self._tell, idle=self._idle,
-                              known=lambda: (self._shift.tasks, self._shift.refused))
-        self._heart = Heart(store, self._owner, clock=clock, tell=self._tell,
-                            regular=(presence, self._care, explainer),
-                            soon=(presence.if_changed, self._counts),
-                            farewell=lambda: store.absent(self.name), away_changed=self._store_changed)
-        self._shift = Shift(store=store, project=project_name, owner=self._owner, options=self._options,
-                            clock=clock, heart=self._heart, bell=Doorbell(store, project_name),
-                            listener=on_event, news=lambda: self._news.put(None))
+                              known=lambda: (self._worker_state.tasks, self._worker_state.refused))
+        self._heartbeat = Heartbeat(store, self._owner, clock=clock, tell=self._tell,
+                                    regular=(presence, self._care, explainer),
+                                    soon=(presence.if_changed, self._counts),
+                                    farewell=lambda: store.absent(self.name),
+                                    away_changed=self._store_changed)
+        self._worker_state = WorkerState(store=store, project=project_name, owner=self._owner,
+                                         options=self._options, clock=clock, heartbeat=self._heartbeat,
+                                         bell=QueueNotifier(store, project_name), listener=on_event,
+                                         news=lambda: self._news.put(None))
 
     # -- for other threads and signal handlers ---------------------------------------------------------------
 
@@ -79,43 +72,52 @@ class Worker:
         Returns at once; may be called from any thread and by a signal handler.
         """
         # SimpleQueue.put is reentrant: safe in a signal handler
-        self._news.put(lambda: self._shift.stop(self._shift.level + 1 if level is None else level, why))
+        self._news.put(lambda: self._worker_state.stop(
+            self._worker_state.level + 1 if level is None else level, why))
 
     def _signalled(self, at_least: int, why: str) -> None:
-        self._news.put(lambda: self._shift.stop(max(self._shift.level + 1, at_least), why))
+        self._news.put(lambda: self._worker_state.stop(max(self._worker_state.level + 1, at_least), why))
 
     def snapshot(self) -> WorkerView:
         """The worker now; cheap, does not read the store."""
         look = self._counts.want()
-        self._heart.poke()
+        self._heartbeat.poke()
         ended: dict[State, int] = {}
-        for each in list(self._shift.ended):
+        for each in list(self._worker_state.ended):
             ended[each.state] = ended.get(each.state, 0) + 1
-        return WorkerView(worker=self.name, state=self._now(), slots=tuple(map(self._view_of, self._slots)),
-                          ended=ended, queue=look.counts, paused=look.paused, stopping=self._shift.level)
+        return WorkerView(worker=self.name,
+                          state=self._now(),
+                          slots=tuple(map(self._view_of,
+                                          self._slots)),
+                          ended=ended,
+                          queue=look.counts,
+                          paused=look.paused,
+                          stopping=self._worker_state.level)
 
     # -- the main thread -------------------------------------------------------------------------------------
 
     def run(self) -> WorkerReport:
         """Work until done. Raises `ProjectError`, `StoreError` only before any claim."""
         self._extensions.require_whole()
-        hands = [self._hands(number) for number in range(self._options.slots)]
-        with _closed_on_failure(hands):
-            self._shift.tasks = hands[0].tasks()       # Ctrl-C ends a slow import
+        runner = [self._runner(number) for number in range(self._options.slots)]
+        with _closed_on_failure(runner):
+            self._worker_state.tasks = runner[0].tasks()       # Ctrl-C ends a slow import
         with heard_as_stop(self._signalled):
-            with _closed_on_failure(hands):
-                self._heart.full_round()               # registers the worker and reaps lost runs
-            self._work(hands)
-        return WorkerReport(ended=tuple(self._shift.ended), left=self._left(), why=self._shift.why)
+            with _closed_on_failure(runner):
+                self._heartbeat.full_round()               # registers the worker and reaps lost runs
+            self._work(runner)
+        return WorkerReport(ended=tuple(self._worker_state.ended), left=self._left(),
+                            why=self._worker_state.why)
 
-    def _work(self, hands: list[Hands]) -> None:
-        shift = self._shift
-        proposals = Proposals(self._store, self._project, hands[0].asker(), clock=self._clock,
-                              tell=self._tell, over=lambda: shift.over)
-        self._slots = [Slot(number, shift, each, self._extensions, proposals)
-                       for number, each in enumerate(hands)]
-        self._heart.start()
-        shift.emit(Ready(worker=self.name, project=self._project, tasks=tuple(sorted(shift.tasks))))
+    def _work(self, runner: list[Runner]) -> None:
+        worker_state = self._worker_state
+        proposals = Proposals(self._store, self._project, runner[0].asker(), clock=self._clock,
+                              tell=self._tell, over=lambda: worker_state.over)
+        self._slots = [Slot(number, worker_state, each, self._extensions, proposals)
+                       for number, each in enumerate(runner)]
+        self._heartbeat.start()
+        worker_state.emit(Ready(worker=self.name, project=self._project,
+                          tasks=tuple(sorted(worker_state.tasks))))
         while not self._news.empty():          # stopped before it started
             self._hear(timeout_s=0.0)
         for slot in self._slots:
@@ -125,20 +127,20 @@ class Worker:
             while not all(slot.done for slot in self._slots):
                 self._hear(timeout_s=1.0)
                 self._tell_state(self._now())
-                if shift.over:             # end the wait for a proposal
+                if worker_state.over:             # end the wait for a proposal
                     proposals.close()
-                if shift.level >= KILL and shift.since_stop_s() > KILLED_S:
-                    shift.tell("a run did not end although it was killed; the worker ends without it",
-                               logging.ERROR)
+                if worker_state.level >= KILL and worker_state.since_stop_s() > KILLED_S:
+                    worker_state.tell("a run did not end although it was killed; the worker ends without it",
+                                      logging.ERROR)
                     break
         finally:
             proposals.close()
-            self._heart.close()
-            self._heart.join(FAREWELL_S)
+            self._heartbeat.close()
+            self._heartbeat.join(FAREWELL_S)
             for slot in self._slots:
-                slot.courier.join(0.1)
+                slot.sender.join(0.1)
             self._tell_state("stopped")
-            shift.silent = True
+            worker_state.silent = True
 
     def _hear(self, timeout_s: float) -> None:
         try:
@@ -146,81 +148,81 @@ class Worker:
         except queue.Empty:
             return
         if word is None:
-            self._heart.poke()             # a slot has started or ended a run
+            self._heartbeat.poke()             # a slot has started or ended a run
         else:
             word()
 
-    def _hands(self, number: int) -> Hands:
+    def _runner(self, number: int) -> Runner:
         if self._options.isolation == "inline":
-            from hyperspace_core.worker.inline import InlineHands
+            from hyperspace_core.worker.inline import InlineRunner
 
-            return InlineHands(self._shift, self._extensions)
-        return ChildHands(self._shift, first=number == 0)
+            return InlineRunner(self._worker_state, self._extensions)
+        return ProcessRunner(self._worker_state, first=number == 0)
 
     # -- what it is doing ------------------------------------------------------------------------------------
 
     def _now(self) -> str:
-        if self._heart.away:
+        if self._heartbeat.away:
             return "uncertain"
-        if self._shift.over:
+        if self._worker_state.over:
             return "draining"
         return "idle" if self._idle() else "busy"
 
     def _idle(self) -> bool:
-        return all(slot.ward is None for slot in self._slots)
+        return all(slot.held_run is None for slot in self._slots)
 
     def _describe(self) -> WorkerInfo:
-        shift = self._shift
-        running = tuple(sorted(ward.lease.run for ward in self._heart.wards()))
-        return WorkerInfo(owner=self._owner, project=self._project, tasks=tuple(sorted(shift.tasks)),
+        worker_state = self._worker_state
+        running = tuple(sorted(held_run.lease.run for held_run in self._heartbeat.held_runs()))
+        return WorkerInfo(owner=self._owner, project=self._project, tasks=tuple(sorted(worker_state.tasks)),
                           state=self._now(), slots=self._options.slots, running=running,
-                          refused=tuple(sorted(shift.refused)), started_at=self._started_at)
+                          refused=tuple(sorted(worker_state.refused)), started_at=self._started_at)
 
     def _view_of(self, slot: Slot) -> SlotView:
-        ward = slot.ward
-        if ward is None:
+        held_run = slot.held_run
+        if held_run is None:
             return SlotView(slot=slot.number)
-        return SlotView(
-            slot=slot.number, run=ward.lease.run, attempt=ward.lease.attempt, task=ward.record.task,
-            config=ward.config, submitted=ward.record.submitted, progress=ward.progress,
-            started_at=ward.started_at, seconds=self._clock.monotonic() - ward.began,
-            stopping=bool(ward.asked[0]))
+        return SlotView(slot=slot.number, run=held_run.lease.run, attempt=held_run.lease.attempt,
+                        task=held_run.record.task, config=held_run.config,
+                        submitted=held_run.record.submitted, progress=held_run.progress,
+                        started_at=held_run.started_at, seconds=self._clock.monotonic() - held_run.began,
+                        stopping=bool(held_run.asked[0]))
 
     def _tell_state(self, state: str) -> None:
         if state == self._state:
             return
         self._state = state
-        self._heart.poke()
+        self._heartbeat.poke()
         self._extensions.observers("hyperspace_worker_changed", worker=self._describe(), state=state)
 
     def _left(self) -> tuple[Waiting, ...]:
         try:
-            return tuple(left for left in self._shift.left() if left.why != RESTING)
+            return tuple(left for left in self._worker_state.left() if left.why != RESTING)
         except StoreError:                 # reported already
             return ()
 
     def _set_heartbeat(self, seconds: float) -> None:
-        self._heart.heartbeat_s = seconds
+        self._heartbeat.heartbeat_s = seconds
 
     def _tell(self, text: str, level: int) -> None:
-        self._shift.tell(text, level)
+        self._worker_state.tell(text, level)
 
     def _store_changed(self, away: bool) -> None:
         if away:
             self._care.forget()
         else:
             for slot in self._slots:
-                slot.courier.hurry()
-            self._shift.bell.ring()
+                slot.sender.hurry()
+            self._worker_state.bell.ring()
         self._news.put(None)
 
 
 @contextlib.contextmanager
-def _closed_on_failure(hands: Sequence[Hands]) -> Iterator[None]:
+def _closed_on_failure(runner: Sequence[Runner]) -> Iterator[None]:
     """Close the runners if an error ends the start."""
     try:
         yield
     except BaseException:
-        for each in hands:
+        for each in runner:
             each.close()
         raise

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from hyperspace_core.components import Component, Scenario
-from hyperspace_core.space import Int
+from hyperspace_core.ranges import Int
 
 
 class Learner(Component):
@@ -75,7 +75,7 @@ def parts(*changes: tuple[str, str]) -> str:
 
 def declaring(*lines: str) -> str:
     """The entry module with more to register."""
-    steps = "    from hyperspace_core.config.steps import add, map_values, move, rename, rename_class\n"
+    steps = "    from hyperspace_core.config.migrate import add, map_values, move, rename, rename_class\n"
     return HYPERSPACE + steps + "".join(f"    {line}\n" for line in lines)
 
 

@@ -19,11 +19,11 @@ from hyperspace_core.errors import NotFound, Refused, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
-from hyperspace_core.results.existing import existing_runs, key_of
+from hyperspace_core.results.comparable import existing_runs, key_of
 from hyperspace_core.study import Study
-from hyperspace_core.submission import Wishes, plan, problem_of_task
+from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 from .conftest import Open
@@ -88,7 +88,8 @@ def test_the_submitted_config_never_changes(opened: Open) -> None:
     study = opened()
     study.run("trial", {"learner": FOREST})
     study = opened({"parts.py": parts(DEPTH)})
-    same = plan(study.project, problem_of_task(study.project, "trial"), {"learner": FOREST}, Wishes())[0]
+    same = plan(study.project, problem_of_task(study.project, "trial"),
+                {"learner": FOREST}, SubmitOptions())[0]
 
     assert key_of(same) not in existing_runs(study.store, study.project, "trial")
     fill(study)

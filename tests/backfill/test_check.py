@@ -12,7 +12,7 @@ from hyperspace_core.backfill.plan import plan_backfill
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 from .conftest import Open

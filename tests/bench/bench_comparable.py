@@ -43,8 +43,7 @@ def measured(what: Callable[[], Any]) -> tuple[float, Any]:
 
 def main() -> None:
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.comparable import comparable_runs
-    from hyperspace_core.results.existing import existing_runs
+    from hyperspace_core.results.comparable import comparable_runs, existing_runs
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -61,7 +61,7 @@ def bare_runs(url: str) -> Any:
     """A collection with the same durability as the store."""
     from pymongo import MongoClient
 
-    client: MongoClient[dict[str, Any]] = MongoClient(url, w="majority", journal=True)
+    client: MongoClient[dict[str, Any]] = MongoClient(url, w="majority", outbox=True)
     return client.get_default_database()["runs"]
 
 

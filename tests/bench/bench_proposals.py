@@ -27,7 +27,7 @@ from hyperspace_core.config.drawing import draw
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.run import Finish, RunRecord
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.searches.asking import ChildAsker
+from hyperspace_core.searches.asking import ChildProposer
 from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.wire import Open
 from hyperspace_core.storage import new_token
@@ -65,7 +65,7 @@ def filled(study: Study) -> Search:
 
 def ours(study: Study) -> tuple[float, float]:
     """Milliseconds of the first proposal, and the median of later ones."""
-    asker = ChildAsker(Open(study.name, None, (), None))
+    asker = ChildProposer(Open(study.name, None, (), None))
     proposals = Proposals(study.store, study.name, asker, clock=SystemClock(),
                           tell=lambda text, level: logging.warning(text))
     times = []

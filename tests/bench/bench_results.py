@@ -64,7 +64,7 @@ def raw(folder: Path, limit: int) -> Any:
 
 
 def command(*words: str) -> Any:
-    from hyperspace_core.cli.entry import run
+    from hyperspace_core.cli.main import run
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return run([*words, "--project", "trivial"])

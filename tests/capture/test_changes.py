@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.capture import uncommitted
-from hyperspace_core.capture.sources import ProjectCode, project_code
+from hyperspace_core.capture import worktree
+from hyperspace_core.capture.snapshot import ProjectCode, project_code
 from hyperspace_core.extension.project import Project
-from hyperspace_core.sink import Section
+from hyperspace_core.run import Section
 
 from .lab import Lab, lab
 from .test_git import ENVIRONMENT, PLANTS, Repository
@@ -181,7 +181,7 @@ def test_b58_only_text_is_in_the_patch_and_the_rest_is_named(made: Lab) -> None:
 
 
 def test_b58_large_files_and_large_patches_are_not_kept(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uncommitted, "MAX_PATCH_BYTES", 2000)
+    monkeypatch.setattr(worktree, "MAX_PATCH_BYTES", 2000)
     names = ["a.txt", "b.txt", "c.txt"]
     for name in names:
         made.write(f"labwork/{name}", "x\n")
@@ -201,7 +201,7 @@ def test_b58_large_files_and_large_patches_are_not_kept(made: Lab, monkeypatch: 
 
 
 def test_too_many_changed_files_are_not_kept(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uncommitted, "MAX_CHANGES", 2)
+    monkeypatch.setattr(worktree, "MAX_CHANGES", 2)
     names = ["a.txt", "b.txt", "c.txt"]
     for name in names:
         made.write(f"labwork/{name}", "x\n")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture.components import component_fingerprints, prepare
+from hyperspace_core.capture.code_fingerprint import component_fingerprints, prepare
 from hyperspace_core.extension.project import Project
 
 from .lab import Lab, lab
@@ -301,7 +301,7 @@ def test_prepare_computes_every_fingerprint(project_lab: Lab, monkeypatch: pytes
     project = project_lab.open()
     prepare(project)
     known = fingerprints(project)
-    monkeypatch.setattr("hyperspace_core.capture.reach.Reach.of", None)
+    monkeypatch.setattr("hyperspace_core.capture.code_fingerprint.Reach.of", None)
     assert fingerprints(project) == known
 
 
@@ -486,7 +486,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
 
 
 def described(notebook: Notebook) -> dict[str, str]:
-    from hyperspace_core.capture.components import _Fingerprints
+    from hyperspace_core.capture.code_fingerprint import _Fingerprints
 
     return _Fingerprints().described("Mine", notebook.module.Mine)  # type: ignore[no-any-return, attr-defined]
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.capture import fingerprint as module
-from hyperspace_core.capture.fingerprint import fingerprint
+from hyperspace_core.capture import data_fingerprint as module
+from hyperspace_core.capture.data_fingerprint import fingerprint
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)

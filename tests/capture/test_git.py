@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from hyperspace_core.capture import git as capture
-from hyperspace_core.capture.checkout import checked_out
-from hyperspace_core.capture.git import GitCapture
-from hyperspace_core.capture.gitparse import parse_settings, parse_status, without_credentials
+from hyperspace_core.capture.git import GitCapture, checked_out
+from hyperspace_core.capture.worktree import parse_settings, parse_status, without_credentials
 from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.sink import Absent, Section
+from hyperspace_core.run import Absent, Section
 
 CANARY = "ghp_S3cr3tCanary"
 ENVIRONMENT = {

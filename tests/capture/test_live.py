@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.capture.live import edited_since_import
+from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget, make_project
 

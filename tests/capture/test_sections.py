@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture import packages, warm_up
-from hyperspace_core.capture.environment import HIDDEN, RECORDED, recorded_variables
-from hyperspace_core.capture.host import HostCapture
-from hyperspace_core.capture.packages import PackagesCapture
-from hyperspace_core.capture.python import PythonCapture
-from hyperspace_core.capture.seeds import Seeds
+from hyperspace_core.capture import environment as packages
+from hyperspace_core.capture import warm_up
+from hyperspace_core.capture.environment import (
+    HIDDEN,
+    RECORDED,
+    HostCapture,
+    PackagesCapture,
+    PythonCapture,
+    Seeds,
+    recorded_variables,
+)
 from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.run import Run
-from hyperspace_core.sink import Absent, Memory, Section
+from hyperspace_core.run import Absent, Memory, Run, Section
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture import contents, walk
-from hyperspace_core.capture.changes import source_file
-from hyperspace_core.capture.private import looks_secret
-from hyperspace_core.capture.sources import ProjectCode, SourceChanged, project_code
-from hyperspace_core.capture.unpacking import BadSnapshot, unpack
+from hyperspace_core.capture import files as contents
+from hyperspace_core.capture import files as walk
+from hyperspace_core.capture.files import looks_secret
+from hyperspace_core.capture.git import source_file
+from hyperspace_core.capture.snapshot import BadSnapshot, ProjectCode, SourceChanged, project_code, unpack
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
-from hyperspace_core.records.code import Snapshot
-from hyperspace_core.sink import Absent
+from hyperspace_core.records.source import Snapshot
+from hyperspace_core.run import Absent
 
 from .lab import Lab, lab
 

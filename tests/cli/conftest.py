@@ -15,7 +15,7 @@ import pytest
 from extension.world import World
 from worker.scene import FILES, PROJECT, WorkerProcess, opened_for_tests, worker_processes
 
-from hyperspace_core.cli.entry import run
+from hyperspace_core.cli.main import run
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.testing.stores.desk import Desk

@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar
 
 from hyperspace_core.components import Component, Scenario
 from hyperspace_core.run import Run
-from hyperspace_core.space import Choice, Int
+from hyperspace_core.ranges import Choice, Int
 
 
 class Model(Component):

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.events import WorkerReport
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 from .growing import PROJECT

@@ -37,7 +37,7 @@ def grown(typed: Typed, growing: ProjectFolder) -> Grown:
 
 NEW = ('= "best"', '= "best"\n    leaves: int = 1')
 RENAMED = (("depth", "levels"),)
-DECLARED = ('    from hyperspace_core.config.steps import rename\n'
+DECLARED = ('    from hyperspace_core.config.migrate import rename\n'
             '    register.migration("levels", rename("depth", "levels", of="Tree"))\n')
 
 

@@ -188,7 +188,7 @@ def test_b55_a_clock_that_went_back(checks: Checks, project: ProjectFolder, desk
 
 def test_a_network_file_system_is_warned_of_before_creation(
         checks: Checks, project: ProjectFolder, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperspace_core.stores.sqlite.mounts._mount_table", lambda: "server:/x / nfs rw\n")
+    monkeypatch.setattr("hyperspace_core.stores.sqlite.opening._mount_table", lambda: "server:/x / nfs rw\n")
 
     found, = checks("store", code=1)
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from hyperspace_core.cli.interrupts import held_interrupt
+from hyperspace_core.cli.main import held_interrupt
 
 
 def test_the_first_ctrl_c_is_kept_the_second_interrupts() -> None:

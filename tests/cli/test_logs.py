@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from worker.scene import until
 
-from hyperspace_core.cli.tape import Tape
+from hyperspace_core.cli.follow import Tape
 from hyperspace_core.records.run import Lease, OutputChunk
 from hyperspace_core.records.states import State
 from hyperspace_core.testing.stores.desk import COMPLETED, Desk

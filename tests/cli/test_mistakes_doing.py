@@ -181,7 +181,7 @@ def test_b46_a_broken_plugin_warns_and_stops_a_worker(
     (("plugins",), "hyperspace_core.extension.manager.build_manager"),
     (("store", "check"), "hyperspace_core.stores.sqlite.store.SqliteStore.check"),
     (("doctor",), "hyperspace_core.stores.sqlite.store.SqliteStore.check"),
-    (("new", "demo"), "hyperspace_core.cli.scaffold.create"),
+    (("new", "demo"), "hyperspace_core.cli.commands.new.create"),
 ])
 def test_b8_ctrl_c_prints_one_line_and_leaves_no_half_state(
         typed: Typed, one_run: Store, url: str, monkeypatch: pytest.MonkeyPatch, words: Words,
@@ -261,7 +261,7 @@ def test_b66_a_duplicate_run_is_a_warning(typed: Typed, growing: ProjectFolder, 
 
 def test_b67_an_idle_worker_says_why_runs_wait(typed: Typed, store: Store, project: ProjectFolder,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperspace_core.worker.duties.EXPLAIN_AFTER_S", 0.0)
+    monkeypatch.setattr("hyperspace_core.worker.heartbeat.EXPLAIN_AFTER_S", 0.0)
     submit(store, task="unheard_of", count=3)
 
     def stop_after_a_few_beats() -> None:

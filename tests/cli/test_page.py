@@ -6,8 +6,8 @@ import click
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.cli.page import Page
-from hyperspace_core.results.align import folds, width
+from hyperspace_core.cli.terminal import Page
+from hyperspace_core.results.format import folds, width
 
 LONG = "one two three four five six seven eight nine ten"
 

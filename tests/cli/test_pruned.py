@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hyperspace_core.cli.worker_lines import ended
+from hyperspace_core.cli.worker_view import ended
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
-from hyperspace_core.worker.report import RunEnded
+from hyperspace_core.worker.events import RunEnded
 
 from .conftest import Answer
 

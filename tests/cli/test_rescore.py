@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hyperspace_core.errors import ExitCode
-from hyperspace_core.records.predictions import prediction_files
+from hyperspace_core.records.logged import prediction_files
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.testing.project import ProjectFolder

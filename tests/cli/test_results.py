@@ -9,7 +9,7 @@ import pytest
 
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results import first_page
+from hyperspace_core.results import results
 from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.testing.stores.desk import Desk
 
@@ -151,9 +151,9 @@ def test_numbers_of_parts_are_shown_with_all_columns_only(typed: Typed, desk: De
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than two runs count as many, which are not grouped by default."""
-    monkeypatch.setattr(first_page, "MANY", 2)
-    monkeypatch.setattr(first_page, "GROUPED", 2)
-    monkeypatch.setattr(first_page, "SAMPLE", 2)
+    monkeypatch.setattr(results, "MANY", 2)
+    monkeypatch.setattr(results, "GROUPED", 2)
+    monkeypatch.setattr(results, "SAMPLE", 2)
 
 
 @pytest.mark.usefixtures("many")
@@ -176,7 +176,7 @@ def test_the_first_page_of_many_runs_has_a_row_per_run(typed: Typed, desk: Desk)
 @pytest.mark.usefixtures("many")
 def test_repeats_among_thousands_are_one_row_too(typed: Typed, desk: Desk,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_page, "GROUPED", 6)
+    monkeypatch.setattr(results, "GROUPED", 6)
     for trees in (10, 20, 30):
         for seed in (1, 2):
             done(desk, trees / 100 + seed / 1000, forest(trees), seed=seed)

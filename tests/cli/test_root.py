@@ -86,7 +86,7 @@ def test_the_version(typed: Typed) -> None:
 
 
 def test_debug_shows_the_traceback_in_any_position(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from hyperspace_core.cli.entry import run
+    from hyperspace_core.cli.main import run
 
     for words in (["--debug", "status", "--project", "none"], ["status", "--project", "none", "--debug"]):
         assert run(words) == 3

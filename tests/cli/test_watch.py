@@ -13,8 +13,8 @@ from click import unstyle
 from worker.faults import Door
 from worker.scene import until
 
-from hyperspace_core.cli.page import Page
-from hyperspace_core.cli.watching import Watched
+from hyperspace_core.cli.terminal import Page
+from hyperspace_core.cli.watch import Watched
 from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Overview

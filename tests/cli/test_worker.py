@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from worker.scene import PROJECT, began, in_state, submit, until
 
-from hyperspace_core.cli.worker_lines import stopping
+from hyperspace_core.cli.worker_view import stopping
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Stopping
+from hyperspace_core.worker.events import Stopping
+from hyperspace_core.worker.state import WorkerOptions
 
 from .conftest import PATIENCE_S, Answer
 from .searching import new_search

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.schema import Signature, signature_of_method
+from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.signature import Signature, signature_of_method
 
-from .zoo import Everything, Holdout, make_catalog
+from .zoo import Everything, Holdout, make_registry
 
 
 @pytest.fixture
-def catalog() -> Catalog:
-    return make_catalog()
+def registry() -> Registry:
+    return make_registry()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hyperspace_core.config.beside import beside
 from hyperspace_core.config.drawing import draw
 from hyperspace_core.config.searchspace import Dimension, Space, identity
-from hyperspace_core.space import Float, Int
+from hyperspace_core.ranges import Float, Int
 from hyperspace_core.testing.tuners import conditional_space, small_space
 
 

@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from hyperspace_core.components import Scenario
+from hyperspace_core.components import Lazy, Scenario
 from hyperspace_core.config.build import build_arguments, build_component
-from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete, complete_component
-from hyperspace_core.config.instances import tree_of
-from hyperspace_core.config.lazy import Lazy
-from hyperspace_core.config.schema import Signature, signature_of
+from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.signature import Signature, signature_of, tree_of
 from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError
 
 from . import zoo
@@ -24,12 +22,12 @@ from .test_complete import CONFIGS
 from .zoo import CATALOG, EVERYTHING
 
 
-def built(tree: dict[str, Any], signature: Signature, catalog: Catalog) -> dict[str, Any]:
-    return build_arguments(complete(tree, signature, catalog), signature, catalog)
+def built(tree: dict[str, Any], signature: Signature, registry: Registry) -> dict[str, Any]:
+    return build_arguments(complete(tree, signature, registry), signature, registry)
 
 
-def test_objects_are_handed_over(everything: Signature, catalog: Catalog) -> None:
-    arguments = built({}, everything, catalog)
+def test_objects_are_handed_over(everything: Signature, registry: Registry) -> None:
+    arguments = built({}, everything, registry)
     lazy = arguments.pop("aggregation")
     assert arguments == {
         "classifier": zoo.Forest(trees=20),
@@ -53,15 +51,15 @@ def test_objects_are_handed_over(everything: Signature, catalog: Catalog) -> Non
     assert (lazy(dv=400).dv, lazy(dv=400).layers) == (400, (50,))
 
 
-def test_lazy_in_lazy(everything: Signature, catalog: Catalog) -> None:
-    attention = built({"aggregation": "Attention"}, everything, catalog)["aggregation"](dv=3)
+def test_lazy_in_lazy(everything: Signature, registry: Registry) -> None:
+    attention = built({"aggregation": "Attention"}, everything, registry)["aggregation"](dv=3)
     assert (attention.heads, attention.inner(dv=4).layers) == (4, (7,))
 
 
 def test_lazy_builds_a_fresh_object_each_time_and_the_call_wins(
-    everything: Signature, catalog: Catalog
+    everything: Signature, registry: Registry
 ) -> None:
-    lazy = built({"aggregation": {"className": "Bottleneck", "dropouts": [0.5]}}, everything, catalog)[
+    lazy = built({"aggregation": {"className": "Bottleneck", "dropouts": [0.5]}}, everything, registry)[
         "aggregation"
     ]
     first, second = lazy(dv=1), lazy(dv=1, layers=(9,))
@@ -70,7 +68,7 @@ def test_lazy_builds_a_fresh_object_each_time_and_the_call_wins(
     assert second.layers == (9,)
 
 
-def test_nothing_is_shared_between_runs(catalog: Catalog) -> None:
+def test_nothing_is_shared_between_runs(registry: Registry) -> None:
     @dataclass
     class Listed(zoo.Scaler):
         items: list[list[int]]
@@ -79,47 +77,47 @@ def test_nothing_is_shared_between_runs(catalog: Catalog) -> None:
 
     def function(scaler: zoo.Scaler = shared, raw: dict = {"a": [1]}): ...
 
-    catalog.add(zoo.Scaler, Listed)
+    registry.add(zoo.Scaler, Listed)
     signature = signature_of(function)
-    tree = complete({}, signature, catalog)
-    one, two = build_arguments(tree, signature, catalog), build_arguments(tree, signature, catalog)
+    tree = complete({}, signature, registry)
+    one, two = build_arguments(tree, signature, registry), build_arguments(tree, signature, registry)
     one["scaler"].items[0].append(2)
     one["raw"]["a"].append(2)
     assert two == {"scaler": Listed([[1]]), "raw": {"a": [1]}}
     assert shared == Listed([[1]])
     assert (
-        complete({}, signature, catalog)
+        complete({}, signature, registry)
         == tree
         == {"scaler": {"className": "Listed", "items": [[1]]}, "raw": {"a": [1]}}
     )
 
 
-def test_plain_settings_in_the_place_of_a_component(everything: Signature, catalog: Catalog) -> None:
-    assert built({"model": {"layers": [1]}}, everything, catalog)["model"] == {"layers": [1]}
+def test_plain_settings_in_the_place_of_a_component(everything: Signature, registry: Registry) -> None:
+    assert built({"model": {"layers": [1]}}, everything, registry)["model"] == {"layers": [1]}
 
 
-def test_a_component_by_section_alias_or_name(catalog: Catalog) -> None:
+def test_a_component_by_section_alias_or_name(registry: Registry) -> None:
     assert build_component(
-        zoo.Classifier, {"className": "HugeForest", "leaves": 2}, catalog
+        zoo.Classifier, {"className": "HugeForest", "leaves": 2}, registry
     ) == zoo.BigForest(leaves=2)
-    assert build_component(zoo.Classifier, "Forest", catalog) == zoo.Forest()
-    assert build_component(Scenario, {"className": "Holdout", "test_share": 0.5}, catalog).test_share == 0.5
+    assert build_component(zoo.Classifier, "Forest", registry) == zoo.Forest()
+    assert build_component(Scenario, {"className": "Holdout", "test_share": 0.5}, registry).test_share == 0.5
 
 
-def test_third_party_objects_get_their_own_types(catalog: Catalog) -> None:
+def test_third_party_objects_get_their_own_types(registry: Registry) -> None:
     for target in (RandomForestClassifier, TfidfVectorizer):
-        catalog.add(zoo.Classifier, target)
-    tree = complete_component(zoo.Classifier, "TfidfVectorizer", catalog)
+        registry.add(zoo.Classifier, target)
+    tree = complete_component(zoo.Classifier, "TfidfVectorizer", registry)
     assert "dtype" not in tree  # a class: only the constructor can hold it
-    vectorizer = build_component(zoo.Classifier, tree, catalog)
+    vectorizer = build_component(zoo.Classifier, tree, registry)
     assert vectorizer.ngram_range == (1, 1)
     assert vectorizer.fit_transform(["a word", "words"]).shape == (2, 2)
     forest = build_component(
         zoo.Classifier,
         complete_component(
-            zoo.Classifier, {"className": "RandomForestClassifier", "n_estimators": 3}, catalog
+            zoo.Classifier, {"className": "RandomForestClassifier", "n_estimators": 3}, registry
         ),
-        catalog,
+        registry,
     )
     assert len(forest.fit([[0], [1]], [0, 1]).estimators_) == 3
 
@@ -141,23 +139,23 @@ def test_third_party_objects_get_their_own_types(catalog: Catalog) -> None:
     ],
 )
 def test_trees_that_do_not_fit(
-    tree: dict[str, Any], message: str, everything: Signature, catalog: Catalog
+    tree: dict[str, Any], message: str, everything: Signature, registry: Registry
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        build_arguments(tree, everything, catalog)
+        build_arguments(tree, everything, registry)
     assert str(error.value).startswith(message)
     assert isinstance(error.value, UnknownClassError) == ("Gone" in message)
 
 
-def test_exceptions_of_a_constructor_pass_through(catalog: Catalog) -> None:
+def test_exceptions_of_a_constructor_pass_through(registry: Registry) -> None:
     class Picky(zoo.Scaler):
         def __init__(self, n: int = 1) -> None:
             if n > 1:
                 raise ZeroDivisionError("mine")
 
-    catalog.add(zoo.Scaler, Picky)
+    registry.add(zoo.Scaler, Picky)
     with pytest.raises(ZeroDivisionError, match="mine"):
-        build_component(zoo.Scaler, {"className": "Picky", "n": 2}, catalog)
+        build_component(zoo.Scaler, {"className": "Picky", "n": 2}, registry)
 
 
 # -- instances read back --------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ from enum import Enum
 
 import pytest
 
-from hyperspace_core.config.describing import described, range_text
-from hyperspace_core.config.schema import signature_of
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.config.signature import signature_of
+from hyperspace_core.config.walk import described, range_text
+from hyperspace_core.ranges import Choice, Float, Int, Range
 
 from .zoo import CATALOG, EVERYTHING, Attention, Forest, Optimizer
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hyperspace_core.config.dimensions import identity, nearest_value, values_in
 from hyperspace_core.config.drawing import drawn, spaced
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 
 finite = st.floats(-1e9, 1e9)
 positive = st.floats(1e-9, 1e9)

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperspace_core.config.catalog import Catalog
 from hyperspace_core.config.complete import complete
-from hyperspace_core.config.overrides import (
+from hyperspace_core.config.grid import (
     each,
     expand_grid,
     grid_size,
@@ -18,26 +17,27 @@ from hyperspace_core.config.overrides import (
     parse_grid,
     parse_value,
 )
-from hyperspace_core.config.schema import Signature, signature_of
+from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.signature import Signature, signature_of
 from hyperspace_core.errors import ConfigError
 
 from .zoo import CATALOG, EVERYTHING
 
 
-def expanded(grid: dict[str, Any], signature: Signature, catalog: Catalog) -> list[dict[str, Any]]:
-    found = expand_grid(grid, signature, catalog)
-    assert grid_size(grid, signature, catalog) == len(found)
+def expanded(grid: dict[str, Any], signature: Signature, registry: Registry) -> list[dict[str, Any]]:
+    found = expand_grid(grid, signature, registry)
+    assert grid_size(grid, signature, registry) == len(found)
     return found
 
 
-def test_the_contracts_example(holdout: Signature, catalog: Catalog) -> None:
+def test_the_contracts_example(holdout: Signature, registry: Registry) -> None:
     grid = {
         "classifier": [
             {"className": "Forest", "trees": [50, 100, 200]},
             {"className": "Support", "C": [0.1, 1, 10]},
         ]
     }
-    found = expanded(grid, holdout, catalog)
+    found = expanded(grid, holdout, registry)
     assert [config["classifier"].get("trees") or config["classifier"]["C"] for config in found] == [
         50,
         100,
@@ -46,34 +46,35 @@ def test_the_contracts_example(holdout: Signature, catalog: Catalog) -> None:
         1,
         10,
     ]
-    assert all(complete(config, holdout, catalog) for config in found)
+    assert all(complete(config, holdout, registry) for config in found)
     assert grid["classifier"][0]["trees"] == [50, 100, 200]
 
 
-def test_the_first_key_varies_slowest(everything: Signature, catalog: Catalog) -> None:
-    found = expanded({"depth": [1, 2], "choice": ["a", "b"]}, everything, catalog)
+def test_the_first_key_varies_slowest(everything: Signature, registry: Registry) -> None:
+    found = expanded({"depth": [1, 2], "choice": ["a", "b"]}, everything, registry)
     assert [(c["depth"], c["choice"]) for c in found] == [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
 
 
-def test_a_list_is_a_value_where_the_parameter_is_a_sequence(everything: Signature, catalog: Catalog) -> None:
-    assert expanded({"rates": [0.1, 0.2], "pair": [1, "a"], "tags": ["x"]}, everything, catalog) == [
+def test_a_list_is_a_value_where_the_parameter_is_a_sequence(everything: Signature,
+                                                             registry: Registry) -> None:
+    assert expanded({"rates": [0.1, 0.2], "pair": [1, "a"], "tags": ["x"]}, everything, registry) == [
         {"rates": [0.1, 0.2], "pair": [1, "a"], "tags": ["x"]}
     ]
-    assert expanded({"rates": each([0.1], [0.2])}, everything, catalog) == [
+    assert expanded({"rates": each([0.1], [0.2])}, everything, registry) == [
         {"rates": [0.1]},
         {"rates": [0.2]},
     ]
 
 
-def test_optional_none_is_an_alternative(everything: Signature, catalog: Catalog) -> None:
-    assert expanded({"scaler": [None, "Standard", {"mean": True}]}, everything, catalog) == [
+def test_optional_none_is_an_alternative(everything: Signature, registry: Registry) -> None:
+    assert expanded({"scaler": [None, "Standard", {"mean": True}]}, everything, registry) == [
         {"scaler": None},
         {"scaler": "Standard"},
         {"scaler": {"mean": True}},
     ]
 
 
-def test_sections_inside_values(everything: Signature, catalog: Catalog) -> None:
+def test_sections_inside_values(everything: Signature, registry: Registry) -> None:
     found = expanded(
         {
             "layers": ["Dense", {"className": "Dense", "units": [1, 2]}],
@@ -81,7 +82,7 @@ def test_sections_inside_values(everything: Signature, catalog: Catalog) -> None
             "training": {"optimizer": {"lr": [0.1, 0.2], "betas": [0.5, 0.6]}},
         },
         everything,
-        catalog,
+        registry,
     )
     assert len(found) == 8
     assert found[0] == {
@@ -89,57 +90,59 @@ def test_sections_inside_values(everything: Signature, catalog: Catalog) -> None
         "named": {"head": {"units": 3}},
         "training": {"optimizer": {"lr": 0.1, "betas": [0.5, 0.6]}},
     }
-    assert all(complete(config, everything, catalog) for config in found)
+    assert all(complete(config, everything, registry) for config in found)
 
 
-def test_a_section_without_class_is_read_by_its_default(everything: Signature, catalog: Catalog) -> None:
-    assert len(expanded({"classifier": {"trees": [10, 20]}}, everything, catalog)) == 2
-    assert len(expanded({"aggregation": {"layers": [10, 20]}}, everything, catalog)) == 1  # a tuple parameter
+def test_a_section_without_class_is_read_by_its_default(everything: Signature, registry: Registry) -> None:
+    assert len(expanded({"classifier": {"trees": [10, 20]}}, everything, registry)) == 2
+    assert len(expanded({"aggregation": {"layers": [10, 20]}},
+               everything, registry)) == 1  # a tuple parameter
     assert (
         len(
             expanded(
                 {"aggregation": {"className": "Attention", "inner": {"layers": each([1], [2])}}},
                 everything,
-                catalog,
+                registry,
             )
         )
         == 2
     )
 
 
-def test_old_spellings(holdout: Signature, catalog: Catalog) -> None:
-    assert expanded({"Classifier": ["Forest", "BigForest"]}, holdout, catalog) == [
+def test_old_spellings(holdout: Signature, registry: Registry) -> None:
+    assert expanded({"Classifier": ["Forest", "BigForest"]}, holdout, registry) == [
         {"Classifier": "Forest"},
         {"Classifier": "BigForest"},
     ]
 
 
-def test_raw_dicts_take_alternatives_only_with_each(everything: Signature, catalog: Catalog) -> None:
-    assert expanded({"raw": {"a": [1, 2]}}, everything, catalog) == [{"raw": {"a": [1, 2]}}]
-    assert expanded({"raw": {"a": each(1, 2)}}, everything, catalog) == [{"raw": {"a": 1}}, {"raw": {"a": 2}}]
-    assert expanded({"model": {"lr": [1, 2]}}, everything, catalog) == [{"model": {"lr": [1, 2]}}]
-    assert expanded({"model": each({"lr": 1}, "Forest")}, everything, catalog) == [
+def test_raw_dicts_take_alternatives_only_with_each(everything: Signature, registry: Registry) -> None:
+    assert expanded({"raw": {"a": [1, 2]}}, everything, registry) == [{"raw": {"a": [1, 2]}}]
+    assert expanded({"raw": {"a": each(1, 2)}}, everything, registry) == [
+                    {"raw": {"a": 1}}, {"raw": {"a": 2}}]
+    assert expanded({"model": {"lr": [1, 2]}}, everything, registry) == [{"model": {"lr": [1, 2]}}]
+    assert expanded({"model": each({"lr": 1}, "Forest")}, everything, registry) == [
         {"model": {"lr": 1}},
         {"model": "Forest"},
     ]
-    assert expanded({"model": {"className": "Forest", "trees": [1, 2]}}, everything, catalog) == [
+    assert expanded({"model": {"className": "Forest", "trees": [1, 2]}}, everything, registry) == [
         {"model": {"className": "Forest", "trees": 1}},
         {"model": {"className": "Forest", "trees": 2}},
     ]
 
 
-def test_a_list_for_an_untyped_parameter_means_alternatives(catalog: Catalog) -> None:
+def test_a_list_for_an_untyped_parameter_means_alternatives(registry: Registry) -> None:
     def function(n=3, sizes=(100,)): ...
 
-    assert expanded({"n": [1, 2], "sizes": [50, 50]}, signature_of(function), catalog) == [
+    assert expanded({"n": [1, 2], "sizes": [50, 50]}, signature_of(function), registry) == [
         {"n": 1, "sizes": [50, 50]},
         {"n": 2, "sizes": [50, 50]},
     ]
 
 
-def test_parameters_go_to_the_classes_that_have_them(holdout: Signature, catalog: Catalog) -> None:
+def test_parameters_go_to_the_classes_that_have_them(holdout: Signature, registry: Registry) -> None:
     found = expanded(
-        {"classifier": {"each": ["Forest", "Support"], "trees": [50, 100], "C": [1, 2]}}, holdout, catalog
+        {"classifier": {"each": ["Forest", "Support"], "trees": [50, 100], "C": [1, 2]}}, holdout, registry
     )
     assert found == [
         {"classifier": {"className": "Forest", "trees": 50}},
@@ -150,18 +153,18 @@ def test_parameters_go_to_the_classes_that_have_them(holdout: Signature, catalog
     assert found == expanded(
         {"classifier": {"className": ["Forest", "Support"], "trees": [50, 100], "C": [1, 2]}},
         holdout,
-        catalog,
+        registry,
     )
     with pytest.raises(ConfigError) as error:
-        expand_grid({"classifier": {"each": ["Forest", "Support"], "tress": [1]}}, holdout, catalog)
+        expand_grid({"classifier": {"each": ["Forest", "Support"], "tress": [1]}}, holdout, registry)
     assert str(error.value) == (
         "`classifier.tress`: none of the alternatives has such a parameter; did you mean 'trees'?"
     )
 
 
-def test_values_of_the_wrong_type_are_left_to_completion(holdout: Signature, catalog: Catalog) -> None:
+def test_values_of_the_wrong_type_are_left_to_completion(holdout: Signature, registry: Registry) -> None:
     assert expanded(
-        {"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}, holdout, catalog
+        {"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}, holdout, registry
     ) == [{"clasifier": ["Forest"], "classifier": {"className": "Gone", "n": [1, 2]}}]
 
 
@@ -186,30 +189,30 @@ def test_values_of_the_wrong_type_are_left_to_completion(holdout: Signature, cat
         ([1], "grid: expected a dict of hyper-parameters, found list"),
     ],
 )
-def test_mistakes(grid: Any, message: str, everything: Signature, catalog: Catalog) -> None:
+def test_mistakes(grid: Any, message: str, everything: Signature, registry: Registry) -> None:
     for read in (expand_grid, grid_size, iter_grid):
         with pytest.raises(ConfigError) as error:
-            read(grid, everything, catalog)
+            read(grid, everything, registry)
         assert str(error.value).startswith(message)
         assert "\n" not in str(error.value)
 
 
-def test_an_empty_grid_is_one_config(everything: Signature, catalog: Catalog) -> None:
-    assert expanded({}, everything, catalog) == [{}]
+def test_an_empty_grid_is_one_config(everything: Signature, registry: Registry) -> None:
+    assert expanded({}, everything, registry) == [{}]
 
 
-def test_a_huge_grid_is_counted_and_streamed(everything: Signature, catalog: Catalog) -> None:
+def test_a_huge_grid_is_counted_and_streamed(everything: Signature, registry: Registry) -> None:
     grid = {
         "depth": list(range(1000)),
         "choice": list(range(1000)),
         "rates": each(*[[i] for i in range(1000)]),
     }
-    assert grid_size(grid, everything, catalog) == 10**9
-    assert [c["rates"] for c in islice(iter_grid(grid, everything, catalog), 3)] == [[0], [1], [2]]
+    assert grid_size(grid, everything, registry) == 10**9
+    assert [c["rates"] for c in islice(iter_grid(grid, everything, registry), 3)] == [[0], [1], [2]]
 
 
-def test_configs_share_nothing(everything: Signature, catalog: Catalog) -> None:
-    one, two = expanded({"raw": {"a": []}, "depth": [1, 2]}, everything, catalog)
+def test_configs_share_nothing(everything: Signature, registry: Registry) -> None:
+    one, two = expanded({"raw": {"a": []}, "depth": [1, 2]}, everything, registry)
     one["raw"]["a"].append(1)
     assert two["raw"] == {"a": []}
 
@@ -319,7 +322,7 @@ def test_bad_assignments(texts: list[str], message: str) -> None:
     assert str(error.value) == message
 
 
-def test_grids_of_the_command_line(holdout: Signature, catalog: Catalog) -> None:
+def test_grids_of_the_command_line(holdout: Signature, registry: Registry) -> None:
     assert parse_grid(
         [
             "classifier=Forest,Support",
@@ -340,9 +343,10 @@ def test_grids_of_the_command_line(holdout: Signature, catalog: Catalog) -> None
         "f": each(1, 2),
     }
     grid = parse_grid(["classifier=Forest,Support", "classifier.C=1,10", "scaler=Unscaled,Standard"])
-    assert grid_size(grid, holdout, catalog) == 6
+    assert grid_size(grid, holdout, registry) == 6
     assert (
-        grid_size(parse_grid(['classifier=["Forest","Support"]', "classifier.C=1,10"]), holdout, catalog) == 3
+        grid_size(parse_grid(['classifier=["Forest","Support"]',
+                  "classifier.C=1,10"]), holdout, registry) == 3
     )
     with pytest.raises(ConfigError, match=r"^`lr`: 1,: an empty alternative; remove the extra comma"):
         parse_grid(["lr=1,"])

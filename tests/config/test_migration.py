@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.config.migration import applied
-from hyperspace_core.config.steps import (
+from hyperspace_core.config.migrate import (
     add,
+    applied,
     checked_step,
     checked_steps,
     map_values,

@@ -8,7 +8,7 @@ import pytest
 
 from hyperspace_core.config.placing import Placed
 from hyperspace_core.config.tree import merge
-from hyperspace_core.space import Float, Int
+from hyperspace_core.ranges import Float, Int
 
 from .test_searching import Forest, Standard, Support, space
 

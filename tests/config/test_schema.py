@@ -14,8 +14,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from hyperspace_core.components import Component, Scenario
-from hyperspace_core.config.kinds import (
+from hyperspace_core.components import Component, Lazy, Scenario
+from hyperspace_core.config.signature import MISSING, Signature, family_of, signature_of, signature_of_method
+from hyperspace_core.config.types import (
     AnyValue,
     DictOf,
     EnumOf,
@@ -31,11 +32,9 @@ from hyperspace_core.config.kinds import (
     Value,
     describe,
 )
-from hyperspace_core.config.lazy import Lazy
-from hyperspace_core.config.schema import MISSING, Signature, family_of, signature_of, signature_of_method
 from hyperspace_core.errors import RegistrationError
+from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_core.run import Run
-from hyperspace_core.space import Choice, Float, Int
 
 from . import zoo
 

@@ -14,17 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.components import Component
-from hyperspace_core.config.catalog import Catalog
+from hyperspace_core.components import Component, Lazy
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.drawing import draw
-from hyperspace_core.config.lazy import Lazy
-from hyperspace_core.config.overrides import parse_assignments
-from hyperspace_core.config.schema import signature_of
+from hyperspace_core.config.grid import parse_assignments
+from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.searching import MAX_PARAMETERS, space_of
 from hyperspace_core.config.searchspace import Fixed, Space
+from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError, UnknownClassError
-from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.ranges import Choice, Float, Int
 
 from .zoo import CATALOG, EVERYTHING
 
@@ -99,16 +98,16 @@ def train(classifier: Classifier = Forest(trees=50), scaler: Scaler | None = Sta
     return 0.0
 
 
-def catalog_of(*classes: type) -> Catalog:
-    catalog = Catalog()
+def registry_of(*classes: type) -> Registry:
+    registry = Registry()
     for one in classes:
-        catalog.add(Scaler if issubclass(one, Scaler) else Classifier, one)
-    return catalog
+        registry.add(Scaler if issubclass(one, Scaler) else Classifier, one)
+    return registry
 
 
 def space(wishes: dict[str, Any] | None = None, function: Callable[..., Any] = train,
           classes: tuple[type, ...] = (Forest, Support, Standard, Unscaled)) -> Space:
-    return space_of(signature_of(function), catalog_of(*classes), wishes)
+    return space_of(signature_of(function), registry_of(*classes), wishes)
 
 
 def ranges(found: Space) -> dict[str, Any]:
@@ -169,11 +168,11 @@ def test_the_default_is_the_parameter_s_and_not_the_class_s() -> None:
 
 
 def test_a_class_registered_later_extends_the_space() -> None:
-    catalog = catalog_of(Forest, Standard)
-    before = space_of(signature_of(train), catalog)
+    registry = registry_of(Forest, Standard)
+    before = space_of(signature_of(train), registry)
     assert "classifier.className" not in {one.path for one in before.dimensions}
-    catalog.add(Classifier, Support)
-    after = space_of(signature_of(train), catalog)
+    registry.add(Classifier, Support)
+    after = space_of(signature_of(train), registry)
     assert ranges(after)["classifier.className"] == Choice("Forest", "Support")
     assert {one.key for one in before.dimensions} < {one.key for one in after.dimensions}
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.complete import complete
-from hyperspace_core.config.sections import Section, component_sections, own_default, sections
 from hyperspace_core.config.tree import MISSING, canonical
+from hyperspace_core.config.walk import Section, component_sections, own_default, sections
 
 from .zoo import CATALOG, EVERYTHING
 

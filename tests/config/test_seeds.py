@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.config.schema import signature_of
-from hyperspace_core.config.seeds import LIMIT, choose_seed, without_seed
+from hyperspace_core.config.complete import LIMIT, choose_seed, without_seed
+from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError
 
 from . import zoo

@@ -3,8 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from hyperspace_core.config.complete import complete
-from hyperspace_core.config.tree import flatten
-from hyperspace_core.config.written import told_apart
+from hyperspace_core.config.tree import flatten, told_apart
 
 from .test_tree import SECTIONS
 from .zoo import CATALOG, EVERYTHING

@@ -8,12 +8,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from hyperspace_core.components import Component, Scenario
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.lazy import Lazy
-from hyperspace_core.config.schema import signature_of_method
+from hyperspace_core.components import Component, Lazy, Scenario
+from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.signature import signature_of_method
+from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_core.run import Run
-from hyperspace_core.space import Choice, Float, Int
 
 
 class Classifier(Component):
@@ -167,8 +166,8 @@ def train(run: Run, lr: Annotated[float, Float(1e-4, 1)] = 0.1, epochs: int = 5)
     return lr * epochs
 
 
-def make_catalog() -> Catalog:
-    catalog = Catalog()
+def make_registry() -> Registry:
+    registry = Registry()
     for family, targets in {
         Classifier: [Forest, Support, BigForest],
         Scaler: [Standard, Unscaled],
@@ -177,10 +176,10 @@ def make_catalog() -> Catalog:
         Scenario: [Holdout, Everything],
     }.items():
         for target in targets:
-            catalog.add(family, target)
-    return catalog
+            registry.add(family, target)
+    return registry
 
 
 # for property tests, which cannot use a fixture for each example; no test changes them
-CATALOG = make_catalog()
+CATALOG = make_registry()
 EVERYTHING = signature_of_method(Everything, "single_run")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.cli.scaffold import create, files_of
+from hyperspace_core.cli.commands.new import create, files_of
 from hyperspace_core.errors import UsageError
 
 from .conftest import Shell

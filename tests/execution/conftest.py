@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.execution import messages
+from hyperspace_core.execution import protocol
 from hyperspace_core.execution.job import Job
-from hyperspace_core.execution.supervise import ChildEnded, Guardian, Output
+from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
 
 RUNS = Path(__file__).with_name("runs.py").read_text(encoding="utf-8")
 
@@ -53,11 +53,11 @@ class Attempt:
         self.end = events[-1]
         data = b"".join(event.data for event in events if isinstance(event, Output))
         self.printed = data.decode(errors="replace")
-        self.points = [p for event in events if isinstance(event, messages.Points) for p in event.points]
-        self.outcomes = [event for event in events if isinstance(event, messages.Ended)]
+        self.points = [p for event in events if isinstance(event, protocol.Points) for p in event.points]
+        self.outcomes = [event for event in events if isinstance(event, protocol.Ended)]
 
     @property
-    def outcome(self) -> messages.Ended:
+    def outcome(self) -> protocol.Ended:
         assert len(self.outcomes) == 1, f"{self.outcomes}\n{self.printed}"
         return self.outcomes[0]
 
@@ -65,12 +65,12 @@ class Attempt:
 class Hands:
     """A supervisor without a worker."""
 
-    def __init__(self, guardian: Guardian, workdir: Path) -> None:
-        self.guardian = guardian
+    def __init__(self, fork_server: Supervisor, workdir: Path) -> None:
+        self.fork_server = fork_server
         self.workdir = workdir
 
     def start(self, function: str, **config: Any) -> Any:
-        return self.guardian.start(job(function, config, self.workdir))
+        return self.fork_server.start(job(function, config, self.workdir))
 
     def run(self, function: str, **config: Any) -> Attempt:
         return finished(self.start(function, **config))
@@ -119,12 +119,12 @@ def lab(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def guardian(lab):
+def fork_server(lab):
     """Makes supervisors and closes them all."""
     made = []
 
-    def make(isolation: str = "warm", **options: Any) -> Guardian:
-        made.append(Guardian("lab", isolation=isolation, **options))
+    def make(isolation: str = "warm", **options: Any) -> Supervisor:
+        made.append(Supervisor("lab", isolation=isolation, **options))
         return made[-1]
 
     yield make
@@ -140,10 +140,10 @@ def workdir(tmp_path):
 
 
 @pytest.fixture(params=["warm", "spawn"])
-def hands(request, guardian, workdir):
-    return Hands(guardian(request.param), workdir)
+def runner(request, fork_server, workdir):
+    return Hands(fork_server(request.param), workdir)
 
 
 @pytest.fixture
-def warm(guardian, workdir):
-    return Hands(guardian("warm"), workdir)
+def warm(fork_server, workdir):
+    return Hands(fork_server("warm"), workdir)

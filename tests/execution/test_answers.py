@@ -10,7 +10,7 @@ import pytest
 
 from hyperspace_core.execution import answers
 from hyperspace_core.execution.answers import AnswerPipe, Answers, PeerNews, Peers
-from hyperspace_core.execution.messages import Message, PeersWanted
+from hyperspace_core.execution.protocol import Message, PeersWanted
 
 
 def never() -> bool:

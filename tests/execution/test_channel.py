@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hyperspace_core.execution.channel import BACKLOG, ChannelSink
-from hyperspace_core.execution.messages import Ended, InfoSet, Points, Unframer
+from hyperspace_core.execution.protocol import Ended, InfoSet, Points, Unframer
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome

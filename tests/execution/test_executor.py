@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from hyperspace_core.execution.executor import execute
-from hyperspace_core.execution.interruption import Interruption
+from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.sink import Absent, Memory
+from hyperspace_core.run import Absent, Memory
 
 from .conftest import job
 
@@ -148,7 +148,7 @@ def test_the_code_of_components_and_hooks_is_recorded(bench):
 
 
 def test_components_that_cannot_be_read_fail_no_run(bench, monkeypatch):
-    monkeypatch.setattr("hyperspace_core.capture.components._of", None)
+    monkeypatch.setattr("hyperspace_core.capture.code_fingerprint._of", None)
     assert bench.execute("scale").outcome is Outcome.COMPLETED
     absent = next(section for section in bench.sink.sections if section.name == "components")
     assert absent == Absent("components", "TypeError: 'NoneType' object is not callable")

@@ -89,7 +89,7 @@ def test_an_exception_that_cannot_be_pickled_becomes_text():
 
 
 def test_the_frameworks_own_leading_frames_are_left_out():
-    from hyperspace_core.execution.interruption import Interruption
+    from hyperspace_core.execution.process_io import Interruption
 
     def user_code():
         raise ValueError("mine")

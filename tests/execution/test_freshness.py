@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from hyperspace_core.capture.loaded import loaded_sources
-from hyperspace_core.execution.freshness import changed, forget_bytecode, stamps
+from hyperspace_core.capture.project_modules import loaded_sources
+from hyperspace_core.execution.code import changed, forget_bytecode, stamps
 
 
 def test_an_edit_a_removal_and_a_new_file_are_noticed(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hyperspace_core.execution.interruption import Interruption
+from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.run import Run, RunInterrupted
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 
-from hyperspace_core.execution.large import LIMIT, TOTAL_LIMIT, BoundedSink, bounded_result
-from hyperspace_core.run import Run
-from hyperspace_core.sink import Memory
+from hyperspace_core.execution.result import LIMIT, TOTAL_LIMIT, BoundedSink, bounded_result
+from hyperspace_core.run import Memory, Run
 
 
 def a_run(tmp_path):

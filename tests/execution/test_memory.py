@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from hyperspace_core.execution import memory
-from hyperspace_core.execution.memory import out_of_memory_kills, proof
+from hyperspace_core.execution import identity
+from hyperspace_core.execution.identity import out_of_memory_kills, proof
 
 
 def test_a_counter_that_rose_is_proof():
@@ -34,8 +34,8 @@ def test_both_generations_of_control_groups_are_read(tmp_path, monkeypatch, line
     counter = tmp_path / file
     counter.parent.mkdir(parents=True)
     counter.write_text("oom 4\noom_kill 3\n")
-    lines = memory._lines
-    monkeypatch.setattr(memory, "GROUPS", tmp_path)
-    monkeypatch.setattr(memory, "_lines",
+    lines = identity._lines
+    monkeypatch.setattr(identity, "GROUPS", tmp_path)
+    monkeypatch.setattr(identity, "_lines",
                         lambda path: [line] if str(path) == "/proc/self/cgroup" else lines(path))
     assert out_of_memory_kills()["its control group"] == 3

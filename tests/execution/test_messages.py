@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.execution.messages import (
-    DamagedChannel,
-    Ended,
-    InfoSet,
-    Points,
-    Unframer,
-    ended,
-    frame,
-)
+from hyperspace_core.execution.protocol import DamagedChannel, Ended, InfoSet, Points, Unframer, ended, frame
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 

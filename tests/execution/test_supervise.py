@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from hyperspace_core.errors import ProjectError
-from hyperspace_core.execution import messages
-from hyperspace_core.execution.supervise import ChildEnded, Guardian, Output
+from hyperspace_core.execution import protocol
+from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
 from hyperspace_core.records.states import Outcome
 
 from .conftest import ENTRY, RUNS, Hands, finished, job, until_printed
@@ -41,25 +41,25 @@ def assert_gone(pids, timeout=20.0):
 # -- opening the project -----------------------------------------------------------------------------------
 
 
-def test_a_warm_supervisor_describes_the_project(guardian):
-    view = guardian("warm").view()
+def test_a_warm_supervisor_describes_the_project(fork_server):
+    view = fork_server("warm").view()
     assert {"good", "waits"} <= set(view.tasks)
     assert view.forks
     assert view.note is None
 
 
-def test_a_spawning_supervisor_describes_the_project(guardian):
-    view = guardian("spawn").view()
+def test_a_spawning_supervisor_describes_the_project(fork_server):
+    view = fork_server("spawn").view()
     assert "good" in view.tasks
     assert not view.forks
     assert view.note is None
 
 
-def test_a_project_with_threads_is_not_forked_but_runs(guardian, lab, workdir):
+def test_a_project_with_threads_is_not_forked_but_runs(fork_server, lab, workdir):
     lab.write("__init__.py",
               "import threading\n"
               "threading.Thread(target=threading.Event().wait, name='poller', daemon=True).start()\n")
-    one = guardian("warm")
+    one = fork_server("warm")
     assert not one.view().forks
     assert "poller" in one.view().note
     assert Hands(one, workdir).run("good").outcome.result == 1.0
@@ -73,22 +73,22 @@ def test_a_project_with_threads_is_not_forked_but_runs(guardian, lab, workdir):
     ("import os; os._exit(5)", "exit code 5"),
     ("import os, sys; print('oh dear', flush=True); os.abort()", "oh dear"),
 ])
-def test_a_project_that_cannot_be_imported_is_an_error(guardian, lab, isolation, code, says):
+def test_a_project_that_cannot_be_imported_is_an_error(fork_server, lab, isolation, code, says):
     lab.write("runs.py", code + "\n")
     with pytest.raises(ProjectError, match=says) as caught:
-        guardian(isolation).view()
+        fork_server(isolation).view()
     assert "lab" in str(caught.value)
 
 
 def test_a_project_that_is_not_installed_is_an_error():
-    absent = Guardian("no_such_project", isolation="warm")
+    absent = Supervisor("no_such_project", isolation="warm")
     with pytest.raises(ProjectError, match="no_such_project"):
         absent.view()
     absent.close()
 
 
-def test_a_closed_supervisor_starts_no_run(guardian):
-    one = guardian()
+def test_a_closed_supervisor_starts_no_run(fork_server):
+    one = fork_server()
     one.view()
     one.close()
     one.close()
@@ -99,8 +99,8 @@ def test_a_closed_supervisor_starts_no_run(guardian):
 # -- messages of a run ---------------------------------------------------------------------------------------
 
 
-def test_a_run_sends_its_messages_and_ends(hands):
-    attempt = hands.run("good", value=2.5)
+def test_a_run_sends_its_messages_and_ends(runner):
+    attempt = runner.run("good", value=2.5)
     assert [point[:4] for point in attempt.points] == [(0, "value", 0, 2.5)]
     assert attempt.outcome.outcome is Outcome.COMPLETED
     assert attempt.outcome.metrics == {"result": 2.5}
@@ -109,10 +109,10 @@ def test_a_run_sends_its_messages_and_ends(hands):
     assert attempt.end.max_rss_bytes > 1_000_000
 
 
-def test_runs_follow_each_other_in_processes_of_their_own(hands):
-    first, second = hands.start("good"), None
+def test_runs_follow_each_other_in_processes_of_their_own(runner):
+    first, second = runner.start("good"), None
     finished(first)
-    second = hands.start("good")
+    second = runner.start("good")
     finished(second)
     assert first.pid != second.pid
 
@@ -120,9 +120,9 @@ def test_runs_follow_each_other_in_processes_of_their_own(hands):
 def test_all_kinds_of_messages_arrive(warm, workdir):
     attempt = warm.run("everything")
     kinds = {type(event): event for event in attempt.events}
-    assert kinds[messages.ProgressSet].note == "first fold"
-    assert kinds[messages.InfoSet] == messages.InfoSet("folds", [1, 2, 3])
-    staged = kinds[messages.ArtifactStaged]
+    assert kinds[protocol.ProgressSet].note == "first fold"
+    assert kinds[protocol.InfoSet] == protocol.InfoSet("folds", [1, 2, 3])
+    staged = kinds[protocol.ArtifactStaged]
     assert staged.name == "model.bin"
     assert Path(staged.path).read_bytes() == b"weights"
     assert workdir in Path(staged.path).parents
@@ -135,8 +135,8 @@ def test_nan_and_infinities_survive(warm):
     assert math.isnan(attempt.outcome.result)
 
 
-def test_a_config_of_megabytes_arrives(hands):
-    assert hands.run("echo", text="x" * 3_000_000).outcome.result == 3_000_000
+def test_a_config_of_megabytes_arrives(runner):
+    assert runner.run("echo", text="x" * 3_000_000).outcome.result == 3_000_000
 
 
 # -- how a run ends ------------------------------------------------------------------------------------------
@@ -146,14 +146,14 @@ def test_a_config_of_megabytes_arrives(hands):
     ("segfault", None, signal.SIGSEGV), ("abort", None, signal.SIGABRT),
     ("exit 0", 0, None), ("exit 3", 3, None), ("kill", None, signal.SIGKILL),
 ])
-def test_a_run_that_dies_keeps_its_output_and_harms_no_other(hands, how, code, number):
-    attempt = hands.run("dies", how=how)
+def test_a_run_that_dies_keeps_its_output_and_harms_no_other(runner, how, code, number):
+    attempt = runner.run("dies", how=how)
     assert (attempt.end.exit_code, attempt.end.signal) == (code, number)
     assert attempt.outcomes == []
     assert [point[0] for point in attempt.points] == list(range(1000))
     assert "last words" in attempt.printed
     assert attempt.end.out_of_memory is None
-    assert hands.run("good").outcome.result == 1.0
+    assert runner.run("good").outcome.result == 1.0
 
 
 def test_a_segfault_leaves_a_traceback_in_the_output(warm):
@@ -169,8 +169,8 @@ def test_a_segfault_leaves_a_traceback_in_the_output(warm):
     ("KeyboardInterrupt", Outcome.FAILED, "KeyboardInterrupt"),
     ("GeneratorExit", Outcome.FAILED, "GeneratorExit"),
 ])
-def test_what_a_run_raises_is_named_with_the_users_frames(hands, what, outcome, reason):
-    ended = hands.run("raises", what=what).outcome
+def test_what_a_run_raises_is_named_with_the_users_frames(runner, what, outcome, reason):
+    ended = runner.run("raises", what=what).outcome
     assert (ended.outcome, ended.reason) == (outcome, reason)
     lines = ended.traceback.splitlines()
     assert "in raises" in lines[1]
@@ -194,8 +194,8 @@ def test_only_exit_handlers_of_the_run_are_called(warm, lab):
 # -- output --------------------------------------------------------------------------------------------------
 
 
-def test_output_of_python_and_c_keeps_its_order(hands):
-    printed = hands.run("prints_in_c").printed
+def test_output_of_python_and_c_keeps_its_order(runner):
+    printed = runner.run("prints_in_c").printed
     for part in ("from C\n", "held back by C", "from Python é"):
         assert part in printed
 
@@ -226,8 +226,8 @@ def test_output_that_is_not_text_arrives(warm):
 # -- stopping it ---------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_run_is_released(hands):
-    child = hands.start("waits")
+def test_an_interrupted_run_is_released(runner):
+    child = runner.start("waits")
     heard = until_printed(child, "waiting")
     child.interrupt()
     attempt = finished(child, tuple(heard))
@@ -235,8 +235,8 @@ def test_an_interrupted_run_is_released(hands):
     assert attempt.end.exit_code == 0
 
 
-def test_an_interrupt_right_after_the_start_is_not_lost(hands):
-    child = hands.start("waits")
+def test_an_interrupt_right_after_the_start_is_not_lost(runner):
+    child = runner.start("waits")
     child.interrupt()
     attempt = finished(child)
     assert attempt.outcome.outcome is Outcome.RELEASED
@@ -266,7 +266,7 @@ def test_a_late_request_does_not_reach_the_next_run(warm):
     until_printed(second, "waiting")
     first.kill()
     first.interrupt()
-    assert not any(isinstance(event, (ChildEnded, messages.Ended)) for event in second.events(0.2))
+    assert not any(isinstance(event, (ChildEnded, protocol.Ended)) for event in second.events(0.2))
     second.kill()
     finished(second)
 
@@ -280,12 +280,12 @@ def test_starting_a_run_kills_an_older_one(warm):
 # -- processes left behind -----------------------------------------------------------------------------------
 
 
-def test_a_destructive_run_harms_only_itself(hands):
+def test_a_destructive_run_harms_only_itself(runner):
     here, environment = Path.cwd(), dict(os.environ)
-    assert hands.run("vandal").outcome.result == 3.0
+    assert runner.run("vandal").outcome.result == 3.0
     assert Path.cwd() == here
     assert dict(os.environ) == environment
-    attempt = hands.run("surroundings")
+    attempt = runner.run("surroundings")
     assert attempt.outcome.result == 1.0
     assert json.loads(attempt.printed)["cwd"] == str(here)
 
@@ -297,13 +297,13 @@ def test_a_fork_of_the_run_does_not_report_it_again(warm):
     assert "not recorded" in attempt.printed
 
 
-def test_a_run_can_terminate_a_process_that_it_forked(hands):
-    assert hands.run("ends_its_fork").outcome.result == -signal.SIGTERM
+def test_a_run_can_terminate_a_process_that_it_forked(runner):
+    assert runner.run("ends_its_fork").outcome.result == -signal.SIGTERM
 
 
 @linux
-def test_daemons_are_ended_with_their_run(hands):
-    attempt = hands.run("leaves_daemon")
+def test_daemons_are_ended_with_their_run(runner):
+    attempt = runner.run("leaves_daemon")
     assert attempt.outcome.result == 1.0
     assert not any(psutil.pid_exists(pid) for pid in pids_in(attempt))
 
@@ -335,20 +335,20 @@ def test_leaked_shared_memory_is_cleaned_up(warm):
 # -- a lost worker or fork server ----------------------------------------------------------------------------
 
 
-def test_a_run_that_kills_its_fork_server_ends_alone(hands):
-    child = hands.start("dies", how="guardian")
+def test_a_run_that_kills_its_fork_server_ends_alone(runner):
+    child = runner.start("dies", how="guardian")
     attempt = finished(child)
     assert (attempt.end.exit_code, attempt.end.signal) == (None, None)
     assert len(attempt.points) == 1000
     assert_gone([child.pid])
-    assert hands.run("good").outcome.result == 1.0
+    assert runner.run("good").outcome.result == 1.0
 
 
 def test_a_killed_preforked_process_is_replaced(warm):
     child = warm.start("waits")
     until_printed(child, "waiting")
-    guardian = psutil.Process(child.pid).parent()
-    waiting = [process for process in guardian.children() if process.pid != child.pid]
+    fork_server = psutil.Process(child.pid).parent()
+    waiting = [process for process in fork_server.children() if process.pid != child.pid]
     assert len(waiting) == 1
     waiting[0].kill()
     waiting[0].wait(10)                        # else it may still get the job
@@ -361,7 +361,7 @@ import sys, threading
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from execution.conftest import Attempt, job, until_printed
-from hyperspace_core.execution.supervise import Guardian
+from hyperspace_core.execution.supervisor import Guardian
 
 guardian = Guardian("lab", isolation={isolation!r}, grace_s={grace})
 child = guardian.start(job({function!r}, {config!r}, Path({workdir!r})))
@@ -394,13 +394,13 @@ def test_a_run_of_a_vanished_worker_is_killed_after_grace(lab, workdir):
     assert_gone([pid])
 
 
-def test_a_fork_server_in_an_endless_import_ends(lab, guardian):
+def test_a_fork_server_in_an_endless_import_ends(lab, fork_server):
     fifo = lab.root / "importing"
     os.mkfifo(fifo)
     lab.write("runs.py", "import os, threading\n"
                          f"with open({str(fifo)!r}, 'w') as file: file.write(str(os.getpid()))\n"
                          "threading.Event().wait()\n")
-    one = guardian()
+    one = fork_server()
     failures = []
 
     def look():
@@ -418,8 +418,8 @@ def test_a_fork_server_in_an_endless_import_ends(lab, guardian):
     assert_gone([pid])
 
 
-def test_close_ends_a_running_run(guardian, workdir):
-    one = guardian()
+def test_close_ends_a_running_run(fork_server, workdir):
+    one = fork_server()
     child = Hands(one, workdir).start("waits")
     until_printed(child, "waiting")
     one.close()
@@ -429,20 +429,20 @@ def test_close_ends_a_running_run(guardian, workdir):
 # -- the code that is recorded is the code that ran ----------------------------------------------------------
 
 
-def test_an_edit_between_two_runs_is_executed(hands, lab):
-    assert hands.run("version").outcome.result == 1.0
+def test_an_edit_between_two_runs_is_executed(runner, lab):
+    assert runner.run("version").outcome.result == 1.0
     for number in (2, 3, 4):                                    # same size, within one second
         lab.write("runs.py", RUNS.replace("VERSION = 1", f"VERSION = {number}"))
-        assert hands.run("version").outcome.result == number
+        assert runner.run("version").outcome.result == number
 
 
-def test_a_broken_edit_is_an_error_until_it_is_fixed(hands, lab):
-    assert hands.run("version").outcome.result == 1.0
+def test_a_broken_edit_is_an_error_until_it_is_fixed(runner, lab):
+    assert runner.run("version").outcome.result == 1.0
     lab.write("runs.py", RUNS + "\ndef oops(:\n")
     with pytest.raises(ProjectError, match=r"runs\.py"):
-        hands.start("version")
+        runner.start("version")
     lab.write("runs.py", RUNS.replace("VERSION = 1", "VERSION = 5"))
-    assert hands.run("version").outcome.result == 5
+    assert runner.run("version").outcome.result == 5
 
 
 def test_unchanged_sources_are_not_imported_again(warm):
@@ -456,19 +456,19 @@ def test_unchanged_sources_are_not_imported_again(warm):
     assert len(parents) == 1
 
 
-def test_a_new_task_file_is_seen(lab, guardian, tmp_path):
+def test_a_new_task_file_is_seen(lab, fork_server, tmp_path):
     folder = tmp_path / "tasks"
     folder.mkdir()
-    one = guardian("warm", tasks_dir=folder)
+    one = fork_server("warm", tasks_dir=folder)
     assert "morning" not in one.view().tasks
     (folder / "morning.json").write_text(json.dumps({"scenario": {"className": "good"}}))
     assert "morning" in one.view().tasks
 
 
-def test_a_new_task_file_in_the_project_is_seen(lab, guardian):
+def test_a_new_task_file_in_the_project_is_seen(lab, fork_server):
     (lab.package / "tasks").mkdir()
     lab.write("hyperspace.py", ENTRY + "    register.tasks('lab.tasks')\n")
-    one = guardian("warm")
+    one = fork_server("warm")
     assert "morning" not in one.view().tasks
     lab.write("tasks/morning.json", json.dumps({"scenario": {"className": "good"}}))
     assert "morning" in one.view().tasks
@@ -491,8 +491,8 @@ def test_a_run_goes_on_where_the_next_cannot_be_preforked(lab, warm):
 
 
 @linux
-def test_a_run_sees_neither_the_store_nor_its_password(hands):
-    attempt = hands.run("surroundings")
+def test_a_run_sees_neither_the_store_nor_its_password(runner):
+    attempt = runner.run("surroundings")
     seen = json.loads(attempt.printed)
     assert "S3cr3t-canary" not in attempt.printed
     assert "HYPERSPACE_STORAGE" not in seen["environment"]
@@ -515,29 +515,29 @@ def test_no_command_line_holds_the_password(warm):
     finished(child)
 
 
-def test_files_of_the_working_directory_are_never_imported(lab, guardian, workdir, tmp_path, monkeypatch):
+def test_files_of_the_working_directory_are_never_imported(lab, fork_server, workdir, tmp_path, monkeypatch):
     for name in ("json.py", "random.py", "lab.py", "threading.py"):
         (tmp_path / name).write_text("raise SystemExit('hijacked')\n")
     monkeypatch.chdir(tmp_path)
     for isolation in ("warm", "spawn"):
-        attempt = Hands(guardian(isolation), workdir).run("surroundings")
+        attempt = Hands(fork_server(isolation), workdir).run("surroundings")
         seen = json.loads(attempt.printed)
         assert str(tmp_path) not in seen["path"]
         assert "" not in seen["path"]
 
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn"])
-def test_interpreter_settings_do_not_matter(guardian, workdir, monkeypatch, isolation):
+def test_interpreter_settings_do_not_matter(fork_server, workdir, monkeypatch, isolation):
     for name, value in {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "1", "PYTHONIOENCODING": "ascii",
                         "LC_ALL": "C", "PYTHONHASHSEED": "0"}.items():
         monkeypatch.setenv(name, value)
-    hands = Hands(guardian(isolation), workdir)
-    assert hands.run("good").outcome.result == 1.0
-    assert "from Python é" in hands.run("prints_in_c").printed
+    runner = Hands(fork_server(isolation), workdir)
+    assert runner.run("good").outcome.result == 1.0
+    assert "from Python é" in runner.run("prints_in_c").printed
 
 
-def test_two_slots_run_side_by_side(guardian, workdir):
-    children = [Hands(guardian(), workdir).start("waits") for _ in range(2)]
+def test_two_slots_run_side_by_side(fork_server, workdir):
+    children = [Hands(fork_server(), workdir).start("waits") for _ in range(2)]
     for child in children:
         until_printed(child, "waiting")
     began = time.monotonic()
@@ -549,4 +549,4 @@ def test_two_slots_run_side_by_side(guardian, workdir):
 
 def test_a_job_reaches_another_process_unchanged(warm, workdir):
     given = job("echo", {"text": "é\0"}, workdir, tags=("a",), note="n")
-    assert finished(warm.guardian.start(given)).outcome.result == 2
+    assert finished(warm.fork_server.start(given)).outcome.result == 2

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from hyperspace_core.components import Component, Scenario
-from hyperspace_core.config.steps import add, rename
+from hyperspace_core.config.migrate import add, rename
 from hyperspace_core.errors import RegistrationError
-from hyperspace_core.extension.declared import NewDefault, SameBehaviour
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
-from hyperspace_core.extension.register import Contents, Register
+from hyperspace_core.extension.register import Contents, NewDefault, Register, SameBehaviour
 
 from .world import World
 
@@ -102,7 +101,7 @@ def test_new_default_takes_a_class_scenario_or_function(register: Register, cont
 
     assert [(one.parameter, one.old) for one in contents.new_defaults] == [
         ("trees", 50), ("rows", 5), ("forest", {"className": "Forest", "trees": 3}), ("lr", 0.2)]
-    scenario = contents.catalog.find(Scenario, "train").target
+    scenario = contents.registry.find(Scenario, "train").target
     assert NewDefault(target=train, parameter="lr", old=0.2).is_of(scenario)
     assert not NewDefault(target=train, parameter="lr", old=0.2).is_of(Trial)
 
@@ -124,7 +123,7 @@ def test_an_invalid_new_default_is_refused(target: Any, parameter: str, old: Any
 def test_an_opened_project_has_its_declarations(world: World) -> None:
     world.project("zoo", """
         from hyperspace_core import hookimpl
-        from hyperspace_core.config.steps import rename
+        from hyperspace_core.config.migrate import rename
 
         def train(lr: float = 0.1):
             return lr

@@ -9,8 +9,7 @@ import pytest
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.manager import Extensions, build_manager
 from hyperspace_core.extension.project import Project, open_project
-from hyperspace_core.run import Run
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory, Run
 from hyperspace_core.stages import HookStages
 
 from .world import World

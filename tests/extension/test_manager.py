@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import ProjectError, UsageError
-from hyperspace_core.extension.builtins import BUILTINS
-from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.run import Run
-from hyperspace_core.sink import Memory, Section
+from hyperspace_core.extension.manager import BUILTINS, build_manager
+from hyperspace_core.run import Memory, Run, Section
 
 from .world import World, broken, hooks_of
 

@@ -24,8 +24,7 @@ from hyperspace_core.extension.manager import Extensions, build_manager
 from hyperspace_core.extension.project import Project, installed_projects, open_project
 from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import Metric
-from hyperspace_core.run import Run
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory, Run
 
 from .world import EMPTY, World, broken, hooks_of
 
@@ -85,7 +84,7 @@ def zoo(world: World) -> Path:
 
 
 def names(project: Project) -> set[str]:
-    return {entry.name for entry in project.catalog.entries()}
+    return {entry.name for entry in project.registry.entries()}
 
 
 # -- finding -------------------------------------------------------------------------------------------------
@@ -180,7 +179,7 @@ def test_a_reimported_project_replaces_the_old_one(world: World, zoo: Path) -> N
     world.forget([zoo])
     project = open_project("zoo", extensions)
     module = importlib.import_module("zoo_package.components")
-    assert project.catalog.find(Dataset, "Herd").target is module.Herd
+    assert project.registry.find(Dataset, "Herd").target is module.Herd
     assert extensions.manager.get_plugin("project zoo") is sys.modules["zoo_package.hyperspace"]
 
 
@@ -345,7 +344,7 @@ def test_a_third_party_class_joins_a_family(world: World) -> None:
             register.component(Dataset, Foreign, name="Abroad")
     """)
     project = open_project("lab", build_manager())
-    assert complete_component(Dataset, "Abroad", project.catalog) == {"className": "Abroad", "size": 3}
+    assert complete_component(Dataset, "Abroad", project.registry) == {"className": "Abroad", "size": 3}
 
 
 def test_b48_two_classes_of_one_name_are_both_named(world: World, zoo: Path) -> None:
@@ -407,7 +406,7 @@ def test_a_tryfirst_plugin_cannot_take_a_name_of_core(world: World, zoo: Path) -
     """)
     extensions = build_manager()
     project = open_project("zoo", extensions)
-    assert project.catalog.find(Scenario, "Pipeline").target.__module__ == "hyperspace_core.scenarios"
+    assert project.registry.find(Scenario, "Pipeline").target.__module__ == "hyperspace_core.scenarios"
     assert "Pipeline" in broken(extensions)["thief"]
 
 
@@ -421,7 +420,7 @@ def test_a_plugin_that_fails_half_way_registers_nothing(world: World, zoo: Path)
     assert hooks_of(extensions, "extra") == []
     with pytest.raises(UnknownClassError,
                        match=r"plugin 'extra' \(extra-plugin 1\.0\) is left out: ValueError"):
-        project.catalog.find(Dataset, "Extra")
+        project.registry.find(Dataset, "Extra")
 
 
 COMPANION = """
@@ -442,7 +441,7 @@ def companion(world: World, text: str, project: str = "zoo") -> None:
 def test_another_distribution_adds_a_module_of_components(world: World, zoo: Path) -> None:
     companion(world, COMPANION)
     project = open_project("zoo", build_manager())
-    assert project.catalog.find(Dataset, "Aviary").origin == "aviaries 1.0"
+    assert project.registry.find(Dataset, "Aviary").origin == "aviaries 1.0"
 
 
 def test_another_distribution_adds_components_by_hook(world: World, zoo: Path) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from hyperspace_core.errors import ProjectError, TaskError
 from hyperspace_core.extension.manager import build_manager
-from hyperspace_core.extension.project import Project, open_project
-from hyperspace_core.extension.taskfiles import TaskShelf
+from hyperspace_core.extension.project import Project, TaskShelf, open_project
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.task import Task, check_task_name, parse_task
 

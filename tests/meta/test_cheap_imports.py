@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hyperspace_core.cli.root import COMMANDS
+from hyperspace_core.cli.main import COMMANDS
 
 HEAVY = {"click", "git", "pandas", "pymongo", "optuna", "rich", "psutil", "sqlite3", "importlib_metadata",
          "platformdirs"}
@@ -58,7 +58,7 @@ def test_every_name_of_the_root_is_importable() -> None:
 @pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS), ("runs", "show"), ("store", "gc"),
                                    ("queue", "list")])
 def test_help_loads_nothing_heavy(words: tuple[str, ...]) -> None:
-    statement = ("import contextlib, io; from hyperspace_core.cli.entry import run; "
+    statement = ("import contextlib, io; from hyperspace_core.cli.main import run; "
                  "contextlib.redirect_stdout(io.StringIO()).__enter__(); "
                  f"run({[*words, '--help']}); sys.stdout = sys.__stdout__")
 

@@ -19,8 +19,9 @@ PLACES = {
     "click": ("hyperspace_core/cli/", "hyperspace_core/__main__.py"),
     "rich": ("hyperspace_core/cli/",),
     "git": ("hyperspace_core/capture/git.py",),
-    "importlib_metadata": ("hyperspace_core/extension/discovery.py", "hyperspace_core/capture/packages.py"),
-    "pandas": ("hyperspace_core/results/frame.py",),
+    "importlib_metadata": (
+        "hyperspace_core/extension/discovery.py", "hyperspace_core/capture/environment.py"),
+    "pandas": ("hyperspace_core/results/export.py",),
     "sqlite3": ("hyperspace_core/stores/sqlite/",),
     "pytest": ("hyperspace_core/testing/", "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/"),
     "hypothesis": ("hyperspace_core/testing/",),

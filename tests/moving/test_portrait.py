@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.moving.portrait import OF_THE_STORE, portrait
+from hyperspace_core.moving.portrait import OF_THE_STORE, run_digest
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Metric, OutputChunk, RunRecord
 from hyperspace_core.records.states import Command, State
@@ -34,8 +34,8 @@ def kept(source: Store) -> RunRecord:
 def test_ids_of_the_store_are_left_out(source: Store, kept: RunRecord) -> None:
     there = source.get(source.restore([replace(kept, uid="other", parent=kept.id)])[0])
 
-    assert portrait(source, kept).differences(portrait(source, there)) == ("uid",)
-    assert portrait(source, kept).digest != portrait(source, there).digest
+    assert run_digest(source, kept).differences(run_digest(source, there)) == ("uid",)
+    assert run_digest(source, kept).digest != run_digest(source, there).digest
 
 
 def test_every_field_is_part_of_the_digest() -> None:
@@ -46,14 +46,14 @@ def test_every_field_is_part_of_the_digest() -> None:
 def test_a_field_that_differs_is_named(source: Store, kept: RunRecord, name: str) -> None:
     other = replace(kept, **{name: CHANGES[name]})
 
-    assert portrait(source, kept).differences(portrait(source, other)) == (name,)
-    assert portrait(source, kept).digest != portrait(source, other).digest
+    assert run_digest(source, kept).differences(run_digest(source, other)) == (name,)
+    assert run_digest(source, kept).digest != run_digest(source, other).digest
 
 
 def test_an_attempt_that_differs_is_named(source: Store, kept: RunRecord) -> None:
     other = replace(kept, attempts=(FULL.attempts[0], replace(SECOND, provenance={"git": {}})))
 
-    assert portrait(source, kept).differences(portrait(source, other)) == ("attempt 2",)
+    assert run_digest(source, kept).differences(run_digest(source, other)) == ("attempt 2",)
 
 
 @pytest.mark.parametrize("second", [
@@ -65,7 +65,7 @@ def test_points_that_differ_are_named(source: Store, second: dict[str, Any] | No
     source.append(one.id, 2, points=[first, last])
     source.append(other.id, 2, points=[first] if second is None else [first, replace(last, **second)])
 
-    differing = portrait(source, one).differences(portrait(source, other))
+    differing = run_digest(source, one).differences(run_digest(source, other))
 
     assert differing == ("uid", "points of attempt 2")
 
@@ -76,4 +76,4 @@ def test_output_is_compared_piece_by_piece(source: Store) -> None:
     source.append(other.id, 1, output=[OutputChunk(seq=seq, text=text, at=0.0)
                                        for seq, text in enumerate("ab")])
 
-    assert portrait(source, one).differences(portrait(source, other)) == ("uid", "output of attempt 1")
+    assert run_digest(source, one).differences(run_digest(source, other)) == ("uid", "output of attempt 1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.cli.entry import run as hyperspace
+from hyperspace_core.cli.main import run as hyperspace
 from hyperspace_core.moving.copying import Copied, Fate, copy_runs
 from hyperspace_core.moving.preview import preview
 from hyperspace_core.records.filter import RunFilter

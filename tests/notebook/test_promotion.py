@@ -49,7 +49,7 @@ def test_a_promoted_class_is_verified_in_a_fresh_process(study: Study, notebook:
 
 def test_workers_execute_a_promoted_class(study: Study, notebook: Notebook) -> None:
     from hyperspace_core.extension.manager import build_manager
-    from hyperspace_core.worker.options import WorkerOptions
+    from hyperspace_core.worker.state import WorkerOptions
     from hyperspace_core.worker.worker import Worker
 
     grown(study, notebook)

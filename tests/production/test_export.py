@@ -16,8 +16,7 @@ import pytest
 
 from hyperspace_core import load_component
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused, UsageError
-from hyperspace_core.production.export import plan_export
-from hyperspace_core.production.writing import write_export
+from hyperspace_core.production.export import plan_export, write_export
 from hyperspace_core.records.run import Update
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder

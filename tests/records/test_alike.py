@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.records.alike import KEPT, WHOLE, Alike
-from hyperspace_core.records.codec import from_text, to_text
+from hyperspace_core.records.codec import KEPT, WHOLE, InternedTrees, from_text, to_text
 
 LEAVES = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=5)
 TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) |
@@ -20,7 +19,7 @@ SECTIONS = st.dictionaries(st.sampled_from(["seeds", "host", 'a"b', "", "é"]), 
 
 @given(st.lists(SECTIONS, max_size=12))
 def test_texts_are_decoded_right_after_any_other_texts(trees: list[dict[str, Any]]) -> None:
-    alike = Alike()
+    alike = InternedTrees()
     for tree in trees:
         for text in (to_text(tree), json.dumps(tree)):
             assert to_text(alike.sections(text)) == to_text(from_text(text))
@@ -28,7 +27,7 @@ def test_texts_are_decoded_right_after_any_other_texts(trees: list[dict[str, Any
 
 
 def test_only_equal_trees_are_one_object() -> None:
-    alike = Alike()
+    alike = InternedTrees()
     first, second = (alike.sections(to_text({"seeds": {"seed": seed}, "host": {"name": "vm"}, "n": seed}))
                      for seed in (1, 2))
 
@@ -39,20 +38,20 @@ def test_only_equal_trees_are_one_object() -> None:
 
 
 def test_a_number_is_not_taken_for_a_longer_one() -> None:
-    alike = Alike()
+    alike = InternedTrees()
     assert [alike.sections(f'{{"n":{number}}}') for number in (1, 12, 1)] == [{"n": 1}, {"n": 12}, {"n": 1}]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a"}', '{"a";{}}', '{"a":{}', '{"a":{}}x', '{"a":{},}', '{1:2}'])
 def test_a_text_that_is_no_json_is_refused(text: str) -> None:
-    alike = Alike()
+    alike = InternedTrees()
     alike.sections('{"a":{}}')
     with pytest.raises(ValueError):
         alike.sections(text)
 
 
 def test_the_cache_is_bounded() -> None:
-    alike = Alike()
+    alike = InternedTrees()
     for number in range(3 * WHOLE):
         alike.sections(to_text({"seeds": {"seed": number}}))
         alike.tree(to_text({"seed": number}))

@@ -14,7 +14,7 @@ from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget, make_project
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 PROJECT = "tampered"

@@ -10,7 +10,7 @@ import pytest
 
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
 from hyperspace_core.records.codec import from_text, to_text
-from hyperspace_core.reproduce.reproduction import Wish
+from hyperspace_core.reproduce.reproduction import ReproduceOptions
 from hyperspace_core.study import Study
 
 from .conftest import drained
@@ -84,5 +84,5 @@ def test_a_run_that_has_not_ended_is_refused(study: Callable[[], Study]) -> None
 ])
 def test_invalid_options_are_refused(wish: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError) as error:
-        Wish(**wish)  # type: ignore[arg-type]
+        ReproduceOptions(**wish)  # type: ignore[arg-type]
     assert str(error.value).startswith(said)

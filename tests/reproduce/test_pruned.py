@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hyperspace_core.records.pruned import pruned_at
+from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.run import Metric, NewRun
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import PRUNED

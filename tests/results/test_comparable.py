@@ -11,15 +11,13 @@ import pytest
 from hyperspace_core.backfill.doing import apply_plan
 from hyperspace_core.backfill.plan import plan_backfill
 from hyperspace_core.errors import UsageError
-from hyperspace_core.extension.declared import SameBehaviour
+from hyperspace_core.extension.register import SameBehaviour
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import comparable_runs, compared, declaration
-from hyperspace_core.results.existing import existing_runs, key_of
-from hyperspace_core.results.parts import Sameness, parts_of
+from hyperspace_core.results.comparable import comparable_runs, compared, declaration, existing_runs, key_of
 from hyperspace_core.results.results import Results
-from hyperspace_core.results.today import Today
+from hyperspace_core.results.traits import CurrentCode, Sameness, parts_of
 from hyperspace_core.study import Study
-from hyperspace_core.submission import Wishes, plan, problem_of_task
+from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 
 from .changing import FILES, TASK, changed, declaring, with_hook
 from .conftest import Open
@@ -194,7 +192,7 @@ def test_the_project_is_not_loaded_if_the_runs_agree(opened: Open) -> None:
     for seed in (1, 2):
         run(study, seed=seed)
 
-    def asked() -> Today:
+    def asked() -> CurrentCode:
         raise AssertionError("the project was asked")
 
     assert len(compared(study.results("holdout"), asked).kept) == 2
@@ -226,7 +224,7 @@ def test_unknown_properties_do_not_exclude_a_run(opened: Open) -> None:
     records = list(study.results("holdout", comparable="all"))
     bare = [replace(record, id=record.id + 10, attempts=()) for record in records]
 
-    found = compared([*records, *bare], lambda: Today(study.project))
+    found = compared([*records, *bare], lambda: CurrentCode(study.project))
 
     assert sorted(record.id for record in found.kept) == [2, 11, 12]
 
@@ -308,8 +306,8 @@ def test_a_run_on_changed_code_does_not_count_as_existing(opened: Open) -> None:
     run(opened(), SUPPORT)
     study = opened(OTHER_FOREST)
     problem = problem_of_task(study.project, "holdout")
-    forest, = plan(study.project, problem, FOREST, Wishes())
-    support, = plan(study.project, problem, SUPPORT, Wishes())
+    forest, = plan(study.project, problem, FOREST, SubmitOptions())
+    support, = plan(study.project, problem, SUPPORT, SubmitOptions())
 
     assert existing_runs(study.store, study.project, "holdout") == {key_of(support): 2}
     run(study)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results import first_page
+from hyperspace_core.results import results as first_page
 from hyperspace_core.results.results import Results
 from hyperspace_core.study import Study
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hyperspace_core.results.frame import to_frame
+from hyperspace_core.results.export import to_frame
 from hyperspace_core.results.results import Results
 
 from .records import completed, queued

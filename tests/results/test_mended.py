@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.records.rescored import Rescored
+from hyperspace_core.records.info import Rescored
 from hyperspace_core.records.run import Attempt, RunRecord
-from hyperspace_core.results import first_page
+from hyperspace_core.results import results as first_page
 from hyperspace_core.results.effects import effects
-from hyperspace_core.results.ordering import ordered
 from hyperspace_core.results.pairs import compare
 from hyperspace_core.results.repeats import Grouped
 from hyperspace_core.results.results import Results
+from hyperspace_core.results.table import ordered
 from hyperspace_core.study import Study
 
 from .conftest import Open

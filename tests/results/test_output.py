@@ -15,7 +15,7 @@ import pytest
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.logged import Point
-from hyperspace_core.results.output import checked_format, write_csv, write_jsonl
+from hyperspace_core.results.export import checked_format, write_csv, write_jsonl
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import Column, Table
 

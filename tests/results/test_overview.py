@@ -14,17 +14,19 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, WorkerInfo
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.live import Picture
+from hyperspace_core.results.live import LiveView
 from hyperspace_core.results.overview import (
     FAILURES,
     Overview,
+    counted,
+    html_of,
     life_of,
+    lines_of,
     living_workers,
     overview,
     told_why,
     waiting,
 )
-from hyperspace_core.results.picture import counted, html_of, lines_of
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.testing.clock import FakeClock
@@ -229,7 +231,7 @@ def test_the_overview_as_lines() -> None:
         "run 5 of holdout failed: ValueError: x⏎y",
         "best of holdout: run 6, accuracy 0.987654",
     ]
-    assert repr(Picture(FULL)) == "\n".join(lines_of(FULL))
+    assert repr(LiveView(FULL)) == "\n".join(lines_of(FULL))
 
 
 def test_lines_and_html_show_a_run_with_a_dead_process() -> None:
@@ -249,7 +251,7 @@ def test_lines_without_times_change_only_with_news() -> None:
 
 
 def test_the_html_has_a_bar_for_each_run_with_progress() -> None:
-    html = Picture(FULL)._repr_html_()
+    html = LiveView(FULL)._repr_html_()
 
     assert html == html_of(FULL)
     assert html.count("<tr>") == 4 and html.count("<progress ") == 1

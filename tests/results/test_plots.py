@@ -15,7 +15,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Attempt, Owner, RunRecord
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.results import plots
-from hyperspace_core.results.picture_file import write_picture
+from hyperspace_core.results.export import write_picture
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.records.pruned import is_pruned, pruned_at
+from hyperspace_core.records.info import is_pruned, pruned_at
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.results.effects import effects

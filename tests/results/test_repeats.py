@@ -14,10 +14,16 @@ from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.effects import effects
-from hyperspace_core.results.estimates import estimate, numbers_needed, t_quantile
 from hyperspace_core.results.next_pairs import next_pairs
 from hyperspace_core.results.pairs import compare
-from hyperspace_core.results.repeats import Grouped, grouped, has_repeats
+from hyperspace_core.results.repeats import (
+    Grouped,
+    estimate,
+    grouped,
+    has_repeats,
+    numbers_needed,
+    t_quantile,
+)
 from hyperspace_core.results.results import Results
 
 from .records import completed

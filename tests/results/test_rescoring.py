@@ -10,14 +10,13 @@ import pytest
 
 from hyperspace_core import Run, Study
 from hyperspace_core.errors import NotFound, RegistrationError, ValueNotStorable
-from hyperspace_core.extension.metrics import checked_metric
-from hyperspace_core.extension.register import Contents, Register
+from hyperspace_core.extension.register import Contents, Register, checked_metric
 from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.rescored import rescored_of
+from hyperspace_core.records.info import rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.rescoring import Scoring, metric_of, predictions_of, rescored, undone
 from hyperspace_core.results.table import tabulate
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory
 from hyperspace_core.testing.project import ProjectFolder, forget, make_project
 
 METRICS = """

@@ -11,8 +11,14 @@ import pytest
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Attempt
-from hyperspace_core.results.difference import Contrast, contrasts
-from hyperspace_core.results.series import MetricSummary, SeriesRow, side_by_side, summarize
+from hyperspace_core.results.diff import (
+    Contrast,
+    MetricSummary,
+    SeriesRow,
+    contrasts,
+    side_by_side,
+    summarize,
+)
 
 from .records import FOREST, completed, queued
 

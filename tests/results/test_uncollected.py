@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hyperspace_core.results.uncollected import uncollected
+from hyperspace_core.results.table import gc_paused
 
 
 @pytest.fixture(autouse=True)
@@ -18,15 +18,15 @@ def enabled() -> Iterator[None]:
 
 
 def test_the_collector_is_enabled_again_after_an_error() -> None:
-    with pytest.raises(KeyError), uncollected():
+    with pytest.raises(KeyError), gc_paused():
         assert not gc.isenabled()
         raise KeyError
     assert gc.isenabled()
 
 
 def test_nested_pauses_last_until_the_outer_ends() -> None:
-    with uncollected():
-        with uncollected():
+    with gc_paused():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -34,6 +34,6 @@ def test_nested_pauses_last_until_the_outer_ends() -> None:
 
 def test_a_disabled_collector_stays_disabled() -> None:
     gc.disable()
-    with uncollected():
+    with gc_paused():
         pass
     assert not gc.isenabled()

@@ -11,8 +11,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.effects import effects
 from hyperspace_core.results.next_pairs import next_pairs
 from hyperspace_core.results.pairs import compare
-from hyperspace_core.results.repeats import Grouped, has_repeats
-from hyperspace_core.results.units import measured
+from hyperspace_core.results.repeats import Grouped, has_repeats, measured
 
 from .records import completed
 

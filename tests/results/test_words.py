@@ -15,19 +15,23 @@ from hypothesis import strategies as st
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Attempt
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.align import aligned, cut, fitting, is_numeric, width
-from hyperspace_core.results.plain import plain
-from hyperspace_core.results.progress import bar, progress_text
-from hyperspace_core.results.words import (
+from hyperspace_core.results.format import (
     ago,
+    aligned,
     brief,
     byte_count,
+    cut,
+    fitting,
     harmless,
+    is_numeric,
     number,
     one_line,
+    plain,
     seconds,
     value_text,
+    width,
 )
+from hyperspace_core.results.overview import bar, progress_text
 
 from .records import NOON, completed
 

@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
 from hyperspace_core.records.logged import Progress, check_label, progress_of
-from hyperspace_core.run import Run, active, current_run
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory, Run, active, current_run
 
 
 class Metric(enum.StrEnum):

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import HyperspaceError
-from hyperspace_core.run import Run
+from hyperspace_core.run import Memory, Run
 from hyperspace_core.scenarios import PerSeries, Repeated, Rolling
 from hyperspace_core.scenarios.parts import PartError
-from hyperspace_core.sink import Memory
 
 from .wrapped import Counting, Numbers, Trial, plain
 

@@ -19,12 +19,12 @@ from hyperspace_core.components import Dataset, Scenario
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.units import measured
+from hyperspace_core.results.repeats import measured
 from hyperspace_core.run import Run
 from hyperspace_core.scenarios import PerSeries, Rolling
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.study import Study
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 FIRMS = 11

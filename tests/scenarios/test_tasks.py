@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture.components import component_fingerprints
+from hyperspace_core.capture.code_fingerprint import component_fingerprints
 from hyperspace_core.errors import ConfigError, UnknownClassError
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task

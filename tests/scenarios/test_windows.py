@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hyperspace_core.scenarios.windows import Moment, Window, windows
+from hyperspace_core.scenarios.shapes import Moment, Window, windows
 
 
 @pytest.mark.parametrize(("given", "expected"), [

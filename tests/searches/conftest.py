@@ -16,7 +16,7 @@ from typing import Annotated
 
 from hyperspace_core.components import Component, Scenario
 from hyperspace_core.run import Run
-from hyperspace_core.space import Float, Int
+from hyperspace_core.ranges import Float, Int
 
 
 class Model(Component):

@@ -15,8 +15,8 @@ from hyperspace_core.extension.project import open_project
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.searches import asking
-from hyperspace_core.searches.asking import ChildAsker, InlineAsker, ProposerGone
-from hyperspace_core.searches.process import Desk
+from hyperspace_core.searches.asking import ChildProposer, InlineProposer, ProposerGone
+from hyperspace_core.searches.process import ProposerServer
 from hyperspace_core.searches.wire import Ask, Open
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget
@@ -104,19 +104,19 @@ def question(folder: ProjectFolder, url: str, tmp_path: Path) -> Question:
 
 
 @pytest.fixture
-def asker() -> Iterator[ChildAsker]:
-    made = ChildAsker(Open("formula", None, (), None))
+def asker() -> Iterator[ChildProposer]:
+    made = ChildProposer(Open("formula", None, (), None))
     yield made
     made.close()
 
 
-def pid_of(asker: ChildAsker) -> int:
+def pid_of(asker: ChildProposer) -> int:
     assert asker._process is not None
     return asker._process.pid
 
 
 @pytest.mark.parametrize("how", ["print", "thread"])
-def test_a_tuner_may_print_and_start_threads(asker: ChildAsker, question: Question, how: str) -> None:
+def test_a_tuner_may_print_and_start_threads(asker: ChildProposer, question: Question, how: str) -> None:
     assert asker.ask(question(how)).run is not None
 
 
@@ -124,28 +124,28 @@ def test_a_tuner_may_print_and_start_threads(asker: ChildAsker, question: Questi
     ("exit", r"its tuner failed: SystemExit\(enough\)"), ("nonsense", "its tuner failed: .*str")])
 @pytest.mark.parametrize("inline", [False, True])
 def test_failures_of_a_tuner_are_reported(
-        asker: ChildAsker, question: Question, how: str, said: str, inline: bool) -> None:
+        asker: ChildProposer, question: Question, how: str, said: str, inline: bool) -> None:
     asked = question(how)
-    whom = InlineAsker(Desk(open_project("formula", build_manager()))) if inline else asker
+    whom = InlineProposer(ProposerServer(open_project("formula", build_manager()))) if inline else asker
     for _ in range(2):                     # and it may be asked again
         with pytest.raises(ConfigError, match=said):
             whom.ask(asked)
 
 
-def test_the_output_of_a_lost_proposer_is_reported(asker: ChildAsker, question: Question) -> None:
+def test_the_output_of_a_lost_proposer_is_reported(asker: ChildProposer, question: Question) -> None:
     with pytest.raises(ProposerGone, match=r"ended \(exit code 3\)\nlast words"):
         asker.ask(question("vanish"))
 
 
 def test_a_killed_proposer_with_a_living_child_is_noticed(
-        asker: ChildAsker, question: Question, tmp_path: Path) -> None:
+        asker: ChildProposer, question: Question, tmp_path: Path) -> None:
     with pytest.raises(ProposerGone, match="signal 9"):
         asker.ask(question("leave_a_child"))
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
 def test_a_new_proposer_needs_all_runs(
-        asker: ChildAsker, question: Question) -> None:
+        asker: ChildProposer, question: Question) -> None:
     first = question("pid")
     asker.ask(first)
     assert asker.fresh(first.search.uid) is False
@@ -160,7 +160,7 @@ def test_a_new_proposer_needs_all_runs(
 
 
 def test_a_tuner_without_answer_is_killed_after_the_timeout(
-        asker: ChildAsker, question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
+        asker: ChildProposer, question: Question, monkeypatch: pytest.MonkeyPatch) -> None:
     asker.ask(question("pid"))
     pid = pid_of(asker)
     monkeypatch.setattr(asking, "LONGEST_S", 0.3)
@@ -173,7 +173,7 @@ def test_a_tuner_without_answer_is_killed_after_the_timeout(
 
 
 def test_a_tuner_that_writes_into_the_socket_is_an_error(
-        asker: ChildAsker, question: Question) -> None:
+        asker: ChildProposer, question: Question) -> None:
     with pytest.raises(ProjectError, match="sent a message that cannot be decoded"):
         asker.ask(question("scribble"))
     assert asker.ask(question("pid")).run is not None

@@ -17,8 +17,8 @@ from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.proposing import Proposer
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.events import WorkerReport
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 from .conftest import MODELS

@@ -11,7 +11,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.searches import mirror
 from hyperspace_core.searches.handle import Search
-from hyperspace_core.searches.mirror import Mirror
+from hyperspace_core.searches.mirror import RunCache
 from hyperspace_core.study import Study
 from hyperspace_core.testing.clock import FakeClock
 
@@ -22,19 +22,19 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def mirrored(study: Study, clock: FakeClock) -> Mirror:
+def mirrored(study: Study, clock: FakeClock) -> RunCache:
     search: Search = study.tune("main", runs=5, tuner="Random")
-    return Mirror(study.store, search.record, clock)
+    return RunCache(study.store, search.record, clock)
 
 
-def heard(mirrored: Mirror, *, fresh: bool = False) -> tuple[list[int], bool]:
+def heard(mirrored: RunCache, *, fresh: bool = False) -> tuple[list[int], bool]:
     records, whole = mirrored.changes(fresh=fresh)
     mirrored.told()
     return [record.id for record in records], whole
 
 
 def test_all_runs_come_first_then_new_and_changed_ones(
-        study: Study, mirrored: Mirror) -> None:
+        study: Study, mirrored: RunCache) -> None:
     first = study.submit("main")
     study.submit("near")
     assert heard(mirrored) == ([first], True)
@@ -49,7 +49,7 @@ def test_all_runs_come_first_then_new_and_changed_ones(
     assert heard(mirrored) == ([], False)
 
 
-def test_changes_without_an_answer_are_sent_again(study: Study, mirrored: Mirror) -> None:
+def test_changes_without_an_answer_are_sent_again(study: Study, mirrored: RunCache) -> None:
     heard(mirrored)
     run = study.submit("main")
     mirrored.changes(fresh=False)          # no answer came
@@ -57,14 +57,14 @@ def test_changes_without_an_answer_are_sent_again(study: Study, mirrored: Mirror
     assert heard(mirrored) == ([run], False)
 
 
-def test_a_new_proposer_gets_all_runs(study: Study, mirrored: Mirror) -> None:
+def test_a_new_proposer_gets_all_runs(study: Study, mirrored: RunCache) -> None:
     run = study.submit("main")
     heard(mirrored)
     assert heard(mirrored, fresh=True) == ([run], True)
 
 
 def test_runs_that_had_ended_are_read_again_from_time_to_time(
-        study: Study, mirrored: Mirror, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        study: Study, mirrored: RunCache, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, again = (study.run("main", echo=False).id for _ in range(2))
     monkeypatch.setattr(mirror, "LATE", 0)         # both are recent enough to be read again
     heard(mirrored)
@@ -79,7 +79,7 @@ def test_runs_that_had_ended_are_read_again_from_time_to_time(
 
 
 def test_a_large_store_is_not_read_whole_all_the_time(
-        study: Study, mirrored: Mirror, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        study: Study, mirrored: RunCache, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     find = study.store.find
     reads: list[RunFilter] = []
 

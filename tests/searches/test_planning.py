@@ -11,9 +11,9 @@ from hyperspace_core.config.searching import space_of
 from hyperspace_core.config.spacejson import space_tree
 from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, UsageError
 from hyperspace_core.pruners.median import Median
+from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import Budget
-from hyperspace_core.space import Choice, Float, Int
 from hyperspace_core.study import Study
 from hyperspace_core.tuners.grid import Grid
 
@@ -38,12 +38,12 @@ def test_a_search_is_stored_with_all_its_options(study: Study) -> None:
 
 def test_a_space_of_objects_and_its_json_are_the_same_space(study: Study) -> None:
     task = study.project.task("main")
-    signature, catalog = study.project.scenario_signature(task), study.project.catalog
+    signature, registry = study.project.scenario_signature(task), study.project.registry
     for wish in (SPACE, {"model": {"slope": Float(0.5, 2, step=0.5), "depth": Int(2, 8, step=2)}},
                  {"model": Choice("Tree", "Line")}, {"fail": [True, False]}):
         tree = space_tree(wish)
         assert json.loads(json.dumps(tree)) == tree
-        assert space_of(signature, catalog, tree) == space_of(signature, catalog, wish)
+        assert space_of(signature, registry, tree) == space_of(signature, registry, wish)
 
 
 def test_a_tuner_may_be_an_object(study: Study) -> None:
@@ -89,7 +89,7 @@ def test_an_unknown_task_is_named(study: Study) -> None:
 def test_the_default_tuner_has_the_highest_preference(study: Study) -> None:
     from hyperspace_core.tuner import Tuner
 
-    known = {entry.name: entry.target.preference for entry in study.project.catalog.entries(Tuner)}
+    known = {entry.name: entry.target.preference for entry in study.project.registry.entries(Tuner)}
     chosen = study.tune("main", runs=1).record.tuner["className"]
     assert known[chosen] == max(known.values())
     assert known["Random"] > known["Grid"]

@@ -11,8 +11,8 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, make_project
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.events import WorkerReport
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 FILES = {
@@ -35,7 +35,7 @@ FILES = {
 
         from hyperspace_core.components import Component, Scenario
         from hyperspace_core.run import Run
-        from hyperspace_core.space import Float, Int
+        from hyperspace_core.ranges import Float, Int
 
 
         class Learner(Component):

@@ -28,9 +28,9 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.lookup import pick_attempt
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.existing import existing_runs, key_of
+from hyperspace_core.results.comparable import existing_runs, key_of
 from hyperspace_core.results.results import Results
-from hyperspace_core.submission import Wishes, iter_plan, plan, problem_of_task
+from hyperspace_core.submission import SubmitOptions, iter_plan, plan, problem_of_task
 from hyperspace_core.testing.project import ProjectFolder
 
 from .conftest import Drain, number
@@ -89,7 +89,7 @@ def test_a_grid_of_thousands_is_stored_in_batches_of_a_thousand(study: Study) ->
 
     assert ids == list(range(1, 2501))
     assert study.get(2500).submitted == {"rate": 2499 / 2500}
-    runs = iter_plan(study.project, problem_of_task(study.project, "first"), grid, Wishes())
+    runs = iter_plan(study.project, problem_of_task(study.project, "first"), grid, SubmitOptions())
     assert [len(batch) for batch in study.submit_batches(runs, study.pin())] == [1000, 1000, 500]
 
 
@@ -230,7 +230,7 @@ def test_an_equal_experiment_is_found_unless_it_failed(study: Study) -> None:
     there = existing_runs(study.store, study.project, "first")
 
     def known(config: dict[str, Any], **wishes: Any) -> int | None:
-        run, = plan(study.project, problem, config, Wishes(**wishes))
+        run, = plan(study.project, problem, config, SubmitOptions(**wishes))
         return there.get(key_of(run))
 
     assert known({"rate": 0.5, "learner": "Forest"}) == queued

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.config.overrides import each
+from hyperspace_core.config.grid import each
 from hyperspace_core.errors import ConfigError, TaskError, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import Project, open_project
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task
-from hyperspace_core.results.existing import key_of
+from hyperspace_core.results.comparable import key_of
 from hyperspace_core.submission import (
     BATCH,
     Problem,
-    Wishes,
+    SubmitOptions,
     checked_plan,
     iter_plan,
     plan,
@@ -46,7 +46,7 @@ def first(project: Project) -> Problem:
 
 
 def one(project: Project, problem: Problem, config: Any = None, **wishes: Any) -> NewRun:
-    run, = plan(project, problem, config, Wishes(**wishes))
+    run, = plan(project, problem, config, SubmitOptions(**wishes))
     return run
 
 
@@ -129,15 +129,15 @@ def test_a_task_that_does_not_exist_is_named_with_the_nearest(project: Project) 
 ])
 def test_an_invalid_option_is_refused(wish: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Wishes(**wish)
+        SubmitOptions(**wish)
 
     assert str(caught.value) == says
 
 
 def test_options_may_be_numpy_numbers_and_a_single_tag() -> None:
-    wishes = Wishes(repeats=np.int64(3), seed=np.int32(5), priority=np.int64(-1), tags="paper")
+    wishes = SubmitOptions(repeats=np.int64(3), seed=np.int32(5), priority=np.int64(-1), tags="paper")
 
-    assert wishes == Wishes(repeats=3, seed=5, priority=-1, tags=("paper",))
+    assert wishes == SubmitOptions(repeats=3, seed=5, priority=-1, tags=("paper",))
     assert [type(each) for each in (wishes.repeats, wishes.seed, wishes.priority)] == [int] * 3
 
 
@@ -169,7 +169,7 @@ def test_without_any_seed_one_is_drawn_for_each_submission(project: Project) -> 
 
 def test_a_function_that_asks_for_the_seed_gets_the_run_s(project: Project) -> None:
     problem = problem_of_task(project, "train")
-    runs = plan(project, problem, {"lr": 0.5}, Wishes(seed=3, repeats=2))
+    runs = plan(project, problem, {"lr": 0.5}, SubmitOptions(seed=3, repeats=2))
 
     assert [run.config for run in runs] == [{"lr": 0.5, "seed": 3}, {"lr": 0.5, "seed": 4}]
     assert one(project, problem, {"seed": 9}).config == {"lr": 0.1, "seed": 9}
@@ -177,7 +177,7 @@ def test_a_function_that_asks_for_the_seed_gets_the_run_s(project: Project) -> N
 
 def test_repeats_of_different_configs_pair_up(project: Project) -> None:
     problem = problem_of_task(project, "unseeded")
-    runs = list(iter_plan(project, problem, {"rate": [0.1, 0.2]}, Wishes(repeats=3)))
+    runs = list(iter_plan(project, problem, {"rate": [0.1, 0.2]}, SubmitOptions(repeats=3)))
 
     drawn = runs[0].seed
     assert drawn is not None
@@ -186,7 +186,7 @@ def test_repeats_of_different_configs_pair_up(project: Project) -> None:
 
 
 def test_seeds_of_repeats_begin_again_at_the_end_of_the_range(project: Project, first: Problem) -> None:
-    runs = plan(project, first, {}, Wishes(seed=2**32 - 1, repeats=2))
+    runs = plan(project, first, {}, SubmitOptions(seed=2**32 - 1, repeats=2))
 
     assert [run.seed for run in runs] == [2**32 - 1, 0]
 
@@ -194,8 +194,8 @@ def test_seeds_of_repeats_begin_again_at_the_end_of_the_range(project: Project, 
 @pytest.mark.parametrize("seed", [-1, 2**32, 0.5, True, "7"])
 def test_an_invalid_seed_is_refused_in_every_place(
         project: Project, first: Problem, seed: Any) -> None:
-    for attempt in (lambda: Wishes(seed=seed), lambda: one(project, first, {"seed": seed}),
-                    lambda: list(iter_plan(project, first, {"seed": [1, seed]}, Wishes()))):
+    for attempt in (lambda: SubmitOptions(seed=seed), lambda: one(project, first, {"seed": seed}),
+                    lambda: list(iter_plan(project, first, {"seed": [1, seed]}, SubmitOptions()))):
         with pytest.raises(ConfigError, match=r"seed`?: expected a whole number from 0 to 4294967295"):
             attempt()
 
@@ -207,26 +207,26 @@ GRID = {"learner": [{"className": "Forest", "trees": [1, 2]}, "Net"], "rate": [0
 
 
 def test_a_grid_s_first_key_varies_slowest_and_repeats_fastest(project: Project, first: Problem) -> None:
-    runs = list(iter_plan(project, first, GRID, Wishes(repeats=2)))
+    runs = list(iter_plan(project, first, GRID, SubmitOptions(repeats=2)))
 
     assert configs(runs) == [
         (name, trees, rate, seed) for name, trees in (("Forest", 1), ("Forest", 2), ("Net", None))
         for rate in (0.1, 0.2) for seed in (7, 8)
     ]
-    assert size_of(project, first, GRID, Wishes(repeats=2)) == len(runs) == 12
+    assert size_of(project, first, GRID, SubmitOptions(repeats=2)) == len(runs) == 12
 
 
 def test_seeds_in_a_grid_are_alternatives_like_any_other(project: Project, first: Problem) -> None:
     for seeds in ([1, 2], (1, 2), each(1, 2), [np.int64(1), np.int64(2)]):
-        runs = list(iter_plan(project, first, {"rate": [0.1, 0.2], "seed": seeds}, Wishes()))
+        runs = list(iter_plan(project, first, {"rate": [0.1, 0.2], "seed": seeds}, SubmitOptions()))
         assert [(run.config["rate"], run.seed) for run in runs if run.config] == [
             (0.1, 1), (0.1, 2), (0.2, 1), (0.2, 2)]
-    assert size_of(project, first, {"rate": [0.1, 0.2], "seed": [1, 2, 3]}, Wishes()) == 6
+    assert size_of(project, first, {"rate": [0.1, 0.2], "seed": [1, 2, 3]}, SubmitOptions()) == 6
 
 
 def test_a_seed_in_the_grid_excludes_another_one(project: Project, first: Problem) -> None:
     with pytest.raises(UsageError, match="seed 3 and the grid's `seed` contradict each other; give only one"):
-        list(iter_plan(project, first, {"seed": [1, 2]}, Wishes(seed=3)))
+        list(iter_plan(project, first, {"seed": [1, 2]}, SubmitOptions(seed=3)))
 
 
 @pytest.mark.parametrize("grid", [{"seed": []}, {"rate": []}, {"learner": each()}])
@@ -234,15 +234,15 @@ def test_an_empty_list_of_alternatives_leaves_nothing_to_run(
         project: Project, first: Problem, grid: dict[str, Any]) -> None:
     for planned in (iter_plan, checked_plan):
         with pytest.raises(ConfigError, match="an empty list of alternatives leaves nothing to run"):
-            list(planned(project, first, grid, Wishes()))
+            list(planned(project, first, grid, SubmitOptions()))
 
 
 def test_a_list_that_is_a_value_is_no_alternative(project: Project, first: Problem) -> None:
     net = {"className": "Net", "layers": [10, 20]}
     alternatives = {"className": "Net", "layers": each([10], [10, 20])}
 
-    assert size_of(project, first, {"learner": net}, Wishes()) == 1
-    runs = list(iter_plan(project, first, {"learner": alternatives}, Wishes()))
+    assert size_of(project, first, {"learner": net}, SubmitOptions()) == 1
+    runs = list(iter_plan(project, first, {"learner": alternatives}, SubmitOptions()))
     assert [run.config["learner"]["layers"] for run in runs if run.config] == [[10], [10, 20]]
 
 
@@ -250,7 +250,7 @@ def test_one_bad_combination_refuses_the_grid(project: Project, first: Problem) 
     bad = {"learner": ["Forest", "Net"], "rate": [0.1, "fast"]}
     given_out: list[NewRun] = []
     with pytest.raises(ConfigError, match="`rate`"):
-        given_out += checked_plan(project, first, bad, Wishes())
+        given_out += checked_plan(project, first, bad, SubmitOptions())
 
     assert given_out == []
 
@@ -266,12 +266,12 @@ def test_a_large_grid_is_checked_first_and_not_held_in_memory(
             looked_at += 1
             yield run
 
-    runs = checked_plan(project, first, {"rate": [*rates, 2.0]}, Wishes(), watch)
+    runs = checked_plan(project, first, {"rate": [*rates, 2.0]}, SubmitOptions(), watch)
     assert looked_at == BATCH + 1
     assert not isinstance(runs, list)
     assert [run.config["rate"] for run in runs if run.config] == [*rates, 2.0]
     with pytest.raises(ConfigError, match="`rate`"):
-        checked_plan(project, first, {"rate": [*rates, "last"]}, Wishes())
+        checked_plan(project, first, {"rate": [*rates, "last"]}, SubmitOptions())
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=4, unique=True),
@@ -281,7 +281,7 @@ def test_the_size_of_a_grid_is_the_number_of_its_runs(
         planned: Any, trees: list[int], rates: list[float], repeats: int, seed: int) -> None:
     project, problem = planned
     grid = {"learner": {"className": "Forest", "trees": trees}, "rate": rates}
-    wishes = Wishes(repeats=repeats, seed=seed)
+    wishes = SubmitOptions(repeats=repeats, seed=seed)
     runs = list(iter_plan(project, problem, grid, wishes))
 
     assert len(runs) == size_of(project, problem, grid, wishes) == len(trees) * len(rates) * repeats
@@ -314,7 +314,7 @@ def past(run: NewRun, number: int = 42) -> RunRecord:
 
 def test_a_rerun_changes_what_it_names_and_keeps_everything_else(project: Project, first: Problem) -> None:
     record = past(one(project, first, {"learner": {"className": "Forest", "trees": 5}, "rate": 0.5}, seed=3))
-    again, = plan_rerun(project, record, {"learner": {"trees": 500}}, Wishes())
+    again, = plan_rerun(project, record, {"learner": {"trees": 500}}, SubmitOptions())
 
     assert again.config == {"learner": {"className": "Forest", "trees": 500}, "rate": 0.5} | UNCHANGED
     assert (again.parent, again.seed, again.scenario, again.metric) == (42, 3, record.scenario, record.metric)
@@ -325,7 +325,7 @@ def test_a_rerun_changes_what_it_names_and_keeps_everything_else(project: Projec
 def test_a_rerun_with_another_class_drops_old_parameters(project: Project, first: Problem) -> None:
     record = past(one(project, first, {"learner": {"className": "Forest", "trees": 5}}))
     for change in ("Net", {"className": "Net"}):
-        again, = plan_rerun(project, record, {"learner": change}, Wishes())
+        again, = plan_rerun(project, record, {"learner": change}, SubmitOptions())
         assert again.config is not None
         assert again.config["learner"] == {"className": "Net", "layers": [10], "dropout": 0.5}
 
@@ -333,15 +333,15 @@ def test_a_rerun_with_another_class_drops_old_parameters(project: Project, first
 def test_a_rerun_takes_a_seed_from_the_changes_or_beside_them(project: Project, first: Problem) -> None:
     record = past(one(project, first, {}, seed=3))
 
-    assert [run.seed for run in plan_rerun(project, record, None, Wishes(repeats=2))] == [3, 4]
-    assert [run.seed for run in plan_rerun(project, record, {"seed": 9}, Wishes())] == [9]
-    assert [run.seed for run in plan_rerun(project, record, {"seed": 9}, Wishes(seed=1))] == [1]
+    assert [run.seed for run in plan_rerun(project, record, None, SubmitOptions(repeats=2))] == [3, 4]
+    assert [run.seed for run in plan_rerun(project, record, {"seed": 9}, SubmitOptions())] == [9]
+    assert [run.seed for run in plan_rerun(project, record, {"seed": 9}, SubmitOptions(seed=1))] == [1]
 
 
 def test_a_rerun_of_a_function_hands_its_seed_over_again(project: Project) -> None:
     record = past(one(project, problem_of_task(project, "train"), {"lr": 0.5}, seed=3))
 
-    for wishes, seed in ((Wishes(), 3), (Wishes(seed=8), 8)):
+    for wishes, seed in ((SubmitOptions(), 3), (SubmitOptions(seed=8), 8)):
         again, = plan_rerun(project, record, None, wishes)
         assert again.config == {"lr": 0.5, "seed": seed}
 
@@ -349,13 +349,13 @@ def test_a_rerun_of_a_function_hands_its_seed_over_again(project: Project) -> No
 def test_changes_of_a_rerun_are_checked_like_any_config(project: Project, first: Problem) -> None:
     record = past(one(project, first))
     with pytest.raises(ConfigError, match=r"`learner\.tress`"):
-        plan_rerun(project, record, {"learner": {"tress": 3}}, Wishes())
+        plan_rerun(project, record, {"learner": {"tress": 3}}, SubmitOptions())
 
 
 def test_an_incomplete_run_cannot_be_rerun(project: Project) -> None:
     record = RunRecord(id=9, uid="u", project="lab", task="first", state=State.QUEUED)
     with pytest.raises(ConfigError, match="run 9 never started and its project was not installed"):
-        plan_rerun(project, record, None, Wishes())
+        plan_rerun(project, record, None, SubmitOptions())
 
 
 # -- where the project is not installed ----------------------------------------------------------------------
@@ -365,7 +365,8 @@ TASK = Task(name="first", scenario={"className": "Trial"}, metric=Metric(name="s
 
 
 def test_an_unseen_run_is_kept_as_it_was_written(lab: ProjectFolder) -> None:
-    run, = plan_unseen("lab", "first", TASK, {"Learner": "Forest"}, Wishes(priority=1, tags="t", retries=2))
+    run, = plan_unseen("lab", "first", TASK, {"Learner": "Forest"},
+                       SubmitOptions(priority=1, tags="t", retries=2))
 
     assert (run.submitted, run.config, run.validated) == ({"Learner": "Forest"}, None, False)
     assert (run.scenario, run.metric, run.seed) == (TASK.scenario, TASK.metric, 7)
@@ -373,16 +374,16 @@ def test_an_unseen_run_is_kept_as_it_was_written(lab: ProjectFolder) -> None:
 
 
 def test_an_unseen_run_without_a_seed_takes_the_tasks_seed() -> None:
-    run, = plan_unseen("lab", "first", None, None, Wishes())
-    seeded, = plan_unseen("lab", "first", None, {"seed": 3}, Wishes())
-    wished, = plan_unseen("lab", "first", None, {"seed": 3}, Wishes(seed=1))
+    run, = plan_unseen("lab", "first", None, None, SubmitOptions())
+    seeded, = plan_unseen("lab", "first", None, {"seed": 3}, SubmitOptions())
+    wished, = plan_unseen("lab", "first", None, {"seed": 3}, SubmitOptions(seed=1))
 
     assert (run.seed, run.scenario, run.metric) == (None, None, Metric())
     assert (seeded.seed, wished.seed) == (3, 1)
 
 
 def test_unseen_repeats_differ_in_their_seeds() -> None:
-    runs = plan_unseen("lab", "first", None, {}, Wishes(repeats=3))
+    runs = plan_unseen("lab", "first", None, {}, SubmitOptions(repeats=3))
 
     drawn = runs[0].seed
     assert drawn is not None
@@ -392,4 +393,4 @@ def test_unseen_repeats_differ_in_their_seeds() -> None:
 
 def test_an_unseen_task_has_a_name_that_a_task_can_have() -> None:
     with pytest.raises(TaskError, match=r"task name '\.\./up'"):
-        plan_unseen("lab", "../up", None, {}, Wishes())
+        plan_unseen("lab", "../up", None, {}, SubmitOptions())

@@ -240,7 +240,7 @@ def test_an_interrupted_write_leaves_nothing_and_no_lock(
         store: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.submit([new_run()])
     with monkeypatch.context() as patch:
-        patch.setattr("hyperspace_core.stores.sqlite.people.ring", interrupt)
+        patch.setattr("hyperspace_core.stores.sqlite.edits.ring", interrupt)
         store.cancel(1)
         with pytest.raises(KeyboardInterrupt):
             store.requeue(1)

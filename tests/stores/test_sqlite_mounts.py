@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.stores.sqlite import mounts
-from hyperspace_core.stores.sqlite.mounts import network_kind, network_kind_of
+from hyperspace_core.stores.sqlite import opening
+from hyperspace_core.stores.sqlite.opening import network_kind, network_kind_of
 
 TABLE = r"""
 /dev/sda1 / ext4 rw,relatime 0 0
@@ -59,13 +59,13 @@ def test_without_a_mount_table_no_path_is_refused() -> None:
 def test_this_machine_s_own_table_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "mounts"
     table.write_text(f"server:/a {tmp_path} nfs rw 0 0\n")
-    monkeypatch.setattr(mounts, "_TABLE", table)
+    monkeypatch.setattr(opening, "_TABLE", table)
     (tmp_path / "link").symlink_to(tmp_path)
     assert network_kind_of(tmp_path / "link" / "runs.db") == "nfs"
 
 
 def test_a_system_without_proc_uses_another_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounts, "_TABLE", tmp_path / "missing")
+    monkeypatch.setattr(opening, "_TABLE", tmp_path / "missing")
     assert network_kind_of(tmp_path) is None
 
 

@@ -16,7 +16,7 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, 
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Finish, Metric, NewRun, OutputChunk, Owner
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.stores.sqlite import open_store, reading, series
+from hyperspace_core.stores.sqlite import open_store, runs
 
 OWNER = Owner(worker="w", host="h")
 _uids = count()
@@ -37,14 +37,14 @@ def store(path: Path) -> Iterator[Any]:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids of all records that are built from rows, in order."""
     ids: list[int] = []
-    record_of = reading.record_of
+    record_of = runs.record_of
 
     def counting(row: Any, *rest: Any) -> Any:
         ids.append(row[0])
         return record_of(row, *rest)
 
-    monkeypatch.setattr(reading, "record_of", counting)
-    monkeypatch.setattr(reading, "PAGE", 10)
+    monkeypatch.setattr(runs, "record_of", counting)
+    monkeypatch.setattr(runs, "PAGE", 10)
     return ids
 
 
@@ -130,8 +130,8 @@ def test_an_unknown_order_is_refused_at_once(store: Any) -> None:
 
 
 def test_series_are_read_in_pages(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series, "POINTS_PAGE", 10)
-    monkeypatch.setattr(series, "OUTPUT_PAGE", 10)
+    monkeypatch.setattr(runs, "POINTS_PAGE", 10)
+    monkeypatch.setattr(runs, "OUTPUT_PAGE", 10)
     submit(store, 1)
     store.append(1, 1, points=[Point(seq=seq, name="ab"[seq % 2], step=None, value=0.0, at=0.0)
                                for seq in range(40)],

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from hyperspace_core.config.catalog import Catalog
-from hyperspace_core.config.schema import signature_of
+from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.searchspace import Assignment, Space
+from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.testing.tuners import conditional_space, flat_space, searched, small_space
 from hyperspace_core.tuner import History, Trial, Tuner, next_proposal
@@ -107,8 +107,8 @@ def test_workers_that_ask_concurrently_get_different_proposals() -> None:
 
 
 def test_core_s_tuners_are_components_that_a_config_can_name() -> None:
-    catalog = Catalog()
+    registry = Registry()
     for one in (Grid, Random):
-        catalog.add(Tuner, one)
-    assert [entry.name for entry in catalog.entries(Tuner)] == ["Grid", "Random"]
+        registry.add(Tuner, one)
+    assert [entry.name for entry in registry.entries(Tuner)] == ["Grid", "Random"]
     assert [parameter.name for parameter in signature_of(Grid).parameters] == ["steps"]

@@ -14,8 +14,8 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import Claim, NewRun, Owner
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.project import ProjectFolder, make_project
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import WorkerReport
+from hyperspace_core.worker.events import WorkerReport
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 from .faults import Door

@@ -10,8 +10,8 @@ from typing import Any
 
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Event
+from hyperspace_core.worker.events import Event
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 _lock = threading.Lock()

@@ -11,10 +11,10 @@ from hyperspace_core.records.run import Owner, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.clock import FakeClock
-from hyperspace_core.worker.doorbell import Doorbell
-from hyperspace_core.worker.duties import EXPLAIN_AFTER_S, WATCHED_S, Counts, Explainer, Presence
-from hyperspace_core.worker.report import RunEnded, RunStarted
+from hyperspace_core.worker.events import RunEnded, RunStarted
+from hyperspace_core.worker.heartbeat import EXPLAIN_AFTER_S, WATCHED_S, Counts, Explainer, Presence
 from hyperspace_core.worker.slot import LOOK_S
+from hyperspace_core.worker.state import QueueNotifier
 
 from .faults import Door
 from .scene import PATIENCE_S, PROJECT, submit
@@ -108,7 +108,7 @@ def test_one_idle_slot_waits_at_the_store_for_all(store: Store) -> None:
                 now[0] -= 1
             return changed
 
-    bell = Doorbell(Counting(store).port, PROJECT)
+    bell = QueueNotifier(Counting(store).port, PROJECT)
     while bell.rings == 0:                 # the first check of a thread may always see a change
         bell.wait(0, 0.1)
     seen = bell.rings

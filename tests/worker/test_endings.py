@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from hyperspace_core.execution.supervise import ChildEnded
+from hyperspace_core.execution.supervisor import ChildEnded
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.worker.endings import Ask, Evidence, GiveBack, back_off_s, settle, vanished
+from hyperspace_core.worker.outcome import Ask, LateOutcome, Release, back_off_s, settle, vanished
 
 DONE = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"accuracy": 0.5})
 BROKE = Finish(outcome=Outcome.FAILED, reason="ValueError: no", traceback="...")
@@ -37,7 +37,7 @@ def test_a_failure_without_retry_has_no_back_off() -> None:
 
 @pytest.mark.parametrize("reported", [None, INTERRUPTED, BROKE])
 def test_a_run_asked_to_return_is_released(reported: Finish | None) -> None:
-    assert settle(reported, ended(None, 9), Ask.RETURN, "paused") == GiveBack(reason="paused")
+    assert settle(reported, ended(None, 9), Ask.RETURN, "paused") == Release(reason="paused")
 
 
 def test_a_run_asked_to_return_may_still_complete() -> None:
@@ -60,17 +60,17 @@ def test_the_result_of_a_cancelled_run_is_kept() -> None:
 @pytest.mark.parametrize("reported", [None, DONE])
 def test_the_outcome_of_a_lost_run_is_only_a_note(reported: Finish | None) -> None:
     settled = settle(reported, ended(None, 9), Ask.YIELD, "taken")
-    assert isinstance(settled, Evidence)
+    assert isinstance(settled, LateOutcome)
     assert settled.finish == (DONE if reported else Finish(outcome=Outcome.LOST, reason="taken"))
 
 
 def test_a_run_of_other_code_is_released_and_refused() -> None:
     settled = settle(INTERRUPTED, ended(), Ask.NOTHING, "", differs="`classifier`: no Forest")
-    assert settled == GiveBack(reason="`classifier`: no Forest", refused=True)
+    assert settled == Release(reason="`classifier`: no Forest", refused=True)
 
 
 def test_a_run_stopped_from_outside_is_released() -> None:
-    assert settle(INTERRUPTED, ended(), Ask.NOTHING, "") == GiveBack(
+    assert settle(INTERRUPTED, ended(), Ask.NOTHING, "") == Release(
         reason="its process was told to stop (SIGTERM), not by its worker")
 
 

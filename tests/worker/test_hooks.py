@@ -14,7 +14,7 @@ import pytest
 from hyperspace_core.errors import ProjectError, StoreUnavailable
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.report import Notice, RunEnded
+from hyperspace_core.worker.events import Notice, RunEnded
 
 from .faults import Door
 from .scene import began, submit

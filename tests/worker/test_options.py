@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import ExitCode, UsageError
-from hyperspace_core.worker.options import WorkerOptions
+from hyperspace_core.worker.state import WorkerOptions
 
 
 @pytest.mark.parametrize(("wrong", "message"), [

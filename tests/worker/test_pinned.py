@@ -14,9 +14,9 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
 from hyperspace_core.testing.project import ProjectFolder, forget, make_project
-from hyperspace_core.worker import codebase
-from hyperspace_core.worker.options import WorkerOptions
-from hyperspace_core.worker.report import Notice
+from hyperspace_core.worker import runners
+from hyperspace_core.worker.events import Notice
+from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 NAME = "moving_on"
@@ -127,8 +127,8 @@ def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Stu
         study.submit("train")
     folder.write("helper.py", "FACTOR = 5\n")
 
-    unpacked = Mock(side_effect=codebase.unpacked)
-    monkeypatch.setattr(codebase, "unpacked", unpacked)
+    unpacked = Mock(side_effect=runners.unpacked)
+    monkeypatch.setattr(runners, "unpacked", unpacked)
 
     records = drained()
 
@@ -139,7 +139,7 @@ def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Stu
 
 def test_fork_servers_beyond_the_most_are_ended(folder: ProjectFolder, study: Study, drained: Drainer,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codebase, "MOST", 1)
+    monkeypatch.setattr(runners, "MOST", 1)
     for factor in (1, 2, 1):
         folder.write("helper.py", f"FACTOR = {factor}\n")
         study.submit("train")

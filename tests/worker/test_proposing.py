@@ -17,11 +17,11 @@ from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.searches.planning import TuneWishes, plan_search
+from hyperspace_core.searches.planning import TuneOptions, plan_search
 from hyperspace_core.storage import Store
-from hyperspace_core.submission import Wishes
+from hyperspace_core.submission import SubmitOptions
 from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.worker.report import Notice, RunEnded, RunStarted
+from hyperspace_core.worker.events import Notice, RunEnded, RunStarted
 
 from .scene import PROJECT, alive, began, in_state, submit, until
 
@@ -87,8 +87,8 @@ def tune(store: Store, project: ProjectFolder) -> Callable[..., SearchRecord]:
     def one(*, space: Any = NUMBER, tuner: Any = "Random", priority: int = 0, task: str = "behave",
             retries: int = 0, **budget: Any) -> SearchRecord:
         opened = open_project(PROJECT, build_manager())
-        asked = TuneWishes(budget=Budget(**budget), space=space, tuner=tuner,
-                           wishes=Wishes(priority=priority, retries=retries))
+        asked = TuneOptions(budget=Budget(**budget), space=space, tuner=tuner,
+                           wishes=SubmitOptions(priority=priority, retries=retries))
         return store.get_search(store.add_search(plan_search(opened, task, asked)))
 
     return one

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import StoreUnavailable
-from hyperspace_core.records.pruned import Pruned, pruned_at
+from hyperspace_core.records.info import Pruned, pruned_at
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.testing.project import ProjectFolder, make_project
-from hyperspace_core.worker.peers import Curves, Peering
+from hyperspace_core.worker.peers import Curves, SearchCurves
 
 from .faults import Door
 from .scene import PROJECT, WorkerProcess, alive, began, in_state, until
@@ -200,7 +200,7 @@ def test_the_pruner_gets_states_and_curves_of_ended_runs(store: Store, here: Her
     assert [record.reason for record in records] == [None, PRUNED, None, None]
 
     store.cancel(search.submit())
-    peers = Peering(Curves(store, PROJECT), store, store.get(best), FakeClock()).answer(1, "score")
+    peers = SearchCurves(Curves(store, PROJECT), store, store.get(best), FakeClock()).answer(1, "score")
     assert {one.run: (one.state, len(one.points)) for one in peers.ended} == {
         good: ("completed", 8), bad: ("pruned", 2), broken: ("completed", 8)}
     assert peers.running == []
@@ -292,7 +292,7 @@ def test_while_the_store_is_away_no_run_is_stopped(store: Store, here: Here, doo
 def test_a_slow_store_is_read_a_tenth_of_the_time_at_most(
         store: Store, door: Door) -> None:
     search, clock = Search(store, MEDIAN), FakeClock()
-    peering = Peering(Curves(door.port, PROJECT), door.port, store.get(search.submit()), clock)
+    peering = SearchCurves(Curves(door.port, PROJECT), door.port, store.get(search.submit()), clock)
 
     def asked() -> tuple[bool, int]:
         return peering.answer(1, "score").known, door.calls.count("find")

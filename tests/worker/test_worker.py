@@ -15,7 +15,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.worker import slot
-from hyperspace_core.worker.report import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
+from hyperspace_core.worker.events import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
 from hyperspace_core.worker.worker import Worker
 
 from .scene import PATIENCE_S, PROJECT, alive, began, grandchild_of_the_deaf, in_state, submit, until

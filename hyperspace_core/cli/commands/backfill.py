@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import dry_run_option, json_option
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import SHOWN, new_page, note, say, say_json, say_page, say_table, tracked
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import dry_run_option, json_option
+from hyperspace_core.cli.terminal import (
+    SHOWN,
+    echo,
+    echo_json,
+    echo_note,
+    echo_page,
+    echo_table,
+    new_page,
+    tracked,
+)
 from hyperspace_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--list", "listing", is_flag=True, help="List the migrations that have been applied.")
 @dry_run_option
 @json_option
-@at_place
-def backfill(*, place: Place, name: str | None, undo: str | None, listing: bool, dry_run: bool,
+@pass_context
+def backfill(*, context: CommandContext, name: str | None, undo: str | None, listing: bool, dry_run: bool,
              as_json: bool) -> None:
     """Bring the configs of past runs up to date with the project's code.
 
@@ -38,20 +47,20 @@ def backfill(*, place: Place, name: str | None, undo: str | None, listing: bool,
         others = given if len(given) > 1 else [*given, "--dry-run"]
         raise UsageError(f"{' and '.join(others)} contradict each other; give one")
     if listing:
-        _list(place, as_json=as_json)
+        _list(context, as_json=as_json)
     elif undo is not None:
-        _undo(place, undo, dry_run=dry_run, as_json=as_json)
+        _undo(context, undo, dry_run=dry_run, as_json=as_json)
     else:
-        _fill(place, name, dry_run=dry_run, as_json=as_json)
+        _fill(context, name, dry_run=dry_run, as_json=as_json)
 
 
-def _fill(place: Place, name: str | None, *, dry_run: bool, as_json: bool) -> None:
+def _fill(context: CommandContext, name: str | None, *, dry_run: bool, as_json: bool) -> None:
     from hyperspace_core.backfill.doing import apply_plan
     from hyperspace_core.backfill.plan import ENDED, plan_backfill
     from hyperspace_core.records.filter import RunFilter
 
-    project, store = place.project(), place.store
-    total = sum(store.count(RunFilter(project=place.name, states=ENDED)).values())
+    project, store = context.project(), context.store
+    total = sum(store.count(RunFilter(project=context.name, states=ENDED)).values())
 
     def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
         return tracked(found, "reading runs", total)
@@ -60,13 +69,13 @@ def _fill(place: Place, name: str | None, *, dry_run: bool, as_json: bool) -> No
     done = {one.migration.name: len(one.runs) for one in plan.migrations} if dry_run else apply_plan(
         store, plan, watch=lambda batches: tracked(batches, "rewriting configs"))
     if as_json:
-        say_json(_plain(plan, done, dry_run=dry_run))
+        echo_json(_plain(plan, done, dry_run=dry_run))
     else:
         _print(plan, done, dry_run=dry_run)
 
 
 def _print(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
-    from hyperspace_core.cli.bulk import counted
+    from hyperspace_core.cli.commands.queue import counted
 
     page = new_page(fold=True)
     for one in plan.migrations:
@@ -75,15 +84,16 @@ def _print(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
         page.rows([(effect.text, counted(effect.runs)) for effect in one.effects])
     if not plan.migrations:
         page.line(f"{counted(plan.looked_at)}: all configs are up to date")
-    say_page(page)
+    echo_page(page)
     missed = 0 if dry_run else sum(len(one.runs) - done[one.migration.name] for one in plan.migrations)
     if missed:
-        note(f"{counted(missed)} skipped: changed or requeued by another process since they were read; run "
-             "the same command again")
+        echo_note(
+    f"{counted(missed)} skipped: changed or requeued by another process since they were read; run "
+    "the same command again")
     for left in plan.left[:SHOWN]:
-        note(f"skipped: {counted(left.runs)} (last: run {left.last}): {left.cause}")
+        echo_note(f"skipped: {counted(left.runs)} (last: run {left.last}): {left.cause}")
     if len(plan.left) > SHOWN:
-        note(f"skipped for {len(plan.left) - SHOWN} more causes: --json has them")
+        echo_note(f"skipped for {len(plan.left) - SHOWN} more causes: --json has them")
 
 
 def _plain(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[str, Any]:
@@ -94,26 +104,26 @@ def _plain(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[s
                        for one in plan.migrations]}
 
 
-def _undo(place: Place, name: str, *, dry_run: bool, as_json: bool) -> None:
+def _undo(context: CommandContext, name: str, *, dry_run: bool, as_json: bool) -> None:
     from hyperspace_core.backfill.doing import undo
-    from hyperspace_core.cli.bulk import counted
+    from hyperspace_core.cli.commands.queue import counted
 
-    runs = undo(place.store, place.name, name, dry_run=dry_run)
+    runs = undo(context.store, context.name, name, dry_run=dry_run)
     if as_json:
-        say_json({"name": name, "runs": runs, "dry_run": dry_run})
+        echo_json({"name": name, "runs": runs, "dry_run": dry_run})
     else:
-        say(f"{'would undo' if dry_run else 'undid'} {name}: {counted(len(runs))} restored")
+        echo(f"{'would undo' if dry_run else 'undid'} {name}: {counted(len(runs))} restored")
 
 
-def _list(place: Place, *, as_json: bool) -> None:
-    from hyperspace_core.config.steps import step_text
-    from hyperspace_core.results.words import ago
+def _list(context: CommandContext, *, as_json: bool) -> None:
+    from hyperspace_core.config.migrate import step_text
+    from hyperspace_core.results.format import ago
 
-    found = place.store.migrations(place.name)
+    found = context.store.migrations(context.name)
     if as_json:
-        say_json(found)
+        echo_json(found)
         return
     now = datetime.now().astimezone()
-    say_table(("name", "runs", "applied", "by", "steps"), [
+    echo_table(("name", "runs", "applied", "by", "steps"), [
         (one.name, str(one.runs) if one.runs else "undone", ago(one.at, now), one.author,
          "; ".join(map(step_text, one.steps))) for one in found], empty="no migration has been applied")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, filtered, json_option
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import say, say_json, tracked
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import FilterOptions, filtered, json_option
+from hyperspace_core.cli.terminal import echo, echo_json, tracked
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.command
 @filtered
 @json_option
-@at_place
-def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
+@pass_context
+def check(*, context: CommandContext, wanted: FilterOptions, as_json: bool) -> int:
     """Check that the project's code still fits its past runs; for CI.
 
     Exit code 1 if a default that runs used has changed, a parameter or class that they used was removed or
@@ -32,33 +32,33 @@ def check(*, place: Place, wanted: Wanted, as_json: bool) -> int:
     """
     from hyperspace_core.backfill.check import check_project
     from hyperspace_core.backfill.plan import ENDED
-    from hyperspace_core.cli.bulk import counted
+    from hyperspace_core.cli.commands.queue import counted
 
-    where = wanted.at(place)
+    where = wanted.at(context)
     where = replace(where, states=where.states or ENDED)
-    project, store = place.project(), place.store
-    _check_filter(place, where, wanted)
+    project, store = context.project(), context.store
+    _check_filter(context, where, wanted)
 
     def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
         return tracked(found, "reading runs", sum(store.count(where).values()))
 
     report = check_project(project, store, where, watch=reading)
     if as_json:
-        say_json({"looked_at": report.looked_at, "findings": list(map(_plain, report.findings)),
+        echo_json({"looked_at": report.looked_at, "findings": list(map(_plain, report.findings)),
                   "hints": list(map(_plain, report.hints))})
     else:
         for finding in report.findings:
-            say(finding.line)
+            echo(finding.line)
         for hint in report.hints:
-            say(f"hint: {hint.line}")
+            echo(f"hint: {hint.line}")
         if not report.looked_at:
-            say("no finished runs to check yet")
+            echo("no finished runs to check yet")
         elif not report.findings:
-            say(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
+            echo(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
     return ExitCode.FAILED if report.findings else ExitCode.OK
 
 
-def _check_filter(place: Place, where: RunFilter, wanted: Wanted) -> None:
+def _check_filter(context: CommandContext, where: RunFilter, wanted: FilterOptions) -> None:
     """Refuse a filter that matches no run because of a misspelt name.
 
     Raises `TaskError` for a task that neither exists nor has runs, `UsageError` for tags and conditions that
@@ -66,14 +66,14 @@ def _check_filter(place: Place, where: RunFilter, wanted: Wanted) -> None:
     """
     from hyperspace_core.errors import UsageError
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.picture import counted
+    from hyperspace_core.results.overview import counted
 
     for task in where.tasks:
-        if not place.store.count(RunFilter(project=place.name, tasks=(task,))):
-            place.project().task(task)
+        if not context.store.count(RunFilter(project=context.name, tasks=(task,))):
+            context.project().task(task)
     named = replace(where, since=None)             # no run since then is not an error
-    if (where.tags or where.where) and not place.store.count(named):
-        counts = place.store.count(replace(named, tags=(), where=()))
+    if (where.tags or where.where) and not context.store.count(named):
+        counts = context.store.count(replace(named, tags=(), where=()))
         if counts:
             options = " and ".join(name for name in wanted.options if name in ("--tag", "--where"))
             raise UsageError(f"{options}: no run matches; nothing was checked; all runs: {counted(counts)}")

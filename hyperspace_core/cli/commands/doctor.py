@@ -2,56 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hyperspace_core.cli.arguments import json_option
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import hint, new_page, say_json, say_page
-from hyperspace_core.errors import ExitCode
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import json_option
+from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_page, new_page
+from hyperspace_core.errors import ExitCode, HyperspaceError, StoreError
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.checks import Check
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.storage import Store
 
 STYLES = {"ok": "good", "warning": "held", "problem": "bad"}
 
 
 @click.command
-@at_place
+@pass_context
 @json_option
-def doctor(*, place: Place, as_json: bool) -> int:
+def doctor(*, context: CommandContext, as_json: bool) -> int:
     """Check this machine, a project and its store.
 
     Each problem is shown with its fix. Exit code 1 if there is a problem.
     """
-    found = _found(place)
+    found = _found(context)
     if as_json:
-        say_json(found)
+        echo_json(found)
     else:
         _print(found)
-        if not place.has_project:
-            hint("add --project NAME to check a project and its store, too")
+        if not context.has_project:
+            echo_hint("add --project NAME to check a project and its store, too")
     return ExitCode.FAILED if any(check.verdict == "problem" for check in found) else ExitCode.OK
 
 
-def _found(place: Place) -> list[Check]:
-    from hyperspace_core.cli.checks import careful, of_machine
-    from hyperspace_core.cli.checks_place import of_plugins, of_project, of_store
+def _found(context: CommandContext) -> list[Check]:
     from hyperspace_core.clock import SystemClock
 
     now = SystemClock().now()
     looks = of_machine(now)
-    if place.has_project:
+    if context.has_project:
         # the project first: its imports may break a plugin
-        looks += [*of_project(place), *of_plugins(place), *of_store(place, now)]
+        looks += [*of_project(context), *of_plugins(context), *of_store(context, now)]
     else:
-        looks += of_plugins(place)
+        looks += of_plugins(context)
     return list(careful(looks))
 
 
 def _print(found: list[Check]) -> None:
-    from hyperspace_core.results.align import width
+    from hyperspace_core.results.format import width
 
     page = new_page(fold=True)
     verdicts, names = (max(map(width, column)) for column in zip(*((one.verdict, one.name) for one in found),
@@ -62,4 +69,253 @@ def _print(found: list[Check]) -> None:
         page.line(verdict, one.name.ljust(names), one.text, hang=aside)
         if one.cure:
             page.line(f"-> {one.cure}", indent=aside, hang=3)
-    say_page(page)
+    echo_page(page)
+
+
+# -- Checks of this machine for `doctor`, each with a verdict and a cure --
+
+Verdict = Literal["ok", "warning", "problem"]
+
+LITTLE_SPACE, HARDLY_ANY = 2**30, 100 * 2**20      # bytes
+EARLIEST = 2024                # a clock that shows an earlier year was never set
+SET_THE_CLOCK = "set the clock, or switch on its synchronization"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """The result of one check."""
+
+    name: str
+    verdict: Verdict
+    text: str                      # what was found
+    cure: str = ""
+
+
+Look = Callable[[], Iterator[Check]]
+
+
+def ok(name: str, text: str) -> Check:
+    return Check(name=name, verdict="ok", text=text)
+
+
+def warning(name: str, text: str, cure: str = "") -> Check:
+    return Check(name=name, verdict="warning", text=text, cure=cure)
+
+
+def problem(name: str, text: str, cure: str = "") -> Check:
+    return Check(name=name, verdict="problem", text=text, cure=cure)
+
+
+def of_machine(now: datetime) -> list[Look]:
+    return [_python, _sqlite, _git, lambda: _clock(now), _temporary_files]
+
+
+def careful(looks: list[Look]) -> Iterator[Check]:
+    """The results of the checks; a check that raises gives a problem."""
+    for look in looks:
+        try:
+            yield from look()
+        except Exception as error:  # noqa: BLE001 - one failing check must not stop the others
+            yield problem("doctor", f"a check failed: {type(error).__name__}: {error}",
+                          "this is a bug in hyperspace: please report it")
+
+
+def space(name: str, folder: Path) -> Iterator[Check]:
+    """Check the free space of the disk that holds a folder."""
+    from hyperspace_core.results.format import byte_count
+
+    there = next(context for context in (folder, *folder.parents) if context.exists())
+    free = shutil.disk_usage(there).free
+    text, cure = f"{byte_count(free)} free at {there}", "free space on this disk before runs fill it"
+    if free < HARDLY_ANY:
+        yield problem(name, text, cure)
+    elif free < LITTLE_SPACE:
+        yield warning(name, text, cure)
+    else:
+        yield ok(name, text)
+
+
+def _temporary_files() -> Iterator[Check]:
+    """Check the disk on which runs get their working directories."""
+    try:
+        folder = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        yield problem("temporary files", str(error), "set TMPDIR to a writable folder")
+        return
+    yield from space("temporary files", folder)
+
+
+def _python() -> Iterator[Check]:
+    from hyperspace_core.extension.discovery import core_version
+
+    yield ok("hyperspace", f"{core_version()} on Python {platform.python_version()} ({sys.executable})")
+    if sys.platform == "win32":
+        yield warning("system", "Windows: processes that a run leaves behind keep running, and a lost worker "
+                      "is detected only when its lease expires", "use Linux or macOS for unattended workers")
+
+
+def _sqlite() -> Iterator[Check]:
+    from hyperspace_core.stores.sqlite.opening import check_library
+
+    try:
+        yield ok("SQLite", check_library())
+    except StoreError as error:
+        yield problem("SQLite", str(error))
+
+
+def _git() -> Iterator[Check]:
+    found = shutil.which("git")
+    if found is None:
+        yield warning("git", "not found: runs do not record which commit they ran", "install git")
+    else:
+        yield ok("git", found)
+
+
+def _clock(now: datetime) -> Iterator[Check]:
+    text = f"{now.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    if now.year < EARLIEST:
+        yield warning("clock", f"{text}: the clock was never set, so records show wrong times (no decision "
+                      "depends on them)", SET_THE_CLOCK)
+    else:
+        yield ok("clock", text)
+
+
+# -- Checks of a project and its store for `doctor` --
+
+BEHIND = timedelta(minutes=5)  # a usual difference between two machines' clocks
+MOST_SHOWN = 10                # errors of a damaged store
+
+
+def of_project(context: CommandContext) -> list[Look]:
+    return [lambda: _project(context)]
+
+
+def of_plugins(context: CommandContext) -> list[Look]:
+    return [lambda: _plugins(context)]
+
+
+def of_store(context: CommandContext, now: datetime) -> list[Look]:
+    return [lambda: _file(context), lambda: _store(context, now)]
+
+
+def _project(context: CommandContext) -> Iterator[Check]:
+    from hyperspace_core.extension.project import open_project
+
+    try:
+        project = open_project(context.name, context.quiet_extensions)
+    except HyperspaceError as error:
+        yield problem("project", str(error))
+        return
+    source = f"{project.distribution} {project.version}".strip()
+    yield ok("project", f"{project.name} ({source}) opens")
+    yield from _tasks(project)
+    yield from _isolation()
+
+
+def _tasks(project: Project) -> Iterator[Check]:
+    """Check for task files that cannot be read or do not fit the scenario's class."""
+    broken = list(project.task_errors.values())
+    for task in project.tasks.values():
+        try:
+            project.complete_scenario(task)
+        except HyperspaceError as error:
+            broken.append(str(error))
+    for message in broken:
+        yield problem("tasks", message)
+    if not project.tasks and not broken:
+        yield warning("tasks", "the project has no tasks, so nothing can be submitted",
+                      "add a JSON file to the project's tasks, or register.scenario(function)")
+    elif not broken:
+        yield ok("tasks", ", ".join(sorted(project.tasks)))
+
+
+def _isolation() -> Iterator[Check]:
+    """Check whether runs can be forked, after only the project has been imported."""
+    from hyperspace_core.execution.code import why_not_to_fork
+
+    why = why_not_to_fork()
+    if why is None:
+        yield ok("isolation", "warm: a run starts in milliseconds")
+    else:
+        yield warning("isolation", f"every run is spawned, which takes longer: {why}",
+                      "import modules that start threads or open a GPU inside functions")
+
+
+def _plugins(context: CommandContext) -> Iterator[Check]:
+    extensions = context.quiet_extensions
+    for broken in extensions.broken:
+        yield problem("plugins", str(broken),
+                      f"fix or uninstall it, or disable it with --no-plugin {broken.name}")
+    if not extensions.broken:
+        yield ok("plugins", ", ".join(one.name for one in extensions.loaded) or "none is installed")
+
+
+def _file(context: CommandContext) -> Iterator[Check]:
+    """Check the disk of an embedded store, without opening the store."""
+    if context.file is not None:
+        yield from space("disk of the store", context.file.parent)
+
+
+def _store(context: CommandContext, now: datetime) -> Iterator[Check]:
+    if context.file is not None and not context.file.exists():
+        yield _not_made_yet(context.file)
+        return
+    try:
+        store = context.whole_store
+        info = store.info()
+    except StoreError as error:
+        yield problem("store", str(error))
+        return
+    yield ok("store", f"{info.url} is reachable: {info.backend}, schema {info.schema}")
+    for note in info.notes:
+        text, _, cure = note.partition(" -> ")
+        yield warning("store", text, cure)
+    from hyperspace_core.cli.submitting import counted
+
+    damage = store.check()
+    for line in damage[:MOST_SHOWN]:
+        yield problem("store", line, "copy the store first, then check its disk")
+    if not damage:
+        yield ok("store", f"sound, {counted(sum(info.runs.values()))}")
+    yield from _order_of_times(context, store, now)
+    yield from _workers(context, store)
+
+
+def _not_made_yet(file: Path) -> Check:
+    from hyperspace_core.stores.sqlite.opening import network_kind_of
+
+    there = next(folder for folder in file.parents if folder.exists())
+    kind = network_kind_of(there)
+    if kind is not None:
+        return problem("store", f"{file} would be on a network file system ({kind}), where SQLite's locks "
+                       "do not work", "name a file on a local disk with --storage")
+    return ok("store", f"no store at {file} yet; the first `submit` or `run` creates it")
+
+
+def _order_of_times(context: CommandContext, store: Store, now: datetime) -> Iterator[Check]:
+    from hyperspace_core.records.filter import RunFilter
+
+    newest = next(iter(store.find(RunFilter(project=context.name), limit=1)), None)
+    at = None if newest is None else newest.submitted_at
+    if newest is not None and at is not None and at - now > BEHIND:
+        yield warning("clock", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, which is "
+                      "in the future here: one of the two clocks is wrong", SET_THE_CLOCK)
+
+
+def _workers(context: CommandContext, store: Store) -> Iterator[Check]:
+    from hyperspace_core.records.states import State
+    from hyperspace_core.results.overview import overview
+
+    view = overview(store, context.name)
+    for line in view.workers:
+        if line.life != "alive":
+            yield warning("workers", f"{line.worker.owner.worker} is {line.life}",
+                          "its runs return to the queue while another worker is running")
+    queued = view.counts.get(State.QUEUED, 0)
+    if view.alive:
+        yield ok("workers", f"alive: {', '.join(line.worker.owner.worker for line in view.alive)}")
+    elif queued:
+        waits = "1 run is queued" if queued == 1 else f"{queued:,} runs are queued"
+        yield warning("workers", f"no worker runs, and {waits}", f"start one: {context.command('worker')}")
+    else:
+        yield ok("workers", "no worker runs, and no run is queued")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, filtered, json_option
-from hyperspace_core.cli.comparing import comparable_option, comparison, completed, tell_left_out
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import bearable, hint_at_more, note, say_json, say_table
+from hyperspace_core.cli.commands.results import comparable_option, comparison, completed, tell_left_out
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import FilterOptions, filtered, json_option
+from hyperspace_core.cli.terminal import bearable, echo_json, echo_note, echo_table, hint_at_more
 
 
 @click.command
@@ -15,8 +15,9 @@ from hyperspace_core.cli.screen import bearable, hint_at_more, note, say_json, s
 @comparable_option
 @filtered
 @json_option
-@at_place
-def effects(*, place: Place, parameter: str, comparable: str, wanted: Wanted, as_json: bool) -> None:
+@pass_context
+def effects(*, context: CommandContext, parameter: str, comparable: str, wanted: FilterOptions,
+            as_json: bool) -> None:
     """Show the effect of each change of PARAMETER on the metric.
 
     One row for each change of value: the mean difference over all pairs of comparable runs that have the same
@@ -27,17 +28,17 @@ def effects(*, place: Place, parameter: str, comparable: str, wanted: Wanted, as
     hyperspace effects scaler
     """
     from hyperspace_core.results.effects import effects as effects_of
-    from hyperspace_core.results.tabular import text_of
+    from hyperspace_core.results.export import text_of
 
-    found = comparison(place, completed(place, wanted), comparable)
+    found = comparison(context, completed(context, wanted), comparable)
     changes = effects_of(found.kept, parameter)
     if as_json:
-        say_json([change.plain() for change in changes])
+        echo_json([change.plain() for change in changes])
     elif changes:
         shown = changes[:bearable(None)]
         heads, rows = text_of(shown.table())
-        say_table(heads, rows)
+        echo_table(heads, rows)
         hint_at_more(len(changes) - len(shown))
     else:
-        note(changes.nothing if found.kept else "no completed run matches")
+        echo_note(changes.nothing if found.kept else "no completed run matches")
     tell_left_out(found.left_out, named=True)

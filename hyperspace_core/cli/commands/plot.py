@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, WholeNumber, filtered, json_option
-from hyperspace_core.cli.completion import complete_task
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import note, put, say
+from hyperspace_core.cli.context import CommandContext, complete_task, pass_context
+from hyperspace_core.cli.options import FilterOptions, WholeNumber, filtered, json_option
+from hyperspace_core.cli.terminal import echo, echo_note, echo_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +39,9 @@ class Kind(click.Choice):  # type: ignore[type-arg]  # generic in newer versions
               help="strict: only runs with the same scenario, data and component code. all: all runs.")
 @filtered
 @json_option
-@at_place
-def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metric: str | None,
-         parameter: str | None, best: int, comparable: str, wanted: Wanted, as_json: bool) -> None:
+@pass_context
+def plot(*, context: CommandContext, kind: str, task: str | None, output: Path | None, metric: str | None,
+         parameter: str | None, best: int, comparable: str, wanted: FilterOptions, as_json: bool) -> None:
     """Plot the completed runs of TASK; needs the extra `plot`.
 
     curves: a logged series by step. parallel: all hyper-parameters that differ, and the result. parameter:
@@ -55,7 +54,7 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
     hyperspace plot history --search 1 -o history.html
     """
     from hyperspace_core.results import plots
-    from hyperspace_core.results.picture_file import check_target, write_picture
+    from hyperspace_core.results.export import check_target, write_picture
 
     if (output is None) == (not as_json):
         raise click.UsageError("no output: give a file with -o, as in -o curves.html, or --json, not both")
@@ -63,24 +62,24 @@ def plot(*, place: Place, kind: str, task: str | None, output: Path | None, metr
     if output is not None:
         check_target(output)
     if kind == "importance":
-        figure = place.study().plot.importance(wanted.search or 0)
+        figure = context.study().plot.importance(wanted.search or 0)
     elif kind == "history" and wanted.search is not None:
-        figure = _history_of_search(place, wanted)
+        figure = _history_of_search(context, wanted)
     elif kind == "timeline":
-        figure = plots.timeline(place.store.find(_where(place, task, wanted, every=True)))
+        figure = plots.timeline(context.store.find(_where(context, task, wanted, every=True)))
     else:
-        records = _records(place, _where(place, task, wanted, failed=kind == "history"), comparable)
-        figure = (plots.curves(place.store, records, metric, best=best) if kind == "curves" else
+        records = _records(context, _where(context, task, wanted, failed=kind == "history"), comparable)
+        figure = (plots.curves(context.store, records, metric, best=best) if kind == "curves" else
                   plots.parallel(records) if kind == "parallel" else
                   _history(records) if kind == "history" else
                   plots.parameter(records, parameter or ""))
     if output is None:
-        put(str(figure.to_json()))
+        echo_raw(str(figure.to_json()))
     else:
-        say(f"{write_picture(figure, output)}")
+        echo(f"{write_picture(figure, output)}")
 
 
-def _check(kind: str, metric: str | None, parameter: str | None, wanted: Wanted) -> None:
+def _check(kind: str, metric: str | None, parameter: str | None, wanted: FilterOptions) -> None:
     """Raises `UsageError` for a missing option, or one of another kind."""
     if kind == "parameter" and parameter is None:
         raise click.UsageError("missing --parameter: name the hyper-parameter, as in --parameter trees")
@@ -91,13 +90,13 @@ def _check(kind: str, metric: str | None, parameter: str | None, wanted: Wanted)
             raise click.UsageError(f"{name} belongs to `hyperspace plot {of}`, not to {kind}")
 
 
-def _where(place: Place, task: str | None, wanted: Wanted, *, every: bool = False,
+def _where(context: CommandContext, task: str | None, wanted: FilterOptions, *, every: bool = False,
            failed: bool = False) -> RunFilter:
     from hyperspace_core.records.states import State
 
     if task is not None and wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
-    where = wanted.at(place)
+    where = wanted.at(context)
     usual = () if every else (State.COMPLETED, State.FAILED) if failed else (State.COMPLETED,)
     states = where.states or usual
     return replace(where, tasks=where.tasks if task is None else (task,), states=states)
@@ -111,28 +110,28 @@ def _history(records: Sequence[RunRecord]) -> Any:
     return history(records, first.metric, first.task)
 
 
-def _history_of_search(place: Place, wanted: Wanted) -> Any:
+def _history_of_search(context: CommandContext, wanted: FilterOptions) -> Any:
     """Draw all runs of the search, comparable or not."""
     from hyperspace_core.lookup import get_search
     from hyperspace_core.results.search_plots import history
 
-    search = get_search(place.store, place.name, wanted.search or 0)
-    return history(list(place.store.find(wanted.at(place))), search.metrics[0],
+    search = get_search(context.store, context.name, wanted.search or 0)
+    return history(list(context.store.find(wanted.at(context))), search.metrics[0],
                    f"search {search.id} of {search.task}")
 
 
-def _records(place: Place, where: RunFilter, comparable: str) -> list[RunRecord]:
+def _records(context: CommandContext, where: RunFilter, comparable: str) -> list[RunRecord]:
     """Select the runs, best first, and print which were left out."""
     from hyperspace_core.results.comparable import ALL, compared, summary
-    from hyperspace_core.results.parts import slim
     from hyperspace_core.results.table import best_first
+    from hyperspace_core.results.traits import slim
 
-    records = best_first(map(slim, place.store.find(where)))
-    if not records and where.tasks and not place.store.count(replace(where, states=(), where=())):
-        place.project().task(where.tasks[0])           # raises for a misspelt name
+    records = best_first(map(slim, context.store.find(where)))
+    if not records and where.tasks and not context.store.count(replace(where, states=(), where=())):
+        context.project().task(where.tasks[0])           # raises for a misspelt name
     if comparable == ALL:
         return records
     found = compared(records, lambda: None)
     if found.left_out:
-        note(summary(found.left_out, "--comparable all"))
+        echo_note(summary(found.left_out, "--comparable all"))
     return list(found.kept)

@@ -2,20 +2,206 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
-from hyperspace_core.cli.commands.queue_verbs import cancel, pause, priority, requeue, resume
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.root import Commands
-from hyperspace_core.cli.screen import bearable, hint_at_more, note, say_json, say_table
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.main import Commands
+from hyperspace_core.cli.options import (
+    FilterOptions,
+    WholeNumber,
+    chosen,
+    dry_run_option,
+    filtered,
+    json_option,
+    limit_option,
+    some_runs,
+)
+from hyperspace_core.cli.terminal import (
+    bearable,
+    echo,
+    echo_error,
+    echo_json,
+    echo_note,
+    echo_table,
+    hint_at_more,
+    tracked,
+)
+from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
+    from hyperspace_core.cli.context import CommandContext
     from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.records.states import State
+    from hyperspace_core.storage import Store
+
+# -- `hyperspace queue pause`, `resume`, `cancel`, `requeue` and `priority` --
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOWEST = -(2**31)
+all_option = click.option("--all", "whole", is_flag=True,
+                          help="The whole queue, including later submissions.")
+
+
+@click.command
+@all_option
+@some_runs
+@dry_run_option
+@pass_context
+def pause(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, whole: bool,
+          dry_run: bool) -> int:
+    """Pause runs; a running run is stopped and returned to the queue as paused.
+
+    Select runs by id or by filter options. --search pauses a search: it proposes no more runs, and the runs
+    it has proposed continue. --all pauses the queue: no worker starts a run until `hyperspace queue resume
+    --all`, and running runs continue.
+    """
+    from hyperspace_core.records.states import Verb, allowed
+
+    if whole:
+        return _switch(context, runs, wanted, paused=True, dry_run=dry_run)
+    if wanted.search is not None:
+        from hyperspace_core.cli.search_verbs import pause_search
+
+        return pause_search(context, runs, wanted, dry_run=dry_run)
+    return _do(context, runs, wanted, dry_run, BulkAction(
+        phrase="pause {}", fits=lambda record: bool(allowed(Verb.PAUSE, record.state)),
+        why_not=lambda record: "only a queued or running run can be paused",
+        do=lambda store, record: _outcome(store.pause(record.id), "its worker was asked to release it")))
+
+
+@click.command
+@all_option
+@some_runs
+@dry_run_option
+@pass_context
+def resume(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, whole: bool,
+           dry_run: bool) -> int:
+    """Resume paused runs.
+
+    Select runs by id or by filter options. --search resumes a search. --all resumes the whole queue; runs
+    that were paused one by one stay paused.
+    """
+
+    if whole:
+        return _switch(context, runs, wanted, paused=False, dry_run=dry_run)
+    if wanted.search is not None:
+        from hyperspace_core.cli.search_verbs import resume_search
+
+        return resume_search(context, runs, wanted, dry_run=dry_run)
+    return _do(context, runs, wanted, dry_run, BulkAction(
+        phrase="resume {}", fits=lambda record: record.state == "PAUSED" or record.command == "pause",
+        why_not=lambda record: "only a paused run can be resumed" + _requeue(context, record),
+        do=lambda store, record: _outcome(store.resume(record.id), "its worker continues it")))
+
+
+@click.command
+@some_runs
+@dry_run_option
+@pass_context
+def cancel(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool) -> int:
+    """Cancel runs: a queued run never starts, a running run is stopped by its worker.
+
+    Select runs by id or by filter options. --search cancels a search and its runs that have not ended.
+    """
+    from hyperspace_core.records.states import Verb, allowed
+
+    if wanted.search is not None:
+        from hyperspace_core.cli.search_verbs import cancel_search
+
+        return cancel_search(context, runs, wanted, dry_run=dry_run)
+    return _do(context, runs, wanted, dry_run, BulkAction(
+        phrase="cancel {}", fits=lambda record: bool(allowed(Verb.CANCEL, record.state)),
+        why_not=lambda record: "it has ended already",
+        do=lambda store, record: _outcome(store.cancel(record.id), "its worker was asked to stop it")))
+
+
+@click.command
+@some_runs
+@dry_run_option
+@pass_context
+def requeue(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool) -> int:
+    """Queue finished runs again; their earlier attempts stay in the record.
+
+    Select runs by id or by filter options, as in `--status failed`.
+    """
+    from hyperspace_core.records.states import Verb, allowed
+
+    return _do(context, runs, wanted, dry_run, BulkAction(
+        phrase="requeue {}", fits=lambda record: bool(allowed(Verb.REQUEUE, record.state)),
+        why_not=lambda record: "it has not ended yet" + _resume(context, record),
+        do=lambda store, record: store.requeue(record.id).value))
+
+
+class LastMayBeNegative(click.Command):
+    """A command whose last argument may be a negative number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if len(args) > 1 and args[-1][:1] == "-" and args[-1][1:].isdigit() and "--" not in args:
+            args = [*args[:-1], "--", args[-1]]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=LastMayBeNegative)
+@some_runs
+@click.argument("number", type=WholeNumber(LOWEST), metavar="N")
+@dry_run_option
+@pass_context
+def priority(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, number: int,
+             dry_run: bool) -> int:
+    """Set the priority of runs to N: higher starts first, the default is 0.
+
+    Select runs by id or by filter options.
+    """
+
+    return _do(context, runs, wanted, dry_run, BulkAction(
+        phrase=f"give {{}} priority {number}", fits=lambda record: not record.state.terminal,
+        why_not=lambda record: "it has ended already" + _requeue(context, record),
+        do=lambda store, record: f"priority {store.annotate(record.id, priority=number).priority}"))
+
+
+def _do(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool,
+        deed: BulkAction) -> int:
+
+    return act(context, look(context, runs, wanted, deed), deed, dry_run=dry_run)
+
+
+def _switch(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, *, paused: bool,
+            dry_run: bool) -> int:
+    """Pause or resume the whole queue."""
+    given = [f"run {run}" for run in runs] + wanted.options
+    if given:
+        raise click.UsageError(f"--all and {', '.join(given)} contradict each other: "
+                               "--all means the whole queue")
+    before = context.store.settings(context.name).paused
+    if not dry_run and before is not paused:
+        context.store.change_settings(context.name, paused=paused)
+    state = "paused" if paused else "open"
+    if before is paused:
+        echo(f"the whole queue is {state} already")
+    else:
+        echo(f"the whole queue {'would be' if dry_run else 'is'} {state}")
+    return 0
+
+
+def _outcome(state: State, otherwise: str) -> str:
+    return f"RUNNING; {otherwise}" if state == "RUNNING" else state.value
+
+
+def _requeue(context: CommandContext, record: RunRecord) -> str:
+    command = context.command(f"queue requeue {record.id}")
+    return f"; `{command}` queues it again" if record.state.terminal else ""
+
+
+def _resume(context: CommandContext, record: RunRecord) -> str:
+    command = context.command(f"queue resume {record.id}")
+    return f"; `{command}` resumes it" if record.state == "PAUSED" else ""
 
 
 @click.group(cls=Commands)
@@ -27,49 +213,138 @@ def queue() -> None:
 @filtered
 @limit_option("the first N runs")
 @json_option
-@at_place
-def list_queue(*, place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
+@pass_context
+def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | None, as_json: bool) -> None:
     """List queued runs in the order in which workers take them, then paused runs."""
     from hyperspace_core.results.overview import living_workers, told_why
 
-    found = _waiting(place, wanted)
+    found = _waiting(context, wanted)
     shown = found[:limit if as_json else bearable(limit)]
-    rows = list(told_why(shown, living_workers(place.store, place.name)))
+    rows = list(told_why(shown, living_workers(context.store, context.name)))
     if as_json:
-        from hyperspace_core.results.plain import plain
+        from hyperspace_core.results.format import plain
 
-        say_json([plain(record) | {"why_not": why} for record, why in rows])
+        echo_json([plain(record) | {"why_not": why} for record, why in rows])
         return
-    if place.store.settings(place.name).paused:
-        note(f"the whole queue is paused; `{place.command('queue resume --all')}` resumes it")
+    if context.store.settings(context.name).paused:
+        echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")
     heads = ("run", "task", "state", "priority", "age", "config", "cannot start")
     now = datetime.now().astimezone()
-    say_table(heads, [_row(record, why, now) for record, why in rows],
-              empty="no queued or paused run matches" if wanted.options else "the queue is empty")
+    echo_table(heads, [_row(record, why, now) for record, why in rows],
+               empty="no queued or paused run matches" if wanted.options else "the queue is empty")
     if len(shown) < len(found):
         hint_at_more(len(found) - len(shown))
 
 
 def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
-    from hyperspace_core.results.words import age, brief
+    from hyperspace_core.results.format import age, brief
 
     return [str(record.id), record.task, record.state.value, str(record.priority),
             age(record.submitted_at, now), brief(record.submitted), why or ""]
 
 
-def _waiting(place: Place, wanted: Wanted) -> list[RunRecord]:
+def _waiting(context: CommandContext, wanted: FilterOptions) -> list[RunRecord]:
     """Read queued runs in the order in which workers take them, then paused ones."""
     from hyperspace_core.records.filter import ORDER_QUEUE
     from hyperspace_core.records.states import State
 
-    where = wanted.at(place)
+    where = wanted.at(context)
     states = [state for state in (State.QUEUED, State.PAUSED) if state in (where.states or (state,))]
     if not states:
         raise click.UsageError(f"--status {' '.join(wanted.statuses)}: the queue holds only queued and "
-                               f"paused runs; `{place.command('runs list')}` lists all")
+                               f"paused runs; `{context.command('runs list')}` lists all")
     return [record for state in states
-            for record in place.store.find(replace(where, states=(state,)), order=ORDER_QUEUE)]
+            for record in context.store.find(replace(where, states=(state,)), order=ORDER_QUEUE)]
 
 
 for command in (list_queue, pause, resume, cancel, requeue, priority):
     queue.add_command(command)
+
+
+# -- One action on several runs: check all of them first, then act and report each --
+
+ONE_BY_ONE = 20                # more runs than this are reported in a summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkAction:
+    """An action on a run."""
+
+    phrase: str                                        # "cancel {}", for "would cancel run 3"
+    do: Callable[[Store, RunRecord], str]              # acts; returns the new state: "CANCELLED"
+    fits: Callable[[RunRecord], bool] = lambda record: True
+    why_not: Callable[[RunRecord], str] = lambda record: ""    # it does not fit: cause and cure
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs that an action fits, and how many named runs it does not fit."""
+
+    fit: Sequence[RunRecord]
+    refused: int = 0
+
+
+def look(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, deed: BulkAction) -> Chosen:
+    """Select the runs that the action fits; report named runs that it does not fit.
+
+    A filter selects only runs that the action fits; the number of other matches is printed.
+    """
+    records = chosen(context, runs, wanted)
+    fit = [record for record in records if deed.fits(record)]
+    others = [record for record in records if not deed.fits(record)]
+    if not runs:
+        if others:
+            stay = "matches is unchanged" if len(others) == 1 else "match are unchanged"
+            echo_note(f"{counted(len(others))} that {stay}: {_by_state(others)}")
+        elif not fit:
+            echo_note("no run matches")
+        return Chosen(fit)
+    for record in others:
+        echo_error(f"run {record.id} is {record.state}: {deed.why_not(record)}")
+    return Chosen(fit, len(others))
+
+
+def act(context: CommandContext, looked: Chosen, deed: BulkAction, *, dry_run: bool) -> int:
+    """Act on the selected runs; one whose state changed meanwhile is refused."""
+    from hyperspace_core.errors import NotFound, Refused
+
+    refused = looked.refused
+    done: list[tuple[RunRecord, str]] = []
+    for record in () if dry_run else tracked(looked.fit, deed.phrase.format("runs"), len(looked.fit)):
+        try:
+            done.append((record, deed.do(context.store, record)))
+        except (Refused, NotFound) as error:
+            echo_error(str(error))
+            refused += 1
+    if dry_run:
+        _tell_plan(looked.fit, deed)
+    else:
+        _tell(done)
+    return ExitCode.REFUSED if refused else ExitCode.OK
+
+
+def counted(count: int) -> str:
+    """`1 run`, `12 runs`."""
+    return f"{count} run" if count == 1 else f"{count} runs"
+
+
+def _tell_plan(records: Sequence[RunRecord], deed: BulkAction) -> None:
+    if len(records) > ONE_BY_ONE:
+        echo(f"would {deed.phrase.format(counted(len(records)))}: {_by_state(records)}")
+        return
+    for record in records:
+        echo(f"would {deed.phrase.format(f'run {record.id}')} ({record.task}, {record.state})")
+
+
+def _tell(done: Sequence[tuple[RunRecord, str]]) -> None:
+    if len(done) > ONE_BY_ONE:
+        for what, count in Counter(what for _, what in done).items():
+            echo(f"{counted(count)}: {what}")
+        return
+    for record, what in done:
+        echo(f"run {record.id}: {what}")
+
+
+def _by_state(records: Sequence[RunRecord]) -> str:
+    counts = Counter(record.state for record in records)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())

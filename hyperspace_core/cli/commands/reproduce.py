@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import dry_run_option, json_option, run_argument
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import new_page, note, say, say_json, say_page
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import dry_run_option, json_option, run_argument
+from hyperspace_core.cli.terminal import echo, echo_json, echo_note, echo_page, new_page
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.reproduce.reproduction import Reproduction, Site, Wish
+    from hyperspace_core.reproduce.reproduction import ReproduceOptions, Reproduction, Site
 
 
 @click.command
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 @click.option("--env", "environment", type=click.Choice(["current", "rebuild"]), default="current",
               show_default=True, help="The packages to use: those installed here, or the recorded ones.")
 @click.option("--echo", is_flag=True, help="Print the output of the run.")
-@at_place
+@pass_context
 @dry_run_option
 @json_option
-def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ...], code: str,
+def reproduce(*, context: CommandContext, run: int, tolerance: float, ignore: tuple[str, ...], code: str,
               environment: str, echo: bool, dry_run: bool, as_json: bool) -> int:
     """Execute a past RUN again with its seed, and compare the results.
 
@@ -43,36 +43,37 @@ def reproduce(*, place: Place, run: int, tolerance: float, ignore: tuple[str, ..
     """
     from hyperspace_core.cli.replaying import teller
     from hyperspace_core.lookup import get_run
-    from hyperspace_core.reproduce.reproduction import Wish, as_executed
+    from hyperspace_core.reproduce.reproduction import ReproduceOptions, as_executed
     from hyperspace_core.reproduce.reproduction import reproduce as reproduced
 
-    wish = Wish(code=code, environment=environment, tolerance=tolerance, ignore=ignore)
-    site = _site(place)
+    wish = ReproduceOptions(code=code, environment=environment, tolerance=tolerance, ignore=ignore)
+    site = _site(context)
     if dry_run:
         return _say_plan(site, as_executed(site.store, get_run(site.store, site.name, run)), wish)
     found = reproduced(site, run, wish, listener=teller(echo=echo, count=1))
     if as_json:
-        say_json({"run": run, "verdict": found.verdict.likeness, "first": found.verdict.first,
+        echo_json({"run": run, "verdict": found.verdict.likeness, "first": found.verdict.first,
                   "compared": found.verdict.compared, "causes": found.causes, "code": found.code,
-                  "environment": found.environment, "before": _numbers(found.before),
-                  "now": _numbers(found.now)})
+                   "environment": found.environment, "before": _numbers(found.before),
+                   "now": _numbers(found.now)})
     else:
         _print(found)
     return ExitCode.OK if found.same else ExitCode.FAILED
 
 
-def _site(place: Place) -> Site:
+def _site(context: CommandContext) -> Site:
     """Look the project up without opening it: it may be broken."""
     from hyperspace_core.extension.project import installed_projects
     from hyperspace_core.reproduce.reproduction import Site
 
-    found = next((found for found in installed_projects() if found.name == place.name), None)
-    return Site(store=place.store, extensions=place.extensions, name=place.name, no_plugins=place.no_plugins,
+    found = next((found for found in installed_projects() if found.name == context.name), None)
+    return Site(store=context.store, extensions=context.extensions, name=context.name,
+                no_plugins=context.no_plugins,
                 package="" if found is None else found.module.partition(".")[0],
                 distribution="" if found is None else found.distribution)
 
 
-def _say_plan(site: Site, record: RunRecord, wish: Wish) -> int:
+def _say_plan(site: Site, record: RunRecord, wish: ReproduceOptions) -> int:
     """Print what would be executed; raises if the code of the run is missing."""
     from hyperspace_core.reproduce.code import code_of
 
@@ -82,12 +83,13 @@ def _say_plan(site: Site, record: RunRecord, wish: Wish) -> int:
         with code_of(site.store, record, site.package) as past:
             on = f"its own code, {past.description}"
     packages = "the packages installed here" if wish.environment == "current" else "the recorded packages"
-    say(f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, with {packages}")
+    echo(
+        f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, with {packages}")
     return ExitCode.OK
 
 
 def _print(found: Reproduction) -> None:
-    from hyperspace_core.results.words import number
+    from hyperspace_core.results.format import number
 
     verdict, before, now = found.verdict, found.before, found.now
     page = new_page()
@@ -100,11 +102,11 @@ def _print(found: Reproduction) -> None:
     numbers = "1 number" if verdict.compared == 1 else f"{verdict.compared} numbers"
     page.line((f"{numbers} compared, on {found.code}, with {found.environment}", "quiet"),
               indent=2)
-    say_page(page)
+    echo_page(page)
     if not found.same:
-        say(f"likely cause: {found.likely}")
+        echo(f"likely cause: {found.likely}")
     for other in found.causes[0 if found.same else 1:]:
-        note(f"{'also' if not found.same else 'although'} {other.text}")
+        echo_note(f"{'also' if not found.same else 'although'} {other.text}")
 
 
 def _numbers(record: RunRecord) -> dict[str, object]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, dry_run_option, filtered, json_option, task_argument
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import complain, note, say, say_json, say_table, tracked
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import FilterOptions, dry_run_option, filtered, json_option, task_argument
+from hyperspace_core.cli.terminal import echo, echo_error, echo_json, echo_note, echo_table, tracked
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @filtered
 @dry_run_option
 @json_option
-@at_place
-def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, wanted: Wanted, dry_run: bool,
-            as_json: bool) -> int:
+@pass_context
+def rescore(*, context: CommandContext, task: str, name: str, undo: bool, again: bool, wanted: FilterOptions,
+            dry_run: bool, as_json: bool) -> int:
     """Compute a metric for the completed runs of TASK from their stored predictions.
 
     The metrics that the run returned stay as they are; `hyperspace results` shows this one as a new column.
@@ -44,19 +44,19 @@ def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, want
 
     if wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
-    where = wanted.at(place)
-    records = list(place.store.find(replace(where, tasks=(task,), states=where.states or (State.COMPLETED,)),
-                                    order=ORDER_OLDEST))
+    where = wanted.at(context)
+    matching = replace(where, tasks=(task,), states=where.states or (State.COMPLETED,))
+    records = list(context.store.find(matching, order=ORDER_OLDEST))
     if undo:
-        found = list(undone(place.store, records, name, dry_run=dry_run))
+        found = list(undone(context.store, records, name, dry_run=dry_run))
     else:
-        project = place.project()
+        project = context.project()
         if not records:
             project.task(task)             # raises for a misspelt name
-        found = list(tracked(rescored(place.store, project, records, metric_of(project, name),
+        found = list(tracked(rescored(context.store, project, records, metric_of(project, name),
                                       dry_run=dry_run, again=again), name, len(records)))
     if as_json:
-        say_json(found)
+        echo_json(found)
     else:
         _print(found, name, undo=undo, dry_run=dry_run)
     return ExitCode.FAILED if any(one.failed for one in found) else ExitCode.OK
@@ -65,22 +65,22 @@ def rescore(*, place: Place, task: str, name: str, undo: bool, again: bool, want
 def _print(found: Sequence[Scoring], name: str, *, undo: bool, dry_run: bool) -> None:
     from collections import Counter
 
-    from hyperspace_core.results.words import number
+    from hyperspace_core.results.format import number
 
     done = [one for one in found if one.done]
     if done and not undo:
-        say_table(("run", name, "before"), [[str(one.run), number(one.value), number(one.before)]
-                                            for one in done])
+        echo_table(("run", name, "before"), [[str(one.run), number(one.value), number(one.before)]
+                                             for one in done])
     for one in found:
         if one.failed:
-            complain(f"run {one.run}: {one.why}")
+            echo_error(f"run {one.run}: {one.why}")
     for why, count in Counter(one.why for one in found if one.why and not one.failed).items():
-        note(f"{_runs(count)}: {why}")
+        echo_note(f"{_runs(count)}: {why}")
     verb = "removed from" if undo else "computed for"
-    say(f"{'would be ' if dry_run else ''}{verb} {_runs(len(done))}")
+    echo(f"{'would be ' if dry_run else ''}{verb} {_runs(len(done))}")
 
 
 def _runs(count: int) -> str:
-    from hyperspace_core.cli.bulk import counted
+    from hyperspace_core.cli.commands.queue import counted
 
     return counted(count)

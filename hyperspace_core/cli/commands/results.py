@@ -2,34 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
-from hyperspace_core.cli.comparing import (
-    comparable_option,
-    comparison,
-    completed,
-    is_installed,
-    tell_left_out,
-)
-from hyperspace_core.cli.completion import complete_task
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import bearable, hint_at_more, note, say, say_json, say_table
+from hyperspace_core.cli.context import CommandContext, complete_task, pass_context
+from hyperspace_core.cli.options import FilterOptions, filtered, json_option, limit_option
+from hyperspace_core.cli.terminal import bearable, echo, echo_json, echo_note, echo_table, hint_at_more, warn
+from hyperspace_core.results.table import gc_paused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hyperspace_core.cli.context import CommandContext
+    from hyperspace_core.cli.options import FilterOptions
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.results.comparable import Comparison
+    from hyperspace_core.results.comparable import Comparison, LeftOut
     from hyperspace_core.results.repeats import Grouped
     from hyperspace_core.results.results import Results
-
+    from hyperspace_core.results.traits import CurrentCode
     Sheet = Results | Grouped
+
+# -- Comparable and other runs, for `results`, `compare` and `effects` --
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+comparable_option = click.option(
+    "--comparable", type=click.Choice(["strict", "all"]), default="strict", show_default=True,
+    help="Compare only runs with the same problem, data and code of their classes, or all runs.")
+
+
+@gc_paused()
+def comparison(context: CommandContext, where: RunFilter, comparable: str, *, whole: bool = False,
+               limit: int | None = None, page: int | None = None) -> Comparison:
+    """The runs, best first, and the runs that are not comparable with them.
+
+    `whole`: with all provenance. `limit`: read only that many best runs, if one task is named and all runs
+    count. `page`: the same if only comparable runs count; for thousands of runs it returns a `FirstPage`.
+    """
+    from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST
+    from hyperspace_core.results.comparable import ALL, Comparison, compared
+    from hyperspace_core.results.results import any_mended, first_page
+    from hyperspace_core.results.table import best_first
+    from hyperspace_core.results.traits import Sharing, slim
+
+    share = Sharing()
+
+    def read(record: RunRecord) -> RunRecord:
+        return share.of(record if whole else slim(record))
+
+    def today() -> CurrentCode | None:
+        return _today(context)
+
+    early = limit if comparable == ALL and len(where.tasks) == 1 else None
+    if early is not None and any_mended(context.store, where):
+        early = None
+    if page is not None and early is None:
+        asked = None if comparable == ALL else today
+        first = first_page(context.store, where, page, asked, read=read)
+        if first is not None:
+            return first
+    order = ORDER_OLDEST if early is None else ORDER_BEST
+    records = best_first(map(read, context.store.find(where, order=order, limit=early)))
+    return Comparison(kept=tuple(records)) if comparable == ALL else compared(records, today)
+
+
+def completed(context: CommandContext, wanted: FilterOptions, task: str | None = None) -> RunFilter:
+    """The typed filter; it selects completed runs unless it names other states."""
+    from dataclasses import replace
+
+    from hyperspace_core.records.states import State
+
+    if task is not None and wanted.tasks:
+        raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
+    where = wanted.at(context)
+    return replace(where, tasks=where.tasks if task is None else (task,),
+                   states=where.states or (State.COMPLETED,))
+
+
+def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
+    """Print the runs that are not comparable, by task; `named`: with the task name."""
+    from hyperspace_core.results.comparable import summary
+
+    for task, group in groupby(left_out, key=lambda one: one.record.task):
+        text = summary(list(group), "--comparable all", looked_at)
+        echo_note(f"{task}: {text}" if named else text)
+
+
+def is_installed(context: CommandContext) -> bool:
+    """Whether the project is installed; its runs can be read without it."""
+    from hyperspace_core.extension.project import installed_projects
+
+    return any(found.name == context.name for found in installed_projects())
+
+
+def _today(context: CommandContext) -> CurrentCode | None:
+    """The project's current code; None if it is not installed or cannot be opened."""
+    from hyperspace_core.errors import HyperspaceError
+    from hyperspace_core.results.traits import CurrentCode
+
+    if not is_installed(context):
+        return None
+    try:
+        return CurrentCode(context.project())
+    except HyperspaceError as error:
+        warn(f"runs are compared with the newest runs, not with the current code: {error}")
+        return None
+
 
 RUN, CONFIG = "run", "config"
 
@@ -49,41 +132,41 @@ RUN, CONFIG = "run", "config"
 @click.option("--raw", is_flag=True, help="In CSV, do not escape text that a spreadsheet reads as a formula.")
 @filtered
 @json_option
-@at_place
-def results(*, place: Place, task: str | None, wanted: Wanted, limit: int | None, by: str | None,
-            order_by: str | None, all_columns: bool, comparable: str, output: Path | None, raw: bool,
-            as_json: bool) -> None:
+@pass_context
+def results(*, context: CommandContext, task: str | None, wanted: FilterOptions, limit: int | None,
+            by: str | None, order_by: str | None, all_columns: bool, comparable: str, output: Path | None,
+            raw: bool, as_json: bool) -> None:
     """List completed runs, best first by the metric of TASK.
 
     Without TASK: one table for each task. Columns equal in all runs are hidden. --status: other states.
     """
     _check(by, order_by, output, as_json)
-    where = completed(place, wanted, task)
+    where = completed(context, wanted, task)
     single = by == RUN or (by is None and (as_json or output is not None or order_by is not None))
     shown = limit if as_json or output is not None else bearable(limit)
     enough = shown if single and order_by is None else None
     page = shown if order_by is None and by != CONFIG and not as_json and output is None else None
-    found = [_whole_if_repeated(place, one, comparable, by, comparison(
-        place, one, comparable, whole=as_json and single, limit=enough, page=page))
-             for one in (_task_by_task(place, where) if page is not None else [where])]
+    found = [_whole_if_repeated(context, one, comparable, by, comparison(
+        context, one, comparable, whole=as_json and single, limit=enough, page=page))
+             for one in (_task_by_task(context, where) if page is not None else [where])]
     sheets = {name: _sheet(list(group), single or one.looked_at is not None, by, order_by)
               for one in found for name, group in groupby(one.kept, key=lambda record: record.task)}
     if as_json:
-        say_json([row for sheet in sheets.values() for row in _plain(sheet[:limit])])
+        echo_json([row for sheet in sheets.values() for row in _plain(sheet[:limit])])
     elif output is not None:
         _write(sheets, output, limit, all_columns=all_columns, raw=raw)
     elif sheets:
         _say_tables(sheets, shown, all_columns, named=task is None)
         if enough is not None and comparable == "all" and sum(len(one.kept) for one in found) == enough:
-            hint_at_more(sum(place.store.count(where).values()) - enough)
+            hint_at_more(sum(context.store.count(where).values()) - enough)
     elif not any(one.left_out for one in found):
-        note(_nothing(place, where, wanted))
+        echo_note(_nothing(context, where, wanted))
     for one in found:
         _note_page(one, by, named=task is None)
         tell_left_out(one.left_out, named=task is None, looked_at=one.looked_at)
 
 
-def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
+def _task_by_task(context: CommandContext, where: RunFilter) -> list[RunFilter]:
     """Split the filter by task, so that of many runs only the best are read.
 
     The task names are those of the project; the filter is not split if other tasks have matching runs, too.
@@ -91,36 +174,36 @@ def _task_by_task(place: Place, where: RunFilter) -> list[RunFilter]:
     from dataclasses import replace
 
     from hyperspace_core.errors import HyperspaceError
-    from hyperspace_core.results.first_page import MANY
+    from hyperspace_core.results.results import MANY
 
     every = replace(where, where=())
-    count = sum(place.store.count(every).values())
+    count = sum(context.store.count(every).values())
     if len(where.tasks) == 1 or count <= MANY:
         return [where]
     try:
-        names = where.tasks or (tuple(place.project().tasks) if is_installed(place) else ())
+        names = where.tasks or (tuple(context.project().tasks) if is_installed(context) else ())
     except HyperspaceError:
         return [where]
-    of_each = {name: sum(place.store.count(replace(every, tasks=(name,))).values())
+    of_each = {name: sum(context.store.count(replace(every, tasks=(name,))).values())
                for name in sorted(set(names))}
     known = [replace(where, tasks=(name,)) for name, number in of_each.items() if number]
     return known if sum(of_each.values()) == count else [where]
 
 
-def _whole_if_repeated(place: Place, where: RunFilter, comparable: str, by: str | None,
+def _whole_if_repeated(context: CommandContext, where: RunFilter, comparable: str, by: str | None,
                        found: Comparison) -> Comparison:
     """Read all runs instead of the first page to group repeats, if not too many."""
-    from hyperspace_core.results.first_page import GROUPED, FirstPage
+    from hyperspace_core.results.results import GROUPED, FirstPage
 
     if by is not None or not isinstance(found, FirstPage) or not found.repeated or (
             found.of_all > GROUPED):
         return found
-    return comparison(place, where, comparable)
+    return comparison(context, where, comparable)
 
 
 def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
     """Check the options before reading anything. Raises `UsageError`."""
-    from hyperspace_core.results.output import checked_format
+    from hyperspace_core.results.export import checked_format
 
     if by == CONFIG and order_by is not None:
         raise click.UsageError("--by config and --order-by contradict each other: configs are sorted by "
@@ -143,13 +226,14 @@ def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by:
 
 def _note_page(found: Comparison, by: str | None, *, named: bool) -> None:
     """Print how many runs the page was selected from, and how to group repeats."""
-    from hyperspace_core.results.first_page import FirstPage
+    from hyperspace_core.results.results import FirstPage
 
     if isinstance(found, FirstPage):
         cure = "; add `--by config` to read all of them and group the repeats of each config"
         of = "" if found.of is None else f" of {found.of:,}"
         task = f"{found.kept[0].task}: " if named else ""
-        note(f"{task}the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
+        echo_note(
+            f"{task}the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
 
 
 def _plain(sheet: Sheet) -> list[Any]:
@@ -161,7 +245,7 @@ def _plain(sheet: Sheet) -> list[Any]:
 def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_columns: bool,
            raw: bool) -> None:
     """Write all tasks into one file, with a column for the task."""
-    from hyperspace_core.results.output import write
+    from hyperspace_core.results.export import write
     from hyperspace_core.results.repeats import tabulate_repeats
     from hyperspace_core.results.results import Results
     from hyperspace_core.results.table import tabulate
@@ -172,38 +256,38 @@ def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_
     table = (tabulate_repeats(groups, constant=all_columns) if groups else
              tabulate(runs, constant=all_columns, as_given=True))
     write(table, output, raw=raw)
-    note(f"{len(table.rows):,} {'row' if len(table.rows) == 1 else 'rows'} written to {output}")
+    echo_note(f"{len(table.rows):,} {'row' if len(table.rows) == 1 else 'rows'} written to {output}")
 
 
 def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: bool, *, named: bool) -> None:
-    from hyperspace_core.results.tabular import text_of
+    from hyperspace_core.results.export import text_of
 
     for number, (name, sheet) in enumerate(sheets.items()):
         if named:
-            say(f"{chr(10) if number else ''}{name}:")
+            echo(f"{chr(10) if number else ''}{name}:")
         table = sheet[:limit].table(constant=all_columns)
         heads, rows = text_of(table if all_columns else table.folded())
-        say_table(heads, rows, whole=True)
+        echo_table(heads, rows, whole=True)
         hint_at_more(len(sheet) - len(rows))
 
 
-def _nothing(place: Place, where: RunFilter, wanted: Wanted) -> str:
+def _nothing(context: CommandContext, where: RunFilter, wanted: FilterOptions) -> str:
     """Say why there are no results. Raises `TaskError` for an unknown task."""
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.picture import counted
+    from hyperspace_core.results.overview import counted
 
-    counts = place.store.count(RunFilter(project=place.name, tasks=where.tasks))
+    counts = context.store.count(RunFilter(project=context.name, tasks=where.tasks))
     of = f" of {', '.join(where.tasks)}" if where.tasks else ""
     if counts:
         why = "matches" if wanted.options else "has completed yet"
         return f"no run{of} {why}; all runs{of}: {counted(counts)}"
-    _check_tasks(place, where)
-    return f"no runs{of} yet; `{place.command('submit')}` queues some"
+    _check_tasks(context, where)
+    return f"no runs{of} yet; `{context.command('submit')}` queues some"
 
 
-def _check_tasks(place: Place, where: RunFilter) -> None:
+def _check_tasks(context: CommandContext, where: RunFilter) -> None:
     """Raises `TaskError` for a task that the project, if installed, does not have."""
-    if where.tasks and is_installed(place):
-        project = place.project()
+    if where.tasks and is_installed(context):
+        project = context.project()
         for task in where.tasks:
             project.task(task)

@@ -8,20 +8,135 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, filtered, json_option, limit_option
-from hyperspace_core.cli.commands.runs_delete import delete
 from hyperspace_core.cli.commands.runs_diff import diff
 from hyperspace_core.cli.commands.runs_export import export
-from hyperspace_core.cli.commands.runs_logs import logs
-from hyperspace_core.cli.commands.runs_metrics import metrics
-from hyperspace_core.cli.commands.runs_notes import note, tag
+from hyperspace_core.cli.commands.runs_output import logs, metrics
 from hyperspace_core.cli.commands.runs_show import show
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.root import Commands
-from hyperspace_core.cli.screen import bearable, hint_at_more, room_of_stdout, say_json, say_table
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.main import Commands
+from hyperspace_core.cli.options import (
+    FilterOptions,
+    dry_run_option,
+    filtered,
+    json_option,
+    limit_option,
+    run_argument,
+    some_runs,
+)
+from hyperspace_core.cli.terminal import (
+    bearable,
+    confirm,
+    echo,
+    echo_hint,
+    echo_json,
+    echo_table,
+    hint_at_more,
+    stdout_width,
+)
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
+
+# -- `hyperspace runs delete`: delete runs from the store --
+
+@click.command
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@some_runs
+@dry_run_option
+@pass_context
+def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, yes: bool,
+           dry_run: bool) -> int:
+    """Delete runs and everything they logged, after confirmation.
+
+    Select runs by id or by filter options. A running run is not deleted.
+    """
+    from hyperspace_core.cli.commands.queue import BulkAction, act, counted, look
+
+    deed = BulkAction(
+        phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
+        why_not=lambda record: f"cancel it first: `{context.command(f'queue cancel {record.id}')}`")
+    looked = look(context, runs, wanted, deed)
+    if dry_run or not looked.fit:
+        return act(context, looked, deed, dry_run=True)
+    ids = [record.id for record in looked.fit]
+    confirm(f"permanently delete {counted(len(ids))} ({_listed(ids)})", yes=yes)
+    code = act(context, looked, deed, dry_run=False)
+    echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
+    return code
+
+
+def _delete(store: Store, record: RunRecord) -> str:
+    store.delete([record.id])
+    return "deleted"
+
+
+def _listed(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
+
+
+# -- `hyperspace runs tag` and `note`: change the tags and the note of runs --
+
+@click.command
+@click.option("--add", multiple=True, metavar="TAG", help="A tag to add; may be given again.")
+@click.option("--remove", multiple=True, metavar="TAG", help="A tag to remove; may be given again.")
+@some_runs
+@dry_run_option
+@pass_context
+def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, add: tuple[str, ...],
+        remove: tuple[str, ...], dry_run: bool) -> int:
+    """Add tags to runs, or remove some.
+
+    Select runs by id or by filter options: --tag selects runs that already have the tag.
+    """
+    from hyperspace_core.cli.commands.queue import BulkAction, act, look
+
+    _check(add, remove)
+
+    def change(store: Store, record: RunRecord) -> str:
+        tags = store.annotate(record.id, add_tags=add, remove_tags=remove).tags
+        return f"tags {' '.join(tags)}" if tags else "no tags"
+
+    marks = " ".join([*(f"+{one}" for one in add), *(f"-{one}" for one in remove)])
+    deed = BulkAction(phrase=f"tag {{}} {_literal(marks)}", do=change)
+    return act(context, look(context, runs, wanted, deed), deed, dry_run=dry_run)
+
+
+@click.command
+@run_argument
+@click.argument("text")
+@click.option("--append", is_flag=True, help="Keep the present note and add a line to it.")
+@dry_run_option
+@pass_context
+def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run: bool) -> None:
+    """Set the note of a run; an empty text removes it."""
+    from hyperspace_core.lookup import get_run
+
+    record = get_run(context.store, context.name, run)
+    whole = f"{record.note}\n{text}" if append and record.note else text
+    if not dry_run:
+        whole = context.store.annotate(run, note=whole).note
+    would = "would have" if dry_run else "has"
+    echo(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
+
+
+def _literal(text: str) -> str:
+    """Escape braces for a format string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Raises `UsageError` without tags, and for a tag both added and removed."""
+    from hyperspace_core.submission import check_tag
+
+    for one in add:
+        check_tag(one)
+    if not add and not remove:
+        raise click.UsageError("no tags given; name them with --add or --remove")
+    both = sorted(set(add) & set(remove))
+    if both:
+        raise click.UsageError(f"--add {both[0]} and --remove {both[0]} contradict each other")
+
 
 REASON = 50                    # characters of a reason that are shown on a terminal
 
@@ -35,26 +150,26 @@ def runs() -> None:
 @filtered
 @limit_option("the newest N runs")
 @json_option
-@at_place
-def list_runs(place: Place, wanted: Wanted, limit: int | None, as_json: bool) -> None:
+@pass_context
+def list_runs(context: CommandContext, wanted: FilterOptions, limit: int | None, as_json: bool) -> None:
     """List runs, newest first."""
-    store, where = place.store, wanted.at(place)
+    store, where = context.store, wanted.at(context)
     if as_json:
-        say_json(list(store.find(where, limit=limit)))
+        echo_json(list(store.find(where, limit=limit)))
         return
     limit = bearable(limit)
     found = list(store.find(where, limit=limit))
     heads, rows = columns(found, datetime.now().astimezone())
-    say_table(heads, rows, empty="no run matches" if wanted.options else "no runs yet")
+    echo_table(heads, rows, empty="no run matches" if wanted.options else "no runs yet")
     if len(found) == limit:
         hint_at_more(sum(store.count(where).values()) - len(found))
 
 
 def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:
     """Return the heads and rows of the table, without empty columns."""
-    from hyperspace_core.results.words import age, brief, number, one_line
+    from hyperspace_core.results.format import age, brief, number, one_line
 
-    short = REASON if room_of_stdout() is not None else None
+    short = REASON if stdout_width() is not None else None
     cells = {
         "run": [str(record.id) for record in records],
         "task": [record.task for record in records],
@@ -74,8 +189,8 @@ def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], lis
 def time_of(record: RunRecord, now: datetime) -> str:
     """Format the duration of the last attempt, so far if it is running."""
     from hyperspace_core.config.tree import MISSING
+    from hyperspace_core.results.format import seconds
     from hyperspace_core.results.table import seconds_of
-    from hyperspace_core.results.words import seconds
 
     attempt = record.attempt
     if attempt is not None and attempt.started_at is not None and attempt.outcome is None:

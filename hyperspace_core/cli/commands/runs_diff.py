@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import RUN, json_option
-from hyperspace_core.cli.completion import complete_run
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import new_page, note, say_json, say_page
+from hyperspace_core.cli.context import CommandContext, complete_run, pass_context
+from hyperspace_core.cli.options import RUN, json_option
+from hyperspace_core.cli.terminal import echo_json, echo_note, echo_page, new_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hyperspace_core.cli.page import Page
+    from hyperspace_core.cli.terminal import Page
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.results.difference import Contrast, OtherCode
-    from hyperspace_core.results.source_changes import FileChange, SourceChanges
+    from hyperspace_core.results.diff import Contrast, FileChange, OtherCode, SourceChanges
 
 LONGEST = 40                   # characters of a value that fits into a column
 MOST_LINES = 60                # of source differences, without --full
@@ -32,27 +30,26 @@ _PLAIN = ("config", "scenario")        # sections whose strings are shown with q
 @click.argument("second", type=RUN, shell_complete=complete_run, metavar="RUN")
 @click.option("--full", is_flag=True, help="Show all lines of the source differences.")
 @json_option
-@at_place
-def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> None:
+@pass_context
+def diff(context: CommandContext, first: int, second: int, full: bool, as_json: bool) -> None:
     """Show the differences of two runs.
 
     Task, config, scenario and seed; the code of the components that both used, with the line that declares a
     change harmless; packages, machine and other provenance; metrics.
     """
-    from hyperspace_core.cli.code_page import show_components, show_sources
+    from hyperspace_core.cli.run_page import show_components, show_sources
     from hyperspace_core.lookup import get_run
-    from hyperspace_core.results.difference import contrasts, other_code
-    from hyperspace_core.results.source_changes import likeliest_first, source_changes
+    from hyperspace_core.results.diff import contrasts, likeliest_first, other_code, source_changes
 
-    runs = one, other = [get_run(place.store, place.name, run) for run in (first, second)]
+    runs = one, other = [get_run(context.store, context.name, run) for run in (first, second)]
     found, changed = contrasts(one, other), other_code(one, other)
-    sources = source_changes(place.store, one, other)
+    sources = source_changes(context.store, one, other)
     if as_json:
-        say_json([*map(_plain, found), *map(_component_plain, changed), *map(_file_plain, sources.files)])
+        echo_json([*map(_plain, found), *map(_component_plain, changed), *map(_file_plain, sources.files)])
         return
     _say_gaps(runs, sources, changed)
     if not found and not changed and not sources.files:
-        note(f"no recorded difference between runs {first} and {second}")
+        echo_note(f"no recorded difference between runs {first} and {second}")
         return
     heads = (f"run {first}", f"run {second}")
     page, asked = new_page(), ("task", *_PLAIN, "seed")
@@ -61,19 +58,19 @@ def diff(place: Place, first: int, second: int, full: bool, as_json: bool) -> No
     show_sources(page, likeliest_first(sources.files, {part.module for part, _ in changed}), heads,
                  most=None if full else MOST_LINES)
     _show_contrasts(page, [one for one in found if one.section not in asked], heads)
-    say_page(page)
+    echo_page(page)
 
 
 def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequence[OtherCode]) -> None:
     """Print what could not be compared."""
-    from hyperspace_core.records.code import SNAPSHOT
+    from hyperspace_core.records.source import SNAPSHOT
 
     for record in runs:
         if record.attempt is None or not record.attempt.provenance:
             code = "" if SNAPSHOT in record.code else "code, "
-            note(f"{code}packages and machine are not compared: run {record.id} has no record of them")
+            echo_note(f"{code}packages and machine are not compared: run {record.id} has no record of them")
     if sources.unknown and changed:
-        note(f"source code cannot be shown: {sources.unknown}")
+        echo_note(f"source code cannot be shown: {sources.unknown}")
 
 
 def _show_contrasts(page: Page, found: Sequence[Contrast], heads: tuple[str, str]) -> None:
@@ -102,7 +99,7 @@ def _path(path: str) -> str:
 
 
 def _text(section: str, value: Any) -> str:
-    from hyperspace_core.cli.trees import exact
+    from hyperspace_core.cli.run_page import exact
     from hyperspace_core.config.tree import MISSING
 
     if value is MISSING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import dry_run_option, json_option, run_argument
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import hint, say, say_json, warn
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import dry_run_option, json_option, run_argument
+from hyperspace_core.cli.terminal import echo, echo_hint, echo_json, warn
 
 if TYPE_CHECKING:
     from hyperspace_core.production.export import Export
@@ -29,9 +29,10 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--force", is_flag=True, help="Replace an earlier export in the folder.")
 @dry_run_option
 @json_option
-@at_place
-def export(*, place: Place, run: int, folder: Path | None, to: Path | None, artifacts: tuple[str, ...],
-           component: str | None, force: bool, dry_run: bool, as_json: bool) -> None:
+@pass_context
+def export(*, context: CommandContext, run: int, folder: Path | None, to: Path | None,
+           artifacts: tuple[str, ...], component: str | None, force: bool, dry_run: bool,
+           as_json: bool) -> None:
     """Write a run to the folder DIR, for production.
 
     The folder has its config, scenario, component names, versions, artifacts and golden data.
@@ -41,20 +42,19 @@ def export(*, place: Place, run: int, folder: Path | None, to: Path | None, arti
     hyperspace runs export 42 model
     """
     from hyperspace_core.lookup import get_run
-    from hyperspace_core.production.export import plan_export
-    from hyperspace_core.production.writing import check_place, write_export
+    from hyperspace_core.production.export import check_place, plan_export, write_export
 
     target = _target(folder, to)
-    record = get_run(place.store, place.name, run)
-    planned = plan_export(place.store, record, artifacts=artifacts or None, component=component)
+    record = get_run(context.store, context.name, run)
+    planned = plan_export(context.store, record, artifacts=artifacts or None, component=component)
     if dry_run:
         check_place(target, force=force)
     else:
-        write_export(place.store, planned, target, force=force)
+        write_export(context.store, planned, target, force=force)
     if record.state != "COMPLETED":
         warn(f"run {run} is {record.state}: its artifacts may be incomplete")
     if as_json:
-        say_json({"folder": str(target.absolute())} | planned.manifest)
+        echo_json({"folder": str(target.absolute())} | planned.manifest)
         return
     _print(record, planned, target, dry_run=dry_run)
 
@@ -69,7 +69,7 @@ def _target(folder: Path | None, to: Path | None) -> Path:
 
 
 def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -> None:
-    from hyperspace_core.results.words import byte_count
+    from hyperspace_core.results.format import byte_count
 
     golden = planned.manifest["golden"]
     plain = [artifact for artifact in planned.files.values() if not artifact.name.startswith("golden/")]
@@ -77,5 +77,5 @@ def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -
     size = f" ({byte_count(sum(artifact.size for artifact in plain))})" if plain else ""
     with_golden = f", golden data {', '.join(golden)}" if golden else ""
     verb = f"would export run {record.id}" if dry_run else f"run {record.id} exported"
-    say(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")
-    hint(f"in Python: load_component({str(target)!r})")
+    echo(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")
+    echo_hint(f"in Python: load_component({str(target)!r})")

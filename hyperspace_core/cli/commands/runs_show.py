@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import json_option, run_argument
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import new_page, say_json, say_page
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import json_option, run_argument
+from hyperspace_core.cli.terminal import echo_json, echo_page, new_page
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.page import Page
+    from hyperspace_core.cli.terminal import Page
     from hyperspace_core.records.run import Artifact, Attempt, RunRecord
     from hyperspace_core.storage import Store
 
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 @run_argument
 @click.option("--original", is_flag=True, help="Show scenario and config as they were before any migration.")
 @json_option
-@at_place
-def show(place: Place, run: int, original: bool, as_json: bool) -> None:
+@pass_context
+def show(context: CommandContext, run: int, original: bool, as_json: bool) -> None:
     """Show a run: config, result, metrics, artifacts, provenance, attempts."""
     from hyperspace_core.lookup import get_run
 
-    record = get_run(place.store, place.name, run)
+    record = get_run(context.store, context.name, run)
     if original:
-        record = _as_it_was(place.store, record)
-    artifacts = place.store.artifacts(record.id) if record.attempts else []
-    children = _children(place.store, record)
+        record = _as_it_was(context.store, record)
+    artifacts = context.store.artifacts(record.id) if record.attempts else []
+    children = _children(context.store, record)
     if as_json:
-        from hyperspace_core.results.plain import plain
+        from hyperspace_core.results.format import plain
 
-        say_json(plain(record) | {"artifacts": artifacts, "children": children})
+        echo_json(plain(record) | {"artifacts": artifacts, "children": children})
         return
     page = new_page()
-    written = record.submitted if original else _written(place.store, record)
+    written = record.submitted if original else _written(context.store, record)
     show_run(page, record, artifacts, children, datetime.now().astimezone(), written=written)
-    say_page(page)
+    echo_page(page)
 
 
 def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], children: Sequence[int],
              now: datetime, *, written: Mapping[str, Any]) -> None:
     """Write the page of a run; `written`: the submitted config with current names."""
-    from hyperspace_core.cli.code_page import show_code
+    from hyperspace_core.cli.run_page import show_code
 
     _head(page, record, children, now)
     _config(page, record, written)
@@ -74,16 +74,16 @@ def _as_it_was(store: Store, record: RunRecord) -> RunRecord:
 def _written(store: Store, record: RunRecord) -> Mapping[str, Any]:
     if not record.migrated:
         return record.submitted
-    from hyperspace_core.backfill.written import written_today
+    from hyperspace_core.results.diff import written_today
 
     written = written_today(store, record, {one.name: one for one in store.migrations(record.project)})
     return written if isinstance(written, Mapping) else record.submitted
 
 
 def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime) -> None:
-    from hyperspace_core.cli.page import STATES
-    from hyperspace_core.results.progress import progress_text
-    from hyperspace_core.results.words import ago, number
+    from hyperspace_core.cli.terminal import STATES
+    from hyperspace_core.results.format import ago, number
+    from hyperspace_core.results.overview import progress_text
 
     result = "" if record.result is None else f"{record.metric.name} {number(record.result)}"
     asked = "" if record.command is None else f"asked to {record.command}"
@@ -114,7 +114,7 @@ def _used_up(failures: int, retries: int) -> str:
 
 
 def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
-    from hyperspace_core.cli.trees import show_config, show_tree
+    from hyperspace_core.cli.run_page import show_config, show_tree
 
     if record.config is not None:
         page.heading("Config")
@@ -129,9 +129,9 @@ def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
 
 
 def _numbers(page: Page, record: RunRecord) -> None:
-    from hyperspace_core.cli.trees import show_tree
+    from hyperspace_core.cli.run_page import show_tree
     from hyperspace_core.config.tree import flatten
-    from hyperspace_core.results.words import value_text
+    from hyperspace_core.results.format import value_text
 
     if record.metrics:
         goal = {"maximize": "higher is better", "minimize": "lower is better"}[record.metric.goal]
@@ -144,7 +144,7 @@ def _numbers(page: Page, record: RunRecord) -> None:
 
 
 def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
-    from hyperspace_core.results.words import byte_count
+    from hyperspace_core.results.format import byte_count
 
     if artifacts:
         page.heading("Artifacts")
@@ -152,8 +152,7 @@ def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
 
 
 def _provenance(page: Page, record: RunRecord) -> None:
-    from hyperspace_core.cli.code_page import SECTIONS
-    from hyperspace_core.cli.provenance import summary
+    from hyperspace_core.cli.run_page import SECTIONS, summary
 
     captured: dict[str, Any] = record.attempt.provenance if record.attempt is not None else {}
     rows = [(name, summary(name, section)) for name, section in captured.items() if name not in SECTIONS]
@@ -174,7 +173,7 @@ def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
 
 
 def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
-    from hyperspace_core.results.words import ago, number, seconds
+    from hyperspace_core.results.format import ago, number, seconds
 
     outcome = "running" if attempt.outcome is None else attempt.outcome.value
     started, ended = attempt.started_at, attempt.ended_at

@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import SEARCH, json_option, limit_option
-from hyperspace_core.cli.completion import complete_search
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import (
+from hyperspace_core.cli.context import CommandContext, complete_search, pass_context
+from hyperspace_core.cli.options import SEARCH, json_option, limit_option
+from hyperspace_core.cli.terminal import (
     bars_of_stdout,
     bearable,
-    hint,
+    echo,
+    echo_hint,
+    echo_json,
+    echo_note,
+    echo_page,
+    echo_table,
     hint_at_more,
     new_page,
-    note,
-    say,
-    say_json,
-    say_page,
-    say_table,
 )
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.page import Page
     from hyperspace_core.cli.search_page import About
+    from hyperspace_core.cli.terminal import Page
     from hyperspace_core.records.search import SearchRecord
     from hyperspace_core.results.overview import SearchLine
     from hyperspace_core.searches.view import SearchView
@@ -41,9 +40,9 @@ if TYPE_CHECKING:
 @click.option("--watch", "-w", is_flag=True, help="Update the page until Ctrl-C.")
 @limit_option("the newest N searches")
 @json_option
-@at_place
-def searches(*, place: Place, search: int | None, best_file: Path | None, output: Path | None, watch: bool,
-             limit: int | None, as_json: bool) -> None:
+@pass_context
+def searches(*, context: CommandContext, search: int | None, best_file: Path | None, output: Path | None,
+             watch: bool, limit: int | None, as_json: bool) -> None:
     """List the searches of a project, or show one.
 
     For SEARCH: progress, improvements, running runs, and the past runs that its tuner uses.
@@ -54,43 +53,43 @@ def searches(*, place: Place, search: int | None, best_file: Path | None, output
     """
     if search is None:
         _check_list(best_file, output, watch)
-        _list(place, limit, as_json)
+        _list(context, limit, as_json)
         return
     if sum(map(bool, (best_file or output, watch, as_json))) > 1:
         raise click.UsageError("--watch, --json and a file to write contradict each other: give one")
     from hyperspace_core.lookup import get_search
 
-    record = get_search(place.store, place.name, search)
+    record = get_search(context.store, context.name, search)
     if best_file is not None or output is not None:
-        _write(place, record, best_file, output)
+        _write(context, record, best_file, output)
     elif watch:
-        _watch(place, search)
+        _watch(context, search)
     elif as_json:
-        _say_json(place, record)
+        _say_json(context, record)
     else:
-        _show(place, record)
+        _show(context, record)
 
 
-def _list(place: Place, limit: int | None, as_json: bool) -> None:
+def _list(context: CommandContext, limit: int | None, as_json: bool) -> None:
     from hyperspace_core.results.overview import living_workers, search_line
 
-    found = place.store.searches(place.name)[::-1]
-    alive = living_workers(place.store, place.name)
-    lines = [search_line(place.store, one, alive) for one in found[:limit if as_json else bearable(limit)]]
+    found = context.store.searches(context.name)[::-1]
+    alive = living_workers(context.store, context.name)
+    lines = [search_line(context.store, one, alive) for one in found[:limit if as_json else bearable(limit)]]
     if as_json:
-        say_json(list(map(_plain, lines)))
+        echo_json(list(map(_plain, lines)))
         return
     now = datetime.now().astimezone()
-    say_table(("search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"),
-              [_row(line, now) for line in lines],
-              empty=f"no searches yet; `{place.command('tune TASK --runs 100')}` queues one")
+    echo_table(("search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"),
+               [_row(line, now) for line in lines],
+               empty=f"no searches yet; `{context.command('tune TASK --runs 100')}` queues one")
     if lines:
         hint_at_more(len(found) - len(lines))
-        hint(f"`{place.command(f'searches {lines[0].search.id}')}` shows one search")
+        echo_hint(f"`{context.command(f'searches {lines[0].search.id}')}` shows one search")
 
 
 def _row(line: SearchLine, now: datetime) -> list[str]:
-    from hyperspace_core.results.words import age, number
+    from hyperspace_core.results.format import age, number
 
     search, best = line.search, line.best
     of = "" if search.budget.runs is None else f"/{search.budget.runs}"
@@ -101,106 +100,108 @@ def _row(line: SearchLine, now: datetime) -> list[str]:
 
 def _plain(line: SearchLine) -> dict[str, Any]:
     """As JSON: the record, its counts, and id, result and config of the best run."""
-    from hyperspace_core.results.plain import plain
+    from hyperspace_core.results.format import plain
 
     best = line.best
     found: dict[str, Any] = plain(line.search) | {"counts": plain(line.counts), "why_not": line.why}
     return found | {"best": None if best is None else {"run": best.id, "result": plain(best.result),
-                                                      "config": plain(best.config)}}
+                                                       "config": plain(best.config)}}
 
 
 # -- one search --------------------------------------------------------------------------------------------
 
 
-def _show(place: Place, record: SearchRecord) -> None:
+def _show(context: CommandContext, record: SearchRecord) -> None:
     from hyperspace_core.searches.view import view_of
 
-    view = view_of(place.store, record)
-    say_page(_page(place, view, _about(place, record)))
+    view = view_of(context.store, record)
+    echo_page(_page(context, view, _about(context, record)))
     if view.best is not None:
-        hint(f"`{place.command(f'searches {record.id} --best best.json')}` writes the best config to a file")
+        echo_hint(
+            f"`{context.command(f'searches {record.id} --best best.json')}` writes the best config to a file")
 
 
-def _page(place: Place, view: SearchView, about: About | None = None) -> Page:
+def _page(context: CommandContext, view: SearchView, about: About | None = None) -> Page:
     from hyperspace_core.cli.search_page import write_search
     from hyperspace_core.results.overview import living_workers, search_line
 
     page = new_page()
-    alive = living_workers(place.store, place.name)
-    write_search(page, view, why=search_line(place.store, view.search, alive).why, about=about,
+    alive = living_workers(context.store, context.name)
+    write_search(page, view, why=search_line(context.store, view.search, alive).why, about=about,
                  bars=bars_of_stdout())
     return page
 
 
-def _watch(place: Place, search: int) -> None:
-    from hyperspace_core.cli.watching import Watching, watch
+def _watch(context: CommandContext, search: int) -> None:
+    from hyperspace_core.cli.watch import Watching, watch
     from hyperspace_core.lookup import get_search
     from hyperspace_core.searches.view import SearchView, view_of
 
     class Watched(Watching[SearchView]):
         """One search."""
 
-        def view_of(self, place: Place) -> SearchView:
-            return view_of(place.store, get_search(place.store, place.name, search))
+        def view_of(self, context: CommandContext) -> SearchView:
+            return view_of(context.store, get_search(context.store, context.name, search))
 
         def news_in(self, view: SearchView) -> object:
             return view.text(times=False)
 
-    watch(Watched(place, _page))
+    watch(Watched(context, _page))
 
 
-def _about(place: Place, record: SearchRecord) -> About | None:
+def _about(context: CommandContext, record: SearchRecord) -> About | None:
     """Describe the search by the current code; None if it is missing or unfit."""
-    from hyperspace_core.cli.comparing import is_installed
+    from hyperspace_core.cli.commands.results import is_installed
     from hyperspace_core.cli.search_page import About
     from hyperspace_core.cli.space_page import summary_of
     from hyperspace_core.errors import HyperspaceError
     from hyperspace_core.searches.history import past_of
     from hyperspace_core.searches.importance import importance_of
 
-    if not is_installed(place):
+    if not is_installed(context):
         return None
     try:
-        project = place.project()
-        past = past_of(place.store, project, record)
+        project = context.project()
+        past = past_of(context.store, project, record)
         seen = past.seen()
         left = ", ".join(dict.fromkeys(one.name for one in past.space.left_out))
         return About(space=summary_of(past.space) + (f" ({left})" if left else ""), history=seen.summary,
                      importance=importance_of(project, past.space, seen.history))
     except HyperspaceError as error:
-        note(f"search space and history are not shown: the current code does not fit: {error}")
+        echo_note(f"search space and history are not shown: the current code does not fit: {error}")
         return None
 
 
-def _say_json(place: Place, record: SearchRecord) -> None:
+def _say_json(context: CommandContext, record: SearchRecord) -> None:
+    from hyperspace_core.results.format import plain
     from hyperspace_core.results.overview import living_workers, search_line
-    from hyperspace_core.results.plain import plain
     from hyperspace_core.searches.view import view_of
 
-    view = view_of(place.store, record)
-    about = _about(place, record)
-    line = _plain(search_line(place.store, record, living_workers(place.store, place.name)))
-    say_json(line | {
+    view = view_of(context.store, record)
+    about = _about(context, record)
+    line = _plain(search_line(context.store, record, living_workers(context.store, context.name)))
+    echo_json(line | {
         "improvements": [{"run": run.id, "result": run.result} for run in view.improvements],
         "running": [run.id for run in view.running], "pruned": view.pruned, "hours": view.hours,
         "eta_s": view.eta_s, "importance": None if about is None else plain(about.importance),
         "history": None if about is None else about.history})
 
 
-def _write(place: Place, record: SearchRecord, best_file: Path | None, output: Path | None) -> None:
-    from hyperspace_core.results.picture_file import check_target, write_picture
+def _write(context: CommandContext, record: SearchRecord, best_file: Path | None,
+           output: Path | None) -> None:
+    from hyperspace_core.results.export import check_target, write_picture
     from hyperspace_core.searches import verbs
 
     if output is not None:
         from hyperspace_core.results.search_plots import history
 
         check_target(output)
-        figure = history(list(verbs.runs_of(place.store, record)), record.metrics[0],
+        figure = history(list(verbs.runs_of(context.store, record)), record.metrics[0],
                          f"search {record.id} of {record.task}")
     if best_file is not None:
-        say(f"{verbs.write_best(place.store, record, best_file)}")
+        echo(f"{verbs.write_best(context.store, record, best_file)}")
     if output is not None:
-        say(f"{write_picture(figure, output)}")
+        echo(f"{write_picture(figure, output)}")
 
 
 def _check_list(best_file: Path | None, output: Path | None, watch: bool) -> None:

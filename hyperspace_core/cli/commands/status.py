@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import json_option
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.screen import bars_of_stdout, new_page, say_json, say_page
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.options import json_option
+from hyperspace_core.cli.terminal import bars_of_stdout, echo_json, echo_page, new_page
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.page import Page
+    from hyperspace_core.cli.terminal import Page
     from hyperspace_core.results.overview import Overview
 
 
 @click.command
 @click.option("--watch", "-w", is_flag=True, help="Update the page until Ctrl-C.")
 @json_option
-@at_place
-def status(place: Place, watch: bool, as_json: bool) -> None:
+@pass_context
+def status(context: CommandContext, watch: bool, as_json: bool) -> None:
     """Show the queue on one page.
 
     Queued runs, workers and their runs, open searches, runs that cannot start, last failures, best runs.
@@ -29,22 +29,22 @@ def status(place: Place, watch: bool, as_json: bool) -> None:
     if watch and as_json:
         raise click.UsageError("--watch and --json contradict each other; give one")
     if watch:
-        from hyperspace_core.cli.watching import Watched
-        from hyperspace_core.cli.watching import watch as keep_watching
+        from hyperspace_core.cli.watch import Watched
+        from hyperspace_core.cli.watch import watch as keep_watching
 
-        keep_watching(Watched(place, page_of))
+        keep_watching(Watched(context, page_of))
         return
-    view = overview(place.store, place.name)
+    view = overview(context.store, context.name)
     if as_json:
-        say_json(view)
+        echo_json(view)
         return
-    say_page(page_of(place, view))
+    echo_page(page_of(context, view))
 
 
-def page_of(place: Place, view: Overview) -> Page:
+def page_of(context: CommandContext, view: Overview) -> Page:
     """Build the page for stdout, without bars if that is no terminal."""
-    from hyperspace_core.cli.status_page import StatusPage
+    from hyperspace_core.cli.watch import StatusPage
 
     page = new_page()
-    StatusPage(place.command, bars=bars_of_stdout()).write(page, view)
+    StatusPage(context.command, bars=bars_of_stdout()).write(page, view)
     return page

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import dry_run_option, json_option
 from hyperspace_core.cli.commands.store_copy import copy
-from hyperspace_core.cli.place import Place, at_place
-from hyperspace_core.cli.root import Commands
-from hyperspace_core.cli.screen import hint, new_page, say, say_json, say_page
+from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.main import Commands
+from hyperspace_core.cli.options import dry_run_option, json_option
+from hyperspace_core.cli.terminal import echo, echo_hint, echo_json, echo_page, new_page
 from hyperspace_core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ def store() -> None:
 
 
 @store.command
-@at_place
+@pass_context
 @json_option
-def info(*, place: Place, as_json: bool) -> None:
+def info(*, context: CommandContext, as_json: bool) -> None:
     """Show address, backend, schema and size of the store, and its runs by project."""
-    from hyperspace_core.results.words import byte_count
+    from hyperspace_core.results.format import byte_count
 
-    found = place.whole_store.info()
+    found = context.whole_store.info()
     if as_json:
-        say_json(found)
+        echo_json(found)
         return
     page = new_page()
     page.line((found.url, "head"))
@@ -43,63 +43,63 @@ def info(*, place: Place, as_json: bool) -> None:
     for text in found.notes:
         page.gap()
         page.line((text, "held"))
-    say_page(page)
+    echo_page(page)
 
 
 @store.command
-@at_place
+@pass_context
 @json_option
-def check(*, place: Place, as_json: bool) -> int:
+def check(*, context: CommandContext, as_json: bool) -> int:
     """Check the store for damage, one line each; exit code 1 if there is any."""
-    problems = place.whole_store.check()
+    problems = context.whole_store.check()
     if as_json:
-        say_json(problems)
+        echo_json(problems)
     else:
         for problem in problems:
-            say(problem)
+            echo(problem)
         if not problems:
-            say(f"{place.whole_store.url}: no damage found")
+            echo(f"{context.whole_store.url}: no damage found")
     return ExitCode.FAILED if problems else ExitCode.OK
 
 
 @store.command
-@at_place
+@pass_context
 @dry_run_option
 @json_option
-def upgrade(*, place: Place, dry_run: bool, as_json: bool) -> None:
+def upgrade(*, context: CommandContext, dry_run: bool, as_json: bool) -> None:
     """Upgrade the schema of the store to this version; stop all workers first."""
-    before, after = place.whole_store.upgrade(dry_run=dry_run)
+    before, after = context.whole_store.upgrade(dry_run=dry_run)
     if as_json:
-        say_json({"from": before, "to": after, "dry_run": dry_run})
+        echo_json({"from": before, "to": after, "dry_run": dry_run})
     elif before == after:
-        say(f"schema {after}: up to date")
+        echo(f"schema {after}: up to date")
     else:
-        say(f"{'would upgrade' if dry_run else 'upgraded'} schema {before} to {after}")
+        echo(f"{'would upgrade' if dry_run else 'upgraded'} schema {before} to {after}")
 
 
 @store.command
 @click.option("--yes", is_flag=True, help="Remove them; without it they are only counted.")
-@at_place
+@pass_context
 @dry_run_option
 @json_option
-def gc(*, place: Place, yes: bool, dry_run: bool, as_json: bool) -> None:
+def gc(*, context: CommandContext, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Count artifact contents that no run uses any more; --yes removes them.
 
     Deleted runs leave them behind. Contents that a run uses are never removed.
     """
     if yes and dry_run:
         raise UsageError("--yes and --dry-run contradict each other; give one")
-    report = place.whole_store.collect_garbage(dry_run=not yes)
+    report = context.whole_store.collect_garbage(dry_run=not yes)
     if as_json:
-        say_json(report)
+        echo_json(report)
         return
-    say(_summary(report))
+    echo(_summary(report))
     if report.blobs and not yes:
-        hint("--yes removes them")
+        echo_hint("--yes removes them")
 
 
 def _summary(report: GarbageReport) -> str:
-    from hyperspace_core.results.words import byte_count
+    from hyperspace_core.results.format import byte_count
 
     if not report.blobs:
         return "nothing to remove: every artifact content is used by a run"

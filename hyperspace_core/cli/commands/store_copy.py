@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.arguments import Wanted, dry_run_option, filtered, json_option
-from hyperspace_core.cli.place import Place, in_project
-from hyperspace_core.cli.screen import note, say_json, tracked
+from hyperspace_core.cli.context import CommandContext, pass_project
+from hyperspace_core.cli.options import FilterOptions, dry_run_option, filtered, json_option
+from hyperspace_core.cli.terminal import echo_json, echo_note, tracked
 from hyperspace_core.errors import ExitCode, NotFound, StoreError, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 @filtered
 @dry_run_option
 @json_option
-@in_project
-def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_json: bool) -> int:
+@pass_project
+def copy(*, context: CommandContext, src: str, dst: str, wanted: FilterOptions, dry_run: bool,
+         as_json: bool) -> int:
     """Copy runs with their output and artifacts from the store SRC to the store DST.
 
     SRC and DST are addresses as for --storage, or @FILE that contains one. Copies the runs of all projects,
@@ -35,15 +36,15 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
     from hyperspace_core.cli.addresses import Address
     from hyperspace_core.cli.copied import Tally, say_preview
 
-    here, there = Address.typed(src, place), Address.typed(dst, place)
+    here, there = Address.typed(src, context), Address.typed(dst, context)
     if here.same(there):
         raise StoreError(f"{here} is both SRC and DST; name two stores")
     source = here.open()
-    where = wanted.of(place.name if place.has_project else None, source)
-    _check_project(source, place, where)
+    where = wanted.of(context.name if context.has_project else None, source)
+    _check_project(source, context, where)
     total = sum(source.count(where).values())
     if not total:
-        note("no run matches" if wanted.options else f"{here}: no runs")
+        echo_note("no run matches" if wanted.options else f"{here}: no runs")
     if dry_run:
         from hyperspace_core.moving.preview import preview
 
@@ -53,7 +54,7 @@ def copy(*, place: Place, src: str, dst: str, wanted: Wanted, dry_run: bool, as_
     if total:
         _copy(source, there.make(), where, total, tally)
     if as_json:
-        say_json(tally.report())
+        echo_json(tally.report())
     elif total:
         tally.say(there)
     return tally.exit_code
@@ -69,11 +70,12 @@ def _copy(source: Store, target: Store, where: RunFilter, total: int, tally: Tal
                 tally.add(copied)
         tally.missing = missing(target, tally.uids)
     except (KeyboardInterrupt, StoreError):
-        note(f"interrupted after {len(tally.copies)} of {total} runs; run the same command again to continue")
+        echo_note(
+            f"interrupted after {len(tally.copies)} of {total} runs; run the same command again to continue")
         raise
 
 
-def _check_project(source: Store, place: Place, where: RunFilter) -> None:
+def _check_project(source: Store, context: CommandContext, where: RunFilter) -> None:
     """Refuse a project without runs; note one that only HYPERSPACE_PROJECT names."""
     if where.project is None:
         return
@@ -82,6 +84,7 @@ def _check_project(source: Store, place: Place, where: RunFilter) -> None:
         raise NotFound(f"{source.url}: no runs of project '{where.project}'; it has "
                        f"{', '.join(known) or 'none at all'}{did_you_mean(where.project, known)}")
     others = [name for name in known if name != where.project]
-    if others and not place.project_is_typed:
-        note(f"only runs of project '{where.project}' are copied, because HYPERSPACE_PROJECT is set; not of "
-             f"{', '.join(others)}")
+    if others and not context.project_is_typed:
+        echo_note(
+    f"only runs of project '{where.project}' are copied, because HYPERSPACE_PROJECT is set; not of "
+    f"{', '.join(others)}")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.arguments import WholeNumber, dry_run_option, json_option
-from hyperspace_core.cli.place import Place, at_place, tasks_dir_option
+from hyperspace_core.cli.context import CommandContext, pass_context, tasks_dir_option
+from hyperspace_core.cli.options import WholeNumber, dry_run_option, json_option
 
 if TYPE_CHECKING:
-    from hyperspace_core.worker.options import WorkerOptions
+    from hyperspace_core.worker.state import WorkerOptions
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -45,48 +45,49 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
               help="Time between asking a run to stop and killing it.")
 @click.option("--poll", "poll_s", type=Seconds(), metavar="SECONDS",
               help="Longest time between two polls of the queue.  [default: 5; 0.5 with --drain]")
-@at_place
+@pass_context
 @tasks_dir_option
 @dry_run_option
 @json_option
-def worker(*, place: Place, dry_run: bool, as_json: bool, tasks_dir: Path | None, **chosen: Any) -> int:
+def worker(*, context: CommandContext, dry_run: bool, as_json: bool, tasks_dir: Path | None,
+           **chosen: Any) -> int:
     """Claim queued runs and execute them, until Ctrl-C.
 
     The first Ctrl-C finishes the current runs, the second returns them to the queue, the third kills them.
     Exit code 1 if a run failed.
     """
-    from hyperspace_core.worker.options import WorkerOptions
+    from hyperspace_core.worker.state import WorkerOptions
 
-    options = WorkerOptions(tasks_dir=tasks_dir, no_plugins=place.no_plugins, **chosen)
-    place.quiet_extensions.require_whole()
+    options = WorkerOptions(tasks_dir=tasks_dir, no_plugins=context.no_plugins, **chosen)
+    context.quiet_extensions.require_whole()
     if dry_run:
-        return _say_plan(place, options, as_json=as_json)
-    from hyperspace_core.cli.working import work
+        return _say_plan(context, options, as_json=as_json)
+    from hyperspace_core.cli.worker_view import work
 
-    return work(place, options, as_json=as_json)
+    return work(context, options, as_json=as_json)
 
 
-def _say_plan(place: Place, options: WorkerOptions, *, as_json: bool) -> int:
+def _say_plan(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> int:
     """Print the runs that a worker would find, without claiming any."""
-    from hyperspace_core.cli.screen import say, say_json
     from hyperspace_core.cli.submitting import counted
+    from hyperspace_core.cli.terminal import echo, echo_json
     from hyperspace_core.errors import ExitCode
     from hyperspace_core.records.search import SearchState
-    from hyperspace_core.worker.duties import RESTING, describe, what_waits
+    from hyperspace_core.worker.heartbeat import RESTING, describe, what_waits
 
-    project = place.project(options.tasks_dir)
-    found = what_waits(place.store, place.name, tuple(project.tasks), ())
+    project = context.project(options.tasks_dir)
+    found = what_waits(context.store, context.name, tuple(project.tasks), ())
     if as_json:
-        say_json([{"task": one.task, "count": one.count, "taken": one.why == RESTING,
+        echo_json([{"task": one.task, "count": one.count, "taken": one.why == RESTING,
                    "why": None if one.why == RESTING else one.why} for one in found])
         return ExitCode.OK
     for one in found:
-        say(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else describe(one))
-    searches = [search for search in place.store.searches(place.name, states=(SearchState.OPEN,))
+        echo(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else describe(one))
+    searches = [search for search in context.store.searches(context.name, states=(SearchState.OPEN,))
                 if search.task in project.tasks]
     for search in searches:
-        say(f"would ask search {search.id} of {search.task} what to run next; it has proposed "
-            f"{search.proposed} and ends after {search.budget}")
+        echo(f"would ask search {search.id} of {search.task} what to run next; it has proposed "
+             f"{search.proposed} and ends after {search.budget}")
     if not found and not searches:
-        say("nothing is queued")
+        echo("nothing is queued")
     return ExitCode.OK

@@ -11,10 +11,10 @@ from hyperspace_core.errors import NotFound
 from hyperspace_core.records.run import Lease
 from hyperspace_core.records.states import Command, State
 from hyperspace_core.storage import QueueSettings
-from hyperspace_core.stores.sqlite import statements as sql
+from hyperspace_core.stores.sqlite import sql
 from hyperspace_core.stores.sqlite.blobs import Blobs
 from hyperspace_core.stores.sqlite.connection import Database
-from hyperspace_core.stores.sqlite.rows import Row
+from hyperspace_core.stores.sqlite.sql import Row
 
 
 class Standing(NamedTuple):

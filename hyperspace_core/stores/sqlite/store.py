@@ -2,27 +2,87 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from pathlib import Path
 
-from hyperspace_core.storage import Store
-from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs
+from hyperspace_core.errors import StoreError
+from hyperspace_core.records.codec import from_text
+from hyperspace_core.storage import Store, StoreInfo, this_version
+from hyperspace_core.stores.sqlite import schema, sql
+from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs, SourceVerbs
+from hyperspace_core.stores.sqlite.base import Verbs
 from hyperspace_core.stores.sqlite.blobs import Blobs
-from hyperspace_core.stores.sqlite.connection import Database
-from hyperspace_core.stores.sqlite.leases import LeaseVerbs
+from hyperspace_core.stores.sqlite.connection import Database, step
+from hyperspace_core.stores.sqlite.edits import EditVerbs, RestoringVerbs, RewritingVerbs
 from hyperspace_core.stores.sqlite.opening import opened, path_of
-from hyperspace_core.stores.sqlite.people import PeoplesVerbs
-from hyperspace_core.stores.sqlite.queueing import QueueVerbs
-from hyperspace_core.stores.sqlite.reading import ReadingVerbs
-from hyperspace_core.stores.sqlite.restoring import RestoringVerbs
-from hyperspace_core.stores.sqlite.rewriting import RewritingVerbs
-from hyperspace_core.stores.sqlite.searching import SearchVerbs
-from hyperspace_core.stores.sqlite.series import SeriesVerbs
-from hyperspace_core.stores.sqlite.sources import SourceVerbs
-from hyperspace_core.stores.sqlite.upkeep import UpkeepVerbs
-from hyperspace_core.stores.sqlite.workers import WorkerVerbs
+from hyperspace_core.stores.sqlite.queue import LeaseVerbs, QueueVerbs, WorkerVerbs
+from hyperspace_core.stores.sqlite.runs import ReadingVerbs, SeriesVerbs
+from hyperspace_core.stores.sqlite.searches import SearchVerbs
+from hyperspace_core.stores.sqlite.sql import ALL_SNAPSHOTS, SOURCE_BYTES
+
+# -- Maintenance of a store: information, search for damage, and upgrade --
+
+class UpkeepVerbs(Verbs):
+    """Methods for the store as a whole."""
+
+    url: str
+
+    def info(self) -> StoreInfo:
+        with self._database.reading() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            runs = dict(connection.execute(sql.RUNS_BY_PROJECT).fetchall())
+            (contents,) = connection.execute(sql.ARTIFACT_BYTES).fetchone()
+            (sources,) = connection.execute(SOURCE_BYTES).fetchone()
+        notes = () if self._database.refusal is None else (self._database.refusal,)
+        return StoreInfo(url=self.url, backend=f"sqlite {sqlite3.sqlite_version}", schema=version, runs=runs,
+                         bytes=contents + sources + _size(self._database.path), notes=notes)
+
+    def check(self) -> tuple[str, ...]:
+        path = self._database.path
+        try:
+            with self._database.reading() as connection:
+                found = [text for text, in connection.execute(sql.INTEGRITY).fetchall() if text != "ok"]
+                orphans = Counter(table for table, *_ in connection.execute(sql.ORPHANS).fetchall())
+                named = connection.execute(sql.ALL_ARTIFACTS).fetchall()
+                snapshots = connection.execute(ALL_SNAPSHOTS).fetchall()
+        except StoreError as error:            # too damaged to be checked
+            return (str(error),)
+        lines = [f"{path}: {text}" for text in found]
+        lines += [f"{path}: {count} rows of {table} belong to no run" for table, count in orphans.items()]
+        lines += [f"run {run}, attempt {attempt}: the content of artifact '{name}' is missing or cut off "
+                  f"({digest[:12]}… in {self._blobs.root})"
+                  for run, attempt, name, digest, size in named if not self._blobs.has(digest, size)]
+        lines += [f"snapshot {snapshot[:12]}…: the content of {file} is missing or cut off "
+                  f"({digest[:12]}… in {self._blobs.root})"
+                  for snapshot, files in snapshots for file, digest, size in from_text(files)
+                  if not self._blobs.has(digest, size)]
+        return tuple(lines)
+
+    def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
+        database = self._database
+        with database.using() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > schema.SCHEMA:
+            raise StoreError(f"{database.path}: {database.refusal}")
+        if version < schema.SCHEMA and not dry_run:
+            database.stand_ins = ()                # the real tables exist now
+            try:
+                with database.using() as connection, step(connection, database.closed):
+                    schema.migrate(connection, schema.MIGRATIONS, this_version())
+            except BaseException:
+                database.stand_ins = schema.stand_ins(version)
+                raise
+            database.refusal = None
+        return version, schema.SCHEMA
 
 
-class SqliteStore(QueueVerbs, LeaseVerbs, PeoplesVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
+def _size(path: Path) -> int:
+    """Bytes of the file and its log."""
+    return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())
+
+
+class SqliteStore(QueueVerbs, LeaseVerbs, EditVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
                   ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs, Store):
     """The SQLite store; threads and processes of one machine may share its file."""
 

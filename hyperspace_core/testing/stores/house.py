@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 
 from hyperspace_core.moving.copying import arriving
-from hyperspace_core.moving.portrait import batches, portrait
-from hyperspace_core.records.code import Snapshot, SourceFile
+from hyperspace_core.moving.portrait import batches, run_digest
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import Finish, OutputChunk, Update
+from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, PROJECT, Desk
@@ -90,7 +90,7 @@ def assert_the_same(source: Store, target: Store) -> None:
     assert {record.uid for record in here} == set(there)
     for record in here:
         found = there[record.uid]
-        differing = portrait(source, arriving(record)).differences(portrait(target, found))
+        differing = run_digest(source, arriving(record)).differences(run_digest(target, found))
         assert differing == (), f"run {record.id}: {differing}"
         for attempt in found.attempts:
             for artifact in target.artifacts(found.id, attempt=attempt.number):

@@ -11,10 +11,10 @@ from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
-from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import Finish, RunRecord
+from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.crowd import Report

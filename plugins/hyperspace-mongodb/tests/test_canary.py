@@ -20,8 +20,8 @@ import pytest
 from pymongo import MongoClient
 from worker.scene import PROJECT, began, in_state, submit, until
 
-from hyperspace_core.cli.entry import run as run_command
-from hyperspace_core.cli.root import build_cli
+from hyperspace_core.cli.main import build_cli
+from hyperspace_core.cli.main import run as run_command
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store, resolve_url
@@ -232,7 +232,7 @@ def test_tracebacks_and_driver_logs_hide_the_password(
     monkeypatch.setenv("HYPERSPACE_STORAGE", failing(guarded, **FAILURES[failure]))
     monkeypatch.setenv("PYMONGO_LOG_ALL", "debug")
     script = ("import logging, sys; logging.basicConfig(level=logging.DEBUG); "
-              "from hyperspace_core.cli.entry import run; sys.exit(run(['status', '--debug']))")
+              "from hyperspace_core.cli.main import run; sys.exit(run(['status', '--debug']))")
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 

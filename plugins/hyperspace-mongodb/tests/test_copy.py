@@ -12,7 +12,7 @@ import pytest
 from moving.others import copy_to
 from pymongo import MongoClient
 
-from hyperspace_core.cli.entry import run
+from hyperspace_core.cli.main import run
 from hyperspace_core.moving.copying import Copied, Fate, copy_runs
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from worker.scene import PROJECT, submit
 
-from hyperspace_core.cli.entry import run
+from hyperspace_core.cli.main import run
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
 from hyperspace_core.testing.project import ProjectFolder

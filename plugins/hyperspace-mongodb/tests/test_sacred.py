@@ -17,7 +17,7 @@ from pymongo.database import Database
 from test_ancestor import FILES as ATTENTION
 
 from hyperspace_core import Study
-from hyperspace_core.cli.entry import run
+from hyperspace_core.cli.main import run
 from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import open_store as open_sqlite

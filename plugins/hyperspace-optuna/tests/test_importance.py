@@ -8,8 +8,8 @@ import pytest
 
 from hyperspace_core.config.drawing import draw
 from hyperspace_core.config.searchspace import Dimension, Space
+from hyperspace_core.ranges import Choice, Float
 from hyperspace_core.records.run import Metric
-from hyperspace_core.space import Choice, Float
 from hyperspace_core.tuner import History, Trial
 from hyperspace_optuna.tuners import NSGAII, TPE
 

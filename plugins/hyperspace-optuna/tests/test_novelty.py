@@ -15,8 +15,8 @@ pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
 import itertools
 
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
+from hyperspace_core.ranges import Choice, Float, Range
 from hyperspace_core.records.run import Metric
-from hyperspace_core.space import Choice, Float, Range
 from hyperspace_core.testing.tuners import conditional_space, grown_space, searched
 from hyperspace_core.testing.tuners import valley as loss_of_a_class
 from hyperspace_core.tuner import History, Trial, TrialState, next_proposal

@@ -12,7 +12,7 @@ pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
 
 from hyperspace_core.config.drawing import drawn
 from hyperspace_core.config.searchspace import Dimension, Space
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_core.tuner import History, Trial
 from hyperspace_optuna.translating import distribution_of, from_optuna, to_optuna
 from hyperspace_optuna.tuners import TPE

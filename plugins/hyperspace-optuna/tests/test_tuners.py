@@ -19,8 +19,8 @@ from problems import Problem, branin, conditional, hartmann6
 from hyperspace_core.config.drawing import draw
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.errors import ConfigError
+from hyperspace_core.ranges import Choice, Float
 from hyperspace_core.records.run import Metric
-from hyperspace_core.space import Choice, Float
 from hyperspace_core.testing.tuners import conditional_space, drawn_history, flat_space, searched
 from hyperspace_core.tuner import History, Trial, Tuner, next_proposal
 from hyperspace_optuna.naming import known_samplers
@@ -204,7 +204,7 @@ def test_a_sampler_gets_its_settings() -> None:
 # -- import time --------------------------------------------------------------------------------------------
 
 def test_tuners_are_registered_without_importing_optuna() -> None:
-    code = ("import sys; from hyperspace_core.config.catalog import Catalog; "
+    code = ("import sys; from hyperspace_core.config.registry import Catalog; "
             "from hyperspace_core.extension.register import Contents, Register; "
             "from hyperspace_optuna.plugin import hyperspace_register; "
             "from hyperspace_core.tuner import Tuner; contents = Contents(); "

@@ -11,7 +11,7 @@ from typing import Any
 
 from hyperspace_core.config.drawing import spaced
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
-from hyperspace_core.space import Choice, Float, Int, Range
+from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_core.tuners.grid import combinations
 
 MOST = 20_000                  # for larger grids, random points are distinct enough

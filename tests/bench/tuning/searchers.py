@@ -12,8 +12,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import create_trial
 
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
+from hyperspace_core.ranges import Choice, Int
 from hyperspace_core.records.run import Metric
-from hyperspace_core.space import Choice, Int
 from hyperspace_core.tuner import History, Trial, Tuner, next_proposal
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

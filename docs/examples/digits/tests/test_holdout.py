@@ -12,7 +12,7 @@ from digits_study.data import Digits
 from digits_study.scenarios import Holdout
 from hyperspace_core import Run
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory
 
 
 def test_the_scenario_runs_without_the_framework() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from digits_study.stages import Accuracy, Binarized, Network, Passes, Perceptron, Rescaled, SplitDigits
 from hyperspace_core import Fit, Model, Preprocessor, Run, active
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory
 
 
 def steps_of(run: Run) -> list[int | None]:

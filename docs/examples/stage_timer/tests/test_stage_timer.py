@@ -7,7 +7,7 @@ import pytest
 
 import stage_timer
 from hyperspace_core import Run, hookimpl, hookspecs
-from hyperspace_core.sink import Memory
+from hyperspace_core.run import Memory
 
 STAGES = ["load_data", "preprocess", "build_model", "train", "score"]
 

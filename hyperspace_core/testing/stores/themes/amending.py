@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hyperspace_core.errors import NotFound, Refused, ValueNotStorable
-from hyperspace_core.records.rescored import KEY
+from hyperspace_core.records.info import KEY
 from hyperspace_core.records.run import Finish, Update
 from hyperspace_core.records.states import TERMINAL, Outcome, State
 from hyperspace_core.testing.stores.base import StoreTests

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.code import Snapshot
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import OutputChunk, Update
 from hyperspace_core.records.search import NewSearch
+from hyperspace_core.records.source import Snapshot
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.testing.stores.base import StoreTests

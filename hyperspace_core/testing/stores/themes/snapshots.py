@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import NotFound, UsageError
-from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.run import Update
+from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.base import StoreTests
 from hyperspace_core.testing.stores.crowd import Crowd

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError
-from hyperspace_core.records.codec import to_text
+from hyperspace_core.records.codec import plain_text, to_text
 from hyperspace_core.records.run import Artifact
-from hyperspace_core.records.texts import plain_text
 from hyperspace_core.storage import GarbageReport
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.connection import Document

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from hyperspace_core.config.tree import HIGHEST
 from hyperspace_core.errors import NotFound, Refused, StoreUnavailable
+from hyperspace_core.records.codec import moment_text
 from hyperspace_core.records.run import Lease
 from hyperspace_core.records.states import Command, Outcome, State
-from hyperspace_core.records.texts import moment_text
 from hyperspace_mongodb.batches import SUBMITTING, Batches
 from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.damage import decoding

@@ -13,22 +13,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.code import named_snapshots
-from hyperspace_core.records.codec import from_text, storable
-from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Attempt, Metric, NewRun, Owner, RunRecord
-from hyperspace_core.records.states import Command, State
-from hyperspace_core.records.texts import (
+from hyperspace_core.records.codec import (
     attempt_of,
+    from_text,
     late_text,
     moment_of,
     moment_text,
     owner_text,
     plain_text,
     progress_text,
+    storable,
     tree_of,
     tree_text,
 )
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import Attempt, Metric, NewRun, Owner, RunRecord
+from hyperspace_core.records.source import named_snapshots
+from hyperspace_core.records.states import Command, State
 from hyperspace_core.storage import new_token
 from hyperspace_mongodb.complaints import too_large
 from hyperspace_mongodb.connection import Document

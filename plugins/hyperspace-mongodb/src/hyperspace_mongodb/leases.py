@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hyperspace_core.records.codec import from_text, storable
+from hyperspace_core.records.codec import (
+    from_text,
+    late_text,
+    moment_text,
+    owner_of,
+    owner_text,
+    plain_text,
+    progress_text,
+    storable,
+)
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
 from hyperspace_core.records.states import (
@@ -16,14 +25,6 @@ from hyperspace_core.records.states import (
     after_reap,
     after_release,
     reason_of_reap,
-)
-from hyperspace_core.records.texts import (
-    late_text,
-    moment_text,
-    owner_of,
-    owner_text,
-    plain_text,
-    progress_text,
 )
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, mine
 from hyperspace_mongodb.connection import Document

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hyperspace_core.config.tree import HIGHEST, LOWEST
+from hyperspace_core.records.codec import moment_text
 from hyperspace_core.records.filter import (
     ORDER_BEST,
     ORDER_NEWEST,
@@ -19,7 +20,6 @@ from hyperspace_core.records.filter import (
     Condition,
     RunFilter,
 )
-from hyperspace_core.records.texts import moment_text
 from hyperspace_mongodb.connection import Document
 
 Order = list[tuple[str, int]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperspace_core.records.code import SNAPSHOT
+from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_mongodb.connection import Database, Document
 
 MOST_FILES = 2000              # listed for a dashboard; the snapshot itself is unlimited

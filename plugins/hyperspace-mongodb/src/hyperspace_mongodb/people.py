@@ -7,11 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.codec import storable
-from hyperspace_core.records.rescored import amended, check_ended
+from hyperspace_core.records.codec import plain_text, storable
+from hyperspace_core.records.info import amended, check_ended
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Command, State, Verb, next_state
-from hyperspace_core.records.texts import plain_text
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.connection import Database, Document

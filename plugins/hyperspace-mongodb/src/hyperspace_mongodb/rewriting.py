@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.records.codec import from_text, storable, to_text
+from hyperspace_core.records.codec import from_text, plain_text, storable, to_text, tree_of
 from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.states import TERMINAL
-from hyperspace_core.records.texts import plain_text, tree_of
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Document

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 
 from hyperspace_core.config.tree import HIGHEST
 from hyperspace_core.errors import NotFound, Refused, StoreUnavailable, UsageError
-from hyperspace_core.records.codec import from_text, storable
+from hyperspace_core.records.codec import from_text, moment_of, moment_text, storable
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.search import (
     Budget,
@@ -23,7 +23,6 @@ from hyperspace_core.records.search import (
     plan_tree,
     resting,
 )
-from hyperspace_core.records.texts import moment_of, moment_text
 from hyperspace_mongodb.base import TRIES, Verbs
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.complaints import is_duplicate, is_forbidden

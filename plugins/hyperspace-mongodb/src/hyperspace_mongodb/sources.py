@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import IO
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError
-from hyperspace_core.records.code import Snapshot, SourceFile
 from hyperspace_core.records.codec import storable
+from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.contents import Contents
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hyperspace_core.records.codec import worker_of, worker_text
 from hyperspace_core.records.run import WorkerInfo
-from hyperspace_core.records.texts import worker_of, worker_text
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.complaints import is_duplicate
 

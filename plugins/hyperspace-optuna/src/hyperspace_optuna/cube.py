@@ -15,7 +15,7 @@ import numpy as np
 from hyperspace_core.config.dimensions import Dimension, holds, values_in
 from hyperspace_core.config.drawing import at
 from hyperspace_core.config.searchspace import Assignment, Space
-from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.ranges import Choice, Float, Int
 
 Rows = np.ndarray                  # (rows, dimensions)
 

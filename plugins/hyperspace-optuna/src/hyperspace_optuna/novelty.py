@@ -18,7 +18,7 @@ from hyperspace_core.config.dimensions import Dimension, holds
 from hyperspace_core.config.drawing import drawn
 from hyperspace_core.config.searchspace import Space
 from hyperspace_core.config.tree import MISSING
-from hyperspace_core.space import Choice, Float, Int
+from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_core.tuner import History, Trial
 
 SETTLED = 10                   # runs at the default before a dimension can be new: a sampler's random start

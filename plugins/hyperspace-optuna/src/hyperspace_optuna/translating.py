@@ -17,7 +17,7 @@ from optuna.distributions import (
 )
 
 from hyperspace_core.config.dimensions import Dimension, nearest_value, values_in
-from hyperspace_core.space import Choice, Int
+from hyperspace_core.ranges import Choice, Int
 
 
 def distribution_of(one: Dimension) -> BaseDistribution:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hyperspace_core.config.searchspace import Assignment, Space
 from hyperspace_core.errors import ConfigError
+from hyperspace_core.ranges import Choice, Int
 from hyperspace_core.records.run import Metric
-from hyperspace_core.space import Choice, Int
 from hyperspace_core.tuner import History, Trial, Tuner
 
 if TYPE_CHECKING:

@@ -1,0 +1,367 @@
+"""The section `components`: a code fingerprint of each component of a run.
+
+A fingerprint changes with the code of the class, of its bases and of all project code that they refer to. It
+does not change with comments, formatting, docstrings, annotations, other classes, or the defaults of
+parameters that a config holds. Other packages count by name only; their versions are recorded elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+from hyperspace_core.capture.code_graph import Bindings, Imported, Modules, Reference, value_of
+from hyperspace_core.capture.data_fingerprint import fingerprint
+from hyperspace_core.capture.files import Stamp
+from hyperspace_core.capture.project_modules import code_units
+from hyperspace_core.components import Scenario
+from hyperspace_core.config.signature import signature_of, signature_of_method
+from hyperspace_core.config.tree import MISSING
+from hyperspace_core.config.types import (
+    DictOf,
+    EnumOf,
+    Kind,
+    LazyOf,
+    ListOf,
+    Nested,
+    OptionalOf,
+    TupleOf,
+    UnionOf,
+)
+from hyperspace_core.config.walk import component_sections, sections
+from hyperspace_core.run import Absent, Section
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+
+# -- The project code that a class or function depends on, fingerprinted --
+
+EXTERNAL = "external:"         # prefix of code outside the project, which is recorded by package version
+
+
+@dataclass(frozen=True, order=True)
+class Node:
+    """A top-level name of a module; `component`: its defaults are in the config."""
+
+    module: str
+    name: str
+    component: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}{'()' if self.component else ''}"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A fingerprint, and the state of the files that it was computed from."""
+
+    fingerprint: str
+    files: tuple[tuple[str, Stamp | None], ...]
+
+
+@dataclass
+class Reach:
+    """One walk from given roots along all references."""
+
+    modules: Modules
+    _seen: dict[str, Bindings | None] = field(default_factory=dict)
+
+    def of(self, roots: Iterable[Node]) -> Reached:
+        """The fingerprint of what the roots reach; each name is visited once."""
+        waiting = sorted(set(roots))
+        texts: dict[Node, str] = {}
+        while waiting:
+            node = waiting.pop()
+            if node in texts:
+                continue
+            texts[node], targets = self._node(node)
+            waiting += [one for one in targets if one not in texts]
+        hasher = hashlib.sha256()
+        for node, text in sorted(texts.items()):
+            part = f"{node}\n{text}".encode("utf-8", "surrogatepass")
+            hasher.update(b"%d:%s" % (len(part), part))
+        return Reached(f"sha256:{hasher.hexdigest()}", self._files())
+
+    def has(self, node: Node) -> bool:
+        module = self._module(node.module)
+        return module is not None and node.name in module.names
+
+    def _node(self, node: Node) -> tuple[str, set[Node]]:
+        """A name's text with its references, and their targets in the project."""
+        module = self._module(node.module)
+        if module is None or node.name not in module.names:
+            return "?", set()
+        code = module.code(node.name, component=node.component)
+        lines, targets = [], set()
+        for reference in code.references:
+            base = node.component and reference in code.bases
+            found = set(self._resolve(module, reference, component=base))
+            targets |= {one for one in found if isinstance(one, Node)} - {node}
+            if found:
+                name = ".".join((reference.name, *reference.attributes))
+                lines.append(f"{name} = {', '.join(sorted(map(str, found)))}")
+        for one in module.names[node.name]:
+            if one.imported is not None:           # also defined: `except ImportError: fast = None`
+                found = set(self._follow(module, one.imported, (), frozenset(), component=False))
+                targets |= {other for other in found if isinstance(other, Node)} - {node}
+                lines.append(f"import {', '.join(sorted(map(str, found)))}")
+        return "\n".join([code.text, *sorted(lines)]), targets
+
+    # -- targets of names ------------------------------------------------------------------------------------
+
+    def _resolve(self, module: Bindings, reference: Reference, *, component: bool) -> Iterator[Node | str]:
+        if reference.imported is not None:
+            yield from self._follow(module, reference.imported, reference.attributes, frozenset(),
+                                    component=component)
+        else:
+            yield from self._named(module, reference.name, reference.attributes, frozenset(),
+                                   component=component)
+
+    def _named(self, module: Bindings, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
+               component: bool) -> Iterator[Node | str]:
+        """The targets of a name in a module."""
+        # a cycle: two modules import it from each other, or a package names its own module
+        again = (module.module, name) in trail
+        trail |= {(module.module, name)}
+        pieces = None if again else module.names.get(name)
+        if pieces is not None:
+            imports = [piece.imported for piece in pieces if piece.imported is not None]
+            if len(imports) < len(pieces):
+                yield Node(module.module, name, component)
+            else:
+                for imported in imports:
+                    yield from self._follow(module, imported, attributes, trail, component=component)
+            return
+        for star in () if again else module.stars:
+            yield from self._from(self._absolute(module, star), name, attributes, trail, component=component)
+        if self._module(f"{module.module}.{name}") is not None:
+            yield from self._in(f"{module.module}.{name}", attributes, trail, component=component)
+        elif "__getattr__" in module.names and len(trail) > 1:
+            yield Node(module.module, "__getattr__")
+        elif not again:
+            yield from self._typed(value_of(module.module, name), attributes, trail, component=component)
+
+    def _typed(self, value: Any, attributes: tuple[str, ...], trail: frozenset[Any], *,
+               component: bool) -> Iterator[Node | str]:
+        """The targets of a notebook's name that no readable cell defines."""
+        if isinstance(value, ModuleType):
+            yield from self._in(value.__name__, attributes, trail, component=component)
+        elif isinstance(getattr(value, "__module__", None), str) and hasattr(value, "__qualname__"):
+            yield from self._from(value.__module__, value.__qualname__.partition(".")[0], (), trail,
+                                  component=component)
+        elif value is not MISSING:
+            yield fingerprint(value)
+
+    def _follow(self, module: Bindings, imported: Imported, attributes: tuple[str, ...],
+                trail: frozenset[Any], *, component: bool) -> Iterator[Node | str]:
+        name = self._absolute(module, imported)
+        if imported.attribute is None:
+            yield from self._in(name, attributes, trail, component=component)
+        else:
+            yield from self._from(name, imported.attribute, attributes, trail, component=component)
+
+    def _from(self, module: str, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
+              component: bool) -> Iterator[Node | str]:
+        """The targets of `from module import name`."""
+        found = self._module(module)
+        if found is not None:
+            yield from self._named(found, name, attributes, trail, component=component)
+        elif self._module(f"{module}.{name}") is not None:         # in a package without an `__init__` file
+            yield from self._in(f"{module}.{name}", attributes, trail, component=component)
+        else:
+            yield f"{EXTERNAL}{module}.{name}"
+
+    def _in(self, module: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
+            component: bool) -> Iterator[Node | str]:
+        """The targets of `module.attribute`, or of the whole module."""
+        found = self._module(module)
+        if found is not None and attributes:
+            yield from self._named(found, attributes[0], attributes[1:], trail, component=component)
+        elif found is not None:
+            yield from (Node(module, name) for name in found.names)
+        elif attributes and self.modules.is_package(module):
+            yield from self._in(f"{module}.{attributes[0]}", attributes[1:], trail, component=component)
+        else:
+            yield f"{EXTERNAL}{module}"
+
+    def _absolute(self, module: Bindings, imported: Imported) -> str:
+        if not imported.level:
+            return imported.module
+        parts = module.package.split(".")
+        above = parts[:len(parts) - imported.level + 1]
+        return ".".join([*above, *([imported.module] if imported.module else [])])
+
+    # -- visited modules and files ---------------------------------------------------------------------------
+
+    def _module(self, name: str) -> Bindings | None:
+        if name not in self._seen:
+            self._seen[name] = self.modules.find(name)
+        return self._seen[name]
+
+    def _files(self) -> tuple[tuple[str, Stamp | None], ...]:
+        files = {file for name, found in self._seen.items() if found is not None
+                 for file in [self.modules.file(name)] if file is not None}
+        return tuple((file, self.modules.stamp(file)) for file in sorted(files))
+
+
+SECTION = "components"
+HOOKS = ("hyperspace_execute", "hyperspace_load_data", "hyperspace_preprocess", "hyperspace_build_model",
+         "hyperspace_train", "hyperspace_score", "hyperspace_seed")
+
+Described = dict[str, str]
+
+_made: WeakKeyDictionary[Extensions, _Fingerprints] = WeakKeyDictionary()
+
+
+def component_fingerprints(project: Project, scenario: Mapping[str, Any],
+                           config: Mapping[str, Any]) -> dict[str, Described]:
+    """Path in the completed trees → class, module and fingerprint.
+    The scenario's own are below `scenario`, the project's hooks under `hook:<name>`.
+    """
+    known = _of(project)
+    signature = project.scenario_signature(dict(scenario))
+    walks = (component_sections(Scenario, scenario, project.registry, path="scenario"),
+             sections(config, signature, project.registry))
+    found = {section.path: known.described(section.entry.name, section.entry.target)
+             for walk in walks for section in walk if section.entry is not None and not section.below}
+    return found | known.hooks(project)
+
+
+def components_section(project: Project, scenario: Mapping[str, Any],
+                       config: Mapping[str, Any]) -> Section | Absent:
+    """`component_fingerprints` as a section; an error becomes its reason."""
+    try:
+        return Section(SECTION, dict(component_fingerprints(project, scenario, config)))
+    except Exception as error:  # noqa: BLE001 - must not stop the run
+        return Absent(SECTION, f"{type(error).__name__}: {error}")
+
+
+def function_fingerprint(project: Project, function: Any) -> str:
+    """The fingerprint of a top-level function; "" where its source is missing."""
+    known, node = _of(project), _node(function, component=False)
+    if _is_external(known.modules, function):
+        return f"{EXTERNAL}{node.module}.{node.name}"
+    return known.reached(function, [node]) if Reach(known.modules).has(node) else ""
+
+
+def prepare(project: Project) -> None:
+    """Compute the fingerprints of all components, so that forks inherit them."""
+    known = _of(project)
+    for entry in project.registry.entries():
+        known.described(entry.name, entry.target)
+    known.hooks(project)
+
+
+def _of(project: Project) -> _Fingerprints:
+    known = _made.get(project.extensions)
+    if known is None:
+        known = _made[project.extensions] = _Fingerprints()
+        known.modules.cover({unit.name for unit in code_units(project)})
+    return known
+
+
+class _Fingerprints:
+    """Cache of fingerprints, valid while the files are unchanged."""
+
+    def __init__(self) -> None:
+        self.modules = Modules()
+        self._reached: dict[Any, Reached] = {}
+
+    def described(self, name: str, target: Any) -> Described:
+        module = _module(target.func if isinstance(target, partial) else target)
+        return {"class": name, "module": module} | self._fingerprint(target)
+
+    def hooks(self, project: Project) -> dict[str, Described]:
+        """The hooks that the project's own code implements."""
+        found: dict[str, Described] = {}
+        for hook in HOOKS:
+            every = getattr(project.extensions.manager.hook, hook).get_hookimpls()
+            functions = [one.function for one in every
+                         if _module(one.function).partition(".")[0] in project.packages]
+            if functions:
+                roots = [_node(function, component=False) for function in functions]
+                found[f"hook:{hook}"] = {
+                    "class": ", ".join(sorted(function.__qualname__ for function in functions)),
+                    "module": ", ".join(sorted({_module(function) for function in functions})),
+                    "fingerprint": self.reached(tuple(roots), roots)}
+        return found
+
+    def _fingerprint(self, target: Any) -> Described:
+        if isinstance(target, partial):            # its bound arguments are part of the code
+            found = self._fingerprint(target.func)
+            bound = fingerprint((found["fingerprint"], target.args, target.keywords))
+            return found | {"fingerprint": bound.removeprefix("partial:")}
+        node = _node(target, component=True)
+        if _is_external(self.modules, target):
+            return {"fingerprint": f"{EXTERNAL}{node.module}.{getattr(target, '__qualname__', node.name)}"}
+        note = "its source was not found"
+        try:
+            if Reach(self.modules).has(node):
+                return {"fingerprint": self.reached(target, [node, *self._held(target)])}
+        except RecursionError:
+            note = "its source is nested too deeply to be read"
+        return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
+
+    def _held(self, target: Any) -> Iterator[Node]:
+        """The project's dataclasses and enums among the parameters."""
+        for held in _held_by(target):
+            if not _is_external(self.modules, held):
+                yield _node(held, component=True)
+
+    def reached(self, key: Any, roots: Iterable[Node]) -> str:
+        known = self._reached.get(key)
+        if known is None or any(self.modules.stamp(file) != stamp for file, stamp in known.files):
+            known = self._reached[key] = Reach(self.modules).of(roots)
+        return known.fingerprint
+
+
+def _module(target: Any) -> str:
+    return str(getattr(target, "__module__", "") or "")
+
+
+def _node(target: Any, *, component: bool) -> Node:
+    name = getattr(target, "__qualname__", type(target).__qualname__)
+    return Node(_module(target), name.partition(".")[0], component)
+
+
+def _is_external(modules: Modules, target: Any) -> bool:
+    return not modules.is_own(_module(target))
+
+
+@lru_cache(maxsize=4096)
+def _held_by(target: Any) -> list[type]:
+    signatures = [signature_of(target)]
+    if isinstance(target, type) and issubclass(target, Scenario):
+        signatures.append(signature_of_method(cast("Any", target), "single_run"))
+    found: dict[type, None] = {}
+    waiting = [parameter.kind for signature in signatures for parameter in signature.parameters]
+    while waiting:
+        for held in _types_in(waiting.pop()):
+            if held not in found:
+                found[held] = None
+                waiting += [one.kind for one in signature_of(held).parameters] if _is_nested(held) else []
+    return sorted(found, key=lambda one: (one.__module__, one.__qualname__))
+
+
+def _is_nested(held: type) -> bool:
+    return hasattr(held, "__dataclass_fields__")
+
+
+def _types_in(kind: Kind) -> list[type]:
+    match kind:
+        case Nested(target=target) | EnumOf(type=target):
+            return [target]
+        case OptionalOf(kind=inner) | LazyOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner):
+            return _types_in(inner)
+        case TupleOf(items=items, rest=rest):
+            return [held for inner in (*items, *((rest,) if rest else ())) for held in _types_in(inner)]
+        case UnionOf(kinds=kinds):
+            return [held for inner in kinds for held in _types_in(inner)]
+        case _:
+            return []

@@ -1,0 +1,371 @@
+"""The root command: core's commands, each imported on use, and plugin commands."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import click
+
+from hyperspace_core.cli.commands import FROM_PLUGINS, SECTIONS, hyperspace_commands
+from hyperspace_core.cli.terminal import echo_error, echo_raw, warn
+from hyperspace_core.errors import ExitCode, HyperspaceError, RegistrationError, nearest
+from hyperspace_core.extension.features import missing_command
+
+COMPLETION = "_HYPERSPACE_COMPLETE"        # set by a shell that asks for completions
+
+
+class PluginCommandError(HyperspaceError):
+    """A failure inside a command that a plugin brings: a mistake in the plugin."""
+
+    exit_code = ExitCode.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A command as it was registered: its module is imported when the command runs."""
+
+    name: str
+    target: str                    # "package.module:command"
+    section: str
+    help: str
+    plugin: str                    # empty for core's own
+
+    def load(self) -> click.Command:
+        """Import the command. Raises `PluginCommandError` for a plugin's command that cannot be imported."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            if not self.plugin:
+                raise
+            raise PluginCommandError(f"command '{self.name}' of plugin '{self.plugin}' cannot be loaded: "
+                                     f"{type(error).__name__}: {error}; --debug shows where") from error
+        return command
+
+
+class Commands(click.Group):
+    """A group that names the nearest command to a misspelt one, and takes further commands from plugins."""
+
+    def resolve_command(self, ctx: click.Context,
+                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            if name.startswith("-"):
+                return super().resolve_command(ctx, args)
+            missing = missing_command(f"{_path(ctx)} {name}".strip())
+            near = nearest(name, self.list_commands(ctx))
+            cure = f"Did you mean '{near}'?" if near else f"`{ctx.command_path} --help` lists them."
+            raise click.UsageError(missing or f"no command '{name}'. {cure}", ctx)
+        return (name if command is None else command.name), command, args[1:]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        root = ctx.find_root().command
+        below = root.names_below(_path(ctx)) if isinstance(root, Root) else []
+        return [*super().list_commands(ctx), *below]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        root = ctx.find_root().command
+        if found is None and isinstance(root, Root):
+            found = root.find(f"{_path(ctx)} {cmd_name}")
+        return found
+
+
+def _path(ctx: click.Context) -> str:
+    """What a user types between `hyperspace` and the subcommand: "" at the root, else "store", …"""
+    return ctx.command_path.partition(" ")[2]
+
+
+class Root(Commands):
+    """The root command. Core registers its commands by the door that plugins use, `hyperspace_commands`.
+
+    Plugins are asked only for other names than core's, or to list all.
+    """
+
+    def __init__(self, load_plugins: Callable[[Root], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._entries: dict[str, Entry] = {}
+        self._plugin = ""                      # whose commands are being added
+        self._asked = False
+        self._load_plugins = load_plugins
+        self.sources: dict[str, str] = {}      # command → the plugin that added it
+        hyperspace_commands(self)
+
+    def add(self, name: str, target: str, *, section: str = FROM_PLUGINS, help: str = "") -> None:
+        """Register a command by an import string; its module is imported when the command is used.
+
+        `name`: as it is typed; "store copy" adds `copy` to the group `store`. `target`:
+        "package.module:command", a click command. `section`: the heading in `--help`. `help`: its line there.
+        Raises `RegistrationError` for a command that exists already.
+        """
+        module, colon, attribute = target.partition(":")
+        if not (name and module and colon and attribute):
+            raise RegistrationError(f"command '{name}': expected 'package.module:command', not {target!r}")
+        self._refuse_taken(name)
+        self._entries[name] = Entry(name=name, target=target, section=section, help=help, plugin=self._plugin)
+        self._note_source(name)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Register a command that is already imported; see `add`."""
+        wanted = name or cmd.name or ""
+        self._refuse_taken(wanted)
+        super().add_command(cmd, wanted)
+        self._note_source(wanted)
+
+    def _refuse_taken(self, name: str) -> None:
+        if not name or name in self._entries or name in self.commands:
+            raise RegistrationError(f"command '{name}' exists already; give it another name")
+
+    def _note_source(self, name: str) -> None:
+        if self._plugin:
+            self.sources[name] = self._plugin
+
+    @contextlib.contextmanager
+    def adding(self, plugin: str) -> Iterator[None]:
+        """Let a plugin add its commands; where it fails, none of them stays."""
+        before = dict(self._entries), dict(self.commands), dict(self.sources)
+        self._plugin = plugin
+        try:
+            yield
+        except BaseException:
+            self._entries, self.commands, self.sources = before
+            raise
+        finally:
+            self._plugin = ""
+
+    def find(self, name: str) -> click.Command | None:
+        """A command by what is typed for it, as "store copy"; None for one that is registered nowhere."""
+        if name not in self._entries and name not in self.commands:
+            self._ask_plugins()
+        entry = self._entries.get(name)
+        return self.commands.get(name) if entry is None else entry.load()
+
+    def names_below(self, group: str) -> list[str]:
+        """The subcommands that plugins add to a group."""
+        self._ask_plugins()
+        return [name.rpartition(" ")[2] for name in self._entries if name.rpartition(" ")[0] == group]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._ask_plugins()
+        return [*(name for name in self._entries if " " not in name), *sorted(self.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self.find(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, HyperspaceError, OSError):
+            raise
+        except Exception as error:
+            plugin = self.sources.get(ctx.invoked_subcommand or "")
+            if plugin is None:
+                raise
+            raise PluginCommandError(f"command '{ctx.invoked_subcommand}' of plugin '{plugin}' failed: "
+                                     f"{type(error).__name__}: {error}; --debug shows where") from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        widest = max(map(len, names))          # one width for all sections
+        room = formatter.width - widest - 6
+        sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in SECTIONS}
+        for name in names:
+            entry = self._entries.get(name)
+            heading = FROM_PLUGINS if entry is None else entry.section
+            if entry is not None and entry.help:
+                text = entry.help
+            else:
+                command = self.find(name)
+                text = "" if command is None or command.hidden else command.get_short_help_str(limit=room)
+            sections.setdefault(heading, []).append((name.ljust(widest), text))
+        for heading, rows in sections.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+    def _ask_plugins(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._load_plugins(self)
+
+
+def _plugin_commands(cli: Root) -> None:
+    """Let each installed plugin add its commands; one that fails is reported and adds none."""
+    from hyperspace_core.cli.terminal import warn
+    from hyperspace_core.extension.manager import build_manager
+
+    extensions = build_manager()
+    for plugin, add in extensions.implementations("hyperspace_commands", core=False):
+        try:
+            with cli.adding(plugin):
+                add(cli=cli)
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not take the other commands away
+            extensions.report_broken(plugin, error)
+    # a message would land in the middle of what is being typed
+    for broken in () if COMPLETION in os.environ else extensions.broken:
+        warn(str(broken))
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from hyperspace_core.extension.discovery import core_version
+
+        click.echo(f"hyperspace {core_version()}")
+        ctx.exit()
+
+
+def build_cli(load_plugins: Callable[[Root], None] = _plugin_commands) -> Root:
+    """Build the command line; `load_plugins` is called once, when it is needed."""
+    return Root(
+        load_plugins, name="hyperspace",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        params=[
+            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False,
+                         callback=_show_version, help="Show the version and exit."),
+            click.Option(["--debug"], is_flag=True, expose_value=False, envvar="HYPERSPACE_DEBUG",
+                         help="Show the traceback of an error."),
+        ],
+        help="Queue, run and compare experiments.\n\n"
+             "HYPERSPACE_PROJECT and HYPERSPACE_STORAGE are the defaults of --project and --storage.",
+    )
+
+
+# -- Run a command line: an exit code, and one line on stderr for an error --
+
+NAME = "hyperspace"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code (see `ExitCode`)."""
+    _never_fail_to_print()
+    debug = "--debug" in arguments or bool(os.environ.get("HYPERSPACE_DEBUG"))
+    log, warnings = logging.getLogger("hyperspace"), _Warnings(tracebacks=debug)
+    log.addHandler(warnings)
+    try:
+        # --debug may stand anywhere
+        answer = _answer([argument for argument in arguments if argument != "--debug"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return ExitCode.OK
+    except BaseException as error:
+        if COMPLETION in os.environ:       # a completion prints no message
+            return error.code if isinstance(error, SystemExit) and error.code == 0 else ExitCode.FAILED
+        if debug and not isinstance(error, SystemExit):
+            log.error("the traceback (--debug)", exc_info=error)
+        return _code_of(error)
+    finally:
+        log.removeHandler(warnings)
+    return answer if isinstance(answer, int) else ExitCode.OK
+
+
+def _answer(arguments: list[str]) -> object:
+    """Invoke the command; click's `main` would handle broken pipes and Ctrl-C."""
+    cli = build_cli()
+    if COMPLETION in os.environ:
+        return cli.main(arguments, prog_name=NAME, standalone_mode=False)
+    try:
+        with cli.make_context(NAME, arguments) as context:
+            return cli.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+
+
+def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
+    match error:
+        case SystemExit(code=code):
+            return code if isinstance(code, int) else ExitCode.FAILED
+        case KeyboardInterrupt() | click.Abort():
+            if sys.stderr.isatty():
+                echo_raw(err=True)       # the terminal shows ^C
+            echo_error("interrupted")
+            return ExitCode.INTERRUPTED
+        case click.exceptions.NoArgsIsHelpError():     # a group without a command
+            echo_raw(error.format_message(), err=True)
+            return ExitCode.USAGE
+        case click.UsageError():
+            echo_error(_usage(error))
+            return ExitCode.USAGE
+        case click.ClickException():
+            echo_error(error.format_message())
+            return ExitCode.FAILED
+        case HyperspaceError():
+            echo_error(str(error))
+            return error.exit_code
+        case OSError(filename=name, strerror=why) if name is not None:
+            echo_error(f"{name}: {why}")
+            return ExitCode.FAILED
+        case _:
+            echo_error(f"this is a bug in hyperspace: {type(error).__name__}: {error}; --debug shows where")
+            return ExitCode.FAILED
+
+
+def _usage(error: click.UsageError) -> str:
+    """Format a usage error like the other messages: lower case first, the cure last."""
+    if isinstance(error, click.NoSuchOption) and re.fullmatch(r"-\d", error.option_name):
+        return "a number below zero is neither a run id nor an option"
+    message = error.format_message()
+    message = message[:1].lower() + message[1:]
+    if error.ctx is not None and isinstance(error, click.MissingParameter | click.NoSuchOption):
+        message = f"{message.removesuffix('.')} (see `{error.ctx.command_path} --help`)"
+    return message
+
+
+def _never_fail_to_print() -> None:
+    """Print what a terminal cannot encode, such as "é", as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    """Discard stdout after a broken pipe, so that Python prints no error at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Warnings(logging.Handler):
+    """Print the framework's log records as warnings."""
+
+    def __init__(self, *, tracebacks: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._tracebacks = tracebacks
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(self.format(record) if self._tracebacks else record.getMessage())
+
+
+# -- Delay Ctrl-C during an action that must not stop half-way --
+
+@contextlib.contextmanager
+def held_interrupt() -> Iterator[Callable[[], bool]]:
+    """Delay the first Ctrl-C (the yielded function reports it), not the second."""
+    pressed = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,257 @@
+"""The provenance of a run, one line per section."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.cli.terminal import Page
+from hyperspace_core.config.tree import CLASS_NAME, WrittenLeaf, flatten, told_apart
+from hyperspace_core.config.walk import Described, range_text
+from hyperspace_core.results.format import brief, byte_count, value_text
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.terminal import Page
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.results.diff import FileChange, OtherCode
+
+def summary(name: str, section: Any) -> str:
+    """A captured section on one line; a section of a plugin is shown as it is."""
+    if not isinstance(section, Mapping):
+        return value_text(section)
+    if set(section) == {"absent"}:
+        return f"not captured: {section['absent']}"
+    write = _WRITERS.get(name)
+    try:
+        text = write(section) if write is not None else ""
+    except (AttributeError, KeyError, TypeError, ValueError):      # written by another version
+        text = ""
+    return text or brief(section)
+
+
+def _git(section: Mapping[str, Any]) -> str:
+    commit = section["commit"]
+    where = f"on {section['branch']}" if section["branch"] else "on no branch"
+    return _joined(commit[:12] if commit else "no commit yet", where,
+                   "with uncommitted changes" if section["dirty"] else "clean", section.get("remote"))
+
+
+def _packages(section: Mapping[str, Any]) -> str:
+    editable = section.get("editable")
+    return _joined(f"{len(section['installed'])} installed", editable and f"editable: {' '.join(editable)}")
+
+
+def _python(section: Mapping[str, Any]) -> str:
+    return _joined(f"{section['implementation']} {section['version']}", section.get("executable"))
+
+
+def _host(section: Mapping[str, Any]) -> str:
+    gpus = section.get("gpus") or ()
+    return _joined(section["name"], section["os"], section.get("cpu"), f"{section['cpus']} CPUs",
+                   byte_count(section.get("memory_bytes")), *gpus)
+
+
+def _plugins(section: Mapping[str, Any]) -> str:
+    loaded = [_joined(one["name"], one.get("version"), between=" ") for one in section["loaded"]]
+    return _joined(f"hyperspace {section['hyperspace']}", *loaded)
+
+
+def _seeds(section: Mapping[str, Any]) -> str:
+    return f"{section['seed']} in {', '.join(section['seeded']) or 'nothing'}"
+
+
+def _data(section: Mapping[str, Any]) -> str:
+    versions = section.get("versions") or ()
+    return _joined(*map(_name_of_data, section["fingerprints"]), versions and f"version {_joined(*versions)}")
+
+
+def _name_of_data(fingerprint: str) -> str:
+    kind, _, digits = fingerprint.rpartition(":")
+    return f"{kind}:{digits[:12]}" if kind else digits[:12]
+
+
+def _source(section: Mapping[str, Any]) -> str:
+    untracked, left_out = section.get("untracked"), section.get("left_out")
+    files = "1 file" if section["files"] == 1 else f"{section['files']} files"
+    return _joined(f"snapshot {section['snapshot'][:12]}", files,
+                   byte_count(section["bytes"]), section.get("changes") and "with uncommitted changes",
+                   untracked and f"untracked: {' '.join(untracked)}",
+                   left_out and f"left out: {' '.join(left_out)}")
+
+
+_WRITERS = {"source": _source, "git": _git, "packages": _packages, "python": _python,
+            "host": _host, "plugins": _plugins, "seeds": _seeds, "data": _data}
+
+
+def _joined(*parts: Any, between: str = ", ") -> str:
+    return between.join(str(part) for part in parts if part)
+
+
+# -- The code of a run on a page, and the code differences of two runs --
+
+_STYLES = {"+": "good", "-": "bad", "@": "busy"}
+SECTIONS = ("source", "git", "components")         # of provenance that `show_code` writes
+
+
+def show_code(page: Page, record: RunRecord) -> None:
+    """Write the executed and pinned code of a run, and its component fingerprints."""
+    from hyperspace_core.results.traits import parts_of
+
+    captured: Mapping[str, Any] = record.attempt.provenance if record.attempt is not None else {}
+    ran, git = captured.get("source"), captured.get("git") or record.code.get("git")
+    rows = [("executed", _executed(ran, record.code)), ("pinned", _pinned(ran, record.code)),
+            ("git", summary("git", git) if git else "")]
+    if any(text for _, text in rows):
+        page.heading("Code")
+        page.rows([(name, text) for name, text in rows if text])
+    parts = parts_of(record) or {}
+    if parts:
+        page.heading("Components", ("each with the fingerprint of its code", "quiet"))
+        page.rows([(part.path, part.name, part.module, part.short) for part in parts.values()])
+
+
+def _executed(ran: Any, pinned: Mapping[str, Any]) -> str:
+    from hyperspace_core.records.source import SNAPSHOT
+
+    if not isinstance(ran, Mapping):
+        return ""
+    same = SNAPSHOT in ran and ran[SNAPSHOT] == pinned.get(SNAPSHOT)
+    notes = ["as pinned"] if same else [str(ran["note"])] if ran.get("note") else []
+    return ", ".join([summary("source", ran), *notes])
+
+
+def _pinned(ran: Any, pinned: Mapping[str, Any]) -> str:
+    """The pinned code; "" if the page shows it elsewhere."""
+    from hyperspace_core.records.source import SNAPSHOT
+
+    if "absent" in pinned:
+        return f"nothing: {pinned['absent']}"
+    if SNAPSHOT not in pinned or (isinstance(ran, Mapping) and ran.get(SNAPSHOT) == pinned[SNAPSHOT]):
+        return ""
+    return summary("source", pinned)
+
+
+def show_components(page: Page, changed: Sequence[OtherCode], heads: tuple[str, str]) -> None:
+    """Write a row per component, and the line to paste if its behaviour is unchanged."""
+    from hyperspace_core.results.comparable import declaration
+
+    if not changed:
+        return
+    page.gap()
+    page.rows([(old.called if old.is_hook else f"{old.path}: {old.name}",
+                *(part.short if part.fingerprint else "none" for part in pair))
+               for pair in changed for old in pair[:1]], heads=("components", *heads))
+    lines = dict.fromkeys(declaration(old.declared_as, old.fingerprint, new.fingerprint)
+                          for old, new in changed)
+    if any(lines):
+        page.line(("if the behaviour is unchanged, declare it in hyperspace_register:", "quiet"), indent=2)
+    for line in filter(None, lines):
+        page.block(line)
+
+
+def show_sources(page: Page, files: Sequence[FileChange], heads: tuple[str, str], *,
+                 most: int | None) -> None:
+    """Write the line differences of files; `most`: the maximum of lines in total."""
+    if not files:
+        return
+    page.gap()
+    page.line(("source", "quiet"), indent=2)
+    left = sum(len(file.lines) for file in files) if most is None else most
+    hidden = 0
+    for file in files:
+        page.line(file.path, (_change_text(file, heads), "quiet"), indent=2)
+        if file.change != "changed" and most is not None:
+            continue
+        shown = file.lines[:left]
+        left, hidden = left - len(shown), hidden + len(file.lines) - len(shown)
+        for line in shown:
+            page.line((line or " ", _STYLES.get(line[:1], "")), indent=4)
+    if hidden:
+        page.line((f"{hidden} more lines differ; --full shows them", "quiet"), indent=2)
+
+
+def _change_text(file: FileChange, heads: tuple[str, str]) -> str:
+    first, second = heads
+    return {"changed": "", "long": "too many lines to compare", "binary": "different content",
+            "restyled": "in comments and formatting only", "added": f"in {second} only",
+            "removed": f"in {first} only"}[file.change]
+
+
+# -- A config tree on a page: one line per parameter, with defaults marked --
+
+def show_config(page: Page, completed: Mapping[str, Any], written: Mapping[str, Any]) -> None:
+    """Write the completed tree; values that are not in `written` are marked."""
+    show_leaves(page, told_apart(completed, written))
+
+
+def show_tree(page: Page, tree: Mapping[str, Any]) -> None:
+    """Write a tree without marking defaults."""
+    show_leaves(page, (WrittenLeaf(path, value, True) for path, value in flatten(tree).items()))
+
+
+def show_leaves(page: Page, leaves: Iterable[WrittenLeaf]) -> None:
+    """Write leaves; a section starts with its class, as in `classifier: Forest`."""
+    above: list[str] = []              # the path of the last line
+    for leaf in leaves:
+        steps = leaf.path.split(".")
+        if steps[-1] == CLASS_NAME and len(steps) > 1:
+            steps.pop()
+        for depth in range(len(steps) - 1):
+            if steps[:depth + 1] != above[:depth + 1]:
+                page.line(f"{steps[depth]}:", indent=2 + 2 * depth)
+        above = steps
+        mark = ("", "") if leaf.written else ("(default)", "quiet")
+        page.line(f"{steps[-1]}: {exact(leaf.value)}", mark, indent=2 * len(steps))
+
+
+def exact(value: Any) -> str:
+    """A value as the command line takes it: JSON, or text without quotes."""
+    if isinstance(value, str) and value and value == value.strip() and not _reads_as_json(value):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _reads_as_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+# -- The parameters of a class or scenario on a page, one line each --
+
+def show_parameters(page: Page, parameters: Iterable[Described], *, indent: int = 2) -> None:
+    """Write name, type, default, range or choices, and help of each parameter."""
+    shown = list(parameters)
+    names = [one.name for one in shown]
+    rows = [[one.name, one.type, _default(one, names), _choice(one), one.help] for one in shown]
+    if rows:
+        page.rows(rows, indent=indent)
+    else:
+        page.line(("no parameters", "quiet"), indent=indent)
+
+
+def summary_of(target: Any) -> str:
+    """The first paragraph of a docstring on one line; "" for a dataclass without one."""
+    from inspect import cleandoc
+
+    doc = target.__doc__ or ""
+    if hasattr(target, "__dataclass_fields__") and doc.startswith(f"{target.__name__}("):
+        return ""                          # generated by Python: the signature
+    return " ".join(cleandoc(doc).partition("\n\n")[0].split())
+
+
+def _default(parameter: Described, names: Iterable[str]) -> str:
+    if parameter.required:
+        return "required"
+    if isinstance(parameter.default, dict) and any(name.startswith(f"{parameter.name}.") for name in names):
+        return "defaults below"            # a line for each of its fields follows
+    return f"default {value_text(parameter.default)}"
+
+
+def _choice(parameter: Described) -> str:
+    if parameter.range is not None:
+        return range_text(parameter.range)
+    return f"one of {', '.join(parameter.choices)}" if parameter.choices else ""

@@ -1,0 +1,296 @@
+"""The events of a worker as lines, for a pipe and above a terminal's live view."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from hyperspace_core.cli.follow import Tape
+from hyperspace_core.cli.terminal import (
+    STATES,
+    Page,
+    Piece,
+    dots,
+    echo,
+    echo_json,
+    echo_note,
+    echo_table,
+    message_line,
+    speaks_unicode,
+)
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.states import PRUNED, Outcome, State
+from hyperspace_core.results.format import brief, number, seconds
+from hyperspace_core.results.overview import bar, progress_text, share
+from hyperspace_core.worker.events import (
+    Event,
+    Notice,
+    Printed,
+    Ready,
+    RunEnded,
+    RunStarted,
+    SlotView,
+    Stopping,
+    WorkerView,
+)
+from hyperspace_core.worker.heartbeat import describe
+from hyperspace_core.worker.state import FINISH, GIVE_BACK, WorkerOptions
+from hyperspace_core.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from hyperspace_core.cli.context import CommandContext
+    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.storage import Store
+    from hyperspace_core.worker.events import WorkerReport
+    from hyperspace_core.worker.state import WorkerOptions
+
+Write = Callable[[str], None]
+
+
+class Teller:
+    """Writes a line for each event of a worker; `hear` may be called from any thread.
+
+    `out` gets the events and output of runs, `err` notices and warnings.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, options: WorkerOptions) -> None:
+        self.stopped: Stopping | None = None           # the last such event
+        self.ready: Ready | None = None
+        self.live = False                              # a live view shows the running runs
+        self.out, self.err = _writer(out), _writer(err)
+        self._options = options
+        self._lock = threading.RLock()
+        self._tapes: dict[int, Tape] = {}
+        self._configs: dict[int, str] = {}
+
+    def hear(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case Ready():
+                    self.ready = event
+                    self.out(_line(f"worker {event.worker} of {event.project} {self.waits_for()}"))
+                case RunStarted():
+                    self._configs[event.run] = brief(event.submitted)
+                    if not self.live:
+                        self.out(_line(*started(event)))
+                case Printed():
+                    self._print(event.run, self._tapes.setdefault(event.run, Tape()).feed(event.text))
+                case RunEnded():
+                    if event.run in self._tapes:
+                        self._print(event.run, self._tapes.pop(event.run).end())
+                    config = self._configs.pop(event.run, "")
+                    self.out(_line(*ended(event), *((event.task, (config, "quiet")) if self.live else ())))
+                case Notice() if event.level < logging.WARNING:
+                    self.err(_line(event.text))
+                case Notice():
+                    self.err(message_line(event.text, bad=event.level >= logging.ERROR))
+                case Stopping():
+                    self.stopped = event
+                    self.err(_line((stopping(event, self._options), "held")))
+
+    def waits_for(self) -> str:
+        """`waits for runs of holdout, pipeline`."""
+        tasks = self.ready.tasks if self.ready is not None else ()
+        if not tasks:
+            return "knows no task, so it cannot take runs"
+        return f"{'takes' if self._options.drain else 'waits for'} runs of {', '.join(tasks)}"
+
+    def _print(self, run: int, lines: list[str]) -> None:
+        for line in lines:
+            self.out(f"{run}| {line}" if self._options.slots > 1 else line)
+
+
+def started(event: RunStarted) -> list[Piece]:
+    again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
+    return [f"run {event.run} started", again, event.task, brief(event.submitted)]
+
+
+def ended(event: RunEnded) -> list[Piece]:
+    """How an attempt ended, and the state that its run is in now."""
+    took, reason = f"after {seconds(event.seconds)}", event.reason or ""
+    match event.state, event.outcome:
+        case State.COMPLETED, _:
+            how, what = "COMPLETED", f"{event.metric.name} {number(event.result)}"
+            what += ", pruned" if reason == PRUNED else ""
+        case State.QUEUED, Outcome.RELEASED:
+            how, what = "is back in the queue", reason
+        case State.QUEUED, _:
+            how, what = "failed and is retried", reason
+        case state, _:
+            how, what = state.value, reason
+    return [(f"run {event.run} {how}", STATES[event.state]), took, what]
+
+
+def stopping(event: Stopping, options: WorkerOptions) -> str:
+    """What happens now, and what the next Ctrl-C would do."""
+    cause = "" if "SIGINT" in event.why else f"{event.why}: "
+    runs = ", ".join(map(str, event.running))
+    them, they = ("it", "it goes") if len(event.running) == 1 else ("them", "they go")
+    if not event.running:
+        return f"{cause}stopping"
+    inline = options.isolation == "inline"
+    if event.level == FINISH:
+        again = f"asks {them} to end early" if inline else f"gives {them} back to the queue"
+        return f"{cause}finishing run {runs}, then stopping; Ctrl-C again {again}"
+    if event.level == GIVE_BACK and inline:
+        return (f"{cause}run {runs} is asked to end early; inside this process it cannot be interrupted, "
+                "so it goes on unless it checks `run.should_stop()`")
+    if event.level == GIVE_BACK:
+        return (f"{cause}interrupting run {runs}, {they} back to the queue within {options.grace_s:g} s; "
+                f"Ctrl-C again kills {them} at once")
+    return f"{cause}killing run {runs}, {they} back to the queue"
+
+
+def _writer(stream: TextIO) -> Write:
+    """A function that writes lines; a closed pipe does not stop the worker."""
+
+    def write(text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            click.echo(text, file=stream)
+
+    return write
+
+
+def _line(*pieces: Piece) -> str:
+    page = Page()
+    page.line(*pieces)
+    return page.text
+
+
+# -- A worker's live view on a terminal: slots, queue, and ended runs above --
+
+REFRESH_PER_S = 4
+ROOM_FOR_BARS = 90             # a narrower terminal gets no bars
+
+
+@contextlib.contextmanager
+def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]:
+    """Show the view at the bottom of the terminal, and the teller's lines above it."""
+    # the stream itself: user code may replace `sys.stdout` with `--isolation inline`
+    console = Console(file=out, highlight=False, markup=False)
+    view = View(worker, teller, console)
+    with Live(get_renderable=view.render, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
+        def above(text: str) -> None:
+            console.print(Text.from_ansi(text))
+
+        before = teller.out, teller.err
+        teller.live, teller.out = True, above
+        if sys.stderr.isatty():
+            teller.err = above
+        try:
+            yield
+        finally:
+            teller.live, (teller.out, teller.err) = False, before
+
+
+class View:
+    """Draws the present state of a worker."""
+
+    def __init__(self, worker: Worker, teller: Teller, console: Console) -> None:
+        self._worker, self._teller, self._console = worker, teller, console
+        # read now: later stdout belongs to the view
+        self._bars, self._dots = "━╌" if speaks_unicode() else "#.", dots()
+
+    def render(self) -> Text:
+        page = Page(self._console.width, dots=self._dots)
+        self._write(page, self._worker.snapshot())
+        return Text.from_ansi(page.text, no_wrap=True)
+
+    def _write(self, page: Page, view: WorkerView) -> None:
+        busy = [slot for slot in view.slots if slot.run is not None]
+        for slot in view.slots if busy else ():
+            page.line(*self._slot(slot))
+        if self._teller.ready is None:
+            page.line("opening the project")
+            return
+        if view.state == "uncertain":
+            page.line(("store unavailable; running runs continue", "bad"))
+        elif not busy and not view.stopping:
+            page.line(self._teller.waits_for())
+        counts: list[Piece] = [(f"{view.queue[state]} {state.lower()}", STATES[state]) for state in State
+                               if view.queue.get(state)]
+        page.line("queue:", *counts or ["empty"], ("whole queue paused", "held") if view.paused else "")
+
+    def _slot(self, slot: SlotView) -> list[Piece]:
+        if slot.run is None:
+            return [("idle", "quiet")]
+        progress = slot.progress
+        drawn = ""
+        if progress is not None and share(progress) is not None and self._console.width >= ROOM_FOR_BARS:
+            drawn = bar(progress, *self._bars)
+        return [(f"run {slot.run}", "busy"), slot.task or "", (drawn, "busy"), _far(progress, slot.seconds),
+                ("stopping", "held") if slot.stopping else "", (brief(slot.submitted), "quiet")]
+
+
+def _far(progress: Progress | None, elapsed: float) -> str:
+    return ", ".join(filter(None, (progress_text(progress), f"for {seconds(elapsed)}")))
+
+
+# -- Run a worker in a terminal or a pipe, and print its report --
+
+SHOWN = 20                     # runs of a task that are compared at the end
+
+
+def work(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> int:
+    """Run a worker. Exit code 1 if a run failed, 130 if Ctrl-C released runs."""
+    store = context.store
+    # a run in this process may replace sys.stdout: the worker's lines go to the streams of now
+    out = sys.stderr if as_json else sys.stdout
+    teller = Teller(out, sys.stderr, options)
+    worker = Worker(store, context.name, context.extensions, options, on_event=teller.hear)
+    if out.isatty():
+
+        with worker_screen(worker, teller, out):
+            report = worker.run()
+    else:
+        report = worker.run()
+    if as_json:
+        echo_json(report)
+    else:
+        _say_report(context, store, report, options)
+    stopped = teller.stopped
+    if stopped is not None and stopped.level >= GIVE_BACK and "SIGINT" in stopped.why:
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILED if report.failed else ExitCode.OK
+
+
+def _say_report(context: CommandContext, store: Store, report: WorkerReport, options: WorkerOptions) -> None:
+    if options.drain:
+        completed = [store.get(run) for run, state in report.states.items() if state is State.COMPLETED]
+        _say_comparisons(context, completed)
+    if report.ended:
+        echo_note(f"this worker's runs: {_counted(report.counts)}")
+    elif options.drain:
+        echo_note("no queued run that this worker can take")
+    for left in report.left:
+        echo_note(describe(left))
+
+
+def _counted(counts: Mapping[State, int]) -> str:
+    words = {State.QUEUED: "back in the queue"}
+    return ", ".join(f"{counts[state]} {words.get(state, state.lower())}" for state in State
+                     if counts.get(state))
+
+
+def _say_comparisons(context: CommandContext, records: Sequence[RunRecord]) -> None:
+    from hyperspace_core.results.results import text_of
+    from hyperspace_core.results.table import best_first, tabulate
+
+    for task, group in groupby(best_first(records), key=lambda record: record.task):
+        runs = list(group)
+        echo(f"\n{task}, best first:")
+        heads, rows = text_of(tabulate(runs[:SHOWN]).folded())
+        echo_table(heads, rows, whole=True)
+        if len(runs) > SHOWN:
+            echo_note(f"{len(runs) - SHOWN} more: {context.command(f'results {task}')}")

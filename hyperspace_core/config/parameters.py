@@ -1,0 +1,255 @@
+"""Read the parameters of classes, functions and methods; `schema` checks them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hyperspace_core.config.annotations import Reader, Unresolvable, family_of, help_of, is_run, resolve
+from hyperspace_core.config.tree import MISSING
+from hyperspace_core.config.types import (
+    AnyValue,
+    EnumOf,
+    FamilyKind,
+    Kind,
+    Mismatch,
+    Opaque,
+    OptionalOf,
+    UnionOf,
+    Value,
+    accept,
+)
+from hyperspace_core.errors import RegistrationError
+from hyperspace_core.ranges import Range
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One hyper-parameter. `default` is the object in the signature, or `MISSING`."""
+
+    name: str
+    kind: Kind
+    default: Any = MISSING
+    range: Range | None = None
+    help: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """The parameters of a class, function or method; `run` names the live run's."""
+
+    target: Any
+    name: str
+    doc: str
+    parameters: tuple[Parameter, ...]
+    run: str | None = None
+
+    @functools.cached_property
+    def by_name(self) -> Mapping[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Where parameters are read from, and the scope of their annotations."""
+
+    target: Any
+    name: str
+    function: Callable[..., Any] | None      # None: a class without a constructor of its own
+    bound: bool                              # the first parameter is `self` or `cls`
+    fields: Mapping[str, dataclasses.Field[Any]]
+    foreign: bool                            # a third-party class: its signature cannot be corrected
+
+
+@functools.lru_cache(maxsize=4096)
+def read_signature(target: Any) -> Signature:
+    """Read a class's or function's signature. Raises `RegistrationError`."""
+    if isinstance(target, type):
+        return _read(_source_of_class(target))
+    if not callable(target):
+        raise RegistrationError(f"{target!r}: neither a class nor a function")
+    function = target.func if isinstance(target, functools.partial) else target
+    name = getattr(function, "__qualname__", type(target).__name__).rpartition("<locals>.")[2]
+    bound = not inspect.ismethod(target) and _takes_self(target, name)
+    return _read(_Source(target=target, name=name, function=target, bound=bound, fields={}, foreign=False))
+
+
+@functools.lru_cache(maxsize=1024)
+def read_method(owner: type, method: str) -> Signature:
+    """Read the signature of a plain, static or class method, without its `self`."""
+    found = inspect.getattr_static(owner, method, None)
+    if found is None:
+        raise RegistrationError(f"{owner.__name__} has no method {method}()")
+    function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    if not callable(function):
+        raise RegistrationError(f"{owner.__name__}.{method} is not a method but {type(found).__name__}")
+    static = isinstance(found, staticmethod)
+    name = getattr(function, "__name__", method) if static else f"{owner.__name__}.{method}"
+    return _read(_Source(target=function, name=name, function=function, fields={}, foreign=False,
+                         bound=not static))
+
+
+def _source_of_class(target: type) -> _Source:
+    foreign = family_of(target) is None and not dataclasses.is_dataclass(target)
+    source = _Source(target=target, name=target.__name__, function=None, bound=True, fields={},
+                     foreign=foreign)
+    for owner in target.__mro__[:-1]:
+        if "__init__" in vars(owner):
+            generated = "__dataclass_params__" in vars(owner) and vars(owner)["__dataclass_params__"].init
+            fields = getattr(owner, "__dataclass_fields__") if generated else {}  # noqa: B009 - mypy
+            return dataclasses.replace(source, function=vars(owner)["__init__"], fields=fields)
+        if "__new__" in vars(owner):
+            made = vars(owner)["__new__"]
+            return dataclasses.replace(source, function=getattr(made, "__func__", made))
+    return source
+
+
+def _takes_self(target: Any, name: str) -> bool:
+    try:
+        first = next(iter(inspect.signature(target).parameters.values()), None)
+    except (TypeError, ValueError):
+        return False
+    return "." in name and first is not None and first.name == "self" and first.annotation is first.empty
+
+
+def _read(source: _Source) -> Signature:
+    parameters: list[Parameter] = []
+    run: str | None = None
+    for raw in _raw_parameters(source):
+        where = f"{source.name}.{raw.name}"
+        if raw.kind is raw.POSITIONAL_ONLY and raw.default is raw.empty:
+            raise RegistrationError(f"{where}: positional-only, so a config cannot name it; remove the '/'")
+        if raw.kind not in _NAMED:
+            continue                                       # *args, **kwargs: no config can name them
+        annotation = _annotation(source, raw, where)
+        if is_run(annotation):
+            if run is not None:
+                raise RegistrationError(f"{where}: `{run}` already receives the live run; keep one of them")
+            run = raw.name
+            continue
+        parameters.append(_parameter(source, raw, annotation, where))
+    doc = inspect.getdoc(source.target) or ""
+    return Signature(target=source.target, name=source.name, doc=doc, parameters=tuple(parameters), run=run)
+
+
+def _raw_parameters(source: _Source) -> list[inspect.Parameter]:
+    if source.function is None:
+        return []
+    try:
+        raw = list(inspect.signature(source.function).parameters.values())
+        declared = getattr(source.target, "__signature__", None)
+        if isinstance(source.target, type) and isinstance(declared, inspect.Signature):
+            return list(declared.parameters.values())      # a metaclass that declares its constructor
+    except (TypeError, ValueError):
+        raise RegistrationError(f"{source.name}: its parameters cannot be read (a constructor in C?); "
+                                "wrap it in a class with a constructor in Python") from None
+    return raw[1:] if source.bound else raw
+
+
+def _annotation(source: _Source, raw: inspect.Parameter, where: str) -> Any:
+    """The resolved annotation, or `Parameter.empty`."""
+    owner: Any = source.target
+    annotation = raw.annotation
+    if raw.name in source.fields:
+        owner = _declaring_class(source.target, raw.name)
+        annotation = inspect.get_annotations(owner)[raw.name]
+    if annotation is raw.empty:
+        return annotation
+    try:
+        return resolve(annotation, _names(source, owner))
+    except Unresolvable as error:
+        if source.foreign and raw.default is not raw.empty:
+            return raw.empty
+        raise RegistrationError(
+            f"{where}: the annotation {str(annotation)!r} cannot be resolved at run time ({error}). Import "
+            "its names at run time (not only under `if TYPE_CHECKING:`), and define classes at module level"
+        ) from None
+
+
+def _declaring_class(target: type, name: str) -> type:
+    """The class whose body annotates a dataclass field: its module is the scope."""
+    return next(base for base in target.__mro__ if name in inspect.get_annotations(base))
+
+
+def _names(source: _Source, owner: Any) -> dict[str, Any]:
+    """The names an annotation may use: the module's and the class's, never a field's."""
+    scope: dict[str, Any] = {}
+    if isinstance(owner, type):
+        scope = {name: value for name, value in vars(owner).items()
+                 if isinstance(value, type) and not name.startswith("__")}
+        scope |= {owner.__name__: owner} | vars(sys.modules.get(owner.__module__, object))
+    if source.function is None or owner is not source.target or source.fields:
+        return scope
+    function = source.function.func if isinstance(source.function, functools.partial) else source.function
+    return scope | getattr(inspect.unwrap(function), "__globals__", {})
+
+
+def _parameter(source: _Source, raw: inspect.Parameter, annotation: Any, where: str) -> Parameter:
+    default = _default(source, raw, where)
+    if annotation is raw.empty:
+        return Parameter(name=raw.name, kind=_guessed(default), default=default,
+                         help=help_of(source.target, raw.name))
+    try:
+        kind, range_, text = Reader(where).read(annotation)
+    except RecursionError:
+        raise RegistrationError(f"{where}: the annotation refers to itself without end") from None
+    kind = _flat(kind)
+    if source.foreign and default is not MISSING:
+        kind = _as_its_default_says(kind, default)
+    declared = source.fields[raw.name].metadata.get("help", "") if raw.name in source.fields else ""
+    return Parameter(name=raw.name, kind=kind, default=default, range=range_,
+                     help=text or str(declared) or help_of(source.target, raw.name))
+
+
+def _default(source: _Source, raw: inspect.Parameter, where: str) -> Any:
+    field = source.fields.get(raw.name)
+    if field is not None and field.default_factory is not dataclasses.MISSING:
+        try:
+            return field.default_factory()
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}"
+            raise RegistrationError(f"{where}: its default_factory raised {cause}") from error
+    return MISSING if raw.default is raw.empty else raw.default
+
+
+def _guessed(default: Any) -> Kind:
+    """The kind of a parameter without annotation: known only for a default component."""
+    family = None if isinstance(default, type) else family_of(type(default))
+    return AnyValue(as_tuple=isinstance(default, tuple)) if family is None else FamilyKind(family, family)
+
+
+def _flat(kind: Kind) -> Kind:
+    """Simplify a lone `None` and unions in unions."""
+    match kind:
+        case OptionalOf(kind=OptionalOf() as inner):
+            return _flat(inner)
+        case UnionOf(kinds=kinds) if any(isinstance(inner, OptionalOf) for inner in kinds):
+            plain = tuple(inner.kind if isinstance(inner, OptionalOf) else inner for inner in kinds)
+            return OptionalOf(UnionOf(plain))
+        case OptionalOf(kind=Opaque(label="None")):
+            return OptionalOf(AnyValue())
+        case _:
+            return kind
+
+
+def _as_its_default_says(kind: Kind, default: Any) -> Kind:
+    """Widen a third-party annotation, as `int`, to its default, as None or "auto"."""
+    if default is None:
+        return kind if isinstance(kind, OptionalOf) else OptionalOf(kind)
+    if isinstance(kind, Value | EnumOf):
+        try:
+            accept(kind, default)
+        except Mismatch:
+            return AnyValue(as_tuple=isinstance(default, tuple))
+    return kind

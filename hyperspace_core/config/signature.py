@@ -1,0 +1,349 @@
+"""Signatures: the one source of names, types, defaults, help and search ranges.
+
+`signature_of` reads a class, a function or a method and checks the types and ranges of its defaults, so that
+a mistake is found when a component is registered and not in the middle of a run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
+
+from hyperspace_core.components import Lazy
+from hyperspace_core.config.annotations import family_of
+from hyperspace_core.config.parameters import Parameter, Signature, read_method, read_signature
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, shown
+from hyperspace_core.config.types import (
+    AnyValue,
+    DictOf,
+    EnumOf,
+    FamilyKind,
+    Kind,
+    LazyOf,
+    ListOf,
+    Mismatch,
+    Nested,
+    Opaque,
+    OptionalOf,
+    RawDict,
+    TupleOf,
+    UnionOf,
+    Value,
+    accept,
+    describe,
+    item_kinds,
+)
+from hyperspace_core.errors import RegistrationError
+from hyperspace_core.ranges import Choice, Float, Range
+
+# -- Read objects back into trees: the config of `Standard(mean=False)` --
+
+NameOf = Callable[[type, type], str]       # (family, class) → its registered name
+
+
+def class_name(family: type, target: type) -> str:
+    """The name of a class where no registry is consulted."""
+    return target.__name__
+
+
+def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
+    """The config that builds an object like `instance`, at every depth.
+
+    It has the class and the constructor's arguments, read from attributes of the same names. `instance`: a
+    component, a plain dataclass, or a `Lazy` of one. Raises `RegistrationError` where an attribute is missing
+    or has a value that no config can hold.
+    """
+    held = instance.target if isinstance(instance, Lazy) else type(instance)
+    family = family_of(held)
+    kind: Kind = Nested(held) if family is None else FamilyKind(family, family)
+    if isinstance(instance, Lazy):
+        kind = LazyOf(Nested(held) if family is None else FamilyKind(family, family))
+    tree: Tree = value_tree(instance, kind, held.__name__, name_of)
+    return tree
+
+
+def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name) -> Any:
+    """A parameter's default as in a completed config, or `MISSING`.
+
+    `MISSING`: it has none, or only the constructor has it because no config can hold it."""
+    if parameter.default is MISSING:
+        return MISSING
+    return _attribute_tree(parameter.default, parameter, where, name_of)
+
+
+def value_tree(value: Any, kind: Kind, where: str,  # noqa: PLR0911, PLR0912 - one line a kind
+               name_of: NameOf) -> Any:
+    """A Python value as a tree. Raises `RegistrationError` where it is not of `kind`."""
+    match kind:
+        case Value() | EnumOf():
+            return _plain_tree(value, kind, where)
+        case OptionalOf(kind=inner):
+            return None if value is None else value_tree(value, inner, where, name_of)
+        case FamilyKind():
+            return _component_tree(value, kind, where, name_of)
+        case Nested(target=target):
+            if type(value) is not target:                  # there is no className to record a subclass
+                raise _unfit(value, kind, where)
+            return _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)
+        case LazyOf():
+            return _lazy_tree(value, kind, where, name_of)
+        case ListOf() | TupleOf():
+            return _items_tree(value, kind, where, name_of)
+        case DictOf(item=item):
+            if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+                raise _unfit(value, kind, where)
+            return {key: value_tree(inner, item, f"{where}.{key}", name_of) for key, inner in value.items()}
+        case UnionOf(kinds=kinds):
+            return _union_tree(value, kinds, where, name_of)
+        case RawDict():
+            if not isinstance(value, Mapping) or not is_json(value):
+                raise _unfit(value, kind, where)
+            return copied(value)
+        case AnyValue():
+            return _untyped_tree(value, where, name_of)
+        case Opaque():
+            raise _unfit(value, kind, where)
+
+
+def _unfit(value: Any, kind: Kind, where: str) -> RegistrationError:
+    return RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}")
+
+
+def _plain_tree(value: Any, kind: Value | EnumOf, where: str) -> Any:
+    try:
+        return accept(kind, value)
+    except Mismatch as error:
+        raise RegistrationError(f"{where}: {error}") from None
+
+
+def _component_tree(value: Any, kind: FamilyKind, where: str, name_of: NameOf) -> Tree:
+    target = type(value)
+    # a third-party class may be registered in any family; only the registry knows whether it fits
+    plain = is_json(value) or isinstance(value, type)
+    if plain or (family_of(target) and not isinstance(value, kind.base)):
+        cure = f"; write {value.__name__}()" if isinstance(value, type) else ""
+        raise RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}{cure}")
+    arguments = _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)
+    return {CLASS_NAME: name_of(kind.family, target)} | arguments
+
+
+def _lazy_tree(value: Any, kind: LazyOf, where: str, name_of: NameOf) -> Tree:
+    target = value if isinstance(value, type) else getattr(value, "target", None)
+    base = kind.kind.base if isinstance(kind.kind, FamilyKind) else kind.kind.target
+    known = target is base if isinstance(kind.kind, Nested) else isinstance(target, type) and (
+        issubclass(target, base) or family_of(target) is None)
+    if not isinstance(target, type) or not known or not isinstance(value, type | Lazy):
+        raise RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}; write a class or "
+                                "Lazy(Class, argument=value)")
+    named = {CLASS_NAME: name_of(kind.kind.family, target)} if isinstance(kind.kind, FamilyKind) else {}
+    parameters = read_signature(target).by_name
+    arguments = value.arguments if isinstance(value, Lazy) else {}
+    for name in arguments:
+        if name not in parameters:
+            raise RegistrationError(f"{where}: {target.__name__} has no parameter `{name}`")
+    return named | {name: value_tree(argument, parameters[name].kind, f"{where}.{name}", name_of)
+                    for name, argument in arguments.items()}
+
+
+def _items_tree(value: Any, kind: ListOf | TupleOf, where: str, name_of: NameOf) -> list[Any]:
+    allowed: tuple[type, ...] = (list, tuple)
+    if isinstance(kind, ListOf):
+        allowed = (list, tuple) if kind.into is list else (set, frozenset, list, tuple)
+    if not isinstance(value, allowed) or not isinstance(value, Collection):
+        raise _unfit(value, kind, where)
+    held: list[Any] = [*value]
+    kinds = item_kinds(kind, len(held))
+    if len(kinds) != len(held):
+        raise _unfit(value, kind, where)
+    items = [value_tree(inner, one, f"{where}.{index}", name_of)
+             for index, (inner, one) in enumerate(zip(held, kinds, strict=True))]
+    # a set has no order: sort it, so that equal defaults have equal digests
+    return sorted(items, key=canonical) if isinstance(value, set | frozenset) else items
+
+
+def _union_tree(value: Any, kinds: tuple[Kind, ...], where: str, name_of: NameOf) -> Any:
+    exact = [kind for kind in kinds if isinstance(kind, Value) and kind.type is type(value)]
+    for kind in [*exact, *kinds]:
+        try:
+            return value_tree(value, kind, where, name_of)
+        except RegistrationError:
+            continue
+    raise _unfit(value, UnionOf(kinds), where)
+
+
+def _untyped_tree(value: Any, where: str, name_of: NameOf) -> Any:
+    if is_json(value):
+        return copied(value)
+    family = family_of(type(value))
+    if family is None:
+        raise RegistrationError(f"{where}: {shown(value)} cannot be written in a config")
+    return _component_tree(value, FamilyKind(family, family), where, name_of)
+
+
+def _arguments_tree(value: Any, signature: Signature, where: str, name_of: NameOf) -> Tree:
+    tree: Tree = {}
+    stored = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else None
+    for parameter in signature.parameters:
+        name = parameter.name
+        # an InitVar's default would be found as an attribute of the class
+        only_init = stored is not None and name not in stored and name in type(value).__dataclass_fields__
+        if only_init or not hasattr(value, name):
+            raise RegistrationError(
+                f"{where}: the default {signature.name}(…) cannot be read back, it has no attribute "
+                f"`{name}`; store the argument as self.{name}, or make {signature.name} a dataclass")
+        read = _attribute_tree(getattr(value, name), parameter, f"{where}.{name}", name_of)
+        if read is not MISSING:
+            tree[name] = read
+    return tree
+
+
+def _attribute_tree(value: Any, parameter: Parameter, where: str, name_of: NameOf) -> Any:
+    """The tree of an argument; `MISSING` for a default that no config can hold."""
+    if value is parameter.default and value is not None and _only_in_python(value, parameter.kind):
+        return MISSING
+    return value_tree(value, parameter.kind, where, name_of)
+
+
+def _only_in_python(value: Any, kind: Kind) -> bool:
+    """Whether no config can hold a default of this kind: only the constructor has it."""
+    match kind:
+        case Opaque():
+            return True
+        case OptionalOf(kind=inner):
+            return _only_in_python(value, inner)
+        case AnyValue():
+            return not is_json(value) and family_of(type(value)) is None
+        case UnionOf(kinds=kinds):
+            return not is_json(value) and any(_only_in_python(value, inner) for inner in kinds)
+        case _:
+            return False
+
+
+__all__ = ["MISSING", "Parameter", "Signature", "describe", "family_of", "signature_of",
+           "signature_of_method"]
+
+
+@functools.lru_cache(maxsize=4096)
+def signature_of(target: Any) -> Signature:
+    """Read and check the parameters of a class's constructor or a function.
+
+    The parameter for the live run, if any, is named in `Signature.run`; it is not a hyper-parameter. Raises
+    `RegistrationError`, naming class and parameter, for annotations that cannot be resolved, defaults of
+    another type or outside their range, and ranges that do not fit the type."""
+    return _checked(read_signature(target))
+
+
+@functools.lru_cache(maxsize=1024)
+def signature_of_method(owner: type, method: str) -> Signature:
+    """Read and check a plain, static or class method, without its `self`."""
+    return _checked(read_method(owner, method))
+
+
+def _checked(signature: Signature) -> Signature:
+    seen: set[Any] = {signature.target}
+    waiting = [signature]
+    while waiting:
+        current = waiting.pop()
+        for parameter in current.parameters:
+            _check_parameter(f"{current.name}.{parameter.name}", parameter)
+            # plain dataclasses belong to the signature that holds them: they are not registered themselves
+            new = [target for target in _dataclasses_in(parameter.kind) if target not in seen]
+            seen.update(new)
+            waiting += map(read_signature, new)
+    return signature
+
+
+def _check_parameter(where: str, parameter: Parameter) -> None:
+    if parameter.name == CLASS_NAME:
+        raise RegistrationError(f"{where}: this name picks a component's class; rename the parameter")
+    if parameter.default is None and not _may_be_none(parameter.kind):
+        raise RegistrationError(f"{where}: the default is None; annotate it "
+                                f"`{describe(parameter.kind)} | None`")
+    if parameter.range is not None:
+        check_range(where, parameter.kind, parameter.range)
+    tree = default_tree(parameter, where)
+    if tree is not MISSING:
+        _check_bounds(where, tree, parameter.kind, parameter.range)
+
+
+def _may_be_none(kind: Kind) -> bool:
+    return isinstance(kind, OptionalOf | AnyValue | Opaque) or (
+        isinstance(kind, UnionOf) and any(map(_may_be_none, kind.kinds)))
+
+
+def _dataclasses_in(kind: Kind) -> list[type]:
+    match kind:
+        case Nested(target=target):
+            return [target]
+        case OptionalOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner) | LazyOf(kind=inner):
+            return _dataclasses_in(inner)
+        case TupleOf(items=items, rest=rest):
+            return [t for inner in (*items, *((rest,) if rest else ())) for t in _dataclasses_in(inner)]
+        case UnionOf(kinds=kinds):
+            return [t for inner in kinds for t in _dataclasses_in(inner)]
+        case _:
+            return []
+
+
+def check_range(where: str, kind: Kind, range_: Range) -> None:
+    """Check that a range describes values of the parameter's own type."""
+    match kind:
+        case OptionalOf(kind=inner):
+            check_range(where, inner, range_)
+        case Value() | EnumOf() if isinstance(range_, Choice):
+            for value in range_.values:
+                _accepted(where, kind, value, range_)
+        case Value(type=type_) if type_ is float or (type_ is int and not isinstance(range_, Float)):
+            return
+        case FamilyKind() if isinstance(range_, Choice) and all(isinstance(v, str) for v in range_.values):
+            return
+        case UnionOf() if isinstance(range_, Choice):
+            return
+        case _:
+            raise RegistrationError(f"{where}: {range_!r} does not describe values of type {describe(kind)}")
+
+
+def _accepted(where: str, kind: Value | EnumOf, value: Any, range_: Range) -> Any:
+    try:
+        return accept(kind, value)
+    except Mismatch as error:
+        raise RegistrationError(f"{where}: {range_!r} does not fit the type: {error}") from None
+
+
+def _check_bounds(where: str, tree: Any, kind: Kind, range_: Range | None) -> None:
+    """Check that a default, as a tree, is in the range of its parameter or item."""
+    if tree is None:
+        return
+    match kind:
+        case OptionalOf(kind=inner):
+            _check_bounds(where, tree, inner, range_)
+        case ListOf(item=item):
+            for index, inner_tree in enumerate(tree):
+                _check_bounds(f"{where}.{index}", inner_tree, item, _range_of(item))
+        case TupleOf():
+            for index, (inner_tree, item) in enumerate(zip(tree, item_kinds(kind, len(tree)), strict=True)):
+                _check_bounds(f"{where}.{index}", inner_tree, item, _range_of(item))
+        case DictOf(item=item):
+            for key, inner_tree in tree.items():
+                _check_bounds(f"{where}.{key}", inner_tree, item, _range_of(item))
+        case Value() | EnumOf() if range_ is not None:
+            _check_contained(where, tree, in_tree_form(where, kind, range_))
+
+
+def _check_contained(where: str, value: Any, range_: Range) -> None:
+    if not range_.contains(value):
+        raise RegistrationError(f"{where}: the default {value!r} is outside {range_!r}; "
+                                "widen the range or change the default")
+
+
+def _range_of(kind: Kind) -> Range | None:
+    return kind.range if isinstance(kind, Value) else None
+
+
+def in_tree_form(where: str, kind: Value | EnumOf, range_: Range) -> Range:
+    """Choices as in a tree: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
+    if not isinstance(range_, Choice):
+        return range_
+    return Choice(*(_accepted(where, kind, value, range_) for value in range_.values))

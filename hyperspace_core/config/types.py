@@ -1,0 +1,282 @@
+"""The kinds of values that a parameter may hold, as its annotation declares them."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import types
+import typing
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from hyperspace_core.config.tree import HIGHEST, LOWEST, shown, unwrapped
+from hyperspace_core.errors import did_you_mean
+from hyperspace_core.ranges import Range
+
+
+@dataclass(frozen=True)
+class Value:
+    """A plain value: int, float, str, bool, `Literal[…]`, Path, datetime and others."""
+
+    type: Any
+    range: Range | None = None
+
+
+@dataclass(frozen=True)
+class EnumOf:
+    """A member of an Enum, written as its name."""
+
+    type: type[Enum]
+
+
+@dataclass(frozen=True)
+class FamilyKind:
+    """A component: a registered class of `family` that is `base` or a subclass of it."""
+
+    family: type
+    base: type
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A plain dataclass: a section without `className`."""
+
+    target: type
+
+
+@dataclass(frozen=True)
+class LazyOf:
+    """A factory for a component or dataclass; arguments may be left to run time."""
+
+    kind: FamilyKind | Nested
+
+
+@dataclass(frozen=True)
+class ListOf:
+    item: Kind
+    into: type = list            # list, set or frozenset
+
+
+@dataclass(frozen=True)
+class TupleOf:
+    """Fixed `items`, or any number of `rest`."""
+
+    items: tuple[Kind, ...] = ()
+    rest: Kind | None = None
+
+
+@dataclass(frozen=True)
+class DictOf:
+    """String keys to values of one kind."""
+
+    item: Kind
+
+
+@dataclass(frozen=True)
+class OptionalOf:
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class UnionOf:
+    kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True)
+class RawDict:
+    """A dict that is passed on unchanged."""
+
+
+@dataclass(frozen=True)
+class AnyValue:
+    """Any JSON value, passed on unchanged; of unknown type.
+
+    `as_tuple`: a list becomes a tuple, because the parameter's default is one."""
+
+    as_tuple: bool = False
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A type that no config can hold, as an array: only default or caller give it."""
+
+    label: str
+
+
+Kind = (Value | EnumOf | FamilyKind | Nested | LazyOf | ListOf | TupleOf | DictOf | OptionalOf | UnionOf
+        | RawDict | AnyValue | Opaque)
+
+
+def describe(kind: Kind) -> str:  # noqa: PLR0911 - one line a kind
+    """The kind as an annotation: `int | None`, `list[Layer]`, `Lazy[Aggregation]`."""
+    match kind:
+        case Value(type=type_):
+            return _type_name(type_)
+        case EnumOf(type=type_):
+            return type_.__name__
+        case FamilyKind(base=target) | Nested(target=target):
+            return target.__name__
+        case LazyOf(kind=inner):
+            return f"Lazy[{describe(inner)}]"
+        case ListOf(item=item, into=into):
+            return f"{into.__name__}[{describe(item)}]"
+        case TupleOf(items=items, rest=rest):
+            return f"tuple[{', '.join(map(describe, items)) if rest is None else describe(rest) + ', ...'}]"
+        case DictOf(item=item):
+            return f"dict[str, {describe(item)}]"
+        case OptionalOf(kind=inner):
+            return f"{describe(inner)} | None"
+        case UnionOf(kinds=kinds):
+            return " | ".join(map(describe, kinds))
+        case RawDict():
+            return "dict"
+        case AnyValue():
+            return "any value"
+        case Opaque(label=label):
+            return label
+
+
+def _type_name(type_: Any) -> str:
+    if get_origin(type_) is Literal:
+        return " or ".join(map(repr, get_args(type_)))
+    return getattr(type_, "__name__", None) or str(type_)
+
+
+def is_sequence(kind: Kind, default: Any = None) -> bool:
+    """Whether a list is a value of this kind, rather than alternatives in a grid."""
+    match kind:
+        case ListOf() | TupleOf():
+            return True
+        case OptionalOf(kind=inner):
+            return is_sequence(inner, default)
+        case UnionOf(kinds=kinds):
+            return any(is_sequence(inner, default) for inner in kinds)
+        case AnyValue():
+            return isinstance(default, list | tuple)
+        case Value(type=type_):
+            return isinstance(type_, type) and issubclass(type_, tuple)          # a NamedTuple
+        case _:
+            return False
+
+
+def item_kinds(kind: ListOf | TupleOf, count: int) -> tuple[Kind, ...]:
+    """The kind of each of `count` items; a tuple of fixed items gives its own length."""
+    if isinstance(kind, ListOf):
+        return (kind.item,) * count
+    return kind.items if kind.rest is None else (kind.rest,) * count
+
+
+# -- Plain values: strict checks into trees, conversion to Python types back --
+
+_CHECKED_TYPES = (int, float, str, bool, bytes, type(None), datetime.datetime, datetime.date, datetime.time,
+                  datetime.timedelta, uuid.UUID, decimal.Decimal)
+
+
+class Mismatch(Exception):
+    """A value of the wrong kind; the text says what was expected and found."""
+
+
+def is_checked(type_: Any) -> bool:
+    """Whether a config can hold values of this type as `Value`."""
+    if get_origin(type_) is Literal:
+        return all(isinstance(value, int | str | bool | None) for value in get_args(type_))
+    if not isinstance(type_, type):
+        return False
+    if type_ in _CHECKED_TYPES or issubclass(type_, PurePath | msgspec.Struct):
+        return True
+    # TypedDict and NamedTuple
+    return typing.is_typeddict(type_) or (issubclass(type_, tuple) and hasattr(type_, "_fields"))
+
+
+def accept(kind: Value | EnumOf, value: Any) -> Any:
+    """The value in a tree; converts only int to float. Raises `Mismatch`."""
+    value = unwrapped(value)
+    if isinstance(kind, EnumOf):
+        return _member(kind.type, value).name
+    expected = kind.type
+    if expected is int or expected is float:
+        return _number(expected, value)
+    if expected is str or expected is bool:
+        if isinstance(value, expected):
+            return str.__str__(value) if isinstance(value, str) else value
+        raise _expected(expected.__name__, value)
+    if get_origin(expected) is Literal:
+        return _literal(expected, value)
+    if isinstance(expected, type) and issubclass(expected, PurePath):
+        if isinstance(value, str | PurePath):
+            return str(value)
+        raise _expected("a path", value)
+    return msgspec.to_builtins(_converted(expected, value))
+
+
+def construct(kind: Value | EnumOf, tree: Any) -> Any:
+    """The Python value for a tree's value. Raises `Mismatch`."""
+    if isinstance(kind, EnumOf):
+        return _member(kind.type, tree)
+    expected = kind.type
+    if expected in (int, float, str, bool) or get_origin(expected) is Literal:
+        return accept(kind, tree)
+    if isinstance(expected, type) and issubclass(expected, PurePath):
+        return expected(accept(kind, tree))
+    return _converted(expected, tree)
+
+
+def _number(expected: type, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _expected(expected.__name__, value)
+    if expected is float:
+        try:
+            return float(value)
+        except OverflowError:
+            raise Mismatch("number too large for a float") from None
+    if not isinstance(value, int):
+        raise _expected("int", value)
+    if not LOWEST <= value <= HIGHEST:
+        raise Mismatch("integer too large (limit 64 bit)")
+    return int(value)
+
+
+def _literal(expected: Any, value: Any) -> Any:
+    values = get_args(expected)
+    for known in values:
+        if type(known) is type(value) and known == value:            # 1 == True in Python, not in a config
+            return value
+    near = did_you_mean(value, [v for v in values if isinstance(v, str)]) if isinstance(value, str) else ""
+    raise Mismatch(f"expected {' or '.join(map(repr, values))}, found {shown(value)}{near}")
+
+
+def _member(type_: type[Enum], value: Any) -> Enum:
+    if isinstance(value, type_):
+        return value
+    if isinstance(value, str) and value in type_.__members__:
+        return type_[value]
+    for member in type_:
+        if type(member.value) is type(value) and member.value == value:
+            return member
+    names = list(type_.__members__)
+    near = did_you_mean(value, names) if isinstance(value, str) else ""
+    raise Mismatch(f"expected one of {', '.join(names)}, found {shown(value)}{near}")
+
+
+def _converted(expected: Any, value: Any) -> Any:
+    try:
+        return msgspec.convert(value, expected)
+    except msgspec.ValidationError as error:
+        name = getattr(expected, "__name__", str(expected))
+        raise Mismatch(f"expected {name}, found {shown(value)} ({error})") from None
+
+
+def _expected(name: str, value: Any) -> Mismatch:
+    return Mismatch(f"expected {name}, found {shown(value)}")
+
+
+def union_members(annotation: Any) -> tuple[Any, ...]:
+    """The members of `A | B`, `Union[A, B]` and `Optional[A]`; else none."""
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        return get_args(annotation)
+    return ()

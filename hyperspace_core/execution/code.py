@@ -1,0 +1,241 @@
+"""Open a project in this process and describe it for the worker."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
+from hyperspace_core.capture.project_modules import loaded_sources
+from hyperspace_core.capture.snapshot import SECTION, ProjectCode, project_code
+from hyperspace_core.errors import HyperspaceError, ProjectError
+from hyperspace_core.execution.failure import one_line, traceback_text
+from hyperspace_core.execution.protocol import FileTuple, Opened, SourceTaken
+from hyperspace_core.records.source import CHANGES, SNAPSHOT, Snapshot
+from hyperspace_core.run import Absent, Section
+
+if TYPE_CHECKING:
+    from hyperspace_core.execution.job import Job
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+
+# -- Whether the source files of a process have changed since it read them --
+
+Stamp = tuple[int, int]        # mtime in ns, size
+GONE: Stamp = (-1, -1)
+TOUCHED: Stamp = (-2, -2)      # changed while it was being read: its content is unknown
+
+
+def stamps(paths: Iterable[Path], *, read_since_ns: int) -> dict[str, Stamp]:
+    """The stamps of files that this process read after `read_since_ns` (wall clock)."""
+    now = _wall_ns()
+    found = {}
+    for path in paths:
+        stamp = _stamp(str(path))
+        # a date in the future is a file system's clock, not an edit
+        found[str(path)] = TOUCHED if read_since_ns <= stamp[0] <= now else stamp
+    return found
+
+
+def changed(known: Mapping[str, Stamp]) -> list[str]:
+    """The paths whose stamps differ now."""
+    return [path for path, stamp in known.items() if _stamp(path) != stamp]
+
+
+def forget_bytecode(paths: Iterable[str]) -> None:
+    """Remove the bytecode of changed sources.
+
+    Python trusts a cache whose source has the same size and second of change: after two quick edits it would
+    run the first one.
+    """
+    for path in paths:
+        if path.endswith(".py"):
+            with contextlib.suppress(OSError, NotImplementedError):
+                Path(importlib.util.cache_from_source(path)).unlink()
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - called for every file before every run
+    except OSError:
+        return GONE
+    return status.st_mtime_ns, status.st_size
+
+
+def _wall_ns() -> int:
+    import time
+
+    return time.time_ns()
+
+
+GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
+
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """An open project and its plugins."""
+
+    extensions: Extensions
+    project: Project
+
+
+def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
+              code: str | None = None) -> Opening:
+    """Import the project here. Raises `ProjectError`, also for a broken plugin.
+
+    `code`: the folder of an unpacked snapshot, found before the installed code, here and in every Python that
+    this process starts.
+    """
+    if code is not None:
+        sys.path.insert(0, code)
+        let_find(code)
+    from hyperspace_core.extension.manager import build_manager
+    from hyperspace_core.extension.project import open_project
+
+    try:
+        extensions = build_manager(disable=no_plugins)
+        extensions.require_whole()
+        project = open_project(name, extensions, tasks_dir=None if tasks_dir is None else Path(tasks_dir))
+    except HyperspaceError as error:
+        raise ProjectError(str(error)) from error
+    except BaseException as error:
+        text = f"project '{name}' cannot be opened: {one_line(error)}\n{traceback_text(error)}"
+        raise ProjectError(text) from error
+    return Opening(extensions=extensions, project=project)
+
+
+def let_find(code: str) -> None:
+    """Let every Python that this process starts find `code` before installed code."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
+
+
+def described(opening: Opening, *, read_since_ns: int) -> Opened:
+    """Describe a project that this process opened since `read_since_ns` (wall clock)."""
+    plugins = tuple(plugin.name for plugin in opening.extensions.loaded)
+    code = project_code(opening.project)
+    sources = _sources(opening.project)
+    snapshot = None
+    if isinstance(code, ProjectCode):      # files imported later must match the snapshot too
+        snapshot = code.snapshot.digest
+        sources |= {Path(place) for path, place in code.contents.items()
+                    if isinstance(place, str) and path.endswith(".py")}
+    files = stamps(sources, read_since_ns=read_since_ns)
+    return Opened(tuple(sorted(opening.project.tasks)), plugins, why_not_to_fork(), files, snapshot)
+
+
+def why_not_to_fork() -> str | None:
+    """The reason why this process must not fork; None where none is known."""
+    if sys.platform == "darwin":
+        return "system libraries of macOS do not survive a fork"
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if others:
+        return f"importing the project started {len(others)} thread(s): {', '.join(sorted(others)[:5])}"
+    devices = _open_devices()
+    if devices or _cuda_started():
+        return f"importing the project started the GPU ({', '.join(devices) or 'CUDA'})"
+    return None
+
+
+def _cuda_started() -> bool:
+    torch = sys.modules.get("torch")
+    try:
+        return torch is not None and bool(torch.cuda.is_initialized())
+    except Exception:  # noqa: BLE001 - another module of that name
+        return False
+
+
+def _open_devices() -> list[str]:
+    """The GPU devices that this process or one of its libraries holds open."""
+    targets = set()
+    with contextlib.suppress(OSError):
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                targets.add(str(entry.readlink()))
+    return sorted(target for target in targets if target.startswith(GPU_DEVICES))
+
+
+def prepare_for_forks(project: Project) -> None:
+    """Do the work that runs share; keep the collector from pages shared with forks."""
+    try:
+        from hyperspace_core.capture import warm_up
+
+        warm_up(project)
+    except Exception as error:                     # noqa: BLE001 - each run reports what it cannot capture
+        logging.getLogger("hyperspace").warning("preparing the capture failed: %s", one_line(error))
+    gc.collect()
+    gc.freeze()
+
+
+def _sources(project: Project) -> set[Path]:
+    """The files of the project: its modules and its task files."""
+    tasks = {file for folder in project.task_folders for file in (folder, *folder.glob("*.json"))}
+    return loaded_sources({project.module.partition(".")[0]}) | tasks
+
+
+# -- The provenance section `source`: the code that a run was executed on --
+
+PINNED = "pinned"              # in the section: whether the pinned snapshot was unpacked for it
+NOTE = "note"                  # in the section: the reason why not
+GIT = "git"                    # in the pinned code: the section `git` of the submission
+
+
+class CodeSink(Protocol):
+    """Receiver of the code."""
+
+    def section(self, section: Section | Absent) -> None: ...
+    def source(self, code: ProjectCode) -> None: ...
+
+
+def tell_code(job: Job, project: Project, sink: CodeSink) -> None:
+    """Record the code that is about to run; of pinned code also its git section."""
+    try:
+        section = _pinned(job) if job.code_folder is not None else _current(job, project, sink)
+    except Exception as error:         # noqa: BLE001 - an absent section fails no run
+        section = Absent(SECTION, one_line(error))
+    sink.section(section)
+    git = job.code.get(GIT)
+    if job.code_folder is not None and isinstance(git, dict):
+        absent = git.get("absent")
+        sink.section(Section(GIT, {**git, PINNED: True}) if absent is None else Absent(GIT, str(absent)))
+
+
+def taken(code: ProjectCode) -> SourceTaken:
+    """The code as a message."""
+    snapshots = [snapshot for snapshot in (code.snapshot, code.changes) if snapshot is not None]
+    places = {path: place for path, place in code.contents.items() if isinstance(place, str)}
+    contents = {path: content for path, content in code.contents.items() if isinstance(content, bytes)}
+    return SourceTaken([_files(snapshot) for snapshot in snapshots], contents, places)
+
+
+def _files(snapshot: Snapshot) -> list[FileTuple]:
+    return [(file.path, file.digest, file.size) for file in snapshot.files]
+
+
+def _pinned(job: Job) -> Section:
+    kept = {key: value for key, value in job.code.items() if key not in (GIT, COMPONENTS)}
+    return Section(SECTION, {**kept, PINNED: True})
+
+
+def _current(job: Job, project: Project, sink: CodeSink) -> Section | Absent:
+    if job.stale:
+        return Absent(SECTION, job.stale)
+    code = project_code(project)
+    if isinstance(code, Absent):
+        besides = "" if code.reason in job.code_note else job.code_note    # the same reason is not repeated
+        return Absent(SECTION, f"{code.reason}; {besides}" if besides else code.reason)
+    data: dict[str, Any] = {**code.section(), PINNED: False}
+    if not {data[SNAPSHOT], data[CHANGES]} - {None} <= set(job.known_sources):
+        sink.source(code)
+    same = job.code.get(SNAPSHOT) == data[SNAPSHOT]
+    note = "" if same else job.code_note
+    return Section(SECTION, {**data, NOTE: note} if note else data)

@@ -1,0 +1,408 @@
+"""The queue: settings, submit, claim, and waiting for a run to claim."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from hyperspace_core.errors import UsageError
+from hyperspace_core.records.codec import (
+    from_text,
+    late_text,
+    moment_text,
+    owner_of,
+    owner_text,
+    plain_text,
+    progress_text,
+    to_text,
+    tree_text,
+    worker_of,
+    worker_text,
+)
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import (
+    BeatAnswer,
+    Claim,
+    Finish,
+    Held,
+    Late,
+    Lease,
+    NewRun,
+    Owner,
+    Update,
+    WorkerInfo,
+)
+from hyperspace_core.records.states import (
+    Command,
+    Outcome,
+    State,
+    after_finish,
+    after_reap,
+    after_release,
+    reason_of_reap,
+)
+from hyperspace_core.storage import QueueSettings
+from hyperspace_core.stores.sqlite import sql
+from hyperspace_core.stores.sqlite.base import (
+    Standing,
+    Verbs,
+    current_attempt,
+    ring,
+    settings_row,
+    standing,
+    standing_of,
+)
+from hyperspace_core.stores.sqlite.runs import record
+from hyperspace_core.stores.sqlite.sql import (
+    ADD_CODE,
+    Row,
+    attempt_of_row,
+    checked_tags,
+    now,
+    numbers_text,
+    record_of,
+    special_of,
+    texts_text,
+)
+
+LOOK_S = 0.02                  # interval at which a waiting thread checks for writes
+
+
+class QueueVerbs(Verbs):
+    """Transitions T1 and T2, and the queue's settings."""
+
+    # -- settings --------------------------------------------------------------------------------------------
+
+    def settings(self, project: str) -> QueueSettings:
+        with self._database.using() as connection:
+            row = connection.execute(sql.SETTINGS, (project,)).fetchone()
+        if row is None and self._database.refusal is None:
+            with self._database.writing() as connection:
+                return _kept_settings(connection, project)
+        return QueueSettings() if row is None else _settings_of(row)
+
+    def change_settings(self, project: str, *, paused: bool | None = None, heartbeat_s: float | None = None,
+                        ttl_s: float | None = None) -> QueueSettings:
+        with self._database.writing() as connection:
+            settings = _kept_settings(connection, project)
+            changed = QueueSettings(
+                paused=settings.paused if paused is None else paused,
+                heartbeat_s=settings.heartbeat_s if heartbeat_s is None else heartbeat_s,
+                ttl_s=settings.ttl_s if ttl_s is None else ttl_s)
+            changed.check(project)
+            connection.execute(sql.CHANGE_SETTINGS, (*settings_row(changed), project))
+        return changed
+
+    # -- T1 --------------------------------------------------------------------------------------------------
+
+    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
+               tokens: Sequence[str] = ()) -> list[int]:
+        if tokens and (owner is None or len(tokens) != len(runs)):
+            raise UsageError(f"submit: {len(tokens)} tokens for {len(runs)} runs; give the owner, and one "
+                             "token a run")
+        moment = now()
+        rows = [_row_of(run, tokens[place] if tokens else None, moment) for place, run in enumerate(runs)]
+        with self._database.writing() as connection:
+            new = _added(connection, rows)
+            if owner is not None and tokens:
+                worker = owner_text(owner)
+                connection.executemany(sql.ADD_ATTEMPT, [
+                    (row["id"], 1, row["token"], worker, moment) for row in new])
+        return [row["id"] for row in rows]
+
+    # -- T2 --------------------------------------------------------------------------------------------------
+
+    def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
+              exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
+        wanted = {"project": project, "now": now(), "token": token,
+                  "tasks": None if tasks is None else texts_text(tasks),
+                  "exclude": numbers_text(exclude) if exclude else None,
+                  "only": None if only is None else numbers_text(only)}
+        if not self._found_last(project):
+            with self._database.using() as connection:
+                repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
+            if repeat:
+                return self._claimed_before(token)
+            if candidate is None:          # avoids a needless lock
+                self._has_looked(project, changes or 0)
+                return None
+        worker = owner_text(owner)
+        with self._database.writing() as connection:
+            taken: list[Row] = connection.execute(sql.CLAIM, wanted).fetchall()
+            for attempt, run, *_ in taken:
+                connection.execute(sql.ADD_ATTEMPT, (run, attempt, token, worker, wanted["now"]))
+        self._note_found(project, bool(taken))
+        if not taken:
+            return self._claimed_before(token)
+        attempt, *row = taken[0]
+        # only the owner, which is the caller, writes what is read here: no lock is needed
+        with self._database.using() as connection:
+            body = connection.execute(sql.BODY_OF, (row[0],)).fetchone()
+            attempts = connection.execute(sql.ATTEMPTS, (row[0],)).fetchall()
+        return Claim(lease=Lease(run=row[0], attempt=attempt, token=token),
+                     record=record_of((*row, *body), tuple(map(attempt_of_row, attempts))))
+
+    def wait_for_change(self, project: str, timeout_s: float) -> bool:
+        until = monotonic() + timeout_s
+        version = None
+        while True:
+            with self._database.using() as connection:
+                (current,) = connection.execute(sql.DATA_VERSION).fetchone()
+                if current != version:
+                    version = current
+                    changes = _changes(connection, project)
+                    if changes != self._seen().get(project, 0):
+                        self._has_looked(project, changes)
+                        return True
+            left = until - monotonic()
+            if left <= 0:
+                return False
+            self._database.closed.wait(min(LOOK_S, left))
+
+    # -- helpers ---------------------------------------------------------------------------------------------
+
+    def _claimed_before(self, token: str) -> Claim | None:
+        """The claim whose answer was lost; None if its lease has ended."""
+        with self._database.reading() as connection:
+            for run, in connection.execute(sql.OF_TOKEN, (token,)).fetchall():
+                found = standing(connection, run)
+                lease = Lease(run=run, attempt=found.attempt, token=token)
+                if found.held_by(lease):
+                    return Claim(lease=lease, record=record(connection, run))
+        return None
+
+    def _found_last(self, project: str) -> bool:
+        """Whether this thread's last claim found a run; the next one probably does, too."""
+        found: bool = self._looked.__dict__.get("found", {}).get(project, False)
+        return found
+
+    def _note_found(self, project: str, found: bool) -> None:
+        self._looked.__dict__.setdefault("found", {})[project] = found
+
+    def _seen(self) -> dict[str, int]:
+        """Project → number of changes that this thread has seen; empty in a new thread."""
+        seen: dict[str, int] = self._looked.__dict__.setdefault("seen", {})
+        return seen
+
+    def _has_looked(self, project: str, changes: int) -> None:
+        self._seen()[project] = changes
+
+
+def queued(connection: sqlite3.Connection, runs: Sequence[NewRun]) -> list[int]:
+    """Submit runs (T1) in the caller's transaction. Raises `ValueNotStorable`."""
+    rows = [_row_of(run, None, now()) for run in runs]
+    _added(connection, rows)
+    return [row["id"] for row in rows]
+
+
+def _added(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Store the new rows and return them. Each row, new or known, gets its `id`."""
+    new = _numbered(connection, rows)
+    connection.executemany(sql.ADD_RUN, new)
+    connection.executemany(sql.ADD_BODY, new)
+    connection.executemany(ADD_CODE, [row for row in new if row["code"] is not None])
+    for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
+        ring(connection, project)
+    return new
+
+
+def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
+    """The parameters of `ADD_RUN` and `ADD_BODY`. Raises `ValueNotStorable`."""
+    return {
+        "uid": plain_text(run.uid, "uid"), "project": plain_text(run.project, "project"),
+        "task": plain_text(run.task, "task"), "submitted_by": plain_text(run.submitted_by, "submitted_by"),
+        "state": State.QUEUED if token is None else State.RUNNING, "attempt": 0 if token is None else 1,
+        "token": token, "now": moment,
+        "priority": run.priority, "max_losses": run.max_losses, "max_failures": run.max_failures,
+        "metric": plain_text(run.metric.name, "metric.name"), "goal": run.metric.goal, "seed": run.seed,
+        "validated": int(run.validated), "tags": checked_tags(run.tags), "note": plain_text(run.note, "note"),
+        "parent": run.parent, "search": plain_text(run.search, "search"),
+        "submitted": tree_text(run.submitted, "submitted"), "scenario": tree_text(run.scenario, "scenario"),
+        "config": tree_text(run.config, "config"), "code": tree_text(run.code or None, "code"),
+    }
+
+
+def _numbered(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each row its `id`; return the rows with a new uid."""
+    (last,) = connection.execute(sql.LAST_ID).fetchone() or (0,)
+    ids: dict[str, int] = {}
+    new = []
+    for row in rows:
+        uid = row["uid"]
+        known = (ids[uid],) if uid in ids else connection.execute(sql.KNOWN_UID, (uid,)).fetchone()
+        if known is None:
+            last += 1
+            new.append(row)
+        ids[uid] = row["id"] = last if known is None else known[0]
+    return new
+
+
+def _kept_settings(connection: sqlite3.Connection, project: str) -> QueueSettings:
+    """Read the settings; store the defaults where there are none."""
+    connection.execute(sql.KEEP_SETTINGS, (project, *settings_row(QueueSettings())))
+    return _settings_of(connection.execute(sql.SETTINGS, (project,)).fetchone())
+
+
+def _settings_of(row: Row) -> QueueSettings:
+    paused, heartbeat_s, ttl_s = row
+    return QueueSettings(paused=bool(paused), heartbeat_s=heartbeat_s, ttl_s=ttl_s)
+
+
+def _changes(connection: sqlite3.Connection, project: str) -> int:
+    (changes,) = connection.execute(sql.CHANGES, (project,)).fetchone() or (0,)
+    return int(changes)
+
+
+# -- Fenced writes by owners of runs, and recovery of runs whose owner is gone --
+
+class LeaseVerbs(Verbs):
+    """Transitions T3 to T8, T10, T12 and T13."""
+
+    def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
+        text = progress_text(progress)
+        with self._database.writing() as connection:
+            rows = connection.execute(sql.BEAT, (text, lease.run, lease.attempt, lease.token)).fetchall()
+            if not rows:
+                standing(connection, lease.run)
+                return BeatAnswer(held=False)
+        (command,) = rows[0]
+        return BeatAnswer(held=True, command=None if command is None else Command(command))
+
+    def update(self, lease: Lease, change: Update) -> bool:
+        scenario, config = tree_text(change.scenario, "scenario"), tree_text(change.config, "config")
+        info, provenance = tree_text(change.info, "info"), tree_text(change.provenance, "provenance")
+        metric = (None, None) if change.metric is None else (plain_text(change.metric.name, "metric.name"),
+                                                             change.metric.goal)
+        with self._database.writing() as connection:
+            if not standing(connection, lease.run).held_by(lease):
+                return False
+            connection.execute(sql.FILL_RUN, (*metric, change.seed, lease.run))
+            connection.execute(sql.FILL_BODY, (scenario, config, info, lease.run))
+            if provenance is not None:
+                _add_sections(connection, lease, from_text(provenance))
+        return True
+
+    def finish(self, lease: Lease, finish: Finish) -> bool:
+        finish.check()
+        metrics, info = tree_text(finish.metrics, "metrics"), tree_text(finish.info, "info")
+        reason, traceback = plain_text(finish.reason, "reason"), plain_text(finish.traceback, "traceback")
+        with self._database.writing() as connection:
+            run = standing(connection, lease.run)
+            if not run.held_by(lease):
+                return _ended(connection, lease) is finish.outcome
+            state, failures = after_finish(finish.outcome, run.command, run.failures,
+                                           run.max_failures, retry=finish.retry)
+            _settle(connection, lease, run, state, reason=reason, failures=failures,
+                    result=None if finish.result is None else float(finish.result),
+                    not_before=_not_before(finish) if state is State.QUEUED else None)
+            _end(connection, lease, finish.outcome, reason, traceback)
+            connection.execute(sql.KEEP_RESULT, (metrics, info, lease.run))
+        return True
+
+    def release(self, lease: Lease, reason: str | None = None) -> bool:
+        reason = plain_text(reason, "reason")
+        with self._database.writing() as connection:
+            run = standing(connection, lease.run)
+            if not run.held_by(lease):
+                return _ended(connection, lease) is Outcome.RELEASED
+            _settle(connection, lease, run, after_release(run.command), reason=reason)
+            _end(connection, lease, Outcome.RELEASED, reason)
+        return True
+
+    def held(self, project: str) -> list[Held]:
+        with self._database.using() as connection:
+            rows = connection.execute(sql.HELD, (project,)).fetchall()
+        return [Held(run=run, attempt=attempt, token=token, beat=beat, owner=owner_of(worker))
+                for run, attempt, token, beat, worker in rows]
+
+    def reap(self, seen: Held, reason: str = "") -> State | None:
+        plain_text(reason, "reason")
+        lease = Lease(run=seen.run, attempt=seen.attempt, token=seen.token)
+        with self._database.writing() as connection:
+            row = connection.execute(sql.REAPABLE, (seen.run, seen.attempt, seen.token, seen.beat)).fetchone()
+            if row is None:
+                return None
+            run = standing_of(row)
+            losses = run.losses + 1
+            state = after_reap(run.command, losses, run.max_losses)
+            _settle(connection, lease, run, state, reason=reason_of_reap(state, losses), losses=losses)
+            _end(connection, lease, Outcome.LOST, reason or None)
+        return state
+
+    def readopt(self, lease: Lease, owner: Owner) -> bool:
+        worker = owner_text(owner)
+        key = {"run": lease.run, "attempt": lease.attempt, "token": lease.token}
+        with self._database.writing() as connection:
+            if standing(connection, lease.run).held_by(lease):     # a repeated call
+                return True
+            if not connection.execute(sql.READOPT, key).fetchall():
+                return False
+            connection.execute(sql.REOPEN_ATTEMPT, (worker, lease.run, lease.attempt))
+        return True
+
+    def late(self, lease: Lease, finish: Finish) -> bool:
+        note = late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
+                              metrics=finish.metrics, at=datetime.now(UTC)))
+        with self._database.writing() as connection:
+            kept = connection.execute(sql.LATE, (note, lease.run, lease.attempt, lease.token)).rowcount
+            current_attempt(connection, lease.run)
+        return bool(kept)
+
+
+def _not_before(finish: Finish) -> str | None:
+    moment = finish.not_before(datetime.now(UTC))
+    return None if moment is None else moment_text(moment)
+
+
+def _settle(connection: sqlite3.Connection, lease: Lease, run: Standing, state: State, *, reason: str | None,
+            losses: int | None = None, failures: int | None = None, result: float | None = None,
+            not_before: str | None = None) -> None:
+    connection.execute(sql.SETTLE, {
+        "run": lease.run, "state": state, "reason": reason, "result": result, "special": special_of(result),
+        "losses": run.losses if losses is None else losses,
+        "failures": run.failures if failures is None else failures,
+        "not_before": not_before, "finished_at": now() if state.terminal else None})
+    if state is State.QUEUED:
+        ring(connection, run.project)
+
+
+def _end(connection: sqlite3.Connection, lease: Lease, outcome: Outcome, reason: str | None,
+         traceback: str | None = None) -> None:
+    connection.execute(sql.END_ATTEMPT, {"run": lease.run, "attempt": lease.attempt, "outcome": outcome,
+                                         "reason": reason, "traceback": traceback, "now": now()})
+
+
+def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
+    """The attempt's outcome, so that a repeated call gets the same answer."""
+    row = connection.execute(sql.ATTEMPT_OF, (lease.run, lease.attempt, lease.token)).fetchone()
+    return None if row is None or row[0] is None else Outcome(row[0])
+
+
+def _add_sections(connection: sqlite3.Connection, lease: Lease, sections: dict[str, Any]) -> None:
+    key = (lease.run, lease.attempt)
+    (text,) = connection.execute(sql.PROVENANCE, key).fetchone()
+    connection.execute(sql.KEEP_PROVENANCE, (to_text(from_text(text) | sections), *key))
+
+
+# -- The register of workers --
+
+class WorkerVerbs(Verbs):
+    """Register, unregister and list workers."""
+
+    def present(self, worker: WorkerInfo) -> None:
+        text = worker_text(worker)
+        with self._database.writing() as connection:
+            connection.execute(sql.PRESENT, (worker.project, worker.owner.worker, text, max(1, worker.beat),
+                                             now()))
+
+    def absent(self, worker: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute(sql.ABSENT, (worker,))
+
+    def workers(self, project: str) -> list[WorkerInfo]:
+        with self._database.using() as connection:
+            rows = connection.execute(sql.WORKERS, (project,)).fetchall()
+        return [worker_of(project, info, beat, seen_at) for info, beat, seen_at in rows]

@@ -1,0 +1,134 @@
+"""Stored searches, and the transaction that adds a search's next run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from typing import Any
+
+from hyperspace_core.config.tree import HIGHEST
+from hyperspace_core.errors import NotFound, Refused, UsageError
+from hyperspace_core.records.codec import from_text, moment_of, moment_text, plain_text, tree_text
+from hyperspace_core.records.run import NewRun
+from hyperspace_core.records.search import (
+    Budget,
+    NewSearch,
+    SearchRecord,
+    SearchState,
+    budget_of,
+    budget_tree,
+    check_proposal,
+    plan_fields,
+    plan_tree,
+    resting,
+)
+from hyperspace_core.stores.sqlite import sql
+from hyperspace_core.stores.sqlite.base import Verbs, ring
+from hyperspace_core.stores.sqlite.queue import queued
+from hyperspace_core.stores.sqlite.sql import NOT_KNOWN, Row, now, texts_text
+
+
+class SearchVerbs(Verbs):
+    """Methods for searches; each is one transaction."""
+
+    def add_search(self, search: NewSearch) -> int:
+        row = _row_of(search) | {"now": now()}
+        with self._database.writing() as connection:
+            connection.execute(sql.ADD_SEARCH, row)
+            ring(connection, search.project)
+            (number,) = connection.execute(sql.KNOWN_SEARCH, (row["uid"],)).fetchone()
+        return int(number)
+
+    def restore_search(self, record: SearchRecord) -> int:
+        began, ended = record.submitted_at, record.ended_at
+        row = _row_of(record) | {
+            "state": resting(record.state), "reason": plain_text(record.reason, "reason"),
+            "proposed": record.proposed, "redrawn": record.redrawn, "repeats": record.repeats,
+            "submitted_at": NOT_KNOWN if began is None else moment_text(began),
+            "ended_at": NOT_KNOWN if ended is None else moment_text(ended)}
+        if record.state is not SearchState.ENDED:
+            row |= {"reason": None, "ended_at": None}
+        with self._database.writing() as connection:
+            connection.execute(sql.RESTORE_SEARCH, row)
+            (number,) = connection.execute(sql.KNOWN_SEARCH, (row["uid"],)).fetchone()
+        return int(number)
+
+    def get_search(self, search: int) -> SearchRecord:
+        with self._database.using() as connection:
+            return _search(connection, search)
+
+    def searches(self, project: str, *, states: Collection[SearchState] = (),
+                 uids: Collection[str] = ()) -> list[SearchRecord]:
+        wanted = {"project": project, "states": texts_text(states) if states else None,
+                  "uids": texts_text(uids) if uids else None}
+        with self._database.using() as connection:
+            return [_search_of(row) for row in connection.execute(sql.SEARCHES, wanted).fetchall()]
+
+    def propose(self, search: int, number: int, run: NewRun, *, redrawn: int = 0,
+                repeat: bool = False) -> int | None:
+        with self._database.writing() as connection:
+            found = _search(connection, search)
+            check_proposal(found, number, run)
+            if found.proposed > number:            # another worker was faster, or this answer was lost
+                return _again(connection, found, number, run)
+            if found.state is not SearchState.OPEN or found.proposed != number:
+                return None
+            (added,) = queued(connection, [run])
+            connection.execute(sql.PROPOSED, (redrawn, int(repeat), search))
+            return added
+
+    def end_search(self, search: int, reason: str, *, proposed: int | None = None) -> bool:
+        with self._database.writing() as connection:
+            found = _search(connection, search)
+            judged = proposed is None or (found.state is SearchState.OPEN and found.proposed == proposed)
+            if found.state is SearchState.ENDED or not judged:
+                return False
+            connection.execute(sql.END, (plain_text(reason, "reason"), now(), search))
+            return True
+
+    def change_search(self, search: int, *, state: SearchState | None = None, budget: Budget | None = None,
+                      priority: int | None = None) -> SearchRecord:
+        if state is SearchState.ENDED:
+            raise UsageError("change_search: cannot end a search without a reason; use end_search")
+        with self._database.writing() as connection:
+            found = _search(connection, search)
+            if state is SearchState.PAUSED and found.state is SearchState.ENDED:
+                raise Refused(f"search {search} has ended ({found.reason}); it cannot be paused")
+            if state is not None:
+                connection.execute(sql.MOVE, (state, search))
+            text = None if budget is None else tree_text(budget_tree(budget), "budget")
+            connection.execute(sql.CHANGE, (text, priority, search))
+            ring(connection, found.project)
+            return _search(connection, search)
+
+
+def _row_of(search: NewSearch) -> dict[str, Any]:
+    """The columns shared by adding and restoring. Raises `ValueNotStorable`."""
+    return {"uid": plain_text(search.uid, "uid"), "project": plain_text(search.project, "project"),
+            "task": plain_text(search.task, "task"), "priority": search.priority,
+            "budget": tree_text(budget_tree(search.budget), "budget"),
+            "plan": tree_text(plan_tree(search), "search")}
+
+
+def _search(connection: sqlite3.Connection, search: int) -> SearchRecord:
+    """Read a search. Raises `NotFound`."""
+    known = 0 < search <= HIGHEST
+    row: Row | None = connection.execute(sql.SEARCH, (search,)).fetchone() if known else None
+    if row is None:
+        raise NotFound(f"no search {search} in this store")
+    return _search_of(row)
+
+
+def _again(connection: sqlite3.Connection, search: SearchRecord, number: int, run: NewRun) -> int | None:
+    """The id of the earlier proposal, where it is the same run."""
+    row = connection.execute(sql.PROPOSAL, (run.uid,)).fetchone()
+    same = row is not None and row[1:] == (tree_text(run.config, "config"), run.seed)
+    return int(row[0]) if same else None
+
+
+def _search_of(row: Row) -> SearchRecord:
+    values: dict[str, Any] = dict(zip(sql.COLUMNS, row, strict=True))
+    return SearchRecord(
+        **values | plan_fields(from_text(values.pop("plan"))) | {
+            "state": SearchState(values["state"]), "budget": budget_of(from_text(values["budget"])),
+            "submitted_at": moment_of(values["submitted_at"]), "ended_at": moment_of(values["ended_at"])})

@@ -1,0 +1,438 @@
+"""The outbox: the only path for a run's data from the worker to the store.
+
+It keeps everything in order until the store has accepted it, also while the store is unavailable. It delivers
+a run's end last.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hyperspace_core.errors import NotFound, StoreError, StoreUnavailable
+from hyperspace_core.execution.failure import one_line
+from hyperspace_core.execution.protocol import FileTuple, PointTuple
+from hyperspace_core.records.codec import storable
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Update
+from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.records.states import Outcome
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
+
+# -- Update a record while its run goes on: provenance, info, executed trees --
+
+Remark = Callable[[str], None]
+
+_FILLED, _INFO, _SECTION = "filled:", "info:", "section:"
+
+
+class Changes:
+    """Collects updates of one record and writes the new ones in one step."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._filled = Update()
+        self._info: dict[str, Any] = {}
+        self._sections: dict[str, Any] = {}
+        self._fresh: set[str] = set()      # parts that the store does not have yet
+        self._refused: set[str] = set()    # parts that it refused while this worker did not hold the run
+
+    def fill(self, resolved: Update) -> None:
+        with self._lock:
+            self._filled = resolved
+            self._fresh.add(_FILLED)
+
+    def info(self, key: str, value: Any) -> None:
+        with self._lock:
+            self._info[key] = value
+            self._fresh.add(_INFO)
+
+    def section(self, name: str, data: dict[str, Any]) -> None:
+        with self._lock:
+            self._sections[name] = data
+            self._fresh.add(_SECTION + name)
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._fresh)
+
+    def deliver(self, store: Store, lease: Lease, remark: Remark, *, again: bool = False) -> None:
+        """Write the fresh parts; with `again` also those refused before a readoption.
+
+        Raises `StoreError`, `StoreUnavailable`, `NotFound`; then all parts are fresh again.
+        """
+        with self._lock:
+            parts = self._fresh | (self._refused if again else set())
+            self._fresh = set()
+            update = self._update_of(parts)
+        if not parts:
+            return
+        try:
+            held = self._write(store, lease, update, remark)
+        except BaseException:
+            with self._lock:
+                self._fresh |= parts
+            raise
+        self._refused = set() if held else self._refused | parts
+
+    def _update_of(self, parts: set[str]) -> Update:
+        sections = {name: data for name, data in self._sections.items() if _SECTION + name in parts}
+        return replace(self._filled if _FILLED in parts else Update(),
+                       info=dict(self._info) if _INFO in parts else None, provenance=sections or None)
+
+    def _write(self, store: Store, lease: Lease, update: Update, remark: Remark) -> bool:
+        try:
+            return store.update(lease, update)
+        except (StoreError, NotFound):
+            raise
+        except Exception:                  # noqa: BLE001 - one part is not storable: keep the others
+            parts = {"what is executed": replace(update, info=None, provenance=None)}
+            parts |= {f"provenance '{name}'": Update(provenance={name: data})
+                      for name, data in (update.provenance or {}).items()}
+            if update.info is not None:
+                parts["info"] = Update(info=_without_the_unstorable(update.info))
+            held = [self._write_part(store, lease, what, part, remark) for what, part in parts.items()]
+            return all(held)
+
+    @staticmethod
+    def _write_part(store: Store, lease: Lease, what: str, part: Update, remark: Remark) -> bool:
+        try:
+            return store.update(lease, part)
+        except (StoreError, NotFound):
+            raise
+        except Exception as error:         # noqa: BLE001 - reported instead
+            remark(f"{what} could not be kept: {one_line(error)}")
+            return True
+
+
+def _without_the_unstorable(info: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in info.items():
+        try:
+            kept |= storable({str(key): value}, "info")
+        except Exception as error:         # noqa: BLE001 - a note takes its place
+            kept[str(key)] = f"left out: {one_line(error)}"
+    return kept
+
+
+GATHER_S = 0.25            # the delay from logging to storing; short runs need few writes
+SLICE = 5_000              # points of one write
+
+
+class Settlement(StrEnum):
+    """How the delivery of a run's end turned out."""
+
+    STORED = "stored"
+    RELEASED = "released"
+    LATE = "late"              # this worker had lost the run; kept as a note on its attempt
+    GONE = "gone"              # the run is deleted, or the store refuses for good
+    ABANDONED = "abandoned"    # the worker stopped before the store was back
+
+
+class Outbox:
+    """The output of one attempt. Any thread writes to it, one sender delivers it."""
+
+    def __init__(self, lease: Lease, owner: Owner, *, remark: Remark,
+                 stored: Callable[[str], object] = lambda digest: None) -> None:
+        self.lease = lease
+        self.settled = threading.Event()
+        self.settlement: Settlement | None = None
+        self._owner = owner
+        self._stored = stored              # called with snapshots that the store has
+        self._remark = remark              # reports what was left out, and why
+        self._changes = Changes()
+        self._lock = threading.Lock()
+        self._sources: list[tuple[Snapshot, Mapping[str, bytes | str]]] = []
+        self._artifacts: list[tuple[str, Path]] = []
+        self._points: list[PointTuple] = []
+        self._output: list[OutputChunk] = []
+        self._end: AttemptOutcome | None = None
+        self._due_at: float | None = None
+        self._wake: Callable[[], None] = lambda: None
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def fill(self, resolved: Update) -> None:
+        """Set what is executed: scenario, config, metric, seed."""
+        self._changes.fill(resolved)
+        self._ring()
+
+    def section(self, name: str, data: dict[str, Any]) -> None:
+        self._changes.section(name, data)
+        self._ring()
+
+    def info(self, key: str, value: Any) -> None:
+        self._changes.info(key, value)
+        self._ring()
+
+    def source(self, snapshots: Iterable[Iterable[FileTuple]], contents: Mapping[str, bytes | str]) -> None:
+        """Add the executed code; a content that is a path is a file."""
+        with self._lock:
+            self._sources += [(Snapshot(files=tuple(
+                SourceFile(path=path, digest=digest, size=size) for path, digest, size in files)), contents)
+                for files in snapshots]
+        self._ring()
+
+    def artifact(self, name: str, staged: Path) -> None:
+        """Add a file; `staged` is removed once the store has its content."""
+        with self._lock:
+            self._artifacts.append((name, staged))
+        self._ring()
+
+    def points(self, points: Iterable[PointTuple]) -> None:
+        with self._lock:
+            self._points.extend(points)
+        self._ring()
+
+    def output(self, chunks: Iterable[OutputChunk]) -> None:
+        with self._lock:
+            self._output.extend(chunks)
+        self._ring()
+
+    def end(self, ending: AttemptOutcome) -> None:
+        """Set the end of the attempt; nothing may follow."""
+        self._end = ending
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Deliver now: the attempt is about to end."""
+        with self._lock:
+            self._due_at = time.monotonic()
+        self._wake()
+
+    @property
+    def ending(self) -> AttemptOutcome | None:
+        """The end of the attempt, if known; `_deliver_end` may replace it."""
+        return self._end
+
+    # -- for the sender --------------------------------------------------------------------------------------
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when a delivery becomes due."""
+        self._wake = wake
+
+    def due_in(self) -> float | None:
+        """Seconds until the next delivery; None where there is nothing."""
+        with self._lock:
+            return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
+
+    def deliver(self, store: Store) -> None:
+        """Write everything to the store, in order; after an error the next call retries.
+
+        Raises `StoreUnavailable` and `StoreError`. Data that no store can take are left out with a remark.
+        """
+        if self.settled.is_set():
+            return
+        with self._lock:
+            self._due_at = None
+        try:
+            self._deliver_sources(store)
+            self._changes.deliver(store, self.lease, self._remark)
+            self._deliver_artifacts(store)
+            self._deliver_series(store)
+            if self._end is not None and not self._pending():      # newer data have their own due time
+                self._settle(self._deliver_end(store, self._end))
+        except NotFound:
+            self._settle(Settlement.GONE)
+        except BaseException:
+            self._ring()
+            raise
+
+    def give_up(self, settlement: Settlement) -> None:
+        """Stop the delivery for good."""
+        self._settle(settlement)
+
+    # -- delivery --------------------------------------------------------------------------------------------
+
+    def _pending(self) -> bool:
+        return bool(self._sources or self._changes.pending or self._artifacts or self._points or self._output)
+
+    def _deliver_sources(self, store: Store) -> None:
+        """Deliver snapshots before the section that names them."""
+        while self._sources:
+            snapshot, contents = self._sources[0]
+            try:
+                store.put_snapshot(snapshot, partial(_content, contents))
+                self._stored(snapshot.digest)
+            except (StoreError, NotFound):
+                raise
+            except Exception as error:     # noqa: BLE001 - reported instead
+                self._remark(f"the code of the run could not be kept: {one_line(error)}")
+            with self._lock:
+                self._sources.pop(0)
+
+    def _deliver_artifacts(self, store: Store) -> None:
+        while self._artifacts:
+            name, staged = self._artifacts[0]
+            try:
+                store.put_artifact(self.lease.run, self.lease.attempt, name, staged)
+            except (StoreError, NotFound):
+                raise
+            except Exception as error:     # noqa: BLE001 - reported instead
+                self._remark(f"artifact '{name}' could not be kept: {one_line(error)}")
+            with self._lock:
+                self._artifacts.pop(0)
+            staged.unlink(missing_ok=True)
+
+    def _deliver_series(self, store: Store) -> None:
+        while self._points or self._output:
+            with self._lock:
+                points, output = self._points[:SLICE], self._output[:SLICE]
+            try:
+                store.append(self.lease.run, self.lease.attempt, output=output, points=[
+                    Point(seq=seq, name=name, step=step, value=value, at=at)
+                    for seq, name, step, value, at in points])
+            except (StoreError, NotFound):
+                raise
+            except Exception as error:     # noqa: BLE001 - reported instead
+                self._remark(f"{len(points)} metric points and {len(output)} pieces of output could not be "
+                             f"kept: {one_line(error)}")
+            with self._lock:
+                del self._points[:len(points)]
+                del self._output[:len(output)]
+
+    def _deliver_end(self, store: Store, end: AttemptOutcome) -> Settlement:
+        if isinstance(end, Release):
+            return Settlement.RELEASED if store.release(self.lease, end.reason) else Settlement.LATE
+        if isinstance(end, LateOutcome):
+            store.late(self.lease, end.finish)
+            return Settlement.LATE
+        try:
+            return self._deliver_finish(store, end)
+        except (StoreError, NotFound):
+            raise
+        except Exception as error:         # noqa: BLE001 - an unstorable result must not become a lost run
+            why = f"the result could not be stored: {one_line(error)}"
+            self._remark(why)
+            self._end = Finish(outcome=Outcome.FAILED, reason=why, retry=False)
+            return self._deliver_finish(store, self._end)
+
+    def _deliver_finish(self, store: Store, finish: Finish) -> Settlement:
+        if store.finish(self.lease, finish):
+            return Settlement.STORED
+        # reaped meanwhile: take it back unless another worker has started it
+        if store.readopt(self.lease, self._owner):
+            self._changes.deliver(store, self.lease, self._remark, again=True)
+            if store.finish(self.lease, finish):
+                return Settlement.STORED
+        store.late(self.lease, finish)
+        return Settlement.LATE
+
+    def _settle(self, settlement: Settlement) -> None:
+        if not self.settled.is_set():
+            self.settlement = settlement
+            self.settled.set()
+
+    def _ring(self) -> None:
+        with self._lock:
+            if self._due_at is not None:
+                return
+            self._due_at = time.monotonic() + (GATHER_S if self._end is None else 0.0)
+        self._wake()
+
+
+def _content(contents: Mapping[str, bytes | str], path: str) -> bytes:
+    content = contents[path]
+    return content if isinstance(content, bytes) else Path(content).read_bytes()
+
+
+# -- The sender: the thread that delivers the outboxes of one slot to the store --
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+REMIND_S = 60.0            # how often a store error is reported
+
+
+class Sender(threading.Thread):
+    """Delivers one outbox after the other; while the store is unavailable it retries.
+
+    One for each slot: a slow upload delays no other run. `unavailable` is called after each failed try.
+    """
+
+    def __init__(self, store: Store, name: str, *, remark: Remark,
+                 unavailable: Callable[[StoreUnavailable], None]) -> None:
+        super().__init__(name=f"{name}-courier", daemon=True)
+        self._store = store
+        self._remark = remark
+        self._unavailable = unavailable
+        self._bell = threading.Condition()
+        self._outbox: Outbox | None = None
+        self._closing = False
+        self._pause_s = 0.0
+        self._not_before = 0.0
+        self._reminded_at: float | None = None
+
+    def carry(self, outbox: Outbox) -> None:
+        """Deliver this outbox next; the previous one must be settled."""
+        outbox.attach(self.poke)
+        with self._bell:
+            self._outbox = outbox
+            self._bell.notify()
+
+    def poke(self) -> None:
+        """Check the outbox now: something is due."""
+        with self._bell:
+            self._bell.notify()
+
+    def hurry(self) -> None:
+        """Retry at once: the store is available again."""
+        with self._bell:
+            self._not_before = 0.0
+            self._bell.notify()
+
+    def close(self) -> None:
+        """End once the outbox is settled or given up."""
+        with self._bell:
+            self._closing = True
+            self._bell.notify()
+
+    def run(self) -> None:
+        while (outbox := self._next()) is not None:
+            try:
+                outbox.deliver(self._store)
+                self._pause_s = self._not_before = 0.0
+            except StoreUnavailable as error:
+                self._back_off()
+                self._unavailable(error)
+            except StoreError as error:
+                self._back_off()
+                self._remind(f"run {outbox.lease.run}: the store rejects the run's output, which is "
+                             f"buffered and sent again: {error}")
+            except Exception as error:     # noqa: BLE001 - no retry can succeed
+                self._remark(f"run {outbox.lease.run}: storing failed, its rest is lost: {one_line(error)}")
+                outbox.give_up(Settlement.GONE)
+
+    def _next(self) -> Outbox | None:
+        """The outbox, once a delivery is due; None when the sender is done."""
+        with self._bell:
+            while True:
+                outbox = self._outbox
+                if outbox is None or outbox.settled.is_set():
+                    if self._closing:
+                        return None
+                    due_in = None
+                else:
+                    due_in = outbox.due_in()
+                if due_in is not None:
+                    due_in = max(due_in, self._not_before - time.monotonic())
+                    if due_in <= 0:
+                        return outbox
+                self._bell.wait(due_in)
+
+    def _back_off(self) -> None:
+        self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
+        self._not_before = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)
+
+    def _remind(self, text: str) -> None:
+        now = time.monotonic()
+        if self._reminded_at is None or now - self._reminded_at >= REMIND_S:
+            self._reminded_at = now
+            self._remark(text)
