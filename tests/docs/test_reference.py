@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .scripts import ROOT, script
 
-
-def write_reference() -> ModuleType:
-    """The script that writes it."""
-    spec = importlib.util.spec_from_file_location("write_reference", ROOT / "docs" / "write_reference.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules.setdefault("write_reference", importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = write_reference()
+SCRIPT = script("write_reference")
 PAGES = [str(page.relative_to(ROOT)) for page in SCRIPT.pages()
          if SCRIPT.BLOCK.search(page.read_text("utf-8"))]
 

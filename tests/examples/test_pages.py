@@ -29,6 +29,8 @@ PAGES = {
     "one-function.md": "python -m pip install -e .",
     "project.md": "python -m pip install -e . -e docs/examples/digits",
     "plugins.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/coming-from.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/deep-learning.md": "python -m pip install -e .",
     "howto/queue-a-grid.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/write-a-store.md": "python -m pip install -e . -e docs/examples/digits",
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
@@ -54,6 +56,7 @@ PAGES = {
 NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
 NEEDS["howto/plots.md"] = "plotly"
 NEEDS["optuna.md"] = "optuna"
+NEEDS["howto/deep-learning.md"] = "torch"              # `nox -s reviews` has it
 # blocks with additional requirements: run where those are installed, as in `nox -s turbines`
 MORE = {"howto/odd-shapes.md": "openoa"}                # 54 MB of measurements
 # READMEs of the examples, without reviews, which trains for minutes (`nox -s reviews`), and turbines, which
@@ -63,7 +66,9 @@ PYTHON_ONLY = {"configs.md", "optuna.md", "provenance.md", "search-space.md"}   
 # shell blocks (`sh`) that are not run here, and why
 NOT_TYPED = {
     "cli.md": "lines for a shell's start-up file; completion has tests of its own",
+    "contributing.md": "sets a clone up, and runs the checks themselves",
     "first-project.md": "clones the repository and activates an environment, as the fixtures do here",
+    "howto/deep-learning.md": "needs two GPUs",
     "howto/dashboards.md": "needs Node.js, and what Sacred has written: the plugin's tests have both",
     "howto/grow-the-space.md": "a line for a pipeline, with a team's store",
     "howto/systemd-slurm.md": "is for Slurm; test_supervisors executes it without",
