@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.markers import hookspec
 
 if TYPE_CHECKING:
-    import click
-
+    from hyperspace_core.cli.main import Root
     from hyperspace_core.components import Scenario
+    from hyperspace_core.extension.accessors import AccessorRegister
     from hyperspace_core.extension.project import Register
     from hyperspace_core.extension.storage import StorageRegister
     from hyperspace_core.records.run import RunRecord, WorkerInfo
@@ -49,13 +49,29 @@ def hyperspace_storage(register: StorageRegister) -> None:
 
 
 @hookspec
-def hyperspace_commands(cli: click.Group) -> None:
+def hyperspace_commands(cli: Root) -> None:
     """Add commands to `hyperspace`.
 
     :When: when the command line is built, in the process of the command line only.
-    :Default: none.
+    :Default: core registers its own commands.
     :If it raises: the plugin is reported as broken; all other commands work.
-    :cli: the root group; a command that exists already is refused.
+    :cli: `cli.add(name, "my_plugin.cli:command", section="Work", help="…")` names a command that is imported
+        when it is used; "store size" adds `size` to the group `store`. `cli.add_command(command)` takes a
+        click command. A command that exists already is refused.
+    """
+
+
+@hookspec
+def hyperspace_study(register: AccessorRegister) -> None:
+    """Add attributes to `Study` and to its results, as strings that are imported on first use.
+
+    :When: when a study first looks for an attribute that is not core's, once per study.
+    :Default: none.
+    :If it raises: the plugin is reported as broken and adds no attribute; those of other plugins work.
+    :register: `register.accessor("report", "my_plugin.report:report")` adds `study.report`,
+        `register.results_accessor(…)` the same to `study.results(…)`. A function is bound like a method; a
+        class is built once per object, with the object as its argument. A name of core's, or of another
+        plugin's, is refused.
     """
 
 

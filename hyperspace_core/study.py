@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.errors import UsageError
+from hyperspace_core.extension.accessors import RESULTS, STUDY, Accessors, collect
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
@@ -109,6 +110,24 @@ class Study:
         self.queue = QueueControl(self)
         self._pinner = Pinner(self.project, self.store)
         self._prototypes: Prototypes | None = None     # created by the first `register`
+
+    # -- attributes that plugins bring -----------------------------------------------------------------------
+
+    @cached_property
+    def _accessors(self) -> Accessors:
+        from hyperspace_core.results.results import Results
+
+        own = {*dir(type(self)), *vars(self)}
+        return collect(self.extensions, {STUDY: own, RESULTS: {*dir(Results), *vars(Results())}})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):               # also before __init__ has run, as when a study is copied
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = self.__dict__[name] = self._accessors.get(STUDY, self, name)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._accessors.names(STUDY)]
 
     # -- submitting ----------------------------------------------------------------------------------------
 
@@ -345,7 +364,7 @@ class Study:
             records = best_first(map(share, self.store.find(wanted, order=order, limit=early)))
             page = Comparison(kept=tuple(records)) if wish == ALL else compared(records, self._today)
         return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
-                       looked_at=page.looked_at)[:limit]
+                       looked_at=page.looked_at, accessors=self._accessors)[:limit]
 
     def _today(self) -> CurrentCode:
         from hyperspace_core.results.traits import CurrentCode

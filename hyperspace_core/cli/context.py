@@ -227,8 +227,8 @@ class CommandContext:
 
     @staticmethod
     def _warned(extensions: Extensions) -> Extensions:
-        for broken in extensions.broken:
-            warn(str(broken))
+        for skipped in (*extensions.broken, *extensions.retired):
+            warn(str(skipped))
         return extensions
 
 

@@ -215,8 +215,8 @@ def _plugin_commands(cli: Root) -> None:
         except Exception as error:  # noqa: BLE001 - a broken plugin must not take the other commands away
             extensions.report_broken(plugin, error)
     # a message would land in the middle of what is being typed
-    for broken in () if COMPLETION in os.environ else extensions.broken:
-        warn(str(broken))
+    for skipped in () if COMPLETION in os.environ else (*extensions.broken, *extensions.retired):
+        warn(str(skipped))
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

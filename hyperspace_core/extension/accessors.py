@@ -7,7 +7,7 @@ like a method; a class is built once per object, with the object as its argument
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ class Accessor:
 class AccessorRegister:
     """The argument of `hyperspace_study`."""
 
-    def __init__(self, taken: dict[str, frozenset[str]]) -> None:
+    def __init__(self, taken: Mapping[str, Collection[str]]) -> None:
         self._taken = taken                    # core's own names, which no plugin may replace
         self._found: dict[str, dict[str, Accessor]] = {STUDY: {}, RESULTS: {}}
         self.plugin = ""                       # whose hook is being called
@@ -89,8 +89,9 @@ class Accessors:
     def __init__(self, register: AccessorRegister) -> None:
         self._register = register
 
-    def names(self, kind: str) -> Iterable[str]:
-        return self._register.found(kind)
+    def names(self, kind: str) -> list[str]:
+        """The names of the accessors of a study, or of results."""
+        return list(self._register.found(kind))
 
     def get(self, kind: str, owner: Any, name: str) -> Any:
         """The attribute of `owner`. Raises `MissingAccessor` for a name that no plugin brings."""
@@ -104,11 +105,11 @@ class Accessors:
         return loaded(owner)
 
 
-def collect(extensions: Extensions, taken: dict[str, frozenset[str]]) -> Accessors:
+def collect(extensions: Extensions, taken: Mapping[str, Collection[str]]) -> Accessors:
     """Ask the plugins for their accessors; one that fails is reported as broken and brings none."""
     while True:
         register = AccessorRegister(taken)
-        for plugin, call in extensions.implementations("hyperspace_study"):
+        for plugin, call in extensions.implementations("hyperspace_study", core=False):
             register.plugin = plugin
             try:
                 call(register=register)

@@ -38,7 +38,7 @@ FEATURES: Mapping[str, Feature] = {
     "hyperspace-migrate": Feature(commands=("check", "backfill", "store copy")),
     "hyperspace-mongodb": Feature(schemes=("mongodb", "mongodb+srv")),
 }
-RETIRED: Mapping[str, str] = {"hyperspace-optuna": "hyperspace-tuning"}      # distribution → its successor
+RETIRED: Mapping[str, str] = {}        # distribution → its successor
 
 
 def install_command(distribution: str) -> str:
@@ -67,6 +67,11 @@ def missing_component(name: str) -> str | None:
 def plugin_of_scheme(scheme: str) -> str | None:
     """The plugin that serves a URL scheme, else None."""
     return next((one for one, feature in FEATURES.items() if scheme in feature.schemes), None)
+
+
+def schemes_of_plugins() -> list[str]:
+    """The URL schemes that first-party plugins serve."""
+    return [scheme for feature in FEATURES.values() for scheme in feature.schemes]
 
 
 def _line(what: str, distributions: list[str]) -> str | None:

@@ -29,12 +29,14 @@ from hyperspace_core.extension.discovery import (
     one_line,
     with_place,
 )
+from hyperspace_core.extension.features import RETIRED
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
 # -- Register a plugin in a plugin manager: completely, or not at all --
 
 ONE_BY_ONE = frozenset({
-    "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_capture",
+    "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_study",
+    "hyperspace_capture",
     "hyperspace_run_started", "hyperspace_run_finished", "hyperspace_worker_changed",
 })
 """Hooks whose implementations are called one by one, so that they cannot be wrapped."""
@@ -146,6 +148,7 @@ class Extensions:
         self.manager = pluggy.PluginManager(PROJECT_NAME)
         self.manager.add_hookspecs(hookspecs)
         self.disabled: tuple[str, ...] = ()
+        self.retired: tuple[str, ...] = ()         # a line for each installed plugin that was replaced
         self.project: Loaded | None = None         # whose hooks are active; one at a time
         self.project_source: str | None = None     # the folder of its code
         self.builtins: list[Any] = []
@@ -279,10 +282,17 @@ def build_manager(*, disable: Collection[str] = (), discover: bool = True) -> Ex
         _add_builtin(extensions, name, place)
     installed = find(PLUGINS_GROUP) if discover else []
     extensions.disabled = _checked_names(disable, installed)
-    for name, found in by_name(installed).items():
+    current = [found for found in installed if found.distribution not in RETIRED]
+    extensions.retired = tuple(_retired(found) for found in installed if found.distribution in RETIRED)
+    for name, found in by_name(current).items():
         if name not in extensions.disabled:
             _add_installed(extensions, name, found)
     return extensions
+
+
+def _retired(found: Found) -> str:
+    return (f"plugin '{found.name}' ({found.source}) is skipped, {RETIRED[found.distribution]} replaces it: "
+            f"pip uninstall {found.distribution}")
 
 
 def _add_builtin(extensions: Extensions, name: str, place: str) -> None:

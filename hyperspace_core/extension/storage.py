@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import RegistrationError, StoreError, did_you_mean
 from hyperspace_core.extension.discovery import LOAD_ERRORS, why_not_imported
+from hyperspace_core.extension.features import install_command, plugin_of_scheme, schemes_of_plugins
 from hyperspace_core.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -172,9 +173,6 @@ def _check_host(where: str, host: str) -> None:
 
 __all__ = ["Offer", "StorageRegister", "offers", "open_store", "redact", "resolve_url"]
 
-# schemes of first-party plugins, which may not be installed
-_KNOWN_PLUGINS = {"mongodb": "hyperspace-mongodb", "mongodb+srv": "hyperspace-mongodb"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
@@ -258,10 +256,10 @@ def _opener(offer: Offer, url: str) -> Callable[[str, str | None], Store]:
 
 def _unknown_scheme(url: str, scheme: str, known: dict[str, Offer], extensions: Extensions) -> str:
     served = ", ".join(f"{name}://" for name in sorted(known))
-    plugin = _KNOWN_PLUGINS.get(scheme.lower())
+    plugin = plugin_of_scheme(scheme.lower())
     if plugin:
-        cure = f"install the plugin: pip install {plugin}"
+        cure = f"install the plugin: {install_command(plugin)}"
     else:
-        cure = f"known are {served}{did_you_mean(scheme, [*known, *_KNOWN_PLUGINS])}"
+        cure = f"known are {served}{did_you_mean(scheme, [*known, *schemes_of_plugins()])}"
     broken = "".join(f" ({one})" for one in extensions.broken)
     return f"storage '{redact(url)}': no installed plugin serves {scheme}://; {cure}{broken}"

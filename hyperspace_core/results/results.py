@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from hyperspace_core.errors import HyperspaceError, UsageError
+from hyperspace_core.extension.accessors import RESULTS, Accessors
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import decisive, is_mended
 from hyperspace_core.records.logged import Point
@@ -43,11 +44,23 @@ class Results(Tabular, Sequence[RunRecord]):
 
     def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
                  order_by: str | None = None, read: Read | None = None,
-                 looked_at: int | None = None) -> None:
+                 looked_at: int | None = None, accessors: Accessors | None = None) -> None:
         self._records = tuple(best_first(records) if order_by is None else ordered(records, order_by))
         self.left_out = tuple(left_out)
         self.looked_at = looked_at
         self._read = read
+        self._accessors = accessors
+        self._built: dict[str, object] = {}        # by accessors, for these very runs
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or self._accessors is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name not in self._built:
+            self._built[name] = self._accessors.get(RESULTS, self, name)
+        return self._built[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(() if self._accessors is None else self._accessors.names(RESULTS))]
 
     @overload
     def __getitem__(self, index: int) -> RunRecord: ...
@@ -58,7 +71,7 @@ class Results(Tabular, Sequence[RunRecord]):
         if isinstance(found, RunRecord):
             return found
         part = copy.copy(self)
-        part._records = found
+        part._records, part._built = found, {}
         return part
 
     def __len__(self) -> int:

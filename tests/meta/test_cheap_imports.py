@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hyperspace_core.cli.main import COMMANDS
+from hyperspace_core.cli.commands import COMMANDS
 
 HEAVY = {"click", "git", "pandas", "pymongo", "optuna", "rich", "psutil", "sqlite3", "importlib_metadata",
          "platformdirs"}

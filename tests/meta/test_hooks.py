@@ -33,7 +33,7 @@ def tested() -> str:
 
 
 def test_there_are_hooks() -> None:
-    assert len(HOOKS) == 15
+    assert len(HOOKS) == 16
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -63,6 +63,7 @@ def test_the_page_of_hooks_has_all_of_them() -> None:
 
 def test_the_diagram_of_a_run_names_every_hook_of_a_run() -> None:
     picture = (ROOT / "docs/_static/life.svg").read_text(encoding="utf-8")
-    elsewhere = {f"hyperspace_{name}" for name in ("register", "storage", "commands", "worker_changed")}
+    elsewhere = {f"hyperspace_{name}" for name in ("register", "storage", "commands", "study",
+                                                           "worker_changed")}
 
     assert sorted(re.findall(r"hyperspace_\w+", picture)) == sorted(set(HOOKS) - elsewhere)

@@ -246,6 +246,8 @@ def _plugins(context: CommandContext) -> Iterator[Check]:
     for broken in extensions.broken:
         yield problem("plugins", str(broken),
                       f"fix or uninstall it, or disable it with --no-plugin {broken.name}")
+    for retired in extensions.retired:
+        yield warning("plugins", *retired.rsplit(": ", 1))
     if not extensions.broken:
         yield ok("plugins", ", ".join(one.name for one in extensions.loaded) or "none is installed")
 
