@@ -90,3 +90,8 @@ def _check_bounds(range_: Int | Float, low: float, high: float, *, log: bool, st
         raise RegistrationError(f"{range_!r}: a logarithmic range needs low > 0")
     if step is not None and step <= 0:
         raise RegistrationError(f"{range_!r}: step must be positive")
+
+
+def each(*values: Any) -> dict[str, Any]:
+    """Alternatives, for any place in a grid: `{"layers": each([50], [100, 50])}`."""
+    return {"each": list(values)}

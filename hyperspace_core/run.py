@@ -340,12 +340,12 @@ def current_run() -> Run:
     run = _current.get(None) or (_last_active[-1] if _last_active else None)
     if run is None:
         raise HyperspaceError("no run is being executed here; in a script use "
-                              "`with active(Run.local(seed=0)):`")
+                              "`with as_current_run(Run.local(seed=0)):`")
     return run
 
 
 @contextlib.contextmanager
-def active(run: Run) -> Iterator[Run]:
+def as_current_run(run: Run) -> Iterator[Run]:
     """Make `current_run()` return `run`."""
     token = _current.set(run)
     _last_active.append(run)

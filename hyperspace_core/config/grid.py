@@ -44,6 +44,7 @@ from hyperspace_core.config.types import (
     item_kinds,
 )
 from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, did_you_mean
+from hyperspace_core.ranges import each
 
 # -- Sums and products of values: counted without expansion, expanded lazily --
 
@@ -99,11 +100,6 @@ class Product:
 
 
 Node = Leaf | Sum | Product
-
-
-def each(*values: Any) -> Tree:
-    """Alternatives, for any place in a grid: `{"layers": each([50], [100, 50])}`."""
-    return {EACH: list(values)}
 
 
 def grid_size(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> int:

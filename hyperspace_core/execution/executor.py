@@ -25,7 +25,7 @@ from hyperspace_core.execution.result import BadResult, BoundedSink, bounded_res
 from hyperspace_core.records.info import made_of
 from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Absent, Run, RunInterrupted, Section, Sink, active
+from hyperspace_core.run import Absent, Run, RunInterrupted, Section, Sink, as_current_run
 
 if TYPE_CHECKING:
     from hyperspace_core.capture.snapshot import ProjectCode
@@ -100,7 +100,7 @@ class _Execution:
         run.watch = pruning
         self.interruption.watch(run)
         on_run(run)
-        with active(run):
+        with as_current_run(run):
             finish = self._executed(run, plan, pruning)
             ended = finish.outcome is not Outcome.RELEASED     # the worker settles a released run
             if ended:

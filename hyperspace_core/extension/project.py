@@ -29,7 +29,7 @@ from hyperspace_core.errors import (
     nearest,
 )
 from hyperspace_core.extension.discovery import LOAD_ERRORS, Found, by_name, conflict, find, with_place
-from hyperspace_core.extension.manager import Extensions, implemented
+from hyperspace_core.extension.manager import Extensions, build_manager, implemented
 from hyperspace_core.extension.register import Contents, Register
 from hyperspace_core.markers import COMPONENTS_GROUP, PROJECTS_GROUP
 from hyperspace_core.records.task import Task, check_task_name, parse_task
@@ -245,16 +245,17 @@ def installed_projects() -> list[Found]:
     return find(PROJECTS_GROUP)
 
 
-def open_project(name: str, extensions: Extensions, *, tasks_dir: str | Path | None = None) -> Project:
+def open_project(name: str, extensions: Extensions | None = None, *,
+                 tasks_dir: str | Path | None = None) -> Project:
     """Import an installed project and call all registrations.
 
+    `extensions`: the plugins that take part, from `build_manager`; a new manager of all that are installed.
     `tasks_dir`: a folder with more task files; they replace the project's tasks of the same name. The
     project's hooks are active in `extensions` from now on. Raises `ProjectError` for a project that is not
     installed or cannot be imported, `RegistrationError` for an invalid registration, `TaskError` for a
     `tasks_dir` that is no folder. A plugin that fails to register is reported as broken and left out.
     """
-
-    return opened(name, extensions, None if tasks_dir is None else Path(tasks_dir))
+    return opened(name, extensions or build_manager(), None if tasks_dir is None else Path(tasks_dir))
 
 
 # -- Folders of task files. A broken file is reported when its task is requested --

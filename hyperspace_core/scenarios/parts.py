@@ -13,7 +13,7 @@ from typing import Any
 from hyperspace_core.errors import HyperspaceError, did_you_mean
 from hyperspace_core.records.info import within
 from hyperspace_core.records.logged import Point, Progress, check_label
-from hyperspace_core.run import Absent, Run, Section, Sink, active
+from hyperspace_core.run import Absent, Run, Section, Sink, as_current_run
 
 Numbers = dict[str, int | float]
 DATA = "data"                  # the section that names what a run loaded
@@ -83,7 +83,7 @@ def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: S
     run = PartRun(whole, part, sink)
     run.workdir.mkdir(parents=True, exist_ok=True)
     run.stages = whole.stages.begin_part(run)
-    with active(run):
+    with as_current_run(run):
         returned = _called(part.scenario, run, copy.deepcopy(dict(hyper_parameters)))
     for key in list(run.info):             # a list in it may have grown since it was sent
         with contextlib.suppress(Exception):

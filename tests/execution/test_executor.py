@@ -17,7 +17,7 @@ from .conftest import job
 ENTRY = '''\
 from typing import Annotated
 
-from hyperspace_core import Absent, Run, RunInterrupted, Section, current_run, hookimpl
+from hyperspace_core import Run, RunInterrupted, current_run, hookimpl
 
 heard = []
 

@@ -15,7 +15,8 @@ from hyperspace_core.run import Memory, Run, Section
 from .world import World, broken, hooks_of
 
 GOOD = """
-    from hyperspace_core import Section, hookimpl
+    from hyperspace_core import hookimpl
+    from hyperspace_core.run import Section
 
     @hookimpl
     def hyperspace_seed(seed):
@@ -161,7 +162,8 @@ def test_disabling_a_plugin_that_is_not_installed_fails(world: World) -> None:
 # -- calling -------------------------------------------------------------------------------------------------
 
 CAPTURE = """
-    from hyperspace_core import Section, hookimpl
+    from hyperspace_core import hookimpl
+    from hyperspace_core.run import Section
 
     @hookimpl{options}
     def hyperspace_capture(run):

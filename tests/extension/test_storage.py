@@ -8,6 +8,7 @@ from traceback import TracebackException
 import pytest
 
 from hyperspace_core.errors import StoreError
+from hyperspace_core.extension.features import install_command
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import offers, open_store, redact, resolve_url
 
@@ -179,7 +180,8 @@ def test_a_scheme_without_its_plugin_names_the_plugin() -> None:
     with pytest.raises(StoreError) as caught:
         open_store(url, build_manager(discover=False), "digits")
     assert str(caught.value) == ("storage 'mongodb://me:***@localhost:27017/digits': no installed plugin "
-                                 "serves mongodb://; install the plugin: pip install hyperspace-mongodb")
+                                 "serves mongodb://; install the plugin: "
+                                 f"{install_command('hyperspace-mongodb')}")
 
 
 @pytest.mark.parametrize(("url", "said"), [

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
 from hyperspace_core.records.logged import Progress, check_label, progress_of
-from hyperspace_core.run import Memory, Run, active, current_run
+from hyperspace_core.run import Memory, Run, as_current_run, current_run
 
 
 class Metric(enum.StrEnum):
@@ -476,7 +476,7 @@ def outside(code: str, tmp_path: Path) -> str:
 
 LOCAL = """
 import os, sys
-from hyperspace_core import Run, active, current_run
+from hyperspace_core import Run, current_run
 run = Run.local(seed=3)
 run.log_artifact(b"x", "a")
 assert run.workdir.is_dir()
@@ -497,7 +497,8 @@ def test_a_fork_does_not_remove_the_folder_of_a_local_run(tmp_path: Path) -> Non
 
 def test_a_local_run_needs_no_store_no_command_line_and_no_git(tmp_path: Path) -> None:
     code = f"""{LOCAL}
-with active(run):
+from hyperspace_core.run import as_current_run
+with as_current_run(run):
     current_run().log_scalar("loss", 0.5, 0)
     run.info["a"] = 1
     run.progress(1, 2)
@@ -519,18 +520,18 @@ def test_repr_names_run_task_and_seed() -> None:
 
 
 def test_outside_of_a_run_there_is_no_current_one() -> None:
-    with pytest.raises(HyperspaceError, match=r"no run is being executed here; in a script use `with active"):
+    with pytest.raises(HyperspaceError, match=r"no run is being executed here; .* `with as_current_run"):
         current_run()
 
 
 def test_the_innermost_of_nested_runs_is_the_current_one() -> None:
     outer, inner = Run.local(seed=1), Run.local(seed=2)
-    with active(outer):
-        with active(inner) as entered:
+    with as_current_run(outer):
+        with as_current_run(inner) as entered:
             assert entered is inner
             assert current_run() is inner
         assert current_run() is outer
-        with active(outer):
+        with as_current_run(outer):
             assert current_run() is outer
         assert current_run() is outer
     with pytest.raises(HyperspaceError):
@@ -538,7 +539,7 @@ def test_the_innermost_of_nested_runs_is_the_current_one() -> None:
 
 
 def test_a_run_that_raised_is_not_current_any_more() -> None:
-    with pytest.raises(ZeroDivisionError), active(Run.local(seed=1)):
+    with pytest.raises(ZeroDivisionError), as_current_run(Run.local(seed=1)):
         raise ZeroDivisionError
     with pytest.raises(HyperspaceError):
         current_run()
@@ -554,8 +555,8 @@ def seen_in_thread() -> Run:
 
 def test_a_thread_of_user_code_finds_its_run() -> None:
     outer, inner = Run.local(seed=1), Run.local(seed=2)
-    with active(outer):
-        with active(inner):
+    with as_current_run(outer):
+        with as_current_run(inner):
             assert seen_in_thread() is inner
         assert seen_in_thread() is outer
 
@@ -566,7 +567,7 @@ def test_runs_in_two_threads_do_not_see_each_other() -> None:
     runs = [Run.local(seed=seed) for seed in range(2)]
 
     def execute(run: Run) -> None:
-        with active(run):
+        with as_current_run(run):
             both_active.wait(30)
             found[run.seed] = current_run()
             both_active.wait(30)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from digits_study.stages import Accuracy, Binarized, Network, Passes, Perceptron, Rescaled, SplitDigits
-from hyperspace_core import Fit, Model, Preprocessor, Run, active
-from hyperspace_core.run import Memory
+from hyperspace_core import Fit, Model, Preprocessor, Run
+from hyperspace_core.run import Memory, as_current_run
 
 
 def steps_of(run: Run) -> list[int | None]:
@@ -17,7 +17,7 @@ def steps_of(run: Run) -> list[int | None]:
 @pytest.mark.parametrize(("preprocessor", "model"), [(Rescaled(), Network()), (Binarized(), Perceptron())])
 def test_the_stages_train_a_model(preprocessor: Preprocessor, model: Model) -> None:
     run = Run.local(seed=0)
-    with active(run):
+    with as_current_run(run):
         data = preprocessor.apply(SplitDigits().load())
         trained = Passes(epochs=5).train(model.build(data), data)
         scores = Accuracy().score(trained, data)
@@ -27,7 +27,7 @@ def test_the_stages_train_a_model(preprocessor: Preprocessor, model: Model) -> N
 
 
 def test_core_s_trainer_fit_works() -> None:
-    with active(Run.local(seed=0)):
+    with as_current_run(Run.local(seed=0)):
         data = Rescaled().apply(SplitDigits().load())
         trained = Fit().train(Perceptron().build(data), data)
 
@@ -37,7 +37,7 @@ def test_core_s_trainer_fit_works() -> None:
 def test_a_stopped_run_keeps_its_model() -> None:
     run = Run.local(seed=0)
     run.ask_to_stop()
-    with active(run):
+    with as_current_run(run):
         data = Rescaled().apply(SplitDigits().load())
         trained = Passes(epochs=50).train(Perceptron().build(data), data)
 
