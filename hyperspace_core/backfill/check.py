@@ -12,7 +12,7 @@ from hyperspace_core.backfill.plan import Course, path_of_any
 from hyperspace_core.backfill.relied import Relied, changed_defaults, outside, same
 from hyperspace_core.config.migrate import applied, step_text
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, match_key
-from hyperspace_core.config.walk import Section
+from hyperspace_core.config.walk import ConfigSection
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
@@ -114,7 +114,7 @@ class _Check:
                 self.look_at_default(record, relied, sections[0])
         self.look_at_ranges(record, sections)
 
-    def look_at_ranges(self, record: RunRecord, sections: list[Section]) -> None:
+    def look_at_ranges(self, record: RunRecord, sections: list[ConfigSection]) -> None:
         for section in sections:
             for name, value, range_ in outside(section):
                 self.note(record, "range", section.label(name), f"{{runs}} used values outside {range_!r}, "
@@ -131,7 +131,7 @@ class _Check:
                 return written_earlier(record, steps)
         return written_today(self.store, record, self.known, waiting)
 
-    def look_at_names(self, record: RunRecord, sections: list[Section]) -> None:
+    def look_at_names(self, record: RunRecord, sections: list[ConfigSection]) -> None:
         for section in sections:
             for key in section.given:
                 if _is_gone(key, section):
@@ -140,7 +140,8 @@ class _Check:
                               'declare what replaced it: register.migration("…", '
                               f'rename("{section.parameter(key)}", "…"{of}))')
 
-    def look_at_problems(self, record: RunRecord, sections: list[Section], problems: Iterable[str]) -> None:
+    def look_at_problems(self, record: RunRecord, sections: list[ConfigSection],
+                         problems: Iterable[str]) -> None:
         by_path = {section.path: section for section in sections}
         for problem in problems:
             match = _PROBLEM.match(problem)
@@ -162,7 +163,7 @@ class _Check:
                 self.note(record, "value", where, f"a value is not valid in {{runs}}: {text}",
                           'accept the old values, too, or register.migration("…", map_values(…))', once=where)
 
-    def look_at_default(self, record: RunRecord, relied: Relied, scenario: Section) -> None:
+    def look_at_default(self, record: RunRecord, relied: Relied, scenario: ConfigSection) -> None:
         section, name = relied.section, relied.name
         owner = section.entry or scenario.entry
         targets = (section.signature.target, None if owner is None else owner.target)
@@ -197,11 +198,11 @@ def _was_refused(record: RunRecord) -> bool:
             and attempt.outcome is Outcome.FAILED and attempt.traceback is None and not attempt.provenance)
 
 
-def _is_gone(key: str, section: Section) -> bool:
+def _is_gone(key: str, section: ConfigSection) -> bool:
     return key != CLASS_NAME and match_key(key, section.signature.by_name) is None
 
 
-def _place(path: str, by_path: dict[str, Section]) -> tuple[Section | None, str]:
+def _place(path: str, by_path: dict[str, ConfigSection]) -> tuple[ConfigSection | None, str]:
     """The section that contains a path, and the parameter in it."""
     while path:
         path, _, name = path.rpartition(".")
@@ -214,7 +215,7 @@ def _class_or_value(value: Any) -> Any:
     return value.get(CLASS_NAME, value) if isinstance(value, dict) else value
 
 
-def _plain_values(sections: Iterable[Section]) -> set[tuple[str, str]]:
+def _plain_values(sections: Iterable[ConfigSection]) -> set[tuple[str, str]]:
     """Path and name of values that are neither sections nor lists.
     In a run that does not fit, only these can be distinguished from defaults.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperspace_core.backfill.today import SEED, CurrentSignatures
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, join
-from hyperspace_core.config.walk import Section, found
+from hyperspace_core.config.walk import ConfigSection, found
 from hyperspace_core.ranges import Choice, Range
 
 
@@ -16,13 +16,13 @@ from hyperspace_core.ranges import Choice, Range
 class Relied:
     """A parameter that a run left to its default, with old and current default."""
 
-    section: Section
+    section: ConfigSection
     name: str
     was: Any
     now: Any                       # `MISSING`: it no longer has a default
 
 
-def changed_defaults(sections: Sequence[Section], today: CurrentSignatures) -> Iterator[Relied]:
+def changed_defaults(sections: Sequence[ConfigSection], today: CurrentSignatures) -> Iterator[Relied]:
     """Yield the changed defaults of a run's `sections`, which hold submitted values."""
     inside = {section.path: section for section in sections}
     judged: tuple[str, ...] = ()           # sections whose class is no longer the default's
@@ -45,7 +45,7 @@ def changed_defaults(sections: Sequence[Section], today: CurrentSignatures) -> I
                              now if now is MISSING else _named(now, below))
 
 
-def _differs(was: Any, now: Any, written: Any, below: Section | None, today: CurrentSignatures) -> bool:
+def _differs(was: Any, now: Any, written: Any, below: ConfigSection | None, today: CurrentSignatures) -> bool:
     if below is None or now is MISSING:
         return written is MISSING and not same(was, now)
     if isinstance(written, str) or (isinstance(written, Mapping) and CLASS_NAME in written):
@@ -55,7 +55,7 @@ def _differs(was: Any, now: Any, written: Any, below: Section | None, today: Cur
     return found(today.project.registry, below.entry.family, now.get(CLASS_NAME)) is not below.entry
 
 
-def _named(value: Any, below: Section | None) -> Any:
+def _named(value: Any, below: ConfigSection | None) -> Any:
     """The class name of a component; any other value unchanged."""
     return value.get(CLASS_NAME, value) if below is not None and isinstance(value, Mapping) else value
 
@@ -68,7 +68,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other) if numbers else canonical(one) == canonical(other)
 
 
-def outside(section: Section) -> Iterator[tuple[str, Any, Range]]:
+def outside(section: ConfigSection) -> Iterator[tuple[str, Any, Range]]:
     """Yield the values of a section that lie outside their search ranges."""
     for parameter in section.signature.parameters:
         value, range_ = section.given.get(parameter.name), parameter.range

@@ -10,7 +10,7 @@ from hyperspace_core.config.complete import without_seed
 from hyperspace_core.config.migrate import SCENARIO, add, rename_class
 from hyperspace_core.config.signature import Parameter
 from hyperspace_core.config.tree import MISSING, Tree, canonical
-from hyperspace_core.config.walk import Section, component_sections, own_default, sections
+from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.run import RunRecord
@@ -29,7 +29,7 @@ class CurrentSignatures:
         self._problems: dict[str, tuple[str, ...]] = {}
 
     def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
-                 written: Any = MISSING) -> Iterator[Section]:
+                 written: Any = MISSING) -> Iterator[ConfigSection]:
         """Yield all sections, those of the scenario first; none for an unknown scenario."""
         registry = self.project.registry
         yield from component_sections(Scenario, scenario, registry, path=SCENARIO, written=written_scenario)
@@ -60,7 +60,7 @@ class CurrentSignatures:
                 added.setdefault(canonical(step), step)
         return [*renamed.values(), *added.values()]
 
-    def missing(self, section: Section) -> Iterator[tuple[Parameter, Any]]:
+    def missing(self, section: ConfigSection) -> Iterator[tuple[Parameter, Any]]:
         """Yield the missing parameters of a section that have a default."""
         for parameter in section.signature.parameters:
             name = parameter.name
@@ -70,7 +70,7 @@ class CurrentSignatures:
             if value is not MISSING:
                 yield parameter, value
 
-    def default(self, section: Section, parameter: Parameter) -> Any:
+    def default(self, section: ConfigSection, parameter: Parameter) -> Any:
         """A parameter's own default as a config value; `MISSING` if there is none."""
         key = section.signature.target, parameter.name
         if key not in self._defaults:
@@ -104,7 +104,7 @@ class CurrentSignatures:
         top = next(component_sections(Scenario, scenario, self.project.registry, path=SCENARIO), None)
         return None if top is None or top.entry is None else top.entry.name
 
-    def _within(self, section: Section, name: str) -> str | None:
+    def _within(self, section: ConfigSection, name: str) -> str | None:
         """The parameter that the section fills, if the class name is ambiguous."""
         entries = self.project.registry.entries()
         families = {entry.family for entry in entries if name in (entry.name, *entry.aliases)}

@@ -35,7 +35,7 @@ from hyperspace_core.ranges import Choice, Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class ConfigSection:
     """One section of a tree, with its current class and signature."""
 
     path: str                      # dotted, from the top of the tree
@@ -70,16 +70,16 @@ class Section:
 
 
 def sections(tree: Mapping[str, Any], signature: Signature, registry: Registry,
-             written: Any = MISSING) -> Iterator[Section]:
+             written: Any = MISSING) -> Iterator[ConfigSection]:
     """The sections of hyper-parameters, top down; `written`: the user's tree."""
-    top = Section(path="", entry=None, signature=signature, given=tree, written=written, base={})
+    top = ConfigSection(path="", entry=None, signature=signature, given=tree, written=written, base={})
     yield from _Walk(registry).section(top)
 
 
 def component_sections(family: type, tree: Any, registry: Registry, *, path: str = "",
-                       written: Any = MISSING) -> Iterator[Section]:
+                       written: Any = MISSING) -> Iterator[ConfigSection]:
     """The sections of a component's tree; `path` is its place."""
-    outside = Section(path="", entry=None, signature=signature_of(object), given={}, base={})
+    outside = ConfigSection(path="", entry=None, signature=signature_of(object), given={}, base={})
     spot = _Spot(value=tree, name=path, path=path, written=written)
     yield from _Walk(registry).component(spot, FamilyKind(family, family), outside)
 
@@ -122,7 +122,7 @@ class _Spot:
 class _Walk:
     registry: Registry
 
-    def section(self, section: Section) -> Iterator[Section]:
+    def section(self, section: ConfigSection) -> Iterator[ConfigSection]:
         yield section
         for parameter in section.signature.parameters:
             name = parameter.name
@@ -139,7 +139,7 @@ class _Walk:
         except HyperspaceError:            # its class is not registered; completion reports it
             return MISSING
 
-    def value(self, spot: _Spot, kind: Kind, above: Section) -> Iterator[Section]:
+    def value(self, spot: _Spot, kind: Kind, above: ConfigSection) -> Iterator[ConfigSection]:
         """The sections in a value of a parameter of `above`."""
         match kind:
             case OptionalOf(kind=inner):
@@ -177,7 +177,7 @@ class _Walk:
                 yield _Spot(value=inner, name=name, path=join(spot.path, index),
                             written=items[index] if index < len(items) else MISSING), one
 
-    def component(self, spot: _Spot, kind: FamilyKind, above: Section) -> Iterator[Section]:
+    def component(self, spot: _Spot, kind: FamilyKind, above: ConfigSection) -> Iterator[ConfigSection]:
         called = spot.value.get(CLASS_NAME) if isinstance(spot.value, Mapping) else None
         entry = found(self.registry, kind.family, called)
         if entry is None or not isinstance(called, str):
@@ -185,7 +185,7 @@ class _Walk:
         # a component's bare name starts from the defaults of its own class
         same = isinstance(spot.base, dict) and not isinstance(spot.written, str) and (
             found(self.registry, kind.family, spot.base.get(CLASS_NAME)) is entry)
-        yield from self.section(Section(
+        yield from self.section(ConfigSection(
             path=spot.path, entry=entry, called=called, fills=spot.name.partition(".")[0], given=spot.value,
             signature=signature_of(entry.target), written=spot.written, base=spot.base if same else {},
             whole=above.whole, lazy=spot.lazy))

@@ -15,7 +15,7 @@ from hyperspace_core.config.dimensions import Entry as SpaceEntry
 from hyperspace_core.config.leaves import SPACE
 from hyperspace_core.config.placing import class_path
 from hyperspace_core.config.registry import Entry
-from hyperspace_core.config.walk import Section, component_sections, sections
+from hyperspace_core.config.walk import ConfigSection, component_sections, sections
 from hyperspace_core.errors import ConfigError, RegistrationError, UsageError
 from hyperspace_core.notebook.cells import source_of
 from hyperspace_core.notebook.writing import piece_of
@@ -67,7 +67,7 @@ class Prototypes:
         self._project.registry.replace(entry.family, installed, name=entry.name, origin=self._project.name)
         del self._entries[entry.family, entry.name]
 
-    def used_by(self, run: NewRun) -> list[Section]:
+    def used_by(self, run: NewRun) -> list[ConfigSection]:
         """The sections of a run that use classes of this notebook."""
         return list(self._used(run)) if self._entries else []
 
@@ -101,7 +101,7 @@ class Prototypes:
                                 encoding="utf-8")
                 store.put_artifact(number, 1, label_of(section.called), file)
 
-    def _used(self, run: NewRun) -> Iterator[Section]:
+    def _used(self, run: NewRun) -> Iterator[ConfigSection]:
         scenario, config = run.scenario or {}, run.config or {}
         registry = self._project.registry
         walks = (component_sections(Scenario, scenario, registry, path="scenario"),

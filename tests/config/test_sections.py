@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.tree import MISSING, canonical
-from hyperspace_core.config.walk import Section, component_sections, own_default, sections
+from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
 
 from .zoo import CATALOG, EVERYTHING
 
@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = complete({
 }, EVERYTHING, CATALOG)
 
 
-def walked(tree: dict[str, Any], written: Any = MISSING) -> dict[str, Section]:
+def walked(tree: dict[str, Any], written: Any = MISSING) -> dict[str, ConfigSection]:
     return {section.path: section for section in sections(tree, EVERYTHING, CATALOG, written)}
 
 
@@ -76,7 +76,7 @@ def test_written_values_are_found_in_any_spelling() -> None:
     assert found["named.head"].whole and found["classifier"].written_of("max_depth") is MISSING
 
 
-def gaps(tree: dict[str, Any]) -> list[tuple[Section, str, Any]]:
+def gaps(tree: dict[str, Any]) -> list[tuple[ConfigSection, str, Any]]:
     """The missing parameters that have a default."""
     return [(section, parameter.name, value) for section in sections(tree, EVERYTHING, CATALOG)
             for parameter in section.signature.parameters if parameter.name not in section.given
