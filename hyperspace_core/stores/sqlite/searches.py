@@ -95,7 +95,7 @@ class SearchVerbs(Verbs):
             if state is SearchState.PAUSED and found.state is SearchState.ENDED:
                 raise Refused(f"search {search} has ended ({found.reason}); it cannot be paused")
             if state is not None:
-                connection.execute(sql.MOVE, (state, search))
+                connection.execute(sql.MOVE_SEARCH, (state, search))
             text = None if budget is None else tree_text(budget_tree(budget), "budget")
             connection.execute(sql.CHANGE, (text, priority, search))
             ring(connection, found.project)
