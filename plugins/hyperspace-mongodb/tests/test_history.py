@@ -21,7 +21,7 @@ from hyperspace_core.records.run import Artifact
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.desk import Desk, new_run
-from hyperspace_mongodb.pickled import scalar_of
+from hyperspace_mongodb.foreign import scalar_of
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing import ServerNotInstalled
 from hyperspace_mongodb.testing.environment import python_with

@@ -25,7 +25,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_run
 from hyperspace_core.testing.stores.themes.searching import new_search, proposal
-from hyperspace_mongodb import dashboards, pages, rooms
+from hyperspace_mongodb import dashboards, overflow, pages
 from hyperspace_mongodb.sacred import LONGEST
 from hyperspace_mongodb.store import open_store
 
@@ -276,7 +276,7 @@ def test_artifacts_are_listed_and_stored_once_in_gridfs(
 
 def test_moved_texts_of_attempts_are_read_back(
         raw: Raw, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "ROOM", 2000)
+    monkeypatch.setattr(overflow, "ROOM", 2000)
     run = desk.submit(max_failures=100)
     for number in range(1, 9):
         lease = desk.take(run).lease

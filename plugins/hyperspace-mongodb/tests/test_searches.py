@@ -18,8 +18,7 @@ from hyperspace_core.storage import Store
 from hyperspace_core.testing.stores.desk import PROJECT, Desk
 from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 from hyperspace_mongodb import schema, storing
-from hyperspace_mongodb.proposals import Proposals
-from hyperspace_mongodb.searching import SearchVerbs
+from hyperspace_mongodb.searches import Proposals, SearchVerbs
 from hyperspace_mongodb.store import open_store
 
 Raw = MongoDatabase[dict[str, Any]]

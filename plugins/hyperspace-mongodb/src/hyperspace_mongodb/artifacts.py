@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError
-from hyperspace_core.records.codec import plain_text, to_text
+from hyperspace_core.records.codec import plain_text, storable, to_text
 from hyperspace_core.records.run import Artifact
+from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_core.storage import GarbageReport
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.contents import Contents
-from hyperspace_mongodb.foreign_series import foreign_artifacts, foreign_file
-from hyperspace_mongodb.garbage import collected
+from hyperspace_mongodb.contents import Contents, collected
+from hyperspace_mongodb.foreign import foreign_artifacts, foreign_file
 
 TRIES = 10                     # a content may be collected before it is named, but not repeatedly
 
@@ -128,3 +129,51 @@ def _source(label: str, content: Path) -> IO[bytes]:
     except OSError as error:
         raise UsageError(f"artifact '{label}': {content}: {error.strerror}; name a file that can be read"
                          ) from error
+
+
+# -- Snapshots of source code: a document of names; contents as of artifacts --
+
+
+
+class SourceVerbs(Verbs):
+    """Store, look up and read snapshots."""
+
+    _contents: Contents
+
+    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
+        listed = [{"path": file.path, "digest": file.digest, "size": file.size} for file in snapshot.files]
+        storable([file.path for file in snapshot.files], "snapshot")
+        contents = sorted({file.digest for file in snapshot.files})
+        with self._database.writing():
+            for _ in range(TRIES):
+                # the hidden document names its contents first; then each content is ensured
+                self._database.snapshots.update_one(
+                    {"_id": {"$eq": snapshot.digest}},
+                    {"$set": {"contents": contents, "at": self._database.now()}}, upsert=True)
+                sure = [self._sure(file, read) for file in snapshot.files]
+                if all(sure) and self._database.snapshots.update_one(
+                        {"_id": {"$eq": snapshot.digest}}, {"$set": {"files": listed}}).matched_count:
+                    return
+        raise StoreError(f"{self._database.shown}: contents of a snapshot were removed {TRIES} times while "
+                         "it was being put; does another program clean this database?")
+
+    def snapshot(self, digest: str) -> Snapshot:
+        with self._database.using():
+            found = self._database.snapshots.find_one({"_id": {"$eq": digest}, "files": {"$exists": True}})
+        if found is None:
+            raise NotFound(f"no snapshot {ascii(digest)[1:13]}… of source code in this store")
+        return Snapshot(files=tuple(SourceFile(**file) for file in found["files"]))
+
+    def open_content(self, digest: str) -> IO[bytes]:
+        return self._contents.open(digest)
+
+    def _sure(self, file: SourceFile, read: Callable[[str], bytes]) -> bool:
+        """Whether the content is stored, and no running collection will remove it."""
+        if self._contents.touch(file.digest, file.size) is not None:
+            return True
+        content = read(file.path)
+        if hashlib.sha256(content).hexdigest() != file.digest:
+            raise UsageError(f"snapshot: {file.path} has changed since it was hashed; take the snapshot "
+                             "again")
+        self._contents.keep(io.BytesIO(content), f"source://{file.digest}")
+        return self._contents.touch(file.digest, file.size) is not None

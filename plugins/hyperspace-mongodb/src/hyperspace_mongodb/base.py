@@ -14,7 +14,7 @@ from hyperspace_core.records.run import Lease
 from hyperspace_core.records.states import Command, Outcome, State
 from hyperspace_mongodb.batches import SUBMITTING, Batches
 from hyperspace_mongodb.connection import Database, Document
-from hyperspace_mongodb.damage import decoding
+from hyperspace_mongodb.corrupt import decoding
 from hyperspace_mongodb.documents import numbers
 
 TRIES = 50                     # retries of a compare-and-set

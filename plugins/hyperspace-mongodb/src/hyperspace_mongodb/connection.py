@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from hyperspace_core.errors import HyperspaceError, StoreError
-from hyperspace_mongodb.complaints import COMPLAINTS, explained
+from hyperspace_mongodb.errors import COMPLAINTS, explained
 
 Document = dict[str, Any]
 Client = MongoClient[Document]

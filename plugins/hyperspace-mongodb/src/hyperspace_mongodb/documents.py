@@ -31,9 +31,9 @@ from hyperspace_core.records.run import Attempt, Metric, NewRun, Owner, RunRecor
 from hyperspace_core.records.source import named_snapshots
 from hyperspace_core.records.states import Command, State
 from hyperspace_core.storage import new_token
-from hyperspace_mongodb.complaints import too_large
 from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.damage import decoding
+from hyperspace_mongodb.corrupt import decoding
+from hyperspace_mongodb.errors import too_large
 from hyperspace_mongodb.sacred import begun, sacred_fields
 
 LONGEST_TREE = 4_000_000       # characters of a tree; a run has five, a document at most 16 MB

@@ -28,11 +28,18 @@ from hyperspace_core.records.states import (
 )
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, mine
 from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.damage import Damaged, decoding
+from hyperspace_mongodb.corrupt import Damaged, decoding
 from hyperspace_mongodb.dashboards import Dashboards
 from hyperspace_mongodb.documents import ranked, snapshots_of, text, tree
-from hyperspace_mongodb.origins import origin_fields
-from hyperspace_mongodb.sacred import host_from, host_of, moment_of, shaped, shaped_config, trace_of
+from hyperspace_mongodb.sacred import (
+    host_from,
+    host_of,
+    moment_of,
+    origin_fields,
+    shaped,
+    shaped_config,
+    trace_of,
+)
 
 
 class LeaseVerbs(Verbs):

@@ -17,9 +17,9 @@ from hyperspace_core.errors import StoreError, StoreUnavailable, did_you_mean
 from hyperspace_core.extension.storage import redact, resolve_url
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb import schema
-from hyperspace_mongodb.advice import look_at, notes
-from hyperspace_mongodb.complaints import COMPLAINTS, explained
 from hyperspace_mongodb.connection import Client, Database
+from hyperspace_mongodb.errors import COMPLAINTS, explained
+from hyperspace_mongodb.server_checks import look_at, notes
 
 SHORTEST_S, LONGEST_S = 0.5, 30.0      # limit of one operation for any TTL
 

@@ -12,8 +12,8 @@ from pymongo import IndexModel
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.storage import this_version
-from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.errors import is_duplicate
 
 SCHEMA = 2
 QUEUE = "queue"                # the document of `meta` that assigns run ids and decides batches

@@ -11,8 +11,8 @@ from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.records.states import TERMINAL, State
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.batches import SUBMITTING, Batches
-from hyperspace_mongodb.complaints import is_duplicate
 from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.errors import is_duplicate
 
 SLICE = 500
 # another batch has one of our uids: it is decided soon, or its submitter was killed

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from hyperspace_mongodb.advice import Facts, look_at, notes
+from hyperspace_mongodb.server_checks import Facts, look_at, notes
 from hyperspace_mongodb.testing import Server
 
 SOUND = Facts(hosts=("db.example",), tls=True, open=False,

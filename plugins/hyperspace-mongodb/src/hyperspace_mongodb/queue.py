@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Sequence
+from time import monotonic
+from typing import Any
 
+from pymongo.change_stream import CollectionChangeStream
 from pymongo.errors import OperationFailure
 
 from hyperspace_core.errors import StoreError, UsageError
-from hyperspace_core.records.run import Claim, Lease, NewRun, Owner
+from hyperspace_core.records.codec import worker_of, worker_text
+from hyperspace_core.records.run import Claim, Lease, NewRun, Owner, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import default_settings
-from hyperspace_mongodb.complaints import is_duplicate, is_forbidden
-from hyperspace_mongodb.connection import Document
-from hyperspace_mongodb.damage import Damaged, is_misfit, set_aside, set_misfits_aside
+from hyperspace_mongodb.connection import Database, Document
+from hyperspace_mongodb.corrupt import Damaged, is_misfit, set_aside, set_misfits_aside
 from hyperspace_mongodb.documents import new_attempt, new_document, record_of
-from hyperspace_mongodb.rooms import make_room, moved_texts
+from hyperspace_mongodb.errors import is_duplicate, is_forbidden
+from hyperspace_mongodb.overflow import make_room, moved_texts
 from hyperspace_mongodb.sacred import begun, host_of, moment_of
 from hyperspace_mongodb.storing import stored
 
@@ -197,3 +202,121 @@ def _settings_of(found: Document) -> QueueSettings:
         raise StoreError(f"the settings of project {found.get('_id')!r} are damaged ({error}); repair "
                          "`heartbeat_s` and `ttl_s` in hyperspace.projects, or remove the document: the "
                          "defaults come back") from error
+
+
+# -- `wait_for_change`: an idle worker notices work in time with few queries --
+
+FIRST_LOOK_S, LAST_LOOK_S = 0.02, 0.25         # between two polls; well under half a second
+TOLD_S = 0.25                  # limit of one query at the server; then a closed store is noticed
+LOOK_ANYWAY_S = 5.0            # the number decides, not the stream
+SHORT_S = 0.5                  # a shorter wait does not open a stream
+
+
+class WaitingVerbs(QueueVerbs):
+    """One verb; changes seen here count as seen by `claim`, too."""
+
+    def wait_for_change(self, project: str, timeout_s: float) -> bool:
+        until = monotonic() + timeout_s
+        bell = _Bell(self._database, project) if timeout_s > SHORT_S else None
+        pause = FIRST_LOOK_S
+        try:
+            while True:
+                with self._database.using():
+                    if bell is not None:
+                        bell.listen()          # before the poll: no change between the two is missed
+                    changes = self._changes(project)
+                if changes != self._seen().get(project, 0):
+                    self._has_looked(project, changes)
+                    return True
+                left = until - monotonic()
+                if left <= 0:
+                    return False
+                if bell is not None and bell.rings:
+                    with self._database.using():
+                        bell.wait(min(left, LOOK_ANYWAY_S))
+                else:
+                    self._database.closed.wait(min(left, pause * random.uniform(0.7, 1.0)))
+                    pause = min(LAST_LOOK_S, pause * 1.5)
+        finally:
+            if bell is not None:
+                bell.close()
+
+    def _changes(self, project: str) -> int:
+        found = self._database.projects.find_one({"_id": {"$eq": project}}, {"changes": 1}) or {}
+        return int(found.get("changes", 0))
+
+
+class _Bell:
+    """A change stream on one project, for one wait. Never fires if streams are not available or permitted."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self._database = database
+        self._project = project
+        self._stream: CollectionChangeStream[Any] | None = None
+
+    @property
+    def rings(self) -> bool:
+        return self._stream is not None
+
+    def listen(self) -> None:
+        if self._stream is not None or not self._database.rings:
+            return
+        pipeline: list[Document] = [{"$match": {"documentKey._id": {"$eq": self._project}}}]
+        try:
+            self._stream = self._database.projects.watch(pipeline, max_await_time_ms=self._patience_ms())
+        except OperationFailure:
+            self._database.rings = False       # a standalone server, or a user without the right
+
+    def _patience_ms(self) -> int:
+        """The time limit of one query at the server: well within the client's limit."""
+        patience_s = self._database.client.options.timeout or TOLD_S
+        return max(1, round(min(TOLD_S, patience_s / 2) * 1000))
+
+    def wait(self, at_most_s: float) -> None:
+        """Wait for an event, or a little longer or shorter: the number is read in any case."""
+        until = monotonic() + at_most_s
+        while self._stream is not None and monotonic() < until and not self._database.closed.is_set():
+            if self._stream.try_next() is not None:
+                return
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None and not self._database.closed.is_set():
+            stream.close()
+
+
+# -- Registered workers --
+
+class WorkerVerbs(Verbs):
+    """Register and unregister workers."""
+
+    def present(self, worker: WorkerInfo) -> None:
+        name = worker.owner.worker
+        key = {"project": {"$eq": worker.project}, "worker": {"$eq": name}}
+        with self._database.writing():
+            said = {"info": worker_text(worker), "seen_at": self._now()}
+            beat = max(1, worker.beat)
+            table = self._database.workers
+            while True:
+                before = table.find_one(key, {"beat": 1})
+                if before is None:
+                    try:
+                        table.insert_one({"project": worker.project, "worker": name, "beat": beat, **said})
+                        return
+                    except Exception as error:
+                        if not is_duplicate(error):
+                            raise
+                        continue
+                found = table.update_one({"_id": before["_id"], "beat": before["beat"]},
+                                         {"$set": said | {"beat": max(before["beat"] + 1, beat)}})
+                if found.matched_count:
+                    return
+
+    def absent(self, worker: str) -> None:
+        with self._database.writing():
+            self._database.workers.delete_many({"worker": {"$eq": worker}})
+
+    def workers(self, project: str) -> list[WorkerInfo]:
+        with self._database.using():
+            found = list(self._database.workers.find({"project": {"$eq": project}}).sort("worker", 1))
+        return [worker_of(project, one["info"], one["beat"], one["seen_at"]) for one in found]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hyperspace_mongodb.connection import Database, Document
-from hyperspace_mongodb.damage import decoding
+from hyperspace_mongodb.corrupt import decoding
 from hyperspace_mongodb.documents import Moved, numbers
 
 ROOM = 1_000_000
