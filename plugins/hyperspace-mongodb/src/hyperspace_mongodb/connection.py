@@ -25,13 +25,18 @@ CLOCK_S = 600.0
 
 
 class Database:
-    """The collections by name. `refusal`: why the database is read-only, if it is."""
+    """The collections by name. `refusal`: why the database is read-only, if it is.
 
-    def __init__(self, client: Client, name: str, *, shown: str, project: str | None) -> None:
+    `make_schema`: called before the first write, see `schema.make`.
+    """
+
+    def __init__(self, client: Client, name: str, *, shown: str, project: str | None,
+                 make_schema: Callable[[Database], None]) -> None:
         self.client = client
         self.shown = shown
         self.project = project             # foreign documents are read as runs of this project
         self.refusal: str | None = None
+        self._make_schema = make_schema
         self.advice: Callable[[], tuple[str, ...]] = tuple     # queries the server; for display
         self.rings = True                  # the server has change streams, unless it answers otherwise
         self.made = False                  # schema and indexes exist
@@ -78,11 +83,9 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Around writes: creates a missing schema, refuses a newer one."""
-        from hyperspace_mongodb import schema
-
         with self.using():
             if not self.made:
-                schema.make(self)
+                self._make_schema(self)
             yield
 
     def now(self) -> datetime:

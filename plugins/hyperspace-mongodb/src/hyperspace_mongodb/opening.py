@@ -77,7 +77,7 @@ def _connected(address: str, shown: str, name: str, project: str | None,
     except (ValueError, TypeError, OSError) as error:      # validated by the driver
         raise StoreError(f"{shown}: {' '.join(str(error).split())}") from error
     try:
-        database = Database(client, name, shown=shown, project=project)
+        database = Database(client, name, shown=shown, project=project, make_schema=schema.make)
         database.advice = lambda: notes(look_at(client, address, settings))
         with database.using():
             database.now()                 # the first query: now it must answer
