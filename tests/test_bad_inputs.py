@@ -24,7 +24,7 @@ from hyperspace_core import Study
 from hyperspace_core.errors import ConfigError, ValueNotStorable
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.testing.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 PROJECT = "odd"
 
@@ -251,7 +251,7 @@ def test_b17_nesting_of_100_000(refused: Refused, odd: ProjectFolder, tmp_path: 
     deep = '{"raw":' * 100_000 + "1" + "}" * 100_000
 
     assert "nested deeper than 64 levels at raw.raw.raw" in refused("submit", "good", "--config",
-                                                                   config(tmp_path, deep))
+                                                                    config(tmp_path, deep))
     tree: dict[str, Any] = {}
     for _ in range(100_000):
         tree = {"raw": tree}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget, make_project
 
 from .stages import FILES, PROJECT
 

@@ -22,9 +22,9 @@ from hyperspace_core.records.states import State
 from hyperspace_core.results.comparable import existing_runs, key_of
 from hyperspace_core.study import Study
 from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
-from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Open
 from .stages import DEPTH, declaring, parts
@@ -173,7 +173,7 @@ def test_a_class_with_an_alias_is_renamed(opened: Open) -> None:
     study = opened({"parts.py": text})
 
     assert [text for text, _ in effects(planned(study)).popitem()[1]] == ["class Line -> Slope",
-                                                                         "Slope.offset = 0.0"]
+                                                                          "Slope.offset = 0.0"]
     fill(study)
     assert config(study, 1)["learner"] == {"className": "Slope", "slope": 1.0, "offset": 0.0}
 

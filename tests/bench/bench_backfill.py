@@ -21,7 +21,7 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import Attempt, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import make_project
+from pytest_hyperspace.project import make_project
 
 RUNS = 10_000
 ENTRY = """

@@ -15,10 +15,10 @@ import optuna
 from tools import show
 
 from hyperspace_core.config.searchspace import Space
-from hyperspace_core.testing.tuners import conditional_space, drawn_history, flat_space
 from hyperspace_core.tuner import History, Trial, Tuner
 from hyperspace_optuna.replaying import Replay
 from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, conditional
+from pytest_hyperspace.tuners import conditional_space, drawn_history, flat_space
 
 TRIALS = 5000
 PROPOSALS = 15

@@ -10,7 +10,7 @@ import pytest
 
 from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget, make_project
 
 NAME = "edited"
 TRAIN = """

@@ -7,9 +7,9 @@ from typing import Any
 
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder, forget
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, forget
 
 from .growing import THINGS
 

@@ -17,8 +17,8 @@ from worker.scene import FILES, PROJECT, WorkerProcess, opened_for_tests, worker
 
 from hyperspace_core.cli.main import run
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder, make_project
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.stores.harness import Harness
 
 from . import growing as growing_project
 from .changing import Editing
@@ -70,9 +70,9 @@ def store(url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def desk(store: Store) -> Desk:
+def harness(store: Store) -> Harness:
     """Runs in any state, without a worker or project code."""
-    return Desk(store, PROJECT)
+    return Harness(store, PROJECT)
 
 
 @pytest.fixture

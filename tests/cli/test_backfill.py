@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.backfill import plan as planning
-from hyperspace_core.testing.project import ProjectFolder, forget
+from pytest_hyperspace.project import ProjectFolder, forget
 
 from . import growing as growing_project
 from .conftest import Answer

@@ -12,7 +12,7 @@ import pytest
 
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.stores.harness import Harness
 
 from .changing import Editing
 from .conftest import Answer
@@ -21,11 +21,12 @@ from .test_results import DEPTH
 Typed = Callable[..., Answer]
 
 
-def done(desk: Desk, result: float, config: dict[str, Any], seed: int, *, task: str = "holdout",
+def done(harness: Harness, result: float, config: dict[str, Any], seed: int, *, task: str = "holdout",
          goal: Any = "maximize") -> int:
-    lease = desk.start(task=task, submitted=config, config=config, seed=seed,
-                       metric=Metric(name="accuracy", goal=goal))
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=result, metrics={"accuracy": result}))
+    lease = harness.start(task=task, submitted=config, config=config, seed=seed,
+                          metric=Metric(name="accuracy", goal=goal))
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=result,
+                                       metrics={"accuracy": result}))
     return lease.run
 
 
@@ -34,25 +35,25 @@ def forest(trees: int, **others: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def filled(desk: Desk) -> Desk:
+def filled(harness: Harness) -> Harness:
     """Runs 1 to 3 of ten trees, 4 to 6 of fifty, on the seeds 0 to 2."""
     for trees, results in ((10, (0.5, 0.6, 0.55)), (50, (0.6, 0.71, 0.64))):
         for seed, result in enumerate(results):
-            done(desk, result, forest(trees), seed)
-    return desk
+            done(harness, result, forest(trees), seed)
+    return harness
 
 
 # -- results -------------------------------------------------------------------------------------------------
 
 
-def test_repeats_are_grouped_by_default(typed: Typed, filled: Desk) -> None:
+def test_repeats_are_grouped_by_default(typed: Typed, filled: Harness) -> None:
     heads, *rows = typed("results", "holdout").columns
 
     assert heads == ["runs", "n", "accuracy", "sd", "low", "high", "trees", "time"]
     assert [row[:3] for row in rows] == [["4 to 6", "3", "0.65"], ["1 to 3", "3", "0.55"]]
 
 
-def test_by_run_shows_single_runs(typed: Typed, filled: Desk) -> None:
+def test_by_run_shows_single_runs(typed: Typed, filled: Harness) -> None:
     assert [row[0] for row in typed("results", "holdout", "--by", "run").columns[1:]] == list("562431")
     assert [row[0] for row in typed("results", "--by", "run", "--comparable", "all", "--limit", "2",
                                     "--task", "holdout").columns[2:]] == ["5", "6"]
@@ -60,7 +61,7 @@ def test_by_run_shows_single_runs(typed: Typed, filled: Desk) -> None:
         "6", "5"]
 
 
-def test_groups_can_be_printed_as_json(typed: Typed, filled: Desk) -> None:
+def test_groups_can_be_printed_as_json(typed: Typed, filled: Harness) -> None:
     best, second = typed("results", "holdout", "--by", "config", "--json").json
 
     assert (best["runs"], best["config"], best["result"]["n"]) == ([4, 5, 6], forest(50), 3)
@@ -68,7 +69,7 @@ def test_groups_can_be_printed_as_json(typed: Typed, filled: Desk) -> None:
     assert [run["id"] for run in typed("results", "holdout", "--json").json] == [5, 6, 2, 4, 3, 1]
 
 
-def test_a_table_is_written_to_a_file(typed: Typed, filled: Desk, tmp_path: Path) -> None:
+def test_a_table_is_written_to_a_file(typed: Typed, filled: Harness, tmp_path: Path) -> None:
     answer = typed("results", "holdout", "-o", tmp_path / "a.csv", "--limit", 2)
     typed("results", "-o", tmp_path / "a.jsonl", "--by", "config", "--all-columns")
 
@@ -80,9 +81,9 @@ def test_a_table_is_written_to_a_file(typed: Typed, filled: Desk, tmp_path: Path
     assert [(row["runs"], row["classifier"]) for row in rows] == [("4 to 6", "Forest"), ("1 to 3", "Forest")]
 
 
-def test_formulas_in_a_file_are_escaped_unless_raw(typed: Typed, desk: Desk, tmp_path: Path) -> None:
+def test_formulas_in_a_file_are_escaped_unless_raw(typed: Typed, harness: Harness, tmp_path: Path) -> None:
     for seed, text in enumerate(("=1+1", "harmless")):
-        done(desk, seed / 10, {"text": text}, seed)
+        done(harness, seed / 10, {"text": text}, seed)
     typed("results", "-o", tmp_path / "a.csv")
     typed("results", "-o", tmp_path / "b.csv", "--raw")
 
@@ -96,7 +97,7 @@ def test_formulas_in_a_file_are_escaped_unless_raw(typed: Typed, desk: Desk, tmp
     (("--order-by", "tress"), 2, "order by 'tress': no run has such a column; did you mean 'trees'"),
     (("-o", "/nowhere/a.csv"), 2, "/nowhere/a.csv: cannot be written: No such file or directory"),
 ])
-def test_invalid_table_options_are_refused(typed: Typed, filled: Desk, words: tuple[str, ...], code: int,
+def test_invalid_table_options_are_refused(typed: Typed, filled: Harness, words: tuple[str, ...], code: int,
                                            message: str) -> None:
     assert message in typed("results", "holdout", *words, expect=code).err
 
@@ -104,7 +105,7 @@ def test_invalid_table_options_are_refused(typed: Typed, filled: Desk, words: tu
 # -- compare -------------------------------------------------------------------------------------------------
 
 
-def test_two_runs_are_compared_with_their_repeats(typed: Typed, filled: Desk) -> None:
+def test_two_runs_are_compared_with_their_repeats(typed: Typed, filled: Harness) -> None:
     lines = typed("compare", 1, 5).lines
 
     assert lines[:2] == ["a  classifier.trees=10; 3 runs: 1 to 3", "b  classifier.trees=50; 3 runs: 4 to 6"]
@@ -115,7 +116,7 @@ def test_two_runs_are_compared_with_their_repeats(typed: Typed, filled: Desk) ->
                          "3 pairs")
 
 
-def test_conditions_select_the_runs_of_a_side(typed: Typed, filled: Desk) -> None:
+def test_conditions_select_the_runs_of_a_side(typed: Typed, filled: Harness) -> None:
     message = typed("compare", "classifier.trees=50 and classifier=Forest", "trees=1", expect=5).err
     assert "no completed run matches trees=1" in message
 
@@ -132,7 +133,7 @@ def test_conditions_select_the_runs_of_a_side(typed: Typed, filled: Desk) -> Non
     ("0", "1", 2, "not a run id"),
     ("1", "7", 2, "a and b differ in task or metric"),
 ])
-def test_invalid_sides(typed: Typed, filled: Desk, a: str, b: str, code: int, message: str) -> None:
+def test_invalid_sides(typed: Typed, filled: Harness, a: str, b: str, code: int, message: str) -> None:
     done(filled, 0.5, forest(1), 0, task="other")
 
     assert message in typed("compare", a, b, "--task", "holdout", "--task", "other", expect=code).err
@@ -166,7 +167,7 @@ def test_more_pairs_are_queued_with_the_missing_seeds(typed: Typed, editing: Edi
 # -- effects -------------------------------------------------------------------------------------------------
 
 
-def test_the_effect_of_a_hyper_parameter(typed: Typed, filled: Desk) -> None:
+def test_the_effect_of_a_hyper_parameter(typed: Typed, filled: Harness) -> None:
     heads, row = typed("effects", "trees").columns
 
     assert heads == ["trees", "to", "pairs", "effect", "low", "high", "verdict"]
@@ -176,7 +177,7 @@ def test_the_effect_of_a_hyper_parameter(typed: Typed, filled: Desk) -> None:
     assert change["verdict"] == "better"
 
 
-def test_invalid_effects_arguments(typed: Typed, filled: Desk) -> None:
+def test_invalid_effects_arguments(typed: Typed, filled: Harness) -> None:
     assert "did you mean 'trees'?" in typed("effects", "tree", expect=2).err
     assert typed("effects", "classifier", "--where", "trees=1").err == "no completed run matches\n"
     assert typed("effects", "classifier", "--where", "classifier.trees=10").err == (

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import Answer
 from .searching import new_search
@@ -41,21 +41,21 @@ def test_commands_and_their_subcommands(completed: Callable[..., list[str]]) -> 
 
 @pytest.mark.parametrize("line", ["hyperspace runs show ", "hyperspace runs logs -f ",
                                   "hyperspace queue cancel 1 ", "hyperspace runs diff 1 "])
-def test_run_ids_the_newest_first(completed: Callable[..., list[str]], desk: Desk, line: str) -> None:
-    runs = desk.submit_many(3)
+def test_run_ids_the_newest_first(completed: Callable[..., list[str]], harness: Harness, line: str) -> None:
+    runs = harness.submit_many(3)
 
     assert completed(line) == [str(run) for run in reversed(runs)]
 
 
-def test_run_ids_are_completed_by_prefix(completed: Callable[..., list[str]], desk: Desk) -> None:
-    desk.submit_many(12)
+def test_run_ids_are_completed_by_prefix(completed: Callable[..., list[str]], harness: Harness) -> None:
+    harness.submit_many(12)
 
     assert completed("hyperspace runs show 1") == ["12", "11", "10", "1"]
 
 
-def test_run_ids_of_the_store_that_was_typed(completed: Callable[..., list[str]], desk: Desk,
+def test_run_ids_of_the_store_that_was_typed(completed: Callable[..., list[str]], harness: Harness,
                                              url: str) -> None:
-    desk.submit()
+    harness.submit()
     elsewhere = {"HYPERSPACE_STORAGE": "sqlite:////nowhere/x.db"}
 
     assert completed(f"hyperspace runs show --storage {url} ", **elsewhere) == ["1"]
@@ -73,9 +73,10 @@ def test_installed_projects(completed: Callable[..., list[str]], project: Projec
 
 @pytest.mark.parametrize("line", ["hyperspace searches ", "hyperspace tune --resume ",
                                   "hyperspace queue cancel --search "])
-def test_ids_of_searches_the_newest_first(completed: Callable[..., list[str]], desk: Desk, line: str) -> None:
+def test_ids_of_searches_the_newest_first(completed: Callable[..., list[str]], harness: Harness,
+                                          line: str) -> None:
     for _ in range(2):
-        new_search(desk.store, desk.project)
+        new_search(harness.store, harness.project)
 
     assert completed(line) == ["2", "1"]
 
@@ -101,8 +102,8 @@ def test_completion_creates_no_store(completed: Callable[..., list[str]], tmp_pa
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".db"]
 
 
-def test_zsh_gets_a_description_of_each_word(typed_apart: Apart, desk: Desk) -> None:
-    desk.submit()
+def test_zsh_gets_a_description_of_each_word(typed_apart: Apart, harness: Harness) -> None:
+    harness.submit()
 
     answer = typed_apart(_HYPERSPACE_COMPLETE="zsh_complete", COMP_WORDS="hyperspace runs show ",
                          COMP_CWORD="3")
@@ -117,8 +118,8 @@ def test_a_completion_script_is_printed(typed_apart: Apart, shell: str) -> None:
     assert f"_HYPERSPACE_COMPLETE={shell}_complete" in script
 
 
-def test_bash_itself_completes_a_run_id(typed_apart: Apart, desk: Desk, tmp_path: Path) -> None:
-    desk.submit_many(2)
+def test_bash_itself_completes_a_run_id(typed_apart: Apart, harness: Harness, tmp_path: Path) -> None:
+    harness.submit_many(2)
     command = tmp_path / "hyperspace"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m hyperspace_core "$@"\n')
     command.chmod(0o700)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Answer
 from .growing import THINGS

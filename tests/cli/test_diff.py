@@ -7,8 +7,8 @@ from typing import Any
 
 from hyperspace_core.records.run import Finish, Update
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .changing import Editing
 from .conftest import Answer
@@ -17,12 +17,12 @@ from .growing import PLUGIN
 Typed = Callable[..., Answer]
 
 
-def done(desk: Desk, provenance: dict[str, Any], accuracy: float = 0.5, **fields: Any) -> int:
+def done(harness: Harness, provenance: dict[str, Any], accuracy: float = 0.5, **fields: Any) -> int:
     """A completed run."""
-    lease = desk.start(**fields)
-    desk.store.update(lease, Update(provenance=provenance))
+    lease = harness.start(**fields)
+    harness.store.update(lease, Update(provenance=provenance))
     metrics = {"accuracy": accuracy}
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=accuracy, metrics=metrics))
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=accuracy, metrics=metrics))
     return lease.run
 
 
@@ -36,10 +36,10 @@ def provenance(commit: str, numpy: str, cpus: int) -> dict[str, Any]:
             "host": {"name": "here", "cpus": cpus}}
 
 
-def test_differences_are_side_by_side_by_section(typed: Typed, desk: Desk) -> None:
-    first = done(desk, provenance("abc", "1.26", 4), config=forest(100, depth=3), seed=1,
+def test_differences_are_side_by_side_by_section(typed: Typed, harness: Harness) -> None:
+    first = done(harness, provenance("abc", "1.26", 4), config=forest(100, depth=3), seed=1,
                  scenario={"className": "Holdout", "share": 0.25})
-    second = done(desk, provenance("def", "2.0", 8), 0.75, config=forest(200, depth=3), seed=2,
+    second = done(harness, provenance("def", "2.0", 8), 0.75, config=forest(200, depth=3), seed=2,
                   scenario={"className": "Holdout", "share": 0.5})
 
     assert typed("runs", "diff", first, second).out == """\
@@ -66,9 +66,9 @@ def test_differences_are_side_by_side_by_section(typed: Typed, desk: Desk) -> No
 """
 
 
-def test_a_missing_value_is_not_null_in_json(typed: Typed, desk: Desk) -> None:
-    first = done(desk, {}, config={"model": {"className": "Line", "slope": None}})
-    second = done(desk, {}, config={"model": {"className": "Constant"}})
+def test_a_missing_value_is_not_null_in_json(typed: Typed, harness: Harness) -> None:
+    first = done(harness, {}, config={"model": {"className": "Line", "slope": None}})
+    second = done(harness, {}, config={"model": {"className": "Constant"}})
 
     found = typed("runs", "diff", first, second, "--json").json
 
@@ -79,30 +79,30 @@ def test_a_missing_value_is_not_null_in_json(typed: Typed, desk: Desk) -> None:
     assert ["model", "Line", "Constant"] in typed("runs", "diff", first, second).columns
 
 
-def test_a_long_value_is_on_its_own_line(typed: Typed, desk: Desk) -> None:
-    first, second = (done(desk, {}, config={"text": letter * 60}) for letter in "ab")
+def test_a_long_value_is_on_its_own_line(typed: Typed, harness: Harness) -> None:
+    first, second = (done(harness, {}, config={"text": letter * 60}) for letter in "ab")
 
     assert f"  text\n    run {first}  {'a' * 60}\n    run {second}  {'b' * 60}\n" in typed(
         "runs", "diff", first, second).out
     assert typed("runs", "diff", first, second).out.startswith("  config\n  text\n")
 
 
-def test_the_folder_of_the_code_is_not_a_difference(typed: Typed, desk: Desk) -> None:
+def test_the_folder_of_the_code_is_not_a_difference(typed: Typed, harness: Harness) -> None:
     def captured(folder: str, pinned: dict[str, bool], *editable: str) -> dict[str, Any]:
         return {"git": {"commit": "abc", **pinned},
                 "packages": {"installed": {"click": "8.1"}, "editable": ["other", *editable]},
                 "plugins": {"hyperspace": "1", "project": {
                     "name": "growing", "distribution": "growing", "version": "1", "file": f"{folder}/x.py"}}}
 
-    first = done(desk, captured("checkout", {}, "growing"), config=forest(100))
-    second = done(desk, captured("cache", {"pinned": True}), config=forest(100))
+    first = done(harness, captured("checkout", {}, "growing"), config=forest(100))
+    second = done(harness, captured("cache", {"pinned": True}), config=forest(100))
 
     assert f"no recorded difference between runs {first} and {second}" in (
         typed("runs", "diff", first, second).err)
 
 
-def test_equal_runs_have_no_difference(typed: Typed, desk: Desk) -> None:
-    first, second = (done(desk, {}, config=forest(100)) for _ in range(2))
+def test_equal_runs_have_no_difference(typed: Typed, harness: Harness) -> None:
+    first, second = (done(harness, {}, config=forest(100)) for _ in range(2))
 
     answer = typed("runs", "diff", first, second)
 
@@ -111,8 +111,9 @@ def test_equal_runs_have_no_difference(typed: Typed, desk: Desk) -> None:
     assert typed("runs", "diff", first, second, "--json").json == []
 
 
-def test_a_queued_run_is_compared_by_its_submitted_config(typed: Typed, desk: Desk) -> None:
-    first, second = done(desk, provenance("abc", "1.26", 4), config=forest(1)), desk.submit(config=forest(2))
+def test_a_queued_run_is_compared_by_its_submitted_config(typed: Typed, harness: Harness) -> None:
+    first = done(harness, provenance("abc", "1.26", 4), config=forest(1))
+    second = harness.submit(config=forest(2))
 
     answer = typed("runs", "diff", first, second)
 
@@ -122,8 +123,8 @@ def test_a_queued_run_is_compared_by_its_submitted_config(typed: Typed, desk: De
                           f"run {second} has no record of them\n")
 
 
-def test_a_different_task_is_shown_first(typed: Typed, desk: Desk) -> None:
-    first, second = desk.submit(task="a"), desk.submit(task="b")
+def test_a_different_task_is_shown_first(typed: Typed, harness: Harness) -> None:
+    first, second = harness.submit(task="a"), harness.submit(task="b")
 
     assert typed("runs", "diff", first, second).columns[:2] == [
         ["task", "run 1", "run 2"], ["task", "a", "b"]]
@@ -244,8 +245,8 @@ def test_another_class_is_not_a_code_change(typed: Typed, editing: Editing) -> N
     assert ["model", "Tree", "Line"] in [line.split() for line in page.splitlines()]
 
 
-def test_without_a_snapshot_the_fingerprints_are_shown(typed: Typed, desk: Desk) -> None:
-    runs = [done(desk, {"components": {"model": {"class": "Tree", "fingerprint": f"sha256:{digits}"}}})
+def test_without_a_snapshot_the_fingerprints_are_shown(typed: Typed, harness: Harness) -> None:
+    runs = [done(harness, {"components": {"model": {"class": "Tree", "fingerprint": f"sha256:{digits}"}}})
             for digits in ("a" * 64, "b" * 64)]
 
     answer = typed("runs", "diff", *runs)

@@ -15,8 +15,8 @@ from worker.scene import PLUGIN, until
 
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import Answer
 
@@ -116,19 +116,19 @@ def test_a_store_that_cannot_be_opened_is_a_problem(checks: Checks, project: Pro
     assert "runs.db" in found["text"]
 
 
-def test_damage_in_the_store_is_a_problem(checks: Checks, project: ProjectFolder, desk: Desk,
+def test_damage_in_the_store_is_a_problem(checks: Checks, project: ProjectFolder, harness: Harness,
                                           tmp_path: Path) -> None:
-    lease = desk.start()
+    lease = harness.start()
     (tmp_path / "file").write_bytes(b"content")
-    desk.store.put_artifact(lease.run, 1, "weights", tmp_path / "file")
+    harness.store.put_artifact(lease.run, 1, "weights", tmp_path / "file")
     shutil.rmtree(tmp_path / "runs.db.artifacts")
 
     assert "the content of artifact 'weights' is missing" in checks("store", code=1)[1]["text"]
 
 
 def test_queued_runs_without_a_worker_are_a_warning(checks: Checks, project: ProjectFolder,
-                                                    desk: Desk) -> None:
-    desk.submit()
+                                                    harness: Harness) -> None:
+    harness.submit()
 
     assert checks("workers") == [{"name": "workers", "verdict": "warning", "cure":
                                   "start one: hyperspace worker",
@@ -177,9 +177,9 @@ def test_b55_a_clock_that_was_never_set(checks: Checks, url: str, monkeypatch: p
     assert "set the clock" in found["cure"]
 
 
-def test_b55_a_clock_that_went_back(checks: Checks, project: ProjectFolder, desk: Desk,
+def test_b55_a_clock_that_went_back(checks: Checks, project: ProjectFolder, harness: Harness,
                                     monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.submit()
+    harness.submit()
     earlier = datetime.now(UTC) - timedelta(days=3)
     monkeypatch.setattr(SystemClock, "now", lambda self: earlier)
 

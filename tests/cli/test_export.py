@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hyperspace_core import load_component
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Answer
 

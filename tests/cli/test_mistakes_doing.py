@@ -19,8 +19,8 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.submission import iter_plan
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import Answer, walks_away
 from .growing import PROJECT
@@ -314,12 +314,12 @@ def test_b68_output_of_a_run_is_harmless_to_a_terminal(
 
 
 def test_a_hostile_run_is_harmless_when_executed_or_repeated(
-        at_terminal: Callable[..., Terminal], growing: ProjectFolder, desk: Desk, url: str) -> None:
-    desk = Desk(desk.store, PROJECT)
+        at_terminal: Callable[..., Terminal], growing: ProjectFolder, harness: Harness, url: str) -> None:
+    harness = Harness(harness.store, PROJECT)
     key = ATTACK.replace("\x00", "")
-    run = desk.submit(task="first", submitted={key: ATTACK}, validated=False, seed=1)
-    other = desk.submit(task=key, submitted={"noise": 0.0}, config={"noise": ATTACK},
-                        scenario={"className": "Grow", "rows": 1}, seed=1)
+    run = harness.submit(task="first", submitted={key: ATTACK}, validated=False, seed=1)
+    other = harness.submit(task=key, submitted={"noise": 0.0}, config={"noise": ATTACK},
+                           scenario={"className": "Grow", "rows": 1}, seed=1)
 
     worker = at_terminal("worker", "--drain", columns=300)
     assert worker.ended() == 1
@@ -400,7 +400,7 @@ def test_a_file_without_a_password_may_be_readable(typed: Typed, growing: Projec
     (b"\xff\xfe\x00", "is not text"),
 ])
 def test_a_file_names_no_store(typed: Typed, growing: ProjectFolder, tmp_path: Path, content: bytes,
-                                           said: str) -> None:
+                               said: str) -> None:
     (tmp_path / "url").write_bytes(content)
 
     line = one_line(typed("submit", "first", "--storage-file", tmp_path / "url", expect=4))

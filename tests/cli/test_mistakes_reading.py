@@ -13,8 +13,8 @@ import pytest
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Finish, OutputChunk, Update
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import PATIENCE_S, Answer, walks_away
 
@@ -32,13 +32,13 @@ WRITING = [("runs", "tag", 1, "--add", "x"), ("runs", "note", 1, "text"), ("runs
 
 
 @pytest.fixture
-def two(desk: Desk) -> tuple[int, int]:
+def two(harness: Harness) -> tuple[int, int]:
     """A completed run with output, and a queued run."""
-    lease = desk.start(submitted={"trees": 1}, config={"trees": 1})
-    desk.store.append(lease.run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
-                      output=[OutputChunk(seq=0, text="printed\n", at=0.0)])
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
-    return lease.run, desk.submit(submitted={"trees": 2}, config={"trees": 2})
+    lease = harness.start(submitted={"trees": 1}, config={"trees": 1})
+    harness.store.append(lease.run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
+                         output=[OutputChunk(seq=0, text="printed\n", at=0.0)])
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
+    return lease.run, harness.submit(submitted={"trees": 2}, config={"trees": 2})
 
 
 def one_line(answer: Answer) -> str:
@@ -63,13 +63,13 @@ def test_a_reading_command_prints_exactly_one_json_value(typed: Typed, two: Any,
 
 
 @pytest.mark.parametrize("words", WRITING)
-def test_a_dry_run_changes_nothing(typed: Typed, desk: Desk, two: tuple[int, int],
+def test_a_dry_run_changes_nothing(typed: Typed, harness: Harness, two: tuple[int, int],
                                    words: tuple[Any, ...]) -> None:
-    before, settings = desk.picture(*two), desk.store.settings(desk.project)
+    before, settings = harness.picture(*two), harness.store.settings(harness.project)
 
     assert "would" in typed(*words, "--dry-run").out
 
-    assert (desk.picture(*two), desk.store.settings(desk.project)) == (before, settings)
+    assert (harness.picture(*two), harness.store.settings(harness.project)) == (before, settings)
 
 
 # -- B1: a command or option that does not exist -------------------------------------------------------------
@@ -134,8 +134,8 @@ def test_b4_an_unknown_run_is_refused(typed: Typed, two: Any, words: tuple[Any, 
         "error: no run 4711 in this store (project 'behaving' has 1 to 2)\n")
 
 
-def test_b4_a_run_of_another_project_is_not_found(typed: Typed, desk: Desk, two: Any) -> None:
-    other = desk.submit(project="other")
+def test_b4_a_run_of_another_project_is_not_found(typed: Typed, harness: Harness, two: Any) -> None:
+    other = harness.submit(project="other")
 
     assert f"no run {other} in this store" in one_line(typed("queue", "cancel", other, expect=5))
 
@@ -180,14 +180,14 @@ def test_b6_no_project_at_all(typed: Typed, url: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("words", [("runs", "list"), ("runs", "list", "--json"), ("queue", "list"),
                                    ("runs", "logs", 1), ("runs", "metrics", 1, "--name", "loss"),
                                    ("results",)])
-def test_b7_a_closed_pipe_is_not_an_error(start: Callable[..., subprocess.Popen[str]], desk: Desk,
+def test_b7_a_closed_pipe_is_not_an_error(start: Callable[..., subprocess.Popen[str]], harness: Harness,
                                           words: tuple[Any, ...]) -> None:
-    lease = desk.start()
-    desk.store.append(lease.run, 1, points=[Point(seq=seq, name="loss", step=seq, value=1.0, at=0.0)
-                                            for seq in range(20_000)],
-                      output=[OutputChunk(seq=seq, text="line\n" * 3000, at=0.0) for seq in range(20)])
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
-    desk.submit_many(1500, submitted={"text": "x" * 100})
+    lease = harness.start()
+    harness.store.append(lease.run, 1, points=[Point(seq=seq, name="loss", step=seq, value=1.0, at=0.0)
+                                               for seq in range(20_000)],
+                         output=[OutputChunk(seq=seq, text="line\n" * 3000, at=0.0) for seq in range(20)])
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
+    harness.submit_many(1500, submitted={"text": "x" * 100})
     walks_away(start(*words), after=10)
 
 
@@ -211,10 +211,10 @@ def test_b8_ctrl_c_prints_one_line(typed: Typed, two: Any, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("words", READING)
-def test_b9_a_terminal_without_unicode_gets_escapes(start: Callable[..., subprocess.Popen[str]], desk: Desk,
-                                                    words: tuple[Any, ...]) -> None:
+def test_b9_a_terminal_without_unicode_gets_escapes(start: Callable[..., subprocess.Popen[str]],
+                                                    harness: Harness, words: tuple[Any, ...]) -> None:
     for _ in range(2):
-        _hostile(desk, "größer als 全部")
+        _hostile(harness, "größer als 全部")
     process = start(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
 
     out, err = process.communicate(timeout=PATIENCE_S)
@@ -223,8 +223,8 @@ def test_b9_a_terminal_without_unicode_gets_escapes(start: Callable[..., subproc
     assert out.isascii()
 
 
-def test_b9_json_is_valid_on_a_narrow_terminal(typed_apart: Typed, desk: Desk) -> None:
-    _hostile(desk, "größer")
+def test_b9_json_is_valid_on_a_narrow_terminal(typed_apart: Typed, harness: Harness) -> None:
+    _hostile(harness, "größer")
 
     answer = typed_apart("runs", "list", "--json", PYTHONIOENCODING="ascii")
 
@@ -247,32 +247,32 @@ def test_b9_a_narrow_terminal_gets_short_lines(at_terminal: Callable[..., Any], 
 ATTACK = "a\x1b]0;title\x07\x1b[2J\x1b]8;;http://evil\x1b\\b\x9b31mc\u202ed\re\x00\x7f"
 
 
-def _hostile(desk: Desk, text: str) -> int:
+def _hostile(harness: Harness, text: str) -> int:
     """A run with the text in every field that accepts one."""
     key = text.replace("\x00", "")                # a key cannot contain NUL
     tree = {key: text, "nested": {"className": text}}
-    run = desk.submit(task="task", submitted=tree, config=tree, tags=(key,), note=text, submitted_by=text,
-                      scenario={"className": text, key: text})
-    lease = desk.take(run).lease
-    desk.store.beat(lease, Progress(done=1, total=2, note=text))
-    desk.store.append(run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
-                      output=[OutputChunk(seq=0, text=text + "\n", at=0.0)])
+    run = harness.submit(task="task", submitted=tree, config=tree, tags=(key,), note=text, submitted_by=text,
+                         scenario={"className": text, key: text})
+    lease = harness.take(run).lease
+    harness.store.beat(lease, Progress(done=1, total=2, note=text))
+    harness.store.append(run, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)],
+                         output=[OutputChunk(seq=0, text=text + "\n", at=0.0)])
     provenance = {"git": {"absent": text}, "own": {key: text}}
-    desk.store.update(lease, Update(info={key: text}, provenance=provenance))
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5, key: 1.0},
-                                    reason=text, traceback=text))
+    harness.store.update(lease, Update(info={key: text}, provenance=provenance))
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, reason=text, traceback=text,
+                                       metrics={"result": 0.5, key: 1.0}))
     return run
 
 
 @pytest.mark.parametrize("words", READING)
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_no_stored_control_character_reaches_a_terminal(
-        at_terminal: Callable[..., Any], desk: Desk, words: tuple[Any, ...],
+        at_terminal: Callable[..., Any], harness: Harness, words: tuple[Any, ...],
         options: tuple[str, ...]) -> None:
-    _hostile(desk, ATTACK)
-    failed = desk.take(desk.submit(submitted={"x": ATTACK})).lease
-    desk.store.finish(failed, Finish(outcome=Outcome.FAILED, reason=ATTACK, traceback=ATTACK))
-    desk.submit(submitted={"x": ATTACK})
+    _hostile(harness, ATTACK)
+    failed = harness.take(harness.submit(submitted={"x": ATTACK})).lease
+    harness.store.finish(failed, Finish(outcome=Outcome.FAILED, reason=ATTACK, traceback=ATTACK))
+    harness.submit(submitted={"x": ATTACK})
     terminal = at_terminal(*words, *options, columns=200)
 
     assert terminal.ended() == 0
@@ -281,8 +281,8 @@ def test_no_stored_control_character_reaches_a_terminal(
     assert "\r" not in terminal.raw.replace("\r\n", "")
 
 
-def test_a_message_with_stored_text_is_harmless(typed: Typed, desk: Desk) -> None:
-    run = desk.submit(task="task", tags=(ATTACK.replace("\x00", ""),), note=ATTACK)
+def test_a_message_with_stored_text_is_harmless(typed: Typed, harness: Harness) -> None:
+    run = harness.submit(task="task", tags=(ATTACK.replace("\x00", ""),), note=ATTACK)
 
     for words in (("runs", "note", run, "more", "--append"), ("runs", "tag", run, "--add", "x"),
                   ("queue", "cancel", run)):

@@ -9,8 +9,8 @@ import pytest
 
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.logged import Point
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import COMPLETED, Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import COMPLETED, Harness
 
 from .conftest import Answer
 
@@ -19,17 +19,18 @@ Typed = Callable[..., Answer]
 pytest.importorskip("plotly", reason="pictures need plotly")
 
 
-def two_runs(desk: Desk) -> None:
+def two_runs(harness: Harness) -> None:
     for rate in (0.1, 0.2):
-        lease = desk.start(config={"rate": rate}, scenario={"className": "S"})
-        desk.store.append(lease.run, 1, points=[Point(seq=0, name="loss", step=0, value=rate, at=0.0)])
-        desk.store.finish(lease, COMPLETED)
+        lease = harness.start(config={"rate": rate}, scenario={"className": "S"})
+        harness.store.append(lease.run, 1, points=[Point(seq=0, name="loss", step=0, value=rate, at=0.0)])
+        harness.store.finish(lease, COMPLETED)
 
 
 @pytest.mark.parametrize("words", [("curves", "--metric", "loss"), ("parallel",), ("timeline",),
                                    ("parameter", "--parameter", "rate")])
-def test_each_kind_becomes_a_page(typed: Typed, desk: Desk, tmp_path: Path, words: tuple[str, ...]) -> None:
-    two_runs(desk)
+def test_each_kind_becomes_a_page(typed: Typed, harness: Harness, tmp_path: Path,
+                                  words: tuple[str, ...]) -> None:
+    two_runs(harness)
     file = tmp_path / "p.html"
 
     answer = typed("plot", *words, "task", "-o", file)
@@ -38,16 +39,16 @@ def test_each_kind_becomes_a_page(typed: Typed, desk: Desk, tmp_path: Path, word
     assert "plotly" in file.read_text(encoding="utf-8")
 
 
-def test_json_is_the_figure_itself(typed: Typed, desk: Desk) -> None:
-    two_runs(desk)
+def test_json_is_the_figure_itself(typed: Typed, harness: Harness) -> None:
+    two_runs(harness)
 
     figure = typed("plot", "curves", "task", "--where", "rate=0.2", "--json").json
 
     assert [line["y"] for line in figure["data"]] == [[0.2]]
 
 
-def test_an_unknown_task_is_refused(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
-    two_runs(desk)
+def test_an_unknown_task_is_refused(typed: Typed, harness: Harness, project: ProjectFolder) -> None:
+    two_runs(harness)
 
     answer = typed("plot", "parallel", "behve", "--json", expect=ExitCode.NOT_FOUND)
 
@@ -63,9 +64,9 @@ def test_an_unknown_task_is_refused(typed: Typed, desk: Desk, project: ProjectFo
     (("curves", "task", "--metric", "los", "--json"), ExitCode.NOT_FOUND, "did you mean 'loss'"),
     (("parallel", "task", "--where", "rate>7", "--json"), ExitCode.USAGE, "no run matches"),
 ])
-def test_an_error_is_one_line_with_its_fix(typed: Typed, desk: Desk, words: tuple[str, ...],
+def test_an_error_is_one_line_with_its_fix(typed: Typed, harness: Harness, words: tuple[str, ...],
                                            code: ExitCode, cure: str) -> None:
-    two_runs(desk)
+    two_runs(harness)
 
     answer = typed("plot", *words, expect=code)
 

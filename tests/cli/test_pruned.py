@@ -7,9 +7,9 @@ from collections.abc import Callable
 from hyperspace_core.cli.worker_view import ended
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import PRUNED, Outcome, State
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
 from hyperspace_core.worker.events import RunEnded
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import Answer
 
@@ -26,8 +26,8 @@ def test_a_worker_says_that_a_run_was_pruned() -> None:
     assert (shown(PRUNED), shown(None)) == ("accuracy 0.5, pruned", "accuracy 0.5")
 
 
-def test_status_and_results_mark_a_pruned_run(typed: Typed, project: ProjectFolder, desk: Desk) -> None:
-    assert desk.store.finish(desk.start(), STOPPED)
+def test_status_and_results_mark_a_pruned_run(typed: Typed, project: ProjectFolder, harness: Harness) -> None:
+    assert harness.store.finish(harness.start(), STOPPED)
 
     assert ["task", "result", "0.9", "run 1", PRUNED] in typed("status").columns
     assert ["1", PRUNED, "0.9"] in [row[:3] for row in typed("results").columns]

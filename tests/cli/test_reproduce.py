@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.testing.project import ProjectFolder, forget
+from pytest_hyperspace.project import ProjectFolder, forget
 
 from .conftest import Answer
 from .growing import THINGS

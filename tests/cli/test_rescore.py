@@ -8,22 +8,22 @@ from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.logged import prediction_files
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import Answer
 
 Typed = Callable[..., Answer]
 
 
-def predicted(desk: Desk, folder: ProjectFolder, *guesses: int) -> int:
+def predicted(harness: Harness, folder: ProjectFolder, *guesses: int) -> int:
     """A completed run with predictions; every true value is 1."""
-    lease = desk.start()
+    lease = harness.start()
     for label, content in prediction_files({"y_true": [1] * len(guesses), "y_pred": guesses}).items():
         file = folder.root / "content"
         file.write_bytes(content)
-        desk.store.put_artifact(lease.run, 1, label, file)
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
+        harness.store.put_artifact(lease.run, 1, label, file)
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
     return lease.run
 
 
@@ -41,10 +41,10 @@ def with_metric(project: ProjectFolder) -> None:
 """)
 
 
-def test_rescore_computes_and_undoes_a_metric(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
+def test_rescore_computes_and_undoes_a_metric(typed: Typed, harness: Harness, project: ProjectFolder) -> None:
     with_metric(project)
-    first, second = predicted(desk, project, 1, 1, 2), predicted(desk, project, 1, 2, 2)
-    desk.start(task="task")
+    first, second = predicted(harness, project, 1, 1, 2), predicted(harness, project, 1, 2, 2)
+    harness.start(task="task")
 
     dry = typed("rescore", "task", "--metric", "hits", "--dry-run")
     assert dry.lines[-1] == "would be computed for 2 runs"
@@ -58,10 +58,10 @@ def test_rescore_computes_and_undoes_a_metric(typed: Typed, desk: Desk, project:
     assert "rescored.hits" not in typed("results", "task").out
 
 
-def test_a_failure_on_one_run_does_not_stop_the_others(typed: Typed, desk: Desk,
+def test_a_failure_on_one_run_does_not_stop_the_others(typed: Typed, harness: Harness,
                                                        project: ProjectFolder) -> None:
     with_metric(project)
-    bad, good = predicted(desk, project, 7), predicted(desk, project, 1)
+    bad, good = predicted(harness, project, 7), predicted(harness, project, 1)
 
     answer = typed("rescore", "task", "--metric", "hits", expect=ExitCode.FAILED)
 
@@ -69,8 +69,9 @@ def test_a_failure_on_one_run_does_not_stop_the_others(typed: Typed, desk: Desk,
     assert answer.columns[1:] == [[str(good), "1"], ["computed for 1 run"]]
 
 
-def test_a_metric_that_is_not_registered_says_how(typed: Typed, desk: Desk, project: ProjectFolder) -> None:
-    predicted(desk, project, 1)
+def test_a_metric_that_is_not_registered_says_how(typed: Typed, harness: Harness,
+                                                  project: ProjectFolder) -> None:
+    predicted(harness, project, 1)
 
     answer = typed("rescore", "task", "--metric", "f1", expect=ExitCode.NOT_FOUND)
 

@@ -10,8 +10,8 @@ import pytest
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results import results
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 from .changing import Editing
 from .conftest import Answer
@@ -19,13 +19,13 @@ from .conftest import Answer
 Typed = Callable[..., Answer]
 
 
-def done(desk: Desk, result: float, config: dict[str, Any], *, task: str = "holdout", goal: Any = "maximize",
-         seed: int = 1, **metrics: float) -> int:
+def done(harness: Harness, result: float, config: dict[str, Any], *, task: str = "holdout",
+         goal: Any = "maximize", seed: int = 1, **metrics: float) -> int:
     """A completed run, judged by its accuracy."""
-    lease = desk.start(task=task, submitted=config, config=config, seed=seed,
-                       metric=Metric(name="accuracy", goal=goal))
+    lease = harness.start(task=task, submitted=config, config=config, seed=seed,
+                          metric=Metric(name="accuracy", goal=goal))
     returned = {"accuracy": result} | metrics
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=result, metrics=returned))
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=result, metrics=returned))
     return lease.run
 
 
@@ -33,10 +33,10 @@ def forest(trees: int, **others: Any) -> dict[str, Any]:
     return {"classifier": {"className": "Forest", "trees": trees}, **others}
 
 
-def test_the_best_run_is_first_and_equal_columns_left_out(typed: Typed, desk: Desk) -> None:
-    worse = done(desk, 0.5, forest(10, depth=3), log_loss=2.0)
-    best = done(desk, 0.75, forest(20, depth=3), log_loss=1.0)
-    lost = done(desk, float("nan"), forest(30, depth=3), log_loss=3.0)
+def test_the_best_run_is_first_and_equal_columns_left_out(typed: Typed, harness: Harness) -> None:
+    worse = done(harness, 0.5, forest(10, depth=3), log_loss=2.0)
+    best = done(harness, 0.75, forest(20, depth=3), log_loss=1.0)
+    lost = done(harness, float("nan"), forest(30, depth=3), log_loss=3.0)
 
     heads, *rows = typed("results", "holdout").columns
 
@@ -45,32 +45,32 @@ def test_the_best_run_is_first_and_equal_columns_left_out(typed: Typed, desk: De
                                          [str(lost), "nan", "30", "3"]]
 
 
-def test_minimize_sorts_lower_first(typed: Typed, desk: Desk) -> None:
-    worse, best = (done(desk, loss, forest(1), goal="minimize") for loss in (2.0, 1.0))
+def test_minimize_sorts_lower_first(typed: Typed, harness: Harness) -> None:
+    worse, best = (done(harness, loss, forest(1), goal="minimize") for loss in (2.0, 1.0))
 
     assert [row[0] for row in typed("results", "holdout").columns[1:]] == [str(best), str(worse)]
 
 
-def test_all_columns_shows_every_column(typed: Typed, desk: Desk) -> None:
+def test_all_columns_shows_every_column(typed: Typed, harness: Harness) -> None:
     for trees in (10, 20):
-        done(desk, 0.5, forest(trees, depth=3))
+        done(harness, 0.5, forest(trees, depth=3))
 
     assert {"task", "state", "classifier", "depth", "seed"} <= set(
         typed("results", "holdout", "--all-columns").columns[0])
 
 
-def test_only_completed_runs_are_shown_by_default(typed: Typed, desk: Desk) -> None:
-    completed = done(desk, 0.5, forest(1))
-    failed = desk.in_state(State.FAILED, task="holdout")
-    desk.submit(task="holdout")
+def test_only_completed_runs_are_shown_by_default(typed: Typed, harness: Harness) -> None:
+    completed = done(harness, 0.5, forest(1))
+    failed = harness.in_state(State.FAILED, task="holdout")
+    harness.submit(task="holdout")
 
     assert [run["id"] for run in typed("results", "holdout", "--json").json] == [completed]
     assert [run["id"] for run in typed("results", "--status", "failed", "--json").json] == [failed]
 
 
-def test_each_task_has_a_table_of_its_own(typed: Typed, desk: Desk) -> None:
-    a = [done(desk, accuracy, forest(1), task="a") for accuracy in (0.1, 0.2, 0.3)]
-    b = [done(desk, accuracy, forest(1), task="b", goal="minimize") for accuracy in (0.1, 0.2, 0.3)]
+def test_each_task_has_a_table_of_its_own(typed: Typed, harness: Harness) -> None:
+    a = [done(harness, accuracy, forest(1), task="a") for accuracy in (0.1, 0.2, 0.3)]
+    b = [done(harness, accuracy, forest(1), task="b", goal="minimize") for accuracy in (0.1, 0.2, 0.3)]
 
     page = typed("results", "--limit", 2).lines
 
@@ -79,8 +79,8 @@ def test_each_task_has_a_table_of_its_own(typed: Typed, desk: Desk) -> None:
         str(run) for run in (a[2], a[1], b[0], b[1])]
 
 
-def test_limit_and_filter_give_the_best_matching_runs(typed: Typed, desk: Desk) -> None:
-    runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30, 40)]
+def test_limit_and_filter_give_the_best_matching_runs(typed: Typed, harness: Harness) -> None:
+    runs = [done(harness, trees / 100, forest(trees)) for trees in (10, 20, 30, 40)]
 
     listed = typed("results", "holdout", "--where", "classifier.trees<40", "--limit", 2, "--json").json
 
@@ -89,8 +89,8 @@ def test_limit_and_filter_give_the_best_matching_runs(typed: Typed, desk: Desk) 
     assert best["id"] == runs[3]
 
 
-def test_without_completed_runs_the_states_are_counted(typed: Typed, desk: Desk) -> None:
-    desk.submit_many(2, task="holdout")
+def test_without_completed_runs_the_states_are_counted(typed: Typed, harness: Harness) -> None:
+    harness.submit_many(2, task="holdout")
 
     of_all = "; all runs of holdout: 2 queued\n"
     assert typed("results", "holdout").err == f"no run of holdout has completed yet{of_all}"
@@ -107,12 +107,12 @@ def test_a_task_without_runs_is_reported(typed: Typed, project: ProjectFolder) -
     assert "no runs of behave yet; `hyperspace submit" in typed("results", "behave").err
 
 
-def test_a_task_is_named_once(typed: Typed, desk: Desk) -> None:
+def test_a_task_is_named_once(typed: Typed, harness: Harness) -> None:
     assert "a and --task b contradict each other" in typed("results", "a", "--task", "b", expect=2).err
 
 
-def test_a_terminal_shows_the_best_runs_only(at_terminal: Callable[..., Any], desk: Desk) -> None:
-    best = [done(desk, trees / 100, forest(trees)) for trees in range(50)][-1]
+def test_a_terminal_shows_the_best_runs_only(at_terminal: Callable[..., Any], harness: Harness) -> None:
+    best = [done(harness, trees / 100, forest(trees)) for trees in range(50)][-1]
 
     terminal = at_terminal("results", "holdout")
 
@@ -123,9 +123,10 @@ def test_a_terminal_shows_the_best_runs_only(at_terminal: Callable[..., Any], de
     assert lines[-1] == "10 more; --limit shows more of them"
 
 
-def test_a_terminal_leaves_out_columns_without_room(at_terminal: Callable[..., Any], desk: Desk) -> None:
+def test_a_terminal_leaves_out_columns_without_room(at_terminal: Callable[..., Any],
+                                                    harness: Harness) -> None:
     for trees in (10, 20):
-        done(desk, 0.5, forest(trees, long_name="x" * 50 + str(trees), other_name="y" * 50 + str(trees)))
+        done(harness, 0.5, forest(trees, long_name="x" * 50 + str(trees), other_name="y" * 50 + str(trees)))
 
     terminal = at_terminal("results", "holdout", columns=80)
 
@@ -136,10 +137,10 @@ def test_a_terminal_leaves_out_columns_without_room(at_terminal: Callable[..., A
     assert "no room for other_name, time: widen the terminal, or pipe it into `less -S`" in lines
 
 
-def test_numbers_of_parts_are_shown_with_all_columns_only(typed: Typed, desk: Desk) -> None:
+def test_numbers_of_parts_are_shown_with_all_columns_only(typed: Typed, harness: Harness) -> None:
     parts = {"accuracy/sd": 0.1, "accuracy/fold-1": 0.4, "accuracy/fold-2": 0.6, "val/loss": 1.0}
     for number, trees in enumerate((10, 20)):
-        done(desk, 0.5 + number, forest(trees), **parts)
+        done(harness, 0.5 + number, forest(trees), **parts)
 
     assert typed("results", "holdout").columns[0] == ["run", "accuracy", "trees", "accuracy/sd", "val/loss",
                                                       "time"]
@@ -157,8 +158,8 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("many")
-def test_the_first_page_of_many_runs_has_a_row_per_run(typed: Typed, desk: Desk) -> None:
-    runs = [done(desk, trees / 100, forest(trees), seed=seed) for trees in (10, 20, 30) for seed in (1, 2)]
+def test_the_first_page_of_many_runs_has_a_row_per_run(typed: Typed, harness: Harness) -> None:
+    runs = [done(harness, trees / 100, forest(trees), seed=seed) for trees in (10, 20, 30) for seed in (1, 2)]
 
     page = typed("results", "holdout", "--limit", 2)
 
@@ -174,25 +175,25 @@ def test_the_first_page_of_many_runs_has_a_row_per_run(typed: Typed, desk: Desk)
 
 
 @pytest.mark.usefixtures("many")
-def test_repeats_among_thousands_are_one_row_too(typed: Typed, desk: Desk,
+def test_repeats_among_thousands_are_one_row_too(typed: Typed, harness: Harness,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "GROUPED", 6)
     for trees in (10, 20, 30):
         for seed in (1, 2):
-            done(desk, trees / 100 + seed / 1000, forest(trees), seed=seed)
+            done(harness, trees / 100 + seed / 1000, forest(trees), seed=seed)
 
     page = typed("results", "holdout", "--limit", 2)
     assert (page.columns[0][:3], page.columns[1][:3]) == (["runs", "n", "accuracy"], ["5, 6", "2", "0.3015"])
-    done(desk, 0.1, forest(40))
+    done(harness, 0.1, forest(40))
     assert typed("results", "holdout", "--limit", 2).columns[0][0] == "run"
-    single = [done(desk, trees / 100, forest(trees), task="single") for trees in (1, 2, 3)]
+    single = [done(harness, trees / 100, forest(trees), task="single") for trees in (1, 2, 3)]
     assert typed("results", "single", "--limit", 1).columns[1][0] == str(single[2])
 
 
 @pytest.mark.usefixtures("many")
-def test_each_task_has_its_own_first_page(typed: Typed, desk: Desk) -> None:
-    a = [done(desk, trees / 100, forest(trees), task="a") for trees in (10, 20, 30)]
-    b = [done(desk, trees / 100, forest(trees), task="b") for trees in (5, 15)]
+def test_each_task_has_its_own_first_page(typed: Typed, harness: Harness) -> None:
+    a = [done(harness, trees / 100, forest(trees), task="a") for trees in (10, 20, 30)]
+    b = [done(harness, trees / 100, forest(trees), task="b") for trees in (5, 15)]
 
     page = typed("results", "--limit", 1, "--task", "a", "--task", "b")
 
@@ -203,22 +204,22 @@ def test_each_task_has_its_own_first_page(typed: Typed, desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("many")
-def test_tasks_are_taken_from_the_project_and_the_store(typed: Typed, desk: Desk,
+def test_tasks_are_taken_from_the_project_and_the_store(typed: Typed, harness: Harness,
                                                         project: ProjectFolder) -> None:
-    runs = [done(desk, trees / 100, forest(trees), task="behave") for trees in (10, 20, 30)]
+    runs = [done(harness, trees / 100, forest(trees), task="behave") for trees in (10, 20, 30)]
 
     page = typed("results", "--limit", 1)
     assert (page.lines[2].split()[0], page.err) == (str(runs[2]), "behave: the best 1 of 3 runs\n")
 
-    gone = done(desk, 0.5, forest(1), task="gone")
+    gone = done(harness, 0.5, forest(1), task="gone")
     page = typed("results", "--limit", 1)
     firsts = [line.split()[0] for line in page.lines if line.lstrip()[:1].isdigit()]
     assert (firsts, page.err) == ([str(runs[2]), str(gone)], "")
 
 
 @pytest.mark.usefixtures("many")
-def test_json_of_many_runs_is_exact(typed: Typed, desk: Desk) -> None:
-    runs = [done(desk, trees / 100, forest(trees)) for trees in (10, 20, 30)]
+def test_json_of_many_runs_is_exact(typed: Typed, harness: Harness) -> None:
+    runs = [done(harness, trees / 100, forest(trees)) for trees in (10, 20, 30)]
 
     answer = typed("results", "holdout", "--limit", 1, "--json")
 

@@ -12,7 +12,7 @@ from worker.scene import until
 
 from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Answer
 

@@ -12,8 +12,8 @@ import pytest
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import COMPLETED, FAILED, Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import COMPLETED, FAILED, Harness
 
 from .changing import Editing
 from .conftest import Answer
@@ -25,8 +25,8 @@ CONFIG = {"classifier": {"className": "Forest", "trees": 200, "max_depth": None}
 WRITTEN = {"classifier": {"className": "Forest", "trees": 200}}
 
 
-def test_the_newest_run_is_listed_first(typed: Typed, desk: Desk) -> None:
-    first, second = desk.submit(submitted={"trees": 1}), desk.submit(submitted={"trees": 2})
+def test_the_newest_run_is_listed_first(typed: Typed, harness: Harness) -> None:
+    first, second = harness.submit(submitted={"trees": 1}), harness.submit(submitted={"trees": 2})
 
     heads, *rows = typed("runs", "list").columns
 
@@ -34,9 +34,9 @@ def test_the_newest_run_is_listed_first(typed: Typed, desk: Desk) -> None:
     assert [(row[0], row[-1]) for row in rows] == [(str(second), "trees=2"), (str(first), "trees=1")]
 
 
-def test_a_column_appears_once_it_has_a_value(typed: Typed, desk: Desk) -> None:
-    completed, failed = desk.in_state(State.COMPLETED), desk.in_state(State.FAILED)
-    desk.store.annotate(completed, add_tags=["good"], note="look again")
+def test_a_column_appears_once_it_has_a_value(typed: Typed, harness: Harness) -> None:
+    completed, failed = harness.in_state(State.COMPLETED), harness.in_state(State.FAILED)
+    harness.store.annotate(completed, add_tags=["good"], note="look again")
 
     heads, *rows = typed("runs", "list").columns
 
@@ -45,10 +45,10 @@ def test_a_column_appears_once_it_has_a_value(typed: Typed, desk: Desk) -> None:
     assert {"0.5", "good", "look again"} <= set(rows[1])
 
 
-def test_the_filter_options_narrow_the_list(typed: Typed, desk: Desk) -> None:
-    desk.submit(task="a", submitted={"trees": 10})
-    wanted = desk.submit(task="b", submitted={"trees": 200}, tags=("x",))
-    desk.in_state(State.FAILED, task="b", submitted={"trees": 300}, tags=("x",))
+def test_the_filter_options_narrow_the_list(typed: Typed, harness: Harness) -> None:
+    harness.submit(task="a", submitted={"trees": 10})
+    wanted = harness.submit(task="b", submitted={"trees": 200}, tags=("x",))
+    harness.in_state(State.FAILED, task="b", submitted={"trees": 300}, tags=("x",))
 
     listed = typed("runs", "list", "--task", "b", "--where", "trees>=100", "--tag", "x", "--status", "queued",
                    "--since", "1h", "--json")
@@ -56,8 +56,8 @@ def test_the_filter_options_narrow_the_list(typed: Typed, desk: Desk) -> None:
     assert [run["id"] for run in listed.json] == [wanted]
 
 
-def test_a_list_as_json_has_the_names_of_the_record(typed: Typed, desk: Desk) -> None:
-    run = desk.in_state(State.COMPLETED, submitted={"trees": 1})
+def test_a_list_as_json_has_the_names_of_the_record(typed: Typed, harness: Harness) -> None:
+    run = harness.in_state(State.COMPLETED, submitted={"trees": 1})
 
     record, = typed("runs", "list", "--json").json
 
@@ -67,15 +67,15 @@ def test_a_list_as_json_has_the_names_of_the_record(typed: Typed, desk: Desk) ->
             "submitted_at", "started_at", "finished_at"} <= set(record)
 
 
-def test_a_limit_takes_the_newest(typed: Typed, desk: Desk) -> None:
-    *_, last = desk.submit_many(5)
+def test_a_limit_takes_the_newest(typed: Typed, harness: Harness) -> None:
+    *_, last = harness.submit_many(5)
 
     assert [run["id"] for run in typed("runs", "list", "--limit", 2, "--json").json] == [last, last - 1]
     assert len(typed("runs", "list", "--limit", 2).lines) == 3
 
 
-def test_a_pipe_gets_every_run_uncut(typed: Typed, desk: Desk) -> None:
-    desk.submit_many(60, submitted={"text": "x" * 300})
+def test_a_pipe_gets_every_run_uncut(typed: Typed, harness: Harness) -> None:
+    harness.submit_many(60, submitted={"text": "x" * 300})
 
     answer = typed("runs", "list")
 
@@ -85,8 +85,8 @@ def test_a_pipe_gets_every_run_uncut(typed: Typed, desk: Desk) -> None:
 
 
 def test_a_terminal_gets_the_newest_and_the_number_of_others(at_terminal: Callable[..., Any],
-                                                             desk: Desk) -> None:
-    desk.submit_many(60, submitted={"text": "x" * 300})
+                                                             harness: Harness) -> None:
+    harness.submit_many(60, submitted={"text": "x" * 300})
 
     terminal = at_terminal("runs", "list", columns=80)
 
@@ -98,8 +98,8 @@ def test_a_terminal_gets_the_newest_and_the_number_of_others(at_terminal: Callab
     assert lines[1].endswith("…")
 
 
-def test_an_empty_list_prints_nothing(typed: Typed, desk: Desk) -> None:
-    desk.submit()
+def test_an_empty_list_prints_nothing(typed: Typed, harness: Harness) -> None:
+    harness.submit()
 
     assert typed("runs", "list", "--status", "failed").out == ""
     assert typed("runs", "list", "--status", "failed", "--json").json == []
@@ -108,8 +108,8 @@ def test_an_empty_list_prints_nothing(typed: Typed, desk: Desk) -> None:
 # -- show ----------------------------------------------------------------------------------------------------
 
 
-def test_defaults_are_marked_on_the_page(typed: Typed, desk: Desk) -> None:
-    run = desk.submit(submitted=WRITTEN, config=CONFIG)
+def test_defaults_are_marked_on_the_page(typed: Typed, harness: Harness) -> None:
+    run = harness.submit(submitted=WRITTEN, config=CONFIG)
 
     page = typed("runs", "show", run).out
 
@@ -121,29 +121,29 @@ def test_defaults_are_marked_on_the_page(typed: Typed, desk: Desk) -> None:
             "    with_std: true  (default)\n") in page
 
 
-def test_an_uncompleted_config_is_shown_as_written(typed: Typed, desk: Desk) -> None:
-    run = desk.submit(submitted={"trees": "200"}, validated=False)
+def test_an_uncompleted_config_is_shown_as_written(typed: Typed, harness: Harness) -> None:
+    run = harness.submit(submitted={"trees": "200"}, validated=False)
 
     page = typed("runs", "show", run).out
 
     assert "Config  as submitted; a worker completes and checks it\n  trees: \"200\"\n" in page
 
 
-def test_a_seed_parameter_is_not_marked_as_default(typed: Typed, desk: Desk) -> None:
-    run = desk.submit(submitted={}, config={"seed": 545498908, "trees": 100}, seed=545498908)
+def test_a_seed_parameter_is_not_marked_as_default(typed: Typed, harness: Harness) -> None:
+    run = harness.submit(submitted={}, config={"seed": 545498908, "trees": 100}, seed=545498908)
 
     assert "  seed: 545498908\n  trees: 100  (default)\n" in typed("runs", "show", run).out
 
 
-def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -> None:
-    parent = desk.submit()
-    run = desk.submit(submitted=WRITTEN, config=CONFIG, scenario={"className": "Holdout", "share": 0.25},
-                      seed=7, tags=("baseline",), note="the first", parent=parent,
-                      metric=Metric(name="accuracy"), submitted_by="me@here")
-    lease = desk.take(run).lease
+def test_the_page_of_a_completed_run(typed: Typed, harness: Harness, tmp_path: Path) -> None:
+    parent = harness.submit()
+    run = harness.submit(submitted=WRITTEN, config=CONFIG, scenario={"className": "Holdout", "share": 0.25},
+                         seed=7, tags=("baseline",), note="the first", parent=parent,
+                         metric=Metric(name="accuracy"), submitted_by="me@here")
+    lease = harness.take(run).lease
     (tmp_path / "model").write_bytes(b"x" * 2000)
-    desk.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
-    desk.store.update(lease, Update(info={"epochs": 3}, provenance={
+    harness.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
+    harness.store.update(lease, Update(info={"epochs": 3}, provenance={
         "git": {"commit": "a" * 40, "branch": "main", "dirty": True, "remote": None},
         "data": {"absent": "not asked for"},
         "source": {"snapshot": "b" * 64, "files": 12, "bytes": 10266, "changes": "c" * 64,
@@ -152,8 +152,8 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
             "classifier": {"class": "Forest", "module": "digits", "fingerprint": "sha256:3f2a9c41aa"},
             "scaler": {"class": "Standard", "module": "x", "fingerprint": "external:sklearn.Standard"}}}))
     metrics = {"accuracy": 0.75, "log_loss": 0.5}
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.75, metrics=metrics))
-    child = desk.submit(parent=run)
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.75, metrics=metrics))
+    child = harness.submit(parent=run)
 
     page = typed("runs", "show", run).out
 
@@ -172,11 +172,11 @@ def test_the_page_of_a_completed_run(typed: Typed, desk: Desk, tmp_path: Path) -
         assert line in page, page
 
 
-def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, desk: Desk) -> None:
-    lost = desk.zombie()
-    lease = desk.take(lost.run, "second").lease
+def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, harness: Harness) -> None:
+    lost = harness.zombie()
+    lease = harness.take(lost.run, "second").lease
     traceback = "Traceback (most recent call last):\n  boom\nValueError: no\n"
-    desk.store.finish(lease, replace(FAILED, traceback=traceback))
+    harness.store.finish(lease, replace(FAILED, traceback=traceback))
 
     page = typed("runs", "show", lost.run).out
 
@@ -185,10 +185,10 @@ def test_a_failure_ends_the_page_with_its_traceback(typed: Typed, desk: Desk) ->
     assert page.endswith("     Traceback (most recent call last):\n       boom\n     ValueError: no\n")
 
 
-def test_equal_tracebacks_are_shown_once(typed: Typed, desk: Desk) -> None:
-    run = desk.submit(max_failures=1)
+def test_equal_tracebacks_are_shown_once(typed: Typed, harness: Harness) -> None:
+    run = harness.submit(max_failures=1)
     for _ in range(2):
-        desk.store.finish(desk.take(run).lease, FAILED)
+        harness.store.finish(harness.take(run).lease, FAILED)
 
     page = typed("runs", "show", run).out
 
@@ -197,17 +197,17 @@ def test_equal_tracebacks_are_shown_once(typed: Typed, desk: Desk) -> None:
     assert "retries    1 of 1 used up" in page
 
 
-def test_a_late_result_is_shown_with_its_attempt(typed: Typed, desk: Desk) -> None:
-    lost = desk.zombie()
-    desk.store.late(lost, COMPLETED)
+def test_a_late_result_is_shown_with_its_attempt(typed: Typed, harness: Harness) -> None:
+    lost = harness.zombie()
+    harness.store.late(lost, COMPLETED)
 
     assert "its worker reported too late: completed 0.5" in typed("runs", "show", lost.run).out
 
 
-def test_a_running_run_shows_progress_and_command(typed: Typed, desk: Desk) -> None:
-    lease = desk.start()
-    desk.store.beat(lease, Progress(done=5, total=8, eta_s=190, note="epoch 5"))
-    desk.store.cancel(lease.run)
+def test_a_running_run_shows_progress_and_command(typed: Typed, harness: Harness) -> None:
+    lease = harness.start()
+    harness.store.beat(lease, Progress(done=5, total=8, eta_s=190, note="epoch 5"))
+    harness.store.cancel(lease.run)
 
     page = typed("runs", "show", lease.run).out
 
@@ -216,13 +216,14 @@ def test_a_running_run_shows_progress_and_command(typed: Typed, desk: Desk) -> N
     assert "1  running  on first" in page
 
 
-def test_json_is_the_record_with_artifacts_and_children(typed: Typed, desk: Desk, tmp_path: Path) -> None:
-    lease = desk.start(submitted=WRITTEN)
+def test_json_is_the_record_with_artifacts_and_children(typed: Typed, harness: Harness,
+                                                        tmp_path: Path) -> None:
+    lease = harness.start(submitted=WRITTEN)
     (tmp_path / "plot").write_bytes(b"x")
-    desk.store.put_artifact(lease.run, 1, "plot.png", tmp_path / "plot")
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=float("nan"),
-                                    metrics={"result": float("nan")}))
-    child = desk.submit(parent=lease.run)
+    harness.store.put_artifact(lease.run, 1, "plot.png", tmp_path / "plot")
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=float("nan"),
+                                       metrics={"result": float("nan")}))
+    child = harness.submit(parent=lease.run)
 
     record = typed("runs", "show", lease.run, "--json").json
 
@@ -234,8 +235,8 @@ def test_json_is_the_record_with_artifacts_and_children(typed: Typed, desk: Desk
 
 
 @pytest.mark.parametrize("state", State)
-def test_a_run_in_any_state_has_a_page(typed: Typed, desk: Desk, state: State) -> None:
-    run = desk.in_state(state)
+def test_a_run_in_any_state_has_a_page(typed: Typed, harness: Harness, state: State) -> None:
+    run = harness.in_state(state)
 
     assert typed("runs", "show", run).lines[0].startswith(f"run {run}  task  {state}")
 
@@ -264,11 +265,11 @@ def test_a_queued_run_shows_its_pinned_code(typed: Typed, growing: ProjectFolder
     assert "Code" not in typed("runs", "show", 2).lines
 
 
-def test_unpinned_code_is_shown_with_the_reason(typed: Typed, desk: Desk) -> None:
-    run = desk.submit(code={"absent": "too large"})
-    other = desk.start(code={"snapshot": "a" * 64, "files": 1, "bytes": 10})
+def test_unpinned_code_is_shown_with_the_reason(typed: Typed, harness: Harness) -> None:
+    run = harness.submit(code={"absent": "too large"})
+    other = harness.start(code={"snapshot": "a" * 64, "files": 1, "bytes": 10})
     ran = {"snapshot": "b" * 64, "files": 2, "bytes": 20, "pinned": False, "note": "the snapshot is gone"}
-    desk.store.update(other, Update(provenance={"source": ran}))
+    harness.store.update(other, Update(provenance={"source": ran}))
 
     assert "  pinned  nothing: too large" in typed("runs", "show", run).lines
     page = typed("runs", "show", other.run).lines

@@ -15,8 +15,8 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder, forget
-from hyperspace_core.testing.stores.desk import Desk, new_run
+from pytest_hyperspace.project import ProjectFolder, forget
+from pytest_hyperspace.stores.harness import Harness, new_run
 
 from .conftest import Answer
 from .searching import new_search, work
@@ -33,12 +33,12 @@ def searched(typed: Typed, store: Store, growing: ProjectFolder) -> Store:
     return store
 
 
-def proposed(desk: Desk, search: int) -> int:
+def proposed(harness: Harness, search: int) -> int:
     """A run that a worker has proposed."""
-    record = desk.store.get_search(search)
-    run = new_run(uid=record.run_uid(record.proposed), search=record.uid, project=desk.project,
+    record = harness.store.get_search(search)
+    run = new_run(uid=record.run_uid(record.proposed), search=record.uid, project=harness.project,
                   task=record.task)
-    made = desk.store.propose(search, record.proposed, run)
+    made = harness.store.propose(search, record.proposed, run)
     assert made is not None
     return made
 
@@ -46,8 +46,8 @@ def proposed(desk: Desk, search: int) -> int:
 # -- showing -------------------------------------------------------------------------------------------------
 
 
-def test_without_searches_the_list_is_empty(typed: Typed, desk: Desk) -> None:
-    desk.submit()
+def test_without_searches_the_list_is_empty(typed: Typed, harness: Harness) -> None:
+    harness.submit()
 
     assert typed("searches").out == ""
     assert typed("searches", "--json").json == []
@@ -85,10 +85,10 @@ def test_json_of_a_search(typed: Typed, searched: Store) -> None:
     assert report["history"] == "3 past runs used"
 
 
-def test_the_page_shows_running_runs(typed: Typed, desk: Desk) -> None:
-    search = new_search(desk.store, desk.project)
-    run = proposed(desk, search)
-    desk.take(run)
+def test_the_page_shows_running_runs(typed: Typed, harness: Harness) -> None:
+    search = new_search(harness.store, harness.project)
+    run = proposed(harness, search)
+    harness.take(run)
 
     page = typed("searches", search).out
 
@@ -96,8 +96,8 @@ def test_the_page_shows_running_runs(typed: Typed, desk: Desk) -> None:
     assert "search 1 of task by Random: 0 of 5 runs done  no worker is running\n" in page
 
 
-def test_without_the_project_the_page_has_no_space(typed: Typed, desk: Desk) -> None:
-    search = new_search(desk.store, desk.project)
+def test_without_the_project_the_page_has_no_space(typed: Typed, harness: Harness) -> None:
+    search = new_search(harness.store, harness.project)
 
     answer = typed("searches", search)
 
@@ -129,8 +129,9 @@ def test_the_best_config_is_written_as_a_runnable_file(typed: Typed, searched: S
     assert "the file exists already" in typed("searches", 1, "--best", file, expect=ExitCode.USAGE).err
 
 
-def test_without_a_completed_run_there_is_no_best_config(typed: Typed, desk: Desk, tmp_path: Path) -> None:
-    search = new_search(desk.store, desk.project)
+def test_without_a_completed_run_there_is_no_best_config(typed: Typed, harness: Harness,
+                                                         tmp_path: Path) -> None:
+    search = new_search(harness.store, harness.project)
 
     answer = typed("searches", search, "--best", tmp_path / "best.json", expect=ExitCode.REFUSED)
 
@@ -147,12 +148,12 @@ def test_the_history_is_plotted(typed: Typed, searched: Store, tmp_path: Path) -
     assert [line["name"] for line in figure["data"]] == ["completed", "best so far"]
 
 
-def test_watch_follows_a_search(at_terminal: Callable[..., Any], desk: Desk) -> None:
-    search = new_search(desk.store, desk.project)
+def test_watch_follows_a_search(at_terminal: Callable[..., Any], harness: Harness) -> None:
+    search = new_search(harness.store, harness.project)
     terminal = at_terminal("searches", search, "--watch", columns=100)
     terminal.wait_for("no runs yet")
 
-    proposed(desk, search)
+    proposed(harness, search)
     terminal.wait_for("1 queued")
     terminal.interrupt()
 
@@ -168,9 +169,9 @@ def test_watch_follows_a_search(at_terminal: Callable[..., Any], desk: Desk) -> 
     (("1", "-o", "x.doc"), ExitCode.USAGE, "ends in .html, .png"),
     (("1", "--best", "no/such/folder/x.json"), ExitCode.REFUSED, "no completed run yet"),
 ])
-def test_a_usage_error_is_one_line_with_a_cure(typed: Typed, desk: Desk, words: tuple[str, ...],
+def test_a_usage_error_is_one_line_with_a_cure(typed: Typed, harness: Harness, words: tuple[str, ...],
                                                code: ExitCode, cure: str) -> None:
-    new_search(desk.store, desk.project)
+    new_search(harness.store, harness.project)
 
     answer = typed("searches", *words, expect=code)
 
@@ -181,44 +182,44 @@ def test_a_usage_error_is_one_line_with_a_cure(typed: Typed, desk: Desk, words: 
 # -- changing ------------------------------------------------------------------------------------------------
 
 
-def test_cancelling_a_search_cancels_its_runs_and_no_others(typed: Typed, desk: Desk) -> None:
-    search, other = new_search(desk.store, desk.project), desk.submit()
-    waits, runs = proposed(desk, search), proposed(desk, search)
-    desk.take(runs)
+def test_cancelling_a_search_cancels_its_runs_and_no_others(typed: Typed, harness: Harness) -> None:
+    search, other = new_search(harness.store, harness.project), harness.submit()
+    waits, runs = proposed(harness, search), proposed(harness, search)
+    harness.take(runs)
 
     plan = typed("queue", "cancel", "--search", search, "--dry-run")
     assert plan.out == "would cancel search 1 (task, OPEN), and 2 runs with it\n"
-    assert desk.store.get_search(search).state is SearchState.OPEN
+    assert harness.store.get_search(search).state is SearchState.OPEN
     answer = typed("queue", "cancel", "--search", search)
 
     assert answer.out == "search 1: ENDED, and 2 runs with it\n"
-    assert desk.store.get_search(search).reason == "cancelled"
-    assert (desk.state(waits), desk.get(runs).command, desk.state(other)) == (
+    assert harness.store.get_search(search).reason == "cancelled"
+    assert (harness.state(waits), harness.get(runs).command, harness.state(other)) == (
         State.CANCELLED, "cancel", State.QUEUED)
 
 
-def test_a_search_is_paused_and_resumed(typed: Typed, desk: Desk) -> None:
-    search = new_search(desk.store, desk.project)
-    waits = proposed(desk, search)
+def test_a_search_is_paused_and_resumed(typed: Typed, harness: Harness) -> None:
+    search = new_search(harness.store, harness.project)
+    waits = proposed(harness, search)
 
     assert typed("queue", "pause", "--search", search, "--dry-run").out == (
         "would pause search 1 (task, OPEN)\n")
     assert typed("queue", "pause", "--search", search).out == (
         "search 1: PAUSED; the runs that it has proposed continue\n")
-    assert desk.state(waits) is State.QUEUED
+    assert harness.state(waits) is State.QUEUED
     assert typed("queue", "resume", "--search", search, "--dry-run").out == (
         "would resume search 1 (task, PAUSED)\n")
     assert typed("queue", "resume", "--search", search).out == "search 1: OPEN\n"
-    assert desk.store.get_search(search).state is SearchState.OPEN
+    assert harness.store.get_search(search).state is SearchState.OPEN
 
 
 @pytest.mark.parametrize(("verb", "code", "cure"), [
     ("cancel", ExitCode.REFUSED, "search 1 is ENDED (by hand), and its runs have ended"),
     ("pause", ExitCode.REFUSED, "search 1 is ENDED (by hand): only an open search can be paused"),
 ])
-def test_verbs_on_an_ended_search_are_refused(typed: Typed, desk: Desk, verb: str, code: ExitCode,
+def test_verbs_on_an_ended_search_are_refused(typed: Typed, harness: Harness, verb: str, code: ExitCode,
                                               cure: str) -> None:
-    desk.store.end_search(new_search(desk.store, desk.project), "by hand")
+    harness.store.end_search(new_search(harness.store, harness.project), "by hand")
 
     for words in ((), ("--dry-run",)):
         answer = typed("queue", verb, "--search", 1, *words, expect=code)
@@ -226,32 +227,32 @@ def test_verbs_on_an_ended_search_are_refused(typed: Typed, desk: Desk, verb: st
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])
-def test_search_verbs_refuse_other_filters(typed: Typed, desk: Desk, verb: str) -> None:
-    search = new_search(desk.store, desk.project)
+def test_search_verbs_refuse_other_filters(typed: Typed, harness: Harness, verb: str) -> None:
+    search = new_search(harness.store, harness.project)
 
     part = typed("queue", verb, "--search", search, "--status", "queued", expect=ExitCode.USAGE)
     none = typed("queue", verb, "--search", 7, expect=ExitCode.NOT_FOUND)
 
     assert "--search and --status contradict each other" in part.err
     assert "no search 7" in none.err
-    assert desk.store.get_search(search).state is SearchState.OPEN
+    assert harness.store.get_search(search).state is SearchState.OPEN
 
 
-def test_other_verbs_take_the_runs_of_a_search(typed: Typed, desk: Desk) -> None:
-    search, other = new_search(desk.store, desk.project), desk.submit()
-    run = proposed(desk, search)
+def test_other_verbs_take_the_runs_of_a_search(typed: Typed, harness: Harness) -> None:
+    search, other = new_search(harness.store, harness.project), harness.submit()
+    run = proposed(harness, search)
 
     typed("queue", "priority", "--search", search, 4)
 
-    assert (desk.get(run).priority, desk.get(other).priority) == (4, 0)
+    assert (harness.get(run).priority, harness.get(other).priority) == (4, 0)
 
 
 # -- the queue's page ----------------------------------------------------------------------------------------
 
 
-def test_status_shows_open_searches_without_a_worker(typed: Typed, desk: Desk) -> None:
-    search = new_search(desk.store, desk.project)
-    desk.store.end_search(new_search(desk.store, desk.project, "ended"), "by hand")
+def test_status_shows_open_searches_without_a_worker(typed: Typed, harness: Harness) -> None:
+    search = new_search(harness.store, harness.project)
+    harness.store.end_search(new_search(harness.store, harness.project, "ended"), "by hand")
 
     page = typed("status").out
 
@@ -261,8 +262,8 @@ def test_status_shows_open_searches_without_a_worker(typed: Typed, desk: Desk) -
     assert (line["search"]["id"], line["why"]) == (search, "no worker is running")
 
 
-def test_a_search_of_an_unknown_task_names_the_known_tasks(typed: Typed, desk: Desk) -> None:
-    new_search(desk.store, desk.project, "unheard")
-    present(desk, this_process("mine"), tasks=("task",))
+def test_a_search_of_an_unknown_task_names_the_known_tasks(typed: Typed, harness: Harness) -> None:
+    new_search(harness.store, harness.project, "unheard")
+    present(harness, this_process("mine"), tasks=("task",))
 
     assert "no worker knows this task; they know task" in typed("status").out

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import Answer
 
@@ -15,20 +15,20 @@ Typed = Callable[..., Answer]
 
 
 @pytest.fixture
-def content(desk: Desk, tmp_path: Path) -> Path:
+def content(harness: Harness, tmp_path: Path) -> Path:
     """The stored content of an artifact of run 1."""
-    lease = desk.start()
+    lease = harness.start()
     file = tmp_path / "weights"
     file.write_bytes(b"x" * 3000)
-    desk.store.put_artifact(lease.run, 1, "weights", file)
-    desk.store.release(lease)
+    harness.store.put_artifact(lease.run, 1, "weights", file)
+    harness.store.release(lease)
     stored, = (path for path in (tmp_path / "runs.db.artifacts").rglob("*") if path.is_file())
     return stored
 
 
-def test_info_shows_address_and_counts(typed: Typed, desk: Desk, url: str) -> None:
-    desk.submit()
-    desk.submit(project="other")
+def test_info_shows_address_and_counts(typed: Typed, harness: Harness, url: str) -> None:
+    harness.submit()
+    harness.submit(project="other")
 
     answer = typed("store", "info")
 
@@ -38,9 +38,9 @@ def test_info_shows_address_and_counts(typed: Typed, desk: Desk, url: str) -> No
     assert typed("store", "info", "--json").json["runs"] == {"behaving": 1, "other": 1}
 
 
-def test_a_complete_address_needs_no_project(typed: Typed, desk: Desk, url: str,
+def test_a_complete_address_needs_no_project(typed: Typed, harness: Harness, url: str,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.submit()
+    harness.submit()
     monkeypatch.delenv("HYPERSPACE_PROJECT")
 
     assert typed("store", "info").lines[0] == url
@@ -56,7 +56,7 @@ def test_store_commands_do_not_create_a_store(typed: Typed, url: str, words: tup
     assert not file.exists()
 
 
-def test_a_sound_store(typed: Typed, desk: Desk, url: str) -> None:
+def test_a_sound_store(typed: Typed, harness: Harness, url: str) -> None:
     assert typed("store", "check").out == f"{url}: no damage found\n"
     assert typed("store", "check", "--json").json == []
 
@@ -68,15 +68,15 @@ def test_check_lists_damage_and_exits_with_1(typed: Typed, content: Path) -> Non
     assert len(typed("store", "check", "--json", expect=1).json) == 1
 
 
-def test_upgrade_of_an_up_to_date_store(typed: Typed, desk: Desk) -> None:
+def test_upgrade_of_an_up_to_date_store(typed: Typed, harness: Harness) -> None:
     assert "up to date" in typed("store", "upgrade", "--dry-run").out
     answer = typed("store", "upgrade", "--json").json
     assert answer["from"] == answer["to"]
 
 
-def test_gc_removes_only_with_yes(typed: Typed, desk: Desk, content: Path) -> None:
+def test_gc_removes_only_with_yes(typed: Typed, harness: Harness, content: Path) -> None:
     assert typed("store", "gc").out == "nothing to remove: every artifact content is used by a run\n"
-    desk.store.delete([1])
+    harness.store.delete([1])
 
     for words in (("gc",), ("gc", "--dry-run")):
         assert typed("store", *words).out == "would remove 1 artifact content, 3.0 kB\n"
@@ -90,7 +90,7 @@ def test_gc_keeps_contents_that_a_run_names(typed: Typed, content: Path) -> None
     assert content.exists()
 
 
-def test_yes_and_dry_run_contradict_each_other(typed: Typed, desk: Desk) -> None:
+def test_yes_and_dry_run_contradict_each_other(typed: Typed, harness: Harness) -> None:
     assert "--yes and --dry-run contradict each other" in typed("store", "gc", "--yes", "--dry-run",
                                                                 expect=2).err
 

@@ -10,8 +10,8 @@ import pytest
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores.desk import COMPLETED, Desk
-from hyperspace_core.testing.stores.house import assert_the_same, furnish
+from pytest_hyperspace.stores.harness import COMPLETED, Harness
+from pytest_hyperspace.stores.sample_store import assert_the_same, fill_sample_store
 
 from .conftest import Answer
 from .terminal import Terminal
@@ -33,7 +33,7 @@ def new(tmp_path: Path) -> str:
 
 def test_copy_reports_the_copied_and_the_running_runs(typed: Typed, store: Store, url: str, new: str,
                                                       tmp_path: Path) -> None:
-    runs = furnish(store, tmp_path)
+    runs = fill_sample_store(store, tmp_path)
 
     answer = typed("store", "copy", url, new)
 
@@ -45,8 +45,8 @@ def test_copy_reports_the_copied_and_the_running_runs(typed: Typed, store: Store
 
 
 def test_the_printed_resume_command_works(typed: Typed, store: Store, url: str, new: str) -> None:
-    Desk(store).submit_many(2)
-    Desk(store).in_state(State.PAUSED)
+    Harness(store).submit_many(2)
+    Harness(store).in_state(State.PAUSED)
     advice = typed("store", "copy", url, new).err
     words = advice[advice.index("`hyperspace ") + 12:advice.index("` resumes")]
 
@@ -56,7 +56,7 @@ def test_the_printed_resume_command_works(typed: Typed, store: Store, url: str, 
 
 
 def test_a_second_copy_copies_nothing(typed: Typed, store: Store, url: str, new: str) -> None:
-    Desk(store).in_state(State.COMPLETED)
+    Harness(store).in_state(State.COMPLETED)
     typed("store", "copy", url, new)
 
     assert typed("store", "copy", url, new).out == (
@@ -64,8 +64,8 @@ def test_a_second_copy_copies_nothing(typed: Typed, store: Store, url: str, new:
 
 
 def test_a_run_changed_in_the_target_exits_with_6(typed: Typed, store: Store, url: str, new: str) -> None:
-    Desk(store).submit()
-    run = Desk(store).in_state(State.COMPLETED)
+    Harness(store).submit()
+    run = Harness(store).in_state(State.COMPLETED)
     typed("store", "copy", url, new, "--status", "completed")
     with open_store(new) as target:
         target.annotate(1, note="mine")
@@ -81,7 +81,7 @@ def test_a_run_changed_in_the_target_exits_with_6(typed: Typed, store: Store, ur
 
 def test_a_damaged_artifact_exits_with_1(typed: Typed, store: Store, url: str, new: str,
                                          tmp_path: Path) -> None:
-    lease = Desk(store).start()
+    lease = Harness(store).start()
     (tmp_path / "weights").write_bytes(b"x" * 3000)
     store.put_artifact(lease.run, 1, "weights", tmp_path / "weights")
     store.finish(lease, COMPLETED)
@@ -93,7 +93,7 @@ def test_a_damaged_artifact_exits_with_1(typed: Typed, store: Store, url: str, n
 
 def test_a_dry_run_of_copy_creates_nothing(typed: Typed, store: Store, url: str, new: str,
                                            tmp_path: Path) -> None:
-    runs = furnish(store, tmp_path)
+    runs = fill_sample_store(store, tmp_path)
 
     answer = typed("store", "copy", url, new, "--dry-run")
 
@@ -106,8 +106,8 @@ def test_a_dry_run_of_copy_creates_nothing(typed: Typed, store: Store, url: str,
 
 def test_project_limits_the_copy(typed: Typed, store: Store, url: str, new: str,
                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    Desk(store, "first").in_state(State.FAILED)
-    Desk(store, "second").in_state(State.FAILED)
+    Harness(store, "first").in_state(State.FAILED)
+    Harness(store, "second").in_state(State.FAILED)
 
     assert typed("store", "copy", url, new, "--project", "first").err == ""
     monkeypatch.setenv("HYPERSPACE_PROJECT", "second")
@@ -121,7 +121,7 @@ def test_project_limits_the_copy(typed: Typed, store: Store, url: str, new: str,
 
 def test_an_unknown_project_copies_nothing(typed: Typed, store: Store, url: str, new: str,
                                            tmp_path: Path) -> None:
-    Desk(store, "digits").submit()
+    Harness(store, "digits").submit()
 
     line = typed("store", "copy", url, new, "-p", "digit", expect=5).err
 
@@ -150,14 +150,14 @@ def test_a_copy_without_matches_creates_no_store(typed: Typed, store: Store, url
     assert typed("store", "copy", url, new).err == f"{url}: no runs\n"
     assert typed("store", "copy", url, new, "--json").json["runs"] == []
     assert typed("store", "copy", url, new, "--dry-run", "--json").json["runs"] == {}
-    Desk(store).submit()
+    Harness(store).submit()
     assert typed("store", "copy", url, new, "--status", "failed").err == "no run matches\n"
     assert not (tmp_path / "new.db").exists()
 
 
 def test_an_address_may_stand_in_a_file(typed: Typed, store: Store, url: str, new: str,
                                         tmp_path: Path) -> None:
-    Desk(store).in_state(State.FAILED)
+    Harness(store).in_state(State.FAILED)
     (tmp_path / "address").write_text(new + "\n")
 
     assert typed("store", "copy", url, f"@{tmp_path}/address").out.startswith("copied 1 run;")
@@ -166,7 +166,7 @@ def test_an_address_may_stand_in_a_file(typed: Typed, store: Store, url: str, ne
 
 @pytest.mark.parametrize("words", [("mongodb://ann:pa55@h:1",), ("mongodb://ann:pa55@h:1", "--dry-run")])
 def test_a_password_is_never_shown(typed: Typed, store: Store, url: str, words: tuple[str, ...]) -> None:
-    Desk(store).submit()
+    Harness(store).submit()
 
     answer = typed("store", "copy", url, *words, expect=2)
 
@@ -176,7 +176,7 @@ def test_a_password_is_never_shown(typed: Typed, store: Store, url: str, words: 
 
 def test_an_interrupted_copy_is_completed_by_a_second_one(typed: Typed, at_terminal: Callable[..., Terminal],
                                                           store: Store, url: str, new: str) -> None:
-    Desk(store).submit_many(6000)
+    Harness(store).submit_many(6000)
     terminal = at_terminal("store", "copy", url, new)
     terminal.wait_for("copying")
 

@@ -11,7 +11,7 @@ import pytest
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.search import Budget, SearchState
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Answer
 from .searching import WITHOUT_OPTUNA, work
@@ -51,7 +51,7 @@ def test_a_dry_run_counts_used_and_unused_past_runs(typed: Typed, store: Store) 
 
 def test_json_of_a_dry_run_has_ranges_for_space(typed: Typed) -> None:
     report = typed("tune", "first", "--patience", 4, "--tuner", "Grid",
-                 "--space", '{"noise": {"float": [0, 1]}}', "--dry-run", "--json").json
+                   "--space", '{"noise": {"float": [0, 1]}}', "--dry-run", "--json").json
 
     model, noise, layers = report["outline"]
     depth = model["children"][1]["children"][0]
@@ -95,7 +95,7 @@ def test_a_worker_reports_begin_and_end_of_a_search(typed: Typed) -> None:
     report = typed("worker", "--drain", "--isolation", "inline").err.splitlines()
 
     assert report[:2] == ["search 1 of task 'first': proposing its runs here",
-                        "search 1 of task 'first' is over: all 3 runs have been proposed"]
+                          "search 1 of task 'first' is over: all 3 runs have been proposed"]
 
 
 @pytest.mark.parametrize("given", ["json", "file"])

@@ -19,19 +19,19 @@ from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Overview
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.desk import Desk
+from pytest_hyperspace.stores.harness import Harness
 
 from .conftest import PATIENCE_S
 
 Words = Callable[..., Any]
 
 
-def test_the_page_follows_the_queue_on_a_terminal(at_terminal: Words, desk: Desk) -> None:
-    run = desk.submit()
+def test_the_page_follows_the_queue_on_a_terminal(at_terminal: Words, harness: Harness) -> None:
+    run = harness.submit()
     terminal = at_terminal("status", "--watch", columns=80)
     terminal.wait_for("1 queued")
 
-    desk.take(run)
+    harness.take(run)
     terminal.wait_for("1 running")
     terminal.interrupt()
 
@@ -40,8 +40,8 @@ def test_the_page_follows_the_queue_on_a_terminal(at_terminal: Words, desk: Desk
     assert "\x1b[?25h" in terminal.raw             # the cursor is back
 
 
-def test_a_killed_watcher_restores_the_terminal(at_terminal: Words, desk: Desk) -> None:
-    desk.submit()
+def test_a_killed_watcher_restores_the_terminal(at_terminal: Words, harness: Harness) -> None:
+    harness.submit()
     terminal = at_terminal("status", "--watch")
     terminal.wait_for("1 queued")
 
@@ -52,14 +52,14 @@ def test_a_killed_watcher_restores_the_terminal(at_terminal: Words, desk: Desk) 
     assert "\x1b[?25h" in terminal.raw
 
 
-def test_a_pipe_gets_a_page_per_change(start: Words, desk: Desk) -> None:
-    run = desk.submit()
+def test_a_pipe_gets_a_page_per_change(start: Words, harness: Harness) -> None:
+    run = harness.submit()
     watcher: subprocess.Popen[str] = start("status", "--watch")
     assert watcher.stdout is not None
     pages = iter(watcher.stdout.readline, "")
     assert next(line for line in pages if "queued" in line) == "1 queued\n"
 
-    desk.bring(run, State.FAILED)
+    harness.bring(run, State.FAILED)
     assert next(line for line in pages if "failed" in line) == "1 failed\n"
     watcher.send_signal(2)
     out, err = watcher.communicate(timeout=PATIENCE_S)
@@ -69,8 +69,8 @@ def test_a_pipe_gets_a_page_per_change(start: Words, desk: Desk) -> None:
     assert out.count("Workers") <= 1               # nothing was printed while nothing changed
 
 
-def test_a_closed_pipe_ends_watch(start: Words, desk: Desk) -> None:
-    desk.submit()
+def test_a_closed_pipe_ends_watch(start: Words, harness: Harness) -> None:
+    harness.submit()
     watcher: subprocess.Popen[str] = start("status", "--watch")
     assert watcher.stdout is not None
     watcher.stdout.readline()
@@ -80,11 +80,11 @@ def test_a_closed_pipe_ends_watch(start: Words, desk: Desk) -> None:
     assert watcher.wait(PATIENCE_S) == 0
 
 
-def test_watch_shows_a_worker_and_its_run(at_terminal: Words, worker: Words, desk: Desk,
+def test_watch_shows_a_worker_and_its_run(at_terminal: Words, worker: Words, harness: Harness,
                                           tmp_path: Path) -> None:
     terminal = at_terminal("status", "--watch", columns=120)
     tree = {"how": "wait", "folder": str(tmp_path)}
-    run = desk.submit(task="behave", submitted=tree, config=tree, scenario={"className": "behave"}, seed=1)
+    run = harness.submit(task="behave", submitted=tree, config=tree, scenario={"className": "behave"}, seed=1)
     name = worker().name
 
     terminal.wait_for("30% (3 of 10)")
@@ -97,7 +97,7 @@ def test_watch_shows_a_worker_and_its_run(at_terminal: Words, worker: Words, des
     assert f"Best so far\n  behave  result  1  run {run}  how=wait" in terminal.text
 
 
-def test_watch_refuses_json(start: Words, desk: Desk) -> None:
+def test_watch_refuses_json(start: Words, harness: Harness) -> None:
     answer = start("status", "--watch", "--json").communicate(timeout=PATIENCE_S)
 
     assert answer == ("", "error: --watch and --json contradict each other; give one\n")
@@ -118,18 +118,19 @@ def door(store: Store) -> Door:
 
 
 @pytest.fixture
-def watched(door: Door, desk: Desk) -> Watched:
+def watched(door: Door, harness: Harness) -> Watched:
     def page_of(place: Any, view: Overview) -> Page:
         page = Page()
         page.line(f"{view.counts.get(State.QUEUED, 0)} queued")
         return page
 
-    place: Any = PlaceBehindADoor(door.port, desk.project)
+    place: Any = PlaceBehindADoor(door.port, harness.project)
     return Watched(place, page_of)
 
 
-def test_an_unavailable_store_is_shown_above_the_last_page(watched: Watched, door: Door, desk: Desk) -> None:
-    desk.submit()
+def test_an_unavailable_store_is_shown_above_the_last_page(watched: Watched, door: Door,
+                                                           harness: Harness) -> None:
+    harness.submit()
     watched.look()
     assert watched.text() == "1 queued"
 
@@ -142,13 +143,13 @@ def test_an_unavailable_store_is_shown_above_the_last_page(watched: Watched, doo
     assert (empty, page) == ("", "1 queued")
 
 
-def test_watch_continues_when_the_store_is_back(watched: Watched, door: Door, desk: Desk) -> None:
+def test_watch_continues_when_the_store_is_back(watched: Watched, door: Door, harness: Harness) -> None:
     watched.look()
     door.shut = StoreError("disk full")            # an error that a retry seems not to help
     watched.look()
     watched.wait()
     door.open_it()
-    desk.submit()
+    harness.submit()
     watched.look()
 
     assert watched.text() == "1 queued"
@@ -170,13 +171,13 @@ def test_a_store_that_cannot_be_opened_ends_watch(watched: Watched, door: Door) 
         watched.look()
 
 
-def test_news_changes_with_events_not_with_time(watched: Watched, door: Door, desk: Desk) -> None:
+def test_news_changes_with_events_not_with_time(watched: Watched, door: Door, harness: Harness) -> None:
     watched.look()
     before = watched.news()
     watched.look()
     assert watched.news() == before
 
-    desk.submit()
+    harness.submit()
     watched.look()
     assert watched.news() != before
     door.shut = StoreUnavailable("gone")
@@ -184,8 +185,8 @@ def test_news_changes_with_events_not_with_time(watched: Watched, door: Door, de
     assert watched.news() == "gone"
 
 
-def test_a_low_terminal_shows_the_top_and_the_whole_at_the_end(at_terminal: Words, desk: Desk) -> None:
-    failed = desk.in_state(State.FAILED)
+def test_a_low_terminal_shows_the_top_and_the_whole_at_the_end(at_terminal: Words, harness: Harness) -> None:
+    failed = harness.in_state(State.FAILED)
     terminal = at_terminal("status", "--watch", lines=6)
     terminal.wait_for("…")
     assert "Last failures" not in terminal.text

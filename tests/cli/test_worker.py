@@ -14,9 +14,9 @@ from worker.scene import PROJECT, began, in_state, submit, until
 from hyperspace_core.cli.worker_view import stopping
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.worker.events import Stopping
 from hyperspace_core.worker.state import WorkerOptions
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import PATIENCE_S, Answer
 from .searching import new_search

@@ -10,7 +10,7 @@ from hyperspace_core.config.beside import beside
 from hyperspace_core.config.drawing import draw
 from hyperspace_core.config.searchspace import Dimension, Space, identity
 from hyperspace_core.ranges import Float, Int
-from hyperspace_core.testing.tuners import conditional_space, small_space
+from pytest_hyperspace.tuners import conditional_space, small_space
 
 
 def test_one_changed_value_is_enough_where_it_is_untried() -> None:

@@ -14,7 +14,7 @@ import pytest
 from worker.scene import FILES, PROJECT, began, in_state, opened_for_tests, submit
 
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.testing.project import make_project
+from pytest_hyperspace.project import make_project
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "systemd-slurm.md"
 UNIT = "hyperspace-worker@digits.service"

@@ -9,8 +9,8 @@ import pytest
 
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores.desk import Desk
-from hyperspace_core.testing.stores.house import furnish
+from pytest_hyperspace.stores.harness import Harness
+from pytest_hyperspace.stores.sample_store import fill_sample_store
 
 
 @pytest.fixture
@@ -26,18 +26,18 @@ def target(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def desk(source: Store) -> Desk:
+def harness(source: Store) -> Harness:
     """Runs at the source."""
-    return Desk(source)
+    return Harness(source)
 
 
 @pytest.fixture
-def there(target: Store) -> Desk:
+def there(target: Store) -> Harness:
     """Runs at the destination."""
-    return Desk(target)
+    return Harness(target)
 
 
 @pytest.fixture
 def runs(source: Store, tmp_path: Path) -> dict[str, int]:
     """The source's runs by name; fills the source."""
-    return furnish(source, tmp_path)
+    return fill_sample_store(source, tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperspace_core.moving.copying import copy_runs
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.crowd import Report
+from pytest_hyperspace.stores.harness import Report
 
 WRITES = {"restore", "append", "put_artifact", "put_snapshot", "migrate", "change_settings"}
 

@@ -17,8 +17,8 @@ from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk
-from hyperspace_core.testing.stores.house import CODE, CONFIG, DEEPEST, ELSEWHERE, SCENARIO, assert_the_same
+from pytest_hyperspace.stores.harness import COMPLETED, PROJECT, Harness
+from pytest_hyperspace.stores.sample_store import CODE, CONFIG, DEEPEST, ELSEWHERE, SCENARIO, assert_the_same
 
 Runs = dict[str, int]
 
@@ -52,7 +52,7 @@ def test_every_run_arrives_complete(source: Store, target: Store, runs: Runs) ->
     assert missing(target, [one.uid for one in copies.values()]) == 1
 
 
-def test_a_second_copy_changes_nothing(source: Store, target: Store, there: Desk, runs: Runs) -> None:
+def test_a_second_copy_changes_nothing(source: Store, target: Store, there: Harness, runs: Runs) -> None:
     first = copied(source, target)
     before = there.picture(*there.ids(project=None))
 
@@ -75,8 +75,9 @@ def test_a_copy_of_a_copy_has_the_same_digests(source: Store, target: Store, run
     assert len(set(digests.values())) == len(digests)
 
 
-def test_many_points_are_copied_in_batches(source: Store, target: Store, desk: Desk, tmp_path: Path) -> None:
-    lease = desk.start()
+def test_many_points_are_copied_in_batches(source: Store, target: Store, harness: Harness,
+                                           tmp_path: Path) -> None:
+    lease = harness.start()
     for seqs in batches(range(20_001), 5000):
         source.append(lease.run, 1, points=[
             Point(seq=seq, name="loss", step=seq, value=seq / 7, at=float(seq)) for seq in seqs])
@@ -91,21 +92,21 @@ def test_many_points_are_copied_in_batches(source: Store, target: Store, desk: D
 # -- the queue -----------------------------------------------------------------------------------------------
 
 
-def test_a_queued_run_arrives_paused(source: Store, target: Store, there: Desk, desk: Desk) -> None:
-    run = desk.submit()
+def test_a_queued_run_arrives_paused(source: Store, target: Store, there: Harness, harness: Harness) -> None:
+    run = harness.submit()
 
     assert copied(source, target)[run].waits
 
     record = there.get(1)
     assert (record.state, record.reason) == (State.PAUSED, WAS_QUEUED)
-    assert there.claim() is None and desk.state(run) is State.QUEUED
+    assert there.claim() is None and harness.state(run) is State.QUEUED
     target.resume(1)
     assert there.take().lease.run == 1
 
 
-def test_a_running_run_is_copied_only_after_its_end(source: Store, target: Store, there: Desk,
-                                                    desk: Desk) -> None:
-    lease = desk.start()
+def test_a_running_run_is_copied_only_after_its_end(source: Store, target: Store, there: Harness,
+                                                    harness: Harness) -> None:
+    lease = harness.start()
     assert copied(source, target)[lease.run].fate is Fate.RUNNING
     assert there.ids() == []
 
@@ -116,10 +117,10 @@ def test_a_running_run_is_copied_only_after_its_end(source: Store, target: Store
 
 
 def test_a_run_ended_since_replaces_its_waiting_copy(
-        source: Store, target: Store, there: Desk, desk: Desk) -> None:
-    run = desk.submit()
+        source: Store, target: Store, there: Harness, harness: Harness) -> None:
+    run = harness.submit()
     copied(source, target)
-    desk.bring(run, State.COMPLETED)
+    harness.bring(run, State.COMPLETED)
 
     one = copied(source, target)[run]
 
@@ -127,9 +128,9 @@ def test_a_run_ended_since_replaces_its_waiting_copy(
     assert_the_same(source, target)
 
 
-def test_a_run_that_continued_there_is_reported_and_kept(source: Store, target: Store, there: Desk,
-                                                         desk: Desk) -> None:
-    waits, retried = desk.submit(), desk.start(max_failures=1)
+def test_a_run_that_continued_there_is_reported_and_kept(source: Store, target: Store, there: Harness,
+                                                         harness: Harness) -> None:
+    waits, retried = harness.submit(), harness.start(max_failures=1)
     source.finish(retried, replace(COMPLETED, outcome="failed"))  # type: ignore[arg-type]
     copied(source, target)
     for run in there.ids():
@@ -143,8 +144,8 @@ def test_a_run_that_continued_there_is_reported_and_kept(source: Store, target: 
     assert there.picture(*there.ids()) == before
 
 
-def test_queue_settings_are_copied_to_an_empty_store(source: Store, target: Store, desk: Desk) -> None:
-    desk.submit()
+def test_queue_settings_are_copied_to_an_empty_store(source: Store, target: Store, harness: Harness) -> None:
+    harness.submit()
     source.change_settings(PROJECT, paused=True, heartbeat_s=2.0, ttl_s=40.0)
 
     copied(source, target)
@@ -153,9 +154,9 @@ def test_queue_settings_are_copied_to_an_empty_store(source: Store, target: Stor
 
 
 @pytest.mark.parametrize("of_its_own", ["settings", "runs"])
-def test_existing_settings_stay(source: Store, target: Store, desk: Desk, there: Desk,
+def test_existing_settings_stay(source: Store, target: Store, harness: Harness, there: Harness,
                                 of_its_own: str) -> None:
-    desk.submit()
+    harness.submit()
     source.change_settings(PROJECT, paused=True)
     if of_its_own == "settings":
         target.change_settings(PROJECT, ttl_s=99.0)
@@ -171,12 +172,12 @@ def test_existing_settings_stay(source: Store, target: Store, desk: Desk, there:
 # -- parents -------------------------------------------------------------------------------------------------
 
 
-def test_children_name_their_parents_by_the_new_ids(source: Store, target: Store, there: Desk,
-                                                    desk: Desk) -> None:
+def test_children_name_their_parents_by_the_new_ids(source: Store, target: Store, there: Harness,
+                                                    harness: Harness) -> None:
     there.submit_many(3)
-    parent = desk.in_state(State.COMPLETED)
-    child = desk.in_state(State.COMPLETED, parent=parent)
-    grandchild = desk.in_state(State.COMPLETED, parent=child)
+    parent = harness.in_state(State.COMPLETED)
+    child = harness.in_state(State.COMPLETED, parent=parent)
+    grandchild = harness.in_state(State.COMPLETED, parent=child)
 
     copies = copied(source, target)
 
@@ -184,9 +185,9 @@ def test_children_name_their_parents_by_the_new_ids(source: Store, target: Store
     assert [there.get(run).parent for run in new if run] == [None, *new[:2]]
 
 
-def test_a_parent_goes_first_even_where_its_id_is_higher(source: Store, target: Store, there: Desk,
-                                                         desk: Desk) -> None:
-    first, second, third = (desk.get(desk.in_state(State.COMPLETED)) for _ in range(3))
+def test_a_parent_goes_first_even_where_its_id_is_higher(source: Store, target: Store, there: Harness,
+                                                         harness: Harness) -> None:
+    first, second, third = (harness.get(harness.in_state(State.COMPLETED)) for _ in range(3))
     source.delete([first.id, second.id, third.id])
     # possible after another copy: 4 repeats 6, which repeats 5; 7 is its own parent
     source.restore([replace(first, parent=6), second, replace(third, parent=5)])
@@ -200,10 +201,10 @@ def test_a_parent_goes_first_even_where_its_id_is_higher(source: Store, target: 
     assert len(copies) == 4 and fates(copies) == {Fate.COPIED: 4}
 
 
-def test_a_missing_parent_is_reported_and_left_out(source: Store, target: Store, there: Desk,
-                                                   desk: Desk) -> None:
-    parent = desk.in_state(State.COMPLETED, task="other")
-    child = desk.in_state(State.COMPLETED, parent=parent)
+def test_a_missing_parent_is_reported_and_left_out(source: Store, target: Store, there: Harness,
+                                                   harness: Harness) -> None:
+    parent = harness.in_state(State.COMPLETED, task="other")
+    child = harness.in_state(State.COMPLETED, parent=parent)
 
     one = copied(source, target, tasks=("task",))[child]
 
@@ -211,10 +212,10 @@ def test_a_missing_parent_is_reported_and_left_out(source: Store, target: Store,
     assert there.get(1).parent is None
 
 
-def test_a_parent_that_an_earlier_copy_brought_is_found(source: Store, target: Store, there: Desk,
-                                                        desk: Desk) -> None:
-    parent = desk.in_state(State.COMPLETED, task="other")
-    child = desk.in_state(State.COMPLETED, parent=parent)
+def test_a_parent_that_an_earlier_copy_brought_is_found(source: Store, target: Store, there: Harness,
+                                                        harness: Harness) -> None:
+    parent = harness.in_state(State.COMPLETED, task="other")
+    child = harness.in_state(State.COMPLETED, parent=parent)
     copied(source, target, tasks=("other",))
 
     one = copied(source, target, tasks=("task",))[child]
@@ -247,8 +248,8 @@ def test_a_migration_can_be_undone_in_the_copy(source: Store, target: Store, run
     assert repr(target.get(run).config) == repr(CONFIG) and target.get(run).migrated == ()
 
 
-def test_a_migration_after_the_copy_is_applied_there(source: Store, target: Store, desk: Desk) -> None:
-    run = desk.in_state(State.COMPLETED, scenario=SCENARIO, config={"a": 1})
+def test_a_migration_after_the_copy_is_applied_there(source: Store, target: Store, harness: Harness) -> None:
+    run = harness.in_state(State.COMPLETED, scenario=SCENARIO, config={"a": 1})
     copied(source, target)
     source.migrate(Migration(name="m", project=PROJECT, steps=()), [Rewrite(
         run=run, old_scenario=SCENARIO, old_config={"a": 1}, scenario=SCENARIO, config={"b": 1})])
@@ -258,10 +259,10 @@ def test_a_migration_after_the_copy_is_applied_there(source: Store, target: Stor
     assert_the_same(source, target)
 
 
-def test_a_migration_with_other_steps_there_is_reported(source: Store, target: Store, desk: Desk,
-                                                        there: Desk) -> None:
+def test_a_migration_with_other_steps_there_is_reported(source: Store, target: Store, harness: Harness,
+                                                        there: Harness) -> None:
     for store, steps in ((source, ()), (target, ({"op": "add"},))):
-        run = Desk(store).in_state(State.COMPLETED, scenario=SCENARIO, config={"a": 1})
+        run = Harness(store).in_state(State.COMPLETED, scenario=SCENARIO, config={"a": 1})
         store.migrate(Migration(name="m", project=PROJECT, steps=steps), [Rewrite(
             run=run, old_scenario=SCENARIO, old_config={"a": 1}, scenario=SCENARIO, config={"b": 1})])
 
@@ -274,7 +275,7 @@ def test_a_migration_with_other_steps_there_is_reported(source: Store, target: S
 # -- differences between the stores --------------------------------------------------------------------------
 
 
-def test_changes_there_are_named_and_not_overwritten(source: Store, target: Store, there: Desk,
+def test_changes_there_are_named_and_not_overwritten(source: Store, target: Store, there: Harness,
                                                      runs: Runs, tmp_path: Path) -> None:
     copied(source, target)
     rich, child = (by_uid(source, runs[name], target) for name in ("rich", "child"))
@@ -295,13 +296,13 @@ def test_changes_there_are_named_and_not_overwritten(source: Store, target: Stor
     assert [one.size for one in target.artifacts(rich) if one.name == "weights"] == [5]
 
 
-def test_data_is_not_added_to_a_different_attempt_there(source: Store, target: Store, there: Desk,
-                                                        desk: Desk) -> None:
-    waits = desk.submit()
+def test_data_is_not_added_to_a_different_attempt_there(source: Store, target: Store, there: Harness,
+                                                        harness: Harness) -> None:
+    waits = harness.submit()
     copied(source, target)
     target.resume(1)
     there.bring(1, State.COMPLETED)
-    lease = desk.take(waits).lease
+    lease = harness.take(waits).lease
     source.append(waits, 1, points=[Point(seq=0, name="loss", step=0, value=1.0, at=0.0)])
     source.finish(lease, COMPLETED)
 
@@ -349,8 +350,8 @@ def test_missing_code_is_reported(source: Store, target: Store, runs: Runs) -> N
     assert one.problems[0].startswith(f"snapshot {snapshot.digest[:12]}… of source code")
 
 
-def test_a_run_deleted_during_the_copy_is_reported(source: Store, target: Store, desk: Desk) -> None:
-    runs = [desk.in_state(State.COMPLETED) for _ in range(3)]
+def test_a_run_deleted_during_the_copy_is_reported(source: Store, target: Store, harness: Harness) -> None:
+    runs = [harness.in_state(State.COMPLETED) for _ in range(3)]
     copying = copy_runs(source, target)
     first = next(copying)
     source.delete(runs[1:2])
@@ -374,10 +375,10 @@ def test_only_matching_runs_are_copied(source: Store, target: Store, runs: Runs)
     assert target.info().runs == {ELSEWHERE: 1, PROJECT: 1}
 
 
-def test_a_preview_equals_the_copy_and_changes_nothing(source: Store, target: Store, there: Desk,
+def test_a_preview_equals_the_copy_and_changes_nothing(source: Store, target: Store, there: Harness,
                                                        runs: Runs) -> None:
     copied(source, target, states=(State.CANCELLED, State.QUEUED))
-    Desk(source).bring(runs["queued"], State.FAILED)
+    Harness(source).bring(runs["queued"], State.FAILED)
     before = there.picture(*there.ids(project=None))
 
     expected = preview(source, target)

@@ -11,34 +11,32 @@ from hyperspace_core.moving.copying import Fate, copy_runs
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores.crowd import Crowd
-from hyperspace_core.testing.stores.desk import Desk
-from hyperspace_core.testing.stores.house import assert_the_same, furnish
-from hyperspace_core.testing.stores.others import work_all
-from hyperspace_core.testing.stores.themes.processes import kill_when
+from pytest_hyperspace.stores.harness import Harness, ProcessGroup, work_all
+from pytest_hyperspace.stores.process_tests import kill_when
+from pytest_hyperspace.stores.sample_store import assert_the_same, fill_sample_store
 
 from .others import copy_to
 
-Start = Callable[..., Crowd]
+Start = Callable[..., ProcessGroup]
 
 
 @pytest.fixture
 def full(source: Store, tmp_path: Path) -> Store:
     """A source that is large enough to kill its copy in the middle."""
-    furnish(source, tmp_path, points=20_000)
-    Desk(source).submit_many(60)
-    furnish(source, tmp_path)
+    fill_sample_store(source, tmp_path, points=20_000)
+    Harness(source).submit_many(60)
+    fill_sample_store(source, tmp_path)
     return source
 
 
 @pytest.fixture
-def crowd(full: Store) -> Iterator[Start]:
-    """Processes that copy the source: `crowd([address of the destination, …])`."""
-    started: list[Crowd] = []
+def start_processes(full: Store) -> Iterator[Start]:
+    """Processes that copy the source: `start_processes([address of the destination, …])`."""
+    started: list[ProcessGroup] = []
 
-    def start(targets: list[str]) -> Crowd:
-        started.append(Crowd(open_store, full.url, copy_to,
-                             [(open_store, target) for target in targets]))
+    def start(targets: list[str]) -> ProcessGroup:
+        started.append(ProcessGroup(open_store, full.url, copy_to,
+                                    [(open_store, target) for target in targets]))
         return started[-1]
 
     yield start
@@ -46,10 +44,11 @@ def crowd(full: Store) -> Iterator[Start]:
         one.end()
 
 
-def test_a_repeatedly_killed_copy_is_completed_by_the_next(full: Store, target: Store, crowd: Start) -> None:
+def test_a_repeatedly_killed_copy_is_completed_by_the_next(full: Store, target: Store,
+                                                           start_processes: Start) -> None:
     killed = 0
     for reports in (1, 3, 5, 6, 7, 8, 10, 11, 13, 16, 17, 22, 30, 47):
-        copying = crowd([target.url])
+        copying = start_processes([target.url])
         kill_when(copying, [reports])
         killed += copying.members[0].answer is None
     assert killed > 0
@@ -59,8 +58,8 @@ def test_a_repeatedly_killed_copy_is_completed_by_the_next(full: Store, target: 
     assert {one.fate for one in copy_runs(full, target)} == {Fate.THERE, Fate.RUNNING}
 
 
-def test_two_copies_at_once_bring_each_run_once(full: Store, target: Store, crowd: Start) -> None:
-    answers = crowd([target.url] * 3).answers()
+def test_two_copies_at_once_bring_each_run_once(full: Store, target: Store, start_processes: Start) -> None:
+    answers = start_processes([target.url] * 3).answers()
 
     total = sum(full.count(RunFilter()).values())
     assert [sum(answer.values()) for answer in answers] == [total] * 3
@@ -69,8 +68,8 @@ def test_two_copies_at_once_bring_each_run_once(full: Store, target: Store, crow
 
 
 def test_repeated_copies_of_a_busy_store_become_complete(source: Store, target: Store) -> None:
-    Desk(source).submit_many(30)
-    workers = Crowd(open_store, source.url, work_all, [("first",), ("second",)])
+    Harness(source).submit_many(30)
+    workers = ProcessGroup(open_store, source.url, work_all, [("first",), ("second",)])
     copies = 0
     while not all(member.over for member in workers.members):
         workers.hear()
@@ -81,4 +80,4 @@ def test_repeated_copies_of_a_busy_store_become_complete(source: Store, target: 
 
     assert copies >= 30 and last <= {Fate.THERE, Fate.COPIED}
     assert_the_same(source, target)
-    assert Desk(target).claim() is None
+    assert Harness(target).claim() is None

@@ -12,7 +12,7 @@ from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Metric, OutputChunk, RunRecord
 from hyperspace_core.records.states import Command, State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.themes.restoring import FULL, SECOND, full
+from pytest_hyperspace.stores.restore_tests import FULL, SECOND, full
 
 CHANGES: dict[str, Any] = {
     "uid": "other", "project": "other", "task": "other", "state": State.COMPLETED, "reason": None,

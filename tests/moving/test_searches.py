@@ -15,8 +15,8 @@ from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores.desk import PROJECT, Desk
-from hyperspace_core.testing.stores.themes.searching import new_search, proposal
+from pytest_hyperspace.stores.harness import PROJECT, Harness
+from pytest_hyperspace.stores.search_tests import new_search, proposal
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def search(source: Store) -> SearchRecord:
     source.add_search(new_search(note="without runs"))
     search = source.get_search(source.add_search(new_search(note="with two", tags=("a",))))
     runs = [source.propose(search.id, number, proposal(search, number)) for number in range(2)]
-    Desk(source).bring(runs[0] or 0, State.COMPLETED)
+    Harness(source).bring(runs[0] or 0, State.COMPLETED)
     return source.get_search(search.id)
 
 
@@ -63,7 +63,7 @@ def test_a_search_that_is_not_open_keeps_its_state(source: Store, target: Store,
 
 
 def test_a_search_without_copied_runs_is_left_out(source: Store, target: Store, search: SearchRecord) -> None:
-    Desk(source).submit(search="of an older version")
+    Harness(source).submit(search="of an older version")
 
     copied(source, target, tasks=("another",))
     assert target.searches(PROJECT) == []
@@ -130,4 +130,4 @@ def test_a_copy_into_a_store_of_its_own_is_sound(source: Store, search: SearchRe
     with open_store(f"sqlite:///{tmp_path}/new.db") as new:
         copied(source, new)
         assert new.check() == ()
-        assert Desk(new).claim() is None
+        assert Harness(new).claim() is None

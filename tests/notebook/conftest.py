@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 NAME = "typed_in_cells"
 FILES = {

@@ -11,7 +11,7 @@ from hyperspace_core.errors import HyperspaceError, Refused, UsageError
 from hyperspace_core.records.states import State
 from hyperspace_core.reproduce.verdict import Likeness
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Notebook
 from .test_prototypes import GROVE

@@ -19,8 +19,8 @@ from hyperspace_core.errors import HyperspaceError, NotFound, Refused, UsageErro
 from hyperspace_core.production.export import plan_export, write_export
 from hyperspace_core.records.run import Update
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import COMPLETED, Desk
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import COMPLETED, Harness
 
 from .conftest import CONFIG
 
@@ -183,8 +183,8 @@ def test_the_current_folder_is_not_replaced(
 
 
 def test_missing_provenance_is_exported_as_null(study: Study, tmp_path: Path) -> None:
-    desk = Desk(study.store, "studio")
-    lease = desk.start(task="sheet", config=CONFIG, scenario={"className": "Sheet"})
+    harness = Harness(study.store, "studio")
+    lease = harness.start(task="sheet", config=CONFIG, scenario={"className": "Sheet"})
     study.store.update(lease, Update(provenance={"plugins": {"absent": "no"}, "packages": "of another tool"}))
     study.store.finish(lease, COMPLETED)
 

@@ -27,7 +27,7 @@ from hyperspace_core.errors import (
     UsageError,
 )
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget
+from pytest_hyperspace.project import ProjectFolder, forget
 
 ROOT = Path(__file__).parents[2]
 # modules that a service must not import

@@ -11,7 +11,7 @@ from extension.world import World
 from hyperspace_core import load_component
 from hyperspace_core.errors import ProjectError, UnknownClassError, UsageError
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 PLUGIN = """
     from dataclasses import dataclass

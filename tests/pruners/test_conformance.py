@@ -12,7 +12,7 @@ from hyperspace_core.pruner import Curve, Peer, Pruner
 from hyperspace_core.pruners.halving import SuccessiveHalving
 from hyperspace_core.pruners.median import Median
 from hyperspace_core.records.run import Goal
-from hyperspace_core.testing.pruners import PrunerConformance
+from pytest_hyperspace.pruners import PrunerConformance
 
 
 class TestMedian(PrunerConformance):

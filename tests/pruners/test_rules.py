@@ -13,7 +13,7 @@ from hyperspace_core.pruners.halving import SuccessiveHalving
 from hyperspace_core.pruners.median import Median
 from hyperspace_core.pruners.recorded import AsRecorded
 from hyperspace_core.records.run import Metric
-from hyperspace_core.testing.pruners import stopped_at
+from pytest_hyperspace.pruners import stopped_at
 
 
 def peer(values: Sequence[float], state: PeerState = "completed", first: int = 1) -> Peer:

@@ -20,16 +20,7 @@ from hypothesis import given
 from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH
 from hyperspace_core.errors import ExitCode, ValueNotStorable
 from hyperspace_core.records.codec import from_text, storable, to_text
-from hyperspace_core.testing.stores.strategies import (
-    ODD_KEYS,
-    ODD_NUMBERS,
-    ODD_TEXTS,
-    nested,
-    same,
-    short,
-    trees,
-    values,
-)
+from pytest_hyperspace.stores.base import ODD_KEYS, ODD_NUMBERS, ODD_TEXTS, nested, same, short, trees, values
 
 Pair = namedtuple("Pair", "one two")
 

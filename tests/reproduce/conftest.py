@@ -13,9 +13,9 @@ from hyperspace_core.extension.discovery import find
 from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget, make_project
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, forget, make_project
 
 PROJECT = "tampered"
 NO_PLUGINS = [name for name in ("stage_timer",) if any(found.name == name for found in find(PLUGINS_GROUP))]

@@ -9,7 +9,7 @@ import pytest
 from hyperspace_core.errors import NotFound, UnknownClassError, UsageError
 from hyperspace_core.reproduce.parity import parity, planned
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import drained
 

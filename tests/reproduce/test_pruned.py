@@ -15,7 +15,7 @@ from hyperspace_core.reproduce.reproduction import Site, reproduce
 from hyperspace_core.reproduce.verdict import Likeness
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import drained
 

@@ -13,7 +13,7 @@ import pytest
 
 from hyperspace_core.reproduce.verdict import Likeness
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import drained
 

@@ -29,7 +29,7 @@ from hyperspace_core.results.overview import (
 )
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.clock import FakeClock
+from pytest_hyperspace.project import FakeClock
 
 from .records import NOON, completed, queued, running
 

@@ -20,7 +20,7 @@ from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores.desk import COMPLETED, Desk
+from pytest_hyperspace.stores.harness import COMPLETED, Harness
 
 from .records import NOON, completed
 
@@ -36,16 +36,16 @@ def support(c: float) -> dict[str, object]:
 
 
 @pytest.fixture
-def desk(url: str) -> Iterator[Desk]:
+def harness(url: str) -> Iterator[Harness]:
     with open_store(url, "conformance") as store:
-        yield Desk(store)
+        yield Harness(store)
 
 
-def logged(desk: Desk, *losses: float, name: str = "loss") -> int:
-    lease = desk.start(config=forest(len(losses)))
-    desk.store.append(lease.run, 1, points=[Point(seq=seq, name=name, step=10 * seq, value=loss, at=0.0)
-                                            for seq, loss in enumerate(losses)])
-    desk.store.finish(lease, COMPLETED)
+def logged(harness: Harness, *losses: float, name: str = "loss") -> int:
+    lease = harness.start(config=forest(len(losses)))
+    harness.store.append(lease.run, 1, points=[Point(seq=seq, name=name, step=10 * seq, value=loss, at=0.0)
+                                               for seq, loss in enumerate(losses)])
+    harness.store.finish(lease, COMPLETED)
     return lease.run
 
 
@@ -53,10 +53,10 @@ def records(store: Store, *runs: int) -> list[RunRecord]:
     return best_first(map(store.get, runs))
 
 
-def test_a_curve_has_the_points_that_a_run_logged(desk: Desk) -> None:
-    runs = logged(desk, 3.0, 2.0, 1.0), logged(desk, 3.0, 2.5)
+def test_a_curve_has_the_points_that_a_run_logged(harness: Harness) -> None:
+    runs = logged(harness, 3.0, 2.0, 1.0), logged(harness, 3.0, 2.5)
 
-    figure = plots.curves(desk.store, records(desk.store, *runs), "loss")
+    figure = plots.curves(harness.store, records(harness.store, *runs), "loss")
 
     assert [list(line.y) for line in figure.data] == [[3.0, 2.0, 1.0], [3.0, 2.5]]
     assert list(figure.data[0].x) == [0, 10, 20]
@@ -65,24 +65,24 @@ def test_a_curve_has_the_points_that_a_run_logged(desk: Desk) -> None:
     assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("step", "loss")
 
 
-def test_without_a_series_of_the_metric_the_first_one_is_shown(desk: Desk) -> None:
-    run = logged(desk, 1.0, name="train_loss")
+def test_without_a_series_of_the_metric_the_first_one_is_shown(harness: Harness) -> None:
+    run = logged(harness, 1.0, name="train_loss")
 
-    assert plots.curves(desk.store, records(desk.store, run)).layout.yaxis.title.text == "train_loss"
+    assert plots.curves(harness.store, records(harness.store, run)).layout.yaxis.title.text == "train_loss"
 
 
-def test_a_misspelt_series_suggests_the_right_one(desk: Desk) -> None:
-    run = logged(desk, 1.0)
+def test_a_misspelt_series_suggests_the_right_one(harness: Harness) -> None:
+    run = logged(harness, 1.0)
 
     with pytest.raises(NotFound, match=r"no series 'los'.*'loss'"):
-        plots.curves(desk.store, records(desk.store, run), "los")
+        plots.curves(harness.store, records(harness.store, run), "los")
 
 
-def test_runs_without_series_name_the_logging_call(desk: Desk) -> None:
-    run = logged(desk)
+def test_runs_without_series_name_the_logging_call(harness: Harness) -> None:
+    run = logged(harness)
 
     with pytest.raises(NotFound, match="log_scalar"):
-        plots.curves(desk.store, records(desk.store, run))
+        plots.curves(harness.store, records(harness.store, run))
 
 
 @pytest.mark.parametrize(("goal", "reverse", "aim"), [("maximize", False, "accuracy (higher is better)"),
@@ -223,10 +223,10 @@ def test_a_target_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -
 # -- of results ----------------------------------------------------------------------------------------------
 
 
-def test_results_plot_only_their_own_runs(desk: Desk) -> None:
-    runs = [logged(desk, 3.0, 2.0, 1.0), logged(desk, 3.0, 2.5), logged(desk, 9.0)]
-    chosen = Results([replace(desk.store.get(run), result=run / 10) for run in runs[:2]],
-                     read=lambda run, names: desk.store.points(run, names=names))
+def test_results_plot_only_their_own_runs(harness: Harness) -> None:
+    runs = [logged(harness, 3.0, 2.0, 1.0), logged(harness, 3.0, 2.5), logged(harness, 9.0)]
+    chosen = Results([replace(harness.store.get(run), result=run / 10) for run in runs[:2]],
+                     read=lambda run, names: harness.store.points(run, names=names))
 
     assert [list(line.y) for line in chosen.plot.curves("loss").data] == [[3.0, 2.5], [3.0, 2.0, 1.0]]
     assert [list(line.y) for line in chosen[1:].plot.curves("loss").data] == [[3.0, 2.0, 1.0]]
@@ -236,10 +236,10 @@ def test_results_plot_only_their_own_runs(desk: Desk) -> None:
     assert len(chosen.plot.history().data[0].y) == 2
 
 
-def test_the_best_curves_do_not_depend_on_the_order(desk: Desk) -> None:
-    runs = [logged(desk, 3.0), logged(desk, 2.0)]
-    results = Results([replace(desk.store.get(run), result=run / 10) for run in runs], order_by="run",
-                      read=lambda run, names: desk.store.points(run, names=names))
+def test_the_best_curves_do_not_depend_on_the_order(harness: Harness) -> None:
+    runs = [logged(harness, 3.0), logged(harness, 2.0)]
+    results = Results([replace(harness.store.get(run), result=run / 10) for run in runs], order_by="run",
+                      read=lambda run, names: harness.store.points(run, names=names))
 
     assert [list(line.y) for line in results.plot.curves("loss", best=1).data] == [[2.0]]
 

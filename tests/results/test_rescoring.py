@@ -17,7 +17,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.rescoring import Scoring, metric_of, predictions_of, rescored, undone
 from hyperspace_core.results.table import tabulate
 from hyperspace_core.run import Memory
-from hyperspace_core.testing.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget, make_project
 
 METRICS = """
     def misses(y_true, y_pred):

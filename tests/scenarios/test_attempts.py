@@ -12,7 +12,7 @@ from worker.scene import alive, until
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Drain
 

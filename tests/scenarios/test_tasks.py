@@ -12,7 +12,7 @@ from hyperspace_core.errors import ConfigError, UnknownClassError
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import trial
 

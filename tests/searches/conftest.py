@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 MODELS = '''
 from dataclasses import dataclass

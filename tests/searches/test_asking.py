@@ -19,7 +19,7 @@ from hyperspace_core.searches.asking import ChildProposer, InlineProposer, Propo
 from hyperspace_core.searches.process import ProposerServer
 from hyperspace_core.searches.wire import Ask, Open
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget
+from pytest_hyperspace.project import ProjectFolder, forget
 
 from .conftest import FILES
 

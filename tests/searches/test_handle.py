@@ -16,10 +16,10 @@ from hyperspace_core.records.states import State
 from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.proposing import Proposer
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, forget
 
 from .conftest import MODELS
 

@@ -14,8 +14,8 @@ from hyperspace_core.searches.history import Seen
 from hyperspace_core.searches.proposing import Proposer
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget
-from hyperspace_core.testing.stores.desk import owner
+from pytest_hyperspace.project import ProjectFolder, forget
+from pytest_hyperspace.stores.harness import owner
 
 from .conftest import FILES, MODELS
 
@@ -69,7 +69,7 @@ def test_diverged_runs_are_failures_and_cancelled_runs_ignored(
     study.queue.cancel(cancelled)
 
     assert trials_of(search.seen()) == [(("Tree", 1), "failed", None), (("Tree", 2), "failed", None),
-                                   (("Tree", 3), "pruned", 0.25)]
+                                        (("Tree", 3), "pruned", 0.25)]
 
 
 def test_values_outside_the_current_ranges_are_left_out(study: Study) -> None:

@@ -13,7 +13,7 @@ from hyperspace_core.searches import mirror
 from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.mirror import RunCache
 from hyperspace_core.study import Study
-from hyperspace_core.testing.clock import FakeClock
+from pytest_hyperspace.project import FakeClock
 
 
 @pytest.fixture

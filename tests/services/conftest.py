@@ -10,10 +10,10 @@ import pytest
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 FILES = {
     "hyperspace.py": """

@@ -22,7 +22,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.testing.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 from .conftest import FILES, Drain, number
 

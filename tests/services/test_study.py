@@ -31,7 +31,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.comparable import existing_runs, key_of
 from hyperspace_core.results.results import Results
 from hyperspace_core.submission import SubmitOptions, iter_plan, plan, problem_of_task
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Drain, number
 

@@ -30,7 +30,7 @@ from hyperspace_core.submission import (
     problem_of_task,
     size_of,
 )
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 UNCHANGED = {"fail": False, "wait": ""}
 
@@ -291,7 +291,7 @@ def test_the_size_of_a_grid_is_the_number_of_its_runs(
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Problem]]:
     """A project that stays open for all examples of a test."""
-    from hyperspace_core.testing.project import make_project
+    from pytest_hyperspace.project import make_project
 
     from .conftest import FILES
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.testing.stores import Backend, StoreConformance
+from pytest_hyperspace.stores import Backend, StoreConformance
 
 
 class TestSqlite(StoreConformance):

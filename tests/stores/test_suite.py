@@ -6,30 +6,30 @@ from collections import Counter
 
 import pytest
 
-from hyperspace_core.testing.stores import StoreConformance, StoreTests
+from pytest_hyperspace.stores import StoreConformance, StoreTests
 
 pytest_plugins = ["pytester"]
 
-THEMES = [theme for theme in StoreConformance.__mro__ if issubclass(theme, StoreTests)
-          and theme not in (StoreConformance, StoreTests)]
+CLASSES = [cls for cls in StoreConformance.__mro__ if issubclass(cls, StoreTests)
+           and cls not in (StoreConformance, StoreTests)]
 
 
-def test_no_theme_overrides_a_test_or_helper_of_another() -> None:
-    names = Counter(name for theme in THEMES for name in vars(theme) if not name.startswith("__"))
+def test_no_class_overrides_a_test_or_helper_of_another() -> None:
+    names = Counter(name for cls in CLASSES for name in vars(cls) if not name.startswith("__"))
 
     assert [name for name, count in names.items() if count > 1] == []
     assert set(names) & {name for name in vars(StoreTests) if not name.startswith("__")} == set()
 
 
-def test_every_theme_has_tests() -> None:
-    empty = [theme for theme in THEMES if not any(name.startswith("test_") for name in vars(theme))]
+def test_every_class_has_tests() -> None:
+    empty = [cls for cls in CLASSES if not any(name.startswith("test_") for name in vars(cls))]
 
     assert empty == []
 
 
 def test_a_missing_backend_fixture_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
-        from hyperspace_core.testing.stores import StoreConformance
+        from pytest_hyperspace.stores import StoreConformance
 
         class TestNothing(StoreConformance):
             pass
@@ -47,8 +47,8 @@ def test_a_broken_store_does_not_pass_the_suite(pytester: pytest.Pytester) -> No
         import pytest
         from dataclasses import replace
         from hyperspace_core.stores.sqlite import open_store
-        from hyperspace_core.testing.stores import Backend, StoreConformance
-        from hyperspace_core.testing.stores.themes.fencing import Fencing
+        from pytest_hyperspace.stores import Backend, StoreConformance
+        from pytest_hyperspace.stores.lease_tests import Fencing
 
         def without_a_fence(url):
             store = open_store(url)

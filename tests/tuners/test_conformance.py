@@ -10,10 +10,10 @@ import pytest
 
 from hyperspace_core.config.drawing import draw, drawn
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
-from hyperspace_core.testing.tuners import TunerConformance, conditional_space
 from hyperspace_core.tuner import History, Tuner
 from hyperspace_core.tuners.grid import Grid
 from hyperspace_core.tuners.random import Random
+from pytest_hyperspace.tuners import TunerConformance, conditional_space
 
 
 class Climber(Tuner):

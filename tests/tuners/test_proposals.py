@@ -10,10 +10,10 @@ from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.searchspace import Assignment, Space
 from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError
-from hyperspace_core.testing.tuners import conditional_space, flat_space, searched, small_space
 from hyperspace_core.tuner import History, Trial, Tuner, next_proposal
 from hyperspace_core.tuners.grid import Grid, combinations
 from hyperspace_core.tuners.random import Random
+from pytest_hyperspace.tuners import conditional_space, flat_space, searched, small_space
 
 
 def history(*assignments: Assignment, weight: float = 1.0) -> History:

@@ -13,10 +13,10 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import Claim, NewRun, Owner
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 from .faults import Door
 from .scene import FILES, PATIENCE_S, PROJECT, WorkerProcess, opened_for_tests, worker_processes

@@ -10,11 +10,11 @@ from typing import Any
 from hyperspace_core.records.run import Owner, WorkerInfo
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.events import RunEnded, RunStarted
 from hyperspace_core.worker.heartbeat import EXPLAIN_AFTER_S, WATCHED_S, Counts, Explainer, Presence
 from hyperspace_core.worker.slot import LOOK_S
 from hyperspace_core.worker.state import QueueNotifier
+from pytest_hyperspace.project import FakeClock
 
 from .faults import Door
 from .scene import PATIENCE_S, PROJECT, submit

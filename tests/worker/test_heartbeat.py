@@ -17,11 +17,11 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Finish, NewRun, Owner
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import QueueSettings, Store, new_token
-from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.heartbeat import Heartbeat, Reaper
 from hyperspace_core.worker.held_run import HeldRun
 from hyperspace_core.worker.outbox import Outbox
 from hyperspace_core.worker.outcome import Ask
+from pytest_hyperspace.project import FakeClock
 
 from .faults import Door
 
@@ -36,9 +36,9 @@ class Scene:
         self.clock = FakeClock()
         self.door = door
         self.care = Reaper(door.port, PROJECT, clock=self.clock, tell=self.tell,
-                         heartbeat_is=lambda seconds: None)
+                           heartbeat_is=lambda seconds: None)
         self.heartbeat = Heartbeat(door.port, owner, heartbeat_s=SETTINGS.heartbeat_s, clock=self.clock,
-                           tell=self.tell, regular=(self.care,), away_changed=self.away.append)
+                                   tell=self.tell, regular=(self.care,), away_changed=self.away.append)
         self.owner = owner
 
     def tell(self, text: str, level: int) -> None:
@@ -72,7 +72,7 @@ def test_each_round_sends_one_beat_a_run(scene: Scene, claim_one: Callable[[], C
 
 
 def test_progress_is_sent_once_with_the_heartbeat(scene: Scene, claim_one: Callable[[], Claim],
-                                                 store: Store) -> None:
+                                                  store: Store) -> None:
     held_run = scene.held_run(claim_one())
     held_run.report_progress(Progress(done=3, total=10))
     scene.door.before["beat"] = [StoreUnavailable("away")]
@@ -86,7 +86,7 @@ def test_progress_is_sent_once_with_the_heartbeat(scene: Scene, claim_one: Calla
 @pytest.mark.parametrize(("command", "ask", "why"), [("cancel", Ask.CANCEL, "cancelled"),
                                                      ("pause", Ask.RETURN, "paused")])
 def test_commands_come_with_the_heartbeat_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store,
-                                       command: str, ask: Ask, why: str) -> None:
+                                                 command: str, ask: Ask, why: str) -> None:
     held_run = scene.held_run(claim_one())
     getattr(store, command)(held_run.lease.run)
     scene.rounds(1)
@@ -94,7 +94,7 @@ def test_commands_come_with_the_heartbeat_answer(scene: Scene, claim_one: Callab
 
 
 def test_a_reaped_run_is_readopted(scene: Scene, claim_one: Callable[[], Claim],
-                                              store: Store) -> None:
+                                   store: Store) -> None:
     held_run = scene.held_run(claim_one())
     store.reap(store.held(PROJECT)[0])
     scene.rounds(1)
@@ -174,9 +174,9 @@ def test_a_store_outage_is_reported_once_and_so_is_its_end(
         changed.release()
 
     heartbeat = Heartbeat(door.port, owner, heartbeat_s=0.05, clock=SystemClock(),
-                  tell=lambda text, level: notices.append(text), away_changed=away_changed,
-                  regular=(lambda: door.port.settings(PROJECT) and None,),
-                  farewell=lambda: door.port.absent("me"))
+                          tell=lambda text, level: notices.append(text), away_changed=away_changed,
+                          regular=(lambda: door.port.settings(PROJECT) and None,),
+                          farewell=lambda: door.port.absent("me"))
     heartbeat.start()
     door.shut_it()
     assert changed.acquire(timeout=5)

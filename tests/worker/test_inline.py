@@ -19,8 +19,8 @@ from hyperspace_core.markers import hookimpl
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.worker.inline import execute_here
+from pytest_hyperspace.project import ProjectFolder
 
 from .scene import PROJECT, began
 
@@ -48,7 +48,7 @@ def execute(store: Store, project: ProjectFolder, extensions: Extensions) -> Cal
 
 
 def test_an_inline_run_is_recorded_completely(execute: Callable[..., RunRecord], store: Store,
-                                 capsys: pytest.CaptureFixture[str]) -> None:
+                                              capsys: pytest.CaptureFixture[str]) -> None:
     record = execute("well", points=20)
     assert (record.state, record.result, record.info) == (State.COMPLETED, 1.0, {"how": "well"})
     assert [point.seq for point in store.points(record.id)] == list(range(20))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hyperspace_core.records.run import Held, Owner
-from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.heartbeat import Observer, dead_here
+from pytest_hyperspace.project import FakeClock
 
 OWNER = Owner(worker="w", host="h")
 ROW = Held(run=1, attempt=1, token="t", beat=1, owner=OWNER)

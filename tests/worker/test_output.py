@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.testing.clock import FakeClock
 from hyperspace_core.worker.output import CHUNK_CHARS, GATHER_S, OutputTape
+from pytest_hyperspace.project import FakeClock
 
 
 def test_a_character_split_between_reads_is_decoded() -> None:

@@ -13,11 +13,11 @@ import pytest
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
-from hyperspace_core.testing.project import ProjectFolder, forget, make_project
 from hyperspace_core.worker import runners
 from hyperspace_core.worker.events import Notice
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from pytest_hyperspace.project import ProjectFolder, forget, make_project
 
 NAME = "moving_on"
 FILES = {

@@ -20,8 +20,8 @@ from hyperspace_core.records.states import State
 from hyperspace_core.searches.planning import TuneOptions, plan_search
 from hyperspace_core.storage import Store
 from hyperspace_core.submission import SubmitOptions
-from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_core.worker.events import Notice, RunEnded, RunStarted
+from pytest_hyperspace.project import ProjectFolder
 
 from .scene import PROJECT, alive, began, in_state, submit, until
 
@@ -88,7 +88,7 @@ def tune(store: Store, project: ProjectFolder) -> Callable[..., SearchRecord]:
             retries: int = 0, **budget: Any) -> SearchRecord:
         opened = open_project(PROJECT, build_manager())
         asked = TuneOptions(budget=Budget(**budget), space=space, tuner=tuner,
-                           wishes=SubmitOptions(priority=priority, retries=retries))
+                            wishes=SubmitOptions(priority=priority, retries=retries))
         return store.get_search(store.add_search(plan_search(opened, task, asked)))
 
     return one
@@ -117,7 +117,7 @@ def thinking(folder: Path) -> int:
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn", "inline"])
 def test_a_draining_worker_completes_a_search(store: Store, here: Start, tune: Start,
-                                                    isolation: str) -> None:
+                                              isolation: str) -> None:
     search = tune(runs=4)
 
     report = here(drain=True, isolation=isolation).join()

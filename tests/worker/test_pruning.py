@@ -15,9 +15,8 @@ from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.testing.clock import FakeClock
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_core.worker.peers import Curves, SearchCurves
+from pytest_hyperspace.project import FakeClock, ProjectFolder, make_project
 
 from .faults import Door
 from .scene import PROJECT, WorkerProcess, alive, began, in_state, until

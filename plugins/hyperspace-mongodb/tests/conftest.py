@@ -13,8 +13,8 @@ sys.path.append(str(Path(__file__).parents[3] / "tests"))
 
 from worker.scene import FILES, PROJECT
 
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing.fixtures import *  # noqa: F403 - fixtures are found by their names
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
     os.environ.setdefault(name, "1")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pymongo.monitoring
 
-from hyperspace_core.testing.stores.desk import PROJECT
 from hyperspace_mongodb.store import open_store
+from pytest_hyperspace.stores.harness import PROJECT
 
 PATIENCE_S = 60.0
 MOST_COMMANDS = 60             # no verb sends more commands
@@ -44,7 +44,7 @@ def die_at(url: str, command: int, act: Callable[..., Any], arguments: tuple[Any
 def each_kill(url: str, act: Callable[..., Any], arguments: Callable[[], tuple[Any, ...]]) -> Iterator[Any]:
     """The arguments of `act` after each kill; ends when it has run to its end."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hyperspace_mongodb.store", "hyperspace_core.testing.stores.desk"])
+    context.set_forkserver_preload(["hyperspace_mongodb.store", "pytest_hyperspace.stores.harness"])
     for command in range(1, MOST_COMMANDS):
         given = arguments()
         process = context.Process(target=die_at, args=(url, command, act, given), daemon=True)

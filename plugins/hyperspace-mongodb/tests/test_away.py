@@ -32,9 +32,9 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing import Server
 from proxy import Proxy
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 HEARTBEAT_S, TTL_S = 0.5, 2.5
 Start = Callable[..., WorkerProcess]

@@ -27,9 +27,9 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import installed
+from pytest_hyperspace.project import ProjectFolder
 
 CANARY = f"S3cr3t-{secrets.token_hex(6)}"         # in no file of the checkout, which runs may record
 PASSWORD = f"{CANARY}/@:% ü"

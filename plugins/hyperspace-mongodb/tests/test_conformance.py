@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hyperspace_core.testing.stores import Backend, StoreConformance
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing.fixtures import VARIABLE
+from pytest_hyperspace.stores import Backend, StoreConformance
 
 REAL = bool(os.environ.get(VARIABLE))
 
@@ -24,7 +24,7 @@ class TestMongo(StoreConformance):
     many_runs = 1500 if REAL else 200
     wait_s = 0.5
     examples = 60 if REAL else 15
-    stories = 100 if REAL else 6
+    sequences = 100 if REAL else 6
 
     @pytest.fixture
     def backend(self, fresh_mongodb_url: Callable[[], str]) -> Backend:

@@ -18,12 +18,11 @@ from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store as open_sqlite
-from hyperspace_core.testing.stores.crowd import Crowd
-from hyperspace_core.testing.stores.desk import PROJECT, Desk
-from hyperspace_core.testing.stores.house import assert_the_same, furnish
-from hyperspace_core.testing.stores.themes.processes import kill_when
-from hyperspace_core.testing.stores.themes.searching import SPACE, new_search, proposal
 from hyperspace_mongodb.store import open_store
+from pytest_hyperspace.stores.harness import PROJECT, Harness, ProcessGroup
+from pytest_hyperspace.stores.process_tests import kill_when
+from pytest_hyperspace.stores.sample_store import assert_the_same, fill_sample_store
+from pytest_hyperspace.stores.search_tests import SPACE, new_search, proposal
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def digests(copies: dict[str, Copied]) -> dict[str, str | None]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("points", [50, 100_000])
 def test_copied_runs_keep_their_digests(embedded: Store, server: Store, tmp_path: Path, points: int) -> None:
-    runs = furnish(embedded, tmp_path, points=points)
+    runs = fill_sample_store(embedded, tmp_path, points=points)
 
     there = copied(embedded, server)
 
@@ -62,7 +61,7 @@ def test_copied_runs_keep_their_digests(embedded: Store, server: Store, tmp_path
 
 
 def test_a_second_copy_copies_nothing(embedded: Store, server: Store, tmp_path: Path) -> None:
-    furnish(embedded, tmp_path)
+    fill_sample_store(embedded, tmp_path)
     first = copied(embedded, server)
 
     second = copied(embedded, server)
@@ -72,11 +71,11 @@ def test_a_second_copy_copies_nothing(embedded: Store, server: Store, tmp_path: 
 
 
 def test_an_aborted_copy_is_completed_by_the_next(embedded: Store, server: Store, tmp_path: Path) -> None:
-    furnish(embedded, tmp_path, points=12_000)
+    fill_sample_store(embedded, tmp_path, points=12_000)
     copying = copy_runs(embedded, server)
     next(copying)
     copying.close()
-    rich = Desk(server).ids()[0]
+    rich = Harness(server).ids()[0]
     server.delete([rich])
 
     assert Fate.DIFFERS not in {one.fate for one in copied(embedded, server).values()}
@@ -85,10 +84,10 @@ def test_an_aborted_copy_is_completed_by_the_next(embedded: Store, server: Store
 
 def test_a_killed_copy_is_completed_by_the_next(embedded: Store, server: Store, mongodb_url: str,
                                                 tmp_path: Path) -> None:
-    furnish(embedded, tmp_path, points=12_000)
+    fill_sample_store(embedded, tmp_path, points=12_000)
     killed = 0
     for writes in (1, 4, 7, 12):
-        copying = Crowd(open_sqlite, embedded.url, copy_to, [(open_store, mongodb_url)])
+        copying = ProcessGroup(open_sqlite, embedded.url, copy_to, [(open_store, mongodb_url)])
         kill_when(copying, [writes])
         killed += copying.members[0].answer is None
         copying.end()
@@ -99,12 +98,12 @@ def test_a_killed_copy_is_completed_by_the_next(embedded: Store, server: Store, 
 
 
 def test_a_copied_queued_run_starts_once_it_is_resumed(embedded: Store, server: Store) -> None:
-    Desk(embedded).submit()
+    Harness(embedded).submit()
     copied(embedded, server)
-    assert Desk(server).claim() is None
+    assert Harness(server).claim() is None
 
     assert server.resume(1) is State.QUEUED
-    assert Desk(server).take().lease.attempt == 1
+    assert Harness(server).take().lease.attempt == 1
 
 
 def test_a_search_is_copied_to_the_server_and_back(
@@ -123,13 +122,13 @@ def test_a_search_is_copied_to_the_server_and_back(
     home = embedded.get_search(search.id)
     assert (home.state, home.reason, home.proposed, home.redrawn) == (
         SearchState.ENDED, "goes on elsewhere", 2, 2)
-    assert {Desk(embedded).get(run).uid for run in Desk(embedded).ids(search=search.uid)} == {
+    assert {Harness(embedded).get(run).uid for run in Harness(embedded).ids(search=search.uid)} == {
         search.run_uid(0), search.run_uid(1)}
 
 
 def test_copy_uses_the_database_named_after_the_project(
         embedded: Store, fresh_mongodb_url: Callable[[], str], capsys: pytest.CaptureFixture[str]) -> None:
-    Desk(embedded).in_state(State.COMPLETED)
+    Harness(embedded).in_state(State.COMPLETED)
     whole = fresh_mongodb_url()
 
     assert run(["store", "copy", embedded.url, whole, "--project", PROJECT]) == 0

@@ -12,8 +12,8 @@ from pymongo.database import Database as MongoDatabase
 from hyperspace_core.errors import StoreError
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import QueueSettings, Store
-from hyperspace_core.testing.stores.desk import PROJECT, Desk
 from hyperspace_mongodb.store import open_store
+from pytest_hyperspace.stores.harness import PROJECT, Harness
 
 Raw = MongoDatabase[dict[str, Any]]
 
@@ -49,34 +49,35 @@ def store(mongodb_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def desk(store: Store) -> Desk:
-    return Desk(store)
+def harness(store: Store) -> Harness:
+    return Harness(store)
 
 
 @every
-def test_a_damaged_run_is_named_by_readers_and_check(raw: Raw, desk: Desk, damage: dict[str, Any]) -> None:
-    run = desk.submit()
-    assert desk.store.check() == ()
+def test_a_damaged_run_is_named_by_readers_and_check(raw: Raw, harness: Harness,
+                                                     damage: dict[str, Any]) -> None:
+    run = harness.submit()
+    assert harness.store.check() == ()
     raw["runs"].update_one({"_id": run}, damage)
 
     with pytest.raises(StoreError, match=rf"^run {run}: its document is damaged \(.+\); repair it") as raised:
-        desk.store.get(run)
+        harness.store.get(run)
     assert "\n" not in str(raised.value)
-    line, = desk.store.check()
+    line, = harness.store.check()
     assert f"run {run}: its document is damaged" in line
 
 
 @pytest.mark.parametrize("damage", [*DAMAGE.values()], ids=[*DAMAGE])
-def test_a_claim_skips_a_damaged_run_and_marks_it_failed(raw: Raw, desk: Desk,
+def test_a_claim_skips_a_damaged_run_and_marks_it_failed(raw: Raw, harness: Harness,
                                                          damage: dict[str, Any]) -> None:
-    damaged, sound = desk.submit(), desk.submit()
+    damaged, sound = harness.submit(), harness.submit()
     raw["runs"].update_one({"_id": damaged}, damage)
 
-    claim = desk.claim()
+    claim = harness.claim()
 
     assert claim is not None
     assert claim.record.id == sound
-    assert desk.claim() is None
+    assert harness.claim() is None
     found = raw["runs"].find_one({"_id": damaged}) or {}
     assert found["status"] == "FAILED"
     assert "its document is damaged" in found["hyperspace"]["reason"]
@@ -86,41 +87,42 @@ def test_a_claim_skips_a_damaged_run_and_marks_it_failed(raw: Raw, desk: Desk,
 @pytest.mark.parametrize("damage", [
     DAMAGE["a tree that is no JSON"], NOT_IN_THE_QUEUE["a state that there is not"],
     NOT_IN_THE_QUEUE["no state"]])
-def test_a_list_names_a_damaged_run(raw: Raw, desk: Desk, damage: dict[str, Any]) -> None:
-    run = desk.submit()
-    desk.submit()
+def test_a_list_names_a_damaged_run(raw: Raw, harness: Harness, damage: dict[str, Any]) -> None:
+    run = harness.submit()
+    harness.submit()
     raw["runs"].update_one({"_id": run}, damage)
 
     if "status" in str(damage):
         with pytest.raises(StoreError, match=r"a run has the state .*, which is unknown"):
-            desk.store.count(RunFilter(project=PROJECT))
+            harness.store.count(RunFilter(project=PROJECT))
     with pytest.raises(StoreError, match=f"^run {run}: its document is damaged"):
-        list(desk.store.find(RunFilter(project=PROJECT)))
+        list(harness.store.find(RunFilter(project=PROJECT)))
 
 
 @pytest.mark.parametrize("worker", [None, "?"], ids=["never claimed", "by an unreadable owner"])
-def test_a_run_set_running_by_hand_stops_no_observer(raw: Raw, desk: Desk, worker: str | None) -> None:
-    held = desk.start()
-    odd = desk.submit() if worker is None else desk.start().run
+def test_a_run_set_running_by_hand_stops_no_observer(raw: Raw, harness: Harness, worker: str | None) -> None:
+    held = harness.start()
+    odd = harness.submit() if worker is None else harness.start().run
     change = {"status": "RUNNING"} | ({} if worker is None else {"hyperspace.attempts.0.worker": worker})
     raw["runs"].update_one({"_id": odd}, {"$set": change})
 
-    assert [one.run for one in desk.store.held(PROJECT)] == [held.run]
-    assert any(f"run {odd}" in line for line in desk.store.check())
+    assert [one.run for one in harness.store.held(PROJECT)] == [held.run]
+    assert any(f"run {odd}" in line for line in harness.store.check())
 
 
 @pytest.mark.parametrize("version", ["nine", None])
-def test_an_invalid_schema_version_is_refused(raw: Raw, mongodb_url: str, desk: Desk,
+def test_an_invalid_schema_version_is_refused(raw: Raw, mongodb_url: str, harness: Harness,
                                               version: str | None) -> None:
-    desk.submit()
+    harness.submit()
     raw["hyperspace.meta"].update_one({"_id": "schema"}, {"$set": {"version": version}})
 
     with pytest.raises(StoreError, match=f"the schema version in .* is not a number but {version!r};"):
         open_store(mongodb_url, PROJECT)
 
 
-def test_damaged_settings_are_named_and_missing_ones_default(raw: Raw, mongodb_url: str, desk: Desk) -> None:
-    desk.submit()
+def test_damaged_settings_are_named_and_missing_ones_default(raw: Raw, mongodb_url: str,
+                                                             harness: Harness) -> None:
+    harness.submit()
     raw["hyperspace.projects"].update_one({"_id": PROJECT}, {"$set": {"ttl_s": "soon"}})
     damaged = pytest.raises(StoreError, match=r"settings .* are damaged")
     with open_store(mongodb_url, PROJECT) as again, damaged:

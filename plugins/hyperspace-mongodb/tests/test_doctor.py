@@ -14,8 +14,8 @@ from worker.scene import PROJECT, submit
 from hyperspace_core.cli.main import run
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
-from hyperspace_core.testing.project import ProjectFolder
 from hyperspace_mongodb.testing import Server
+from pytest_hyperspace.project import ProjectFolder
 from stand_in import StandIn
 
 Said = Callable[[str], list[dict[str, str]]]

@@ -20,11 +20,11 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Artifact
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.desk import Desk, new_run
 from hyperspace_mongodb.foreign import scalar_of
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing import ServerNotInstalled
 from hyperspace_mongodb.testing.environment import python_with
+from pytest_hyperspace.stores.harness import Harness, new_run
 
 PROJECT = "ulmfit_attention"
 SACRED = ("sacred==0.8.7", "pymongo>=4.9,<5", "numpy>=1.26", "setuptools<80")
@@ -153,11 +153,11 @@ def test_runs_of_sacred_are_never_changed(sacred: Raw, store: Store, tmp_path: P
 
 def test_our_runs_and_sacreds_share_one_id_sequence(sacred: Raw, store: Store) -> None:
     before = content(sacred)
-    desk = Desk(store, PROJECT)
-    run = desk.submit(task="imdb")
+    harness = Harness(store, PROJECT)
+    run = harness.submit(task="imdb")
 
     assert run == 7
-    claim = desk.take()                    # and not the run queued by Sacred
+    claim = harness.take()                    # and not the run queued by Sacred
     assert claim.lease.run == run
     assert store.count(RunFilter(project=PROJECT))[State.RUNNING] == 1
     assert [record.id for record in store.find(RunFilter())] == [7, 6, 5, 4, 3, 2, 1]
@@ -168,7 +168,7 @@ def test_our_runs_and_sacreds_share_one_id_sequence(sacred: Raw, store: Store) -
 
 
 def test_sacred_may_write_at_the_same_time(raw: Raw, store: Store) -> None:
-    Desk(store, PROJECT).submit_many(2)
+    Harness(store, PROJECT).submit_many(2)
     raw["runs"].insert_one({"_id": 3, "status": "COMPLETED", "experiment": {"name": "imdb"}, "config": {}})
 
     assert store.submit([new_run(project=PROJECT) for _ in range(2)]) == [5, 6]    # 3 and 4 were lost
@@ -216,7 +216,7 @@ def test_tags_and_notes_are_shared_with_omniboard(
         raw: Raw, store: Store) -> None:
     board = {"tags": ["old"], "notes": "theirs"}
     raw["runs"].insert_one({"_id": 1, "status": "COMPLETED", "omniboard": board})
-    ours = Desk(store, PROJECT).submit(tags=("ours",), note="first")
+    ours = Harness(store, PROJECT).submit(tags=("ours",), note="first")
     raw["runs"].update_one({"_id": ours}, {"$set": {"omniboard": {"tags": ["typed"], "notes": "there"}}})
 
     assert (store.get(1).tags, store.get(1).note) == (("old",), "theirs")
@@ -229,7 +229,7 @@ def test_tags_and_notes_are_shared_with_omniboard(
 
 @pytest.mark.parametrize("spoilt", [None, "text", {"tags": None}, {"notes": 3}])
 def test_invalid_dashboard_notes_can_be_overwritten(raw: Raw, store: Store, spoilt: Any) -> None:
-    run = Desk(store, PROJECT).submit(tags=("a",))
+    run = Harness(store, PROJECT).submit(tags=("a",))
     raw["runs"].update_one({"_id": run}, {"$set": {"omniboard": spoilt}})
 
     record = store.annotate(run, add_tags=["b"], note="n")

@@ -22,9 +22,9 @@ from hyperspace_core.records.run import Lease, NewRun, OutputChunk, RunRecord
 from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_run, owner
 from hyperspace_mongodb import storing
 from hyperspace_mongodb.store import open_store
+from pytest_hyperspace.stores.harness import COMPLETED, PROJECT, Harness, new_run, owner
 
 POINTS = [Point(seq=seq, name="loss", step=seq, value=float(seq), at=0.0) for seq in range(4)]
 OUTPUT = [OutputChunk(seq=seq, text=f"line {seq}\n", at=0.0) for seq in range(2)]
@@ -35,13 +35,13 @@ CODE = b"print('hello')\n"
 def store(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(storing, "PATIENCE_S", 0.1)        # with the rest of the killed processes
     with open_store(mongodb_url, PROJECT) as opened:
-        Desk(opened).submit(note="makes the schema", project="elsewhere")
+        Harness(opened).submit(note="makes the schema", project="elsewhere")
         yield opened
 
 
 @pytest.fixture
-def desk(store: Store) -> Desk:
-    return Desk(store)
+def harness(store: Store) -> Harness:
+    return Harness(store)
 
 
 def sound(store: Store) -> None:
@@ -108,7 +108,8 @@ def rewriting(run: int) -> Rewrite:
 
 
 @pytest.mark.parametrize("here", [False, True])
-def test_a_killed_submitter_leaves_all_of_its_runs_or_none(desk: Desk, mongodb_url: str, here: bool) -> None:
+def test_a_killed_submitter_leaves_all_of_its_runs_or_none(harness: Harness, mongodb_url: str,
+                                                           here: bool) -> None:
     def arguments() -> tuple[Any, ...]:
         runs = [new_run() for _ in range(5)]
         return runs, [run.uid for run in runs] if here else []
@@ -116,191 +117,191 @@ def test_a_killed_submitter_leaves_all_of_its_runs_or_none(desk: Desk, mongodb_u
     there = 0
     state = State.RUNNING if here else State.QUEUED
     for runs, tokens in each_kill(mongodb_url, submit, arguments):
-        assert len(desk.ids()) - there in (0, 5)
-        assert desk.store.count(RunFilter(project=PROJECT)).get(state, 0) in (there, there + 5)
+        assert len(harness.ids()) - there in (0, 5)
+        assert harness.store.count(RunFilter(project=PROJECT)).get(state, 0) in (there, there + 5)
 
-        ids = desk.store.submit(runs, owner=owner() if here else None, tokens=tokens)
+        ids = harness.store.submit(runs, owner=owner() if here else None, tokens=tokens)
 
         there += 5
-        assert len(set(ids)) == 5 and len(desk.ids()) == there
-        assert {desk.get(run).uid for run in ids} == {run.uid for run in runs}
-        assert {desk.state(run) for run in ids} == {state}
-        sound(desk.store)
+        assert len(set(ids)) == 5 and len(harness.ids()) == there
+        assert {harness.get(run).uid for run in ids} == {run.uid for run in runs}
+        assert {harness.state(run) for run in ids} == {state}
+        sound(harness.store)
 
 
-def test_a_repeated_claim_after_a_kill_gives_the_same_run(desk: Desk, mongodb_url: str) -> None:
+def test_a_repeated_claim_after_a_kill_gives_the_same_run(harness: Harness, mongodb_url: str) -> None:
     tokens = iter(f"{number:032x}" for number in range(1000))
 
     def arguments() -> tuple[str]:
-        desk.submit()
+        harness.submit()
         return (next(tokens),)
 
     for (token,) in each_kill(mongodb_url, claim, arguments):
-        assert len(desk.store.held(PROJECT)) in (0, 1)
-        claimed = desk.store.claim(PROJECT, owner(), token)
+        assert len(harness.store.held(PROJECT)) in (0, 1)
+        claimed = harness.store.claim(PROJECT, owner(), token)
         assert claimed is not None and len(claimed.record.attempts) == 1
-        assert len(desk.store.held(PROJECT)) == 1
-        assert desk.store.finish(claimed.lease, COMPLETED)
-        sound(desk.store)
+        assert len(harness.store.held(PROJECT)) == 1
+        assert harness.store.finish(claimed.lease, COMPLETED)
+        sound(harness.store)
 
 
 @pytest.mark.parametrize(("act", "outcome"), [(finish, Outcome.COMPLETED), (release, Outcome.RELEASED)])
 def test_a_killed_finish_can_be_repeated(
-        desk: Desk, mongodb_url: str, act: Callable[..., Any], outcome: Outcome) -> None:
-    for (lease,) in each_kill(mongodb_url, act, lambda: (desk.start(),)):
-        assert desk.state(lease.run) is State.RUNNING or desk.last(lease.run).outcome is outcome
-        act(desk.store, lease)
-        record = desk.get(lease.run)
+        harness: Harness, mongodb_url: str, act: Callable[..., Any], outcome: Outcome) -> None:
+    for (lease,) in each_kill(mongodb_url, act, lambda: (harness.start(),)):
+        assert harness.state(lease.run) is State.RUNNING or harness.last(lease.run).outcome is outcome
+        act(harness.store, lease)
+        record = harness.get(lease.run)
         assert [attempt.outcome for attempt in record.attempts] == [outcome]
         if act is release:
             assert record.state is State.QUEUED
-            desk.store.cancel(lease.run)
-        sound(desk.store)
+            harness.store.cancel(lease.run)
+        sound(harness.store)
 
 
-def test_a_killed_observer_has_reaped_or_not(desk: Desk, mongodb_url: str) -> None:
-    for (run,) in each_kill(mongodb_url, reap, lambda: (desk.start().run,)):
-        record = desk.get(run)
+def test_a_killed_observer_has_reaped_or_not(harness: Harness, mongodb_url: str) -> None:
+    for (run,) in each_kill(mongodb_url, reap, lambda: (harness.start().run,)):
+        record = harness.get(run)
         assert (record.state, record.losses) in ((State.RUNNING, 0), (State.QUEUED, 1))
         if record.state is State.QUEUED:
-            desk.store.cancel(run)
-        sound(desk.store)
+            harness.store.cancel(run)
+        sound(harness.store)
 
 
 def test_a_killed_append_can_be_repeated(
-        desk: Desk, mongodb_url: str) -> None:
-    for (run,) in each_kill(mongodb_url, append, lambda: (desk.start().run,)):
-        append(desk.store, run)
-        assert list(desk.store.points(run)) == POINTS and list(desk.store.output(run)) == OUTPUT
-        sound(desk.store)
+        harness: Harness, mongodb_url: str) -> None:
+    for (run,) in each_kill(mongodb_url, append, lambda: (harness.start().run,)):
+        append(harness.store, run)
+        assert list(harness.store.points(run)) == POINTS and list(harness.store.output(run)) == OUTPUT
+        sound(harness.store)
 
 
 def test_a_killed_put_leaves_the_old_or_the_new_content(
-        desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
+        harness: Harness, mongodb_url: str, tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("old")
     numbers = iter(range(1000))
 
     def arguments() -> tuple[int, str]:
-        run = desk.start().run
+        run = harness.start().run
         new.write_text(f"new {next(numbers)}")
-        desk.store.put_artifact(run, 1, "file", old)
+        harness.store.put_artifact(run, 1, "file", old)
         return run, str(new)
 
     for run, path in each_kill(mongodb_url, put, arguments):
-        desk.store.collect_garbage(dry_run=False)
-        (found,) = desk.store.artifacts(run)
-        with desk.store.open_artifact(found) as file:
+        harness.store.collect_garbage(dry_run=False)
+        (found,) = harness.store.artifacts(run)
+        with harness.store.open_artifact(found) as file:
             assert file.read() in (b"old", new.read_bytes())
-        put(desk.store, run, path)
-        (found,) = desk.store.artifacts(run)
-        with desk.store.open_artifact(found) as file:
+        put(harness.store, run, path)
+        (found,) = harness.store.artifacts(run)
+        with harness.store.open_artifact(found) as file:
             assert file.read() == new.read_bytes()
-        sound(desk.store)
+        sound(harness.store)
 
 
 def test_a_killed_deletion_can_be_repeated(
-        desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
+        harness: Harness, mongodb_url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
 
     def arguments() -> tuple[list[int]]:
-        lease = desk.start()
-        append(desk.store, lease.run)
-        put(desk.store, lease.run, str(tmp_path / "file"))
-        finish(desk.store, lease)
-        return ([lease.run, *desk.submit_many(2)],)
+        lease = harness.start()
+        append(harness.store, lease.run)
+        put(harness.store, lease.run, str(tmp_path / "file"))
+        finish(harness.store, lease)
+        return ([lease.run, *harness.submit_many(2)],)
 
     for (runs,) in each_kill(mongodb_url, delete, arguments):
-        desk.store.delete(runs)
-        assert desk.ids() == []
-        desk.store.collect_garbage(dry_run=False)
-        sound(desk.store)
+        harness.store.delete(runs)
+        assert harness.ids() == []
+        harness.store.collect_garbage(dry_run=False)
+        sound(harness.store)
 
 
-def test_a_run_hidden_by_a_killed_deletion_can_be_resubmitted(desk: Desk, mongodb_url: str) -> None:
+def test_a_run_hidden_by_a_killed_deletion_can_be_resubmitted(harness: Harness, mongodb_url: str) -> None:
     def arguments() -> tuple[list[int]]:
-        return (desk.submit_many(2),)
+        return (harness.submit_many(2),)
 
     for (runs,) in each_kill(mongodb_url, delete, arguments):
-        uids = [record.uid for record in desk.store.find(RunFilter(project=PROJECT))]
+        uids = [record.uid for record in harness.store.find(RunFilter(project=PROJECT))]
         assert len(uids) in (0, 2)
-        again = desk.store.submit([new_run(uid=uid) for uid in uids or [f"uid of {run}" for run in runs]])
-        assert desk.ids() == sorted(again)
-        desk.store.delete(again)
-        desk.store.collect_garbage(dry_run=False)
-        sound(desk.store)
+        again = harness.store.submit([new_run(uid=uid) for uid in uids or [f"uid of {run}" for run in runs]])
+        assert harness.ids() == sorted(again)
+        harness.store.delete(again)
+        harness.store.collect_garbage(dry_run=False)
+        sound(harness.store)
 
 
-def test_a_killed_deletion_frees_the_uid(desk: Desk, mongodb_url: str) -> None:
+def test_a_killed_deletion_frees_the_uid(harness: Harness, mongodb_url: str) -> None:
     new = new_run()
-    (run,) = desk.store.submit([new])
+    (run,) = harness.store.submit([new])
     with MongoClient(mongodb_url) as client:
         client.get_default_database()["runs"].update_one(
             {"_id": run}, {"$set": {"status": "SUBMITTING", "hyperspace.batch": "deleted 1"}})
-    assert desk.ids() == []
+    assert harness.ids() == []
 
-    (again,) = desk.store.submit([new])
+    (again,) = harness.store.submit([new])
 
-    assert again != run and desk.ids() == [again]
+    assert again != run and harness.ids() == [again]
 
 
-def test_a_killed_restorer_leaves_all_of_its_records_or_none(desk: Desk, mongodb_url: str) -> None:
-    model = desk.get(desk.in_state(State.FAILED))
+def test_a_killed_restorer_leaves_all_of_its_records_or_none(harness: Harness, mongodb_url: str) -> None:
+    model = harness.get(harness.in_state(State.FAILED))
     waits: list[int] = []
 
     def arguments() -> tuple[list[RunRecord]]:
-        waits.append(desk.in_state(State.PAUSED))
+        waits.append(harness.in_state(State.PAUSED))
         mine = [replace(model, uid=new_run().uid) for _ in range(3)]
-        return ([*mine, replace(model, uid=desk.get(waits[-1]).uid)],)
+        return ([*mine, replace(model, uid=harness.get(waits[-1]).uid)],)
 
     for (records,) in each_kill(mongodb_url, restore, arguments):
         uids = tuple(record.uid for record in records)
-        found = desk.store.count(RunFilter(uids=uids))
+        found = harness.store.count(RunFilter(uids=uids))
         assert found in ({State.FAILED: 4}, {State.PAUSED: 1})
-        ids = desk.store.restore(records)
-        assert ids[-1] == waits[-1] and {desk.state(run) for run in ids} == {State.FAILED}
-        sound(desk.store)
+        ids = harness.store.restore(records)
+        assert ids[-1] == waits[-1] and {harness.state(run) for run in ids} == {State.FAILED}
+        sound(harness.store)
 
 
 def test_a_killed_collection_removes_nothing_that_is_named(
-        desk: Desk, mongodb_url: str, tmp_path: Path) -> None:
+        harness: Harness, mongodb_url: str, tmp_path: Path) -> None:
     numbers = iter(range(1000))
 
     def arguments() -> tuple[()]:
-        run = desk.start().run
+        run = harness.start().run
         for content in (f"old {next(numbers)}", f"kept {run}"):
             (tmp_path / "file").write_text(content)
-            put(desk.store, run, str(tmp_path / "file"))
+            put(harness.store, run, str(tmp_path / "file"))
         return ()
 
     for _ in each_kill(mongodb_url, collect, arguments):
-        sound(desk.store)
-        desk.store.collect_garbage(dry_run=False)
-        sound(desk.store)
-        for run in desk.ids():
-            (found,) = desk.store.artifacts(run)
-            with desk.store.open_artifact(found) as file:
+        sound(harness.store)
+        harness.store.collect_garbage(dry_run=False)
+        sound(harness.store)
+        for run in harness.ids():
+            (found,) = harness.store.artifacts(run)
+            with harness.store.open_artifact(found) as file:
                 assert file.read().decode() == f"kept {run}"
 
 
-def test_a_killed_migration_has_rewritten_each_run_or_not(desk: Desk, mongodb_url: str) -> None:
+def test_a_killed_migration_has_rewritten_each_run_or_not(harness: Harness, mongodb_url: str) -> None:
     numbers = iter(range(1000))
 
     def arguments() -> tuple[str, list[int]]:
-        runs = desk.submit_many(2, config={"a": 1})
+        runs = harness.submit_many(2, config={"a": 1})
         for run in runs:
-            desk.bring(run, State.COMPLETED)
+            harness.bring(run, State.COMPLETED)
         return f"migration {next(numbers)}", runs
 
     for name, runs in each_kill(mongodb_url, rewrite, arguments):
-        rewrite(desk.store, name, runs)
+        rewrite(harness.store, name, runs)
         for run in runs:
-            assert (desk.get(run).config, desk.get(run).migrated) == ({"b": 1}, (name,))
-        assert sorted(desk.store.unmigrate(PROJECT, name)) == runs
-        assert {repr(desk.get(run).config) for run in runs} == {"{'a': 1}"}
+            assert (harness.get(run).config, harness.get(run).migrated) == ({"b": 1}, (name,))
+        assert sorted(harness.store.unmigrate(PROJECT, name)) == runs
+        assert {repr(harness.get(run).config) for run in runs} == {"{'a': 1}"}
 
 
-def test_a_killed_snapshot_is_complete_or_missing(desk: Desk, mongodb_url: str) -> None:
+def test_a_killed_snapshot_is_complete_or_missing(harness: Harness, mongodb_url: str) -> None:
     numbers = iter(range(1000))
 
     def arguments() -> tuple[Snapshot]:
@@ -309,14 +310,14 @@ def test_a_killed_snapshot_is_complete_or_missing(desk: Desk, mongodb_url: str) 
         return (Snapshot(files=(file,)),)
 
     for (snapshot,) in each_kill(mongodb_url, keep_code, arguments):
-        sound(desk.store)
-        keep_code(desk.store, snapshot)
-        assert desk.store.snapshot(snapshot.digest) == snapshot
-        with desk.store.open_content(snapshot.files[0].digest) as file:
+        sound(harness.store)
+        keep_code(harness.store, snapshot)
+        assert harness.store.snapshot(snapshot.digest) == snapshot
+        with harness.store.open_content(snapshot.files[0].digest) as file:
             assert file.read() == CODE
 
 
-def test_an_abandoned_submission_starts_again(desk: Desk, mongodb_url: str) -> None:
+def test_an_abandoned_submission_starts_again(harness: Harness, mongodb_url: str) -> None:
     """Another process abandons a batch while its submitter still writes it: its commit is refused."""
     runs = [new_run() for _ in range(3)]
     with open_store(mongodb_url, PROJECT) as slow:
@@ -325,28 +326,28 @@ def test_an_abandoned_submission_starts_again(desk: Desk, mongodb_url: str) -> N
 
         def late(name: str) -> bool:
             if not given_up:
-                given_up.append(desk.store.submit(runs))
+                given_up.append(harness.store.submit(runs))
             return bool(commit(name))
 
         batches.commit = late
         ids = slow.submit(runs)
 
-    assert ids == given_up[0] == desk.ids()
-    assert {desk.state(run) for run in ids} == {State.QUEUED}
-    sound(desk.store)
+    assert ids == given_up[0] == harness.ids()
+    assert {harness.state(run) for run in ids} == {State.QUEUED}
+    sound(harness.store)
 
 
 def test_a_reader_sees_a_batch_completely_or_not_at_all(
-        desk: Desk, mongodb_url: str) -> None:
+        harness: Harness, mongodb_url: str) -> None:
     seen: list[int] = []
     with open_store(mongodb_url, PROJECT) as slow:
         batches = slow._batches                # type: ignore[attr-defined]
         carry_on = batches.carry_on
 
         def look(name: str) -> None:
-            seen.append(len(desk.ids()))       # decided, and not completed yet
+            seen.append(len(harness.ids()))       # decided, and not completed yet
             carry_on(name)
-            seen.append(len(desk.ids()))
+            seen.append(len(harness.ids()))
 
         batches.carry_on = look
         slow.submit([new_run() for _ in range(4)])

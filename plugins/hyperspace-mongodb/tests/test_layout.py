@@ -23,11 +23,11 @@ from hyperspace_core.records.run import Finish, OutputChunk, Update
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.desk import COMPLETED, PROJECT, Desk, new_run
-from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 from hyperspace_mongodb import dashboards, overflow, pages
 from hyperspace_mongodb.sacred import LONGEST
 from hyperspace_mongodb.store import open_store
+from pytest_hyperspace.stores.harness import COMPLETED, PROJECT, Harness, new_run
+from pytest_hyperspace.stores.search_tests import new_search, proposal
 
 Raw = MongoDatabase[dict[str, Any]]
 
@@ -83,8 +83,8 @@ def store(mongodb_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def desk(store: Store) -> Desk:
-    return Desk(store)
+def harness(store: Store) -> Harness:
+    return Harness(store)
 
 
 def document(raw: Raw, run: int) -> dict[str, Any]:
@@ -101,16 +101,16 @@ def points(count: int, name: str = "loss", start: int = 0) -> list[Point]:
 # -- Sacred's fields -----------------------------------------------------------------------------------------
 
 
-def test_a_run_has_every_field_that_sacred_writes(raw: Raw, desk: Desk) -> None:
+def test_a_run_has_every_field_that_sacred_writes(raw: Raw, harness: Harness) -> None:
     config = {"classifier": {"className": "Forest", "trees": 7}}
-    lease = desk.start(task="imdb", submitted={"classifier": "Forest"}, config=config, seed=3, tags=("a",),
-                       note="n")
-    desk.store.update(lease, Update(info={"x": {"y": 1}}, provenance={
+    lease = harness.start(task="imdb", submitted={"classifier": "Forest"}, config=config, seed=3, tags=("a",),
+                          note="n")
+    harness.store.update(lease, Update(info={"x": {"y": 1}}, provenance={
         "packages": {"installed": {"numpy": "2.4.6"}},
         "host": {"system": "Linux", "os": "Linux-6", "cpu": "c"}}))
-    desk.store.beat(lease)
+    harness.store.beat(lease)
     running = document(raw, lease.run)
-    desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.75, metrics={"result": 0.75}))
+    harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.75, metrics={"result": 0.75}))
     found = document(raw, lease.run)
 
     assert type(found["_id"]) is int and found["experiment"]["name"] == "imdb"
@@ -126,45 +126,45 @@ def test_a_run_has_every_field_that_sacred_writes(raw: Raw, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_the_status_is_always_the_state(raw: Raw, desk: Desk, state: State) -> None:
-    run = desk.in_state(state)
+def test_the_status_is_always_the_state(raw: Raw, harness: Harness, state: State) -> None:
+    run = harness.in_state(state)
 
-    assert document(raw, run)["status"] == desk.state(run) == state
+    assert document(raw, run)["status"] == harness.state(run) == state
 
 
-def test_a_heartbeat_is_kept_fresh(raw: Raw, desk: Desk) -> None:
-    lease = desk.start()
+def test_a_heartbeat_is_kept_fresh(raw: Raw, harness: Harness) -> None:
+    lease = harness.start()
     raw["runs"].update_one({"_id": lease.run}, {"$set": {"heartbeat": datetime(2020, 1, 1)}})
-    desk.store.beat(lease)
+    harness.store.beat(lease)
 
     assert document(raw, lease.run)["heartbeat"].year > 2020
 
 
-def test_a_traceback_is_a_list_of_its_lines(raw: Raw, desk: Desk) -> None:
-    lease = desk.start()
-    desk.store.finish(lease, Finish(outcome=Outcome.FAILED, traceback="Traceback\n  line\nE: x\n"))
+def test_a_traceback_is_a_list_of_its_lines(raw: Raw, harness: Harness) -> None:
+    lease = harness.start()
+    harness.store.finish(lease, Finish(outcome=Outcome.FAILED, traceback="Traceback\n  line\nE: x\n"))
 
     assert document(raw, lease.run)["fail_trace"] == ["Traceback\n", "  line\n", "E: x\n"]
-    desk.store.requeue(lease.run)
-    desk.take(lease.run)
+    harness.store.requeue(lease.run)
+    harness.take(lease.run)
     assert document(raw, lease.run)["fail_trace"] == []
 
 
 def test_odd_keys_are_exact_here_and_changed_for_dashboards(
-        raw: Raw, desk: Desk) -> None:
+        raw: Raw, harness: Harness) -> None:
     config = {"a.b": 1, "$c": {"": [{"$d.e": math.inf}]}, "n": math.nan}
-    run = desk.submit(config=config)
+    run = harness.submit(config=config)
 
     assert document(raw, run)["config"] == {"a,b": 1, "@c": {'""': [{"@d,e": "inf"}]}, "n": "nan"}
-    assert repr(desk.get(run).config) == repr(config)
+    assert repr(harness.get(run).config) == repr(config)
 
 
-def test_a_large_tree_is_replaced_for_dashboards_only(raw: Raw, desk: Desk) -> None:
+def test_a_large_tree_is_replaced_for_dashboards_only(raw: Raw, harness: Harness) -> None:
     config = {"text": "x" * (LONGEST + 1)}
-    run = desk.submit(config=config)
+    run = harness.submit(config=config)
 
     assert "too large" in document(raw, run)["config"]["hyperspace"]
-    assert desk.get(run).config == config
+    assert harness.get(run).config == config
 
 
 # -- series --------------------------------------------------------------------------------------------------
@@ -176,13 +176,13 @@ def shown(raw: Raw, run: int) -> dict[str, dict[str, Any]]:
             for one in document(raw, run)["info"]["metrics"]}
 
 
-def test_each_metric_has_a_document_in_sacreds_shape(raw: Raw, desk: Desk) -> None:
-    lease = desk.start()
-    desk.store.append(lease.run, 1, points=points(3), output=[OutputChunk(seq=0, text="first\n", at=0.0)])
+def test_each_metric_has_a_document_in_sacreds_shape(raw: Raw, harness: Harness) -> None:
+    lease = harness.start()
+    harness.store.append(lease.run, 1, points=points(3), output=[OutputChunk(seq=0, text="first\n", at=0.0)])
     live = shown(raw, lease.run)           # while it runs
-    desk.store.append(lease.run, 1, points=[*points(2, start=3), *points(1, "a.b", 5)],
-                      output=[OutputChunk(seq=1, text="second\n", at=0.0)])
-    desk.store.finish(lease, COMPLETED)
+    harness.store.append(lease.run, 1, points=[*points(2, start=3), *points(1, "a.b", 5)],
+                         output=[OutputChunk(seq=1, text="second\n", at=0.0)])
+    harness.store.finish(lease, COMPLETED)
 
     assert live["loss"]["values"] == [0.0, 0.125, 0.25]
     found = shown(raw, lease.run)
@@ -193,77 +193,77 @@ def test_each_metric_has_a_document_in_sacreds_shape(raw: Raw, desk: Desk) -> No
     assert document(raw, lease.run)["captured_out"] == "first\nsecond\n"
 
 
-def test_repeated_points_are_shown_once(raw: Raw, desk: Desk, mongodb_url: str) -> None:
-    lease = desk.start()
-    desk.store.append(lease.run, 1, points=points(10))
+def test_repeated_points_are_shown_once(raw: Raw, harness: Harness, mongodb_url: str) -> None:
+    lease = harness.start()
+    harness.store.append(lease.run, 1, points=points(10))
     with open_store(mongodb_url, PROJECT) as other:
         for _ in range(2):
             other.append(lease.run, 1, points=points(12))
-        desk.store.append(lease.run, 1, points=points(15))
-        desk.store.finish(lease, COMPLETED)
+        harness.store.append(lease.run, 1, points=points(15))
+        harness.store.finish(lease, COMPLETED)
 
     assert shown(raw, lease.run)["loss"]["steps"] == list(range(15))
 
 
 def test_a_long_series_is_thinned_for_dashboards_only(
-        raw: Raw, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        raw: Raw, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboards, "LONGEST", 100)
     monkeypatch.setattr(dashboards, "EVERY_S", 0.0)
-    lease = desk.start()
+    lease = harness.start()
     for start in range(0, 1000, 50):
-        desk.store.append(lease.run, 1, points=points(50, start=start))
+        harness.store.append(lease.run, 1, points=points(50, start=start))
 
     steps = shown(raw, lease.run)["loss"]["steps"]
     assert 25 < len(steps) <= 150
     assert steps == sorted(set(steps)) and steps[0] == 0 and steps[-1] > 900
     assert len({later - earlier for earlier, later in pairwise(steps)}) == 1       # evenly
-    assert len(list(desk.store.points(lease.run))) == 1000
+    assert len(list(harness.store.points(lease.run))) == 1000
 
 
-def test_only_the_current_attempt_is_shown(raw: Raw, desk: Desk) -> None:
-    lease = desk.start()
-    desk.store.append(lease.run, 1, points=points(5), output=[OutputChunk(seq=0, text="one", at=0.0)])
-    desk.store.release(lease)
-    desk.take(lease.run)
-    desk.store.append(lease.run, 1, points=points(9))      # a zombie's
-    desk.store.append(lease.run, 2, points=points(2), output=[OutputChunk(seq=0, text="two", at=0.0)])
+def test_only_the_current_attempt_is_shown(raw: Raw, harness: Harness) -> None:
+    lease = harness.start()
+    harness.store.append(lease.run, 1, points=points(5), output=[OutputChunk(seq=0, text="one", at=0.0)])
+    harness.store.release(lease)
+    harness.take(lease.run)
+    harness.store.append(lease.run, 1, points=points(9))      # a zombie's
+    harness.store.append(lease.run, 2, points=points(2), output=[OutputChunk(seq=0, text="two", at=0.0)])
 
     assert shown(raw, lease.run)["loss"]["steps"] == [0, 1]
     assert document(raw, lease.run)["captured_out"] == "two"
-    assert len(list(desk.store.points(lease.run, attempt=1))) == 9
+    assert len(list(harness.store.points(lease.run, attempt=1))) == 9
 
 
-def test_only_the_end_of_long_output_is_shown(raw: Raw, desk: Desk) -> None:
-    lease = desk.start()
+def test_only_the_end_of_long_output_is_shown(raw: Raw, harness: Harness) -> None:
+    lease = harness.start()
     texts = [chr(ord("a") + number) * 10_000 for number in range(20)]
-    desk.store.append(lease.run, 1, output=[
+    harness.store.append(lease.run, 1, output=[
         OutputChunk(seq=seq, text=text, at=0.0) for seq, text in enumerate(texts)])
 
     assert document(raw, lease.run)["captured_out"] == "".join(texts)[-dashboards.TAIL:]
 
 
-def test_concurrent_retries_leave_each_point_once(raw: Raw, desk: Desk) -> None:
+def test_concurrent_retries_leave_each_point_once(raw: Raw, harness: Harness) -> None:
     """Overlapping chunks, as two concurrent calls leave them."""
     from hyperspace_mongodb.pages import chunk_of
 
-    run = desk.start().run
+    run = harness.start().run
     batches = [points(10), points(20, start=5), points(3, start=8), points(5, start=30)]
     raw["hyperspace.points"].insert_many([chunk_of(run, 1, batch) for batch in batches])
 
-    assert [point.seq for point in desk.store.points(run)] == [*range(25), *range(30, 35)]
-    assert [point.seq for point in desk.store.points(run, after=9, limit=3)] == [10, 11, 12]
+    assert [point.seq for point in harness.store.points(run)] == [*range(25), *range(30, 35)]
+    assert [point.seq for point in harness.store.points(run, after=9, limit=3)] == [10, 11, 12]
 
 
 # -- artifacts -----------------------------------------------------------------------------------------------
 
 
 def test_artifacts_are_listed_and_stored_once_in_gridfs(
-        raw: Raw, desk: Desk, tmp_path: Path) -> None:
+        raw: Raw, harness: Harness, tmp_path: Path) -> None:
     content = b"weights" * 100_000
     (tmp_path / "model").write_bytes(content)
-    runs = [desk.start().run for _ in range(2)]
+    runs = [harness.start().run for _ in range(2)]
     for run in runs:
-        desk.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
+        harness.store.put_artifact(run, 1, "model.bin", tmp_path / "model")
 
     listed = [document(raw, run)["artifacts"] for run in runs]
     assert listed[0] == listed[1] and listed[0][0]["name"] == "model.bin"
@@ -275,31 +275,32 @@ def test_artifacts_are_listed_and_stored_once_in_gridfs(
 
 
 def test_moved_texts_of_attempts_are_read_back(
-        raw: Raw, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        raw: Raw, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overflow, "ROOM", 2000)
-    run = desk.submit(max_failures=100)
+    run = harness.submit(max_failures=100)
     for number in range(1, 9):
-        lease = desk.take(run).lease
-        desk.store.update(lease, Update(provenance={"git": {"diff": f"{number}" * 900}}))
-        desk.store.finish(lease, Finish(outcome=Outcome.FAILED, traceback=f"Traceback {number}" + "x" * 900))
-    before = desk.get(run)
-    claim = desk.take(run)
+        lease = harness.take(run).lease
+        harness.store.update(lease, Update(provenance={"git": {"diff": f"{number}" * 900}}))
+        traceback = f"Traceback {number}" + "x" * 900
+        harness.store.finish(lease, Finish(outcome=Outcome.FAILED, traceback=traceback))
+    before = harness.get(run)
+    claim = harness.take(run)
 
-    assert claim.record == desk.get(run)
-    attempts = desk.get(run).attempts
+    assert claim.record == harness.get(run)
+    attempts = harness.get(run).attempts
     assert attempts[:-1] == before.attempts and len(attempts) == 9
     assert [attempt.provenance["git"]["diff"][0] for attempt in attempts[:-1]] == list("12345678")
     assert len(str(document(raw, run)["hyperspace"]["attempts"])) < 8 * 900
     assert raw["hyperspace.attempts"].count_documents({"run": run}) == 8
-    desk.store.late(desk_lease(attempts[0].number, run, raw), COMPLETED)
-    assert desk.get(run).attempts[0].late is not None
-    desk.store.cancel(run)
-    desk.store.release(claim.lease)
-    desk.store.delete([run])
+    harness.store.late(harness_lease(attempts[0].number, run, raw), COMPLETED)
+    assert harness.get(run).attempts[0].late is not None
+    harness.store.cancel(run)
+    harness.store.release(claim.lease)
+    harness.store.delete([run])
     assert raw["hyperspace.attempts"].count_documents({}) == 0
 
 
-def desk_lease(number: int, run: int, raw: Raw) -> Any:
+def harness_lease(number: int, run: int, raw: Raw) -> Any:
     from hyperspace_core.records.run import Lease
 
     token = document(raw, run)["hyperspace"]["attempts"][number - 1]["token"]
@@ -307,29 +308,29 @@ def desk_lease(number: int, run: int, raw: Raw) -> Any:
 
 
 @pytest.mark.parametrize("place", ["config", "info", "metrics", "provenance", "traceback"])
-def test_a_too_large_value_is_refused_with_its_path(desk: Desk, place: str) -> None:
-    lease = desk.start()
+def test_a_too_large_value_is_refused_with_its_path(harness: Harness, place: str) -> None:
+    lease = harness.start()
     long = "x" * 17_000_000
     with pytest.raises(ValueNotStorable, match=f"{place}.*16 MB"):
         if place == "config":
-            desk.submit(config={"a": long})
+            harness.submit(config={"a": long})
         elif place in ("info", "provenance"):
-            desk.store.update(lease, Update(**{place: {"a": long}}))
+            harness.store.update(lease, Update(**{place: {"a": long}}))
         else:
             value: Any = {"a": long} if place == "metrics" else long
-            desk.store.finish(lease, Finish(outcome=Outcome.FAILED, **{place: value}))
-    assert desk.state(lease.run) is State.RUNNING and desk.store.beat(lease).held
+            harness.store.finish(lease, Finish(outcome=Outcome.FAILED, **{place: value}))
+    assert harness.state(lease.run) is State.RUNNING and harness.store.beat(lease).held
 
 
-def test_a_too_large_update_is_refused_and_the_run_continues(desk: Desk) -> None:
+def test_a_too_large_update_is_refused_and_the_run_continues(harness: Harness) -> None:
     tree = {"a": "x" * 3_900_000}
-    lease = desk.start(submitted=tree, config=tree, scenario=tree)
+    lease = harness.start(submitted=tree, config=tree, scenario=tree)
     with pytest.raises(ValueNotStorable, match="16 MB"):
-        assert desk.store.update(lease, Update(info=tree))
-        assert desk.store.update(lease, Update(provenance=tree))
+        assert harness.store.update(lease, Update(info=tree))
+        assert harness.store.update(lease, Update(provenance=tree))
 
-    assert desk.store.beat(lease).held and desk.store.finish(lease, COMPLETED)
-    assert desk.get(lease.run).config == tree
+    assert harness.store.beat(lease).held and harness.store.finish(lease, COMPLETED)
+    assert harness.get(lease.run).config == tree
 
 
 # -- commands sent -------------------------------------------------------------------------------------------
@@ -339,41 +340,41 @@ TYPED = ["$where", {"$ne": None}, {"$gt": ""}, ["$eq"], None, 1, "a.b", {"$where
 
 
 @pytest.mark.parametrize("typed", TYPED, ids=repr)
-def test_user_text_is_never_an_operator(desk: Desk, typed: Any) -> None:
-    desk.submit_many(2, task="t", search="s")
+def test_user_text_is_never_an_operator(harness: Harness, typed: Any) -> None:
+    harness.submit_many(2, task="t", search="s")
     paths = ("search", "task", "id", "priority", "config.x")
     filters = [RunFilter(**{name: typed}) for name in ("search", "project", "parent")]
     filters += [RunFilter(tasks=(typed,)), RunFilter(uids=(typed,))]
     filters += [RunFilter(where=(Condition(path, "=", typed),)) for path in paths]
-    every = list(desk.store.find(RunFilter()))
+    every = list(harness.store.find(RunFilter()))
 
     assert len(every) == 2
     for wanted in filters:
-        assert list(desk.store.find(wanted)) == [one for one in every if wanted.matches(one)], wanted
+        assert list(harness.store.find(wanted)) == [one for one in every if wanted.matches(one)], wanted
 
 
-def test_only_listed_operators_are_sent(desk: Desk, tmp_path: Path) -> None:
+def test_only_listed_operators_are_sent(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     SENT.operators.clear()
     SENT.on = True
     try:
-        lease = desk.start(config={"$where": {"$gt": 1}}, task="$where", tags=("$ne",), note="$$ROOT")
-        desk.store.update(lease, Update(info={"$set": {"$x": 1}}, provenance={"$unset": 1}))
-        desk.store.append(lease.run, 1, points=points(2, "$inc"))
-        desk.store.put_artifact(lease.run, 1, "$file", tmp_path / "file")
-        desk.store.finish(lease, Finish(outcome=Outcome.COMPLETED, metrics={"$max": 1}))
-        desk.store.annotate(lease.run, add_tags=["$push"], note="$x")
-        desk.store.submit([new_run(), new_run()])
-        desk.store.count(RunFilter()), desk.store.check(), desk.store.info()
-        desk.store.collect_garbage(dry_run=False), desk.store.delete([lease.run])
-        desk.store.wait_for_change(PROJECT, 1.0)
-        search = desk.store.get_search(desk.store.add_search(new_search(
+        lease = harness.start(config={"$where": {"$gt": 1}}, task="$where", tags=("$ne",), note="$$ROOT")
+        harness.store.update(lease, Update(info={"$set": {"$x": 1}}, provenance={"$unset": 1}))
+        harness.store.append(lease.run, 1, points=points(2, "$inc"))
+        harness.store.put_artifact(lease.run, 1, "$file", tmp_path / "file")
+        harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, metrics={"$max": 1}))
+        harness.store.annotate(lease.run, add_tags=["$push"], note="$x")
+        harness.store.submit([new_run(), new_run()])
+        harness.store.count(RunFilter()), harness.store.check(), harness.store.info()
+        harness.store.collect_garbage(dry_run=False), harness.store.delete([lease.run])
+        harness.store.wait_for_change(PROJECT, 1.0)
+        search = harness.store.get_search(harness.store.add_search(new_search(
             uid="$uid", task="$task", space={"$where": {"$gt": 1}}, tags=("$ne",), note="$$ROOT")))
-        desk.store.propose(search.id, 0, proposal(search, 0, config={"$inc": {"$a.b": 1}}, note="$x"))
-        desk.store.propose(search.id, 0, proposal(search, 0, config={"$inc": {"$a.b": 1}}, note="$x"))
-        desk.store.searches(PROJECT, states=(SearchState.OPEN,), uids=("$uid",))
-        desk.store.end_search(search.id, "$why", proposed=1), desk.store.end_search(search.id, "$why")
-        desk.store.change_search(search.id, state=SearchState.OPEN, priority=2)
+        harness.store.propose(search.id, 0, proposal(search, 0, config={"$inc": {"$a.b": 1}}, note="$x"))
+        harness.store.propose(search.id, 0, proposal(search, 0, config={"$inc": {"$a.b": 1}}, note="$x"))
+        harness.store.searches(PROJECT, states=(SearchState.OPEN,), uids=("$uid",))
+        harness.store.end_search(search.id, "$why", proposed=1), harness.store.end_search(search.id, "$why")
+        harness.store.change_search(search.id, state=SearchState.OPEN, priority=2)
     finally:
         SENT.on = False
 
@@ -381,14 +382,14 @@ def test_only_listed_operators_are_sent(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_long_series_is_read_chunk_by_chunk(
-        desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    lease = desk.start()
+        harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = harness.start()
     for start in range(0, 60, 6):
-        desk.store.append(lease.run, 1, points=points(6, start=start))
-    desk.store.append(lease.run, 1, points=points(4, start=57))             # a retry that overlaps
+        harness.store.append(lease.run, 1, points=points(6, start=start))
+    harness.store.append(lease.run, 1, points=points(4, start=57))             # a retry that overlaps
     monkeypatch.setattr(pages, "PAGE", 2)
     monkeypatch.setattr(pages, "KEYS", 3)
 
-    assert [point.seq for point in desk.store.points(lease.run)] == list(range(61))
-    assert [point.seq for point in desk.store.points(lease.run, after=40)] == list(range(41, 61))
-    assert [point.seq for point in desk.store.points(lease.run, limit=20)] == list(range(20))
+    assert [point.seq for point in harness.store.points(lease.run)] == list(range(61))
+    assert [point.seq for point in harness.store.points(lease.run, after=40)] == list(range(41, 61))
+    assert [point.seq for point in harness.store.points(lease.run, limit=20)] == list(range(20))

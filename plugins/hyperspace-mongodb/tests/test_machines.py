@@ -25,10 +25,10 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import VARIABLE, installed
 from machines import Machine, Network, NotPermitted, clock_off, network
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 HEARTBEAT_S, TTL_S = 0.6, 3.0
 RUNS, FEWER = 200, 40

@@ -9,7 +9,7 @@ from worker.scene import PROJECT, in_state, opened_for_tests, worker_processes
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import new_token
-from hyperspace_core.testing.project import ProjectFolder
+from pytest_hyperspace.project import ProjectFolder
 
 SEED = 2**31 + 7
 

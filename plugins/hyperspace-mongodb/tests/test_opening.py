@@ -18,12 +18,12 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store as open_by_scheme
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import QueueSettings, Store
-from hyperspace_core.testing.stores.desk import PROJECT, Desk, new_run, until
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.connection import Database
 from hyperspace_mongodb.opening import LONGEST_S, SHORTEST_S, opened, patience_s
 from hyperspace_mongodb.store import MongoStore, open_store
 from hyperspace_mongodb.testing import Server
+from pytest_hyperspace.stores.harness import PROJECT, Harness, new_run, until
 
 SECRET = "S3cr3t-canary"
 
@@ -140,13 +140,13 @@ def test_wrong_password_and_missing_right_have_own_messages(own_mongodb_server: 
     assert "refuses the user or the password" in wrong and host in wrong
     assert "no right" in unknown and "no right" in elsewhere
     with open_store(f"mongodb://ann:{SECRET}@{host}/theirs?authSource=admin", PROJECT) as store:
-        assert Desk(store).submit() == 1
+        assert Harness(store).submit() == 1
         assert SECRET not in repr(store) + store.url + repr(store.info())
 
 
 def test_a_silent_server_is_unavailable_within_the_timeout(own_mongodb_server: Server) -> None:
     with open_store(f"mongodb://127.0.0.1:{own_mongodb_server.port}/db?timeoutMS=500", PROJECT) as store:
-        lease = Desk(store).start()
+        lease = Harness(store).start()
         own_mongodb_server.pause()
         verbs: list[Callable[[], Any]] = [
             lambda: store.beat(lease), lambda: store.submit([new_run()]), lambda: store.get(lease.run),
@@ -160,15 +160,15 @@ def test_a_silent_server_is_unavailable_within_the_timeout(own_mongodb_server: S
 
 def test_a_restarted_server_is_used_again(own_mongodb_server: Server) -> None:
     with open_store(f"mongodb://127.0.0.1:{own_mongodb_server.port}/db?timeoutMS=2000", PROJECT) as store:
-        desk = Desk(store)
-        lease = desk.start()
+        harness = Harness(store)
+        lease = harness.start()
         own_mongodb_server.kill()
         with pytest.raises(StoreUnavailable):
             store.beat(lease)
         own_mongodb_server.start()
 
         assert store.beat(lease).held
-        assert desk.ids() == [lease.run]
+        assert harness.ids() == [lease.run]
 
 
 # -- settings of the client ----------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_a_closed_store_leaves_neither_threads_nor_sockets(mongodb_url: str) -> 
     before = counted()
     for _ in range(3):
         store = open_store(mongodb_url, PROJECT)
-        Desk(store).submit()
+        Harness(store).submit()
         store.wait_for_change(PROJECT, 0.1)
         store.close()
         store.close()
@@ -223,7 +223,7 @@ def test_a_closed_store_leaves_neither_threads_nor_sockets(mongodb_url: str) -> 
 @pytest.mark.filterwarnings("ignore")      # of fork, by Python and by the driver
 def test_a_store_does_not_cross_a_fork(mongodb_url: str) -> None:
     with open_store(mongodb_url, PROJECT) as store:
-        Desk(store).submit()
+        Harness(store).submit()
         here, there = multiprocessing.Pipe()
         pid = os.fork()
         if pid == 0:
@@ -238,7 +238,7 @@ def test_a_store_does_not_cross_a_fork(mongodb_url: str) -> None:
         os.waitpid(pid, 0)
 
         assert "may not cross a fork" in here.recv()
-        assert len(Desk(store).ids()) == 1
+        assert len(Harness(store).ids()) == 1
 
 
 # -- schema --------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_reading_creates_nothing(mongodb_url: str) -> None:
 
 def test_the_first_write_creates_schema_and_indexes(mongodb_url: str) -> None:
     with open_store(mongodb_url, PROJECT) as store:
-        Desk(store).submit()
+        Harness(store).submit()
     with raw(mongodb_url) as client:
         base = client.get_default_database()
         assert base["hyperspace.meta"].find_one({"_id": "schema"})["version"] == schema.SCHEMA
@@ -272,7 +272,7 @@ def test_the_first_write_creates_schema_and_indexes(mongodb_url: str) -> None:
 
 def test_a_newer_schema_is_read_and_not_written(mongodb_url: str) -> None:
     with open_store(mongodb_url, PROJECT) as store:
-        run = Desk(store).submit(note="from before")
+        run = Harness(store).submit(note="from before")
     with raw(mongodb_url) as client:
         client.get_default_database()["hyperspace.meta"].update_one(
             {"_id": "schema"}, {"$set": {"version": schema.SCHEMA + 1, "needs": "9.9"}})
@@ -289,7 +289,7 @@ def test_a_newer_schema_is_read_and_not_written(mongodb_url: str) -> None:
 def test_an_older_schema_is_not_written_before_it_is_upgraded(
         mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store(mongodb_url, PROJECT) as store:
-        Desk(store).submit()
+        Harness(store).submit()
     steps: list[str] = []
     monkeypatch.setattr(schema, "SCHEMA", schema.SCHEMA + 1)
     monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA: lambda database: steps.append(database.shown)})
@@ -310,7 +310,7 @@ def test_two_concurrent_first_writes_both_succeed(fresh_mongodb_url: Callable[[]
     def write() -> None:
         with open_store(url, PROJECT) as store:
             start.wait(30)
-            ids.append(Desk(store).submit())
+            ids.append(Harness(store).submit())
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:

@@ -20,10 +20,10 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import installed
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.search_tests import new_search, proposal
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "team-mongodb.md"
 PASSWORD = "p@ss/word"

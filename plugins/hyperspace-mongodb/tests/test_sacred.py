@@ -21,10 +21,10 @@ from hyperspace_core.cli.main import run
 from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import open_store as open_sqlite
-from hyperspace_core.testing.project import ProjectFolder, make_project
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing import ServerNotInstalled
 from hyperspace_mongodb.testing.environment import python_with
+from pytest_hyperspace.project import ProjectFolder, make_project
 
 PROJECT, TASK = "ulmfit_attention", "imdb_1k_sample_single"
 SACRED = ("sacred==0.8.7", "pymongo>=4.9,<5", "numpy>=1.26", "setuptools<80")

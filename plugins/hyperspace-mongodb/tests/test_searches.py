@@ -15,11 +15,11 @@ from hyperspace_core.errors import NotFound, StoreError, StoreUnavailable
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.desk import PROJECT, Desk
-from hyperspace_core.testing.stores.themes.searching import new_search, proposal
 from hyperspace_mongodb import schema, storing
 from hyperspace_mongodb.searches import Proposals, SearchVerbs
 from hyperspace_mongodb.store import open_store
+from pytest_hyperspace.stores.harness import PROJECT, Harness
+from pytest_hyperspace.stores.search_tests import new_search, proposal
 
 Raw = MongoDatabase[dict[str, Any]]
 
@@ -53,8 +53,8 @@ def store(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 @pytest.fixture
-def desk(store: Store) -> Desk:
-    return Desk(store)
+def harness(store: Store) -> Harness:
+    return Harness(store)
 
 
 @pytest.fixture
@@ -114,51 +114,51 @@ def hear(store: Store) -> None:
         pass
 
 
-def runs_of(desk: Desk, search: SearchRecord) -> list[str]:
-    return [desk.get(run).uid for run in desk.ids(search=search.uid)]
+def runs_of(harness: Harness, search: SearchRecord) -> list[str]:
+    return [harness.get(run).uid for run in harness.ids(search=search.uid)]
 
 
 # -- deaths --------------------------------------------------------------------------------------------------
 
 
 def test_the_next_verb_queues_a_counted_proposal(
-        desk: Desk, mongodb_url: str) -> None:
+        harness: Harness, mongodb_url: str) -> None:
     def arguments() -> tuple[SearchRecord]:
-        search = desk.store.get_search(desk.store.add_search(new_search()))
-        hear(desk.store)
+        search = harness.store.get_search(harness.store.add_search(new_search()))
+        hear(harness.store)
         return (search,)
 
     asked, counted = cycle(NEXT.values()), 0
     for (search,) in each_kill(mongodb_url, propose, arguments):
-        next(asked)(desk.store, search)
+        next(asked)(harness.store, search)
 
-        uids = runs_of(desk, search)
-        after = desk.store.get_search(search.id)
+        uids = runs_of(harness, search)
+        after = harness.store.get_search(search.id)
         assert sorted(uids) == [search.run_uid(number) for number in range(after.proposed)]
         if uids:
             counted += 1
             assert after.redrawn == 2
-            assert desk.store.wait_for_change(PROJECT, 10.0)
-            first = desk.ids(search=search.uid)[0]
-            assert desk.store.propose(search.id, 0, proposal(search, 0), redrawn=2) == first
-            assert desk.state(first) is State.QUEUED
-        assert desk.store.check() == ()
+            assert harness.store.wait_for_change(PROJECT, 10.0)
+            first = harness.ids(search=search.uid)[0]
+            assert harness.store.propose(search.id, 0, proposal(search, 0), redrawn=2) == first
+            assert harness.state(first) is State.QUEUED
+        assert harness.store.check() == ()
     assert counted > len(NEXT)
 
 
 def test_a_killed_helper_is_replaced_by_the_next(
-        desk: Desk, slow: Store, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        harness: Harness, slow: Store, mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def arguments() -> tuple[SearchRecord]:
-        search = desk.store.get_search(desk.store.add_search(new_search()))
+        search = harness.store.get_search(harness.store.add_search(new_search()))
         draft(monkeypatch, slow, search)
-        hear(desk.store)
+        hear(harness.store)
         return (search,)
 
     for (search,) in each_kill(mongodb_url, look, arguments):
-        desk.store.get_search(search.id)
-        assert runs_of(desk, search) == [search.run_uid(0)]
-        assert desk.store.wait_for_change(PROJECT, 10.0)
-        assert desk.store.check() == ()
+        harness.store.get_search(search.id)
+        assert runs_of(harness, search) == [search.run_uid(0)]
+        assert harness.store.wait_for_change(PROJECT, 10.0)
+        assert harness.store.check() == ()
 
 
 def test_a_killed_add_search_can_be_repeated(store: Store, mongodb_url: str) -> None:
@@ -174,108 +174,108 @@ def test_a_killed_add_search_can_be_repeated(store: Store, mongodb_url: str) -> 
 
 @pytest.mark.parametrize("step", ["_hidden", "_named", "carry_on"])
 def test_a_late_helper_does_not_restore_a_deleted_proposal(
-        desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch,
+        harness: Harness, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch,
         step: str) -> None:
     """Others complete the draft, and the run is deleted, while one process continues with old data."""
     def others() -> None:
-        desk.store.get_search(search.id)
-        assert desk.store.delete(desk.ids()) != []
+        harness.store.get_search(search.id)
+        assert harness.store.delete(harness.ids()) != []
 
     before(monkeypatch, slow, step, others)
 
     assert slow.propose(search.id, 0, proposal(search, 0)) is None
-    assert desk.ids() == []
+    assert harness.ids() == []
     assert raw["runs"].count_documents({}) == 0
-    assert desk.store.get_search(search.id).proposed == 1
+    assert harness.store.get_search(search.id).proposed == 1
 
 
-def test_a_run_deleted_before_its_draft_stays_deleted(
-        desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_deleted_before_its_draft_stays_deleted(harness: Harness, slow: Store, search: SearchRecord,
+                                                      raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(project: str) -> None:
         raise Died
 
     with monkeypatch.context() as patch, pytest.raises(Died):
         patch.setattr(proposals(slow)._batches, "ring", die)
         slow.propose(search.id, 0, proposal(search, 0))
-    assert (raw["hyperspace.searches"].find_one({"_id": search.id}) or {})["draft"]["run"] == desk.ids()[0]
-    desk.store.delete(desk.ids())
+    assert (raw["hyperspace.searches"].find_one({"_id": search.id}) or {})["draft"]["run"] == harness.ids()[0]
+    harness.store.delete(harness.ids())
 
-    assert desk.store.propose(search.id, 0, proposal(search, 0)) is None
-    assert desk.ids() == [] and "draft" not in (raw["hyperspace.searches"].find_one() or {})
-    assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
+    assert harness.store.propose(search.id, 0, proposal(search, 0)) is None
+    assert harness.ids() == [] and "draft" not in (raw["hyperspace.searches"].find_one() or {})
+    assert harness.store.propose(search.id, 1, proposal(search, 1)) is not None
 
 
 @pytest.mark.parametrize("step", ["_hidden", "_named", "_shown"])
-def test_garbage_collection_keeps_a_drafted_proposal(
-        desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    before(monkeypatch, slow, step, lambda: desk.store.collect_garbage(dry_run=False))
+def test_garbage_collection_keeps_a_drafted_proposal(harness: Harness, slow: Store, search: SearchRecord,
+                                                     monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    before(monkeypatch, slow, step, lambda: harness.store.collect_garbage(dry_run=False))
 
     run = slow.propose(search.id, 0, proposal(search, 0))
 
-    assert desk.ids() == [run]
-    assert desk.state(run or 0) is State.QUEUED
+    assert harness.ids() == [run]
+    assert harness.state(run or 0) is State.QUEUED
 
 
 @pytest.mark.parametrize("step", ["carry_on", "_hidden", "_named", "_shown"])
-def test_a_drafted_run_of_a_cancelled_search_never_starts(
-        desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_a_drafted_run_of_a_cancelled_search_never_starts(harness: Harness, slow: Store, search: SearchRecord,
+                                                          monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def cancel() -> None:
-        assert desk.store.end_search(search.id, "cancelled")
-        assert [desk.store.cancel(run) for run in desk.ids(search=search.uid)] == [State.CANCELLED]
+        assert harness.store.end_search(search.id, "cancelled")
+        assert [harness.store.cancel(run) for run in harness.ids(search=search.uid)] == [State.CANCELLED]
 
     before(monkeypatch, slow, step, cancel)
 
     run = slow.propose(search.id, 0, proposal(search, 0))
 
-    assert desk.ids() == [run] and desk.state(run or 0) is State.CANCELLED
-    assert desk.claim() is None
+    assert harness.ids() == [run] and harness.state(run or 0) is State.CANCELLED
+    assert harness.claim() is None
 
 
 @pytest.mark.parametrize("stop", [
     lambda store, search: store.end_search(search.id, "cancelled"),
     lambda store, search: store.change_search(search.id, state=SearchState.PAUSED)])
 def test_ending_a_search_queues_its_drafted_run(
-        desk: Desk, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch,
+        harness: Harness, slow: Store, search: SearchRecord, monkeypatch: pytest.MonkeyPatch,
         stop: Callable[[Store, SearchRecord], Any]) -> None:
-    assert isinstance(desk.store, SearchVerbs)
-    looked, deaths = desk.store._search, iter([lambda: draft(monkeypatch, slow, search)])
+    assert isinstance(harness.store, SearchVerbs)
+    looked, deaths = harness.store._search, iter([lambda: draft(monkeypatch, slow, search)])
 
     def look_before_the_death(number: int) -> Any:
         found = looked(number)
         next(deaths, lambda: None)()
         return found
 
-    monkeypatch.setattr(desk.store, "_search", look_before_the_death)
+    monkeypatch.setattr(harness.store, "_search", look_before_the_death)
 
-    stop(desk.store, search)
+    stop(harness.store, search)
 
-    assert runs_of(desk, search) == [search.run_uid(0)]
+    assert runs_of(harness, search) == [search.run_uid(0)]
 
 
-def test_a_draft_is_never_overwritten(desk: Desk, slow: Store, search: SearchRecord,
+def test_a_draft_is_never_overwritten(harness: Harness, slow: Store, search: SearchRecord,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even by a process that could not complete it."""
     draft(monkeypatch, slow, search)
     with monkeypatch.context() as patch, pytest.raises(StoreUnavailable, match="trying again may help"):
-        patch.setattr(desk.store, "_carry_on", lambda found: None)
-        desk.store.propose(search.id, 1, proposal(search, 1))
+        patch.setattr(harness.store, "_carry_on", lambda found: None)
+        harness.store.propose(search.id, 1, proposal(search, 1))
 
-    assert desk.store.propose(search.id, 1, proposal(search, 1)) is not None
-    assert runs_of(desk, search) == [search.run_uid(0), search.run_uid(1)]
+    assert harness.store.propose(search.id, 1, proposal(search, 1)) is not None
+    assert runs_of(harness, search) == [search.run_uid(0), search.run_uid(1)]
 
 
-def test_a_run_submitted_meanwhile_is_the_proposal(
-        desk: Desk, slow: Store, search: SearchRecord, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_submitted_meanwhile_is_the_proposal(harness: Harness, slow: Store, search: SearchRecord,
+                                                   raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `store copy` does, for a search in both stores."""
     for step in ("_hidden", "_named"):
-        number = desk.store.get_search(search.id).proposed
+        number = harness.store.get_search(search.id).proposed
         given = proposal(search, number)
-        before(monkeypatch, slow, step, lambda given=given: desk.store.submit([given]))     # type: ignore[misc]
+        before(monkeypatch, slow, step, lambda given=given: harness.store.submit([given]))     # type: ignore[misc]
 
         run = slow.propose(search.id, number, given)
 
-        assert runs_of(desk, search) == [search.run_uid(each) for each in range(number + 1)]
-        assert run == desk.ids()[-1] and raw["runs"].count_documents({}) == number + 1
+        assert runs_of(harness, search) == [search.run_uid(each) for each in range(number + 1)]
+        assert run == harness.ids()[-1] and raw["runs"].count_documents({}) == number + 1
 
 
 # -- older, damaged, forbidden -------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_a_run_submitted_meanwhile_is_the_proposal(
 def test_a_store_of_the_schema_without_searches_is_upgraded(
         mongodb_url: str, raw: Raw) -> None:
     with open_store(mongodb_url, PROJECT) as store:
-        run = Desk(store).submit()
+        run = Harness(store).submit()
     raw["hyperspace.searches"].drop()
     raw["hyperspace.meta"].update_one({"_id": "schema"}, {"$set": {"version": 1}})
 
@@ -296,7 +296,7 @@ def test_a_store_of_the_schema_without_searches_is_upgraded(
             store.add_search(new_search())
         assert store.upgrade() == (1, schema.SCHEMA)
         assert store.get_search(store.add_search(new_search())).id == 1
-        assert Desk(store).ids() == [run]
+        assert Harness(store).ids() == [run]
     keys = [index["key"] for index in raw["hyperspace.searches"].index_information().values()]
     assert [("uid", 1)] in keys and [("project", 1), ("state", 1)] in keys
 

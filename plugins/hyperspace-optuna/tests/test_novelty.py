@@ -17,11 +17,11 @@ import itertools
 from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.ranges import Choice, Float, Range
 from hyperspace_core.records.run import Metric
-from hyperspace_core.testing.tuners import conditional_space, grown_space, searched
-from hyperspace_core.testing.tuners import valley as loss_of_a_class
 from hyperspace_core.tuner import History, Trial, TrialState, next_proposal
 from hyperspace_optuna.novelty import SETTLED, TRIES, unexplored
 from hyperspace_optuna.tuners import GP, TPE
+from pytest_hyperspace.tuners import conditional_space, grown_space, searched
+from pytest_hyperspace.tuners import valley as loss_of_a_class
 
 LOSS = (Metric(name="loss", goal="minimize"),)
 

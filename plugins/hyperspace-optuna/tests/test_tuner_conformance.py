@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("optuna", reason="the tuners of this plugin need Optuna")
 
-from hyperspace_core.testing.tuners import TunerConformance
 from hyperspace_core.tuner import Tuner
 from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, Sampler
+from pytest_hyperspace.tuners import TunerConformance
 
 
 class TestTPE(TunerConformance):

@@ -21,10 +21,10 @@ from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.ranges import Choice, Float
 from hyperspace_core.records.run import Metric
-from hyperspace_core.testing.tuners import conditional_space, drawn_history, flat_space, searched
 from hyperspace_core.tuner import History, Trial, Tuner, next_proposal
 from hyperspace_optuna.naming import known_samplers
 from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, Sampler
+from pytest_hyperspace.tuners import conditional_space, drawn_history, flat_space, searched
 
 RUNS, SEEDS = 100, 5
 

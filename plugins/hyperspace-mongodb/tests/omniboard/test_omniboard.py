@@ -22,10 +22,10 @@ from worker.scene import submit as submit_behaving
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.project import ProjectFolder
-from hyperspace_core.testing.stores.desk import Desk
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing.fixtures import with_database
+from pytest_hyperspace.project import ProjectFolder
+from pytest_hyperspace.stores.harness import Harness
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.timeout(300)]
 
@@ -236,7 +236,7 @@ def test_a_live_run_is_not_shown_as_dead(page: Page, url: str, raw: Database[dic
 def test_a_run_without_its_worker_is_shown_as_dead(page: Page, url: str,
                                                    raw: Database[dict[str, Any]]) -> None:
     with open_store(url, "orphans") as store:
-        lease = Desk(store, "orphans").start()
+        lease = Harness(store, "orphans").start()
         raw["runs"].update_one({"_id": lease.run}, {"$set": {"heartbeat": datetime.now(UTC) - LONG_AGO}})
         page.reload()
         assert page.runs()[lease.run]["circle"] == "probably_dead"

@@ -14,9 +14,9 @@ from worker.scene import until
 
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
-from hyperspace_core.testing.stores.desk import Desk
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing import Server
+from pytest_hyperspace.stores.harness import Harness
 from test_role import PASSWORD, execute_script
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.timeout(300)]
@@ -58,8 +58,8 @@ def asked(board: Omniboard, path: str) -> int:
 
 def test_the_user_can_read_and_annotate_only(store: Store, board: Omniboard, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"weights")
-    desk = Desk(store, PROJECT)
-    run = desk.in_state(State.COMPLETED)
+    harness = Harness(store, PROJECT)
+    run = harness.in_state(State.COMPLETED)
     artifact = store.put_artifact(run, 1, "model", tmp_path / "model")
 
     with Page(board.url) as page:

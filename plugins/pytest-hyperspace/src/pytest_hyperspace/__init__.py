@@ -1,0 +1,1 @@
+"""Test support for hyperspace: throw-away projects, and the conformance suite for stores."""
