@@ -25,7 +25,7 @@ TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/sr
                  "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
-                  "tests/projects/functions_only/wine_functions")
+                  "tests/projects/functions_only/wine_functions", "tests/projects/spare_time/spare_time.py")
 
 
 def readme_command(number: int) -> list[list[str]]:

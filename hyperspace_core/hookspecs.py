@@ -14,11 +14,13 @@ from hyperspace_core.markers import hookspec
 if TYPE_CHECKING:
     from hyperspace_core.cli.main import Root
     from hyperspace_core.components import Scenario
+    from hyperspace_core.execution.answers import AskWorker
     from hyperspace_core.extension.accessors import AccessorRegister
-    from hyperspace_core.extension.project import Register
+    from hyperspace_core.extension.project import Project, Register
     from hyperspace_core.extension.storage import StorageRegister
-    from hyperspace_core.records.run import RunRecord, WorkerInfo
-    from hyperspace_core.run import Absent, Run, Section
+    from hyperspace_core.records.run import Claim, RunRecord, WorkerInfo
+    from hyperspace_core.run import Absent, Run, RunWatcher, Section
+    from hyperspace_core.worker.hooks import WorkerContext
 
 # ------------------------------------------------------------------------------------------------------------
 # Registration: once per process, when a project or the plugins are loaded
@@ -227,4 +229,59 @@ def hyperspace_worker_changed(worker: WorkerInfo, state: str) -> None:
     :Default: none.
     :If it raises: logged; the worker goes on.
     :state: `started`, `idle`, `busy`, `draining`, `uncertain` (the store is unavailable), `stopped`.
+    """
+
+
+# ------------------------------------------------------------------------------------------------------------
+# A worker: runs besides the queue, and questions of runs. The implementations of installed plugins are called
+# one by one until one has a result; a project's own take part with `inline` isolation and in `Study.run`.
+# ------------------------------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def hyperspace_offer_run(worker: WorkerContext, tasks: frozenset[str], queued: bool) -> Claim | None:
+    """Offer a run to a worker that has a free slot.
+
+    :When: in the worker, on a thread of its own: when a slot has found nothing in the queue, and once a
+        second before a slot looks at the queue.
+    :Default: core proposes runs of the project's searches.
+    :If it raises: reported, and this worker does not ask the plugin again; likewise where it takes longer
+        than 5 seconds, after which a claim is released. It may raise `StoreError` of an unavailable store.
+    :worker: has `store`, `project`, `owner`, `clock` and `options`. `stopping()` is true once nothing more is
+        claimed; `tell(text, level)` reports a line; `wake()` has free slots look at the queue again;
+        `with worker.preparing():` keeps a draining worker from ending while a plugin makes a run.
+    :tasks: the tasks that this worker can execute.
+    :queued: True before a look at the queue: offer only what is more urgent than the queue.
+    :returns: a claim from `worker.store.claim(..., worker.owner, ...)`; or None, also after it has queued a
+        run and called `worker.wake()`. What takes long belongs on a thread of the plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_watch_run(run: Run, ask: AskWorker, project: Project) -> RunWatcher | None:
+    """Watch the values that a run logs, and request its stop.
+
+    :When: in the child, once, before seeding.
+    :Default: core watches the runs of searches that have a pruner.
+    :If it raises: printed into the run's output; the run goes on without this watcher.
+    :run: the live run; `run.request_stop("reason")` makes `run.should_stop()` true.
+    :ask: `ask(topic, payload)` sends a question to `hyperspace_answer` in the worker and returns at once; the
+        returned object has `arrived`, `value` and `wait(seconds)`. The answer may never arrive.
+    :project: the opened project.
+    :returns: a `hyperspace_core.run.RunWatcher`, or an object with some of its methods; None for other runs.
+    """
+
+
+@hookspec(firstresult=True)
+def hyperspace_answer(worker: WorkerContext, record: RunRecord, topic: str, payload: Any) -> Any:
+    """Answer a question of a run's watcher.
+
+    :When: in the worker, for each `ask(topic, payload)`, in their order, on a thread of the run.
+    :Default: core answers the questions of its pruners.
+    :If it raises: reported once; the answer is None. Where it hangs, only this run gets no answers.
+    :worker: as in `hyperspace_offer_run`.
+    :record: the run that asks, as it was claimed.
+    :topic: text; begin it with the name of your plugin, and return None for others.
+    :payload: plain values, as they were sent.
+    :returns: plain values: None, bool, number, text, bytes, lists and dicts of these.
     """

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from hyperspace_core.config.tree import shown
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
@@ -31,6 +31,9 @@ from hyperspace_core.records.logged import (
     check_step,
     progress_of,
 )
+
+if TYPE_CHECKING:
+    from hyperspace_core.records.run import Goal
 
 # -- The receivers of what a live run logs, and the sections of its provenance --
 
@@ -62,11 +65,22 @@ class Sink(Protocol):
     def section(self, section: Section | Absent) -> None: ...
 
 
-class Watch(Protocol):
-    """Decides from logged values whether a run should end early."""
+class RunWatcher:
+    """Follows a live run in its process, see `hyperspace_watch_run`; override what is needed.
 
-    def logged(self, name: str, step: int | None, value: float) -> None: ...
-    def should_stop(self) -> bool: ...
+    Its methods are called in the threads of the run. An error in one of them is printed once, and the run
+    goes on without its watcher.
+    """
+
+    def on_scalar(self, name: str, step: int | None, value: float) -> None:
+        """Called after each `run.log_scalar`; may call `run.request_stop(reason)`."""
+
+    def on_should_stop(self) -> None:
+        """Called by `run.should_stop()` until a stop is requested, to decide only then."""
+
+    def completed(self, returned: Any) -> Any:
+        """The result that counts, of the returned one; a `HyperspaceError` fails the run."""
+        return returned
 
 
 @dataclass
@@ -166,7 +180,7 @@ class Run:
     def __init__(self, *, sink: Sink, seed: int, workdir: Path, id: int | None = None, attempt: int = 1,
                  project: str = "", task: str = "", config: Mapping[str, Any] | None = None,
                  scenario: Mapping[str, Any] | None = None, stages: Stages | None = None,
-                 metric: str = "") -> None:
+                 metric: str = "", goal: Goal = "maximize", search: str | None = None) -> None:
         self.id = id                           # None in a local run
         self.attempt = attempt
         self.project = project
@@ -175,19 +189,22 @@ class Run:
         self.config = dict(config or {})       # completed hyper-parameters
         self.scenario = dict(scenario or {})   # completed scenario of the task
         self.metric = metric                   # the task's metric; "" in a local run
+        self.goal = goal                       # which way the metric is better
+        self.search = search                   # uid of the search that proposed it
         self.arguments: dict[str, Any] = {}    # the built arguments of single_run
-        self.made_of = ""                      # digest of code, config, scenario and seed; "" where unknown
+        self.inputs_digest = ""                # of code, config, scenario and seed; "" where unknown
         self.earlier: dict[str, Any] = {}      # finished parts of earlier attempts with the same digest
         self.workdir = workdir                 # this attempt's directory, removed at its end
         self.stages = stages or Stages()
         self.info = Info(sink)
         self.sink = sink
-        self.watch: Watch | None = None        # the pruner of its search
+        self.watcher: RunWatcher | None = None
+        self.stop_reason: str | None = None    # as given to `request_stop`
         self._seq = itertools.count()          # `next` is atomic between threads
         self._steps: dict[str, int] = {}       # the last step of each series
         self._remarked: set[tuple[str, str]] = set()
         self._stop = False
-        self._asked_to_stop_politely = False
+        self._polls_stop = False               # user code calls `should_stop`
         self._began = time.monotonic()
 
     @classmethod
@@ -224,10 +241,10 @@ class Run:
         if not math.isfinite(value):
             self._remark(name, "%s at step %s; it is kept, and never counts as the best", value, step)
         self.sink.point(Point(seq=next(self._seq), name=name, step=step, value=value, at=time.time()))
-        if self.watch is not None:
-            self.watch.logged(name, step, value)
+        if self.watcher is not None:
+            self.watcher.on_scalar(name, step, value)
 
-    def pass_on(self, point: Point, name: str) -> None:
+    def _log_part(self, point: Point, name: str) -> None:
         """Add a point of a part of this run, under another name."""
         self.sink.point(Point(seq=next(self._seq), name=check_name(name), step=point.step, value=point.value,
                               at=point.at))
@@ -310,21 +327,26 @@ class Run:
         The reason is a stop request, or the pruner of its search: call this after each value that you log. A
         run that calls this is not interrupted by an exception; it is killed after the worker's grace time.
         """
-        return self.is_wanted_to_stop() or (self.watch is not None and self.watch.should_stop())
+        if not self._poll_stop() and self.watcher is not None:
+            self.watcher.on_should_stop()
+        return self._poll_stop()
 
-    def is_wanted_to_stop(self) -> bool:
-        """Whether a stop was requested; does not ask the pruner."""
-        self._asked_to_stop_politely = True
-        return self._stop
+    def request_stop(self, reason: str | None = None) -> bool:
+        """Make `should_stop()` true; return whether the run calls it.
 
-    def ask_to_stop(self) -> bool:
-        """Request a stop; for the executor. True where user code calls `should_stop`."""
+        A run that completes afterwards has this reason, as in "pruned".
+        """
         self._stop = True
-        return self._asked_to_stop_politely
+        self.stop_reason = self.stop_reason or reason
+        return self._polls_stop
 
     @property
-    def asked_to_stop(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether a stop was requested; unlike `should_stop`, exceptions stay possible."""
+        return self._stop
+
+    def _poll_stop(self) -> bool:
+        self._polls_stop = True
         return self._stop
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""Answer a run's questions about the curves of the other runs of its search.
+"""Questions of a run to its worker, and the answers, which come late or never.
 
-The run sends a message and waits for the answer at a pipe. The wait is short: the pipe of a worker that is
-gone is closed, and a slow worker is not asked again before it has answered.
+The run sends a message and reads the answer from a pipe whenever it looks for it. It never has to wait: the
+pipe of a worker that is gone is closed, and a wait has a limit.
 """
 
 from __future__ import annotations
@@ -12,41 +12,64 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-import msgspec
+from hyperspace_core.execution.protocol import (
+    HEADER_BYTES,
+    Answered,
+    Ask,
+    Message,
+    answer_frame,
+    answer_in,
+    length_of,
+)
 
-from hyperspace_core.execution.protocol import HEADER_BYTES, Message, PeersWanted, frame_bytes, length_of
-from hyperspace_core.pruner import PeerState
-from hyperspace_core.records.curve import Pair
-
-PATIENCE_S = 10.0              # how long a run waits for an answer
+PATIENCE_S = 10.0              # how long a run waits for an answer by default
 SLICE_S = 0.1                  # how often the wait is checked
 CHUNK = 1 << 16
 
-
-class PeerNews(msgspec.Struct, frozen=True, array_like=True):
-    """Another run of the search and the points of its curve."""
-
-    run: int
-    state: PeerState
-    points: list[Pair]
+Look = Callable[[float], bool]
+"""Look for news, at most so many seconds; False where none can come any more."""
 
 
-class Peers(msgspec.Struct, frozen=True, array_like=True):
-    """News of the other runs. `ended`: those that the process does not know yet."""
+class Answer:
+    """The answer to a question. Look at it later, or wait for it."""
 
-    number: int                    # of the question
-    known: bool = True             # False: the worker has no answer now
-    ended: list[PeerNews] = []
-    running: list[PeerNews] | None = None      # all running runs; None: as before
+    def __init__(self, look: Look) -> None:
+        self.value: Any = None             # plain values; None also where no plugin has an answer
+        self._look = look
+        self._arrived = False
+
+    @property
+    def arrived(self) -> bool:
+        """Whether `value` is the answer; does not wait."""
+        if not self._arrived:
+            self._look(0.0)
+        return self._arrived
+
+    def wait(self, timeout_s: float = PATIENCE_S, enough: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for the answer; False without one in time, or once `enough()` is True."""
+        end = time.monotonic() + timeout_s
+        while not self._arrived:
+            left = end - time.monotonic()
+            if left <= 0 or enough() or not (self._look(min(left, SLICE_S)) or self._arrived):
+                return False
+        return True
+
+    def arrive(self, value: Any) -> None:
+        """Set the answer; for its sender."""
+        self.value, self._arrived = value, True
 
 
-AskPeers = Callable[[str, Callable[[], bool]], Peers | None]
-"""Get the peers' curves of a series; stop once the second argument returns True."""
+class AskWorker(Protocol):
+    """Sends a question to the worker: a topic and plain values. Returns at once."""
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode: msgspec.msgpack.Decoder[Peers] = msgspec.msgpack.Decoder(Peers)
+    def __call__(self, topic: str, payload: Any = None) -> Answer: ...
+
+
+def no_worker(topic: str, payload: Any = None) -> Answer:
+    """Ask nothing: the answer never arrives."""
+    return Answer(lambda timeout_s: False)
 
 
 class Sends(Protocol):
@@ -68,9 +91,11 @@ class AnswerPipe:
         reader, writer = os.pipe()
         return cls(writer), reader
 
-    def send(self, peers: Peers) -> None:
-        """Write the whole answer; stop when the pipe is closed at either end."""
-        rest = memoryview(frame_bytes(_encode(peers)))
+    def send(self, number: int, value: Any) -> None:
+        """Write the whole answer; stop when the pipe is closed at either end.
+
+        Raises `TypeError` or `ValueError` for a value that is not plain."""
+        rest = memoryview(answer_frame(Answered(number, value)))
         room = select.poll()
         with self._lock, contextlib.suppress(OSError):
             if self._closing:
@@ -90,44 +115,48 @@ class AnswerPipe:
 
 
 class Answers:
-    """The run's end. One thread asks at a time."""
+    """The run's end. Any thread asks; not for processes that the run forks."""
 
     def __init__(self, descriptor: int, sink: Sends) -> None:
         os.set_inheritable(descriptor, False)
         os.set_blocking(descriptor, False)
         self._descriptor, self._sink = descriptor, sink
+        self._process = os.getpid()
+        self._lock = threading.RLock()     # reentrant: a signal handler of user code may ask
         self._read = b""
         self._number = 0
-        self._waiting = False              # for the answer to the last question
-        self._news: list[Peers] = []       # late answers
+        self._open: dict[int, Answer] = {}         # questions without an answer
 
-    def ask(self, series: str, enough: Callable[[], bool]) -> Peers | None:
-        """The answer; None without one in time. The next answer includes a late one."""
-        if self._descriptor < 0 or (self._waiting and not self._arrived(0.0)):
-            return None
-        self._number += 1
-        self._waiting = True
-        self._sink.send(PeersWanted(self._number, series))
-        end = time.monotonic() + PATIENCE_S
-        while self._waiting:
-            left = end - time.monotonic()
-            if left <= 0 or enough() or (not self._arrived(min(left, SLICE_S)) and self._descriptor < 0):
-                return None
-        return self._together()
+    def ask(self, topic: str, payload: Any = None) -> Answer:
+        """Send a question; its answer arrives when the returned object is looked at."""
+        answer = Answer(self._look)
+        if self._gone():
+            return answer
+        with self._lock:
+            self._number += 1
+            number, self._open[self._number] = self._number, answer
+        self._sink.send(Ask(number, topic, payload))
+        return answer
 
-    def _arrived(self, timeout_s: float) -> bool:
-        """Whether the answer to the last question has arrived; wait at most `timeout_s`."""
+    def _gone(self) -> bool:
+        return self._descriptor < 0 or os.getpid() != self._process
+
+    def _look(self, timeout_s: float) -> bool:
+        if self._gone():
+            return False
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
-        if poll.poll(timeout_s * 1000):
-            self._take(self._bytes())
-        return not self._waiting
+        ready = poll.poll(timeout_s * 1000)
+        with self._lock:
+            if ready and not self._gone():
+                self._take(self._bytes())
+            return not self._gone()
 
     def _bytes(self) -> bytes:
         """The available bytes; the end of the stream ends all asking."""
         try:
             data = os.read(self._descriptor, CHUNK)
-        except BlockingIOError:
+        except BlockingIOError:            # another thread has read them
             return b""
         if not data:
             os.close(self._descriptor)
@@ -140,13 +169,8 @@ class Answers:
             end = HEADER_BYTES + length_of(self._read[:HEADER_BYTES])
             if len(self._read) < end:
                 return
-            peers = _decode.decode(self._read[HEADER_BYTES:end])
+            answered = answer_in(self._read[HEADER_BYTES:end])
             self._read = self._read[end:]
-            self._news.append(peers)
-            self._waiting = self._waiting and peers.number != self._number
-
-    def _together(self) -> Peers:
-        news, self._news = self._news, []
-        last = news[-1]
-        running = next((one.running for one in reversed(news) if one.running is not None), None)
-        return Peers(last.number, last.known, [peer for one in news for peer in one.ended], running)
+            asked = self._open.pop(answered.number, None)
+            if asked is not None:
+                asked.arrive(answered.value)

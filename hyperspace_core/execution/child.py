@@ -62,7 +62,8 @@ class _Extensions:
         self.hook = SimpleNamespace(hyperspace_seed=lambda seed: None, hyperspace_execute=_log_one_of_each)
 
     def each(self, name: str, **arguments: Any) -> Any:
-        return [("rehearsal", Section("rehearsal", {"text": "", "number": 1}))]
+        section = Section("rehearsal", {"text": "", "number": 1})
+        return [("rehearsal", section)] if name == "hyperspace_capture" else []
 
     def observers(self, name: str, **arguments: Any) -> None:
         pass

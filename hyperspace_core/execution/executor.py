@@ -9,23 +9,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
 from hyperspace_core.capture.code_fingerprint import components_section
 from hyperspace_core.config.tree import Tree, digest
 from hyperspace_core.errors import ConfigError, HyperspaceError
-from hyperspace_core.execution.answers import AskPeers
+from hyperspace_core.execution.answers import AskWorker, no_worker
 from hyperspace_core.execution.code import tell_code
 from hyperspace_core.execution.failure import failure, one_line, shortened
 from hyperspace_core.execution.job import Job, Plan, plan_of
 from hyperspace_core.execution.process_io import Interruption, echo, flush
-from hyperspace_core.execution.pruning import Pruning, after_pruning, pruning_of
 from hyperspace_core.execution.result import BadResult, BoundedSink, bounded_result, numbers_of
 from hyperspace_core.records.info import made_of
 from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Absent, Run, RunInterrupted, Section, Sink, as_current_run
+from hyperspace_core.run import Absent, Run, RunInterrupted, RunWatcher, Section, Sink, as_current_run
 
 if TYPE_CHECKING:
     from hyperspace_core.capture.snapshot import ProjectCode
@@ -56,13 +55,12 @@ class RunSink(Sink, Protocol):
 
 def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *,
             on_run: Callable[[Run], None], interruption: Interruption | None = None,
-            ask: AskPeers | None = None) -> Finish:
+            ask: AskWorker = no_worker) -> Finish:
     """Execute `job` and report to `sink`; never raises for what user code does.
 
     `on_run` is called with the live run before user code gets it. The outcome goes to `sink.outcome` and is
     returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
-    RELEASED, since only the caller knows the reason. `ask` returns the curves of other runs of its
-    search; without it the run is not pruned.
+    RELEASED, since only the caller knows the reason. `ask` sends questions of plugins to the worker.
     """
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
                            interruption=interruption or Interruption(), ask=ask)
@@ -83,7 +81,7 @@ class _Execution:
     extensions: Extensions
     project: Project
     interruption: Interruption
-    ask: AskPeers | None
+    ask: AskWorker
 
     def outcome(self, on_run: Callable[[Run], None]) -> tuple[Finish, bool]:
         """How the attempt ended, and whether observers were called."""
@@ -96,12 +94,11 @@ class _Execution:
         if plan.differs:
             self.sink.resolved(plan.scenario, plan.config, plan.metric, plan.seed)
         run = self._live_run(plan)
-        pruning = pruning_of(self.job.pruner, run, self.project, plan.metric, self.ask)
-        run.watch = pruning
+        run.watcher = self._watcher(run)
         self.interruption.watch(run)
         on_run(run)
         with as_current_run(run):
-            finish = self._executed(run, plan, pruning)
+            finish = self._executed(run, plan)
             ended = finish.outcome is not Outcome.RELEASED     # the worker settles a released run
             if ended:
                 record = _record(self.job, plan, finish)
@@ -109,14 +106,14 @@ class _Execution:
         _send_info_again(run)
         return finish, ended
 
-    def _executed(self, run: Run, plan: Plan, pruning: Pruning | None) -> Finish:
+    def _executed(self, run: Run, plan: Plan) -> Finish:
         """Seed, capture, build and run; check the result."""
         here = os.getpid()
         try:
             self.extensions.hook.hyperspace_seed(seed=plan.seed)
             self._capture(run, plan)
             with self.interruption.user_code():
-                finish = self._built_and_run(run, plan, pruning)
+                finish = self._built_and_run(run, plan)
         except RunInterrupted as error:            # not asked for: an ordinary error
             released = Finish(outcome=Outcome.RELEASED, reason="interrupted")
             finish = released if self.interruption.asked else failure(error)
@@ -129,7 +126,7 @@ class _Execution:
         _end_copy(here, None)
         return finish
 
-    def _built_and_run(self, run: Run, plan: Plan, pruning: Pruning | None) -> Finish:
+    def _built_and_run(self, run: Run, plan: Plan) -> Finish:
         try:
             scenario = self.project.build_scenario(plan.scenario)
             run.arguments = self.project.build_arguments(scenario, plan.config, run)
@@ -137,10 +134,11 @@ class _Execution:
             return self._misfit(error)
         self.extensions.observers("hyperspace_run_started", run=run)
         returned = self.extensions.hook.hyperspace_execute(run=run, scenario=scenario)
-        returned, reason = after_pruning(pruning, returned)
+        if run.watcher is not None:
+            returned = run.watcher.completed(returned)
         result, metrics = numbers_of(returned, plan.metric.name)
         kept = bounded_result(run.sink, run.workdir, plan.metric.name, metrics)
-        return Finish(outcome=Outcome.COMPLETED, reason=reason, result=result, metrics=dict(kept))
+        return Finish(outcome=Outcome.COMPLETED, reason=run.stop_reason, result=result, metrics=dict(kept))
 
     def _misfit(self, error: ConfigError) -> Finish:
         """A misfit: the submitter's mistake or, of a validated run, older code here."""
@@ -155,9 +153,19 @@ class _Execution:
         job, workdir = self.job, Path(self.job.workdir)
         run = Run(sink=BoundedSink(self.sink, workdir), seed=plan.seed, workdir=workdir, id=job.run,
                   attempt=job.attempt, project=job.project, task=job.task, config=plan.config,
-                  scenario=plan.scenario, metric=plan.metric.name)
+                  scenario=plan.scenario, metric=plan.metric.name, goal=plan.metric.goal, search=job.search)
         run.stages = HookStages(run, self.extensions)
         return run
+
+    def _watcher(self, run: Run) -> RunWatcher | None:
+        """The watcher of the first plugin that has one for this run."""
+        for plugin, answer in self.extensions.each("hyperspace_watch_run", run=run, ask=self.ask,
+                                                   project=self.project):
+            if isinstance(answer, BaseException):
+                echo(f"plugin '{plugin}' cannot watch this run: {one_line(answer)}")
+            elif answer is not None:
+                return _GuardedWatcher(plugin, answer)
+        return None
 
     def _capture(self, run: Run, plan: Plan) -> None:
         """Send a section for each plugin; a failed one is absent, with the error."""
@@ -177,10 +185,40 @@ class _Execution:
 
     def _take_up(self, run: Run, plan: Plan, components: Section) -> None:
         """Reuse parts that earlier attempts finished with equal code, config and seed."""
-        run.made_of = digest({"code": components.data, "scenario": plan.scenario, "config": plan.config,
+        run.inputs_digest = digest({"code": components.data, "scenario": plan.scenario, "config": plan.config,
                               "seed": plan.seed})
-        run.earlier = made_of(run.made_of, self.job.earlier)
+        run.earlier = made_of(run.inputs_digest, self.job.earlier)
         run.info.update(run.earlier)
+
+
+class _GuardedWatcher(RunWatcher):
+    """Calls the watcher of a plugin until it fails; its methods are optional."""
+
+    def __init__(self, plugin: str, watcher: Any) -> None:
+        self._plugin = plugin
+        self._watcher: Any = watcher       # None once it has failed
+
+    def on_scalar(self, name: str, step: int | None, value: float) -> None:
+        self._call("on_scalar", name, step, value)
+
+    def on_should_stop(self) -> None:
+        self._call("on_should_stop")
+
+    def completed(self, returned: Any) -> Any:
+        watches = hasattr(self._watcher, "completed")
+        answer = self._call("completed", returned)
+        return answer if watches and self._watcher is not None else returned
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        method = getattr(self._watcher, name, None)
+        try:
+            return None if method is None else method(*arguments)
+        except Exception as error:
+            if name == "completed" and isinstance(error, HyperspaceError):     # the result is wrong
+                raise
+            self._watcher = None
+            echo(f"plugin '{self._plugin}' no longer watches this run: {name}() failed: {one_line(error)}")
+            return None
 
 
 def _end_copy(here: int, error: BaseException | None) -> None:

@@ -49,7 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     known_sources: tuple[str, ...] = ()    # snapshots that the store certainly has
     stale: str = ""                        # why the executed code differs from the files on disk
     earlier: dict[str, Any] = {}           # finished parts of earlier attempts
-    pruner: dict[str, Any] | None = None   # the pruner of the run's search, completed
+    search: str | None = None              # uid of the run's search, for plugins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Base:
 
 
 def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str],
-           workdir: str | Path, base: Base, pruner: dict[str, Any] | None = None) -> Job:
+           workdir: str | Path, base: Base) -> Job:
     """The job of a claimed run."""
     record = claim.record
     before = base.original or record
@@ -76,7 +76,7 @@ def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection
         no_plugins=tuple(no_plugins), workdir=str(workdir), tags=record.tags, note=record.note,
         parent=record.parent, code=record.code, code_note=base.note, known_sources=base.known,
         stale=base.stale, earlier=parts_of(record.info) if claim.lease.attempt > 1 else {},
-        code_folder=None if base.folder is None else str(base.folder), pruner=pruner,
+        code_folder=None if base.folder is None else str(base.folder), search=record.search,
     )
 
 

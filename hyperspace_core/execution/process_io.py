@@ -76,7 +76,7 @@ class Interruption:
     def ask(self) -> None:
         """Raise `RunInterrupted` in user code that does not call `should_stop()`."""
         self.asked = True
-        watched = self._run is not None and self._run.ask_to_stop()
+        watched = self._run is not None and self._run.request_stop()
         if self._in_user_code and not watched:
             raise RunInterrupted("the run was asked to stop")
 

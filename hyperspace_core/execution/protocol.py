@@ -85,11 +85,12 @@ class SourceTaken(msgspec.Struct, frozen=True, tag="source", array_like=True):
         return {**self.contents, **self.places}
 
 
-class PeersWanted(msgspec.Struct, frozen=True, tag="peers", array_like=True):
-    """Request the curves of the search's other runs; the answer is `answers.Peers`."""
+class Ask(msgspec.Struct, frozen=True, tag="ask", array_like=True):
+    """A question of a plugin in the run's process to a plugin in the worker; see `Answered`."""
 
     number: int
-    series: str
+    topic: str
+    payload: Any
 
 
 class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=True):
@@ -123,7 +124,7 @@ def ended(finish: Finish, *, heard: bool) -> Ended:
 
 
 Message = (Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | SourceTaken | Resolved
-           | PeersWanted | CodeDiffers | Ended)
+           | Ask | CodeDiffers | Ended)
 
 _HEADER = struct.Struct("!I")
 HEADER_BYTES = _HEADER.size
@@ -193,6 +194,27 @@ def _read(payload: bytes) -> Message:
         return _decode.decode(payload)
     except msgspec.MsgspecError as error:
         raise DamagedChannel(f"user code wrote to the run's channel; its rest is lost: {error}") from error
+
+
+# -- The only message from a worker to the process of a run, over a pipe of its own --
+
+class Answered(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to an `Ask`, by its number."""
+
+    number: int
+    value: Any
+
+
+_decode_answer: msgspec.msgpack.Decoder[Answered] = msgspec.msgpack.Decoder(Answered)
+
+
+def answer_frame(answered: Answered) -> bytes:
+    """One answer as bytes. Raises `TypeError` or `ValueError` for a value that is not plain."""
+    return frame_bytes(_encode(answered))
+
+
+def answer_in(payload: bytes) -> Answered:
+    return _decode_answer.decode(payload)
 
 
 # -- Messages between a worker and a fork server, over a Unix socket --

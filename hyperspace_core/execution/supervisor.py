@@ -16,11 +16,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import processes, protocol
-from hyperspace_core.execution.answers import AnswerPipe, Peers
+from hyperspace_core.execution.answers import AnswerPipe
 from hyperspace_core.execution.code import changed, forget_bytecode
 from hyperspace_core.execution.job import Job, encode
 from hyperspace_core.execution.protocol import (
@@ -109,9 +109,9 @@ class Child:
         if not self.over:
             self._control.send(Kill(self.pid))
 
-    def answer(self, peers: Peers) -> None:
-        """Send an answer; blocks until the run reads it, so call it in a new thread."""
-        self._answers.send(peers)
+    def answer(self, number: int, value: Any) -> None:
+        """Send an answer; blocks until the run reads it, so call it in a thread of its own."""
+        self._answers.send(number, value)
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ ONE_BY_ONE = frozenset({
     "hyperspace_register", "hyperspace_storage", "hyperspace_commands", "hyperspace_study",
     "hyperspace_capture",
     "hyperspace_run_started", "hyperspace_run_finished", "hyperspace_worker_changed",
+    "hyperspace_offer_run", "hyperspace_watch_run", "hyperspace_answer",
 })
 """Hooks whose implementations are called one by one, so that they cannot be wrapped."""
 
@@ -101,6 +102,7 @@ BUILTINS = {
     "scenarios": "hyperspace_core.scenarios",
     "tuners": "hyperspace_core.tuners",
     "pruners": "hyperspace_core.pruners",
+    "searches": "hyperspace_core.searches.worker_plugin:Searches",
     "storage": "hyperspace_core.extension.storage",
     "commands": "hyperspace_core.cli.commands",
     "seeds": "hyperspace_core.capture.environment:Seeds",

@@ -102,7 +102,7 @@ class _Whole:
     def finished(self, part: Part, numbers: Numbers, sink: PartSink, seconds: float) -> None:
         """Store the numbers of a finished part for later attempts."""
         note = {"metrics": numbers, "seed": part.seed, "seconds": round(seconds, 3),
-                "attempt": self.run.attempt, MADE_OF: self.run.made_of}
+                "attempt": self.run.attempt, MADE_OF: self.run.inputs_digest}
         if isinstance(sink.data, Section):
             note[DATA] = sink.data.data
         self.notes[part.name] = note
@@ -144,7 +144,7 @@ def _one_by_one(run: Run, whole: _Whole, hyper_parameters: Mapping[str, Any]) ->
         except Exception as error:
             error.add_note(f"in part {part.name}")
             raise
-        if run.asked_to_stop:              # it may have returned early: another attempt repeats it
+        if run.stop_requested:              # it may have returned early: another attempt repeats it
             raise RunInterrupted("the run was asked to stop")
         whole.finished(part, numbers, sink, time.monotonic() - began)
 

@@ -40,7 +40,7 @@ class PartSink:
         self._whole, self._name, self._on_progress = whole, name, on_progress
 
     def point(self, point: Point) -> None:
-        self._whole.pass_on(point, f"{self._name}/{point.name}")
+        self._whole._log_part(point, f"{self._name}/{point.name}")
 
     def info(self, key: str, value: Any) -> None:
         self._whole.info[f"{self._name}/{key}"] = value
@@ -60,22 +60,25 @@ class PartSink:
 
 
 class PartRun(Run):
-    """The live run of a part; it stops with the whole run, and no pruner watches it."""
+    """The live run of a part; it stops with the whole run, and has no watcher."""
 
     def __init__(self, whole: Run, part: Part, sink: Sink) -> None:
         super().__init__(sink=sink, seed=part.seed, workdir=whole.workdir / part.name, id=whole.id,
                          attempt=whole.attempt, project=whole.project, task=whole.task, config=whole.config,
-                         scenario=whole.scenario, metric=whole.metric)
+                         scenario=whole.scenario, metric=whole.metric, goal=whole.goal)
         self._whole = whole
-        self.made_of = whole.made_of
+        self.inputs_digest = whole.inputs_digest
         self.earlier = within(part.name, whole.earlier)
 
-    def is_wanted_to_stop(self) -> bool:
-        return self._whole.is_wanted_to_stop()
+    def request_stop(self, reason: str | None = None) -> bool:
+        return self._whole.request_stop(reason)
 
     @property
-    def asked_to_stop(self) -> bool:
-        return self._whole.asked_to_stop
+    def stop_requested(self) -> bool:
+        return self._whole.stop_requested
+
+    def _poll_stop(self) -> bool:
+        return self._whole._poll_stop()
 
 
 def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: Sink) -> Numbers:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.config.tree import Tree
-from hyperspace_core.execution.answers import AskPeers
 from hyperspace_core.execution.code import taken
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import one_line
@@ -36,17 +35,17 @@ from hyperspace_core.run import Absent, Run, Section
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.heartbeat import Heartbeat
 from hyperspace_core.worker.held_run import HeldRun, notify_finished
+from hyperspace_core.worker.hooks import LocalQuestions, WorkerContext, WorkerHooks
 from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
 from hyperspace_core.worker.outcome import Ask, AttemptOutcome, AttemptResult, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
 from hyperspace_core.worker.signals import UserCodeSignals
-from hyperspace_core.worker.state import WorkerState
+from hyperspace_core.worker.state import WorkerOptions, WorkerState
 
 if TYPE_CHECKING:
     from hyperspace_core.capture.snapshot import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
-    from hyperspace_core.searches.asking import ProposerClient
 
 # -- Copy what a run prints in this process into its outbox --
 
@@ -135,8 +134,9 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     """
     with _Attended(store, claim) as attended:
         attended.held_run.on_progress = on_progress
-        conducted, interrupted = conduct(attended.held_run, attended.workdir,
-                                         project, extensions, attended.heartbeat, echo=echo)
+        hooks = WorkerHooks(_context_here(store, project, _owner_of(claim)), extensions)
+        conducted, interrupted = conduct(attended.held_run, attended.workdir, project, extensions,
+                                         heartbeat=attended.heartbeat, hooks=hooks, echo=echo)
         attended.settle(conducted.ending)
     notify_finished(attended.held_run, conducted, store, extensions)
     if interrupted:
@@ -197,47 +197,41 @@ class InlineRunner:
         self._worker_state, self._extensions = worker_state, extensions
         self._project = open_project(worker_state.project, extensions,
                                      tasks_dir=worker_state.options.tasks_dir)
+        self.opened: Project | None = self._project
 
     def tasks(self) -> frozenset[str]:
         return frozenset(self._project.tasks)
 
-    def conduct(self, held_run: HeldRun, workdir: Path) -> AttemptResult:
+    def conduct(self, held_run: HeldRun, workdir: Path, hooks: WorkerHooks) -> AttemptResult:
         worker_state = self._worker_state
-        peering = worker_state.peering(held_run.record)
-        conducted, _ = conduct(held_run, workdir, self._project, self._extensions, worker_state.heartbeat,
-                               echo=worker_state.options.echo, pruner=worker_state.pruner_of(held_run.record),
-                               ask_peers=lambda series, enough: peering.answer(0, series))
+        conducted, _ = conduct(held_run, workdir, self._project, self._extensions, hooks=hooks,
+                               heartbeat=worker_state.heartbeat, echo=worker_state.options.echo)
         return conducted
-
-    def asker(self) -> ProposerClient:
-        from hyperspace_core.searches.asking import InlineProposer
-        from hyperspace_core.searches.process import ProposerServer
-
-        return InlineProposer(ProposerServer(self._project))
 
     def close(self) -> None:
         """Do nothing: no process is held."""
 
 
-def conduct(held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, heartbeat: Heartbeat,
-            *, echo: bool, pruner: Tree | None = None,
-            ask_peers: AskPeers | None = None) -> tuple[AttemptResult, bool]:
+def conduct(held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, *,
+            heartbeat: Heartbeat, hooks: WorkerHooks, echo: bool) -> tuple[AttemptResult, bool]:
     """Execute a run in this thread; how to settle it, and whether Ctrl-C ended it."""
     interruption = Interruption()
     sink = OutboxSink(held_run, heartbeat)
     job = job_of(held_run.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
-                 base=Base(note=_note(held_run), stale=_stale(project)), pruner=pruner)
+                 base=Base(note=_note(held_run), stale=_stale(project)))
 
     def hear(run: Run) -> None:
         def stop() -> None:
-            run.ask_to_stop()
+            run.request_stop()
             signals.ask_from_elsewhere()
 
         held_run.listen(stop)
 
+    questions = LocalQuestions(hooks, held_run.record)
     with Tee(held_run, echo=echo), UserCodeSignals(interruption.ask) as signals:
         finish = execute(job, sink, extensions, project, interruption=interruption, on_run=hear,
-                         ask=ask_peers)
+                         ask=questions.ask)
+    questions.close()
     if signals.pressed:
         held_run.ask(Ask.CANCEL, "interrupted with Ctrl-C")
     ask, why = held_run.asked
@@ -283,6 +277,15 @@ class OutboxSink:
 
     def outcome(self, finish: Finish, *, heard: bool) -> None:
         self.heard = heard                 # the executor returns the outcome itself
+
+
+def _context_here(store: Store, project: Project, owner: Owner) -> WorkerContext:
+    """This process as a worker of one run."""
+    log = logging.getLogger("hyperspace.worker")
+    return WorkerContext(store=store, project=project.name, opened=project, owner=owner,
+                         options=WorkerOptions(isolation="inline"), clock=SystemClock(),
+                         stopping=lambda: True, tell=lambda text, level: log.log(level, "%s", text),
+                         wake=lambda: None, preparing=contextlib.nullcontext)
 
 
 def _note(held_run: HeldRun) -> str:

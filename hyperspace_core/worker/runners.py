@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hyperspace_core.capture.snapshot import BadSnapshot, unpack
 from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError
@@ -18,15 +17,16 @@ from hyperspace_core.execution.supervisor import Child, ChildEnded, Event, Outpu
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Finish, Metric, RunRecord, Update
 from hyperspace_core.records.source import SNAPSHOT, SourceFile
-from hyperspace_core.searches.asking import ChildProposer, ProposerClient
-from hyperspace_core.searches.wire import Open
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Printed
 from hyperspace_core.worker.held_run import HeldRun
+from hyperspace_core.worker.hooks import Questions, WorkerHooks
 from hyperspace_core.worker.outcome import Ask, AttemptResult, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
-from hyperspace_core.worker.peers import SearchCurves
 from hyperspace_core.worker.state import WorkerState
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
 
 # -- Choose the code of a run: the installed code or the pinned snapshot --
 
@@ -141,9 +141,9 @@ class ChildSession:
     """The session with a process, from its start to its end."""
 
     def __init__(self, child: Child, held_run: HeldRun, worker_state: WorkerState,
-                 peering: SearchCurves) -> None:
+                 hooks: WorkerHooks) -> None:
         self._child, self._held_run, self._worker_state = child, held_run, worker_state
-        self._peering = peering
+        self._questions = Questions(hooks, held_run.record, child.answer)
         self._outbox = held_run.outbox
         self._tape = OutputTape(worker_state.clock)
         self._finish: Finish | None = None
@@ -162,6 +162,7 @@ class ChildSession:
             self._outbox_output()
             if self._ended is None:
                 self._control(self._worker_state.clock.monotonic())
+        self._questions.close()
         chunks = self._tape.close()
         if chunks:
             self._outbox.output(chunks)
@@ -196,8 +197,8 @@ class ChildSession:
                 self._held_run.resolved(Update(
                     scenario=event.scenario, config=event.config, seed=event.seed,
                     metric=Metric(name=event.metric_name, goal=event.metric_goal)))
-            case protocol.PeersWanted():   # both the store and the run may block
-                threading.Thread(target=self._answer, args=(event,), daemon=True).start()
+            case protocol.Ask(number=number, topic=topic, payload=payload):
+                self._questions.put(number, topic, payload)
             case protocol.CodeDiffers(reason=reason):
                 self._differs = reason
             case protocol.Ended():
@@ -206,9 +207,6 @@ class ChildSession:
                 self._outbox.hurry()      # deliver while the process ends
             case ChildEnded():
                 self._ended = event
-
-    def _answer(self, asked: protocol.PeersWanted) -> None:
-        self._child.answer(self._peering.answer(asked.number, asked.series))
 
     def _show(self, text: str) -> None:
         if text and self._worker_state.options.echo:
@@ -249,18 +247,15 @@ class ChildSession:
 class Runner(Protocol):
     """Executes one run at a time."""
 
+    opened: Project | None         # the project, where this process has it open
     pinned_only: bool              # the project is broken: claim only runs with pinned code
 
     def tasks(self) -> frozenset[str]:
         """The tasks of the project on disk now. Raises `ProjectError`."""
         ...
 
-    def conduct(self, held_run: HeldRun, workdir: Path) -> AttemptResult:
+    def conduct(self, held_run: HeldRun, workdir: Path, hooks: WorkerHooks) -> AttemptResult:
         """Execute a run until it has ended or was stopped. Raises `ProjectError`."""
-        ...
-
-    def asker(self) -> ProposerClient:
-        """A new client that proposes runs for the project's searches."""
         ...
 
     def close(self) -> None: ...
@@ -268,6 +263,8 @@ class Runner(Protocol):
 
 class ProcessRunner:
     """Executes each run in its own process, under one fork server."""
+
+    opened: Project | None = None
 
     def __init__(self, worker_state: WorkerState, *, first: bool) -> None:
         self._worker_state = worker_state
@@ -299,21 +296,13 @@ class ProcessRunner:
         self._known = frozenset(view.tasks)
         return self._known
 
-    def conduct(self, held_run: HeldRun, workdir: Path) -> AttemptResult:
+    def conduct(self, held_run: HeldRun, workdir: Path, hooks: WorkerHooks) -> AttemptResult:
         options = self._worker_state.options
         fork_server, base = self._codebase.choose(held_run.record)
         job = job_of(held_run.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins,
-                     workdir=workdir, base=base, pruner=self._worker_state.pruner_of(held_run.record))
+                     workdir=workdir, base=base)
         child = fork_server.start(job)
-        return ChildSession(child, held_run, self._worker_state,
-                            self._worker_state.peering(held_run.record)).follow()
-
-    def asker(self) -> ProposerClient:
-        options = self._worker_state.options
-        tasks_dir = None if options.tasks_dir is None else str(Path(options.tasks_dir).absolute())
-        code = None if options.base is None else str(options.base)
-        return ChildProposer(Open(self._worker_state.project, tasks_dir, options.no_plugins, code),
-                             options.python)
+        return ChildSession(child, held_run, self._worker_state, hooks).follow()
 
     def close(self) -> None:
         self._codebase.close()

@@ -18,9 +18,9 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
 from hyperspace_core.worker.events import RunEnded, RunStarted
 from hyperspace_core.worker.held_run import HeldRun, notify_finished
+from hyperspace_core.worker.hooks import WorkerHooks
 from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
 from hyperspace_core.worker.outcome import AttemptOutcome, AttemptResult, LateOutcome, Release
-from hyperspace_core.worker.proposals import Proposals
 from hyperspace_core.worker.runners import Runner
 from hyperspace_core.worker.state import GIVE_BACK, KILL, WorkerState
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LOOK_S = 5.0               # an idle slot checks the queue at least this often
 DRAIN_LOOK_S = 0.5         # a draining one waits for runs in retry back-off
 LOOK_AHEAD = 200           # queued runs searched for pinned code
-PROPOSALS = 5              # proposals of a slot before it waits
+OFFERS = 5                 # how often plugins are asked before a slot waits
 TROUBLE_S = 2.0            # pause after an error that an immediate retry would repeat
 LONGEST_REST_S = 60.0      # the pause doubles up to this
 LAST_WORD_S = 5.0          # how long a stopping worker waits for an unavailable store
@@ -40,7 +40,7 @@ class Slot(threading.Thread):
     """Executes one run at a time. Errors of runs, project or store do not end it."""
 
     def __init__(self, number: int, worker_state: WorkerState, runner: Runner, extensions: Extensions,
-                 proposals: Proposals) -> None:
+                 hooks: WorkerHooks) -> None:
         super().__init__(name=f"{worker_state.owner.worker}-slot-{number}", daemon=True)
         self.number = number
         self.held_run: HeldRun | None = None
@@ -48,7 +48,7 @@ class Slot(threading.Thread):
         self.sender = Sender(worker_state.store, self.name, remark=worker_state.tell,
                              unavailable=worker_state.heartbeat.store_failed)
         self._worker_state, self._runner, self._extensions = worker_state, runner, extensions
-        self._proposals = proposals
+        self._hooks = hooks
         self._token: str | None = None
         self._last_trouble = ""
         self._troubles = 0                 # in a row
@@ -71,7 +71,7 @@ class Slot(threading.Thread):
             self._worker_state.bell.pause(rings, TROUBLE_S)
             return
         try:
-            claim = self._claim()
+            claim = self._claim(rings)
             if claim is not None:
                 self._execute(claim)
                 self._rest()
@@ -107,7 +107,7 @@ class Slot(threading.Thread):
 
     # -- claiming --------------------------------------------------------------------------------------------
 
-    def _claim(self) -> Claim | None:
+    def _claim(self, rings: int) -> Claim | None:
         """Raises `ProjectError`, `StoreError`."""
         worker_state = self._worker_state
         tasks = self._runner.tasks()
@@ -116,16 +116,19 @@ class Slot(threading.Thread):
             return None
         claim = None
         try:
-            if not self._runner.pinned_only:
-                self._proposals.before_queue(tasks)
-            claim = self._from_queue(tasks)
-            for _ in range(PROPOSALS):             # another slot or worker may claim a proposal
-                if claim is not None or self._runner.pinned_only or not self._proposals.after_queue(tasks):
+            claim = self._offered(tasks, queued=True) or self._from_queue(tasks)
+            for _ in range(OFFERS):
+                claim = claim or self._offered(tasks, queued=False)
+                if claim is not None or worker_state.bell.rings == rings:
                     break
+                rings = worker_state.bell.rings        # a run was queued meanwhile, perhaps by a plugin
                 claim = self._from_queue(tasks)
         finally:
             worker_state.claimed(self.number, claim is not None)
         return claim
+
+    def _offered(self, tasks: frozenset[str], *, queued: bool) -> Claim | None:
+        return None if self._runner.pinned_only else self._hooks.offer(tasks, queued=queued)
 
     def _from_queue(self, tasks: frozenset[str]) -> Claim | None:
         worker_state = self._worker_state
@@ -181,7 +184,7 @@ class Slot(threading.Thread):
                        config=held_run.config, submitted=held_run.record.submitted))
         try:
             held_run.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
-            conducted = self._runner.conduct(held_run, held_run.workdir)
+            conducted = self._runner.conduct(held_run, held_run.workdir, self._hooks)
             self._troubles, self._last_trouble = 0, ""
             return conducted
         except (ProjectError, OSError) as error:       # a half-saved edit, a full disk: temporary

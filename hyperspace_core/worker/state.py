@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 from hyperspace_core.clock import Clock
-from hyperspace_core.config.tree import Tree
-from hyperspace_core.errors import StoreError, UsageError, did_you_mean
-from hyperspace_core.records.run import Owner, RunRecord
+from hyperspace_core.errors import UsageError, did_you_mean
+from hyperspace_core.records.run import Owner
 from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Event, Listener, Notice, RunEnded, Stopping
 from hyperspace_core.worker.heartbeat import RESTING, Heartbeat, what_waits
 from hyperspace_core.worker.outcome import Ask
-from hyperspace_core.worker.peers import Curves, SearchCurves
 
 # -- Notify idle slots of queue changes: one slot waits at the store for all --
 
@@ -151,11 +150,11 @@ class WorkerState:
     known_sources: set[str] = field(default_factory=set)       # snapshots that the store certainly has
 
     def __post_init__(self) -> None:
-        self.curves = Curves(self.store, self.project)
         self._lock = threading.Lock()
         self._begun = 0                    # runs claimed, without those released unused
         self._in_hand = 0                  # slots that have a run
         self._claiming = 0                 # slots that are claiming
+        self._prepared = 0                 # runs that plugins are making
         self._empty: set[int] = set()      # slots whose last claim found nothing
         self._raised_at = self.clock.monotonic()
 
@@ -225,7 +224,7 @@ class WorkerState:
         """Note a claim that found nothing. True where this ends a draining worker."""
         with self._lock:
             self._empty.add(slot)
-            all_idle = len(self._empty) == self.options.slots
+            all_idle = len(self._empty) == self.options.slots and not self._prepared
         if not (self.options.drain and all_idle):
             return False
         if any(left.why == RESTING for left in self.left()):
@@ -233,22 +232,20 @@ class WorkerState:
         self.close("nothing is left that it could take")
         return True
 
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Keep a draining worker from ending: a plugin makes a run for it."""
+        with self._lock:
+            self._prepared += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._prepared -= 1
+
     def left(self) -> list[Waiting]:
         """Queued runs that this worker cannot take now. Raises `StoreError`."""
         return what_waits(self.store, self.project, self.tasks, self.refused)
-
-    # -- pruning ---------------------------------------------------------------------------------------------
-
-    def pruner_of(self, record: RunRecord) -> Tree | None:
-        """The pruner of the run's search; None without one or where reading it fails."""
-        try:
-            return self.curves.pruner_of(record)
-        except StoreError as error:
-            self.tell(f"run {record.id} is not pruned, its search cannot be read: {error}")
-            return None
-
-    def peering(self, record: RunRecord) -> SearchCurves:
-        return SearchCurves(self.curves, self.store, record, self.clock)
 
     # -- events ----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from hyperspace_core.results.overview import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Listener, Ready, SlotView, WorkerReport, WorkerView, log_notices
 from hyperspace_core.worker.heartbeat import RESTING, Counts, Explainer, Heartbeat, Presence, Reaper
-from hyperspace_core.worker.proposals import Proposals
+from hyperspace_core.worker.hooks import WorkerHooks, context_of
 from hyperspace_core.worker.runners import ProcessRunner, Runner
 from hyperspace_core.worker.signals import heard_as_stop
 from hyperspace_core.worker.slot import Slot
@@ -111,9 +111,8 @@ class Worker:
 
     def _work(self, runner: list[Runner]) -> None:
         worker_state = self._worker_state
-        proposals = Proposals(self._store, self._project, runner[0].asker(), clock=self._clock,
-                              tell=self._tell, over=lambda: worker_state.over)
-        self._slots = [Slot(number, worker_state, each, self._extensions, proposals)
+        hooks = WorkerHooks(context_of(worker_state, runner[0].opened), self._extensions)
+        self._slots = [Slot(number, worker_state, each, self._extensions, hooks)
                        for number, each in enumerate(runner)]
         self._heartbeat.start()
         worker_state.emit(Ready(worker=self.name, project=self._project,
@@ -127,14 +126,11 @@ class Worker:
             while not all(slot.done for slot in self._slots):
                 self._hear(timeout_s=1.0)
                 self._tell_state(self._now())
-                if worker_state.over:             # end the wait for a proposal
-                    proposals.close()
                 if worker_state.level >= KILL and worker_state.since_stop_s() > KILLED_S:
                     worker_state.tell("a run did not end although it was killed; the worker ends without it",
                                       logging.ERROR)
                     break
         finally:
-            proposals.close()
             self._heartbeat.close()
             self._heartbeat.join(FAREWELL_S)
             for slot in self._slots:

@@ -29,10 +29,10 @@ from hyperspace_core.records.run import Finish, RunRecord
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.searches.asking import ChildProposer
 from hyperspace_core.searches.handle import Search
+from hyperspace_core.searches.proposals import Proposals
 from hyperspace_core.searches.wire import Open
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
-from hyperspace_core.worker.proposals import Proposals
 from hyperspace_optuna.replaying import Replay
 
 RUNS = 5000

@@ -1,20 +1,16 @@
-"""A run asks its worker for the peers' curves, and never waits long."""
+"""A run asks its worker, and never waits long for an answer."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from hyperspace_core.execution import answers
-from hyperspace_core.execution.answers import AnswerPipe, Answers, PeerNews, Peers
-from hyperspace_core.execution.protocol import Message, PeersWanted
-
-
-def never() -> bool:
-    return False
+from hyperspace_core.execution.answers import AnswerPipe, Answers, no_worker
+from hyperspace_core.execution.protocol import Ask, Message
 
 
 class Harness:
@@ -22,15 +18,15 @@ class Harness:
 
     def __init__(self) -> None:
         self.pipe, reader = AnswerPipe.opened()
-        self.asked: list[PeersWanted] = []
-        self.at_once: list[Peers] = []
+        self.asked: list[Ask] = []
+        self.at_once: list[Any] = []
         self.answers = Answers(reader, self)
 
     def send(self, message: Message) -> None:
-        assert isinstance(message, PeersWanted)
+        assert isinstance(message, Ask)
         self.asked.append(message)
         if self.at_once:
-            self.pipe.send(self.at_once.pop(0))
+            self.pipe.send(message.number, self.at_once.pop(0))
 
 
 @pytest.fixture
@@ -40,70 +36,86 @@ def harness() -> Iterator[Harness]:
     made.pipe.close()
 
 
-def news(run: int, *points: tuple[int, float]) -> PeerNews:
-    return PeerNews(run, "completed", list(points))
+LARGE = [[run, [[step, step / 7] for step in range(1000)]] for run in range(300)]
 
 
 def test_an_answer_arrives(harness: Harness) -> None:
-    answer = Peers(1, ended=[news(3, (1, 0.5))], running=[news(4, (1, float("inf")))])
-    harness.at_once = [answer]
+    harness.at_once = [{"runs": [[3, float("inf")]], "known": None}]
 
-    assert harness.answers.ask("loss", never) == answer
-    assert harness.asked == [PeersWanted(1, "loss")]
+    answer = harness.answers.ask("mine.curves", {"series": "loss"})
+
+    assert answer.wait() and answer.arrived
+    assert answer.value == {"runs": [[3, float("inf")]], "known": None}
+    assert harness.asked == [Ask(1, "mine.curves", {"series": "loss"})]
+
+
+def test_a_question_does_not_wait(harness: Harness) -> None:
+    answer = harness.answers.ask("topic")
+
+    assert not answer.arrived and answer.value is None
+    harness.pipe.send(1, "late")
+    assert answer.arrived and answer.value == "late"
 
 
 def test_an_answer_larger_than_the_pipe_arrives(harness: Harness) -> None:
-    answer = Peers(1, ended=[news(run, *((step, step / 7) for step in range(1000))) for run in range(300)])
-    sending = threading.Thread(target=harness.pipe.send, args=(answer,))
+    answer = harness.answers.ask("topic")
+    sending = threading.Thread(target=harness.pipe.send, args=(1, LARGE))
     sending.start()
 
-    assert harness.answers.ask("loss", never) == answer
+    assert answer.wait() and answer.value == LARGE
     sending.join(10)
 
 
 def test_a_worker_that_is_gone_is_not_waited_for(harness: Harness) -> None:
     harness.pipe.close()
 
-    assert harness.answers.ask("loss", never) is None
-    assert harness.answers.ask("loss", never) is None
+    assert not harness.answers.ask("topic").wait()
+    assert not harness.answers.ask("topic").wait()
     assert len(harness.asked) == 1
+    assert not no_worker("topic").wait()
 
 
 def test_a_worker_that_dies_within_an_answer_counts_as_gone(harness: Harness) -> None:
     os.write(harness.pipe._descriptor, b"\0\0\1\0half of it")
     harness.pipe.close()
 
-    assert harness.answers.ask("loss", never) is None
+    assert not harness.answers.ask("topic").wait()
 
 
 def test_a_run_that_stops_anyway_ends_its_wait_for_an_answer(harness: Harness) -> None:
     reasons = iter([False, True])
 
-    assert harness.answers.ask("loss", lambda: next(reasons)) is None
+    assert not harness.answers.ask("topic").wait(enough=lambda: next(reasons))
 
 
-def test_a_late_answer_comes_with_the_next_one(
-        harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "PATIENCE_S", 0.01)
-    assert harness.answers.ask("loss", never) is None
-    assert harness.answers.ask("loss", never) is None
-    assert [one.number for one in harness.asked] == [1]
-    monkeypatch.setattr(answers, "PATIENCE_S", 10.0)
+def test_answers_find_their_questions(harness: Harness) -> None:
+    first, second = harness.answers.ask("one"), harness.answers.ask("two")
+    assert not first.wait(0.0)
 
-    harness.pipe.send(Peers(1, ended=[news(3, (1, 0.5))], running=[news(4, (2, 0.5))]))
-    harness.at_once = [Peers(2, ended=[news(5, (1, 0.5))])]
-    answer = harness.answers.ask("loss", never)
+    harness.pipe.send(2, "two")
+    harness.pipe.send(1, "one")
 
-    assert [one.number for one in harness.asked] == [1, 2]
-    assert answer == Peers(2, ended=[news(3, (1, 0.5)), news(5, (1, 0.5))], running=[news(4, (2, 0.5))])
+    assert second.wait() and first.arrived
+    assert (first.value, second.value) == ("one", "two")
+
+
+def test_a_value_that_is_not_plain_is_refused(harness: Harness) -> None:
+    with pytest.raises(TypeError):
+        harness.pipe.send(1, object())
+
+
+def test_a_process_that_the_run_forked_asks_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.answers, "_process", os.getpid() + 1)
+
+    assert not harness.answers.ask("topic").wait()
+    assert harness.asked == []
 
 
 def test_an_unread_answer_is_dropped_at_the_end_of_the_run(harness: Harness) -> None:
-    answer = Peers(1, ended=[news(run, *((step, step / 7) for step in range(1000))) for run in range(300)])
-    sending = threading.Thread(target=harness.pipe.send, args=(answer,))
+    sending = threading.Thread(target=harness.pipe.send, args=(1, LARGE))
     sending.start()
     harness.pipe.close()
     sending.join(10)
 
     assert not sending.is_alive()
-    harness.pipe.send(answer)                         # nothing is written to a descriptor that may be reused
+    harness.pipe.send(2, LARGE)                       # nothing is written to a descriptor that may be reused

@@ -13,7 +13,7 @@ from .places import PACKAGE, ROOT
 
 HOOKS = [name for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)
          if name.startswith("hyperspace_")]
-PHASES = {"Registration", "A run", "Reproducibility", "Observers"}
+PHASES = {"Registration", "A run", "Reproducibility", "Observers", "A worker"}
 
 
 def text_below(folder: str, *, without: str = "") -> str:
@@ -33,7 +33,7 @@ def tested() -> str:
 
 
 def test_there_are_hooks() -> None:
-    assert len(HOOKS) == 16
+    assert len(HOOKS) == 19
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -437,12 +437,12 @@ def test_a_note_is_short_text_that_every_store_takes(run: Run, note: Any, kept: 
 
 def test_a_run_that_calls_should_stop_gets_the_flag(run: Run) -> None:
     assert run.should_stop() is False
-    assert run.ask_to_stop() is True
+    assert run.request_stop() is True
     assert run.should_stop() is True
 
 
 def test_a_run_that_never_calls_should_stop_is_interrupted(run: Run) -> None:
-    assert run.ask_to_stop() is False
+    assert run.request_stop() is False
 
 
 # -- a local run ---------------------------------------------------------------------------------------------

@@ -17,13 +17,15 @@ from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
 from hyperspace_core.records.states import State
+from hyperspace_core.searches import worker_plugin
 from hyperspace_core.searches.planning import TuneOptions, plan_search
 from hyperspace_core.storage import Store
 from hyperspace_core.submission import SubmitOptions
+from hyperspace_core.worker import hooks
 from hyperspace_core.worker.events import Notice, RunEnded, RunStarted
 from pytest_hyperspace.project import ProjectFolder
 
-from .scene import PROJECT, alive, began, in_state, submit, until
+from .scene import PATIENCE_S, PROJECT, alive, began, in_state, submit, until
 
 Start = Callable[..., Any]
 NUMBER = {"number": {"float": [0, 1]}}
@@ -268,7 +270,9 @@ class Third(Model):
 
 
 def test_a_search_of_higher_priority_precedes_the_queue(
-        store: Store, here: Start, tune: Start) -> None:
+        store: Store, here: Start, tune: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_plugin, "PATIENCE_S", PATIENCE_S)       # the proposer may start slowly
+    monkeypatch.setattr(hooks, "OFFER_S", PATIENCE_S)
     queued = submit(store, "well", 2)
     usual, urgent = tune(runs=2), tune(runs=2, priority=5)
 

@@ -14,8 +14,8 @@ from hyperspace_core.records.info import Pruned, pruned_at
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.records.states import PRUNED, Outcome, State
+from hyperspace_core.searches.search_curves import Curves, SearchCurves
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.worker.peers import Curves, SearchCurves
 from pytest_hyperspace.project import FakeClock, ProjectFolder, make_project
 
 from .faults import Door
@@ -199,7 +199,7 @@ def test_the_pruner_gets_states_and_curves_of_ended_runs(store: Store, here: Her
     assert [record.reason for record in records] == [None, PRUNED, None, None]
 
     store.cancel(search.submit())
-    peers = SearchCurves(Curves(store, PROJECT), store, store.get(best), FakeClock()).answer(1, "score")
+    peers = SearchCurves(Curves(store, PROJECT), store, store.get(best), FakeClock()).answer("score")
     assert {one.run: (one.state, len(one.points)) for one in peers.ended} == {
         good: ("completed", 8), bad: ("pruned", 2), broken: ("completed", 8)}
     assert peers.running == []
@@ -294,7 +294,7 @@ def test_a_slow_store_is_read_a_tenth_of_the_time_at_most(
     peering = SearchCurves(Curves(door.port, PROJECT), door.port, store.get(search.submit()), clock)
 
     def asked() -> tuple[bool, int]:
-        return peering.answer(1, "score").known, door.calls.count("find")
+        return peering.answer("score").known, door.calls.count("find")
 
     def waits(*_: Any, **__: Any) -> Any:
         clock.advance(5.0)

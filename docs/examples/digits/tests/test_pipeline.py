@@ -36,7 +36,7 @@ def test_core_s_trainer_fit_works() -> None:
 
 def test_a_stopped_run_keeps_its_model() -> None:
     run = Run.local(seed=0)
-    run.ask_to_stop()
+    run.request_stop()
     with as_current_run(run):
         data = Rescaled().apply(SplitDigits().load())
         trained = Passes(epochs=50).train(Perceptron().build(data), data)

@@ -22,7 +22,8 @@ from hyperspace_core.searches.budget import NOTHING_LEFT, why_over
 from hyperspace_core.searches.mirror import RunCache
 from hyperspace_core.searches.wire import Ask
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.heartbeat import Tell
+
+Tell = Callable[[str, int], None]      # a line for people, and its logging level
 
 RETRY_S = 5.0                  # time until a search that does not fit the code is tried again
 LOOK_S = 1.0                   # how often searches are read while the queue has runs

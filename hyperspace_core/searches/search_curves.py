@@ -4,20 +4,45 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.config.tree import Tree
-from hyperspace_core.execution.answers import PeerNews, Peers
 from hyperspace_core.pruner import PeerState, Tracing
+from hyperspace_core.records.curve import Pair
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import TERMINAL, State
-from hyperspace_core.storage import Store
 
+if TYPE_CHECKING:
+    from hyperspace_core.storage import Store
+
+PRUNER = "search.pruner"       # topics of a run's questions: the pruner of its search
+CURVES = "search.curves"       # the curves of the other runs; with the name of a series
 SHARE = 10                     # a read, also a failed one, is reused for this multiple of its duration
 _STATES: dict[State, PeerState] = {State.COMPLETED: "completed", State.FAILED: "failed",
                                    State.CANCELLED: "cancelled", State.RUNNING: "running"}
+
+
+class PeerNews(msgspec.Struct, frozen=True, array_like=True):
+    """Another run of the search and the points of its curve."""
+
+    run: int
+    state: PeerState
+    points: list[Pair]
+
+
+class Peers(msgspec.Struct, frozen=True, array_like=True):
+    """News of the other runs. `ended`: those that the process does not know yet."""
+
+    known: bool = True             # False: the worker has no answer now
+    ended: list[PeerNews] = []
+    running: list[PeerNews] | None = None      # all running runs; None: as before
+
+
 Ended = dict[int, PeerNews]
 
 
@@ -82,30 +107,30 @@ class SearchCurves:
         self._known = True                 # the last read succeeded
         self._good_until = clock.monotonic()
 
-    def answer(self, number: int, series: str) -> Peers:
+    def answer(self, series: str) -> Peers:
         """The news since the last answer; `known=False` where the store fails."""
         began = self._clock.monotonic()
         if began < self._good_until:
-            return Peers(number, known=self._known)
+            return Peers(known=self._known)
         try:
-            peers = self._read(number, series)
+            peers = self._read(series)
         except Exception:                  # noqa: BLE001 - the run goes on; the heartbeat reports the store
-            peers = Peers(number, known=False)
+            peers = Peers(known=False)
         self._known = peers.known
         self._sent |= {one.run for one in peers.ended}
         took = self._clock.monotonic() - began
         self._good_until = began + SHARE * took
         return peers
 
-    def _read(self, number: int, series: str) -> Peers:
+    def _read(self, series: str) -> Peers:
         search = self._record.search
         if search is None:
-            return Peers(number, running=[])
+            return Peers(running=[])
         running = [self._so_far(record, series) for record in self._curves.running(search)
                    if record.id != self._record.id]
         ended = self._curves.ended(search, series)
         new = [news for run, news in ended.items() if run not in self._sent and run != self._record.id]
-        return Peers(number, ended=[one for one in new if one.points],
+        return Peers(ended=[one for one in new if one.points],
                      running=[one for one in running if one.points])
 
     def _so_far(self, record: RunRecord, series: str) -> PeerNews:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+import msgspec
+
 from hyperspace_core.config.build import build_component
 from hyperspace_core.config.tree import Tree, unwrapped
-from hyperspace_core.execution.answers import AskPeers, PeerNews, Peers
+from hyperspace_core.execution.answers import Answer, AskWorker
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.process_io import echo
 from hyperspace_core.execution.result import BadResult, numbers_in
@@ -18,20 +20,76 @@ from hyperspace_core.pruner import Curve, Peer, Pruner, Tracing, curve_of
 from hyperspace_core.records.info import Pruned
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import PRUNED
-from hyperspace_core.run import Run
+from hyperspace_core.run import Run, RunWatcher
+from hyperspace_core.searches.search_curves import CURVES, PRUNER, PeerNews, Peers
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
 
 
+class PrunedRun(RunWatcher):
+    """Watches a run of a search; the worker is asked for the pruner meanwhile."""
+
+    def __init__(self, run: Run, project: Project, ask: AskWorker) -> None:
+        self._run, self._project, self._ask = run, project, ask
+        self._answer = ask(PRUNER)
+        self._pruning: Pruning | None = None
+        self._known = False
+        self._process = os.getpid()
+        self._lock = threading.RLock()     # a signal handler of user code may log
+
+    def on_scalar(self, name: str, step: int | None, value: float) -> None:
+        pruning = self._ready()
+        if pruning is not None:
+            pruning.logged(name, step, value)
+
+    def on_should_stop(self) -> None:
+        pruning = self._ready()
+        if pruning is not None and pruning.should_stop():
+            self._run.request_stop(PRUNED)
+
+    def completed(self, returned: Any) -> Any:
+        """A run that its pruner stopped counts as pruned, also if it went on."""
+        pruning = self._pruning
+        return returned if pruning is None or pruning.pruned is None else pruning.completed(returned)
+
+    def _ready(self) -> Pruning | None:
+        """The pruning of the run, once the worker has answered; None without a pruner."""
+        if self._known or os.getpid() != self._process:
+            return self._pruning
+        with self._lock:
+            if not self._known:
+                self._pruning = self._built()
+                self._known = True
+        return self._pruning
+
+    def _built(self) -> Pruning | None:
+        if not self._answer.wait(enough=lambda: self._run.stop_requested):
+            echo("the worker does not name the pruner, so this run is not stopped early")
+            return None
+        try:
+            return pruning_of(self._answer.value, self._run, self._project, self._ask)
+        except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
+            echo(f"the pruner cannot be built, so this run is not stopped early: {one_line(error)}")
+            return None
+
+
+def pruning_of(tree: Tree | None, run: Run, project: Project, ask: AskWorker) -> Pruning | None:
+    """Build the pruning of a run; None without a pruner. Raises what building raises."""
+    if tree is None:
+        return None
+    pruner = build_component(Pruner, tree, project.registry, path="pruner")
+    return Pruning(run, pruner, Metric(name=run.metric, goal=run.goal), ask)
+
+
 class Pruning:
     """A run's pruner in the run's process."""
 
-    def __init__(self, run: Run, pruner: Pruner, own: Metric, ask: AskPeers) -> None:
+    def __init__(self, run: Run, pruner: Pruner, own: Metric, ask: AskWorker) -> None:
         self.pruned: Pruned | None = None  # the decision to stop
         self._run, self._pruner, self._own = run, pruner, own.name
         self._watched = pruner.watched(own)
-        self._peers = _Known(ask, self._watched.name, lambda: run.asked_to_stop)
+        self._peers = _Known(ask, self._watched.name, lambda: run.stop_requested)
         self._tracing = Tracing()
         self._last_own: float | None = None
         self._judged = 0                   # number of values when the pruner was last asked
@@ -90,46 +148,39 @@ class Pruning:
         return stop
 
 
-def pruning_of(tree: Tree | None, run: Run, project: Project, own: Metric,
-               ask: AskPeers | None) -> Pruning | None:
-    """Build the pruning of a run; an error is printed to its output, and it goes on."""
-    if tree is None or ask is None:
-        return None
-    try:
-        return Pruning(run, build_component(Pruner, tree, project.registry, path="pruner"), own, ask)
-    except Exception as error:             # noqa: BLE001 - a failed pruner must not fail the run
-        echo(f"the pruner cannot be built, so this run is not stopped early: {one_line(error)}")
-        return None
-
-
-def after_pruning(pruning: Pruning | None, returned: Any) -> tuple[Any, str | None]:
-    """The result that counts, and the reason of the outcome. Raises `BadResult`.
-
-    A run that its pruner stopped counts as pruned, also if it went on."""
-    if pruning is None or pruning.pruned is None:
-        return returned, None
-    return pruning.completed(returned), PRUNED
-
-
 class _Known:
     """The known curves of the other runs."""
 
-    def __init__(self, ask: AskPeers, series: str, enough: Callable[[], bool]) -> None:
+    def __init__(self, ask: AskWorker, series: str, enough: Callable[[], bool]) -> None:
         self._ask, self._series, self._enough = ask, series, enough
+        self._asked: Answer | None = None          # the question without an answer
         self._ended: dict[int, Peer] = {}
         self._running: tuple[Peer, ...] = ()
 
     def now(self) -> tuple[Peer, ...]:
         """All known peers; empty where the worker has no answer."""
-        news: Peers | None = self._ask(self._series, self._enough)
-        if news is None:
+        if self._asked is not None:        # a slow worker is not asked again before it has answered
+            if not self._asked.arrived:
+                return ()
+            self._take(self._asked)
+        self._asked = self._ask(CURVES, self._series)
+        if not self._asked.wait(enough=self._enough):
             return ()
+        known = self._take(self._asked)
+        self._asked = None
+        again = {peer.run for peer in self._running}       # an ended run may have been queued again
+        ended = [peer for peer in self._ended.values() if peer.run not in again]
+        return (*ended, *self._running) if known else ()
+
+    def _take(self, answer: Answer) -> bool:
+        """Add the news of an answer; whether the worker had one."""
+        if answer.value is None:
+            return False
+        news = msgspec.convert(answer.value, Peers)
         self._ended |= {one.run: _peer(one) for one in news.ended}
         if news.running is not None:
             self._running = tuple(map(_peer, news.running))
-        again = {peer.run for peer in self._running}       # an ended run may have been queued again
-        ended = [peer for peer in self._ended.values() if peer.run not in again]
-        return (*ended, *self._running) if news.known else ()
+        return news.known
 
 
 class _Lazily(Sequence[Peer]):

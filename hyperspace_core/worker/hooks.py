@@ -1,0 +1,248 @@
+"""Call the hooks of a worker on threads of their own, so that no plugin holds up a slot."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.clock import Clock
+from hyperspace_core.errors import StoreError
+from hyperspace_core.execution.answers import Answer
+from hyperspace_core.execution.failure import one_line
+from hyperspace_core.extension.discovery import LOAD_ERRORS
+from hyperspace_core.records.run import Claim, Owner, RunRecord
+from hyperspace_core.storage import Store
+from hyperspace_core.worker.state import WorkerOptions, WorkerState
+
+if TYPE_CHECKING:
+    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.extension.project import Project
+
+OFFER_S = 5.0                  # time limit of an implementation of `hyperspace_offer_run`
+STOP_LOOK_S = 0.2              # how often a waiting slot checks whether the worker stops
+LOOK_S = 1.0                   # how often plugins are asked while the queue has runs
+
+OFFER, ANSWER = "hyperspace_offer_run", "hyperspace_answer"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WorkerContext:
+    """A worker, as its plugins see it."""
+
+    store: Store
+    project: str                           # its name
+    opened: Project | None                 # the project, where this process has it open (`inline`)
+    owner: Owner                           # whose claims this worker executes
+    options: WorkerOptions
+    clock: Clock
+    stopping: Callable[[], bool]           # nothing more is claimed
+    tell: Callable[[str, int], None]       # report one line, with a level of `logging`
+    wake: Callable[[], None]               # have idle slots look at the queue now
+    preparing: Callable[[], AbstractContextManager[None]]
+    """Entered while a plugin makes a run: a draining worker waits for it."""
+
+
+def context_of(state: WorkerState, opened: Project | None) -> WorkerContext:
+    return WorkerContext(store=state.store, project=state.project, opened=opened, owner=state.owner,
+                         options=state.options, clock=state.clock, stopping=lambda: state.over,
+                         tell=state.tell, wake=state.bell.ring, preparing=state.preparing)
+
+
+class WorkerHooks:
+    """The hooks of one worker. A plugin whose offer fails is not asked for runs again."""
+
+    def __init__(self, context: WorkerContext, extensions: Extensions) -> None:
+        self._context = replace(context, wake=self._wake)
+        self._extensions, self._wake_slots = extensions, context.wake
+        self._lock = threading.Lock()
+        self._off: set[str] = set()                    # plugins whose offers have failed
+        self._reported: set[str] = set()               # plugins whose answers have failed
+        self._looked_at: float | None = None
+
+    # -- runs besides the queue ------------------------------------------------------------------------------
+
+    def offer(self, tasks: frozenset[str], *, queued: bool) -> Claim | None:
+        """A run of a plugin; `queued`: before the queue, of whose runs nothing is known.
+
+        Then plugins are asked once a second, and again after each run that they offered or queued."""
+        now = self._context.clock.monotonic()
+        with self._lock:
+            if queued and self._looked_at is not None and now - self._looked_at < LOOK_S:
+                return None
+            self._looked_at = now if queued else self._looked_at
+        for plugin, call in self._extensions.implementations(OFFER):
+            claim = self._offered(plugin, call, tasks, queued)
+            if claim is not None:
+                self._looked_at = None
+                return claim
+        return None
+
+    def _wake(self) -> None:
+        self._looked_at = None
+        self._wake_slots()
+
+    def _offered(self, plugin: str, call: Callable[..., Any], tasks: frozenset[str],
+                 queued: bool) -> Claim | None:
+        if plugin in self._off:
+            return None
+        offer = _Offer(lambda: call(worker=self._context, tasks=tasks, queued=queued), self._release)
+        try:
+            claim = offer.wait(OFFER_S, self._context.stopping)
+        except TimeoutError:
+            self._turn_off(plugin, f"it gave no answer in {OFFER_S:g} s")
+        except LOAD_ERRORS as error:
+            if isinstance(error, StoreError):          # not the plugin's fault
+                raise
+            self._turn_off(plugin, one_line(error))
+        else:
+            if claim is None or isinstance(claim, Claim):
+                return claim
+            self._turn_off(plugin, f"expected a Claim or None, got {type(claim).__name__}")
+        return None
+
+    def _turn_off(self, plugin: str, why: str) -> None:
+        with self._lock:
+            known = plugin in self._off                # another slot has reported it
+            self._off.add(plugin)
+        if not known:
+            self._context.tell(f"plugin '{plugin}' offers no more runs to this worker: {OFFER}: {why}",
+                               logging.ERROR)
+
+    def _release(self, claim: object) -> None:
+        """Release a run that was claimed too late."""
+        if isinstance(claim, Claim):
+            with contextlib.suppress(StoreError):      # then its lease expires
+                self._context.store.release(claim.lease, "it was offered too late")
+            self._context.wake()
+
+    # -- questions of runs -----------------------------------------------------------------------------------
+
+    def answer(self, record: RunRecord, topic: str, payload: Any) -> Any:
+        """The first answer of a plugin that is not None."""
+        for plugin, call in self._extensions.implementations(ANSWER):
+            try:
+                answer = call(worker=self._context, record=record, topic=topic, payload=payload)
+            except LOAD_ERRORS as error:
+                self.report(plugin, f"cannot answer '{topic}' of run {record.id}", one_line(error))
+            else:
+                if answer is not None:
+                    return answer
+        return None
+
+    def report(self, plugin: str, what: str, why: str) -> None:
+        """Report the first failure of a plugin's answers."""
+        with self._lock:
+            known = plugin in self._reported
+            self._reported.add(plugin)
+        if not known:
+            self._context.tell(f"plugin '{plugin}' {what}: {why}", logging.ERROR)
+
+
+class _Offer:
+    """One call of an implementation, on a thread of its own."""
+
+    def __init__(self, call: Callable[[], Any], late: Callable[[object], None]) -> None:
+        self._call, self._late = call, late
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._answer: object = None
+        self._error: BaseException | None = None
+        threading.Thread(target=self._run, name="hyperspace-offer", daemon=True).start()
+
+    def wait(self, timeout_s: float, enough: Callable[[], bool]) -> object:
+        """The answer; None once `enough()`. Raises `TimeoutError`, and what the call raised."""
+        end = time.monotonic() + timeout_s
+        while not self._done.wait(min(STOP_LOOK_S, max(0.0, end - time.monotonic()))):
+            stops = enough()
+            if stops or time.monotonic() >= end:
+                with self._lock:
+                    self._given_up = not self._done.is_set()
+                if self._given_up and not stops:
+                    raise TimeoutError
+                break
+        if self._error is not None:
+            raise self._error
+        return None if self._given_up else self._answer
+
+    def _run(self) -> None:
+        try:
+            answer, error = self._call(), None
+        except LOAD_ERRORS as raised:
+            answer, error = None, raised
+        with self._lock:
+            self._answer, self._error = answer, error
+            self._done.set()
+            late = self._given_up
+        if late:
+            self._late(answer)
+
+
+class Questions:
+    """The questions of one attempt: answered in their order, by a thread of its own."""
+
+    def __init__(self, hooks: WorkerHooks, record: RunRecord,
+                 deliver: Callable[[int, Any], None] = lambda number, value: None) -> None:
+        self._hooks, self._record, self._deliver = hooks, record, deliver
+        self._asked: queue.SimpleQueue[tuple[int, str, Any] | None] = queue.SimpleQueue()
+        self._started = False
+
+    def put(self, number: int, topic: str, payload: Any) -> None:
+        """Answer a question soon: `deliver(number, value)` is called. Returns at once."""
+        self._asked.put((number, topic, payload))
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._run, name="hyperspace-answers", daemon=True).start()
+
+    def close(self) -> None:
+        """End the thread after the question that it is answering."""
+        self._asked.put(None)
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            number, topic, payload = asked
+            value = self._hooks.answer(self._record, topic, payload)
+            try:
+                self._deliver(number, value)
+            except Exception as error:     # noqa: BLE001 - not a plain value
+                self._hooks.report(topic, "has an answer that cannot be sent", one_line(error))
+                self._deliver(number, None)
+
+
+class LocalQuestions:
+    """The questions of a run in this process."""
+
+    def __init__(self, hooks: WorkerHooks, record: RunRecord) -> None:
+        self._questions = Questions(hooks, record, self._arrived)
+        self._changed = threading.Condition()
+        self._open: dict[int, Answer] = {}
+        self._number = 0
+
+    def ask(self, topic: str, payload: Any = None) -> Answer:
+        answer = Answer(self._look)
+        with self._changed:
+            self._number += 1
+            number, self._open[self._number] = self._number, answer
+        self._questions.put(number, topic, payload)
+        return answer
+
+    def close(self) -> None:
+        self._questions.close()
+
+    def _look(self, timeout_s: float) -> bool:
+        with self._changed:
+            if timeout_s > 0 and self._open:
+                self._changed.wait(timeout_s)
+        return True
+
+    def _arrived(self, number: int, value: Any) -> None:
+        with self._changed:
+            self._open.pop(number).arrive(value)
+            self._changed.notify_all()
