@@ -18,6 +18,7 @@ ENTRY = '''\
 from typing import Annotated
 
 from hyperspace_core import Run, RunInterrupted, current_run, hookimpl
+from hyperspace_core.run import Absent, Section
 
 heard = []
 

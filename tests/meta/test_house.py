@@ -45,8 +45,15 @@ def test_the_test_command_installs_all_examples_and_plugins() -> None:
     packages = [str(path.parent.relative_to(ROOT)) for folder in folders
                 for path in (ROOT / folder).glob("*/pyproject.toml")]
 
+    # a plugin takes part in every run: those of tests/projects are installed for their own tests only
+    described = (ROOT / "tests/projects").glob("*/pyproject.toml")
+    for_a_test = {str(path.parent.relative_to(ROOT)) for path in described
+                  if "hyperspace.plugins" in path.read_text(encoding="utf-8")}
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
     assert len(packages) >= 5
-    assert [package for package in packages if package not in installed] == []
+    assert [package for package in packages if package not in installed] == sorted(for_a_test)
+    assert [package for package in for_a_test if f'"{Path(package).name}"' not in tests] == []
 
 
 def test_the_tests_of_every_plugin_are_run_and_its_types_checked() -> None:

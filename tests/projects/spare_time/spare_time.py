@@ -1,7 +1,7 @@
 """Repeat the best run with other seeds while a worker is idle; stop a repeat that is much worse.
 
-In the worker, `hyperspace_offer_run` queues and claims a repeat, and `hyperspace_answer` knows the best result.
-In the process of a run, `hyperspace_watch_run` asks for it and follows what the run logs.
+In the worker, `hyperspace_offer_run` queues and claims a repeat, and `hyperspace_answer` knows the best
+result. In the process of a run, `hyperspace_watch_run` asks for it and follows what the run logs.
 """
 
 from __future__ import annotations
