@@ -104,7 +104,8 @@ def test_a_value_that_is_not_plain_is_refused(harness: Harness) -> None:
         harness.pipe.send(1, object())
 
 
-def test_a_process_that_the_run_forked_asks_nothing(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_the_run_forked_asks_nothing(
+        harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness.answers, "_process", os.getpid() + 1)
 
     assert not harness.answers.ask("topic").wait()

@@ -23,11 +23,11 @@ from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Claim, NewRun, Owner
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
-from pytest_hyperspace.project import FakeClock, ProjectFolder
 from hyperspace_core.worker import hooks
 from hyperspace_core.worker.events import Notice, RunEnded
 from hyperspace_core.worker.hooks import LocalQuestions, Questions, WorkerContext, WorkerHooks
 from hyperspace_core.worker.state import WorkerOptions
+from pytest_hyperspace.project import FakeClock, ProjectFolder
 
 from .scene import PATIENCE_S, PROJECT, began, in_state, submit
 from .test_hooks import install_plugin
