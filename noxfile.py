@@ -21,8 +21,8 @@ nox.options.reuse_existing_virtualenvs = True
 ROOT = Path(__file__).parent
 TEST = ("-e", ".[test]", "-e", "plugins/pytest-hyperspace")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-TYPED_PLUGINS = ("plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src",
-                 "plugins/pytest-hyperspace/src")
+TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-mongodb/src",
+                 "plugins/hyperspace-optuna/src", "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions", "tests/projects/spare_time/spare_time.py")
@@ -90,8 +90,9 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def notebooks(session: nox.Session) -> None:
     """The example notebooks and the pictures, with what only they need."""
-    session.install("-e", ".[plot]", *TEST, "-e", "docs/examples/digits", "nbclient", "ipykernel")
-    session.run("pytest", "tests/examples/test_notebooks.py", "tests/results/test_plots.py", "tests/notebook",
+    session.install(*TEST, "-e", "plugins/hyperspace-analysis[plot]", "-e", "docs/examples/digits",
+                    "nbclient", "ipykernel")
+    session.run("pytest", "tests/examples/test_notebooks.py", "plugins/hyperspace-analysis", "tests/notebook",
                 *session.posargs)
 
 

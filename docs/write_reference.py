@@ -10,6 +10,7 @@ is one of
     diff one/file another/file          what changes from one to the other
     api Name: one, another              a class or function with some of its members; `all` for all of them,
                                         `Name()` for one that users construct
+    accessors study: one, another       attributes of a study, or of results, that installed plugins bring
     steps, hooks, commands, exit codes, transitions
 
 `--check` writes nothing, names the pages that are out of date and exits with 1.
@@ -37,6 +38,8 @@ import click
 import hyperspace_core
 from hyperspace_core import hookspecs
 from hyperspace_core.errors import ExitCode
+from hyperspace_core.extension.accessors import RESULTS, STUDY, AccessorRegister
+from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.states import TRANSITIONS, State
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +73,8 @@ def content(source: str) -> str:
     word, _, rest = source.partition(" ")
     if word == "api":
         return "\n".join(api(rest)).strip()
+    if word == "accessors":
+        return "\n".join(accessors(rest)).strip()
     if word == "diff":
         return fenced("diff", changes(*rest.split()))
     path, _, part = source.partition(": ")
@@ -265,6 +270,22 @@ def api(wanted: str) -> Iterator[str]:
         yield from entry(name, member, constructed=False)
 
 
+def accessors(wanted: str) -> Iterator[str]:
+    """Attributes that plugins add: a function as it is called, a class by its name and docstring."""
+    kind, _, names = wanted.partition(": ")
+    register = AccessorRegister({STUDY: (), RESULTS: ()})
+    for _, add in build_manager().implementations("hyperspace_study", core=False):
+        add(register=register)
+    for name in names.split(", "):
+        found = register.found(kind)[name].load()
+        yield from (f"#### `{kind.capitalize()}.{name}`", "")
+        if isinstance(found, type):
+            yield from (fenced("python", f"{name}: {found.__name__}"), "", inspect.getdoc(found) or "", "")
+        else:
+            yield from (fenced("python", f"def {name}{signature(found, drop=1)}"), "",
+                        as_markdown(inspect.getdoc(found) or ""), "")
+
+
 def entry(name: str, target: Any, *, constructed: bool) -> Iterator[str]:
     yield from (fenced("python", declaration(name, target, constructed=constructed)), "",
                 as_markdown(inspect.getdoc(target) or ""), "")
@@ -278,15 +299,15 @@ def as_markdown(text: str) -> str:
 
 
 def resolve(name: str) -> Any:
-    """By its name in the root package, else by the only module that defines it."""
+    """By its name in the root package, else by the only module of core or of a plugin that defines it."""
     if name in hyperspace_core.__all__:
         return getattr(hyperspace_core, name)
-    package = Path(hyperspace_core.__file__).parent
-    homes = [path for path in sorted(package.rglob("*.py"))
+    homes = [path.relative_to(source) for source in [ROOT, *sorted(ROOT.glob("plugins/*/src"))]
+             for path in sorted(source.glob("hyperspace_*/**/*.py"))
              if re.search(rf"^(class|def) {name}\b", path.read_text(encoding="utf-8"), re.M)]
     if len(homes) != 1:
         raise ValueError(f"{name} is defined in {[str(home) for home in homes]}")
-    parts = homes[0].relative_to(package.parent).with_suffix("").parts
+    parts = homes[0].with_suffix("").parts
     return getattr(importlib.import_module(".".join(part for part in parts if part != "__init__")), name)
 
 

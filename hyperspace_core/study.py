@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
-    from hyperspace_core.results.pairs import Paired, Side
-    from hyperspace_core.results.plots import Plots
     from hyperspace_core.results.results import Results
     from hyperspace_core.results.traits import CurrentCode
     from hyperspace_core.searches.handle import Search
@@ -371,32 +369,8 @@ class Study:
 
         return CurrentCode(self.project)
 
-    def compare(self, a: Side, b: Side, *, task: str | None = None,
-                comparable: Comparable = "strict") -> Paired:
-        """Test whether b is better than a, by paired runs; see `Results.compare`.
-
-        `task`: needed if the conditions match runs of several tasks.
-        """
-        if task is None:
-            task = next((self.get(side.id if isinstance(side, RunRecord) else side).task for side in (a, b)
-                         if isinstance(side, int | RunRecord)), None)
-        return self.results(task, comparable=comparable).compare(a, b)
-
-    def queue_pairs(self, paired: Paired, count: int, *, code: str = "pinned") -> list[int]:
-        """Queue runs that add pairs to a comparison; their ids; see `submit`."""
-        from hyperspace_core.results.next_pairs import plan_pairs
-
-        return self.submit_runs(plan_pairs(self, paired, count), self.pin(code))
-
     def _series(self, run: int, names: Collection[str] | None) -> Iterator[Point]:
         return self.store.points(run, names=names)
-
-    @property
-    def plot(self) -> Plots:
-        """Plots: `study.plot.curves("holdout")`, `.parallel`, `.parameter`, `.timeline`."""
-        from hyperspace_core.results.plots import Plots
-
-        return Plots(self)
 
     def export(self, run: int, folder: str | Path, *, artifacts: Collection[str] | None = None,
                component: str | None = None, force: bool = False) -> Path:

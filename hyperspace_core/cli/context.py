@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -111,6 +111,7 @@ def _project_of(ctx: click.Context) -> str:
 
 
 F = TypeVar("F", bound=Callable[..., Any])
+OPTIONS = ("project_name", "storage", "storage_file", "no_plugins")        # that `pass_context` adds
 
 
 class CommandContext:
@@ -158,6 +159,19 @@ class CommandContext:
         """A command line for this project and store: `hyperspace worker --project x`."""
         project = "" if os.environ.get("HYPERSPACE_PROJECT") == self.name else f" --project {self.name}"
         return f"hyperspace {words}{project}{self._typed_storage}"
+
+    def run_command(self, name: str, *words: str) -> Any:
+        """Run another command, which a plugin may bring, on the same project and store.
+
+        Raises `click.UsageError` for a command that is not installed.
+        """
+        here = click.get_current_context()
+        root = here.find_root()
+        _, found, rest = cast("click.Group", root.command).resolve_command(root, [name, *words])
+        command = cast("click.Command", found)             # never None: `Commands` raises
+        with command.make_context(name, rest, parent=root) as inner:
+            inner.params |= {option: here.params[option] for option in OPTIONS if option in here.params}
+            return command.invoke(inner)
 
     def project(self, tasks_dir: Path | None = None) -> Project:
         """Open the project. Raises `ProjectError` and the errors of its registration."""

@@ -47,10 +47,7 @@ if TYPE_CHECKING:
 # -- Mean with its confidence interval by Student's t, from the standard library only --
 
 CONFIDENCE = 0.95
-POWER = 0.8                    # probability that the planned number of pairs shows the effect
-MOST = 1000                    # largest number of pairs that is planned
 SIGNS = 6                      # sign test: so many equal signs have a probability below 5 %: 2 / 2**6
-_ROUNDED = 1e-13
 _TINY, _CLOSE, _STEPS = 1e-300, 1e-15, 500
 
 
@@ -72,11 +69,6 @@ class Estimate:
         return (self.low > 0 or self.high < 0) and (self.sd != 0 or self.n >= SIGNS)
 
 
-def difference(new: float, old: float) -> float:
-    """`new` - `old`; 0 if they differ only by rounding."""
-    return 0.0 if math.isclose(new, old, rel_tol=_ROUNDED) else new - old
-
-
 def estimate(values: Sequence[float]) -> Estimate:
     """Estimate the mean of at least one number; not finite if a number is not."""
     count = len(values)
@@ -88,19 +80,6 @@ def estimate(values: Sequence[float]) -> Estimate:
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
     half = t_quantile((1 + CONFIDENCE) / 2, count - 1) * sd / math.sqrt(count)
     return Estimate(n=count, mean=mean, sd=sd, low=mean - half, high=mean + half)
-
-
-def numbers_needed(effect: float, sd: float) -> int | None:
-    """Sample size that shows a non-zero mean with 80 % power; None beyond `MOST`."""
-    if not effect:
-        return None
-    if not sd:
-        return SIGNS
-    for count in range(2, MOST + 1):
-        both = t_quantile((1 + CONFIDENCE) / 2, count - 1) + t_quantile(POWER, count - 1)
-        if both * sd <= abs(effect) * math.sqrt(count):
-            return count
-    return None
 
 
 @lru_cache(maxsize=4096)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
-from hyperspace_core.errors import HyperspaceError, UsageError
+from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
 from hyperspace_core.extension.accessors import RESULTS, Accessors
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import decisive, is_mended
@@ -18,17 +19,13 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.comparable import Comparison, compared
 from hyperspace_core.results.export import SHOWN, Tabular, text_of
 from hyperspace_core.results.repeats import has_repeats
-from hyperspace_core.results.table import Table, best_first, ordered, tabulate
+from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
 from hyperspace_core.results.traits import CurrentCode
 from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
-    from hyperspace_core.results.effects import Effects
-    from hyperspace_core.results.long import LongSeries
-    from hyperspace_core.results.pairs import Paired, Side
     from hyperspace_core.results.repeats import Grouped
-    from hyperspace_core.results.result_plots import ResultPlots
 
 Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 
@@ -102,36 +99,18 @@ class Results(Tabular, Sequence[RunRecord]):
 
         return Grouped(self._records, self.left_out, looked_at=self.looked_at)
 
-    def compare(self, a: Side, b: Side) -> Paired:
-        """Compare b with a: runs are paired by seed and fold, and by part if any.
-
-        `a`, `b`: a run id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
-        Raises `NotFound` and `UsageError` if a side has no runs among these.
-        """
-        from hyperspace_core.results.pairs import compare
-
-        return compare(self._records, a, b, self.left_out)
-
-    def effects(self, parameter: str) -> Effects:
-        """Effect of a hyper-parameter, from all pairs of runs that differ only in it."""
-        from hyperspace_core.results.effects import effects
-
-        return effects(self._records, parameter)
-
     def metrics(self, names: str | Collection[str] | None = None) -> LongSeries:
         """Read the logged series, all or those of these names, into one long table."""
-        from hyperspace_core.results.long import long_series
+        return long_series(self._records, self.points, (names,) if isinstance(names, str) else names)
 
+    def points(self, run: int, names: Collection[str] | None = None) -> Iterable[Point]:
+        """Read the points that a run has logged, in order.
+
+        Raises `HyperspaceError` for runs that do not come from a store.
+        """
         if self._read is None:
             raise HyperspaceError("these runs do not come from a store, so their series cannot be read")
-        return long_series(self._records, self._read, (names,) if isinstance(names, str) else names)
-
-    @property
-    def plot(self) -> ResultPlots:
-        """Plots of these runs, as in `.plot.parallel()` and `.plot.curves()`."""
-        from hyperspace_core.results.result_plots import ResultPlots
-
-        return ResultPlots(self, self._read)
+        return self._read(run, names)
 
     def table(self, *, constant: bool = False) -> Table:
         return tabulate(self._records, constant=constant, as_given=True)
@@ -148,6 +127,78 @@ class Results(Tabular, Sequence[RunRecord]):
             more.append("some runs are repeats; .grouped() shows one row a config")
         return [*more, *filter(None, [
             summary(self.left_out, 'comparable="all"', self.looked_at)])]
+
+
+# -- Series of many runs in one long table: run, name, step, value ----
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesPoint:
+    """One point of a run's series; a point logged without a step is numbered."""
+
+    run: int
+    name: str
+    step: int
+    value: float
+
+
+class LongSeries(Tabular, Sequence[SeriesPoint]):
+    """Points of many runs, by run, in the order of logging."""
+
+    nothing = "no series"
+
+    def __init__(self, points: Iterable[SeriesPoint]) -> None:
+        self._points = tuple(points)
+
+    @overload
+    def __getitem__(self, index: int) -> SeriesPoint: ...
+    @overload
+    def __getitem__(self, index: slice) -> LongSeries: ...
+    def __getitem__(self, index: int | slice) -> SeriesPoint | LongSeries:
+        found = self._points[index]
+        return found if isinstance(found, SeriesPoint) else LongSeries(found)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __iter__(self) -> Iterator[SeriesPoint]:
+        return iter(self._points)
+
+    def table(self, *, constant: bool = False) -> Table:
+        """Return all four columns; `constant` has no effect."""
+        return _series_table(self._points)
+
+    def _page(self) -> Table:
+        return _series_table(self._points[:SHOWN])
+
+    def _rest(self) -> list[str]:
+        return [f"… {len(self) - SHOWN:,} more"] if len(self) > SHOWN else []
+
+
+def long_series(records: Sequence[RunRecord], read: Read, names: Collection[str] | None) -> LongSeries:
+    """Read the series of the runs. Raises `NotFound` for an unknown name."""
+    found = LongSeries(point for record in records for point in _points(record.id, read(record.id, names)))
+    there = {point.name for point in found}
+    for name in names or ():
+        if name not in there and records:
+            known = {point.name for record in records for point in read(record.id, None)}
+            cure = did_you_mean(name, known) or f"; they have {', '.join(sorted(known)) or 'none'}"
+            raise NotFound(f"no run has logged a series '{name}'{cure}")
+    return found
+
+
+def _points(run: int, points: Iterable[Point]) -> Iterator[SeriesPoint]:
+    counts: Counter[str] = Counter()
+    for point in points:
+        step = counts[point.name] if point.step is None else point.step
+        counts[point.name] += 1
+        yield SeriesPoint(run=run, name=point.name, step=step, value=point.value)
+
+
+def _series_table(points: Sequence[SeriesPoint]) -> Table:
+    names = ("run", "name", "step", "value")
+    return Table(records=(), columns=tuple(
+        Column(name=name, path=name, values=tuple(getattr(point, name) for point in points))
+        for name in names))
 
 
 # -- First page of results: the best comparable runs, without reading all runs --

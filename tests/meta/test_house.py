@@ -18,6 +18,17 @@ from .places import PACKAGE, PLUGINS, ROOT, bash_blocks, plugin_files
 LONGEST_MODULE = 500
 
 
+def in_all() -> str:
+    """The arguments that `-r plugins/all.txt` stands for."""
+    lines = (ROOT / "plugins/all.txt").read_text(encoding="utf-8").splitlines()
+    return " ".join(line for line in lines if not line.startswith("#"))
+
+
+def test_all_txt_begins_with_core_and_has_a_plugin_a_line() -> None:
+    assert re.fullmatch(r"-e \.( -e plugins/[\w-]+(\[\w+\])?)+", in_all())
+    assert all("-r plugins/all.txt" in command for command in bash_blocks(ROOT / "README.md")[:2])
+
+
 def test_the_readme_has_its_two_commands_each_in_a_line() -> None:
     demo, tests = bash_blocks(ROOT / "README.md")[:2]
 
@@ -40,7 +51,8 @@ def test_ci_takes_its_commands_from_the_readme() -> None:
 
 
 def test_the_test_command_installs_all_examples_and_plugins() -> None:
-    installed = shlex.split(bash_blocks(ROOT / "README.md")[1])
+    command = bash_blocks(ROOT / "README.md")[1].replace("-r plugins/all.txt", in_all())
+    installed = [word.partition("[")[0] for word in shlex.split(command)]
     folders = ("docs/examples", "tests/projects", "plugins")
     packages = [str(path.parent.relative_to(ROOT)) for folder in folders
                 for path in (ROOT / folder).glob("*/pyproject.toml")]

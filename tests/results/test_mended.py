@@ -10,8 +10,6 @@ import pytest
 from hyperspace_core.records.info import Rescored
 from hyperspace_core.records.run import Attempt, RunRecord
 from hyperspace_core.results import results as first_page
-from hyperspace_core.results.effects import effects
-from hyperspace_core.results.pairs import compare
 from hyperspace_core.results.repeats import Grouped
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import ordered
@@ -67,11 +65,6 @@ def test_a_new_metric_sorts_with_runs_that_returned_it() -> None:
 
     assert ids(ordered(runs, "-f1")) == [1, 3, 2, 4]
     assert ids(Results(runs)) == [1, 2, 3, 4]          # it is not the task's metric
-
-
-def test_comparisons_and_effects_use_the_rescored_metric() -> None:
-    assert [(pair.a, pair.b) for pair in compare(RUNS, 1, 2).pairs] == [(0.5, 0.7)]
-    assert effects(RUNS[:2], "trees")[0].effect.mean == pytest.approx(0.2)
 
 
 def test_a_rescored_run_is_not_compared_by_parts() -> None:

@@ -10,8 +10,6 @@ import pytest
 from hyperspace_core.records.info import is_pruned, pruned_at
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, State
-from hyperspace_core.results.effects import effects
-from hyperspace_core.results.pairs import compare
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import tabulate
 
@@ -28,8 +26,7 @@ def pruned(number: int, result: float, config: dict[str, Any], **others: Any) ->
 
 
 SMALL = [completed(seed, result, forest(10), seed=seed) for seed, result in enumerate((0.5, 0.6, 0.55), 1)]
-LARGE = [completed(10 + seed, result, forest(50), seed=seed)
-         for seed, result in enumerate((0.6, 0.7, 0.66), 1)]
+
 
 
 def test_a_pruned_run_is_ranked_by_its_value_and_marked() -> None:
@@ -69,15 +66,6 @@ def test_a_config_with_only_pruned_runs_is_marked() -> None:
 
     assert [group.results for group in grouped] == [(0.2, 0.2)]
     assert dict(zip(grouped.table().names, grouped.table().rows[0], strict=True))["reason"] == PRUNED
-
-
-def test_pruned_runs_are_not_paired() -> None:
-    runs = [*SMALL, *LARGE, pruned(20, 0.1, forest(50), seed=1)]
-
-    found = compare(runs, 1, 11)
-    assert (found.b.ids, len(found.pairs)) == ((11, 12, 13), 3)
-    assert [change.effect.n for change in effects(runs, "trees")] == [3]
-    assert effects(runs, "trees")[0].effect.mean == effects([*SMALL, *LARGE], "trees")[0].effect.mean
 
 
 def test_only_a_completed_run_counts_as_pruned() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.errors import UsageError
 from hyperspace_core.records.states import State
 from hyperspace_core.results.live import QueueProgress
 from hyperspace_core.searches import handle
@@ -79,22 +78,3 @@ def test_importance_comes_from_a_tuner_that_can_compute_it(study: Study, search:
     work(study)
 
     assert search.importance() == {}       # three results are too few
-
-
-# -- plots ---------------------------------------------------------------------------------------------------
-
-
-def test_the_history_has_every_run_in_order(study: Study, search: Search) -> None:
-    pytest.importorskip("plotly", reason="pictures need plotly")
-    work(study)
-    results = [run.result for run in search.runs()]
-
-    points, best = study.plot.history(search=search.id).data
-
-    assert (list(points.x), list(points.y)) == ([1, 2, 3], results)
-    assert list(best.y)[:3] == [max(filter(None, results[:count])) for count in (1, 2, 3)]
-
-
-def test_a_picture_of_neither_a_task_nor_a_search_is_refused(study: Study) -> None:
-    with pytest.raises(UsageError, match="name a task or a search"):
-        study.plot.history()

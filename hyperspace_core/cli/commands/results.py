@@ -12,6 +12,7 @@ import click
 from hyperspace_core.cli.context import CommandContext, complete_task, pass_context
 from hyperspace_core.cli.options import FilterOptions, filtered, json_option, limit_option
 from hyperspace_core.cli.terminal import bearable, echo, echo_json, echo_note, echo_table, hint_at_more, warn
+from hyperspace_core.records.states import State
 from hyperspace_core.results.table import gc_paused
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ comparable_option = click.option(
 
 
 @gc_paused()
-def comparison(context: CommandContext, where: RunFilter, comparable: str, *, whole: bool = False,
-               limit: int | None = None, page: int | None = None) -> Comparison:
+def comparison(context: CommandContext, where: RunFilter, comparable: str, *, by_code: bool = True,
+               whole: bool = False, limit: int | None = None, page: int | None = None) -> Comparison:
     """The runs, best first, and the runs that are not comparable with them.
 
+    `by_code`: compare with the project's current code, if it is installed, else with the newest runs.
     `whole`: with all provenance. `limit`: read only that many best runs, if one task is named and all runs
     count. `page`: the same if only comparable runs count; for thousands of runs it returns a `FirstPage`.
     """
@@ -56,7 +58,7 @@ def comparison(context: CommandContext, where: RunFilter, comparable: str, *, wh
         return share.of(record if whole else slim(record))
 
     def today() -> CurrentCode | None:
-        return _today(context)
+        return _today(context) if by_code else None
 
     early = limit if comparable == ALL and len(where.tasks) == 1 else None
     if early is not None and any_mended(context.store, where):
@@ -71,17 +73,19 @@ def comparison(context: CommandContext, where: RunFilter, comparable: str, *, wh
     return Comparison(kept=tuple(records)) if comparable == ALL else compared(records, today)
 
 
-def completed(context: CommandContext, wanted: FilterOptions, task: str | None = None) -> RunFilter:
-    """The typed filter; it selects completed runs unless it names other states."""
-    from dataclasses import replace
+def run_filter(context: CommandContext, wanted: FilterOptions, task: str | None = None, *,
+               usual: tuple[State, ...] = (State.COMPLETED,)) -> RunFilter:
+    """The typed filter; where it names no states, it selects the `usual` ones (empty: all).
 
-    from hyperspace_core.records.states import State
+    Raises `UsageError` for an argument TASK beside `--task`.
+    """
+    from dataclasses import replace
 
     if task is not None and wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
     where = wanted.at(context)
     return replace(where, tasks=where.tasks if task is None else (task,),
-                   states=where.states or (State.COMPLETED,))
+                   states=where.states or usual)
 
 
 def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
@@ -141,7 +145,7 @@ def results(*, context: CommandContext, task: str | None, wanted: FilterOptions,
     Without TASK: one table for each task. Columns equal in all runs are hidden. --status: other states.
     """
     _check(by, order_by, output, as_json)
-    where = completed(context, wanted, task)
+    where = run_filter(context, wanted, task)
     single = by == RUN or (by is None and (as_json or output is not None or order_by is not None))
     shown = limit if as_json or output is not None else bearable(limit)
     enough = shown if single and order_by is None else None

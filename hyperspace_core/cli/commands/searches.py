@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--best", "best_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the config of the best run to a new JSON file, for --config.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-              help="Plot the history to a file: .html, .png, .svg or .pdf; needs the extra `plot`.")
+              help="Plot the history to a file: .html, .png, .svg or .pdf; needs plotly.")
 @click.option("--watch", "-w", is_flag=True, help="Update the page until Ctrl-C.")
 @limit_option("the newest N searches")
 @json_option
@@ -189,19 +189,12 @@ def _say_json(context: CommandContext, record: SearchRecord) -> None:
 
 def _write(context: CommandContext, record: SearchRecord, best_file: Path | None,
            output: Path | None) -> None:
-    from hyperspace_core.results.export import check_target, write_picture
     from hyperspace_core.searches import verbs
 
     if output is not None:
-        from hyperspace_core.results.search_plots import history
-
-        check_target(output)
-        figure = history(list(verbs.runs_of(context.store, record)), record.metrics[0],
-                         f"search {record.id} of {record.task}")
+        context.run_command("plot", "history", "--search", str(record.id), "--output", str(output))
     if best_file is not None:
         echo(f"{verbs.write_best(context.store, record, best_file)}")
-    if output is not None:
-        echo(f"{write_picture(figure, output)}")
 
 
 def _check_list(best_file: Path | None, output: Path | None, watch: bool) -> None:

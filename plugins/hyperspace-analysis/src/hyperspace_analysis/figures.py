@@ -1,89 +1,25 @@
-"""Plots of runs: learning curves, parameters against results, timeline.
+"""Plots of the runs of one task: learning curves, parameters against results.
 
 Each function returns a plotly figure; plotly is an optional dependency, imported on use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from hyperspace_analysis.drawing import COLOURS, Figure, label, lay_out, metric_label, plotly
 from hyperspace_core.config.tree import CLASS_NAME, MISSING
-from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
+from hyperspace_core.errors import NotFound, UsageError, did_you_mean
 from hyperspace_core.records.info import decisive
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import State
-from hyperspace_core.results.axes import Axis, axis_of, label
 from hyperspace_core.results.format import value_text
-from hyperspace_core.results.lanes import Bar, bars_of
 from hyperspace_core.results.table import Column, Table, parameters_of, tabulate
 
-if TYPE_CHECKING:
-    from hyperspace_core.records.filter import Condition
-    from hyperspace_core.study import Study
-
-ENDED = (State.COMPLETED, State.FAILED)        # states that a history shows
 CURVES = 10                    # default number of curves in a plot
-MISSING_PLOTLY = "a plot needs plotly, which is not installed; pip install 'hyperspace-core[plot]'"
-OUTCOMES = {"completed": "#2a9d8f", "running": "#4361ee", "failed": "#d1495b", "cancelled": "#8d99ae",
-            "lost": "#f4a261", "released": "#e9c46a"}
-
-COLOURS = ("#4361ee", "#d1495b", "#2a9d8f", "#f4a261", "#6d597a", "#8d99ae")
-
-Figure = Any                   # plotly.graph_objects.Figure
-
-
-class Plots:
-    """`study.plot`: plots of the study's runs; each method returns a plotly figure.
-
-    `where`: as in `Study.results`. All raise `HyperspaceError` if plotly is not installed, `UsageError` if
-    there is nothing to plot.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-
-    def curves(self, task: str, metric: str | None = None, *, where: str | Iterable[str | Condition] = (),
-               best: int = CURVES) -> Figure:
-        """Plot the series `metric` of the best runs; default: the task's metric."""
-        return curves(self._study.store, self._study.results(task, where=where), metric, best=best)
-
-    def parallel(self, task: str, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """Parallel coordinates of the differing hyper-parameters, coloured by result."""
-        return parallel(self._study.results(task, where=where))
-
-    def parameter(self, task: str, name: str, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """Plot the result against one hyper-parameter."""
-        return parameter(self._study.results(task, where=where), name)
-
-    def timeline(self, task: str | None = None, *, where: str | Iterable[str | Condition] = ()) -> Figure:
-        """Timeline: a row for each worker, a bar for each attempt, coloured by outcome."""
-        return timeline(self._study.results(task, where=where, states=(), comparable="all"))
-
-    def history(self, task: str | None = None, *, search: int | None = None,
-                where: str | Iterable[str | Condition] = ()) -> Figure:
-        """Plot the results of a task or a search in order, with the best so far."""
-        from hyperspace_core.results.search_plots import history
-
-        if (task is None) == (search is None):
-            raise UsageError("history: name a task or a search, as in history(search=1)")
-        if search is not None:
-            found = self._study.search(search)
-            return history(found.runs(), found.record.metrics[0], f"search {search} of {found.record.task}")
-        records = of_one_task(self._study.results(task, where=where, states=ENDED))
-        return history(records, records[0].metric, str(task))
-
-    def importance(self, search: int) -> Figure:
-        """Plot the importance of each parameter of a search.
-
-        It uses all runs that the search learns from, and needs a tuner such as those of `hyperspace-optuna`.
-        """
-        from hyperspace_core.results.search_plots import importance
-
-        found = self._study.search(search)
-        return importance(found.importance(), f"importance in search {search} of {found.record.task}")
 
 
 class Logged(Protocol):
@@ -94,7 +30,7 @@ class Logged(Protocol):
 
 def curves(store: Logged, records: Sequence[RunRecord], metric: str | None = None, *,
            best: int = CURVES) -> Figure:
-    """See `Plots.curves`. `records`: runs of one task, best first."""
+    """See `StudyPlots.curves`. `records`: runs of one task, best first."""
     go = plotly()
     shown = list(of_one_task(records))[:best]
     points = {record.id: list(store.points(record.id)) for record in shown}
@@ -109,12 +45,12 @@ def curves(store: Logged, records: Sequence[RunRecord], metric: str | None = Non
                                mode="lines+markers" if len(logged) < 50 else "lines",
                                line={"width": 3.5 if row == 0 else 1.5})
     several = f"the {len(shown)} best of {len(records)} runs" if len(records) > 1 else f"run {shown[0].id}"
-    return laid_out(figure, f"{label(name)}: {several} of {label(shown[0].task)}", "step", label(name),
-                     legend="run, best first")
+    return lay_out(figure, f"{label(name)}: {several} of {label(shown[0].task)}", "step", label(name),
+                   legend="run, best first")
 
 
 def parallel(records: Sequence[RunRecord]) -> Figure:
-    """See `Plots.parallel`."""
+    """See `StudyPlots.parallel`."""
     go = plotly()
     records = _with_result(records)
     table = tabulate(records)
@@ -128,13 +64,14 @@ def parallel(records: Sequence[RunRecord]) -> Figure:
         dimensions=[*dimensions, {"label": label(metric.name), "values": results}],
         labelangle=-12, labelside="top",
         line={"color": results, "colorscale": "Viridis", "reversescale": metric.goal == "minimize",
-              "showscale": True, "colorbar": {"title": {"text": _aim(records)}}, **_colour_range(records)}))
+              "showscale": True, "colorbar": {"title": {"text": metric_label(metric)}},
+              **_colour_range(records)}))
     title = f"{len(records)} runs of {label(records[0].task)}, a line each"
-    return laid_out(figure, title, "", "", top=120)
+    return lay_out(figure, title, "", "", top=120)
 
 
 def parameter(records: Sequence[RunRecord], name: str) -> Figure:
-    """See `Plots.parameter`. `name`: a column name or a dotted path.
+    """See `StudyPlots.parameter`. `name`: a column name or a dotted path.
 
     Each class that has the parameter gets its own colour; runs without it are left out.
     """
@@ -163,8 +100,8 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
     rest = f"; {len(table.records) - len(rows)} have none" if len(rows) < len(table.records) else ""
     title = (f"{label(metric.name)} by {label(column.name)}: {len(rows)} runs of "
              f"{label(table.records[0].task)}{rest}")
-    laid_out(figure, title, label(column.name), _aim(table.records),
-              legend="line: the best at each value")
+    lay_out(figure, title, label(column.name), metric_label(metric),
+            legend="line: the best at each value")
     kind = {"type": "log", "dtick": 1} if axis.log else {} if axis.numeric else {
         "type": "category", "categoryorder": "array", "categoryarray": [text for _, text in axis.ticks]}
     figure.update_xaxes(**kind)
@@ -184,45 +121,6 @@ def _owners(table: Table, column: Column, rows: Sequence[int]) -> list[str]:
     above = column.path.removesuffix(f".{CLASS_NAME}").rpartition(".")[0]
     trees = [parameters_of(table.records[row]) for row in rows]
     return [label(str(tree.get(f"{above}.{CLASS_NAME}", "a run"))) for tree in trees]
-
-
-def timeline(records: Iterable[RunRecord], now: datetime | None = None) -> Figure:
-    """See `Plots.timeline`. A running attempt ends at `now`."""
-    go = plotly()
-    bars = bars_of(records, now or datetime.now(UTC))
-    if not bars:
-        raise UsageError("none of these runs has begun; nothing to plot")
-    figure = go.Figure()
-    for outcome in dict.fromkeys(bar.outcome for bar in bars):
-        _add_bars(figure, outcome, [bar for bar in bars if bar.outcome == outcome])
-    lanes = list(dict.fromkeys(bar.lane for bar in bars))
-    workers = len({bar.worker for bar in bars})
-    laid_out(figure, f"{len(bars)} attempts of {'1 worker' if workers == 1 else f'{workers} workers'}",
-              "time (UTC)", "worker", legend="ended as", height=max(360, 200 + 40 * len(lanes)))
-    figure.update_layout(barmode="overlay")
-    figure.update_xaxes(type="date")
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=lanes)
-    return figure
-
-
-def _add_bars(figure: Figure, outcome: str, bars: Sequence[Bar]) -> None:
-    figure.add_bar(
-        orientation="h", name=outcome, y=[bar.lane for bar in bars],
-        base=[bar.start.replace(tzinfo=None).isoformat() for bar in bars],
-        x=[1000 * bar.seconds for bar in bars],
-        text=[str(bar.run) for bar in bars], textposition="inside", insidetextanchor="middle",
-        marker={"color": OUTCOMES.get(outcome, "#6d597a"), "line": {"color": "white", "width": 1}},
-        customdata=[[label(bar.text), round(bar.seconds, 1)] for bar in bars],
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]} s<extra></extra>")
-
-
-def plotly() -> Any:
-    """Import plotly's graph objects. Raises `HyperspaceError` if it is not installed."""
-    try:
-        import plotly.graph_objects
-    except ImportError as error:
-        raise HyperspaceError(MISSING_PLOTLY) from error
-    return plotly.graph_objects
 
 
 def of_one_task(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
@@ -300,16 +198,58 @@ def _run_label(table: Table, row: int) -> str:
     return label(text if len(text) <= 60 else f"{text[:59]}…")
 
 
-def _aim(records: Sequence[RunRecord]) -> str:
-    metric = records[0].metric
-    return f"{label(metric.name)} ({'lower' if metric.goal == 'minimize' else 'higher'} is better)"
+# -- Axes: linear, logarithmic or by name ----
+
+NOT_THERE = "–"                # the run's class has no such parameter
+WIDE = 20                       # from this ratio on, an axis of positive numbers is logarithmic
+FEW = 6                        # up to so many different numbers each get a tick on a parallel axis
 
 
-def laid_out(figure: Figure, title: str, x: str, y: str, *, legend: str = "", height: int = 520,
-              top: int = 70) -> Figure:
-    figure.update_layout(
-        title={"text": title}, template="plotly_white", width=960, height=height,
-        margin={"l": 80, "r": 40, "t": top, "b": 70}, legend={"title": {"text": legend}}, showlegend=True)
-    figure.update_xaxes(title={"text": x})
-    figure.update_yaxes(title={"text": y})
-    return figure
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """`shown`: plotly values; `places`: as numbers; `ticks`: place and label."""
+
+    name: str
+    shown: tuple[Any, ...]
+    places: tuple[float, ...]
+    ticks: tuple[tuple[float, str], ...] = ()
+    numeric: bool = False
+    log: bool = False
+    order: Callable[[Any], Any] = str      # sort key of the shown values
+
+
+def axis_of(name: str, values: Sequence[Any]) -> Axis:
+    """Build the axis for the values of a column, one value a run."""
+    there = [value for value in values if value is not MISSING]
+    numeric = bool(there) and all(isinstance(value, int | float) and not isinstance(value, bool)
+                                  and math.isfinite(value) for value in there)
+    if not numeric:
+        return _named(name, values)
+    log = min(there) > 0 and max(there) / min(there) >= WIDE
+    scale: Callable[[float], float] = math.log10 if log else float
+    places, ticks = _scaled(values, there, scale, log=log)
+    return Axis(name=label(name), shown=tuple(values), places=places, ticks=ticks, numeric=True, log=log,
+                order=float)
+
+
+def _scaled(values: Sequence[Any], there: Sequence[float], scale: Callable[[float], float], *,
+            log: bool) -> tuple[tuple[float, ...], tuple[tuple[float, str], ...]]:
+    low, high = scale(min(there)), scale(max(there))
+    below = low - 0.15 * ((high - low) or 1.0)
+    places = tuple(below if value is MISSING else scale(value) for value in values)
+    if not log and len(there) == len(values) and len(set(there)) > FEW:
+        return places, ()          # plotly's own ticks
+    different = sorted(set(there))
+    if len(different) > FEW:
+        different = [10.0 ** decade for decade in range(math.ceil(low), math.floor(high) + 1)] if log else (
+            [min(there), max(there)])
+    ticks = [(scale(value), value_text(float(value))) for value in different]
+    return places, tuple([(below, NOT_THERE), *ticks] if len(there) < len(values) else ticks)
+
+
+def _named(name: str, values: Sequence[Any]) -> Axis:
+    shown = tuple(NOT_THERE if value is MISSING else label(value_text(value)) for value in values)
+    names = sorted(set(shown), key=lambda one: (one != NOT_THERE, one))
+    place = {text: float(number) for number, text in enumerate(names)}
+    return Axis(name=label(name), shown=shown, places=tuple(place[text] for text in shown),
+                ticks=tuple((number, text) for text, number in place.items()), order=place.__getitem__)

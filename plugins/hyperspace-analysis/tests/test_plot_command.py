@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,7 @@ from hyperspace_core.records.logged import Point
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import COMPLETED, Harness
 
-from .conftest import Answer
-
-Typed = Callable[..., Answer]
+Typed = Callable[..., Any]
 
 pytest.importorskip("plotly", reason="pictures need plotly")
 
@@ -50,9 +49,9 @@ def test_json_is_the_figure_itself(typed: Typed, harness: Harness) -> None:
 def test_an_unknown_task_is_refused(typed: Typed, harness: Harness, project: ProjectFolder) -> None:
     two_runs(harness)
 
-    answer = typed("plot", "parallel", "behve", "--json", expect=ExitCode.NOT_FOUND)
+    answer = typed("plot", "parallel", "firs", "--json", expect=ExitCode.NOT_FOUND)
 
-    assert "no task 'behve'" in answer.err and "did you mean 'behave'" in answer.err
+    assert "no task 'firs'" in answer.err and "did you mean 'first'" in answer.err
 
 
 @pytest.mark.parametrize(("words", "code", "cure"), [

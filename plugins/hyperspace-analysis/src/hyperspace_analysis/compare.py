@@ -4,35 +4,78 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count as numbers
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.config.complete import LIMIT
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
-from hyperspace_core.records.filter import Condition, parse_condition
+from hyperspace_core.records.filter import Condition, RunFilter, parse_condition
 from hyperspace_core.records.info import decisive, whole_of
-from hyperspace_core.records.run import Metric, RunRecord
+from hyperspace_core.records.run import Metric, NewRun, RunRecord
+from hyperspace_core.results.comparable import LIVE
 from hyperspace_core.results.format import brief, ids_text, number
 from hyperspace_core.results.repeats import (
+    CONFIDENCE,
+    SIGNS,
     Estimate,
     Unit,
     config_of,
-    difference,
     estimate,
     experiment_of,
     measured,
-    numbers_needed,
+    t_quantile,
     unit_of,
 )
+from hyperspace_core.submission import SubmitOptions
 
 if TYPE_CHECKING:
-    from hyperspace_core.results.comparable import LeftOut
+    from hyperspace_core.results.comparable import Comparable, LeftOut
+    from hyperspace_core.results.results import Results
+    from hyperspace_core.study import Study
+
+POWER = 0.8                    # probability that the planned number of pairs shows the effect
+MOST = 1000                    # largest number of pairs that is planned
+ROUNDING = 1e-13               # relative difference of numbers that differ by rounding only
 
 Key = tuple[Unit, str]                     # seed, folds and part; and other values that must agree
 Values = Callable[[RunRecord], Mapping[Unit, float]]
 Side = int | RunRecord | str | Condition | Iterable[str | Condition]
+
+
+# -- The attributes of `Study` and of results ----
+
+def compare(study: Study, a: Side, b: Side, *, task: str | None = None,
+            comparable: Comparable = "strict") -> Paired:
+    """Test whether b is better than a, by paired runs; see `Results.compare`.
+
+    `task`: needed if the conditions match runs of several tasks.
+    """
+    if task is None:
+        task = next((study.get(side.id if isinstance(side, RunRecord) else side).task for side in (a, b)
+                     if isinstance(side, int | RunRecord)), None)
+    return compare_results(study.results(task, comparable=comparable), a, b)
+
+
+def queue_pairs(study: Study, paired: Paired, count: int, *, code: str = "pinned") -> list[int]:
+    """Queue runs that add pairs to a comparison; their ids; see `submit`."""
+    return study.submit_runs(plan_pairs(study, paired, count), study.pin(code))
+
+
+def compare_results(results: Results, a: Side, b: Side) -> Paired:
+    """Compare b with a: runs are paired by seed and fold, and by part if any.
+
+    `a`, `b`: a run id, which stands for all its repeats, or conditions such as `"classifier=Forest"`.
+    Raises `NotFound` and `UsageError` if a side has no runs among these.
+    """
+    return compare_runs(results, a, b, results.left_out)
+
+
+# -- The result of a comparison ----
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +90,7 @@ class Party:
         return tuple(record.id for record in self.records)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The name and the ids of its runs."""
         runs = f"run {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} runs: {ids_text(self.ids)}"
         return f"{self.name}; {runs}"
@@ -150,7 +193,7 @@ class Paired:
         pairs = f"{more} more pair{'' if more == 1 else 's'}{which}"
         return f"{pairs} would do if effect and spread stay as they are"
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Fields and verdict, for JSON."""
         sides = {"a": self.a, "b": self.b}
         return {**{side: {"name": party.name, "runs": party.ids} for side, party in sides.items()},
@@ -158,10 +201,30 @@ class Paired:
                 "more_pairs": self.more_pairs, "verdict": self.verdict}
 
     def __repr__(self) -> str:
-        return f"a  {self.a.words}\nb  {self.b.words}\n{self.verdict}"
+        return f"a  {self.a.text}\nb  {self.b.text}\n{self.verdict}"
 
 
-def compare(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[LeftOut] = ()) -> Paired:
+def difference(new: float, old: float) -> float:
+    """`new` - `old`; 0 if they differ only by rounding."""
+    return 0.0 if math.isclose(new, old, rel_tol=ROUNDING) else new - old
+
+
+def numbers_needed(effect: float, sd: float) -> int | None:
+    """Sample size that shows a non-zero mean with 80 % power; None beyond `MOST`."""
+    if not effect:
+        return None
+    if not sd:
+        return SIGNS
+    for count in range(2, MOST + 1):
+        both = t_quantile((1 + CONFIDENCE) / 2, count - 1) + t_quantile(POWER, count - 1)
+        if both * sd <= abs(effect) * math.sqrt(count):
+            return count
+    return None
+
+
+# -- Find the runs of both sides and pair them ----
+
+def compare_runs(records: Sequence[RunRecord], a: Side, b: Side, left_out: Sequence[LeftOut] = ()) -> Paired:
     """Pair the runs of two sides by seed and fold, and by part for runs in parts.
 
     If both sides are conditions, pairs also agree in all hyper-parameters that no condition names. Raises
@@ -285,3 +348,62 @@ def _mean(values: Sequence[float]) -> float:
 
 def _by_age(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
     return tuple(sorted(records, key=lambda record: record.id))
+
+
+# -- Plan more pairs: first the missing seeds, then new ones ----
+
+Wanted = tuple[RunRecord, int]             # a run to repeat, and its seed
+
+
+def plan_pairs(study: Study, paired: Paired, count: int) -> list[NewRun]:
+    """Plan the runs for `count` more pairs of a comparison."""
+    wanted = RunFilter(project=study.name, tasks=(paired.a.records[0].task,), states=LIVE)
+    return [run for record, seed in next_pairs(paired, study.store.find(wanted), count)
+            for run in study.plan_rerun(record, None, SubmitOptions(seed=seed))]
+
+
+def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wanted]:
+    """Find runs for at least `count` more pairs; a run in parts gives several.
+
+    `live`: all queued, paused, running and completed runs of the task. Raises `UsageError` if a side holds
+    several configs, or the sides have no fold in common.
+    """
+    a, b = _one_config(paired.a, "a"), _one_config(paired.b, "b")
+    sides = [_folds(paired.a), _folds(paired.b)]
+    folds = sorted(sides[0].keys() & sides[1].keys())
+    if not folds:
+        raise UsageError("a and b have no fold in common, so no seed can pair them")
+    taken: tuple[set[Unit], set[Unit]] = (set(), set())
+    for record in live:
+        for experiment, units in zip((a, b), taken, strict=True):
+            if experiment_of(record) == experiment:
+                units.add(unit_of(record))
+    drawn = paired.per_run > 1 and not any(pair.part for pair in paired.pairs)
+    wanted = islice(_units(taken, folds, paired.per_run if drawn else 1), -(-count // paired.per_run))
+    return [(side[unit[1]], unit[0] or 0) for unit in wanted for side, units in zip(sides, taken, strict=True)
+            if unit not in units]
+
+
+def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str], seeds_each: int) -> Iterator[Unit]:
+    """Yield units that only one side has, then units of new seeds.
+    `seeds_each`: the number of seeds that one run uses, one for each of its parts.
+    """
+    seeds = [unit[0] for units in taken for unit in units if unit[0] is not None]
+    halves = [unit for unit in taken[0] ^ taken[1] if unit[0] is not None and unit[1] in folds]
+    yield from sorted(halves, key=lambda unit: (unit[0] or 0, unit[1]))
+    for seed in numbers(max(seeds, default=-seeds_each) + seeds_each, seeds_each):
+        for fold in folds:
+            yield seed % LIMIT, fold, ""
+
+
+def _one_config(party: Party, name: str) -> str:
+    found = {experiment_of(record): record.id for record in reversed(party.records)}
+    if len(found) > 1:
+        raise UsageError(f"more pairs need one config on each side, but {name} holds {len(found)} (runs "
+                         f"{ids_text(sorted(found.values()))}); give a run id of one config")
+    return next(iter(found))
+
+
+def _folds(party: Party) -> dict[str, RunRecord]:
+    """Map each fold to its newest run."""
+    return {unit_of(record)[1]: record for record in party.records}

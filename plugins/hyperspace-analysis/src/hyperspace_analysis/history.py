@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from hyperspace_analysis.drawing import COLOURS, Figure, label, lay_out, metric_label, plotly
+from hyperspace_analysis.figures import of_one_task
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
+from hyperspace_core.records.search import SearchRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.axes import label
 from hyperspace_core.results.format import brief, number, one_line
-from hyperspace_core.results.plots import COLOURS, Figure, laid_out, plotly
 
 CLEAR = 0.05                   # margin between the points and the rim, as a share of the range
 FAR = 2.0                      # results further off than this many ranges of the best 90 % are clipped
@@ -53,23 +54,33 @@ def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
         x, y = _best_so_far(whole, order, rim, metric)
         figure.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[2], "width": 2.5, "shape": "hv"},
                            name="best so far", hoverinfo="skip")
-    aim = f"{label(metric.name)} ({'lower' if metric.goal == 'minimize' else 'higher'} is better)"
-    return laid_out(figure, f"{label(title)}: {len(done)} results of {len(runs)} runs",
-                    "run, in the order of submission", aim)
+    return lay_out(figure, f"{label(title)}: {len(done)} results of {len(runs)} runs",
+                   "run, in the order of submission", metric_label(metric))
+
+
+def history_of_task(records: Sequence[RunRecord]) -> Figure:
+    """Plot the history of the runs of one task."""
+    first = of_one_task(records)[0]
+    return history(records, first.metric, first.task)
+
+
+def history_of_search(records: Sequence[RunRecord], search: SearchRecord) -> Figure:
+    """Plot the history of a search; `records`: its runs in all states."""
+    return history(records, search.metrics[0], f"search {search.id} of {search.task}")
 
 
 def importance(shares: Mapping[str, float], title: str) -> Figure:
     """Plot a bar for each parameter, the most important on top. `shares` sum to 1."""
     go = plotly()
     if not shares:
-        raise UsageError(f"{title}: no importances; they need some results and a tuner that computes "
-                         "them: pip install hyperspace-optuna")
+        raise UsageError(f"{title}: no importances; they need some results and a tuner that computes them, "
+                         "such as TPE or GP")
     names = sorted(shares, key=lambda name: shares[name])
     figure = go.Figure(go.Bar(
         orientation="h", x=[shares[name] for name in names], y=[label(name) for name in names],
         text=[f"{shares[name]:.0%}" for name in names], textposition="outside", cliponaxis=False,
         marker={"color": COLOURS[0]}, hovertemplate="%{y}: %{x:.1%}<extra></extra>"))
-    laid_out(figure, label(title), "importance", "", height=max(320, 160 + 36 * len(names)))
+    lay_out(figure, label(title), "importance", "", height=max(320, 160 + 36 * len(names)))
     figure.update_layout(showlegend=False)
     figure.update_xaxes(tickformat=".0%", range=[0, min(1.08, 1.12 * max(shares.values()) + 0.01)])
     figure.update_yaxes(automargin=True)

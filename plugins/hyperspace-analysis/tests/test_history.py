@@ -1,4 +1,4 @@
-"""Plots of a search."""
+"""Plots of a search and of a task: history of the best, importance."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from analysis_runs import completed
+from hyperspace_analysis.history import history, importance
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.run import Metric
-from hyperspace_core.records.states import State
-from hyperspace_core.results.search_plots import history, importance
-
-from .records import completed
+from hyperspace_core.records.run import Finish, Metric
+from hyperspace_core.records.search import Budget, NewSearch
+from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.storage import new_token
+from hyperspace_core.study import Study
+from pytest_hyperspace.stores.harness import Harness, new_run
 
 pytest.importorskip("plotly", reason="pictures need plotly")
 
@@ -79,5 +82,48 @@ def test_the_most_important_bar_is_on_top() -> None:
 def test_an_empty_plot_is_refused_with_the_cure() -> None:
     with pytest.raises(UsageError, match="no run has a result yet"):
         history([completed(1, None)], MORE, "search 1")
-    with pytest.raises(UsageError, match="pip install hyperspace-optuna"):
+    with pytest.raises(UsageError, match="a tuner that computes them, such as TPE"):
         importance({}, "search 1")
+
+
+# -- of a study ----------------------------------------------------------------------------------------------
+
+
+def searched(harness: Harness, *results: float) -> int:
+    """A search whose runs had these results."""
+    number = harness.store.add_search(NewSearch(
+        uid=new_token(), project=harness.project, task="first", scenario={"className": "Grow"},
+        tuner={"className": "Random"}, budget=Budget(runs=5), metrics=(Metric(name="score"),)))
+    for place, result in enumerate(results):
+        record = harness.store.get_search(number)
+        run = new_run(uid=record.run_uid(place), search=record.uid, project=harness.project, task="first")
+        made = harness.store.propose(number, place, run)
+        harness.store.finish(harness.take(made).lease,
+                          Finish(outcome=Outcome.COMPLETED, result=result, metrics={"score": result}))
+    return number
+
+
+def test_the_history_of_a_search_has_every_run_in_order(study: Study) -> None:
+    number = searched(Harness(study.store, study.name), 0.5, 0.7, 0.6)
+
+    figure = study.plot.history(search=number)
+
+    points, best = figure.data
+    assert (list(points.x), list(points.y)) == ([1, 2, 3], [0.5, 0.7, 0.6])
+    assert list(best.y)[:3] == [0.5, 0.7, 0.7]
+    assert figure.layout.title.text == f"search {number} of first: 3 results of 3 runs"
+
+
+def test_the_history_of_a_task_has_its_completed_runs(study: Study) -> None:
+    study.run("first", {"depth": 3}, echo=False)
+    study.run("first", {"depth": 4}, echo=False)
+
+    points, _ = study.plot.history("first").data
+
+    assert list(points.y) == [3.05, 4.05]
+    assert list(study.results("first").plot.history().data[0].y) == [3.05, 4.05]
+
+
+def test_a_picture_of_neither_a_task_nor_a_search_is_refused(study: Study) -> None:
+    with pytest.raises(UsageError, match="name a task or a search"):
+        study.plot.history()

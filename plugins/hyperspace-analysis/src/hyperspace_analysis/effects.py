@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, overload
 
+from hyperspace_analysis.compare import difference, without
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.filter import is_missing, look_up
@@ -16,8 +17,7 @@ from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.export import SHOWN, Tabular
 from hyperspace_core.results.format import value_text
-from hyperspace_core.results.pairs import without
-from hyperspace_core.results.repeats import Estimate, Unit, config_of, difference, estimate, measured
+from hyperspace_core.results.repeats import Estimate, Unit, config_of, estimate, measured
 from hyperspace_core.results.table import Column, Table, parameters_of, shortest_names
 
 CONFIG = "config"
@@ -44,7 +44,7 @@ class Change:
             return "cannot tell"
         return "better" if (self.effect.mean > 0) == (self.metric.goal == "maximize") else "worse"
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Fields and verdict, for JSON."""
         return {**vars(self), "verdict": self.verdict}
 

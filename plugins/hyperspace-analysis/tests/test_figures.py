@@ -1,50 +1,39 @@
-"""Plots of runs."""
+"""Plots of runs: curves, parameters, the timeline, and the file that is written."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from analysis_runs import NOON, completed, forest
+from hyperspace_analysis import figures
+from hyperspace_analysis.drawing import write_picture
+from hyperspace_analysis.plots import ResultPlots
+from hyperspace_analysis.timeline import timeline
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Attempt, Owner, RunRecord
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.results import plots
-from hyperspace_core.results.export import write_picture
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store
-from hyperspace_core.stores.sqlite import open_store
 from pytest_hyperspace.stores.harness import COMPLETED, Harness
 
-from .records import NOON, completed
-
 pytest.importorskip("plotly", reason="pictures need plotly")
-
-
-def forest(trees: int) -> dict[str, object]:
-    return {"classifier": {"className": "Forest", "trees": trees}}
 
 
 def support(c: float) -> dict[str, object]:
     return {"classifier": {"className": "Support", "C": c}}
 
 
-@pytest.fixture
-def harness(url: str) -> Iterator[Harness]:
-    with open_store(url, "conformance") as store:
-        yield Harness(store)
-
-
 def logged(harness: Harness, *losses: float, name: str = "loss") -> int:
     lease = harness.start(config=forest(len(losses)))
     harness.store.append(lease.run, 1, points=[Point(seq=seq, name=name, step=10 * seq, value=loss, at=0.0)
-                                               for seq, loss in enumerate(losses)])
+                                            for seq, loss in enumerate(losses)])
     harness.store.finish(lease, COMPLETED)
     return lease.run
 
@@ -56,7 +45,7 @@ def records(store: Store, *runs: int) -> list[RunRecord]:
 def test_a_curve_has_the_points_that_a_run_logged(harness: Harness) -> None:
     runs = logged(harness, 3.0, 2.0, 1.0), logged(harness, 3.0, 2.5)
 
-    figure = plots.curves(harness.store, records(harness.store, *runs), "loss")
+    figure = figures.curves(harness.store, records(harness.store, *runs), "loss")
 
     assert [list(line.y) for line in figure.data] == [[3.0, 2.0, 1.0], [3.0, 2.5]]
     assert list(figure.data[0].x) == [0, 10, 20]
@@ -68,21 +57,21 @@ def test_a_curve_has_the_points_that_a_run_logged(harness: Harness) -> None:
 def test_without_a_series_of_the_metric_the_first_one_is_shown(harness: Harness) -> None:
     run = logged(harness, 1.0, name="train_loss")
 
-    assert plots.curves(harness.store, records(harness.store, run)).layout.yaxis.title.text == "train_loss"
+    assert figures.curves(harness.store, records(harness.store, run)).layout.yaxis.title.text == "train_loss"
 
 
 def test_a_misspelt_series_suggests_the_right_one(harness: Harness) -> None:
     run = logged(harness, 1.0)
 
     with pytest.raises(NotFound, match=r"no series 'los'.*'loss'"):
-        plots.curves(harness.store, records(harness.store, run), "los")
+        figures.curves(harness.store, records(harness.store, run), "los")
 
 
 def test_runs_without_series_name_the_logging_call(harness: Harness) -> None:
     run = logged(harness)
 
     with pytest.raises(NotFound, match="log_scalar"):
-        plots.curves(harness.store, records(harness.store, run))
+        figures.curves(harness.store, records(harness.store, run))
 
 
 @pytest.mark.parametrize(("goal", "reverse", "aim"), [("maximize", False, "accuracy (higher is better)"),
@@ -90,7 +79,7 @@ def test_runs_without_series_name_the_logging_call(harness: Harness) -> None:
 def test_the_best_is_brightest_in_both_directions(goal: str, reverse: bool, aim: str) -> None:
     runs = [completed(number, number / 10, forest(number), goal=goal) for number in (1, 2, 3)]
 
-    line = plots.parallel(runs).data[0].line
+    line = figures.parallel(runs).data[0].line
 
     assert line.reversescale is reverse
     assert line.colorbar.title.text == aim
@@ -100,7 +89,7 @@ def test_a_parallel_axis_has_a_place_for_missing_values() -> None:
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(1000)), completed(3, 0.7, support(1.0)),
             completed(4, 0.6, support(2.0))]
 
-    axes = {axis.label: axis for axis in plots.parallel(runs).data[0].dimensions}
+    axes = {axis.label: axis for axis in figures.parallel(runs).data[0].dimensions}
 
     assert list(axes) == ["classifier", "trees", "C", "accuracy"]
     assert axes["trees"].ticktext == ("–", "10", "1000")
@@ -114,7 +103,7 @@ def test_a_parameter_of_two_classes_has_a_colour_for_each() -> None:
             completed(3, 0.7, {"classifier": {"className": "Linear", "C": 1.0}}),
             completed(4, 0.6, forest(10))]
 
-    figure = plots.parameter(runs, "classifier.C")
+    figure = figures.parameter(runs, "classifier.C")
 
     assert [(line.name, list(line.y)) for line in figure.data if line.showlegend is not False] == [
         ("Support", [0.9, 0.8]), ("Linear", [0.7])]
@@ -126,7 +115,7 @@ def test_the_best_at_each_value_respects_the_goal() -> None:
     runs = [completed(1, 0.3, forest(10), goal="minimize"), completed(2, 0.2, forest(10), goal="minimize"),
             completed(3, 0.4, forest(20), goal="minimize")]
 
-    (best,) = [line for line in plots.parameter(runs, "trees").data if line.showlegend is False]
+    (best,) = [line for line in figures.parameter(runs, "trees").data if line.showlegend is False]
 
     assert (list(best.x), list(best.y)) == ([10, 20], [0.2, 0.4])
 
@@ -135,13 +124,13 @@ def test_an_unknown_parameter_lists_those_that_differ() -> None:
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(20))]
 
     with pytest.raises(NotFound, match=r"'tree'.*'trees'"):
-        plots.parameter(runs, "tree")
+        figures.parameter(runs, "tree")
 
 
 def test_stored_text_is_escaped() -> None:
     runs = [completed(number, 0.5, {"scaler": name}) for number, name in ((1, "<b>x</b>"), (2, "y"))]
 
-    figure = plots.parameter(runs, "scaler")
+    figure = figures.parameter(runs, "scaler")
 
     assert "<b>" not in figure.to_json() and "&lt;b&gt;x" in figure.to_json()
 
@@ -158,7 +147,7 @@ def test_overlapping_attempts_of_a_worker_get_own_lanes() -> None:
             completed(2, 0.5, attempts=(attempt(1, 2, 4, Outcome.COMPLETED),)),
             completed(3, None, attempts=(attempt(1, 8, None, None, "x"),))]
 
-    figure = plots.timeline(runs, NOON + timedelta(seconds=10))
+    figure = timeline(runs, NOON + timedelta(seconds=10))
 
     bars = {(bar.name, place, text): seconds / 1000 for bar in figure.data
             for place, text, seconds in zip(bar.y, bar.text, bar.x, strict=True)}
@@ -167,7 +156,7 @@ def test_overlapping_attempts_of_a_worker_get_own_lanes() -> None:
     assert figure.layout.title.text == "4 attempts of 2 workers"
 
 
-@pytest.mark.parametrize("draw", [plots.parallel, plots.timeline, lambda runs: plots.parameter(runs, "x")])
+@pytest.mark.parametrize("draw", [figures.parallel, timeline, lambda runs: figures.parameter(runs, "x")])
 def test_an_empty_plot_is_refused(draw: object) -> None:
     with pytest.raises(UsageError, match="nothing to plot"):
         draw([])  # type: ignore[operator]
@@ -175,27 +164,27 @@ def test_an_empty_plot_is_refused(draw: object) -> None:
 
 def test_runs_of_two_tasks_are_not_drawn_together() -> None:
     with pytest.raises(UsageError, match="name one task"):
-        plots.parallel([completed(1, 0.5), completed(2, 0.5, task="other")])
+        figures.parallel([completed(1, 0.5), completed(2, 0.5, task="other")])
 
 
 def test_runs_without_a_number_are_not_drawn() -> None:
     runs = [completed(1, float("nan")), completed(2, None)]
 
     with pytest.raises(UsageError, match="none of the 2 runs has a result"):
-        plots.parallel(runs)
+        figures.parallel(runs)
 
 
 def test_missing_plotly_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
 
-    with pytest.raises(HyperspaceError, match=r"pip install 'hyperspace-core\[plot\]'"):
-        plots.parallel([completed(1, 0.5)])
+    with pytest.raises(HyperspaceError, match="pip install plotly"):
+        figures.parallel([completed(1, 0.5)])
 
 
 def test_an_html_page_is_self_contained(tmp_path: Path) -> None:
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(20))]
 
-    page = write_picture(plots.parallel(runs), tmp_path / "p.html").read_text(encoding="utf-8")
+    page = write_picture(figures.parallel(runs), tmp_path / "p.html").read_text(encoding="utf-8")
 
     assert '<script src="' not in page and "parcoords" in page
     assert [path.name for path in tmp_path.iterdir()] == ["p.html"]
@@ -209,7 +198,7 @@ def test_an_image_has_the_format_of_its_suffix(tmp_path: Path) -> None:
         pytest.skip("images need a Chrome or Chromium")
     runs = [completed(1, 0.9, forest(10)), completed(2, 0.8, forest(20))]
 
-    content = write_picture(plots.parallel(runs), tmp_path / "p.png").read_bytes()
+    content = write_picture(figures.parallel(runs), tmp_path / "p.png").read_bytes()
 
     assert content.startswith(b"\x89PNG") and len(content) > 10_000
 
@@ -228,12 +217,12 @@ def test_results_plot_only_their_own_runs(harness: Harness) -> None:
     chosen = Results([replace(harness.store.get(run), result=run / 10) for run in runs[:2]],
                      read=lambda run, names: harness.store.points(run, names=names))
 
-    assert [list(line.y) for line in chosen.plot.curves("loss").data] == [[3.0, 2.5], [3.0, 2.0, 1.0]]
-    assert [list(line.y) for line in chosen[1:].plot.curves("loss").data] == [[3.0, 2.0, 1.0]]
-    assert len(chosen.plot.parallel().data[0].line.color) == 2
-    assert list(chosen.plot.parameter("trees").data[0].x) == [2, 3]
-    assert len(chosen.plot.timeline().data[0].y) == 2
-    assert len(chosen.plot.history().data[0].y) == 2
+    assert [list(line.y) for line in ResultPlots(chosen).curves("loss").data] == [[3.0, 2.5], [3.0, 2.0, 1.0]]
+    assert [list(line.y) for line in ResultPlots(chosen[1:]).curves("loss").data] == [[3.0, 2.0, 1.0]]
+    assert len(ResultPlots(chosen).parallel().data[0].line.color) == 2
+    assert list(ResultPlots(chosen).parameter("trees").data[0].x) == [2, 3]
+    assert len(ResultPlots(chosen).timeline().data[0].y) == 2
+    assert len(ResultPlots(chosen).history().data[0].y) == 2
 
 
 def test_the_best_curves_do_not_depend_on_the_order(harness: Harness) -> None:
@@ -241,12 +230,12 @@ def test_the_best_curves_do_not_depend_on_the_order(harness: Harness) -> None:
     results = Results([replace(harness.store.get(run), result=run / 10) for run in runs], order_by="run",
                       read=lambda run, names: harness.store.points(run, names=names))
 
-    assert [list(line.y) for line in results.plot.curves("loss", best=1).data] == [[2.0]]
+    assert [list(line.y) for line in ResultPlots(results).curves("loss", best=1).data] == [[2.0]]
 
 
 def test_results_without_a_store_refuse_series() -> None:
     results = Results([completed(1, 0.5, forest(1)), completed(2, 0.6, forest(2))])
 
-    assert len(results.plot.parallel().data[0].line.color) == 2
+    assert len(ResultPlots(results).parallel().data[0].line.color) == 2
     with pytest.raises(HyperspaceError, match="do not come from a store"):
-        results.plot.curves()
+        ResultPlots(results).curves()

@@ -1,0 +1,1 @@
+"""Analysis of recorded runs: paired comparison, effects of hyper-parameters, plots."""
