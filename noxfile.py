@@ -21,8 +21,9 @@ nox.options.reuse_existing_virtualenvs = True
 ROOT = Path(__file__).parent
 TEST = ("-e", ".[test]", "-e", "plugins/pytest-hyperspace")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-mongodb/src",
-                 "plugins/hyperspace-optuna/src", "plugins/pytest-hyperspace/src")
+TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-migrate/src",
+                 "plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src",
+                 "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
                   "tests/projects/functions_only/wine_functions", "tests/projects/spare_time/spare_time.py")

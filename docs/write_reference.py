@@ -176,6 +176,8 @@ def commands() -> Iterator[str]:
             usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
             yield from (f"{'#' * depth} `{inner.command_path}`", "", fenced("text", usage), "")
             yield from help_text(command.help or "")
+            plugin = root.sources.get(inner.command_path.partition(" ")[2])
+            yield from (f"The plugin `{plugin}` brings it.", "") if plugin else ()
             these = list(options(command, inner))
             also = ", ".join(f"`{names.split()[-2 if names[-1].isupper() else -1]}`" for names, text in these
                              if (names, text) in shared)
@@ -399,7 +401,7 @@ def fields(name: str, target: type) -> str:
 
 def steps() -> Iterator[str]:
     """The steps of a migration."""
-    from hyperspace_core.config import migrate as module
+    from hyperspace_core import migrations as module
 
     for name in ("add", "rename", "move", "map_values", "rename_class"):
         yield from (f"### `{name}`", "")

@@ -33,7 +33,6 @@ from hyperspace_core.config.types import (
     TupleOf,
     UnionOf,
 )
-from hyperspace_core.config.walk import component_sections, sections
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
@@ -225,11 +224,9 @@ def component_fingerprints(project: Project, scenario: Mapping[str, Any],
     The scenario's own are below `scenario`, the project's hooks under `hook:<name>`.
     """
     known = _of(project)
-    signature = project.scenario_signature(dict(scenario))
-    walks = (component_sections(Scenario, scenario, project.registry, path="scenario"),
-             sections(config, signature, project.registry))
     found = {section.path: known.described(section.entry.name, section.entry.target)
-             for walk in walks for section in walk if section.entry is not None and not section.below}
+             for section in project.sections(dict(scenario), dict(config))
+             if section.entry is not None and not section.below}
     return found | known.hooks(project)
 
 

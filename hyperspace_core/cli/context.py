@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hyperspace_core.cli.terminal import warn
+from hyperspace_core.errors import UsageError
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -313,16 +314,30 @@ def _url(storage: str | None, file: Path | None) -> str | None:
     if file is not None:
         if typed:
             raise click.UsageError("--storage and --storage-file contradict each other; give one")
-        return url_in(file)
+        return _url_in(file)
     if typed and storage:
-        warn_of_password(storage, "put the URL into HYPERSPACE_STORAGE or --storage-file")
+        _warn_of_password(storage, "put the URL into HYPERSPACE_STORAGE or --storage-file")
     return storage
 
 
-def warn_of_password(typed: str, cure: str) -> None:
+def _warn_of_password(typed: str, cure: str) -> None:
     """Warn if a URL on the command line has a password."""
     if _has_password(typed):
         warn(f"a password on the command line can be read by every user of this machine (`ps`); {cure}")
+
+
+def read_address(typed: str) -> str:
+    """The URL of a store given as an argument: an address, or `@FILE` that contains one.
+
+    Warns of a password on the command line, or in a file that other users can read. Raises `UsageError` for
+    an empty argument.
+    """
+    if not typed.strip("@ "):
+        raise UsageError("an address is empty; name a store, as in sqlite:///runs.db")
+    if typed.startswith("@"):
+        return _url_in(Path(typed[1:]).expanduser())
+    _warn_of_password(typed, "put the URL into a file and write @FILE")
+    return typed
 
 
 def _has_password(url: str) -> bool:
@@ -331,7 +346,7 @@ def _has_password(url: str) -> bool:
     return redact(url) != url
 
 
-def url_in(file: Path) -> str:
+def _url_in(file: Path) -> str:
     """The URL in a file; warns if other users can read a password in it."""
     from shlex import quote
 

@@ -74,7 +74,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         root = ctx.find_root().command
         below = root.names_below(_path(ctx)) if isinstance(root, Root) else []
-        return [*super().list_commands(ctx), *below]
+        return sorted({*super().list_commands(ctx), *below})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         found = super().get_command(ctx, cmd_name)
@@ -82,6 +82,34 @@ class Commands(click.Group):
         if found is None and isinstance(root, Root):
             found = root.find(f"{_path(ctx)} {cmd_name}")
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        room = formatter.width - 6 - max(map(len, names), default=0)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.help_line(ctx, name, room)) for name in names])
+
+    def help_line(self, ctx: click.Context, name: str, room: int) -> str:
+        """The line of a command in `--help`; a command with a registered line is not imported."""
+        root = ctx.find_root().command
+        text = root.registered_help(f"{_path(ctx)} {name}".strip()) if isinstance(root, Root) else ""
+        if text:
+            return text
+        command = self.get_command(ctx, name)
+        return "" if command is None or command.hidden else command.get_short_help_str(limit=room)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, HyperspaceError, OSError):
+            raise
+        except Exception as error:
+            root, name = ctx.find_root().command, f"{_path(ctx)} {ctx.invoked_subcommand}".strip()
+            plugin = root.sources.get(name) if isinstance(root, Root) else None
+            if plugin is None:
+                raise
+            raise PluginCommandError(f"command '{name}' of plugin '{plugin}' failed: "
+                                     f"{type(error).__name__}: {error}; --debug shows where") from error
 
 
 def _path(ctx: click.Context) -> str:
@@ -153,6 +181,11 @@ class Root(Commands):
         entry = self._entries.get(name)
         return self.commands.get(name) if entry is None else entry.load()
 
+    def registered_help(self, name: str) -> str:
+        """The help line that a command was registered with; "" for none."""
+        entry = self._entries.get(name)
+        return "" if entry is None else entry.help
+
     def names_below(self, group: str) -> list[str]:
         """The subcommands that plugins add to a group."""
         self._ask_plugins()
@@ -160,22 +193,12 @@ class Root(Commands):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._ask_plugins()
-        return [*(name for name in self._entries if " " not in name), *sorted(self.commands)]
+        listed = [entry for name, entry in self._entries.items() if " " not in name]
+        listed.sort(key=lambda entry: [*SECTIONS, entry.section].index(entry.section))
+        return [*(entry.name for entry in listed), *sorted(self.commands)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return self.find(cmd_name)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, HyperspaceError, OSError):
-            raise
-        except Exception as error:
-            plugin = self.sources.get(ctx.invoked_subcommand or "")
-            if plugin is None:
-                raise
-            raise PluginCommandError(f"command '{ctx.invoked_subcommand}' of plugin '{plugin}' failed: "
-                                     f"{type(error).__name__}: {error}; --debug shows where") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = self.list_commands(ctx)
@@ -185,12 +208,7 @@ class Root(Commands):
         for name in names:
             entry = self._entries.get(name)
             heading = FROM_PLUGINS if entry is None else entry.section
-            if entry is not None and entry.help:
-                text = entry.help
-            else:
-                command = self.find(name)
-                text = "" if command is None or command.hidden else command.get_short_help_str(limit=room)
-            sections.setdefault(heading, []).append((name.ljust(widest), text))
+            sections.setdefault(heading, []).append((name.ljust(widest), self.help_line(ctx, name, room)))
         for heading, rows in sections.items():
             if rows:
                 with formatter.section(heading):

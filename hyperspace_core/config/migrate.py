@@ -7,7 +7,7 @@ meets an obstacle reports it; then nothing of the migration is applied.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from hyperspace_core.config.tree import (
@@ -24,8 +24,6 @@ from hyperspace_core.config.tree import (
 )
 from hyperspace_core.errors import ConfigError, did_you_mean
 
-# -- The steps of a migration: add, rename, move, map values, rename a class --
-
 EVERY = "*"                    # in a path: every item of a list or dict
 
 # op -> its required and its optional fields; all but `value` and `values` are texts
@@ -36,35 +34,6 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "map_values": (("parameter", "values"), ("of", "within", "scenario")),
     "rename_class": (("name", "to"), ("within", "scenario")),
 }
-
-
-def add(parameter: str, value: Any, *, of: str | None = None, within: str | None = None,
-        scenario: str | None = None) -> Tree:
-    """Add a missing parameter. Raises `ConfigError`, as all functions here."""
-    return _made("add", parameter=parameter, value=value, of=of, within=within, scenario=scenario)
-
-
-def rename(parameter: str, to: str, *, of: str | None = None, within: str | None = None,
-           scenario: str | None = None) -> Tree:
-    """Rename a parameter in its place; `to` is the name alone."""
-    return _made("rename", parameter=parameter, to=to, of=of, within=within, scenario=scenario)
-
-
-def move(parameter: str, to: str, *, scenario: str | None = None) -> Tree:
-    """Move a value to another dotted path; missing sections on the way are created."""
-    return _made("move", parameter=parameter, to=to, scenario=scenario)
-
-
-def map_values(parameter: str, values: Mapping[Any, Any] | Iterable[Sequence[Any]], *, of: str | None = None,
-               within: str | None = None, scenario: str | None = None) -> Tree:
-    """Replace values of a parameter: old → new, or pairs where no dict can hold it."""
-    pairs = [[old, new] for old, new in (values.items() if isinstance(values, Mapping) else values)]
-    return _made("map_values", parameter=parameter, values=pairs, of=of, within=within, scenario=scenario)
-
-
-def rename_class(name: str, to: str, *, within: str | None = None, scenario: str | None = None) -> Tree:
-    """Rename the `className` of a class's sections."""
-    return _made("rename_class", name=name, to=to, within=within, scenario=scenario)
 
 
 def checked_step(step: Any) -> Tree:
@@ -132,12 +101,6 @@ def step_text(step: Mapping[str, Any]) -> str:
             pairs = ", ".join(f"{_json(old)} -> {_json(new)}" for old, new in step["values"])
             return f"{of}{step['parameter']}: {pairs}{limit}"
     return f"{of}{step['parameter']} -> {step['to']}{limit}"
-
-
-def _made(op: str, **fields: Any) -> Tree:
-    kept = ("value",)                      # None is a value like any other
-    return checked_step({"op": op} | {name: value for name, value in fields.items()
-                                      if value is not None or name in kept})
 
 
 def _check_text(op: str, field: str, text: Any) -> None:
@@ -222,7 +185,7 @@ C = TypeVar("C", bound=Tree | None)
 
 
 def applied(steps: Iterable[Mapping[str, Any]], scenario: S, config: C) -> tuple[S, C]:
-    """New trees of scenario and config after the steps (see `config.steps`).
+    """New trees of scenario and config after the steps (made by `hyperspace_core.migrations`).
 
     Raises `ConfigError` with the path of an obstacle: the new name exists with another value, or a path leads
     through a value that is not a section.

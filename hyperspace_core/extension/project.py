@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.components import Dataset, Model, Preprocessor, Scenario, Scorer, Trainer
 from hyperspace_core.config.build import build_arguments, build_component
-from hyperspace_core.config.complete import complete, complete_component, missing
+from hyperspace_core.config.complete import complete, complete_component, missing, without_seed
 from hyperspace_core.config.jsonfile import read_json
-from hyperspace_core.config.migrate import applied
+from hyperspace_core.config.migrate import SCENARIO, applied
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, default_tree, signature_of, signature_of_method
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, shown
 from hyperspace_core.config.types import FamilyKind, Kind, OptionalOf, RawDict, UnionOf
+from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
 from hyperspace_core.errors import (
     ConfigError,
     HyperspaceError,
@@ -221,6 +222,33 @@ class Project:
                 steps = [step for migration in self.migrations for step in migration.steps]
                 return applied(steps, scenario, config)
         return scenario, config
+
+    def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
+                 written: Any = MISSING) -> Iterator[ConfigSection]:
+        """The sections of both trees, those of the scenario first; `written`: what the user wrote.
+
+        Raises `ConfigError` where the sections of the config begin, if the scenario's class is unknown.
+        """
+        yield from component_sections(Scenario, scenario, self.registry, path=SCENARIO,
+                                      written=written_scenario)
+        yield from sections(config, self.scenario_signature(scenario), self.registry, written)
+
+    def own_default(self, section: ConfigSection, name: str) -> Any:
+        """The default that a class gives to a parameter, as a config value; `MISSING` if there is none."""
+        return own_default(section.signature, section.signature.by_name[name], self.registry)
+
+    def problems(self, task: str, scenario: Tree, config: Tree, seed: int = 0) -> tuple[str, ...]:
+        """Why stored trees do not fit the present code, one line each; empty if they fit."""
+        found: dict[str, None] = {}
+        try:
+            self.complete_scenario(Task(name=task, scenario=scenario))
+        except ConfigError as error:
+            found |= dict.fromkeys(error.problems)
+        try:
+            self.complete(scenario, without_seed(config, self.scenario_signature(scenario), seed))
+        except ConfigError as error:
+            found |= dict.fromkeys(error.problems)
+        return tuple(found)
 
     def build_scenario(self, tree: Tree) -> Any:
         """Build the scenario of a completed tree. Raises `ConfigError`."""

@@ -265,7 +265,7 @@ class Register:
         """Register a migration of past runs' configs; `hyperspace backfill` applies it.
 
         `steps` are made by `add`, `rename`, `move`, `map_values` and `rename_class` of
-        `hyperspace_core.config.migrate`, or are such trees. Migrations are applied in the order of
+        `hyperspace_core.migrations`, or are such trees. Migrations are applied in the order of
         registration; do not change one that has been applied, but add a new one after it.
         """
         made = declared_migration(self.project, name, steps)

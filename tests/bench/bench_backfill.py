@@ -14,13 +14,12 @@ from typing import Any
 
 from tools import show
 
-from hyperspace_core.backfill.check import check_project
-from hyperspace_core.backfill.doing import BATCH, apply_plan, undo
-from hyperspace_core.backfill.plan import plan_backfill
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import Attempt, Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.study import Study
+from hyperspace_migrate.check import check_project
+from hyperspace_migrate.plan import BATCH, apply_plan, plan_backfill, undo
 from pytest_hyperspace.project import make_project
 
 RUNS = 10_000

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import click
 import pytest
 from extension.world import World
+
+from hyperspace_core.cli.main import build_cli
 
 from .conftest import Answer
 
@@ -71,6 +74,41 @@ def test_a_failing_plugin_command_names_the_plugin(typed: Typed, world: World) -
 
     assert typed("greet", expect=1).err == ("error: command 'greet' of plugin 'greeter' failed: "
                                             "ZeroDivisionError: division by zero; --debug shows where\n")
+
+
+def test_a_plugin_adds_a_subcommand_to_a_group(typed: Typed, world: World) -> None:
+    text = GREETING.replace("cli.add_command(greet)",
+                            'cli.add("store greet", "greeter_plugin:greet", help="Greet the store.")')
+    world.plugin("greeter", text)
+
+    assert "  greet    Greet the store.\n" in typed("store", "--help").out
+    assert typed("store", "greet").out == "hello\n"
+    assert "no command 'gret'. Did you mean 'greet'?" in typed("store", "gret", expect=2).err
+
+
+def test_a_failing_subcommand_names_its_plugin(typed: Typed, world: World) -> None:
+    text = GREETING.replace('click.echo("hello")', "1 / 0")
+    world.plugin("greeter", text.replace("cli.add_command(greet)",
+                                         'cli.add("store greet", "greeter_plugin:greet")'))
+
+    assert typed("store", "greet", expect=1).err == (
+        "error: command 'store greet' of plugin 'greeter' failed: "
+        "ZeroDivisionError: division by zero; --debug shows where\n")
+
+
+def test_the_help_of_a_group_imports_no_subcommand(typed: Typed, world: World) -> None:
+    world.plugin("greeter", GREETING.replace(
+        "cli.add_command(greet)", 'cli.add("store greet", "nowhere:greet", help="Greet the store.")'))
+
+    assert "Greet the store." in typed("store", "--help").out
+    assert typed("store", "greet", expect=1).err.startswith(
+        "error: command 'store greet' of plugin 'greeter' cannot be loaded: ModuleNotFoundError")
+
+
+@pytest.mark.parametrize("name", ["check", "backfill", "store copy"])
+def test_a_command_without_its_plugin_names_it(url: str, name: str) -> None:
+    with pytest.raises(click.UsageError, match=f"^hyperspace {name} is in hyperspace-migrate: pip install "):
+        build_cli(lambda cli: None).main(name.split(), prog_name="hyperspace", standalone_mode=False)
 
 
 @pytest.mark.parametrize("words", [(), ("runs",), ("queue",), ("store",)])

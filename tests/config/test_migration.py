@@ -8,18 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperspace_core.config.migrate import (
-    add,
     applied,
     checked_step,
     checked_steps,
-    map_values,
-    move,
-    rename,
-    rename_class,
     step_text,
 )
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.errors import ConfigError
+from hyperspace_core.migrations import add, map_values, move, rename, rename_class
 
 SCENARIO = {"className": "Trial", "rows": 10, "dataset": {"className": "Digits", "version": 1}}
 CONFIG: dict[str, Any] = {

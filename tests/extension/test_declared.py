@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from hyperspace_core.components import Component, Scenario
-from hyperspace_core.config.migrate import add, rename
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.register import Contents, NewDefault, Register, SameBehaviour
+from hyperspace_core.migrations import add, rename
 
 from .world import World
 
@@ -123,7 +123,7 @@ def test_an_invalid_new_default_is_refused(target: Any, parameter: str, old: Any
 def test_an_opened_project_has_its_declarations(world: World) -> None:
     world.project("zoo", """
         from hyperspace_core import hookimpl
-        from hyperspace_core.config.migrate import rename
+        from hyperspace_core.migrations import rename
 
         def train(lr: float = 0.1):
             return lr

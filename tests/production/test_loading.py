@@ -165,7 +165,7 @@ def test_migrations_of_the_project_are_applied(project: ProjectFolder, model: Pa
     rewrite(project, "    factor: float", "    scale: float")
     rewrite(project, "Sum(factor=0.0)", "Sum(scale=0.0)")
     project.write("hyperspace.py", """
-        from hyperspace_core.config.migrate import rename
+        from hyperspace_core.migrations import rename
         from hyperspace_core.markers import hookimpl
 
         @hookimpl

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.backfill.doing import apply_plan
-from hyperspace_core.backfill.plan import plan_backfill
 from hyperspace_core.errors import UsageError
 from hyperspace_core.extension.register import SameBehaviour
 from hyperspace_core.records.run import RunRecord
@@ -18,6 +16,7 @@ from hyperspace_core.results.results import Results
 from hyperspace_core.results.traits import CurrentCode, Sameness, parts_of
 from hyperspace_core.study import Study
 from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
+from hyperspace_migrate.plan import apply_plan, plan_backfill
 
 from .changing import FILES, TASK, changed, declaring, with_hook
 from .conftest import Open

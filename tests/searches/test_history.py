@@ -193,7 +193,7 @@ def test_a_search_survives_a_renamed_problem_parameter(
     tasks = 'register.tasks("formula.tasks")'
     renamed = 'register.migration("shift", rename("offset", "shift", of="Fit"))'
     folder.write("hyperspace.py", FILES["hyperspace.py"].replace(
-        tasks, f"{tasks}; from hyperspace_core.config.migrate import rename; {renamed}"))
+        tasks, f"{tasks}; from hyperspace_core.migrations import rename; {renamed}"))
     forget("formula")
 
     with Study("formula", url) as later:

@@ -32,8 +32,6 @@ COMMANDS = {
     "projects": ("project", PROJECTS, "List the installed projects without importing them."),
     "tasks": ("project", PROJECTS, "List the tasks of a project, or show one."),
     "components": ("project", PROJECTS, "List the classes that a config can choose from."),
-    "check": ("check", PROJECTS, "Check that the project's code still fits its past runs; for CI."),
-    "backfill": ("backfill", PROJECTS, "Bring the configs of past runs up to date with the project's code."),
     "plugins": ("project", MAINTENANCE, "List the installed plugins, with version, file, hooks, and errors."),
     "store": ("store", MAINTENANCE, "Inspect and maintain the store of the runs."),
     "doctor": ("doctor", MAINTENANCE, "Check this machine, a project and its store."),

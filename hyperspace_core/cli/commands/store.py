@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.commands.store_copy import copy
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.main import Commands
 from hyperspace_core.cli.options import dry_run_option, json_option
@@ -105,6 +104,3 @@ def _summary(report: GarbageReport) -> str:
         return "nothing to remove: every artifact content is used by a run"
     what = "1 artifact content" if report.blobs == 1 else f"{report.blobs:,} artifact contents"
     return f"{'would remove' if report.dry_run else 'removed'} {what}, {byte_count(report.bytes)}"
-
-
-store.add_command(copy)

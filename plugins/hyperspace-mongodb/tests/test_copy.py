@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moving.others import copy_to
 from pymongo import MongoClient
 
 from hyperspace_core.cli.main import run
-from hyperspace_core.moving.copying import Copied, Fate, copy_runs
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store as open_sqlite
+from hyperspace_migrate.copy import Copied, Fate, copy_runs
+from hyperspace_migrate.testing import assert_the_same, copy_to, fill_sample_store
 from hyperspace_mongodb.store import open_store
 from pytest_hyperspace.stores.harness import PROJECT, Harness, ProcessGroup
 from pytest_hyperspace.stores.process_tests import kill_when
-from pytest_hyperspace.stores.sample_store import assert_the_same, fill_sample_store
 from pytest_hyperspace.stores.search_tests import SPACE, new_search, proposal
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.moving.portrait import OF_THE_STORE, run_digest
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Metric, OutputChunk, RunRecord
 from hyperspace_core.records.states import Command, State
 from hyperspace_core.storage import Store
+from hyperspace_migrate.digest import OF_THE_STORE, run_digest
 from pytest_hyperspace.stores.restore_tests import FULL, SECOND, full
 
 CHANGES: dict[str, Any] = {

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from hyperspace_core.cli.main import run as hyperspace
-from hyperspace_core.moving.copying import Copied, Fate, copy_runs
-from hyperspace_core.moving.preview import preview
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
+from hyperspace_migrate.copy import Copied, Fate, copy_runs, preview
 from pytest_hyperspace.stores.harness import PROJECT, Harness
 from pytest_hyperspace.stores.search_tests import new_search, proposal
 

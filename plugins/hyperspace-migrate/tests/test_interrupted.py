@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.moving.copying import Fate, copy_runs
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
+from hyperspace_migrate.copy import Fate, copy_runs
+from hyperspace_migrate.testing import assert_the_same, copy_to, fill_sample_store
 from pytest_hyperspace.stores.harness import Harness, ProcessGroup, work_all
 from pytest_hyperspace.stores.process_tests import kill_when
-from pytest_hyperspace.stores.sample_store import assert_the_same, fill_sample_store
-
-from .others import copy_to
 
 Start = Callable[..., ProcessGroup]
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from hyperspace_core.study import Study
+
+Open = Callable[..., Study]
 PROJECT = "farm"
 
 HYPERSPACE = """
@@ -75,7 +80,7 @@ def parts(*changes: tuple[str, str]) -> str:
 
 def declaring(*lines: str) -> str:
     """The entry module with more to register."""
-    steps = "    from hyperspace_core.config.migrate import add, map_values, move, rename, rename_class\n"
+    steps = "    from hyperspace_core.migrations import add, map_values, move, rename, rename_class\n"
     return HYPERSPACE + steps + "".join(f"    {line}\n" for line in lines)
 
 

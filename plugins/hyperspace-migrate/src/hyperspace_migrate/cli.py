@@ -1,15 +1,16 @@
-"""`hyperspace backfill`: bring configs of past runs up to date with the code."""
+"""`hyperspace backfill` and `hyperspace check`: past runs and the current code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
-from hyperspace_core.cli.options import dry_run_option, json_option
+from hyperspace_core.cli.options import FilterOptions, dry_run_option, filtered, json_option
 from hyperspace_core.cli.terminal import (
     SHOWN,
     echo,
@@ -20,11 +21,13 @@ from hyperspace_core.cli.terminal import (
     new_page,
     tracked,
 )
-from hyperspace_core.errors import UsageError
+from hyperspace_core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from hyperspace_core.backfill.plan import BackfillPlan
+    from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
+    from hyperspace_migrate.check import Finding
+    from hyperspace_migrate.plan import BackfillPlan
 
 
 @click.command
@@ -55,9 +58,8 @@ def backfill(*, context: CommandContext, name: str | None, undo: str | None, lis
 
 
 def _fill(context: CommandContext, name: str | None, *, dry_run: bool, as_json: bool) -> None:
-    from hyperspace_core.backfill.doing import apply_plan
-    from hyperspace_core.backfill.plan import ENDED, plan_backfill
     from hyperspace_core.records.filter import RunFilter
+    from hyperspace_migrate.plan import ENDED, apply_plan, plan_backfill
 
     project, store = context.project(), context.store
     total = sum(store.count(RunFilter(project=context.name, states=ENDED)).values())
@@ -69,7 +71,7 @@ def _fill(context: CommandContext, name: str | None, *, dry_run: bool, as_json: 
     done = {one.migration.name: len(one.runs) for one in plan.migrations} if dry_run else apply_plan(
         store, plan, watch=lambda batches: tracked(batches, "rewriting configs"))
     if as_json:
-        echo_json(_plain(plan, done, dry_run=dry_run))
+        echo_json(_plan_json(plan, done, dry_run=dry_run))
     else:
         _print(plan, done, dry_run=dry_run)
 
@@ -87,16 +89,15 @@ def _print(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
     echo_page(page)
     missed = 0 if dry_run else sum(len(one.runs) - done[one.migration.name] for one in plan.migrations)
     if missed:
-        echo_note(
-    f"{counted(missed)} skipped: changed or requeued by another process since they were read; run "
-    "the same command again")
+        echo_note(f"{counted(missed)} skipped: changed or requeued by another process since they were read; "
+                  "run the same command again")
     for left in plan.left[:SHOWN]:
         echo_note(f"skipped: {counted(left.runs)} (last: run {left.last}): {left.cause}")
     if len(plan.left) > SHOWN:
         echo_note(f"skipped for {len(plan.left) - SHOWN} more causes: --json has them")
 
 
-def _plain(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[str, Any]:
+def _plan_json(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run, "looked_at": plan.looked_at, "left": plan.left,
         "migrations": [{"name": one.migration.name, "declared": one.declared, "steps": one.migration.steps,
@@ -105,8 +106,8 @@ def _plain(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[s
 
 
 def _undo(context: CommandContext, name: str, *, dry_run: bool, as_json: bool) -> None:
-    from hyperspace_core.backfill.doing import undo
     from hyperspace_core.cli.commands.queue import counted
+    from hyperspace_migrate.plan import undo
 
     runs = undo(context.store, context.name, name, dry_run=dry_run)
     if as_json:
@@ -127,3 +128,69 @@ def _list(context: CommandContext, *, as_json: bool) -> None:
     echo_table(("name", "runs", "applied", "by", "steps"), [
         (one.name, str(one.runs) if one.runs else "undone", ago(one.at, now), one.author,
          "; ".join(map(step_text, one.steps))) for one in found], empty="no migration has been applied")
+
+
+# -- check --------------------------------------------------------------------------------------------------
+
+@click.command
+@filtered
+@json_option
+@pass_context
+def check(*, context: CommandContext, wanted: FilterOptions, as_json: bool) -> int:
+    """Check that the project's code still fits its past runs; for CI.
+
+    Exit code 1 if a default that runs used has changed, a parameter or class that they used was removed or
+    renamed without a declaration, or a value is no longer valid. Without filter options all finished runs are
+    checked. Filter options that match no run are an error if the project has finished runs.
+    """
+    from hyperspace_core.cli.commands.queue import counted
+    from hyperspace_migrate.check import check_project
+    from hyperspace_migrate.plan import ENDED
+
+    where = wanted.at(context)
+    where = replace(where, states=where.states or ENDED)
+    project, store = context.project(), context.store
+    _check_filter(context, where, wanted)
+
+    def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        return tracked(found, "reading runs", sum(store.count(where).values()))
+
+    report = check_project(project, store, where, watch=reading)
+    if as_json:
+        echo_json({"looked_at": report.looked_at, "findings": list(map(_finding_json, report.findings)),
+                  "hints": list(map(_finding_json, report.hints))})
+    else:
+        for finding in report.findings:
+            echo(finding.line)
+        for hint in report.hints:
+            echo(f"hint: {hint.line}")
+        if not report.looked_at:
+            echo("no finished runs to check yet")
+        elif not report.findings:
+            echo(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
+    return ExitCode.FAILED if report.findings else ExitCode.OK
+
+
+def _check_filter(context: CommandContext, where: RunFilter, wanted: FilterOptions) -> None:
+    """Refuse a filter that matches no run because of a misspelt name.
+
+    Raises `TaskError` for a task that neither exists nor has runs, `UsageError` for tags and conditions that
+    match no run.
+    """
+    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.results.overview import counted
+
+    for task in where.tasks:
+        if not context.store.count(RunFilter(project=context.name, tasks=(task,))):
+            context.project().task(task)
+    named = replace(where, since=None)             # no run since then is not an error
+    if (where.tags or where.where) and not context.store.count(named):
+        counts = context.store.count(replace(named, tags=(), where=()))
+        if counts:
+            options = " and ".join(name for name in wanted.options if name in ("--tag", "--where"))
+            raise UsageError(f"{options}: no run matches; nothing was checked; all runs: {counted(counts)}")
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {"kind": finding.kind, "where": finding.where, "text": finding.summary, "cure": finding.cure,
+            "runs": finding.runs, "last": finding.last}

@@ -2,26 +2,101 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hyperspace_core.errors import NotFound
-from hyperspace_core.moving.contents import Contents, Damaged
-from hyperspace_core.moving.history import Histories, as_executed
-from hyperspace_core.moving.order import Parents, known_records, parents_first
-from hyperspace_core.moving.portrait import batches, run_digest, same_try
-from hyperspace_core.moving.searches import Along, Searches
-from hyperspace_core.moving.sources import Sources
-from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Artifact, OutputChunk, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings, Store
+from hyperspace_migrate.digest import batches, run_digest, same_try
+from hyperspace_migrate.transfer import (
+    ArtifactTransfer,
+    CopiedSearch,
+    DamagedContent,
+    MigrationTransfer,
+    SearchTransfer,
+    SnapshotTransfer,
+    as_executed,
+    named,
+)
 
 RUNS_AT_ONCE = 50              # records per batch
 WAS_QUEUED = "queued when copied"      # reason of a run that is paused there because it is queued here
 
+
+# -- The order of runs, and the ids of their parents -------------------------------------------------------
+
+def parents_first(store: Store, where: RunFilter) -> Iterator[RunRecord]:
+    """The matching runs, oldest first, each after its parent if that matches, too."""
+    given: set[int] = set()
+    for record in store.find(where, order=ORDER_OLDEST):
+        line = {record.id: record}         # ancestors that were not yielded yet
+        last: RunRecord | None = record
+        while last is not None and last.parent is not None and last.parent > record.id:
+            known = last.parent in given or last.parent in line
+            last = None if known else _matching(store, where, last.parent)
+            if last is not None:
+                line[last.id] = last
+        for one in reversed(line.values()):
+            if one.id not in given:
+                given.add(one.id)
+                yield one
+
+
+def _matching(store: Store, where: RunFilter, run: int) -> RunRecord | None:
+    found = get(store, run)
+    return found if found is not None and where.matches(found) else None
+
+
+class Parents:
+    """The ids of parents at the destination."""
+
+    def __init__(self, source: Store, target: Store) -> None:
+        self._source, self._target = source, target
+        self._there: dict[int, int | None] = {}
+
+    def __setitem__(self, run: int, there: int) -> None:
+        self._there[run] = there
+
+    def of(self, record: RunRecord) -> int | None:
+        """The parent's id at the destination; None where there is no such parent."""
+        if record.parent is None:
+            return None
+        if record.parent not in self._there:
+            self._there[record.parent] = self._found(record.parent)
+        return self._there[record.parent]
+
+    def _found(self, run: int) -> int | None:
+        """The id of a parent outside this copy, which an earlier copy may have brought."""
+        parent = get(self._source, run)
+        return None if parent is None else known(self._target, [parent]).get(parent.uid)
+
+
+def known(store: Store, records: list[RunRecord]) -> dict[str, int]:
+    """The ids of the given runs that a store has, by uid."""
+    return {uid: record.id for uid, record in known_records(store, records).items()}
+
+
+def known_records(store: Store, records: list[RunRecord]) -> dict[str, RunRecord]:
+    """The store's records of the given runs, by uid."""
+    uids = tuple(record.uid for record in records)
+    return {found.uid: found for found in store.find(RunFilter(uids=uids))} if uids else {}
+
+
+def get(store: Store, run: int) -> RunRecord | None:
+    """The record; None where it has been deleted."""
+    try:
+        return store.get(run)
+    except NotFound:
+        return None
+
+
+# -- The copy ----------------------------------------------------------------------------------------------
 
 class Fate(StrEnum):
     """The result of copying a run."""
@@ -46,12 +121,11 @@ class Copied:
     waits: bool = False        # it was queued here, and is paused there
     digest: str | None = None  # of all its data here, and of the copy where nothing differs
     problems: tuple[str, ...] = ()     # parts that differ, are damaged or are missing
-    search: Along | None = None        # the search that proposed it
+    search: CopiedSearch | None = None     # the search that proposed it
     lost_parent: int | None = None     # a parent that is not at the destination, and so is not named there
 
 
-def copy_runs(source: Store, target: Store, where: RunFilter | None = None,
-              ) -> Generator[Copied]:
+def copy_runs(source: Store, target: Store, where: RunFilter | None = None) -> Generator[Copied]:
     """Copy the matching runs; yield each after its copy was read back.
 
     Runs keep their uid and get new ids. A queued run arrives PAUSED, so that no run is executed in both
@@ -60,7 +134,7 @@ def copy_runs(source: Store, target: Store, where: RunFilter | None = None,
     has no runs of the project and no settings for it. After a kill, call it again to continue.
     Raises `StoreError` where one of the stores fails.
     """
-    with Contents(source, target) as contents:
+    with ArtifactTransfer(source, target) as contents:
         yield from _Copy(source, target, contents).all(where or RunFilter())
 
 
@@ -80,11 +154,11 @@ def arriving(record: RunRecord, parent: int | None = None) -> RunRecord:
 
 
 class _Copy:
-    def __init__(self, source: Store, target: Store, contents: Contents) -> None:
+    def __init__(self, source: Store, target: Store, contents: ArtifactTransfer) -> None:
         self._source, self._target, self._contents = source, target, contents
         self._parents = Parents(source, target)
-        self._searches = Searches(source, target)
-        self._sources, self._histories = Sources(source, target), Histories(source, target)
+        self._searches = SearchTransfer(source, target)
+        self._sources, self._histories = SnapshotTransfer(source, target), MigrationTransfer(source, target)
         self._settled = set(target.info().runs)        # projects whose settings there stay unchanged
 
     def all(self, where: RunFilter) -> Iterator[Copied]:
@@ -113,8 +187,8 @@ class _Copy:
         there = known_records(self._target, records)
         for record, wanted in zip(records, given, strict=True):
             copied = Copied(run=record.id, uid=record.uid, project=record.project, fate=Fate.COPIED,
-                          search=searches.get(record.search or ""),
-                          lost_parent=record.parent if wanted.parent is None else None)
+                            search=searches.get(record.search or ""),
+                            lost_parent=record.parent if wanted.parent is None else None)
             try:
                 found = there.get(record.uid)
                 if found is None:
@@ -159,7 +233,7 @@ class _Copy:
             for artifact in self._target.artifacts(found.id, attempt=attempt.number):
                 try:
                     self._contents.check(artifact)
-                except Damaged as error:
+                except DamagedContent as error:
                     damaged.append(str(error))
         if damaged:
             return replace(copied, fate=Fate.DAMAGED, problems=tuple(damaged))
@@ -169,7 +243,8 @@ class _Copy:
 class Landing:
     """Writes a run's data to the destination, for attempts equal in both stores."""
 
-    def __init__(self, target: Store, contents: Contents, wanted: RunRecord, found: RunRecord) -> None:
+    def __init__(self, target: Store, contents: ArtifactTransfer, wanted: RunRecord,
+                 found: RunRecord) -> None:
         self._target, self._contents, self._run = target, contents, found.id
         tries = {attempt.number: attempt for attempt in found.attempts}
         self._same = {attempt.number for attempt in wanted.attempts
@@ -191,7 +266,7 @@ class Landing:
             return
         try:
             self._contents.bring(artifact, self._run)
-        except Damaged as error:
+        except DamagedContent as error:
             self.damaged.append(str(error))
 
 
@@ -205,3 +280,50 @@ def _ahead(wanted: RunRecord, found: RunRecord) -> bool:
     shared = found.attempts[:len(wanted.attempts)]
     moved = found.state is not wanted.state or len(found.attempts) > len(wanted.attempts)
     return wanted.state is State.PAUSED and moved and same_try(shared, wanted.attempts)
+
+
+# -- Preview of a copy, without writing --------------------------------------------------------------------
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a copy would do now."""
+
+    runs: dict[str, int]               # project -> runs that would be copied
+    waiting: int                       # of these: queued here, so they arrive PAUSED
+    artifacts: int                     # artifacts of these runs
+    bytes: int                         # size of their contents, each content once
+    there: int                         # runs that are already there, identical or not
+    running: tuple[int, ...]           # ids of runs that would be left out
+    searches: int                      # searches of these runs, which would be copied, too
+
+
+def preview(source: Store, target: Store | None, where: RunFilter | None = None) -> Preview:
+    """Count what a copy would bring; `target` is None where it does not exist."""
+    runs: Counter[str] = Counter()
+    contents: dict[str, int] = {}
+    waiting = artifacts = there = 0
+    running, searches = [], set()
+    for batch in batches(parents_first(source, where or RunFilter()), RUNS_AT_ONCE):
+        searches |= {search.uid for project, uids in named(batch).items()
+                     for search in source.searches(project, uids=uids)}
+        known = {} if target is None else known_records(target, batch)
+        for record in batch:
+            if record.state is State.RUNNING:
+                running.append(record.id)
+            elif record.uid in known and not _gives_way(known[record.uid], record):
+                there += 1
+            else:
+                runs[record.project] += 1
+                waiting += record.state is State.QUEUED
+                for attempt in record.attempts:
+                    found = source.artifacts(record.id, attempt=attempt.number)
+                    artifacts += len(found)
+                    contents |= {artifact.digest: artifact.size for artifact in found}
+    return Preview(runs=dict(runs), waiting=waiting, artifacts=artifacts, bytes=sum(contents.values()),
+                   there=there, running=tuple(running), searches=len(searches))
+
+
+def _gives_way(found: RunRecord, record: RunRecord) -> bool:
+    """Whether `Store.restore` would replace the run."""
+    untried = found.state in (State.QUEUED, State.PAUSED) and not found.attempts
+    return untried and (record.state.terminal or bool(record.attempts))

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.moving.copying import WAS_QUEUED, Copied, Fate, copy_runs, missing
-from hyperspace_core.moving.portrait import batches
-from hyperspace_core.moving.preview import preview
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.stores.sqlite import open_store
+from hyperspace_migrate.copy import WAS_QUEUED, Copied, Fate, copy_runs, missing, preview
+from hyperspace_migrate.digest import batches
+from hyperspace_migrate.testing import CODE, CONFIG, DEEPEST, ELSEWHERE, SCENARIO, assert_the_same
 from pytest_hyperspace.stores.harness import COMPLETED, PROJECT, Harness
-from pytest_hyperspace.stores.sample_store import CODE, CONFIG, DEEPEST, ELSEWHERE, SCENARIO, assert_the_same
 
 Runs = dict[str, int]
 

@@ -6,17 +6,14 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.backfill.check import CheckReport, check_project
-from hyperspace_core.backfill.doing import apply_plan
-from hyperspace_core.backfill.plan import plan_backfill
+from farm import DEPTH, PROJECT, Open, declaring, parts
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-
-from .conftest import Open
-from .stages import DEPTH, PROJECT, declaring, parts
+from hyperspace_migrate.check import CheckReport, check_project
+from hyperspace_migrate.plan import apply_plan, plan_backfill
 
 FOREST = {"className": "Forest", "trees": 5}
 RENAMED = parts().replace("trees", "n").replace("Line", "Slope")

@@ -1,31 +1,114 @@
-"""Plan a backfill: first the project's migrations, then missing parameters.
-
-This module writes nothing.
-"""
+"""Plan, apply and undo a backfill: first the project's migrations, then missing parameters."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from hyperspace_core.backfill.today import CurrentSignatures
 from hyperspace_core.config.migrate import EVERY, applied, step_text
-from hyperspace_core.config.tree import Tree, canonical
-from hyperspace_core.errors import ConfigError, UsageError
+from hyperspace_core.config.tree import MISSING, Tree, canonical
+from hyperspace_core.config.walk import ConfigSection
+from hyperspace_core.errors import ConfigError, NotFound, Refused, UsageError, did_you_mean
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
+from hyperspace_core.migrations import add, rename_class
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import MAX_NAME, is_name
-from hyperspace_core.records.migration import Migration
+from hyperspace_core.records.migration import Migration, Rewrite
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 
+SEED = "seed"                  # a parameter of that name receives the run's seed; its default does not count
+KEPT = 4096                    # size of the cache
+BATCH = 1000                   # runs that are rewritten in one transaction
 ENDED = tuple(state for state in State if state.terminal)
 Watch = Callable[[Iterator[RunRecord]], Iterable[RunRecord]]
+WatchBatches = Callable[[Iterator[Sequence[int]]], Iterable[Sequence[int]]]
+Trees = tuple[Tree | None, Tree | None]
+
+
+# -- Stored trees against the current code ----------------------------------------------------------------
+
+class CurrentSignatures:
+    """Checks stored trees against an opened project; caches the results."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._defaults: dict[tuple[Any, str], Any] = {}
+        self._problems: dict[str, tuple[str, ...]] = {}
+
+    def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
+                 written: Any = MISSING) -> Iterator[ConfigSection]:
+        """Yield all sections, those of the scenario first; none for an unknown scenario."""
+        with suppress(ConfigError):
+            yield from self.project.sections(scenario, config, written_scenario=written_scenario,
+                                             written=written)
+
+    def lacking(self, scenario: Tree, config: Tree) -> list[Tree]:
+        """Steps that rename old classes, then add missing parameters.
+
+        The value is the default of the class itself, even if a parameter's default is an object with another
+        value: only the class's own default keeps the old behaviour.
+        """
+        renamed: dict[str, Tree] = {}
+        added: dict[str, Tree] = {}
+        name = self._scenario_name(scenario)
+        for section in self.sections(scenario, config):
+            entry = section.entry
+            if entry is not None and section.called != entry.name:
+                step = rename_class(section.called, entry.name, within=self._within(section, section.called))
+                renamed.setdefault(canonical(step), step)
+            for parameter, value in self.missing(section):
+                step = add(section.parameter(parameter), value, scenario=name) if entry is None else add(
+                    section.parameter(parameter), value, of=entry.name,
+                    within=self._within(section, entry.name))
+                added.setdefault(canonical(step), step)
+        return [*renamed.values(), *added.values()]
+
+    def missing(self, section: ConfigSection) -> Iterator[tuple[str, Any]]:
+        """Yield the parameters that a section lacks and that have a default, with the default."""
+        for parameter in section.signature.parameters:
+            name = parameter.name
+            if name in section.given or (name == SEED and not section.path):
+                continue
+            value = self.default(section, name)
+            if value is not MISSING:
+                yield name, value
+
+    def default(self, section: ConfigSection, name: str) -> Any:
+        """A parameter's own default as a config value; `MISSING` if there is none."""
+        key = section.signature.target, name
+        if key not in self._defaults:
+            self._defaults[key] = self.project.own_default(section, name)
+        return self._defaults[key]
+
+    def problems(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
+        """Reasons why the trees do not fit the current signatures; empty if they fit."""
+        key = canonical([scenario, config])
+        if key not in self._problems:
+            if len(self._problems) >= KEPT:
+                self._problems.clear()
+            self._problems[key] = self.project.problems(record.task, scenario, config, record.seed or 0)
+        return self._problems[key]
+
+    def _scenario_name(self, scenario: Tree) -> str | None:
+        """Current name of the scenario's class, as used by steps after a renaming."""
+        top = next(self.sections(scenario, {}), None)
+        return None if top is None or top.entry is None else top.entry.name
+
+    def _within(self, section: ConfigSection, name: str) -> str | None:
+        """The parameter that the section fills, if the class name is ambiguous."""
+        entries = self.project.registry.entries()
+        families = {entry.family for entry in entries if name in (entry.name, *entry.aliases)}
+        return section.fills if len(families) > 1 else None
+
+
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,3 +307,75 @@ def _free_name(steps: tuple[Tree, ...], taken: set[str]) -> str:
     base = f"{verb} {datetime.now(UTC):%Y-%m-%d} {first}{more}"
     numbered = (f"{base} ({number})" for number in range(2, len(taken) + 3))
     return next(free for free in (base, *numbered) if free not in taken)
+
+
+# -- Apply and undo ---------------------------------------------------------------------------------------
+
+
+
+def apply_plan(store: Store, plan: BackfillPlan, *, watch: WatchBatches = iter) -> dict[str, int]:
+    """Rewrite the runs of a plan; return their number by migration.
+
+    If the process is killed, each run has a prefix of its migrations, and a new plan covers the rest. Runs
+    that have changed since the plan was made are skipped.
+    """
+    done: Counter[str] = Counter({one.migration.name: 0 for one in plan.migrations})
+    author = user_at_host()
+    members = [(one, frozenset(one.runs)) for one in plan.migrations]
+    for batch in watch(_batches(plan)):
+        records = list(store.find(RunFilter(project=plan.project, ids=tuple(batch), states=ENDED),
+                                  order=ORDER_OLDEST))
+        trees: dict[int, Trees] = {record.id: (record.scenario, record.config) for record in records}
+        for planned, runs in members:
+            rewrites = [rewrite for record in records if record.id in runs
+                        and (rewrite := _rewrite(record, planned, trees)) is not None]
+            if rewrites:
+                migration = replace(planned.migration, author=planned.migration.author or author)
+                done[migration.name] += len(store.migrate(migration, rewrites))
+    return dict(done)
+
+
+def _batches(plan: BackfillPlan) -> Iterator[Sequence[int]]:
+    runs = sorted({run for one in plan.migrations for run in one.runs})
+    return (runs[start:start + BATCH] for start in range(0, len(runs), BATCH))
+
+
+def _rewrite(record: RunRecord, planned: Planned, trees: dict[int, Trees]) -> Rewrite | None:
+    """Rewrite a run by one migration; updates `trees` for the next migration."""
+    if planned.migration.name in record.migrated:
+        return None
+    before = trees[record.id]
+    try:
+        after = applied(planned.migration.steps, *before)
+    except ConfigError:                    # it has changed since it was planned
+        return None
+    if after == before:
+        return None
+    trees[record.id] = after
+    return Rewrite(run=record.id, old_scenario=before[0], old_config=before[1], scenario=after[0],
+                   config=after[1])
+
+
+def undo(store: Store, project: str, name: str, *, dry_run: bool = False) -> list[int]:
+    """Restore the runs of a migration exactly; return their ids.
+
+    Raises `NotFound` for a migration that was never applied, `Refused` if a later migration has rewritten one
+    of its runs. `dry_run`: only return the ids, or raise.
+    """
+    known = {one.name: one for one in store.migrations(project)}
+    if name not in known:
+        listed = f"; applied: {', '.join(known)}" if known else "; none has been applied"
+        raise NotFound(f"no migration '{name}'{did_you_mean(name, known) or listed}")
+    return _undoable(store, known[name]) if dry_run else store.unmigrate(project, name)
+
+
+def _undoable(store: Store, migration: Migration) -> list[int]:
+    runs = []
+    for record in store.find(RunFilter(project=migration.project), order=ORDER_OLDEST):
+        if migration.name in record.migrated:
+            later = record.migrated[record.migrated.index(migration.name) + 1:]
+            if later:
+                raise Refused(f"migration '{migration.name}': run {record.id} was rewritten by '{later[-1]}' "
+                              f"after it; undo '{later[-1]}' first")
+            runs.append(record.id)
+    return runs

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli.conftest import Answer
+from cli.terminal import Terminal
 
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
+from hyperspace_migrate.testing import assert_the_same, fill_sample_store
 from pytest_hyperspace.stores.harness import COMPLETED, Harness
-from pytest_hyperspace.stores.sample_store import assert_the_same, fill_sample_store
-
-from .conftest import Answer
-from .terminal import Terminal
 
 Typed = Callable[..., Answer]
 

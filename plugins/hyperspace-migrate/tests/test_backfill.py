@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.backfill.check import check_project
-from hyperspace_core.backfill.doing import apply_plan, undo
-from hyperspace_core.backfill.plan import BackfillPlan, plan_backfill
+from farm import DEPTH, Open, declaring, parts
 from hyperspace_core.errors import NotFound, Refused, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.filter import RunFilter
@@ -24,10 +22,9 @@ from hyperspace_core.study import Study
 from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from hyperspace_migrate.check import check_project
+from hyperspace_migrate.plan import BackfillPlan, apply_plan, plan_backfill, undo
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Open
-from .stages import DEPTH, declaring, parts
 
 Texts = Callable[[], list[tuple[Any, ...]]]
 FOREST = {"className": "Forest", "trees": 5}
@@ -370,11 +367,10 @@ def test_only_what_was_applied_can_be_undone(opened: Open) -> None:
 
 KILLED = """
 import os, signal, sys
-from hyperspace_core.backfill import doing
-from hyperspace_core.backfill.plan import plan_backfill
+from hyperspace_migrate import plan
 from hyperspace_core.study import Study
 
-doing.BATCH, calls = 3, 0
+plan.BATCH, calls = 3, 0
 study = Study("farm", sys.argv[1])
 migrate = type(study.store).migrate
 
@@ -389,7 +385,7 @@ def counted(self, migration, rewrites):
     return done
 
 type(study.store).migrate = counted
-doing.apply_plan(study.store, plan_backfill(study.project, study.store))
+plan.apply_plan(study.store, plan.plan_backfill(study.project, study.store))
 """
 
 

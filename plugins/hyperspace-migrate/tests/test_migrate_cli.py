@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cli import growing as growing_project
+from cli.conftest import Answer
 
-from hyperspace_core.backfill import plan as planning
+from hyperspace_migrate import plan as planning
 from pytest_hyperspace.project import ProjectFolder, forget
-
-from . import growing as growing_project
-from .conftest import Answer
 
 Typed = Callable[..., Answer]
 Grown = Callable[..., None]
@@ -37,7 +36,7 @@ def grown(typed: Typed, growing: ProjectFolder) -> Grown:
 
 NEW = ('= "best"', '= "best"\n    leaves: int = 1')
 RENAMED = (("depth", "levels"),)
-DECLARED = ('    from hyperspace_core.config.migrate import rename\n'
+DECLARED = ('    from hyperspace_core.migrations import rename\n'
             '    register.migration("levels", rename("depth", "levels", of="Tree"))\n')
 
 

@@ -1,1 +1,0 @@
-"""Migrate stored configs to the current code, and check them against it."""

@@ -1,0 +1,1 @@
+"""Migrate stored configs to the current code, check them against it, and copy runs to another store."""

@@ -1,0 +1,107 @@
+"""Fixtures: a project that changes between openings, and two stores."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# core's fixtures: commands in this process, at a terminal, and a project that grows
+sys.path.append(str(Path(__file__).parents[3] / "tests"))
+
+from cli.conftest import at_terminal, growing, start, store, typed, url  # noqa: F401 - fixtures
+
+from farm import FILES, PROJECT, Open
+from hyperspace_core.storage import Store
+from hyperspace_core.stores.sqlite import open_store
+from hyperspace_core.study import Study
+from hyperspace_migrate.testing import fill_sample_store
+from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.stores.harness import Harness
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
+    os.environ.setdefault(name, "1")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# -- Back-fill and check -----------------------------------------------------------------------------------
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The project, installed for this test."""
+    folder = make_project(tmp_path / "farm", name=PROJECT, files=FILES)
+    folder.activate(monkeypatch)
+    return folder
+
+
+@pytest.fixture
+def opened(farm: ProjectFolder, path: Path) -> Iterator[Open]:
+    """Open the project after replacing files: `opened({"parts.py": text})`."""
+    studies: list[Study] = []
+
+    def one(files: dict[str, str] | None = None) -> Study:
+        for name, text in (files or {}).items():
+            farm.write(name, text)
+        forget(farm.package.name)
+        studies.append(Study(PROJECT, f"sqlite:///{path}"))
+        return studies[-1]
+
+    yield one
+    for study in studies:
+        study.close()
+
+
+@pytest.fixture
+def texts(path: Path) -> Callable[[], list[tuple[Any, ...]]]:
+    """The stored texts of each run in the database."""
+
+    def read() -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute(
+                "SELECT run, submitted, scenario, config FROM bodies ORDER BY run").fetchall()
+
+    return read
+
+
+# -- Copies ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/source.db") as opened_store:
+        yield opened_store
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/target.db") as opened_store:
+        yield opened_store
+
+
+@pytest.fixture
+def harness(source: Store) -> Harness:
+    """Runs at the source."""
+    return Harness(source)
+
+
+@pytest.fixture
+def there(target: Store) -> Harness:
+    """Runs at the destination."""
+    return Harness(target)
+
+
+@pytest.fixture
+def runs(source: Store, tmp_path: Path) -> dict[str, int]:
+    """The source's runs by name; fills the source."""
+    return fill_sample_store(source, tmp_path)
