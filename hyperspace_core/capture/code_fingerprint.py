@@ -225,8 +225,7 @@ def component_fingerprints(project: Project, scenario: Mapping[str, Any],
     """
     known = _of(project)
     found = {section.path: known.described(section.entry.name, section.entry.target)
-             for section in project.sections(dict(scenario), dict(config))
-             if section.entry is not None and not section.below}
+             for section in project.components_of(dict(scenario), config) if section.entry is not None}
     return found | known.hooks(project)
 
 

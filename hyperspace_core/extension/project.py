@@ -209,6 +209,12 @@ class Project:
         self._check_settings(completed, signature, "")
         return completed
 
+    def components_of(self, scenario: Tree, config: Mapping[str, Any]) -> Iterator[ConfigSection]:
+        """The components in completed trees, top down; those of the scenario are below `scenario`."""
+        for section in self.sections(scenario, dict(config)):
+            if section.entry is not None and not section.below:
+                yield section
+
     def up_to_date(self, scenario: Tree, config: Tree) -> tuple[Tree, Tree]:
         """The trees of an older run, migrated if they do not fit the present code.
 

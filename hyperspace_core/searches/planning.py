@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.build import build_component
 from hyperspace_core.config.complete import choose_seed, complete_component
+from hyperspace_core.config.dimensions import Dimension, Entry, Shape
+from hyperspace_core.config.leaves import SPACE
+from hyperspace_core.config.placing import class_path, written
 from hyperspace_core.config.signature import tree_of
 from hyperspace_core.config.spacejson import space_tree
 from hyperspace_core.config.tree import CLASS_NAME, Tree, shown
@@ -20,7 +23,8 @@ from hyperspace_core.errors import (
     did_you_mean,
 )
 from hyperspace_core.execution.identity import user_at_host
-from hyperspace_core.records.run import Metric
+from hyperspace_core.ranges import Choice
+from hyperspace_core.records.run import Metric, NewRun
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.searches.problem import check_searched, searched_space
 from hyperspace_core.submission import SubmitOptions, problem_of_task
@@ -71,6 +75,34 @@ def plan_search(project: Project, task: str, asked: TuneOptions) -> NewSearch:
         seed=choose_seed({}, given=asked.seed, task=problem.seed),
         priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, retries=wishes.retries,
         submitted_by=user_at_host())
+
+
+def check_named_classes(project: Project, search: NewSearch, check: Callable[[NewRun], object]) -> None:
+    """Call `check` with one run for each class that `space=` names; its config has these choices only.
+
+    Raises what `check` raises; a `ConfigError` names `space`.
+    """
+    space = searched_space(project, search.scenario, search.space)
+    for entry in space.entries:
+        for name in _named_classes(entry):
+            chosen = {**dict(entry.when), entry.path: name}
+            config = written((one for one in space.entries if isinstance(one, Shape) or one.path in chosen),
+                             chosen)
+            run = NewRun(uid=search.uid, project=search.project, task=search.task, submitted=config,
+                         scenario=search.scenario, config=config, metric=search.metrics[0], seed=search.seed)
+            try:
+                check(run)
+            except ConfigError as error:
+                raise ConfigError(*(f"space: {problem}" for problem in error.problems)) from None
+
+
+def _named_classes(entry: Entry) -> tuple[Any, ...]:
+    """The classes that the user named in an entry of a search space."""
+    if isinstance(entry, Shape) or entry.source != SPACE or not class_path(entry.path):
+        return ()
+    if isinstance(entry, Dimension):
+        return entry.range.values if isinstance(entry.range, Choice) else ()
+    return (entry.value,)
 
 
 def _as_mapping(space: Any) -> dict[str, Any]:

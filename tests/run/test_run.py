@@ -579,3 +579,17 @@ def test_runs_in_two_threads_do_not_see_each_other() -> None:
         thread.join(30)
 
     assert found == {run.seed: run for run in runs}
+
+
+@pytest.mark.parametrize(("arrays", "words"), [
+    (([1, 2], [1]), "y_true has 2, y_pred has 1"),
+    ((3, [1]), "one entry for each example"),
+    ((np.array([object()]), [1]), "numbers or texts"),
+    (([[1], [1, 2]], [1, 2]), "cannot be converted to an array"),
+])
+def test_invalid_predictions_are_refused_when_logged(arrays: tuple[object, object], words: str) -> None:
+    run = Run.local(seed=0)
+
+    with pytest.raises(ValueNotStorable, match=words):
+        run.log_predictions(*arrays)
+    assert isinstance(run.sink, Memory) and not run.sink.artifacts

@@ -12,7 +12,7 @@ from hyperspace_core.config.spacejson import space_tree
 from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, UsageError
 from hyperspace_core.pruners.median import Median
 from hyperspace_core.ranges import Choice, Float, Int
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records.run import Metric, NewRun
 from hyperspace_core.records.search import Budget
 from hyperspace_core.study import Study
 from hyperspace_core.tuners.grid import Grid
@@ -95,14 +95,20 @@ def test_the_default_tuner_has_the_highest_preference(study: Study) -> None:
     assert known["Random"] > known["Grid"]
 
 
-def test_a_class_of_a_notebook_is_refused_in_a_search(study: Study) -> None:
-    from formula.models import Model  # type: ignore[import-not-found]
+def test_submission_checks_see_each_class_that_space_names(study: Study) -> None:
+    seen = []
 
-    @study.register
-    class Mine(Model):  # type: ignore[misc]
-        """Typed here."""
+    def check(run: NewRun) -> None:
+        assert run.config is not None
+        seen.append(run.config)
+        if run.config.get("model") == {"className": "Line"}:
+            raise ConfigError("`model`: Line is not for workers")
 
-    with pytest.raises(ConfigError, match=r"Mine is a class of this notebook.*study\.promote\(Mine, "):
-        study.tune("main", runs=1, tuner="Random", space={"model": ["Mine", "Tree"]})
-    assert study.searches() == []
-    assert study.tune("main", runs=1, tuner="Random", space={"model": "Tree"}).record.proposed == 0
+    study.submission_checks.append(check)
+
+    study.tune("main", runs=1, tuner="Random")
+    study.tune("main", runs=1, tuner="Random", space={"model": "Tree"})
+    assert seen == [{"model": {"className": "Tree"}}]
+    with pytest.raises(ConfigError, match=r"^space: `model`: Line is not for workers$"):
+        study.tune("main", runs=1, tuner="Random", space={"model": ["Tree", "Line"]})
+    assert len(study.searches()) == 2

@@ -26,7 +26,8 @@ from hyperspace_core.errors import (
 )
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.lookup import pick_attempt
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.comparable import existing_runs, key_of
 from hyperspace_core.results.results import Results
@@ -91,6 +92,44 @@ def test_a_grid_of_thousands_is_stored_in_batches_of_a_thousand(study: Study) ->
     assert study.get(2500).submitted == {"rate": 2499 / 2500}
     runs = iter_plan(study.project, problem_of_task(study.project, "first"), grid, SubmitOptions())
     assert [len(batch) for batch in study.submit_batches(runs, study.pin())] == [1000, 1000, 500]
+
+
+def test_a_submission_check_sees_each_planned_run_and_may_refuse_it(study: Study) -> None:
+    seen = []
+
+    def check(run: NewRun) -> None:
+        seen.append(run.config)
+        if run.config is not None and run.config["rate"] > 1:
+            raise Refused("`rate`: above the limit")
+
+    study.submission_checks.append(check)
+
+    assert study.submit("first", {"rate": 0.5}) == 1
+    for queue in (lambda: study.submit("first", {"rate": 2.0}), lambda: study.rerun(1, {"rate": 2.0}),
+                  lambda: study.submit_grid("first", {"rate": [0.5, 2.0]})):
+        with pytest.raises(Refused, match=r"^`rate`: above the limit$"):
+            queue()
+    assert study.store.count(RunFilter()) == {State.QUEUED: 1}
+    assert [config and config["rate"] for config in seen] == [0.5, 2.0, 2.0, 0.5, 2.0]
+    assert study.run("first", {"rate": 2.0}, echo=False).state is State.COMPLETED      # it was never queued
+
+
+def test_an_execution_observer_gets_the_stored_run_before_it_begins(
+        study: Study, caplog: pytest.LogCaptureFixture) -> None:
+    seen = []
+
+    def broken(run: RunRecord) -> None:
+        raise ValueError("no idea")
+
+    study.execution_observers += [broken, lambda run: seen.append((run.id, run.state, study.get(run.id)))]
+
+    done = study.run("first", echo=False)
+
+    ((number_of, state, stored),) = seen
+    assert (number_of, state, stored.result) == (done.id, State.RUNNING, None)
+    assert done.state is State.COMPLETED
+    assert "run 1: execution observer " in caplog.text and "failed: ValueError: no idea" in caplog.text
+    assert study.submit("first") == 2 and len(seen) == 1
 
 
 def test_ids_of_numpy_name_runs_like_any_other(study: Study) -> None:

@@ -1,1 +1,0 @@
-"""Components defined in a notebook: run locally, then promoted into the package."""

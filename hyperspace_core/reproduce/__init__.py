@@ -1,1 +1,0 @@
-"""Execute past runs again and compare the results."""
