@@ -23,9 +23,7 @@ from .conftest import Shell
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
     # commands that a reader of the page has run before
-    "quickstart.md": "",
-    "first-project.md": "",
-    "tutorial.md": "python -m pip install -e . -e docs/examples/digits",
+    "tutorial.md": "",
     "one-function.md": "python -m pip install -e .",
     "project.md": "python -m pip install -e . -e docs/examples/digits",
     "plugins.md": "python -m pip install -e . -e docs/examples/digits",
@@ -49,32 +47,31 @@ PAGES = {
     "configs.md": "python -m pip install -e . -e docs/examples/digits",
     "provenance.md": "python -m pip install -e .",
     "search-space.md": "python -m pip install -e . -e docs/examples/digits",
-    "optuna.md": "python -m pip install -e . -e docs/examples/digits",
+    "tuners.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/production.md": "",
     "howto/move-a-store.md": "python -m pip install -e . -e docs/examples/digits",
 }
 NEEDS = dict.fromkeys(("howto/team-mongodb.md", "howto/many-machines.md", "howto/dashboards.md"), "pymongo")
 NEEDS["howto/plots.md"] = "plotly"
-NEEDS["optuna.md"] = "optuna"
+NEEDS["tuners.md"] = "optuna"
 NEEDS["howto/deep-learning.md"] = "torch"              # `nox -s reviews` has it
 # blocks with additional requirements: run where those are installed, as in `nox -s turbines`
 MORE = {"howto/odd-shapes.md": "openoa"}                # 54 MB of measurements
 # READMEs of the examples, without reviews, which trains for minutes (`nox -s reviews`), and turbines, which
 # has the commands of howto/odd-shapes.md
 READMES = ("digits", "one_function", "stage_timer")
-PYTHON_ONLY = {"configs.md", "optuna.md", "provenance.md", "search-space.md"}     # no commands
+PYTHON_ONLY = {"configs.md", "tuners.md", "provenance.md", "search-space.md"}     # no commands
 # shell blocks (`sh`) that are not run here, and why
 NOT_TYPED = {
     "cli.md": "lines for a shell's start-up file; completion has tests of its own",
     "contributing.md": "sets a clone up, and runs the checks themselves",
-    "first-project.md": "clones the repository and activates an environment, as the fixtures do here",
+    "tutorial.md": "clones the repository and activates an environment, as the fixtures do here",
     "howto/deep-learning.md": "needs two GPUs",
     "howto/dashboards.md": "needs Node.js, and what Sacred has written: the plugin's tests have both",
     "howto/grow-the-space.md": "a line for a pipeline, with a team's store",
     "howto/systemd-slurm.md": "is for Slurm; test_supervisors executes it without",
     "howto/write-a-store.md": "the whole suite takes minutes; a part of it is typed",
     "mongodb.md": "needs a server; howto/team-mongodb.md types the same with one",
-    "quickstart.md": "clones the repository and activates an environment, as the fixtures do here",
 }
 SHOWN_PORT = "27117"           # replaced by a free port, as it may be in use
 
