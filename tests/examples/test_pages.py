@@ -105,7 +105,7 @@ def free_port() -> str:
         return str(listener.getsockname()[1])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_work(shell: Shell, page: str, tmp_path: Path,
                                      fresh_environment: Path) -> None:
