@@ -11,7 +11,7 @@ is one of
     api Name: one, another              a class or function with some of its members; `all` for all of them,
                                         `Name()` for one that users construct
     accessors study: one, another       attributes of a study, or of results, that installed plugins bring
-    steps, hooks, commands, exit codes, transitions
+    steps, errors, hooks, commands, exit codes, transitions
 
 `--check` writes nothing, names the pages that are out of date and exits with 1.
 """
@@ -37,7 +37,7 @@ import click
 
 import hyperspace_core
 from hyperspace_core import hookspecs
-from hyperspace_core.errors import ExitCode
+from hyperspace_core.errors import ExitCode, HyperspaceError
 from hyperspace_core.extension.accessors import RESULTS, STUDY, AccessorRegister
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.states import TRANSITIONS, State
@@ -67,7 +67,7 @@ def content(source: str) -> str:
     """What SOURCE gives, as Markdown."""
     generated: dict[str, Callable[[], Iterable[str]]] = {
         "hooks": hooks, "commands": commands, "exit codes": exit_codes, "transitions": transitions,
-        "steps": steps}
+        "steps": steps, "errors": errors}
     if source in generated:
         return "\n".join(generated[source]()).strip()
     word, _, rest = source.partition(" ")
@@ -406,6 +406,16 @@ def steps() -> Iterator[str]:
     for name in ("add", "rename", "move", "map_values", "rename_class"):
         yield from (f"### `{name}`", "")
         yield from entry(name, getattr(module, name), constructed=False)
+
+
+def errors() -> Iterator[str]:
+    """The errors in the root package, with their exit codes."""
+    found = [getattr(hyperspace_core, name) for name in hyperspace_core.__all__]
+    yield from ("| error | exit code | |", "| --- | ---: | --- |")
+    for error in found:
+        if isinstance(error, type) and issubclass(error, HyperspaceError):
+            text = (inspect.getdoc(error) or "").partition("\n\n")[0]
+            yield row(f"`{error.__name__}`", str(int(error.exit_code)), " ".join(text.split()))
 
 
 def main(words: list[str]) -> int:
