@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -15,6 +15,7 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
+from hyperspace_core.records.waiting import Waiting, waiting_runs, why_no_worker
 from hyperspace_core.results.comparable import yardstick
 from hyperspace_core.results.format import number, one_line, seconds
 from hyperspace_core.results.table import best_first
@@ -37,16 +38,6 @@ class WorkerLine:
     worker: WorkerInfo
     life: Life
     seen_s: float | None           # seconds since it was last seen; compares two wall clocks
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """Queued runs that no living worker can take, and why."""
-
-    task: str
-    count: int
-    why: str
-    runs: tuple[int, ...] = ()     # the first ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +111,7 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
         running=tuple(sorted(running, key=lambda record: record.id)),
         ownerless=frozenset(record.id for record in running if _is_ownerless(record, is_dead)),
-        waiting=() if settings.paused else tuple(waiting(queued, alive)),
+        waiting=() if settings.paused else tuple(waiting_runs(queued, alive)),
         searches=tuple(search_line(store, search, alive, paused=settings.paused)
                        for search in store.searches(project, states=(SearchState.OPEN, SearchState.PAUSED))),
         failures=tuple(failures[:FAILURES]),
@@ -131,27 +122,6 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
 def _is_ownerless(record: RunRecord, is_dead: Callable[[Owner], bool]) -> bool:
     attempt = record.attempt
     return attempt is not None and attempt.worker is not None and is_dead(attempt.worker)
-
-
-def waiting(queued: Iterable[RunRecord], alive: Sequence[WorkerInfo]) -> list[Waiting]:
-    """Group the queued runs that none of these workers can take by task and reason."""
-    return grouped((record, why) for record, why in told_why(queued, alive) if why is not None)
-
-
-def grouped(reasons: Iterable[tuple[RunRecord, str]]) -> list[Waiting]:
-    """Group waiting runs, each given with its reason, by task and reason."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for record, why in reasons:
-        groups.setdefault((record.task, why), []).append(record.id)
-    return [Waiting(task=task, count=len(ids), why=why, runs=tuple(ids[:10]))
-            for (task, why), ids in groups.items()]
-
-
-def told_why(queued: Iterable[RunRecord],
-             alive: Sequence[WorkerInfo]) -> Iterator[tuple[RunRecord, str | None]]:
-    """Pair each queued run with the reason why no worker can take it, or None."""
-    tasks = frozenset(task for worker in alive for task in worker.tasks)
-    return ((record, _why(record, alive, tasks)) for record in queued)
 
 
 def living_workers(store: Store, project: str, *, clock: Clock | None = None,
@@ -180,25 +150,7 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
     waits = search.state is SearchState.OPEN and not paused
     return SearchLine(search=search, counts=store.count(own),
                       best=None if best is None or best.result is None else best,
-                      why=_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
-
-
-def _no_worker(task: str, tasks: Collection[str], *, some: bool) -> str | None:
-    """Why no worker can take runs of the task; `tasks`: those of living workers."""
-    if not some:
-        return "no worker is running"
-    if task not in tasks:
-        return f"no worker knows this task; they know {', '.join(sorted(tasks)) or 'none'}"
-    return None
-
-
-def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str]) -> str | None:
-    why = _no_worker(record.task, tasks, some=bool(alive))
-    if why is not None:
-        return why
-    if all(record.id in worker.refused for worker in alive if record.task in worker.tasks):
-        return "the workers' code does not accept them: it is older than their submission"
-    return None
+                      why=why_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
 
 
 def _line(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool]) -> WorkerLine:

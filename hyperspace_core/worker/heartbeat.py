@@ -18,7 +18,7 @@ from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Held, Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.states import Command, State
-from hyperspace_core.results.overview import Waiting, grouped
+from hyperspace_core.records.waiting import Waiting, group_waiting
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.worker.held_run import HeldRun
 from hyperspace_core.worker.outcome import Ask
@@ -377,7 +377,7 @@ def what_waits(store: Store, project: str, tasks: Collection[str], refused: Coll
 
     queued = RunFilter(project=project, states=(State.QUEUED,))
     found = store.find(queued, order=ORDER_QUEUE, limit=LOOK_AT_MOST)
-    return grouped((record, why(record)) for record in found)
+    return group_waiting((record, why(record)) for record in found)
 
 
 def describe(left: Waiting) -> str:

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from hyperspace_core.clock import Clock
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.run import Owner
-from hyperspace_core.results.overview import Waiting
+from hyperspace_core.records.waiting import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Event, Listener, Notice, RunEnded, Stopping
 from hyperspace_core.worker.heartbeat import RESTING, Heartbeat, what_waits

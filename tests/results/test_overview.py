@@ -14,6 +14,7 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, WorkerInfo
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records.waiting import waiting_reasons, waiting_runs
 from hyperspace_core.results.live import LiveView
 from hyperspace_core.results.overview import (
     FAILURES,
@@ -24,8 +25,6 @@ from hyperspace_core.results.overview import (
     lines_of,
     living_workers,
     overview,
-    told_why,
-    waiting,
 )
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.stores.sqlite import open_store
@@ -110,36 +109,36 @@ def test_living_workers_come_first_and_old_ones_are_dropped(store: Store) -> Non
 
 
 def test_without_a_worker_all_runs_wait() -> None:
-    line, = waiting([queued(1), queued(2)], [])
+    line, = waiting_runs([queued(1), queued(2)], [])
 
     assert (line.task, line.count, line.why, line.runs) == ("holdout", 2, "no worker is running", (1, 2))
 
 
 def test_an_unknown_task_is_named_with_the_known_ones() -> None:
     runs = [queued(1), queued(2, "other"), queued(3, "other")]
-    lines = waiting(runs, [worker("a", "holdout", "x"), worker("b", "y")])
+    lines = waiting_runs(runs, [worker("a", "holdout", "x"), worker("b", "y")])
 
     assert [(line.task, line.count, line.why) for line in lines] == [
         ("other", 2, "no worker knows this task; they know holdout, x, y")]
-    assert waiting([queued(1)], [worker("a")])[0].why == "no worker knows this task; they know none"
+    assert waiting_runs([queued(1)], [worker("a")])[0].why == "no worker knows this task; they know none"
 
 
 def test_runs_refused_by_all_workers_wait_for_newer_code() -> None:
     alive = [worker("a", "holdout", refused=(1, 2)), worker("b", "holdout", refused=(1,)), worker("c", "x")]
-    line, = waiting([queued(1), queued(2)], alive)
+    line, = waiting_runs([queued(1), queued(2)], alive)
 
     assert line.runs == (1,)
     assert line.why == "the workers' code does not accept them: it is older than their submission"
 
 
 def test_only_the_first_runs_are_named_but_all_are_counted() -> None:
-    line, = waiting([queued(number) for number in range(1, 31)], [])
+    line, = waiting_runs([queued(number) for number in range(1, 31)], [])
 
     assert (line.count, line.runs) == (30, tuple(range(1, 11)))
 
 
 def test_each_run_has_its_own_reason_for_waiting() -> None:
-    reasons = told_why([queued(1), queued(2, "other")], [worker("a", "other")])
+    reasons = waiting_reasons([queued(1), queued(2, "other")], [worker("a", "other")])
 
     assert {record.id: why for record, why in reasons} == {
         1: "no worker knows this task; they know other", 2: None}
@@ -214,7 +213,7 @@ FULL = page(
     paused=True,
     running=(running(1, Progress(done=1, total=4, eta_s=60, note="epoch 1"), started_at=NOON),
              running(2, started_at=NOON - timedelta(seconds=5)), running(3, Progress(done=7)), running(4)),
-    waiting=tuple(waiting([queued(9)], [])),
+    waiting=tuple(waiting_runs([queued(9)], [])),
     failures=(replace(completed(5, None), state=State.FAILED, reason="ValueError: x\ny"),),
     best={"holdout": completed(6, 0.987654321)},
 )
@@ -263,7 +262,7 @@ def test_stored_text_is_escaped_in_lines_and_html() -> None:
     bad = "<img src=x onerror=alert(1)>\x1b]0;owned\x07"
     view = page(
         project=bad, url=bad, running=(replace(running(1, Progress(done=1, total=2, note=bad)), task=bad),),
-        waiting=tuple(waiting([queued(9, bad)], [])), best={bad: completed(6, 0.5, metric=bad)},
+        waiting=tuple(waiting_runs([queued(9, bad)], [])), best={bad: completed(6, 0.5, metric=bad)},
         failures=(replace(completed(5, None, task=bad), state=State.FAILED, reason=bad),))
 
     assert "<img" not in html_of(view) and "\x1b" not in html_of(view)

@@ -216,11 +216,12 @@ def queue() -> None:
 @pass_context
 def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | None, as_json: bool) -> None:
     """List queued runs in the order in which workers take them, then paused runs."""
-    from hyperspace_core.results.overview import living_workers, told_why
+    from hyperspace_core.records.waiting import waiting_reasons
+    from hyperspace_core.results.overview import living_workers
 
     found = _waiting(context, wanted)
     shown = found[:limit if as_json else bearable(limit)]
-    rows = list(told_why(shown, living_workers(context.store, context.name)))
+    rows = list(waiting_reasons(shown, living_workers(context.store, context.name)))
     if as_json:
         from hyperspace_core.results.format import plain
 
