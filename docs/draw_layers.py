@@ -87,7 +87,7 @@ def reachable(edges: Edges, start: str, without: str = "") -> set[str]:
 
 def without_detours(edges: Edges) -> list[tuple[str, str]]:
     """The arrows to draw: those that no longer way replaces."""
-    return [(box, other) for box in edges for other in edges[box]
+    return [(box, other) for box in sorted(edges) for other in sorted(edges[box])
             if other not in reachable(edges, box, without=other)]
 
 
