@@ -30,6 +30,7 @@ PAGES = {
     "howto/coming-from.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/deep-learning.md": "python -m pip install -e .",
     "howto/queue-a-grid.md": "python -m pip install -e . -e docs/examples/digits",
+    "howto/test-a-project.md": "python -m pip install -e .",
     "howto/write-a-store.md": "python -m pip install -e . -e docs/examples/digits",
     "workers.md": "python -m pip install -e . -e docs/examples/digits",
     "howto/team-mongodb.md": "python -m pip install -e . -e docs/examples/digits",
