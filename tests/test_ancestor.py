@@ -149,15 +149,8 @@ CONFIG = {"Classifier": CLASSIFIER, "TrainingSchedule": {"className": "DefaultSc
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
-
-
-@pytest.fixture
-def study(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
-    make_project(tmp_path / "attention", name="attention", files=FILES).activate(monkeypatch)
-    with Study("attention", url) as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name="attention")
 
 
 def run_of(study: Study, config: dict[str, Any], **wishes: Any) -> RunRecord:
@@ -172,10 +165,8 @@ def drained(study: Study, **options: Any) -> WorkerReport:
 
 
 @pytest.fixture
-def behaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "behaving", name=PROJECT, files=BEHAVING)
-    folder.activate(monkeypatch)
-    return folder
+def behaving(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(BEHAVING, name=PROJECT)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -24,7 +24,7 @@ from hyperspace_core import Study
 from hyperspace_core.errors import ConfigError, ValueNotStorable
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import RunRecord
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 PROJECT = "odd"
 
@@ -113,21 +113,14 @@ Typed = Callable[..., Answer]
 
 
 @pytest.fixture
-def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> ProjectFolder:
-    folder = make_project(tmp_path / "odd", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
+def project(hyperspace_project: Callable[..., ProjectFolder], monkeypatch: pytest.MonkeyPatch,
+            url: str) -> ProjectFolder:
     monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
-    return folder
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 @pytest.fixture
-def study(odd: ProjectFolder) -> Iterator[Study]:
-    with Study(PROJECT) as opened:
-        yield opened
-
-
-@pytest.fixture
-def refused(typed: Typed, odd: ProjectFolder) -> Callable[..., str]:
+def refused(typed: Typed, project: ProjectFolder) -> Callable[..., str]:
     """Run a command that is refused with one message and queues nothing."""
 
     def one(*words: Any, expect: int = 3) -> str:
@@ -142,7 +135,7 @@ def refused(typed: Typed, odd: ProjectFolder) -> Callable[..., str]:
 
 
 @pytest.fixture
-def failed(typed: Typed, odd: ProjectFolder) -> Callable[[str], RunRecord]:
+def failed(typed: Typed, project: ProjectFolder) -> Callable[[str], RunRecord]:
     """Run this behaviour, which fails; its record."""
 
     def one(how: str) -> RunRecord:
@@ -157,9 +150,9 @@ Refused = Callable[..., str]
 Failed = Callable[[str], RunRecord]
 
 
-def task(odd: ProjectFolder, content: str | bytes, name: str = "bad") -> Path:
+def task(project: ProjectFolder, content: str | bytes, name: str = "bad") -> Path:
     """Write a task file of the project."""
-    path = odd.package / "tasks" / f"{name}.json"
+    path = project.package / "tasks" / f"{name}.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
@@ -178,68 +171,68 @@ def test_b10_a_task_file_that_is_missing(refused: Refused) -> None:
         "no task 'godo' in project 'odd'; did you mean 'good'? Known: behave, good.")
 
 
-def test_b10_a_task_file_that_is_a_directory(refused: Refused, odd: ProjectFolder) -> None:
-    (odd.package / "tasks" / "bad.json").mkdir()
+def test_b10_a_task_file_that_is_a_directory(refused: Refused, project: ProjectFolder) -> None:
+    (project.package / "tasks" / "bad.json").mkdir()
 
-    assert refused("submit", "bad") == f"{odd.package}/tasks/bad.json: is a directory"
+    assert refused("submit", "bad") == f"{project.package}/tasks/bad.json: is a directory"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_b10_a_task_file_that_may_not_be_read(refused: Refused, odd: ProjectFolder) -> None:
-    task(odd, "{}").chmod(0)
+def test_b10_a_task_file_that_may_not_be_read(refused: Refused, project: ProjectFolder) -> None:
+    task(project, "{}").chmod(0)
 
-    assert refused("submit", "bad") == f"{odd.package}/tasks/bad.json: permission denied"
+    assert refused("submit", "bad") == f"{project.package}/tasks/bad.json: permission denied"
 
 
-def test_b11_json_syntax_error(refused: Refused, odd: ProjectFolder) -> None:
-    path = task(odd, '{"scenario": "behave",\n "seed": 1 "metric": {}}')
+def test_b11_json_syntax_error(refused: Refused, project: ProjectFolder) -> None:
+    path = task(project, '{"scenario": "behave",\n "seed": 1 "metric": {}}')
 
     assert refused("submit", "bad") == (
         f"{path}:2:12: expected ',' or '}}'\n \"seed\": 1 \"metric\": {{}}}}\n           ^")
 
 
 def test_b12_a_byte_order_mark_is_fine_other_encodings_not(
-        typed: Typed, refused: Refused, odd: ProjectFolder, tmp_path: Path) -> None:
-    path = task(odd, '{"scenario": "behave", "metric": {"name": "größe"}}'.encode("latin-1"))
+        typed: Typed, refused: Refused, project: ProjectFolder, tmp_path: Path) -> None:
+    path = task(project, '{"scenario": "behave", "metric": {"name": "größe"}}'.encode("latin-1"))
     assert refused("submit", "bad") == f"{path}: not UTF-8 (byte 0xF6 at offset 45)"
     assert "not UTF-8 (byte 0xFF at offset 0)" in refused(
         "submit", "good", "--config", config(tmp_path, '{"count": 1}'.encode("utf-16")))
 
-    task(odd, b'\xef\xbb\xbf{"scenario": "behave"}')
+    task(project, b'\xef\xbb\xbf{"scenario": "behave"}')
     assert typed("submit", "bad").out == "queued run 1 of bad\n"
 
 
 @pytest.mark.parametrize(("content", "found"), [("", "nothing"), ("  \n", "nothing"), ("[1]", "a list"),
                                                 ('"x"', "a string"), ("3", "a number"), ("null", "null")])
-def test_b13_an_empty_file_or_no_object(refused: Refused, odd: ProjectFolder, tmp_path: Path, content: str,
-                                        found: str) -> None:
+def test_b13_an_empty_file_or_no_object(refused: Refused, project: ProjectFolder, tmp_path: Path,
+                                        content: str, found: str) -> None:
     path = config(tmp_path, content)
     assert refused("submit", "good", "--config", path) == f"{path}: expected an object, found {found}"
 
-    task(odd, content)
+    task(project, content)
     assert "bad.json: " in refused("submit", "bad")
 
 
-def test_b14_a_key_twice(refused: Refused, odd: ProjectFolder) -> None:
-    path = task(odd, '{"scenario": "behave",\n"seed": 1,\n"seed": 2}')
+def test_b14_a_key_twice(refused: Refused, project: ProjectFolder) -> None:
+    path = task(project, '{"scenario": "behave",\n"seed": 1,\n"seed": 2}')
 
     assert refused("submit", "bad").splitlines()[0] == (
         f'{path}:3:1: key "seed" twice, on lines 2 and 3; keep one')
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_b15_what_is_no_number_in_json(refused: Refused, odd: ProjectFolder, tmp_path: Path,
+def test_b15_what_is_no_number_in_json(refused: Refused, project: ProjectFolder, tmp_path: Path,
                                        number: str) -> None:
     assert "`rate`: " in refused("submit", "good", "--config", config(tmp_path, f'{{"rate": {number}}}'))
     assert "`rate`: " in refused("submit", "good", "--set", f"rate={number}")
-    task(odd, f'{{"scenario": "behave", "seed": {number}}}')
+    task(project, f'{{"scenario": "behave", "seed": {number}}}')
     assert "`seed`: " in refused("submit", "bad")
 
 
-def test_b16_an_integer_of_5000_digits(refused: Refused, odd: ProjectFolder, tmp_path: Path) -> None:
+def test_b16_an_integer_of_5000_digits(refused: Refused, project: ProjectFolder, tmp_path: Path) -> None:
     digits = "7" * 5000
 
-    task(odd, f'{{"scenario": "behave", "seed": {digits}}}')
+    task(project, f'{{"scenario": "behave", "seed": {digits}}}')
     first = refused("submit", "bad").splitlines()[0]
     assert first.endswith("`seed`: integer too large (limit 64 bit)")
     path = config(tmp_path, f'{{"count": {digits}}}')
@@ -247,7 +240,8 @@ def test_b16_an_integer_of_5000_digits(refused: Refused, odd: ProjectFolder, tmp
     assert "integer too large" in refused("submit", "good", "--set", f"count={digits}")
 
 
-def test_b17_nesting_of_100_000(refused: Refused, odd: ProjectFolder, tmp_path: Path, study: Study) -> None:
+def test_b17_nesting_of_100_000(refused: Refused, project: ProjectFolder, tmp_path: Path,
+                                study: Study) -> None:
     deep = '{"raw":' * 100_000 + "1" + "}" * 100_000
 
     assert "nested deeper than 64 levels at raw.raw.raw" in refused("submit", "good", "--config",
@@ -274,7 +268,7 @@ def test_b18_a_class_name_that_is_unknown_or_no_text(refused: Refused, model: st
 
 
 def test_b18_a_plugin_that_failed_to_load_is_named(
-        typed: Typed, odd: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        typed: Typed, project: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "plugin" / "breaker-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: breaker\nVersion: 1.0\n")
@@ -288,8 +282,8 @@ def test_b18_a_plugin_that_failed_to_load_is_named(
     assert "(plugin 'breaker' (breaker 1.0) is left out: its module 'nowhere_to_be_found'" in error
 
 
-def test_b18_a_scenario_without_a_class_name(refused: Refused, odd: ProjectFolder) -> None:
-    path = task(odd, '{"scenario": {"rows": 3}}')
+def test_b18_a_scenario_without_a_class_name(refused: Refused, project: ProjectFolder) -> None:
+    path = task(project, '{"scenario": {"rows": 3}}')
 
     assert refused("submit", "bad") == f"{path}: `scenario.className`: missing; name the scenario's class"
 
@@ -322,7 +316,7 @@ def test_b21_a_section_in_the_place_of_a_value_and_the_reverse(refused: Refused,
         "`raw`: cannot replace a section by a value; found a section with `a` where the change has int 2")
 
 
-def test_b22_another_class_drops_the_old_parameters(typed: Typed, odd: ProjectFolder) -> None:
+def test_b22_another_class_drops_the_old_parameters(typed: Typed, project: ProjectFolder) -> None:
     typed("submit", "good", "--set", "model=Deep", "--set", "model.depth=3")
 
     answer = typed("rerun", 1, "--set", "model=Flat")
@@ -330,10 +324,10 @@ def test_b22_another_class_drops_the_old_parameters(typed: Typed, odd: ProjectFo
     assert "`model.depth`, `model.width` of run 1 do not carry over" in answer.err
 
 
-def test_b23_two_classes_under_one_name(typed: Typed, odd: ProjectFolder) -> None:
-    odd.write("twins.py", "from dataclasses import dataclass\n\nfrom odd.parts import Model\n\n\n"
+def test_b23_two_classes_under_one_name(typed: Typed, project: ProjectFolder) -> None:
+    project.write("twins.py", "from dataclasses import dataclass\n\nfrom odd.parts import Model\n\n\n"
               "@dataclass\nclass Flat(Model):\n    height: int = 1\n")
-    odd.write("hyperspace.py", f"{PLUGIN}\n    from odd import twins\n    register.module(twins)\n")
+    project.write("hyperspace.py", f"{PLUGIN}\n    from odd import twins\n    register.module(twins)\n")
 
     line = typed("tasks", expect=3).err
 
@@ -342,7 +336,7 @@ def test_b23_two_classes_under_one_name(typed: Typed, odd: ProjectFolder) -> Non
     assert "give one of them another name" in line
 
 
-def test_b24_a_default_list_is_not_shared_between_runs(typed: Typed, odd: ProjectFolder) -> None:
+def test_b24_a_default_list_is_not_shared_between_runs(typed: Typed, project: ProjectFolder) -> None:
     for _ in range(2):
         assert typed("run", "good", "--set", "how=append", "--json").json["result"] == 2.0
 
@@ -353,8 +347,8 @@ def test_b24_a_default_list_is_not_shared_between_runs(typed: Typed, odd: Projec
     ('"many"', "expected int, found str 'many'"),
 ])
 def test_b25_an_unreadable_default_is_an_error_on_opening(
-        typed: Typed, odd: ProjectFolder, default: str, cause: str) -> None:
-    odd.write("parts.py", PARTS.replace("int\n    width: int = 4", f"int\n    width: int = {default}"))
+        typed: Typed, project: ProjectFolder, default: str, cause: str) -> None:
+    project.write("parts.py", PARTS.replace("int\n    width: int = 4", f"int\n    width: int = {default}"))
 
     line = typed("tasks", expect=3).err
 
@@ -405,8 +399,8 @@ def test_b30_half_of_a_surrogate_pair(study: Study) -> None:
 
 
 @pytest.mark.parametrize("name", ["-x", "a b", "ta\u0301ck", "a\u202eb", "x" * 101, "\U0001f600"])
-def test_b31_task_names_that_look_like_others(typed: Typed, odd: ProjectFolder, name: str) -> None:
-    task(odd, '{"scenario": "behave"}', name)
+def test_b31_task_names_that_look_like_others(typed: Typed, project: ProjectFolder, name: str) -> None:
+    task(project, '{"scenario": "behave"}', name)
 
     answer = typed("tasks")
 
@@ -415,8 +409,8 @@ def test_b31_task_names_that_look_like_others(typed: Typed, odd: ProjectFolder, 
     assert [row[0] for row in answer.columns[1:]] == ["behave", "good"]
 
 
-def test_b31_names_that_differ_only_in_case(typed: Typed, odd: ProjectFolder) -> None:
-    task(odd, '{"scenario": "behave"}', "Good")
+def test_b31_names_that_differ_only_in_case(typed: Typed, project: ProjectFolder) -> None:
+    task(project, '{"scenario": "behave"}', "Good")
 
     assert "differ only in case; rename one" in typed("tasks").err
 

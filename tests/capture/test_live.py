@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 NAME = "edited"
 TRAIN = """
@@ -42,8 +41,8 @@ TRAIN = """
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    made = make_project(tmp_path / "project", name=NAME, files={
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(name=NAME, files={
         "hyperspace.py": """
             from hyperspace_core import hookimpl
 
@@ -54,20 +53,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
                 register.scenario(code.train)
             """,
         "code.py": TRAIN})
-    made.activate(monkeypatch)
-    return made
 
 
-@pytest.fixture
-def study(folder: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
-    forget(NAME)
-    with Study(NAME, f"sqlite:///{tmp_path}/runs.db") as opened:
-        yield opened
-
-
-def rewritten(folder: ProjectFolder, old: str, new: str) -> None:
+def rewritten(project: ProjectFolder, old: str, new: str) -> None:
     assert old in TRAIN
-    folder.write("code.py", TRAIN.replace(old, new))
+    project.write("code.py", TRAIN.replace(old, new))
 
 
 @pytest.mark.parametrize(("old", "new"), [
@@ -78,36 +68,36 @@ def rewritten(folder: ProjectFolder, old: str, new: str) -> None:
     ("gain: float = 2.0", "gain: float = 2.5"),
     ("def train(", "def train(:"),
 ])
-def test_an_edit_after_the_import_is_seen(folder: ProjectFolder, study: Study, old: str, new: str) -> None:
+def test_an_edit_after_the_import_is_seen(project: ProjectFolder, study: Study, old: str, new: str) -> None:
     assert edited_since_import(study.project) == []
 
-    rewritten(folder, old, new)
+    rewritten(project, old, new)
 
-    assert edited_since_import(study.project) == [str(folder.package / "code.py")]
+    assert edited_since_import(study.project) == [str(project.package / "code.py")]
 
 
 @pytest.mark.parametrize(("old", "new"), [
     ("FACTOR = 1\n", "FACTOR = 1    # as ever\n\n    # more\n"),
     ("def train(", "class Other(Model):\n        pass\n\n    def train("),
 ])
-def test_a_change_without_effect_is_not_an_edit(folder: ProjectFolder, study: Study, old: str,
+def test_a_change_without_effect_is_not_an_edit(project: ProjectFolder, study: Study, old: str,
                                                 new: str) -> None:
-    rewritten(folder, old, new)
+    rewritten(project, old, new)
 
     assert edited_since_import(study.project) == []
 
 
-def test_a_reloaded_module_counts_as_unedited(folder: ProjectFolder, study: Study) -> None:
-    rewritten(folder, "return x + 1", "return x + 2")
+def test_a_reloaded_module_counts_as_unedited(project: ProjectFolder, study: Study) -> None:
+    rewritten(project, "return x + 1", "return x + 2")
     importlib.reload(importlib.import_module("edited.code"))
 
     assert edited_since_import(study.project) == []
 
 
-def test_a_run_in_this_process_records_no_edited_code(folder: ProjectFolder, study: Study,
+def test_a_run_in_this_process_records_no_edited_code(project: ProjectFolder, study: Study,
                                                       caplog: pytest.LogCaptureFixture) -> None:
     before = study.run("train")
-    rewritten(folder, "return x + 1", "return x + 2")
+    rewritten(project, "return x + 1", "return x + 2")
 
     after = study.run("train")
 

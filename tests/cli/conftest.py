@@ -17,7 +17,7 @@ from worker.scene import FILES, PROJECT, WorkerProcess, opened_for_tests, worker
 
 from hyperspace_core.cli.main import run
 from hyperspace_core.storage import Store
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
 
 from . import growing as growing_project
@@ -76,11 +76,9 @@ def harness(store: Store) -> Harness:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
     """The project of `worker.scene`, installed for this test."""
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 @pytest.fixture
@@ -154,12 +152,11 @@ def worker(url: str, store: Store, project: ProjectFolder) -> Iterator[Callable[
 
 
 @pytest.fixture
-def growing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+def growing(hyperspace_project: Callable[..., ProjectFolder], url: str,
+            monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
     """The project of `growing.py`, installed for this test and set in the environment."""
-    folder = make_project(tmp_path / "growing", name=growing_project.PROJECT, files=growing_project.FILES)
-    folder.activate(monkeypatch)
     monkeypatch.setenv("HYPERSPACE_PROJECT", growing_project.PROJECT)
-    return folder
+    return hyperspace_project(growing_project.FILES, name=growing_project.PROJECT)
 
 
 @pytest.fixture

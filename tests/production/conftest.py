@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 REGISTER = """
     from hyperspace_core.markers import hookimpl
@@ -113,16 +113,8 @@ CONFIG = {"reader": {"className": "Sum", "factor": 2.5}}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "project", name="studio", files=FILES)
-    folder.activate(monkeypatch)
-    return folder
-
-
-@pytest.fixture
-def study(project: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
-    with Study("studio", f"sqlite:///{tmp_path}/runs.db") as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name="studio")
 
 
 @pytest.fixture

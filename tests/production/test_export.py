@@ -209,14 +209,14 @@ def test_a_damaged_artifact_leaves_no_partial_export(study: Study, run: int, tmp
 
 KILLED_HALF_WAY = """
 import os, signal, sys
-from hyperspace_core.production import writing
+from hyperspace_core.production import export
 from hyperspace_core.study import Study
 
-wrote = writing._write_artifact
+wrote = export._write_artifact
 def and_die(*arguments):
     wrote(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-writing._write_artifact = and_die
+export._write_artifact = and_die
 Study("studio", sys.argv[1]).export(int(sys.argv[2]), sys.argv[3])
 """
 

@@ -365,7 +365,7 @@ def production(project: ProjectFolder, tmp_path: Path) -> Path:
 
 def test_a_service_needs_the_project_and_core_only(production: Path, model: Path, tmp_path: Path) -> None:
     shutil.move(model, tmp_path / "elsewhere")
-    shutil.rmtree(tmp_path / "project")
+    shutil.rmtree(tmp_path / "studio")
     listing = "from importlib import metadata; print(*(one.name for one in metadata.distributions()))"
     installed = subprocess.run([production, "-c", listing], env={}, text=True, capture_output=True,
                                check=True).stdout.split()

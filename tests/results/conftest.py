@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
 from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget
 
 from .changing import FILES, PROJECT
 
@@ -16,16 +15,8 @@ Open = Callable[..., Study]
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
-
-
-@pytest.fixture
-def garden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """The project, installed for this test."""
-    folder = make_project(tmp_path / "garden", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+def garden(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,10 @@ import pytest
 
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.study import Study
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 HYPERSPACE = """
     from hyperspace_core.markers import hookimpl
@@ -62,24 +61,11 @@ def began(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, began: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+def project(hyperspace_project: Callable[..., ProjectFolder], began: Path) -> ProjectFolder:
     files = {"hyperspace.py": HYPERSPACE, "tasks/__init__.py": "",
              "wrapped.py": (Path(__file__).parent / "wrapped.py").read_text(encoding="utf-8")}
     files |= {f"tasks/{name}.json": text for name, text in tasks(began).items()}
-    folder = make_project(tmp_path / "lab", name="lab", files=files)
-    folder.activate(monkeypatch)
-    return folder
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
-
-
-@pytest.fixture
-def study(lab: ProjectFolder, url: str) -> Iterator[Study]:
-    with Study("lab", url) as opened:
-        yield opened
+    return hyperspace_project(files, name="lab")
 
 
 @pytest.fixture

@@ -61,11 +61,12 @@ def test_a_run_whose_process_was_killed_goes_on(study: Study, drain: Drain, bega
     assert begun(began, 2) == {3}
 
 
-def test_changed_code_repeats_all_parts(study: Study, lab: ProjectFolder, drain: Drain, began: Path) -> None:
+def test_changed_code_repeats_all_parts(study: Study, project: ProjectFolder, drain: Drain,
+                                        began: Path) -> None:
     run: Any = study.submit("folds", {"stumble": "raise,2"}, code="current")
     drain()
-    source = lab.package / "wrapped.py"
-    lab.write("wrapped.py", source.read_text().replace("run.seed + 10 *", "run.seed + 100 *"))
+    source = project.package / "wrapped.py"
+    project.write("wrapped.py", source.read_text().replace("run.seed + 10 *", "run.seed + 100 *"))
     study.store.requeue(run)
     drain()
 

@@ -55,9 +55,9 @@ def test_a_grid_of_the_wrapped_scenario_s_hyper_parameters(study: Study) -> None
 
 
 def test_the_code_of_the_wrapped_scenario_is_fingerprinted(study: Study) -> None:
-    project = study.project
-    scenario = project.complete_scenario(project.task("folds"))
-    found = component_fingerprints(project, scenario, project.complete(scenario, {}))
+    opened = study.project
+    scenario = opened.complete_scenario(opened.task("folds"))
+    found = component_fingerprints(opened, scenario, opened.complete(scenario, {}))
 
     assert {path: one["class"] for path, one in found.items()} == {
         "scenario": "Repeated", "scenario.scenario": "Trial", "scenario.scenario.dataset": "Numbers",
@@ -131,9 +131,9 @@ def test_every_part_uses_its_own_seed(study: Study) -> None:
     assert many.metrics["drawn/repeat-0"] == folds.metrics["drawn/fold-0"]
 
 
-def test_every_part_must_return_the_metric(study: Study, lab: ProjectFolder) -> None:
+def test_every_part_must_return_the_metric(study: Study, project: ProjectFolder) -> None:
     wrong = {"scenario": repeated(), "metric": {"name": "scores"}}
-    lab.write("tasks/wrong.json", json.dumps(wrong))
+    project.write("tasks/wrong.json", json.dumps(wrong))
     with Study("lab", str(study.store.url)) as anew:
         record = anew.run("wrong")
 

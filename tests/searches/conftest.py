@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 MODELS = '''
 from dataclasses import dataclass
@@ -75,18 +73,5 @@ FILES = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    made = make_project(tmp_path / "formula", name="formula", files=FILES)
-    made.activate(monkeypatch)
-    return made
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
-
-
-@pytest.fixture
-def study(folder: ProjectFolder, url: str) -> Iterator[Study]:
-    with Study("formula", url) as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name="formula")

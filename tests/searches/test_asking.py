@@ -89,9 +89,9 @@ Question = Callable[..., Ask]
 
 
 @pytest.fixture
-def question(folder: ProjectFolder, url: str, tmp_path: Path) -> Question:
-    folder.write("tuners.py", TUNERS)
-    folder.write("hyperspace.py", REGISTER)
+def question(project: ProjectFolder, url: str, tmp_path: Path) -> Question:
+    project.write("tuners.py", TUNERS)
+    project.write("hyperspace.py", REGISTER)
     forget("formula")
 
     def one(how: str, *runs: RunRecord, whole: bool = True) -> Ask:

@@ -139,9 +139,9 @@ def test_resume_names_the_budget_that_is_used_up(study: Study) -> None:
 
 
 def test_a_search_without_ranges_in_the_code_proposes_nothing(
-        study: Study, folder: ProjectFolder, url: str) -> None:
+        study: Study, project: ProjectFolder, url: str) -> None:
     number = study.tune("seeded", runs=3, tuner="Random").id
-    folder.write("models.py", MODELS.replace("rate: Annotated[float, Float(0, 1)]", "rate: float"))
+    project.write("models.py", MODELS.replace("rate: Annotated[float, Float(0, 1)]", "rate: float"))
     forget("formula")
 
     with Study("formula", url) as later:

@@ -83,10 +83,10 @@ def test_values_outside_the_current_ranges_are_left_out(study: Study) -> None:
     assert seen.left_out == {"`model.depth` outside its range": 1, "`model.slope` outside its range": 1}
 
 
-def test_runs_of_other_code_are_not_comparable(study: Study, folder: ProjectFolder, url: str) -> None:
+def test_runs_of_other_code_are_not_comparable(study: Study, project: ProjectFolder, url: str) -> None:
     study.run("main", tree(4), echo=False)
     study.run("main", line(4), echo=False)
-    folder.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.depth * 2)"))
+    project.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.depth * 2)"))
     forget("formula")
     with Study("formula", url) as later:
         seen = later.tune("main", runs=1, tuner="Random").seen()
@@ -96,16 +96,16 @@ def test_runs_of_other_code_are_not_comparable(study: Study, folder: ProjectFold
 
 
 def test_an_older_run_has_the_default_of_a_newer_parameter(
-        study: Study, folder: ProjectFolder, url: str) -> None:
+        study: Study, project: ProjectFolder, url: str) -> None:
     study.run("main", tree(4), echo=False)
-    folder.write("models.py", MODELS.replace(
+    project.write("models.py", MODELS.replace(
         "fail: bool = False)", "fail: bool = False, rate: Annotated[float, Float(0, 1)] = 0.5)"))
     forget("formula")
     with Study("formula", url) as later:           # as the error message advises the author
         ((reason,),) = [left.reasons for left in comparable_runs(later, "main").left_out]
     line = declaration(reason.name, reason.was, reason.now)
     tasks = 'register.tasks("formula.tasks")'
-    folder.write("hyperspace.py", FILES["hyperspace.py"].replace(tasks, f"{tasks}; {line}"))
+    project.write("hyperspace.py", FILES["hyperspace.py"].replace(tasks, f"{tasks}; {line}"))
     forget("formula")
 
     with Study("formula", url) as later:
@@ -115,10 +115,10 @@ def test_an_older_run_has_the_default_of_a_newer_parameter(
 
 
 def test_runs_of_another_problem_are_left_out(
-        study: Study, folder: ProjectFolder, url: str) -> None:
+        study: Study, project: ProjectFolder, url: str) -> None:
     search = study.tune("main", runs=5, tuner="Random")
     study.run("main", tree(4), echo=False)
-    folder.write("tasks/main.json", """
+    project.write("tasks/main.json", """
         {"scenario": {"className": "Fit", "offset": 1.0}, "metric": {"name": "score"}}""")
     forget("formula")
     with Study("formula", url) as later:
@@ -169,12 +169,12 @@ def test_a_seed_parameter_is_not_searched(study: Study) -> None:
 
 
 def test_failures_of_corrected_code_do_not_count(
-        study: Study, folder: ProjectFolder, url: str) -> None:
-    folder.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.dpeth)"))
+        study: Study, project: ProjectFolder, url: str) -> None:
+    project.write("models.py", MODELS.replace("return float(self.depth)", "return float(self.dpeth)"))
     forget("formula")
     with Study("formula", url) as broken:
         assert broken.run("main", tree(4), echo=False).state is State.FAILED
-    folder.write("models.py", MODELS)
+    project.write("models.py", MODELS)
     forget("formula")
 
     with Study("formula", url) as mended:
@@ -185,14 +185,14 @@ def test_failures_of_corrected_code_do_not_count(
 
 
 def test_a_search_survives_a_renamed_problem_parameter(
-        study: Study, folder: ProjectFolder, url: str) -> None:
+        study: Study, project: ProjectFolder, url: str) -> None:
     search = study.tune("near", runs=5, tuner="Random")
-    folder.write("models.py", MODELS.replace("offset", "shift"))
-    folder.write("tasks/near.json", """
+    project.write("models.py", MODELS.replace("offset", "shift"))
+    project.write("tasks/near.json", """
         {"scenario": {"className": "Fit", "shift": 5.0}, "metric": {"name": "score"}}""")
     tasks = 'register.tasks("formula.tasks")'
     renamed = 'register.migration("shift", rename("offset", "shift", of="Fit"))'
-    folder.write("hyperspace.py", FILES["hyperspace.py"].replace(
+    project.write("hyperspace.py", FILES["hyperspace.py"].replace(
         tasks, f"{tasks}; from hyperspace_core.migrations import rename; {renamed}"))
     forget("formula")
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.study import Study
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 FILES = {
     "hyperspace.py": """
@@ -99,22 +97,8 @@ def number(run: object) -> int:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """The project, installed for this test."""
-    folder = make_project(tmp_path / "lab", name="lab", files=FILES)
-    folder.activate(monkeypatch)
-    return folder
-
-
-@pytest.fixture
-def study(lab: ProjectFolder, url: str) -> Iterator[Study]:
-    with Study("lab", url) as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name="lab")
 
 
 @pytest.fixture

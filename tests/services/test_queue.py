@@ -22,7 +22,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import FILES, Drain, number
 
@@ -37,15 +37,9 @@ def away(url: str) -> Iterator[RunQueue]:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ProjectFolder]:
+def elsewhere(hyperspace_project: Callable[..., ProjectFolder]) -> Callable[..., ProjectFolder]:
     """Install the project, as on the machine of the worker."""
-
-    def install(**changed: str) -> ProjectFolder:
-        folder = make_project(tmp_path / "lab", name="lab", files=FILES | changed)
-        folder.activate(monkeypatch)
-        return folder
-
-    return install
+    return lambda **changed: hyperspace_project(FILES | changed, name="lab")
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def tasks_dir(tmp_path: Path) -> Path:
 
 
 def test_with_the_project_a_submission_is_checked(
-        lab: ProjectFolder, url: str) -> None:
+        project: ProjectFolder, url: str) -> None:
     with warnings.catch_warnings(), RunQueue(url, "lab") as queue:
         warnings.simplefilter("error")
         run = queue.store.get(number(queue.submit("first", {"learner": "Net"}, tags="t", priority=2)))
@@ -100,7 +94,7 @@ def test_without_the_project_one_warning_is_given(away: RunQueue) -> None:
     assert (run.config, run.scenario, run.seed, run.note) == (None, None, None, "n")
 
 
-def test_a_similar_installed_project_is_suggested(lab: ProjectFolder, url: str) -> None:
+def test_a_similar_installed_project_is_suggested(project: ProjectFolder, url: str) -> None:
     with RunQueue(url, "lap") as queue, pytest.warns(UserWarning, match="did you mean 'lab'"):
         queue.submit("first")
 

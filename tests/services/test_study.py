@@ -223,9 +223,9 @@ def test_rerun_changes_a_past_run_and_names_it_as_parent(study: Study, drain: Dr
 
 
 def test_rerun_keeps_the_scenario_of_the_past_run(
-        study: Study, lab: ProjectFolder, url: str) -> None:
+        study: Study, project: ProjectFolder, url: str) -> None:
     old = study.run("unseeded", echo=False)
-    lab.write("tasks/unseeded.json",
+    project.write("tasks/unseeded.json",
               '{"scenario": {"className": "Trial", "offset": -5.0}, "metric": {"name": "drawn"}}')
     with Study("lab", url) as later:
         again = record(later.rerun(old.id, here=True))
@@ -248,9 +248,9 @@ def test_rerun_repeats_with_new_seeds(study: Study) -> None:
 
 
 def test_a_run_of_a_missing_task_can_be_read_and_rerun(
-        study: Study, lab: ProjectFolder, url: str) -> None:
+        study: Study, project: ProjectFolder, url: str) -> None:
     old = study.run("unseeded", echo=False)
-    (lab.package / "tasks/unseeded.json").unlink()
+    (project.package / "tasks/unseeded.json").unlink()
     with Study("lab", url) as later:
         assert list(later.results("unseeded")) == [old]
         assert record(later.rerun(old.id, here=True)).result == old.result
@@ -445,7 +445,7 @@ def test_a_verb_that_the_state_forbids_is_refused(study: Study) -> None:
 
 
 def test_the_default_store_is_in_the_user_data_folder(
-        lab: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        project: ProjectFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HYPERSPACE_STORAGE", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with Study("lab") as study:
@@ -456,7 +456,7 @@ def test_the_default_store_is_in_the_user_data_folder(
 
 
 def test_the_environment_s_storage_is_used_unless_one_is_given(
-        lab: ProjectFolder, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        project: ProjectFolder, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYPERSPACE_STORAGE", f"sqlite:///{tmp_path}/environment.db")
     with Study("lab") as study:
         assert study.store.url.endswith("/environment.db")
@@ -464,7 +464,7 @@ def test_the_environment_s_storage_is_used_unless_one_is_given(
         assert study.store.url.endswith("/runs.db")
 
 
-def test_more_tasks_may_come_from_a_folder(lab: ProjectFolder, tmp_path: Path, url: str) -> None:
+def test_more_tasks_may_come_from_a_folder(project: ProjectFolder, tmp_path: Path, url: str) -> None:
     more = tmp_path / "more"
     more.mkdir()
     (more / "later.json").write_text('{"scenario": "Trial", "metric": {"name": "score"}, "seed": 1}')
@@ -475,7 +475,7 @@ def test_more_tasks_may_come_from_a_folder(lab: ProjectFolder, tmp_path: Path, u
 
 
 def test_an_unknown_project_is_an_error_with_known_ones(
-        lab: ProjectFolder, url: str, tmp_path: Path) -> None:
+        project: ProjectFolder, url: str, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no project 'lap' is installed") as caught:
         Study("lap", url)
     assert "Did you mean 'lab'?" in str(caught.value)
@@ -484,7 +484,7 @@ def test_an_unknown_project_is_an_error_with_known_ones(
 
 
 def test_a_bare_host_names_the_plugin_and_hides_the_password(
-        lab: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+        project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     # as where the plugin is not installed
     monkeypatch.setattr("hyperspace_core.study.build_manager", partial(build_manager, discover=False))
     with pytest.raises(StoreError) as caught:

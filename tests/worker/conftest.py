@@ -4,7 +4,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -16,17 +15,12 @@ from hyperspace_core.storage import Store, new_token
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 from .faults import Door
 from .scene import FILES, PATIENCE_S, PROJECT, WorkerProcess, opened_for_tests, worker_processes
 
 E = TypeVar("E")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/runs.db"
 
 
 @pytest.fixture
@@ -59,10 +53,8 @@ def claim_one(store: Store, owner: Owner) -> Callable[[], Claim]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 class WorkerHere:

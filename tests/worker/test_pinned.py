@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -17,7 +17,7 @@ from hyperspace_core.worker import runners
 from hyperspace_core.worker.events import Notice
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget
 
 NAME = "moving_on"
 FILES = {
@@ -41,17 +41,10 @@ FILES = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+def project(hyperspace_project: Callable[..., ProjectFolder], tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    made = make_project(tmp_path / "project", name=NAME, files=FILES)
-    made.activate(monkeypatch)
-    return made
-
-
-@pytest.fixture
-def study(folder: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
-    with Study(NAME, f"sqlite:///{tmp_path}/runs.db") as opened:
-        yield opened
+    return hyperspace_project(FILES, name=NAME)
 
 
 class Drainer:
@@ -83,11 +76,11 @@ def source(record: RunRecord) -> dict[str, Any]:
 
 @pytest.mark.parametrize("isolation", ["warm", "spawn"])
 def test_each_run_executes_the_code_of_its_submission(
-        folder: ProjectFolder, study: Study, drained: Drainer, isolation: str) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer, isolation: str) -> None:
     for factor in (1, 10, 100):
-        folder.write("helper.py", f"FACTOR = {factor}\n")
+        project.write("helper.py", f"FACTOR = {factor}\n")
         study.submit("train")
-    folder.write("helper.py", "FACTOR = 1000\n")
+    project.write("helper.py", "FACTOR = 1000\n")
     study.submit("train", code="current")
 
     records = drained(isolation=isolation)
@@ -101,9 +94,9 @@ def test_each_run_executes_the_code_of_its_submission(
 
 
 def test_a_run_finds_a_module_that_was_removed_later(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
     study.submit("train")
-    (folder.package / "helper.py").unlink()
+    (project.package / "helper.py").unlink()
 
     assert [record.result for record in drained()] == [1]
 
@@ -121,11 +114,11 @@ def test_unchanged_code_runs_in_the_current_fork_server(
     assert all("note" not in source(record) for record in records)
 
 
-def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Study, drained: Drainer,
+def test_a_pinned_snapshot_has_one_fork_server(project: ProjectFolder, study: Study, drained: Drainer,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         study.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
 
     unpacked = Mock(side_effect=runners.unpacked)
     monkeypatch.setattr(runners, "unpacked", unpacked)
@@ -137,13 +130,13 @@ def test_a_pinned_snapshot_has_one_fork_server(folder: ProjectFolder, study: Stu
     assert unpacked.call_count == 1            # it is read and hashed only once
 
 
-def test_fork_servers_beyond_the_most_are_ended(folder: ProjectFolder, study: Study, drained: Drainer,
+def test_fork_servers_beyond_the_most_are_ended(project: ProjectFolder, study: Study, drained: Drainer,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "MOST", 1)
     for factor in (1, 2, 1):
-        folder.write("helper.py", f"FACTOR = {factor}\n")
+        project.write("helper.py", f"FACTOR = {factor}\n")
         study.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
 
     records = drained()
 
@@ -153,9 +146,9 @@ def test_fork_servers_beyond_the_most_are_ended(folder: ProjectFolder, study: St
 
 
 def test_code_current_executes_the_installed_code(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
     study.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
 
     (record,) = drained(code="current")
 
@@ -164,9 +157,9 @@ def test_code_current_executes_the_installed_code(
 
 
 def test_a_corrupt_snapshot_is_reported_and_not_used(
-        folder: ProjectFolder, study: Study, drained: Drainer, tmp_path: Path) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer, tmp_path: Path) -> None:
     study.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
     for path in (tmp_path / "runs.db.artifacts").glob("*/*"):
         path.write_bytes(b"something else")
 
@@ -178,13 +171,13 @@ def test_a_corrupt_snapshot_is_reported_and_not_used(
 
 
 def test_code_too_large_to_pin_is_noted_on_the_run(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
-    with (folder.package / "weights.bin").open("wb") as file:
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
+    with (project.package / "weights.bin").open("wb") as file:
         file.truncate(200 << 20)
 
     pin = study.pin()
     study.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
     (record,) = drained()
 
     assert "weights.bin" in pin.warning and "MiB" in pin.warning
@@ -194,7 +187,7 @@ def test_code_too_large_to_pin_is_noted_on_the_run(
 
 
 def test_a_broken_checkout_does_not_stop_pinned_runs(
-        folder: ProjectFolder, study: Study, tmp_path: Path) -> None:
+        project: ProjectFolder, study: Study, tmp_path: Path) -> None:
     """The worker has opened the project; an edit breaks it, another fixes it."""
     first, unpinned, second = (study.submit("train", code=code) for code in ("pinned", "current", "pinned"))
     notices: list[str] = []
@@ -206,9 +199,9 @@ def test_a_broken_checkout_does_not_stop_pinned_runs(
         if type(event).__name__ == "RunEnded":
             seen.append(event.run)
             if event.run == first:
-                folder.write("hyperspace.py", "def broken(:\n")
+                project.write("hyperspace.py", "def broken(:\n")
             if event.run == second:
-                folder.write("hyperspace.py", FILES["hyperspace.py"])
+                project.write("hyperspace.py", FILES["hyperspace.py"])
 
     worker = Worker(study.store, NAME, study.extensions, WorkerOptions(max_runs=3, poll_s=0.1), on_event=hear)
     worker.run()
@@ -221,24 +214,24 @@ def test_a_broken_checkout_does_not_stop_pinned_runs(
 
 
 def test_a_worker_with_older_code_executes_pinned_runs(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
     """The submission has a parameter that the worker's own code does not know."""
-    old = (folder.package / "train.py").read_text()
-    folder.write("train.py", """
+    old = (project.package / "train.py").read_text()
+    project.write("train.py", """
         def train(lr: float = 1.0, bonus: float = 0.0) -> float:
             return lr + bonus
         """)
     forget(NAME)
     with Study(NAME, study.store.url) as newer:
         newer.submit("train", {"bonus": 2.5})
-    folder.write("train.py", old)
+    project.write("train.py", old)
 
     assert [record.result for record in drained()] == [3.5]
 
 
 def test_processes_of_a_pinned_run_find_the_same_code(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
-    folder.write("train.py", """
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
+    project.write("train.py", """
         import subprocess
         import sys
 
@@ -249,16 +242,16 @@ def test_processes_of_a_pinned_run_find_the_same_code(
     forget(NAME)
     with Study(NAME, study.store.url) as edited:
         edited.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
 
     assert [record.result for record in drained()] == [1.0]
 
 
 def test_the_original_code_can_be_run_again_with_changes(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
     run = study.submit("train")
     drained()
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
 
     child = study.rerun(run, {"lr": 7.0}, code="original")  # type: ignore[arg-type]
     study.rerun(run, {"lr": 7.0})  # type: ignore[arg-type]
@@ -270,21 +263,22 @@ def test_the_original_code_can_be_run_again_with_changes(
 
 
 def test_a_misfit_of_the_original_code_names_the_path(
-        folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+        project: ProjectFolder, study: Study, drained: Drainer) -> None:
     run = study.submit("train")
     drained()
 
     study.rerun(run, {"bonus": 7.0}, code="original")  # type: ignore[arg-type]
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
     (record,) = drained()
 
     assert record.state is State.FAILED
     assert record.reason is not None and record.reason.startswith("`bonus`: ")
 
 
-def test_the_cache_folder_is_this_user_s_alone(folder: ProjectFolder, study: Study, drained: Drainer) -> None:
+def test_the_cache_folder_is_this_user_s_alone(project: ProjectFolder, study: Study,
+                                               drained: Drainer) -> None:
     study.submit("train")
-    folder.write("helper.py", "FACTOR = 5\n")
+    project.write("helper.py", "FACTOR = 5\n")
     (record,) = drained()
 
     place = Path(os.environ["XDG_CACHE_HOME"]) / "hyperspace" / "code" / record.code["snapshot"]

@@ -16,7 +16,7 @@ from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.searches.search_curves import Curves, SearchCurves
 from hyperspace_core.storage import Store, new_token
-from pytest_hyperspace.project import FakeClock, ProjectFolder, make_project
+from pytest_hyperspace.project import FakeClock, ProjectFolder
 
 from .faults import Door
 from .scene import PROJECT, WorkerProcess, alive, began, in_state, until
@@ -101,10 +101,8 @@ FILES = {"hyperspace.py": PLUGIN, "scenarios.py": SCENARIOS, "pruners.py": PRUNE
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 class Search:

@@ -14,8 +14,7 @@ import pytest
 from hyperspace_core.cli.main import run
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
 
 PROJECT = "meadow"
@@ -92,17 +91,8 @@ def harness(store: Store) -> Harness:
 
 
 @pytest.fixture
-def project(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """The project, installed for this test."""
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
-
-
-@pytest.fixture
-def study(project: ProjectFolder) -> Iterator[Study]:
-    with Study(PROJECT) as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder], url: str) -> ProjectFolder:
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 @pytest.fixture

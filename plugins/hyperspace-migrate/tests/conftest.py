@@ -23,7 +23,7 @@ from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.study import Study
 from hyperspace_migrate.testing import fill_sample_store
-from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget
 from pytest_hyperspace.stores.harness import Harness
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
@@ -39,11 +39,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """The project, installed for this test."""
-    folder = make_project(tmp_path / "farm", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+def farm(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[3] / "tests"))
 from worker.scene import FILES, PROJECT
 
 from hyperspace_mongodb.testing.fixtures import *  # noqa: F403 - fixtures are found by their names
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
     os.environ.setdefault(name, "1")
@@ -33,8 +33,6 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
     """The project "behaving" of core's own tests, installed for this test and what it starts."""
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+    return hyperspace_project(FILES, name=PROJECT)

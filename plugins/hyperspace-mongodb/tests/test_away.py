@@ -34,7 +34,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_mongodb.testing import Server
 from proxy import Proxy
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 HEARTBEAT_S, TTL_S = 0.5, 2.5
 Start = Callable[..., WorkerProcess]
@@ -61,10 +61,8 @@ def behave(run: Run, how: str = "well", folder: str = "") -> int:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES | {"scenarios.py": LOGGING})
-    folder.activate(monkeypatch)
-    return folder
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES | {"scenarios.py": LOGGING}, name=PROJECT)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from hyperspace_core.storage import Store
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import VARIABLE, installed
 from machines import Machine, Network, NotPermitted, clock_off, network
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 HEARTBEAT_S, TTL_S = 0.6, 3.0
 RUNS, FEWER = 200, 40
@@ -84,10 +84,8 @@ class Site:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES | {"scenarios.py": KNOWN})
-    folder.activate(monkeypatch)
-    return folder
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES | {"scenarios.py": KNOWN}, name=PROJECT)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +13,7 @@ from hyperspace_core.records.info import rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.table import tabulate
 from hyperspace_reproduce.rescore import Scoring, metric_of, predictions_of, rescored, undone
-from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget
 
 METRICS = """
     def misses(y_true, y_pred):
@@ -55,16 +54,8 @@ FILES = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    made = make_project(tmp_path / "guess", name="guess", files=FILES)
-    made.activate(monkeypatch)
-    return made
-
-
-@pytest.fixture
-def study(folder: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
-    with Study("guess", f"sqlite:///{tmp_path}/runs.db") as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name="guess")
 
 
 def runs(study: Study) -> list[RunRecord]:
@@ -98,14 +89,14 @@ def test_a_rescored_metric_keeps_the_returned_one(study: Study) -> None:
         "run": 1, "accuracy": 0.75, "rescored.accuracy": 1.0, "seconds": 0}
 
 
-def test_a_metric_is_recomputed_only_after_its_code_changes(study: Study, folder: ProjectFolder) -> None:
+def test_a_metric_is_recomputed_only_after_its_code_changes(study: Study, project: ProjectFolder) -> None:
     study.run("train", echo=False)
     scored(study, "misses")
 
     assert [one.why for one in scored(study, "misses")] == ["computed already"]
     assert [one.done for one in scored(study, "misses", again=True)] == [True]
 
-    folder.write("metrics.py", METRICS.replace("return float(", "return 10.0 * float("))
+    project.write("metrics.py", METRICS.replace("return float(", "return 10.0 * float("))
     forget("guess")
     with Study("guess", study.store.url) as mended:
         assert [(one.before, one.value) for one in scored(mended, "misses")] == [(1.0, 10.0)]

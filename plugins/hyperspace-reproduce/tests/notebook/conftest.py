@@ -6,14 +6,13 @@ import linecache
 import sys
 import textwrap
 import types
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, make_project
+from pytest_hyperspace.project import ProjectFolder
 
 NAME = "typed_in_cells"
 FILES = {
@@ -87,16 +86,8 @@ class Notebook:
 
 
 @pytest.fixture
-def greenhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    folder = make_project(tmp_path / "greenhouse", name="greenhouse", files=FILES)
-    folder.activate(monkeypatch)
-    return folder
-
-
-@pytest.fixture
-def study(greenhouse: ProjectFolder, tmp_path: Path) -> Iterator[Study]:
-    with Study("greenhouse", f"sqlite:///{tmp_path}/runs.db") as opened:
-        yield opened
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name="greenhouse")
 
 
 @pytest.fixture

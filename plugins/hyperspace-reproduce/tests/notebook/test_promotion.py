@@ -20,9 +20,9 @@ Files = Callable[[], dict[str, str]]
 
 
 @pytest.fixture
-def files(greenhouse: ProjectFolder) -> Files:
+def files(project: ProjectFolder) -> Files:
     """Path and bytes of every file of the package."""
-    return lambda: {path.name: path.read_text() for path in greenhouse.package.rglob("*.py")}
+    return lambda: {path.name: path.read_text() for path in project.package.rglob("*.py")}
 
 
 def grown(study: Study, notebook: Notebook, text: str = GROVE) -> None:
@@ -130,8 +130,8 @@ def test_an_edited_class_must_run_before_promotion(study: Study, notebook: Noteb
 
 
 def test_existing_names_are_not_overwritten(study: Study, notebook: Notebook, files: Files,
-                                            greenhouse: ProjectFolder) -> None:
-    greenhouse.write("spare.py", "FACTOR = 17\n")
+                                            project: ProjectFolder) -> None:
+    project.write("spare.py", "FACTOR = 17\n")
     before = files()
     grown(study, notebook)
 

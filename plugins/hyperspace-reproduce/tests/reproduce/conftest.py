@@ -15,7 +15,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.study import Study
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-from pytest_hyperspace.project import ProjectFolder, forget, make_project
+from pytest_hyperspace.project import ProjectFolder, forget
 
 PROJECT = "tampered"
 NO_PLUGINS = [name for name in ("stage_timer",) if any(found.name == name for found in find(PLUGINS_GROUP))]
@@ -115,11 +115,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any, data: Path) -> ProjectFolder:
+def project(hyperspace_project: Callable[..., ProjectFolder], tmp_path: Path,
+            monkeypatch: pytest.MonkeyPatch, library: Any, data: Path) -> ProjectFolder:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = make_project(tmp_path / "project", name=PROJECT, files=FILES)
-    folder.activate(monkeypatch)
-    return folder
+    return hyperspace_project(FILES, name=PROJECT)
 
 
 @pytest.fixture
