@@ -39,11 +39,10 @@ from hyperspace_core.submission import (
 )
 
 if TYPE_CHECKING:
-    from hyperspace_core.results.comparable import Comparable
+    from hyperspace_core.results.comparable import Comparable, CurrentCode
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
     from hyperspace_core.results.results import Results
-    from hyperspace_core.results.traits import CurrentCode
     from hyperspace_core.searches.handle import Search
 
 # -- `study.queue`: control a project's queue and single runs --
@@ -315,10 +314,10 @@ class Study:
         `TaskError` for a task that does not exist and has no runs, `UsageError` for an argument that cannot
         be parsed.
         """
-        from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, compared
+        from hyperspace_core.records.traits import SharedTrees
+        from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, select_comparable
         from hyperspace_core.results.results import Results, any_mended, first_page
         from hyperspace_core.results.table import best_first
-        from hyperspace_core.results.traits import Sharing
 
         wish = checked_comparable(comparable)
 
@@ -328,18 +327,19 @@ class Study:
         early = limit if wish == ALL and order_by is None else None
         if early is not None and any_mended(self.store, wanted):
             early = None
-        share = Sharing().of
+        share = SharedTrees().share
         page = (None if limit is None or wish == ALL or order_by is not None else
-                first_page(self.store, wanted, limit, self._today, read=share))
+                first_page(self.store, wanted, limit, self._current_code, read=share))
         if page is None:
             order = ORDER_OLDEST if early is None else ORDER_BEST      # the order that a store reads fastest
             records = best_first(map(share, self.store.find(wanted, order=order, limit=early)))
-            page = Comparison(kept=tuple(records)) if wish == ALL else compared(records, self._today)
+            page = (Comparison(kept=tuple(records)) if wish == ALL else
+                    select_comparable(records, self._current_code))
         return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
                        looked_at=page.looked_at, accessors=self._accessors)[:limit]
 
-    def _today(self) -> CurrentCode:
-        from hyperspace_core.results.traits import CurrentCode
+    def _current_code(self) -> CurrentCode:
+        from hyperspace_core.results.comparable import CurrentCode
 
         return CurrentCode(self.project)
 

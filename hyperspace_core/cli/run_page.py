@@ -96,7 +96,7 @@ SECTIONS = ("source", "git", "components")         # of provenance that `show_co
 
 def show_code(page: Page, record: RunRecord) -> None:
     """Write the executed and pinned code of a run, and its component fingerprints."""
-    from hyperspace_core.results.traits import parts_of
+    from hyperspace_core.records.traits import fingerprints_of
 
     captured: Mapping[str, Any] = record.attempt.provenance if record.attempt is not None else {}
     ran, git = captured.get("source"), captured.get("git") or record.code.get("git")
@@ -105,10 +105,10 @@ def show_code(page: Page, record: RunRecord) -> None:
     if any(text for _, text in rows):
         page.heading("Code")
         page.rows([(name, text) for name, text in rows if text])
-    parts = parts_of(record) or {}
-    if parts:
+    fingerprints = fingerprints_of(record) or {}
+    if fingerprints:
         page.heading("Components", ("each with the fingerprint of its code", "quiet"))
-        page.rows([(part.path, part.name, part.module, part.short) for part in parts.values()])
+        page.rows([(one.path, one.name, one.module, one.short) for one in fingerprints.values()])
 
 
 def _executed(ran: Any, pinned: Mapping[str, Any]) -> str:
@@ -134,15 +134,15 @@ def _pinned(ran: Any, pinned: Mapping[str, Any]) -> str:
 
 def show_components(page: Page, changed: Sequence[OtherCode], heads: tuple[str, str]) -> None:
     """Write a row per component, and the line to paste if its behaviour is unchanged."""
-    from hyperspace_core.results.comparable import declaration
+    from hyperspace_core.results.comparable import same_behaviour_line
 
     if not changed:
         return
     page.gap()
     page.rows([(old.called if old.is_hook else f"{old.path}: {old.name}",
-                *(part.short if part.fingerprint else "none" for part in pair))
+                *(one.short if one.digest else "none" for one in pair))
                for pair in changed for old in pair[:1]], heads=("components", *heads))
-    lines = dict.fromkeys(declaration(old.declared_as, old.fingerprint, new.fingerprint)
+    lines = dict.fromkeys(same_behaviour_line(old.declared_as, old.digest, new.digest)
                           for old, new in changed)
     if any(lines):
         page.line(("if the behaviour is unchanged, declare it in hyperspace_register:", "quiet"), indent=2)

@@ -14,22 +14,22 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Literal, get_args
 
 from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical, diff, digest
-from hyperspace_core.errors import UsageError, did_you_mean
+from hyperspace_core.errors import HyperspaceError, UsageError, did_you_mean
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.traits import (
-    SHOWN,
-    CurrentCode,
+from hyperspace_core.records.traits import (
+    DIGITS,
+    CodeKey,
     DataRule,
-    Key,
-    Part,
-    Parts,
+    Fingerprint,
+    Fingerprints,
     RunTraits,
     Sameness,
-    parts_of,
+    fingerprints_in,
+    fingerprints_of,
     run_traits,
-    slim,
+    trim_provenance,
 )
 from hyperspace_core.storage import Store
 
@@ -37,16 +37,58 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
     from hyperspace_core.study import Study
 
+# -- The current code of a project, to compare records with --
+
+class CurrentCode:
+    """The project's code in this process; its methods raise no error for a record."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._fingerprints: dict[tuple[CodeKey, ...], Fingerprints] = {}
+        self._problems: dict[str, tuple[Tree, Metric] | None] = {}
+        self.sameness = Sameness((same.old, same.new) for same in project.same_behaviour)
+
+    def problem(self, task: str) -> tuple[Tree, Metric] | None:
+        """Completed scenario and metric of a task; None if the task is missing or broken."""
+        if task not in self._problems:
+            try:
+                found = self._project.task(task)
+                self._problems[task] = self._project.complete_scenario(found), found.metric
+            except HyperspaceError:
+                self._problems[task] = None
+        return self._problems[task]
+
+    def fingerprints(self, record: RunRecord, recorded: Fingerprints) -> Fingerprints:
+        """Fingerprints of the run's classes as they are now, without removed classes.
+
+        Cached by the classes of the recorded fingerprints.
+        """
+        shape = tuple((one.path, one.name) for one in recorded.values() if not one.is_hook)
+        if not self._fingerprints.get(shape):      # another config of that shape may fit
+            self._fingerprints[shape] = self._looked_up(record)
+        return self._fingerprints[shape]
+
+    def _looked_up(self, record: RunRecord) -> Fingerprints:
+        from hyperspace_core.capture.code_fingerprint import component_fingerprints
+
+        if record.scenario is None or record.config is None or CLASS_NAME not in record.scenario:
+            return {}
+        try:
+            return fingerprints_in(component_fingerprints(self._project, record.scenario, record.config))
+        except HyperspaceError:
+            return {}
+
+
 # -- Reference that the runs of a task are compared with, and the reasons for differences --
 
-Kind = Literal["metric", "problem", "code", "data"]
+ReasonKind = Literal["metric", "problem", "code", "data"]
 
 
 @dataclass(frozen=True)
 class Reason:
     """Why a run is not comparable. For code: class, own and reference fingerprint."""
 
-    kind: Kind
+    kind: ReasonKind
     text: str                      # "Forest had other code"
     name: str = ""
     was: str = ""
@@ -60,15 +102,15 @@ class Criteria:
     problem: Tree | None = None
     problem_text: str | None = None                # the same, as one text
     metric: Metric | None = None
-    code: Mapping[Key, Part] = field(default_factory=dict)
-    hooks: Mapping[str, Part] = field(default_factory=dict)        # empty fingerprint: there is no such hook
+    code: Mapping[CodeKey, Fingerprint] = field(default_factory=dict)
+    hooks: Mapping[str, Fingerprint] = field(default_factory=dict)     # empty digest: there is no such hook
     data: DataRule | None = None
     sameness: Sameness = field(default_factory=Sameness)
-    _known: dict[int, tuple[Parts, tuple[Reason, ...]]] = field(default_factory=dict, compare=False)
+    _known: dict[int, tuple[Fingerprints, tuple[Reason, ...]]] = field(default_factory=dict, compare=False)
 
     def against(self, run: RunTraits) -> tuple[Reason, ...]:
         """Reasons why the run is not comparable; empty if it is."""
-        reasons = [*self._of_problem(run), *self._of_code(run.parts)]
+        reasons = [*self._of_problem(run), *self._of_code(run.fingerprints)]
         if self.data is not None and self.data.differs(run):
             reasons.append(Reason("data", "other data"))
         return tuple(reasons)
@@ -82,44 +124,45 @@ class Criteria:
         if self.problem is not None and run.problem != self.problem_text:
             yield Reason("problem", _another(record.scenario, self.problem))
 
-    def _of_code(self, parts: Parts | None) -> tuple[Reason, ...]:
-        if parts is None:
+    def _of_code(self, fingerprints: Fingerprints | None) -> tuple[Reason, ...]:
+        if fingerprints is None:
             return ()
-        known = self._known.get(id(parts))
-        if known is None or known[0] is not parts:
-            known = self._known[id(parts)] = parts, tuple(self._reasons(parts))
+        known = self._known.get(id(fingerprints))
+        if known is None or known[0] is not fingerprints:
+            known = self._known[id(fingerprints)] = fingerprints, tuple(self._reasons(fingerprints))
         return known[1]
 
-    def _reasons(self, parts: Parts) -> Iterator[Reason]:
-        counts = {path: self.code[part.key] for path, part in parts.items() if part.key in self.code}
-        for part, now in differing(parts, counts | dict(self.hooks), self.sameness):
-            how = _of_hook(part, now) if part.is_hook else "had other code"
-            yield Reason("code", f"{part.called} {how}", part.declared_as, part.fingerprint, now.fingerprint)
+    def _reasons(self, fingerprints: Fingerprints) -> Iterator[Reason]:
+        reference = {path: self.code[own.key] for path, own in fingerprints.items() if own.key in self.code}
+        for own, now in differing_code(fingerprints, reference | dict(self.hooks), self.sameness):
+            how = _of_hook(own, now) if own.is_hook else "had other code"
+            yield Reason("code", f"{own.called} {how}", own.declared_as, own.digest, now.digest)
 
 
-def differing(parts: Parts, counts: Parts, sameness: Sameness) -> Iterator[tuple[Part, Part]]:
-    """Pair the parts whose code differs from the reference with it.
+def differing_code(fingerprints: Fingerprints, reference: Fingerprints,
+                   sameness: Sameness) -> Iterator[tuple[Fingerprint, Fingerprint]]:
+    """Pair the fingerprints that differ from the reference with it.
 
-    A hook on one side only differs, too. Without a reference, no part differs.
+    A hook on one side only differs, too. Without a reference, nothing differs.
     """
-    if not counts:
+    if not reference:
         return
-    for path in {**parts, **counts}:
-        hook = Part(path=path, name="", fingerprint="")
-        part, now = parts.get(path, hook), counts.get(path, hook)
-        known = part.is_hook or (part.fingerprint and now.fingerprint)
-        if known and sameness.of(part.fingerprint) != sameness.of(now.fingerprint):
-            yield part, now
+    for path in {**fingerprints, **reference}:
+        hook = Fingerprint(path=path, name="", digest="")
+        own, now = fingerprints.get(path, hook), reference.get(path, hook)
+        known = own.is_hook or (own.digest and now.digest)
+        if known and sameness.of(own.digest) != sameness.of(now.digest):
+            yield own, now
 
 
-def _of_hook(part: Part, counts: Part) -> str:
-    if not part.fingerprint:
+def _of_hook(own: Fingerprint, reference: Fingerprint) -> str:
+    if not own.digest:
         return "did not exist"
-    return "had other code" if counts.fingerprint else "was removed since"
+    return "had other code" if reference.digest else "was removed since"
 
 
-def _another(scenario: Tree, counts: Tree) -> str:
-    paths = [one.path for one in diff(counts, scenario)]
+def _another(scenario: Tree, reference: Tree) -> str:
+    paths = [one.path for one in diff(reference, scenario)]
     if all(path.rpartition(".")[2] == "version" for path in paths):
         return f"another version of {' and '.join(_holder(scenario, path) for path in paths)}"
     return f"another problem ({', '.join(f'`{path}`' for path in paths[:2])}{', …' if paths[2:] else ''})"
@@ -136,57 +179,57 @@ def _holder(scenario: Tree, path: str) -> str:
 
 # -- Determine the reference for the runs of a task from the runs and the project's current code --
 
-Known = Sequence[tuple[Parts, Parts]]      # recorded and current parts of runs; the newest last
+Known = Sequence[tuple[Fingerprints, Fingerprints]]    # recorded and current ones of runs; the newest last
 
 
-def yardstick(runs: Iterable[RunTraits], today: CurrentCode | None = None, *,
-              newest: bool = True) -> Criteria:
+def criteria_of(runs: Iterable[RunTraits], current_code: CurrentCode | None = None, *,
+                newest: bool = True) -> Criteria:
     """Determine the reference for runs of one task.
 
     `newest=False`: the current code is the reference, even if no run has it.
     """
     by_age = sorted(runs, key=lambda run: run.record.id)
-    sameness = Sameness() if today is None else today.sameness
-    problem, metric = _problem(by_age, today, newest)
-    known = [(parts, {} if today is None else today.parts(record, parts))
-             for record, parts in _made_of(by_age)]
-    stick = Criteria(problem=problem, problem_text=None if problem is None else canonical(problem),
-                      metric=metric, sameness=sameness, code=_code(known, sameness, newest),
-                      hooks=_hooks(known, sameness, newest))
-    return replace(stick, data=DataRule.of([run for run in by_age if not stick.against(run)]))
+    sameness = Sameness() if current_code is None else current_code.sameness
+    problem, metric = _problem(by_age, current_code, newest)
+    known = [(fingerprints, {} if current_code is None else current_code.fingerprints(record, fingerprints))
+             for record, fingerprints in _made_of(by_age)]
+    criteria = Criteria(problem=problem, problem_text=None if problem is None else canonical(problem),
+                        metric=metric, sameness=sameness, code=_code(known, sameness, newest),
+                        hooks=_hooks(known, sameness, newest))
+    return replace(criteria, data=DataRule.of([run for run in by_age if not criteria.against(run)]))
 
 
-def agree(runs: Sequence[RunTraits]) -> bool:
+def all_agree(runs: Sequence[RunTraits]) -> bool:
     """Whether the runs agree, so that the current code is not needed."""
     if len({(run.record.metric, run.problem) for run in runs if run.problem is not None}) > 1:
         return False
-    seen: dict[Key, str] = {}
+    seen: dict[CodeKey, str] = {}
     hooks = set()
-    for _, parts in _made_of(runs):
-        hooks.add(tuple(sorted((path, part.fingerprint) for path, part in parts.items() if part.is_hook)))
-        for part in parts.values():
-            if part.fingerprint and seen.setdefault(part.key, part.fingerprint) != part.fingerprint:
+    for _, fingerprints in _made_of(runs):
+        hooks.add(tuple(sorted((path, one.digest) for path, one in fingerprints.items() if one.is_hook)))
+        for one in fingerprints.values():
+            if one.digest and seen.setdefault(one.key, one.digest) != one.digest:
                 return False
     return len(hooks) <= 1
 
 
-def _made_of(by_age: Iterable[RunTraits]) -> list[tuple[RunRecord, Parts]]:
-    """The different sets of parts, each with its newest run."""
-    newest: dict[int, tuple[RunRecord, Parts]] = {}
+def _made_of(by_age: Iterable[RunTraits]) -> list[tuple[RunRecord, Fingerprints]]:
+    """The different sets of fingerprints, each with its newest run."""
+    newest: dict[int, tuple[RunRecord, Fingerprints]] = {}
     for run in by_age:
-        if run.parts is not None:
-            newest.pop(id(run.parts), None)
-            newest[id(run.parts)] = run.record, run.parts
+        if run.fingerprints is not None:
+            newest.pop(id(run.fingerprints), None)
+            newest[id(run.fingerprints)] = run.record, run.fingerprints
     return list(newest.values())
 
 
-def _problem(by_age: Sequence[RunTraits], today: CurrentCode | None,
+def _problem(by_age: Sequence[RunTraits], current_code: CurrentCode | None,
              newest: bool) -> tuple[Tree | None, Metric | None]:
     known = [run for run in by_age if run.problem is not None]
     if not known:
         return None, None
     scenario, metric = known[-1].record.scenario, known[-1].record.metric
-    now = None if today is None else today.problem(known[-1].record.task)
+    now = None if current_code is None else current_code.problem(known[-1].record.task)
     if now is not None:
         text = canonical(now[0])
         if not newest or any(run.problem == text for run in known):
@@ -196,34 +239,33 @@ def _problem(by_age: Sequence[RunTraits], today: CurrentCode | None,
     return scenario, metric
 
 
-def _code(known: Known, sameness: Sameness, newest: bool) -> dict[Key, Part]:
-    """Class → the part with the reference fingerprint."""
-    counts: dict[Key, Part] = {}
-    now: dict[Key, Part] = {}
-    had: set[tuple[Key, str]] = set()
-    for parts, current in known:
-        for path, part in parts.items():
-            if part.is_hook or not part.fingerprint:
+def _code(known: Known, sameness: Sameness, newest: bool) -> dict[CodeKey, Fingerprint]:
+    """Class → its reference fingerprint."""
+    reference: dict[CodeKey, Fingerprint] = {}
+    now: dict[CodeKey, Fingerprint] = {}
+    had: set[tuple[CodeKey, str]] = set()
+    for fingerprints, current in known:
+        for path, one in fingerprints.items():
+            if one.is_hook or not one.digest:
                 continue
-            counts[part.key] = part
-            had.add((part.key, sameness.of(part.fingerprint)))
-            if path in current and current[path].fingerprint:
-                now[part.key] = current[path]
-    wanted = {key: part for key, part in now.items()
-              if not newest or (key, sameness.of(part.fingerprint)) in had}
-    return counts | wanted
+            reference[one.key] = one
+            had.add((one.key, sameness.of(one.digest)))
+            if path in current and current[path].digest:
+                now[one.key] = current[path]
+    wanted = {key: one for key, one in now.items() if not newest or (key, sameness.of(one.digest)) in had}
+    return reference | wanted
 
 
-def _hooks(known: Known, sameness: Sameness, newest: bool) -> dict[str, Part]:
-    """Hook → the reference part; its fingerprint is empty if there is no such hook."""
-    counts: dict[str, Part] = {}
-    for path in {path for both in known for parts in both for path, part in parts.items() if part.is_hook}:
-        none = Part(path=path, name="", fingerprint="")
-        had = {sameness.of(parts.get(path, none).fingerprint) for parts, _ in known}
+def _hooks(known: Known, sameness: Sameness, newest: bool) -> dict[str, Fingerprint]:
+    """Hook → its reference fingerprint; the digest is empty if there is no such hook."""
+    reference: dict[str, Fingerprint] = {}
+    for path in {path for both in known for each in both for path, one in each.items() if one.is_hook}:
+        none = Fingerprint(path=path, name="", digest="")
+        had = {sameness.of(fingerprints.get(path, none).digest) for fingerprints, _ in known}
         now = next((current.get(path, none) for _, current in reversed(known) if current), None)
-        asked = now is not None and (not newest or sameness.of(now.fingerprint) in had)
-        counts[path] = now if now is not None and asked else known[-1][0].get(path, none)
-    return counts
+        asked = now is not None and (not newest or sameness.of(now.digest) in had)
+        reference[path] = now if now is not None and asked else known[-1][0].get(path, none)
+    return reference
 
 
 Comparable = Literal["strict", "all"]
@@ -252,20 +294,20 @@ class Comparison:
     looked_at: int | None = None   # number of runs that were read; None: all
 
 
-def compared(records: Iterable[RunRecord], today: Callable[[], CurrentCode | None], *,
-             newest: bool = True) -> Comparison:
+def select_comparable(records: Iterable[RunRecord], ask: Callable[[], CurrentCode | None], *,
+                      newest: bool = True) -> Comparison:
     """Separate the comparable runs from the others, task by task.
 
-    `today` is called only if the runs alone do not decide it. `newest=False`: the current code is the
-    reference, even if no run has it.
+    `ask` gives the current code; it is called only if the runs alone do not decide it. `newest=False`: the
+    current code is the reference, even if no run has it.
     """
     given = run_traits(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
     for _, group in groupby(sorted(given, key=_task), key=_task):
         runs = list(group)
-        asked = None if newest and agree(runs) else today()
-        measure = yardstick(runs, asked, newest=newest)
-        reasons |= {run.record.id: measure.against(run) for run in runs}
+        asked = None if newest and all_agree(runs) else ask()
+        criteria = criteria_of(runs, asked, newest=newest)
+        reasons |= {run.record.id: criteria.against(run) for run in runs}
     return Comparison(kept=tuple(run.record for run in given if not reasons[run.record.id]),
                       left_out=tuple(LeftOut(run.record, reasons[run.record.id]) for run in given
                                      if reasons[run.record.id]))
@@ -281,8 +323,8 @@ def comparable_runs(study: Study, task: str) -> Comparison:
     The records keep only the sections of provenance that were compared.
     """
     wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
-    records = map(slim, study.store.find(wanted, order=ORDER_OLDEST))
-    return compared(records, lambda: CurrentCode(study.project), newest=False)
+    records = map(trim_provenance, study.store.find(wanted, order=ORDER_OLDEST))
+    return select_comparable(records, lambda: CurrentCode(study.project), newest=False)
 
 
 def checked_comparable(comparable: object) -> str:
@@ -294,7 +336,7 @@ def checked_comparable(comparable: object) -> str:
     raise UsageError(f"comparable: expected {' or '.join(map(repr, known))}, got {comparable!r}{near}")
 
 
-def summary(left_out: Sequence[LeftOut], show_all: str, looked_at: int | None = None) -> str:
+def left_out_text(left_out: Sequence[LeftOut], show_all: str, looked_at: int | None = None) -> str:
     """One line: how many runs were left out, why, and what to do.
 
     `show_all`: the option that shows them; `looked_at`: the number of runs read, if not all.
@@ -317,16 +359,16 @@ def _cure_of_code(left_out: Sequence[LeftOut]) -> str:
                if reason.kind == "code"}
     if not changes:
         return ""
-    line = declaration(*changes.pop()) if len(changes) == 1 else ""
+    line = same_behaviour_line(*changes.pop()) if len(changes) == 1 else ""
     found = line or "register.same_behaviour"
     return f"`{found}` declares a change harmless{'' if line else ', `hyperspace runs diff` prints it'}"
 
 
-def declaration(name: str, old: str, new: str) -> str:
+def same_behaviour_line(name: str, old: str, new: str) -> str:
     """The `register.same_behaviour` line; empty if a fingerprint is not SHA-256."""
     if not all(map(_HEXADECIMAL.fullmatch, (old, new))):
         return ""
-    return f'register.same_behaviour("{name}", "{old[:SHOWN]}", "{new[:SHOWN]}")'
+    return f'register.same_behaviour("{name}", "{old[:DIGITS]}", "{new[:DIGITS]}")'
 
 
 def _words(one: LeftOut) -> str:
@@ -338,7 +380,7 @@ def _words(one: LeftOut) -> str:
 LIVE = (State.QUEUED, State.PAUSED, State.RUNNING, State.COMPLETED)
 
 
-def key_of(run: NewRun | RunRecord) -> str:
+def experiment_key(run: NewRun | RunRecord) -> str:
     """Key of an experiment: digest of task, scenario, completed config and seed."""
     return digest({"task": run.task, "scenario": run.scenario, "config": run.config, "seed": run.seed})
 
@@ -349,25 +391,27 @@ def existing_runs(store: Store, project: Project, task: str) -> dict[str, int]:
     A run does not count if the code of a class that it uses differs. Unknown code, such as that of a run that
     has not begun, counts as equal.
     """
-    today = CurrentCode(project)
+    current_code = CurrentCode(project)
     wanted = RunFilter(project=project.name, tasks=(task,), states=LIVE)
     found: dict[str, int] = {}
     for record in store.find(wanted, order=ORDER_OLDEST):
-        if record.config is not None and _is_of_today(record, today):
-            found.setdefault(key_of(record), record.id)
+        if record.config is not None and _is_current(record, current_code):
+            found.setdefault(experiment_key(record), record.id)
     return found
 
 
-def unless_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
+def without_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
     """Drop the runs whose key is known, and duplicates."""
     seen = set(known)
     for run in runs:
-        key = key_of(run)
+        key = experiment_key(run)
         if key not in seen:
             seen.add(key)
             yield run
 
 
-def _is_of_today(record: RunRecord, today: CurrentCode) -> bool:
-    parts = parts_of(record)
-    return parts is None or not any(differing(parts, today.parts(record, parts), today.sameness))
+def _is_current(record: RunRecord, current_code: CurrentCode) -> bool:
+    own = fingerprints_of(record)
+    if own is None:
+        return True
+    return not any(differing_code(own, current_code.fingerprints(record, own), current_code.sameness))

@@ -16,8 +16,8 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.migration import Migration
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.source import SNAPSHOT, Snapshot
-from hyperspace_core.results.comparable import differing
-from hyperspace_core.results.traits import Part, Sameness, parts_of
+from hyperspace_core.records.traits import Fingerprint, Sameness, fingerprints_of
+from hyperspace_core.results.comparable import differing_code
 from hyperspace_core.storage import Store
 
 # section of provenance -> heading, in the order of display; other sections keep their own name
@@ -25,7 +25,7 @@ _HEADINGS = {"git": "code", "source": "code", "plugins": "code", "data": "data",
              "python": "packages", "host": "host"}
 _SEPARATE = ("seeds", "components")    # sections that are compared separately
 
-OtherCode = tuple[Part, Part]
+OtherCode = tuple[Fingerprint, Fingerprint]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def other_code(first: RunRecord, second: RunRecord) -> list[OtherCode]:
 
     A parameter filled by a different class is not listed: it is a difference of the config.
     """
-    both = differing(parts_of(first) or {}, parts_of(second) or {}, Sameness())
+    both = differing_code(fingerprints_of(first) or {}, fingerprints_of(second) or {}, Sameness())
     return [(one, other) for one, other in both if one.name == other.name or one.is_hook]
 
 

@@ -15,11 +15,11 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
+from hyperspace_core.records.traits import run_traits
 from hyperspace_core.records.waiting import Waiting, waiting_runs, why_no_worker
-from hyperspace_core.results.comparable import yardstick
+from hyperspace_core.results.comparable import criteria_of
 from hyperspace_core.results.format import number, one_line, seconds
 from hyperspace_core.results.table import best_first
-from hyperspace_core.results.traits import run_traits
 from hyperspace_core.storage import Store
 
 Life = Literal["alive", "silent", "gone"]
@@ -189,14 +189,14 @@ def _best(store: Store, project: str, counts: Mapping[State, int],
 
 def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
     wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
-    measure = yardstick(run_traits(recent))
+    criteria = criteria_of(run_traits(recent))
     for most in (1, BETTER):                       # usually the very best is comparable
         for record in store.find(wanted, order=ORDER_BEST, limit=most):
             if record.result is None:              # runs without a usable result are last in this order
                 return None
-            if not measure.against(*run_traits([record])):
+            if not criteria.against(*run_traits([record])):
                 return record
-    return next((run.record for run in run_traits(best_first(recent)) if not measure.against(run)), None)
+    return next((run.record for run in run_traits(best_first(recent)) if not criteria.against(run)), None)
 
 
 # -- Format the progress of a run: as text and as a bar of characters --

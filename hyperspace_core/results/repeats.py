@@ -319,11 +319,11 @@ class Grouped(Tabular, Sequence[Repeats]):
         return tabulate_repeats(self._groups[:SHOWN]).folded()
 
     def _rest(self) -> list[str]:
-        from hyperspace_core.results.comparable import summary
+        from hyperspace_core.results.comparable import left_out_text
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         return [*more, *filter(None, [
-            summary(self.left_out, 'comparable="all"', self.looked_at)])]
+            left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
 
 
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:

@@ -16,11 +16,10 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import decisive, is_mended
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import Comparison, compared
+from hyperspace_core.results.comparable import Comparison, CurrentCode, select_comparable
 from hyperspace_core.results.export import SHOWN, Tabular, text_of
 from hyperspace_core.results.repeats import has_repeats
 from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
-from hyperspace_core.results.traits import CurrentCode
 from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
@@ -119,14 +118,14 @@ class Results(Tabular, Sequence[RunRecord]):
         return tabulate(self._records[:SHOWN], as_given=True).folded()
 
     def _rest(self) -> list[str]:
-        from hyperspace_core.results.comparable import summary
+        from hyperspace_core.results.comparable import left_out_text
         from hyperspace_core.results.repeats import has_repeats
 
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         if has_repeats(self._records[:SHOWN]):
             more.append("some runs are repeats; .grouped() shows one row a config")
         return [*more, *filter(None, [
-            summary(self.left_out, 'comparable="all"', self.looked_at)])]
+            left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
 
 
 # -- Series of many runs in one long table: run, name, step, value ----
@@ -220,17 +219,17 @@ class FirstPage(Comparison):
     repeated: bool                 # whether some of the runs read are repeats
 
 
-def first_page(store: Store, where: RunFilter, limit: int, today: Ask | None, *,
+def first_page(store: Store, where: RunFilter, limit: int, ask: Ask | None, *,
                read: Callable[[RunRecord], RunRecord]) -> Comparison | None:
     """Find the best `limit` comparable runs of a task; None if all can be read.
 
-    `today`: as in `compared`; without it all runs are comparable. `read`: reduces a record to what is kept.
-    If all runs had to be read, for example because some were rescored, the result holds all of them.
+    `ask`: as in `select_comparable`; without it all runs are comparable. `read`: reduces a record to what is
+    kept. If all runs had to be read, for example because some were rescored, the result holds all of them.
     """
     count = _count(store, where) if len(where.tasks) == 1 and limit > 0 else 0
     if count <= MANY:
         return None
-    asked = None if today is None else cache(today)
+    asked = None if ask is None else cache(ask)
     newest = {record.id: record for record in map(read, store.find(where, order=ORDER_NEWEST, limit=SAMPLE))}
     ordered, walked = map(read, store.find(where, order=ORDER_BEST)), dict[int, RunRecord]()
     while True:
@@ -259,8 +258,8 @@ def any_mended(store: Store, where: RunFilter) -> bool:
                for record in store.find(where, order=order, limit=most))
 
 
-def _compared(records: Iterable[RunRecord], today: Ask | None) -> Comparison:
-    return Comparison(kept=tuple(records)) if today is None else compared(records, today)
+def _compared(records: Iterable[RunRecord], ask: Ask | None) -> Comparison:
+    return Comparison(kept=tuple(records)) if ask is None else select_comparable(records, ask)
 
 
 def _count(store: Store, where: RunFilter) -> int:

@@ -21,8 +21,8 @@ from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
-from hyperspace_core.results.comparable import Criteria, yardstick
-from hyperspace_core.results.traits import DataRule, run_traits
+from hyperspace_core.records.traits import DataRule, run_traits
+from hyperspace_core.results.comparable import Criteria, criteria_of
 from hyperspace_core.searches.mirror import slimmed
 from hyperspace_core.searches.problem import SEED, SearchedToday, searched_space, up_to_date_scenario
 from hyperspace_core.tuner import History, Trial, TrialState
@@ -98,11 +98,11 @@ class Past:
     def _yardstick(self, task: str) -> Criteria:
         of_task = [run.traits for run in self._runs.values() if run.record.task == task]
         done = [run for run in of_task if run.record.state is State.COMPLETED]
-        code = {id(run.parts) for run in done}
+        code = {id(run.fingerprints) for run in done}
         # failures of code by which no run completed: that code may be corrected since
-        failed = {id(run.parts): run for run in of_task
-                  if run.record.state is State.FAILED and id(run.parts) not in code}
-        stick = yardstick([*done, *failed.values()], self._today, newest=False)
+        failed = {id(run.fingerprints): run for run in of_task
+                  if run.record.state is State.FAILED and id(run.fingerprints) not in code}
+        stick = criteria_of([*done, *failed.values()], self._today, newest=False)
         if task == self._search.task:
             problem = self._today.problem(task)
             if problem is not None:                # also where no run has completed yet

@@ -8,7 +8,7 @@ from hyperspace_core.clock import Clock
 from hyperspace_core.records.filter import ORDER_OLDEST, Condition, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
-from hyperspace_core.results.traits import slim
+from hyperspace_core.records.traits import trim_provenance
 from hyperspace_core.storage import Store
 
 WHOLE_S = 60.0                 # interval of reading all runs: one may be deleted, migrated, run again
@@ -70,6 +70,6 @@ class RunCache:
 
 def slimmed(record: RunRecord) -> RunRecord:
     """The part of a record that a history needs."""
-    kept = slim(record)
+    kept = trim_provenance(record)
     attempts = tuple(replace(attempt, traceback=None) for attempt in kept.attempts)
     return replace(kept, attempts=attempts, submitted={}, note="", info={}, progress=None, tags=())

@@ -12,7 +12,7 @@ from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.task import Task
-from hyperspace_core.results.traits import CurrentCode
+from hyperspace_core.results.comparable import CurrentCode
 
 if TYPE_CHECKING:
     from hyperspace_core.config.searchspace import Space

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import UsageError
-from hyperspace_core.extension.register import SameBehaviour
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import comparable_runs, compared, declaration, existing_runs, key_of
+from hyperspace_core.records.traits import Sameness, fingerprints_of
+from hyperspace_core.results.comparable import (
+    CurrentCode,
+    comparable_runs,
+    existing_runs,
+    experiment_key,
+    same_behaviour_line,
+    select_comparable,
+)
 from hyperspace_core.results.results import Results
-from hyperspace_core.results.traits import CurrentCode, Sameness, parts_of
 from hyperspace_core.study import Study
 from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 from hyperspace_migrate.plan import apply_plan, plan_backfill
@@ -67,9 +73,9 @@ def left_out(results: Results) -> dict[int, list[str]]:
 
 def same(name: str, *runs: RunRecord) -> str:
     """The line that declares the code of a class in two runs equivalent."""
-    old, new = (part.fingerprint for record in runs for part in (parts_of(record) or {}).values()
+    old, new = (part.digest for record in runs for part in (fingerprints_of(record) or {}).values()
                 if part.name == name)
-    return declaration(name, old, new)
+    return same_behaviour_line(name, old, new)
 
 
 @pytest.mark.parametrize("what", TAMPERED)
@@ -109,12 +115,12 @@ def test_a_backfilled_parameter_needs_a_harmless_declaration(opened: Open) -> No
     second = run(study)
     assert left_out(study.results("holdout")) == {1: ["Forest had other code"]}
     apply_plan(study.store, plan_backfill(study.project, study.store))
-    assert key_of(study.get(1)) == key_of(second)
+    assert experiment_key(study.get(1)) == experiment_key(second)
 
     study = opened(declaring(same("Forest", first, second)))
 
     assert ids(study.results("holdout")) == [1, 2]
-    assert existing_runs(study.store, study.project, "holdout") == {key_of(second): 1}
+    assert existing_runs(study.store, study.project, "holdout") == {experiment_key(second): 1}
 
 
 # -- code changes declared harmless --------------------------------------------------------------------------
@@ -132,8 +138,7 @@ def test_harmless_declarations_are_transitive(opened: Open) -> None:
 
 def test_fingerprint_prefixes_of_any_length_are_equivalent() -> None:
     a, b, c = (digit * 64 for digit in "abc")
-    sameness = Sameness([SameBehaviour(component="X", old=a[:8], new=b[:10]),
-                         SameBehaviour(component="X", old=b[:8], new=c)])
+    sameness = Sameness([(a[:8], b[:10]), (b[:8], c)])
 
     assert sameness.of(a) == sameness.of(b) == sameness.of(c) != sameness.of("d" * 64)
     assert sameness.of("d" * 64) == "d" * 64
@@ -181,7 +186,7 @@ def test_without_the_project_the_newest_run_is_the_reference(opened: Open) -> No
     run(opened({"parts.py": FILES["parts.py"]}), SUPPORT)
     records = list(opened().results("holdout", comparable="all"))
 
-    found = compared(records, lambda: None)
+    found = select_comparable(records, lambda: None)
 
     assert sorted(record.id for record in found.kept) == [2, 3]
 
@@ -194,7 +199,7 @@ def test_the_project_is_not_loaded_if_the_runs_agree(opened: Open) -> None:
     def asked() -> CurrentCode:
         raise AssertionError("the project was asked")
 
-    assert len(compared(study.results("holdout"), asked).kept) == 2
+    assert len(select_comparable(study.results("holdout"), asked).kept) == 2
 
 
 def test_a_removed_class_is_compared_with_its_newest_run(opened: Open) -> None:
@@ -223,7 +228,7 @@ def test_unknown_properties_do_not_exclude_a_run(opened: Open) -> None:
     records = list(study.results("holdout", comparable="all"))
     bare = [replace(record, id=record.id + 10, attempts=()) for record in records]
 
-    found = compared([*records, *bare], lambda: CurrentCode(study.project))
+    found = select_comparable([*records, *bare], lambda: CurrentCode(study.project))
 
     assert sorted(record.id for record in found.kept) == [2, 11, 12]
 
@@ -308,9 +313,10 @@ def test_a_run_on_changed_code_does_not_count_as_existing(opened: Open) -> None:
     forest, = plan(study.project, problem, FOREST, SubmitOptions())
     support, = plan(study.project, problem, SUPPORT, SubmitOptions())
 
-    assert existing_runs(study.store, study.project, "holdout") == {key_of(support): 2}
+    assert existing_runs(study.store, study.project, "holdout") == {experiment_key(support): 2}
     run(study)
-    assert existing_runs(study.store, study.project, "holdout") == {key_of(support): 2, key_of(forest): 3}
+    assert existing_runs(study.store, study.project, "holdout") == {
+        experiment_key(support): 2, experiment_key(forest): 3}
 
 
 def test_a_queued_run_on_changed_code_does_not_count_as_existing(opened: Open) -> None:
@@ -341,4 +347,4 @@ def test_pinned_components_are_used_if_none_were_recorded(opened: Open) -> None:
                        attempts=(replace(record.attempts[0], provenance=shared),))
                for record in study.results("holdout", comparable="all")]
 
-    assert [record.id for record in compared(records, lambda: None).kept] == [2]
+    assert [record.id for record in select_comparable(records, lambda: None).kept] == [2]

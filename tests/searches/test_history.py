@@ -8,7 +8,7 @@ import pytest
 
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.comparable import comparable_runs, declaration
+from hyperspace_core.results.comparable import comparable_runs, same_behaviour_line
 from hyperspace_core.searches.handle import Search
 from hyperspace_core.searches.history import Seen
 from hyperspace_core.searches.proposing import Proposer
@@ -103,7 +103,7 @@ def test_an_older_run_has_the_default_of_a_newer_parameter(
     forget("formula")
     with Study("formula", url) as later:           # as the error message advises the author
         ((reason,),) = [left.reasons for left in comparable_runs(later, "main").left_out]
-    line = declaration(reason.name, reason.was, reason.now)
+    line = same_behaviour_line(reason.name, reason.was, reason.now)
     tasks = 'register.tasks("formula.tasks")'
     project.write("hyperspace.py", FILES["hyperspace.py"].replace(tasks, f"{tasks}; {line}"))
     forget("formula")

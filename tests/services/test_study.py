@@ -29,7 +29,7 @@ from hyperspace_core.lookup import pick_attempt
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.comparable import existing_runs, key_of
+from hyperspace_core.results.comparable import existing_runs, experiment_key
 from hyperspace_core.results.results import Results
 from hyperspace_core.submission import SubmitOptions, iter_plan, plan, problem_of_task
 from pytest_hyperspace.project import ProjectFolder
@@ -270,7 +270,7 @@ def test_an_equal_experiment_is_found_unless_it_failed(study: Study) -> None:
 
     def known(config: dict[str, Any], **wishes: Any) -> int | None:
         run, = plan(study.project, problem, config, SubmitOptions(**wishes))
-        return there.get(key_of(run))
+        return there.get(experiment_key(run))
 
     assert known({"rate": 0.5, "learner": "Forest"}) == queued
     assert known({"rate": 0.25}) == done

@@ -17,7 +17,7 @@ from hyperspace_core.extension.project import Project, open_project
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task
-from hyperspace_core.results.comparable import key_of
+from hyperspace_core.results.comparable import experiment_key
 from hyperspace_core.submission import (
     BATCH,
     Problem,
@@ -285,7 +285,7 @@ def test_the_size_of_a_grid_is_the_number_of_its_runs(
     runs = list(iter_plan(lab, problem, grid, wishes))
 
     assert len(runs) == size_of(lab, problem, grid, wishes) == len(trees) * len(rates) * repeats
-    assert len({key_of(run) for run in runs}) == len(runs)
+    assert len({experiment_key(run) for run in runs}) == len(runs)
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from hyperspace_core.cli.options import FilterOptions
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.results.comparable import Comparison, LeftOut
+    from hyperspace_core.results.comparable import Comparison, CurrentCode, LeftOut
     from hyperspace_core.results.repeats import Grouped
     from hyperspace_core.results.results import Results
-    from hyperspace_core.results.traits import CurrentCode
     Sheet = Results | Grouped
 
 # -- Comparable and other runs, for `results`, `compare` and `effects` --
@@ -47,30 +46,30 @@ def comparison(context: CommandContext, where: RunFilter, comparable: str, *, by
     count. `page`: the same if only comparable runs count; for thousands of runs it returns a `FirstPage`.
     """
     from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST
-    from hyperspace_core.results.comparable import ALL, Comparison, compared
+    from hyperspace_core.records.traits import SharedTrees, trim_provenance
+    from hyperspace_core.results.comparable import ALL, Comparison, select_comparable
     from hyperspace_core.results.results import any_mended, first_page
     from hyperspace_core.results.table import best_first
-    from hyperspace_core.results.traits import Sharing, slim
 
-    share = Sharing()
+    trees = SharedTrees()
 
     def read(record: RunRecord) -> RunRecord:
-        return share.of(record if whole else slim(record))
+        return trees.share(record if whole else trim_provenance(record))
 
-    def today() -> CurrentCode | None:
-        return _today(context) if by_code else None
+    def current_code() -> CurrentCode | None:
+        return _project_code(context) if by_code else None
 
     early = limit if comparable == ALL and len(where.tasks) == 1 else None
     if early is not None and any_mended(context.store, where):
         early = None
     if page is not None and early is None:
-        asked = None if comparable == ALL else today
+        asked = None if comparable == ALL else current_code
         first = first_page(context.store, where, page, asked, read=read)
         if first is not None:
             return first
     order = ORDER_OLDEST if early is None else ORDER_BEST
     records = best_first(map(read, context.store.find(where, order=order, limit=early)))
-    return Comparison(kept=tuple(records)) if comparable == ALL else compared(records, today)
+    return Comparison(kept=tuple(records)) if comparable == ALL else select_comparable(records, current_code)
 
 
 def run_filter(context: CommandContext, wanted: FilterOptions, task: str | None = None, *,
@@ -90,10 +89,10 @@ def run_filter(context: CommandContext, wanted: FilterOptions, task: str | None 
 
 def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
     """Print the runs that are not comparable, by task; `named`: with the task name."""
-    from hyperspace_core.results.comparable import summary
+    from hyperspace_core.results.comparable import left_out_text
 
     for task, group in groupby(left_out, key=lambda one: one.record.task):
-        text = summary(list(group), "--comparable all", looked_at)
+        text = left_out_text(list(group), "--comparable all", looked_at)
         echo_note(f"{task}: {text}" if named else text)
 
 
@@ -104,10 +103,10 @@ def is_installed(context: CommandContext) -> bool:
     return any(found.name == context.name for found in installed_projects())
 
 
-def _today(context: CommandContext) -> CurrentCode | None:
+def _project_code(context: CommandContext) -> CurrentCode | None:
     """The project's current code; None if it is not installed or cannot be opened."""
     from hyperspace_core.errors import HyperspaceError
-    from hyperspace_core.results.traits import CurrentCode
+    from hyperspace_core.results.comparable import CurrentCode
 
     if not is_installed(context):
         return None

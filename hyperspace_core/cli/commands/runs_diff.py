@@ -120,11 +120,11 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
 
 
 def _component_plain(pair: OtherCode) -> dict[str, Any]:
-    from hyperspace_core.results.comparable import declaration
+    from hyperspace_core.results.comparable import same_behaviour_line
 
     old, new = pair
-    sides = {"first": old.fingerprint, "second": new.fingerprint,
-             "declare": declaration(old.declared_as, old.fingerprint, new.fingerprint)}
+    sides = {"first": old.digest, "second": new.digest,
+             "declare": same_behaviour_line(old.declared_as, old.digest, new.digest)}
     return {"section": "components", "path": old.path, "class": old.name or new.name,
             **{key: value for key, value in sides.items() if value}}
 

@@ -52,7 +52,7 @@ def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: 
     hyperspace submit holdout --grid classifier=Forest,Linear --repeats 3
     """
     from hyperspace_core.cli.submitting import queue, say_existing, say_plan
-    from hyperspace_core.results.comparable import existing_runs, unless_known
+    from hyperspace_core.results.comparable import existing_runs, without_known
     from hyperspace_core.submission import Pinner, problem_of_task
 
     if dry_run:
@@ -60,7 +60,7 @@ def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: 
         problem = problem_of_task(project, task)
         count, runs = _planned(project, problem, typed, wishes, yes=True)
         if skip_existing:
-            runs = list(unless_known(_warned_of_drawn(runs, problem, wishes),
+            runs = list(without_known(_warned_of_drawn(runs, problem, wishes),
                                      existing_runs(context.store, project, problem.task)))
             say_existing(count - len(runs), count)
             count = len(runs)
@@ -69,7 +69,7 @@ def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: 
     problem = problem_of_task(study.project, task)
     count, runs = _planned(study.project, problem, typed, wishes, yes=yes)
     if skip_existing:
-        runs = unless_known(_warned_of_drawn(runs, problem, wishes),
+        runs = without_known(_warned_of_drawn(runs, problem, wishes),
                             existing_runs(study.store, study.project, problem.task))
     else:
         _warn_of_twins(study, runs, problem.task)
@@ -107,12 +107,12 @@ def _warned_of_drawn(runs: Iterable[NewRun], problem: Problem, wishes: SubmitOpt
 def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
     """Warn of runs that exist already, unless there are too many to compare."""
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.comparable import existing_runs, unless_known
+    from hyperspace_core.results.comparable import existing_runs, without_known
 
     known = sum(study.store.count(RunFilter(project=study.name, tasks=(task,))).values())
     if not isinstance(runs, list) or known > COMPARE_UP_TO:
         return
-    twins = len(runs) - len(list(unless_known(runs, existing_runs(study.store, study.project, task))))
+    twins = len(runs) - len(list(without_known(runs, existing_runs(study.store, study.project, task))))
     if twins:
         exist = "1 run exists" if twins == 1 else f"{twins} runs exist"
         warn(f"{exist} already with the same config, seed and code; --skip-existing skips them")

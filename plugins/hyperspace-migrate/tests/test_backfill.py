@@ -17,7 +17,7 @@ from hyperspace_core.errors import NotFound, Refused, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
-from hyperspace_core.results.comparable import existing_runs, key_of
+from hyperspace_core.results.comparable import existing_runs, experiment_key
 from hyperspace_core.study import Study
 from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 from hyperspace_core.worker.state import WorkerOptions
@@ -88,9 +88,9 @@ def test_the_submitted_config_never_changes(opened: Open) -> None:
     same = plan(study.project, problem_of_task(study.project, "trial"),
                 {"learner": FOREST}, SubmitOptions())[0]
 
-    assert key_of(same) not in existing_runs(study.store, study.project, "trial")
+    assert experiment_key(same) not in existing_runs(study.store, study.project, "trial")
     fill(study)
-    assert existing_runs(study.store, study.project, "trial") == {key_of(same): 1}
+    assert existing_runs(study.store, study.project, "trial") == {experiment_key(same): 1}
     assert study.get(1).submitted == {"learner": FOREST}
     assert [record.id for record in study.results("trial", where="learner.max_depth=null")] == [1]
 

@@ -14,9 +14,9 @@ from hyperspace_core.lookup import get_run
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_core.records.states import State
+from hyperspace_core.records.traits import data_fingerprints
 from hyperspace_core.results.diff import other_code
 from hyperspace_core.results.format import value_text
-from hyperspace_core.results.traits import data_of
 from hyperspace_core.worker.events import Listener, log_notices
 from hyperspace_core.worker.replay import Verdict, check_tolerance, copy_of, replay
 from hyperspace_core.worker.state import WorkerOptions
@@ -224,7 +224,7 @@ def _seed(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
 
 
 def _data(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
-    old, new = data_of(before), data_of(now)
+    old, new = data_fingerprints(before), data_fingerprints(now)
     if old and new and old != new:
         yield Cause("data", "the data differ: they have another fingerprint")
 

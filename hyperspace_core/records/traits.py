@@ -1,4 +1,4 @@
-"""Recorded parts of a run: its components with their fingerprints, and its data."""
+"""Traits of a run: fingerprints of its components and of its data, and its problem."""
 
 from __future__ import annotations
 
@@ -9,31 +9,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import permutations
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical
-from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.codec import to_text
-from hyperspace_core.records.run import Attempt, Metric, RunRecord
-
-if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
-    from hyperspace_core.extension.register import SameBehaviour
+from hyperspace_core.records.run import Attempt, RunRecord
 
 COMPONENTS, DATA = "components", "data"        # sections of provenance
 HOOK = "hook:"                                 # prefix of the name of a project's own hook
-SHOWN = 12                                     # digits of a fingerprint in messages
+DIGITS = 12                                    # digits of a fingerprint in messages
 
-Key = tuple[str, str]
+CodeKey = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A component that a run used, or a hook of the project."""
+class Fingerprint:
+    """Fingerprint of a component that a run used, or of a hook of the project."""
 
     path: str                      # "classifier", "layers.0", "hook:hyperspace_train"
     name: str                      # class name in a config
-    fingerprint: str               # hexadecimal, or an external name; empty: unknown
+    digest: str                    # hexadecimal, or an external name; empty: unknown
     module: str = ""
 
     @cached_property
@@ -41,7 +36,7 @@ class Part:
         return self.path.startswith(HOOK)
 
     @cached_property
-    def key(self) -> Key:
+    def key(self) -> CodeKey:
         """Lookup key: parameter (in place of the family) and class name."""
         if self.is_hook:
             return self.path, ""
@@ -50,9 +45,9 @@ class Part:
     @property
     def short(self) -> str:
         """The first digits of the fingerprint, or why there is none."""
-        if not self.fingerprint:
+        if not self.digest:
             return "not read"
-        return "not the project's own" if ":" in self.fingerprint else self.fingerprint[:SHOWN]
+        return "not the project's own" if ":" in self.digest else self.digest[:DIGITS]
 
     @property
     def declared_as(self) -> str:
@@ -65,19 +60,19 @@ class Part:
         return f"the hook {self.path.removeprefix(HOOK)}" if self.is_hook else self.name or self.path
 
 
-Parts = Mapping[str, Part]
+Fingerprints = Mapping[str, Fingerprint]
 
 
-def parts_of(record: RunRecord) -> Parts | None:
-    """Parts of the last attempt, else those pinned at submission; None if unknown."""
+def fingerprints_of(record: RunRecord) -> Fingerprints | None:
+    """Those of the last attempt, else those pinned at submission; None if unknown."""
     for section in (_section(record, COMPONENTS), record.code.get(COMPONENTS)):
-        parts = parts_in(section)
-        if parts:
-            return parts
+        fingerprints = fingerprints_in(section)
+        if fingerprints:
+            return fingerprints
     return None
 
 
-def parts_in(section: Any) -> Parts:
+def fingerprints_in(section: Any) -> Fingerprints:
     """Read the components of a section; malformed entries are ignored.
 
     Runs of the same code share the returned mapping, which saves memory.
@@ -86,13 +81,13 @@ def parts_in(section: Any) -> Parts:
         return {}
     read = ((path, one.get("class"), one.get("module"), one.get("fingerprint"))
             for path, one in section.items() if isinstance(one, Mapping))
-    return _parts(tuple((path, *(text if isinstance(text, str) else "" for text in texts))
-                        for path, *texts in read))
+    return _shared(tuple((path, *(text if isinstance(text, str) else "" for text in texts))
+                         for path, *texts in read))
 
 
 @lru_cache(maxsize=4096)
-def _parts(read: tuple[tuple[str, ...], ...]) -> Parts:
-    return {path: Part(path=path, name=name, module=module, fingerprint=_known(fingerprint))
+def _shared(read: tuple[tuple[str, ...], ...]) -> Fingerprints:
+    return {path: Fingerprint(path=path, name=name, module=module, digest=_known(fingerprint))
             for path, name, module, fingerprint in read}
 
 
@@ -102,7 +97,7 @@ def _known(fingerprint: str) -> str:
     return {"sha256": digits, "external": fingerprint}.get(kind, "")
 
 
-def slim(record: RunRecord) -> RunRecord:
+def trim_provenance(record: RunRecord) -> RunRecord:
     """Drop provenance that comparisons do not use, to save memory."""
     attempt = record.attempt
     if attempt is None:
@@ -111,7 +106,7 @@ def slim(record: RunRecord) -> RunRecord:
     return replace(record, attempts=(*record.attempts[:-1], replace(attempt, provenance=kept)))
 
 
-class Sharing:
+class SharedTrees:
     """Share equal trees among many records, to save memory.
 
     Runs of one code, machine and problem have almost the same provenance.
@@ -121,7 +116,7 @@ class Sharing:
         self._known: dict[str, Any] = {}
         self._kept: dict[int, Any] = {}        # by identity: a store may share them already
 
-    def of(self, record: RunRecord) -> RunRecord:
+    def share(self, record: RunRecord) -> RunRecord:
         """Return an equal record with shared trees; the same object if nothing changes."""
         attempts = tuple(map(self._attempt, record.attempts))
         scenario, code = self._one(record.scenario), self._one(record.code)
@@ -143,7 +138,7 @@ class Sharing:
         return known
 
 
-def data_of(record: RunRecord) -> tuple[str, ...]:
+def data_fingerprints(record: RunRecord) -> tuple[str, ...]:
     """Fingerprints of the loaded data, in order of loading; empty if unknown."""
     found = _section(record, DATA).get("fingerprints")
     return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
@@ -160,7 +155,7 @@ class RunTraits:
 
     record: RunRecord
     problem: str | None            # the completed scenario as canonical text; None: unknown
-    parts: Parts | None
+    fingerprints: Fingerprints | None
     data: tuple[str, ...]
 
 
@@ -168,16 +163,17 @@ def run_traits(records: Iterable[RunRecord]) -> tuple[RunTraits, ...]:
     """Read the traits of many records; a shared tree is read once."""
     kept = tuple(records)                          # keeps the trees alive, so that ids stay unique
     problems: dict[int, str] = {}
-    ran: dict[int, Parts] = {}
+    ran: dict[int, Fingerprints] = {}
     found = []
     for record in kept:
         scenario, section = record.scenario, _section(record, COMPONENTS)
         if scenario is not None and id(scenario) not in problems:
             problems[id(scenario)] = sys.intern(canonical(scenario))
         if section and id(section) not in ran:
-            ran[id(section)] = parts_in(section)
+            ran[id(section)] = fingerprints_in(section)
         found.append(RunTraits(record=record, problem=problems.get(id(scenario)),
-                            parts=ran.get(id(section)) or parts_of(record), data=data_of(record)))
+                               fingerprints=ran.get(id(section)) or fingerprints_of(record),
+                               data=data_fingerprints(record)))
     return tuple(found)
 
 
@@ -187,11 +183,11 @@ class Sameness:
     Class names do not matter: a renamed class keeps its declarations.
     """
 
-    def __init__(self, declared: Iterable[SameBehaviour] = ()) -> None:
+    def __init__(self, declared: Iterable[tuple[str, str]] = ()) -> None:
         self._parents: dict[str, str] = {}
         self._known: dict[str, str] = {}           # fingerprint → representative of its class
-        for same in declared:
-            self._join(same.old, same.new)
+        for old, new in declared:
+            self._join(old, new)
         for one, other in permutations(tuple(self._parents), 2):
             if other.startswith(one):              # prefixes of different length are equivalent
                 self._join(one, other)
@@ -219,7 +215,7 @@ class Sameness:
 PARTIAL = "partial:"           # prefix of a fingerprint of sampled data
 CHOSEN = "dataset"             # a hyper-parameter of this name chooses the data
 
-Fingerprints = tuple[str, ...]
+DataFingerprints = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,13 +223,13 @@ class DataRule:
     """The data of the newest run, per seed or config where these select the data."""
 
     by_seed: bool
-    newest: Mapping[Any, Fingerprints]
+    newest: Mapping[Any, DataFingerprints]
 
     @classmethod
     def of(cls, by_age: Sequence[RunTraits]) -> DataRule:
         """Build the rule from runs that agree in everything else, oldest first."""
         known = [(run.record, run.data) for run in by_age if run.data]
-        seeds: dict[Fingerprints, set[int | None]] = defaultdict(set)
+        seeds: dict[DataFingerprints, set[int | None]] = defaultdict(set)
         for record, data in known:
             seeds[data].add(record.seed)
         # data that two seeds share do not depend on the seed
@@ -256,45 +252,3 @@ def _distinct(one: str, other: str) -> bool:
 def _key(record: RunRecord, by_seed: bool) -> Any:
     chosen = (record.config or {}).get(CHOSEN)
     return record.seed if by_seed else None, None if chosen is None else canonical(chosen)
-
-
-# -- The current code of a project, to compare records with --
-
-class CurrentCode:
-    """The project's code in this process; its methods raise no error for a record."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._parts: dict[Any, Parts] = {}
-        self._problems: dict[str, tuple[Tree, Metric] | None] = {}
-        self.sameness = Sameness(project.same_behaviour)
-
-    def problem(self, task: str) -> tuple[Tree, Metric] | None:
-        """Completed scenario and metric of a task; None if the task is missing or broken."""
-        if task not in self._problems:
-            try:
-                found = self._project.task(task)
-                self._problems[task] = self._project.complete_scenario(found), found.metric
-            except HyperspaceError:
-                self._problems[task] = None
-        return self._problems[task]
-
-    def parts(self, record: RunRecord, recorded: Parts) -> Parts:
-        """Parts that the run would have with the current code, without removed classes.
-
-        Cached by the classes of the recorded parts.
-        """
-        shape = tuple((part.path, part.name) for part in recorded.values() if not part.is_hook)
-        if not self._parts.get(shape):             # another config of that shape may fit
-            self._parts[shape] = self._looked_up(record)
-        return self._parts[shape]
-
-    def _looked_up(self, record: RunRecord) -> Parts:
-        from hyperspace_core.capture.code_fingerprint import component_fingerprints
-
-        if record.scenario is None or record.config is None or CLASS_NAME not in record.scenario:
-            return {}
-        try:
-            return parts_in(component_fingerprints(self._project, record.scenario, record.config))
-        except HyperspaceError:
-            return {}
