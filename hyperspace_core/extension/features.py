@@ -28,8 +28,8 @@ class Feature:
 FEATURES: Mapping[str, Feature] = {
     "hyperspace-tuning": Feature(
         commands=("tune", "searches"), study=("tune", "search", "searches"),
-        components=("Random", "Grid", "TPE", "GP", "CMAES", "NSGAII", "OptunaSampler", "Median",
-                    "SuccessiveHalving", "AsRecorded")),
+        components=("AsRecorded", "CmaEs", "GP", "Grid", "Median", "NSGAII", "Random", "Sampler",
+                    "SuccessiveHalving", "TPE")),
     "hyperspace-analysis": Feature(
         commands=("compare", "effects", "plot"), study=("compare", "queue_pairs", "plot"),
         results=("compare", "effects", "plot")),
@@ -38,7 +38,7 @@ FEATURES: Mapping[str, Feature] = {
     "hyperspace-migrate": Feature(commands=("check", "backfill", "store copy")),
     "hyperspace-mongodb": Feature(schemes=("mongodb", "mongodb+srv")),
 }
-RETIRED: Mapping[str, str] = {}        # distribution → its successor
+RETIRED: Mapping[str, str] = {"hyperspace-optuna": "hyperspace-tuning"}        # distribution → its successor
 
 
 def install_command(distribution: str) -> str:

@@ -100,9 +100,6 @@ def _check(manager: pluggy.PluginManager, plugin: Any) -> None:
 BUILTINS = {
     "stages": "hyperspace_core.stages",
     "scenarios": "hyperspace_core.scenarios",
-    "tuners": "hyperspace_core.tuners",
-    "pruners": "hyperspace_core.pruners",
-    "searches": "hyperspace_core.searches.worker_plugin:Searches",
     "storage": "hyperspace_core.extension.storage",
     "commands": "hyperspace_core.cli.commands",
     "seeds": "hyperspace_core.capture.environment:Seeds",

@@ -16,6 +16,7 @@ from hyperspace_core.config.tree import Tree, unwrapped
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import Metric, NewRun
 
+CANCELLED = "cancelled"        # the reason of a search that a user has ended
 _LARGEST = sys.float_info.max
 
 

@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.clock import Clock
+from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import StoreError
 from hyperspace_core.execution.answers import Answer
 from hyperspace_core.execution.failure import one_line
 from hyperspace_core.extension.discovery import LOAD_ERRORS
+from hyperspace_core.extension.features import missing_component
 from hyperspace_core.records.run import Claim, Owner, RunRecord
+from hyperspace_core.records.search import SearchState
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.state import WorkerOptions, WorkerState
 
@@ -64,6 +67,7 @@ class WorkerHooks:
         self._lock = threading.Lock()
         self._off: set[str] = set()                    # plugins whose offers have failed
         self._reported: set[str] = set()               # plugins whose answers have failed
+        self._searches_reported = False
         self._looked_at: float | None = None
 
     # -- runs besides the queue ------------------------------------------------------------------------------
@@ -77,12 +81,26 @@ class WorkerHooks:
             if queued and self._looked_at is not None and now - self._looked_at < LOOK_S:
                 return None
             self._looked_at = now if queued else self._looked_at
-        for plugin, call in self._extensions.implementations(OFFER):
+        calls = list(self._extensions.implementations(OFFER))
+        if not calls:
+            self._name_missing_plugin()
+        for plugin, call in calls:
             claim = self._offered(plugin, call, tasks, queued)
             if claim is not None:
                 self._looked_at = None
                 return claim
         return None
+
+    def _name_missing_plugin(self) -> None:
+        """Report once which plugin proposes the runs of the open searches."""
+        if self._searches_reported:
+            return
+        self._searches_reported = True
+        for search in self._context.store.searches(self._context.project, states=(SearchState.OPEN,)):
+            tuner = str(search.tuner.get(CLASS_NAME))
+            why = missing_component(tuner) or f"no installed plugin has the tuner {tuner}"
+            self._context.tell(f"search {search.id} of task '{search.task}': its runs cannot be proposed "
+                               f"here: {why}", logging.WARNING)
 
     def _wake(self) -> None:
         self._looked_at = None

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.errors import UsageError
+from hyperspace_core.errors import Refused, UsageError
+from hyperspace_core.extension.features import missing_component
 from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import NewRun, RunRecord
@@ -31,6 +32,8 @@ from hyperspace_core.worker.worker import Worker
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.storage import Store
+
+AS_RECORDED = "AsRecorded"     # the pruner that stops a run where its earlier execution was stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,8 @@ def replay(store: Store, extensions: Extensions, runs: Sequence[tuple[RunRecord,
 
     `runs`: each past run, and the run to execute in its place; see `copy_of`. Where a pruner stopped the past
     run, its repetition stops there, too. `store` has the past runs and is only read. `tolerance` and `ignore`
-    as in `judge`. `listener` receives the worker's events. Raises `ProjectError`, as a worker does.
+    as in `judge`. `listener` receives the worker's events. Raises `ProjectError`, as a worker does; `Refused`
+    for a pruned run where no plugin has pruners.
     """
     from hyperspace_core.stores.sqlite import open_store
 
@@ -58,7 +62,8 @@ def replay(store: Store, extensions: Extensions, runs: Sequence[tuple[RunRecord,
     project = runs[0][1].project
     with (tempfile.TemporaryDirectory(prefix="hyperspace-replay-") as folder,
           open_store(f"sqlite:///{Path(folder) / 'replay.db'}", project) as temporary):
-        numbers = temporary.submit([_stopped_again(temporary, before, run) for before, run in runs])
+        copies = [_stopped_again(temporary, extensions, before, run) for before, run in runs]
+        numbers = temporary.submit(copies)
         Worker(temporary, project, extensions, options, on_event=listener).run()
         done = [(before, temporary.get(number)) for (before, _), number in zip(runs, numbers, strict=True)]
         return [Replay(before=before, now=now, verdict=None if not now.state.terminal else judge(
@@ -73,12 +78,15 @@ def copy_of(record: RunRecord) -> NewRun:
                   max_losses=1)
 
 
-def _stopped_again(temporary: Store, before: RunRecord, run: NewRun) -> NewRun:
+def _stopped_again(temporary: Store, extensions: Extensions, before: RunRecord, run: NewRun) -> NewRun:
     """Assign the run to a search whose pruner stops it at the recorded value."""
     stop = pruned_at(before)
     if stop is None:
         return run
-    pruner = {CLASS_NAME: "AsRecorded", "values": stop.values, "metric": stop.series, "goal": run.metric.goal}
+    if not any(extensions.implementations("hyperspace_watch_run")):
+        raise Refused(f"run {before.id} was pruned, and no installed plugin would stop it again: "
+                      f"{missing_component(AS_RECORDED)}")
+    pruner = {CLASS_NAME: AS_RECORDED, "values": stop.values, "metric": stop.series, "goal": run.metric.goal}
     search = temporary.add_search(NewSearch(uid=run.uid, project=run.project, task=run.task, pruner=pruner,
                                             scenario=run.scenario or {}, tuner={}))
     temporary.end_search(search, "only holds the recorded stop of a run")

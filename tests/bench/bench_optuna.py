@@ -14,11 +14,11 @@ from typing import Any
 import optuna
 from tools import show
 
-from hyperspace_core.config.searchspace import Space
-from hyperspace_core.tuner import History, Trial, Tuner
-from hyperspace_optuna.replaying import Replay
-from hyperspace_optuna.tuners import GP, NSGAII, TPE, CmaEs, conditional
-from pytest_hyperspace.tuners import conditional_space, drawn_history, flat_space
+from hyperspace_tuning.samplers.replay import Replay
+from hyperspace_tuning.samplers.tuners import GP, NSGAII, TPE, CmaEs, conditional
+from hyperspace_tuning.space import Space
+from hyperspace_tuning.testing.tuners import conditional_space, drawn_history, flat_space
+from hyperspace_tuning.tuner import History, Trial, Tuner
 
 TRIALS = 5000
 PROPOSALS = 15

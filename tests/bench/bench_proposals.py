@@ -23,17 +23,17 @@ import optuna
 from tools import show
 
 from hyperspace_core.clock import SystemClock
-from hyperspace_core.config.drawing import draw
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.run import Finish, RunRecord
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.searches.asking import ChildProposer
-from hyperspace_core.searches.handle import Search
-from hyperspace_core.searches.proposals import Proposals
-from hyperspace_core.searches.wire import Open
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
-from hyperspace_optuna.replaying import Replay
+from hyperspace_tuning.proposals import Proposals
+from hyperspace_tuning.proposer_client import ChildProposer
+from hyperspace_tuning.proposer_protocol import OpenProject
+from hyperspace_tuning.samplers.replay import Replay
+from hyperspace_tuning.sampling import sample
+from hyperspace_tuning.study import Search
 
 RUNS = 5000
 PROPOSALS = 15
@@ -54,7 +54,7 @@ def filled(study: Study) -> Search:
     space, rng = search.space(), Random(0)
 
     def another(number: int) -> RunRecord:
-        config = space.config_of(draw(space, rng))
+        config = space.config_of(sample(space, rng))
         like = done[config["classifier"]["className"], config["scaler"]["className"]]
         return replace(like, uid=f"past-{number}", config=config, submitted=config, result=rng.random())
 
@@ -65,7 +65,7 @@ def filled(study: Study) -> Search:
 
 def ours(study: Study) -> tuple[float, float]:
     """Milliseconds of the first proposal, and the median of later ones."""
-    asker = ChildProposer(Open(study.name, None, (), None))
+    asker = ChildProposer(OpenProject(study.name, None, (), None))
     proposals = Proposals(study.store, study.name, asker, clock=SystemClock(),
                           tell=lambda text, level: logging.warning(text))
     times = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.search import Budget, NewSearch
 from hyperspace_core.storage import Store, new_token
@@ -12,9 +10,6 @@ from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
 from .growing import PROJECT
-
-# tests of core give the same result with and without the plugin
-WITHOUT_OPTUNA = ("--no-plugin", "hyperspace-optuna") if find_spec("hyperspace_optuna") else ()
 
 
 def work(store: Store, **options: object) -> WorkerReport:

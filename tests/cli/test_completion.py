@@ -71,18 +71,11 @@ def test_installed_projects(completed: Callable[..., list[str]], project: Projec
     assert completed("hyperspace status --project beh") == ["behaving"]
 
 
-@pytest.mark.parametrize("line", ["hyperspace searches ", "hyperspace tune --resume ",
-                                  "hyperspace queue cancel --search "])
-def test_ids_of_searches_the_newest_first(completed: Callable[..., list[str]], harness: Harness,
-                                          line: str) -> None:
+def test_ids_of_searches_the_newest_first(completed: Callable[..., list[str]], harness: Harness) -> None:
     for _ in range(2):
         new_search(harness.store, harness.project)
 
-    assert completed(line) == ["2", "1"]
-
-
-def test_tuners(completed: Callable[..., list[str]]) -> None:
-    assert completed("hyperspace tune --project digits --tuner R") == ["Random"]
+    assert completed("hyperspace queue cancel --search ") == ["2", "1"]
 
 
 def test_states(completed: Callable[..., list[str]]) -> None:

@@ -25,11 +25,12 @@ PLACES = {
     "plotly": ("plugins/hyperspace-analysis/src/hyperspace_analysis/drawing.py",),
     "sqlite3": ("hyperspace_core/stores/sqlite/",),
     "pytest": (
-        "plugins/pytest-hyperspace/src/", "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/"),
+        "plugins/pytest-hyperspace/src/", "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/",
+        "plugins/hyperspace-tuning/src/hyperspace_tuning/testing/"),
     "hypothesis": ("plugins/pytest-hyperspace/src/",),
     "pymongo": ("plugins/hyperspace-mongodb/src/",),
-    "optuna": ("plugins/hyperspace-optuna/src/",),
-    "cmaes": ("plugins/hyperspace-optuna/src/",),
+    "optuna": ("plugins/hyperspace-tuning/src/",),
+    "cmaes": ("plugins/hyperspace-tuning/src/",),
 }
 
 

@@ -21,6 +21,7 @@ from hyperspace_core.extension.manager import Extensions
 from hyperspace_core.markers import PLUGINS_GROUP, hookimpl
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Claim, NewRun, Owner
+from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.worker import hooks
@@ -143,6 +144,22 @@ def test_without_a_plugin_nothing_is_offered(bench: Bench) -> None:
 
     assert bench.hooks().offer(TASKS, queued=False) is None
     assert threading.active_count() == before
+
+
+def test_without_a_plugin_the_one_that_open_searches_need_is_named(bench: Bench, store: Store) -> None:
+    for tuner in ("TPE", "Mine"):
+        store.add_search(NewSearch(uid=new_token(), project=PROJECT, task="t", scenario={"className": "S"},
+                                   tuner={"className": tuner}))
+    worker = bench.hooks()
+
+    for _ in range(2):
+        worker.offer(TASKS, queued=False)
+
+    (first, level), (second, _) = bench.told
+    assert first.startswith("search 1 of task 't': its runs cannot be proposed here: TPE is in "
+                            "hyperspace-tuning: pip install ")
+    assert level == logging.WARNING
+    assert second.endswith("here: no installed plugin has the tuner Mine")
 
 
 def test_a_plugin_that_raises_is_reported_and_not_asked_again(

@@ -15,10 +15,8 @@ FROM_PLUGINS = "From plugins"
 # command: module, section, its line in `hyperspace --help`
 COMMANDS = {
     "submit": ("submit", WORK, "Queue runs of TASK: one config, or a grid."),
-    "tune": ("tune", WORK, "Queue a search of TASK; workers propose its runs from all past runs."),
     "worker": ("worker", WORK, "Claim queued runs and execute them, until Ctrl-C."),
     "status": ("status", WORK, "Show the queue on one page."),
-    "searches": ("searches", WORK, "List the searches of a project, or show one."),
     "results": ("results", WORK, "List completed runs, best first by the metric of TASK."),
     "run": ("run", RUNS, "Execute one config of TASK in this terminal."),
     "rerun": ("run", RUNS, "Queue a past RUN again, with changes."),

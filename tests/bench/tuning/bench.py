@@ -27,7 +27,7 @@ from optuna.samplers import TPESampler
 from problems import Problem, all_problems
 from searchers import Ours, Plain, Searcher
 
-from hyperspace_optuna.tuners import GP, TPE, conditional
+from hyperspace_tuning.samplers.tuners import GP, TPE, conditional
 
 PAST, WORKERS, ADDED = 100, 8, 50
 RUNS = {"cold": 100, "warm": 34, "added": 75, "parallel": 100}

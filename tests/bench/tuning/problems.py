@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyperspace_core.config.drawing import spaced
-from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.ranges import Choice, Float, Int, Range
-from hyperspace_core.tuners.grid import combinations
+from hyperspace_tuning.builtin import combinations
+from hyperspace_tuning.sampling import evenly_spaced
+from hyperspace_tuning.space import Assignment, Dimension, Space
 
 MOST = 20_000                  # for larger grids, random points are distinct enough
 
@@ -38,7 +38,8 @@ class Problem:
         grid = list(itertools.islice(combinations(self.space, steps), MOST))
         if len(grid) < MOST:
             return rng.sample(grid, count)
-        return [self.space.walk(lambda one: rng.choice(spaced(one.range, steps))) for _ in range(count)]
+        return [self.space.walk(lambda one: rng.choice(evenly_spaced(one.range, steps)))
+                for _ in range(count)]
 
 
 def flat(ranges: Mapping[str, Range], defaults: Mapping[str, Any]) -> Space:
@@ -128,7 +129,7 @@ def _table(name: str, bench: Any, metric: str, sign: int, added: str, before: An
         return float(means["".join(map(str, places))] - best)
 
     start = columns[added].index(before) if isinstance(ranges[added], Int) else before
-    defaults = {key: spaced(one, 3)[0] for key, one in ranges.items()} | {added: start}
+    defaults = {key: evenly_spaced(one, 3)[0] for key, one in ranges.items()} | {added: start}
     return Problem(name=name, space=flat(ranges, defaults), regret=regret, added=added, before=start)
 
 

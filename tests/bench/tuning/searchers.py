@@ -11,10 +11,10 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import create_trial
 
-from hyperspace_core.config.searchspace import Assignment, Dimension, Space
 from hyperspace_core.ranges import Choice, Int
 from hyperspace_core.records.run import Metric
-from hyperspace_core.tuner import History, Trial, Tuner, next_proposal
+from hyperspace_tuning.space import Assignment, Dimension, Space
+from hyperspace_tuning.tuner import History, Trial, Tuner, next_proposal
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

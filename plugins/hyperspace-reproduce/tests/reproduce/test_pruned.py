@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hyperspace_core.errors import Refused
 from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.run import Metric, NewRun
 from hyperspace_core.records.search import NewSearch
@@ -55,6 +56,12 @@ def test_a_pruned_run_is_stopped_at_the_same_value(pruned: Study) -> None:
     assert found.verdict.compared == 2 + 1 + 1             # values, metric, result
     assert (found.now.reason, found.now.result) == (PRUNED, pruned.get(2).result)
     assert pruned_at(found.now) == pruned_at(pruned.get(2))
+
+
+def test_without_a_plugin_that_stops_it_the_run_is_refused(pruned: Study) -> None:
+    with (Study(pruned.name, pruned.store.url, no_plugins=["tuning"]) as without,
+          pytest.raises(Refused, match="AsRecorded is in hyperspace-tuning: pip install")):
+        reproduce(Site.of(without), 2)
 
 
 def test_a_run_that_was_not_pruned_is_not_stopped(pruned: Study) -> None:

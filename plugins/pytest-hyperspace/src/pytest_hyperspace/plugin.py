@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from pytest_hyperspace.project import ProjectFolder
 
 # before their import, so that failed assertions show their values in other projects' tests, too
-pytest.register_assert_rewrite("pytest_hyperspace.stores", "pytest_hyperspace.tuners",
-                               "pytest_hyperspace.pruners")
+pytest.register_assert_rewrite("pytest_hyperspace.stores")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

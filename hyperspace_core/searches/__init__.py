@@ -1,1 +1,0 @@
-"""Searches: propose the next run from all comparable runs."""

@@ -1,1 +1,0 @@
-"""Optuna's samplers as tuners of hyperspace; imports nothing heavy."""

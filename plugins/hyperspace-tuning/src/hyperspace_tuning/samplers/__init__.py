@@ -1,0 +1,1 @@
+"""Tuners that learn: a Gaussian process of our own, and Optuna's samplers."""
