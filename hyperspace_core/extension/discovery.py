@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from hyperspace_core.errors import ProjectError
+from hyperspace_core.extension.features import moved_to
 
 # -- The cause of a failed import in one line, with file and line number --
 
@@ -34,7 +35,9 @@ def why_not_imported(error: BaseException, module: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if module == error.name or module.startswith(f"{error.name}."):
             return f"its module '{module}' does not exist"
-        return f"it needs the module '{error.name}', which is not installed{_at(error)}"
+        new = moved_to(error.name)
+        cure = "which is not installed" if new is None else f"which is gone; import from {new}"
+        return f"it needs the module '{error.name}', {cure}{_at(error)}"
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     return f"{one_line(error)}{_at(error)}"

@@ -40,6 +40,26 @@ FEATURES: Mapping[str, Feature] = {
 }
 RETIRED: Mapping[str, str] = {"hyperspace-optuna": "hyperspace-tuning"}        # distribution → its successor
 
+# modules that written code may import and that are gone, and what has their names now
+MOVED: Mapping[str, str] = {
+    "hyperspace_core.config.lazy": "hyperspace_core",
+    "hyperspace_core.config.searching": "hyperspace_tuning",
+    "hyperspace_core.config.searchspace": "hyperspace_tuning",
+    "hyperspace_core.config.steps": "hyperspace_core.migrations",
+    "hyperspace_core.pruner": "hyperspace_tuning",
+    "hyperspace_core.results.rescoring": "hyperspace_reproduce",
+    "hyperspace_core.sink": "hyperspace_core.run",
+    "hyperspace_core.space": "hyperspace_core.ranges",
+    "hyperspace_core.testing": "pytest_hyperspace",
+    "hyperspace_core.tuner": "hyperspace_tuning",
+    "hyperspace_optuna": "hyperspace_tuning",
+}
+
+
+def moved_to(module: str) -> str | None:
+    """What has the names of a module that is gone; None for any other module."""
+    return next((new for old, new in MOVED.items() if module == old or module.startswith(f"{old}.")), None)
+
 
 def install_command(distribution: str) -> str:
     """The command that installs a first-party plugin here: from the clone where core runs from one."""

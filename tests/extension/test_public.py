@@ -8,6 +8,7 @@ import pytest
 
 import hyperspace_core
 from hyperspace_core import records
+from hyperspace_core.errors import ProjectError
 from hyperspace_core.extension.project import open_project
 
 from .world import EMPTY, World
@@ -41,3 +42,16 @@ def test_a_project_opens_with_all_installed_plugins(world: World) -> None:
     world.project("zoo", EMPTY)
 
     assert open_project("zoo").name == "zoo"
+
+
+@pytest.mark.parametrize(("line", "new"), [
+    ("from hyperspace_core.space import Int", "hyperspace_core.ranges"),
+    ("from hyperspace_core.config.steps import rename", "hyperspace_core.migrations"),
+    ("import hyperspace_core.testing.stores", "pytest_hyperspace"),
+    ("from hyperspace_optuna.tuners import TPE", "hyperspace_tuning"),
+])
+def test_an_import_of_a_module_that_is_gone_names_the_new_one(world: World, line: str, new: str) -> None:
+    world.project("zoo", f"{line}\n{EMPTY}")
+
+    with pytest.raises(ProjectError, match=rf"which is gone; import from {new} \("):
+        open_project("zoo")
