@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from worker.conftest import claim_one, door, here, owner, project, start, store, url  # noqa: F401 - fixtures
+from worker.conftest import claim_one, door, here, owner, project, start, store  # noqa: F401 - fixtures
