@@ -22,8 +22,8 @@ from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.search import NewSearch, SearchRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task
-from hyperspace_core.results.comparable import Criteria, criteria_of
-from hyperspace_core.results.comparable import CurrentCode, DataRule, run_traits, slim
+from hyperspace_core.records.traits import DataRule, run_traits, trim_provenance
+from hyperspace_core.results.comparable import Criteria, CurrentCode, criteria_of
 from hyperspace_core.storage import Store
 from hyperspace_tuning.from_signature import space_from_signature
 from hyperspace_tuning.space import Assignment, Outside, Space
@@ -306,6 +306,6 @@ class RunCache:
 
 def slimmed(record: RunRecord) -> RunRecord:
     """The part of a record that a history needs."""
-    kept = slim(record)
+    kept = trim_provenance(record)
     attempts = tuple(replace(attempt, traceback=None) for attempt in kept.attempts)
     return replace(kept, attempts=attempts, submitted={}, note="", info={}, progress=None, tags=())
