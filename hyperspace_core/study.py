@@ -39,7 +39,7 @@ from hyperspace_core.submission import (
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import Comparable, CurrentCode
-    from hyperspace_core.results.live import QueueProgress
+    from hyperspace_core.results.live_view import QueueProgress
     from hyperspace_core.results.overview import Overview
     from hyperspace_core.results.results import Results
 
@@ -337,7 +337,7 @@ class Study:
 
         `.watch()` redraws it until nothing is queued or running. The notebook may be closed at any time.
         """
-        from hyperspace_core.results.live import QueueProgress
+        from hyperspace_core.results.live_view import QueueProgress
 
         return QueueProgress(self.overview)
 

@@ -184,7 +184,7 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
     """
     problem = problem_of_run(record)
     changed = _as_tree(changes)
-    before = record.config if record.config is not None else record.submitted
+    before = record.effective_config
     scenario, base = project.up_to_date(problem.scenario, before)
     runs = plan(project, replace(problem, scenario=scenario), merge(base, changed), wishes, parent=record.id)
     # names from before a migration are no longer known

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hyperspace_core.results.format import GAP, aligned, cut, folds, harmless, one_line, width
+from hyperspace_core.results.format import GAP, align_columns, cut, folds, harmless, one_line, width
 
 T = TypeVar("T")
 
@@ -66,9 +66,9 @@ def message_line(text: str, *, bad: bool = False) -> str:
 
 def echo_json(value: Any) -> None:
     """Print records as JSON; the keys are their Python names."""
-    from hyperspace_core.results.format import plain
+    from hyperspace_core.results.format import to_json
 
-    text = json.dumps(plain(value), ensure_ascii=not speaks_unicode(),
+    text = json.dumps(to_json(value), ensure_ascii=not speaks_unicode(),
                       indent=2 if sys.stdout.isatty() else None)
     # JSON does not escape some control characters
     echo_raw(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
@@ -80,7 +80,7 @@ def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: st
 
     A pipe gets everything. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
     """
-    from hyperspace_core.results.format import aligned, cut, fitting, one_line
+    from hyperspace_core.results.format import align_columns, cut, fitting, one_line
 
     cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
     if len(cells) == 1:
@@ -89,7 +89,7 @@ def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: st
         return
     room = stdout_width()
     count = fitting(cells, room) if whole and room is not None else len(heads)
-    lines = aligned([row[:count] for row in cells])
+    lines = align_columns([row[:count] for row in cells])
     for number, line in enumerate(lines if room is None else [cut(line, room, dots()) for line in lines]):
         echo_raw(click.style(line, bold=True) if number == 0 else line)
     if count < len(heads):
@@ -236,7 +236,7 @@ class Page:
             return
         columns = zip(heads or [""] * len(cells[0]), *cells, strict=True)
         kept = [column for column in columns if heads or any(column[1:])]
-        first, *rest = aligned(list(zip(*kept, strict=True)))
+        first, *rest = align_columns(list(zip(*kept, strict=True)))
         last = sum(max(map(width, column)) + len(GAP) for column in kept[:-1])
         hang = last if self._room is not None and last < self._room / 2 else 4
         if heads:

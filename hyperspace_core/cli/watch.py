@@ -24,11 +24,11 @@ from hyperspace_core.results.overview import (
     GONE,
     Overview,
     WorkerLine,
-    bar,
-    lines_of,
     overview,
+    overview_text,
+    progress_bar,
+    progress_share,
     progress_text,
-    share,
 )
 
 REDRAW_S = 1.0                 # between two pages without a change, for bars and ages
@@ -130,7 +130,7 @@ class Watched(Watching[Overview]):
 
     def news_in(self, view: Overview) -> object:
         workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in view.workers]
-        return lines_of(view, times=False), workers
+        return overview_text(view, times=False), workers
 
 
 def _screen() -> AbstractContextManager[Show]:
@@ -287,8 +287,8 @@ def write_running(page: Page, record: RunRecord, at: datetime, *, gone: bool = F
         return
     progress = record.progress
     drawn = ""
-    if progress is not None and bars and share(progress) is not None:
-        drawn = bar(progress, *bars)
+    if progress is not None and bars and progress_share(progress) is not None:
+        drawn = progress_bar(progress, *bars)
     since = ""
     if record.started_at is not None:
         since = f"for {seconds((at - record.started_at).total_seconds())}"

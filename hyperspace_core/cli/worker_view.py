@@ -32,7 +32,7 @@ from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.format import brief, number, seconds
-from hyperspace_core.results.overview import bar, progress_text, share
+from hyperspace_core.results.overview import progress_bar, progress_share, progress_text
 from hyperspace_core.worker.events import (
     Event,
     Notice,
@@ -227,8 +227,9 @@ class View:
             return [("idle", "quiet")]
         progress = slot.progress
         drawn = ""
-        if progress is not None and share(progress) is not None and self._console.width >= ROOM_FOR_BARS:
-            drawn = bar(progress, *self._bars)
+        wide = self._console.width >= ROOM_FOR_BARS
+        if progress is not None and progress_share(progress) is not None and wide:
+            drawn = progress_bar(progress, *self._bars)
         return [(f"run {slot.run}", "busy"), slot.task or "", (drawn, "busy"), _far(progress, slot.seconds),
                 ("stopping", "held") if slot.stopping else "", (brief(slot.submitted), "quiet")]
 

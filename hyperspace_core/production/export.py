@@ -21,7 +21,7 @@ from hyperspace_core.records import golden
 from hyperspace_core.records.run import Artifact, RunRecord
 from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_core.records.states import State
-from hyperspace_core.results.format import plain
+from hyperspace_core.results.format import to_json
 from hyperspace_core.storage import Store
 
 _ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED)
@@ -87,8 +87,9 @@ def _manifest(record: RunRecord, components: list[Tree], component: str | None,
         "project": record.project, "task": record.task, "run": record.id, "uid": record.uid,
         "attempt": record.attempt.number if record.attempt else None,
         "state": record.state.value, "reason": record.reason,
-        "finished_at": plain(record.finished_at), "exported_at": plain(datetime.now(UTC)),
-        "metric": plain(record.metric), "result": plain(record.result), "metrics": plain(record.metrics),
+        "finished_at": to_json(record.finished_at), "exported_at": to_json(datetime.now(UTC)),
+        "metric": to_json(record.metric), "result": to_json(record.result),
+        "metrics": to_json(record.metrics),
         "seed": record.seed, "scenario": record.scenario, "config": record.config,
         "migrated": list(record.migrated), "component": component, "components": components,
         "versions": _versions(record), "code": _code(record),

@@ -133,12 +133,11 @@ def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
 def look_up(record: RunRecord, path: str) -> Any:
     """The value at a dotted path; `is_missing` is true where there is none."""
     head, _, rest = path.partition(".")
-    config = record.config if record.config is not None else record.submitted
     if head in _FIELDS:
-        found = _walk(config if head == "config" else getattr(record, head), rest)
+        found = _walk(record.effective_config if head == "config" else getattr(record, head), rest)
         if found is not _MISSING:
             return found
-    return _walk(config, path)
+    return _walk(record.effective_config, path)
 
 
 def is_missing(value: object) -> bool:

@@ -48,7 +48,7 @@ class Pruned:
     values: int                    # number of values in the series
     step: int                      # step of the last value
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 

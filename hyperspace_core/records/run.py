@@ -104,6 +104,11 @@ class RunRecord:
     finished_at: datetime | None = None
 
     @property
+    def effective_config(self) -> Tree:
+        """The completed config; as submitted if it was never completed."""
+        return self.submitted if self.config is None else self.config
+
+    @property
     def attempt(self) -> Attempt | None:
         """The current or last attempt."""
         return self.attempts[-1] if self.attempts else None

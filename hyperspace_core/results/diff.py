@@ -29,7 +29,7 @@ OtherCode = tuple[Fingerprint, Fingerprint]
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Difference:
     """One value that differs; `MISSING` where a run has none."""
 
     section: str                   # "task", "config", "scenario", "seed", "code", "packages", "metrics", …
@@ -38,9 +38,9 @@ class Contrast:
     second: Any
 
 
-def contrasts(first: RunRecord, second: RunRecord) -> list[Contrast]:
+def differences(first: RunRecord, second: RunRecord) -> list[Difference]:
     """List what differs between two runs: request, dependencies and results."""
-    return [Contrast(section, one.path, one.old, one.new)
+    return [Difference(section, one.path, one.old, one.new)
             for section, old, new in _pairs(first, second) for one in diff(old, new)]
 
 
@@ -55,7 +55,7 @@ def other_code(first: RunRecord, second: RunRecord) -> list[OtherCode]:
 
 def _pairs(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     yield "task", {"task": first.task}, {"task": second.task}
-    yield "config", _config(first), _config(second)
+    yield "config", first.effective_config, second.effective_config
     yield "scenario", first.scenario or {}, second.scenario or {}
     yield "seed", {"seed": first.seed}, {"seed": second.seed}
     before, after = _provenance(first), _provenance(second)
@@ -64,10 +64,6 @@ def _pairs(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, dict[str,
         for name in sorted(names, key=(list(_HEADINGS) + names).index):
             yield _HEADINGS.get(name, name), {name: before.get(name, {})}, {name: after.get(name, {})}
     yield "metrics", first.metrics, second.metrics
-
-
-def _config(record: RunRecord) -> dict[str, Any]:
-    return record.config if record.config is not None else record.submitted
 
 
 def _provenance(record: RunRecord) -> dict[str, Any]:

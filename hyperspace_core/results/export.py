@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from hyperspace_core.config.tree import LEAVES, MISSING, Missing
 from hyperspace_core.errors import HyperspaceError, UsageError, did_you_mean
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.format import aligned, plain, seconds, value_text
+from hyperspace_core.results.format import align_columns, seconds, to_json, value_text
 from hyperspace_core.results.table import ID, SECONDS, Column, Table, gc_paused, tabulate
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Tabular(ABC):
 
     def __repr__(self) -> str:
         head, cells = text_of(self._page())
-        return "\n".join([*(aligned([head, *cells]) if cells else [self.nothing]), *self._rest()])
+        return "\n".join([*(align_columns([head, *cells]) if cells else [self.nothing]), *self._rest()])
 
     def _repr_html_(self) -> str:
         rest = "".join(f"<p>{html.escape(line)}</p>" for line in self._rest())
@@ -124,7 +124,7 @@ def write_jsonl(table: Table, path: str | Path) -> Path:
     """Write JSON lines without missing values; NaN and infinities become texts."""
     with _written(path) as file:
         for row in _rows(table):
-            cells = {name: plain(value) for name, value in zip(table.names, row, strict=True)
+            cells = {name: to_json(value) for name, value in zip(table.names, row, strict=True)
                      if value is not MISSING}
             file.write(json.dumps(cells, ensure_ascii=False) + "\n")
     return Path(path)
@@ -208,7 +208,7 @@ def _text(text: str, raw: bool) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(plain(value), ensure_ascii=False)
+    return json.dumps(to_json(value), ensure_ascii=False)
 
 
 def _arrow(pyarrow: Any, values: tuple[Any, ...]) -> Any:

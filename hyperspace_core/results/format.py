@@ -136,7 +136,7 @@ GAP = "  "
 _NUMBER = re.compile(r"[-+]?(\d[\d.,e+-]*|nan|inf)(\s?(%|s|min|h|d|B|kB|MB|GB))?(\s\d+ (s|min|h))?|")
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Format rows as aligned lines: heading first, numbers to the right."""
     if not rows:
         return []
@@ -211,7 +211,7 @@ def _padded(cell: str, size: int, right: bool) -> str:
 
 # -- Convert records to trees for JSON, under their Python field names --
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """Convert a record, or any value of a record, to dicts, lists and scalars.
 
     Times become ISO texts. NaN and infinities, which JSON lacks, become the texts "NaN", "Infinity" and
@@ -224,12 +224,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else _special(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(plain(key)): plain(inner) for key, inner in value.items()}
+        return {str(to_json(key)): to_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return sorted(map(plain, value), key=repr) if isinstance(value, set | frozenset) else _text(value)
+        return [to_json(inner) for inner in value]
+    return sorted(map(to_json, value), key=repr) if isinstance(value, set | frozenset) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -144,8 +144,8 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
                 paused: bool = False) -> SearchLine:
     """Read the progress of a search; `alive`: living workers. Raises `StoreError`."""
     own = RunFilter(project=search.project, search=search.uid)
-    done = replace(own, states=(State.COMPLETED,))
-    best = next(store.find(done, order=ORDER_BEST, limit=1), None)
+    progress_done = replace(own, states=(State.COMPLETED,))
+    best = next(store.find(progress_done, order=ORDER_BEST, limit=1), None)
     tasks = frozenset(task for worker in alive for task in worker.tasks)
     waits = search.state is SearchState.OPEN and not paused
     return SearchLine(search=search, counts=store.count(own),
@@ -208,31 +208,32 @@ def progress_text(progress: Progress | None) -> str:
     """`63% (5 of 8), 3 min left, epoch 5`; empty for None."""
     if progress is None:
         return ""
-    return ", ".join(filter(None, (done(progress), left(progress), one_line(progress.note))))
+    pieces = progress_done(progress), progress_left(progress), one_line(progress.note)
+    return ", ".join(filter(None, pieces))
 
 
-def share(progress: Progress) -> float | None:
+def progress_share(progress: Progress) -> float | None:
     """Done share from 0 to 1; None while the total is unknown."""
     return None if not progress.total else min(1.0, max(0.0, progress.done / progress.total))
 
 
-def done(progress: Progress) -> str:
+def progress_done(progress: Progress) -> str:
     """`63% (5 of 8)`, or `5 done` while the total is unknown."""
-    part = share(progress)
+    part = progress_share(progress)
     if part is None:
         return f"{number(progress.done)} done"
     return f"{part:.0%} ({number(progress.done)} of {number(progress.total)})"
 
 
-def left(progress: Progress) -> str:
+def progress_left(progress: Progress) -> str:
     """`3 min 10 s left`; empty while unknown."""
     time = seconds(progress.eta_s)
     return f"{time} left" if time else ""
 
 
-def bar(progress: Progress, full: str = "#", empty: str = ".") -> str:
+def progress_bar(progress: Progress, full: str = "#", empty: str = ".") -> str:
     """Bar of twenty characters; empty while the total is unknown."""
-    part = share(progress)
+    part = progress_share(progress)
     if part is None:
         return ""
     count = int(part * BAR)
@@ -245,14 +246,14 @@ LONGEST = 120                  # characters of a reason or a note
 GONE = "its process is gone; the next worker takes it up"
 
 
-def lines_of(view: Overview, *, times: bool = True) -> list[str]:
+def overview_text(view: Overview, *, times: bool = True) -> list[str]:
     """Lines for a prompt. `times=False` leaves out elapsed and remaining times."""
     running = (run_text(record, view.at, gone=record.id in view.ownerless, times=times)
                for record in view.running)
     return [_head(view), *(" ".join(filter(None, pieces)) for pieces in running), *_remarks(view)]
 
 
-def html_of(view: Overview) -> str:
+def overview_html(view: Overview) -> str:
     """HTML for a notebook, with a bar for each running run. Stored text is escaped."""
     rows = "".join(run_html(record, view.at, gone=record.id in view.ownerless) for record in view.running)
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
@@ -260,7 +261,7 @@ def html_of(view: Overview) -> str:
     return f"<div><p>{html.escape(_head(view))}</p>{table}{f'<ul>{remarks}</ul>' if remarks else ''}</div>"
 
 
-def counted(counts: Mapping[State, int]) -> str:
+def counts_text(counts: Mapping[State, int]) -> str:
     """`2 queued, 1 running, 3 completed`, or `no runs`."""
     return ", ".join(f"{counts[state]} {state.lower()}" for state in State if counts.get(state)) or "no runs"
 
@@ -269,7 +270,7 @@ def _head(view: Overview) -> str:
     paused = "; the queue is paused" if view.paused else ""
     workers = len(view.alive)
     there = f"{workers} worker{'' if workers == 1 else 's'}"
-    return one_line(f"{view.project} on {view.url}: {counted(view.counts)}; {there}{paused}")
+    return one_line(f"{view.project} on {view.url}: {counts_text(view.counts)}; {there}{paused}")
 
 
 def run_text(record: RunRecord, at: datetime, *, gone: bool = False, times: bool = True) -> Iterator[str]:
@@ -279,9 +280,9 @@ def run_text(record: RunRecord, at: datetime, *, gone: bool = False, times: bool
     if gone:
         yield GONE
     elif progress is not None:
-        yield f"[{bar(progress)}]" if share(progress) is not None else ""
-        yield done(progress)
-        yield left(progress) if times else ""
+        yield f"[{progress_bar(progress)}]" if progress_share(progress) is not None else ""
+        yield progress_done(progress)
+        yield progress_left(progress) if times else ""
         yield one_line(progress.note, LONGEST)
     elif times:
         yield _since(record, at)
@@ -290,10 +291,11 @@ def run_text(record: RunRecord, at: datetime, *, gone: bool = False, times: bool
 def run_html(record: RunRecord, at: datetime, *, gone: bool = False) -> str:
     """Table row of a running run. Stored text is escaped."""
     progress = Progress(done=0.0) if record.progress is None or gone else record.progress
-    part = share(progress)
+    part = progress_share(progress)
     drawn = "" if part is None else f'<progress value="{part:.3f}" max="1"></progress>'
-    far = GONE if gone else _since(record, at) if record.progress is None else done(progress)
-    texts = (str(record.id), one_line(record.task), far, left(progress), one_line(progress.note, LONGEST))
+    far = GONE if gone else _since(record, at) if record.progress is None else progress_done(progress)
+    texts = (str(record.id), one_line(record.task), far, progress_left(progress),
+             one_line(progress.note, LONGEST))
     run, task, *rest = (f"<td>{html.escape(text)}</td>" for text in texts)
     return f"<tr>{run}{task}<td>{drawn}</td>{''.join(rest)}</tr>"
 

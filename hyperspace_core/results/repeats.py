@@ -129,29 +129,28 @@ def _not_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
-# -- Measured units of runs: the basis for pairs and means --
+# -- Measurements of runs: the basis for pairs and means --
 
 FOLD = "fold"                  # a parameter of this name selects the part of the data
 
-Unit = tuple[int | None, str, str]         # seed, folds, part
+MeasurementKey = tuple[int | None, str, str]         # seed, folds, part
 
 
-def unit_of(record: RunRecord) -> Unit:
-    """Unit of a whole run: its seed and its folds, if any."""
-    config = record.config if record.config is not None else record.submitted
-    return record.seed, ", ".join([*_folds(record.scenario), *_folds(config)]), ""
+def measurement_key(record: RunRecord) -> MeasurementKey:
+    """Key of a whole run: its seed and its folds, if any."""
+    return record.seed, ", ".join([*_folds(record.scenario), *_folds(record.effective_config)]), ""
 
 
-def measured(record: RunRecord) -> dict[Unit, float]:
-    """Results by unit; empty without a result. A rescored one has a single unit."""
-    whole, unit = decisive(record), unit_of(record)
+def measurements(record: RunRecord) -> dict[MeasurementKey, float]:
+    """Results by key; empty without a result. A rescored one has a single key."""
+    whole, key = decisive(record), measurement_key(record)
     if whole is None:
         return {}
     parts = _parts(record) if whole == record.result else {}
     if len(parts) < 2:
-        return {unit: whole}
+        return {key: whole}
     drawn = len({seed for seed, _ in parts.values()}) == len(parts)        # each part has its own seed
-    return {(seed, unit[1], "") if drawn else (unit[0], unit[1], name): value
+    return {(seed, key[1], "") if drawn else (key[0], key[1], name): value
             for name, (seed, value) in parts.items()}
 
 
@@ -193,18 +192,18 @@ class Repeats:
 
         Pruned runs are left out, unless all are pruned.
         """
-        every = [measured(record) for record in self.whole]
-        parts: dict[Unit, list[float]] = defaultdict(list)
+        every = [measurements(record) for record in self.whole]
+        parts: dict[MeasurementKey, list[float]] = defaultdict(list)
         for run in every:
-            for unit, value in run.items() if len(run) > 1 else ():
-                parts[unit].append(value)
+            for key, value in run.items() if len(run) > 1 else ():
+                parts[key].append(value)
         return (*(value for run in every if len(run) == 1 for value in run.values()),
                 *(estimate(values).mean for values in parts.values()))
 
     @property
     def in_parts(self) -> bool:
         """Whether each of the runs measured in several parts."""
-        return all(len(measured(record)) > 1 for record in self.whole)
+        return all(len(measurements(record)) > 1 for record in self.whole)
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -215,7 +214,7 @@ class Repeats:
     def ids(self) -> tuple[int, ...]:
         return tuple(record.id for record in self.records)
 
-    def plain(self) -> Tree:
+    def to_json(self) -> Tree:
         """Tree for JSON."""
         return {"runs": self.ids, "pruned": [record.id for record in self.records if is_pruned(record)],
                 "task": self.records[0].task, "metric": self.records[0].metric,
@@ -246,7 +245,7 @@ class Repeats:
 
 
 @gc_paused()
-def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
+def group_repeats(records: Iterable[RunRecord]) -> list[Repeats]:
     """Group the runs by config, best mean first."""
     found: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.id):
@@ -257,10 +256,10 @@ def grouped(records: Iterable[RunRecord]) -> list[Repeats]:
 
 def has_repeats(records: Iterable[RunRecord]) -> bool:
     """Whether a config was run with several seeds or folds, or in parts."""
-    seen: dict[str, Unit] = {}
+    seen: dict[str, MeasurementKey] = {}
     for record in records:
-        unit = unit_of(record)
-        if len(measured(record)) > 1 or seen.setdefault(experiment_of(record), unit) != unit:
+        key = measurement_key(record)
+        if len(measurements(record)) > 1 or seen.setdefault(experiment_of(record), key) != key:
             return True
     return False
 
@@ -273,8 +272,8 @@ def experiment_of(record: RunRecord) -> str:
 
 def config_of(record: RunRecord) -> Tree:
     """Hyper-parameters without seed and fold."""
-    config = record.config if record.config is not None else record.submitted
-    return {key: without_folds(value) for key, value in config.items() if key not in (SEED, FOLD)}
+    return {key: without_folds(value) for key, value in record.effective_config.items()
+            if key not in (SEED, FOLD)}
 
 
 def without_folds(value: Any) -> Any:
@@ -290,7 +289,7 @@ class Grouped(Tabular, Sequence[Repeats]):
 
     def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
                  looked_at: int | None = None) -> None:
-        self._groups = tuple(grouped(records))
+        self._groups = tuple(group_repeats(records))
         self.left_out = tuple(left_out)
         self.looked_at = looked_at
 

@@ -154,11 +154,7 @@ def rescored_path(metric: str | None) -> str:
 
 def parameters_of(record: RunRecord) -> Tree:
     """Scenario and hyper-parameters by dotted path, as submitted if not completed."""
-    return flatten(record.scenario or {}, SCENARIO) | flatten(_config_of(record), CONFIG)
-
-
-def _config_of(record: RunRecord) -> Tree:
-    return record.config if record.config is not None else record.submitted
+    return flatten(record.scenario or {}, SCENARIO) | flatten(record.effective_config, CONFIG)
 
 
 def _rank(record: RunRecord) -> tuple[int, float]:
@@ -228,7 +224,7 @@ def _parameters_of_all(records: Sequence[RunRecord]) -> list[Tree]:
     """`parameters_of` each record; a shared scenario is flattened once."""
     scenarios = {id(record.scenario): flatten(record.scenario or {}, SCENARIO)
                  for record in {id(record.scenario): record for record in records}.values()}
-    return [scenarios[id(record.scenario)] | flatten(_config_of(record), CONFIG) for record in records]
+    return [scenarios[id(record.scenario)] | flatten(record.effective_config, CONFIG) for record in records]
 
 
 def _tells_nothing(path: str, trees: Sequence[Mapping[str, Any]]) -> bool:

@@ -30,7 +30,7 @@ class HeldRun:
         self.slot = slot
         self.started_at: datetime = clock.now()
         self.began = clock.monotonic()
-        self.config: Tree = claim.record.config if claim.record.config is not None else claim.record.submitted
+        self.config: Tree = claim.record.effective_config
         self.metric = claim.record.metric
         self.progress: Progress | None = None
         self.progress_is_new = False

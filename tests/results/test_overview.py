@@ -15,16 +15,16 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, WorkerInfo
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.records.waiting import waiting_reasons, waiting_runs
-from hyperspace_core.results.live import LiveView
+from hyperspace_core.results.live_view import QueueView
 from hyperspace_core.results.overview import (
     FAILURES,
     Overview,
-    counted,
-    html_of,
+    counts_text,
     life_of,
-    lines_of,
     living_workers,
     overview,
+    overview_html,
+    overview_text,
 )
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.stores.sqlite import open_store
@@ -220,7 +220,7 @@ FULL = page(
 
 
 def test_the_overview_as_lines() -> None:
-    assert lines_of(FULL) == [
+    assert overview_text(FULL) == [
         "digits on sqlite:////runs.db: 1 queued, 2 running; 0 workers; the queue is paused",
         "run 1 holdout [#####...............] 25% (1 of 4) 1 min left epoch 1",
         "run 2 holdout for 5.0s",
@@ -230,29 +230,29 @@ def test_the_overview_as_lines() -> None:
         "run 5 of holdout failed: ValueError: x⏎y",
         "best of holdout: run 6, accuracy 0.987654",
     ]
-    assert repr(LiveView(FULL)) == "\n".join(lines_of(FULL))
+    assert repr(QueueView(FULL)) == "\n".join(overview_text(FULL))
 
 
 def test_lines_and_html_show_a_run_with_a_dead_process() -> None:
     view = page(running=(running(1, Progress(done=1, total=4, eta_s=60)),), ownerless=frozenset({1}))
 
-    assert lines_of(view)[1] == "run 1 holdout its process is gone; the next worker takes it up"
-    assert "its process is gone" in html_of(view)
-    assert "<progress" not in html_of(view)
+    assert overview_text(view)[1] == "run 1 holdout its process is gone; the next worker takes it up"
+    assert "its process is gone" in overview_html(view)
+    assert "<progress" not in overview_html(view)
 
 
 def test_lines_without_times_change_only_with_news() -> None:
     later = replace(FULL, at=NOON + timedelta(minutes=1))
 
-    assert lines_of(later) != lines_of(FULL)
-    assert lines_of(later, times=False) == lines_of(FULL, times=False)
-    assert len(lines_of(FULL, times=False)) == len(lines_of(FULL))
+    assert overview_text(later) != overview_text(FULL)
+    assert overview_text(later, times=False) == overview_text(FULL, times=False)
+    assert len(overview_text(FULL, times=False)) == len(overview_text(FULL))
 
 
 def test_the_html_has_a_bar_for_each_run_with_progress() -> None:
-    html = LiveView(FULL)._repr_html_()
+    html = QueueView(FULL)._repr_html_()
 
-    assert html == html_of(FULL)
+    assert html == overview_html(FULL)
     assert html.count("<tr>") == 4 and html.count("<progress ") == 1
     assert '<progress value="0.250" max="1"></progress>' in html and "1 min left" in html
     assert "<li>1 of holdout wait: no worker is running</li>" in html
@@ -265,10 +265,10 @@ def test_stored_text_is_escaped_in_lines_and_html() -> None:
         waiting=tuple(waiting_runs([queued(9, bad)], [])), best={bad: completed(6, 0.5, metric=bad)},
         failures=(replace(completed(5, None, task=bad), state=State.FAILED, reason=bad),))
 
-    assert "<img" not in html_of(view) and "\x1b" not in html_of(view)
-    assert "\x1b" not in "".join(lines_of(view)) and "\x07" not in "".join(lines_of(view))
+    assert "<img" not in overview_html(view) and "\x1b" not in overview_html(view)
+    assert "\x1b" not in "".join(overview_text(view)) and "\x07" not in "".join(overview_text(view))
 
 
 def test_counts_follow_the_order_of_states() -> None:
-    assert counted({State.FAILED: 1, State.QUEUED: 2, State.RUNNING: 0}) == "2 queued, 1 failed"
-    assert counted({}) == "no runs"
+    assert counts_text({State.FAILED: 1, State.QUEUED: 2, State.RUNNING: 0}) == "2 queued, 1 failed"
+    assert counts_text({}) == "no runs"

@@ -48,7 +48,7 @@ def test_a_mean_excludes_pruned_runs() -> None:
     assert group.ids == (1, 2, 3, 4)
     assert group.results == (0.5, 0.6, 0.55)
     assert group.as_one.metrics["accuracy"] == pytest.approx(0.55)
-    assert group.plain()["pruned"] == [4]
+    assert group.to_json()["pruned"] == [4]
     table = Results([*SMALL, pruned(4, 0.1, forest(10), seed=4)]).grouped().table()
     assert "reason" not in table.names
     assert dict(zip(table.names, table.rows[0], strict=True))["n"] == 3

@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.repeats import (
-    Grouped,
-    estimate,
-    grouped,
-    has_repeats,
-    t_quantile,
-)
+from hyperspace_core.results.repeats import Grouped, estimate, group_repeats, has_repeats, t_quantile
 from hyperspace_core.results.results import Results
 
 from .records import completed
@@ -93,7 +87,7 @@ def test_repeats_are_one_row_with_the_best_mean_first() -> None:
 
 
 def test_the_lowest_mean_is_first_where_lower_is_better() -> None:
-    groups = grouped([*runs_of(1, forest(1), 2.0, 3.0, goal="minimize"),
+    groups = group_repeats([*runs_of(1, forest(1), 2.0, 3.0, goal="minimize"),
                       *runs_of(5, forest(2), 1.0, 2.0, goal="minimize")])
 
     assert [group.ids for group in groups] == [(5, 6), (1, 2)]
@@ -103,7 +97,7 @@ def test_folds_count_as_repeats_and_have_no_column() -> None:
     runs = [completed(fold + 1, 0.5 + fold / 10, forest(1, fold=fold)) for fold in range(3)]
 
     assert has_repeats(runs)
-    assert [group.ids for group in grouped(runs)] == [(1, 2, 3)]
+    assert [group.ids for group in group_repeats(runs)] == [(1, 2, 3)]
     assert Grouped(runs).table(constant=True).names == (
         "runs", "n", "task", "state", "accuracy", "sd", "low", "high", "classifier", "trees")
 
@@ -111,14 +105,14 @@ def test_folds_count_as_repeats_and_have_no_column() -> None:
 def test_a_seed_parameter_of_single_run_counts_as_seed() -> None:
     runs = [completed(seed + 1, 0.5, {"lr": 1, "seed": seed}, seed=seed) for seed in range(2)]
 
-    assert [group.ids for group in grouped(runs)] == [(1, 2)]
+    assert [group.ids for group in group_repeats(runs)] == [(1, 2)]
 
 
 def test_different_problems_and_tasks_are_not_repeats() -> None:
     runs = [completed(1, 0.5), completed(2, 0.5, seed=1, scenario={"className": "Holdout", "share": 0.5}),
             completed(3, 0.5, task="other", seed=2)]
 
-    assert len(grouped(runs)) == 3
+    assert len(group_repeats(runs)) == 3
     assert not has_repeats(runs)
 
 

@@ -12,10 +12,10 @@ from hyperspace_core.config.tree import MISSING
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Attempt
 from hyperspace_core.results.diff import (
-    Contrast,
+    Difference,
     MetricSummary,
     SeriesRow,
-    contrasts,
+    differences,
     side_by_side,
     summarize,
 )
@@ -86,7 +86,7 @@ def ran(number: int, result: float, provenance: dict[str, Any], **others: Any) -
 
 
 def test_equal_runs_have_no_differences() -> None:
-    assert contrasts(completed(1, 0.5), completed(2, 0.5)) == []
+    assert differences(completed(1, 0.5), completed(2, 0.5)) == []
 
 
 def test_differences_are_ordered_from_request_to_result() -> None:
@@ -95,14 +95,14 @@ def test_differences_are_ordered_from_request_to_result() -> None:
     first = ran(1, 0.5, one)
     second = ran(2, 0.6, two, config={"classifier": FOREST | {"trees": 5}}, task="other", seed=3)
 
-    assert contrasts(first, second) == [
-        Contrast("task", "task", "holdout", "other"),
-        Contrast("config", "classifier.trees", 100, 5),
-        Contrast("seed", "seed", 0, 3),
-        Contrast("code", "git.commit", "x", "y"),
-        Contrast("packages", "packages.numpy", "1", "2"),
-        Contrast("host", "host.name", "a", "b"),
-        Contrast("metrics", "accuracy", 0.5, 0.6),
+    assert differences(first, second) == [
+        Difference("task", "task", "holdout", "other"),
+        Difference("config", "classifier.trees", 100, 5),
+        Difference("seed", "seed", 0, 3),
+        Difference("code", "git.commit", "x", "y"),
+        Difference("packages", "packages.numpy", "1", "2"),
+        Difference("host", "host.name", "a", "b"),
+        Difference("metrics", "accuracy", 0.5, 0.6),
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_queued_run_is_compared_by_its_request_only() -> None:
     done = ran(1, 0.5, {"git": {"commit": "x"}})
     waiting = queued(2, submitted={"classifier": "Forest"}, seed=0)
 
-    assert [(each.section, each.path) for each in contrasts(done, waiting)] == [
+    assert [(each.section, each.path) for each in differences(done, waiting)] == [
         ("config", "classifier.className"), ("config", "classifier.trees"), ("config", "classifier"),
         ("metrics", "accuracy")]
-    assert contrasts(done, waiting)[-1].second is MISSING
+    assert differences(done, waiting)[-1].second is MISSING

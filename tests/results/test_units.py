@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.repeats import Grouped, has_repeats, measured
+from hyperspace_core.results.repeats import Grouped, has_repeats, measurements
 
 from .records import completed
 
@@ -61,14 +61,14 @@ def test_a_diverged_part_and_a_single_part_are_no_repeats() -> None:
     broken = in_parts(2, 50, folds(0.5, math.nan))
 
     assert not math.isfinite(Grouped([broken])[0].estimate.mean)  # type: ignore[union-attr]
-    assert list(measured(in_parts(1, 10, folds(0.5))).values()) == [0.5]
+    assert list(measurements(in_parts(1, 10, folds(0.5))).values()) == [0.5]
 
 
 @pytest.mark.parametrize("info", [
     {"part/fold-0": "mine", "part/fold-1": 3}, {"part/fold-0": {}, "part/x": {}}])
 def test_notes_of_user_code_are_not_parts(info: dict[str, Any]) -> None:
-    assert list(measured(in_parts(1, 10, folds(0.5, 0.6), info=info)).values()) == [0.55]
+    assert list(measurements(in_parts(1, 10, folds(0.5, 0.6), info=info)).values()) == [0.55]
 
 
 def test_a_run_without_a_result_has_no_measurements() -> None:
-    assert measured(completed(1, None)) == {}
+    assert measurements(completed(1, None)) == {}

@@ -17,7 +17,7 @@ from hyperspace_core.records.run import Attempt
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results.format import (
     ago,
-    aligned,
+    align_columns,
     brief,
     byte_count,
     cut,
@@ -26,12 +26,12 @@ from hyperspace_core.results.format import (
     is_numeric,
     number,
     one_line,
-    plain,
     seconds,
+    to_json,
     value_text,
     width,
 )
-from hyperspace_core.results.overview import bar, progress_text
+from hyperspace_core.results.overview import progress_bar, progress_text
 
 from .records import NOON, completed
 
@@ -136,7 +136,7 @@ def test_a_config_is_one_line() -> None:
 ])
 def test_progress_is_formatted_as_text_and_bar(progress: Progress, words: str, drawn: str) -> None:
     assert progress_text(progress) == words
-    assert bar(progress) == drawn
+    assert progress_bar(progress) == drawn
 
 
 def test_missing_progress_is_an_empty_text() -> None:
@@ -148,13 +148,13 @@ def test_missing_progress_is_an_empty_text() -> None:
 
 def test_columns_are_aligned_with_numbers_to_the_right() -> None:
     rows = [["1", "a", "0.5"], ["12", "漢字", "10"], ["3", "e\u0301", ""]]
-    assert aligned([["run", "name", "loss"], *rows]) == [
+    assert align_columns([["run", "name", "loss"], *rows]) == [
         "run  name  loss",
         "  1  a      0.5",
         " 12  漢字    10",
         "  3  e\u0301",
     ]
-    assert aligned([]) == []
+    assert align_columns([]) == []
 
 
 @pytest.mark.parametrize(("cells", "numeric"), [
@@ -189,7 +189,7 @@ def test_fitting_counts_the_columns_that_fit() -> None:
 def test_a_record_becomes_json_with_its_field_names() -> None:
     attempt = Attempt(number=1, outcome=Outcome.COMPLETED, started_at=NOON)
     run = completed(7, 0.5, attempts=(attempt,), tags=("a",))
-    tree = json.loads(json.dumps(plain(run), allow_nan=False))
+    tree = json.loads(json.dumps(to_json(run), allow_nan=False))
 
     assert (tree["id"], tree["state"], tree["result"], tree["tags"]) == (7, "COMPLETED", 0.5, ["a"])
     assert tree["metric"] == {"name": "accuracy", "goal": "maximize"}
@@ -205,12 +205,12 @@ def test_a_record_becomes_json_with_its_field_names() -> None:
     (frozenset({"b", "a"}), ["a", "b"]), ({1: {2: math.nan}}, {"1": {"2": "NaN"}}),
 ])
 def test_what_json_cannot_hold_becomes_text(value: Any, kept: Any) -> None:
-    assert plain(value) == kept
-    json.dumps(plain(value), allow_nan=False)
+    assert to_json(value) == kept
+    json.dumps(to_json(value), allow_nan=False)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
                     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
                     max_leaves=8))
 def test_any_value_becomes_strict_json(value: Any) -> None:
-    json.loads(json.dumps(plain(value), allow_nan=False), parse_constant=lambda name: pytest.fail(name))
+    json.loads(json.dumps(to_json(value), allow_nan=False), parse_constant=lambda name: pytest.fail(name))

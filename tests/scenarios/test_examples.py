@@ -19,7 +19,7 @@ from hyperspace_core.components import Dataset, Scenario
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.repeats import measured
+from hyperspace_core.results.repeats import measurements
 from hyperspace_core.run import Run
 from hyperspace_core.scenarios import PerSeries, Rolling
 from hyperspace_core.stores.sqlite import open_store
@@ -74,7 +74,7 @@ def test_finished_folds_of_a_killed_worker_are_not_repeated(tmp_path: Path) -> N
     assert [str(attempt.outcome) for attempt in record.attempts] == ["lost", "completed"]
     assert kept and all(record.info[name] == note for name, note in kept.items())
     assert record.info["part/fold-4"]["attempt"] == 2
-    assert len(measured(record)) == 5
+    assert len(measurements(record)) == 5
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from worker.scene import until
 from hyperspace_core import Study
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.states import State
-from hyperspace_core.results.live import QueueProgress
+from hyperspace_core.results.live_view import QueueProgress
 
 from .conftest import Drain, number
 

@@ -223,9 +223,9 @@ def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | N
     shown = found[:limit if as_json else bearable(limit)]
     rows = list(waiting_reasons(shown, living_workers(context.store, context.name)))
     if as_json:
-        from hyperspace_core.results.format import plain
+        from hyperspace_core.results.format import to_json
 
-        echo_json([plain(record) | {"why_not": why} for record, why in rows])
+        echo_json([to_json(record) | {"why_not": why} for record, why in rows])
         return
     if context.store.settings(context.name).paused:
         echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")

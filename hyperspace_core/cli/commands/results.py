@@ -155,7 +155,7 @@ def results(*, context: CommandContext, task: str | None, wanted: FilterOptions,
     sheets = {name: _sheet(list(group), single or one.looked_at is not None, by, order_by)
               for one in found for name, group in groupby(one.kept, key=lambda record: record.task)}
     if as_json:
-        echo_json([row for sheet in sheets.values() for row in _plain(sheet[:limit])])
+        echo_json([row for sheet in sheets.values() for row in _json_rows(sheet[:limit])])
     elif output is not None:
         _write(sheets, output, limit, all_columns=all_columns, raw=raw)
     elif sheets:
@@ -239,10 +239,10 @@ def _note_page(found: Comparison, by: str | None, *, named: bool) -> None:
             f"{task}the best {len(found.kept):,}{of} runs{cure if by is None and found.repeated else ''}")
 
 
-def _plain(sheet: Sheet) -> list[Any]:
+def _json_rows(sheet: Sheet) -> list[Any]:
     from hyperspace_core.results.results import Results
 
-    return list(sheet) if isinstance(sheet, Results) else [group.plain() for group in sheet]
+    return list(sheet) if isinstance(sheet, Results) else [group.to_json() for group in sheet]
 
 
 def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_columns: bool,
@@ -277,13 +277,13 @@ def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: boo
 def _nothing(context: CommandContext, where: RunFilter, wanted: FilterOptions) -> str:
     """Say why there are no results. Raises `TaskError` for an unknown task."""
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.overview import counted
+    from hyperspace_core.results.overview import counts_text
 
     counts = context.store.count(RunFilter(project=context.name, tasks=where.tasks))
     of = f" of {', '.join(where.tasks)}" if where.tasks else ""
     if counts:
         why = "matches" if wanted.options else "has completed yet"
-        return f"no run{of} {why}; all runs{of}: {counted(counts)}"
+        return f"no run{of} {why}; all runs{of}: {counts_text(counts)}"
     _check_tasks(context, where)
     return f"no runs{of} yet; `{context.command('submit')}` queues some"
 

@@ -97,7 +97,7 @@ def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:
     """Warn of settings that are dropped because another class is chosen."""
     from hyperspace_core.config.tree import dropped
 
-    lost = dropped(_config(record), changes)
+    lost = dropped(record.effective_config, changes)
     if lost:
         warn(f"another class is chosen, so {', '.join(f'`{path}`' for path in lost)} of run {record.id} "
              f"{'does' if len(lost) == 1 else 'do'} not carry over")
@@ -114,14 +114,10 @@ def _say_changes(record: RunRecord, runs: Sequence[NewRun], *, verb: str, as_jso
     page, run = new_page(), runs[0]
     page.line(f"would {verb} {counted(len(runs))} of {run.task} like run {record.id}, seed {run.seed}"
               + ("" if run.seed == record.seed else f" instead of {record.seed}"))
-    changed = diff(_config(record), run.config or {})
+    changed = diff(record.effective_config, run.config or {})
     page.rows([[one.path, "-" if one.old is MISSING else exact(one.old), "->",
                 "-" if one.new is MISSING else exact(one.new)] for one in changed])
     if not changed:
         page.line(("with the same config", "quiet"), indent=2)
     echo_page(page)
     return ExitCode.OK
-
-
-def _config(record: RunRecord) -> Mapping[str, Any]:
-    return record.config if record.config is not None else record.submitted

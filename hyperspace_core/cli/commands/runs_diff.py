@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hyperspace_core.cli.terminal import Page
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.results.diff import Contrast, FileChange, OtherCode, SourceChanges
+    from hyperspace_core.results.diff import Difference, FileChange, OtherCode, SourceChanges
 
 LONGEST = 40                   # characters of a value that fits into a column
 MOST_LINES = 60                # of source differences, without --full
@@ -39,10 +39,10 @@ def diff(context: CommandContext, first: int, second: int, full: bool, as_json: 
     """
     from hyperspace_core.cli.run_page import show_components, show_sources
     from hyperspace_core.lookup import get_run
-    from hyperspace_core.results.diff import contrasts, likeliest_first, other_code, source_changes
+    from hyperspace_core.results.diff import differences, likeliest_first, other_code, source_changes
 
     runs = one, other = [get_run(context.store, context.name, run) for run in (first, second)]
-    found, changed = contrasts(one, other), other_code(one, other)
+    found, changed = differences(one, other), other_code(one, other)
     sources = source_changes(context.store, one, other)
     if as_json:
         echo_json([*map(_plain, found), *map(_component_plain, changed), *map(_file_plain, sources.files)])
@@ -73,7 +73,7 @@ def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequen
         echo_note(f"source code cannot be shown: {sources.unknown}")
 
 
-def _show_contrasts(page: Page, found: Sequence[Contrast], heads: tuple[str, str]) -> None:
+def _show_contrasts(page: Page, found: Sequence[Difference], heads: tuple[str, str]) -> None:
     for section, group in groupby(found, key=lambda contrast: contrast.section):
         page.gap()
         rows = [(_path(one.path), _text(section, one.first), _text(section, one.second)) for one in group]
@@ -110,7 +110,7 @@ def _text(section: str, value: Any) -> str:
     return _HASH.sub(r"\1", value)
 
 
-def _plain(contrast: Contrast) -> dict[str, Any]:
+def _plain(contrast: Difference) -> dict[str, Any]:
     """As JSON; the key is missing for a run without the value, as null is a value."""
     from hyperspace_core.config.tree import MISSING
 

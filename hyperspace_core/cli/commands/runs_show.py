@@ -35,9 +35,9 @@ def show(context: CommandContext, run: int, original: bool, as_json: bool) -> No
     artifacts = context.store.artifacts(record.id) if record.attempts else []
     children = _children(context.store, record)
     if as_json:
-        from hyperspace_core.results.format import plain
+        from hyperspace_core.results.format import to_json
 
-        echo_json(plain(record) | {"artifacts": artifacts, "children": children})
+        echo_json(to_json(record) | {"artifacts": artifacts, "children": children})
         return
     page = new_page()
     written = record.submitted if original else _written(context.store, record)

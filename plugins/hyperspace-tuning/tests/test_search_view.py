@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.records.states import State
-from hyperspace_core.results.live import QueueProgress
+from hyperspace_core.results.live_view import QueueProgress
 from hyperspace_core.study import Study
 from hyperspace_tuning import study as handle
 from hyperspace_tuning.study import Search, SearchView
@@ -42,12 +42,12 @@ def test_watching_ends_when_the_search_is_over(study: Study, search: Search,
 
 
 def test_the_queue_is_watched_as_long_as_a_search_is_open(study: Study, search: Search) -> None:
-    assert study.progress().look().goes_on
+    assert study.progress().view().unfinished
     assert isinstance(study.progress(), QueueProgress)
     assert "search 1 of main: 0 of 3 runs done; no worker is running" in repr(study.progress())
 
     search.pause()
-    assert not study.progress().look().goes_on
+    assert not study.progress().view().unfinished
     assert "paused, 0 of 3 runs done" in repr(study.progress())
     search.cancel()
     assert "search 1" not in repr(study.progress())

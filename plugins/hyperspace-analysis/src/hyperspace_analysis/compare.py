@@ -23,13 +23,13 @@ from hyperspace_core.results.repeats import (
     CONFIDENCE,
     SIGNS,
     Estimate,
-    Unit,
+    MeasurementKey,
     config_of,
     estimate,
     experiment_of,
-    measured,
+    measurement_key,
+    measurements,
     t_quantile,
-    unit_of,
 )
 from hyperspace_core.submission import SubmitOptions
 
@@ -42,8 +42,8 @@ POWER = 0.8                    # probability that the planned number of pairs sh
 MOST = 1000                    # largest number of pairs that is planned
 ROUNDING = 1e-13               # relative difference of numbers that differ by rounding only
 
-Key = tuple[Unit, str]                     # seed, folds and part; and other values that must agree
-Values = Callable[[RunRecord], Mapping[Unit, float]]
+Key = tuple[MeasurementKey, str]                     # seed, folds and part; and other values that must agree
+Values = Callable[[RunRecord], Mapping[MeasurementKey, float]]
 Side = int | RunRecord | str | Condition | Iterable[str | Condition]
 
 
@@ -162,12 +162,12 @@ class Paired:
         return f"cannot tell yet: {self._by(effect, 'b')}, {pairs}; {self._cure(effect)}"
 
     def _nothing_pairs(self) -> str:
-        a, b = ({unit_of(record) for record in party.records if record.seed is not None}
+        a, b = ({measurement_key(record) for record in party.records if record.seed is not None}
                 for party in (self.a, self.b))
         if a & b:
             return ("at equal seeds a and b differ in other hyper-parameters, too; let the conditions name "
                     "these as well, or compare two runs by their ids")
-        return f"no run of a has the seed{' and fold' if any(unit[1] for unit in a) else ''} of a run of b"
+        return f"no run of a has the seed{' and fold' if any(key[1] for key in a) else ''} of a run of b"
 
     def _by(self, effect: Estimate, who: str) -> str:
         """The difference in words, as seen from side `who`."""
@@ -240,7 +240,7 @@ def compare_runs(records: Sequence[RunRecord], a: Side, b: Side, left_out: Seque
         raise UsageError(f"a and b differ in task or metric: {found}; name one task")
     named = None if _run(a) is not None or _run(b) is not None else [
         condition.path.removeprefix("config.") for side in (a, b) for condition in _conditions(side)]
-    pairs, per_run = _paired(one, other, named, measured), min(map(_pieces, (one, other)))
+    pairs, per_run = _paired(one, other, named, measurements), min(map(_pieces, (one, other)))
     if not pairs:                          # no part is common to both
         pairs, per_run = _paired(one, other, named, _as_a_whole), 1
     return Paired(a=_labelled(one, other), b=_labelled(other, one), metric=metrics.pop()[1],
@@ -248,7 +248,7 @@ def compare_runs(records: Sequence[RunRecord], a: Side, b: Side, left_out: Seque
 
 
 def _paired(one: Party, other: Party, named: Sequence[str] | None, values: Values) -> list[Pair]:
-    left, right = _by_unit(one.records, named, values), _by_unit(other.records, named, values)
+    left, right = _by_key(one.records, named, values), _by_key(other.records, named, values)
     found = [Pair(seed=key[0][0], fold=key[0][1], part=key[0][2], a=_mean(left[key]), b=_mean(right[key]))
              for key in left if key in right and key[0][0] is not None]
     return sorted(found, key=lambda pair: (pair.seed or 0, pair.fold))         # parts keep their order
@@ -256,12 +256,12 @@ def _paired(one: Party, other: Party, named: Sequence[str] | None, values: Value
 
 def _pieces(party: Party) -> int:
     """Number of measurements in one run."""
-    return max(1, *(len(measured(record)) for record in party.records))
+    return max(1, *(len(measurements(record)) for record in party.records))
 
 
-def _as_a_whole(record: RunRecord) -> dict[Unit, float]:
+def _as_a_whole(record: RunRecord) -> dict[MeasurementKey, float]:
     whole = decisive(record)
-    return {} if whole is None else {unit_of(record): whole}
+    return {} if whole is None else {measurement_key(record): whole}
 
 
 def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]) -> Party:
@@ -317,14 +317,14 @@ def _conditions(side: Side) -> list[Condition]:
     return found
 
 
-def _by_unit(records: Sequence[RunRecord], named: Sequence[str] | None,
+def _by_key(records: Sequence[RunRecord], named: Sequence[str] | None,
              values: Values) -> dict[Key, list[float]]:
     """Group results by pairing key; `named` hyper-parameters may differ (None: all)."""
     found: dict[Key, list[float]] = defaultdict(list)
     for record in records:
         rest = "" if named is None else canonical(without(config_of(record), named))
-        for unit, value in values(record).items():
-            found[unit, rest].append(value)
+        for key, value in values(record).items():
+            found[key, rest].append(value)
     return found
 
 
@@ -373,24 +373,26 @@ def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wa
     folds = sorted(sides[0].keys() & sides[1].keys())
     if not folds:
         raise UsageError("a and b have no fold in common, so no seed can pair them")
-    taken: tuple[set[Unit], set[Unit]] = (set(), set())
+    taken: tuple[set[MeasurementKey], set[MeasurementKey]] = (set(), set())
     for record in live:
-        for experiment, units in zip((a, b), taken, strict=True):
+        for experiment, keys in zip((a, b), taken, strict=True):
             if experiment_of(record) == experiment:
-                units.add(unit_of(record))
+                keys.add(measurement_key(record))
     drawn = paired.per_run > 1 and not any(pair.part for pair in paired.pairs)
-    wanted = islice(_units(taken, folds, paired.per_run if drawn else 1), -(-count // paired.per_run))
-    return [(side[unit[1]], unit[0] or 0) for unit in wanted for side, units in zip(sides, taken, strict=True)
-            if unit not in units]
+    wanted = islice(_next_keys(taken, folds, paired.per_run if drawn else 1), -(-count // paired.per_run))
+    return [(side[key[1]], key[0] or 0) for key in wanted for side, keys in zip(sides, taken, strict=True)
+            if key not in keys]
 
 
-def _units(taken: tuple[set[Unit], set[Unit]], folds: list[str], seeds_each: int) -> Iterator[Unit]:
-    """Yield units that only one side has, then units of new seeds.
+def _next_keys(taken: tuple[set[MeasurementKey], set[MeasurementKey]], folds: list[str],
+               seeds_each: int) -> Iterator[MeasurementKey]:
+    """Yield keys that only one side has, then keys of new seeds.
+
     `seeds_each`: the number of seeds that one run uses, one for each of its parts.
     """
-    seeds = [unit[0] for units in taken for unit in units if unit[0] is not None]
-    halves = [unit for unit in taken[0] ^ taken[1] if unit[0] is not None and unit[1] in folds]
-    yield from sorted(halves, key=lambda unit: (unit[0] or 0, unit[1]))
+    seeds = [key[0] for keys in taken for key in keys if key[0] is not None]
+    halves = [key for key in taken[0] ^ taken[1] if key[0] is not None and key[1] in folds]
+    yield from sorted(halves, key=lambda key: (key[0] or 0, key[1]))
     for seed in numbers(max(seeds, default=-seeds_each) + seeds_each, seeds_each):
         for fold in folds:
             yield seed % LIMIT, fold, ""
@@ -406,4 +408,4 @@ def _one_config(party: Party, name: str) -> str:
 
 def _folds(party: Party) -> dict[str, RunRecord]:
     """Map each fold to its newest run."""
-    return {unit_of(record)[1]: record for record in party.records}
+    return {measurement_key(record)[1]: record for record in party.records}

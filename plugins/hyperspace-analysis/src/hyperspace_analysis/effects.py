@@ -17,7 +17,7 @@ from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.results.export import SHOWN, Tabular
 from hyperspace_core.results.format import value_text
-from hyperspace_core.results.repeats import Estimate, Unit, config_of, estimate, measured
+from hyperspace_core.results.repeats import Estimate, MeasurementKey, config_of, estimate, measurements
 from hyperspace_core.results.table import Column, Table, parameters_of, shortest_names
 
 CONFIG = "config"
@@ -105,14 +105,14 @@ def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
     whole section. Raises `UsageError` if no run has the parameter.
     """
     path = path_of(records, parameter)
-    alike: dict[tuple[str, Unit], list[Measured]] = defaultdict(list)
+    alike: dict[tuple[str, MeasurementKey], list[Measured]] = defaultdict(list)
     for record in records:
-        units = measured(record)
-        if units and not is_pruned(record) and not is_missing(_value(record, path)):
+        measured = measurements(record)
+        if measured and not is_pruned(record) and not is_missing(_value(record, path)):
             rest = canonical([record.task, record.metric.name, record.metric.goal, record.scenario,
                               without(config_of(record), [path])])
-            for unit, value in units.items():
-                alike[rest, unit].append((record, value))
+            for key, value in measured.items():
+                alike[rest, key].append((record, value))
     found: dict[tuple[str, str, str], list[tuple[RunRecord, RunRecord, float]]] = defaultdict(list)
     for group in alike.values():
         values: dict[str, list[Measured]] = defaultdict(list)

@@ -11,6 +11,7 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.options import FilterOptions, dry_run_option, filtered, json_option
+from hyperspace_core.cli.submitting import counted
 from hyperspace_core.cli.terminal import (
     SHOWN,
     echo,
@@ -77,8 +78,6 @@ def _fill(context: CommandContext, name: str | None, *, dry_run: bool, as_json: 
 
 
 def _print(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
-    from hyperspace_core.cli.commands.queue import counted
-
     page = new_page(fold=True)
     for one in plan.migrations:
         page.line((one.migration.name, "head"), f"{counted(done[one.migration.name])}"
@@ -106,7 +105,6 @@ def _plan_json(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> di
 
 
 def _undo(context: CommandContext, name: str, *, dry_run: bool, as_json: bool) -> None:
-    from hyperspace_core.cli.commands.queue import counted
     from hyperspace_migrate.plan import undo
 
     runs = undo(context.store, context.name, name, dry_run=dry_run)
@@ -143,7 +141,6 @@ def check(*, context: CommandContext, wanted: FilterOptions, as_json: bool) -> i
     renamed without a declaration, or a value is no longer valid. Without filter options all finished runs are
     checked. Filter options that match no run are an error if the project has finished runs.
     """
-    from hyperspace_core.cli.commands.queue import counted
     from hyperspace_migrate.check import check_project
     from hyperspace_migrate.plan import ENDED
 
@@ -178,7 +175,7 @@ def _check_filter(context: CommandContext, where: RunFilter, wanted: FilterOptio
     match no run.
     """
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.overview import counted
+    from hyperspace_core.results.overview import counts_text
 
     for task in where.tasks:
         if not context.store.count(RunFilter(project=context.name, tasks=(task,))):
@@ -188,7 +185,8 @@ def _check_filter(context: CommandContext, where: RunFilter, wanted: FilterOptio
         counts = context.store.count(replace(named, tags=(), where=()))
         if counts:
             options = " and ".join(name for name in wanted.options if name in ("--tag", "--where"))
-            raise UsageError(f"{options}: no run matches; nothing was checked; all runs: {counted(counts)}")
+            raise UsageError(f"{options}: no run matches; nothing was checked; "
+                             f"all runs: {counts_text(counts)}")
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

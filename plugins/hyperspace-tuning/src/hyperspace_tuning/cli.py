@@ -207,9 +207,9 @@ def _plan(context: CommandContext, task: str, asked: TuneOptions, tasks_dir: Pat
     past = _past(context, project, search)
     seen = past.seen()
     if as_json:
-        from hyperspace_core.results.format import plain
+        from hyperspace_core.results.format import to_json
 
-        fields = {name: value for name, value in plain(search).items() if name != "uid"}
+        fields = {name: value for name, value in to_json(search).items() if name != "uid"}
         echo_json(fields | {"outline": outline_to_json(past.space.describe()),
                             "left_out": past.space.left_out,
                             "history": {"used": len(seen.history.trials), "left_out": seen.left_out,

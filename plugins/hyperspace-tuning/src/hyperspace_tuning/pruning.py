@@ -142,7 +142,7 @@ class Pruning:
             return False
         if stop:
             self.pruned = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
-            self._run.info[PRUNED] = self.pruned.plain()
+            self._run.info[PRUNED] = self.pruned.to_json()
             echo(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
         return stop
 

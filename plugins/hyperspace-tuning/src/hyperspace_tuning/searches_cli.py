@@ -147,12 +147,12 @@ def _row(line: SearchLine, now: datetime) -> list[str]:
 
 def _plain(line: SearchLine) -> dict[str, Any]:
     """As JSON: the record, its counts, and id, result and config of the best run."""
-    from hyperspace_core.results.format import plain
+    from hyperspace_core.results.format import to_json
 
     best = line.best
-    found: dict[str, Any] = plain(line.search) | {"counts": plain(line.counts), "why_not": line.why}
-    return found | {"best": None if best is None else {"run": best.id, "result": plain(best.result),
-                                                       "config": plain(best.config)}}
+    found: dict[str, Any] = to_json(line.search) | {"counts": to_json(line.counts), "why_not": line.why}
+    return found | {"best": None if best is None else {"run": best.id, "result": to_json(best.result),
+                                                       "config": to_json(best.config)}}
 
 
 # -- one search ---------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def _about(context: CommandContext, record: SearchRecord) -> SearchFacts | None:
 
 
 def _echo_search(context: CommandContext, record: SearchRecord) -> None:
-    from hyperspace_core.results.format import plain
+    from hyperspace_core.results.format import to_json
     from hyperspace_core.results.overview import living_workers, search_line
     from hyperspace_tuning.study import view_of
 
@@ -230,7 +230,7 @@ def _echo_search(context: CommandContext, record: SearchRecord) -> None:
     echo_json(line | {
         "improvements": [{"run": run.id, "result": run.result} for run in view.improvements],
         "running": [run.id for run in view.running], "pruned": view.pruned, "hours": view.hours,
-        "eta_s": view.eta_s, "importance": None if about is None else plain(about.importance),
+        "eta_s": view.eta_s, "importance": None if about is None else to_json(about.importance),
         "history": None if about is None else about.history})
 
 

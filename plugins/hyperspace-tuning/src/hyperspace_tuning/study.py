@@ -20,7 +20,7 @@ from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.search import CANCELLED, Budget, SearchRecord, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.results.format import number, one_line, seconds
-from hyperspace_core.results.live import Live
+from hyperspace_core.results.live_view import LiveView
 from hyperspace_core.results.overview import run_html, run_text
 from hyperspace_core.storage import Store
 from hyperspace_core.submission import SubmitOptions
@@ -156,7 +156,7 @@ class SearchView:
         return self.search.state is SearchState.ENDED and not self.at_work
 
     @property
-    def goes_on(self) -> bool:
+    def unfinished(self) -> bool:
         """Whether it is open, or some of its runs are queued or running."""
         return self.search.state is SearchState.OPEN or bool(self.at_work)
 
@@ -251,7 +251,7 @@ def _eta_s(search: SearchRecord, runs: list[RunRecord]) -> float | None:
 
 # -- The handle of a search ---------------------------------------------------------------------------------
 
-class Search(Live):
+class Search(LiveView):
     """One search of a study. Workers do the search, the store keeps it.
 
     `.watch()` refreshes its display until it ends. The notebook may be closed at any time.
@@ -272,7 +272,7 @@ class Search(Live):
         """Its progress: runs done, best run so far, estimated time left."""
         return view_of(self._study.store, self.record)
 
-    def look(self) -> SearchView:
+    def view(self) -> SearchView:
         """The same as `progress`; what a display of the search shows."""
         return self.progress()
 

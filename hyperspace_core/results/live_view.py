@@ -14,18 +14,18 @@ from typing import Protocol
 from hyperspace_core.errors import StoreUnavailable, UsageError
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.results.overview import Overview, html_of, lines_of
+from hyperspace_core.results.overview import Overview, overview_html, overview_text
 
 
-class Look(Protocol):
-    """A snapshot of a view, as text and as HTML."""
+class View(Protocol):
+    """A state of a queue or a search at one moment, as text and as HTML."""
 
     def text(self, *, times: bool = True) -> list[str]:
         """Lines of text. `times=False` leaves out elapsed and remaining times."""
         ...
 
     @property
-    def goes_on(self) -> bool:
+    def unfinished(self) -> bool:
         """Whether runs or searches are still open."""
         ...
 
@@ -33,49 +33,49 @@ class Look(Protocol):
 
 
 @dataclass(frozen=True)
-class LiveView:
-    """A snapshot of a queue."""
+class QueueView:
+    """A queue at one moment."""
 
-    view: Overview
+    overview: Overview
 
     def text(self, *, times: bool = True) -> list[str]:
-        return lines_of(self.view, times=times)
+        return overview_text(self.overview, times=times)
 
     @property
-    def goes_on(self) -> bool:
-        waits = any(self.view.counts.get(state) for state in (State.QUEUED, State.RUNNING))
-        return waits or any(line.search.state is SearchState.OPEN for line in self.view.searches)
+    def unfinished(self) -> bool:
+        waits = any(self.overview.counts.get(state) for state in (State.QUEUED, State.RUNNING))
+        return waits or any(line.search.state is SearchState.OPEN for line in self.overview.searches)
 
     def __repr__(self) -> str:
         return "\n".join(self.text())
 
     def _repr_html_(self) -> str:
-        return html_of(self.view)
+        return overview_html(self.overview)
 
 
 @dataclass(frozen=True)
-class LiveError:
-    """Shown in place of a snapshot: why there is none."""
+class ErrorView:
+    """Shown in place of a view: why there is none."""
 
-    words: str
-    goes_on: bool = True
+    message: str
+    unfinished: bool = True
 
     def text(self, *, times: bool = True) -> list[str]:
-        return self.words.split("\n")
+        return self.message.split("\n")
 
     def __repr__(self) -> str:
-        return self.words
+        return self.message
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.words)}</p>"
+        return f"<p>{html.escape(self.message)}</p>"
 
 
-class Live(ABC):
+class LiveView(ABC):
     """A view that reads the store each time it is shown; it has no background thread."""
 
     @abstractmethod
-    def look(self) -> Look:
-        """Take a snapshot. Raises `StoreError`."""
+    def view(self) -> View:
+        """Read the present state. Raises `StoreError`."""
 
     def watch(self, interval_s: float = 2.0) -> None:
         """Show the view repeatedly until all runs and searches have ended, or Ctrl-C.
@@ -92,40 +92,40 @@ class Live(ABC):
         except KeyboardInterrupt:
             return
 
-    def _shown(self, show: Callable[[Look], None]) -> bool:
-        """Show one snapshot; return whether runs or searches are still open."""
+    def _shown(self, show: Callable[[View], None]) -> bool:
+        """Show one view; return whether runs or searches are still open."""
         try:
-            look = self.look()
+            found = self.view()
         except StoreUnavailable as error:
-            look = LiveError(f"store unavailable; retrying ({error})")
-        show(look)
-        return look.goes_on
+            found = ErrorView(f"store unavailable; retrying ({error})")
+        show(found)
+        return found.unfinished
 
     def __repr__(self) -> str:
-        return "\n".join(self.look().text())
+        return "\n".join(self.view().text())
 
     def _repr_html_(self) -> str:
-        return self.look()._repr_html_()
+        return self.view()._repr_html_()
 
 
-class QueueProgress(Live):
+class QueueProgress(LiveView):
     """Live view of a queue."""
 
-    def __init__(self, look: Callable[[], Overview]) -> None:
-        self._look = look
+    def __init__(self, read: Callable[[], Overview]) -> None:
+        self._read = read
 
-    def look(self) -> LiveView:
-        """Take a snapshot of the queue. Raises `StoreError`."""
-        return LiveView(self._look())
+    def view(self) -> QueueView:
+        """Read the queue. Raises `StoreError`."""
+        return QueueView(self._read())
 
 
-def _changed_lines() -> Callable[[Look], None]:
+def _changed_lines() -> Callable[[View], None]:
     """Return a function that prints lines with changes other than times."""
     before: set[str] = set()
 
-    def show(look: Look) -> None:
-        keys = look.text(times=False)
-        for text, key in zip(look.text(), keys, strict=True):
+    def show(found: View) -> None:
+        keys = found.text(times=False)
+        for text, key in zip(found.text(), keys, strict=True):
             if key not in before:
                 _print(text)
         before.clear()
@@ -139,16 +139,16 @@ def _print(text: str) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201 - asked for
 
 
-def _notebook_cell() -> Callable[[Look], None] | None:
+def _notebook_cell() -> Callable[[View], None] | None:
     """Return a function that redraws the notebook's cell; None outside a notebook."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is None:         # IPython at a terminal cannot redraw
         return None
     handle, drawn = importlib.import_module("IPython.display").DisplayHandle(), False
 
-    def show(look: Look) -> None:
+    def show(found: View) -> None:
         nonlocal drawn
-        (handle.update if drawn else handle.display)(look)
+        (handle.update if drawn else handle.display)(found)
         drawn = True
 
     return show
