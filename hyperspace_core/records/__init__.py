@@ -1,6 +1,6 @@
 """Frozen records of everything stored; independent of stores and projects.
 
-The names below are what projects and notebooks use; each is loaded when it is first used.
+The names below are what projects, notebooks and stores use; each is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -9,36 +9,135 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.filter import Condition, RunFilter, parse_condition
+    from hyperspace_core.records.filter import (
+        ORDER_BEST,
+        ORDER_NEWEST,
+        ORDER_OLDEST,
+        ORDER_QUEUE,
+        ORDERS,
+        Condition,
+        RunFilter,
+        parse_condition,
+    )
     from hyperspace_core.records.logged import Point, Progress
+    from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
     from hyperspace_core.records.run import (
         Artifact,
         Attempt,
+        BeatAnswer,
+        Claim,
+        Finish,
+        Goal,
+        Held,
+        Late,
+        Lease,
         Metric,
+        NewRun,
         OutputChunk,
         Owner,
         RunRecord,
+        Update,
         WorkerInfo,
     )
-    from hyperspace_core.records.search import Budget, SearchRecord, SearchState
-    from hyperspace_core.records.states import Outcome, State
+    from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
+    from hyperspace_core.records.source import Snapshot, SourceFile
+    from hyperspace_core.records.states import Command, Outcome, State, Verb
     from hyperspace_core.records.task import Task
 
 _HOMES = {
-    "hyperspace_core.records.filter": ("Condition", "RunFilter", "parse_condition"),
-    "hyperspace_core.records.logged": ("Point", "Progress"),
-    "hyperspace_core.records.run": (
-        "Artifact", "Attempt", "Metric", "OutputChunk", "Owner", "RunRecord", "WorkerInfo",
-    ),
-    "hyperspace_core.records.search": ("Budget", "SearchRecord", "SearchState"),
-    "hyperspace_core.records.states": ("Outcome", "State"),
-    "hyperspace_core.records.task": ("Task",),
-}
+    "hyperspace_core.records.filter": (
+        "ORDERS",
+        "ORDER_BEST",
+        "ORDER_NEWEST",
+        "ORDER_OLDEST",
+        "ORDER_QUEUE",
+        "Condition",
+        "RunFilter",
+        "parse_condition"),
+        "hyperspace_core.records.logged": (
+            "Point",
+            "Progress"),
+            "hyperspace_core.records.migration": (
+                "Migration",
+                "Rewrite",
+                "Rewritten"),
+                "hyperspace_core.records.run": (
+                    "Artifact",
+                    "Attempt",
+                    "BeatAnswer",
+                    "Claim",
+                    "Finish",
+                    "Goal",
+                    "Held",
+                    "Late",
+                    "Lease",
+                    "Metric",
+                    "NewRun",
+                    "OutputChunk",
+                    "Owner",
+                    "RunRecord",
+                    "Update",
+                    "WorkerInfo",
+                    ),
+                    "hyperspace_core.records.search": (
+                        "Budget",
+                        "NewSearch",
+                        "SearchRecord",
+                        "SearchState"),
+                        "hyperspace_core.records.source": (
+                            "Snapshot",
+                            "SourceFile"),
+                            "hyperspace_core.records.states": (
+                                "Command",
+                                "Outcome",
+                                "State",
+                                "Verb"),
+                                "hyperspace_core.records.task": (
+                                    "Task",
+                                    ),
+                                    }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Artifact", "Attempt", "Budget", "Condition", "Metric", "Outcome", "OutputChunk", "Owner", "Point",
-    "Progress", "RunFilter", "RunRecord", "SearchRecord", "SearchState", "State", "Task", "WorkerInfo",
+    "ORDERS",
+    "ORDER_BEST",
+    "ORDER_NEWEST",
+    "ORDER_OLDEST",
+    "ORDER_QUEUE",
+    "Artifact",
+    "Attempt",
+    "BeatAnswer",
+    "Budget",
+    "Claim",
+    "Command",
+    "Condition",
+    "Finish",
+    "Goal",
+    "Held",
+    "Late",
+    "Lease",
+    "Metric",
+    "Migration",
+    "NewRun",
+    "NewSearch",
+    "Outcome",
+    "OutputChunk",
+    "Owner",
+    "Point",
+    "Progress",
+    "Rewrite",
+    "Rewritten",
+    "RunFilter",
+    "RunRecord",
+    "SearchRecord",
+    "SearchState",
+    "Snapshot",
+    "SourceFile",
+    "State",
+    "Task",
+    "Update",
+    "Verb",
+    "WorkerInfo",
     "parse_condition",
 ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hyperspace_core import hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Register
+    from hyperspace_core.plugin import Register
 
 
 @hookimpl

@@ -11,7 +11,7 @@ from digits_study.components import Classifier, Forest, Linear, Standard, Suppor
 from digits_study.data import Digits
 from digits_study.scenarios import Holdout
 from hyperspace_core import Run
-from hyperspace_core.records.logged import Progress
+from hyperspace_core.records import Progress
 from hyperspace_core.run import Memory
 
 

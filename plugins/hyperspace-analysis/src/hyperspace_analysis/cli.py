@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.commands.results import comparable_option, comparison, run_filter, tell_left_out
-from hyperspace_core.cli.context import CommandContext, complete_task, pass_context
-from hyperspace_core.cli.options import (
+from hyperspace_core.cli.plugin import (
+    CommandContext,
     FilterOptions,
     WholeNumber,
     code_option,
+    comparable_option,
+    comparison,
+    complete_task,
     dry_run_option,
     filtered,
     json_option,
-)
-from hyperspace_core.cli.terminal import (
-    bearable,
-    echo,
-    echo_hint,
-    echo_json,
-    echo_note,
-    echo_raw,
-    echo_table,
-    hint_at_more,
+    pass_context,
+    run_filter,
+    tell_left_out,
+    terminal,
 )
 from hyperspace_core.errors import ExitCode
 
@@ -65,7 +61,7 @@ def compare(*, context: CommandContext, a: str, b: str, count: int | None, code:
     hyperspace compare "classifier.trees=50 and scaler=Standard" 40 --queue 3
     """
     from hyperspace_analysis.compare import compare_runs
-    from hyperspace_core.lookup import get_run
+    from hyperspace_core.plugin import get_run
 
     sides = [_side(text) for text in (a, b)]
     runs = [get_run(context.store, context.name, side) for side in sides if isinstance(side, int)]
@@ -77,7 +73,7 @@ def compare(*, context: CommandContext, a: str, b: str, count: int | None, code:
     if count is not None:
         return _queue(context, paired, count, code=code, dry_run=dry_run, as_json=as_json)
     if as_json:
-        echo_json(paired.to_json())
+        terminal.echo_json(paired.to_json())
     else:
         _print(context, paired, a, b)
     tell_left_out(found.left_out, named=False)
@@ -88,7 +84,7 @@ def _side(text: str) -> Any:
     """Parse a run id or conditions."""
     number = text.removeprefix("#")
     if number.isascii() and number.isdigit():
-        from hyperspace_core.cli.options import RUN
+        from hyperspace_core.cli.plugin import RUN
 
         return RUN.convert(text, None, None)
     return _AND.split(text.strip())
@@ -97,31 +93,31 @@ def _side(text: str) -> Any:
 def _print(context: CommandContext, paired: Paired, a: str, b: str) -> None:
     from shlex import quote
 
-    from hyperspace_core.results.format import number
+    from hyperspace_core.plugin import text as text_
 
-    echo(f"a  {paired.a.text}")
-    echo(f"b  {paired.b.text}")
-    echo()
+    terminal.echo(f"a  {paired.a.text}")
+    terminal.echo(f"b  {paired.b.text}")
+    terminal.echo()
     varied = [name for name in ("fold", "part") if len({getattr(pair, name) for pair in paired.pairs}) > 1]
-    rows = [[str(pair.seed), *(str(getattr(pair, name)) for name in varied), number(pair.a), number(pair.b),
-             number(pair.difference)] for pair in paired.pairs]
-    shown = rows[:bearable(None)]
-    echo_table(("seed", *varied, "a", "b", "b - a"), shown)
-    hint_at_more(len(rows) - len(shown))
+    rows = [[str( pair.seed), *(str(getattr(pair, name)) for name in varied), text_.number(pair.a),
+                 text_.number(pair.b), text_.number(pair.difference)] for pair in paired.pairs]
+    shown = rows[:terminal.bearable(None)]
+    terminal.echo_table(("seed", *varied, "a", "b", "b - a"), shown)
+    terminal.hint_at_more(len(rows) - len(shown))
     if rows:
-        echo()
-    echo(paired.verdict)
+        terminal.echo()
+    terminal.echo(paired.verdict)
     more = paired.more_pairs
     if more:
         words = f"compare {quote(a)} {quote(b)} --queue {more}"
-        echo_hint(f"`{context.command(words)}` queues {'it' if more == 1 else 'them'}")
+        terminal.echo_hint(f"`{context.command(words)}` queues {'it' if more == 1 else 'them'}")
 
 
 def _queue(context: CommandContext, paired: Paired, count: int, *, code: str, dry_run: bool,
            as_json: bool) -> int:
     """Queue runs for more pairs: the same configs with other seeds."""
     from hyperspace_analysis.compare import plan_pairs
-    from hyperspace_core.cli.submitting import queue, say_plan
+    from hyperspace_core.cli.plugin import queue, say_plan
 
     study = context.study()
     runs = plan_pairs(study, paired, count)
@@ -152,19 +148,19 @@ def effects(*, context: CommandContext, parameter: str, comparable: str, wanted:
     hyperspace effects scaler
     """
     from hyperspace_analysis.effects import effects as effects_of
-    from hyperspace_core.results.export import text_of
+    from hyperspace_core.plugin import text_of
 
     found = comparison(context, run_filter(context, wanted), comparable)
     changes = effects_of(found.kept, parameter)
     if as_json:
-        echo_json([change.to_json() for change in changes])
+        terminal.echo_json([change.to_json() for change in changes])
     elif changes:
-        shown = changes[:bearable(None)]
+        shown = changes[:terminal.bearable(None)]
         heads, rows = text_of(shown.table())
-        echo_table(heads, rows)
-        hint_at_more(len(changes) - len(shown))
+        terminal.echo_table(heads, rows)
+        terminal.hint_at_more(len(changes) - len(shown))
     else:
-        echo_note(changes.nothing if found.kept else "no completed run matches")
+        terminal.echo_note(changes.nothing if found.kept else "no completed run matches")
     tell_left_out(found.left_out, named=True)
 
 
@@ -220,9 +216,9 @@ def plot(*, context: CommandContext, kind: str, task: str | None, output: Path |
     else:
         figure = _figure(context, kind, task, wanted, comparable, metric=metric, name=parameter, best=best)
     if output is None:
-        echo_raw(str(figure.to_json()))
+        terminal.echo_raw(str(figure.to_json()))
     else:
-        echo(f"{write_picture(figure, output)}")
+        terminal.echo(f"{write_picture(figure, output)}")
 
 
 def _check(kind: str, metric: str | None, parameter: str | None, wanted: FilterOptions) -> None:
@@ -241,7 +237,7 @@ def _figure(context: CommandContext, kind: str, task: str | None, wanted: Filter
     """Draw comparable runs; print which were left out. Raises `TaskError` for an unknown task."""
     from hyperspace_analysis import figures
     from hyperspace_analysis.history import history_of_task
-    from hyperspace_core.records.states import State
+    from hyperspace_core.records import State
 
     ended = (State.COMPLETED, State.FAILED)
     where = run_filter(context, wanted, task, usual=ended if kind == "history" else (State.COMPLETED,))
@@ -265,7 +261,7 @@ def _timeline(context: CommandContext, task: str | None, wanted: FilterOptions) 
 def _history_of_search(context: CommandContext, wanted: FilterOptions) -> Figure:
     """Draw all runs of the search, comparable or not."""
     from hyperspace_analysis.history import history_of_search
-    from hyperspace_core.lookup import get_search
+    from hyperspace_core.plugin import get_search
 
     search = get_search(context.store, context.name, wanted.search or 0)
     return history_of_search(list(context.store.find(wanted.at(context))), search)

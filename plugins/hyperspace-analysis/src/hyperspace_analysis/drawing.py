@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperspace_core.errors import HyperspaceError, UsageError
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 
 MISSING_PLOTLY = "a plot needs plotly, which is not installed: pip install plotly"
 COLOURS = ("#4361ee", "#d1495b", "#2a9d8f", "#f4a261", "#6d597a", "#8d99ae")

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hyperspace_analysis.drawing import COLOURS, Figure, label, lay_out, metric_label, plotly
-from hyperspace_core.config.tree import CLASS_NAME, MISSING
 from hyperspace_core.errors import NotFound, UsageError, did_you_mean
-from hyperspace_core.records.info import decisive
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.format import value_text
-from hyperspace_core.results.table import Column, Table, parameters_of, tabulate
+from hyperspace_core.plugin import Column, Table, info, tables
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.plugin import trees as trees_
+from hyperspace_core.records import Point, RunRecord
 
 CURVES = 10                    # default number of curves in a plot
 
@@ -35,7 +33,7 @@ def curves(store: Logged, records: Sequence[RunRecord], metric: str | None = Non
     shown = list(of_one_task(records))[:best]
     points = {record.id: list(store.points(record.id)) for record in shown}
     name = _series(metric, records[0].metric.name, points.values())
-    table = tabulate(shown)
+    table = tables.tabulate(shown)
     figure = go.Figure()
     for row, record in enumerate(shown):
         logged = [point for point in points[record.id] if point.name == name]
@@ -53,7 +51,7 @@ def parallel(records: Sequence[RunRecord]) -> Figure:
     """See `StudyPlots.parallel`."""
     go = plotly()
     records = _with_result(records)
-    table = tabulate(records)
+    table = tables.tabulate(records)
     chosen = _parameters(table)
     if not chosen:
         raise UsageError(f"the {len(records)} runs differ in no hyper-parameter; nothing to plot")
@@ -76,9 +74,9 @@ def parameter(records: Sequence[RunRecord], name: str) -> Figure:
     Each class that has the parameter gets its own colour; runs without it are left out.
     """
     go = plotly()
-    table = tabulate(_with_result(records))
+    table = tables.tabulate(_with_result(records))
     column = _column(table, name)
-    rows = [row for row, value in enumerate(column.values) if value is not MISSING]
+    rows = [row for row, value in enumerate(column.values) if value is not trees_.MISSING]
     axis = axis_of(column.name, [column.values[row] for row in rows])
     metric = table.records[0].metric
     figure = go.Figure()
@@ -118,9 +116,9 @@ def _best_at_each(own: Sequence[tuple[Any, int]], table: Table, *, smallest: boo
 
 def _owners(table: Table, column: Column, rows: Sequence[int]) -> list[str]:
     """The class that has the parameter, for each run."""
-    above = column.path.removesuffix(f".{CLASS_NAME}").rpartition(".")[0]
-    trees = [parameters_of(table.records[row]) for row in rows]
-    return [label(str(tree.get(f"{above}.{CLASS_NAME}", "a run"))) for tree in trees]
+    above = column.path.removesuffix(f".{trees_.CLASS_NAME}").rpartition(".")[0]
+    trees = [tables.parameters_of(table.records[row]) for row in rows]
+    return [label(str(tree.get(f"{above}.{trees_.CLASS_NAME}", "a run"))) for tree in trees]
 
 
 def of_one_task(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
@@ -134,14 +132,14 @@ def of_one_task(records: Sequence[RunRecord]) -> Sequence[RunRecord]:
 
 def _with_result(records: Sequence[RunRecord]) -> list[RunRecord]:
     found = [record for record in of_one_task(records)
-             if (value := decisive(record)) is not None and abs(value) < float("inf")]
+             if (value := info.decisive(record)) is not None and abs(value) < float("inf")]
     if not found:
         raise UsageError(f"none of the {len(records)} runs has a result; nothing to plot")
     return found
 
 
 def _number(record: RunRecord) -> float:
-    return float(decisive(record) or 0.0)
+    return float(info.decisive(record) or 0.0)
 
 
 def _series(wanted: str | None, decides: str, logged: Iterable[Sequence[Point]]) -> str:
@@ -192,8 +190,8 @@ def _colour_range(records: Sequence[RunRecord]) -> dict[str, float]:
 
 def _run_label(table: Table, row: int) -> str:
     """Label of a run: its id and the hyper-parameters that differ."""
-    differ = [f"{column.name}={value_text(column.values[row])}" for column in _parameters(table)
-              if column.values[row] is not MISSING]
+    differ = [f"{column.name}={text_.value_text(column.values[row])}" for column in _parameters(table)
+              if column.values[row] is not trees_.MISSING]
     text = f"{table.records[row].id}: {', '.join(differ)}" if differ else f"run {table.records[row].id}"
     return label(text if len(text) <= 60 else f"{text[:59]}…")
 
@@ -220,7 +218,7 @@ class Axis:
 
 def axis_of(name: str, values: Sequence[Any]) -> Axis:
     """Build the axis for the values of a column, one value a run."""
-    there = [value for value in values if value is not MISSING]
+    there = [value for value in values if value is not trees_.MISSING]
     numeric = bool(there) and all(isinstance(value, int | float) and not isinstance(value, bool)
                                   and math.isfinite(value) for value in there)
     if not numeric:
@@ -236,19 +234,20 @@ def _scaled(values: Sequence[Any], there: Sequence[float], scale: Callable[[floa
             log: bool) -> tuple[tuple[float, ...], tuple[tuple[float, str], ...]]:
     low, high = scale(min(there)), scale(max(there))
     below = low - 0.15 * ((high - low) or 1.0)
-    places = tuple(below if value is MISSING else scale(value) for value in values)
+    places = tuple(below if value is trees_.MISSING else scale(value) for value in values)
     if not log and len(there) == len(values) and len(set(there)) > FEW:
         return places, ()          # plotly's own ticks
     different = sorted(set(there))
     if len(different) > FEW:
         different = [10.0 ** decade for decade in range(math.ceil(low), math.floor(high) + 1)] if log else (
             [min(there), max(there)])
-    ticks = [(scale(value), value_text(float(value))) for value in different]
+    ticks = [(scale(value), text_.value_text(float(value))) for value in different]
     return places, tuple([(below, NOT_THERE), *ticks] if len(there) < len(values) else ticks)
 
 
 def _named(name: str, values: Sequence[Any]) -> Axis:
-    shown = tuple(NOT_THERE if value is MISSING else label(value_text(value)) for value in values)
+    shown = tuple(NOT_THERE if value is trees_.MISSING else label(text_.value_text(value))
+                  for value in values)
     names = sorted(set(shown), key=lambda one: (one != NOT_THERE, one))
     place = {text: float(number) for number, text in enumerate(names)}
     return Axis(name=label(name), shown=shown, places=tuple(place[text] for text in shown),

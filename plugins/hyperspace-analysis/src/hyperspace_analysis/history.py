@@ -10,11 +10,9 @@ from typing import Any
 from hyperspace_analysis.drawing import COLOURS, Figure, label, lay_out, metric_label, plotly
 from hyperspace_analysis.figures import of_one_task
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.info import is_pruned
-from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.records.search import SearchRecord
-from hyperspace_core.records.states import State
-from hyperspace_core.results.format import brief, number, one_line
+from hyperspace_core.plugin import info
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.records import Metric, RunRecord, SearchRecord, State
 
 CLEAR = 0.05                   # margin between the points and the rim, as a share of the range
 FAR = 2.0                      # results further off than this many ranges of the best 90 % are clipped
@@ -49,7 +47,7 @@ def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
             figure.add_scatter(x=[order[run.id] for run, _ in points], y=[y for _, y in points], name=name,
                                mode="markers", marker={"size": 8, **look, **symbol},
                                text=[_text(run) for run, _ in points], hovertemplate="%{text}<extra></extra>")
-    whole = [run for run in done if not is_pruned(run)]
+    whole = [run for run in done if not info.is_pruned(run)]
     if whole:
         x, y = _best_so_far(whole, order, rim, metric)
         figure.add_scatter(x=x, y=y, mode="lines", line={"color": COLOURS[2], "width": 2.5, "shape": "hv"},
@@ -94,7 +92,7 @@ def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
         return rim, FAILED
     if (result > rim) if metric.goal == "minimize" else (result < rim):
         return rim, WORSE
-    return result, EARLY if is_pruned(run) else COMPLETED
+    return result, EARLY if info.is_pruned(run) else COMPLETED
 
 
 def _best_so_far(whole: Sequence[RunRecord], order: Mapping[int, int], rim: float,
@@ -122,6 +120,6 @@ def _result(run: RunRecord) -> float | None:
 
 
 def _text(run: RunRecord) -> str:
-    what = number(run.result) if run.state is State.COMPLETED else run.reason or run.state.value
-    text = f"{run.id}: {one_line(what, 60)}, {brief(run.submitted)}"
+    what = text_.number(run.result) if run.state is State.COMPLETED else run.reason or run.state.value
+    text = f"{run.id}: {text_.one_line(what, 60)}, {text_.brief(run.submitted)}"
     return label(text if len(text) <= 120 else f"{text[:119]}…")

@@ -9,15 +9,13 @@ from hyperspace_analysis import figures
 from hyperspace_analysis.history import history_of_search, history_of_task, importance
 from hyperspace_analysis.timeline import timeline
 from hyperspace_core.errors import UsageError
-from hyperspace_core.lookup import get_search
-from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.states import State
-from hyperspace_core.results.table import best_first
+from hyperspace_core.plugin import get_search, tables
+from hyperspace_core.records import RunFilter, State
 
 if TYPE_CHECKING:
     from hyperspace_analysis.drawing import Figure
-    from hyperspace_core.records.filter import Condition
-    from hyperspace_core.results.results import Results
+    from hyperspace_core.plugin import Results
+    from hyperspace_core.records import Condition
     from hyperspace_core.study import Study
 
 ENDED = (State.COMPLETED, State.FAILED)        # states that a history shows
@@ -81,7 +79,7 @@ class ResultPlots:
 
     def curves(self, metric: str | None = None, *, best: int = figures.CURVES) -> Figure:
         """Plot the series `metric` of the best runs; default: the task's metric."""
-        return figures.curves(self._results, best_first(self._results), metric, best=best)
+        return figures.curves(self._results, tables.best_first(self._results), metric, best=best)
 
     def parallel(self) -> Figure:
         """Parallel coordinates of the differing hyper-parameters, coloured by result."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from hyperspace_analysis.drawing import Figure, label, lay_out, plotly
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records import RunRecord
 
 OUTCOMES = {"completed": "#2a9d8f", "running": "#4361ee", "failed": "#d1495b", "cancelled": "#8d99ae",
             "lost": "#f4a261", "released": "#e9c46a"}

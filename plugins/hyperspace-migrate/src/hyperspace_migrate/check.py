@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from hyperspace_core.config.migrate import applied, step_text
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, join, match_key
-from hyperspace_core.config.walk import ConfigSection
 from hyperspace_core.errors import ConfigError, UnknownClassError
-from hyperspace_core.extension.project import Project
+from hyperspace_core.plugin import (
+    ConfigSection,
+    Project,
+    Tree,
+    applied,
+    step_text,
+    trees,
+    written_earlier,
+    written_today,
+)
 from hyperspace_core.ranges import Choice, Range
-from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.diff import written_earlier, written_today
+from hyperspace_core.records import ORDER_OLDEST, Outcome, RunFilter, RunRecord, State
 from hyperspace_core.storage import Store
 from hyperspace_migrate.plan import SEED, Course, CurrentSignatures, path_of_any
 
@@ -50,42 +53,44 @@ def changed_defaults(sections: Sequence[ConfigSection], today: CurrentSignatures
             name = parameter.name
             if name not in section.given or (name == SEED and not section.path):
                 continue
-            now = section.base.get(name, MISSING)
-            if now is MISSING:
+            now = section.base.get(name, trees.MISSING)
+            if now is trees.MISSING:
                 now = today.default(section, name)
-            if now is MISSING and not parameter.required:
+            if now is trees.MISSING and not parameter.required:
                 continue                   # not representable in a config
-            below = inside.get(join(section.path, name))
+            below = inside.get(trees.join(section.path, name))
             if _differs(section.given[name], now, section.written_of(name), below, today):
                 judged += () if below is None else (f"{below.path}.",)
                 yield Relied(section, name, _named(section.given[name], below),
-                             now if now is MISSING else _named(now, below))
+                             now if now is trees.MISSING else _named(now, below))
 
 
 def _differs(was: Any, now: Any, written: Any, below: ConfigSection | None, today: CurrentSignatures) -> bool:
-    if below is None or now is MISSING:
-        return written is MISSING and not same(was, now)
-    if isinstance(written, str) or (isinstance(written, Mapping) and CLASS_NAME in written):
+    if below is None or now is trees.MISSING:
+        return written is trees.MISSING and not same(was, now)
+    if isinstance(written, str) or (isinstance(written, Mapping) and trees.CLASS_NAME in written):
         return False
     if below.below or below.entry is None or not isinstance(now, Mapping):
-        return written is MISSING and not isinstance(now, Mapping)     # a dataclass: its fields are compared
+        return written is trees.MISSING and not isinstance(
+    now, Mapping)     # a dataclass: its fields are compared
     try:
-        return today.project.registry.find(below.entry.family, str(now.get(CLASS_NAME))) is not below.entry
+        return today.project.registry.find(below.entry.family,
+                                           str(now.get(trees.CLASS_NAME))) is not below.entry
     except UnknownClassError:
         return True
 
 
 def _named(value: Any, below: ConfigSection | None) -> Any:
     """The class name of a component; any other value unchanged."""
-    return value.get(CLASS_NAME, value) if below is not None and isinstance(value, Mapping) else value
+    return value.get(trees.CLASS_NAME, value) if below is not None and isinstance(value, Mapping) else value
 
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values are equal: 1 and 1.0 are, 1 and true are not."""
-    if one is MISSING or other is MISSING:
+    if one is trees.MISSING or other is trees.MISSING:
         return one is other
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
-    return bool(one == other) if numbers else canonical(one) == canonical(other)
+    return bool(one == other) if numbers else trees.canonical(one) == trees.canonical(other)
 
 
 def outside(section: ConfigSection) -> Iterator[tuple[str, Any, Range]]:
@@ -228,7 +233,7 @@ class _Check:
             section, name = _place(path, by_path)
             if section is not None and _is_gone(name, section):
                 continue                   # reported already
-            if path.endswith(f".{CLASS_NAME}"):
+            if path.endswith(f".{trees.CLASS_NAME}"):
                 text = text.partition(". ")[0]
                 self.note(record, "class", path_of_any(path), f"{text}, which {{runs}} used",
                           'give its successor aliases = ("…",), or register.migration("…", rename_class(…))',
@@ -253,7 +258,7 @@ class _Check:
         label = "" if owner is None else owner.name
         if section.below:                  # a dataclass
             label = getattr(section.signature.target, "__name__", label)
-        now = "it has none now" if relied.now is MISSING else f"is {_short(relied.now)} now"
+        now = "it has none now" if relied.now is trees.MISSING else f"is {_short(relied.now)} now"
         old = repr(relied.was)
         self.note(record, "default", section.label(name),
                   f"the default was {_short(relied.was)} in {{runs}} and {now}",
@@ -278,7 +283,7 @@ def _was_refused(record: RunRecord) -> bool:
 
 
 def _is_gone(key: str, section: ConfigSection) -> bool:
-    return key != CLASS_NAME and match_key(key, section.signature.by_name) is None
+    return key != trees.CLASS_NAME and trees.match_key(key, section.signature.by_name) is None
 
 
 def _place(path: str, by_path: dict[str, ConfigSection]) -> tuple[ConfigSection | None, str]:
@@ -291,7 +296,7 @@ def _place(path: str, by_path: dict[str, ConfigSection]) -> tuple[ConfigSection 
 
 
 def _class_or_value(value: Any) -> Any:
-    return value.get(CLASS_NAME, value) if isinstance(value, dict) else value
+    return value.get(trees.CLASS_NAME, value) if isinstance(value, dict) else value
 
 
 def _plain_values(sections: Iterable[ConfigSection]) -> set[tuple[str, str]]:

@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hyperspace_core.errors import NotFound
-from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Artifact, OutputChunk, RunRecord
-from hyperspace_core.records.states import State
+from hyperspace_core.records import ORDER_OLDEST, Artifact, OutputChunk, Point, RunFilter, RunRecord, State
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_migrate.digest import batches, run_digest, same_try
 from hyperspace_migrate.transfer import (

@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.commands.queue import ONE_BY_ONE, counted
-from hyperspace_core.cli.context import CommandContext, pass_project, read_address
-from hyperspace_core.cli.options import FilterOptions, dry_run_option, filtered, json_option
-from hyperspace_core.cli.terminal import echo, echo_error, echo_json, echo_note, tracked
+from hyperspace_core.cli.plugin import (
+    CommandContext,
+    FilterOptions,
+    bulk,
+    dry_run_option,
+    filtered,
+    json_option,
+    pass_project,
+    read_address,
+    terminal,
+)
 from hyperspace_core.errors import ExitCode, NotFound, StoreError, UsageError, did_you_mean
-from hyperspace_core.records.search import SearchState
-from hyperspace_core.results.format import byte_count
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.records import SearchState
 from hyperspace_migrate.copy import WAS_QUEUED, Copied, Fate, Preview, copy_runs, missing, preview
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.records import RunFilter
     from hyperspace_core.storage import Store
 
 NAMED = 10                     # ids in one line
@@ -51,7 +58,7 @@ def copy(*, context: CommandContext, src: str, dst: str, wanted: FilterOptions, 
     _check_project(source, context, where)
     total = sum(source.count(where).values())
     if not total:
-        echo_note("no run matches" if wanted.options else f"{here}: no runs")
+        terminal.echo_note("no run matches" if wanted.options else f"{here}: no runs")
     if dry_run:
         echo_preview(preview(source, there.opened() if total else None, where), there, as_json=as_json)
         return ExitCode.OK
@@ -59,7 +66,7 @@ def copy(*, context: CommandContext, src: str, dst: str, wanted: FilterOptions, 
     if total:
         _copy(source, there.make(), where, total, tally)
     if as_json:
-        echo_json(tally.report())
+        terminal.echo_json(tally.report())
     elif total:
         tally.say(there)
     return tally.exit_code
@@ -69,11 +76,11 @@ def _copy(source: Store, target: Store, where: RunFilter, total: int, tally: Tal
     """Copy with a progress bar; an interruption keeps the copied runs."""
     try:
         with closing(copy_runs(source, target, where)) as copies:
-            for copied in tracked(copies, "copying", total):
+            for copied in terminal.tracked(copies, "copying", total):
                 tally.add(copied)
         tally.missing = missing(target, tally.uids)
     except (KeyboardInterrupt, StoreError):
-        echo_note(
+        terminal.echo_note(
             f"interrupted after {len(tally.copies)} of {total} runs; run the same command again to continue")
         raise
 
@@ -88,8 +95,9 @@ def _check_project(source: Store, context: CommandContext, where: RunFilter) -> 
                        f"{', '.join(known) or 'none at all'}{did_you_mean(where.project, known)}")
     others = [name for name in known if name != where.project]
     if others and not context.project_is_typed:
-        echo_note(f"only runs of project '{where.project}' are copied, because HYPERSPACE_PROJECT is set; "
-                  f"not of {', '.join(others)}")
+        terminal.echo_note(
+    f"only runs of project '{where.project}' are copied, because HYPERSPACE_PROJECT is set; "
+    f"not of {', '.join(others)}")
 
 
 # -- The report, as text and as JSON ------------------------------------------------------------------------
@@ -130,27 +138,30 @@ class Tally:
     def say(self, there: Address) -> None:
         """Print the result to stdout, and notes about it to stderr."""
         known = self.of(Fate.THERE)
-        echo(f"copied {counted(len(self.of(Fate.COPIED)))}"
+        terminal.echo(f"copied {bulk.counted(len(self.of(Fate.COPIED)))}"
              + (f", {len(known)} {_are(known)} in the target already" if known else "")
              + ("; counts and digests agree" if self.exit_code is ExitCode.OK else ""))
         troubles = [*self.of(Fate.DAMAGED), *self.of(Fate.DIFFERS)]
-        for one in troubles[:ONE_BY_ONE]:
-            echo_error(_trouble(one))
-        if len(troubles) > ONE_BY_ONE:
-            echo_error(f"and {counted(len(troubles) - ONE_BY_ONE)} more; --json lists them all")
+        for one in troubles[:bulk.ONE_BY_ONE]:
+            terminal.echo_error(_trouble(one))
+        if len(troubles) > bulk.ONE_BY_ONE:
+            terminal.echo_error(
+                f"and {bulk.counted(len(troubles) - bulk.ONE_BY_ONE)} more; --json lists them all")
         if self.missing:
-            echo_error(
-                f"{counted(self.missing)} of these are missing in the target: what deletes runs there?")
+            terminal.echo_error(
+                f"{bulk.counted(self.missing)} of these are missing in the target: what deletes runs there?")
         if ahead := [one.run for one in self.of(Fate.AHEAD)]:
-            echo_note(
+            terminal.echo_note(
                 f"{_these(ahead)} waiting here, but went on in the target: cancel here what must not rerun")
         if lost := [one.run for one in self.copies if one.lost_parent is not None]:
-            echo_note(f"{_these(lost)} in the target without a parent: the parent run was not copied")
+            terminal.echo_note(
+                f"{_these(lost)} in the target without a parent: the parent run was not copied")
         echo_running([one.run for one in self.of(Fate.RUNNING)])
         for project, waiting in Counter(one.project for one in self.copies if one.waits).items():
             words = f"queue resume --where {quote(f'reason={WAS_QUEUED}')} --project {quote(project)}"
-            echo_note(f"queued runs of '{project}' are PAUSED in the target: {waiting}; `hyperspace {words} "
-                      f"--storage {quote(str(there))}` resumes them")
+            terminal.echo_note(
+    f"queued runs of '{project}' are PAUSED in the target: {waiting}; `hyperspace {words} "
+    f"--storage {quote(str(there))}` resumes them")
         named = {one.search.there: one for one in self.copies if one.search is not None}
         _echo_searches(named.values(), there)
 
@@ -162,40 +173,44 @@ def _echo_searches(copies: Iterable[Copied], there: Address) -> None:
         if search is None or search.state is not SearchState.OPEN:
             continue
         if search.state_there is SearchState.OPEN:
-            echo_note(f"search {search.search} is open in both stores ({search.there} in the target): pause "
-                      "it in one, because neither knows the other's proposals")
+            terminal.echo_note(
+    f"search {search.search} is open in both stores ({search.there} in the target): pause "
+    "it in one, because neither knows the other's proposals")
         elif search.state_there is SearchState.PAUSED:
             words = f"queue resume --search {search.there} --project {quote(one.project)}"
-            echo_note(f"search {search.search} is open here and PAUSED in the target: `hyperspace {words} "
-                      f"--storage {quote(str(there))}` resumes it there; pause it here first")
+            terminal.echo_note(
+    f"search {search.search} is open here and PAUSED in the target: `hyperspace {words} "
+    f"--storage {quote(str(there))}` resumes it there; pause it here first")
 
 
 def echo_preview(found: Preview, there: Address, *, as_json: bool) -> None:
     """Print what a copy would do."""
     if as_json:
-        echo_json(found)
+        terminal.echo_json(found)
         return
     total = sum(found.runs.values())
     projects = ", ".join(f"{name} {count}" for name, count in found.runs.items())
-    kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {byte_count(found.bytes)}"
-    echo(f"would copy {counted(total)}{f' ({projects})' if projects else ''}{kept} to {there}"
-         + (f"; {counted(found.there)} would be compared, as the target has them" if found.there else ""))
+    size = text_.byte_count(found.bytes)
+    kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {size}"
+    compared = f"; {bulk.counted(found.there)} would be compared, as the target has them"
+    of = f" ({projects})" if projects else ""
+    terminal.echo(f"would copy {bulk.counted(total)}{of}{kept} to {there}{compared if found.there else ''}")
     if found.searches:
-        echo_note(f"searches that would be copied and PAUSED: {found.searches}")
+        terminal.echo_note(f"searches that would be copied and PAUSED: {found.searches}")
     if found.waiting:
-        echo_note(f"queued runs that would be PAUSED in the target: {found.waiting}")
+        terminal.echo_note(f"queued runs that would be PAUSED in the target: {found.waiting}")
     echo_running(found.running)
 
 
 def echo_running(runs: Sequence[int]) -> None:
     if runs:
         ended = "it has ended" if len(runs) == 1 else "they have ended"
-        echo_note(f"{_these(runs)} running: copy again when {ended}")
+        terminal.echo_note(f"{_these(runs)} running: copy again when {ended}")
 
 
 def _these(runs: Sequence[int]) -> str:
     """`3 runs (4, 9, 12) are`."""
-    return f"{counted(len(runs))} ({_listed(runs)}) {_are(runs)}"
+    return f"{bulk.counted(len(runs))} ({_listed(runs)}) {_are(runs)}"
 
 
 def _are(many: Sequence[object]) -> str:
@@ -228,14 +243,14 @@ class Address:
     context: CommandContext = field(repr=False)
 
     def __str__(self) -> str:
-        from hyperspace_core.extension.storage import redact
+        from hyperspace_core.plugin import redact
 
         return redact(self.url)
 
     @classmethod
     def typed(cls, text: str, context: CommandContext) -> Address:
         """Read an address or `@FILE`. Raises `StoreError`, `UsageError`."""
-        from hyperspace_core.extension.storage import redact, resolve_url
+        from hyperspace_core.plugin import redact, resolve_url
 
         text = read_address(text)
         url = resolve_url(text, context.name if context.has_project else "")
@@ -269,7 +284,7 @@ class Address:
 
     def make(self) -> Store:
         """Open the store, creating it if needed. It is closed when the command ends."""
-        from hyperspace_core.extension.storage import open_store
+        from hyperspace_core.plugin import open_store
 
         project = self.context.name if self.context.has_project else None
         store = open_store(self.url, self.context.extensions, project)

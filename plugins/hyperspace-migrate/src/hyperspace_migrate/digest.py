@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Artifact, OutputChunk, RunRecord
+from hyperspace_core.records import Artifact, OutputChunk, Point, RunRecord
 from hyperspace_core.storage import Store
 
 T = TypeVar("T")

@@ -10,18 +10,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hyperspace_core.config.migrate import EVERY, applied, step_text
-from hyperspace_core.config.tree import MISSING, Tree, canonical
-from hyperspace_core.config.walk import ConfigSection
 from hyperspace_core.errors import ConfigError, NotFound, Refused, UsageError, did_you_mean
-from hyperspace_core.execution.identity import user_at_host
-from hyperspace_core.extension.project import Project
 from hyperspace_core.migrations import add, rename_class
-from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.logged import MAX_NAME, is_name
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import State
+from hyperspace_core.plugin import (
+    EVERY,
+    MAX_NAME,
+    ConfigSection,
+    Project,
+    Tree,
+    applied,
+    is_name,
+    step_text,
+    user_at_host,
+)
+from hyperspace_core.plugin import trees as trees_
+from hyperspace_core.records import ORDER_OLDEST, Migration, Rewrite, RunFilter, RunRecord, State
 from hyperspace_core.storage import Store
 
 SEED = "seed"                  # a parameter of that name receives the run's seed; its default does not count
@@ -43,8 +46,8 @@ class CurrentSignatures:
         self._defaults: dict[tuple[Any, str], Any] = {}
         self._problems: dict[str, tuple[str, ...]] = {}
 
-    def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = MISSING,
-                 written: Any = MISSING) -> Iterator[ConfigSection]:
+    def sections(self, scenario: Tree, config: Tree, *, written_scenario: Any = trees_.MISSING,
+                 written: Any = trees_.MISSING) -> Iterator[ConfigSection]:
         """Yield all sections, those of the scenario first; none for an unknown scenario."""
         with suppress(ConfigError):
             yield from self.project.sections(scenario, config, written_scenario=written_scenario,
@@ -63,12 +66,12 @@ class CurrentSignatures:
             entry = section.entry
             if entry is not None and section.called != entry.name:
                 step = rename_class(section.called, entry.name, within=self._within(section, section.called))
-                renamed.setdefault(canonical(step), step)
+                renamed.setdefault(trees_.canonical(step), step)
             for parameter, value in self.missing(section):
                 step = add(section.parameter(parameter), value, scenario=name) if entry is None else add(
                     section.parameter(parameter), value, of=entry.name,
                     within=self._within(section, entry.name))
-                added.setdefault(canonical(step), step)
+                added.setdefault(trees_.canonical(step), step)
         return [*renamed.values(), *added.values()]
 
     def missing(self, section: ConfigSection) -> Iterator[tuple[str, Any]]:
@@ -78,7 +81,7 @@ class CurrentSignatures:
             if name in section.given or (name == SEED and not section.path):
                 continue
             value = self.default(section, name)
-            if value is not MISSING:
+            if value is not trees_.MISSING:
                 yield name, value
 
     def default(self, section: ConfigSection, name: str) -> Any:
@@ -90,7 +93,7 @@ class CurrentSignatures:
 
     def problems(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
         """Reasons why the trees do not fit the current signatures; empty if they fit."""
-        key = canonical([scenario, config])
+        key = trees_.canonical([scenario, config])
         if key not in self._problems:
             if len(self._problems) >= KEPT:
                 self._problems.clear()
@@ -250,8 +253,8 @@ def _look(record: RunRecord, scenario: Tree, config: Tree, course: Course, tally
     elif steps:
         tally.lacking.append(record.id)
         tally.before.update(had)
-        tally.needed.update(canonical(step) for step in steps)
-        tally.steps |= {canonical(step): step for step in steps}
+        tally.needed.update(trees_.canonical(step) for step in steps)
+        tally.steps |= {trees_.canonical(step): step for step in steps}
 
 
 def path_of_any(text: str) -> str:
@@ -264,19 +267,20 @@ def _changed_by(steps: Sequence[Tree], scenario: Tree, config: Tree) -> list[str
     changed = []
     for step in steps:
         after = applied([step], scenario, config)
-        if canonical(after) != canonical((scenario, config)):
-            changed.append(canonical(step))
+        if trees_.canonical(after) != trees_.canonical((scenario, config)):
+            changed.append(trees_.canonical(step))
         scenario, config = after
     return changed
 
 
 def _effects(steps: Iterable[Tree], runs: Counter[str]) -> tuple[Effect, ...]:
-    return tuple(Effect(text=step_text(step), runs=runs[canonical(step)]) for step in steps
-                 if runs[canonical(step)])
+    return tuple(Effect(text=step_text(step), runs=runs[trees_.canonical(step)]) for step in steps
+                 if runs[trees_.canonical(step)])
 
 
 def _check_unchanged(migration: Migration, known: Migration | None) -> None:
-    if known is not None and known.runs and canonical(known.steps) != canonical(migration.steps):
+    if known is not None and known.runs and trees_.canonical(
+        known.steps) != trees_.canonical(migration.steps):
         raise UsageError(f"register.migration({migration.name!r}): was applied with other steps; give "
                          "the changed steps another name, or --undo the migration first")
 
@@ -287,11 +291,11 @@ def _named(project: Project, known: dict[str, Migration], steps: tuple[Tree, ...
     if name is not None and (not is_name(name) or name != name.strip()):
         raise UsageError(f"--name {name[:40]!a}: expected 1 to {MAX_NAME} printable characters without "
                          "blanks around them")
-    texts = {canonical(step) for step in steps}
+    texts = {trees_.canonical(step) for step in steps}
     own = {migration.name for migration in project.migrations}
     for one in known.values():
         if one.runs and one.name not in own and name in (None, one.name) and (
-                texts <= {canonical(step) for step in one.steps}) and not tally.tangles(one.name):
+                texts <= {trees_.canonical(step) for step in one.steps}) and not tally.tangles(one.name):
             return one
     if name is not None and (name in own or (name in known and known[name].runs)):
         raise UsageError(f"--name {name!r}: another migration has that name; choose a new one")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hyperspace_core.markers import hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.main import Root
+    from hyperspace_core.cli.plugin import Root
 
 PROJECTS, MAINTENANCE = "Projects", "Maintenance"
 

@@ -9,12 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import Claim, Finish, Lease, NewRun, OutputChunk, Owner, Update
-from hyperspace_core.records.source import Snapshot, SourceFile
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records import (
+    Claim,
+    Finish,
+    Lease,
+    Migration,
+    NewRun,
+    Outcome,
+    OutputChunk,
+    Owner,
+    Point,
+    Progress,
+    Rewrite,
+    RunFilter,
+    Snapshot,
+    SourceFile,
+    State,
+    Update,
+)
 from hyperspace_core.storage import Store, new_token
 from hyperspace_migrate.copy import arriving, copy_runs
 from hyperspace_migrate.digest import batches, run_digest

@@ -12,10 +12,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused, StoreError, UsageError
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import Artifact, RunRecord
-from hyperspace_core.records.search import SearchState
-from hyperspace_core.records.source import Snapshot, named_snapshots
+from hyperspace_core.plugin import named_snapshots
+from hyperspace_core.records import Artifact, Migration, Rewrite, RunRecord, SearchState, Snapshot
 from hyperspace_core.storage import Store
 
 CHUNK = 1 << 20

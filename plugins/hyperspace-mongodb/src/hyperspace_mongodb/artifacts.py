@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError
-from hyperspace_core.records.codec import plain_text, storable, to_text
-from hyperspace_core.records.run import Artifact
-from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.plugin import codec
+from hyperspace_core.records import Artifact, Snapshot, SourceFile
 from hyperspace_core.storage import GarbageReport
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.connection import Document
@@ -28,7 +27,7 @@ class ArtifactVerbs(Verbs):
     _contents: Contents
 
     def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
-        label = plain_text(name, "artifact name") or ""
+        label = codec.plain_text(name, "artifact name") or ""
         digest, size = _looked_at(label, content)
         key = _key(run, attempt, label)
         with self._changing(run):
@@ -114,7 +113,7 @@ class ArtifactVerbs(Verbs):
 
 def _key(run: int, attempt: int, label: str) -> str:
     """A short key for a label of any length: index keys are limited."""
-    return hashlib.sha256(to_text([run, attempt, label]).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(codec.to_text([run, attempt, label]).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _looked_at(label: str, content: Path) -> tuple[str, int]:
@@ -142,7 +141,7 @@ class SourceVerbs(Verbs):
 
     def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
         listed = [{"path": file.path, "digest": file.digest, "size": file.size} for file in snapshot.files]
-        storable([file.path for file in snapshot.files], "snapshot")
+        codec.storable([file.path for file in snapshot.files], "snapshot")
         contents = sorted({file.digest for file in snapshot.files})
         with self._database.writing():
             for _ in range(TRIES):

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from hyperspace_core.config.tree import HIGHEST
 from hyperspace_core.errors import NotFound, Refused, StoreUnavailable
-from hyperspace_core.records.codec import moment_text
-from hyperspace_core.records.run import Lease
-from hyperspace_core.records.states import Command, Outcome, State
+from hyperspace_core.plugin import codec, trees
+from hyperspace_core.records import Command, Lease, Outcome, State
 from hyperspace_mongodb.batches import SUBMITTING, Batches
 from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.corrupt import decoding
@@ -80,7 +78,7 @@ class Verbs:
 
     def _now(self) -> str:
         """The server's clock, as a text that sorts by time."""
-        return moment_text(self._database.now())
+        return codec.moment_text(self._database.now())
 
     @contextmanager
     def _changing(self, run: int) -> Iterator[None]:
@@ -101,7 +99,7 @@ class Verbs:
     def _document(self, run: int, projection: dict[str, Any] | None = None) -> Document:
         """Raises `NotFound`, also for a number that is too large."""
         found, wanted = None, {"_id": {"$eq": run}}
-        if 0 < run <= HIGHEST:
+        if 0 < run <= trees.HIGHEST:
             found = self._database.runs.find_one(wanted, projection)
         if found is not None and found.get("status") == SUBMITTING:
             self._batches.settle()

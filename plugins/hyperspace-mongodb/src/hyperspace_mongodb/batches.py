@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from hyperspace_core.records.states import State
+from hyperspace_core.records import State
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.schema import QUEUE

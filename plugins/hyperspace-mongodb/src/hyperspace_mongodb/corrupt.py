@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hyperspace_core.errors import HyperspaceError, StoreError
-from hyperspace_core.records.states import State
+from hyperspace_core.records import State
 from hyperspace_mongodb.connection import Database, Document
 
 CANNOT_BE_READ = "its document is damaged; `hyperspace store check` names the place"

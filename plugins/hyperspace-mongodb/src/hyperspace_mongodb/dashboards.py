@@ -17,7 +17,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from hyperspace_core.records.logged import Point
+from hyperspace_core.records import Point
 from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.pages import pages_of_points
 

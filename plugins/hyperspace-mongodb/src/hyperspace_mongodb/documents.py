@@ -13,23 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.codec import (
-    attempt_of,
-    from_text,
-    late_text,
-    moment_of,
-    moment_text,
-    owner_text,
-    plain_text,
-    progress_text,
-    storable,
-    tree_of,
-    tree_text,
-)
-from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Attempt, Metric, NewRun, Owner, RunRecord
-from hyperspace_core.records.source import named_snapshots
-from hyperspace_core.records.states import Command, State
+from hyperspace_core.plugin import codec, named_snapshots
+from hyperspace_core.records import Attempt, Command, Metric, NewRun, Owner, Progress, RunRecord, State
 from hyperspace_core.storage import new_token
 from hyperspace_mongodb.connection import Document
 from hyperspace_mongodb.corrupt import decoding
@@ -48,14 +33,14 @@ _NUMBERS = ("priority", "max_losses", "max_failures", "seed", "parent")
 
 def tree(value: Any, path: str) -> str | None:
     """The exact text of a tree; None stays None. Raises `ValueNotStorable`."""
-    text = tree_text(value, path)
+    text = codec.tree_text(value, path)
     if text is not None and len(text) > LONGEST_TREE:
         raise too_large(path)
     return text
 
 
 def text(value: str | None, path: str) -> str | None:
-    found = plain_text(value, path)
+    found = codec.plain_text(value, path)
     if found is not None and len(found) > LONGEST_TREE:
         raise too_large(path)
     return found
@@ -71,7 +56,7 @@ def new_document(run: NewRun, moment: str) -> Document:
 
 def new_attempt(token: str, owner: Owner, moment: str) -> Document:
     """A starting attempt; its number follows from its position (`numbers`), so that a claim is one step."""
-    return {"token": token, "worker": owner_text(owner), "started_at": moment,
+    return {"token": token, "worker": codec.owner_text(owner), "started_at": moment,
             "provenance": "{}"}
 
 
@@ -80,12 +65,12 @@ def restored_document(record: RunRecord) -> Document:
     if record.state is State.RUNNING:
         raise Refused(f"run {record.id} ({record.uid}) is RUNNING: it can be restored when it has ended; "
                       "nothing was restored")
-    moments = {name: None if moment is None else moment_text(moment) for name, moment in (
+    moments = {name: None if moment is None else codec.moment_text(moment) for name, moment in (
         ("submitted_at", record.submitted_at), ("finished_at", record.finished_at))}
     ours = _common(record) | moments | ranked(record.result, record.metric.goal) | {
         "attempt": record.attempts[-1].number if record.attempts else 0, "losses": record.losses,
         "failures": record.failures, "reason": text(record.reason, "reason"), "result": record.result,
-        "progress": progress_text(record.progress)}
+        "progress": codec.progress_text(record.progress)}
     if record.attempts:
         ours["attempts"] = [_restored(attempt) for attempt in record.attempts]
     return sacred_fields(record, moments["submitted_at"]) | {
@@ -103,22 +88,25 @@ def _record(document: Mapping[str, Any], moved: Moved) -> RunRecord:
     attempts = tuple(_attempt(number, found, moved.get((document["_id"], number), {}))
                      for number, found in zip(numbers(ours), ours.get("attempts", ()), strict=True))
     command, progress = ours.get("command"), ours.get("progress")
-    return RunRecord(
-        id=document["_id"], uid=ours["uid"], project=ours["project"], task=document["experiment"]["name"],
-        state=State(document["status"]), reason=ours.get("reason"), priority=ours["priority"],
-        tags=tags_of(document), note=note_of(document), submitted=from_text(ours["submitted"]),
-        submitted_by=ours["submitted_by"], scenario=tree_of(ours.get("scenario")),
-        config=tree_of(ours.get("config")), metric=Metric(name=ours["metric"], goal=ours["goal"]),
-        seed=ours.get("seed"), validated=ours["validated"],
-        progress=None if progress is None else Progress(**from_text(progress)), result=ours.get("result"),
-        metrics=from_text(ours["metrics"]), info=from_text(ours["info"]), attempts=attempts,
-        losses=ours["losses"], max_losses=ours["max_losses"], failures=ours["failures"],
-        max_failures=ours["max_failures"], command=None if command is None else Command(command),
-        parent=ours.get("parent"), search=ours.get("search"),
-        submitted_at=moment_of(ours.get("submitted_at")),
-        started_at=attempts[-1].started_at if attempts else None,
-        finished_at=moment_of(ours.get("finished_at")), code=from_text(ours.get("code") or "{}"),
-        migrated=tuple(found["migration"] for found in ours.get("rewrites", ())))
+    return RunRecord(id=document["_id"], uid=ours["uid"], project=ours["project"],
+                     task=document["experiment"]["name"], state=State(document["status"]),
+                     reason=ours.get("reason"), priority=ours["priority"], tags=tags_of(document),
+                     note=note_of(document), submitted=codec.from_text(ours["submitted"]),
+                     submitted_by=ours["submitted_by"], scenario=codec.tree_of(ours.get("scenario")),
+                     config=codec.tree_of(ours.get("config")),
+                     metric=Metric(name=ours["metric"], goal=ours["goal"]), seed=ours.get("seed"),
+                     validated=ours["validated"],
+                     progress=None if progress is None else Progress(**codec.from_text(progress)),
+                     result=ours.get("result"), metrics=codec.from_text(ours["metrics"]),
+                     info=codec.from_text(ours["info"]), attempts=attempts, losses=ours["losses"],
+                     max_losses=ours["max_losses"], failures=ours["failures"],
+                     max_failures=ours["max_failures"], command=None if command is None else Command(command),
+                     parent=ours.get("parent"), search=ours.get("search"),
+                     submitted_at=codec.moment_of(ours.get("submitted_at")),
+                     started_at=attempts[-1].started_at if attempts else None,
+                     finished_at=codec.moment_of(ours.get("finished_at")),
+                     code=codec.from_text(ours.get("code") or "{}"),
+                     migrated=tuple(found["migration"] for found in ours.get("rewrites", ())))
 
 
 def numbers(ours: Mapping[str, Any]) -> list[int]:
@@ -147,7 +135,7 @@ def ranked(result: float | None, goal: str) -> Document:
 
 
 def checked_tags(tags: Sequence[str]) -> list[str]:
-    found: list[str] = storable(list(tags), "tags")
+    found: list[str] = codec.storable(list(tags), "tags")
     return found
 
 
@@ -163,12 +151,12 @@ def _common(run: NewRun | RunRecord) -> Document:
     if not run.code:
         trees["code"] = None
     sections = [run.code, *(attempt.provenance.get("source") for attempt in getattr(run, "attempts", ()))]
-    storable(run.task, "task")
+    codec.storable(run.task, "task")
     checked_tags(run.tags)
-    storable(run.note, "note")
+    codec.storable(run.note, "note")
     return {
         **{name: text(getattr(run, name), name) for name in _PLAIN},
-        **{name: storable(getattr(run, name), name) for name in _NUMBERS},
+        **{name: codec.storable(getattr(run, name), name) for name in _NUMBERS},
         **trees, "metric": text(run.metric.name, "metric.name"), "goal": run.metric.goal,
         "validated": run.validated, "beat": 0, "edits": 0, "format": 1,
         "snapshots": snapshots_of(*sections),
@@ -184,18 +172,18 @@ def _restored(attempt: Attempt) -> Document:
     """A restored attempt with an unknown token."""
     return _known({
         "number": attempt.number, "token": new_token(),
-        "worker": "" if attempt.worker is None else owner_text(attempt.worker),
-        "started_at": "" if attempt.started_at is None else moment_text(attempt.started_at),
-        "ended_at": None if attempt.ended_at is None else moment_text(attempt.ended_at),
+        "worker": "" if attempt.worker is None else codec.owner_text(attempt.worker),
+        "started_at": "" if attempt.started_at is None else codec.moment_text(attempt.started_at),
+        "ended_at": None if attempt.ended_at is None else codec.moment_text(attempt.ended_at),
         "outcome": None if attempt.outcome is None else attempt.outcome.value,
         "reason": text(attempt.reason, "attempt.reason"),
         "traceback": text(attempt.traceback, "attempt.traceback"),
         "provenance": tree(attempt.provenance, "attempt.provenance"),
-        "late": None if attempt.late is None else late_text(attempt.late)})
+        "late": None if attempt.late is None else codec.late_text(attempt.late)})
 
 
 def _attempt(number: int, found: Mapping[str, Any], moved: Mapping[str, str]) -> Attempt:
-    return attempt_of((number, found.get("outcome"), found.get("reason"), found["worker"],
+    return codec.attempt_of((number, found.get("outcome"), found.get("reason"), found["worker"],
                        found["started_at"], found.get("ended_at"),
                        found.get("traceback", moved.get("traceback")),
                        found.get("provenance", moved.get("provenance", "{}")), found.get("late")))

@@ -7,13 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.records.codec import from_text, plain_text, storable, to_text, tree_of
-from hyperspace_core.records.info import amended, check_ended
-from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import TERMINAL, Command, State, Verb, next_state
+from hyperspace_core.plugin import Tree, codec, states
+from hyperspace_core.plugin import info as info_
+from hyperspace_core.records import Command, Migration, Rewrite, Rewritten, RunRecord, State, Verb
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
 from hyperspace_mongodb.batches import SUBMITTING
 from hyperspace_mongodb.connection import Database, Document
@@ -45,7 +42,7 @@ class EditVerbs(Verbs):
 
     def requeue(self, run: int) -> State:
         def step(before: Standing) -> tuple[State, Document]:
-            state = next_state(before.run, before.state, Verb.REQUEUE)
+            state = states.next_state(before.run, before.state, Verb.REQUEUE)
             gone = ("result", "reason", "progress", "not_before", "finished_at")
             return state, {
                 "$set": {"status": state.value, "hyperspace.losses": 0, "hyperspace.failures": 0,
@@ -57,10 +54,10 @@ class EditVerbs(Verbs):
 
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
                  note: str | None = None, priority: int | None = None) -> RunRecord:
-        plain_text(note, "note")
+        codec.plain_text(note, "note")
         change: Document = {}
         if priority is not None:
-            change["hyperspace.priority"] = storable(priority, "priority")
+            change["hyperspace.priority"] = codec.storable(priority, "priority")
         checked_tags(list(add_tags))
         with self._changing(run):
             for _ in range(TRIES):
@@ -82,15 +79,15 @@ class EditVerbs(Verbs):
         raise self._too_busy(run)
 
     def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
-        plain_text(name, "metric")
+        codec.plain_text(name, "metric")
         with self._changing(run):
             for _ in range(TRIES):
                 before = self._document(run)
                 if "hyperspace" not in before:
                     raise foreign_refused(run)
                 record = record_of(before, moved_texts(self._database, [before]))
-                check_ended(record)
-                info = amended(record.info, name, entry)
+                info_.check_ended(record)
+                info = info_.amended(record.info, name, entry)
                 shown = shaped(info) | {"metrics": before["hyperspace"].get("series", [])}
                 found = self._database.runs.find_one_and_update(
                     {"_id": run, "status": before["status"],
@@ -147,7 +144,7 @@ class EditVerbs(Verbs):
         return self._stepped(run, step)
 
     def _moved(self, before: Standing, verb: Verb) -> tuple[State, Document]:
-        state = next_state(before.run, before.state, verb)
+        state = states.next_state(before.run, before.state, verb)
         moment = self._now()
         new: Document = {"status": state.value}
         gone = ["hyperspace.reason", "hyperspace.not_before"]
@@ -217,7 +214,7 @@ class RestoringVerbs(Verbs):
 
 # -- Migrations of stored configs: applied run by run, undone exactly --
 
-_ENDED = [state.value for state in TERMINAL]
+_ENDED = [state.value for state in states.TERMINAL]
 
 
 class RewritingVerbs(Verbs):
@@ -229,9 +226,10 @@ class RewritingVerbs(Verbs):
             return [_migration_of(one, self._runs_of(project, one["name"])) for one in found]
 
     def migrate(self, migration: Migration, rewrites: Sequence[Rewrite]) -> list[int]:
-        name, project = plain_text(migration.name, "migration"), plain_text(migration.project, "project")
-        author = plain_text(migration.author, "author")
-        steps = to_text(storable(list(migration.steps), "steps"))
+        name, project = codec.plain_text(migration.name,
+                                         "migration"), codec.plain_text(migration.project, "project")
+        author = codec.plain_text(migration.author, "author")
+        steps = codec.to_text(codec.storable(list(migration.steps), "steps"))
         changes = [(rewrite, _condition(migration, rewrite), _change(migration, rewrite))
                    for rewrite in rewrites]
         with self._database.writing():
@@ -264,8 +262,8 @@ class RewritingVerbs(Verbs):
     def rewritten(self, run: int) -> list[Rewritten]:
         with self._database.using():
             found = self._document(run, {"status": 1, "hyperspace.rewrites": 1})
-        return [Rewritten(migration=one["migration"], scenario=tree_of(one.get("scenario")),
-                          config=tree_of(one.get("config")))
+        return [Rewritten(migration=one["migration"], scenario=codec.tree_of(one.get("scenario")),
+                          config=codec.tree_of(one.get("config")))
                 for one in found.get("hyperspace", {}).get("rewrites", ())]
 
     # -- helpers ---------------------------------------------------------------------------------------------
@@ -314,7 +312,7 @@ class RewritingVerbs(Verbs):
                 gone[f"hyperspace.{field}"] = ""
             else:
                 new[f"hyperspace.{field}"] = before[field]
-        new["config"] = shaped_config(tree_of(before.get("config")), run["hyperspace"].get("seed"))
+        new["config"] = shaped_config(codec.tree_of(before.get("config")), run["hyperspace"].get("seed"))
         place = len(run["hyperspace"]["rewrites"]) - 1
         condition = {"_id": run["_id"], "hyperspace.rewrites": {"$size": place + 1},
                      f"hyperspace.rewrites.{place}.migration": {"$eq": name}}
@@ -348,6 +346,7 @@ def _named(project: str, name: str) -> Document:
 
 def _migration_of(found: Document, runs: int) -> Migration:
     undone = found.get("undone_at")
-    return Migration(name=found["name"], project=found["project"], steps=tuple(from_text(found["steps"])),
-                     author=found["author"] or "", runs=runs, at=datetime.fromisoformat(found["at"]),
+    return Migration(name=found["name"], project=found["project"],
+                     steps=tuple(codec.from_text(found["steps"])), author=found["author"] or "", runs=runs,
+                     at=datetime.fromisoformat(found["at"]),
                      undone_at=datetime.fromisoformat(undone) if undone else None)

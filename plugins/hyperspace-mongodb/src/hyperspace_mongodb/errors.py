@@ -26,7 +26,7 @@ from pymongo.errors import (
 )
 
 from hyperspace_core.errors import HyperspaceError, StoreError, StoreUnavailable, ValueNotStorable
-from hyperspace_core.extension.storage import redact
+from hyperspace_core.plugin import redact
 
 # errors of the driver and BSON; other errors are bugs of ours
 COMPLAINTS = (PyMongoError, BSONError, UnicodeEncodeError, OverflowError, RecursionError)

@@ -16,12 +16,20 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import IO, Any
 
-from hyperspace_core.config.tree import CLASS_NAME, HIGHEST, LOWEST, is_camel, snake_case
 from hyperspace_core.errors import NotFound
-from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Artifact, Attempt, Metric, OutputChunk, Owner, RunRecord
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.plugin import trees
+from hyperspace_core.records import (
+    Artifact,
+    Attempt,
+    Metric,
+    Outcome,
+    OutputChunk,
+    Owner,
+    Point,
+    RunFilter,
+    RunRecord,
+    State,
+)
 from hyperspace_mongodb.connection import Database, Document
 from hyperspace_mongodb.contents import CHUNK, open_file
 from hyperspace_mongodb.documents import note_of, tags_of
@@ -49,7 +57,7 @@ def foreign_records(database: Database, where: RunFilter) -> dict[int, RunRecord
         return {}
     condition: Document = {"hyperspace": {"$exists": False}, "_id": {"$type": "number"}}
     if where.ids:
-        ids = [run for run in where.ids if LOWEST <= run <= HIGHEST]
+        ids = [run for run in where.ids if trees.LOWEST <= run <= trees.HIGHEST]
         condition = {"$and": [condition, {"_id": {"$in": ids}}]}
     if where.uids or where.search is not None or where.parent is not None:
         return {}                          # no field of theirs has these values
@@ -143,9 +151,9 @@ def _spelled(value: Any) -> Any:
 
 def _parameter(name: str, inner: Any, beside: Mapping[str, Any]) -> str:
     first = inner[0] if isinstance(inner, list) and inner else inner
-    plain = snake_case(name)
-    section = isinstance(first, dict) and CLASS_NAME in first
-    return plain if section and is_camel(name) and plain not in beside else name
+    plain = trees.snake_case(name)
+    section = isinstance(first, dict) and trees.CLASS_NAME in first
+    return plain if section and trees.is_camel(name) and plain not in beside else name
 
 
 def _result(value: Any) -> tuple[float | None, dict[str, Any]]:

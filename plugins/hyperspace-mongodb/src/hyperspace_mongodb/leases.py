@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hyperspace_core.records.codec import (
-    from_text,
-    late_text,
-    moment_text,
-    owner_of,
-    owner_text,
-    plain_text,
-    progress_text,
-    storable,
-)
-from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import BeatAnswer, Finish, Held, Late, Lease, Owner, Update
-from hyperspace_core.records.states import (
+from hyperspace_core.plugin import codec, states
+from hyperspace_core.records import (
+    BeatAnswer,
     Command,
+    Finish,
+    Held,
+    Late,
+    Lease,
     Outcome,
+    Owner,
+    Progress,
     State,
-    after_finish,
-    after_reap,
-    after_release,
-    reason_of_reap,
+    Update,
 )
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, mine
 from hyperspace_mongodb.connection import Document
@@ -48,7 +41,7 @@ class LeaseVerbs(Verbs):
     _dashboards: Dashboards
 
     def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
-        kept = progress_text(progress)
+        kept = codec.progress_text(progress)
         change: Document = {"$inc": {"hyperspace.beat": 1}, "$currentDate": {"heartbeat": True}}
         if kept is not None:
             change["$set"] = {"hyperspace.progress": kept}
@@ -65,15 +58,15 @@ class LeaseVerbs(Verbs):
         new: Document = {f"hyperspace.{name}": kept for name in ("scenario", "config", "info")
                          if (kept := tree(getattr(change, name), name)) is not None}
         if change.metric is not None:
-            new |= {"hyperspace.metric": plain_text(change.metric.name, "metric.name"),
+            new |= {"hyperspace.metric": codec.plain_text(change.metric.name, "metric.name"),
                     "hyperspace.goal": change.metric.goal}
         if change.seed is not None:
-            new["hyperspace.seed"] = storable(change.seed, "seed")
+            new["hyperspace.seed"] = codec.storable(change.seed, "seed")
         if change.config is not None:
             new["config"] = shaped_config(change.config, change.seed)
         elif change.seed is not None:
             new["config.seed"] = change.seed
-        sections = None if change.provenance is None else storable(change.provenance, "provenance")
+        sections = None if change.provenance is None else codec.storable(change.provenance, "provenance")
         with self._changing(lease.run):
             for _ in range(TRIES):
                 run = self._standing(lease.run)
@@ -94,12 +87,12 @@ class LeaseVerbs(Verbs):
             kept["hyperspace.info"] = info
 
         def choice(run: Standing) -> tuple[State, Document]:
-            state, failures = after_finish(finish.outcome, run.command, run.failures,
+            state, failures = states.after_finish(finish.outcome, run.command, run.failures,
                                            run.max_failures, retry=finish.retry)
             more: Document = {} if finish.info is None else {
                 "info": shaped(finish.info) | {"metrics": run.series}}
             if state is State.QUEUED and (moment := finish.not_before(self._database.now())) is not None:
-                more["hyperspace.not_before"] = moment_text(moment)
+                more["hyperspace.not_before"] = codec.moment_text(moment)
             return state, kept | more | _result(result, run.goal) | {
                 "hyperspace.failures": failures, "hyperspace.reason": reason,
                 "fail_trace": trace_of(traceback)}
@@ -110,7 +103,7 @@ class LeaseVerbs(Verbs):
         reason = text(reason, "reason")
 
         def choice(run: Standing) -> tuple[State, Document]:
-            return after_release(run.command), {"hyperspace.reason": reason} | _result(None, run.goal)
+            return states.after_release(run.command), {"hyperspace.reason": reason} | _result(None, run.goal)
 
         return self._settled(lease, choice, Outcome.RELEASED, reason)
 
@@ -124,7 +117,7 @@ class LeaseVerbs(Verbs):
         return [held for row in rows if (held := _held(row)) is not None]
 
     def reap(self, seen: Held, reason: str = "") -> State | None:
-        plain_text(reason, "reason")
+        codec.plain_text(reason, "reason")
         lease = Lease(run=seen.run, attempt=seen.attempt, token=seen.token)
         with self._database.writing():
             for _ in range(TRIES):
@@ -134,15 +127,16 @@ class LeaseVerbs(Verbs):
                     return None
                 run = self._standing(seen.run)
                 losses = run.losses + 1
-                state = after_reap(run.command, losses, run.max_losses)
-                change = {"hyperspace.losses": losses, "hyperspace.reason": reason_of_reap(state, losses)}
+                state = states.after_reap(run.command, losses, run.max_losses)
+                change = {"hyperspace.losses": losses, "hyperspace.reason": states.reason_of_reap(state,
+                                                                                                  losses)}
                 if run.held_by(lease) and self._ended(run, state, change | _result(None, run.goal),
                                                       Outcome.LOST, reason=reason or None, beat=seen.beat):
                     return state
         raise self._too_busy(seen.run)
 
     def readopt(self, lease: Lease, owner: Owner) -> bool:
-        worker = owner_text(owner)
+        worker = codec.owner_text(owner)
         with self._changing(lease.run):
             for _ in range(TRIES):
                 run = self._standing(lease.run)
@@ -167,7 +161,7 @@ class LeaseVerbs(Verbs):
 
     def late(self, lease: Lease, finish: Finish) -> bool:
         with self._changing(lease.run):
-            note = late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
+            note = codec.late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
                                   metrics=finish.metrics, at=self._database.now()))
             place = self._standing(lease.run).place(lease.attempt, lease.token)
             if place is None:
@@ -223,11 +217,11 @@ class LeaseVerbs(Verbs):
         place = len(run.attempts) - 1
         found = self._database.runs.find_one({"_id": run.run}, {"hyperspace.attempts": {"$slice": -1}}) or {}
         last = (found.get("hyperspace", {}).get("attempts") or [{}])[-1]
-        merged = from_text(last.get("provenance", "{}")) | sections
+        merged = codec.from_text(last.get("provenance", "{}")) | sections
         worker = last.get("worker")
         origin = origin_fields(self._database, merged)
         return new | {f"hyperspace.attempts.{place}.provenance": tree(merged, "provenance"),
-                      "host": host_from(merged, owner_of(worker) if worker else None),
+                      "host": host_from(merged, codec.owner_of(worker) if worker else None),
                       **{f"experiment.{name}": value for name, value in origin.items()}}
 
     def _updated(self, lease: Lease, run: Standing, new: Document, snapshots: list[str] | None) -> bool:
@@ -244,7 +238,7 @@ def _held(row: Document) -> Held | None:
         with decoding(row):
             ours = row["hyperspace"]
             return Held(run=row["_id"], attempt=ours["attempt"], token=ours["token"], beat=ours["beat"],
-                        owner=owner_of(ours["attempts"][-1]["worker"]))
+                        owner=codec.owner_of(ours["attempts"][-1]["worker"]))
     except Damaged:
         return None
 

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
 from hyperspace_core.errors import StoreError, StoreUnavailable, did_you_mean
-from hyperspace_core.extension.storage import redact, resolve_url
+from hyperspace_core.plugin import redact, resolve_url
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.connection import Client, Database

@@ -7,8 +7,8 @@ from typing import Any
 
 from bson import Int64
 
-from hyperspace_core.records.codec import storable
-from hyperspace_core.records.logged import Point
+from hyperspace_core.plugin import codec
+from hyperspace_core.records import Point
 from hyperspace_mongodb.connection import Database, Document
 
 LONGEST = 5000                 # points of one chunk: some 200 kB
@@ -24,7 +24,7 @@ def chunk_of(run: int, attempt: int, points: Sequence[Point]) -> Document:
     chunk: Document = {
         "_id": f"{run}:{attempt}:{first}:{last}", "run": run, "attempt": attempt, "first": first,
         "last": last,
-        "names": [storable(name, f"name of metric point {first}") for name in names],
+        "names": [codec.storable(name, f"name of metric point {first}") for name in names],
         "name": [place[point.name] for point in points],
         "step": [_step(point) for point in points], "value": [float(point.value) for point in points],
         "at": [float(point.at) for point in points]}
@@ -83,5 +83,5 @@ def _chunks(database: Database, run: int, attempt: int, after: int) -> Iterator[
 
 
 def _step(point: Point) -> Any:
-    step = storable(point.step, f"step of '{point.name}', metric point {point.seq}")
+    step = codec.storable(point.step, f"step of '{point.name}', metric point {point.seq}")
     return None if step is None else Int64(step)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hyperspace_core import hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.storage import StorageRegister
+    from hyperspace_core.plugin import StorageRegister
 
 
 @hookimpl

@@ -11,9 +11,8 @@ from pymongo.change_stream import CollectionChangeStream
 from pymongo.errors import OperationFailure
 
 from hyperspace_core.errors import StoreError, UsageError
-from hyperspace_core.records.codec import worker_of, worker_text
-from hyperspace_core.records.run import Claim, Lease, NewRun, Owner, WorkerInfo
-from hyperspace_core.records.states import State
+from hyperspace_core.plugin import codec
+from hyperspace_core.records import Claim, Lease, NewRun, Owner, State, WorkerInfo
 from hyperspace_core.storage import QueueSettings
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import default_settings
@@ -294,7 +293,7 @@ class WorkerVerbs(Verbs):
         name = worker.owner.worker
         key = {"project": {"$eq": worker.project}, "worker": {"$eq": name}}
         with self._database.writing():
-            said = {"info": worker_text(worker), "seen_at": self._now()}
+            said = {"info": codec.worker_text(worker), "seen_at": self._now()}
             beat = max(1, worker.beat)
             table = self._database.workers
             while True:
@@ -319,4 +318,4 @@ class WorkerVerbs(Verbs):
     def workers(self, project: str) -> list[WorkerInfo]:
         with self._database.using():
             found = list(self._database.workers.find({"project": {"$eq": project}}).sort("worker", 1))
-        return [worker_of(project, one["info"], one["beat"], one["seen_at"]) for one in found]
+        return [codec.worker_of(project, one["info"], one["beat"], one["seen_at"]) for one in found]

@@ -7,21 +7,21 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST
 from hyperspace_core.errors import UsageError, did_you_mean
-from hyperspace_core.records.codec import moment_text, storable
-from hyperspace_core.records.filter import (
+from hyperspace_core.plugin import codec, trees
+from hyperspace_core.records import (
     ORDER_BEST,
     ORDER_NEWEST,
     ORDER_OLDEST,
     ORDER_QUEUE,
     ORDERS,
     Condition,
+    OutputChunk,
+    Point,
     RunFilter,
+    RunRecord,
+    State,
 )
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import OutputChunk, RunRecord
-from hyperspace_core.records.states import State
 from hyperspace_mongodb.base import Verbs
 from hyperspace_mongodb.batches import SUBMITTING, Moment, decided
 from hyperspace_mongodb.connection import Document
@@ -59,11 +59,11 @@ def narrowed(where: RunFilter) -> Document:
     if where.tasks:
         parts.append({"experiment.name": {"$in": _texts(where.tasks)}})
     if where.ids:
-        parts.append({"_id": {"$in": [run for run in where.ids if LOWEST <= run <= HIGHEST]}})
+        parts.append({"_id": {"$in": [run for run in where.ids if trees.LOWEST <= run <= trees.HIGHEST]}})
     if where.uids:
         parts.append({"hyperspace.uid": {"$in": _texts(where.uids)}})
     if where.since is not None:
-        parts.append({"hyperspace.submitted_at": {"$gte": moment_text(where.since)}})
+        parts.append({"hyperspace.submitted_at": {"$gte": codec.moment_text(where.since)}})
     if where.parent is not None:
         parts.append({"hyperspace.parent": {"$eq": where.parent}})
     if where.search is not None:
@@ -98,7 +98,7 @@ def _compared(condition: Condition) -> Document | None:
     value = condition.value
     if field is None or operator is None or type(value) not in (int, float):
         return None
-    if (isinstance(value, int) and not LOWEST <= value <= HIGHEST) or math.isnan(value):
+    if (isinstance(value, int) and not trees.LOWEST <= value <= trees.HIGHEST) or math.isnan(value):
         return None
     return {field: {operator: value}}
 
@@ -321,4 +321,4 @@ class SeriesVerbs(Verbs):
 
 def _chunk(run: int, attempt: int, chunk: OutputChunk) -> Document:
     return {"_id": f"{run}:{attempt}:{chunk.seq}", "run": run, "attempt": attempt, "seq": chunk.seq,
-            "text": storable(chunk.text, f"piece {chunk.seq} of the output"), "at": float(chunk.at)}
+            "text": codec.storable(chunk.text, f"piece {chunk.seq} of the output"), "at": float(chunk.at)}

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from hyperspace_core.records.codec import storable, to_text
-from hyperspace_core.records.run import NewRun, Owner, RunRecord
-from hyperspace_core.records.source import SNAPSHOT
+from hyperspace_core.plugin import SNAPSHOT, codec
+from hyperspace_core.records import NewRun, Owner, RunRecord
 from hyperspace_mongodb.connection import Database, Document
 
 FORMAT = "hyperspace-1"
@@ -46,7 +45,7 @@ def sacred_fields(run: NewRun | RunRecord, submitted_at: str | None) -> Document
         "info": shaped(record.info if record is not None else {}) | {"metrics": []},
         "result": None if record is None else record.result,
         "fail_trace": trace_of(attempt.traceback if attempt else None),
-        "omniboard": {"tags": storable(list(run.tags), "tags"), "notes": run.note},
+        "omniboard": {"tags": codec.storable(list(run.tags), "tags"), "notes": run.note},
     }
 
 
@@ -57,8 +56,8 @@ def shaped_config(config: Any, seed: int | None) -> Document:
 
 def shaped(tree: Mapping[str, Any]) -> Document:
     """A tree for MongoDB and its dashboards; replaced by a note if it is too large."""
-    plain = storable(tree, "")
-    if len(to_text(plain)) > LONGEST:
+    plain = codec.storable(tree, "")
+    if len(codec.to_text(plain)) > LONGEST:
         return {"hyperspace": "too large to be shown here; use `hyperspace runs show` to see all of it"}
     found: Document = _shaped(plain, 0)
     return found
@@ -102,7 +101,7 @@ def _section(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _shaped(value: Any, depth: int) -> Any:
     if depth > DEEPEST:
-        return to_text(value)
+        return codec.to_text(value)
     if isinstance(value, dict):
         return {shaped_key(key): _shaped(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list):

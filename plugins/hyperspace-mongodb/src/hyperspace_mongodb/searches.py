@@ -8,22 +8,9 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from hyperspace_core.config.tree import HIGHEST
 from hyperspace_core.errors import NotFound, Refused, StoreUnavailable, UsageError
-from hyperspace_core.records.codec import from_text, moment_of, moment_text, storable
-from hyperspace_core.records.run import NewRun
-from hyperspace_core.records.search import (
-    Budget,
-    NewSearch,
-    SearchRecord,
-    SearchState,
-    budget_of,
-    budget_tree,
-    check_proposal,
-    plan_fields,
-    plan_tree,
-    resting,
-)
+from hyperspace_core.plugin import codec, search_fields, trees
+from hyperspace_core.records import Budget, NewRun, NewSearch, SearchRecord, SearchState
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.base import TRIES, Verbs
 from hyperspace_mongodb.batches import SUBMITTING, Batches
@@ -175,7 +162,7 @@ class SearchVerbs(Verbs):
                 repeat: bool = False) -> int | None:
         with self._database.using():
             found = search_of(self._search(search))
-        check_proposal(found, number, run)
+        search_fields.check_proposal(found, number, run)
         with self._database.writing():
             change: Document = {
                 "$inc": {"proposed": 1, "redrawn": redrawn, "repeats": int(repeat)},
@@ -235,7 +222,7 @@ class SearchVerbs(Verbs):
 
     def _search(self, search: int) -> Document:
         """The search without an unfinished draft. Raises `NotFound`, also for a number that is too large."""
-        known = 0 < search <= HIGHEST
+        known = 0 < search <= trees.HIGHEST
         found = self._database.searches.find_one({"_id": {"$eq": search}}) if known else None
         if found is None:
             raise NotFound(f"no search {search} in this store")
@@ -294,38 +281,41 @@ class SearchVerbs(Verbs):
 
 def new_search_document(search: NewSearch) -> Document:
     """A new search document without id and time. Raises `ValueNotStorable`."""
-    return {**{name: text(getattr(search, name), name) for name in ("uid", "project", "task")},
-            "state": SearchState.OPEN.value, "priority": storable(search.priority, "priority"),
-            "budget": tree(budget_tree(search.budget), "budget"), "plan": tree(plan_tree(search), "search"),
+    names = {name: text(getattr(search, name), name) for name in ("uid", "project", "task")}
+    return {**names, "state": SearchState.OPEN.value,
+            "priority": codec.storable(search.priority, "priority"),
+            "budget": tree(search_fields.budget_tree(search.budget), "budget"),
+            "plan": tree(search_fields.plan_tree(search), "search"),
             "proposed": 0, "redrawn": 0, "repeats": 0}
 
 
 def restored_search_document(record: SearchRecord) -> Document:
     """The document of a restored search, without its id. Raises `ValueNotStorable`."""
     moments: Document = {"submitted_at": record.submitted_at}
-    document = new_search_document(record) | {"state": resting(record.state).value} | {
-        name: storable(getattr(record, name), name) for name in _COUNTS}
+    document = new_search_document(record) | {"state": search_fields.resting(record.state).value} | {
+        name: codec.storable(getattr(record, name), name) for name in _COUNTS}
     if record.state is SearchState.ENDED:
         moments["ended_at"] = record.ended_at
         document["reason"] = text(record.reason, "reason")
-    return document | {name: moment_text(at) for name, at in moments.items() if at is not None}
+    return document | {name: codec.moment_text(at) for name, at in moments.items() if at is not None}
 
 
 def search_of(document: Document) -> SearchRecord:
     """Raises `Damaged`."""
     with decoding(document, "search"):
-        values: dict[str, Any] = {name: document[name] for name in _PLAIN} | plan_fields(
-            from_text(document["plan"]))
-        return SearchRecord(
-            **values, id=document["_id"], state=SearchState(document["state"]), reason=document.get("reason"),
-            budget=budget_of(from_text(document["budget"])), ended_at=moment_of(document.get("ended_at")),
-            submitted_at=moment_of(document.get("submitted_at")))
+        values: dict[str, Any] = {name: document[name] for name in _PLAIN} | search_fields.plan_fields(
+            codec.from_text(document["plan"]))
+        return SearchRecord(**values, id=document["_id"], state=SearchState(document["state"]),
+                            reason=document.get("reason"),
+                            budget=search_fields.budget_of(codec.from_text(document["budget"])),
+                            ended_at=codec.moment_of(document.get("ended_at")),
+                            submitted_at=codec.moment_of(document.get("submitted_at")))
 
 
 def _change(state: SearchState | None, budget: Budget | None, priority: int | None) -> Document:
     new: Document = {"state": None if state is None else state.value,
-                     "budget": None if budget is None else tree(budget_tree(budget), "budget"),
-                     "priority": None if priority is None else storable(priority, "priority")}
+                     "budget": None if budget is None else tree(search_fields.budget_tree(budget), "budget"),
+                     "priority": None if priority is None else codec.storable(priority, "priority")}
     new = {name: value for name, value in new.items() if value is not None}
     gone = {"$unset": {"reason": "", "ended_at": ""}} if state is not None else {}
     return {"$set": new} | gone if new else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from hyperspace_core.records.states import State
+from hyperspace_core.records import State
 from hyperspace_core.storage import Store, StoreInfo
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.artifacts import ArtifactVerbs, SourceVerbs

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from time import monotonic
 
 from hyperspace_core.errors import StoreUnavailable
-from hyperspace_core.records.states import TERMINAL, State
+from hyperspace_core.plugin import states
+from hyperspace_core.records import State
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.batches import SUBMITTING, Batches
 from hyperspace_mongodb.connection import Database, Document
@@ -43,7 +44,7 @@ def uid_of(document: Document) -> str:
 
 def further(document: Document) -> bool:
     """Whether a run has changed since its submission; never true for a new one."""
-    return document["status"] in TERMINAL or (
+    return document["status"] in states.TERMINAL or (
         document["hyperspace"]["attempt"] > 0 and document["status"] != State.RUNNING)
 
 

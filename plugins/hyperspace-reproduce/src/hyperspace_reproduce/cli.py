@@ -9,34 +9,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.context import CommandContext, pass_context
-from hyperspace_core.cli.options import (
+from hyperspace_core.cli.plugin import (
+    CommandContext,
     FilterOptions,
     WholeNumber,
     dry_run_option,
     filtered,
     json_option,
+    pass_context,
     run_argument,
     task_argument,
-)
-from hyperspace_core.cli.terminal import (
-    echo,
-    echo_error,
-    echo_json,
-    echo_note,
-    echo_page,
-    echo_table,
-    new_page,
-    tracked,
-    warn,
+    terminal,
 )
 from hyperspace_core.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.worker.events import Event, Listener
+    from hyperspace_core.plugin import events
+    from hyperspace_core.records import RunRecord
     from hyperspace_reproduce.parity import Pair
     from hyperspace_reproduce.reproduce import ReproduceOptions, Reproduction, Site
     from hyperspace_reproduce.rescore import Scoring
@@ -70,7 +61,7 @@ def reproduce(*, context: CommandContext, run: int, tolerance: float, ignore: tu
     hyperspace reproduce 42
     hyperspace reproduce 42 --code current --tolerance 1e-9
     """
-    from hyperspace_core.lookup import get_run
+    from hyperspace_core.plugin import get_run
     from hyperspace_reproduce.reproduce import ReproduceOptions, as_executed
     from hyperspace_reproduce.reproduce import reproduce as reproduced
 
@@ -80,7 +71,7 @@ def reproduce(*, context: CommandContext, run: int, tolerance: float, ignore: tu
         return _say_plan(site, as_executed(site.store, get_run(site.store, site.name, run)), wish)
     found = reproduced(site, run, wish, listener=progress_listener(print_output=print_output, count=1))
     if as_json:
-        echo_json({"run": run, "verdict": found.verdict.likeness, "first": found.verdict.first,
+        terminal.echo_json({"run": run, "verdict": found.verdict.likeness, "first": found.verdict.first,
                    "compared": found.verdict.compared, "causes": found.causes, "code": found.code,
                    "environment": found.environment, "before": _numbers(found.before),
                    "now": _numbers(found.now)})
@@ -91,7 +82,7 @@ def reproduce(*, context: CommandContext, run: int, tolerance: float, ignore: tu
 
 def _site(context: CommandContext) -> Site:
     """Look the project up without opening it: it may be broken."""
-    from hyperspace_core.extension.project import installed_projects
+    from hyperspace_core.plugin import installed_projects
     from hyperspace_reproduce.reproduce import Site
 
     found = next((found for found in installed_projects() if found.name == context.name), None)
@@ -111,30 +102,30 @@ def _say_plan(site: Site, record: RunRecord, wish: ReproduceOptions) -> int:
         with code_of(site.store, record, site.package) as past:
             on = f"its own code, {past.description}"
     packages = "the packages installed here" if wish.environment == "current" else "the recorded packages"
-    echo(f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, "
+    terminal.echo(f"would execute run {record.id} of {record.task} again, seed {record.seed}, on {on}, "
          f"with {packages}")
     return ExitCode.OK
 
 
 def _print_reproduction(found: Reproduction) -> None:
-    from hyperspace_core.results.format import number
+    from hyperspace_core.plugin import text
 
     verdict, before, now = found.verdict, found.before, found.now
-    page = new_page()
+    page = terminal.new_page()
     page.line(f"run {before.id} of {before.task}: {verdict.likeness}")
     if verdict.first is not None:
         page.line(f"{'first difference' if found.same else 'diverged'} at {verdict.first}", indent=2)
-    rows = [[name, number(before.metrics.get(name)), "->", number(now.metrics.get(name))]
+    rows = [[name, text.number(before.metrics.get(name)), "->", text.number(now.metrics.get(name))]
             for name in dict.fromkeys([*before.metrics, *now.metrics])]
     page.rows(rows)
     numbers = "1 number" if verdict.compared == 1 else f"{verdict.compared} numbers"
     page.line((f"{numbers} compared, on {found.code}, with {found.environment}", "quiet"),
               indent=2)
-    echo_page(page)
+    terminal.echo_page(page)
     if not found.same:
-        echo(f"likely cause: {found.likely}")
+        terminal.echo(f"likely cause: {found.likely}")
     for other in found.causes[0 if found.same else 1:]:
-        echo_note(f"{'also' if not found.same else 'although'} {other.text}")
+        terminal.echo_note(f"{'also' if not found.same else 'although'} {other.text}")
 
 
 def _numbers(record: RunRecord) -> dict[str, object]:
@@ -165,8 +156,8 @@ def parity(*, context: CommandContext, old: str, new: str, last: int, task: str 
     \b
     hyperspace parity Forest FastForest --last 20
     """
-    from hyperspace_core.cli.submitting import counted
-    from hyperspace_core.worker.replay import check_tolerance
+    from hyperspace_core.cli.plugin import counted
+    from hyperspace_core.plugin import check_tolerance
     from hyperspace_reproduce.parity import parity as compared
     from hyperspace_reproduce.parity import planned
 
@@ -174,14 +165,14 @@ def parity(*, context: CommandContext, old: str, new: str, last: int, task: str 
     study = context.study(None)
     if dry_run:
         runs = planned(study, old, new, task=task, last=last)
-        echo(f"would execute {counted(len(runs))} again with {new} for {old}: "
+        terminal.echo(f"would execute {counted(len(runs))} again with {new} for {old}: "
              f"{', '.join(str(pair.before.id) for pair in runs)}")
         return ExitCode.OK
     count = len(planned(study, old, new, task=task, last=last))
     pairs = compared(study, old, new, task=task, last=last, tolerance=tolerance, slots=slots,
                      listener=progress_listener(print_output=False, count=count))
     if as_json:
-        echo_json([{"run": pair.before.id, "verdict": pair.verdict and pair.verdict.likeness,
+        terminal.echo_json([{"run": pair.before.id, "verdict": pair.verdict and pair.verdict.likeness,
                     "first": pair.verdict and pair.verdict.first, "problem": pair.problem or None}
                   for pair in pairs])
     else:
@@ -190,16 +181,17 @@ def parity(*, context: CommandContext, old: str, new: str, last: int, task: str 
 
 
 def _print_pairs(pairs: Sequence[Pair], old: str, new: str) -> None:
-    from hyperspace_core.results.format import number
+    from hyperspace_core.plugin import text
 
-    echo_table(("run", "task", f"{old} then", f"{new} now", "verdict", "first difference"), [
-        (str(pair.before.id), pair.before.task, number(pair.before.result),
-         "" if pair.now is None else number(pair.now.result),
+    terminal.echo_table(("run", "task", f"{old} then", f"{new} now", "verdict", "first difference"), [
+        (str(pair.before.id), pair.before.task, text.number(pair.before.result),
+         "" if pair.now is None else text.number(pair.now.result),
          pair.problem or str(pair.verdict and pair.verdict.likeness),
          str(pair.verdict.first) if pair.verdict is not None and pair.verdict.first is not None else "")
         for pair in pairs])
     same = sum(pair.same for pair in pairs)
-    echo_note(f"{same} of {len(pairs)} {'run gives' if len(pairs) == 1 else 'runs give'} the same with {new}")
+    terminal.echo_note(
+        f"{same} of {len(pairs)} {'run gives' if len(pairs) == 1 else 'runs give'} the same with {new}")
 
 
 # -- `hyperspace rescore` ----
@@ -225,8 +217,7 @@ def rescore(*, context: CommandContext, task: str, name: str, undo: bool, again:
     hyperspace rescore holdout --metric macro_f1 --dry-run
     hyperspace rescore holdout --metric macro_f1 --undo
     """
-    from hyperspace_core.records.filter import ORDER_OLDEST
-    from hyperspace_core.records.states import State
+    from hyperspace_core.records import ORDER_OLDEST, State
     from hyperspace_reproduce.rescore import metric_of, rescored, undone
 
     if wanted.tasks:
@@ -240,10 +231,10 @@ def rescore(*, context: CommandContext, task: str, name: str, undo: bool, again:
         project = context.project()
         if not records:
             project.task(task)             # raises for a misspelt name
-        found = list(tracked(rescored(context.store, project, records, metric_of(project, name),
+        found = list(terminal.tracked(rescored(context.store, project, records, metric_of(project, name),
                                       dry_run=dry_run, again=again), name, len(records)))
     if as_json:
-        echo_json(found)
+        terminal.echo_json(found)
     else:
         _print_scorings(found, name, undo=undo, dry_run=dry_run)
     return ExitCode.FAILED if any(one.failed for one in found) else ExitCode.OK
@@ -252,40 +243,40 @@ def rescore(*, context: CommandContext, task: str, name: str, undo: bool, again:
 def _print_scorings(found: Sequence[Scoring], name: str, *, undo: bool, dry_run: bool) -> None:
     from collections import Counter
 
-    from hyperspace_core.cli.submitting import counted
-    from hyperspace_core.results.format import number
+    from hyperspace_core.cli.plugin import counted
+    from hyperspace_core.plugin import text
 
     done = [one for one in found if one.done]
     if done and not undo:
-        echo_table(("run", name, "before"), [[str(one.run), number(one.value), number(one.before)]
-                                             for one in done])
+        terminal.echo_table(("run", name, "before"),
+                            [[str(one.run), text.number(one.value), text.number(one.before)] for one in done])
     for one in found:
         if one.failed:
-            echo_error(f"run {one.run}: {one.why}")
+            terminal.echo_error(f"run {one.run}: {one.why}")
     for why, count in Counter(one.why for one in found if one.why and not one.failed).items():
-        echo_note(f"{counted(count)}: {why}")
+        terminal.echo_note(f"{counted(count)}: {why}")
     verb = "removed from" if undo else "computed for"
-    echo(f"{'would be ' if dry_run else ''}{verb} {counted(len(done))}")
+    terminal.echo(f"{'would be ' if dry_run else ''}{verb} {counted(len(done))}")
 
 
 # -- Progress messages of `reproduce` and `parity` ----
 
 
-def progress_listener(*, print_output: bool, count: int) -> Listener:
+def progress_listener(*, print_output: bool, count: int) -> events.Listener:
     """Print warnings, the output of runs (`print_output`), and the progress of several runs."""
-    from hyperspace_core.worker.events import Notice, Printed, RunEnded
+    from hyperspace_core.plugin import events
 
     ended = 0
 
-    def hear(event: Event) -> None:
+    def hear(event: events.Event) -> None:
         nonlocal ended
         match event:
-            case Notice(text=text, level=level) if level >= logging.WARNING:
-                warn(text)
-            case Printed(text=text) if print_output:
+            case events.Notice(text=text, level=level) if level >= logging.WARNING:
+                terminal.warn(text)
+            case events.Printed(text=text) if print_output:
                 sys.stderr.write(text)
-            case RunEnded() if count > 1:
+            case events.RunEnded() if count > 1:
                 ended += 1
-                echo_note(f"{ended} of {count} executed")
+                terminal.echo_note(f"{ended} of {count} executed")
 
     return hear

@@ -17,10 +17,8 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import HyperspaceError, NotFound
-from hyperspace_core.execution.failure import one_line
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.source import CHANGES, SNAPSHOT
-from hyperspace_core.worker.runners import unpacked
+from hyperspace_core.plugin import CHANGES, SNAPSHOT, one_line, unpacked
+from hyperspace_core.records import RunRecord
 
 if TYPE_CHECKING:
     from hyperspace_core.storage import Store
@@ -82,8 +80,7 @@ def section_of(record: RunRecord, name: str) -> dict[str, Any]:
 
 def _from_git(store: Store, git: dict[str, Any], source: dict[str, Any], package: str,
               place: Path) -> PastCode:
-    from hyperspace_core.capture.git import checked_out, patched
-    from hyperspace_core.capture.worktree import GitUnavailable
+    from hyperspace_core.plugin import GitUnavailable, checked_out, patched
 
     root, commit, changes = git.get("root"), git.get("commit"), source.get(CHANGES)
     if not isinstance(root, str) or not isinstance(commit, str):

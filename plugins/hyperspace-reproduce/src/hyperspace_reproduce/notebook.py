@@ -18,13 +18,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.annotations import family_of
-from hyperspace_core.config.registry import Entry
 from hyperspace_core.errors import ConfigError, RegistrationError, UsageError
-from hyperspace_core.records.run import NewRun, RunRecord
+from hyperspace_core.plugin import Entry, family_of
+from hyperspace_core.records import NewRun, RunRecord
 
 if TYPE_CHECKING:
-    from hyperspace_core.config.walk import ConfigSection
+    from hyperspace_core.plugin import ConfigSection
     from hyperspace_core.study import Study
 
 # -- Find source and imports of classes of a notebook or the running script ----

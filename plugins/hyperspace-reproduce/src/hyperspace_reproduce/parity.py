@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import ConfigError, NotFound, UnknownClassError, UsageError, did_you_mean
-from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
-from hyperspace_core.records.run import NewRun, RunRecord
-from hyperspace_core.records.states import State
-from hyperspace_core.worker.events import Listener, log_notices
-from hyperspace_core.worker.replay import Replay, Verdict, check_tolerance, copy_of, replay
-from hyperspace_core.worker.state import WorkerOptions
+from hyperspace_core.plugin import (
+    Replay,
+    Verdict,
+    WorkerOptions,
+    check_tolerance,
+    copy_of,
+    events,
+    replay,
+    trees,
+)
+from hyperspace_core.records import ORDER_NEWEST, NewRun, RunFilter, RunRecord, State
 
 if TYPE_CHECKING:
     from hyperspace_core.study import Study
@@ -38,7 +42,8 @@ class Pair:
 
 
 def parity(study: Study, old: str, new: str, *, task: str | None = None, last: int = LAST,
-           tolerance: float = 0.0, slots: int = 1, listener: Listener = log_notices) -> list[Pair]:
+           tolerance: float = 0.0, slots: int = 1,
+           listener: events.Listener = events.log_notices) -> list[Pair]:
     """Execute the last completed runs of class `old` again, with `new` in its place.
 
     Current code, same parameters and seed; nothing is stored. Raises as `planned`, and `ProjectError`.
@@ -92,7 +97,7 @@ def _using(study: Study, name: str, task: str | None) -> Iterator[RunRecord]:
 
 def _names_in(tree: Any, name: str) -> bool:
     if isinstance(tree, Mapping):
-        return tree.get(CLASS_NAME) == name or any(_names_in(inner, name) for inner in tree.values())
+        return tree.get(trees.CLASS_NAME) == name or any(_names_in(inner, name) for inner in tree.values())
     return isinstance(tree, list) and any(_names_in(inner, name) for inner in tree)
 
 
@@ -106,7 +111,7 @@ def _swapped(study: Study, record: RunRecord, old: str, new: str) -> NewRun:
 def _renamed(tree: Any, old: str, new: str) -> Any:
     if isinstance(tree, Mapping):
         inner = {key: _renamed(value, old, new) for key, value in tree.items()}
-        return inner | ({CLASS_NAME: new} if tree.get(CLASS_NAME) == old else {})
+        return inner | ({trees.CLASS_NAME: new} if tree.get(trees.CLASS_NAME) == old else {})
     return [_renamed(item, old, new) for item in tree] if isinstance(tree, list) else tree
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hyperspace_core import hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.main import Root
-    from hyperspace_core.extension.accessors import AccessorRegister
+    from hyperspace_core.cli.plugin import Root
+    from hyperspace_core.plugin import AccessorRegister
 
 
 @hookimpl

@@ -12,13 +12,10 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from hyperspace_core.config.tree import CLASS_NAME, flatten
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
-from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import State
-from hyperspace_core.worker.replay import Verdict, copy_of, replay
-from hyperspace_core.worker.state import WorkerOptions
+from hyperspace_core.plugin import Verdict, WorkerOptions, copy_of, replay
+from hyperspace_core.plugin import trees as trees_
+from hyperspace_core.records import ORDER_NEWEST, RunFilter, RunRecord, State
 from hyperspace_reproduce.notebook import (
     Piece,
     bound_names,
@@ -30,7 +27,7 @@ from hyperspace_reproduce.notebook import (
 )
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project
     from hyperspace_core.study import Study
 
 
@@ -93,8 +90,8 @@ def _last_run(study: Study, name: str, source: str) -> RunRecord:
     """Find the newest completed run of the current class. Raises `Refused`."""
     wanted = RunFilter(project=study.name, states=(State.COMPLETED,))
     for record in study.store.find(wanted, order=ORDER_NEWEST):
-        trees = flatten({"scenario": record.scenario or {}, "config": record.config or {}})
-        if not any(path.endswith(CLASS_NAME) and value == name for path, value in trees.items()):
+        trees = trees_.flatten({"scenario": record.scenario or {}, "config": record.config or {}})
+        if not any(path.endswith(trees_.CLASS_NAME) and value == name for path, value in trees.items()):
             continue
         kept = [one for one in study.store.artifacts(record.id) if one.name == label_of(name)]
         if not kept:

@@ -8,22 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from hyperspace_core.config.tree import MISSING, Difference, diff, told_apart
 from hyperspace_core.errors import Refused, UsageError, did_you_mean
-from hyperspace_core.lookup import get_run
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.source import SNAPSHOT
-from hyperspace_core.records.states import State
-from hyperspace_core.records.traits import data_fingerprints
-from hyperspace_core.results.diff import other_code
-from hyperspace_core.results.format import value_text
-from hyperspace_core.worker.events import Listener, log_notices
-from hyperspace_core.worker.replay import Verdict, check_tolerance, copy_of, replay
-from hyperspace_core.worker.state import WorkerOptions
+from hyperspace_core.plugin import (
+    SNAPSHOT,
+    Verdict,
+    WorkerOptions,
+    check_tolerance,
+    copy_of,
+    data_fingerprints,
+    events,
+    get_run,
+    other_code,
+    replay,
+    trees,
+)
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.records import RunRecord, State
 from hyperspace_reproduce.environment import code_of, rebuilt, section_of
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.plugin import Extensions
     from hyperspace_core.storage import Store
     from hyperspace_core.study import Study
 
@@ -123,7 +127,7 @@ def reproduce_run(study: Study, run: int, *, tolerance: float = 0.0, ignore: Col
 
 
 def reproduce(site: Site, run: int, wish: ReproduceOptions | None = None, *,
-              listener: Listener = log_notices) -> Reproduction:
+              listener: events.Listener = events.log_notices) -> Reproduction:
     """Execute a finished run again on a temporary store and compare the results.
 
     `listener` receives the worker's events. Raises `Refused` for a run that has not ended, `HyperspaceError`
@@ -185,21 +189,21 @@ def causes(before: RunRecord, now: RunRecord, *, own_code: bool) -> list[Cause]:
 
 def _config(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
     for one in _against_what_was_written(before):
-        yield Cause("config", f"config `{one.path}` is {value_text(one.new)} in the record, but "
-                              f"{value_text(one.old)} was submitted")
+        yield Cause("config", f"config `{one.path}` is {text_.value_text(one.new)} in the record, but "
+                              f"{text_.value_text(one.old)} was submitted")
     for kind, old, new in (("config", before.config, now.config), ("problem", before.scenario, now.scenario)):
-        found = [] if old is None or new is None else diff(old, new)
+        found = [] if old is None or new is None else trees.diff(old, new)
         for one in found[:MOST_NAMED]:
             yield Cause("config" if kind == "config" else "problem", f"{kind} {_changed(one)}")
 
 
-def _against_what_was_written(record: RunRecord) -> list[Difference]:
+def _against_what_was_written(record: RunRecord) -> list[trees.Difference]:
     """Stored values that differ from the submitted ones: the record was edited."""
     written = dict(record.submitted)
     found = []
-    for leaf in told_apart(record.config or {}, written):
-        if leaf.written and (given := _at(written, leaf.path)) is not MISSING and given != leaf.value:
-            found.append(Difference(leaf.path, given, leaf.value))
+    for leaf in trees.told_apart(record.config or {}, written):
+        if leaf.written and (given := _at(written, leaf.path)) is not trees.MISSING and given != leaf.value:
+            found.append(trees.Difference(leaf.path, given, leaf.value))
     return found
 
 
@@ -211,8 +215,8 @@ def _at(tree: Any, path: str) -> Any:
         elif isinstance(tree, list) and key.isdigit() and int(key) < len(tree):
             tree = tree[int(key)]
         else:
-            return MISSING
-    return tree if isinstance(tree, str | int | float | bool | None) else MISSING
+            return trees.MISSING
+    return tree if isinstance(tree, str | int | float | bool | None) else trees.MISSING
 
 
 def _seed(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
@@ -262,13 +266,13 @@ def _host(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
     old, new = section_of(before, "host"), section_of(now, "host")
     for key in ("cpu", "os", "gpus", "cpus"):
         if old and new and old.get(key) != new.get(key):
-            was, here = value_text(old.get(key)), value_text(new.get(key))
+            was, here = text_.value_text(old.get(key)), text_.value_text(new.get(key))
             yield Cause("host", f"host: {key} {was} then, {here} now")
 
 
-def _changed(one: Difference) -> str:
-    if one.old is MISSING:
-        return f"`{one.path}` is new: {value_text(one.new)}"
-    if one.new is MISSING:
-        return f"`{one.path}` is gone: was {value_text(one.old)}"
-    return f"`{one.path}`: {value_text(one.old)} then, {value_text(one.new)} now"
+def _changed(one: trees.Difference) -> str:
+    if one.old is trees.MISSING:
+        return f"`{one.path}` is new: {text_.value_text(one.new)}"
+    if one.new is trees.MISSING:
+        return f"`{one.path}` is gone: was {text_.value_text(one.old)}"
+    return f"`{one.path}`: {text_.value_text(one.old)} then, {text_.value_text(one.new)} now"

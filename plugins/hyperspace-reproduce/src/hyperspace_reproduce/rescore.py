@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.capture.code_fingerprint import function_fingerprint
 from hyperspace_core.errors import HyperspaceError, NotFound, did_you_mean
-from hyperspace_core.execution.identity import user_at_host
-from hyperspace_core.extension.register import NotComputed, RegisteredMetric
-from hyperspace_core.records.info import Rescored, rescored_of
-from hyperspace_core.records.logged import loaded, name_of
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.plugin import (
+    NotComputed,
+    RegisteredMetric,
+    Rescored,
+    function_fingerprint,
+    info,
+    loaded,
+    name_of,
+    user_at_host,
+)
+from hyperspace_core.records import RunRecord
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project
     from hyperspace_core.storage import Store
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ def rescored(store: Store, project: Project, records: Iterable[RunRecord], metri
     """
     code = function_fingerprint(project, metric.function)
     for record in records:
-        known = rescored_of(record).get(metric.name)
+        known = info.rescored_of(record).get(metric.name)
         if known is not None and code and known.code == code and not again:
             yield Scoring(run=record.id, value=known.value, why="computed already")
             continue
@@ -70,7 +75,7 @@ def undone(store: Store, records: Iterable[RunRecord], name: str, *,
            dry_run: bool = False) -> Iterator[Scoring]:
     """Remove the computed metric of a name; the returned values are unchanged."""
     for record in records:
-        known = rescored_of(record).get(name)
+        known = info.rescored_of(record).get(name)
         if known is None:
             yield Scoring(run=record.id, why=f"was not rescored by {name}")
             continue
@@ -106,7 +111,7 @@ def _keep(store: Store, record: RunRecord, metric: RegisteredMetric, value: floa
 
 
 def _before(record: RunRecord, name: str) -> float | None:
-    known = rescored_of(record).get(name)
+    known = info.rescored_of(record).get(name)
     if known is not None:
         return known.value
     if name == record.metric.name:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.ranges import Int
-from hyperspace_core.records.run import Goal
+from hyperspace_core.records import Goal
 from hyperspace_tuning.pruner import Curve, Peer, Pruner, best_of, score_of
 from hyperspace_tuning.sampling import evenly_spaced, sample
 from hyperspace_tuning.space import Assignment, Dimension, Space, identity

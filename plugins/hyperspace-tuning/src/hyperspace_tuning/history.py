@@ -13,24 +13,37 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.clock import Clock
-from hyperspace_core.config.tree import Tree, canonical
 from hyperspace_core.errors import ConfigError, HyperspaceError
-from hyperspace_core.records.filter import ORDER_OLDEST, Condition, RunFilter
-from hyperspace_core.records.info import is_pruned
-from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.records.search import NewSearch, SearchRecord
-from hyperspace_core.records.states import State
-from hyperspace_core.records.task import Task
-from hyperspace_core.records.traits import DataRule, run_traits, trim_provenance
-from hyperspace_core.results.comparable import Criteria, CurrentCode, criteria_of
+from hyperspace_core.plugin import (
+    Clock,
+    Criteria,
+    CurrentCode,
+    DataRule,
+    Tree,
+    criteria_of,
+    info,
+    run_traits,
+    trees,
+    trim_provenance,
+)
+from hyperspace_core.records import (
+    ORDER_OLDEST,
+    Condition,
+    Metric,
+    NewSearch,
+    RunFilter,
+    RunRecord,
+    SearchRecord,
+    State,
+    Task,
+)
 from hyperspace_core.storage import Store
 from hyperspace_tuning.from_signature import space_from_signature
 from hyperspace_tuning.space import Assignment, Outside, Space
 from hyperspace_tuning.tuner import History, Trial, TrialState
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project
 
 # -- The problem of a search --------------------------------------------------------------------------------
 
@@ -71,7 +84,7 @@ class SearchedCode(CurrentCode):
         super().__init__(project)
         self._searched = search.task
         self._own = scenario, search.metrics[0]
-        self.text = canonical(scenario)
+        self.text = trees.canonical(scenario)
 
     def problem(self, task: str) -> tuple[Tree, Metric] | None:
         return self._own if task == self._searched else super().problem(task)
@@ -229,7 +242,7 @@ def _state_of(record: RunRecord) -> TrialState | None:
         return None
     if record.result is None or math.isnan(record.result):
         return "failed"                            # it diverged: as bad as a failed one
-    return "pruned" if is_pruned(record) else "completed"
+    return "pruned" if info.is_pruned(record) else "completed"
 
 
 def _values_of(record: RunRecord) -> dict[str, float]:

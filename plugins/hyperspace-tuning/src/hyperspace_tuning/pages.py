@@ -6,14 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hyperspace_core.cli.terminal import STATES, Page, Piece
-from hyperspace_core.cli.watch import write_running
-from hyperspace_core.config.tree import CLASS_NAME, MISSING
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.search import SearchState
-from hyperspace_core.records.states import State
-from hyperspace_core.results.format import ago, brief, number, value_text
-from hyperspace_core.results.overview import BAR
+from hyperspace_core.cli.plugin import terminal, write_running
+from hyperspace_core.plugin import overview, text, trees
+from hyperspace_core.records import RunRecord, SearchState, State
 from hyperspace_tuning.space import Outline, Space
 from hyperspace_tuning.space_spec import space_to_json
 from hyperspace_tuning.study import SearchView
@@ -31,23 +26,24 @@ class SearchFacts:
     importance: Mapping[str, float]            # parameter → share; empty if unknown
 
 
-def write_search(page: Page, view: SearchView, *, why: str | None = None, about: SearchFacts | None = None,
-                 bars: str = "") -> None:
+def write_search(page: terminal.Page, view: SearchView, *, why: str | None = None,
+                 about: SearchFacts | None = None, bars: str = "") -> None:
     """Write a search. `why`: why no worker serves it. `bars`: see `StatusPage`."""
     search = view.search
     page.line((view.head, "head"), (why or "", "held"))
-    pieces: list[Piece] = [(f"{count} {state.lower()}", STATES[state])
+    pieces: list[terminal.Piece] = [(f"{count} {state.lower()}", terminal.STATES[state])
                            for state, count in view.counts.items()]
     pieces += [f"{view.pruned} stopped early"] if view.pruned else []
     pieces += [f"{search.repeats} repeats"] if search.repeats else []
     pieces += [f"{search.redrawn} redrawn"] if search.redrawn else []
     page.line((_bar(view, bars), LOOKS[search.state]), *(pieces or ["no runs yet"]), indent=2)
-    page.line(view.found, (brief(view.best.submitted) if view.best is not None else "", "quiet"), indent=2)
+    best = "" if view.best is None else text.brief(view.best.submitted)
+    page.line(view.found, (best, "quiet"), indent=2)
     if not view.over:
         page.line(view.ends(), indent=2)
     page.gap()
-    facts = [("tuner", value_text(search.tuner)),
-             ("pruner", "" if search.pruner is None else value_text(search.pruner)),
+    facts = [("tuner", text.value_text(search.tuner)),
+             ("pruner", "" if search.pruner is None else text.value_text(search.pruner)),
              ("space", "" if about is None else about.space),
              ("history", "" if about is None else about.history),
              ("learns from", ", ".join(search.sources)),
@@ -59,40 +55,41 @@ def write_search(page: Page, view: SearchView, *, why: str | None = None, about:
         _importance(page, about.importance, bars)
 
 
-def _runs(page: Page, view: SearchView, bars: str) -> None:
+def _runs(page: terminal.Page, view: SearchView, bars: str) -> None:
     if view.improvements:
         page.heading("Improvements")
         before: Sequence[RunRecord] = view.improvements[-IMPROVEMENTS:]
-        page.rows([(f"run {run.id}", number(run.result), ago(run.finished_at, view.at), brief(run.submitted))
-                   for run in before])
+        page.rows( [(f"run {run.id}", text.number(run.result), text.ago(
+            run.finished_at, view.at), text.brief(run.submitted)) for run in before])
     if view.counts.get(State.RUNNING):
         page.heading("Running")
         for run in view.running:
             write_running(page, run, view.at, bars=bars, indent=2)
 
 
-def _importance(page: Page, importance: Mapping[str, float], bars: str) -> None:
+def _importance(page: terminal.Page, importance: Mapping[str, float], bars: str) -> None:
     page.heading("Importance")
-    page.rows([(key, f"{share:.0%}", bars[:1] * round(share * BAR)) for key, share in importance.items()])
+    page.rows([(key, f"{share:.0%}", bars[:1] * round(share * overview.BAR))
+              for key, share in importance.items()])
 
 
 def _bar(view: SearchView, bars: str) -> str:
     runs = view.search.budget.runs
     if not bars or runs is None:
         return ""
-    count = int(min(1.0, view.ended / runs) * BAR)
-    return bars[0] * count + bars[1] * (BAR - count)
+    count = int(min(1.0, view.ended / runs) * overview.BAR)
+    return bars[0] * count + bars[1] * (overview.BAR - count)
 
 
 # -- A search space -----------------------------------------------------------------------------------------
 
-def show_space(page: Page, space: Space) -> None:
+def show_space(page: terminal.Page, space: Space) -> None:
     """Write one line per parameter, the parameters of a class below it."""
     page.heading("Space", space_summary(space))
     page.rows(_rows(space.describe(), 0))
     if space.left_out:
         page.heading("Left out")
-        page.rows([(one.path.removesuffix(f".{CLASS_NAME}"), one.name, one.reason)
+        page.rows([(one.path.removesuffix(f".{trees.CLASS_NAME}"), one.name, one.reason)
                    for one in space.left_out])
 
 
@@ -113,7 +110,7 @@ def outline_to_json(lines: Sequence[Outline]) -> list[dict[str, Any]]:
         one: dict[str, Any] = {"name": line.name, "path": line.path, "searched": line.searched}
         one |= {} if line.range is None else {"range": space_to_json(line.range), "text": line.text}
         one |= {name: value for name, value in (("default", line.default), ("value", line.value))
-                if value is not MISSING}
+                if value is not trees.MISSING}
         one |= {"source": line.source} if line.source else {}
         found.append(one | {"children": outline_to_json(line.children)})
     return found
@@ -121,8 +118,8 @@ def outline_to_json(lines: Sequence[Outline]) -> list[dict[str, Any]]:
 
 def _rows(lines: Sequence[Outline], depth: int) -> Iterator[tuple[str, str, str, str]]:
     for line in lines:
-        what = line.text if line.value is MISSING else f"fixed at {value_text(line.value)}"
-        default = "" if line.default is MISSING else f"default {value_text(line.default)}"
+        what = line.text if line.value is trees.MISSING else f"fixed at {text.value_text(line.value)}"
+        default = "" if line.default is trees.MISSING else f"default {text.value_text(line.default)}"
         yield (f"{'  ' * depth}{line.name}", what, default, line.source)
         yield from _rows(line.children, depth + 1)
 

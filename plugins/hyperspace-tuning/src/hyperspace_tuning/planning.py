@@ -9,22 +9,19 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.build import build_component
-from hyperspace_core.config.complete import choose_seed, complete_component
-from hyperspace_core.config.signature import tree_of
-from hyperspace_core.config.tree import Tree, shown
-from hyperspace_core.errors import (
-    ConfigError,
-    RegistrationError,
-    UsageError,
-    did_you_mean,
+from hyperspace_core.errors import ConfigError, RegistrationError, UsageError, did_you_mean
+from hyperspace_core.plugin import (
+    SubmitOptions,
+    Tree,
+    build_component,
+    completion,
+    problem_of_task,
+    signatures,
+    trees,
+    user_at_host,
 )
-from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.ranges import Choice
-from hyperspace_core.records.run import Metric, NewRun, RunRecord
-from hyperspace_core.records.search import Budget, NewSearch, SearchRecord
-from hyperspace_core.records.states import State
-from hyperspace_core.submission import SubmitOptions, problem_of_task
+from hyperspace_core.records import Budget, Metric, NewRun, NewSearch, RunRecord, SearchRecord, State
 from hyperspace_tuning.history import check_searched, searched_space
 from hyperspace_tuning.space import Dimension, Entry, Shape, class_path, partial_config
 from hyperspace_tuning.space_parts import SPACE
@@ -32,8 +29,7 @@ from hyperspace_tuning.space_spec import space_to_json
 from hyperspace_tuning.tuner import Tuner
 
 if TYPE_CHECKING:
-    from hyperspace_core.config.registry import Registry
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class TuneOptions:
@@ -68,7 +64,7 @@ def plan_search(project: Project, task: str, asked: TuneOptions) -> NewSearch:
         uid=uuid.uuid4().hex, project=project.name, task=problem.task, scenario=problem.scenario, tuner=tuner,
         metrics=metrics, space=space, budget=asked.budget,
         pruner=_pruner_tree(project, asked.pruner, problem.metric), sources=sources,
-        seed=choose_seed({}, given=asked.seed, task=problem.seed),
+        seed=completion.choose_seed({}, given=asked.seed, task=problem.seed),
         priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, retries=wishes.retries,
         submitted_by=user_at_host())
 
@@ -105,7 +101,7 @@ def _as_mapping(space: Any) -> dict[str, Any]:
     if space is None:
         return {}
     if not isinstance(space, Mapping):
-        raise ConfigError(f"space: expected a dict of hyper-parameters, found {shown(space)}")
+        raise ConfigError(f"space: expected a dict of hyper-parameters, found {trees.shown(space)}")
     return dict(space)
 
 
@@ -119,10 +115,10 @@ def component_tree(project: Project, family: type, asked: Any, path: str) -> Tre
     """Complete a name, a section or an object. Raises `ConfigError`."""
     if isinstance(asked, family):
         try:
-            asked = tree_of(asked, project.registry.name_of)
+            asked = signatures.tree_of(asked, project.registry.name_of)
         except RegistrationError as error:
             raise ConfigError(f"`{path}`: {error}") from None
-    return complete_component(family, asked, project.registry, path=path)
+    return completion.complete_component(family, asked, project.registry, path=path)
 
 
 def further_metrics(asked: Collection[str | Metric], own: Metric) -> tuple[Metric, ...]:
@@ -136,7 +132,7 @@ def _metric_of(asked: str | Metric) -> Metric:
     if isinstance(asked, Metric):
         return asked
     if not isinstance(asked, str):
-        raise UsageError(f"metrics: expected names, as in \"seconds:minimize\", found {shown(asked)}")
+        raise UsageError(f"metrics: expected names, as in \"seconds:minimize\", found {trees.shown(asked)}")
     name, _, goal = asked.rpartition(":") if ":" in asked else (asked, "", "maximize")
     if not name:
         raise UsageError(f"metric '{asked}': a name is missing, as in \"seconds:minimize\"")
@@ -153,7 +149,7 @@ def related_tasks(project: Project, task: str, asked: Iterable[str]) -> tuple[st
     names = tuple(dict.fromkeys([asked] if isinstance(asked, str) else asked or ()))
     for name in names:
         if not isinstance(name, str):
-            raise UsageError(f"learn_from: expected names of tasks, found {shown(name)}")
+            raise UsageError(f"learn_from: expected names of tasks, found {trees.shown(name)}")
         if name == task:
             raise UsageError(f"tune: task '{task}' learns from its own runs anyway; name another task")
         project.task(name)

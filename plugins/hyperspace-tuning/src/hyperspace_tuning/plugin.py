@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.markers import hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.main import Root
-    from hyperspace_core.execution.answers import AskWorker
-    from hyperspace_core.extension.accessors import AccessorRegister
-    from hyperspace_core.extension.project import Project
-    from hyperspace_core.extension.register import Register
-    from hyperspace_core.records.run import RunRecord, WorkerInfo
-    from hyperspace_core.run import Run, RunWatcher
-    from hyperspace_core.worker.hooks import WorkerContext
+    from hyperspace_core.cli.plugin import Root
+    from hyperspace_core.plugin import (
+        AccessorRegister,
+        AskWorker,
+        Project,
+        Register,
+        RunWatcher,
+        WorkerContext,
+    )
+    from hyperspace_core.records import RunRecord, WorkerInfo
+    from hyperspace_core.run import Run
 
 
 @hookimpl

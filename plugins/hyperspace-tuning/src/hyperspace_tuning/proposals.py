@@ -11,12 +11,9 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from hyperspace_core.clock import Clock
 from hyperspace_core.errors import HyperspaceError, NotFound, StoreError
-from hyperspace_core.execution.failure import one_line
-from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
-from hyperspace_core.records.search import SearchRecord, SearchState
-from hyperspace_core.records.states import State
+from hyperspace_core.plugin import Clock, one_line
+from hyperspace_core.records import ORDER_QUEUE, RunFilter, SearchRecord, SearchState, State
 from hyperspace_core.storage import Store
 from hyperspace_tuning.history import RunCache
 from hyperspace_tuning.planning import NOTHING_LEFT, why_over

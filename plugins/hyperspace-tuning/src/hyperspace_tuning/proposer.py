@@ -7,18 +7,14 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from hyperspace_core.config.build import build_component
-from hyperspace_core.config.complete import LIMIT
-from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.records.run import NewRun, RunRecord
-from hyperspace_core.records.search import SearchRecord
-from hyperspace_core.submission import Problem, SubmitOptions, plan
+from hyperspace_core.plugin import Problem, SubmitOptions, build_component, completion, plan, trees
+from hyperspace_core.records import NewRun, RunRecord, SearchRecord
 from hyperspace_tuning.history import PastRuns, SeenRuns, check_searched
 from hyperspace_tuning.space import partial_config
 from hyperspace_tuning.tuner import Proposal, Tuner, next_proposal
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project
     from hyperspace_tuning.space import Space
     from hyperspace_tuning.tuner import History
 
@@ -57,7 +53,7 @@ class Proposer:
         space = self.past.space
         tree = partial_config(space.entries, space.complete(proposal.assignment))
         # a repeat is useful only with another seed; the first of equal runs has the search's own seed
-        seed = (search.seed + _equals(proposal, seen)) % LIMIT
+        seed = (search.seed + _equals(proposal, seen)) % completion.LIMIT
         problem = Problem(task=search.task, scenario=self.past.scenario, metric=search.metrics[0], seed=None)
         wishes = SubmitOptions(seed=seed, priority=search.priority, tags=search.tags, note=search.note,
                         retries=search.retries)
@@ -85,5 +81,5 @@ def importance_of(project: Project, space: Space, history: History) -> dict[str,
             tuner: Tuner = build_component(Tuner, {"className": entry.name}, project.registry, path="tuner")
             found = tuner.importance(space, history)
             ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
-            return {key.removesuffix(f".{CLASS_NAME}"): share for key, share in ranked}
+            return {key.removesuffix(f".{trees.CLASS_NAME}"): share for key, share in ranked}
     return {}

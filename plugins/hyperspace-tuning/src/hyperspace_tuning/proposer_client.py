@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from hyperspace_core.errors import ConfigError, ProjectError
-from hyperspace_core.execution.code import changed, forget_bytecode
-from hyperspace_core.execution.protocol import Opened
-from hyperspace_core.execution.supervisor import environment_of_runs, how_it_ended, what_it_said
+from hyperspace_core.plugin import (
+    changed,
+    environment_of_runs,
+    forget_bytecode,
+    how_it_ended,
+    protocol,
+    what_it_said,
+)
 from hyperspace_tuning.proposer_protocol import (
     OpenProject,
     Proposed,
@@ -78,7 +83,7 @@ class ChildProposer:
     def __init__(self, begin: OpenProject, python: Path | None = None) -> None:
         self._begin = begin
         self._python = str(python or sys.executable)
-        self._opened: Opened | None = None
+        self._opened: protocol.Opened | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: ProposerChannel | None = None
         self._known: set[str] = set()      # searches that the proposer knows
@@ -126,7 +131,7 @@ class ChildProposer:
                 stdin=subprocess.DEVNULL, stdout=self._printed, stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),), env=environment_of_runs(os.environ), start_new_session=True)
         answer = self._exchange(self._begin)
-        if not isinstance(answer, Opened):
+        if not isinstance(answer, protocol.Opened):
             self._end()
             why = answer.reason if isinstance(answer, Refusal) else "the proposer gave no answer"
             raise ProjectError(why)

@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from hyperspace_core.execution.protocol import HEADER_BYTES, Opened, exactly, frame_bytes, length_of
-from hyperspace_core.records.run import NewRun, RunRecord
-from hyperspace_core.records.search import SearchRecord
+from hyperspace_core.plugin import protocol
+from hyperspace_core.records import NewRun, RunRecord, SearchRecord
 
 
 class OpenProject(msgspec.Struct, frozen=True, tag="open"):
@@ -48,7 +47,7 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     reason: str
 
 
-ProposerMessage = OpenProject | ProposeNext | Proposed | Refusal | Opened
+ProposerMessage = OpenProject | ProposeNext | Proposed | Refusal | protocol.Opened
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(ProposerMessage)
@@ -66,15 +65,15 @@ class ProposerChannel:
     def send(self, message: ProposerMessage) -> bool:
         """Send a message; False where the other end is closed."""
         with contextlib.suppress(OSError):
-            self._socket.sendall(frame_bytes(_encode(message)))
+            self._socket.sendall(protocol.frame_bytes(_encode(message)))
             return True
         return False
 
     def receive(self, longest_s: float | None = None) -> ProposerMessage | None:
         """The next message; None where the other end is closed. Raises `TimeoutError`."""
         self._socket.settimeout(longest_s)
-        header = exactly(self._socket, HEADER_BYTES)
-        body = None if header is None else exactly(self._socket, length_of(header))
+        header = protocol.exactly(self._socket, protocol.HEADER_BYTES)
+        body = None if header is None else protocol.exactly(self._socket, protocol.length_of(header))
         if body is None:
             return None
         message: ProposerMessage = _decode.decode(body)

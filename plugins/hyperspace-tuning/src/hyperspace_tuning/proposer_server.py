@@ -9,13 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import HyperspaceError, ProjectError
-from hyperspace_core.execution.code import described, open_here
-from hyperspace_core.execution.failure import one_line
-from hyperspace_core.execution.fork_server import ending_with
+from hyperspace_core.plugin import described, ending_with, one_line, open_here
 from hyperspace_tuning.proposer_protocol import OpenProject, Proposed, ProposeNext, ProposerChannel, Refusal
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project
     from hyperspace_tuning.proposer import Proposer
 
 class ProposerServer:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from hyperspace_core.components import Component
 from hyperspace_core.errors import ConfigError
-from hyperspace_core.records.run import Goal, Metric
+from hyperspace_core.records import Goal, Metric
 
 # -- Curves -------------------------------------------------------------------------------------------------
 #

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hyperspace_core.clock import Clock
-from hyperspace_core.config.tree import Tree
-from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
-from hyperspace_core.records.info import is_pruned
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.states import TERMINAL, State
+from hyperspace_core.plugin import Clock, Tree, info, states
+from hyperspace_core.records import ORDER_NEWEST, RunFilter, RunRecord, State
 from hyperspace_tuning.pruner import CurveBuilder, Pair, PeerState
 
 if TYPE_CHECKING:
@@ -68,7 +64,7 @@ class Curves:
 
     def ended(self, search: str, series: str) -> Ended:
         """The curves of all runs that have ended, by run."""
-        where = RunFilter(project=self._project, search=search, states=tuple(TERMINAL))
+        where = RunFilter(project=self._project, search=search, states=tuple(states.TERMINAL))
         with self._lock:
             known = self._ended.setdefault((search, series), {})
             missing = sum(self._store.count(where).values()) - len(known)
@@ -78,7 +74,7 @@ class Curves:
             for record in list(self._newest(where, missing, known)):
                 points = CurveBuilder((point.step, point.value) for point in
                                  self._store.points(record.id, names=(series,))).curve().points
-                state = "pruned" if is_pruned(record) else _STATES[record.state]
+                state = "pruned" if info.is_pruned(record) else _STATES[record.state]
                 known[record.id] = PeerNews(record.id, state, list(points))
             return dict(known)
 

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, join, shown
-from hyperspace_core.config.walk import range_text
 from hyperspace_core.errors import ConfigError, did_you_mean
+from hyperspace_core.plugin import Tree, range_text, trees
 from hyperspace_core.ranges import Choice, Float, Int, Range
 
 # -- Entries ------------------------------------------------------------------------------------------------
@@ -34,7 +33,7 @@ class Dimension:
     path: str                      # in a config; parameters of two classes may share one
     key: str                       # unique: `classifier[Forest].trees`
     range: Range
-    default: Any = MISSING         # lies in the range; `MISSING` where the signature has none
+    default: Any = trees.MISSING         # lies in the range; `MISSING` where the signature has none
     when: Conditions = ()          # the dimension is active where all of them hold; outermost first
     source: str = ""               # where it was declared: `Forest.trees`, `space=`
     aliases: Mapping[str, str] = field(default_factory=dict)       # of classes: former name → current name
@@ -86,7 +85,7 @@ def identity(assignment: Mapping[str, Any]) -> Any:
 
 
 def _hashable(value: Any) -> str:
-    return canonical(value) if isinstance(value, list | dict) else repr(value)
+    return trees.canonical(value) if isinstance(value, list | dict) else repr(value)
 
 
 def values_in(range_: Range) -> float:
@@ -126,8 +125,8 @@ class Outline:
     searched: bool
     text: str = ""                 # `10 to 1000, log`
     range: Range | None = None
-    default: Any = MISSING
-    value: Any = MISSING           # the fixed value
+    default: Any = trees.MISSING
+    value: Any = trees.MISSING           # the fixed value
     source: str = ""
     children: tuple[Outline, ...] = ()
 
@@ -148,7 +147,7 @@ def _lines(when: Conditions, above: str, below: _Below) -> tuple[Outline, ...]:
 
 
 def _line(entry: Dimension | Fixed, above: str, below: _Below) -> Outline:
-    path = entry.path.removesuffix(SWITCH).removesuffix(f".{CLASS_NAME}")
+    path = entry.path.removesuffix(SWITCH).removesuffix(f".{trees.CLASS_NAME}")
     line = Outline(name=path.removeprefix(f"{above}.") if above else path, path=path,
                    searched=isinstance(entry, Dimension), source=entry.source)
     if isinstance(entry, Fixed):
@@ -162,19 +161,19 @@ def _line(entry: Dimension | Fixed, above: str, below: _Below) -> Outline:
 def _switch(entry: Dimension, line: Outline, below: _Below) -> Outline:
     """One line for an optional number; an optional section has lines below it."""
     inside = (*entry.when, (entry.path, True))
-    default = None if entry.default is False else MISSING
+    default = None if entry.default is False else trees.MISSING
     for one in below.get(inside, ()):
         if one.path == line.path and not isinstance(one, Shape):
             inner = _line(one, "", below)
             text = inner.text or str(inner.value)
             return replace(line, text=f"{text}, or None", range=inner.range,
-                           default=inner.default if default is MISSING else None)
+                           default=inner.default if default is trees.MISSING else None)
     return replace(line, text="present, or None", range=None, default=default,
                    children=_lines(inside, line.path, below))
 
 
 def _classes(entry: Dimension, path: str, below: _Below) -> tuple[Outline, ...]:
-    if not isinstance(entry.range, Choice) or not entry.path.endswith(f".{CLASS_NAME}"):
+    if not isinstance(entry.range, Choice) or not entry.path.endswith(f".{trees.CLASS_NAME}"):
         return ()
     return tuple(Outline(name=str(value), path=path, searched=False,
                          children=_lines((*entry.when, (entry.path, value)), path, below))
@@ -200,8 +199,8 @@ class Outside:
         if self.reason == "missing":
             return f"`{self.path}`: missing"
         if self.reason == "unknown":
-            return f"`{self.path}`: {shown(self.value)}, the current classes have no such parameter"
-        return f"`{self.path}`: {shown(self.value)}, the space has {self.expected}"
+            return f"`{self.path}`: {trees.shown(self.value)}, the current classes have no such parameter"
+        return f"`{self.path}`: {trees.shown(self.value)}, the space has {self.expected}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +217,7 @@ class Placement:
 
 def class_path(path: str) -> bool:
     """Whether a path is that of a `className`."""
-    return path.rpartition(".")[2] == CLASS_NAME
+    return path.rpartition(".")[2] == trees.CLASS_NAME
 
 
 def partial_config(entries: Iterable[Entry], assignment: Mapping[str, Any]) -> Tree:
@@ -237,7 +236,7 @@ def partial_config(entries: Iterable[Entry], assignment: Mapping[str, Any]) -> T
         elif value is None and class_path(entry.path):
             _put(tree, entry.path.rpartition(".")[0], None)
         else:
-            _put(tree, entry.path, copied(value))
+            _put(tree, entry.path, trees.copied(value))
     return tree
 
 
@@ -278,15 +277,16 @@ class _Placing:
             return
         value = self._class_at(entry) if class_path(path) else value_at(self.config, path)
         opened = isinstance(entry, Shape) or (entry.path.endswith(SWITCH) and value is not None)
-        if not opened or value is MISSING:
+        if not opened or value is trees.MISSING:
             self.seen.add(path)
-        if value is MISSING:
+        if value is trees.MISSING:
             self._out(path, value, "missing", "")
         elif isinstance(entry, Dimension):
             self._dimension(entry, value)
         elif isinstance(entry, Fixed):
             if not _same(value, entry.value):
-                self._out(path, value, "class" if class_path(path) else "fixed", f"only {shown(entry.value)}")
+                self._out(path, value, "class" if class_path(path)
+                          else "fixed", f"only {trees.shown(entry.value)}")
         else:
             self._shape(entry, value)
 
@@ -314,7 +314,7 @@ class _Placing:
         section = value_at(self.config, entry.path.rpartition(".")[0])
         if section is None:
             self.seen.add(entry.path.rpartition(".")[0])
-        name = section.get(CLASS_NAME, MISSING) if isinstance(section, Mapping) else section
+        name = section.get(trees.CLASS_NAME, trees.MISSING) if isinstance(section, Mapping) else section
         aliases = {} if isinstance(entry, Shape) else entry.aliases
         return aliases.get(name, name) if isinstance(name, str) else name
 
@@ -329,18 +329,18 @@ class _Placing:
 def value_at(config: Any, path: str) -> Any:
     for key in path.split("."):
         if isinstance(config, Mapping):
-            config = config.get(key, MISSING)
+            config = config.get(key, trees.MISSING)
         elif isinstance(config, list | tuple) and key.isdigit() and int(key) < len(config):
             config = config[int(key)]
         else:
-            return MISSING
+            return trees.MISSING
     return config
 
 
 def _same(one: Any, other: Any) -> bool:
     if type(one) is type(other) and one == other and not isinstance(one, list | dict):
         return True
-    return canonical(one) == canonical(other)
+    return trees.canonical(one) == trees.canonical(other)
 
 
 def _rest(value: Any, path: str, seen: set[str]) -> Iterator[Outside]:
@@ -348,10 +348,10 @@ def _rest(value: Any, path: str, seen: set[str]) -> Iterator[Outside]:
         return
     if isinstance(value, Mapping) and (value or not path):
         for key, inner in value.items():
-            yield from _rest(inner, join(path, key), seen)
+            yield from _rest(inner, trees.join(path, key), seen)
     elif isinstance(value, list | tuple) and value:
         for index, inner in enumerate(value):
-            yield from _rest(inner, join(path, index), seen)
+            yield from _rest(inner, trees.join(path, index), seen)
     elif path and value != {}:
         yield Outside(path=path, value=value, reason="unknown")
 
@@ -406,7 +406,7 @@ class Space:
         Raises `ConfigError` for values that the space does not have, and where there is no default.
         """
         filled = self.walk(lambda one: assignment.get(one.path, one.default))
-        made = {path: value for path, value in filled.items() if value is not MISSING}
+        made = {path: value for path, value in filled.items() if value is not trees.MISSING}
         problems = self.problems({**assignment, **made})
         if problems:
             raise ConfigError(*problems)

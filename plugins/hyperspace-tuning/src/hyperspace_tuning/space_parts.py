@@ -7,24 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hyperspace_core.config.annotations import range_within
-from hyperspace_core.config.complete import complete_value
-from hyperspace_core.config.registry import Entry as Registered
-from hyperspace_core.config.registry import Registry
-from hyperspace_core.config.signature import signature_of
-from hyperspace_core.config.tree import (
-    CLASS_NAME,
-    EACH,
-    MISSING,
-    Tree,
-    canonical,
-    is_json,
-    join,
-    match_key,
-    shown,
-)
-from hyperspace_core.config.types import DictOf, FamilyKind, Kind, ListOf, TupleOf, describe, item_kinds
 from hyperspace_core.errors import ConfigError, UnknownClassError, did_you_mean
+from hyperspace_core.plugin import Entry as Registered
+from hyperspace_core.plugin import Registry, Tree, completion, range_within, signatures, trees
+from hyperspace_core.plugin import kinds as kinds_
 from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_tuning.space import (
     SWITCH,
@@ -55,7 +41,7 @@ class SpacePlace:
 
     def at(self, name: object, source: str = "") -> SpacePlace:
         """The place of a parameter or an item inside this one."""
-        return replace(self, path=join(self.path, name), key=join(self.key, name), optional=False,
+        return replace(self, path=trees.join(self.path, name), key=trees.join(self.key, name), optional=False,
                        source=source or self.source)
 
     def under(self, path: str, value: Any, target: Any = None, label: str = "") -> SpacePlace:
@@ -83,10 +69,10 @@ class SpacePlace:
 class WantedLeaf:
     """One value to search: type, range, default as a tree, its part of `space=`."""
 
-    kind: Kind
+    kind: kinds_.Kind
     range: Range | None = None
-    base: Any = MISSING
-    spec: Any = MISSING
+    base: Any = trees.MISSING
+    spec: Any = trees.MISSING
 
 
 def leaf_entries(wanted: WantedLeaf, place: SpacePlace, registry: Registry) -> list[Entry]:
@@ -95,9 +81,9 @@ def leaf_entries(wanted: WantedLeaf, place: SpacePlace, registry: Registry) -> l
     Raises `ConfigError` for a spec that does not fit the type.
     """
     kind, range_, base, spec = wanted.kind, wanted.range, wanted.base, wanted.spec
-    if spec is MISSING:
+    if spec is trees.MISSING:
         if range_ is None:
-            return [place.fixed(complete_value(base, kind, registry, path=place.path))]
+            return [place.fixed(completion.complete_value(base, kind, registry, path=place.path))]
         return _ranged(fitted_range(range_, kind, place.path), base, place, or_none=base is None)
     if isinstance(spec, Int | Float):
         return _ranged(fitted_range(spec, kind, place.path), base, place, or_none=False, source=SPACE)
@@ -111,22 +97,24 @@ def leaf_entries(wanted: WantedLeaf, place: SpacePlace, registry: Registry) -> l
         return [place.fixed(_whole(spec, kind, place, registry), SPACE)]
     if not ranges:
         values = [_whole(one, kind, place, registry) for one in several]
-        distinct = {canonical(value): value for value in values}
+        distinct = {trees.canonical(value): value for value in values}
         return [place.dimension(Choice(*distinct.values()), default=base, source=SPACE)]
     rest = [one for one in several if not isinstance(one, Int | Float)]
     if len(ranges) > 1 or any(one is not None for one in rest):
         raise ConfigError(f"`{place.path}`: a range is mixed with other alternatives; give one range "
                           "(with None at most), or values alone")
     if rest:
-        complete_value(None, kind, registry, path=place.path)       # raises where None is not allowed
+        # raises where None is not allowed
+        completion.complete_value(None, kind, registry, path=place.path)
     return _ranged(fitted_range(ranges[0], kind, place.path), base, place, or_none=bool(rest), source=SPACE)
 
 
-def _whole(spec: Any, kind: Kind, place: SpacePlace, registry: Registry) -> Any:
-    value = complete_value(spec, kind, registry, path=place.path)
+def _whole(spec: Any, kind: kinds_.Kind, place: SpacePlace, registry: Registry) -> Any:
+    value = completion.complete_value(spec, kind, registry, path=place.path)
     # an untyped value may be anything; NaN equals nothing, so no run could match it
-    if not is_json(value) or json.loads(canonical(value)) != value:
-        raise ConfigError(f"`{place.path}`: {shown(spec)} cannot be tried; give a value that JSON can hold")
+    if not trees.is_json(value) or json.loads(trees.canonical(value)) != value:
+        raise ConfigError(
+            f"`{place.path}`: {trees.shown(spec)} cannot be tried; give a value that JSON can hold")
     return value
 
 
@@ -136,7 +124,7 @@ def _ranged(range_: Range, base: Any, place: SpacePlace, *, or_none: bool, sourc
     if isinstance(range_, Choice):
         with_none = Choice(*dict.fromkeys((*range_.values, None)))
         return [place.dimension(with_none, default=base, source=source)]
-    given = base if base is MISSING else base is not None
+    given = base if base is trees.MISSING else base is not None
     inner = place.under(place.path + SWITCH, True)
     return [place.switch(default=given, source=source),
             inner.dimension(range_, default=base, source=source)]
@@ -157,7 +145,7 @@ class Offer:
 class Offering:
     """One place that takes a component."""
 
-    kind: FamilyKind
+    kind: kinds_.FamilyKind
     range: Range | None
     optional: bool
     path: str
@@ -165,12 +153,12 @@ class Offering:
 
     def read(self, spec: Any) -> list[Offer]:
         """The classes on offer. Raises `ConfigError` for a spec that offers none."""
-        if spec is MISSING:
+        if spec is trees.MISSING:
             return [*self._all(), *([Offer(entry=None, spec={}, named=False)] if self.optional else [])]
         if isinstance(spec, Mapping):
-            chosen = spec.get(CLASS_NAME, spec.get(EACH, MISSING))
-            rest = {key: inner for key, inner in spec.items() if key not in (CLASS_NAME, EACH)}
-            if chosen is MISSING:
+            chosen = spec.get(trees.CLASS_NAME, spec.get(trees.EACH, trees.MISSING))
+            rest = {key: inner for key, inner in spec.items() if key not in (trees.CLASS_NAME, trees.EACH)}
+            if chosen is trees.MISSING:
                 return self._shared(self._all(), rest)
             several = alternatives_in(chosen, self.kind, None, self.path)
             if several is not None:
@@ -188,11 +176,12 @@ class Offering:
     def _one(self, spec: Any) -> Offer:
         if spec is None and self.optional:
             return Offer(entry=None, spec={}, named=True)
-        name = spec.get(CLASS_NAME) if isinstance(spec, Mapping) else spec
+        name = spec.get(trees.CLASS_NAME) if isinstance(spec, Mapping) else spec
         if not isinstance(name, str):
-            raise ConfigError(f"`{self.path}`: expected {describe(self.kind)} (a name, or a section with "
-                              f"{CLASS_NAME}), found {shown(spec)}")
-        rest = {key: inner for key, inner in spec.items() if key != CLASS_NAME} if isinstance(
+            raise ConfigError(
+    f"`{self.path}`: expected {kinds_.describe(self.kind)} (a name, or a section with "
+    f"{trees.CLASS_NAME}), found {trees.shown(spec)}")
+        rest = {key: inner for key, inner in spec.items() if key != trees.CLASS_NAME} if isinstance(
             spec, Mapping) else {}
         try:
             entry = self.registry.find(self.kind.family, name, below=self.kind.base)
@@ -204,15 +193,15 @@ class Offering:
         """Give each class the keys that are its parameters; a key of no class is refused."""
         made, used, known = [], set(), set()
         for offer in offers:
-            names = {} if offer.entry is None else signature_of(offer.entry.target).by_name
+            names = {} if offer.entry is None else signatures.signature_of(offer.entry.target).by_name
             own = {key: inner for key, inner in rest.items()
-                   if isinstance(key, str) and match_key(key, names)}
+                   if isinstance(key, str) and trees.match_key(key, names)}
             used |= set(own)
             known |= set(names)
             made.append(replace(offer, spec=own | offer.spec, named=offer.named or bool(own)))
         unused = next((key for key in rest if key not in used), None)
         if unused is not None:
-            raise ConfigError(f"`{join(self.path, unused)}`: none of the classes has such a parameter"
+            raise ConfigError(f"`{trees.join(self.path, unused)}`: none of the classes has such a parameter"
                               f"{did_you_mean(str(unused), known)}")
         return made
 
@@ -220,7 +209,7 @@ class Offering:
 def class_entries(built: Mapping[str | None, list[Entry]], chosen: list[Registered], default: Any,
                   place: SpacePlace, *, source: str) -> list[Entry]:
     """The choice among classes (None: no component), followed by the entries of each."""
-    here = place.at(CLASS_NAME)
+    here = place.at(trees.CLASS_NAME)
     bodies = [entry for body in built.values() for entry in body]
     aliases = {alias: entry.name for entry in chosen for alias in entry.aliases}
     if len(built) > 1:
@@ -237,66 +226,69 @@ def class_entries(built: Mapping[str | None, list[Entry]], chosen: list[Register
 
 # -- Lists and dicts: fixed size, each item searched --------------------------------------------------------
 
-def item_entries(walk: Callable[[WantedLeaf, SpacePlace], list[Entry]], wanted: WantedLeaf, kind: Kind,
+def item_entries(walk: Callable[[WantedLeaf, SpacePlace], list[Entry]], wanted: WantedLeaf, kind: kinds_.Kind,
              place: SpacePlace, registry: Registry) -> list[Entry]:
     """`kind` is the list, tuple or dict of which the spec, or the default, is."""
     base, spec = wanted.base, wanted.spec
-    if isinstance(spec, Choice) or (isinstance(spec, Mapping) and set(spec) == {EACH}):
+    if isinstance(spec, Choice) or (isinstance(spec, Mapping) and set(spec) == {trees.EACH}):
         return leaf_entries(wanted, place, registry)
-    parts = _named(kind, base, spec) if isinstance(kind, DictOf) else _numbered(
+    parts = _named(kind, base, spec) if isinstance(kind, kinds_.DictOf) else _numbered(
         kind, base, spec, place.path)
     if parts is None:
         return leaf_entries(wanted, place, registry)
     entries = [entry for key, one in parts for entry in walk(one, place.at(key))]
     keys = tuple(key for key, _ in parts)
-    shape = Shape(path=place.path, key=place.key, items=keys if isinstance(kind, DictOf) else len(parts),
-                  when=place.when, source=place.source)
+    shape = Shape(path=place.path, key=place.key,
+                  items=keys if isinstance(kind, kinds_.DictOf) else len(parts), when=place.when,
+                  source=place.source)
     if any(isinstance(entry, Dimension) for entry in entries):
         return [shape, *entries]
     held = value_at(partial_config([shape, *entries], dict(place.when)), place.path)
-    return [place.fixed(complete_value(held, wanted.kind, registry, path=place.path),
-                        "" if spec is MISSING else SPACE)]
+    return [place.fixed(completion.complete_value(held, wanted.kind, registry, path=place.path),
+                        "" if spec is trees.MISSING else SPACE)]
 
 
 _Parts = list[tuple[str, WantedLeaf]]          # by key, or by number
 
 
-def _named(kind: DictOf, base: Any, spec: Any) -> _Parts | None:
+def _named(kind: kinds_.DictOf, base: Any, spec: Any) -> _Parts | None:
     bases = base if isinstance(base, dict) else {}
-    specs = {} if spec is MISSING else spec
+    specs = {} if spec is trees.MISSING else spec
     if not isinstance(specs, Mapping):
         return None
     keys = list(dict.fromkeys((*bases, *specs)))
     if not all(isinstance(key, str) and _nameable(key) for key in keys):
         return None
-    return [(key, _item(kind.item, bases.get(key, MISSING), specs.get(key, MISSING))) for key in keys]
+    return [(key, _item(kind.item, bases.get(key, trees.MISSING), specs.get(key, trees.MISSING)))
+             for key in keys]
 
 
 def _nameable(key: str) -> bool:
     """Whether a path can name the key unambiguously."""
-    return bool(key) and "." not in key and not key.endswith(SWITCH) and key != CLASS_NAME
+    return bool(key) and "." not in key and not key.endswith(SWITCH) and key != trees.CLASS_NAME
 
 
-def _numbered(kind: Kind, base: Any, spec: Any, path: str) -> _Parts | None:
-    if not isinstance(kind, TupleOf) and not (isinstance(kind, ListOf) and kind.into is list):
+def _numbered(kind: kinds_.Kind, base: Any, spec: Any, path: str) -> _Parts | None:
+    if not isinstance(kind, kinds_.TupleOf) and not (isinstance(kind, kinds_.ListOf) and kind.into is list):
         return None                # the items of a set have no place
     bases = base if isinstance(base, list | tuple) else []
     specs: Mapping[str, Any] = {}
     if isinstance(spec, list | tuple):             # a whole list: it replaces the default
-        bases, specs = [MISSING] * len(spec), {str(index): one for index, one in enumerate(spec)}
-    elif spec is not MISSING:
+        bases, specs = [trees.MISSING] * len(spec), {str(index): one for index, one in enumerate(spec)}
+    elif spec is not trees.MISSING:
         specs = spec if isinstance(spec, Mapping) else {"": spec}
     numbers = [key for key in specs if isinstance(key, str) and key.isascii() and key.isdigit()]
     beyond = next((key for key in numbers if int(key) >= len(bases)), None)
     if beyond is not None:
-        raise ConfigError(f"`{join(path, beyond)}`: the list has {len(bases)} items, counted from 0; give "
-                          "the whole list to lengthen it")
-    kinds = item_kinds(kind, len(bases))
+        raise ConfigError(
+    f"`{trees.join(path, beyond)}`: the list has {len(bases)} items, counted from 0; give "
+    "the whole list to lengthen it")
+    kinds = kinds_.item_kinds(kind, len(bases))
     if len(kinds) != len(bases) or not set(specs) <= set(map(str, range(len(bases)))):
         return None
-    return [(str(index), _item(item, bases[index], specs.get(str(index), MISSING)))
+    return [(str(index), _item(item, bases[index], specs.get(str(index), trees.MISSING)))
             for index, item in enumerate(kinds)]
 
 
-def _item(kind: Kind, base: Any, spec: Any) -> WantedLeaf:
+def _item(kind: kinds_.Kind, base: Any, spec: Any) -> WantedLeaf:
     return WantedLeaf(kind=kind, range=range_within(kind), base=base, spec=spec)

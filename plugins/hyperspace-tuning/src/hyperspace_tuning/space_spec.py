@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperspace_core.config.signature import NameOf, check_range, class_name, in_tree_form, tree_of
-from hyperspace_core.config.tree import EACH, MISSING, shown
-from hyperspace_core.config.types import AnyValue, EnumOf, Kind, OptionalOf, UnionOf, Value, is_sequence
 from hyperspace_core.errors import ConfigError, RegistrationError, nearest
+from hyperspace_core.plugin import kinds as kinds_
+from hyperspace_core.plugin import signatures, trees
 from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_tuning.space import nearest_value
 
@@ -38,11 +37,11 @@ def range_in(spec: Any, path: str) -> Any:
     number = (int,) if name == "int" else (int, float)
     if not isinstance(bounds, list | tuple) or len(bounds) != 2 or not _are(bounds, number):
         raise ConfigError(f'`{path}.{name}`: expected two numbers, as in {{"{name}": [1, 10]}}, found '
-                          f"{shown(bounds)}")
+                          f"{trees.shown(bounds)}")
     if not isinstance(log, bool):
-        raise ConfigError(f"`{path}.log`: expected true or false, found {shown(log)}")
+        raise ConfigError(f"`{path}.log`: expected true or false, found {trees.shown(log)}")
     if step is not None and not _are([step], number):
-        raise ConfigError(f"`{path}.step`: expected a number, found {shown(step)}")
+        raise ConfigError(f"`{path}.step`: expected a number, found {trees.shown(step)}")
     try:
         if name == "float":
             return Float(bounds[0], bounds[1], log=log, step=step)
@@ -55,41 +54,43 @@ def _are(values: Any, types: tuple[type, ...]) -> bool:
     return all(isinstance(value, types) and not isinstance(value, bool) for value in values)
 
 
-def alternatives_in(spec: Any, kind: Kind, base: Any, path: str) -> list[Any] | None:
+def alternatives_in(spec: Any, kind: kinds_.Kind, base: Any, path: str) -> list[Any] | None:
     """The alternatives, or None for one value. Raises `ConfigError` if empty."""
     offered = spec
     if isinstance(spec, Choice):
         offered = spec.values
-    elif isinstance(spec, Mapping) and set(spec) == {EACH}:
-        offered = spec[EACH]
+    elif isinstance(spec, Mapping) and set(spec) == {trees.EACH}:
+        offered = spec[trees.EACH]
         if not isinstance(offered, list | tuple):
-            raise ConfigError(f"`{path}.{EACH}`: expected a list of alternatives, found {shown(offered)}")
-    elif not isinstance(spec, list | tuple) or is_sequence(kind, base):
+            raise ConfigError(
+                f"`{path}.{trees.EACH}`: expected a list of alternatives, found {trees.shown(offered)}")
+    elif not isinstance(spec, list | tuple) or kinds_.is_sequence(kind, base):
         return None
     if not offered:
         raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to try")
     return list(offered)
 
 
-def fitted_range(range_: Range, kind: Kind, path: str) -> Range:
+def fitted_range(range_: Range, kind: kinds_.Kind, path: str) -> Range:
     """Convert a range to the parameter's type. Raises `ConfigError` on a misfit."""
     match kind:
-        case OptionalOf(kind=inner):
+        case kinds_.OptionalOf(kind=inner):
             return fitted_range(range_, inner, path)
-        case AnyValue():
+        case kinds_.AnyValue():
             return range_
-        case UnionOf(kinds=kinds) if not isinstance(range_, Choice):
+        case kinds_.UnionOf(kinds=kinds) if not isinstance(range_, Choice):
             # whole numbers become int where the type has both
-            exact = [one for one in kinds if isinstance(one, Value) and one.type is int]
+            exact = [one for one in kinds if isinstance(one, kinds_.Value) and one.type is int]
             wanted = [*exact, *kinds] if isinstance(range_, Int) else kinds
-            kind = next((one for one in wanted if isinstance(one, Value) and one.type in (int, float)), kind)
+            kind = next((one for one in wanted if isinstance(one, kinds_.Value) and one.type in (int, float)),
+                        kind)
     try:
-        check_range(f"`{path}`", kind, range_)
-        if isinstance(range_, Choice) and isinstance(kind, Value | EnumOf):
-            return in_tree_form(f"`{path}`", kind, range_)
+        signatures.check_range(f"`{path}`", kind, range_)
+        if isinstance(range_, Choice) and isinstance(kind, kinds_.Value | kinds_.EnumOf):
+            return signatures.in_tree_form(f"`{path}`", kind, range_)
     except RegistrationError as error:
         raise ConfigError(str(error)) from None
-    if isinstance(range_, Int) and isinstance(kind, Value) and kind.type is float:
+    if isinstance(range_, Int) and isinstance(kind, kinds_.Value) and kind.type is float:
         return Float(float(range_.low), float(range_.high), log=range_.log, step=float(range_.step))
     if isinstance(range_, Float):
         return Float(float(range_.low), float(range_.high), log=range_.log,
@@ -99,19 +100,19 @@ def fitted_range(range_: Range, kind: Kind, path: str) -> Range:
 
 def nearest_default(range_: Range, value: Any) -> Any:
     """A default in a narrowed range: itself, else the nearest value, else the first."""
-    if value is MISSING or range_.contains(value):
-        return float(value) if isinstance(range_, Float) and value is not MISSING else value
+    if value is trees.MISSING or range_.contains(value):
+        return float(value) if isinstance(range_, Float) and value is not trees.MISSING else value
     if isinstance(range_, Choice):
         return range_.values[0]
     if value is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return MISSING
+        return trees.MISSING
     return nearest_value(range_, value)
 
 
 def has_ranges(spec: Any) -> bool:
     """Whether an entry has a range, or alternatives with `each`, in it."""
     if isinstance(spec, Mapping):
-        return (set(spec) == {EACH} or any(key in _RANGES for key in spec)
+        return (set(spec) == {trees.EACH} or any(key in _RANGES for key in spec)
                 or any(map(has_ranges, spec.values())))
     if isinstance(spec, list | tuple):
         return any(map(has_ranges, spec))
@@ -120,14 +121,14 @@ def has_ranges(spec: Any) -> bool:
 
 # -- From Python objects to JSON ----------------------------------------------------------------------------
 
-def space_to_json(spec: Any, name_of: NameOf = class_name, path: str = "space") -> Any:
+def space_to_json(spec: Any, name_of: signatures.NameOf = signatures.class_name, path: str = "space") -> Any:
     """The spec without objects: `Float(0.1, 10)` → `{"float": [0.1, 10]}`.
 
     A component (`Forest(trees=50)`) becomes its class and its arguments. Raises `ConfigError` for one that
     cannot be read back.
     """
     if isinstance(spec, Choice):
-        return {EACH: [space_to_json(value, name_of, path) for value in spec.values]}
+        return {trees.EACH: [space_to_json(value, name_of, path) for value in spec.values]}
     if isinstance(spec, Int | Float):
         tree: dict[str, Any] = {type(spec).__name__.lower(): [spec.low, spec.high]}
         tree |= {"log": True} if spec.log else {}
@@ -146,8 +147,8 @@ def _stepped(spec: Int | Float) -> bool:
     return isinstance(spec, Float) and spec.step is not None
 
 
-def _component(spec: Any, name_of: NameOf, path: str) -> Any:
+def _component(spec: Any, name_of: signatures.NameOf, path: str) -> Any:
     try:
-        return tree_of(spec, name_of)
+        return signatures.tree_of(spec, name_of)
     except RegistrationError as error:
         raise ConfigError(f"`{path}`: {error}") from None

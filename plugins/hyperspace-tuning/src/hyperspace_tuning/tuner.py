@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Literal
 
 from hyperspace_core.components import Component
 from hyperspace_core.errors import ConfigError
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 from hyperspace_tuning.sampling import sample, untried_neighbour
 from hyperspace_tuning.space import Assignment, Space, identity
 

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
-    from hyperspace_core.worker.hooks import WorkerContext
+    from hyperspace_core.plugin import WorkerContext
+    from hyperspace_core.records import Owner, RunRecord, WorkerInfo
     from hyperspace_tuning.proposals import Proposals
     from hyperspace_tuning.proposer_client import ProposerClient
     from hyperspace_tuning.search_curves import Curves, SearchCurves

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import erfcx, ndtr  # type: ignore[import-untyped]
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 from hyperspace_tuning.samplers.features import FeatureSpace, Rows
 from hyperspace_tuning.samplers.gaussian_process import Posterior, Shape, fitted, scores, with_values
 from hyperspace_tuning.samplers.history_filter import limited, usable_trials

@@ -18,7 +18,7 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]
 from scipy.special import ndtri  # type: ignore[import-untyped]
 from scipy.stats import rankdata  # type: ignore[import-untyped]
 
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 from hyperspace_tuning.samplers.history_filter import values_of
 from hyperspace_tuning.tuner import Trial
 

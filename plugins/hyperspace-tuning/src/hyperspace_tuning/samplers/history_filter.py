@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 from hyperspace_tuning.tuner import History, Trial
 
 ENOUGH = 5                     # results of this task before related ones are mapped to its scale

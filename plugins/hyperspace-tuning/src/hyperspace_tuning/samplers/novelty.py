@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any, cast
 
-from hyperspace_core.config.tree import MISSING
+from hyperspace_core.plugin import trees
 from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_tuning.sampling import sample_value
 from hyperspace_tuning.space import Dimension, Space, holds
@@ -34,7 +34,7 @@ def unexplored(space: Space, history: History, rng: Random) -> dict[str, Any]:
         choices = _new_choices(one, own) if isinstance(one.range, Choice) else []
         if choices:
             found[one.key] = rng.choice(choices)
-        elif not isinstance(one.range, Choice) and one.default is not MISSING:
+        elif not isinstance(one.range, Choice) and one.default is not trees.MISSING:
             tried = _tried_elsewhere(one, own)
             if tried is not None:
                 found[one.key] = _far(one.range, one.default, tried, rng)

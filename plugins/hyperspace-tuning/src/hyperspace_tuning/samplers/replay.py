@@ -25,7 +25,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hyperspace_core.ranges import Choice, Int
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 from hyperspace_tuning.samplers.history_filter import values_of
 from hyperspace_tuning.samplers.storage import NAME, HistoryStorage, frozen
 from hyperspace_tuning.space import Assignment, Dimension, Space, holds, nearest_value, values_in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.ranges import Choice, Int
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records import Metric
 from hyperspace_tuning.space import Assignment, Space
 from hyperspace_tuning.tuner import History, Trial, Tuner
 

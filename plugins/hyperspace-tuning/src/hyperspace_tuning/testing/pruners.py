@@ -25,7 +25,7 @@ from typing import get_args
 import pytest
 
 from hyperspace_core.errors import ConfigError
-from hyperspace_core.records.run import Goal, Metric
+from hyperspace_core.records import Goal, Metric
 from hyperspace_tuning.pruner import CurveBuilder, Peer, PeerState, Pruner, curve_of
 
 GOALS: tuple[Goal, ...] = ("maximize", "minimize")

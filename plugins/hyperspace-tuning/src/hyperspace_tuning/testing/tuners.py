@@ -27,11 +27,10 @@ from typing import Annotated, Any
 import pytest
 
 from hyperspace_core.components import Component
-from hyperspace_core.config.registry import Registry
-from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError
+from hyperspace_core.plugin import Registry, signatures
 from hyperspace_core.ranges import Choice, Float, Int
-from hyperspace_core.records.run import Goal, Metric
+from hyperspace_core.records import Goal, Metric
 from hyperspace_tuning.from_signature import space_from_signature
 from hyperspace_tuning.sampling import sample
 from hyperspace_tuning.space import Assignment, Space
@@ -87,7 +86,7 @@ def _of(function: Callable[..., Any], *classes: type) -> Space:
     registry = Registry()
     for one in classes:
         registry.add(Method, one)
-    return space_from_signature(signature_of(function), registry)
+    return space_from_signature(signatures.signature_of(function), registry)
 
 
 def conditional_space() -> Space:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import NotFound, UsageError
-from hyperspace_core.records.run import Artifact, Update
-from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.records import Artifact, Snapshot, SourceFile, Update
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.base import ODD_TEXTS, StoreTests, short
 from pytest_hyperspace.stores.harness import COMPLETED, UNKNOWN_ID, Harness, ProcessGroup, put_snapshots

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import NotFound, Refused, UsageError, ValueNotStorable
-from hyperspace_core.records.info import KEY
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Finish, OutputChunk, Update
-from hyperspace_core.records.states import TERMINAL, Command, Outcome, State
+from hyperspace_core.plugin import info, states
+from hyperspace_core.records import Command, Finish, Outcome, OutputChunk, Point, State, Update
 from hyperspace_core.storage import QueueSettings, Store
 from pytest_hyperspace.stores.base import Backend, StoreTests
 from pytest_hyperspace.stores.harness import COMPLETED, FAILED, PROJECT, UNKNOWN_ID, Harness, new_run
@@ -71,7 +69,7 @@ class CommandTests(StoreTests):
             harness.store.resume(lease.run)
         assert harness.store.beat(lease).command is Command.CANCEL
 
-    @pytest.mark.parametrize("state", sorted(TERMINAL))
+    @pytest.mark.parametrize("state", sorted(states.TERMINAL))
     def test_a_requeued_run_keeps_its_earlier_attempts(self, harness: Harness, state: State) -> None:
         run = harness.submit(max_losses=2, max_failures=1)
         harness.take(run)
@@ -190,14 +188,14 @@ ENTRY = {"value": 0.5, "goal": "maximize", "attempt": 1}
 
 
 class AmendTests(StoreTests):
-    @pytest.mark.parametrize("state", sorted(TERMINAL))
+    @pytest.mark.parametrize("state", sorted(states.TERMINAL))
     def test_a_later_metric_is_kept_beside_the_result(self, harness: Harness, state: State) -> None:
         run = harness.in_state(state)
         before = harness.get(run)
 
         record = harness.store.amend(run, "f1", ENTRY)
 
-        assert record == harness.get(run) == replace(before, info=before.info | {KEY: {"f1": ENTRY}})
+        assert record == harness.get(run) == replace(before, info=before.info | {info.KEY: {"f1": ENTRY}})
 
     def test_the_runs_own_info_stays_and_the_last_value_counts(self, harness: Harness) -> None:
         lease = harness.start()
@@ -209,8 +207,8 @@ class AmendTests(StoreTests):
         record = harness.store.amend(lease.run, "f1", {"value": -0.0})
 
         assert record.info == {"n": 1, "a.b": {"$x": [None]},
-                               KEY: {"f1": {"value": -0.0}, "a.$b": {"value": math.inf}}}
-        assert math.copysign(1, record.info[KEY]["f1"]["value"]) == -1
+                               info.KEY: {"f1": {"value": -0.0}, "a.$b": {"value": math.inf}}}
+        assert math.copysign(1, record.info[info.KEY]["f1"]["value"]) == -1
 
     def test_a_removed_metric_leaves_no_trace(self, harness: Harness) -> None:
         run = harness.in_state(State.COMPLETED)
@@ -239,7 +237,7 @@ class AmendTests(StoreTests):
 
         with pytest.raises(ValueNotStorable):
             harness.store.amend(run, "f1", {"value": object()})
-        assert KEY not in harness.get(run).info
+        assert info.KEY not in harness.get(run).info
 
     def test_a_requeued_run_finishes_as_it_would_without(self, harness: Harness) -> None:
         run = harness.in_state(State.COMPLETED)

@@ -19,12 +19,25 @@ from multiprocessing.synchronize import Barrier, Semaphore
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import Attempt, Claim, Finish, Held, Lease, NewRun, Owner, RunRecord
-from hyperspace_core.records.source import Snapshot, SourceFile
-from hyperspace_core.records.states import Command, Outcome, State
+from hyperspace_core.records import (
+    Attempt,
+    Claim,
+    Command,
+    Finish,
+    Held,
+    Lease,
+    Migration,
+    NewRun,
+    Outcome,
+    Owner,
+    Point,
+    Rewrite,
+    RunFilter,
+    RunRecord,
+    Snapshot,
+    SourceFile,
+    State,
+)
 from hyperspace_core.storage import Store, new_token
 
 PROJECT = "conformance"

@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Finish, Lease, Metric, Update, WorkerInfo
-from hyperspace_core.records.states import TERMINAL, Command, Outcome, State, after_failure, after_release
+from hyperspace_core.plugin import states as states_
+from hyperspace_core.records import (
+    Command,
+    Finish,
+    Lease,
+    Metric,
+    Outcome,
+    Progress,
+    State,
+    Update,
+    WorkerInfo,
+)
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import CANCELLED, COMMANDS, COMPLETED, FAILED, PROJECT, Harness, owner
@@ -145,9 +154,9 @@ class FinishTests(StoreTests):
         assert harness.store.finish(lease, Finish(outcome=outcome, reason="no"))
 
         record = harness.get(lease.run)
-        assert record.state is after_failure(what, 1, budget)
+        assert record.state is states_.after_failure(what, 1, budget)
         assert (record.failures, record.losses, record.command) == (1, 0, None)
-        assert (record.finished_at is not None) == (record.state in TERMINAL)
+        assert (record.finished_at is not None) == (record.state in states_.TERMINAL)
 
     def test_failures_are_tried_again_until_the_budget_is_used(self, harness: Harness) -> None:
         run = harness.submit(max_failures=2)
@@ -195,11 +204,11 @@ class FinishTests(StoreTests):
         assert harness.store.release(lease, "worker stops")
 
         record, attempt = harness.get(lease.run), harness.last(lease.run)
-        assert record.state is after_release(what)
+        assert record.state is states_.after_release(what)
         assert (attempt.outcome, attempt.reason) == (Outcome.RELEASED, "worker stops")
         assert attempt.ended_at is not None
         assert (record.losses, record.failures, record.command) == (0, 0, None)
-        assert (record.finished_at is not None) == (record.state in TERMINAL)
+        assert (record.finished_at is not None) == (record.state in states_.TERMINAL)
         assert harness.store.held(harness.project) == []
 
     @pytest.mark.parametrize("finish", [COMPLETED, FAILED, CANCELLED])

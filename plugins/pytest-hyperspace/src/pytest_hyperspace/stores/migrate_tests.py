@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.records.filter import RunFilter, parse_condition
-from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
-from hyperspace_core.records.states import State
+from hyperspace_core.records import Migration, Rewrite, Rewritten, RunFilter, State, parse_condition
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.base import StoreTests, same, trees
 from pytest_hyperspace.stores.harness import PROJECT, UNKNOWN_ID, Harness, ProcessGroup, migrate_all

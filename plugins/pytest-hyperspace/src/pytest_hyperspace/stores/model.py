@@ -24,9 +24,8 @@ from hypothesis.stateful import (
 )
 
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused
-from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.run import Finish, Held, Lease, RunRecord, Update
-from hyperspace_core.records.states import Command, Outcome, State, after_failure, after_reap, after_release
+from hyperspace_core.plugin import states
+from hyperspace_core.records import Command, Finish, Held, Lease, Outcome, RunFilter, RunRecord, State, Update
 from hyperspace_core.storage import new_token
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import Harness, owner
@@ -149,7 +148,8 @@ class Model:
         state = State.COMPLETED if outcome is Outcome.COMPLETED else State.CANCELLED
         if outcome not in (Outcome.COMPLETED, Outcome.CANCELLED):
             run.failures += 1
-            state = after_failure(run.command, run.failures, run.max_failures) if retry else State.FAILED
+            state = states.after_failure(run.command, run.failures,
+                                         run.max_failures) if retry else State.FAILED
         run.ends(state, outcome, outcome)
         run.result = result if outcome is Outcome.COMPLETED else run.result
         return True
@@ -158,7 +158,7 @@ class Model:
         run = self.held(lease)
         if run is None:
             return self._repeated(lease, "release")
-        run.ends(after_release(run.command), Outcome.RELEASED, "release")
+        run.ends(states.after_release(run.command), Outcome.RELEASED, "release")
         return True
 
     def reap(self, seen: Held, beat_now: int | None) -> State | None:
@@ -166,7 +166,7 @@ class Model:
         if run is None or seen.beat != beat_now:
             return None
         run.losses += 1
-        run.ends(after_reap(run.command, run.losses, run.max_losses), Outcome.LOST)
+        run.ends(states.after_reap(run.command, run.losses, run.max_losses), Outcome.LOST)
         return run.state
 
     def readopt(self, lease: Lease) -> bool | None:

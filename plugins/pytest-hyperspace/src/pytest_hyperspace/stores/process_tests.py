@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from hyperspace_core.records.states import Command, Outcome, State
+from hyperspace_core.records import Command, Outcome, State
 from hyperspace_core.storage import new_token
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import (

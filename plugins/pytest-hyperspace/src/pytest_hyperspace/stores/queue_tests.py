@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import ValueNotStorable
-from hyperspace_core.records.run import Finish, Held, Lease, Metric, NewRun
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records import Finish, Held, Lease, Metric, NewRun, Outcome, State
 from hyperspace_core.storage import Store, new_token
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import (

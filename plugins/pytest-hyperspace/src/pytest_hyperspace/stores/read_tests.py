@@ -12,18 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperspace_core.errors import NotFound
-from hyperspace_core.records.filter import (
+from hyperspace_core.records import (
     ORDER_BEST,
     ORDER_NEWEST,
     ORDER_OLDEST,
     ORDER_QUEUE,
     ORDERS,
     Condition,
+    Finish,
+    Goal,
+    Metric,
+    Outcome,
     RunFilter,
+    RunRecord,
+    State,
     parse_condition,
 )
-from hyperspace_core.records.run import Finish, Goal, Metric, RunRecord
-from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import PROJECT, UNKNOWN_ID, Harness

@@ -11,13 +11,24 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.filter import RunFilter
-from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import Finish, Held, Lease, OutputChunk, Update
-from hyperspace_core.records.search import NewSearch
-from hyperspace_core.records.source import Snapshot
-from hyperspace_core.records.states import TERMINAL, Command, Outcome, State, after_reap
+from hyperspace_core.plugin import states as states_
+from hyperspace_core.records import (
+    Command,
+    Finish,
+    Held,
+    Lease,
+    Migration,
+    NewSearch,
+    Outcome,
+    OutputChunk,
+    Point,
+    Progress,
+    Rewrite,
+    RunFilter,
+    Snapshot,
+    State,
+    Update,
+)
 from hyperspace_core.storage import Store, new_token
 from pytest_hyperspace.stores.base import StoreTests, same
 from pytest_hyperspace.stores.harness import (
@@ -57,11 +68,11 @@ class ReapTests(StoreTests):
         state = harness.store.reap(harness.held(lease.run), "no beat for 30 s")
 
         record, attempt = harness.get(lease.run), harness.last(lease.run)
-        assert state is record.state is after_reap(what, 1, budget)
+        assert state is record.state is states_.after_reap(what, 1, budget)
         assert (attempt.outcome, attempt.reason) == (Outcome.LOST, "no beat for 30 s")
         assert attempt.ended_at is not None
         assert (record.losses, record.failures, record.command) == (1, 0, None)
-        assert (record.finished_at is not None) == (record.state in TERMINAL)
+        assert (record.finished_at is not None) == (record.state in states_.TERMINAL)
         assert harness.store.held(PROJECT) == []
 
     def test_a_run_that_kills_its_workers_is_given_up(self, harness: Harness) -> None:

@@ -14,10 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperspace_core.errors import Refused, ValueNotStorable
-from hyperspace_core.records.filter import ORDER_BEST, RunFilter
-from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Attempt, Late, Lease, Metric, RunRecord
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records import (
+    ORDER_BEST,
+    Attempt,
+    Late,
+    Lease,
+    Metric,
+    Outcome,
+    Progress,
+    RunFilter,
+    RunRecord,
+    State,
+)
 from hyperspace_core.storage import Store, new_token
 from pytest_hyperspace.stores.base import HIGHEST, StoreTests, same, texts, trees
 from pytest_hyperspace.stores.harness import (

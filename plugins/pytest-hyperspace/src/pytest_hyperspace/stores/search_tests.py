@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import NotFound, Refused, UsageError, ValueNotStorable
-from hyperspace_core.records.run import Metric, NewRun
-from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
-from hyperspace_core.records.states import State
+from hyperspace_core.records import Budget, Metric, NewRun, NewSearch, SearchRecord, SearchState, State
 from hyperspace_core.storage import Store, new_token
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import PROJECT, UNKNOWN_ID, Harness, ProcessGroup, new_run, propose_all

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.records.run import Finish, Held, Lease
-from hyperspace_core.records.states import TRANSITIONS, Command, Outcome, State, Verb, allowed
+from hyperspace_core.plugin import states
+from hyperspace_core.records import Command, Finish, Held, Lease, Outcome, State, Verb
 from pytest_hyperspace.stores.base import StoreTests
 from pytest_hyperspace.stores.harness import (
     CANCELLED,
@@ -80,7 +80,7 @@ class TransitionTests(StoreTests):
     def test_users_can_do_what_the_table_allows(self, harness: Harness, verb: Verb, state: State) -> None:
         case = case_in(harness, state)
         before = harness.picture(case.run)
-        may = allowed(verb, state)
+        may = states.allowed(verb, state)
 
         if may:
             assert ACTIONS[verb](case) is harness.state(case.run)
@@ -95,7 +95,7 @@ class TransitionTests(StoreTests):
     def test_workers_can_do_what_the_table_allows(self, harness: Harness, verb: Verb, state: State) -> None:
         case = case_in(harness, state)
         before = harness.picture(case.run)
-        may = allowed(verb, state)
+        may = states.allowed(verb, state)
 
         did = ACTIONS[verb](case)
 
@@ -110,7 +110,7 @@ class TransitionTests(StoreTests):
         case = case_in(harness, state)
         before = harness.picture(case.run)
 
-        assert allowed(Verb.SUBMIT, state) == frozenset()
+        assert states.allowed(Verb.SUBMIT, state) == frozenset()
         assert ACTIONS[Verb.SUBMIT](case) == [case.run]
         assert harness.picture(case.run) == before
 
@@ -121,7 +121,7 @@ class TransitionTests(StoreTests):
 
         if verb is Verb.SUBMIT:
             (run,) = ACTIONS[verb](case)
-            assert {harness.state(run)} == allowed(verb, None)
+            assert {harness.state(run)} == states.allowed(verb, None)
             return
         try:
             did = ACTIONS[verb](case)
@@ -142,7 +142,7 @@ class TransitionTests(StoreTests):
                     harness.store.finish(lease, Finish(outcome=Outcome.FAILED, retry=retry))
                     found.add(harness.state(lease.run))
 
-        assert found == TRANSITIONS[Verb.FAIL][State.RUNNING]
+        assert found == states.TRANSITIONS[Verb.FAIL][State.RUNNING]
 
     def test_a_release_leads_to_the_states_of_the_table(self, harness: Harness) -> None:
         found = set()
@@ -152,7 +152,7 @@ class TransitionTests(StoreTests):
             harness.store.release(lease)
             found.add(harness.state(lease.run))
 
-        assert found == TRANSITIONS[Verb.RELEASE][State.RUNNING]
+        assert found == states.TRANSITIONS[Verb.RELEASE][State.RUNNING]
 
     def test_a_loss_leads_to_the_states_of_the_table(self, harness: Harness) -> None:
         found = set()
@@ -162,7 +162,7 @@ class TransitionTests(StoreTests):
                 harness.ask(lease.run, what)
                 found.add(harness.lose(lease.run))
 
-        assert found == TRANSITIONS[Verb.REAP][State.RUNNING]
+        assert found == states.TRANSITIONS[Verb.REAP][State.RUNNING]
 
     def test_a_command_never_changes_a_running_run_s_state(self, harness: Harness) -> None:
         lease = harness.start()

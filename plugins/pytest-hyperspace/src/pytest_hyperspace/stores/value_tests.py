@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperspace_core.errors import NotFound, ValueNotStorable
-from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import Finish, Lease, OutputChunk, Update
-from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.records import Finish, Lease, Outcome, OutputChunk, Point, Progress, State, Update
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.base import (
     ODD_KEYS,
