@@ -21,8 +21,8 @@ import grimp
 ROOT = Path(__file__).parents[1]
 CORE = "hyperspace_core"
 PICTURE = ROOT / "docs" / "_static" / "layers.svg"
-WIDTH, MARGIN, TITLE = 1080, 16, 150          # of the picture; around it; for the layers' names at the left
-BOX, GAP, ROW = 46, 14, 84                    # height of a box, space between two, distance of two rows
+WIDTH, MARGIN, TITLE = 1080, 16, 100          # of the picture; around it; for the names of layers at the left
+BOX, GAP, ROW = 46, 6, 84                    # height of a box, space between two, distance of two rows
 MOST = 7                                      # boxes in a row
 COLOURS = ("#eef3fb", "#fbf6ea")              # of the layers, in turn
 

@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     )
     from hyperspace_core.results.diff import other_code, written_earlier, written_today
     from hyperspace_core.results.export import SHOWN, Tabular, text_of
-    from hyperspace_core.results.live import Live
+    from hyperspace_core.results.live_view import LiveView
     from hyperspace_core.results.overview import SearchLine
     from hyperspace_core.results.repeats import Estimate
     from hyperspace_core.results.results import Results
@@ -134,7 +134,7 @@ _HOMES = {
     ),
     "hyperspace_core.results.diff": ("other_code", "written_earlier", "written_today"),
     "hyperspace_core.results.export": ("SHOWN", "Tabular", "text_of"),
-    "hyperspace_core.results.live": ("Live",),
+    "hyperspace_core.results.live_view": ("LiveView",),
     "hyperspace_core.results.overview": ("SearchLine",),
     "hyperspace_core.results.repeats": ("Estimate",),
     "hyperspace_core.results.results": ("Results",),
@@ -188,7 +188,7 @@ __all__ = [
     "Extensions",
     "GitUnavailable",
     "LeftOut",
-    "Live",
+    "LiveView",
     "NotComputed",
     "Parameter",
     "Problem",

@@ -74,6 +74,15 @@ def test_every_relative_link_leads_somewhere(page: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if re.match(r"docs/(howto/)?[^/]+$", page)])
+def test_a_page_links_within_the_documentation(page: str) -> None:
+    """The documentation build has no other files."""
+    inside = [target for target, _ in links(ROOT / page) if not re.match(r"[a-z]+:|#", target)]
+
+    assert [target for target in inside
+            if not (ROOT / page).parent.joinpath(target).resolve().is_relative_to(ROOT / "docs")] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_needs_the_documentation_build(page: str) -> None:
     """No role, directive, target or definition list: elsewhere these are not shown as they are meant."""

@@ -11,39 +11,22 @@ from itertools import count as numbers
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.complete import LIMIT
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical, diff, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
-from hyperspace_core.records.filter import Condition, RunFilter, parse_condition
-from hyperspace_core.records.info import decisive, whole_of
-from hyperspace_core.records.run import Metric, NewRun, RunRecord
-from hyperspace_core.results.comparable import LIVE
-from hyperspace_core.results.format import brief, ids_text, number
-from hyperspace_core.results.repeats import (
-    CONFIDENCE,
-    SIGNS,
-    Estimate,
-    MeasurementKey,
-    config_of,
-    estimate,
-    experiment_of,
-    measurement_key,
-    measurements,
-    t_quantile,
-)
-from hyperspace_core.submission import SubmitOptions
+from hyperspace_core.plugin import LIVE, Estimate, SubmitOptions, completion, info, statistics, trees
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.records import Condition, Metric, NewRun, RunFilter, RunRecord, parse_condition
 
 if TYPE_CHECKING:
-    from hyperspace_core.results.comparable import Comparable, LeftOut
-    from hyperspace_core.results.results import Results
+    from hyperspace_core.plugin import Comparable, LeftOut, Results
     from hyperspace_core.study import Study
 
 POWER = 0.8                    # probability that the planned number of pairs shows the effect
 MOST = 1000                    # largest number of pairs that is planned
 ROUNDING = 1e-13               # relative difference of numbers that differ by rounding only
 
-Key = tuple[MeasurementKey, str]                     # seed, folds and part; and other values that must agree
-Values = Callable[[RunRecord], Mapping[MeasurementKey, float]]
+# seed, folds and part; and other values that must agree
+Key = tuple[statistics.MeasurementKey, str]
+Values = Callable[[RunRecord], Mapping[statistics.MeasurementKey, float]]
 Side = int | RunRecord | str | Condition | Iterable[str | Condition]
 
 
@@ -92,7 +75,8 @@ class Party:
     @property
     def text(self) -> str:
         """The name and the ids of its runs."""
-        runs = f"run {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} runs: {ids_text(self.ids)}"
+        ids = text_.ids_text(self.ids)
+        runs = f"run {ids}" if len(self.ids) == 1 else f"{len(self.ids)} runs: {ids}"
         return f"{self.name}; {runs}"
 
 
@@ -124,7 +108,7 @@ class Paired:
     @cached_property
     def effect(self) -> Estimate | None:
         """Mean of the differences; None without pairs."""
-        return estimate([pair.difference for pair in self.pairs]) if self.pairs else None
+        return statistics.estimate([pair.difference for pair in self.pairs]) if self.pairs else None
 
     @property
     def better(self) -> str | None:
@@ -162,7 +146,7 @@ class Paired:
         return f"cannot tell yet: {self._by(effect, 'b')}, {pairs}; {self._cure(effect)}"
 
     def _nothing_pairs(self) -> str:
-        a, b = ({measurement_key(record) for record in party.records if record.seed is not None}
+        a, b = ({statistics.measurement_key(record) for record in party.records if record.seed is not None}
                 for party in (self.a, self.b))
         if a & b:
             return ("at equal seeds a and b differ in other hyper-parameters, too; let the conditions name "
@@ -173,14 +157,16 @@ class Paired:
         """The difference in words, as seen from side `who`."""
         sign = 1 if who == "b" else -1
         mean = sign * effect.mean
-        by = f"{number(abs(mean))} {'lower' if mean < 0 else 'higher'}" if mean else "the same in the mean"
+        by = "the same in the mean"
+        if mean:
+            by = f"{text_.number(abs(mean))} {'lower' if mean < 0 else 'higher'}"
         text = f"{self.metric.name} of {who} is {by}"
         if effect.low is None or effect.high is None:
             return text
         low, high = sorted((sign * effect.low, sign * effect.high))
         if mean < 0:
             low, high = -high, -low
-        return f"{text} (95 % interval {number(low)} to {number(high)})"
+        return f"{text} (95 % interval {text_.number(low)} to {text_.number(high)})"
 
     def _cure(self, effect: Estimate) -> str:
         more = self.more_pairs
@@ -214,9 +200,10 @@ def numbers_needed(effect: float, sd: float) -> int | None:
     if not effect:
         return None
     if not sd:
-        return SIGNS
+        return statistics.SIGNS
     for count in range(2, MOST + 1):
-        both = t_quantile((1 + CONFIDENCE) / 2, count - 1) + t_quantile(POWER, count - 1)
+        quantiles = ((1 + statistics.CONFIDENCE) / 2, POWER)
+        both = sum(statistics.t_quantile(quantile, count - 1) for quantile in quantiles)
         if both * sd <= abs(effect) * math.sqrt(count):
             return count
     return None
@@ -233,14 +220,15 @@ def compare_runs(records: Sequence[RunRecord], a: Side, b: Side, left_out: Seque
     one, other = (_party(records, side, left_out) for side in (a, b))
     both = set(one.ids) & set(other.ids)
     if both:
-        raise UsageError(f"a and b mean the same runs ({ids_text(sorted(both))}); name two different configs")
+        raise UsageError(f"a and b mean the same runs ({text_.ids_text(sorted(both))}); "
+                         "name two different configs")
     metrics = {(record.task, record.metric) for record in (*one.records, *other.records)}
     if len(metrics) > 1:
         found = " and ".join(sorted(f"{task} ({metric.name})" for task, metric in metrics))
         raise UsageError(f"a and b differ in task or metric: {found}; name one task")
     named = None if _run(a) is not None or _run(b) is not None else [
         condition.path.removeprefix("config.") for side in (a, b) for condition in _conditions(side)]
-    pairs, per_run = _paired(one, other, named, measurements), min(map(_pieces, (one, other)))
+    pairs, per_run = _paired(one, other, named, statistics.measurements), min(map(_pieces, (one, other)))
     if not pairs:                          # no part is common to both
         pairs, per_run = _paired(one, other, named, _as_a_whole), 1
     return Paired(a=_labelled(one, other), b=_labelled(other, one), metric=metrics.pop()[1],
@@ -256,12 +244,12 @@ def _paired(one: Party, other: Party, named: Sequence[str] | None, values: Value
 
 def _pieces(party: Party) -> int:
     """Number of measurements in one run."""
-    return max(1, *(len(measurements(record)) for record in party.records))
+    return max(1, *(len(statistics.measurements(record)) for record in party.records))
 
 
-def _as_a_whole(record: RunRecord) -> dict[MeasurementKey, float]:
-    whole = decisive(record)
-    return {} if whole is None else {measurement_key(record): whole}
+def _as_a_whole(record: RunRecord) -> dict[statistics.MeasurementKey, float]:
+    whole = info.decisive(record)
+    return {} if whole is None else {statistics.measurement_key(record): whole}
 
 
 def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]) -> Party:
@@ -272,24 +260,24 @@ def _party(records: Sequence[RunRecord], side: Side, left_out: Sequence[LeftOut]
         name = " ".join(f"{one.path}{one.op}{one.value}" for one in conditions)
         if not found:
             raise NotFound(f"no completed run matches {name}")
-        return Party(name=name, records=_by_age(whole_of(found)))
+        return Party(name=name, records=_by_age(info.whole_of(found)))
     record = next((record for record in records if record.id == number_of), None)
     if record is None:
         raise NotFound(_why_not(number_of, left_out))
-    wanted = experiment_of(record)
-    found = [one for one in records if one.task == record.task and experiment_of(one) == wanted]
-    return Party(name="", records=_by_age(whole_of(found)))
+    wanted = statistics.experiment_of(record)
+    found = [one for one in records if one.task == record.task and statistics.experiment_of(one) == wanted]
+    return Party(name="", records=_by_age(info.whole_of(found)))
 
 
 def _labelled(party: Party, other: Party) -> Party:
     """Name a side given by id by the values that differ from the other side."""
     if party.name:
         return party
-    config = config_of(party.records[0])
-    others = [diff(config_of(record), config) for record in other.records[:1]]
-    leaves = {one.path.removesuffix(f".{CLASS_NAME}"): one.new for found in others for one in found
-              if one.new is not MISSING}
-    return replace(party, name=brief(leaves) or "the same config")
+    config = statistics.config_of(party.records[0])
+    others = [trees.diff(statistics.config_of(record), config) for record in other.records[:1]]
+    leaves = {one.path.removesuffix(f".{trees.CLASS_NAME}"): one.new for found in others for one in found
+              if one.new is not trees.MISSING}
+    return replace(party, name=text_.brief(leaves) or "the same config")
 
 
 def _why_not(run: int, left_out: Sequence[LeftOut]) -> str:
@@ -302,7 +290,7 @@ def _why_not(run: int, left_out: Sequence[LeftOut]) -> str:
 
 def _run(side: Side) -> int | None:
     """The run id if the side is a run, else None."""
-    value = side.id if isinstance(side, RunRecord) else unwrapped(side)
+    value = side.id if isinstance(side, RunRecord) else trees.unwrapped(side)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -310,7 +298,7 @@ def _conditions(side: Side) -> list[Condition]:
     if isinstance(side, str | Condition):
         side = [side]
     if isinstance(side, int | RunRecord) or not isinstance(side, Iterable):
-        raise UsageError(f"expected the id of a run or conditions, got {shown(side)}")
+        raise UsageError(f"expected the id of a run or conditions, got {trees.shown(side)}")
     found = [one if isinstance(one, Condition) else parse_condition(one) for one in side]
     if not found:
         raise UsageError("expected the id of a run or conditions, got none")
@@ -322,7 +310,7 @@ def _by_key(records: Sequence[RunRecord], named: Sequence[str] | None,
     """Group results by pairing key; `named` hyper-parameters may differ (None: all)."""
     found: dict[Key, list[float]] = defaultdict(list)
     for record in records:
-        rest = "" if named is None else canonical(without(config_of(record), named))
+        rest = "" if named is None else trees.canonical(without(statistics.config_of(record), named))
         for key, value in values(record).items():
             found[key, rest].append(value)
     return found
@@ -343,7 +331,7 @@ def _below(step: str, paths: Sequence[str]) -> list[str]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return estimate(values).mean
+    return statistics.estimate(values).mean
 
 
 def _by_age(records: Iterable[RunRecord]) -> tuple[RunRecord, ...]:
@@ -373,19 +361,19 @@ def next_pairs(paired: Paired, live: Iterable[RunRecord], count: int) -> list[Wa
     folds = sorted(sides[0].keys() & sides[1].keys())
     if not folds:
         raise UsageError("a and b have no fold in common, so no seed can pair them")
-    taken: tuple[set[MeasurementKey], set[MeasurementKey]] = (set(), set())
+    taken: tuple[set[statistics.MeasurementKey], set[statistics.MeasurementKey]] = (set(), set())
     for record in live:
         for experiment, keys in zip((a, b), taken, strict=True):
-            if experiment_of(record) == experiment:
-                keys.add(measurement_key(record))
+            if statistics.experiment_of(record) == experiment:
+                keys.add(statistics.measurement_key(record))
     drawn = paired.per_run > 1 and not any(pair.part for pair in paired.pairs)
     wanted = islice(_next_keys(taken, folds, paired.per_run if drawn else 1), -(-count // paired.per_run))
     return [(side[key[1]], key[0] or 0) for key in wanted for side, keys in zip(sides, taken, strict=True)
             if key not in keys]
 
 
-def _next_keys(taken: tuple[set[MeasurementKey], set[MeasurementKey]], folds: list[str],
-               seeds_each: int) -> Iterator[MeasurementKey]:
+def _next_keys(taken: tuple[set[statistics.MeasurementKey], set[statistics.MeasurementKey]], folds: list[str],
+               seeds_each: int) -> Iterator[statistics.MeasurementKey]:
     """Yield keys that only one side has, then keys of new seeds.
 
     `seeds_each`: the number of seeds that one run uses, one for each of its parts.
@@ -395,17 +383,17 @@ def _next_keys(taken: tuple[set[MeasurementKey], set[MeasurementKey]], folds: li
     yield from sorted(halves, key=lambda key: (key[0] or 0, key[1]))
     for seed in numbers(max(seeds, default=-seeds_each) + seeds_each, seeds_each):
         for fold in folds:
-            yield seed % LIMIT, fold, ""
+            yield seed % completion.LIMIT, fold, ""
 
 
 def _one_config(party: Party, name: str) -> str:
-    found = {experiment_of(record): record.id for record in reversed(party.records)}
+    found = {statistics.experiment_of(record): record.id for record in reversed(party.records)}
     if len(found) > 1:
         raise UsageError(f"more pairs need one config on each side, but {name} holds {len(found)} (runs "
-                         f"{ids_text(sorted(found.values()))}); give a run id of one config")
+                         f"{text_.ids_text(sorted(found.values()))}); give a run id of one config")
     return next(iter(found))
 
 
 def _folds(party: Party) -> dict[str, RunRecord]:
     """Map each fold to its newest run."""
-    return {measurement_key(record)[1]: record for record in party.records}
+    return {statistics.measurement_key(record)[1]: record for record in party.records}

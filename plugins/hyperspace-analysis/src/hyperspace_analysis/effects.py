@@ -10,15 +10,22 @@ from itertools import combinations
 from typing import Any, overload
 
 from hyperspace_analysis.compare import difference, without
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, canonical
 from hyperspace_core.errors import UsageError, did_you_mean
-from hyperspace_core.records.filter import is_missing, look_up
-from hyperspace_core.records.info import is_pruned
-from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.results.export import SHOWN, Tabular
-from hyperspace_core.results.format import value_text
-from hyperspace_core.results.repeats import Estimate, MeasurementKey, config_of, estimate, measurements
-from hyperspace_core.results.table import Column, Table, parameters_of, shortest_names
+from hyperspace_core.plugin import (
+    SHOWN,
+    Column,
+    Estimate,
+    Table,
+    Tabular,
+    info,
+    is_missing,
+    look_up,
+    statistics,
+    tables,
+    trees,
+)
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.records import Metric, RunRecord
 
 CONFIG = "config"
 Measured = tuple[RunRecord, float]
@@ -76,8 +83,8 @@ class Effects(Tabular, Sequence[Change]):
         every = self._changes
         columns: dict[str, list[Any]] = {
             "task": [one.task for one in every],
-            self.parameter: [value_text(one.old) for one in every],
-            "to": [value_text(one.new) for one in every],
+            self.parameter: [text_.value_text(one.old) for one in every],
+            "to": [text_.value_text(one.new) for one in every],
             "pairs": [one.effect.n for one in every],
             "effect": [one.effect.mean for one in every],
             "low": [one.effect.low for one in every],
@@ -105,19 +112,19 @@ def effects(records: Sequence[RunRecord], parameter: str) -> Effects:
     whole section. Raises `UsageError` if no run has the parameter.
     """
     path = path_of(records, parameter)
-    alike: dict[tuple[str, MeasurementKey], list[Measured]] = defaultdict(list)
+    alike: dict[tuple[str, statistics.MeasurementKey], list[Measured]] = defaultdict(list)
     for record in records:
-        measured = measurements(record)
-        if measured and not is_pruned(record) and not is_missing(_value(record, path)):
-            rest = canonical([record.task, record.metric.name, record.metric.goal, record.scenario,
-                              without(config_of(record), [path])])
+        measured = statistics.measurements(record)
+        if measured and not info.is_pruned(record) and not is_missing(_value(record, path)):
+            rest = trees.canonical([record.task, record.metric.name, record.metric.goal, record.scenario,
+                              without(statistics.config_of(record), [path])])
             for key, value in measured.items():
                 alike[rest, key].append((record, value))
     found: dict[tuple[str, str, str], list[tuple[RunRecord, RunRecord, float]]] = defaultdict(list)
     for group in alike.values():
         values: dict[str, list[Measured]] = defaultdict(list)
         for record, value in group:
-            values[canonical(_value(record, path))].append((record, value))
+            values[trees.canonical(_value(record, path))].append((record, value))
         for old, new in combinations(sorted(values, key=_order), 2):
             (one, _), (other, _) = values[old][0], values[new][0]
             found[one.task, old, new].append((one, other, difference(_mean(values[new]), _mean(values[old]))))
@@ -129,14 +136,14 @@ def path_of(records: Sequence[RunRecord], parameter: str) -> str:
     wanted = parameter.removeprefix(f"{CONFIG}.")
     if any(not is_missing(look_up(record, f"{CONFIG}.{wanted}")) for record in records):
         return wanted
-    paths = dict.fromkeys(path for record in records for path in parameters_of(record)
+    paths = dict.fromkeys(path for record in records for path in tables.parameters_of(record)
                           if path.startswith(f"{CONFIG}."))
-    names = {name: path for path, name in shortest_names(paths).items()}
+    names = {name: path for path, name in tables.shortest_names(paths).items()}
     if not records:
         return wanted
     if wanted not in names:
         raise UsageError(f"no run has a hyper-parameter {parameter!r}{did_you_mean(wanted, names)}")
-    return names[wanted].removeprefix(f"{CONFIG}.").removesuffix(f".{CLASS_NAME}")
+    return names[wanted].removeprefix(f"{CONFIG}.").removesuffix(f".{trees.CLASS_NAME}")
 
 
 def _value(record: RunRecord, path: str) -> Any:
@@ -148,7 +155,7 @@ def _change(pairs: Sequence[tuple[RunRecord, RunRecord, float]], path: str) -> C
     one, other, _ = pairs[0]
     return Change(task=one.task, metric=one.metric, old=_value(one, path), new=_value(other, path),
                   pairs=tuple(dict.fromkeys((old.id, new.id) for old, new, _ in pairs)),
-                  effect=estimate([by for _, _, by in pairs]))
+                  effect=statistics.estimate([by for _, _, by in pairs]))
 
 
 def _order(text: str) -> tuple[int, float, str]:
@@ -165,8 +172,8 @@ def _order_of_three(key: tuple[str, str, str]) -> Any:
 
 
 def _mean(values: Sequence[Measured]) -> float:
-    return estimate([value for _, value in values]).mean
+    return statistics.estimate([value for _, value in values]).mean
 
 
 def _or_missing(value: Any) -> Any:
-    return MISSING if value is None else value
+    return trees.MISSING if value is None else value

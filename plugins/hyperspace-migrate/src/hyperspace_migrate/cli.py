@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.context import CommandContext, pass_context
-from hyperspace_core.cli.options import FilterOptions, dry_run_option, filtered, json_option
-from hyperspace_core.cli.submitting import counted
-from hyperspace_core.cli.terminal import (
-    SHOWN,
-    echo,
-    echo_json,
-    echo_note,
-    echo_page,
-    echo_table,
-    new_page,
-    tracked,
+from hyperspace_core.cli.plugin import (
+    CommandContext,
+    FilterOptions,
+    counted,
+    dry_run_option,
+    filtered,
+    json_option,
+    pass_context,
+    terminal,
 )
 from hyperspace_core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.records import RunFilter, RunRecord
     from hyperspace_migrate.check import Finding
     from hyperspace_migrate.plan import BackfillPlan
 
@@ -59,41 +55,41 @@ def backfill(*, context: CommandContext, name: str | None, undo: str | None, lis
 
 
 def _fill(context: CommandContext, name: str | None, *, dry_run: bool, as_json: bool) -> None:
-    from hyperspace_core.records.filter import RunFilter
+    from hyperspace_core.records import RunFilter
     from hyperspace_migrate.plan import ENDED, apply_plan, plan_backfill
 
     project, store = context.project(), context.store
     total = sum(store.count(RunFilter(project=context.name, states=ENDED)).values())
 
     def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        return tracked(found, "reading runs", total)
+        return terminal.tracked(found, "reading runs", total)
 
     plan = plan_backfill(project, store, name=name, watch=reading)
     done = {one.migration.name: len(one.runs) for one in plan.migrations} if dry_run else apply_plan(
-        store, plan, watch=lambda batches: tracked(batches, "rewriting configs"))
+        store, plan, watch=lambda batches: terminal.tracked(batches, "rewriting configs"))
     if as_json:
-        echo_json(_plan_json(plan, done, dry_run=dry_run))
+        terminal.echo_json(_plan_json(plan, done, dry_run=dry_run))
     else:
         _print(plan, done, dry_run=dry_run)
 
 
 def _print(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> None:
-    page = new_page(fold=True)
+    page = terminal.new_page(fold=True)
     for one in plan.migrations:
         page.line((one.migration.name, "head"), f"{counted(done[one.migration.name])}"
                   f"{' would be rewritten' if dry_run else ' rewritten'}")
         page.rows([(effect.text, counted(effect.runs)) for effect in one.effects])
     if not plan.migrations:
         page.line(f"{counted(plan.looked_at)}: all configs are up to date")
-    echo_page(page)
+    terminal.echo_page(page)
     missed = 0 if dry_run else sum(len(one.runs) - done[one.migration.name] for one in plan.migrations)
     if missed:
-        echo_note(f"{counted(missed)} skipped: changed or requeued by another process since they were read; "
-                  "run the same command again")
-    for left in plan.left[:SHOWN]:
-        echo_note(f"skipped: {counted(left.runs)} (last: run {left.last}): {left.cause}")
-    if len(plan.left) > SHOWN:
-        echo_note(f"skipped for {len(plan.left) - SHOWN} more causes: --json has them")
+        terminal.echo_note(f"{counted(missed)} skipped: changed or requeued by another process since they "
+                           "were read; run the same command again")
+    for left in plan.left[:terminal.SHOWN]:
+        terminal.echo_note(f"skipped: {counted(left.runs)} (last: run {left.last}): {left.cause}")
+    if len(plan.left) > terminal.SHOWN:
+        terminal.echo_note(f"skipped for {len(plan.left) - terminal.SHOWN} more causes: --json has them")
 
 
 def _plan_json(plan: BackfillPlan, done: dict[str, int], *, dry_run: bool) -> dict[str, Any]:
@@ -109,22 +105,21 @@ def _undo(context: CommandContext, name: str, *, dry_run: bool, as_json: bool) -
 
     runs = undo(context.store, context.name, name, dry_run=dry_run)
     if as_json:
-        echo_json({"name": name, "runs": runs, "dry_run": dry_run})
+        terminal.echo_json({"name": name, "runs": runs, "dry_run": dry_run})
     else:
-        echo(f"{'would undo' if dry_run else 'undid'} {name}: {counted(len(runs))} restored")
+        terminal.echo(f"{'would undo' if dry_run else 'undid'} {name}: {counted(len(runs))} restored")
 
 
 def _list(context: CommandContext, *, as_json: bool) -> None:
-    from hyperspace_core.config.migrate import step_text
-    from hyperspace_core.results.format import ago
+    from hyperspace_core.plugin import step_text, text
 
     found = context.store.migrations(context.name)
     if as_json:
-        echo_json(found)
+        terminal.echo_json(found)
         return
     now = datetime.now().astimezone()
-    echo_table(("name", "runs", "applied", "by", "steps"), [
-        (one.name, str(one.runs) if one.runs else "undone", ago(one.at, now), one.author,
+    terminal.echo_table(("name", "runs", "applied", "by", "steps"), [
+        (one.name, str(one.runs) if one.runs else "undone", text.ago(one.at, now), one.author,
          "; ".join(map(step_text, one.steps))) for one in found], empty="no migration has been applied")
 
 
@@ -150,21 +145,22 @@ def check(*, context: CommandContext, wanted: FilterOptions, as_json: bool) -> i
     _check_filter(context, where, wanted)
 
     def reading(found: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        return tracked(found, "reading runs", sum(store.count(where).values()))
+        return terminal.tracked(found, "reading runs", sum(store.count(where).values()))
 
     report = check_project(project, store, where, watch=reading)
     if as_json:
-        echo_json({"looked_at": report.looked_at, "findings": list(map(_finding_json, report.findings)),
-                  "hints": list(map(_finding_json, report.hints))})
+        terminal.echo_json({"looked_at": report.looked_at,
+                            "findings": list(map(_finding_json, report.findings)),
+                            "hints": list(map(_finding_json, report.hints))})
     else:
         for finding in report.findings:
-            echo(finding.line)
+            terminal.echo(finding.line)
         for hint in report.hints:
-            echo(f"hint: {hint.line}")
+            terminal.echo(f"hint: {hint.line}")
         if not report.looked_at:
-            echo("no finished runs to check yet")
+            terminal.echo("no finished runs to check yet")
         elif not report.findings:
-            echo(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
+            terminal.echo(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
     return ExitCode.FAILED if report.findings else ExitCode.OK
 
 
@@ -174,8 +170,8 @@ def _check_filter(context: CommandContext, where: RunFilter, wanted: FilterOptio
     Raises `TaskError` for a task that neither exists nor has runs, `UsageError` for tags and conditions that
     match no run.
     """
-    from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.overview import counts_text
+    from hyperspace_core.plugin import overview
+    from hyperspace_core.records import RunFilter
 
     for task in where.tasks:
         if not context.store.count(RunFilter(project=context.name, tasks=(task,))):
@@ -186,7 +182,7 @@ def _check_filter(context: CommandContext, where: RunFilter, wanted: FilterOptio
         if counts:
             options = " and ".join(name for name in wanted.options if name in ("--tag", "--where"))
             raise UsageError(f"{options}: no run matches; nothing was checked; "
-                             f"all runs: {counts_text(counts)}")
+                             f"all runs: {overview.counts_text(counts)}")
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

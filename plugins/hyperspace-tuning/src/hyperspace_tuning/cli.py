@@ -11,22 +11,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.context import (
+from hyperspace_core.cli.plugin import (
+    SEARCH,
     CommandContext,
+    WholeNumber,
     complete_class,
     complete_search,
     complete_task,
+    dry_run_option,
+    json_option,
     pass_context,
     tasks_dir_option,
+    terminal,
+    wish_options,
 )
-from hyperspace_core.cli.options import SEARCH, WholeNumber, dry_run_option, json_option, wish_options
-from hyperspace_core.cli.terminal import echo, echo_json, echo_note, echo_page, new_page
-from hyperspace_core.config.tree import Tree
+from hyperspace_core.plugin import Tree
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
-    from hyperspace_core.records.search import NewSearch, SearchRecord
-    from hyperspace_core.submission import SubmitOptions
+    from hyperspace_core.plugin import Project, SubmitOptions
+    from hyperspace_core.records import NewSearch, SearchRecord
     from hyperspace_tuning.history import PastRuns
     from hyperspace_tuning.planning import TuneOptions
     from hyperspace_tuning.space import Space
@@ -91,7 +94,7 @@ class SearchOptions:
 
     def wishes(self, budget: Mapping[str, Any], others: SubmitOptions) -> TuneOptions:
         """The options, read. Raises `TaskError` for invalid JSON, `UsageError`."""
-        from hyperspace_core.records.search import Budget
+        from hyperspace_core.records import Budget
         from hyperspace_tuning.planning import TuneOptions
 
         return TuneOptions(
@@ -136,7 +139,7 @@ def _name_or_section(text: str | None, option: str) -> Any:
 
 
 def _object(text: str, option: str) -> Tree:
-    from hyperspace_core.config.jsonfile import parse_object, read_object
+    from hyperspace_core.plugin import parse_object, read_object
 
     return read_object(text[1:]) if text.startswith("@") else parse_object(text, option)
 
@@ -190,9 +193,10 @@ def _queue(context: CommandContext, task: str, asked: TuneOptions, tasks_dir: Pa
     search = plan_search(study.project, task, asked)
     record = study.store.get_search(study.store.add_search(search))
     if as_json:
-        echo_json(record)
+        terminal.echo_json(record)
         return
-    echo(f"queued search {record.id} of {task} by {_short(record.tuner)}: it ends after {record.budget}")
+    terminal.echo(f"queued search {record.id} of {task} by {_short(record.tuner)}: "
+                  f"it ends after {record.budget}")
     _note_next(context, record)
 
 
@@ -207,30 +211,31 @@ def _plan(context: CommandContext, task: str, asked: TuneOptions, tasks_dir: Pat
     past = _past(context, project, search)
     seen = past.seen()
     if as_json:
-        from hyperspace_core.results.format import to_json
+        from hyperspace_core.plugin import text as text_
 
-        fields = {name: value for name, value in to_json(search).items() if name != "uid"}
-        echo_json(fields | {"outline": outline_to_json(past.space.describe()),
+        fields = {name: value for name, value in text_.to_json(search).items() if name != "uid"}
+        terminal.echo_json(fields | {"outline": outline_to_json(past.space.describe()),
                             "left_out": past.space.left_out,
                             "history": {"used": len(seen.history.trials), "left_out": seen.left_out,
                                         "summary": seen.summary}})
         return
-    page = new_page(fold=True)
+    page = terminal.new_page(fold=True)
     page.line(f"would queue a search of {task}: it ends after {search.budget}")
     page.rows(_facts(search, past.space, seen.summary))
     show_space(page, past.space)
-    echo_page(page)
+    terminal.echo_page(page)
 
 
 def _facts(search: NewSearch, space: Space, history: str) -> list[tuple[str, str]]:
-    from hyperspace_core.results.format import value_text
+    from hyperspace_core.plugin import text as text_
 
     aims = ", ".join(f"{metric.name}, {metric.goal}" for metric in search.metrics)
     size = "" if space.size == float("inf") else f"{space.size:,.0f} combinations"
-    pruner = "none: no run is stopped early" if search.pruner is None else value_text(search.pruner)
-    return [(name, text) for name, text in (
-        ("metric" if len(search.metrics) == 1 else "metrics", aims), ("tuner", value_text(search.tuner)),
-        ("pruner", pruner), ("seed", str(search.seed)), ("history", history), ("size", size)) if text]
+    pruner = "none: no run is stopped early" if search.pruner is None else text_.value_text(search.pruner)
+    rows = (("metric" if len(search.metrics) == 1 else "metrics", aims),
+            ("tuner", text_.value_text(search.tuner)), ("pruner", pruner), ("seed", str(search.seed)),
+            ("history", history), ("size", size))
+    return [row for row in rows if row[1]]
 
 
 def _past(context: CommandContext, project: Project, search: NewSearch) -> PastRuns:
@@ -246,8 +251,8 @@ def _resume(context: CommandContext, number: int, budget: dict[str, Any], priori
             dry_run: bool, as_json: bool) -> None:
     from dataclasses import replace
 
-    from hyperspace_core.lookup import get_search
-    from hyperspace_core.records.search import SearchState
+    from hyperspace_core.plugin import get_search
+    from hyperspace_core.records import SearchState
     from hyperspace_tuning.study import resume_search, widened_budget
 
     search = get_search(context.store, context.name, number)
@@ -257,11 +262,11 @@ def _resume(context: CommandContext, number: int, budget: dict[str, Any], priori
     else:
         record = resume_search(context.store, search, budget, priority=priority)
     if as_json:
-        echo_json(record)
+        terminal.echo_json(record)
         return
     verb = "would resume" if dry_run else "resumed"
-    echo(f"{verb} search {record.id} of {record.task}: {record.proposed:,} runs have been proposed, it ends "
-         f"after {record.budget}")
+    terminal.echo(f"{verb} search {record.id} of {record.task}: {record.proposed:,} runs have been proposed, "
+                  f"it ends after {record.budget}")
     if not dry_run:
         _note_next(context, record)
 
@@ -288,13 +293,14 @@ def _short(tuner: dict[str, Any]) -> str:
 
 def _note_next(context: CommandContext, search: SearchRecord) -> None:
     """Print what happens next, and what the user has to do."""
-    from hyperspace_core.results.overview import living_workers, search_line
+    from hyperspace_core.plugin import overview
 
-    why = search_line(context.store, search, living_workers(context.store, context.name)).why
+    alive = overview.living_workers(context.store, context.name)
+    why = overview.search_line(context.store, search, alive).why
     if context.store.settings(context.name).paused:
-        echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")
+        terminal.echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")
     elif why is not None:
-        echo_note(f"{why}; start one with: {context.command('worker')}")
+        terminal.echo_note(f"{why}; start one with: {context.command('worker')}")
     else:
-        echo_note("the running workers propose and execute its runs")
-    echo_note(f"see its progress with: {context.command(f'searches show {search.id}')}")
+        terminal.echo_note("the running workers propose and execute its runs")
+    terminal.echo_note(f"see its progress with: {context.command(f'searches show {search.id}')}")

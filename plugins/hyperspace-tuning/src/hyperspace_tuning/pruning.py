@@ -10,21 +10,27 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from hyperspace_core.config.build import build_component
-from hyperspace_core.config.tree import Tree, unwrapped
-from hyperspace_core.execution.answers import Answer, AskWorker
-from hyperspace_core.execution.failure import one_line
-from hyperspace_core.execution.process_io import echo
-from hyperspace_core.execution.result import BadResult, numbers_in
-from hyperspace_core.records.info import Pruned
-from hyperspace_core.records.run import Metric
-from hyperspace_core.records.states import PRUNED
-from hyperspace_core.run import Run, RunWatcher
+from hyperspace_core.plugin import (
+    Answer,
+    AskWorker,
+    BadResult,
+    Pruned,
+    RunWatcher,
+    Tree,
+    build_component,
+    echo,
+    numbers_in,
+    one_line,
+    states,
+    trees,
+)
+from hyperspace_core.records import Metric
+from hyperspace_core.run import Run
 from hyperspace_tuning.pruner import Curve, CurveBuilder, Peer, Pruner, curve_of
 from hyperspace_tuning.search_curves import CURVES, PRUNER, PeerNews, Peers
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Project
+    from hyperspace_core.plugin import Project
 
 class PrunedRun(RunWatcher):
     """Watches a run of a search; the worker is asked for the pruner meanwhile."""
@@ -45,7 +51,7 @@ class PrunedRun(RunWatcher):
     def on_should_stop(self) -> None:
         pruning = self._ready()
         if pruning is not None and pruning.should_stop():
-            self._run.request_stop(PRUNED)
+            self._run.request_stop(states.PRUNED)
 
     def completed(self, returned: Any) -> Any:
         """A run that its pruner stopped counts as pruned, also if it went on."""
@@ -125,7 +131,7 @@ class Pruning:
 
     def completed(self, returned: Any) -> Any:
         """The returned value, with the last logged value of a missing task metric."""
-        value = {} if returned is None else unwrapped(returned)
+        value = {} if returned is None else trees.unwrapped(returned)
         if not isinstance(value, Mapping) or self._own in value:
             return returned
         if self._last_own is None:
@@ -142,7 +148,7 @@ class Pruning:
             return False
         if stop:
             self.pruned = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
-            self._run.info[PRUNED] = self.pruned.to_json()
+            self._run.info[states.PRUNED] = self.pruned.to_json()
             echo(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
         return stop
 

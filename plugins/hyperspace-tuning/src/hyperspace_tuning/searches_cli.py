@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hyperspace_core.cli.context import CommandContext, complete_search, pass_context
-from hyperspace_core.cli.main import Commands
-from hyperspace_core.cli.options import SEARCH, json_option, limit_option
-from hyperspace_core.cli.terminal import (
-    bars_of_stdout,
-    bearable,
-    echo,
-    echo_hint,
-    echo_json,
-    echo_note,
-    echo_page,
-    echo_table,
-    hint_at_more,
-    new_page,
+from hyperspace_core.cli.plugin import (
+    SEARCH,
+    CommandContext,
+    Commands,
+    complete_search,
+    json_option,
+    limit_option,
+    pass_context,
+    terminal,
 )
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.terminal import Page
-    from hyperspace_core.records.search import SearchRecord
-    from hyperspace_core.results.overview import SearchLine
+    from hyperspace_core.cli.plugin import terminal
+    from hyperspace_core.plugin import SearchLine
+    from hyperspace_core.records import SearchRecord
     from hyperspace_tuning.pages import SearchFacts
     from hyperspace_tuning.study import SearchView
 
@@ -82,21 +77,22 @@ def searches() -> None:
 @pass_context
 def list_searches(*, context: CommandContext, limit: int | None, as_json: bool) -> None:
     """List the searches of a project, the newest first; `hyperspace searches` does the same."""
-    from hyperspace_core.results.overview import living_workers, search_line
+    from hyperspace_core.plugin import overview
 
     found = context.store.searches(context.name)[::-1]
-    alive = living_workers(context.store, context.name)
-    lines = [search_line(context.store, one, alive) for one in found[:limit if as_json else bearable(limit)]]
+    alive = overview.living_workers(context.store, context.name)
+    shown = found[:limit if as_json else terminal.bearable(limit)]
+    lines = [overview.search_line(context.store, one, alive) for one in shown]
     if as_json:
-        echo_json(list(map(_plain, lines)))
+        terminal.echo_json(list(map(_plain, lines)))
         return
     now = datetime.now().astimezone()
-    echo_table(("search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"),
+    terminal.echo_table(("search", "task", "tuner", "state", "runs", "best", "run", "age", "reason"),
                [_row(line, now) for line in lines],
                empty=f"no searches yet; `{context.command('tune TASK --runs 100')}` queues one")
     if lines:
-        hint_at_more(len(found) - len(lines))
-        echo_hint(f"`{context.command(f'searches show {lines[0].search.id}')}` shows one search")
+        terminal.hint_at_more(len(found) - len(lines))
+        terminal.echo_hint(f"`{context.command(f'searches show {lines[0].search.id}')}` shows one search")
 
 
 @click.command
@@ -118,7 +114,7 @@ def show(*, context: CommandContext, search: int, best_file: Path | None, output
     """
     if sum(map(bool, (best_file or output, watch, as_json))) > 1:
         raise click.UsageError("--watch, --json and a file to write contradict each other: give one")
-    from hyperspace_core.lookup import get_search
+    from hyperspace_core.plugin import get_search
 
     record = get_search(context.store, context.name, search)
     if best_file is not None or output is not None:
@@ -136,23 +132,24 @@ for command in (list_searches, show):
 
 
 def _row(line: SearchLine, now: datetime) -> list[str]:
-    from hyperspace_core.results.format import age, number
+    from hyperspace_core.plugin import text as text_
 
     search, best = line.search, line.best
     of = "" if search.budget.runs is None else f"/{search.budget.runs}"
-    found = ("", "") if best is None else (number(best.result), str(best.id))
+    found = ("", "") if best is None else (text_.number(best.result), str(best.id))
     return [str(search.id), search.task, str(search.tuner.get("className", "")), search.state.value,
-            f"{line.done}{of}", *found, age(search.submitted_at, now), search.reason or line.why or ""]
+            f"{line.done}{of}", *found, text_.age(search.submitted_at, now), search.reason or line.why or ""]
 
 
 def _plain(line: SearchLine) -> dict[str, Any]:
     """As JSON: the record, its counts, and id, result and config of the best run."""
-    from hyperspace_core.results.format import to_json
+    from hyperspace_core.plugin import text as text_
 
     best = line.best
-    found: dict[str, Any] = to_json(line.search) | {"counts": to_json(line.counts), "why_not": line.why}
-    return found | {"best": None if best is None else {"run": best.id, "result": to_json(best.result),
-                                                       "config": to_json(best.config)}}
+    found: dict[str, Any] = text_.to_json(line.search)
+    found |= {"counts": text_.to_json(line.counts), "why_not": line.why}
+    return found | {"best": None if best is None else {"run": best.id, "result": text_.to_json(best.result),
+                                                       "config": text_.to_json(best.config)}}
 
 
 # -- one search ---------------------------------------------------------------------------------------------
@@ -162,26 +159,26 @@ def _show(context: CommandContext, record: SearchRecord) -> None:
     from hyperspace_tuning.study import view_of
 
     view = view_of(context.store, record)
-    echo_page(_page(context, view, _about(context, record)))
+    terminal.echo_page(_page(context, view, _about(context, record)))
     if view.best is not None:
         command = context.command(f"searches show {record.id} --best best.json")
-        echo_hint(f"`{command}` writes the best config to a file")
+        terminal.echo_hint(f"`{command}` writes the best config to a file")
 
 
-def _page(context: CommandContext, view: SearchView, about: SearchFacts | None = None) -> Page:
-    from hyperspace_core.results.overview import living_workers, search_line
+def _page(context: CommandContext, view: SearchView, about: SearchFacts | None = None) -> terminal.Page:
+    from hyperspace_core.plugin import overview
     from hyperspace_tuning.pages import write_search
 
-    page = new_page()
-    alive = living_workers(context.store, context.name)
-    write_search(page, view, why=search_line(context.store, view.search, alive).why, about=about,
-                 bars=bars_of_stdout())
+    page = terminal.new_page()
+    alive = overview.living_workers(context.store, context.name)
+    write_search(page, view, why=overview.search_line(context.store, view.search, alive).why, about=about,
+                 bars=terminal.bars_of_stdout())
     return page
 
 
 def _watch(context: CommandContext, search: int) -> None:
-    from hyperspace_core.cli.watch import Watching, watch
-    from hyperspace_core.lookup import get_search
+    from hyperspace_core.cli.plugin import Watching, watch
+    from hyperspace_core.plugin import get_search
     from hyperspace_tuning.study import SearchView, view_of
 
     class Watched(Watching[SearchView]):
@@ -198,7 +195,7 @@ def _watch(context: CommandContext, search: int) -> None:
 
 def _about(context: CommandContext, record: SearchRecord) -> SearchFacts | None:
     """Describe the search by the current code; None if it is missing or unfit."""
-    from hyperspace_core.cli.commands.results import is_installed
+    from hyperspace_core.cli.plugin import is_installed
     from hyperspace_core.errors import HyperspaceError
     from hyperspace_tuning.history import read_past_runs
     from hyperspace_tuning.pages import SearchFacts, space_summary
@@ -215,22 +212,23 @@ def _about(context: CommandContext, record: SearchRecord) -> SearchFacts | None:
                            history=seen.summary,
                            importance=importance_of(project, past.space, seen.history))
     except HyperspaceError as error:
-        echo_note(f"search space and history are not shown: the current code does not fit: {error}")
+        terminal.echo_note(f"search space and history are not shown: the current code does not fit: {error}")
         return None
 
 
 def _echo_search(context: CommandContext, record: SearchRecord) -> None:
-    from hyperspace_core.results.format import to_json
-    from hyperspace_core.results.overview import living_workers, search_line
+    from hyperspace_core.plugin import overview
+    from hyperspace_core.plugin import text as text_
     from hyperspace_tuning.study import view_of
 
     view = view_of(context.store, record)
     about = _about(context, record)
-    line = _plain(search_line(context.store, record, living_workers(context.store, context.name)))
-    echo_json(line | {
+    alive = overview.living_workers(context.store, context.name)
+    line = _plain(overview.search_line(context.store, record, alive))
+    terminal.echo_json(line | {
         "improvements": [{"run": run.id, "result": run.result} for run in view.improvements],
         "running": [run.id for run in view.running], "pruned": view.pruned, "hours": view.hours,
-        "eta_s": view.eta_s, "importance": None if about is None else to_json(about.importance),
+        "eta_s": view.eta_s, "importance": None if about is None else text_.to_json(about.importance),
         "history": None if about is None else about.history})
 
 
@@ -241,4 +239,4 @@ def _write(context: CommandContext, record: SearchRecord, best_file: Path | None
     if output is not None:
         context.run_command("plot", "history", "--search", str(record.id), "--output", str(output))
     if best_file is not None:
-        echo(f"{write_best(context.store, record, best_file)}")
+        terminal.echo(f"{write_best(context.store, record, best_file)}")

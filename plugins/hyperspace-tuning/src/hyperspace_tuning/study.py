@@ -11,19 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import NotFound, Refused, UsageError
-from hyperspace_core.lookup import get_search
-from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.info import is_pruned
-from hyperspace_core.records.run import Metric, RunRecord
-from hyperspace_core.records.search import CANCELLED, Budget, SearchRecord, SearchState
-from hyperspace_core.records.states import State
-from hyperspace_core.results.format import number, one_line, seconds
-from hyperspace_core.results.live_view import LiveView
-from hyperspace_core.results.overview import run_html, run_text
+from hyperspace_core.plugin import LiveView, SubmitOptions, Tree, get_search, info, overview, search_fields
+from hyperspace_core.plugin import text as text_
+from hyperspace_core.records import (
+    ORDER_OLDEST,
+    Budget,
+    Metric,
+    RunFilter,
+    RunRecord,
+    SearchRecord,
+    SearchState,
+    State,
+)
 from hyperspace_core.storage import Store
-from hyperspace_core.submission import SubmitOptions
 from hyperspace_tuning.planning import (
     TuneOptions,
     best_of,
@@ -55,7 +56,7 @@ def runs_of(store: Store, search: SearchRecord, *states: State) -> Iterator[RunR
 
 def cancel_search(store: Store, search: SearchRecord) -> list[int]:
     """End the search and its unfinished runs; return their ids. Idempotent."""
-    store.end_search(search.id, CANCELLED)
+    store.end_search(search.id, search_fields.CANCELLED)
     return [run.id for run in list(runs_of(store, search, *UNENDED)) if _cancelled(store, run.id)]
 
 
@@ -172,7 +173,8 @@ class SearchView:
 
     def text(self, *, times: bool = True) -> list[str]:
         """The same with a line for each running run. `times`: see `Look`."""
-        running = (" ".join(filter(None, run_text(run, self.at, times=times))) for run in self.running)
+        running = (" ".join(filter(None, overview.run_text(run, self.at, times=times)))
+                   for run in self.running)
         return [*self._lines(times=times), *(f"  {line}" for line in running)]
 
     def _lines(self, *, times: bool) -> tuple[str, ...]:
@@ -180,7 +182,7 @@ class SearchView:
         counts += [f"{self.pruned} of them stopped early"] if self.pruned else []
         counts += [f"{self.search.repeats} repeats"] if self.search.repeats else []
         rest = (", ".join(counts) or "no runs yet", self.found, self.ends(times=times))
-        return tuple(map(one_line, (self.head, *(f"  {line}" for line in rest if line))))
+        return tuple(map(text_.one_line, (self.head, *(f"  {line}" for line in rest if line))))
 
     @property
     def head(self) -> str:
@@ -204,7 +206,7 @@ class SearchView:
             return "no result yet"
         name = self.search.metrics[0].name
         since = f", {self.vain} since" if self.vain else ""
-        return f"best {name} {number(self.best.result)} (run {self.best.id}{since})"
+        return f"best {name} {text_.number(self.best.result)} (run {self.best.id}{since})"
 
     def ends(self, *, times: bool = True) -> str:
         """`ends after 100 runs; about 3 min left`; empty once the search is over."""
@@ -212,7 +214,7 @@ class SearchView:
             return ""
         budget = f"ends after {self.search.budget}"
         used = "" if self.search.budget.hours is None or not times else f" ({self.hours:.3g} used)"
-        left = "" if self.eta_s is None or not times else f"; about {seconds(self.eta_s)} left"
+        left = "" if self.eta_s is None or not times else f"; about {text_.seconds(self.eta_s)} left"
         return budget + used + left
 
     def __repr__(self) -> str:
@@ -222,7 +224,7 @@ class SearchView:
         lines = html.escape("\n".join(self.lines))
         runs = self.search.budget.runs
         bar = "" if runs is None else f'<progress value="{min(self.ended / runs, 1):.3f}" max="1"></progress>'
-        rows = "".join(run_html(run, self.at) for run in self.running)
+        rows = "".join(overview.run_html(run, self.at) for run in self.running)
         return f"<div><pre>{lines}</pre>{bar}{f'<table>{rows}</table>' if rows else ''}</div>"
 
 
@@ -233,7 +235,7 @@ def view_of(store: Store, search: SearchRecord) -> SearchView:
     return SearchView(
         search=search, at=datetime.now(UTC),
         counts={state: counted[state] for state in State if counted[state]},
-        pruned=sum(map(is_pruned, runs)),
+        pruned=sum(map(info.is_pruned, runs)),
         best=best_of(runs, metric), improvements=tuple(improvements(runs, metric)),
         running=tuple(run for run in runs if run.state is State.RUNNING),
         vain=runs_since_best(runs, metric), hours=hours_of(runs), eta_s=_eta_s(search, runs))
