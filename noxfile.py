@@ -65,9 +65,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and which module may import which."""
+    """Style, which module may import which, and the words of plain English."""
     session.install("-e", ".", *nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check", ".")
+    session.run("python", "tests/meta/words.py")
     session.run("lint-imports", "--no-cache")
 
 

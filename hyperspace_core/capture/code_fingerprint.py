@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from hyperspace_core.capture.code_graph import Bindings, Imported, Modules, Reference, value_of
+from hyperspace_core.capture.code_graph import Bindings, Modules, value_of
 from hyperspace_core.capture.data_fingerprint import fingerprint
 from hyperspace_core.capture.files import Stamp
 from hyperspace_core.capture.project_modules import code_units
+from hyperspace_core.capture.syntax import Imported, Reference
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.signature import signature_of, signature_of_method
 from hyperspace_core.config.tree import MISSING

@@ -209,7 +209,7 @@ def _line_pairs(old: list[str], new: list[str]) -> int:
 def _means_the_same(before: str, after: str) -> bool:
     import ast
 
-    from hyperspace_core.capture.code_graph import plain, text_of
+    from hyperspace_core.capture.syntax import plain, text_of
 
     try:
         return text_of(plain(ast.parse(before))) == text_of(plain(ast.parse(after)))
