@@ -33,10 +33,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, ClassVar, Self
 
 from hyperspace_core.config.tree import Tree
-from hyperspace_core.errors import UsageError
+from hyperspace_core.errors import StoreError, UsageError
 from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
@@ -173,14 +173,6 @@ class Store(SearchPort, ABC):
     @abstractmethod
     def info(self) -> StoreInfo: ...
 
-    @abstractmethod
-    def check(self) -> tuple[str, ...]:
-        """Check the database and artifact contents. One line for each problem."""
-
-    @abstractmethod
-    def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
-        """Upgrade the schema; `(from, to)`. A newer schema raises `StoreError`."""
-
     # -- settings of a project's queue -----------------------------------------------------------------------
 
     @abstractmethod
@@ -278,22 +270,6 @@ class Store(SearchPort, ABC):
     def requeue(self, run: int) -> State:
         """T14: a finished run back to QUEUED; counts reset, attempts are kept."""
 
-    # -- copy from another store -----------------------------------------------------------------------------
-
-    @abstractmethod
-    def restore(self, records: Sequence[RunRecord]) -> list[int]:
-        """Store records of another store unchanged, all or none; their new ids.
-
-        Only the `id` is new: attempts with their notes, times, counts and reasons are kept. `parent` is kept
-        as given: the caller has translated it. Attempts get new, unknown tokens. `migrated` is not copied:
-        restore a record as it was executed, then migrate it here. A QUEUED run may be claimed at once.
-
-        A run with a known `uid` keeps its id and is not changed, with one exception: if it was never claimed
-        here (QUEUED or PAUSED, no attempts) and the given record is further on (ended, or with attempts), the
-        record replaces it under the same id. If one call has the same `uid` twice, the second one finds the
-        first. Raises `Refused` for a RUNNING record: its owner knows only the other store.
-        """
-
     # -- reading ---------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -319,14 +295,6 @@ class Store(SearchPort, ABC):
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
                  note: str | None = None, priority: int | None = None) -> RunRecord:
         """Change tags, note or priority of a run; never its outcome."""
-
-    @abstractmethod
-    def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
-        """Store a metric computed after the run has ended, as `info["rescored"][name]`; None removes it. The
-        result and the other entries of `info` do not change. Repeats change nothing.
-
-        Raises `NotFound`, and `Refused` for a run that has not ended.
-        """
 
     @abstractmethod
     def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
@@ -382,7 +350,41 @@ class Store(SearchPort, ABC):
     def open_content(self, digest: str) -> IO[bytes]:
         """Open a content of a snapshot for reading. Raises `NotFound` if it is gone."""
 
-    # -- migrations of stored configs ------------------------------------------------------------------------
+    # -- workers ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def present(self, worker: WorkerInfo) -> None:
+        """Register a worker and its activity, at its start and each heartbeat."""
+
+    @abstractmethod
+    def absent(self, worker: str) -> None:
+        """Unregister a worker."""
+
+    @abstractmethod
+    def workers(self, project: str) -> list[WorkerInfo]:
+        """Registered workers, dead ones included: judge by beat and process."""
+
+
+# -- Capabilities: what a store may do beyond `Store`; the guarantees of `Store` apply ----
+
+class Capability(ABC):
+    """A group of verbs that a store may have: `Migrations.of(store).migrate(…)`."""
+
+    feature: ClassVar[str]         # in the message: "this store has no …"
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        """The store with these verbs. Raises `StoreError` for a store that does not have them."""
+        if not isinstance(store, cls):
+            raise StoreError(f"{store.url}: this store has no {cls.feature}; use one that has, such as "
+                             "sqlite:///FILE")
+        return store
+
+
+class Migrations(Capability):
+    """Changes of runs that have ended: migrated configs, and metrics computed afterwards."""
+
+    feature = "changes of runs that have ended"
 
     @abstractmethod
     def migrations(self, project: str) -> list[Migration]:
@@ -410,25 +412,55 @@ class Store(SearchPort, ABC):
     def rewritten(self, run: int) -> list[Rewritten]:
         """Scenario and config of a run before each of its migrations, oldest first."""
 
-    # -- garbage ---------------------------------------------------------------------------------------------
+    @abstractmethod
+    def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
+        """Store a metric computed after the run has ended, as `info["rescored"][name]`; None removes it. The
+        result and the other entries of `info` do not change. Repeats change nothing.
+
+        Raises `NotFound`, and `Refused` for a run that has not ended.
+        """
+
+
+class Maintenance(Capability):
+    """The store as a whole: damage, schema, garbage, and runs that come from another store."""
+
+    feature = "maintenance"
+
+    @abstractmethod
+    def check(self) -> tuple[str, ...]:
+        """Check the database and artifact contents. One line for each problem."""
+
+    @abstractmethod
+    def upgrade(self, *, dry_run: bool = False) -> tuple[int, int]:
+        """Upgrade the schema; `(from, to)`. A newer schema raises `StoreError`."""
 
     @abstractmethod
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
         """Remove only contents that no artifact and no run's snapshot names."""
 
-    # -- workers ---------------------------------------------------------------------------------------------
-
     @abstractmethod
-    def present(self, worker: WorkerInfo) -> None:
-        """Register a worker and its activity, at its start and each heartbeat."""
+    def restore(self, records: Sequence[RunRecord]) -> list[int]:
+        """Store records of another store unchanged, all or none; their new ids.
 
-    @abstractmethod
-    def absent(self, worker: str) -> None:
-        """Unregister a worker."""
+        Only the `id` is new: attempts with their notes, times, counts and reasons are kept. `parent` is kept
+        as given: the caller has translated it. Attempts get new, unknown tokens. `migrated` is not copied:
+        restore a record as it was executed, then migrate it here. A QUEUED run may be claimed at once.
 
-    @abstractmethod
-    def workers(self, project: str) -> list[WorkerInfo]:
-        """Registered workers, dead ones included: judge by beat and process."""
+        A run with a known `uid` keeps its id and is not changed, with one exception: if it was never claimed
+        here (QUEUED or PAUSED, no attempts) and the given record is further on (ended, or with attempts), the
+        record replaces it under the same id. If one call has the same `uid` twice, the second one finds the
+        first. Raises `Refused` for a RUNNING record: its owner knows only the other store.
+        """
+
+
+def rewritten_of(store: Store, record: RunRecord) -> list[Rewritten]:
+    """Scenario and config of a run before each of its migrations, oldest first; [] if it has none."""
+    return Migrations.of(store).rewritten(record.id) if record.migrated else []
+
+
+def migrations_of(store: Store, project: str) -> dict[str, Migration]:
+    """The migrations that were applied to a project's runs, by name, oldest first."""
+    return {one.name: one for one in store.migrations(project)} if isinstance(store, Migrations) else {}
 
 
 def new_token() -> str:

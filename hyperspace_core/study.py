@@ -22,7 +22,7 @@ from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.table import gc_paused
-from hyperspace_core.storage import Store, new_token
+from hyperspace_core.storage import Store, new_token, rewritten_of
 from hyperspace_core.submission import (
     BATCH,
     Pin,
@@ -223,7 +223,7 @@ class Study:
         check_wish(code, ("original", "pinned", "current"))
         if code != "original":
             return plan_rerun(self.project, record, changes, wishes)
-        before = self.store.rewritten(record.id)
+        before = rewritten_of(self.store, record)
         return plan_rerun_of_old(record, before[0] if before else None, changes, wishes)
 
     def pin_rerun(self, record: RunRecord, code: str) -> Pin:

@@ -18,7 +18,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.source import SNAPSHOT, Snapshot
 from hyperspace_core.records.traits import Fingerprint, Sameness, fingerprints_of
 from hyperspace_core.results.comparable import differing_code
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, rewritten_of
 
 # section of provenance -> heading, in the order of display; other sections keep their own name
 _HEADINGS = {"git": "code", "source": "code", "plugins": "code", "data": "data", "packages": "packages",
@@ -293,7 +293,7 @@ def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration
     steps = [*had, *waiting]
     if not steps:
         return record.submitted
-    first = store.rewritten(record.id) if record.migrated else []
+    first = rewritten_of(store, record)
     scenario, config = (first[0].scenario, first[0].config) if first else (record.scenario, record.config)
     return _after(steps, scenario, written_part(config, record.submitted), record)
 

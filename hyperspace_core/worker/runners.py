@@ -17,7 +17,7 @@ from hyperspace_core.execution.supervisor import Child, ChildEnded, Event, Outpu
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Finish, Metric, RunRecord, Update
 from hyperspace_core.records.source import SNAPSHOT, SourceFile
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, rewritten_of
 from hyperspace_core.worker.events import Printed
 from hyperspace_core.worker.held_run import HeldRun
 from hyperspace_core.worker.hooks import Questions, WorkerHooks
@@ -56,8 +56,7 @@ class Codebase:
         if self._worker_state.options.code == "current":
             return self.current, replace(base, note="pinned code was not used: its worker was started with "
                                                     "--code current")
-        original = self._worker_state.store.rewritten(record.id)[0] if record.migrated else None
-        base = replace(base, original=original)
+        base = replace(base, original=next(iter(rewritten_of(self._worker_state.store, record)), None))
         if self._has(pinned):
             return self.current, base
         try:

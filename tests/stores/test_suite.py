@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from hyperspace_core.storage import Migrations
 from pytest_hyperspace.stores import StoreConformance, StoreTests
 
 pytest_plugins = ["pytester"]
@@ -25,6 +26,26 @@ def test_every_class_has_tests() -> None:
     empty = [cls for cls in CLASSES if not any(name.startswith("test_") for name in vars(cls))]
 
     assert empty == []
+
+
+def test_a_store_is_tested_for_what_it_declares() -> None:
+    class Least(StoreConformance):
+        declares = ()
+        processes = False
+
+    class Migrating(StoreConformance):
+        declares = (Migrations,)
+
+    def tests_of(cls: type) -> set[str]:
+        return {name for name in dir(cls) if name.startswith("test_") and getattr(cls, name) is not None}
+
+    alone, processes = "test_an_empty_submission_is_accepted", "test_one_run_goes_to_one_of_very_many"
+    migrate, collect = "test_an_undone_migration_restores_the_run", "test_named_contents_are_never_collected"
+    every = tests_of(StoreConformance)
+    assert {alone, processes, migrate, collect} <= every
+    assert tests_of(Least) & {alone, processes, migrate, collect} == {alone}
+    assert tests_of(Migrating) & {alone, processes, migrate, collect} == {alone, processes, migrate}
+    assert tests_of(StoreConformance) == every         # declaring less changes only the subclass
 
 
 def test_a_missing_backend_fixture_is_named(pytester: pytest.Pytester) -> None:
@@ -48,7 +69,7 @@ def test_a_broken_store_does_not_pass_the_suite(pytester: pytest.Pytester) -> No
         from dataclasses import replace
         from hyperspace_core.stores.sqlite import open_store
         from pytest_hyperspace.stores import Backend, StoreConformance
-        from pytest_hyperspace.stores.lease_tests import Fencing
+        from pytest_hyperspace.stores.lease_tests import FencingTests
 
         def without_a_fence(url):
             store = open_store(url)
@@ -62,7 +83,7 @@ def test_a_broken_store_does_not_pass_the_suite(pytester: pytest.Pytester) -> No
             store.beat = lambda lease, progress=None: beat(current(lease), progress)
             return store
 
-        class TestBroken(Fencing):
+        class TestBroken(FencingTests):
             @pytest.fixture
             def backend(self, tmp_path):
                 return Backend(new_url=lambda: f"sqlite:///{tmp_path}/runs.db", open=without_a_fence)

@@ -19,6 +19,10 @@ class Door:
         self.before: dict[str, list[Exception]] = {}   # verb → raised instead of doing it, one a call
         self.after: dict[str, list[Exception]] = {}    # verb → raised after it was done: the answer is lost
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:            # it has the capabilities of its store
+        return type(self.store)
+
     def __getattr__(self, verb: str) -> Any:
         target = getattr(self.store, verb)
         if not callable(target):

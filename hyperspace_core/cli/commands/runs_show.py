@@ -67,7 +67,9 @@ def _children(store: Store, record: RunRecord) -> list[int]:
 
 
 def _as_it_was(store: Store, record: RunRecord) -> RunRecord:
-    before = store.rewritten(record.id)
+    from hyperspace_core.storage import rewritten_of
+
+    before = rewritten_of(store, record)
     return replace(record, scenario=before[0].scenario, config=before[0].config) if before else record
 
 
@@ -75,8 +77,9 @@ def _written(store: Store, record: RunRecord) -> Mapping[str, Any]:
     if not record.migrated:
         return record.submitted
     from hyperspace_core.results.diff import written_today
+    from hyperspace_core.storage import migrations_of
 
-    written = written_today(store, record, {one.name: one for one in store.migrations(record.project)})
+    written = written_today(store, record, migrations_of(store, record.project))
     return written if isinstance(written, Mapping) else record.submitted
 
 

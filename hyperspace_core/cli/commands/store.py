@@ -50,7 +50,9 @@ def info(*, context: CommandContext, as_json: bool) -> None:
 @json_option
 def check(*, context: CommandContext, as_json: bool) -> int:
     """Check the store for damage, one line each; exit code 1 if there is any."""
-    problems = context.whole_store.check()
+    from hyperspace_core.storage import Maintenance
+
+    problems = Maintenance.of(context.whole_store).check()
     if as_json:
         echo_json(problems)
     else:
@@ -67,7 +69,9 @@ def check(*, context: CommandContext, as_json: bool) -> int:
 @json_option
 def upgrade(*, context: CommandContext, dry_run: bool, as_json: bool) -> None:
     """Upgrade the schema of the store to this version; stop all workers first."""
-    before, after = context.whole_store.upgrade(dry_run=dry_run)
+    from hyperspace_core.storage import Maintenance
+
+    before, after = Maintenance.of(context.whole_store).upgrade(dry_run=dry_run)
     if as_json:
         echo_json({"from": before, "to": after, "dry_run": dry_run})
     elif before == after:
@@ -88,7 +92,9 @@ def gc(*, context: CommandContext, yes: bool, dry_run: bool, as_json: bool) -> N
     """
     if yes and dry_run:
         raise UsageError("--yes and --dry-run contradict each other; give one")
-    report = context.whole_store.collect_garbage(dry_run=not yes)
+    from hyperspace_core.storage import Maintenance
+
+    report = Maintenance.of(context.whole_store).collect_garbage(dry_run=not yes)
     if as_json:
         echo_json(report)
         return

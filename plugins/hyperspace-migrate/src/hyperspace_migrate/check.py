@@ -21,7 +21,7 @@ from hyperspace_core.plugin import (
 )
 from hyperspace_core.ranges import Choice, Range
 from hyperspace_core.records import ORDER_OLDEST, Outcome, RunFilter, RunRecord, State
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, migrations_of
 from hyperspace_migrate.plan import SEED, Course, CurrentSignatures, path_of_any
 
 Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]
@@ -165,7 +165,7 @@ class _Check:
     seen: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.known = {one.name: one for one in self.store.migrations(self.project.name)}
+        self.known = migrations_of(self.store, self.project.name)
         self.course = Course(self.project, self.known)
         self.today = self.course.today
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from hyperspace_core.errors import NotFound
 from hyperspace_core.records import ORDER_OLDEST, Artifact, OutputChunk, Point, RunFilter, RunRecord, State
-from hyperspace_core.storage import QueueSettings, Store
+from hyperspace_core.storage import Maintenance, QueueSettings, Store
 from hyperspace_migrate.digest import batches, run_digest, same_try
 from hyperspace_migrate.transfer import (
     ArtifactTransfer,
@@ -177,7 +177,8 @@ class _Copy:
         before = known_records(self._target, records)
         given = [arriving(record, self._parents.of(record)) for record in records]
         lacking = {record.uid: self._sources.bring(record) for record in records}
-        restored = self._target.restore([as_executed(self._source, record) for record in given])
+        restored = Maintenance.of(self._target).restore(
+            [as_executed(self._source, record) for record in given])
         for record, run in zip(records, restored, strict=True):
             self._parents[record.id] = run
         searches = self._searches.bring(records)

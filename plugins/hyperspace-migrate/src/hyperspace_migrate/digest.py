@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from hyperspace_core.records import Artifact, OutputChunk, Point, RunRecord
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, rewritten_of
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ def run_digest(store: Store, record: RunRecord, listener: Listener | None = None
     parts = {field.name: _text(getattr(record, field.name))
              for field in fields(RunRecord) if field.name not in OF_THE_STORE}
     run = record.id
-    for step in store.rewritten(run) if record.migrated else ():
+    for step in rewritten_of(store, record):
         parts[f"config before '{step.migration}'"] = _text(step)
     for attempt in record.attempts:
         number = attempt.number

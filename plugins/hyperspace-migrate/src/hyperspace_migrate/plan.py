@@ -25,7 +25,7 @@ from hyperspace_core.plugin import (
 )
 from hyperspace_core.plugin import trees as trees_
 from hyperspace_core.records import ORDER_OLDEST, Migration, Rewrite, RunFilter, RunRecord, State
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Migrations, Store, migrations_of
 
 SEED = "seed"                  # a parameter of that name receives the run's seed; its default does not count
 KEPT = 4096                    # size of the cache
@@ -158,7 +158,7 @@ def plan_backfill(project: Project, store: Store, *, name: str | None = None,
     `name`: name of the migration of missing parameters. Raises `UsageError` for a name that another migration
     has, and for a migration of the project that was applied with different steps.
     """
-    known = {one.name: one for one in store.migrations(project.name)}
+    known = migrations_of(store, project.name)
     course = Course(project, known)
     tally = _Tally()
     for record in watch(store.find(RunFilter(project=project.name, states=ENDED), order=ORDER_OLDEST)):
@@ -335,7 +335,7 @@ def apply_plan(store: Store, plan: BackfillPlan, *, watch: WatchBatches = iter) 
                         and (rewrite := _rewrite(record, planned, trees)) is not None]
             if rewrites:
                 migration = replace(planned.migration, author=planned.migration.author or author)
-                done[migration.name] += len(store.migrate(migration, rewrites))
+                done[migration.name] += len(Migrations.of(store).migrate(migration, rewrites))
     return dict(done)
 
 
@@ -366,11 +366,11 @@ def undo(store: Store, project: str, name: str, *, dry_run: bool = False) -> lis
     Raises `NotFound` for a migration that was never applied, `Refused` if a later migration has rewritten one
     of its runs. `dry_run`: only return the ids, or raise.
     """
-    known = {one.name: one for one in store.migrations(project)}
+    known = migrations_of(store, project)
     if name not in known:
         listed = f"; applied: {', '.join(known)}" if known else "; none has been applied"
         raise NotFound(f"no migration '{name}'{did_you_mean(name, known) or listed}")
-    return _undoable(store, known[name]) if dry_run else store.unmigrate(project, name)
+    return _undoable(store, known[name]) if dry_run else Migrations.of(store).unmigrate(project, name)
 
 
 def _undoable(store: Store, migration: Migration) -> list[int]:

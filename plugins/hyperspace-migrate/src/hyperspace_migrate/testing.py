@@ -27,7 +27,7 @@ from hyperspace_core.records import (
     State,
     Update,
 )
-from hyperspace_core.storage import Store, new_token
+from hyperspace_core.storage import Maintenance, Migrations, Store, new_token
 from hyperspace_migrate.copy import arriving, copy_runs
 from hyperspace_migrate.digest import batches, run_digest
 
@@ -128,7 +128,7 @@ def migrated(sample: SampleRuns) -> int:
     run = sample.in_state(State.COMPLETED, scenario=SCENARIO, config=CONFIG)
     for name, old, new in (("add depth", CONFIG, DEEPER), ("rename depth", DEEPER, DEEPEST)):
         migration = Migration(name=name, project=PROJECT, author="ann@host", steps=({"op": name},))
-        assert sample.store.migrate(migration, [Rewrite(
+        assert Migrations.of(sample.store).migrate(migration, [Rewrite(
             run=run, old_scenario=SCENARIO, old_config=old, scenario=SCENARIO, config=new)]) == [run]
     return run
 
@@ -154,7 +154,7 @@ def assert_the_same(source: Store, target: Store) -> None:
             for artifact in target.artifacts(found.id, attempt=attempt.number):
                 with target.open_artifact(artifact) as content:
                     assert hashlib.sha256(content.read()).hexdigest() == artifact.digest
-    assert target.check() == ()
+    assert Maintenance.of(target).check() == ()
 
 
 # -- A copy in another process, which may be killed at any write ------------------------------------------
@@ -172,6 +172,10 @@ class ReportingStore:
 
     def __init__(self, store: Store, report: Callable[[str], None]) -> None:
         self._store, self._report = store, report
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:            # it has the capabilities of its store
+        return type(self._store)
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._store, name)

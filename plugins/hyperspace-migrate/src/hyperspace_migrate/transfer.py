@@ -14,7 +14,7 @@ from typing import IO, Self
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused, StoreError, UsageError
 from hyperspace_core.plugin import named_snapshots
 from hyperspace_core.records import Artifact, Migration, Rewrite, RunRecord, SearchState, Snapshot
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Migrations, Store, migrations_of, rewritten_of
 
 CHUNK = 1 << 20
 SECTION = "source"             # section of the provenance that names snapshots
@@ -179,10 +179,10 @@ def named(records: Sequence[RunRecord]) -> dict[str, set[str]]:
 
 def as_executed(source: Store, record: RunRecord) -> RunRecord:
     """The record before its first migration."""
-    if not record.migrated:
+    before = rewritten_of(source, record)
+    if not before:
         return record
-    first, *_ = source.rewritten(record.id)
-    return replace(record, scenario=first.scenario, config=first.config, migrated=())
+    return replace(record, scenario=before[0].scenario, config=before[0].config, migrated=())
 
 
 class MigrationTransfer:
@@ -197,11 +197,11 @@ class MigrationTransfer:
         done = len(found.migrated)
         if found.migrated != record.migrated[:done] or done == len(record.migrated):
             return []
-        steps = self._source.rewritten(record.id)
+        steps = rewritten_of(self._source, record)
         after = [*((step.scenario, step.config) for step in steps[1:]), (record.scenario, record.config)]
         try:
             for step, (scenario, config) in list(zip(steps, after, strict=True))[done:]:
-                self._target.migrate(self._migration(record.project, step.migration), [Rewrite(
+                Migrations.of(self._target).migrate(self._migration(record.project, step.migration), [Rewrite(
                     run=found.id, old_scenario=step.scenario, old_config=step.config,
                     scenario=scenario, config=config)])
         except Refused as error:
@@ -210,5 +210,6 @@ class MigrationTransfer:
 
     def _migration(self, project: str, name: str) -> Migration:
         if (project, name) not in self._migrations:
-            self._migrations |= {(project, one.name): one for one in self._source.migrations(project)}
+            self._migrations |= {(project, one): found
+                                 for one, found in migrations_of(self._source, project).items()}
         return self._migrations[project, name]

@@ -24,6 +24,7 @@ from hyperspace_core.plugin import (
 )
 from hyperspace_core.plugin import text as text_
 from hyperspace_core.records import RunRecord, State
+from hyperspace_core.storage import rewritten_of
 from hyperspace_reproduce.environment import code_of, rebuilt, section_of
 
 if TYPE_CHECKING:
@@ -160,10 +161,8 @@ def as_executed(store: Store, record: RunRecord) -> RunRecord:
                       "reproduced")
     if record.scenario is None or record.config is None or record.seed is None:
         raise Refused(f"run {record.id} never began: its config was rejected ({record.reason})")
-    if not record.migrated:
-        return record
-    first = store.rewritten(record.id)[0]
-    return replace(record, scenario=first.scenario, config=first.config)
+    before = rewritten_of(store, record)
+    return replace(record, scenario=before[0].scenario, config=before[0].config) if before else record
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from hyperspace_core.plugin import (
     user_at_host,
 )
 from hyperspace_core.records import RunRecord
+from hyperspace_core.storage import Migrations
 
 if TYPE_CHECKING:
     from hyperspace_core.plugin import Project
@@ -80,7 +81,7 @@ def undone(store: Store, records: Iterable[RunRecord], name: str, *,
             yield Scoring(run=record.id, why=f"was not rescored by {name}")
             continue
         if not dry_run:
-            store.amend(record.id, name, None)
+            Migrations.of(store).amend(record.id, name, None)
         yield Scoring(run=record.id, before=known.value, done=True)
 
 
@@ -107,7 +108,7 @@ def _keep(store: Store, record: RunRecord, metric: RegisteredMetric, value: floa
         raise HyperspaceError(f"run {record.id} has not begun")
     entry = Rescored(name=metric.name, value=value, goal=metric.goal, attempt=attempt.number,
                      by=user_at_host(), at=datetime.now(UTC).isoformat(timespec="seconds"), code=code)
-    store.amend(record.id, metric.name, entry.tree())
+    Migrations.of(store).amend(record.id, metric.name, entry.tree())
 
 
 def _before(record: RunRecord, name: str) -> float | None:

@@ -6,13 +6,14 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from inspect import signature
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Capability, Maintenance, Migrations, Store
 from pytest_hyperspace.stores.harness import Harness, ProcessGroup
 
 
@@ -24,8 +25,30 @@ class Backend:
     open: Callable[[str], Store]   # importable by name: other processes call it
 
 
+Test = TypeVar("Test")
+CAPABILITIES: tuple[type[Capability], ...] = (Migrations, Maintenance)
+_NEEDED: dict[Any, type[Capability]] = {}      # class of tests, or test → the capability that it needs
+
+
+def for_stores_with(capability: type[Capability]) -> Callable[[Test], Test]:
+    """Mark a class of tests, or one test, for stores that declare this capability."""
+
+    def mark(tests: Test) -> Test:
+        _NEEDED[tests] = capability
+        return tests
+
+    return mark
+
+
 class StoreTests:
-    """A subclass defines the fixture `backend`; see `pytest_hyperspace.stores`."""
+    """A subclass defines the fixture `backend`; see `pytest_hyperspace.stores`.
+
+    A subclass for a store that has fewer capabilities, or that other processes cannot open, says so, and has
+    no tests of what its store does not have.
+    """
+
+    declares: ClassVar[tuple[type[Capability], ...]] = CAPABILITIES
+    processes: ClassVar[bool] = True       # whether other processes can open the store
 
     claim_runs: ClassVar[int] = 2000       # queued runs in the race for claims
     claim_processes: ClassVar[int] = 8     # processes that claim them
@@ -36,6 +59,20 @@ class StoreTests:
     examples: ClassVar[int] = 60           # examples of each property
     sequences: ClassVar[int] = 100           # random sequences of `sequence_steps` verbs
     sequence_steps: ClassVar[int] = 40
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in [name for name in dir(cls) if name.startswith("test_")]:
+            if not cls._is_declared(name):
+                setattr(cls, name, None)   # not collected
+
+    @classmethod
+    def _is_declared(cls, name: str) -> bool:
+        """Whether the store declares what a test needs."""
+        test, home = getattr(cls, name), next(base for base in cls.__mro__ if name in vars(base))
+        if not {_NEEDED[one] for one in (home, test) if one in _NEEDED} <= set(cls.declares):
+            return False
+        return cls.processes or test is None or "start_processes" not in signature(test).parameters
 
     @pytest.fixture
     def backend(self) -> Backend:

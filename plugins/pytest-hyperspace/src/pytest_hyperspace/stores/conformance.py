@@ -21,7 +21,7 @@ from pytest_hyperspace.stores.migrate_tests import MigrationTests
 from pytest_hyperspace.stores.model import ModelTests
 from pytest_hyperspace.stores.process_tests import ProcessTests
 from pytest_hyperspace.stores.queue_tests import ClaimTests, SubmissionTests, WaitTests
-from pytest_hyperspace.stores.read_tests import FilterTests, OrderTests, ReadTests
+from pytest_hyperspace.stores.read_tests import CapabilityTests, FilterTests, OrderTests, ReadTests
 from pytest_hyperspace.stores.recovery_tests import LateOutcomeTests, ReadoptTests, ReapTests, RepeatTests
 from pytest_hyperspace.stores.restore_tests import RestoreTests
 from pytest_hyperspace.stores.search_tests import SearchTests
@@ -32,8 +32,8 @@ from pytest_hyperspace.stores.value_tests import SeriesTests, ValueTests
 class StoreConformance(
     SubmissionTests, ValueTests, ClaimTests, HeartbeatTests, UpdateTests, FinishTests, FencingTests,
     ReapTests, ReadoptTests, LateOutcomeTests, TransitionTests, ModelTests, RepeatTests, CommandTests,
-    AnnotationTests, DeleteTests, QueueSettingTests, FilterTests, OrderTests, ReadTests, SeriesTests,
-    ArtifactTests, WorkerTests, WaitTests, RestoreTests, SnapshotTests, MigrationTests, AmendTests,
-    SearchTests, ProcessTests,
+    AnnotationTests, DeleteTests, QueueSettingTests, FilterTests, OrderTests, ReadTests, CapabilityTests,
+    SeriesTests, ArtifactTests, WorkerTests, WaitTests, RestoreTests, SnapshotTests, MigrationTests,
+    AmendTests, SearchTests, ProcessTests,
 ):
     """The tests that every store must pass; see `pytest_hyperspace.stores`."""

@@ -11,8 +11,8 @@ import pytest
 
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records import Artifact, Snapshot, SourceFile, Update
-from hyperspace_core.storage import Store
-from pytest_hyperspace.stores.base import ODD_TEXTS, StoreTests, short
+from hyperspace_core.storage import Maintenance, Store
+from pytest_hyperspace.stores.base import ODD_TEXTS, StoreTests, for_stores_with, short
 from pytest_hyperspace.stores.harness import COMPLETED, UNKNOWN_ID, Harness, ProcessGroup, put_snapshots
 
 ODD_NAMES = [
@@ -102,6 +102,7 @@ class ArtifactTests(StoreTests):
         # in any folder of the store, but not at the label's path
         assert not (tmp_path.parent / "etc/passwd").exists() and not (tmp_path / "passwd").exists()
 
+    @for_stores_with(Maintenance)
     def test_unnamed_contents_are_collected(
             self, harness: Harness, put: Callable[..., Artifact]) -> None:
         lease = harness.start()
@@ -109,17 +110,18 @@ class ArtifactTests(StoreTests):
         new = put(lease.run, b"new")
 
         for _ in range(2):             # a dry run changes nothing
-            report = harness.store.collect_garbage()
+            report = harness.maintenance.collect_garbage()
             assert (report.blobs, report.bytes, report.dry_run) == (1, len(b"old one"), True)
         assert read(harness.store, old) == b"old one"
-        report = harness.store.collect_garbage(dry_run=False)
+        report = harness.maintenance.collect_garbage(dry_run=False)
         assert (report.blobs, report.bytes, report.dry_run) == (1, len(b"old one"), False)
         with pytest.raises(NotFound):
             harness.store.open_artifact(old)
         assert read(harness.store, new) == b"new"
-        assert harness.store.collect_garbage(dry_run=False).blobs == 0
-        assert harness.store.check() == ()
+        assert harness.maintenance.collect_garbage(dry_run=False).blobs == 0
+        harness.assert_undamaged()
 
+    @for_stores_with(Maintenance)
     def test_named_contents_are_never_collected(
             self, harness: Harness, put: Callable[..., Artifact]) -> None:
         leases = [harness.start() for _ in range(3)]
@@ -129,16 +131,17 @@ class ArtifactTests(StoreTests):
 
         for lease, artifact in zip(leases[:2], same[:2], strict=True):
             harness.store.delete([lease.run])
-            assert harness.store.collect_garbage(dry_run=False).blobs == 0
+            assert harness.maintenance.collect_garbage(dry_run=False).blobs == 0
             assert read(harness.store, artifact) == b"shared"
         harness.store.delete([leases[2].run])
-        assert harness.store.collect_garbage(dry_run=False).blobs == 1
+        assert harness.maintenance.collect_garbage(dry_run=False).blobs == 1
 
+    @for_stores_with(Maintenance)
     def test_a_removed_content_may_come_again(self, harness: Harness, put: Callable[..., Artifact]) -> None:
         run = harness.start().run
         put(run, b"a")
         put(run, b"b")
-        harness.store.collect_garbage(dry_run=False)
+        harness.maintenance.collect_garbage(dry_run=False)
 
         assert read(harness.store, put(run, b"a", "again")) == b"a"
 
@@ -232,6 +235,7 @@ class SnapshotTests(StoreTests):
         assert harness.get(run).code == harness.take(run).record.code == code
         assert harness.get(harness.submit()).code == {}
 
+    @for_stores_with(Maintenance)
     @pytest.mark.parametrize("key", ["snapshot", "changes"])
     def test_a_named_snapshot_is_never_collected(self, harness: Harness, key: str) -> None:
         pinned, ran = put(harness.store, CODE), put(harness.store, {"a.py": b"ran"})
@@ -239,16 +243,17 @@ class SnapshotTests(StoreTests):
         harness.store.update(lease, Update(provenance={"source": {key: ran.digest}}))
         harness.store.finish(lease, COMPLETED)
 
-        harness.store.collect_garbage(dry_run=False)
+        harness.maintenance.collect_garbage(dry_run=False)
 
         assert contents(harness.store, pinned.digest) == CODE
         assert contents(harness.store, ran.digest) == {"a.py": b"ran"}
-        assert harness.store.check() == ()
+        harness.assert_undamaged()
 
+    @for_stores_with(Maintenance)
     def test_a_new_snapshot_is_not_collected(self, harness: Harness) -> None:
         snapshot = put(harness.store, CODE)
 
-        assert harness.store.collect_garbage(dry_run=False).blobs == 0
+        assert harness.maintenance.collect_garbage(dry_run=False).blobs == 0
         assert contents(harness.store, snapshot.digest) == CODE
 
     def test_many_processes_put_the_same_snapshot(self, harness: Harness,

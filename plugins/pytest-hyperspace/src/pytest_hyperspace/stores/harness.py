@@ -38,7 +38,7 @@ from hyperspace_core.records import (
     SourceFile,
     State,
 )
-from hyperspace_core.storage import Store, new_token
+from hyperspace_core.storage import Maintenance, Migrations, Store, new_token
 
 PROJECT = "conformance"
 PATIENCE_S = 60.0
@@ -83,6 +83,14 @@ class Harness:
     def __init__(self, store: Store, project: str = PROJECT) -> None:
         self.store = store
         self.project = project
+
+    @property
+    def migrations(self) -> Migrations:
+        return Migrations.of(self.store)
+
+    @property
+    def maintenance(self) -> Maintenance:
+        return Maintenance.of(self.store)
 
     # -- runs ------------------------------------------------------------------------------------------------
 
@@ -167,6 +175,10 @@ class Harness:
         """The ids of the runs that match, oldest first."""
         wanted = RunFilter(**{"project": self.project} | fields)
         return sorted(record.id for record in self.store.find(wanted))
+
+    def assert_undamaged(self) -> None:
+        """Assert that the store finds no damage in itself, if it can check that."""
+        assert not isinstance(self.store, Maintenance) or self.store.check() == ()
 
     def picture(self, *runs: int) -> str:
         """The whole content of some runs as text, so that NaN equals NaN."""
@@ -310,14 +322,16 @@ def submit_batches(store: Store, report: Report, name: str) -> None:
 def restore_these(store: Store, report: Report, records: list[RunRecord]) -> dict[str, int]:
     """Restore half of the records one by one and the others in one batch; the id of each uid."""
     half = len(records) // 2
-    ids = [store.restore([record])[0] for record in records[:half]] + store.restore(records[half:])
+    restore = Maintenance.of(store).restore
+    ids = [restore([record])[0] for record in records[:half]] + restore(records[half:])
     return {record.uid: run for record, run in zip(records, ids, strict=True)}
 
 
 def restore_batches(store: Store, report: Report, name: str, record: RunRecord) -> None:
     """Restore batches of copies of this record, each as its own search, until killed."""
     for number in range(1_000_000):
-        store.restore([replace(record, uid=new_token(), search=f"{name}-{number}") for _ in range(BATCH)])
+        Maintenance.of(store).restore([
+            replace(record, uid=new_token(), search=f"{name}-{number}") for _ in range(BATCH)])
         report(number)
 
 
@@ -339,7 +353,7 @@ def put_files(store: Store, report: Report, run: int, folder: str) -> None:
 
 def collect_often(store: Store, report: Report, times: int) -> int:
     """Collect garbage repeatedly; the number of removed contents."""
-    return sum(store.collect_garbage(dry_run=False).blobs for _ in range(times))
+    return sum(Maintenance.of(store).collect_garbage(dry_run=False).blobs for _ in range(times))
 
 
 def put_snapshots(store: Store, report: Report, code: dict[str, bytes], times: int) -> None:
@@ -348,12 +362,13 @@ def put_snapshots(store: Store, report: Report, code: dict[str, bytes], times: i
                   for path, content in code.items())
     for _ in range(times):
         store.put_snapshot(Snapshot(files=files), code.__getitem__)
-        store.collect_garbage(dry_run=False)
+        if isinstance(store, Maintenance):
+            store.collect_garbage(dry_run=False)
 
 
 def migrate_all(store: Store, report: Report, migration: Migration, rewrites: list[Rewrite]) -> list[int]:
     """Migrate one run in each step; the ids of those rewritten here."""
-    return [run for change in rewrites for run in store.migrate(migration, [change])]
+    return [run for change in rewrites for run in Migrations.of(store).migrate(migration, [change])]
 
 
 def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) -> list[tuple[int, int]]:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hyperspace_core.records import Command, Outcome, State
-from hyperspace_core.storage import new_token
-from pytest_hyperspace.stores.base import StoreTests
+from hyperspace_core.storage import Maintenance, new_token
+from pytest_hyperspace.stores.base import StoreTests, for_stores_with
 from pytest_hyperspace.stores.harness import (
     BATCH,
     COMPLETED,
@@ -103,7 +103,7 @@ class ProcessTests(StoreTests):
         for record in records:
             outcomes = [attempt.outcome for attempt in record.attempts]
             assert outcomes == [Outcome.LOST] * record.losses + [Outcome.COMPLETED]
-        assert harness.store.check() == ()
+        harness.assert_undamaged()
 
     def nothing_is_lost_so_far(self, harness: Harness, runs: list[int], workers: ProcessGroup) -> None:
         """C1 to C3: all runs exist, acknowledged writes are stored, points are complete."""
@@ -122,6 +122,7 @@ class ProcessTests(StoreTests):
         claims = Counter(run for kind, run, _ in reports if kind == "claimed")
         assert set(claims.values()) == {1}
 
+    @for_stores_with(Maintenance)
     def test_named_contents_survive_races_and_kills(
             self, harness: Harness, start_processes: StartProcesses, tmp_path: Path) -> None:
         runs = [harness.start().run for _ in range(2)]
@@ -137,7 +138,7 @@ class ProcessTests(StoreTests):
             for artifact in named:
                 with harness.store.open_artifact(artifact) as file:
                     assert hashlib.sha256(file.read()).hexdigest() == artifact.digest
-        assert harness.store.check() == ()
+        harness.assert_undamaged()
 
     def test_a_killed_submitter_leaves_whole_batches(self, harness: Harness,
                                                      start_processes: StartProcesses) -> None:
@@ -150,4 +151,4 @@ class ProcessTests(StoreTests):
         assert set(sizes.values()) == {BATCH}
         for member, name in zip(submitters.members, ("first", "second", "third"), strict=True):
             assert all(f"{name}-{number}" in sizes for number in member.reports)
-        assert harness.store.check() == ()
+        harness.assert_undamaged()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.errors import NotFound
+from hyperspace_core.errors import NotFound, StoreError
 from hyperspace_core.records import (
     ORDER_BEST,
     ORDER_NEWEST,
@@ -28,8 +28,8 @@ from hyperspace_core.records import (
     State,
     parse_condition,
 )
-from hyperspace_core.storage import Store
-from pytest_hyperspace.stores.base import StoreTests
+from hyperspace_core.storage import Maintenance, Store
+from pytest_hyperspace.stores.base import CAPABILITIES, StoreTests, for_stores_with
 from pytest_hyperspace.stores.harness import PROJECT, UNKNOWN_ID, Harness
 
 NAN, INF = math.nan, math.inf
@@ -215,6 +215,17 @@ class OrderTests(StoreTests):
                 assert ids(harness.store.find(wanted, order=order, limit=limit)) == every[:limit]
 
 
+class CapabilityTests(StoreTests):
+    def test_the_store_has_what_it_declares(self, store: Store) -> None:
+        assert {kind for kind in CAPABILITIES if isinstance(store, kind)} == set(self.declares)
+
+    def test_what_the_store_does_not_have_is_named(self, store: Store) -> None:
+        for kind in set(CAPABILITIES) - set(self.declares):
+            with pytest.raises(StoreError, match=f"this store has no {kind.feature}; use one that") as error:
+                kind.of(store)
+            assert store.url in str(error.value)
+
+
 class ReadTests(StoreTests):
     def test_found_runs_may_change_while_they_are_read(self, harness: Harness) -> None:
         runs = harness.submit_many(300)
@@ -264,12 +275,14 @@ class ReadTests(StoreTests):
 
         assert info.runs == {PROJECT: 2, "elsewhere": 1}
         assert info.backend and info.url == harness.store.url and info.schema >= 1
-        assert harness.store.check() == ()
+        harness.assert_undamaged()
 
-    def test_a_new_store_needs_no_upgrade(self, store: Store) -> None:
-        schema = store.info().schema
+    @for_stores_with(Maintenance)
+    def test_a_new_store_needs_no_upgrade(self, harness: Harness) -> None:
+        schema = harness.store.info().schema
 
-        assert store.upgrade(dry_run=True) == store.upgrade() == (schema, schema)
+        assert harness.maintenance.upgrade(dry_run=True) == (schema, schema)
+        assert harness.maintenance.upgrade() == (schema, schema)
 
     def test_closing_twice_does_no_harm(self, store: Store) -> None:
         store.close()

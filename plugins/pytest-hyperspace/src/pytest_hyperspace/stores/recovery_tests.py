@@ -29,8 +29,8 @@ from hyperspace_core.records import (
     State,
     Update,
 )
-from hyperspace_core.storage import Store, new_token
-from pytest_hyperspace.stores.base import StoreTests, same
+from hyperspace_core.storage import Maintenance, Migrations, Store, new_token
+from pytest_hyperspace.stores.base import StoreTests, for_stores_with, same
 from pytest_hyperspace.stores.harness import (
     CANCELLED,
     COMMANDS,
@@ -338,7 +338,7 @@ def garbage(harness: Harness, path: Path) -> Again:
     again()
     path.write_text("other")
     again()
-    return lambda: harness.store.collect_garbage(dry_run=False)
+    return lambda: harness.maintenance.collect_garbage(dry_run=False)
 
 
 def deletion(harness: Harness) -> Again:
@@ -351,7 +351,7 @@ def restoration(harness: Harness) -> Again:
     ended = harness.get(harness.in_state(State.FAILED))
     waits = harness.get(harness.in_state(State.PAUSED))
     records = [replace(ended, uid="e" * 32), replace(ended, uid=waits.uid)]
-    return lambda: harness.store.restore(records)
+    return lambda: harness.maintenance.restore(records)
 
 
 def migration(harness: Harness, *, undone: bool = False) -> Again:
@@ -359,9 +359,9 @@ def migration(harness: Harness, *, undone: bool = False) -> Again:
     change = Rewrite(run=run, old_scenario=None, old_config={"trees": 1}, scenario=None, config={"trees": 2})
     named = Migration(name="m", project=PROJECT, steps=({"op": "map_values"},))
     if not undone:
-        return lambda: harness.store.migrate(named, [change])
-    harness.store.migrate(named, [change])
-    return lambda: harness.store.unmigrate(PROJECT, "m")
+        return lambda: harness.migrations.migrate(named, [change])
+    harness.migrations.migrate(named, [change])
+    return lambda: harness.migrations.unmigrate(PROJECT, "m")
 
 
 def append(harness: Harness) -> Again:
@@ -425,23 +425,16 @@ VERBS: dict[str, Prepare] = {
     "resume": by_person("resume", State.PAUSED),
     "requeue": by_person("requeue", State.FAILED),
     "annotate": by_person("annotate", State.FAILED, add_tags=["a"], remove_tags=["b"], note="n", priority=2),
-    "amend": by_person("amend", State.COMPLETED, name="f1", entry={"value": 0.5}),
-    "amend, taken away": by_person("amend", State.COMPLETED, name="f1", entry=None),
     "delete": lambda harness, path: deletion(harness),
-    "restore": lambda harness, path: restoration(harness),
     "append": lambda harness, path: append(harness),
     "put_artifact": artifact,
     "put_snapshot": lambda harness, path: lambda: harness.store.put_snapshot(
         Snapshot(files=()), lambda path: b""),
-    "migrate": lambda harness, path: migration(harness),
-    "unmigrate": lambda harness, path: migration(harness, undone=True),
-    "collect_garbage": garbage,
     "present": lambda harness, path: lambda: harness.store.present(worker("second", beat=2)),
     "absent": lambda harness, path: lambda: harness.store.absent("first"),
     "settings": lambda harness, path: lambda: harness.store.settings("a new one"),
     "change_settings": lambda harness, path: lambda: harness.store.change_settings(
         PROJECT, paused=True, ttl_s=50),
-    "upgrade": lambda harness, path: harness.store.upgrade,
     "add_search": lambda harness, path: lambda: harness.store.add_search(SEARCH),
     "propose": by_search(lambda store, search: store.propose(
         search, 0, new_run(uid=f"{SEARCH.uid}-0", search=SEARCH.uid, config={"x": 1}, seed=0), redrawn=2)),
@@ -450,6 +443,19 @@ VERBS: dict[str, Prepare] = {
     "change_search": by_search(lambda store, search: store.change_search(search, priority=3)),
     "restore_search": by_search(lambda store, search: store.restore_search(
         replace(store.get_search(search), uid="f" * 32))),
+}
+
+
+OF_MIGRATIONS: dict[str, Prepare] = {
+    "amend": by_person("amend", State.COMPLETED, name="f1", entry={"value": 0.5}),
+    "amend, taken away": by_person("amend", State.COMPLETED, name="f1", entry=None),
+    "migrate": lambda harness, path: migration(harness),
+    "unmigrate": lambda harness, path: migration(harness, undone=True),
+}
+OF_MAINTENANCE: dict[str, Prepare] = {
+    "restore": lambda harness, path: restoration(harness),
+    "collect_garbage": garbage,
+    "upgrade": lambda harness, path: harness.maintenance.upgrade,
 }
 
 
@@ -465,35 +471,53 @@ def everything(store: Store) -> Iterator[Any]:
             yield from store.artifacts(record.id, attempt=number)
     yield [replace(held, beat=0) for held in store.held(PROJECT)]
     yield [replace(found, seen_at=None, beat=0) for found in store.workers(PROJECT)]
-    yield store.settings(PROJECT), store.settings("a new one"), store.collect_garbage(), store.check()
-    yield store.info().runs
-    yield [replace(found, at=None, undone_at=None) for found in store.migrations(PROJECT)]
-    yield [store.rewritten(record.id) for record in store.find(RunFilter())]
+    yield store.settings(PROJECT), store.settings("a new one"), store.info().runs
+    if isinstance(store, Maintenance):
+        yield store.collect_garbage(), store.check()
+    if isinstance(store, Migrations):
+        yield [replace(found, at=None, undone_at=None) for found in store.migrations(PROJECT)]
+        yield [store.rewritten(record.id) for record in store.find(RunFilter())]
     yield store.searches(PROJECT)
+
+
+def check_repeat(harness: Harness, folder: Path, name: str, prepare: Prepare) -> None:
+    """Assert that a verb changes the store once, and that its repeat changes nothing."""
+    path = folder / "content"
+    path.write_text("content")
+    harness.store.present(worker("first"))
+    harness.submit_many(2)
+    again = prepare(harness, path)
+    before = list(everything(harness.store))
+    first = again()
+    once = list(everything(harness.store))
+
+    try:
+        second = again()
+    except Refused:                    # a user's verb: the repeat reports that it has happened already
+        second = None
+
+    assert list(everything(harness.store)) == once
+    assert name in CHANGES_NOTHING or once != before
+    if name.partition(",")[0] in SAME_ANSWER:
+        assert second == first
 
 
 class RepeatTests(StoreTests):
     def test_every_verb_is_repeated(self) -> None:
-        assert {name.partition(",")[0] for name in VERBS} | READING == set(Store.__abstractmethods__)
+        ports = (Store, Migrations, Maintenance)
+        repeated = {name.partition(",")[0] for name in (*VERBS, *OF_MIGRATIONS, *OF_MAINTENANCE)}
+        assert repeated | READING == {verb for port in ports for verb in port.__abstractmethods__}
 
     @pytest.mark.parametrize("name", VERBS)
-    def test_a_repeated_verb_changes_nothing(
-            self, harness: Harness, tmp_path: Path, name: str) -> None:
-        path = tmp_path / "content"
-        path.write_text("content")
-        harness.store.present(worker("first"))
-        harness.submit_many(2)
-        again = VERBS[name](harness, path)
-        before = list(everything(harness.store))
-        first = again()
-        once = list(everything(harness.store))
+    def test_a_repeated_verb_changes_nothing(self, harness: Harness, tmp_path: Path, name: str) -> None:
+        check_repeat(harness, tmp_path, name, VERBS[name])
 
-        try:
-            second = again()
-        except Refused:                # a user's verb: the repeat reports that it has happened already
-            second = None
+    @for_stores_with(Migrations)
+    @pytest.mark.parametrize("name", OF_MIGRATIONS)
+    def test_a_repeated_migration_changes_nothing(self, harness: Harness, tmp_path: Path, name: str) -> None:
+        check_repeat(harness, tmp_path, name, OF_MIGRATIONS[name])
 
-        assert list(everything(harness.store)) == once
-        assert name in CHANGES_NOTHING or once != before
-        if name.partition(",")[0] in SAME_ANSWER:
-            assert second == first
+    @for_stores_with(Maintenance)
+    @pytest.mark.parametrize("name", OF_MAINTENANCE)
+    def test_repeated_maintenance_changes_nothing(self, harness: Harness, tmp_path: Path, name: str) -> None:
+        check_repeat(harness, tmp_path, name, OF_MAINTENANCE[name])

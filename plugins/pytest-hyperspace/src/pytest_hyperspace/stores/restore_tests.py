@@ -26,8 +26,8 @@ from hyperspace_core.records import (
     RunRecord,
     State,
 )
-from hyperspace_core.storage import Store, new_token
-from pytest_hyperspace.stores.base import HIGHEST, StoreTests, same, texts, trees
+from hyperspace_core.storage import Maintenance, Store, new_token
+from pytest_hyperspace.stores.base import HIGHEST, StoreTests, for_stores_with, same, texts, trees
 from pytest_hyperspace.stores.harness import (
     BATCH,
     COMPLETED,
@@ -101,11 +101,12 @@ def plain(record: RunRecord) -> dict[str, Any]:
     return named | {"attempts": attempts}
 
 
+@for_stores_with(Maintenance)
 class RestoreTests(StoreTests):
     def test_every_field_of_a_record_comes_back_but_its_id(self, harness: Harness) -> None:
         harness.submit_many(3)
 
-        (run,) = harness.store.restore([FULL])
+        (run,) = harness.maintenance.restore([FULL])
 
         assert harness.get(run) == replace(FULL, id=run)
         given = {field.name for field in fields(FULL) if getattr(FULL, field.name) != getattr(
@@ -117,7 +118,7 @@ class RestoreTests(StoreTests):
         @given(record=records)
         def holds(record: RunRecord) -> None:
             started = record.attempts[-1].started_at if record.attempts else None
-            (run,) = harness.store.restore([record])
+            (run,) = harness.maintenance.restore([record])
             assert same(plain(harness.get(run)), plain(replace(record, started_at=started)))
 
         holds()
@@ -125,7 +126,7 @@ class RestoreTests(StoreTests):
     def test_unknown_fields_of_a_record_stay_unknown(self, harness: Harness) -> None:
         record = full(submitted_at=None, started_at=None, finished_at=None,
                       attempts=(Attempt(number=1, outcome=Outcome.COMPLETED),))
-        (run,) = harness.store.restore([record])
+        (run,) = harness.maintenance.restore([record])
 
         assert harness.get(run) == replace(record, id=run)
 
@@ -133,16 +134,16 @@ class RestoreTests(StoreTests):
         before = harness.submit()
         given = [full(id=number) for number in (9, 3, before)]
 
-        ids = harness.store.restore(given)
+        ids = harness.maintenance.restore(given)
 
         assert ids == sorted(set(ids)) and before < ids[0]
         assert [harness.get(run).uid for run in ids] == [record.uid for record in given]
         assert harness.submit() > ids[-1]
-        assert harness.store.restore([]) == []
+        assert harness.maintenance.restore([]) == []
 
     def test_restored_runs_are_found_by_uid(self, harness: Harness) -> None:
         given = [full(), full(), full(uid="odd\0one $ü'")]
-        ids = harness.store.restore(given)
+        ids = harness.maintenance.restore(given)
         harness.submit_many(2)
 
         wanted = tuple(record.uid for record in given[1:])
@@ -154,14 +155,14 @@ class RestoreTests(StoreTests):
     def test_restored_results_are_ranked_with_local_ones(self, harness: Harness) -> None:
         here = harness.submit(metric=Metric(name="loss", goal="minimize"))
         harness.store.finish(harness.take(here).lease, COMPLETED)
-        ids = harness.store.restore([full(result=0.75), full(result=0.25)])
+        ids = harness.maintenance.restore([full(result=0.75), full(result=0.25)])
 
         ranked = [record.id for record in harness.store.find(RunFilter(project=PROJECT), order=ORDER_BEST)]
         assert ranked == [ids[1], here, ids[0]]
 
     def test_series_output_and_artifacts_follow_attempt_by_attempt(self, harness: Harness,
                                                                    tmp_path: Path) -> None:
-        (run,) = harness.store.restore([FULL])
+        (run,) = harness.maintenance.restore([FULL])
         (tmp_path / "file").write_text("content")
         for number in (1, 2):
             harness.store.append(run, number, points=[point(0, number)], output=[chunk(0, f"{number}")])
@@ -176,7 +177,7 @@ class RestoreTests(StoreTests):
     # -- verbs on restored runs ------------------------------------------------------------------------------
 
     def test_a_restored_queued_run_gets_the_next_attempt(self, harness: Harness) -> None:
-        (run,) = harness.store.restore([full(state=State.QUEUED)])
+        (run,) = harness.maintenance.restore([full(state=State.QUEUED)])
 
         claim = harness.take()
 
@@ -190,12 +191,12 @@ class RestoreTests(StoreTests):
         while harness.store.wait_for_change(PROJECT, 0.0):
             pass
 
-        harness.store.restore([fresh()])
+        harness.maintenance.restore([fresh()])
 
         assert harness.store.wait_for_change(PROJECT, PATIENCE_S)
 
     def test_a_restored_paused_run_waits_until_resumed(self, harness: Harness) -> None:
-        (run,) = harness.store.restore([fresh(State.PAUSED)])
+        (run,) = harness.maintenance.restore([fresh(State.PAUSED)])
 
         assert harness.claim() is None
         assert harness.store.resume(run) is State.QUEUED
@@ -203,7 +204,7 @@ class RestoreTests(StoreTests):
 
     @pytest.mark.parametrize("state", [state for state in State if state.terminal])
     def test_a_restored_finished_run_can_be_requeued(self, harness: Harness, state: State) -> None:
-        (run,) = harness.store.restore([full(state=state)])
+        (run,) = harness.maintenance.restore([full(state=state)])
 
         assert harness.claim() is None
         assert harness.store.requeue(run) is State.QUEUED
@@ -211,7 +212,7 @@ class RestoreTests(StoreTests):
 
     def test_leases_of_the_other_store_are_invalid(self, harness: Harness) -> None:
         lease = harness.zombie()
-        (run,) = harness.store.restore([replace(harness.get(lease.run), uid=new_token())])
+        (run,) = harness.maintenance.restore([replace(harness.get(lease.run), uid=new_token())])
         there = Lease(run=run, attempt=1, token=lease.token)
         before = harness.picture(run)
 
@@ -227,7 +228,7 @@ class RestoreTests(StoreTests):
         before = harness.picture(run)
 
         new, again = full(), full(uid=harness.get(run).uid)
-        ids = harness.store.restore([new, again])
+        ids = harness.maintenance.restore([new, again])
 
         assert ids[1] == run and harness.picture(run) == before
         assert harness.get(ids[0]) == replace(new, id=ids[0])
@@ -238,10 +239,10 @@ class RestoreTests(StoreTests):
         ids=["ended", "paused after a try", "cancelled before any", "queued after a try"])
     def test_an_unclaimed_run_is_replaced_by_a_later_state(
             self, harness: Harness, state: State, given: RunRecord) -> None:
-        run, other = harness.store.restore(
+        run, other = harness.maintenance.restore(
             [fresh(state, uid=given.uid, note="from here"), fresh(State.PAUSED)])
 
-        assert harness.store.restore([given]) == [run]
+        assert harness.maintenance.restore([given]) == [run]
 
         assert harness.get(run) == replace(given, id=run)
         assert harness.ids() == [run, other]
@@ -254,7 +255,7 @@ class RestoreTests(StoreTests):
         run = harness.in_state(state, note="from here")
         before = harness.picture(run)
 
-        assert harness.store.restore([fresh(given, uid=harness.get(run).uid)]) == [run]
+        assert harness.maintenance.restore([fresh(given, uid=harness.get(run).uid)]) == [run]
         assert harness.picture(run) == before
 
     @pytest.mark.parametrize("state", WAITING)
@@ -264,13 +265,13 @@ class RestoreTests(StoreTests):
         harness.bring(lease.run, state)
         before = harness.picture(lease.run)
 
-        assert harness.store.restore([full(uid=harness.get(lease.run).uid)]) == [lease.run]
+        assert harness.maintenance.restore([full(uid=harness.get(lease.run).uid)]) == [lease.run]
         assert harness.picture(lease.run) == before
 
     def test_a_record_twice_in_one_call_is_one_run(self, harness: Harness) -> None:
         waits, ended = fresh(), full()
 
-        ids = harness.store.restore([waits, ended, replace(ended, note="again"),
+        ids = harness.maintenance.restore([waits, ended, replace(ended, note="again"),
                                      replace(ended, uid=waits.uid, note="further on")])
 
         assert ids == [ids[0], ids[1], ids[1], ids[0]] and len(harness.ids()) == 2
@@ -282,7 +283,7 @@ class RestoreTests(StoreTests):
         running = full(state=State.RUNNING)
 
         with pytest.raises(Refused, match=running.uid):
-            harness.store.restore([full(), running, full()])
+            harness.maintenance.restore([full(), running, full()])
         assert harness.ids() == []
 
     def test_one_bad_record_refuses_the_whole_batch(self, harness: Harness) -> None:
@@ -290,7 +291,7 @@ class RestoreTests(StoreTests):
                     full(attempts=(replace(FIRST, provenance={"outer": {1: 2}}),)),
                     full(attempts=(replace(FIRST, traceback="\ud800"),))):
             with pytest.raises(ValueNotStorable):
-                harness.store.restore([full(), bad])
+                harness.maintenance.restore([full(), bad])
         assert harness.ids() == []
 
     def test_concurrent_restores_store_each_record_once(
@@ -317,10 +318,10 @@ class RestoreTests(StoreTests):
         for member, name in zip(restorers.members, ("first", "second", "third"), strict=True):
             assert all(f"{name}-{number}" in sizes for number in member.reports)
         assert all(record.attempts == FULL.attempts for record in found)
-        assert harness.store.check() == ()
+        harness.assert_undamaged()
 
     def test_restored_runs_are_visible_at_once(self, harness: Harness, other: Store) -> None:
-        (run,) = harness.store.restore([FULL])
+        (run,) = harness.maintenance.restore([FULL])
 
         assert other.get(run) == replace(FULL, id=run)
         assert other.submit([new_run(uid=FULL.uid)]) == [run]

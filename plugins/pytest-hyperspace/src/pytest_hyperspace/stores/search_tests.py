@@ -289,4 +289,4 @@ class SearchTests(StoreTests):
         proposed = harness.store.get_search(search.id).proposed
         assert sorted(uids) == sorted(search.run_uid(number) for number in range(proposed))
         assert proposed >= 60 and len(rest) <= proposed
-        assert harness.store.check() == ()
+        harness.assert_undamaged()
