@@ -23,6 +23,7 @@ def plugin_files() -> list[Path]:
 
 def dotted(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[parts.index("src") + 1:] if parts[0] == "plugins" else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

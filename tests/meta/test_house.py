@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -13,9 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from .places import PACKAGE, PLUGINS, ROOT, bash_blocks, plugin_files
+from .places import PACKAGE, PLUGINS, ROOT, bash_blocks, dotted, plugin_files
 
 LONGEST_MODULE = 500
+SHORTEST_MODULE = 60           # a shorter one with a single importer is a part of its importer
+# shorter, and why
+SHORT_ON_PURPOSE = {
+    "hyperspace_core/__main__.py": "the entry point of `python -m`",
+    "hyperspace_core/migrations.py": "a public module",
+    "plugins/hyperspace-mongodb/src/hyperspace_mongodb/testing/__main__.py": "the entry point of `python -m`",
+    "plugins/pytest-hyperspace/src/pytest_hyperspace/stores/conformance.py": "the suite that stores subclass",
+}
 
 
 def in_all() -> str:
@@ -91,6 +100,23 @@ def test_no_module_is_too_long() -> None:
                for path in [*PACKAGE.rglob("*.py"), *plugin_files()]}
 
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_no_module_is_too_short() -> None:
+    sources = {dotted(path): path for path in [*PACKAGE.rglob("*.py"), *plugin_files()]}
+    importers: dict[str, set[str]] = {name: set() for name in sources}
+    for importer, path in sources.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    if name in importers and name != importer:
+                        importers[name].add(importer)
+
+    short = {str(path.relative_to(ROOT)) for name, path in sources.items()
+             if len(path.read_text(encoding="utf-8").splitlines()) < SHORTEST_MODULE
+             and len(importers[name]) <= 1 and path.name not in ("__init__.py", "plugin.py")
+             and path.parent.name != "commands"}
+    assert short - SHORT_ON_PURPOSE.keys() == set()
 
 
 def test_no_todo_is_left() -> None:

@@ -22,7 +22,8 @@ from pytest_hyperspace.stores.model import ModelTests
 from pytest_hyperspace.stores.process_tests import ProcessTests
 from pytest_hyperspace.stores.queue_tests import ClaimTests, SubmissionTests, WaitTests
 from pytest_hyperspace.stores.read_tests import CapabilityTests, FilterTests, OrderTests, ReadTests
-from pytest_hyperspace.stores.recovery_tests import LateOutcomeTests, ReadoptTests, ReapTests, RepeatTests
+from pytest_hyperspace.stores.recovery_tests import LateOutcomeTests, ReadoptTests, ReapTests
+from pytest_hyperspace.stores.repeat_tests import RepeatTests
 from pytest_hyperspace.stores.restore_tests import RestoreTests
 from pytest_hyperspace.stores.search_tests import SearchTests
 from pytest_hyperspace.stores.transition_tests import TransitionTests
