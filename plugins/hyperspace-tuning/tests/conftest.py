@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from formula_project import FILES
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder, make_project
 
 TESTS = Path(__file__).parents[3] / "tests"
+# a loaded machine is no failure
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 # the functions that the benchmark tunes, and what core's tests share: workers, commands, classes of all kinds
 sys.path += [str(TESTS / "bench" / "tuning"), str(TESTS)]
 
@@ -23,10 +28,15 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
     made = make_project(tmp_path / "formula", name="formula", files=FILES)
     made.activate(monkeypatch)
     return made
+
+
+@pytest.fixture
+def folder(project: ProjectFolder) -> ProjectFolder:
+    return project
 
 
 @pytest.fixture
