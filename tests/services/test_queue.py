@@ -18,6 +18,7 @@ from hyperspace_core.errors import (
     UsageError,
     ValueNotStorable,
 )
+from hyperspace_core.extension.features import install_command
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.run import Metric
@@ -257,7 +258,7 @@ def test_a_bare_host_means_mongodb_and_names_the_plugin(storage: str, shown: str
         RunQueue(storage, "ulmfit_attention")
 
     assert str(caught.value) == (f"storage '{shown}': no installed plugin serves mongodb://; "
-                                 "install the plugin: pip install hyperspace-mongodb")
+                                 f"install the plugin: {install_command('hyperspace-mongodb')}")
 
 
 def test_the_default_store_is_in_the_users_data_folder(

@@ -24,6 +24,7 @@ from hyperspace_core.errors import (
     TaskError,
     UsageError,
 )
+from hyperspace_core.extension.features import install_command
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.lookup import pick_attempt
 from hyperspace_core.records.filter import RunFilter
@@ -491,7 +492,7 @@ def test_a_bare_host_names_the_plugin_and_hides_the_password(
         Study("lab", "me:s3cret@localhost:27017")
 
     message = str(caught.value)
-    assert "pip install hyperspace-mongodb" in message
+    assert install_command("hyperspace-mongodb") in message
     assert "me:***@localhost:27017/lab" in message and "s3cret" not in message
 
 
