@@ -101,7 +101,6 @@ BUILTINS = {
     "stages": "hyperspace_core.stages",
     "scenarios": "hyperspace_core.scenarios",
     "storage": "hyperspace_core.extension.storage",
-    "commands": "hyperspace_core.cli.commands",
     "seeds": "hyperspace_core.capture.environment:Seeds",
     "data": "hyperspace_core.capture.data_fingerprint",
     "git": "hyperspace_core.capture.git:GitCapture",

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hyperspace_core.components import Scenario
-from hyperspace_core.execution import processes
-from hyperspace_core.execution.failure import one_line, traceback_text
 from hyperspace_core.records.info import MADE_OF, NOTED
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.run import Absent, Run, RunInterrupted, Section
@@ -246,6 +244,10 @@ def _begun(run: Run, part: Part, hyper_parameters: Mapping[str, Any],
 
 
 def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Callable[[], Numbers]) -> None:
+    # here, so that a program which only loads a component loads no part of execution
+    from hyperspace_core.execution import processes
+    from hyperspace_core.execution.failure import one_line, traceback_text
+
     processes.die_with_parent(parent)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)       # the process of the run handles it
