@@ -191,8 +191,7 @@ def without_plugins() -> Extensions:
     return build_manager(disable={found.name for found in find(PLUGINS_GROUP)})
 
 
-CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit", "Grid", "Random",
-        "AsRecorded", "Median", "SuccessiveHalving"}
+CORE = {"Pipeline", "Repeated", "PerSeries", "Rolling", "Unchanged", "Fit"}
 
 
 def test_register_module_takes_concrete_components(zoo: Path) -> None:
