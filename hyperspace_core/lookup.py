@@ -11,7 +11,7 @@ from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.search import SearchRecord
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Searches, Store
 
 R = TypeVar("R")
 
@@ -26,11 +26,12 @@ def get_run(store: Store, project: str, run: int) -> RunRecord:
 
 
 def get_search(store: Store, project: str, search: int) -> SearchRecord:
-    """A search. Raises `NotFound` (with the known ids) or `UsageError` (not an id)."""
-    record = _read(store.get_search, "search", search)
+    """A search. Raises `NotFound` (with the known ids), `UsageError` (not an id) or `StoreError`."""
+    kept = Searches.of(store)
+    record = _read(kept.get_search, "search", search)
     if record is not None and record.project == project:
         return record
-    known = [str(one.id) for one in store.searches(project)]
+    known = [str(one.id) for one in kept.searches(project)]
     raise _not_there("search", search, project, f"{', '.join(known[:10])}{', …' if len(known) > 10 else ''}")
 
 

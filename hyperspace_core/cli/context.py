@@ -70,9 +70,11 @@ def complete_run(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str
 
 @_quietly
 def complete_search(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    from hyperspace_core.storage import searches_of
+
     with _store_of(ctx) as store:
         return [(str(search.id), f"{search.state} {search.task}")
-                for search in reversed(store.searches(_project_of(ctx)))]
+                for search in reversed(searches_of(store, _project_of(ctx)))]
 
 
 def complete_class(family: str) -> Complete:
@@ -222,6 +224,7 @@ class CommandContext:
         """
         from hyperspace_core.extension.project import installed_projects
         from hyperspace_core.extension.storage import open_store
+        from hyperspace_core.storage import searches_of
 
         here = any(found.name == self.name for found in installed_projects())
         # a misspelt name must not create an empty store
@@ -231,7 +234,7 @@ class CommandContext:
             warn(f"{self.file}: no store at this path; creating a new, empty one")
         store = open_store(self.url, self.extensions, self.name)
         click.get_current_context().call_on_close(store.close)
-        if not here and store.ids(self.name) is None and not store.searches(self.name):
+        if not here and store.ids(self.name) is None and not searches_of(store, self.name):
             self._unknown()
         return store
 

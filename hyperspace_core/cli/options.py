@@ -115,8 +115,11 @@ class FilterOptions:
     @staticmethod
     def _uid(store: Store, project: str | None, search: int) -> str:
         from hyperspace_core.lookup import get_search
+        from hyperspace_core.storage import Searches
 
-        return get_search(store, store.get_search(search).project if project is None else project, search).uid
+        if project is None:
+            project = Searches.of(store).get_search(search).project
+        return get_search(store, project, search).uid
 
 
 def filtered(command: F) -> F:

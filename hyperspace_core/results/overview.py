@@ -20,7 +20,7 @@ from hyperspace_core.records.waiting import Waiting, waiting_runs, why_no_worker
 from hyperspace_core.results.comparable import criteria_of
 from hyperspace_core.results.format import number, one_line, seconds
 from hyperspace_core.results.table import best_first
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, searches_of
 
 Life = Literal["alive", "silent", "gone"]
 
@@ -113,7 +113,8 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
         ownerless=frozenset(record.id for record in running if _is_ownerless(record, is_dead)),
         waiting=() if settings.paused else tuple(waiting_runs(queued, alive)),
         searches=tuple(search_line(store, search, alive, paused=settings.paused)
-                       for search in store.searches(project, states=(SearchState.OPEN, SearchState.PAUSED))),
+                       for search in searches_of(store, project,
+                                                 states=(SearchState.OPEN, SearchState.PAUSED))),
         failures=tuple(failures[:FAILURES]),
         best=_best(store, project, counts, [*running, *queued, *failures]),
     )

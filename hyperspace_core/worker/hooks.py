@@ -21,7 +21,7 @@ from hyperspace_core.extension.discovery import LOAD_ERRORS
 from hyperspace_core.extension.features import missing_component
 from hyperspace_core.records.run import Claim, Owner, RunRecord
 from hyperspace_core.records.search import SearchState
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Store, searches_of
 from hyperspace_core.worker.state import WorkerOptions, WorkerState
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class WorkerHooks:
         if self._searches_reported:
             return
         self._searches_reported = True
-        for search in self._context.store.searches(self._context.project, states=(SearchState.OPEN,)):
+        for search in searches_of(self._context.store, self._context.project, states=(SearchState.OPEN,)):
             tuner = str(search.tuner.get(CLASS_NAME))
             why = missing_component(tuner) or f"no installed plugin has the tuner {tuner}"
             self._context.tell(f"search {search.id} of task '{search.task}': its runs cannot be proposed "

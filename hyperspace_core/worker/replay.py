@@ -24,7 +24,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import State
-from hyperspace_core.storage import new_token
+from hyperspace_core.storage import Searches, new_token
 from hyperspace_core.worker.events import Listener, log_notices
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
@@ -87,9 +87,10 @@ def _stopped_again(temporary: Store, extensions: Extensions, before: RunRecord, 
         raise Refused(f"run {before.id} was pruned, and no installed plugin would stop it again: "
                       f"{missing_component(AS_RECORDED)}")
     pruner = {CLASS_NAME: AS_RECORDED, "values": stop.values, "metric": stop.series, "goal": run.metric.goal}
-    search = temporary.add_search(NewSearch(uid=run.uid, project=run.project, task=run.task, pruner=pruner,
-                                            scenario=run.scenario or {}, tuner={}))
-    temporary.end_search(search, "only holds the recorded stop of a run")
+    searches = Searches.of(temporary)
+    search = searches.add_search(NewSearch(uid=run.uid, project=run.project, task=run.task, pruner=pruner,
+                                           scenario=run.scenario or {}, tuner={}))
+    searches.end_search(search, "only holds the recorded stop of a run")
     return replace(run, search=run.uid)
 
 

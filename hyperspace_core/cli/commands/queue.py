@@ -34,6 +34,7 @@ from hyperspace_core.cli.terminal import (
 )
 from hyperspace_core.errors import ExitCode, NotFound, Refused
 from hyperspace_core.records.search import CANCELLED, SearchState
+from hyperspace_core.storage import Searches
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.context import CommandContext
@@ -362,7 +363,7 @@ def cancel_search(context: CommandContext, runs: tuple[int, ...], wanted: Filter
     if dry_run:
         echo(f"would cancel search {search.id} ({search.task}, {search.state}){_with(len(unended))}")
         return ExitCode.OK
-    context.store.end_search(search.id, CANCELLED)
+    Searches.of(context.store).end_search(search.id, CANCELLED)
     # a worker may have proposed one more run until then
     stopped = [run.id for run in list(_unended(context, search)) if _cancelled(context, run.id)]
     echo(f"search {search.id}: ENDED{_with(len(stopped))}")
@@ -376,7 +377,7 @@ def pause_search(context: CommandContext, runs: tuple[int, ...], wanted: FilterO
     if search.state is SearchState.ENDED:
         raise Refused(f"search {search.id} is ENDED ({search.reason}): only an open search can be paused")
     if not dry_run:
-        search = context.store.change_search(search.id, state=SearchState.PAUSED)
+        search = Searches.of(context.store).change_search(search.id, state=SearchState.PAUSED)
     echo(f"would pause search {search.id} ({search.task}, {search.state})" if dry_run else
          f"search {search.id}: {search.state}; the runs that it has proposed continue")
     return ExitCode.OK
@@ -393,7 +394,7 @@ def resume_search(context: CommandContext, runs: tuple[int, ...], wanted: Filter
     if dry_run:
         echo(f"would resume search {search.id} ({search.task}, {search.state})")
         return ExitCode.OK
-    search = context.store.change_search(search.id, state=SearchState.OPEN)
+    search = Searches.of(context.store).change_search(search.id, state=SearchState.OPEN)
     echo(f"search {search.id}: {search.state}")
     return ExitCode.OK
 

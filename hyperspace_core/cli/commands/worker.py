@@ -73,6 +73,7 @@ def _say_plan(context: CommandContext, options: WorkerOptions, *, as_json: bool)
     from hyperspace_core.cli.terminal import echo, echo_json
     from hyperspace_core.errors import ExitCode
     from hyperspace_core.records.search import SearchState
+    from hyperspace_core.storage import searches_of
     from hyperspace_core.worker.heartbeat import RESTING, describe, what_waits
 
     project = context.project(options.tasks_dir)
@@ -83,7 +84,7 @@ def _say_plan(context: CommandContext, options: WorkerOptions, *, as_json: bool)
         return ExitCode.OK
     for one in found:
         echo(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else describe(one))
-    searches = [search for search in context.store.searches(context.name, states=(SearchState.OPEN,))
+    searches = [search for search in searches_of(context.store, context.name, states=(SearchState.OPEN,))
                 if search.task in project.tasks]
     for search in searches:
         echo(f"would ask search {search.id} of {search.task} what to run next; it has proposed "

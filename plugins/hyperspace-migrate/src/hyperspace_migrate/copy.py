@@ -19,7 +19,7 @@ from hyperspace_migrate.transfer import (
     SearchTransfer,
     SnapshotTransfer,
     as_executed,
-    named,
+    searches_behind,
 )
 
 RUNS_AT_ONCE = 50              # records per batch
@@ -172,6 +172,7 @@ class _Copy:
         yield from self._brought(batch)
 
     def _brought(self, records: list[RunRecord]) -> Iterator[Copied]:
+        self._searches.check(records)
         for project in {record.project for record in records} - self._settled:
             self._settle(project)
         before = known_records(self._target, records)
@@ -302,8 +303,7 @@ def preview(source: Store, target: Store | None, where: RunFilter | None = None)
     waiting = artifacts = there = 0
     running, searches = [], set()
     for batch in batches(parents_first(source, where or RunFilter()), RUNS_AT_ONCE):
-        searches |= {search.uid for project, uids in named(batch).items()
-                     for search in source.searches(project, uids=uids)}
+        searches |= {search.uid for search in searches_behind(source, batch)}
         known = {} if target is None else known_records(target, batch)
         for record in batch:
             if record.state is State.RUNNING:

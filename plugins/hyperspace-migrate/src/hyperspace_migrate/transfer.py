@@ -13,8 +13,16 @@ from typing import IO, Self
 
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused, StoreError, UsageError
 from hyperspace_core.plugin import named_snapshots
-from hyperspace_core.records import Artifact, Migration, Rewrite, RunRecord, SearchState, Snapshot
-from hyperspace_core.storage import Migrations, Store, migrations_of, rewritten_of
+from hyperspace_core.records import (
+    Artifact,
+    Migration,
+    Rewrite,
+    RunRecord,
+    SearchRecord,
+    SearchState,
+    Snapshot,
+)
+from hyperspace_core.storage import Migrations, Searches, Store, migrations_of, rewritten_of, searches_of
 
 CHUNK = 1 << 20
 SECTION = "source"             # section of the provenance that names snapshots
@@ -154,25 +162,29 @@ class SearchTransfer:
     def __init__(self, source: Store, target: Store) -> None:
         self._source, self._target = source, target
 
+    def check(self, records: Sequence[RunRecord]) -> None:
+        """Raises `StoreError` where runs have searches and the target keeps none."""
+        if searches_behind(self._source, records):
+            Searches.of(self._target)
+
     def bring(self, records: Sequence[RunRecord]) -> dict[str, CopiedSearch]:
         """Copy the searches of runs, by uid; to be called after the runs' copy."""
         brought = {}
-        for project, uids in named(records).items():
-            for search in self._source.searches(project, uids=uids):
-                there = self._target.restore_search(search)
-                brought[search.uid] = CopiedSearch(
-                    search=search.id, there=there, state=search.state,
-                    state_there=self._target.get_search(there).state)
+        for search in searches_behind(self._source, records):
+            target = Searches.of(self._target)
+            there = target.restore_search(search)
+            brought[search.uid] = CopiedSearch(search=search.id, there=there, state=search.state,
+                                               state_there=target.get_search(there).state)
         return brought
 
 
-def named(records: Sequence[RunRecord]) -> dict[str, set[str]]:
-    """The uids of the runs' searches, by project."""
-    found: dict[str, set[str]] = {}
+def searches_behind(source: Store, records: Sequence[RunRecord]) -> list[SearchRecord]:
+    """The searches that proposed these runs."""
+    uids: dict[str, set[str]] = {}
     for record in records:
         if record.search is not None:
-            found.setdefault(record.project, set()).add(record.search)
-    return found
+            uids.setdefault(record.project, set()).add(record.search)
+    return [search for project, some in uids.items() for search in searches_of(source, project, uids=some)]
 
 
 # -- Migrated configs: restored as executed, then migrated again -------------------------------------------

@@ -187,11 +187,13 @@ def tune(*, context: CommandContext, task: str | None, budget: dict[str, Any], s
 
 def _queue(context: CommandContext, task: str, asked: TuneOptions, tasks_dir: Path | None, *,
            as_json: bool) -> None:
+    from hyperspace_core.storage import Searches
     from hyperspace_tuning.planning import plan_search
 
     study = context.study(tasks_dir)
+    store = Searches.of(study.store)
     search = plan_search(study.project, task, asked)
-    record = study.store.get_search(study.store.add_search(search))
+    record = store.get_search(store.add_search(search))
     if as_json:
         terminal.echo_json(record)
         return
@@ -240,10 +242,12 @@ def _facts(search: NewSearch, space: Space, history: str) -> list[tuple[str, str
 
 def _past(context: CommandContext, project: Project, search: NewSearch) -> PastRuns:
     """Read the past runs of the search; does not create a missing store."""
+    from hyperspace_core.storage import Searches
     from hyperspace_tuning.history import PastRuns, read_past_runs
 
     if context.file is not None and not context.file.exists():
         return PastRuns(project, search)
+    Searches.of(context.store)             # else the search could not be queued there
     return read_past_runs(context.store, project, search)
 
 

@@ -43,9 +43,12 @@ def hyperspace_study(register: AccessorRegister) -> None:
 @hookimpl
 def hyperspace_offer_run(worker: WorkerContext, tasks: frozenset[str], queued: bool) -> None:
     """Queue a run of a search, which the slot claims like any other."""
-    from hyperspace_tuning.worker import searches_of
+    from hyperspace_core.storage import Searches
 
-    searches_of(worker).propose(tasks, queued=queued)
+    if isinstance(worker.store, Searches):
+        from hyperspace_tuning.worker import part_of
+
+        part_of(worker).propose(tasks, queued=queued)
 
 
 @hookimpl
@@ -64,9 +67,9 @@ def hyperspace_answer(worker: WorkerContext, record: RunRecord, topic: str, payl
 
     if topic not in (CURVES, PRUNER):
         return None
-    from hyperspace_tuning.worker import searches_of
+    from hyperspace_tuning.worker import part_of
 
-    searches = searches_of(worker)
+    searches = part_of(worker)
     return searches.pruner(record) if topic == PRUNER else searches.curves(record, payload)
 
 

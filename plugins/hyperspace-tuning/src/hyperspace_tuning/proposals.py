@@ -1,6 +1,6 @@
 """Propose runs of the project's searches when the queue has no run for a worker.
 
-Any free slot asks the tuner; the store decides which of several answers counts (`Store.propose`). So no
+Any free slot asks the tuner; the store decides which of several answers counts (`Searches.propose`). So no
 process leads a search, and a search survives the death of any process.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from hyperspace_core.errors import HyperspaceError, NotFound, StoreError
 from hyperspace_core.plugin import Clock, one_line
 from hyperspace_core.records import ORDER_QUEUE, RunFilter, SearchRecord, SearchState, State
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Searches, Store
 from hyperspace_tuning.history import RunCache
 from hyperspace_tuning.planning import NOTHING_LEFT, why_over
 from hyperspace_tuning.proposer_client import ProposerClient, ProposerGone
@@ -31,7 +31,8 @@ class Proposals:
 
     def __init__(self, store: Store, project: str, client: ProposerClient, *, clock: Clock, tell: Tell,
                  over: Callable[[], bool] = lambda: False) -> None:
-        self._store, self._project, self._client = store, project, client
+        self._store, self._searches = store, Searches.of(store)
+        self._project, self._client = project, client
         self._clock, self._tell, self._over = clock, tell, over
         self._lock = threading.Lock()
         self._caches: dict[str, RunCache] = {}          # search uid → runs that the proposer knows
@@ -64,7 +65,7 @@ class Proposals:
 
     def _open(self, tasks: Collection[str]) -> list[SearchRecord]:
         """The open searches that fit here, in the order in which to ask them."""
-        searches = self._store.searches(self._project, states=(SearchState.OPEN,))
+        searches = self._searches.searches(self._project, states=(SearchState.OPEN,))
         self._forget(searches)
         found = [search for search in searches if self._fits(search, tasks)]
         if not found or self._store.settings(self._project).paused:
@@ -88,7 +89,7 @@ class Proposals:
     def _proposed(self, number: int) -> bool:
         """Whether the search got one more queued run, from this worker or another."""
         try:
-            search = self._store.get_search(number)
+            search = self._searches.get_search(number)
         except NotFound:
             return False
         if search.state is not SearchState.OPEN:
@@ -123,8 +124,8 @@ class Proposals:
         if answer.run is None:
             self._end(search, NOTHING_LEFT)
             return False
-        run = self._store.propose(search.id, search.proposed, answer.run, redrawn=answer.redrawn,
-                                  repeat=answer.repeat)
+        run = self._searches.propose(search.id, search.proposed, answer.run, redrawn=answer.redrawn,
+                                     repeat=answer.repeat)
         after = replace(search, proposed=search.proposed + 1)
         if run is not None and (why := why_over(after, ())) is not None:
             self._end(after, why)
@@ -146,9 +147,9 @@ class Proposals:
             self._tell(f"search {search.id} of task '{search.task}': proposing its runs here", logging.INFO)
 
     def _end(self, search: SearchRecord, why: str) -> None:
-        if self._store.get_search(search.id).budget != search.budget:
+        if self._searches.get_search(search.id).budget != search.budget:
             return                         # enlarged, perhaps, while the tuner worked
-        if self._store.end_search(search.id, why, proposed=search.proposed):
+        if self._searches.end_search(search.id, why, proposed=search.proposed):
             self._tell(f"search {search.id} of task '{search.task}' is over: {why}", logging.INFO)
         self._caches.pop(search.uid, None)
 

@@ -13,7 +13,7 @@ from hyperspace_core.records import ORDER_NEWEST, RunFilter, RunRecord, State
 from hyperspace_tuning.pruner import CurveBuilder, Pair, PeerState
 
 if TYPE_CHECKING:
-    from hyperspace_core.storage import Store
+    from hyperspace_core.storage import Store, searches_of
 
 PRUNER = "tuning.pruner"       # topics of a run's questions: the pruner of its search
 CURVES = "tuning.curves"       # the curves of the other runs; with the name of a series
@@ -58,7 +58,7 @@ class Curves:
         if record.search is None:
             return None
         if record.search not in self._pruners:
-            found = self._store.searches(self._project, uids=(record.search,))
+            found = searches_of(self._store, self._project, uids=(record.search,))
             self._pruners[record.search] = found[0].pruner if found else None
         return self._pruners[record.search]
 

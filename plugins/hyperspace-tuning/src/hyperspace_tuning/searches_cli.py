@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hyperspace_tuning.study import SearchView
 
 
-class Searches(Commands):
+class _SearchGroup(Commands):
     """The group `searches`: without a subcommand it lists, and it names the new form of `searches 1`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -60,7 +60,7 @@ def _is_id(text: str) -> bool:
     return text.removeprefix("#").isdigit()
 
 
-@click.group(cls=Searches)
+@click.group(cls=_SearchGroup)
 def searches() -> None:
     """List the searches of a project, or show one.
 
@@ -78,8 +78,9 @@ def searches() -> None:
 def list_searches(*, context: CommandContext, limit: int | None, as_json: bool) -> None:
     """List the searches of a project, the newest first; `hyperspace searches` does the same."""
     from hyperspace_core.plugin import overview
+    from hyperspace_core.storage import Searches
 
-    found = context.store.searches(context.name)[::-1]
+    found = Searches.of(context.store).searches(context.name)[::-1]
     alive = overview.living_workers(context.store, context.name)
     shown = found[:limit if as_json else terminal.bearable(limit)]
     lines = [overview.search_line(context.store, one, alive) for one in shown]

@@ -24,7 +24,7 @@ from hyperspace_core.records import (
     SearchState,
     State,
 )
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Searches, Store
 from hyperspace_tuning.planning import (
     TuneOptions,
     best_of,
@@ -56,7 +56,7 @@ def runs_of(store: Store, search: SearchRecord, *states: State) -> Iterator[RunR
 
 def cancel_search(store: Store, search: SearchRecord) -> list[int]:
     """End the search and its unfinished runs; return their ids. Idempotent."""
-    store.end_search(search.id, search_fields.CANCELLED)
+    Searches.of(store).end_search(search.id, search_fields.CANCELLED)
     return [run.id for run in list(runs_of(store, search, *UNENDED)) if _cancelled(store, run.id)]
 
 
@@ -70,14 +70,14 @@ def _cancelled(store: Store, run: int) -> bool:
 
 def pause_search(store: Store, search: SearchRecord) -> SearchRecord:
     """Propose nothing until `resume`; proposed runs continue. Raises `Refused`."""
-    return store.change_search(search.id, state=SearchState.PAUSED)
+    return Searches.of(store).change_search(search.id, state=SearchState.PAUSED)
 
 
 def resume_search(store: Store, search: SearchRecord, budget: Mapping[str, Any], *,
                   priority: int | None = None) -> SearchRecord:
     """Continue, also after its end, with the budget that `widened_budget` gives."""
-    return store.change_search(search.id, state=SearchState.OPEN,
-                               budget=widened_budget(store, search, budget), priority=priority)
+    return Searches.of(store).change_search(search.id, state=SearchState.OPEN, priority=priority,
+                                            budget=widened_budget(store, search, budget))
 
 
 def widened_budget(store: Store, search: SearchRecord, budget: Mapping[str, Any]) -> Budget:
@@ -366,7 +366,7 @@ def tune(study: Study, task: str, *, runs: int | None = None, hours: float | Non
         run_options=SubmitOptions(priority=priority, tags=tags, note=note, retries=retries))
     planned = plan_search(study.project, task, asked)
     check_named_classes(study.project, planned, study.check_submission)
-    return Search(study, study.store.add_search(planned))
+    return Search(study, Searches.of(study.store).add_search(planned))
 
 
 def search(study: Study, number: int) -> Search:
@@ -376,4 +376,4 @@ def search(study: Study, number: int) -> Search:
 
 def searches(study: Study) -> list[SearchRecord]:
     """All searches of this project, oldest first."""
-    return study.store.searches(study.name)
+    return Searches.of(study.store).searches(study.name)

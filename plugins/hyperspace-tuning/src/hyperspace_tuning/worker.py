@@ -24,7 +24,7 @@ _WORKERS: dict[Owner, WorkerSearches] = {}
 _LOCK = threading.Lock()
 
 
-def searches_of(worker: WorkerContext) -> WorkerSearches:
+def part_of(worker: WorkerContext) -> WorkerSearches:
     """The part of a worker in searches, made at its first use."""
     with _LOCK:
         known = _WORKERS.get(worker.owner) or WorkerSearches(worker)

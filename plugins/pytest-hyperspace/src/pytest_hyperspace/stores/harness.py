@@ -38,7 +38,7 @@ from hyperspace_core.records import (
     SourceFile,
     State,
 )
-from hyperspace_core.storage import Maintenance, Migrations, Store, new_token
+from hyperspace_core.storage import Maintenance, Migrations, Searches, Store, new_token
 
 PROJECT = "conformance"
 PATIENCE_S = 60.0
@@ -83,6 +83,10 @@ class Harness:
     def __init__(self, store: Store, project: str = PROJECT) -> None:
         self.store = store
         self.project = project
+
+    @property
+    def searches(self) -> Searches:
+        return Searches.of(self.store)
 
     @property
     def migrations(self) -> Migrations:
@@ -380,10 +384,10 @@ def claim_or_cancel(store: Store, report: Report, worker: str, runs: list[int]) 
 
 def propose_all(store: Store, report: Report, search: int, name: str, until: int) -> list[int]:
     """Propose until the search has proposed this many; the runs proposed by this process."""
-    mine = []
-    while (found := store.get_search(search)).proposed < until:
+    mine, searches = [], Searches.of(store)
+    while (found := searches.get_search(search)).proposed < until:
         number = found.proposed
-        run = store.propose(search, number, new_run(
+        run = searches.propose(search, number, new_run(
             uid=found.run_uid(number), search=found.uid, note=name, config={"by": name}, seed=number))
         if run is not None:
             mine.append(run)

@@ -221,7 +221,7 @@ class CapabilityTests(StoreTests):
 
     def test_what_the_store_does_not_have_is_named(self, store: Store) -> None:
         for kind in set(CAPABILITIES) - set(self.declares):
-            with pytest.raises(StoreError, match=f"this store has no {kind.feature}; use one that") as error:
+            with pytest.raises(StoreError, match=f"this store cannot {kind.ability}; use one that") as error:
                 kind.of(store)
             assert store.url in str(error.value)
 

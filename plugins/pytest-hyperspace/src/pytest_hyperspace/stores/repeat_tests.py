@@ -22,7 +22,7 @@ from hyperspace_core.records import (
     State,
     Update,
 )
-from hyperspace_core.storage import Maintenance, Migrations, Store, new_token
+from hyperspace_core.storage import Maintenance, Migrations, Searches, Store, new_token
 from pytest_hyperspace.stores.base import StoreTests, for_stores_with
 from pytest_hyperspace.stores.harness import (
     CANCELLED,
@@ -125,10 +125,10 @@ def by_person(verb: str, state: State, **named: Any) -> Prepare:
 SEARCH = NewSearch(uid="e" * 32, project=PROJECT, task="task", scenario={}, tuner={"className": "Random"})
 
 
-def by_search(call: Callable[[Store, int], Any]) -> Prepare:
+def by_search(call: Callable[[Searches, int], Any]) -> Prepare:
     def prepare(harness: Harness, path: Path) -> Again:
-        search = harness.store.add_search(SEARCH)
-        return lambda: call(harness.store, search)
+        search = harness.searches.add_search(SEARCH)
+        return lambda: call(harness.searches, search)
 
     return prepare
 
@@ -170,17 +170,19 @@ VERBS: dict[str, Prepare] = {
     "settings": lambda harness, path: lambda: harness.store.settings("a new one"),
     "change_settings": lambda harness, path: lambda: harness.store.change_settings(
         PROJECT, paused=True, ttl_s=50),
-    "add_search": lambda harness, path: lambda: harness.store.add_search(SEARCH),
-    "propose": by_search(lambda store, search: store.propose(
-        search, 0, new_run(uid=f"{SEARCH.uid}-0", search=SEARCH.uid, config={"x": 1}, seed=0), redrawn=2)),
-    "end_search": by_search(lambda store, search: store.end_search(search, "enough")),
-    "end_search, as it was seen": by_search(lambda store, search: store.end_search(search, "x", proposed=0)),
-    "change_search": by_search(lambda store, search: store.change_search(search, priority=3)),
-    "restore_search": by_search(lambda store, search: store.restore_search(
-        replace(store.get_search(search), uid="f" * 32))),
 }
 
-
+OF_SEARCHES: dict[str, Prepare] = {
+    "add_search": lambda harness, path: lambda: harness.searches.add_search(SEARCH),
+    "propose": by_search(lambda searches, search: searches.propose(
+        search, 0, new_run(uid=f"{SEARCH.uid}-0", search=SEARCH.uid, config={"x": 1}, seed=0), redrawn=2)),
+    "end_search": by_search(lambda searches, search: searches.end_search(search, "enough")),
+    "end_search, as it was seen": by_search(
+        lambda searches, search: searches.end_search(search, "x", proposed=0)),
+    "change_search": by_search(lambda searches, search: searches.change_search(search, priority=3)),
+    "restore_search": by_search(lambda searches, search: searches.restore_search(
+        replace(searches.get_search(search), uid="f" * 32))),
+}
 OF_MIGRATIONS: dict[str, Prepare] = {
     "amend": by_person("amend", State.COMPLETED, name="f1", entry={"value": 0.5}),
     "amend, taken away": by_person("amend", State.COMPLETED, name="f1", entry=None),
@@ -212,7 +214,8 @@ def everything(store: Store) -> Iterator[Any]:
     if isinstance(store, Migrations):
         yield [replace(found, at=None, undone_at=None) for found in store.migrations(PROJECT)]
         yield [store.rewritten(record.id) for record in store.find(RunFilter())]
-    yield store.searches(PROJECT)
+    if isinstance(store, Searches):
+        yield store.searches(PROJECT)
 
 
 def check_repeat(harness: Harness, folder: Path, name: str, prepare: Prepare) -> None:
@@ -239,13 +242,20 @@ def check_repeat(harness: Harness, folder: Path, name: str, prepare: Prepare) ->
 
 class RepeatTests(StoreTests):
     def test_every_verb_is_repeated(self) -> None:
-        ports = (Store, Migrations, Maintenance)
-        repeated = {name.partition(",")[0] for name in (*VERBS, *OF_MIGRATIONS, *OF_MAINTENANCE)}
+        ports = (Store, Searches, Migrations, Maintenance)
+        every = (*VERBS, *OF_SEARCHES, *OF_MIGRATIONS, *OF_MAINTENANCE)
+        repeated = {name.partition(",")[0] for name in every}
         assert repeated | READING == {verb for port in ports for verb in port.__abstractmethods__}
 
     @pytest.mark.parametrize("name", VERBS)
     def test_a_repeated_verb_changes_nothing(self, harness: Harness, tmp_path: Path, name: str) -> None:
         check_repeat(harness, tmp_path, name, VERBS[name])
+
+    @for_stores_with(Searches)
+    @pytest.mark.parametrize("name", OF_SEARCHES)
+    def test_a_repeated_verb_of_searches_changes_nothing(self, harness: Harness, tmp_path: Path,
+                                                         name: str) -> None:
+        check_repeat(harness, tmp_path, name, OF_SEARCHES[name])
 
     @for_stores_with(Migrations)
     @pytest.mark.parametrize("name", OF_MIGRATIONS)

@@ -11,8 +11,8 @@ import pytest
 
 from hyperspace_core.errors import NotFound, Refused, UsageError, ValueNotStorable
 from hyperspace_core.records import Budget, Metric, NewRun, NewSearch, SearchRecord, SearchState, State
-from hyperspace_core.storage import Store, new_token
-from pytest_hyperspace.stores.base import StoreTests
+from hyperspace_core.storage import Searches, Store, new_token
+from pytest_hyperspace.stores.base import StoreTests, for_stores_with
 from pytest_hyperspace.stores.harness import PROJECT, UNKNOWN_ID, Harness, ProcessGroup, new_run, propose_all
 from pytest_hyperspace.stores.process_tests import kill_when
 
@@ -35,19 +35,28 @@ def proposal(search: SearchRecord, number: int, /, **fields: Any) -> NewRun:
     return new_run(**defaults | fields)
 
 
+@for_stores_with(Searches)
 class SearchTests(StoreTests):
     @pytest.fixture
-    def search(self, store: Store) -> SearchRecord:
-        return store.get_search(store.add_search(new_search()))
+    def searches(self, store: Store) -> Searches:
+        return Searches.of(store)
 
-    def test_a_search_is_read_back_equal(self, store: Store, other: Store) -> None:
+    @pytest.fixture
+    def other_searches(self, other: Store) -> Searches:
+        return Searches.of(other)
+
+    @pytest.fixture
+    def search(self, searches: Searches) -> SearchRecord:
+        return searches.get_search(searches.add_search(new_search()))
+
+    def test_a_search_is_read_back_equal(self, searches: Searches, other_searches: Searches) -> None:
         given = new_search(
             space=SPACE, metrics=(Metric(name="accuracy"), Metric(name="seconds", goal="minimize")),
             budget=Budget(runs=7, hours=0.5, target=-0.0, patience=3), pruner={"className": "Median"},
             sources=("other",), seed=2**63 - 1, priority=-3, tags=("a", "b"), note="ünï",
             retries=2, submitted_by="ann@host")
 
-        found = other.get_search(store.add_search(given))
+        found = other_searches.get_search(searches.add_search(given))
 
         for name in NewSearch.__dataclass_fields__:
             assert getattr(found, name) == getattr(given, name), name
@@ -56,214 +65,215 @@ class SearchTests(StoreTests):
         assert found.submitted_at is not None and found.submitted_at.tzinfo is not None
         assert found.ended_at is None
 
-    def test_the_same_uid_again_is_the_same_search(self, store: Store) -> None:
+    def test_the_same_uid_again_is_the_same_search(self, searches: Searches) -> None:
         given = new_search()
-        first = store.add_search(given)
-        store.end_search(first, "enough")
+        first = searches.add_search(given)
+        searches.end_search(first, "enough")
 
-        assert store.add_search(given) == first
-        assert store.get_search(first).state is SearchState.ENDED
-        assert len(store.searches(PROJECT)) == 1
+        assert searches.add_search(given) == first
+        assert searches.get_search(first).state is SearchState.ENDED
+        assert len(searches.searches(PROJECT)) == 1
 
     @pytest.mark.parametrize("state", SearchState)
     def test_a_restored_search_is_equal_and_paused(
-            self, store: Store, other: Store, state: SearchState) -> None:
+            self, searches: Searches, other_searches: Searches, state: SearchState) -> None:
         ended = state is SearchState.ENDED
         record = SearchRecord(
             **vars(new_search(space=SPACE, priority=3, tags=("a",), budget=Budget(hours=0.5))), id=4711,
             state=state, reason="enough" if ended else None, proposed=7, redrawn=2, repeats=1,
             submitted_at=NOON, ended_at=NOON + timedelta(hours=1, microseconds=1) if ended else None)
 
-        here = store.restore_search(record)
+        here = searches.restore_search(record)
 
         kept = SearchState.ENDED if ended else SearchState.PAUSED
-        assert other.get_search(here) == replace(record, id=here, state=kept)
+        assert other_searches.get_search(here) == replace(record, id=here, state=kept)
 
-    def test_unknown_times_of_a_restored_search_stay_unknown(self, store: Store) -> None:
+    def test_unknown_times_of_a_restored_search_stay_unknown(self, searches: Searches) -> None:
         record = SearchRecord(**vars(new_search()), id=1, state=SearchState.ENDED, reason="enough")
 
-        assert store.get_search(store.restore_search(record)) == replace(record, id=1)
+        assert searches.get_search(searches.restore_search(record)) == replace(record, id=1)
 
     def test_a_search_restored_again_raises_only_its_counts(
-            self, store: Store, search: SearchRecord) -> None:
-        store.propose(search.id, 0, proposal(search, 0), redrawn=5)
+            self, searches: Searches, search: SearchRecord) -> None:
+        searches.propose(search.id, 0, proposal(search, 0), redrawn=5)
         copy = replace(search, id=4711, state=SearchState.ENDED, reason="there", budget=Budget(runs=1),
                        priority=9, proposed=3, redrawn=4, repeats=2, ended_at=NOON)
 
-        assert [store.restore_search(copy) for _ in range(2)] == [search.id, search.id]
+        assert [searches.restore_search(copy) for _ in range(2)] == [search.id, search.id]
 
-        assert store.get_search(search.id) == replace(search, proposed=3, redrawn=5, repeats=2)
-        store.restore_search(replace(copy, proposed=1, repeats=0))
-        assert store.get_search(search.id).proposed == 3
-        assert store.propose(search.id, 2, proposal(search, 2)) is None
-        assert store.propose(search.id, 3, proposal(search, 3)) is not None
+        assert searches.get_search(search.id) == replace(search, proposed=3, redrawn=5, repeats=2)
+        searches.restore_search(replace(copy, proposed=1, repeats=0))
+        assert searches.get_search(search.id).proposed == 3
+        assert searches.propose(search.id, 2, proposal(search, 2)) is None
+        assert searches.propose(search.id, 3, proposal(search, 3)) is not None
 
     def test_a_restored_search_continues_once_it_is_opened(
             self, harness: Harness, search: SearchRecord) -> None:
         copy = replace(search, uid=new_token(), proposed=2)
-        here = harness.store.restore_search(copy)
-        assert harness.store.propose(here, 2, proposal(copy, 2)) is None
+        here = harness.searches.restore_search(copy)
+        assert harness.searches.propose(here, 2, proposal(copy, 2)) is None
 
-        harness.store.change_search(here, state=SearchState.OPEN)
+        harness.searches.change_search(here, state=SearchState.OPEN)
 
-        assert harness.store.propose(here, 1, proposal(copy, 1)) is None
-        run = harness.store.propose(here, 2, proposal(copy, 2))
+        assert harness.searches.propose(here, 1, proposal(copy, 1)) is None
+        run = harness.searches.propose(here, 2, proposal(copy, 2))
         assert harness.ids(search=copy.uid) == [run]
 
-    def test_searches_are_listed_oldest_first_and_filtered(self, store: Store) -> None:
-        first, second, third = (store.add_search(new_search()) for _ in range(3))
-        store.add_search(new_search(project="another"))
-        store.end_search(second, "enough")
-        store.change_search(third, state=SearchState.PAUSED)
+    def test_searches_are_listed_oldest_first_and_filtered(self, searches: Searches) -> None:
+        first, second, third = (searches.add_search(new_search()) for _ in range(3))
+        searches.add_search(new_search(project="another"))
+        searches.end_search(second, "enough")
+        searches.change_search(third, state=SearchState.PAUSED)
 
         def listed(**fields: Any) -> list[int]:
-            return [found.id for found in store.searches(PROJECT, **fields)]
+            return [found.id for found in searches.searches(PROJECT, **fields)]
 
         assert listed() == [first, second, third]
         assert listed(states=(SearchState.OPEN,)) == [first]
         assert listed(states=(SearchState.PAUSED, SearchState.ENDED)) == [second, third]
-        assert listed(uids=(store.get_search(second).uid,)) == [second]
-        assert store.searches("unknown") == []
+        assert listed(uids=(searches.get_search(second).uid,)) == [second]
+        assert searches.searches("unknown") == []
 
     def test_a_proposal_is_a_queued_run_of_the_search(self, harness: Harness, search: SearchRecord) -> None:
-        run = harness.store.propose(search.id, 0, proposal(search, 0, priority=5, tags=("t",)), redrawn=3)
+        run = harness.searches.propose(search.id, 0, proposal(search, 0, priority=5, tags=("t",)), redrawn=3)
 
         assert run is not None
         record = harness.get(run)
         assert (record.state, record.search, record.uid, record.config, record.priority, record.tags) == (
             State.QUEUED, search.uid, f"{search.uid}-0", {"x": 0}, 5, ("t",))
         assert harness.ids(search=search.uid) == [run]
-        after = harness.store.get_search(search.id)
+        after = harness.searches.get_search(search.id)
         assert (after.proposed, after.redrawn, after.repeats) == (1, 3, 0)
-        harness.store.propose(search.id, 1, proposal(search, 1), redrawn=2, repeat=True)
-        after = harness.store.get_search(search.id)
+        harness.searches.propose(search.id, 1, proposal(search, 1), redrawn=2, repeat=True)
+        after = harness.searches.get_search(search.id)
         assert (after.proposed, after.redrawn, after.repeats) == (2, 5, 1)
 
     def test_a_proposal_may_be_claimed_at_once(self, harness: Harness, search: SearchRecord) -> None:
-        run = harness.store.propose(search.id, 0, proposal(search, 0))
+        run = harness.searches.propose(search.id, 0, proposal(search, 0))
 
         assert harness.take().lease.run == run
 
     def test_of_two_proposals_of_one_number_the_first_counts(
-            self, harness: Harness, other: Store, search: SearchRecord) -> None:
-        first = harness.store.propose(search.id, 0, proposal(search, 0, config={"x": 1}))
+            self, harness: Harness, other_searches: Searches, search: SearchRecord) -> None:
+        first = harness.searches.propose(search.id, 0, proposal(search, 0, config={"x": 1}))
 
-        assert other.propose(search.id, 0, proposal(search, 0, config={"x": 2})) is None
-        assert other.propose(search.id, 0, proposal(search, 0, config={"x": 1}, seed=9)) is None
+        assert other_searches.propose(search.id, 0, proposal(search, 0, config={"x": 2})) is None
+        assert other_searches.propose(search.id, 0, proposal(search, 0, config={"x": 1}, seed=9)) is None
         assert harness.ids() == [first]
         assert harness.get(first or 0).config == {"x": 1}
-        assert harness.store.get_search(search.id).proposed == 1
+        assert harness.searches.get_search(search.id).proposed == 1
 
     def test_a_proposal_whose_answer_was_lost_may_be_repeated(
             self, harness: Harness, search: SearchRecord) -> None:
-        run = harness.store.propose(search.id, 0, proposal(search, 0), redrawn=1)
+        run = harness.searches.propose(search.id, 0, proposal(search, 0), redrawn=1)
         harness.bring(run or 0, State.COMPLETED)
 
-        assert harness.store.propose(search.id, 0, proposal(search, 0), redrawn=1) == run
-        after = harness.store.get_search(search.id)
+        assert harness.searches.propose(search.id, 0, proposal(search, 0), redrawn=1) == run
+        after = harness.searches.get_search(search.id)
         assert (after.proposed, after.redrawn) == (1, 1)
         assert harness.state(run or 0) is State.COMPLETED
 
     def test_no_number_is_left_out(self, harness: Harness, search: SearchRecord) -> None:
-        assert harness.store.propose(search.id, 1, proposal(search, 1)) is None
+        assert harness.searches.propose(search.id, 1, proposal(search, 1)) is None
         assert harness.ids() == []
 
     def test_only_an_open_search_proposes(
             self, harness: Harness, search: SearchRecord) -> None:
-        harness.store.change_search(search.id, state=SearchState.PAUSED)
-        assert harness.store.propose(search.id, 0, proposal(search, 0)) is None
-        harness.store.change_search(search.id, state=SearchState.OPEN)
-        harness.store.end_search(search.id, "enough")
-        assert harness.store.propose(search.id, 0, proposal(search, 0)) is None
+        harness.searches.change_search(search.id, state=SearchState.PAUSED)
+        assert harness.searches.propose(search.id, 0, proposal(search, 0)) is None
+        harness.searches.change_search(search.id, state=SearchState.OPEN)
+        harness.searches.end_search(search.id, "enough")
+        assert harness.searches.propose(search.id, 0, proposal(search, 0)) is None
         assert harness.ids() == []
 
     def test_a_deleted_proposal_does_not_come_back(self, harness: Harness, search: SearchRecord) -> None:
-        run = harness.store.propose(search.id, 0, proposal(search, 0))
+        run = harness.searches.propose(search.id, 0, proposal(search, 0))
         harness.store.delete([run or 0])
 
-        assert harness.store.propose(search.id, 0, proposal(search, 0)) is None
-        assert harness.store.propose(search.id, 1, proposal(search, 1)) is not None
+        assert harness.searches.propose(search.id, 0, proposal(search, 0)) is None
+        assert harness.searches.propose(search.id, 1, proposal(search, 1)) is not None
         assert len(harness.ids()) == 1
 
     def test_a_run_that_is_not_this_proposal_is_refused(self, harness: Harness, search: SearchRecord) -> None:
         for wrong in ({"uid": new_token()}, {"search": None}, {"search": "another"}, {"project": "another"}):
             with pytest.raises(UsageError, match="is not proposal 0 of search"):
-                harness.store.propose(search.id, 0, proposal(search, 0, **wrong))
-        assert harness.store.get_search(search.id).proposed == 0
+                harness.searches.propose(search.id, 0, proposal(search, 0, **wrong))
+        assert harness.searches.get_search(search.id).proposed == 0
 
     def test_a_proposal_that_cannot_be_kept_leaves_no_trace(self, harness: Harness,
                                                             search: SearchRecord) -> None:
         with pytest.raises(ValueNotStorable):
-            harness.store.propose(search.id, 0, proposal(search, 0, config={"x": object()}))
+            harness.searches.propose(search.id, 0, proposal(search, 0, config={"x": object()}))
 
-        assert harness.store.get_search(search.id).proposed == 0
-        assert harness.store.propose(search.id, 0, proposal(search, 0)) is not None
+        assert harness.searches.get_search(search.id).proposed == 0
+        assert harness.searches.propose(search.id, 0, proposal(search, 0)) is not None
 
     def test_a_worker_ends_a_search_only_if_unchanged(self, harness: Harness, search: SearchRecord) -> None:
-        harness.store.propose(search.id, 0, proposal(search, 0))
+        harness.searches.propose(search.id, 0, proposal(search, 0))
 
-        assert not harness.store.end_search(search.id, "nothing left", proposed=0)
-        assert harness.store.get_search(search.id).state is SearchState.OPEN
-        assert harness.store.end_search(search.id, "nothing left", proposed=1)
-        ended = harness.store.get_search(search.id)
+        assert not harness.searches.end_search(search.id, "nothing left", proposed=0)
+        assert harness.searches.get_search(search.id).state is SearchState.OPEN
+        assert harness.searches.end_search(search.id, "nothing left", proposed=1)
+        ended = harness.searches.get_search(search.id)
         assert (ended.state, ended.reason) == (SearchState.ENDED, "nothing left")
         assert ended.ended_at is not None
-        assert not harness.store.end_search(search.id, "another reason")
-        assert harness.store.get_search(search.id).reason == "nothing left"
+        assert not harness.searches.end_search(search.id, "another reason")
+        assert harness.searches.get_search(search.id).reason == "nothing left"
 
     def test_a_paused_search_is_ended_by_a_user_only(
             self, harness: Harness, search: SearchRecord) -> None:
-        harness.store.change_search(search.id, state=SearchState.PAUSED)
+        harness.searches.change_search(search.id, state=SearchState.PAUSED)
 
-        assert not harness.store.end_search(search.id, "nothing left", proposed=0)
-        assert harness.store.end_search(search.id, "cancelled")
+        assert not harness.searches.end_search(search.id, "nothing left", proposed=0)
+        assert harness.searches.end_search(search.id, "cancelled")
 
     def test_an_ended_search_continues_with_a_larger_budget(self, harness: Harness,
                                                             search: SearchRecord) -> None:
-        harness.store.propose(search.id, 0, proposal(search, 0))
-        harness.store.end_search(search.id, "enough")
+        harness.searches.propose(search.id, 0, proposal(search, 0))
+        harness.searches.end_search(search.id, "enough")
 
-        changed = harness.store.change_search(search.id, state=SearchState.OPEN, budget=Budget(runs=200),
+        changed = harness.searches.change_search(search.id, state=SearchState.OPEN, budget=Budget(runs=200),
                                               priority=4)
 
         assert (changed.state, changed.reason, changed.ended_at) == (SearchState.OPEN, None, None)
         assert (changed.budget, changed.priority, changed.proposed) == (Budget(runs=200), 4, 1)
-        assert harness.store.get_search(search.id) == changed
-        assert harness.store.propose(search.id, 1, proposal(search, 1)) is not None
+        assert harness.searches.get_search(search.id) == changed
+        assert harness.searches.propose(search.id, 1, proposal(search, 1)) is not None
 
     def test_change_search_keeps_the_other_fields(self, harness: Harness, search: SearchRecord) -> None:
-        assert harness.store.change_search(search.id, priority=7) == replace(search, priority=7)
-        assert harness.store.change_search(search.id) == replace(search, priority=7)
+        assert harness.searches.change_search(search.id, priority=7) == replace(search, priority=7)
+        assert harness.searches.change_search(search.id) == replace(search, priority=7)
 
     def test_change_search_refuses_invalid_states(
             self, harness: Harness, search: SearchRecord) -> None:
         with pytest.raises(UsageError, match="end_search"):
-            harness.store.change_search(search.id, state=SearchState.ENDED)
-        harness.store.end_search(search.id, "enough")
+            harness.searches.change_search(search.id, state=SearchState.ENDED)
+        harness.searches.end_search(search.id, "enough")
         with pytest.raises(Refused, match=r"has ended \(enough\)"):
-            harness.store.change_search(search.id, state=SearchState.PAUSED)
+            harness.searches.change_search(search.id, state=SearchState.PAUSED)
 
     @pytest.mark.parametrize("ask", [
-        lambda store, search: store.get_search(search),
-        lambda store, search: store.propose(search, 0, new_run()),
-        lambda store, search: store.end_search(search, "x"),
-        lambda store, search: store.change_search(search, priority=1)])
+        lambda searches, search: searches.get_search(search),
+        lambda searches, search: searches.propose(search, 0, new_run()),
+        lambda searches, search: searches.end_search(search, "x"),
+        lambda searches, search: searches.change_search(search, priority=1)])
     @pytest.mark.parametrize("number", [UNKNOWN_ID, 0, -1, 2**70])
-    def test_an_unknown_search_is_not_found(self, store: Store, ask: Callable[[Store, int], Any],
+    def test_an_unknown_search_is_not_found(self, searches: Searches, ask: Callable[[Searches, int], Any],
                                             number: int) -> None:
         with pytest.raises(NotFound, match=f"no search {number} "):
-            ask(store, number)
+            ask(searches, number)
 
     @pytest.mark.parametrize("change", [
-        lambda store, search: store.add_search(new_search()),
-        lambda store, search: store.propose(search.id, 0, proposal(search, 0)),
-        lambda store, search: store.change_search(search.id, state=SearchState.OPEN)])
-    def test_a_proposal_wakes_waiting_workers(self, store: Store, other: Store, search: SearchRecord,
-                                              change: Callable[[Store, SearchRecord], Any]) -> None:
+        lambda searches, search: searches.add_search(new_search()),
+        lambda searches, search: searches.propose(search.id, 0, proposal(search, 0)),
+        lambda searches, search: searches.change_search(search.id, state=SearchState.OPEN)])
+    def test_a_proposal_wakes_waiting_workers(self, store: Store, other_searches: Searches,
+                                              search: SearchRecord,
+                                              change: Callable[[Searches, SearchRecord], Any]) -> None:
         while store.wait_for_change(PROJECT, 0.0):
             pass
 
-        change(other, search)
+        change(other_searches, search)
 
         assert store.wait_for_change(PROJECT, 10.0)
 
@@ -277,7 +287,7 @@ class SearchTests(StoreTests):
         assert [record.uid for record in records] == [search.run_uid(number) for number in range(40)]
         assert {run: name for name, each in zip("abcd", answers, strict=True) for run in each} == {
             record.id: record.note for record in records}
-        assert harness.store.get_search(search.id).proposed == 40
+        assert harness.searches.get_search(search.id).proposed == 40
 
     def test_killed_proposers_give_each_number_once(self, harness: Harness, search: SearchRecord,
                                                     start_processes: Callable[..., ProcessGroup]) -> None:
@@ -286,7 +296,7 @@ class SearchTests(StoreTests):
         (rest,) = start_processes(propose_all, [(search.id, "d", 60)]).answers()
 
         uids = [harness.get(run).uid for run in harness.ids(search=search.uid)]
-        proposed = harness.store.get_search(search.id).proposed
+        proposed = harness.searches.get_search(search.id).proposed
         assert sorted(uids) == sorted(search.run_uid(number) for number in range(proposed))
         assert proposed >= 60 and len(rest) <= proposed
         harness.assert_undamaged()
