@@ -114,7 +114,11 @@ class Commands(click.Group):
 
 def _path(ctx: click.Context) -> str:
     """What a user types between `hyperspace` and the subcommand: "" at the root, else "store", …"""
-    return ctx.command_path.partition(" ")[2]
+    names: list[str] = []
+    while ctx.parent is not None:
+        names.append(ctx.info_name or "")
+        ctx = ctx.parent
+    return " ".join(reversed(names))
 
 
 class Root(Commands):

@@ -361,10 +361,10 @@ import sys, threading
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from execution.conftest import Attempt, job, until_printed
-from hyperspace_core.execution.supervisor import Guardian
+from hyperspace_core.execution.supervisor import Supervisor
 
-guardian = Guardian("lab", isolation={isolation!r}, grace_s={grace})
-child = guardian.start(job({function!r}, {config!r}, Path({workdir!r})))
+supervisor = Supervisor("lab", isolation={isolation!r}, grace_s={grace})
+child = supervisor.start(job({function!r}, {config!r}, Path({workdir!r})))
 heard = Attempt(until_printed(child, {until!r})).printed
 print(child.pid, heard.strip(), flush=True)
 threading.Event().wait()

@@ -77,9 +77,10 @@ class Odd(Tuner):
         time.sleep(600)
 
     def scribble(self):
-        for number in range(3, 20):
+        for number in map(int, os.listdir("/dev/fd")):
             with contextlib.suppress(OSError):
-                os.write(number, bytes([0, 0, 0, 4]) + b"what")
+                if number > 2:
+                    os.write(number, bytes([0, 0, 0, 4]) + b"what")
 '''
 REGISTER = FILES["hyperspace.py"].replace("import models", "import models, tuners").replace(
     "register.module(models)", "register.module(models); register.module(tuners)")
