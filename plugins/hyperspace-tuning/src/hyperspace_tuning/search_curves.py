@@ -10,10 +10,11 @@ import msgspec
 
 from hyperspace_core.plugin import Clock, Tree, info, states
 from hyperspace_core.records import ORDER_NEWEST, RunFilter, RunRecord, State
+from hyperspace_core.storage import searches_of
 from hyperspace_tuning.pruner import CurveBuilder, Pair, PeerState
 
 if TYPE_CHECKING:
-    from hyperspace_core.storage import Store, searches_of
+    from hyperspace_core.storage import Store
 
 PRUNER = "tuning.pruner"       # topics of a run's questions: the pruner of its search
 CURVES = "tuning.curves"       # the curves of the other runs; with the name of a series
