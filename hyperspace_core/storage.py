@@ -37,7 +37,7 @@ from typing import IO, ClassVar, Self
 
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import StoreError, UsageError
-from hyperspace_core.records.filter import ORDER_NEWEST, RunFilter
+from hyperspace_core.records.filter import ORDER_NEWEST, ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.run import (
@@ -105,8 +105,7 @@ class Store(ABC):
 
     # -- open and close --------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:       # noqa: B027 - a store in memory has nothing to close
         """Close files and connections. Idempotent."""
 
     def __enter__(self) -> Self:
@@ -231,9 +230,11 @@ class Store(ABC):
     def count(self, where: RunFilter) -> dict[State, int]:
         """The number of matching runs by state; states without runs are left out."""
 
-    @abstractmethod
     def ids(self, project: str) -> tuple[int, int] | None:
         """The lowest and the highest id of a project's runs; None if it has none."""
+        ends = [record.id for order in (ORDER_OLDEST, ORDER_NEWEST)
+                for record in self.find(RunFilter(project=project), order=order, limit=1)]
+        return (ends[0], ends[-1]) if ends else None
 
     # -- tags, notes, metrics --------------------------------------------------------------------------------
 
@@ -277,25 +278,6 @@ class Store(ABC):
     def open_artifact(self, artifact: Artifact) -> IO[bytes]:
         """Open the content for reading. Raises `NotFound` if it is gone."""
 
-    # -- source code -----------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
-        """Store a snapshot; `read(path)` is called only for new contents.
-
-        Idempotent; each content is stored once. The snapshot is kept while a run's `code` or the provenance
-        section `source` of an attempt names it, and at least for an hour: it is stored before its run. Raises
-        `UsageError` if the content read differs from the snapshot.
-        """
-
-    @abstractmethod
-    def snapshot(self, digest: str) -> Snapshot:
-        """The snapshot with this digest. Raises `NotFound`."""
-
-    @abstractmethod
-    def open_content(self, digest: str) -> IO[bytes]:
-        """Open a content of a snapshot for reading. Raises `NotFound` if it is gone."""
-
     # -- workers ---------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -325,6 +307,29 @@ class Capability(ABC):
             raise StoreError(f"{store.url}: this store cannot {cls.ability}; use one that can, such as "
                              "sqlite:///FILE")
         return store
+
+
+class Sources(Capability):
+    """Source code: the snapshots that runs are pinned to, and those of the code that ran."""
+
+    ability = "keep source code"
+
+    @abstractmethod
+    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
+        """Store a snapshot; `read(path)` is called only for new contents.
+
+        Idempotent; each content is stored once. The snapshot is kept while a run's `code` or the provenance
+        section `source` of an attempt names it, and at least for an hour: it is stored before its run. Raises
+        `UsageError` if the content read differs from the snapshot.
+        """
+
+    @abstractmethod
+    def snapshot(self, digest: str) -> Snapshot:
+        """The snapshot with this digest. Raises `NotFound`."""
+
+    @abstractmethod
+    def open_content(self, digest: str) -> IO[bytes]:
+        """Open a content of a snapshot for reading. Raises `NotFound` if it is gone."""
 
 
 class Searches(Capability):

@@ -26,7 +26,7 @@ from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.source import SNAPSHOT
 from hyperspace_core.records.task import Task, check_task_name
 from hyperspace_core.run import Absent, Section
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Sources, Store
 
 BATCH = 1000                       # runs that are planned or stored in one step
 
@@ -281,6 +281,8 @@ class Pinner:
         check_wish(wish)
         if wish == "current":
             return Pin(code={}, summary="code not pinned, as requested: each run executes its worker's code")
+        if self._store is not None and not isinstance(self._store, Sources):
+            return _unpinned(f"{self._store.url} cannot {Sources.ability}")
         for _ in range(TRIES):
             code = project_code(self._project)
             if isinstance(code, Absent):
@@ -298,7 +300,7 @@ class Pinner:
             if self._store is None or snapshot is None:
                 continue
             if now - self._put_at.get(snapshot.digest, -KNOWN_S) >= KNOWN_S:
-                self._store.put_snapshot(snapshot, code.read)
+                Sources.of(self._store).put_snapshot(snapshot, code.read)
                 self._put_at[snapshot.digest] = now
 
     def _pinned(self, code: ProjectCode) -> Pin:

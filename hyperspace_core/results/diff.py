@@ -18,7 +18,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.source import SNAPSHOT, Snapshot
 from hyperspace_core.records.traits import Fingerprint, Sameness, fingerprints_of
 from hyperspace_core.results.comparable import differing_code
-from hyperspace_core.storage import Store, rewritten_of
+from hyperspace_core.storage import Sources, Store, rewritten_of
 
 # section of provenance -> heading, in the order of display; other sections keep their own name
 _HEADINGS = {"git": "code", "source": "code", "plugins": "code", "data": "data", "packages": "packages",
@@ -140,8 +140,9 @@ def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceC
     if digests[0] == digests[1]:
         return SourceChanges()
     try:
-        before, after = (store.snapshot(str(digest)) for digest in digests)
-        return SourceChanges(files=tuple(_changes(store, before, after)))
+        kept = Sources.of(store)
+        before, after = (kept.snapshot(str(digest)) for digest in digests)
+        return SourceChanges(files=tuple(_changes(kept, before, after)))
     except HyperspaceError as error:
         return SourceChanges(unknown=str(error))
 
@@ -155,7 +156,7 @@ def _snapshot_of(record: RunRecord) -> str | None:
     return None
 
 
-def _changes(store: Store, before: Snapshot, after: Snapshot) -> Iterator[FileChange]:
+def _changes(store: Sources, before: Snapshot, after: Snapshot) -> Iterator[FileChange]:
     old = {file.path: file for file in before.files}
     new = {file.path: file for file in after.files}
     for path in sorted({**old, **new}):
@@ -168,7 +169,7 @@ def _changes(store: Store, before: Snapshot, after: Snapshot) -> Iterator[FileCh
         yield _compared(path, digests, texts)
 
 
-def _text(store: Store, digest: str | None) -> str | None:
+def _text(store: Sources, digest: str | None) -> str | None:
     """Read a text; None for binary content."""
     if digest is None:
         return ""

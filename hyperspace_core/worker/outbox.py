@@ -24,7 +24,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Update
 from hyperspace_core.records.source import Snapshot, SourceFile
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Sources, Store
 from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
 
 # -- Update a record while its run goes on: provenance, info, executed trees --
@@ -260,7 +260,8 @@ class Outbox:
         while self._sources:
             snapshot, contents = self._sources[0]
             try:
-                store.put_snapshot(snapshot, partial(_content, contents))
+                if isinstance(store, Sources):
+                    store.put_snapshot(snapshot, partial(_content, contents))
                 self._stored(snapshot.digest)
             except (StoreError, NotFound):
                 raise

@@ -17,7 +17,7 @@ from hyperspace_core.execution.supervisor import Child, ChildEnded, Event, Outpu
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Finish, Metric, RunRecord, Update
 from hyperspace_core.records.source import SNAPSHOT, SourceFile
-from hyperspace_core.storage import Store, rewritten_of
+from hyperspace_core.storage import Sources, Store, rewritten_of
 from hyperspace_core.worker.events import Printed
 from hyperspace_core.worker.held_run import HeldRun
 from hyperspace_core.worker.hooks import Questions, WorkerHooks
@@ -109,10 +109,12 @@ class Codebase:
 def unpacked(store: Store, digest: str) -> Path:
     """Unpack a snapshot where it is missing or incomplete; its folder.
 
-    Raises `BadSnapshot`, `OSError` and the errors of the store.
+    Raises `BadSnapshot`, `OSError`, `NotFound` and the errors of the store.
     """
     from platformdirs import user_cache_path
 
+    if not isinstance(store, Sources):
+        raise NotFound(f"{store.url} cannot {Sources.ability}")
     folder = user_cache_path("hyperspace", appauthor=False) / "code" / digest
 
     def read(file: SourceFile) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.records.codec import from_text
-from hyperspace_core.storage import Maintenance, Migrations, Searches, Store, StoreInfo, this_version
+from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, StoreInfo, this_version
 from hyperspace_core.stores.sqlite import schema, sql
 from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs, SourceVerbs
 from hyperspace_core.stores.sqlite.base import Verbs
@@ -84,7 +84,7 @@ def _size(path: Path) -> int:
 
 class SqliteStore(QueueVerbs, LeaseVerbs, EditVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
                   ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs,
-                  Searches, Migrations, Maintenance, Store):
+                  Sources, Searches, Migrations, Maintenance, Store):
     """The SQLite store; threads and processes of one machine may share its file."""
 
     def __init__(self, database: Database) -> None:

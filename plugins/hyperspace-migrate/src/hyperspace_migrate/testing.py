@@ -27,7 +27,7 @@ from hyperspace_core.records import (
     State,
     Update,
 )
-from hyperspace_core.storage import Maintenance, Migrations, Store, new_token
+from hyperspace_core.storage import Maintenance, Migrations, Sources, Store, new_token
 from hyperspace_migrate.copy import arriving, copy_runs
 from hyperspace_migrate.digest import batches, run_digest
 
@@ -137,7 +137,7 @@ def put_code(store: Store) -> Snapshot:
     snapshot = Snapshot(files=tuple(
         SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))
         for path, content in CODE.items()))
-    store.put_snapshot(snapshot, CODE.__getitem__)
+    Sources.of(store).put_snapshot(snapshot, CODE.__getitem__)
     return snapshot
 
 

@@ -22,7 +22,15 @@ from hyperspace_core.records import (
     SearchState,
     Snapshot,
 )
-from hyperspace_core.storage import Migrations, Searches, Store, migrations_of, rewritten_of, searches_of
+from hyperspace_core.storage import (
+    Migrations,
+    Searches,
+    Sources,
+    Store,
+    migrations_of,
+    rewritten_of,
+    searches_of,
+)
 
 CHUNK = 1 << 20
 SECTION = "source"             # section of the provenance that names snapshots
@@ -119,27 +127,38 @@ class SnapshotTransfer:
 
     def _trouble(self, digest: str) -> str:
         try:
-            self._check(self._brought(digest))
+            source, target = _keepers(self._source, self._target)
+            _check(target, _brought(source, target, digest))
         except (NotFound, UsageError) as error:
             return f"snapshot {digest[:12]}… of source code: {error}"
         return ""
 
-    def _brought(self, digest: str) -> Snapshot:
-        try:
-            return self._target.snapshot(digest)
-        except NotFound:
-            snapshot = self._source.snapshot(digest)
-        contents = {file.path: file.digest for file in snapshot.files}
-        self._target.put_snapshot(snapshot, lambda path: _content(self._source, contents[path]))
-        return snapshot
 
-    def _check(self, snapshot: Snapshot) -> None:
-        for file in snapshot.files:
-            if hashlib.sha256(_content(self._target, file.digest)).hexdigest() != file.digest:
-                raise NotFound(f"{file.path} in {self._target.url} does not match its digest")
+def _keepers(*stores: Store) -> list[Sources]:
+    """The stores, if all of them keep source code. Raises `NotFound`."""
+    for store in stores:
+        if not isinstance(store, Sources):
+            raise NotFound(f"{store.url} cannot {Sources.ability}")
+    return [Sources.of(store) for store in stores]
 
 
-def _content(store: Store, digest: str) -> bytes:
+def _brought(source: Sources, target: Sources, digest: str) -> Snapshot:
+    try:
+        return target.snapshot(digest)
+    except NotFound:
+        snapshot = source.snapshot(digest)
+    contents = {file.path: file.digest for file in snapshot.files}
+    target.put_snapshot(snapshot, lambda path: _content(source, contents[path]))
+    return snapshot
+
+
+def _check(target: Sources, snapshot: Snapshot) -> None:
+    for file in snapshot.files:
+        if hashlib.sha256(_content(target, file.digest)).hexdigest() != file.digest:
+            raise NotFound(f"{file.path} in the other store does not match its digest")
+
+
+def _content(store: Sources, digest: str) -> bytes:
     with store.open_content(digest) as content:
         return content.read()
 

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from hyperspace_core.records import State
-from hyperspace_core.storage import Maintenance, Migrations, Searches, Store, StoreInfo
+from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, StoreInfo
 from hyperspace_mongodb import schema
 from hyperspace_mongodb.artifacts import ArtifactVerbs, SourceVerbs
 from hyperspace_mongodb.base import Verbs, standing_of
@@ -160,7 +160,7 @@ def _topology(hello: Any) -> str:
 
 class MongoStore(WaitingVerbs, LeaseVerbs, EditVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
                  ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs,
-                 Searches, Migrations, Maintenance, Store):
+                 Sources, Searches, Migrations, Maintenance, Store):
     """All groups of verbs. Any number of threads; a child process opens it again."""
 
     def __init__(self, database: Database) -> None:

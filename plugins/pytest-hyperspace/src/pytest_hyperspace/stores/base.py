@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from hyperspace_core.storage import Capability, Maintenance, Migrations, Searches, Store
+from hyperspace_core.storage import Capability, Maintenance, Migrations, Searches, Sources, Store
 from pytest_hyperspace.stores.harness import Harness, ProcessGroup
 
 
@@ -26,7 +26,7 @@ class Backend:
 
 
 Test = TypeVar("Test")
-CAPABILITIES: tuple[type[Capability], ...] = (Searches, Migrations, Maintenance)
+CAPABILITIES: tuple[type[Capability], ...] = (Sources, Searches, Migrations, Maintenance)
 _NEEDED: dict[Any, type[Capability]] = {}      # class of tests, or test → the capability that it needs
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records import Artifact, Snapshot, SourceFile, Update
-from hyperspace_core.storage import Maintenance, Store
+from hyperspace_core.storage import Maintenance, Sources, Store
 from pytest_hyperspace.stores.base import ODD_TEXTS, StoreTests, for_stores_with, short
 from pytest_hyperspace.stores.harness import COMPLETED, UNKNOWN_ID, Harness, ProcessGroup, put_snapshots
 
@@ -176,13 +176,13 @@ def snapshot_of(code: Mapping[str, bytes]) -> Snapshot:
         for path, content in code.items()))
 
 
-def put(store: Store, code: Mapping[str, bytes]) -> Snapshot:
+def put(store: Sources, code: Mapping[str, bytes]) -> Snapshot:
     snapshot = snapshot_of(code)
     store.put_snapshot(snapshot, code.__getitem__)
     return snapshot
 
 
-def contents(store: Store, digest: str) -> dict[str, bytes]:
+def contents(store: Sources, digest: str) -> dict[str, bytes]:
     found = {}
     for file in store.snapshot(digest).files:
         with store.open_content(file.digest) as content:
@@ -190,15 +190,17 @@ def contents(store: Store, digest: str) -> dict[str, bytes]:
     return found
 
 
+@for_stores_with(Sources)
 class SnapshotTests(StoreTests):
     def test_a_snapshot_is_read_back_file_by_file(self, harness: Harness, other: Store) -> None:
-        snapshot = put(harness.store, CODE)
+        snapshot = put(harness.sources, CODE)
 
-        assert harness.store.snapshot(snapshot.digest).digest == snapshot.digest
-        assert contents(harness.store, snapshot.digest) == contents(other, snapshot.digest) == CODE
+        assert harness.sources.snapshot(snapshot.digest).digest == snapshot.digest
+        assert contents(harness.sources, snapshot.digest) == CODE
+        assert contents(Sources.of(other), snapshot.digest) == CODE
 
     def test_only_new_contents_are_read(self, harness: Harness) -> None:
-        put(harness.store, CODE)
+        put(harness.sources, CODE)
         changed = CODE | {"study/model.py": b"TREES = 200\n"}
         asked: list[str] = []
 
@@ -206,29 +208,29 @@ class SnapshotTests(StoreTests):
             asked.append(path)
             return changed[path]
 
-        harness.store.put_snapshot(snapshot_of(changed), read)
+        harness.sources.put_snapshot(snapshot_of(changed), read)
 
         assert asked == ["study/model.py"]
-        assert contents(harness.store, snapshot_of(changed).digest) == changed
-        assert contents(harness.store, snapshot_of(CODE).digest) == CODE
+        assert contents(harness.sources, snapshot_of(changed).digest) == changed
+        assert contents(harness.sources, snapshot_of(CODE).digest) == CODE
 
     def test_a_file_changed_meanwhile_is_refused(self, harness: Harness) -> None:
         snapshot = snapshot_of({"study/model.py": b"one"})
 
         with pytest.raises(UsageError, match=r"study/model\.py"):
-            harness.store.put_snapshot(snapshot, lambda path: b"two")
+            harness.sources.put_snapshot(snapshot, lambda path: b"two")
         with pytest.raises(NotFound):
-            harness.store.snapshot(snapshot.digest)
+            harness.sources.snapshot(snapshot.digest)
 
     def test_an_unknown_snapshot_is_not_found(self, harness: Harness) -> None:
         for digest in ("0" * 64, "", "../x", "ü"):
             with pytest.raises(NotFound):
-                harness.store.snapshot(digest)
+                harness.sources.snapshot(digest)
             with pytest.raises(NotFound):
-                harness.store.open_content(digest)
+                harness.sources.open_content(digest)
 
     def test_a_run_keeps_its_pinned_code(self, harness: Harness) -> None:
-        snapshot = put(harness.store, CODE)
+        snapshot = put(harness.sources, CODE)
         code: dict[str, Any] = {"snapshot": snapshot.digest, "commit": None, "untracked": ["a.b", "$c"]}
         run = harness.submit(code=code)
 
@@ -238,27 +240,27 @@ class SnapshotTests(StoreTests):
     @for_stores_with(Maintenance)
     @pytest.mark.parametrize("key", ["snapshot", "changes"])
     def test_a_named_snapshot_is_never_collected(self, harness: Harness, key: str) -> None:
-        pinned, ran = put(harness.store, CODE), put(harness.store, {"a.py": b"ran"})
+        pinned, ran = put(harness.sources, CODE), put(harness.sources, {"a.py": b"ran"})
         lease = harness.start(code={key: pinned.digest})
         harness.store.update(lease, Update(provenance={"source": {key: ran.digest}}))
         harness.store.finish(lease, COMPLETED)
 
         harness.maintenance.collect_garbage(dry_run=False)
 
-        assert contents(harness.store, pinned.digest) == CODE
-        assert contents(harness.store, ran.digest) == {"a.py": b"ran"}
+        assert contents(harness.sources, pinned.digest) == CODE
+        assert contents(harness.sources, ran.digest) == {"a.py": b"ran"}
         harness.assert_undamaged()
 
     @for_stores_with(Maintenance)
     def test_a_new_snapshot_is_not_collected(self, harness: Harness) -> None:
-        snapshot = put(harness.store, CODE)
+        snapshot = put(harness.sources, CODE)
 
         assert harness.maintenance.collect_garbage(dry_run=False).blobs == 0
-        assert contents(harness.store, snapshot.digest) == CODE
+        assert contents(harness.sources, snapshot.digest) == CODE
 
     def test_many_processes_put_the_same_snapshot(self, harness: Harness,
                                                   start_processes: Callable[..., ProcessGroup]) -> None:
         snapshot = snapshot_of(CODE)
         start_processes(put_snapshots, [(CODE, 5)] * min(4, self.claim_processes)).answers()
 
-        assert contents(harness.store, snapshot.digest) == CODE
+        assert contents(harness.sources, snapshot.digest) == CODE

@@ -38,7 +38,7 @@ from hyperspace_core.records import (
     SourceFile,
     State,
 )
-from hyperspace_core.storage import Maintenance, Migrations, Searches, Store, new_token
+from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, new_token
 
 PROJECT = "conformance"
 PATIENCE_S = 60.0
@@ -83,6 +83,10 @@ class Harness:
     def __init__(self, store: Store, project: str = PROJECT) -> None:
         self.store = store
         self.project = project
+
+    @property
+    def sources(self) -> Sources:
+        return Sources.of(self.store)
 
     @property
     def searches(self) -> Searches:
@@ -365,7 +369,7 @@ def put_snapshots(store: Store, report: Report, code: dict[str, bytes], times: i
     files = tuple(SourceFile(path=path, digest=hashlib.sha256(content).hexdigest(), size=len(content))
                   for path, content in code.items())
     for _ in range(times):
-        store.put_snapshot(Snapshot(files=files), code.__getitem__)
+        Sources.of(store).put_snapshot(Snapshot(files=files), code.__getitem__)
         if isinstance(store, Maintenance):
             store.collect_garbage(dry_run=False)
 

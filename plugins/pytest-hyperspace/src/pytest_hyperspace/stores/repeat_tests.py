@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +23,8 @@ from hyperspace_core.records import (
     State,
     Update,
 )
-from hyperspace_core.storage import Maintenance, Migrations, Searches, Store, new_token
-from pytest_hyperspace.stores.base import StoreTests, for_stores_with
+from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, new_token
+from pytest_hyperspace.stores.base import CAPABILITIES, StoreTests, for_stores_with
 from pytest_hyperspace.stores.harness import (
     CANCELLED,
     COMPLETED,
@@ -163,8 +164,6 @@ VERBS: dict[str, Prepare] = {
     "delete": lambda harness, path: deletion(harness),
     "append": lambda harness, path: append(harness),
     "put_artifact": artifact,
-    "put_snapshot": lambda harness, path: lambda: harness.store.put_snapshot(
-        Snapshot(files=()), lambda path: b""),
     "present": lambda harness, path: lambda: harness.store.present(worker("second", beat=2)),
     "absent": lambda harness, path: lambda: harness.store.absent("first"),
     "settings": lambda harness, path: lambda: harness.store.settings("a new one"),
@@ -172,6 +171,10 @@ VERBS: dict[str, Prepare] = {
         PROJECT, paused=True, ttl_s=50),
 }
 
+OF_SOURCES: dict[str, Prepare] = {
+    "put_snapshot": lambda harness, path: lambda: harness.sources.put_snapshot(
+        Snapshot(files=()), lambda path: b""),
+}
 OF_SEARCHES: dict[str, Prepare] = {
     "add_search": lambda harness, path: lambda: harness.searches.add_search(SEARCH),
     "propose": by_search(lambda searches, search: searches.propose(
@@ -242,14 +245,21 @@ def check_repeat(harness: Harness, folder: Path, name: str, prepare: Prepare) ->
 
 class RepeatTests(StoreTests):
     def test_every_verb_is_repeated(self) -> None:
-        ports = (Store, Searches, Migrations, Maintenance)
-        every = (*VERBS, *OF_SEARCHES, *OF_MIGRATIONS, *OF_MAINTENANCE)
+        every = (*VERBS, *OF_SOURCES, *OF_SEARCHES, *OF_MIGRATIONS, *OF_MAINTENANCE)
         repeated = {name.partition(",")[0] for name in every}
-        assert repeated | READING == {verb for port in ports for verb in port.__abstractmethods__}
+        verbs = {name for port in (Store, *CAPABILITIES) for name, verb in vars(port).items()
+                 if inspect.isfunction(verb) and not name.startswith("_")}
+        assert repeated | READING == verbs
 
     @pytest.mark.parametrize("name", VERBS)
     def test_a_repeated_verb_changes_nothing(self, harness: Harness, tmp_path: Path, name: str) -> None:
         check_repeat(harness, tmp_path, name, VERBS[name])
+
+    @for_stores_with(Sources)
+    @pytest.mark.parametrize("name", OF_SOURCES)
+    def test_a_repeated_verb_of_sources_changes_nothing(self, harness: Harness, tmp_path: Path,
+                                                        name: str) -> None:
+        check_repeat(harness, tmp_path, name, OF_SOURCES[name])
 
     @for_stores_with(Searches)
     @pytest.mark.parametrize("name", OF_SEARCHES)
