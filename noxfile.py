@@ -27,6 +27,7 @@ TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-migrate/
                  "plugins/pytest-hyperspace/src")
 TYPED_EXAMPLES = ("docs/examples/digits/digits_study", "docs/examples/turbines/turbines_study",
                   "docs/examples/reviews/reviews_study", "docs/examples/stage_timer/stage_timer.py",
+                  "docs/examples/memory_store/memory_store.py",
                   "tests/projects/functions_only/wine_functions", "tests/projects/spare_time/spare_time.py")
 
 

@@ -11,7 +11,7 @@ is one of
     api Name: one, another              a class or function with some of its members; `all` for all of them,
                                         `Name()` for one that users construct
     accessors study: one, another       attributes of a study, or of results, that installed plugins bring
-    steps, errors, hooks, commands, exit codes, transitions
+    steps, errors, hooks, commands, exit codes, transitions, verbs
 
 `--check` writes nothing, names the pages that are out of date and exits with 1.
 """
@@ -41,6 +41,7 @@ from hyperspace_core.errors import ExitCode, HyperspaceError
 from hyperspace_core.extension.accessors import RESULTS, STUDY, AccessorRegister
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.states import TRANSITIONS, State
+from hyperspace_core.storage import Capability, Maintenance, Migrations, Searches, Sources, Store
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^<!-- from: (?P<source>[^\n]*?) -->\n.*?^<!-- end -->$", re.M | re.S)
@@ -67,7 +68,7 @@ def content(source: str) -> str:
     """What SOURCE gives, as Markdown."""
     generated: dict[str, Callable[[], Iterable[str]]] = {
         "hooks": hooks, "commands": commands, "exit codes": exit_codes, "transitions": transitions,
-        "steps": steps, "errors": errors}
+        "verbs": verbs, "steps": steps, "errors": errors}
     if source in generated:
         return "\n".join(generated[source]()).strip()
     word, _, rest = source.partition(" ")
@@ -255,6 +256,18 @@ def transitions() -> Iterator[str]:
         for before, after in sorted(rows.items(), key=lambda one: order.index(one[0])):
             states = ", ".join(f"`{state}`" for state in State if state in after)
             yield row(f"`{verb}`", f"`{before}`" if before else "none", states)
+
+
+def verbs() -> Iterator[str]:
+    """The verbs of the store interface: those that every store has, and those of each capability."""
+    capabilities: tuple[type[Capability], ...] = (Sources, Searches, Migrations, Maintenance)
+    ports: list[tuple[type, str]] = [(Store, ""), *((port, f": to {port.ability}") for port in capabilities)]
+    for port, about in ports:
+        yield from ("", f"### `{port.__name__}`{about}", "", "| verb | guarantee |", "| --- | --- |")
+        for name, verb in vars(port).items():
+            if not name.startswith("_") and inspect.isfunction(verb):
+                default = "" if getattr(verb, "__isabstractmethod__", False) else " Has a default."
+                yield row(f"`{name}`", " ".join((inspect.getdoc(verb) or "").split()) + default)
 
 
 # Python

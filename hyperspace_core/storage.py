@@ -116,7 +116,8 @@ class Store(ABC):
         self.close()
 
     @abstractmethod
-    def info(self) -> StoreInfo: ...
+    def info(self) -> StoreInfo:
+        """Describe the store, for `hyperspace store info` and `doctor`."""
 
     # -- settings of a project's queue -----------------------------------------------------------------------
 
@@ -352,7 +353,7 @@ class Searches(Capability):
 
     @abstractmethod
     def get_search(self, search: int) -> SearchRecord:
-        """Raises `NotFound`."""
+        """The search with this id. Raises `NotFound`."""
 
     @abstractmethod
     def searches(self, project: str, *, states: Collection[SearchState] = (),

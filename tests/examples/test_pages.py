@@ -60,7 +60,7 @@ NEEDS["howto/deep-learning.md"] = "torch"              # `nox -s reviews` has it
 MORE = {"howto/odd-shapes.md": "openoa"}                # 54 MB of measurements
 # READMEs of the examples, without reviews, which trains for minutes (`nox -s reviews`), and turbines, which
 # has the commands of howto/odd-shapes.md
-READMES = ("digits", "one_function", "stage_timer")
+READMES = ("digits", "one_function", "memory_store", "stage_timer")
 PYTHON_ONLY = {"configs.md", "tuners.md", "provenance.md", "search-space.md"}     # no commands
 # shell blocks (`sh`) that are not run here, and why
 NOT_TYPED = {
