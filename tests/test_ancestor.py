@@ -15,18 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import FILES as BEHAVING
-from worker.scene import (
-    PROJECT,
-    WorkerProcess,
-    alive,
-    began,
-    in_state,
-    opened_for_tests,
-    submit,
-    until,
-    worker_processes,
-)
 
 from hyperspace_core import Study
 from hyperspace_core.errors import ConfigError, NotFound, TaskError, ValueNotStorable
@@ -40,6 +28,18 @@ from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 from pytest_hyperspace.project import ProjectFolder, make_project
+from support.behaving import FILES as BEHAVING
+from support.behaving import (
+    PROJECT,
+    WorkerProcess,
+    alive,
+    began,
+    in_state,
+    opened_for_tests,
+    submit,
+    until,
+    worker_processes,
+)
 
 # the shape of the ancestor's one public client, its names and its nesting
 FILES = {

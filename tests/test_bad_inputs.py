@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli.conftest import Answer, typed, url  # noqa: F401
 
 from hyperspace_core import Study
 from hyperspace_core.errors import ConfigError, ValueNotStorable
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import RunRecord
 from pytest_hyperspace.project import ProjectFolder
+from support.commands import Answer, typed, url  # noqa: F401
 
 PROJECT = "odd"
 

@@ -12,9 +12,8 @@ from hyperspace_core.capture import worktree
 from hyperspace_core.capture.snapshot import ProjectCode, project_code
 from hyperspace_core.extension.project import Project
 from hyperspace_core.run import Section
-
-from .lab import Lab, lab
-from .test_git import ENVIRONMENT, PLANTS, Repository
+from support.lab import Lab, lab
+from support.repository import ENVIRONMENT, PLANTS, Repository
 
 CANARY = "S3cr3t-canary"
 FILES = {

@@ -13,8 +13,7 @@ import pytest
 
 from hyperspace_core.capture.code_fingerprint import component_fingerprints, prepare
 from hyperspace_core.extension.project import Project
-
-from .lab import Lab, lab
+from support.lab import Lab, lab
 
 FILES = {
     "labwork/__init__.py": """

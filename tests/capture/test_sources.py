@@ -21,8 +21,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.records.source import Snapshot
 from hyperspace_core.run import Absent
-
-from .lab import Lab, lab
+from support.lab import Lab, lab
 
 CANARY = "S3cr3t-canary"
 FILES = {

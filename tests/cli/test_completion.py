@@ -12,25 +12,10 @@ import pytest
 
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
-from .searching import new_search
+from support.commands import Answer
+from support.searching import new_search
 
 Apart = Callable[..., Answer]
-
-
-@pytest.fixture
-def completed(typed_apart: Apart) -> Callable[..., list[str]]:
-    """The completions of bash for a line with an incomplete last word."""
-
-    def one(line: str, **environment: str) -> list[str]:
-        words = line.split(" ")
-        answer = typed_apart(_HYPERSPACE_COMPLETE="bash_complete", COMP_WORDS=line,
-                             COMP_CWORD=str(len(words) - 1), **environment)
-        assert answer.err == ""
-        return [offer.removeprefix("plain,") for offer in answer.lines if offer]
-
-    return one
 
 
 def test_commands_and_their_subcommands(completed: Callable[..., list[str]]) -> None:

@@ -9,10 +9,9 @@ from hyperspace_core.records.run import Finish, Update
 from hyperspace_core.records.states import Outcome
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .changing import Editing
-from .conftest import Answer
-from .growing import PLUGIN
+from support.commands import Answer
+from support.editing import Editing
+from support.growing import PLUGIN
 
 Typed = Callable[..., Answer]
 

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from extension.world import World
-from worker.scene import PLUGIN, until
 
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.storage import Store
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
+from support.behaving import PLUGIN, until
+from support.commands import Answer
+from support.world import World
 
 Typed = Callable[..., Answer]
 Usage = namedtuple("Usage", "total used free")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from hyperspace_core import load_component
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

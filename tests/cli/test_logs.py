@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import until
 
 from hyperspace_core.cli.follow import Tape
 from hyperspace_core.records.run import Lease, OutputChunk
 from hyperspace_core.records.states import State
 from pytest_hyperspace.stores.harness import COMPLETED, Harness
-
-from .conftest import PATIENCE_S, Answer
+from support.behaving import until
+from support.commands import PATIENCE_S, Answer
 
 Typed = Callable[..., Answer]
 

@@ -8,8 +8,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Finish, Lease
 from hyperspace_core.records.states import Outcome
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 NAN = float("nan")

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from extension.world import World
-from worker.scene import PROJECT as BEHAVING
-from worker.scene import submit, until
 
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import Store
@@ -21,11 +18,12 @@ from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.submission import iter_plan
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer, walks_away
-from .growing import PROJECT
-from .terminal import Terminal
-from .test_mistakes_reading import ATTACK, one_line
+from support.behaving import PROJECT as BEHAVING
+from support.behaving import submit, until
+from support.commands import ATTACK, Answer, one_line, walks_away
+from support.growing import PROJECT
+from support.terminal import Terminal
+from support.world import World
 
 Typed = Callable[..., Answer]
 Words = tuple[Any, ...]

@@ -15,8 +15,7 @@ from hyperspace_core.records.run import Finish, OutputChunk, Update
 from hyperspace_core.records.states import Outcome
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import PATIENCE_S, Answer, walks_away
+from support.commands import ATTACK, PATIENCE_S, Answer, one_line, walks_away
 
 Typed = Callable[..., Answer]
 
@@ -39,14 +38,6 @@ def two(harness: Harness) -> tuple[int, int]:
                          output=[OutputChunk(seq=0, text="printed\n", at=0.0)])
     harness.store.finish(lease, Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"result": 0.5}))
     return lease.run, harness.submit(submitted={"trees": 2}, config={"trees": 2})
-
-
-def one_line(answer: Answer) -> str:
-    """The error line."""
-    assert answer.out == ""
-    assert answer.err.count("\n") == 1, answer.err
-    assert answer.err.startswith("error: ")
-    return answer.err
 
 
 # -- success -------------------------------------------------------------------------------------------------
@@ -243,8 +234,6 @@ def test_b9_a_narrow_terminal_gets_short_lines(at_terminal: Callable[..., Any], 
 
 
 # -- control characters are escaped --------------------------------------------------------------------------
-
-ATTACK = "a\x1b]0;title\x07\x1b[2J\x1b]8;;http://evil\x1b\\b\x9b31mc\u202ed\re\x00\x7f"
 
 
 def _hostile(harness: Harness, text: str) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

@@ -9,8 +9,7 @@ import pytest
 
 from hyperspace_core.records.states import State
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from extension.world import World
-
-from .conftest import Answer
+from support.commands import Answer
+from support.world import World
 
 Typed = Callable[..., Answer]
 

@@ -10,8 +10,7 @@ from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.worker.events import RunEnded
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 STOPPED = Finish(outcome=Outcome.COMPLETED, reason=PRUNED, result=0.9, metrics={"result": 0.9})

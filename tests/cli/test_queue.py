@@ -9,8 +9,7 @@ import pytest
 from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.records.states import Command, State
 from pytest_hyperspace.stores.harness import Harness, owner
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

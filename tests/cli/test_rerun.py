@@ -10,9 +10,8 @@ from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.stores.sqlite import open_store
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Answer
-from .growing import PROJECT
+from support.commands import Answer
+from support.growing import PROJECT
 
 Typed = Callable[..., Answer]
 

@@ -12,9 +12,8 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results import results
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-
-from .changing import Editing
-from .conftest import Answer
+from support.commands import Answer
+from support.editing import Editing
 
 Typed = Callable[..., Answer]
 

@@ -13,8 +13,7 @@ import pytest
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import Outcome
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

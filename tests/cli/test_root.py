@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import click
 import pytest
-from extension.world import World
 
 from hyperspace_core.cli.main import build_cli
-
-from .conftest import Answer
+from support.commands import Answer
+from support.world import World
 
 Typed = Callable[..., Answer]
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import until
 
 from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import open_store
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Answer
+from support.behaving import until
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

@@ -14,9 +14,8 @@ from hyperspace_core.records.run import Finish, Metric, Update
 from hyperspace_core.records.states import Outcome, State
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import COMPLETED, FAILED, Harness
-
-from .changing import Editing
-from .conftest import Answer
+from support.commands import Answer
+from support.editing import Editing
 
 Typed = Callable[..., Answer]
 

@@ -11,10 +11,8 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from pytest_hyperspace.stores.harness import Harness, new_run
-
-from .conftest import Answer
-from .searching import new_search
-from .test_status import present
+from support.commands import Answer, present
+from support.searching import new_search
 
 Typed = Callable[..., Answer]
 

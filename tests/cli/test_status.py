@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Owner, WorkerInfo
+from hyperspace_core.records.run import Owner
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import new_token
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import COMPLETED, Harness, owner
-
-from .conftest import Answer
+from support.commands import Answer, present
 
 Typed = Callable[..., Answer]
-
-
-def present(harness: Harness, one: Owner, **fields: Any) -> None:
-    """Register a worker."""
-    info = {"owner": one, "project": harness.project, "tasks": ("task",),
-            "seen_at": datetime.now(UTC)} | fields
-    harness.store.present(WorkerInfo(**info))
 
 
 def taken_by(harness: Harness, one: Owner, run: int) -> Any:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import Answer
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 

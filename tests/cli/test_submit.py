@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import until
 
 from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord, WorkerInfo
 from hyperspace_core.stores.sqlite import open_store
-
-from .changing import Editing
-from .conftest import COMMAND, Answer
-from .growing import PROJECT
+from support.behaving import until
+from support.commands import COMMAND, Answer
+from support.editing import Editing
+from support.growing import PROJECT
 
 pytestmark = pytest.mark.usefixtures("growing")
 Typed = Callable[..., Answer]

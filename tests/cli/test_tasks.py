@@ -7,9 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Answer
-from .growing import THINGS
+from support.commands import Answer
+from support.growing import THINGS
 
 Typed = Callable[..., Answer]
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 from click import unstyle
-from worker.faults import Door
-from worker.scene import until
 
 from hyperspace_core.cli.terminal import Page
 from hyperspace_core.cli.watch import Watched
@@ -20,8 +18,9 @@ from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import Overview
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.harness import Harness
-
-from .conftest import PATIENCE_S
+from support.behaving import until
+from support.commands import PATIENCE_S
+from support.faults import Door
 
 Words = Callable[..., Any]
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from worker.scene import PROJECT, began, in_state, submit, until
 
 from hyperspace_core.cli.worker_view import stopping
 from hyperspace_core.records.states import State
@@ -17,10 +16,10 @@ from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Stopping
 from hyperspace_core.worker.state import WorkerOptions
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import PATIENCE_S, Answer
-from .searching import new_search
-from .terminal import Terminal
+from support.behaving import PROJECT, began, in_state, submit, until
+from support.commands import PATIENCE_S, Answer
+from support.searching import new_search
+from support.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("project")
 Typed = Callable[..., Answer]

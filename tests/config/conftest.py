@@ -4,8 +4,7 @@ import pytest
 
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of_method
-
-from .zoo import Everything, Holdout, make_registry
+from support.zoo import Everything, Holdout, make_registry
 
 
 @pytest.fixture

@@ -16,10 +16,8 @@ from hyperspace_core.config.complete import complete, complete_component
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of, tree_of
 from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError
-
-from . import zoo
-from .test_complete import CONFIGS
-from .zoo import CATALOG, EVERYTHING
+from support import zoo
+from support.zoo import CATALOG, CONFIGS, EVERYTHING
 
 
 def built(tree: dict[str, Any], signature: Signature, registry: Registry) -> dict[str, Any]:

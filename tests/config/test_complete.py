@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 
 from hyperspace_core.components import Component, Lazy, Scenario
@@ -18,9 +17,8 @@ from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of, signature_of_method
 from hyperspace_core.config.tree import digest, merge
 from hyperspace_core.errors import ConfigError, UnknownClassError
-
-from . import zoo
-from .zoo import CATALOG, EVERYTHING
+from support import zoo
+from support.zoo import CATALOG, CONFIGS, EVERYTHING, JSON
 
 
 def problems(tree: Any, signature: Signature, registry: Registry) -> tuple[str, ...]:
@@ -485,46 +483,6 @@ def test_too_deep_and_endless(everything: Signature, registry: Registry) -> None
 
 
 # -- laws -----------------------------------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
-)
-FORESTS = st.fixed_dictionaries(
-    {"className": st.sampled_from(["Forest", "BigForest", "HugeForest"])},
-    optional={"trees": st.integers(1, 9), "max_depth": st.none() | st.integers(1, 9)},
-)
-CLASSIFIERS = (
-    st.sampled_from(["Forest", "BigForest"])
-    | FORESTS
-    | st.fixed_dictionaries({"className": st.just("Support"), "C": st.integers(1, 5) | st.floats(0.5, 5)})
-)
-LAYERS = st.sampled_from(["Dense", "Dropout"]) | st.fixed_dictionaries(
-    {"className": st.just("Dense")}, optional={"units": st.integers(1, 5)}
-)
-CONFIGS = st.fixed_dictionaries(
-    {},
-    optional={
-        "classifier": CLASSIFIERS,
-        "Scaler": st.none() | st.just("Standard"),
-        "layers": st.lists(LAYERS, max_size=3),
-        "named": st.dictionaries(st.text(max_size=3), LAYERS, max_size=3),
-        "model": CLASSIFIERS | st.dictionaries(st.text("ab", max_size=2), JSON, max_size=3),
-        "raw": st.none() | st.dictionaries(st.text(max_size=3), JSON, max_size=3),
-        "anything": JSON,
-        "training": st.fixed_dictionaries(
-            {},
-            optional={
-                "epochs": st.integers(-(2**63), 2**63 - 1),
-                "optimizer": st.fixed_dictionaries({}, optional={"lr": st.floats(0, 1) | st.just(1)}),
-            },
-        ),
-        "choice": st.integers(-5, 5) | st.text(max_size=2),
-        "mode": st.sampled_from(["FAST", "slow"]),
-        "aggregation": st.sampled_from(["Bottleneck", "Attention"]),
-    },
-)
 
 
 @settings(deadline=None)

@@ -7,8 +7,7 @@ import pytest
 from hyperspace_core.config.signature import signature_of
 from hyperspace_core.config.walk import described, range_text
 from hyperspace_core.ranges import Choice, Float, Int, Range
-
-from .zoo import CATALOG, EVERYTHING, Attention, Forest, Optimizer
+from support.zoo import CATALOG, EVERYTHING, Attention, Forest, Optimizer
 
 
 def test_a_parameter_has_its_type_range_default_and_help() -> None:

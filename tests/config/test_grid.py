@@ -20,8 +20,7 @@ from hyperspace_core.config.grid import (
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of
 from hyperspace_core.errors import ConfigError
-
-from .zoo import CATALOG, EVERYTHING
+from support.zoo import CATALOG, EVERYTHING
 
 
 def expanded(grid: dict[str, Any], signature: Signature, registry: Registry) -> list[dict[str, Any]]:

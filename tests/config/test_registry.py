@@ -11,8 +11,7 @@ from hyperspace_core.components import Component, Dataset, Scenario
 from hyperspace_core.config.complete import complete_component
 from hyperspace_core.config.registry import Registry, is_abstract
 from hyperspace_core.errors import RegistrationError, UnknownClassError
-
-from . import zoo
+from support import zoo
 
 
 def test_find_by_name_and_alias(registry: Registry) -> None:

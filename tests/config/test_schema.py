@@ -35,8 +35,7 @@ from hyperspace_core.config.types import (
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_core.run import Run
-
-from . import zoo
+from support import zoo
 
 T = TypeVar("T")
 Rate = NewType("Rate", float)

@@ -12,8 +12,7 @@ from hyperspace_core.components import Scenario
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.tree import MISSING, canonical
 from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
-
-from .zoo import CATALOG, EVERYTHING
+from support.zoo import CATALOG, EVERYTHING
 
 CONFIG: dict[str, Any] = complete({
     "scaler": "Standard",

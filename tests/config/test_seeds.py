@@ -7,8 +7,7 @@ import pytest
 from hyperspace_core.config.complete import LIMIT, choose_seed, without_seed
 from hyperspace_core.config.signature import signature_of
 from hyperspace_core.errors import ConfigError
-
-from . import zoo
+from support import zoo
 
 
 def test_seed_precedence_is_submission_config_task() -> None:

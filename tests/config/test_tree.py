@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hyperspace_core.config.tree import (
     MISSING,
@@ -26,16 +25,7 @@ from hyperspace_core.config.tree import (
     too_deep,
 )
 from hyperspace_core.errors import ConfigError
-
-KEYS = st.text("abcxyz_", min_size=1, max_size=4)
-LEAVES = (
-    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=True) | st.text("ab", max_size=2)
-)
-SECTIONS = st.recursive(
-    st.dictionaries(KEYS, LEAVES | st.lists(LEAVES, max_size=3), max_size=4),
-    lambda inner: st.dictionaries(KEYS, inner | LEAVES, max_size=4),
-    max_leaves=12,
-)
+from support.zoo import SECTIONS
 
 
 def same(a: object, b: object) -> bool:

@@ -4,9 +4,7 @@ from hypothesis import given
 
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.tree import flatten, told_apart
-
-from .test_tree import SECTIONS
-from .zoo import CATALOG, EVERYTHING
+from support.zoo import CATALOG, EVERYTHING, SECTIONS
 
 
 def written_in(config: dict[str, object]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .scripts import ROOT, script
+from support.scripts import ROOT, script
 
 DRAW = script("draw_layers")
 PICTURE = ROOT / "docs" / "_static" / "layers.svg"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .scripts import ROOT, script
+from support.scripts import ROOT, script
 
 SCRIPT = script("write_reference")
 PAGES = [str(page.relative_to(ROOT)) for page in SCRIPT.pages()

@@ -11,8 +11,7 @@ import pytest
 from hyperspace_core import Study
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-
-from .conftest import Shell
+from support.shell import Shell
 
 STAGES = {"load_data", "preprocess", "build_model", "train", "score"}
 

@@ -17,8 +17,7 @@ import pytest
 
 import hyperspace_core
 from hyperspace_core.storage import Store
-
-from .conftest import Shell
+from support.shell import Shell
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .conftest import Shell
+from support.shell import Shell
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

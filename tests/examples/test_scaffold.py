@@ -9,8 +9,7 @@ import pytest
 
 from hyperspace_core.cli.commands.new import create, files_of
 from hyperspace_core.errors import UsageError
-
-from .conftest import Shell
+from support.shell import Shell
 
 
 @pytest.mark.timeout(240)

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from worker.scene import FILES, PROJECT, began, in_state, opened_for_tests, submit
 
 from hyperspace_core.records.states import Outcome, State
 from pytest_hyperspace.project import make_project
+from support.behaving import FILES, PROJECT, began, in_state, opened_for_tests, submit
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "systemd-slurm.md"
 UNIT = "hyperspace-worker@digits.service"

@@ -11,8 +11,7 @@ from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.run import Absent, Memory
-
-from .conftest import job
+from support.jobs import job
 
 ENTRY = '''\
 from typing import Annotated

@@ -19,8 +19,7 @@ from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
 from hyperspace_core.records.states import Outcome
-
-from .conftest import ENTRY, RUNS, Hands, finished, job, until_printed
+from support.jobs import ENTRY, RUNS, Hands, finished, job, until_printed
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="adopting orphans needs Linux")
 
@@ -360,7 +359,7 @@ WORKER = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from execution.conftest import Attempt, job, until_printed
+from support.jobs import Attempt, job, until_printed
 from hyperspace_core.execution.supervisor import Supervisor
 
 supervisor = Supervisor("lab", isolation={isolation!r}, grace_s={grace})

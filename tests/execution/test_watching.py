@@ -17,8 +17,7 @@ from hyperspace_core.markers import hookimpl
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Memory, Run, RunWatcher
-
-from .conftest import job
+from support.jobs import job
 
 
 class Project:

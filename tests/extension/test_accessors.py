@@ -12,8 +12,7 @@ from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.extension import features
 from hyperspace_core.extension.features import FEATURES, install_command
 from hyperspace_core.study import Study
-
-from .world import World, broken
+from support.world import World, broken
 
 PROJECT = """
     from hyperspace_core import hookimpl

@@ -13,8 +13,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.register import Contents, NewDefault, Register, SameBehaviour
 from hyperspace_core.migrations import add, rename
-
-from .world import World
+from support.world import World
 
 
 class Family(Component):

@@ -8,8 +8,7 @@ import pytest
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.extension.discovery import by_name, conflict, core_version, find
-
-from .world import World
+from support.world import World
 
 GROUP = "hyperspace.tests"
 

@@ -11,8 +11,7 @@ from hyperspace_core.extension.manager import Extensions, build_manager
 from hyperspace_core.extension.project import Project, open_project
 from hyperspace_core.run import Memory, Run
 from hyperspace_core.stages import HookStages
-
-from .world import World
+from support.world import World
 
 FUNCTIONS_ONLY = Path(__file__).parents[1] / "projects" / "functions_only"
 

@@ -11,8 +11,7 @@ import pytest
 from hyperspace_core.errors import ProjectError, UsageError
 from hyperspace_core.extension.manager import BUILTINS, build_manager
 from hyperspace_core.run import Memory, Run, Section
-
-from .world import World, broken, hooks_of
+from support.world import World, broken, hooks_of
 
 GOOD = """
     from hyperspace_core import hookimpl

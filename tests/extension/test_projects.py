@@ -25,8 +25,7 @@ from hyperspace_core.extension.project import Project, installed_projects, open_
 from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import Metric
 from hyperspace_core.run import Memory, Run
-
-from .world import EMPTY, World, broken, hooks_of
+from support.world import EMPTY, World, broken, hooks_of
 
 ENTRY = """
     from hyperspace_core import hookimpl

@@ -10,8 +10,7 @@ import hyperspace_core
 from hyperspace_core import records
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.extension.project import open_project
-
-from .world import EMPTY, World
+from support.world import EMPTY, World
 
 
 @pytest.mark.parametrize("module", [hyperspace_core, records])

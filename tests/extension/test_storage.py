@@ -11,8 +11,7 @@ from hyperspace_core.errors import StoreError
 from hyperspace_core.extension.features import install_command
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import offers, open_store, redact, resolve_url
-
-from .world import World, broken
+from support.world import World, broken
 
 # -- from what was typed to a URL ----------------------------------------------------------------------------
 

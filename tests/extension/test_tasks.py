@@ -11,8 +11,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import Project, TaskShelf, open_project
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.task import Task, check_task_name, parse_task
-
-from .world import EMPTY, World
+from support.world import EMPTY, World
 
 # -- names (B31) ---------------------------------------------------------------------------------------------
 

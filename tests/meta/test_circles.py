@@ -7,7 +7,7 @@ import importlib.util
 import grimp
 import pytest
 
-from .places import PACKAGE, PLUGINS
+from support.places import PACKAGE, PLUGINS
 
 PACKAGES = [PACKAGE.name, *(folder.name for plugin in PLUGINS for folder in sorted((plugin / "src").iterdir())
                             if importlib.util.find_spec(folder.name))]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from .places import modules
+from support.places import modules
 
 # Forks of one bare interpreter: equal to new interpreters, in a tenth of the time.
 EACH_ALONE = """

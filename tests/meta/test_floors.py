@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import hyperspace_core
-
-from .places import PACKAGE, ROOT, sources
+from support.places import PACKAGE, ROOT, sources
 
 # package -> the only modules that may import it
 PLACES = {

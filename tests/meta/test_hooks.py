@@ -8,8 +8,7 @@ import re
 import pytest
 
 from hyperspace_core import hookspecs
-
-from .places import PACKAGE, ROOT
+from support.places import PACKAGE, ROOT
 
 HOOKS = [name for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)
          if name.startswith("hyperspace_")]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .places import PACKAGE, PLUGINS, ROOT, bash_blocks, dotted, plugin_files
+from support.places import PACKAGE, PLUGINS, ROOT, bash_blocks, dotted, plugin_files
 
 LONGEST_MODULE = 500
 SHORTEST_MODULE = 60           # a shorter one with a single importer is a part of its importer

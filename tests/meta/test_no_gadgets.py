@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from .places import sources
+from support.places import sources
 
 MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib", "yaml", "xmlrpc"}
 CALLS = {"eval", "exec", "compile", "__import__", "execfile"}

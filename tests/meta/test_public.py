@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .places import PLUGINS, ROOT
+from support.places import PLUGINS, ROOT
 
 # for projects and notebooks; each has a list of its own, or is public as a whole
 FOR_PROJECTS = (

@@ -21,8 +21,7 @@ from hyperspace_core.records.run import Update
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import COMPLETED, Harness
-
-from .conftest import CONFIG
+from support.studio import CONFIG
 
 
 def manifest(folder: Path) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from extension.world import World
 
 from hyperspace_core import load_component
 from hyperspace_core.errors import ProjectError, UnknownClassError, UsageError
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder
+from support.world import World
 
 PLUGIN = """
     from dataclasses import dataclass

@@ -1,36 +1,7 @@
-"""A project that changes between two openings, on one store."""
+"""Fixtures of `support.openings`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from support.openings import garden, opened
 
-import pytest
-
-from hyperspace_core.study import Study
-from pytest_hyperspace.project import ProjectFolder, forget
-
-from .changing import FILES, PROJECT
-
-Open = Callable[..., Study]
-
-
-@pytest.fixture
-def garden(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
-    return hyperspace_project(FILES, name=PROJECT)
-
-
-@pytest.fixture
-def opened(garden: ProjectFolder, url: str) -> Iterator[Open]:
-    """Open the project after replacing files: `opened({"parts.py": text})`."""
-    studies: list[Study] = []
-
-    def one(files: Mapping[str, str] = {}) -> Study:
-        for name, text in files.items():
-            garden.write(name, text)
-        forget(garden.package.name)
-        studies.append(Study(PROJECT, url))
-        return studies[-1]
-
-    yield one
-    for study in studies:
-        study.close()
+__all__ = ["garden", "opened"]

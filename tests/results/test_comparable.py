@@ -23,9 +23,8 @@ from hyperspace_core.results.results import Results
 from hyperspace_core.study import Study
 from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 from hyperspace_migrate.plan import apply_plan, plan_backfill
-
-from .changing import FILES, TASK, changed, declaring, with_hook
-from .conftest import Open
+from support.garden import FILES, TASK, changed, declaring, with_hook
+from support.openings import Open
 
 FOREST = {"classifier": {"className": "Forest", "trees": 10}}
 TREES_20 = {"classifier": {"className": "Forest", "trees": 20}}

@@ -12,9 +12,8 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results import results as first_page
 from hyperspace_core.results.results import Results
 from hyperspace_core.study import Study
-
-from .changing import changed
-from .conftest import Open
+from support.garden import changed
+from support.openings import Open
 
 OTHER_FOREST = changed("parts.py", "grown(self.trees) +", "2 * grown(self.trees) +")
 BATCH = 20

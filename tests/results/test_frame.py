@@ -10,8 +10,7 @@ import pytest
 
 from hyperspace_core.results.export import to_frame
 from hyperspace_core.results.results import Results
-
-from .records import completed, queued
+from support.records import completed, queued
 
 pandas = pytest.importorskip("pandas")
 

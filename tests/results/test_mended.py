@@ -14,9 +14,8 @@ from hyperspace_core.results.repeats import Grouped
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import ordered
 from hyperspace_core.study import Study
-
-from .conftest import Open
-from .records import completed
+from support.openings import Open
+from support.records import completed
 
 
 def mended(record: RunRecord, value: float, name: str = "accuracy") -> RunRecord:

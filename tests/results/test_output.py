@@ -18,8 +18,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.results.export import checked_format, write_csv, write_jsonl
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import Column, Table
-
-from .records import completed
+from support.records import completed
 
 RUNS = [completed(1, 0.5, {"trees": 20, "kind": "b", "extra": 1}, seconds=3.0),
         completed(2, 0.9, {"trees": 100, "kind": "a"}, seconds=1.0),

@@ -29,8 +29,7 @@ from hyperspace_core.results.overview import (
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.stores.sqlite import open_store
 from pytest_hyperspace.project import FakeClock
-
-from .records import NOON, completed, queued, running
+from support.records import NOON, completed, queued, running
 
 ME = this_process("me")
 DEAD = replace(ME, worker="dead", pid=2**22 + 1)      # above the highest pid that Linux gives

@@ -12,8 +12,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import tabulate
-
-from .records import completed
+from support.records import completed
 
 
 def forest(trees: int) -> dict[str, Any]:

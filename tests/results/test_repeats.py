@@ -14,8 +14,7 @@ from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.repeats import Grouped, estimate, group_repeats, has_repeats, t_quantile
 from hyperspace_core.results.results import Results
-
-from .records import completed
+from support.records import completed
 
 
 def forest(trees: int, **others: Any) -> dict[str, Any]:

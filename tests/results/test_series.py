@@ -19,8 +19,7 @@ from hyperspace_core.results.diff import (
     side_by_side,
     summarize,
 )
-
-from .records import FOREST, completed, queued
+from support.records import FOREST, completed, queued
 
 
 def points(*logged: tuple[str, int | None, float]) -> list[Point]:

@@ -14,8 +14,7 @@ from hyperspace_core.config.tree import MISSING
 from hyperspace_core.records.states import State
 from hyperspace_core.results.results import SHOWN, Results, text_of
 from hyperspace_core.results.table import best_first, parameters_of, seconds_of, shortest_names, tabulate
-
-from .records import completed, queued
+from support.records import completed, queued
 
 
 def forest(trees: int, **others: Any) -> dict[str, Any]:

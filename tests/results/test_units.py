@@ -9,8 +9,7 @@ import pytest
 
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.repeats import Grouped, has_repeats, measurements
-
-from .records import completed
+from support.records import completed
 
 
 def in_parts(number: int, trees: int, values: dict[str, float], *, seed: int = 0, drawn: bool = False,

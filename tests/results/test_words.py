@@ -32,8 +32,7 @@ from hyperspace_core.results.format import (
     width,
 )
 from hyperspace_core.results.overview import progress_bar, progress_text
-
-from .records import NOON, completed
+from support.records import NOON, completed
 
 # -- harmless ------------------------------------------------------------------------------------------------
 

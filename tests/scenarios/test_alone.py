@@ -14,8 +14,7 @@ from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.run import Memory, Run
 from hyperspace_core.scenarios import PerSeries, Repeated, Rolling
 from hyperspace_core.scenarios.parts import PartError
-
-from .wrapped import Counting, Numbers, Trial, plain
+from support.wrapped import Counting, Numbers, Trial, plain
 
 
 def trial(**settings: Any) -> Trial:

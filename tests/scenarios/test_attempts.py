@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import alive, until
 
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Drain
+from support.behaving import alive, until
+from support.parted import Drain
 
 FOLDS = ("folds", "folds_at_once")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import until
 
 from hyperspace_core.components import Dataset, Scenario
 from hyperspace_core.extension.manager import build_manager
@@ -26,6 +25,7 @@ from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.study import Study
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
+from support.behaving import until
 
 FIRMS = 11
 YEARS = range(1935, 1955)

@@ -13,8 +13,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import trial
+from support.parted import trial
 
 
 def completed(study: Study, scenario: dict[str, Any]) -> dict[str, Any]:

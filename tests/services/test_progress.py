@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import until
 
 from hyperspace_core import Study
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.states import State
 from hyperspace_core.results.live_view import QueueProgress
-
-from .conftest import Drain, number
+from support.behaving import until
+from support.learners import Drain, number
 
 
 def test_progress_shows_the_queue_as_it_is_when_it_is_shown(study: Study) -> None:

@@ -24,8 +24,7 @@ from hyperspace_core.queue import RunQueue
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import FILES, Drain, number
+from support.learners import FILES, Drain, number
 
 UNCHECKED = "project 'lab' is not installed here, so its submissions are accepted unchecked"
 

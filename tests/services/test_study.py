@@ -34,8 +34,7 @@ from hyperspace_core.results.comparable import existing_runs, experiment_key
 from hyperspace_core.results.results import Results
 from hyperspace_core.submission import SubmitOptions, iter_plan, plan, problem_of_task
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Drain, number
+from support.learners import Drain, number
 
 
 def record(run: Any) -> RunRecord:

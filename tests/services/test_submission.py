@@ -292,8 +292,7 @@ def test_the_size_of_a_grid_is_the_number_of_its_runs(
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Problem]]:
     """A project that stays open for all examples of a test."""
     from pytest_hyperspace.project import make_project
-
-    from .conftest import FILES
+    from support.learners import FILES
 
     folder = make_project(tmp_path_factory.mktemp("planned"), name="lab", files=FILES)
     with pytest.MonkeyPatch.context() as patch:

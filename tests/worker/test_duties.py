@@ -15,9 +15,8 @@ from hyperspace_core.worker.heartbeat import EXPLAIN_AFTER_S, WATCHED_S, Counts,
 from hyperspace_core.worker.slot import LOOK_S
 from hyperspace_core.worker.state import QueueNotifier
 from pytest_hyperspace.project import FakeClock
-
-from .faults import Door
-from .scene import PATIENCE_S, PROJECT, submit
+from support.behaving import PATIENCE_S, PROJECT, submit
+from support.faults import Door
 
 
 class Idle:

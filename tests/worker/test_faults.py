@@ -15,9 +15,17 @@ from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Notice, Ready, RunEnded
-
-from .faults import Door
-from .scene import PROJECT, WorkerProcess, alive, began, grandchild_of_the_deaf, in_state, submit, until
+from support.behaving import (
+    PROJECT,
+    WorkerProcess,
+    alive,
+    began,
+    grandchild_of_the_deaf,
+    in_state,
+    submit,
+    until,
+)
+from support.faults import Door
 
 Start = Callable[..., WorkerProcess]
 

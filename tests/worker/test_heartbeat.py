@@ -22,8 +22,7 @@ from hyperspace_core.worker.held_run import HeldRun
 from hyperspace_core.worker.outbox import Outbox
 from hyperspace_core.worker.outcome import Ask
 from pytest_hyperspace.project import FakeClock
-
-from .faults import Door
+from support.faults import Door
 
 PROJECT = "behaving"
 SETTINGS = QueueSettings(heartbeat_s=1.0, ttl_s=6.0)

@@ -15,9 +15,8 @@ from hyperspace_core.errors import ProjectError, StoreUnavailable
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Notice, RunEnded
-
-from .faults import Door
-from .scene import began, submit
+from support.behaving import began, submit
+from support.faults import Door, install_plugin
 
 LISTENER = '''
 import json
@@ -42,15 +41,6 @@ def hyperspace_run_finished(run, record):
 def hyperspace_run_started(run):
     note("started", run.id)
 '''
-
-
-def install_plugin(root: Path, name: str, source: str) -> None:
-    """The files that pip would install."""
-    (root / f"{name}.py").write_text(source)
-    info = root / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[hyperspace.plugins]\n{name} = {name}\n")
 
 
 @pytest.fixture

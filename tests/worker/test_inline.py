@@ -21,8 +21,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.worker.inline import execute_here
 from pytest_hyperspace.project import ProjectFolder
-
-from .scene import PROJECT, began
+from support.behaving import PROJECT, began
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
 from hyperspace_core.worker.outcome import LateOutcome, Release
-
-from .faults import Door
+from support.faults import Door
 
 PROJECT = "behaving"
 DONE = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"accuracy": 0.5})

@@ -29,9 +29,8 @@ from hyperspace_core.worker.events import Notice, RunEnded
 from hyperspace_core.worker.hooks import LocalQuestions, Questions, WorkerContext, WorkerHooks
 from hyperspace_core.worker.state import WorkerOptions
 from pytest_hyperspace.project import FakeClock, ProjectFolder
-
-from .scene import PATIENCE_S, PROJECT, began, in_state, submit
-from .test_hooks import install_plugin
+from support.behaving import PATIENCE_S, PROJECT, began, in_state, submit
+from support.faults import install_plugin
 
 SPARE_TIME = Path(__file__).parents[1] / "projects" / "spare_time"
 TASKS = frozenset({"t"})

@@ -17,8 +17,16 @@ from hyperspace_core.storage import Store
 from hyperspace_core.worker import slot
 from hyperspace_core.worker.events import Notice, Printed, Ready, RunEnded, RunStarted, Stopping
 from hyperspace_core.worker.worker import Worker
-
-from .scene import PATIENCE_S, PROJECT, alive, began, grandchild_of_the_deaf, in_state, submit, until
+from support.behaving import (
+    PATIENCE_S,
+    PROJECT,
+    alive,
+    began,
+    grandchild_of_the_deaf,
+    in_state,
+    submit,
+    until,
+)
 
 RunHere = Callable[..., Any]
 

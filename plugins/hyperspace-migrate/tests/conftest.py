@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# core's fixtures: commands in this process, at a terminal, and a project that grows
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
-
-from cli.conftest import at_terminal, growing, start, store, typed, url  # noqa: F401 - fixtures
 
 from farm import FILES, PROJECT, Open
 from hyperspace_core.storage import Store
@@ -25,11 +17,7 @@ from hyperspace_core.study import Study
 from hyperspace_migrate.testing import fill_sample_store
 from pytest_hyperspace.project import ProjectFolder, forget
 from pytest_hyperspace.stores.harness import Harness
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
-    os.environ.setdefault(name, "1")
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
+from support.commands import at_terminal, growing, start, store, typed, url  # noqa: F401 - fixtures
 
 # -- Back-fill and check -----------------------------------------------------------------------------------
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli.conftest import Answer
-from cli.terminal import Terminal
 
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
 from hyperspace_migrate.testing import assert_the_same, fill_sample_store
 from pytest_hyperspace.stores.harness import COMPLETED, Harness
+from support.commands import Answer
+from support.terminal import Terminal
 
 Typed = Callable[..., Answer]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cli import growing as growing_project
-from cli.conftest import Answer
 
 from hyperspace_migrate import plan as planning
 from pytest_hyperspace.project import ProjectFolder, forget
+from support import growing as growing_project
+from support.commands import Answer
 
 Typed = Callable[..., Answer]
 Grown = Callable[..., None]

@@ -1,24 +1,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-# core's fixtures: a project with given behaviour, workers as processes
-sys.path.append(str(Path(__file__).parents[3] / "tests"))
-
-from worker.scene import FILES, PROJECT
-
 from hyperspace_mongodb.testing.fixtures import *  # noqa: F403 - fixtures are found by their names
 from pytest_hyperspace.project import ProjectFolder
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):     # see core's tests
-    os.environ.setdefault(name, "1")
-signal.signal(signal.SIGINT, signal.default_int_handler)
+from support.behaving import FILES, PROJECT
 
 
 @pytest.fixture(autouse=True)

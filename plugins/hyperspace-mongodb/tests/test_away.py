@@ -14,17 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from pymongo.uri_parser import parse_uri
-from worker.scene import (
-    FILES,
-    PROJECT,
-    WorkerProcess,
-    began,
-    in_state,
-    opened_for_tests,
-    submit,
-    until,
-    worker_processes,
-)
 
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.execution.identity import this_process
@@ -35,6 +24,17 @@ from hyperspace_core.storage import Store, new_token
 from hyperspace_mongodb.testing import Server
 from proxy import Proxy
 from pytest_hyperspace.project import ProjectFolder
+from support.behaving import (
+    FILES,
+    PROJECT,
+    WorkerProcess,
+    began,
+    in_state,
+    opened_for_tests,
+    submit,
+    until,
+    worker_processes,
+)
 
 HEARTBEAT_S, TTL_S = 0.5, 2.5
 Start = Callable[..., WorkerProcess]

@@ -18,7 +18,6 @@ import click
 import psutil
 import pytest
 from pymongo import MongoClient
-from worker.scene import PROJECT, began, in_state, submit, until
 
 from hyperspace_core.cli.main import build_cli
 from hyperspace_core.cli.main import run as run_command
@@ -30,6 +29,7 @@ from hyperspace_core.storage import Store
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import installed
 from pytest_hyperspace.project import ProjectFolder
+from support.behaving import PROJECT, began, in_state, submit, until
 
 CANARY = f"S3cr3t-{secrets.token_hex(6)}"         # in no file of the checkout, which runs may record
 PASSWORD = f"{CANARY}/@:% ü"

@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from worker.scene import until
 
 from digits_shell import PATIENCE_S, command, waiting_workers
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_mongodb.store import open_store
+from support.behaving import until
 
 GRID = ("--grid", "classifier=Forest,Support,Linear", "--grid", "scaler=Unscaled,Standard", "--repeats", "2")
 RUNS = 12

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.scene import PROJECT, submit
 
 from hyperspace_core.cli.main import run
 from hyperspace_core.extension.manager import build_manager
@@ -17,6 +16,7 @@ from hyperspace_core.extension.storage import open_store
 from hyperspace_mongodb.testing import Server
 from pytest_hyperspace.project import ProjectFolder
 from stand_in import StandIn
+from support.behaving import PROJECT, submit
 
 Said = Callable[[str], list[dict[str, str]]]
 

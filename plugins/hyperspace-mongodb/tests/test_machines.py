@@ -17,7 +17,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from worker.scene import FILES, PROJECT, WorkerProcess, alive, began, opened_for_tests, submit, until
 
 from certificates import self_signed
 from hyperspace_core.records.filter import RunFilter
@@ -29,6 +28,7 @@ from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import VARIABLE, installed
 from machines import Machine, Network, NotPermitted, clock_off, network
 from pytest_hyperspace.project import ProjectFolder
+from support.behaving import FILES, PROJECT, WorkerProcess, alive, began, opened_for_tests, submit, until
 
 HEARTBEAT_S, TTL_S = 0.6, 3.0
 RUNS, FEWER = 200, 40

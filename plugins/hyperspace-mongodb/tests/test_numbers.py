@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.scene import PROJECT, in_state, opened_for_tests, worker_processes
-
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import new_token
 from pytest_hyperspace.project import ProjectFolder
+from support.behaving import PROJECT, in_state, opened_for_tests, worker_processes
 
 SEED = 2**31 + 7
 

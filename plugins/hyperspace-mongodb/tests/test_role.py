@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
-from worker.scene import PROJECT, in_state, opened_for_tests, submit, worker_processes
 
 from hyperspace_core.errors import StoreError
 from hyperspace_core.extension.manager import build_manager
@@ -24,6 +23,7 @@ from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import installed
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.search_tests import new_search, proposal
+from support.behaving import PROJECT, in_state, opened_for_tests, submit, worker_processes
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "team-mongodb.md"
 PASSWORD = "p@ss/word"

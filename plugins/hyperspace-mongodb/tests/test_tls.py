@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from worker.scene import PROJECT, submit
 
 from certificates import self_signed
 from hyperspace_core.errors import StoreError
@@ -17,6 +16,7 @@ from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store
 from hyperspace_mongodb.testing import Server
 from hyperspace_mongodb.testing.fixtures import installed
+from support.behaving import PROJECT, submit
 
 
 @pytest.fixture(scope="module")

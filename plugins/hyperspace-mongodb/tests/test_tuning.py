@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from worker.scene import until
 
 from digits_shell import PATIENCE_S, command, waiting_workers
 from hyperspace_core.records.filter import RunFilter
@@ -16,6 +15,7 @@ from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_mongodb.store import open_store
+from support.behaving import until
 
 RUNS = 12
 

@@ -11,7 +11,6 @@ from random import Random
 from typing import Annotated, Any, Literal
 
 import pytest
-from config.zoo import CATALOG, EVERYTHING
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_tuning.from_signature import MAX_PARAMETERS, space_from_signature
 from hyperspace_tuning.sampling import sample
 from hyperspace_tuning.space import Fixed, Space
+from support.zoo import CATALOG, EVERYTHING
 
 
 class Classifier(Component):

@@ -9,25 +9,9 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.storage import Store
+from group_work import fail, go_on, tell
 from hyperspace_core.stores.sqlite import open_store
-from pytest_hyperspace.stores.harness import Harness, ProcessGroup, Report
-
-
-def tell(store: Store, report: Report, number: int) -> tuple[int, int]:
-    report(number)
-    return Harness(store).submit(), os.getpid()
-
-
-def fail(store: Store, report: Report) -> None:
-    raise ValueError("as requested")
-
-
-def go_on(store: Store, report: Report, number: int) -> None:
-    if number == 0:
-        return
-    while True:
-        report(os.getpid())
+from pytest_hyperspace.stores.harness import ProcessGroup
 
 
 @pytest.fixture

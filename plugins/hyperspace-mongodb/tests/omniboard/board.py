@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from worker.scene import until
+from support.behaving import until
 
 MODULES = "HYPERSPACE_TEST_OMNIBOARD"      # a folder in which npm has installed what package.json names
 CHROMIUM = "HYPERSPACE_TEST_CHROMIUM"      # a browser, where it is not on the path

@@ -16,8 +16,6 @@ import pytest
 from board import DETAILS, Omniboard, Page, missing
 from pymongo import MongoClient
 from pymongo.database import Database
-from worker.scene import began, until, worker_processes
-from worker.scene import submit as submit_behaving
 
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
@@ -26,6 +24,8 @@ from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing.fixtures import with_database
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
+from support.behaving import began, until, worker_processes
+from support.behaving import submit as submit_behaving
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.timeout(300)]
 

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from cli.conftest import (  # noqa: F401 - fixtures
-    at_terminal,
-    growing,
-    harness,
-    start,
-    store,
-    typed,
-    typed_apart,
-    url,
-)
+from support.commands import at_terminal, growing, harness, start, store, typed, typed_apart, url
+
+__all__ = ["at_terminal", "growing", "harness", "start", "store", "typed", "typed_apart", "url"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from cli.searching import new_search
-from cli.test_completion import completed  # noqa: F401 - a fixture
 
 from pytest_hyperspace.stores.harness import Harness
+from support.commands import completed  # noqa: F401 - a fixture
+from support.searching import new_search
 
 Completed = Callable[..., list[str]]
 

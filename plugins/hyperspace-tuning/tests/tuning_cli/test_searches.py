@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.conftest import Answer
-from cli.searching import new_search, work
 
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import Store
 from pytest_hyperspace.project import ProjectFolder, forget
 from pytest_hyperspace.stores.harness import Harness, new_run
+from support.commands import Answer
+from support.searching import new_search, work
 
 Typed = Callable[..., Answer]
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli.conftest import Answer
-from cli.searching import work
 
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.search import Budget, SearchState
 from hyperspace_core.storage import Store
 from pytest_hyperspace.project import ProjectFolder
+from support.commands import Answer
+from support.searching import work
 
 Typed = Callable[..., Answer]
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import psutil
 import pytest
-from worker.scene import PROJECT, WorkerProcess, until
 
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
-
-from .test_proposing import Start, all_there_once, runs_of, tune  # noqa: F401 - a fixture
+from proposed_runs import Start, all_there_once, runs_of
+from support.behaving import PROJECT, WorkerProcess, until
 
 RUNS, KILLS = 40, 12
 
@@ -36,7 +35,7 @@ def replace_the_dead(workers: list[WorkerProcess], start: Start) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_kill_loses_or_doubles_a_proposed_run(
-        store: Store, start: Start, tune: Callable[..., Any], seed: int) -> None:  # noqa: F811
+        store: Store, start: Start, tune: Callable[..., Any], seed: int) -> None:
     rng = random.Random(seed)
     search = tune(runs=RUNS, retries=1000)
     workers = [start(), start(slots=2)]

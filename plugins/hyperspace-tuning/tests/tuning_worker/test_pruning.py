@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker.faults import Door
-from worker.scene import PROJECT, WorkerProcess, alive, began, in_state, until
 
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.records.info import Pruned, pruned_at
@@ -19,6 +17,8 @@ from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_tuning.search_curves import Curves, SearchCurves
 from pytest_hyperspace.project import FakeClock, ProjectFolder
+from support.behaving import PROJECT, WorkerProcess, alive, began, in_state, until
+from support.faults import Door
 
 Here = Callable[..., Any]
 ASKS = {"className": "Asks"}

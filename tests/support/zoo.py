@@ -8,6 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from hypothesis import strategies as st
+
 from hyperspace_core.components import Component, Lazy, Scenario
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import signature_of_method
@@ -183,3 +185,61 @@ def make_registry() -> Registry:
 # for property tests, which cannot use a fixture for each example; no test changes them
 CATALOG = make_registry()
 EVERYTHING = signature_of_method(Everything, "single_run")
+
+# -- configs, for property tests ----
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+FORESTS = st.fixed_dictionaries(
+    {"className": st.sampled_from(["Forest", "BigForest", "HugeForest"])},
+    optional={"trees": st.integers(1, 9), "max_depth": st.none() | st.integers(1, 9)},
+)
+
+CLASSIFIERS = (
+    st.sampled_from(["Forest", "BigForest"])
+    | FORESTS
+    | st.fixed_dictionaries({"className": st.just("Support"), "C": st.integers(1, 5) | st.floats(0.5, 5)})
+)
+
+LAYERS = st.sampled_from(["Dense", "Dropout"]) | st.fixed_dictionaries(
+    {"className": st.just("Dense")}, optional={"units": st.integers(1, 5)}
+)
+
+CONFIGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "classifier": CLASSIFIERS,
+        "Scaler": st.none() | st.just("Standard"),
+        "layers": st.lists(LAYERS, max_size=3),
+        "named": st.dictionaries(st.text(max_size=3), LAYERS, max_size=3),
+        "model": CLASSIFIERS | st.dictionaries(st.text("ab", max_size=2), JSON, max_size=3),
+        "raw": st.none() | st.dictionaries(st.text(max_size=3), JSON, max_size=3),
+        "anything": JSON,
+        "training": st.fixed_dictionaries(
+            {},
+            optional={
+                "epochs": st.integers(-(2**63), 2**63 - 1),
+                "optimizer": st.fixed_dictionaries({}, optional={"lr": st.floats(0, 1) | st.just(1)}),
+            },
+        ),
+        "choice": st.integers(-5, 5) | st.text(max_size=2),
+        "mode": st.sampled_from(["FAST", "slow"]),
+        "aggregation": st.sampled_from(["Bottleneck", "Attention"]),
+    },
+)
+
+KEYS = st.text("abcxyz_", min_size=1, max_size=4)
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=True) | st.text("ab", max_size=2)
+)
+
+SECTIONS = st.recursive(
+    st.dictionaries(KEYS, LEAVES | st.lists(LEAVES, max_size=3), max_size=4),
+    lambda inner: st.dictionaries(KEYS, inner | LEAVES, max_size=4),
+    max_leaves=12,
+)

@@ -8,8 +8,7 @@ from hyperspace_core.storage import Store, new_token
 from hyperspace_core.worker.events import WorkerReport
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
-
-from .growing import PROJECT
+from support.growing import PROJECT
 
 
 def work(store: Store, **options: object) -> WorkerReport:

@@ -10,8 +10,7 @@ from hyperspace_core.storage import Store
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 from pytest_hyperspace.project import ProjectFolder, forget
-
-from .growing import THINGS
+from support.growing import THINGS
 
 
 class Editing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 from hyperspace_core.errors import StoreError, StoreUnavailable
@@ -50,3 +51,12 @@ class Door:
     @property
     def port(self) -> Store:
         return cast(Store, self)
+
+
+def install_plugin(root: Path, name: str, source: str) -> None:
+    """The files that pip would install."""
+    (root / f"{name}.py").write_text(source)
+    info = root / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[hyperspace.plugins]\n{name} = {name}\n")

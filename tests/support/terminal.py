@@ -12,7 +12,7 @@ import subprocess
 import termios
 import threading
 
-from worker.scene import until
+from support.behaving import until
 
 PATIENCE_S = 60.0
 

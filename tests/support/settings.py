@@ -1,0 +1,31 @@
+"""The pytest plugin of all tests: of core, of the plugins and of the examples (`-p` in pyproject.toml)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests start many processes; libraries that each take all cores would slow down one another many times.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+# A shell ignores Ctrl-C for what it starts in the background, and each process started from there would
+# inherit that; tests that press Ctrl-C start from what a terminal gives.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A loaded machine is slow; that is no failure of a property.
+settings.register_profile("hyperspace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hyperspace")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Let failed assertions in support modules show their values."""
+    here = Path(__file__).parent
+    pytest.register_assert_rewrite(*(f"support.{file.stem}" for file in here.glob("*.py")),
+                                   *(file.stem for folder in early_config.getini("pythonpath")
+                                     for file in folder.glob("*.py")))
