@@ -66,8 +66,10 @@ def test_the_test_command_installs_all_examples_and_plugins() -> None:
     packages = [str(path.parent.relative_to(ROOT)) for folder in folders
                 for path in (ROOT / folder).glob("*/pyproject.toml")]
 
-    # a plugin takes part in every run: those of tests/projects are installed for their own tests only
-    described = (ROOT / "tests/projects").glob("*/pyproject.toml")
+    # a plugin takes part in every run: those of tests/projects and the store in memory are installed for
+    # their own tests only
+    described = [*(ROOT / "tests/projects").glob("*/pyproject.toml"),
+                 ROOT / "docs/examples/memory_store/pyproject.toml"]
     for_a_test = {str(path.parent.relative_to(ROOT)) for path in described
                   if "hyperspace.plugins" in path.read_text(encoding="utf-8")}
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))

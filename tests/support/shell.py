@@ -80,7 +80,12 @@ def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell in a copy of the checkout, with its own data folder."""
-    folder = tmp_path_factory.mktemp("checkout")
+    folder = copied_checkout(tmp_path_factory.mktemp("checkout"))
+    return Shell(folder, own_data(tmp_path_factory.mktemp("data"), first=fresh_environment / "bin"))
+
+
+def copied_checkout(folder: Path) -> Path:
+    """Copy what the commands of the docs need of the checkout."""
     for name in NEEDED:
         source = ROOT / name
         if source.is_dir():
@@ -89,7 +94,7 @@ def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         else:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
-    return Shell(folder, own_data(tmp_path_factory.mktemp("data"), first=fresh_environment / "bin"))
+    return folder
 
 
 def own_data(folder: Path, *, first: Path = Path(sys.executable).parent) -> dict[str, str]:
