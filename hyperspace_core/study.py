@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hyperspace_core.errors import UsageError
 from hyperspace_core.execution.failure import one_line
+from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.extension.accessors import RESULTS, STUDY, Accessors, collect
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
@@ -21,7 +22,7 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, 
 from hyperspace_core.records.logged import Point, Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.results.table import gc_paused
+from hyperspace_core.results.table import best_first, gc_paused
 from hyperspace_core.storage import Store, new_token, rewritten_of
 from hyperspace_core.submission import (
     BATCH,
@@ -232,7 +233,6 @@ class Study:
 
     def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
         """Execute a planned run in this process; see `run`."""
-        from hyperspace_core.execution.identity import this_process, worker_name
         from hyperspace_core.worker.inline import execute_here
 
         owner, token = this_process(worker_name()), new_token()
@@ -277,7 +277,6 @@ class Study:
         from hyperspace_core.records.traits import SharedTrees
         from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, select_comparable
         from hyperspace_core.results.results import Results, any_mended, first_page
-        from hyperspace_core.results.table import best_first
 
         wish = checked_comparable(comparable)
 

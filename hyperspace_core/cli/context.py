@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property, wraps
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
 
 from hyperspace_core.cli.terminal import warn
-from hyperspace_core.errors import UsageError
+from hyperspace_core.errors import ProjectError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -115,8 +116,6 @@ def _store_of(ctx: click.Context) -> AbstractContextManager[Store]:
 
 
 def _project_of(ctx: click.Context) -> str:
-    import os
-
     return str(ctx.params.get("project_name") or os.environ["HYPERSPACE_PROJECT"])
 
 
@@ -137,7 +136,6 @@ class CommandContext:
         """The project's name. Raises `ProjectError` if none is given."""
         if self._project:
             return self._project
-        from hyperspace_core.errors import ProjectError
         from hyperspace_core.extension.project import installed_projects
 
         known = ", ".join(found.name for found in installed_projects())
@@ -206,7 +204,6 @@ class CommandContext:
     @cached_property
     def whole_store(self) -> Store:
         """The existing store, for commands on all its projects. Raises `StoreError`."""
-        from hyperspace_core.errors import StoreError
         from hyperspace_core.extension.storage import open_store
 
         if self.file is not None and not self.file.exists():
@@ -286,8 +283,6 @@ def pass_project(command: F) -> F:
 
 
 def _placed(command: F, *options: Callable[[F], F]) -> F:
-    from functools import wraps
-
     @wraps(command)
     def placed(*, project_name: str | None, no_plugins: tuple[str, ...], storage: str | None = None,
                storage_file: Path | None = None, **others: Any) -> Any:
@@ -303,8 +298,6 @@ def _placed(command: F, *options: Callable[[F], F]) -> F:
 
 def _shown(storage: str | None, file: Path | None) -> str:
     """The store option to type again, without a password; "" if none was typed."""
-    from shlex import quote
-
     if file is not None:
         return f" --storage-file {quote(str(file))}"
     if storage is None or not _is_typed("storage"):
@@ -358,8 +351,6 @@ def _has_password(url: str) -> bool:
 
 def _url_in(file: Path) -> str:
     """The URL in a file; warns if other users can read a password in it."""
-    from shlex import quote
-
     from hyperspace_core.extension.storage import read_url
 
     url = read_url(file)

@@ -226,7 +226,6 @@ class Root(Commands):
 
 def _plugin_commands(cli: Root) -> None:
     """Let each installed plugin add its commands; one that fails is reported and adds none."""
-    from hyperspace_core.cli.terminal import warn
     from hyperspace_core.extension.manager import build_manager
 
     extensions = build_manager()

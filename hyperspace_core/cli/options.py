@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +13,8 @@ import click
 
 from hyperspace_core.cli.context import complete_run, complete_search, complete_state, complete_task
 from hyperspace_core.cli.terminal import SHOWN
-from hyperspace_core.config.tree import Tree
+from hyperspace_core.config.tree import Tree, merge
+from hyperspace_core.errors import UsageError
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.context import CommandContext
@@ -102,8 +104,6 @@ class FilterOptions:
 
     def of(self, project: str | None, store: Store | None = None) -> RunFilter:
         """The filter within a project (None: all). `store`: where a search is looked up."""
-        from datetime import UTC, datetime
-
         from hyperspace_core.records.filter import RunFilter, parse_condition, parse_since, parse_states
 
         search = None if self.search is None or store is None else self._uid(store, project, self.search)
@@ -160,7 +160,6 @@ def chosen(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
 
     Raises `UsageError` if both or neither are given, `NotFound` for an id that is not the project's.
     """
-    from hyperspace_core.errors import UsageError
     from hyperspace_core.lookup import get_run
     from hyperspace_core.records.filter import ORDER_OLDEST
 
@@ -198,14 +197,12 @@ class ConfigOptions:
     def config(self) -> Tree:
         """The config of the file, changed by `--set`. Raises `ConfigError`, `TaskError`."""
         from hyperspace_core.config.grid import parse_assignments
-        from hyperspace_core.config.tree import merge
 
         return merge(_read(self.config_file), parse_assignments(self.sets))
 
     def grid(self) -> Tree:
         """The config merged with the alternatives of the grid file and of `--grid`."""
         from hyperspace_core.config.grid import parse_grid
-        from hyperspace_core.config.tree import merge
 
         written = merge(_literal(self.config()), _read(self.grid_file), in_grid=True)
         return merge(written, parse_grid(self.grids), in_grid=True)

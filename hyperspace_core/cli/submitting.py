@@ -21,8 +21,12 @@ from hyperspace_core.cli.terminal import (
     tracked,
     warn,
 )
+from hyperspace_core.clock import SystemClock
+from hyperspace_core.config.tree import told_apart
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.states import State
+from hyperspace_core.results.format import brief, ids_text, number, one_line, seconds, value_text
+from hyperspace_core.results.table import seconds_of
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.context import CommandContext
@@ -38,7 +42,6 @@ SHOWN = 20                     # runs of a grid that `--dry-run` shows one by on
 def queue(context: CommandContext, study: Study, what: str, runs: Iterable[NewRun], count: int, *, pin: Pin,
           as_json: bool) -> int:
     """Store the runs and print their ids. Ctrl-C stops after a whole batch."""
-    from hyperspace_core.results.format import ids_text
     from hyperspace_core.submission import BATCH
 
     ids: list[int] = []
@@ -110,17 +113,12 @@ def counted(count: int) -> str:
 
 
 def _say_rows(runs: Sequence[NewRun]) -> None:
-    from hyperspace_core.results.format import brief
-
     echo_table(("seed", "written", "defaults"),
                [(str(run.seed), brief(run.submitted), " ".join(_defaults(run))) for run in runs])
 
 
 def _defaults(run: NewRun) -> Iterator[str]:
     """The defaults: a whole section if nothing in it was written, else single values."""
-    from hyperspace_core.config.tree import told_apart
-    from hyperspace_core.results.format import brief, value_text
-
     config = run.config or {}
     leaves = told_apart(config, {"seed": run.seed, **run.submitted})
     for key, value in config.items():
@@ -135,7 +133,6 @@ def _hint_at_worker(context: CommandContext, store: Store) -> None:
     """Print how to start a worker if none is running."""
     if not sys.stderr.isatty():
         return
-    from hyperspace_core.clock import SystemClock
     from hyperspace_core.results.overview import life_of
 
     now, ttl_s = SystemClock().now(), store.settings(context.name).ttl_s
@@ -168,9 +165,6 @@ def run_here(context: CommandContext, study: Study, planned: NewRun, *, as_json:
 
 def ending_text(record: RunRecord) -> str:
     """`run 7 COMPLETED after 1.2s: accuracy 0.9711`, or the reason of the failure."""
-    from hyperspace_core.results.format import number, one_line, seconds
-    from hyperspace_core.results.table import seconds_of
-
     took = seconds_of(record)
     after = f" after {seconds(took)}" if isinstance(took, float) else ""
     if record.result is not None:

@@ -16,7 +16,18 @@ from typing import Any, TypeVar
 
 import click
 
-from hyperspace_core.results.format import GAP, align_columns, cut, folds, harmless, one_line, width
+from hyperspace_core.errors import ExitCode, UsageError
+from hyperspace_core.results.format import (
+    GAP,
+    align_columns,
+    cut,
+    fitting,
+    folds,
+    harmless,
+    one_line,
+    to_json,
+    width,
+)
 
 T = TypeVar("T")
 
@@ -32,8 +43,6 @@ def echo_raw(text: str = "", *, nl: bool = True, err: bool = False) -> None:
 
 def echo(text: str = "") -> None:
     """Print a result, or a part of one; control characters are escaped."""
-    from hyperspace_core.results.format import harmless
-
     echo_raw(harmless(text))
 
 
@@ -66,8 +75,6 @@ def message_line(text: str, *, bad: bool = False) -> str:
 
 def echo_json(value: Any) -> None:
     """Print records as JSON; the keys are their Python names."""
-    from hyperspace_core.results.format import to_json
-
     text = json.dumps(to_json(value), ensure_ascii=not speaks_unicode(),
                       indent=2 if sys.stdout.isatty() else None)
     # JSON does not escape some control characters
@@ -80,8 +87,6 @@ def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: st
 
     A pipe gets everything. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
     """
-    from hyperspace_core.results.format import align_columns, cut, fitting, one_line
-
     cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
     if len(cells) == 1:
         if empty:
@@ -110,7 +115,6 @@ def hint_at_more(count: int) -> None:
 
 def new_page(*, fold: bool = False) -> Page:
     """A page for the present stdout; see `Page`."""
-
     return Page(stdout_width(), dots=dots(), fold=fold)
 
 
@@ -155,8 +159,6 @@ def tracked(items: Iterable[T], what: str, total: int | None = None) -> Iterator
 
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before an action that cannot be undone; without a terminal `yes` is needed."""
-    from hyperspace_core.errors import ExitCode, UsageError
-
     question = f"{question.rstrip('?')}?"
     if yes:
         return
@@ -168,8 +170,6 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def _one(text: str) -> str:
-    from hyperspace_core.results.format import harmless
-
     return harmless(text)
 
 

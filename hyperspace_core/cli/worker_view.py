@@ -33,6 +33,8 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.format import brief, number, seconds
 from hyperspace_core.results.overview import progress_bar, progress_share, progress_text
+from hyperspace_core.results.results import text_of
+from hyperspace_core.results.table import best_first, tabulate
 from hyperspace_core.worker.events import (
     Event,
     Notice,
@@ -53,7 +55,6 @@ if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
     from hyperspace_core.storage import Store
     from hyperspace_core.worker.events import WorkerReport
-    from hyperspace_core.worker.state import WorkerOptions
 
 Write = Callable[[str], None]
 
@@ -251,7 +252,6 @@ def work(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> i
     teller = Teller(out, sys.stderr, options)
     worker = Worker(store, context.name, context.extensions, options, on_event=teller.hear)
     if out.isatty():
-
         with worker_screen(worker, teller, out):
             report = worker.run()
     else:
@@ -285,9 +285,6 @@ def _counted(counts: Mapping[State, int]) -> str:
 
 
 def _say_comparisons(context: CommandContext, records: Sequence[RunRecord]) -> None:
-    from hyperspace_core.results.results import text_of
-    from hyperspace_core.results.table import best_first, tabulate
-
     for task, group in groupby(best_first(records), key=lambda record: record.task):
         runs = list(group)
         echo(f"\n{task}, best first:")

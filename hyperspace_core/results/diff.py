@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Literal
 
+from hyperspace_core.capture.syntax import plain, text_of
 from hyperspace_core.config.migrate import applied
 from hyperspace_core.config.tree import CLASS_NAME, Tree, diff, flatten, match_key, written_part
 from hyperspace_core.errors import ConfigError, HyperspaceError
@@ -209,8 +210,6 @@ def _line_pairs(old: list[str], new: list[str]) -> int:
 
 def _means_the_same(before: str, after: str) -> bool:
     import ast
-
-    from hyperspace_core.capture.syntax import plain, text_of
 
     try:
         return text_of(plain(ast.parse(before))) == text_of(plain(ast.parse(after)))

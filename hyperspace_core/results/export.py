@@ -41,7 +41,6 @@ class Tabular(ABC):
 
         Raises `HyperspaceError` if pandas is not installed.
         """
-
         return frame_of(self.table(constant=constant))
 
     def to_csv(self, path: str | Path, *, constant: bool = False, raw: bool = False) -> Path:
@@ -49,17 +48,14 @@ class Tabular(ABC):
 
         `raw=True` leaves such text unchanged, for programs.
         """
-
         return write_csv(self.table(constant=constant), path, raw=raw)
 
     def to_jsonl(self, path: str | Path, *, constant: bool = False) -> Path:
         """Write JSON lines: one object a row."""
-
         return write_jsonl(self.table(constant=constant), path)
 
     def to_parquet(self, path: str | Path, *, constant: bool = False) -> Path:
         """Write Parquet. Raises `HyperspaceError` if pyarrow is not installed."""
-
         return write_parquet(self.table(constant=constant), path)
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from hyperspace_core.records.info import (
 )
 from hyperspace_core.records.logged import is_number
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results.comparable import left_out_text
 from hyperspace_core.results.export import SHOWN, Tabular
 from hyperspace_core.results.format import ids_text, value_text
 from hyperspace_core.results.table import (
@@ -318,8 +319,6 @@ class Grouped(Tabular, Sequence[Repeats]):
         return tabulate_repeats(self._groups[:SHOWN]).folded()
 
     def _rest(self) -> list[str]:
-        from hyperspace_core.results.comparable import left_out_text
-
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         return [*more, *filter(None, [
             left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]

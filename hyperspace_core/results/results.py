@@ -16,15 +16,14 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import decisive, is_mended
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import Comparison, CurrentCode, select_comparable
+from hyperspace_core.results.comparable import Comparison, CurrentCode, left_out_text, select_comparable
 from hyperspace_core.results.export import SHOWN, Tabular, text_of
-from hyperspace_core.results.repeats import has_repeats
+from hyperspace_core.results.repeats import Grouped, has_repeats
 from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
 from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import LeftOut
-    from hyperspace_core.results.repeats import Grouped
 
 Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 
@@ -94,8 +93,6 @@ class Results(Tabular, Sequence[RunRecord]):
 
     def grouped(self) -> Grouped:
         """Group repeats into one row: n, mean, spread and interval, best mean first."""
-        from hyperspace_core.results.repeats import Grouped
-
         return Grouped(self._records, self.left_out, looked_at=self.looked_at)
 
     def metrics(self, names: str | Collection[str] | None = None) -> LongSeries:
@@ -118,9 +115,6 @@ class Results(Tabular, Sequence[RunRecord]):
         return tabulate(self._records[:SHOWN], as_given=True).folded()
 
     def _rest(self) -> list[str]:
-        from hyperspace_core.results.comparable import left_out_text
-        from hyperspace_core.results.repeats import has_repeats
-
         more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         if has_repeats(self._records[:SHOWN]):
             more.append("some runs are repeats; .grouped() shows one row a config")

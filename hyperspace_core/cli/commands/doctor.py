@@ -16,8 +16,15 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.options import json_option
+from hyperspace_core.cli.submitting import counted
 from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_page, new_page
+from hyperspace_core.clock import SystemClock
 from hyperspace_core.errors import ExitCode, HyperspaceError, StoreError
+from hyperspace_core.extension.discovery import core_version
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.states import State
+from hyperspace_core.results.format import byte_count, width
+from hyperspace_core.storage import Maintenance
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -45,8 +52,6 @@ def doctor(*, context: CommandContext, as_json: bool) -> int:
 
 
 def _found(context: CommandContext) -> list[Check]:
-    from hyperspace_core.clock import SystemClock
-
     now = SystemClock().now()
     looks = of_machine(now)
     if context.has_project:
@@ -58,8 +63,6 @@ def _found(context: CommandContext) -> list[Check]:
 
 
 def _print(found: list[Check]) -> None:
-    from hyperspace_core.results.format import width
-
     page = new_page(fold=True)
     verdicts, names = (max(map(width, column)) for column in zip(*((one.verdict, one.name) for one in found),
                                                                  strict=True))
@@ -122,8 +125,6 @@ def careful(looks: list[Look]) -> Iterator[Check]:
 
 def space(name: str, folder: Path) -> Iterator[Check]:
     """Check the free space of the disk that holds a folder."""
-    from hyperspace_core.results.format import byte_count
-
     there = next(context for context in (folder, *folder.parents) if context.exists())
     free = shutil.disk_usage(there).free
     text, cure = f"{byte_count(free)} free at {there}", "free space on this disk before runs fill it"
@@ -146,8 +147,6 @@ def _temporary_files() -> Iterator[Check]:
 
 
 def _python() -> Iterator[Check]:
-    from hyperspace_core.extension.discovery import core_version
-
     yield ok("hyperspace", f"{core_version()} on Python {platform.python_version()} ({sys.executable})")
     if sys.platform == "win32":
         yield warning("system", "Windows: processes that a run leaves behind keep running, and a lost worker "
@@ -272,8 +271,6 @@ def _store(context: CommandContext, now: datetime) -> Iterator[Check]:
     for note in info.notes:
         text, _, cure = note.partition(" -> ")
         yield warning("store", text, cure)
-    from hyperspace_core.cli.submitting import counted
-    from hyperspace_core.storage import Maintenance
 
     damage = store.check() if isinstance(store, Maintenance) else ()
     for line in damage[:MOST_SHOWN]:
@@ -297,8 +294,6 @@ def _not_made_yet(file: Path) -> Check:
 
 
 def _order_of_times(context: CommandContext, store: Store, now: datetime) -> Iterator[Check]:
-    from hyperspace_core.records.filter import RunFilter
-
     newest = next(iter(store.find(RunFilter(project=context.name), limit=1)), None)
     at = None if newest is None else newest.submitted_at
     if newest is not None and at is not None and at - now > BEHIND:
@@ -307,7 +302,6 @@ def _order_of_times(context: CommandContext, store: Store, now: datetime) -> Ite
 
 
 def _workers(context: CommandContext, store: Store) -> Iterator[Check]:
-    from hyperspace_core.records.states import State
     from hyperspace_core.results.overview import overview
 
     view = overview(store, context.name)

@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from string import Template
 
 import click
@@ -40,8 +41,6 @@ def new(name: str, folder: Path, dry_run: bool) -> None:
 
 
 def _say_next(name: str, folder: Path) -> None:
-    from shlex import quote
-
     place = folder / name if folder.is_absolute() else Path() / folder / name
     typed = str(place) if place.is_absolute() else f"./{place}"
     echo("\nnext steps:")

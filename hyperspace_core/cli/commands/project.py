@@ -11,6 +11,10 @@ import click
 from hyperspace_core.cli.context import CommandContext, complete_task, pass_project, tasks_dir_option
 from hyperspace_core.cli.options import json_option
 from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_page, echo_table, new_page, warn
+from hyperspace_core.components import Scenario
+from hyperspace_core.config.tree import CLASS_NAME, snake_case
+from hyperspace_core.errors import NotFound, did_you_mean
+from hyperspace_core.results.format import value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.terminal import Page
@@ -47,8 +51,6 @@ def tasks(*, context: CommandContext, task: str | None, tasks_dir: Path | None, 
 
 
 def _row(task: Task) -> tuple[str, ...]:
-    from hyperspace_core.results.format import value_text
-
     seed = "" if task.seed is None else str(task.seed)
     return (task.name, value_text(task.scenario), task.metric.name, task.metric.goal, seed, task.origin)
 
@@ -69,8 +71,6 @@ def _show_task(project: Project, task: Task, as_json: bool) -> None:
 
 def _page(project: Project, task: Task, scenario: dict[str, Any], parameters: list[Described]) -> Page:
     from hyperspace_core.cli.run_page import show_config, show_parameters, summary_of
-    from hyperspace_core.components import Scenario
-    from hyperspace_core.config.tree import CLASS_NAME
 
     page = new_page(fold=True)
     page.line((f"task {task.name}", "head"))
@@ -131,9 +131,6 @@ def components(*, context: CommandContext, name: str | None, as_json: bool) -> N
 
 def _named(registry: Registry, name: str | None) -> list[Entry]:
     """Select all classes, or those of a family, name or alias. Raises `NotFound`."""
-    from hyperspace_core.config.tree import snake_case
-    from hyperspace_core.errors import NotFound, did_you_mean
-
     entries = list(registry.entries())
     if name is None:
         return entries
@@ -150,7 +147,6 @@ def _named(registry: Registry, name: str | None) -> list[Entry]:
 
 def _component_row(registry: Registry, entry: Entry) -> ComponentRow:
     from hyperspace_core.cli.run_page import summary_of
-    from hyperspace_core.components import Scenario
     from hyperspace_core.config.signature import signature_of, signature_of_method
     from hyperspace_core.config.walk import described
 

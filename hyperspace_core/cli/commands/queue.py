@@ -33,14 +33,17 @@ from hyperspace_core.cli.terminal import (
     tracked,
 )
 from hyperspace_core.errors import ExitCode, NotFound, Refused
+from hyperspace_core.lookup import get_search
+from hyperspace_core.records.filter import ORDER_OLDEST, ORDER_QUEUE, RunFilter
 from hyperspace_core.records.search import CANCELLED, SearchState
+from hyperspace_core.records.states import State, Verb, allowed
+from hyperspace_core.records.waiting import waiting_reasons
+from hyperspace_core.results.format import age, brief, to_json
 from hyperspace_core.storage import Searches
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.context import CommandContext
     from hyperspace_core.records.run import RunRecord
     from hyperspace_core.records.search import SearchRecord
-    from hyperspace_core.records.states import State
     from hyperspace_core.storage import Store
 
 # -- `hyperspace queue pause`, `resume`, `cancel`, `requeue` and `priority` --
@@ -65,12 +68,9 @@ def pause(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptio
     it has proposed continue. --all pauses the queue: no worker starts a run until `hyperspace queue resume
     --all`, and running runs continue.
     """
-    from hyperspace_core.records.states import Verb, allowed
-
     if whole:
         return _switch(context, runs, wanted, paused=True, dry_run=dry_run)
     if wanted.search is not None:
-
         return pause_search(context, runs, wanted, dry_run=dry_run)
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="pause {}", fits=lambda record: bool(allowed(Verb.PAUSE, record.state)),
@@ -90,11 +90,9 @@ def resume(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
     Select runs by id or by filter options. --search resumes a search. --all resumes the whole queue; runs
     that were paused one by one stay paused.
     """
-
     if whole:
         return _switch(context, runs, wanted, paused=False, dry_run=dry_run)
     if wanted.search is not None:
-
         return resume_search(context, runs, wanted, dry_run=dry_run)
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="resume {}", fits=lambda record: record.state == "PAUSED" or record.command == "pause",
@@ -111,10 +109,7 @@ def cancel(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
 
     Select runs by id or by filter options. --search cancels a search and its runs that have not ended.
     """
-    from hyperspace_core.records.states import Verb, allowed
-
     if wanted.search is not None:
-
         return cancel_search(context, runs, wanted, dry_run=dry_run)
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="cancel {}", fits=lambda record: bool(allowed(Verb.CANCEL, record.state)),
@@ -131,8 +126,6 @@ def requeue(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpt
 
     Select runs by id or by filter options, as in `--status failed`.
     """
-    from hyperspace_core.records.states import Verb, allowed
-
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="requeue {}", fits=lambda record: bool(allowed(Verb.REQUEUE, record.state)),
         why_not=lambda record: "it has not ended yet" + _resume(context, record),
@@ -159,7 +152,6 @@ def priority(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOp
 
     Select runs by id or by filter options.
     """
-
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase=f"give {{}} priority {number}", fits=lambda record: not record.state.terminal,
         why_not=lambda record: "it has ended already" + _requeue(context, record),
@@ -216,15 +208,12 @@ def queue() -> None:
 @pass_context
 def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | None, as_json: bool) -> None:
     """List queued runs in the order in which workers take them, then paused runs."""
-    from hyperspace_core.records.waiting import waiting_reasons
     from hyperspace_core.results.overview import living_workers
 
     found = _waiting(context, wanted)
     shown = found[:limit if as_json else bearable(limit)]
     rows = list(waiting_reasons(shown, living_workers(context.store, context.name)))
     if as_json:
-        from hyperspace_core.results.format import to_json
-
         echo_json([to_json(record) | {"why_not": why} for record, why in rows])
         return
     if context.store.settings(context.name).paused:
@@ -238,17 +227,12 @@ def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | N
 
 
 def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
-    from hyperspace_core.results.format import age, brief
-
     return [str(record.id), record.task, record.state.value, str(record.priority),
             age(record.submitted_at, now), brief(record.submitted), why or ""]
 
 
 def _waiting(context: CommandContext, wanted: FilterOptions) -> list[RunRecord]:
     """Read queued runs in the order in which workers take them, then paused ones."""
-    from hyperspace_core.records.filter import ORDER_QUEUE
-    from hyperspace_core.records.states import State
-
     where = wanted.at(context)
     states = [state for state in (State.QUEUED, State.PAUSED) if state in (where.states or (state,))]
     if not states:
@@ -307,8 +291,6 @@ def look(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, 
 
 def act(context: CommandContext, looked: Chosen, deed: BulkAction, *, dry_run: bool) -> int:
     """Act on the selected runs; one whose state changed meanwhile is refused."""
-    from hyperspace_core.errors import NotFound, Refused
-
     refused = looked.refused
     done: list[tuple[RunRecord, str]] = []
     for record in () if dry_run else tracked(looked.fit, deed.phrase.format("runs"), len(looked.fit)):
@@ -401,8 +383,6 @@ def resume_search(context: CommandContext, runs: tuple[int, ...], wanted: Filter
 
 def _searched(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions) -> SearchRecord:
     """The search. Raises `NotFound`; `UsageError` if other filters are given."""
-    from hyperspace_core.lookup import get_search
-
     others = [f"run {run}" for run in runs] + [name for name in wanted.options if name != "--search"]
     if others:
         raise click.UsageError(f"--search and {', '.join(others)} contradict each other: --search means the "
@@ -411,9 +391,6 @@ def _searched(context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
 
 
 def _unended(context: CommandContext, search: SearchRecord) -> Iterator[RunRecord]:
-    from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-    from hyperspace_core.records.states import State
-
     waiting = RunFilter(project=search.project, search=search.uid,
                         states=(State.QUEUED, State.PAUSED, State.RUNNING))
     return context.store.find(waiting, order=ORDER_OLDEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,19 +13,21 @@ import click
 from hyperspace_core.cli.context import CommandContext, complete_task, pass_context
 from hyperspace_core.cli.options import FilterOptions, filtered, json_option, limit_option
 from hyperspace_core.cli.terminal import bearable, echo, echo_json, echo_note, echo_table, hint_at_more, warn
+from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, RunFilter
 from hyperspace_core.records.states import State
-from hyperspace_core.results.table import gc_paused
+from hyperspace_core.records.traits import SharedTrees, trim_provenance
+from hyperspace_core.results.comparable import ALL, Comparison, CurrentCode, left_out_text, select_comparable
+from hyperspace_core.results.export import checked_format, text_of, write
+from hyperspace_core.results.repeats import Grouped, has_repeats, tabulate_repeats
+from hyperspace_core.results.results import GROUPED, MANY, FirstPage, Results, any_mended, first_page
+from hyperspace_core.results.table import best_first, gc_paused, tabulate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hyperspace_core.cli.context import CommandContext
-    from hyperspace_core.cli.options import FilterOptions
-    from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.results.comparable import Comparison, CurrentCode, LeftOut
-    from hyperspace_core.results.repeats import Grouped
-    from hyperspace_core.results.results import Results
+    from hyperspace_core.results.comparable import LeftOut
     Sheet = Results | Grouped
 
 # -- Comparable and other runs, for `results`, `compare` and `effects` --
@@ -45,12 +48,6 @@ def comparison(context: CommandContext, where: RunFilter, comparable: str, *, by
     `whole`: with all provenance. `limit`: read only that many best runs, if one task is named and all runs
     count. `page`: the same if only comparable runs count; for thousands of runs it returns a `FirstPage`.
     """
-    from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST
-    from hyperspace_core.records.traits import SharedTrees, trim_provenance
-    from hyperspace_core.results.comparable import ALL, Comparison, select_comparable
-    from hyperspace_core.results.results import any_mended, first_page
-    from hyperspace_core.results.table import best_first
-
     trees = SharedTrees()
 
     def read(record: RunRecord) -> RunRecord:
@@ -78,8 +75,6 @@ def run_filter(context: CommandContext, wanted: FilterOptions, task: str | None 
 
     Raises `UsageError` for an argument TASK beside `--task`.
     """
-    from dataclasses import replace
-
     if task is not None and wanted.tasks:
         raise click.UsageError(f"{task} and --task {wanted.tasks[0]} contradict each other; name one task")
     where = wanted.at(context)
@@ -89,8 +84,6 @@ def run_filter(context: CommandContext, wanted: FilterOptions, task: str | None 
 
 def tell_left_out(left_out: Sequence[LeftOut], *, named: bool, looked_at: int | None = None) -> None:
     """Print the runs that are not comparable, by task; `named`: with the task name."""
-    from hyperspace_core.results.comparable import left_out_text
-
     for task, group in groupby(left_out, key=lambda one: one.record.task):
         text = left_out_text(list(group), "--comparable all", looked_at)
         echo_note(f"{task}: {text}" if named else text)
@@ -105,9 +98,6 @@ def is_installed(context: CommandContext) -> bool:
 
 def _project_code(context: CommandContext) -> CurrentCode | None:
     """The project's current code; None if it is not installed or cannot be opened."""
-    from hyperspace_core.errors import HyperspaceError
-    from hyperspace_core.results.comparable import CurrentCode
-
     if not is_installed(context):
         return None
     try:
@@ -174,11 +164,6 @@ def _task_by_task(context: CommandContext, where: RunFilter) -> list[RunFilter]:
 
     The task names are those of the project; the filter is not split if other tasks have matching runs, too.
     """
-    from dataclasses import replace
-
-    from hyperspace_core.errors import HyperspaceError
-    from hyperspace_core.results.results import MANY
-
     every = replace(where, where=())
     count = sum(context.store.count(every).values())
     if len(where.tasks) == 1 or count <= MANY:
@@ -196,8 +181,6 @@ def _task_by_task(context: CommandContext, where: RunFilter) -> list[RunFilter]:
 def _whole_if_repeated(context: CommandContext, where: RunFilter, comparable: str, by: str | None,
                        found: Comparison) -> Comparison:
     """Read all runs instead of the first page to group repeats, if not too many."""
-    from hyperspace_core.results.results import GROUPED, FirstPage
-
     if by is not None or not isinstance(found, FirstPage) or not found.repeated or (
             found.of_all > GROUPED):
         return found
@@ -206,8 +189,6 @@ def _whole_if_repeated(context: CommandContext, where: RunFilter, comparable: st
 
 def _check(by: str | None, order_by: str | None, output: Path | None, as_json: bool) -> None:
     """Check the options before reading anything. Raises `UsageError`."""
-    from hyperspace_core.results.export import checked_format
-
     if by == CONFIG and order_by is not None:
         raise click.UsageError("--by config and --order-by contradict each other: configs are sorted by "
                                "their mean")
@@ -219,9 +200,6 @@ def _check(by: str | None, order_by: str | None, output: Path | None, as_json: b
 
 
 def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by: str | None) -> Sheet:
-    from hyperspace_core.results.repeats import Grouped, has_repeats
-    from hyperspace_core.results.results import Results
-
     if single or (by is None and not has_repeats(records)):
         return Results(records, order_by=order_by)
     return Grouped(records)
@@ -229,8 +207,6 @@ def _sheet(records: Sequence[RunRecord], single: bool, by: str | None, order_by:
 
 def _note_page(found: Comparison, by: str | None, *, named: bool) -> None:
     """Print how many runs the page was selected from, and how to group repeats."""
-    from hyperspace_core.results.results import FirstPage
-
     if isinstance(found, FirstPage):
         cure = "; add `--by config` to read all of them and group the repeats of each config"
         of = "" if found.of is None else f" of {found.of:,}"
@@ -240,19 +216,12 @@ def _note_page(found: Comparison, by: str | None, *, named: bool) -> None:
 
 
 def _json_rows(sheet: Sheet) -> list[Any]:
-    from hyperspace_core.results.results import Results
-
     return list(sheet) if isinstance(sheet, Results) else [group.to_json() for group in sheet]
 
 
 def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_columns: bool,
            raw: bool) -> None:
     """Write all tasks into one file, with a column for the task."""
-    from hyperspace_core.results.export import write
-    from hyperspace_core.results.repeats import tabulate_repeats
-    from hyperspace_core.results.results import Results
-    from hyperspace_core.results.table import tabulate
-
     parts = [sheet[:limit] for sheet in sheets.values()]
     groups = [group for part in parts if not isinstance(part, Results) for group in part]
     runs = [run for part in parts if isinstance(part, Results) for run in part]
@@ -263,8 +232,6 @@ def _write(sheets: Mapping[str, Sheet], output: Path, limit: int | None, *, all_
 
 
 def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: bool, *, named: bool) -> None:
-    from hyperspace_core.results.export import text_of
-
     for number, (name, sheet) in enumerate(sheets.items()):
         if named:
             echo(f"{chr(10) if number else ''}{name}:")
@@ -276,7 +243,6 @@ def _say_tables(sheets: Mapping[str, Sheet], limit: int | None, all_columns: boo
 
 def _nothing(context: CommandContext, where: RunFilter, wanted: FilterOptions) -> str:
     """Say why there are no results. Raises `TaskError` for an unknown task."""
-    from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.results.overview import counts_text
 
     counts = context.store.count(RunFilter(project=context.name, tasks=where.tasks))

@@ -18,7 +18,9 @@ from hyperspace_core.cli.options import (
     task_argument,
     wish_options,
 )
+from hyperspace_core.cli.submitting import counted, queue, run_here, say_plan
 from hyperspace_core.cli.terminal import echo_json, echo_page, new_page, warn
+from hyperspace_core.config.tree import MISSING, diff, dropped
 from hyperspace_core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ def run(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: Sub
 
     The run is recorded like a queued one, but never enters the queue. Ctrl-C cancels it.
     """
-    from hyperspace_core.cli.submitting import run_here, say_plan
     from hyperspace_core.submission import plan, problem_of_task
 
     if dry_run:
@@ -74,8 +75,6 @@ def rerun(*, context: CommandContext, run: int, typed: ConfigOptions, wishes: Su
     \b
     hyperspace rerun 42 --set classifier.trees=500
     """
-    from hyperspace_core.cli.submitting import queue, run_here
-
     if here and wishes.repeats > 1:
         raise UsageError("--here and --repeats contradict each other: queue the repeats instead")
     study = context.study(tasks_dir)
@@ -95,8 +94,6 @@ def rerun(*, context: CommandContext, run: int, typed: ConfigOptions, wishes: Su
 
 def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:
     """Warn of settings that are dropped because another class is chosen."""
-    from hyperspace_core.config.tree import dropped
-
     lost = dropped(record.effective_config, changes)
     if lost:
         warn(f"another class is chosen, so {', '.join(f'`{path}`' for path in lost)} of run {record.id} "
@@ -105,8 +102,6 @@ def _warn_of_dropped(record: RunRecord, changes: Mapping[str, Any]) -> None:
 
 def _say_changes(record: RunRecord, runs: Sequence[NewRun], *, verb: str, as_json: bool) -> int:
     from hyperspace_core.cli.run_page import exact
-    from hyperspace_core.cli.submitting import counted
-    from hyperspace_core.config.tree import MISSING, diff
 
     if as_json:
         echo_json(runs)

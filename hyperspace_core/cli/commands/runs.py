@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hyperspace_core.cli.commands.queue import BulkAction, act, counted, look
 from hyperspace_core.cli.commands.runs_diff import diff
 from hyperspace_core.cli.commands.runs_export import export
 from hyperspace_core.cli.commands.runs_output import logs, metrics
@@ -33,6 +34,10 @@ from hyperspace_core.cli.terminal import (
     hint_at_more,
     stdout_width,
 )
+from hyperspace_core.config.tree import MISSING
+from hyperspace_core.lookup import get_run
+from hyperspace_core.results.format import age, brief, number, one_line, seconds
+from hyperspace_core.results.table import seconds_of
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
@@ -51,8 +56,6 @@ def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
 
     Select runs by id or by filter options. A running run is not deleted.
     """
-    from hyperspace_core.cli.commands.queue import BulkAction, act, counted, look
-
     deed = BulkAction(
         phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
         why_not=lambda record: f"cancel it first: `{context.command(f'queue cancel {record.id}')}`")
@@ -89,8 +92,6 @@ def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
 
     Select runs by id or by filter options: --tag selects runs that already have the tag.
     """
-    from hyperspace_core.cli.commands.queue import BulkAction, act, look
-
     _check(add, remove)
 
     def change(store: Store, record: RunRecord) -> str:
@@ -110,8 +111,6 @@ def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
 @pass_context
 def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run: bool) -> None:
     """Set the note of a run; an empty text removes it."""
-    from hyperspace_core.lookup import get_run
-
     record = get_run(context.store, context.name, run)
     whole = f"{record.note}\n{text}" if append and record.note else text
     if not dry_run:
@@ -167,8 +166,6 @@ def list_runs(context: CommandContext, wanted: FilterOptions, limit: int | None,
 
 def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:
     """Return the heads and rows of the table, without empty columns."""
-    from hyperspace_core.results.format import age, brief, number, one_line
-
     short = REASON if stdout_width() is not None else None
     cells = {
         "run": [str(record.id) for record in records],
@@ -188,10 +185,6 @@ def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], lis
 
 def time_of(record: RunRecord, now: datetime) -> str:
     """Format the duration of the last attempt, so far if it is running."""
-    from hyperspace_core.config.tree import MISSING
-    from hyperspace_core.results.format import seconds
-    from hyperspace_core.results.table import seconds_of
-
     attempt = record.attempt
     if attempt is not None and attempt.started_at is not None and attempt.outcome is None:
         return seconds((now - attempt.started_at).total_seconds())

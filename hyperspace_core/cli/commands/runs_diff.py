@@ -11,6 +11,10 @@ import click
 from hyperspace_core.cli.context import CommandContext, complete_run, pass_context
 from hyperspace_core.cli.options import RUN, json_option
 from hyperspace_core.cli.terminal import echo_json, echo_note, echo_page, new_page
+from hyperspace_core.config.tree import MISSING
+from hyperspace_core.lookup import get_run
+from hyperspace_core.records.source import SNAPSHOT
+from hyperspace_core.results.comparable import same_behaviour_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +42,6 @@ def diff(context: CommandContext, first: int, second: int, full: bool, as_json: 
     change harmless; packages, machine and other provenance; metrics.
     """
     from hyperspace_core.cli.run_page import show_components, show_sources
-    from hyperspace_core.lookup import get_run
     from hyperspace_core.results.diff import differences, likeliest_first, other_code, source_changes
 
     runs = one, other = [get_run(context.store, context.name, run) for run in (first, second)]
@@ -63,8 +66,6 @@ def diff(context: CommandContext, first: int, second: int, full: bool, as_json: 
 
 def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequence[OtherCode]) -> None:
     """Print what could not be compared."""
-    from hyperspace_core.records.source import SNAPSHOT
-
     for record in runs:
         if record.attempt is None or not record.attempt.provenance:
             code = "" if SNAPSHOT in record.code else "code, "
@@ -100,7 +101,6 @@ def _path(path: str) -> str:
 
 def _text(section: str, value: Any) -> str:
     from hyperspace_core.cli.run_page import exact
-    from hyperspace_core.config.tree import MISSING
 
     if value is MISSING:
         return ""
@@ -112,16 +112,12 @@ def _text(section: str, value: Any) -> str:
 
 def _plain(contrast: Difference) -> dict[str, Any]:
     """As JSON; the key is missing for a run without the value, as null is a value."""
-    from hyperspace_core.config.tree import MISSING
-
     sides = {"first": contrast.first, "second": contrast.second}
     return {"section": contrast.section, "path": contrast.path,
             **{side: value for side, value in sides.items() if value is not MISSING}}
 
 
 def _component_plain(pair: OtherCode) -> dict[str, Any]:
-    from hyperspace_core.results.comparable import same_behaviour_line
-
     old, new = pair
     sides = {"first": old.digest, "second": new.digest,
              "declare": same_behaviour_line(old.declared_as, old.digest, new.digest)}

@@ -10,6 +10,8 @@ import click
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.options import dry_run_option, json_option, run_argument
 from hyperspace_core.cli.terminal import echo, echo_hint, echo_json, warn
+from hyperspace_core.lookup import get_run
+from hyperspace_core.results.format import byte_count
 
 if TYPE_CHECKING:
     from hyperspace_core.production.export import Export
@@ -41,7 +43,6 @@ def export(*, context: CommandContext, run: int, folder: Path | None, to: Path |
     \b
     hyperspace runs export 42 model
     """
-    from hyperspace_core.lookup import get_run
     from hyperspace_core.production.export import check_place, plan_export, write_export
 
     target = _target(folder, to)
@@ -69,8 +70,6 @@ def _target(folder: Path | None, to: Path | None) -> Path:
 
 
 def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -> None:
-    from hyperspace_core.results.format import byte_count
-
     golden = planned.manifest["golden"]
     plain = [artifact for artifact in planned.files.values() if not artifact.name.startswith("golden/")]
     kept = f"{len(plain)} artifact{'' if len(plain) == 1 else 's'}"

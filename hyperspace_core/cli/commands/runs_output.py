@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.follow import Follower, Printer
 from hyperspace_core.cli.options import WholeNumber, attempt_option, json_option, run_argument
 from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_table
+from hyperspace_core.errors import NotFound, did_you_mean
+from hyperspace_core.lookup import get_run, pick_attempt
+from hyperspace_core.results.format import number, value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.records.logged import Point
@@ -31,9 +35,6 @@ def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None
 
     Stdout and stderr of its last attempt, in order; -f also follows later attempts.
     """
-    from hyperspace_core.cli.follow import Follower, Printer
-    from hyperspace_core.lookup import get_run, pick_attempt
-
     if as_json and (follow or last is not None):
         raise click.UsageError(f"{'--follow' if follow else '--last'} and --json contradict each other: "
                                "--json prints all stored chunks")
@@ -68,7 +69,6 @@ def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: 
 
     Without --name: the returned value, and the number of points, last, minimum and maximum of each series.
     """
-    from hyperspace_core.lookup import get_run, pick_attempt
     from hyperspace_core.results.diff import summarize
 
     record = get_run(context.store, context.name, run)
@@ -88,15 +88,12 @@ def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: 
 
 
 def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
-    from hyperspace_core.results.format import number, value_text
-
     return [[one.name, "" if one.returned is None else value_text(one.returned), str(one.points or ""),
              number(one.last), number(one.min), number(one.max)] for one in found]
 
 
 def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) -> None:
     from hyperspace_core.results.diff import side_by_side
-    from hyperspace_core.results.format import number
 
     if as_json:
         echo_json(points)
@@ -108,8 +105,6 @@ def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) ->
 def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: Sequence[str],
                   points: Sequence[Point]) -> None:
     """Raises `NotFound` for a series that the run has not logged."""
-    from hyperspace_core.errors import NotFound, did_you_mean
-
     there = {point.name for point in points}
     for name in names:
         if name in there:

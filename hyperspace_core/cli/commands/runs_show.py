@@ -12,7 +12,12 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.options import json_option, run_argument
-from hyperspace_core.cli.terminal import echo_json, echo_page, new_page
+from hyperspace_core.cli.terminal import STATES, echo_json, echo_page, new_page
+from hyperspace_core.config.tree import flatten
+from hyperspace_core.lookup import get_run
+from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
+from hyperspace_core.results.format import ago, byte_count, number, seconds, to_json, value_text
+from hyperspace_core.storage import migrations_of, rewritten_of
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.terminal import Page
@@ -27,16 +32,12 @@ if TYPE_CHECKING:
 @pass_context
 def show(context: CommandContext, run: int, original: bool, as_json: bool) -> None:
     """Show a run: config, result, metrics, artifacts, provenance, attempts."""
-    from hyperspace_core.lookup import get_run
-
     record = get_run(context.store, context.name, run)
     if original:
         record = _as_it_was(context.store, record)
     artifacts = context.store.artifacts(record.id) if record.attempts else []
     children = _children(context.store, record)
     if as_json:
-        from hyperspace_core.results.format import to_json
-
         echo_json(to_json(record) | {"artifacts": artifacts, "children": children})
         return
     page = new_page()
@@ -60,15 +61,11 @@ def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], child
 
 
 def _children(store: Store, record: RunRecord) -> list[int]:
-    from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-
     wanted = RunFilter(project=record.project, parent=record.id)
     return [child.id for child in store.find(wanted, order=ORDER_OLDEST)]
 
 
 def _as_it_was(store: Store, record: RunRecord) -> RunRecord:
-    from hyperspace_core.storage import rewritten_of
-
     before = rewritten_of(store, record)
     return replace(record, scenario=before[0].scenario, config=before[0].config) if before else record
 
@@ -77,15 +74,12 @@ def _written(store: Store, record: RunRecord) -> Mapping[str, Any]:
     if not record.migrated:
         return record.submitted
     from hyperspace_core.results.diff import written_today
-    from hyperspace_core.storage import migrations_of
 
     written = written_today(store, record, migrations_of(store, record.project))
     return written if isinstance(written, Mapping) else record.submitted
 
 
 def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime) -> None:
-    from hyperspace_core.cli.terminal import STATES
-    from hyperspace_core.results.format import ago, number
     from hyperspace_core.results.overview import progress_text
 
     result = "" if record.result is None else f"{record.metric.name} {number(record.result)}"
@@ -133,8 +127,6 @@ def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
 
 def _numbers(page: Page, record: RunRecord) -> None:
     from hyperspace_core.cli.run_page import show_tree
-    from hyperspace_core.config.tree import flatten
-    from hyperspace_core.results.format import value_text
 
     if record.metrics:
         goal = {"maximize": "higher is better", "minimize": "lower is better"}[record.metric.goal]
@@ -147,8 +139,6 @@ def _numbers(page: Page, record: RunRecord) -> None:
 
 
 def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
-    from hyperspace_core.results.format import byte_count
-
     if artifacts:
         page.heading("Artifacts")
         page.rows([(one.name, byte_count(one.size), f"sha256 {one.digest[:12]}") for one in artifacts])
@@ -176,8 +166,6 @@ def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
 
 
 def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
-    from hyperspace_core.results.format import ago, number, seconds
-
     outcome = "running" if attempt.outcome is None else attempt.outcome.value
     started, ended = attempt.started_at, attempt.ended_at
     took = f"took {seconds((ended - started).total_seconds())}" if started and ended else ""

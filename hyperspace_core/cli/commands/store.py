@@ -11,6 +11,8 @@ from hyperspace_core.cli.main import Commands
 from hyperspace_core.cli.options import dry_run_option, json_option
 from hyperspace_core.cli.terminal import echo, echo_hint, echo_json, echo_page, new_page
 from hyperspace_core.errors import ExitCode, UsageError
+from hyperspace_core.results.format import byte_count
+from hyperspace_core.storage import Maintenance
 
 if TYPE_CHECKING:
     from hyperspace_core.storage import GarbageReport
@@ -26,8 +28,6 @@ def store() -> None:
 @json_option
 def info(*, context: CommandContext, as_json: bool) -> None:
     """Show address, backend, schema and size of the store, and its runs by project."""
-    from hyperspace_core.results.format import byte_count
-
     found = context.whole_store.info()
     if as_json:
         echo_json(found)
@@ -50,8 +50,6 @@ def info(*, context: CommandContext, as_json: bool) -> None:
 @json_option
 def check(*, context: CommandContext, as_json: bool) -> int:
     """Check the store for damage, one line each; exit code 1 if there is any."""
-    from hyperspace_core.storage import Maintenance
-
     problems = Maintenance.of(context.whole_store).check()
     if as_json:
         echo_json(problems)
@@ -69,8 +67,6 @@ def check(*, context: CommandContext, as_json: bool) -> int:
 @json_option
 def upgrade(*, context: CommandContext, dry_run: bool, as_json: bool) -> None:
     """Upgrade the schema of the store to this version; stop all workers first."""
-    from hyperspace_core.storage import Maintenance
-
     before, after = Maintenance.of(context.whole_store).upgrade(dry_run=dry_run)
     if as_json:
         echo_json({"from": before, "to": after, "dry_run": dry_run})
@@ -92,7 +88,6 @@ def gc(*, context: CommandContext, yes: bool, dry_run: bool, as_json: bool) -> N
     """
     if yes and dry_run:
         raise UsageError("--yes and --dry-run contradict each other; give one")
-    from hyperspace_core.storage import Maintenance
 
     report = Maintenance.of(context.whole_store).collect_garbage(dry_run=not yes)
     if as_json:
@@ -104,8 +99,6 @@ def gc(*, context: CommandContext, yes: bool, dry_run: bool, as_json: bool) -> N
 
 
 def _summary(report: GarbageReport) -> str:
-    from hyperspace_core.results.format import byte_count
-
     if not report.blobs:
         return "nothing to remove: every artifact content is used by a run"
     what = "1 artifact content" if report.blobs == 1 else f"{report.blobs:,} artifact contents"

@@ -18,7 +18,10 @@ from hyperspace_core.cli.options import (
     task_argument,
     wish_options,
 )
+from hyperspace_core.cli.submitting import queue, say_existing, say_plan
 from hyperspace_core.cli.terminal import confirm, tracked, warn
+from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.results.comparable import existing_runs, without_known
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -51,8 +54,6 @@ def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: 
     hyperspace submit holdout --set classifier=Forest --set classifier.trees=200
     hyperspace submit holdout --grid classifier=Forest,Linear --repeats 3
     """
-    from hyperspace_core.cli.submitting import queue, say_existing, say_plan
-    from hyperspace_core.results.comparable import existing_runs, without_known
     from hyperspace_core.submission import Pinner, problem_of_task
 
     if dry_run:
@@ -106,9 +107,6 @@ def _warned_of_drawn(runs: Iterable[NewRun], problem: Problem, wishes: SubmitOpt
 
 def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
     """Warn of runs that exist already, unless there are too many to compare."""
-    from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.comparable import existing_runs, without_known
-
     known = sum(study.store.count(RunFilter(project=study.name, tasks=(task,))).values())
     if not isinstance(runs, list) or known > COMPARE_UP_TO:
         return

@@ -10,6 +10,11 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context, tasks_dir_option
 from hyperspace_core.cli.options import WholeNumber, dry_run_option, json_option
+from hyperspace_core.cli.submitting import counted
+from hyperspace_core.cli.terminal import echo, echo_json
+from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.search import SearchState
+from hyperspace_core.storage import searches_of
 
 if TYPE_CHECKING:
     from hyperspace_core.worker.state import WorkerOptions
@@ -69,11 +74,6 @@ def worker(*, context: CommandContext, dry_run: bool, as_json: bool, tasks_dir: 
 
 def _say_plan(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> int:
     """Print the runs that a worker would find, without claiming any."""
-    from hyperspace_core.cli.submitting import counted
-    from hyperspace_core.cli.terminal import echo, echo_json
-    from hyperspace_core.errors import ExitCode
-    from hyperspace_core.records.search import SearchState
-    from hyperspace_core.storage import searches_of
     from hyperspace_core.worker.heartbeat import RESTING, describe, what_waits
 
     project = context.project(options.tasks_dir)
