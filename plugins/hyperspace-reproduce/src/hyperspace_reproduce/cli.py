@@ -157,9 +157,9 @@ def parity(*, context: CommandContext, old: str, new: str, last: int, task: str 
     hyperspace parity Forest FastForest --last 20
     """
     from hyperspace_core.cli.plugin import counted
-    from hyperspace_core.plugin import check_tolerance
     from hyperspace_reproduce.parity import parity as compared
     from hyperspace_reproduce.parity import planned
+    from hyperspace_reproduce.replay import check_tolerance
 
     check_tolerance(tolerance)
     study = context.study(None)

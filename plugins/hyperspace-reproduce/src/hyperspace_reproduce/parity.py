@@ -8,17 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import ConfigError, NotFound, UnknownClassError, UsageError, did_you_mean
-from hyperspace_core.plugin import (
-    Replay,
-    Verdict,
-    WorkerOptions,
-    check_tolerance,
-    copy_of,
-    events,
-    replay,
-    trees,
-)
+from hyperspace_core.plugin import WorkerOptions, events, trees
 from hyperspace_core.records import ORDER_NEWEST, NewRun, RunFilter, RunRecord, State
+from hyperspace_reproduce.replay import Replay, Verdict, check_tolerance, copy_of, replay
 
 if TYPE_CHECKING:
     from hyperspace_core.study import Study

@@ -13,7 +13,7 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
-from hyperspace_core.plugin import Verdict, WorkerOptions, copy_of, replay
+from hyperspace_core.plugin import WorkerOptions
 from hyperspace_core.plugin import trees as trees_
 from hyperspace_core.records import ORDER_NEWEST, RunFilter, RunRecord, State
 from hyperspace_reproduce.notebook import (
@@ -25,6 +25,7 @@ from hyperspace_reproduce.notebook import (
     piece_of,
     source_text,
 )
+from hyperspace_reproduce.replay import Verdict, copy_of, replay
 
 if TYPE_CHECKING:
     from hyperspace_core.plugin import Project

@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from hyperspace_core.errors import Refused, UsageError, did_you_mean
 from hyperspace_core.plugin import (
     SNAPSHOT,
-    Verdict,
     WorkerOptions,
-    check_tolerance,
-    copy_of,
     data_fingerprints,
     events,
     get_run,
     other_code,
-    replay,
     trees,
 )
 from hyperspace_core.plugin import text as text_
 from hyperspace_core.records import RunRecord, State
 from hyperspace_core.storage import rewritten_of
 from hyperspace_reproduce.environment import code_of, rebuilt, section_of
+from hyperspace_reproduce.replay import Verdict, check_tolerance, copy_of, replay
 
 if TYPE_CHECKING:
     from hyperspace_core.plugin import Extensions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hyperspace_core.worker.replay import Likeness
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.info import pruned_at
@@ -13,7 +14,6 @@ from hyperspace_core.records.search import NewSearch
 from hyperspace_core.records.states import PRUNED
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
-from hyperspace_core.worker.replay import Likeness
 from hyperspace_reproduce.parity import parity
 from hyperspace_reproduce.reproduce import Site, reproduce
 from pytest_hyperspace.project import ProjectFolder

@@ -1,6 +1,6 @@
 """Execute past runs again on a temporary store, and compare the results.
 
-For plugins: `replay` leaves the store of the past runs unchanged.
+The store of the past runs is only read.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import Refused, UsageError
-from hyperspace_core.extension.features import missing_component
-from hyperspace_core.records.info import pruned_at
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import NewRun, RunRecord
-from hyperspace_core.records.search import NewSearch
-from hyperspace_core.records.states import State
+from hyperspace_core.plugin import (
+    Worker,
+    WorkerOptions,
+    events,
+    info,
+    missing_component,
+    open_store,
+    trees,
+)
+from hyperspace_core.records import NewRun, NewSearch, Point, RunRecord, State
 from hyperspace_core.storage import Searches, new_token
-from hyperspace_core.worker.events import Listener, log_notices
-from hyperspace_core.worker.state import WorkerOptions
-from hyperspace_core.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
+    from hyperspace_core.plugin import Extensions
     from hyperspace_core.storage import Store
 
 AS_RECORDED = "AsRecorded"     # the pruner that stops a run where its earlier execution was stopped
@@ -47,7 +47,7 @@ class Replay:
 
 def replay(store: Store, extensions: Extensions, runs: Sequence[tuple[RunRecord, NewRun]],
            options: WorkerOptions, *, tolerance: float = 0.0, ignore: Sequence[str] = (),
-           listener: Listener = log_notices) -> list[Replay]:
+           listener: events.Listener = events.log_notices) -> list[Replay]:
     """Execute past runs again by a worker on a temporary store, and compare the results.
 
     `runs`: each past run, and the run to execute in its place; see `copy_of`. Where a pruner stopped the past
@@ -55,13 +55,11 @@ def replay(store: Store, extensions: Extensions, runs: Sequence[tuple[RunRecord,
     as in `judge`. `listener` receives the worker's events. Raises `ProjectError`, as a worker does; `Refused`
     for a pruned run where no plugin has pruners.
     """
-    from hyperspace_core.stores.sqlite import open_store
-
     if not runs:
         return []
     project = runs[0][1].project
     with (tempfile.TemporaryDirectory(prefix="hyperspace-replay-") as folder,
-          open_store(f"sqlite:///{Path(folder) / 'replay.db'}", project) as temporary):
+          open_store(f"sqlite:///{Path(folder) / 'replay.db'}", extensions, project) as temporary):
         copies = [_stopped_again(temporary, extensions, before, run) for before, run in runs]
         numbers = temporary.submit(copies)
         Worker(temporary, project, extensions, options, on_event=listener).run()
@@ -80,13 +78,14 @@ def copy_of(record: RunRecord) -> NewRun:
 
 def _stopped_again(temporary: Store, extensions: Extensions, before: RunRecord, run: NewRun) -> NewRun:
     """Assign the run to a search whose pruner stops it at the recorded value."""
-    stop = pruned_at(before)
+    stop = info.pruned_at(before)
     if stop is None:
         return run
     if not any(extensions.implementations("hyperspace_watch_run")):
         raise Refused(f"run {before.id} was pruned, and no installed plugin would stop it again: "
                       f"{missing_component(AS_RECORDED)}")
-    pruner = {CLASS_NAME: AS_RECORDED, "values": stop.values, "metric": stop.series, "goal": run.metric.goal}
+    pruner = {trees.CLASS_NAME: AS_RECORDED, "values": stop.values, "metric": stop.series,
+              "goal": run.metric.goal}
     searches = Searches.of(temporary)
     search = searches.add_search(NewSearch(uid=run.uid, project=run.project, task=run.task, pruner=pruner,
                                            scenario=run.scenario or {}, tuner={}))

@@ -10,7 +10,7 @@ import pytest
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.worker.replay import Likeness, judge
+from hyperspace_reproduce.replay import Likeness, judge
 
 IDENTICAL, EQUAL, DIVERGED = Likeness
 
