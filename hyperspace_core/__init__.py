@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     )
     from hyperspace_core.extension.project import open_project
     from hyperspace_core.markers import hookimpl
-    from hyperspace_core.production.golden import GoldenDiffers, check_golden
-    from hyperspace_core.production.load import load_artifact, load_component
+    from hyperspace_core.production.load import GoldenDiffers, check_golden, load_artifact, load_component
     from hyperspace_core.queue import RunQueue
     from hyperspace_core.ranges import Choice, Float, Int
     from hyperspace_core.records.filter import RunFilter
@@ -60,8 +59,7 @@ _HOMES = {
     ),
     "hyperspace_core.extension.project": ("open_project",),
     "hyperspace_core.markers": ("hookimpl",),
-    "hyperspace_core.production.golden": ("GoldenDiffers", "check_golden"),
-    "hyperspace_core.production.load": ("load_artifact", "load_component"),
+    "hyperspace_core.production.load": ("GoldenDiffers", "check_golden", "load_artifact", "load_component"),
     "hyperspace_core.queue": ("RunQueue",),
     "hyperspace_core.ranges": ("Choice", "Float", "Int"),
     "hyperspace_core.records.filter": ("RunFilter",),

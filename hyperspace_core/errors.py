@@ -110,3 +110,29 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` or an empty string."""
     name = nearest(word, known)
     return f"; did you mean '{name}'?" if name else ""
+
+
+# -- The text of an exception, on one line --
+
+REASON_CHARACTERS = 500
+
+
+def error_line(error: BaseException) -> str:
+    """`ValueError: its message` as one shortened line, also where `__str__` fails."""
+    try:
+        said = str(error)
+    except BaseException as second:                # noqa: BLE001 - user code may raise anything
+        said = f"<its __str__ raised {type(second).__name__}>"
+    name = type(error).__name__
+    if isinstance(error, SystemExit):
+        return shortened(f"{name}({said})")
+    return shortened(f"{name}: {' '.join(said[:4 * REASON_CHARACTERS].split())}" if said else name)
+
+
+def shortened(text: str, limit: int = REASON_CHARACTERS) -> str:
+    """`text`, or its head and tail with the number of characters left out; encodable."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} … [{len(text) - 2 * half} characters left out] … {text[-half:]}"

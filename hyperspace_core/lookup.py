@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
+from hyperspace_core.config.tree import HIGHEST, is_whole_number, shown, unwrapped
 from hyperspace_core.errors import NotFound, UsageError
 from hyperspace_core.records.filter import Condition, parse_condition
 from hyperspace_core.records.run import RunRecord
@@ -38,7 +38,7 @@ def get_search(store: Store, project: str, search: int) -> SearchRecord:
 def _read(read: Callable[[int], R], what: str, given: object) -> R | None:
     """The record with this id, or None. Raises `UsageError` (not an id)."""
     number = unwrapped(given)              # the index of a data frame holds numpy integers
-    if isinstance(number, bool) or not isinstance(number, int):
+    if not is_whole_number(number):
         raise UsageError(f"not a {what} id: expected a whole number, got {shown(number)}")
     if 0 < number <= HIGHEST:
         with contextlib.suppress(NotFound):

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from hyperspace_core.execution import protocol
     from hyperspace_core.execution.answers import Answer, AskWorker
     from hyperspace_core.execution.code import changed, described, forget_bytecode, open_here
-    from hyperspace_core.execution.failure import one_line
     from hyperspace_core.execution.fork_server import ending_with
     from hyperspace_core.execution.identity import user_at_host
     from hyperspace_core.execution.process_io import echo
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
     from hyperspace_core.records.filter import is_missing, look_up
     from hyperspace_core.records.info import Pruned, Rescored
     from hyperspace_core.records.logged import MAX_NAME, is_name, loaded, name_of
-    from hyperspace_core.records.source import CHANGES, SNAPSHOT, named_snapshots
+    from hyperspace_core.records.run import CHANGES, SNAPSHOT, named_snapshots
     from hyperspace_core.records.traits import DataRule, data_fingerprints, run_traits, trim_provenance
     from hyperspace_core.results import (
         format as text,
@@ -85,8 +84,7 @@ if TYPE_CHECKING:
     )
     from hyperspace_core.results.diff import other_code, written_earlier, written_today
     from hyperspace_core.results.export import SHOWN, Tabular, text_of
-    from hyperspace_core.results.live_view import LiveView
-    from hyperspace_core.results.overview import SearchLine
+    from hyperspace_core.results.overview import LiveView, SearchLine
     from hyperspace_core.results.repeats import Estimate
     from hyperspace_core.results.results import Results
     from hyperspace_core.results.table import Column, Table
@@ -113,7 +111,6 @@ _HOMES = {
     "hyperspace_core.config.walk": ("ConfigSection", "range_text"),
     "hyperspace_core.execution.answers": ("Answer", "AskWorker"),
     "hyperspace_core.execution.code": ("changed", "described", "forget_bytecode", "open_here"),
-    "hyperspace_core.execution.failure": ("one_line",),
     "hyperspace_core.execution.fork_server": ("ending_with",),
     "hyperspace_core.execution.identity": ("user_at_host",),
     "hyperspace_core.execution.process_io": ("echo",),
@@ -129,15 +126,14 @@ _HOMES = {
     "hyperspace_core.records.filter": ("is_missing", "look_up"),
     "hyperspace_core.records.info": ("Pruned", "Rescored"),
     "hyperspace_core.records.logged": ("MAX_NAME", "is_name", "loaded", "name_of"),
-    "hyperspace_core.records.source": ("CHANGES", "SNAPSHOT", "named_snapshots"),
+    "hyperspace_core.records.run": ("CHANGES", "SNAPSHOT", "named_snapshots"),
     "hyperspace_core.records.traits": ("DataRule", "data_fingerprints", "run_traits", "trim_provenance"),
     "hyperspace_core.results.comparable": (
         "Comparable", "Criteria", "CurrentCode", "LIVE", "LeftOut", "criteria_of",
     ),
     "hyperspace_core.results.diff": ("other_code", "written_earlier", "written_today"),
     "hyperspace_core.results.export": ("SHOWN", "Tabular", "text_of"),
-    "hyperspace_core.results.live_view": ("LiveView",),
-    "hyperspace_core.results.overview": ("SearchLine",),
+    "hyperspace_core.results.overview": ("LiveView", "SearchLine"),
     "hyperspace_core.results.repeats": ("Estimate",),
     "hyperspace_core.results.results": ("Results",),
     "hyperspace_core.results.table": ("Column", "Table"),
@@ -177,10 +173,10 @@ __all__ = [
     "codec", "completion", "criteria_of", "data_fingerprints", "described", "echo", "ending_with",
     "environment_of_runs", "events", "family_of", "forget_bytecode", "function_fingerprint", "get_run",
     "get_search", "how_it_ended", "info", "installed_projects", "is_missing", "is_name", "kinds", "loaded",
-    "look_up", "missing_component", "name_of", "named_snapshots", "numbers_in", "one_line", "open_here",
-    "open_store", "other_code", "overview", "parse_object", "patched", "pick", "plan", "problem_of_task",
-    "protocol", "range_text", "range_within", "read_object", "redact", "resolve_url", "run_traits",
-    "search_fields", "signatures", "states", "statistics", "step_text", "tables", "text", "text_of", "trees",
+    "look_up", "missing_component", "name_of", "named_snapshots", "numbers_in", "open_here", "open_store",
+    "other_code", "overview", "parse_object", "patched", "pick", "plan", "problem_of_task", "protocol",
+    "range_text", "range_within", "read_object", "redact", "resolve_url", "run_traits", "search_fields",
+    "signatures", "states", "statistics", "step_text", "tables", "text", "text_of", "trees",
     "trim_provenance", "unpacked", "user_at_host", "what_it_said", "written_earlier", "written_today",
 ]
 

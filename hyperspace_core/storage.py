@@ -39,7 +39,6 @@ from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import StoreError, UsageError
 from hyperspace_core.records.filter import ORDER_NEWEST, ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
 from hyperspace_core.records.run import (
     Artifact,
     BeatAnswer,
@@ -47,15 +46,18 @@ from hyperspace_core.records.run import (
     Finish,
     Held,
     Lease,
+    Migration,
     NewRun,
     OutputChunk,
     Owner,
+    Rewrite,
+    Rewritten,
     RunRecord,
+    Snapshot,
     Update,
     WorkerInfo,
 )
 from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
-from hyperspace_core.records.source import Snapshot
 from hyperspace_core.records.states import State
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from hyperspace_core.errors import UsageError
-from hyperspace_core.execution.failure import one_line
+from hyperspace_core.errors import UsageError, error_line
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.extension.accessors import RESULTS, STUDY, Accessors, collect
 from hyperspace_core.extension.manager import build_manager
@@ -40,8 +39,7 @@ from hyperspace_core.submission import (
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import Comparable, CurrentCode
-    from hyperspace_core.results.live_view import QueueProgress
-    from hyperspace_core.results.overview import Overview
+    from hyperspace_core.results.overview import Overview, QueueProgress
     from hyperspace_core.results.results import Results
 
 # -- `study.queue`: control a project's queue and single runs --
@@ -250,8 +248,8 @@ class Study:
             try:
                 observer(record)
             except Exception as error:
-                logging.getLogger("hyperspace").warning("run %d: execution observer %r failed: %s",
-                                                        record.id, observer, one_line(error), exc_info=error)
+                logging.getLogger("hyperspace").warning("run %d: execution observer %r failed: %s", record.id,
+                                                        observer, error_line(error), exc_info=error)
 
     # -- read ----------------------------------------------------------------------------------------------
 
@@ -336,7 +334,7 @@ class Study:
 
         `.watch()` redraws it until nothing is queued or running. The notebook may be closed at any time.
         """
-        from hyperspace_core.results.live_view import QueueProgress
+        from hyperspace_core.results.overview import QueueProgress
 
         return QueueProgress(self.overview)
 

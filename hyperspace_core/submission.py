@@ -14,16 +14,13 @@ from hyperspace_core.capture.code_fingerprint import components_section
 from hyperspace_core.capture.snapshot import ProjectCode, SourceChanged, project_code
 from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, without_seed
 from hyperspace_core.config.grid import grid_size, iter_grid
-from hyperspace_core.config.tree import MAX_DEPTH, Tree, merge, shown, too_deep, unwrapped
-from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
+from hyperspace_core.config.tree import MAX_DEPTH, Tree, is_whole_number, merge, shown, too_deep, unwrapped
+from hyperspace_core.errors import ConfigError, UsageError, did_you_mean, error_line
 from hyperspace_core.execution.code import GIT, PINNED
-from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import user_at_host
 from hyperspace_core.extension.project import Project
 from hyperspace_core.records.logged import MAX_NAME, is_name
-from hyperspace_core.records.migration import Rewritten
-from hyperspace_core.records.run import Metric, NewRun, RunRecord
-from hyperspace_core.records.source import SNAPSHOT
+from hyperspace_core.records.run import SNAPSHOT, Metric, NewRun, Rewritten, RunRecord
 from hyperspace_core.records.task import Task, check_task_name
 from hyperspace_core.run import Absent, Section
 from hyperspace_core.storage import Sources, Store
@@ -223,10 +220,10 @@ def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
 
 def _whole(name: str, value: Any, least: int | None = None) -> int:
     number = unwrapped(value)
-    if isinstance(number, bool) or not isinstance(number, int) or (least is not None and number < least):
+    if not is_whole_number(number) or (least is not None and number < least):
         at_least = "" if least is None else f" >= {least}"
         raise UsageError(f"{name}: expected a whole number{at_least}, got {value!r}")
-    return number
+    return int(number)
 
 
 def _as_tree(config: Mapping[str, Any] | None) -> Tree:
@@ -291,7 +288,7 @@ class Pinner:
                 self._put(code)
                 return self._pinned(code)
             except (SourceChanged, UsageError) as error:       # a file was changed meanwhile
-                reason = one_line(error)
+                reason = error_line(error)
         return _unpinned(reason)
 
     def _put(self, code: ProjectCode) -> None:

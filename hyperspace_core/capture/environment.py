@@ -241,7 +241,7 @@ class PluginsCapture:
 
 @cache
 def _version() -> str:
-    from hyperspace_core.extension.discovery import core_version
+    from hyperspace_core.extension.manager import core_version
 
     return core_version()
 

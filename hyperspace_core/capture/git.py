@@ -34,7 +34,7 @@ from hyperspace_core.capture.worktree import (
     unknown_files,
 )
 from hyperspace_core.markers import hookimpl
-from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.records.run import Snapshot, SourceFile
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from hyperspace_core.capture.files import Walk, digest_of, shown
 from hyperspace_core.capture.git import GitChanges, changes_of, source_file
 from hyperspace_core.capture.project_modules import Unit, code_units
 from hyperspace_core.errors import HyperspaceError
-from hyperspace_core.extension.discovery import Found, find
+from hyperspace_core.extension.manager import Found, find
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECTS_GROUP
-from hyperspace_core.records.source import CHANGES, SNAPSHOT, Snapshot, SourceFile
+from hyperspace_core.records.run import CHANGES, SNAPSHOT, Snapshot, SourceFile
 from hyperspace_core.run import Absent
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperspace_core.cli import terminal
-    from hyperspace_core.cli.commands import queue as bulk
+    from hyperspace_core.cli.commands.queue import ONE_BY_ONE
     from hyperspace_core.cli.commands.results import (
         comparable_option,
         comparison,
@@ -41,10 +41,12 @@ if TYPE_CHECKING:
         task_argument,
         wish_options,
     )
-    from hyperspace_core.cli.submitting import counted, queue, say_plan
+    from hyperspace_core.cli.submitting import queue, say_plan
     from hyperspace_core.cli.watch import Watching, watch, write_running
+    from hyperspace_core.results.format import counted
 
 _HOMES = {
+    "hyperspace_core.cli.commands.queue": ("ONE_BY_ONE",),
     "hyperspace_core.cli.commands.results": (
         "comparable_option", "comparison", "is_installed", "run_filter", "tell_left_out",
     ),
@@ -57,22 +59,23 @@ _HOMES = {
         "FilterOptions", "RUN", "SEARCH", "WholeNumber", "code_option", "dry_run_option", "filtered",
         "json_option", "limit_option", "run_argument", "task_argument", "wish_options",
     ),
-    "hyperspace_core.cli.submitting": ("counted", "queue", "say_plan"),
+    "hyperspace_core.cli.submitting": ("queue", "say_plan"),
+    "hyperspace_core.results.format": ("counted",),
     "hyperspace_core.cli.watch": ("Watching", "watch", "write_running"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # whole modules, of functions that belong together
 _MODULES = {
-    "bulk": "hyperspace_core.cli.commands.queue",
     "terminal": "hyperspace_core.cli.terminal",
 }
 
 __all__ = [
-    "RUN", "SEARCH", "CommandContext", "Commands", "FilterOptions", "Root", "Watching", "WholeNumber", "bulk",
-    "code_option", "comparable_option", "comparison", "complete_class", "complete_search", "complete_task",
-    "counted", "dry_run_option", "filtered", "is_installed", "json_option", "limit_option", "pass_context",
-    "pass_project", "queue", "read_address", "run_argument", "run_filter", "say_plan", "task_argument",
-    "tasks_dir_option", "tell_left_out", "terminal", "watch", "wish_options", "write_running",
+    "ONE_BY_ONE", "RUN", "SEARCH", "CommandContext", "Commands", "FilterOptions", "Root", "Watching",
+    "WholeNumber", "code_option", "comparable_option", "comparison", "complete_class", "complete_search",
+    "complete_task", "counted", "dry_run_option", "filtered", "is_installed", "json_option", "limit_option",
+    "pass_context", "pass_project", "queue", "read_address", "run_argument", "run_filter", "say_plan",
+    "task_argument", "tasks_dir_option", "tell_left_out", "terminal", "watch", "wish_options",
+    "write_running",
 ]
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.cli.terminal import Page
 from hyperspace_core.config.tree import CLASS_NAME, WrittenLeaf, flatten, told_apart
 from hyperspace_core.config.walk import Described, range_text
-from hyperspace_core.records.source import SNAPSHOT
+from hyperspace_core.records.run import SNAPSHOT
 from hyperspace_core.records.traits import fingerprints_of
 from hyperspace_core.results.comparable import same_behaviour_line
-from hyperspace_core.results.format import brief, byte_count, value_text
+from hyperspace_core.results.format import brief, byte_count, counted, value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import RunRecord
@@ -76,8 +76,7 @@ def _name_of_data(fingerprint: str) -> str:
 
 def _source(section: Mapping[str, Any]) -> str:
     untracked, left_out = section.get("untracked"), section.get("left_out")
-    files = "1 file" if section["files"] == 1 else f"{section['files']} files"
-    return _joined(f"snapshot {section['snapshot'][:12]}", files,
+    return _joined(f"snapshot {section['snapshot'][:12]}", counted(section["files"], "file"),
                    byte_count(section["bytes"]), section.get("changes") and "with uncommitted changes",
                    untracked and f"untracked: {' '.join(untracked)}",
                    left_out and f"left out: {' '.join(left_out)}")

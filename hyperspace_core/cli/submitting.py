@@ -25,7 +25,7 @@ from hyperspace_core.clock import SystemClock
 from hyperspace_core.config.tree import told_apart
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.states import State
-from hyperspace_core.results.format import brief, ids_text, number, one_line, seconds, value_text
+from hyperspace_core.results.format import brief, counted, ids_text, number, one_line, seconds, value_text
 from hyperspace_core.results.table import seconds_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def queue(context: CommandContext, study: Study, what: str, runs: Iterable[NewRu
         echo_json(ids)
     elif ids:
         echo(f"queued run {ids[0]} {what}" if len(ids) == 1 else
-             f"queued {len(ids):,} runs {what}: {ids_text(ids)}")
+             f"queued {counted(len(ids))} {what}: {ids_text(ids)}")
     if pressed() and len(ids) < count:
         echo_error(f"interrupted: {len(ids):,} of {count:,} runs are queued")
         return ExitCode.INTERRUPTED
@@ -106,10 +106,6 @@ def _say_pin(pin: Pin) -> None:
         warn(pin.warning)
     else:
         echo_note(pin.summary)
-
-
-def counted(count: int) -> str:
-    return "1 run" if count == 1 else f"{count:,} runs"
 
 
 def _say_rows(runs: Sequence[NewRun]) -> None:

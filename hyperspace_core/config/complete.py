@@ -18,6 +18,7 @@ from hyperspace_core.config.tree import (
     MISSING,
     Tree,
     copied,
+    is_whole_number,
     join,
     match_key,
     shown,
@@ -324,7 +325,7 @@ def choose_seed(config: Any, *, given: int | None = None, task: int | None = Non
 
 def check_seed(where: str, value: Any) -> int:
     value = unwrapped(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LIMIT:
+    if not is_whole_number(value) or not 0 <= value < LIMIT:
         huge = isinstance(value, int) and value.bit_length() > 64      # Python may refuse to print it
         found = "an integer beyond 64 bit" if huge else repr(value)
         raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {found}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hyperspace_core.errors import ConfigError
 
@@ -245,6 +245,16 @@ def unwrapped(value: Any) -> Any:
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         return value.item()
     return value
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a real number and not a bool; NaN is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether a value is an int and not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def copied(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST, shown, unwrapped
+from hyperspace_core.config.tree import HIGHEST, LOWEST, is_number, shown, unwrapped
 from hyperspace_core.errors import did_you_mean
 from hyperspace_core.ranges import Range
 
@@ -227,7 +227,7 @@ def construct(kind: Value | EnumOf, tree: Any) -> Any:
 
 
 def _number(expected: type, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise _expected(expected.__name__, value)
     if expected is float:
         try:

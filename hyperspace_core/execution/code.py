@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
 from hyperspace_core.capture.project_modules import loaded_sources
 from hyperspace_core.capture.snapshot import SECTION, ProjectCode, project_code
-from hyperspace_core.errors import HyperspaceError, ProjectError
-from hyperspace_core.execution.failure import one_line, traceback_text
+from hyperspace_core.errors import HyperspaceError, ProjectError, error_line
+from hyperspace_core.execution.failure import traceback_text
 from hyperspace_core.execution.protocol import FileTuple, Opened, SourceTaken
-from hyperspace_core.records.source import CHANGES, SNAPSHOT, Snapshot
+from hyperspace_core.records.run import CHANGES, SNAPSHOT, Snapshot
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def open_here(name: str, *, tasks_dir: str | None, no_plugins: Collection[str],
     except HyperspaceError as error:
         raise ProjectError(str(error)) from error
     except BaseException as error:
-        text = f"project '{name}' cannot be opened: {one_line(error)}\n{traceback_text(error)}"
+        text = f"project '{name}' cannot be opened: {error_line(error)}\n{traceback_text(error)}"
         raise ProjectError(text) from error
     return Opening(extensions=extensions, project=project)
 
@@ -171,7 +171,7 @@ def prepare_for_forks(project: Project) -> None:
 
         warm_up(project)
     except Exception as error:                     # noqa: BLE001 - each run reports what it cannot capture
-        logging.getLogger("hyperspace").warning("preparing the capture failed: %s", one_line(error))
+        logging.getLogger("hyperspace").warning("preparing the capture failed: %s", error_line(error))
     gc.collect()
     gc.freeze()
 
@@ -201,7 +201,7 @@ def tell_code(job: Job, project: Project, sink: CodeSink) -> None:
     try:
         section = _pinned(job) if job.code_folder is not None else _current(job, project, sink)
     except Exception as error:         # noqa: BLE001 - an absent section fails no run
-        section = Absent(SECTION, one_line(error))
+        section = Absent(SECTION, error_line(error))
     sink.section(section)
     git = job.code.get(GIT)
     if job.code_folder is not None and isinstance(git, dict):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
 from hyperspace_core.capture.code_fingerprint import components_section
 from hyperspace_core.config.tree import Tree, digest
-from hyperspace_core.errors import ConfigError, HyperspaceError
+from hyperspace_core.errors import ConfigError, HyperspaceError, error_line, shortened
 from hyperspace_core.execution.answers import AskWorker, no_worker
 from hyperspace_core.execution.code import tell_code
-from hyperspace_core.execution.failure import failure, one_line, shortened
+from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.job import Job, Plan, plan_of
 from hyperspace_core.execution.process_io import Interruption, echo, flush
 from hyperspace_core.execution.result import BadResult, BoundedSink, bounded_result, numbers_of
@@ -162,7 +162,7 @@ class _Execution:
         for plugin, answer in self.extensions.each("hyperspace_watch_run", run=run, ask=self.ask,
                                                    project=self.project):
             if isinstance(answer, BaseException):
-                echo(f"plugin '{plugin}' cannot watch this run: {one_line(answer)}")
+                echo(f"plugin '{plugin}' cannot watch this run: {error_line(answer)}")
             elif answer is not None:
                 return _GuardedWatcher(plugin, answer)
         return None
@@ -171,8 +171,8 @@ class _Execution:
         """Send a section for each plugin; a failed one is absent, with the error."""
         for name, answer in self.extensions.each("hyperspace_capture", run=run):
             if isinstance(answer, BaseException):
-                echo(f"capture by '{name}' failed: {one_line(answer)}")
-                run.sink.section(Absent(name, one_line(answer)))
+                echo(f"capture by '{name}' failed: {error_line(answer)}")
+                run.sink.section(Absent(name, error_line(answer)))
             elif isinstance(answer, Section | Absent):
                 run.sink.section(answer)
         stale = self.job.stale
@@ -217,7 +217,7 @@ class _GuardedWatcher(RunWatcher):
             if name == "completed" and isinstance(error, HyperspaceError):     # the result is wrong
                 raise
             self._watcher = None
-            echo(f"plugin '{self._plugin}' no longer watches this run: {name}() failed: {one_line(error)}")
+            echo(f"plugin '{self._plugin}' no longer watches this run: {name}() failed: {error_line(error)}")
             return None
 
 
@@ -235,7 +235,7 @@ def _send_info_again(run: Run) -> None:
         try:
             run.info[key] = run.info[key]
         except Exception as error:  # noqa: BLE001 - a full disk, a value that fails when read
-            echo(f"info[{key!r}] cannot be stored again, the value that was set is kept: {one_line(error)}")
+            echo(f"info[{key!r}] cannot be stored again, the value that was set is kept: {error_line(error)}")
 
 
 def _record(job: Job, plan: Plan, finish: Finish) -> RunRecord:

@@ -10,10 +10,10 @@ from types import TracebackType
 
 import pluggy
 
+from hyperspace_core.errors import error_line, shortened
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 
-REASON_CHARACTERS = 500
 TRACEBACK_CHARACTERS = 64 << 10
 _OWN_CODE = (str(Path(__file__).parent), pluggy.__file__)      # as in code objects
 _FRAMEWORK = tuple(f"{Path(file).parent}{os.sep}" for file in _OWN_CODE)
@@ -21,24 +21,12 @@ _FRAMEWORK = tuple(f"{Path(file).parent}{os.sep}" for file in _OWN_CODE)
 
 def failure(error: BaseException) -> Finish:
     """The outcome of a run whose code raised `error`."""
-    text = one_line(error)
+    text = error_line(error)
     if isinstance(error, SystemExit):
         reason = f"{text}: the run's code ended its process instead of returning a result"
         return Finish(outcome=Outcome.CRASHED, traceback=traceback_text(error), reason=shortened(reason))
     outcome = Outcome.OUT_OF_MEMORY if isinstance(error, MemoryError) else Outcome.FAILED
     return Finish(outcome=outcome, reason=text, traceback=traceback_text(error))
-
-
-def one_line(error: BaseException) -> str:
-    """`ValueError: its message` as one shortened line, also where `__str__` fails."""
-    try:
-        said = str(error)
-    except BaseException as second:                # noqa: BLE001 - user code may raise anything
-        said = f"<its __str__ raised {type(second).__name__}>"
-    name = type(error).__name__
-    if isinstance(error, SystemExit):
-        return shortened(f"{name}({said})")
-    return shortened(f"{name}: {' '.join(said[:4 * REASON_CHARACTERS].split())}" if said else name)
 
 
 def traceback_text(error: BaseException) -> str:
@@ -49,16 +37,7 @@ def traceback_text(error: BaseException) -> str:
         lines = traceback.TracebackException.from_exception(error, compact=True).format()
         return shortened("".join(lines), TRACEBACK_CHARACTERS)
     except BaseException as second:                # noqa: BLE001 - reading an exception may raise anything
-        return f"{one_line(error)}\n(its traceback cannot be shown: {type(second).__name__})\n"
-
-
-def shortened(text: str, limit: int = REASON_CHARACTERS) -> str:
-    """`text`, or its head and tail with the number of characters left out; encodable."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]} … [{len(text) - 2 * half} characters left out] … {text[-half:]}"
+        return f"{error_line(error)}\n(its traceback cannot be shown: {type(second).__name__})\n"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -16,8 +16,7 @@ import msgspec
 from hyperspace_core.config.complete import choose_seed, without_seed
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.records.info import parts_of
-from hyperspace_core.records.migration import Rewritten
-from hyperspace_core.records.run import Claim, Goal, Metric
+from hyperspace_core.records.run import Claim, Goal, Metric, Rewritten
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from hyperspace_core.config.tree import unwrapped
+from hyperspace_core.config.tree import is_number, unwrapped
 from hyperspace_core.errors import HyperspaceError, did_you_mean
-from hyperspace_core.records.logged import MAX_INT, MAX_NAME, Point, Progress, is_number
+from hyperspace_core.records.logged import MAX_INT, MAX_NAME, Point, Progress
 from hyperspace_core.run import Absent, Section, Sink
 
 Number = int | float

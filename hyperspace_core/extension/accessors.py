@@ -13,8 +13,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import HyperspaceError, RegistrationError
-from hyperspace_core.extension.discovery import LOAD_ERRORS, why_not_imported
 from hyperspace_core.extension.features import missing_accessor
+from hyperspace_core.extension.manager import LOAD_ERRORS, why_not_imported
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions

@@ -29,8 +29,17 @@ from hyperspace_core.errors import (
     did_you_mean,
     nearest,
 )
-from hyperspace_core.extension.discovery import LOAD_ERRORS, Found, by_name, conflict, find, with_place
-from hyperspace_core.extension.manager import Extensions, build_manager, implemented
+from hyperspace_core.extension.manager import (
+    LOAD_ERRORS,
+    Extensions,
+    Found,
+    build_manager,
+    by_name,
+    conflict,
+    find,
+    implemented,
+    with_place,
+)
 from hyperspace_core.extension.register import Contents, Register
 from hyperspace_core.markers import COMPONENTS_GROUP, PROJECTS_GROUP
 from hyperspace_core.records.task import Task, check_task_name, parse_task
@@ -39,7 +48,7 @@ from hyperspace_core.run import Run
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.register import NewDefault, RegisteredMetric, SameBehaviour
-    from hyperspace_core.records.migration import Migration
+    from hyperspace_core.records.run import Migration
 
 # -- Check where a plain settings dict may replace a component --
 

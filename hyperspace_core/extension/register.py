@@ -18,11 +18,10 @@ from hyperspace_core.config.migrate import checked_steps
 from hyperspace_core.config.parameters import Signature
 from hyperspace_core.config.registry import Registry, is_abstract
 from hyperspace_core.config.signature import signature_of, signature_of_method, tree_of
-from hyperspace_core.config.tree import CLASS_NAME, copied, is_json, shown, unwrapped
+from hyperspace_core.config.tree import CLASS_NAME, copied, is_json, is_number, shown, unwrapped
 from hyperspace_core.errors import ConfigError, RegistrationError, UsageError, did_you_mean
-from hyperspace_core.records.logged import MAX_NAME, is_name, is_number
-from hyperspace_core.records.migration import Migration
-from hyperspace_core.records.run import Goal, Metric
+from hyperspace_core.records.logged import MAX_NAME, is_name
+from hyperspace_core.records.run import Goal, Metric, Migration
 from hyperspace_core.records.task import Task, check_task_name
 
 # -- Declarations of a project: migrations, changed defaults, unchanged behaviour --

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import RegistrationError, StoreError, did_you_mean
-from hyperspace_core.extension.discovery import LOAD_ERRORS, why_not_imported
 from hyperspace_core.extension.features import install_command, plugin_of_scheme, schemes_of_plugins
+from hyperspace_core.extension.manager import LOAD_ERRORS, why_not_imported
 from hyperspace_core.markers import hookimpl
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import HyperspaceError, NotFound, Refused, UsageError, did_you_mean
 from hyperspace_core.production.folder import FORMAT, MANIFEST, components_in, file_names, read_folder
 from hyperspace_core.records import golden
-from hyperspace_core.records.run import Artifact, RunRecord
-from hyperspace_core.records.source import SNAPSHOT
+from hyperspace_core.records.run import SNAPSHOT, Artifact, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.format import to_json
 from hyperspace_core.storage import Store

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         parse_condition,
     )
     from hyperspace_core.records.logged import Point, Progress
-    from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
     from hyperspace_core.records.run import (
         Artifact,
         Attempt,
@@ -32,15 +31,19 @@ if TYPE_CHECKING:
         Late,
         Lease,
         Metric,
+        Migration,
         NewRun,
         OutputChunk,
         Owner,
+        Rewrite,
+        Rewritten,
         RunRecord,
+        Snapshot,
+        SourceFile,
         Update,
         WorkerInfo,
     )
     from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
-    from hyperspace_core.records.source import Snapshot, SourceFile
     from hyperspace_core.records.states import Command, Outcome, State, Verb
     from hyperspace_core.records.task import Task
 
@@ -50,13 +53,12 @@ _HOMES = {
         "parse_condition",
     ),
     "hyperspace_core.records.logged": ("Point", "Progress"),
-    "hyperspace_core.records.migration": ("Migration", "Rewrite", "Rewritten"),
     "hyperspace_core.records.run": (
         "Artifact", "Attempt", "BeatAnswer", "Claim", "Finish", "Goal", "Held", "Late", "Lease", "Metric",
-        "NewRun", "OutputChunk", "Owner", "RunRecord", "Update", "WorkerInfo",
+        "Migration", "NewRun", "OutputChunk", "Owner", "Rewrite", "Rewritten", "RunRecord", "Snapshot",
+        "SourceFile", "Update", "WorkerInfo",
     ),
     "hyperspace_core.records.search": ("Budget", "NewSearch", "SearchRecord", "SearchState"),
-    "hyperspace_core.records.source": ("Snapshot", "SourceFile"),
     "hyperspace_core.records.states": ("Command", "Outcome", "State", "Verb"),
     "hyperspace_core.records.task": ("Task",),
 }

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.config.tree import Tree
+from hyperspace_core.config.tree import Tree, is_number
 from hyperspace_core.errors import Refused
-from hyperspace_core.records.logged import is_number
 from hyperspace_core.records.run import Goal, RunRecord
 from hyperspace_core.records.states import PRUNED, State
 

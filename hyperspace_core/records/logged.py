@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyperspace_core.config.tree import HIGHEST, shown, unwrapped
+from hyperspace_core.config.tree import HIGHEST, is_number, is_whole_number, shown, unwrapped
 from hyperspace_core.errors import ValueNotStorable
 
 MAX_NAME = 200                 # characters
@@ -39,11 +39,6 @@ class Progress:
     note: str = ""
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is a real number and not a bool; NaN is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def is_name(name: Any) -> bool:
     """Whether a value is one line of printable text."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
@@ -69,7 +64,7 @@ def check_number(name: str, value: Any, step: Any = None) -> float:
 def check_step(name: str, step: Any) -> int:
     """Convert a step of a series. Raises `ValueNotStorable`."""
     number = unwrapped(step)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_INT:
+    if not is_whole_number(number) or not 0 <= number <= MAX_INT:
         raise ValueNotStorable(f"{_call(name)}: a step is a whole number >= 0, got {shown(number)}")
     return int(number)
 

@@ -5,9 +5,12 @@ Times are aware UTC and for display only. Trees are JSON-compatible (see `record
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import UsageError
@@ -251,3 +254,79 @@ class WorkerInfo:
     started_at: datetime | None = None
     seen_at: datetime | None = None        # the store's wall clock, for display
     beat: int = 0
+
+
+# -- Migrations: named changes that adapt the configs of runs; each can be undone --
+
+@dataclass(frozen=True, kw_only=True)
+class Migration:
+    """A named list of steps, with author, time and number of rewritten runs."""
+
+    name: str
+    project: str
+    steps: tuple[Tree, ...]            # see `config.migration`
+    author: str = ""                   # user@host
+    at: datetime | None = None         # when it was first applied
+    runs: int = 0                      # number of rewritten runs; 0 after it was undone
+    undone_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewrite:
+    """One run's scenario and config before and after a migration."""
+
+    run: int
+    old_scenario: Tree | None
+    old_config: Tree | None
+    scenario: Tree | None
+    config: Tree | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewritten:
+    """A run's scenario and config from before a migration."""
+
+    migration: str
+    scenario: Tree | None
+    config: Tree | None
+
+
+# -- Snapshots of source code, so that a run can be executed again --
+
+SNAPSHOT = "snapshot"          # key in a run's `code` and provenance: the snapshot of the imported code
+CHANGES = "changes"            # likewise: the snapshot of uncommitted changes, a patch and untracked files
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """One file of a snapshot."""
+
+    path: str                  # "digits_study/components.py": relative to a folder on `sys.path`
+    digest: str                # SHA-256 of the content, hexadecimal
+    size: int                  # bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A set of files with unique paths."""
+
+    files: tuple[SourceFile, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all paths and contents in any order, hexadecimal."""
+        hasher = hashlib.sha256()
+        for file in sorted(self.files, key=lambda one: one.path):
+            name = file.path.encode("utf-8", "surrogateescape")
+            hasher.update(b"%d:%s%s" % (len(name), name, file.digest.encode()))
+        return hasher.hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all contents."""
+        return sum(file.size for file in self.files)
+
+
+def named_snapshots(section: Mapping[str, Any]) -> tuple[str, ...]:
+    """Digests of the snapshots in a run's `code` or in a section of its provenance."""
+    return tuple(digest for key in (SNAPSHOT, CHANGES) if isinstance(digest := section.get(key), str))

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from hyperspace_core.config.tree import Tree, unwrapped
+from hyperspace_core.config.tree import Tree, is_number, is_whole_number, unwrapped
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import Metric, NewRun
 
@@ -41,12 +41,11 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("runs", "patience", "failures"):
             count = self._plain(name)
-            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            if count is not None and not (is_whole_number(count) and count >= 1):
                 raise UsageError(f"{name}: expected a whole number >= 1, got {count!r}")
         for name in ("hours", "target"):
             number = self._plain(name)
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)
-                                       or not -_LARGEST <= number <= _LARGEST):
+            if number is not None and not (is_number(number) and -_LARGEST <= number <= _LARGEST):
                 raise UsageError(f"{name}: expected a number, got {number!r}")
         if self.hours is not None and self.hours <= 0:
             raise UsageError(f"hours: expected more than 0, got {self.hours:g}")

@@ -31,6 +31,7 @@ from hyperspace_core.records.traits import (
     run_traits,
     trim_provenance,
 )
+from hyperspace_core.results.format import counted
 from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
@@ -346,8 +347,7 @@ def left_out_text(left_out: Sequence[LeftOut], show_all: str, looked_at: int | N
     causes = Counter(map(_words, left_out)).most_common()
     named = [words if len(causes) == 1 else f"{words} ({count})" for words, count in causes[:MOST_NAMED]]
     rest = sum(count for _, count in causes[MOST_NAMED:])
-    count = "1 run" if len(left_out) == 1 else f"{len(left_out):,} runs"
-    count += "" if looked_at is None else f" of the {looked_at:,} runs read"
+    count = counted(len(left_out)) + ("" if looked_at is None else f" of the {looked_at:,} runs read")
     shows = f"{show_all} shows {'it' if len(left_out) == 1 else 'them'}"
     cures = "; ".join(filter(None, (shows, _cure_of_code(left_out))))
     return f"{count} left out: {', '.join(named)}{f', other causes ({rest})' if rest else ''}; {cures}"

@@ -14,9 +14,7 @@ from hyperspace_core.config.tree import CLASS_NAME, Tree, diff, flatten, match_k
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.code import PINNED
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.migration import Migration
-from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.source import SNAPSHOT, Snapshot
+from hyperspace_core.records.run import SNAPSHOT, Migration, RunRecord, Snapshot
 from hyperspace_core.records.traits import Fingerprint, Sameness, fingerprints_of
 from hyperspace_core.results.comparable import differing_code
 from hyperspace_core.storage import Sources, Store, rewritten_of

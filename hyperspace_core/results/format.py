@@ -99,6 +99,11 @@ def byte_count(count: int | None) -> str:
     return ""
 
 
+def counted(count: int, what: str = "run") -> str:
+    """`1 run`, `1,200 runs`."""
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def ids_text(ids: Sequence[int]) -> str:
     """`1 to 6, 9`."""
     spans: list[list[int]] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
-from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten
+from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten, is_number
 from hyperspace_core.records.info import KEY as RESCORED
 from hyperspace_core.records.info import (
     NOTED,
@@ -21,7 +21,6 @@ from hyperspace_core.records.info import (
     rescored_of,
     whole_of,
 )
-from hyperspace_core.records.logged import is_number
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.comparable import left_out_text
 from hyperspace_core.results.export import SHOWN, Tabular
@@ -371,9 +370,5 @@ def _mean_seconds(group: Repeats) -> Any:
 
 def _means(metrics: Sequence[Tree]) -> Tree:
     """Mean of each number that all runs have."""
-    names = [name for name in metrics[0] if all(_is_number(one.get(name)) for one in metrics)]
+    names = [name for name in metrics[0] if all(is_number(one.get(name)) for one in metrics)]
     return {name: estimate([one[name] for one in metrics]).mean for name in names}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -245,8 +245,9 @@ def _begun(run: Run, part: Part, hyper_parameters: Mapping[str, Any],
 
 def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Callable[[], Numbers]) -> None:
     # here, so that a program which only loads a component loads no part of execution
+    from hyperspace_core.errors import error_line
     from hyperspace_core.execution import processes
-    from hyperspace_core.execution.failure import one_line, traceback_text
+    from hyperspace_core.execution.failure import traceback_text
 
     processes.die_with_parent(parent)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -255,7 +256,7 @@ def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Calla
     try:
         numbers = work()
     except BaseException as error:                     # noqa: BLE001 - only text crosses a process border
-        pipe.send(("failed", one_line(error), traceback_text(error)))
+        pipe.send(("failed", error_line(error), traceback_text(error)))
     else:
         pipe.send(("numbers", numbers))
 

@@ -11,7 +11,7 @@ from typing import Any
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Metric
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.records.waiting import Waiting
+from hyperspace_core.records.traits import Waiting
 
 _log = logging.getLogger("hyperspace.worker")
 

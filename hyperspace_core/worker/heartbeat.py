@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hyperspace_core.clock import Clock
-from hyperspace_core.errors import NotFound, StoreError
-from hyperspace_core.execution.failure import one_line
+from hyperspace_core.errors import NotFound, StoreError, error_line
 from hyperspace_core.execution.identity import proven_dead
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.run import Held, Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.states import Command, State
-from hyperspace_core.records.waiting import Waiting, group_waiting
+from hyperspace_core.records.traits import Waiting, group_waiting
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.worker.held_run import HeldRun
 from hyperspace_core.worker.outcome import Ask
@@ -127,7 +126,7 @@ class Heartbeat(threading.Thread):
             self._note_away(error)
         except Exception as error:     # noqa: BLE001 - without heartbeats every run would be lost
             self._back_off()
-            self._tell(f"heartbeat failed; retrying: {one_line(error)}", logging.ERROR)
+            self._tell(f"heartbeat failed; retrying: {error_line(error)}", logging.ERROR)
         else:
             self._failures = 0
             if self.away:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.errors import StoreError
+from hyperspace_core.errors import StoreError, error_line
 from hyperspace_core.execution.answers import Answer
-from hyperspace_core.execution.failure import one_line
-from hyperspace_core.extension.discovery import LOAD_ERRORS
 from hyperspace_core.extension.features import missing_component
+from hyperspace_core.extension.manager import LOAD_ERRORS
 from hyperspace_core.records.run import Claim, Owner, RunRecord
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.storage import Store, searches_of
@@ -118,7 +117,7 @@ class WorkerHooks:
         except LOAD_ERRORS as error:
             if isinstance(error, StoreError):          # not the plugin's fault
                 raise
-            self._turn_off(plugin, one_line(error))
+            self._turn_off(plugin, error_line(error))
         else:
             if claim is None or isinstance(claim, Claim):
                 return claim
@@ -148,7 +147,7 @@ class WorkerHooks:
             try:
                 answer = call(worker=self._context, record=record, topic=topic, payload=payload)
             except LOAD_ERRORS as error:
-                self.report(plugin, f"cannot answer '{topic}' of run {record.id}", one_line(error))
+                self.report(plugin, f"cannot answer '{topic}' of run {record.id}", error_line(error))
             else:
                 if answer is not None:
                     return answer
@@ -230,7 +229,7 @@ class Questions:
             try:
                 self._deliver(number, value)
             except Exception as error:     # noqa: BLE001 - not a plain value
-                self._hooks.report(topic, "has an answer that cannot be sent", one_line(error))
+                self._hooks.report(topic, "has an answer that cannot be sent", error_line(error))
                 self._deliver(number, None)
 
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.config.tree import Tree
+from hyperspace_core.errors import error_line
 from hyperspace_core.execution.code import taken
 from hyperspace_core.execution.executor import execute
-from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.execution.job import Base, job_of
 from hyperspace_core.execution.process_io import Interruption
@@ -176,7 +176,7 @@ class _Attended:
                  trace: TracebackType | None) -> None:
         if error is not None:              # Ctrl-C outside user code, or an internal error
             if self._outbox.ending is None:
-                self._outbox.end(Finish(outcome=Outcome.CANCELLED, reason=one_line(error), retry=False))
+                self._outbox.end(Finish(outcome=Outcome.CANCELLED, reason=error_line(error), retry=False))
             self._outbox.settled.wait(LAST_WORD_S)
         self._outbox.give_up(Settlement.ABANDONED)
         self.heartbeat.close()

@@ -16,13 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.errors import NotFound, StoreError, StoreUnavailable
-from hyperspace_core.execution.failure import one_line
+from hyperspace_core.errors import NotFound, StoreError, StoreUnavailable, error_line
 from hyperspace_core.execution.protocol import FileTuple, PointTuple
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Update
-from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Snapshot, SourceFile, Update
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.storage import Sources, Store
 from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
@@ -109,7 +107,7 @@ class Changes:
         except (StoreError, NotFound):
             raise
         except Exception as error:         # noqa: BLE001 - reported instead
-            remark(f"{what} could not be kept: {one_line(error)}")
+            remark(f"{what} could not be kept: {error_line(error)}")
             return True
 
 
@@ -119,7 +117,7 @@ def _without_the_unstorable(info: dict[str, Any]) -> dict[str, Any]:
         try:
             kept |= storable({str(key): value}, "info")
         except Exception as error:         # noqa: BLE001 - a note takes its place
-            kept[str(key)] = f"left out: {one_line(error)}"
+            kept[str(key)] = f"left out: {error_line(error)}"
     return kept
 
 
@@ -266,7 +264,7 @@ class Outbox:
             except (StoreError, NotFound):
                 raise
             except Exception as error:     # noqa: BLE001 - reported instead
-                self._remark(f"the code of the run could not be kept: {one_line(error)}")
+                self._remark(f"the code of the run could not be kept: {error_line(error)}")
             with self._lock:
                 self._sources.pop(0)
 
@@ -278,7 +276,7 @@ class Outbox:
             except (StoreError, NotFound):
                 raise
             except Exception as error:     # noqa: BLE001 - reported instead
-                self._remark(f"artifact '{name}' could not be kept: {one_line(error)}")
+                self._remark(f"artifact '{name}' could not be kept: {error_line(error)}")
             with self._lock:
                 self._artifacts.pop(0)
             staged.unlink(missing_ok=True)
@@ -295,7 +293,7 @@ class Outbox:
                 raise
             except Exception as error:     # noqa: BLE001 - reported instead
                 self._remark(f"{len(points)} metric points and {len(output)} pieces of output could not be "
-                             f"kept: {one_line(error)}")
+                             f"kept: {error_line(error)}")
             with self._lock:
                 del self._points[:len(points)]
                 del self._output[:len(output)]
@@ -311,7 +309,7 @@ class Outbox:
         except (StoreError, NotFound):
             raise
         except Exception as error:         # noqa: BLE001 - an unstorable result must not become a lost run
-            why = f"the result could not be stored: {one_line(error)}"
+            why = f"the result could not be stored: {error_line(error)}"
             self._remark(why)
             self._end = Finish(outcome=Outcome.FAILED, reason=why, retry=False)
             return self._deliver_finish(store, self._end)
@@ -408,7 +406,7 @@ class Sender(threading.Thread):
                 self._remind(f"run {outbox.lease.run}: the store rejects the run's output, which is "
                              f"buffered and sent again: {error}")
             except Exception as error:     # noqa: BLE001 - no retry can succeed
-                self._remark(f"run {outbox.lease.run}: storing failed, its rest is lost: {one_line(error)}")
+                self._remark(f"run {outbox.lease.run}: storing failed, its rest is lost: {error_line(error)}")
                 outbox.give_up(Settlement.GONE)
 
     def _next(self) -> Outbox | None:

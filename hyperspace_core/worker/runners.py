@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hyperspace_core.capture.snapshot import BadSnapshot, unpack
-from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError
+from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError, error_line
 from hyperspace_core.execution import protocol
-from hyperspace_core.execution.failure import one_line
 from hyperspace_core.execution.job import Base, job_of
 from hyperspace_core.execution.supervisor import Child, ChildEnded, Event, Output, Supervisor
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Finish, Metric, RunRecord, Update
-from hyperspace_core.records.source import SNAPSHOT, SourceFile
+from hyperspace_core.records.run import SNAPSHOT, Finish, Metric, RunRecord, SourceFile, Update
 from hyperspace_core.storage import Sources, Store, rewritten_of
 from hyperspace_core.worker.events import Printed
 from hyperspace_core.worker.held_run import HeldRun
@@ -65,7 +63,7 @@ class Codebase:
         except StoreUnavailable:
             raise
         except (NotFound, BadSnapshot, UsageError, OSError) as error:
-            why = f"the pinned code could not be unpacked: {one_line(error)}"
+            why = f"the pinned code could not be unpacked: {error_line(error)}"
             self._tell(pinned, f"{why}; the current code is used")
             return self.current, Base(known=base.known, note=f"{why}; it ran on the current code")
         return self._fork_server(pinned, folder), replace(base, folder=folder)

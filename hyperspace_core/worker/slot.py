@@ -9,11 +9,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable
-from hyperspace_core.execution.failure import one_line
+from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable, error_line
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
-from hyperspace_core.records.run import Claim, Finish
-from hyperspace_core.records.source import SNAPSHOT
+from hyperspace_core.records.run import SNAPSHOT, Claim, Finish
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
 from hyperspace_core.worker.events import RunEnded, RunStarted
@@ -98,7 +96,7 @@ class Slot(threading.Thread):
             self._worker_state.bell.pause(self._worker_state.bell.rings, left)
 
     def _trouble(self, error: Exception) -> None:
-        text = str(error) if isinstance(error, ProjectError | StoreError) else one_line(error)
+        text = str(error) if isinstance(error, ProjectError | StoreError) else error_line(error)
         # once, not with every retry; temporary names differ each time
         kind = f"{type(error).__name__} {error.errno}" if isinstance(error, OSError) else text
         if kind != self._last_trouble:
@@ -190,12 +188,12 @@ class Slot(threading.Thread):
         except (ProjectError, OSError) as error:       # a half-saved edit, a full disk: temporary
             self._troubles += 1
             self._trouble(error)
-            return AttemptResult(ending=Release(reason=one_line(error)), silent=False)
+            return AttemptResult(ending=Release(reason=error_line(error)), silent=False)
         except Exception as error:         # noqa: BLE001 - refuse the run, else it would loop
             worker_state.tell(
-                f"run {lease.run} could not be executed here and is released: {one_line(error)}",
+                f"run {lease.run} could not be executed here and is released: {error_line(error)}",
                 logging.ERROR)
-            return AttemptResult(ending=Release(reason=one_line(error), refused=True), silent=False)
+            return AttemptResult(ending=Release(reason=error_line(error), refused=True), silent=False)
 
     def _see_settled(self, outbox: Outbox) -> None:
         """Wait for the delivery of the end; an unavailable store may take hours."""

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from hyperspace_core.clock import Clock
+from hyperspace_core.config.tree import is_whole_number
 from hyperspace_core.errors import UsageError, did_you_mean
 from hyperspace_core.records.run import Owner
-from hyperspace_core.records.waiting import Waiting
+from hyperspace_core.records.traits import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Event, Listener, Notice, RunEnded, Stopping
 from hyperspace_core.worker.heartbeat import RESTING, Heartbeat, what_waits
@@ -120,7 +121,7 @@ class WorkerOptions:
 
 
 def _at_least_one(option: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_whole_number(value) or value < 1:
         raise UsageError(f"{option}: expected a whole number >= 1, got {value!r}")
 
 

@@ -13,7 +13,7 @@ from hyperspace_core.errors import StoreError
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.records.states import State
-from hyperspace_core.records.waiting import Waiting
+from hyperspace_core.records.traits import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Listener, Ready, SlotView, WorkerReport, WorkerView, log_notices
 from hyperspace_core.worker.heartbeat import RESTING, Counts, Explainer, Heartbeat, Presence, Reaper

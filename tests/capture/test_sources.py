@@ -19,7 +19,7 @@ from hyperspace_core.capture.git import source_file
 from hyperspace_core.capture.snapshot import BadSnapshot, ProjectCode, SourceChanged, project_code, unpack
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
-from hyperspace_core.records.source import Snapshot
+from hyperspace_core.records.run import Snapshot
 from hyperspace_core.run import Absent
 from support.lab import Lab, lab
 

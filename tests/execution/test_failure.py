@@ -6,14 +6,8 @@ import traceback
 
 import pytest
 
-from hyperspace_core.execution.failure import (
-    REASON_CHARACTERS,
-    TRACEBACK_CHARACTERS,
-    failure,
-    one_line,
-    shortened,
-    traceback_text,
-)
+from hyperspace_core.errors import REASON_CHARACTERS, error_line, shortened
+from hyperspace_core.execution.failure import TRACEBACK_CHARACTERS, failure, traceback_text
 from hyperspace_core.records.states import Outcome
 
 
@@ -85,7 +79,7 @@ def test_a_message_of_a_megabyte_is_shortened():
 def test_an_exception_that_cannot_be_pickled_becomes_text():
     import threading
 
-    assert one_line(raised(Unpicklable(threading.Lock()))) == "Unpicklable: cannot travel"
+    assert error_line(raised(Unpicklable(threading.Lock()))) == "Unpicklable: cannot travel"
 
 
 def test_the_frameworks_own_leading_frames_are_left_out():

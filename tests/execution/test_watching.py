@@ -11,8 +11,7 @@ import pytest
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.execution.answers import AskWorker, no_worker
 from hyperspace_core.execution.executor import execute
-from hyperspace_core.extension.discovery import Found
-from hyperspace_core.extension.manager import Extensions
+from hyperspace_core.extension.manager import Extensions, Found
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hyperspace_core.errors import ProjectError
-from hyperspace_core.extension.discovery import by_name, conflict, core_version, find
+from hyperspace_core.extension.manager import by_name, conflict, core_version, find
 from support.world import World
 
 GROUP = "hyperspace.tests"

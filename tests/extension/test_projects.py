@@ -19,8 +19,7 @@ from hyperspace_core.errors import (
     TaskError,
     UnknownClassError,
 )
-from hyperspace_core.extension.discovery import find
-from hyperspace_core.extension.manager import Extensions, build_manager
+from hyperspace_core.extension.manager import Extensions, build_manager, find
 from hyperspace_core.extension.project import Project, installed_projects, open_project
 from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import Metric

@@ -12,7 +12,7 @@ import pytest
 
 from hyperspace_core import GoldenDiffers, Run, check_golden
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, ValueNotStorable
-from hyperspace_core.production.golden import first_difference, golden
+from hyperspace_core.production.load import first_difference, golden
 from hyperspace_core.records.golden import assembled, golden_files
 from hyperspace_core.run import Memory
 from hyperspace_core.study import Study

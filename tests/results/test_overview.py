@@ -14,11 +14,11 @@ from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Finish, Metric, NewRun, Owner, WorkerInfo
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.records.waiting import waiting_reasons, waiting_runs
-from hyperspace_core.results.live_view import QueueView
+from hyperspace_core.records.traits import waiting_reasons, waiting_runs
 from hyperspace_core.results.overview import (
     FAILURES,
     Overview,
+    QueueView,
     counts_text,
     life_of,
     living_workers,

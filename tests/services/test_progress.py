@@ -14,7 +14,7 @@ import pytest
 from hyperspace_core import Study
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.states import State
-from hyperspace_core.results.live_view import QueueProgress
+from hyperspace_core.results.overview import QueueProgress
 from support.behaving import until
 from support.learners import Drain, number
 

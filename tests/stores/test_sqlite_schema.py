@@ -12,8 +12,7 @@ import pytest
 
 from hyperspace_core.errors import NotFound, StoreError
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import NewRun, Owner
+from hyperspace_core.records.run import Migration, NewRun, Owner, Rewrite
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store, schema

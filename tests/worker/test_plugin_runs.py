@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import StoreUnavailable
-from hyperspace_core.extension.discovery import Found
-from hyperspace_core.extension.manager import Extensions
+from hyperspace_core.extension.manager import Extensions, Found
 from hyperspace_core.markers import PLUGINS_GROUP, hookimpl
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Claim, NewRun, Owner

@@ -16,14 +16,13 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.options import json_option
-from hyperspace_core.cli.submitting import counted
 from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_page, new_page
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.errors import ExitCode, HyperspaceError, StoreError
-from hyperspace_core.extension.discovery import core_version
+from hyperspace_core.extension.manager import core_version
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
-from hyperspace_core.results.format import byte_count, width
+from hyperspace_core.results.format import byte_count, counted, width
 from hyperspace_core.storage import Maintenance
 
 if TYPE_CHECKING:

@@ -37,8 +37,8 @@ from hyperspace_core.lookup import get_search
 from hyperspace_core.records.filter import ORDER_OLDEST, ORDER_QUEUE, RunFilter
 from hyperspace_core.records.search import CANCELLED, SearchState
 from hyperspace_core.records.states import State, Verb, allowed
-from hyperspace_core.records.waiting import waiting_reasons
-from hyperspace_core.results.format import age, brief, to_json
+from hyperspace_core.records.traits import waiting_reasons
+from hyperspace_core.results.format import age, brief, counted, to_json
 from hyperspace_core.storage import Searches
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ def priority(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOp
 
 
 def _do(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool,
-        deed: BulkAction) -> int:
+        action: BulkAction) -> int:
 
-    return act(context, look(context, runs, wanted, deed), deed, dry_run=dry_run)
+    return act(context, select_runs(context, runs, wanted, action), action, dry_run=dry_run)
 
 
 def _switch(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, *, paused: bool,
@@ -269,14 +269,15 @@ class Chosen:
     refused: int = 0
 
 
-def look(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, deed: BulkAction) -> Chosen:
+def select_runs(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions,
+                action: BulkAction) -> Chosen:
     """Select the runs that the action fits; report named runs that it does not fit.
 
     A filter selects only runs that the action fits; the number of other matches is printed.
     """
     records = chosen(context, runs, wanted)
-    fit = [record for record in records if deed.fits(record)]
-    others = [record for record in records if not deed.fits(record)]
+    fit = [record for record in records if action.fits(record)]
+    others = [record for record in records if not action.fits(record)]
     if not runs:
         if others:
             stay = "matches is unchanged" if len(others) == 1 else "match are unchanged"
@@ -285,38 +286,33 @@ def look(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, 
             echo_note("no run matches")
         return Chosen(fit)
     for record in others:
-        echo_error(f"run {record.id} is {record.state}: {deed.why_not(record)}")
+        echo_error(f"run {record.id} is {record.state}: {action.why_not(record)}")
     return Chosen(fit, len(others))
 
 
-def act(context: CommandContext, looked: Chosen, deed: BulkAction, *, dry_run: bool) -> int:
+def act(context: CommandContext, selected: Chosen, action: BulkAction, *, dry_run: bool) -> int:
     """Act on the selected runs; one whose state changed meanwhile is refused."""
-    refused = looked.refused
+    refused = selected.refused
     done: list[tuple[RunRecord, str]] = []
-    for record in () if dry_run else tracked(looked.fit, deed.phrase.format("runs"), len(looked.fit)):
+    for record in () if dry_run else tracked(selected.fit, action.phrase.format("runs"), len(selected.fit)):
         try:
-            done.append((record, deed.do(context.store, record)))
+            done.append((record, action.do(context.store, record)))
         except (Refused, NotFound) as error:
             echo_error(str(error))
             refused += 1
     if dry_run:
-        _tell_plan(looked.fit, deed)
+        _tell_plan(selected.fit, action)
     else:
         _tell(done)
     return ExitCode.REFUSED if refused else ExitCode.OK
 
 
-def counted(count: int) -> str:
-    """`1 run`, `12 runs`."""
-    return f"{count} run" if count == 1 else f"{count} runs"
-
-
-def _tell_plan(records: Sequence[RunRecord], deed: BulkAction) -> None:
+def _tell_plan(records: Sequence[RunRecord], action: BulkAction) -> None:
     if len(records) > ONE_BY_ONE:
-        echo(f"would {deed.phrase.format(counted(len(records)))}: {_by_state(records)}")
+        echo(f"would {action.phrase.format(counted(len(records)))}: {_by_state(records)}")
         return
     for record in records:
-        echo(f"would {deed.phrase.format(f'run {record.id}')} ({record.task}, {record.state})")
+        echo(f"would {action.phrase.format(f'run {record.id}')} ({record.task}, {record.state})")
 
 
 def _tell(done: Sequence[tuple[RunRecord, str]]) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli.commands.queue import BulkAction, act, counted, look
-from hyperspace_core.cli.commands.runs_diff import diff
-from hyperspace_core.cli.commands.runs_export import export
-from hyperspace_core.cli.commands.runs_output import logs, metrics
-from hyperspace_core.cli.commands.runs_show import show
+from hyperspace_core.cli.commands.queue import BulkAction, act, select_runs
+from hyperspace_core.cli.commands.runs_show import diff, show
 from hyperspace_core.cli.context import CommandContext, pass_context
+from hyperspace_core.cli.follow import Follower, Printer
 from hyperspace_core.cli.main import Commands
 from hyperspace_core.cli.options import (
     FilterOptions,
+    WholeNumber,
+    attempt_option,
     dry_run_option,
     filtered,
     json_option,
@@ -33,108 +35,29 @@ from hyperspace_core.cli.terminal import (
     echo_table,
     hint_at_more,
     stdout_width,
+    warn,
 )
 from hyperspace_core.config.tree import MISSING
-from hyperspace_core.lookup import get_run
-from hyperspace_core.results.format import age, brief, number, one_line, seconds
+from hyperspace_core.errors import NotFound, did_you_mean
+from hyperspace_core.lookup import get_run, pick_attempt
+from hyperspace_core.results.format import (
+    age,
+    brief,
+    byte_count,
+    counted,
+    number,
+    one_line,
+    seconds,
+    value_text,
+)
 from hyperspace_core.results.table import seconds_of
 
 if TYPE_CHECKING:
+    from hyperspace_core.production.export import Export
+    from hyperspace_core.records.logged import Point
     from hyperspace_core.records.run import RunRecord
+    from hyperspace_core.results.diff import MetricSummary
     from hyperspace_core.storage import Store
-
-# -- `hyperspace runs delete`: delete runs from the store --
-
-@click.command
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@some_runs
-@dry_run_option
-@pass_context
-def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, yes: bool,
-           dry_run: bool) -> int:
-    """Delete runs and everything they logged, after confirmation.
-
-    Select runs by id or by filter options. A running run is not deleted.
-    """
-    deed = BulkAction(
-        phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
-        why_not=lambda record: f"cancel it first: `{context.command(f'queue cancel {record.id}')}`")
-    looked = look(context, runs, wanted, deed)
-    if dry_run or not looked.fit:
-        return act(context, looked, deed, dry_run=True)
-    ids = [record.id for record in looked.fit]
-    confirm(f"permanently delete {counted(len(ids))} ({_listed(ids)})", yes=yes)
-    code = act(context, looked, deed, dry_run=False)
-    echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
-    return code
-
-
-def _delete(store: Store, record: RunRecord) -> str:
-    store.delete([record.id])
-    return "deleted"
-
-
-def _listed(ids: list[int]) -> str:
-    return ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
-
-
-# -- `hyperspace runs tag` and `note`: change the tags and the note of runs --
-
-@click.command
-@click.option("--add", multiple=True, metavar="TAG", help="A tag to add; may be given again.")
-@click.option("--remove", multiple=True, metavar="TAG", help="A tag to remove; may be given again.")
-@some_runs
-@dry_run_option
-@pass_context
-def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, add: tuple[str, ...],
-        remove: tuple[str, ...], dry_run: bool) -> int:
-    """Add tags to runs, or remove some.
-
-    Select runs by id or by filter options: --tag selects runs that already have the tag.
-    """
-    _check(add, remove)
-
-    def change(store: Store, record: RunRecord) -> str:
-        tags = store.annotate(record.id, add_tags=add, remove_tags=remove).tags
-        return f"tags {' '.join(tags)}" if tags else "no tags"
-
-    marks = " ".join([*(f"+{one}" for one in add), *(f"-{one}" for one in remove)])
-    deed = BulkAction(phrase=f"tag {{}} {_literal(marks)}", do=change)
-    return act(context, look(context, runs, wanted, deed), deed, dry_run=dry_run)
-
-
-@click.command
-@run_argument
-@click.argument("text")
-@click.option("--append", is_flag=True, help="Keep the present note and add a line to it.")
-@dry_run_option
-@pass_context
-def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run: bool) -> None:
-    """Set the note of a run; an empty text removes it."""
-    record = get_run(context.store, context.name, run)
-    whole = f"{record.note}\n{text}" if append and record.note else text
-    if not dry_run:
-        whole = context.store.annotate(run, note=whole).note
-    would = "would have" if dry_run else "has"
-    echo(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
-
-
-def _literal(text: str) -> str:
-    """Escape braces for a format string."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
-    """Raises `UsageError` without tags, and for a tag both added and removed."""
-    from hyperspace_core.submission import check_tag
-
-    for one in add:
-        check_tag(one)
-    if not add and not remove:
-        raise click.UsageError("no tags given; name them with --add or --remove")
-    both = sorted(set(add) & set(remove))
-    if both:
-        raise click.UsageError(f"--add {both[0]} and --remove {both[0]} contradict each other")
 
 
 REASON = 50                    # characters of a reason that are shown on a terminal
@@ -190,6 +113,263 @@ def time_of(record: RunRecord, now: datetime) -> str:
         return seconds((now - attempt.started_at).total_seconds())
     took = seconds_of(record)
     return "" if took is MISSING else seconds(took)
+
+
+# -- `hyperspace runs logs`: show or follow the output of a run --
+
+@click.command
+@run_argument
+@click.option("--follow", "-f", is_flag=True, help="Follow the output until the run has ended.")
+@attempt_option
+@click.option("--last", type=WholeNumber(1), metavar="N", help="Start with the last N lines.")
+@json_option
+@pass_context
+def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None, last: int | None,
+         as_json: bool) -> None:
+    """Show the output of a run.
+
+    Stdout and stderr of its last attempt, in order; -f also follows later attempts.
+    """
+    if as_json and (follow or last is not None):
+        raise click.UsageError(f"{'--follow' if follow else '--last'} and --json contradict each other: "
+                               "--json prints all stored chunks")
+    record = get_run(context.store, context.name, run)
+    number = pick_attempt(record, attempt)
+    if as_json:
+        echo_json([] if number is None else list(context.store.output(run, attempt=number)))
+        return
+    printer = Printer(context.store, run, number)
+    lines = printer.new_lines()
+    printer.show(lines if last is None else deque(lines, maxlen=last))
+    if follow:
+        Follower(context.store, record, printer, stay=attempt is not None).follow()
+        return
+    printer.end()
+    if number is None:
+        echo_hint(f"run {run} has not started yet; it is {record.state}")
+
+
+# -- `hyperspace runs metrics`: show the metrics and the series of a run --
+
+@click.command
+@run_argument
+@click.option("--name", "names", multiple=True, metavar="METRIC",
+              help="Show the whole series of this metric; given again, series side by side.")
+@attempt_option
+@json_option
+@pass_context
+def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: int | None,
+            as_json: bool) -> None:
+    """Show the metrics of a run, or whole series.
+
+    Without --name: the returned value, and the number of points, last, minimum and maximum of each series.
+    """
+    from hyperspace_core.results.diff import summarize
+
+    record = get_run(context.store, context.name, run)
+    number = pick_attempt(record, attempt)
+    if names:
+        points = [] if number is None else list(context.store.points(run, attempt=number, names=names))
+        _check_logged(context.store, record, number, names, points)
+        _say_series(list(dict.fromkeys(names)), points, as_json)
+        return
+    returned = record.metrics if number is None or number == record.attempts[-1].number else {}
+    found = summarize(() if number is None else context.store.points(run, attempt=number), returned)
+    if as_json:
+        echo_json(found)
+        return
+    echo_table(("metric", "returned", "points", "last", "min", "max"), _rows(found),
+               empty=f"run {run} has no metrics; it is {record.state}")
+
+
+def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
+    return [[one.name, "" if one.returned is None else value_text(one.returned), str(one.points or ""),
+             number(one.last), number(one.min), number(one.max)] for one in found]
+
+
+def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) -> None:
+    from hyperspace_core.results.diff import side_by_side
+
+    if as_json:
+        echo_json(points)
+        return
+    echo_table(("step", *names), [["" if row.step is None else str(row.step), *map(number, row.values)]
+                                  for row in side_by_side(points, names)])
+
+
+def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: Sequence[str],
+                  points: Sequence[Point]) -> None:
+    """Raises `NotFound` for a series that the run has not logged."""
+    there = {point.name for point in points}
+    for name in names:
+        if name in there:
+            continue
+        if name in record.metrics:
+            raise NotFound(f"run {record.id} returned '{name}' but logged no series of it; "
+                           f"log one with `run.log_scalar`")
+        logged = () if attempt is None else sorted(
+            {one.name for one in store.points(record.id, attempt=attempt)})
+        cure = did_you_mean(name, logged) or f"; it has {', '.join(logged) or 'none'}"
+        raise NotFound(f"run {record.id} has no series '{name}'{cure}")
+
+
+# -- `hyperspace runs tag` and `note`: change the tags and the note of runs --
+
+@click.command
+@click.option("--add", multiple=True, metavar="TAG", help="A tag to add; may be given again.")
+@click.option("--remove", multiple=True, metavar="TAG", help="A tag to remove; may be given again.")
+@some_runs
+@dry_run_option
+@pass_context
+def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, add: tuple[str, ...],
+        remove: tuple[str, ...], dry_run: bool) -> int:
+    """Add tags to runs, or remove some.
+
+    Select runs by id or by filter options: --tag selects runs that already have the tag.
+    """
+    _check(add, remove)
+
+    def change(store: Store, record: RunRecord) -> str:
+        tags = store.annotate(record.id, add_tags=add, remove_tags=remove).tags
+        return f"tags {' '.join(tags)}" if tags else "no tags"
+
+    marks = " ".join([*(f"+{one}" for one in add), *(f"-{one}" for one in remove)])
+    action = BulkAction(phrase=f"tag {{}} {_literal(marks)}", do=change)
+    return act(context, select_runs(context, runs, wanted, action), action, dry_run=dry_run)
+
+
+@click.command
+@run_argument
+@click.argument("text")
+@click.option("--append", is_flag=True, help="Keep the present note and add a line to it.")
+@dry_run_option
+@pass_context
+def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run: bool) -> None:
+    """Set the note of a run; an empty text removes it."""
+    record = get_run(context.store, context.name, run)
+    whole = f"{record.note}\n{text}" if append and record.note else text
+    if not dry_run:
+        whole = context.store.annotate(run, note=whole).note
+    would = "would have" if dry_run else "has"
+    echo(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
+
+
+def _literal(text: str) -> str:
+    """Escape braces for a format string."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Raises `UsageError` without tags, and for a tag both added and removed."""
+    from hyperspace_core.submission import check_tag
+
+    for one in add:
+        check_tag(one)
+    if not add and not remove:
+        raise click.UsageError("no tags given; name them with --add or --remove")
+    both = sorted(set(add) & set(remove))
+    if both:
+        raise click.UsageError(f"--add {both[0]} and --remove {both[0]} contradict each other")
+
+
+# -- `hyperspace runs delete`: delete runs from the store --
+
+@click.command
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@some_runs
+@dry_run_option
+@pass_context
+def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, yes: bool,
+           dry_run: bool) -> int:
+    """Delete runs and everything they logged, after confirmation.
+
+    Select runs by id or by filter options. A running run is not deleted.
+    """
+    action = BulkAction(
+        phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
+        why_not=lambda record: f"cancel it first: `{context.command(f'queue cancel {record.id}')}`")
+    selected = select_runs(context, runs, wanted, action)
+    if dry_run or not selected.fit:
+        return act(context, selected, action, dry_run=True)
+    ids = [record.id for record in selected.fit]
+    confirm(f"permanently delete {counted(len(ids))} ({_listed(ids)})", yes=yes)
+    code = act(context, selected, action, dry_run=False)
+    echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
+    return code
+
+
+def _delete(store: Store, record: RunRecord) -> str:
+    store.delete([record.id])
+    return "deleted"
+
+
+def _listed(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
+
+
+# -- `hyperspace runs export`: write a run to a folder for production --
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command
+@run_argument
+@click.argument("folder", required=False, type=_FOLDER, metavar="[DIR]")
+@click.option("--to", type=_FOLDER, metavar="DIR", help="The folder to write, same as the argument DIR.")
+@click.option("--artifact", "artifacts", multiple=True, metavar="NAME",
+              help="Only this artifact; may be given again. Golden data is always included.")
+@click.option("--component", metavar="PATH",
+              help="The component that load_component(DIR) returns by default, such as classifier.")
+@click.option("--force", is_flag=True, help="Replace an earlier export in the folder.")
+@dry_run_option
+@json_option
+@pass_context
+def export(*, context: CommandContext, run: int, folder: Path | None, to: Path | None,
+           artifacts: tuple[str, ...], component: str | None, force: bool, dry_run: bool,
+           as_json: bool) -> None:
+    """Write a run to the folder DIR, for production.
+
+    The folder has its config, scenario, component names, versions, artifacts and golden data.
+    load_component(DIR) builds the component in a program without a store.
+
+    \b
+    hyperspace runs export 42 model
+    """
+    from hyperspace_core.production.export import check_place, plan_export, write_export
+
+    target = _target(folder, to)
+    record = get_run(context.store, context.name, run)
+    planned = plan_export(context.store, record, artifacts=artifacts or None, component=component)
+    if dry_run:
+        check_place(target, force=force)
+    else:
+        write_export(context.store, planned, target, force=force)
+    if record.state != "COMPLETED":
+        warn(f"run {run} is {record.state}: its artifacts may be incomplete")
+    if as_json:
+        echo_json({"folder": str(target.absolute())} | planned.manifest)
+        return
+    _print(record, planned, target, dry_run=dry_run)
+
+
+def _target(folder: Path | None, to: Path | None) -> Path:
+    if folder is not None and to is not None and folder != to:
+        raise click.UsageError(f"{folder} and --to {to} contradict each other; give one")
+    target = to if folder is None else folder
+    if target is None or not str(target).strip():
+        raise click.UsageError("no folder: name the one to write, as in `hyperspace runs export 42 model`")
+    return target
+
+
+def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -> None:
+    golden = planned.manifest["golden"]
+    plain = [artifact for artifact in planned.files.values() if not artifact.name.startswith("golden/")]
+    kept = f"{len(plain)} artifact{'' if len(plain) == 1 else 's'}"
+    size = f" ({byte_count(sum(artifact.size for artifact in plain))})" if plain else ""
+    with_golden = f", golden data {', '.join(golden)}" if golden else ""
+    verb = f"would export run {record.id}" if dry_run else f"run {record.id} exported"
+    echo(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")
+    echo_hint(f"in Python: load_component({str(target)!r})")
 
 
 for command in (list_runs, show, logs, metrics, diff, tag, note, export, delete):

@@ -11,7 +11,7 @@ from hyperspace_core.cli.main import Commands
 from hyperspace_core.cli.options import dry_run_option, json_option
 from hyperspace_core.cli.terminal import echo, echo_hint, echo_json, echo_page, new_page
 from hyperspace_core.errors import ExitCode, UsageError
-from hyperspace_core.results.format import byte_count
+from hyperspace_core.results.format import byte_count, counted
 from hyperspace_core.storage import Maintenance
 
 if TYPE_CHECKING:
@@ -101,5 +101,5 @@ def gc(*, context: CommandContext, yes: bool, dry_run: bool, as_json: bool) -> N
 def _summary(report: GarbageReport) -> str:
     if not report.blobs:
         return "nothing to remove: every artifact content is used by a run"
-    what = "1 artifact content" if report.blobs == 1 else f"{report.blobs:,} artifact contents"
+    what = counted(report.blobs, "artifact content")
     return f"{'would remove' if report.dry_run else 'removed'} {what}, {byte_count(report.bytes)}"

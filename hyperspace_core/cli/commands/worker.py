@@ -10,10 +10,10 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context, tasks_dir_option
 from hyperspace_core.cli.options import WholeNumber, dry_run_option, json_option
-from hyperspace_core.cli.submitting import counted
 from hyperspace_core.cli.terminal import echo, echo_json
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.search import SearchState
+from hyperspace_core.results.format import counted
 from hyperspace_core.storage import searches_of
 
 if TYPE_CHECKING:

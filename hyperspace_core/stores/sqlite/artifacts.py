@@ -12,8 +12,7 @@ from typing import IO
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError
 from hyperspace_core.records.codec import from_text, moment_text, plain_text, storable, to_text
-from hyperspace_core.records.run import Artifact
-from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.records.run import Artifact, Snapshot, SourceFile
 from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite import sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt

@@ -21,8 +21,7 @@ from hyperspace_core.records.codec import (
     tree_text,
 )
 from hyperspace_core.records.info import amended, check_ended
-from hyperspace_core.records.migration import Migration, Rewrite, Rewritten
-from hyperspace_core.records.run import Attempt, RunRecord
+from hyperspace_core.records.run import Attempt, Migration, Rewrite, Rewritten, RunRecord
 from hyperspace_core.records.states import Command, State, Verb, next_state
 from hyperspace_core.storage import new_token
 from hyperspace_core.stores.sqlite import sql

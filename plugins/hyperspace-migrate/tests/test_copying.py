@@ -10,7 +10,7 @@ import pytest
 
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.migration import Migration, Rewrite
+from hyperspace_core.records.run import Migration, Rewrite
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.stores.sqlite import open_store

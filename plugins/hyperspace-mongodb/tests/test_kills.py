@@ -17,9 +17,16 @@ from pymongo import MongoClient
 from guillotine import each_kill
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.logged import Point
-from hyperspace_core.records.migration import Migration, Rewrite
-from hyperspace_core.records.run import Lease, NewRun, OutputChunk, RunRecord
-from hyperspace_core.records.source import Snapshot, SourceFile
+from hyperspace_core.records.run import (
+    Lease,
+    Migration,
+    NewRun,
+    OutputChunk,
+    Rewrite,
+    RunRecord,
+    Snapshot,
+    SourceFile,
+)
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store
 from hyperspace_mongodb import storing

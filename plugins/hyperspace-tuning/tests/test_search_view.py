@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.records.states import State
-from hyperspace_core.results.live_view import QueueProgress
+from hyperspace_core.results.overview import QueueProgress
 from hyperspace_core.study import Study
 from hyperspace_tuning import study as handle
 from hyperspace_tuning.study import Search, SearchView

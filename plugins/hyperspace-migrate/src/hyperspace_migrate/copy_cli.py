@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hyperspace_core.cli.plugin import (
+    ONE_BY_ONE,
     CommandContext,
     FilterOptions,
-    bulk,
+    counted,
     dry_run_option,
     filtered,
     json_option,
@@ -138,18 +139,18 @@ class Tally:
     def say(self, there: Address) -> None:
         """Print the result to stdout, and notes about it to stderr."""
         known = self.of(Fate.THERE)
-        terminal.echo(f"copied {bulk.counted(len(self.of(Fate.COPIED)))}"
+        terminal.echo(f"copied {counted(len(self.of(Fate.COPIED)))}"
              + (f", {len(known)} {_are(known)} in the target already" if known else "")
              + ("; counts and digests agree" if self.exit_code is ExitCode.OK else ""))
         troubles = [*self.of(Fate.DAMAGED), *self.of(Fate.DIFFERS)]
-        for one in troubles[:bulk.ONE_BY_ONE]:
+        for one in troubles[:ONE_BY_ONE]:
             terminal.echo_error(_trouble(one))
-        if len(troubles) > bulk.ONE_BY_ONE:
+        if len(troubles) > ONE_BY_ONE:
             terminal.echo_error(
-                f"and {bulk.counted(len(troubles) - bulk.ONE_BY_ONE)} more; --json lists them all")
+                f"and {counted(len(troubles) - ONE_BY_ONE)} more; --json lists them all")
         if self.missing:
             terminal.echo_error(
-                f"{bulk.counted(self.missing)} of these are missing in the target: what deletes runs there?")
+                f"{counted(self.missing)} of these are missing in the target: what deletes runs there?")
         if ahead := [one.run for one in self.of(Fate.AHEAD)]:
             terminal.echo_note(
                 f"{_these(ahead)} waiting here, but went on in the target: cancel here what must not rerun")
@@ -191,10 +192,10 @@ def echo_preview(found: Preview, there: Address, *, as_json: bool) -> None:
     total = sum(found.runs.values())
     projects = ", ".join(f"{name} {count}" for name, count in found.runs.items())
     size = text_.byte_count(found.bytes)
-    kept = "" if not found.artifacts else f", {_artifacts(found.artifacts)} of {size}"
-    compared = f"; {bulk.counted(found.there)} would be compared, as the target has them"
+    kept = "" if not found.artifacts else f", {counted(found.artifacts, 'artifact')} of {size}"
+    compared = f"; {counted(found.there)} would be compared, as the target has them"
     of = f" ({projects})" if projects else ""
-    terminal.echo(f"would copy {bulk.counted(total)}{of}{kept} to {there}{compared if found.there else ''}")
+    terminal.echo(f"would copy {counted(total)}{of}{kept} to {there}{compared if found.there else ''}")
     if found.searches:
         terminal.echo_note(f"searches that would be copied and PAUSED: {found.searches}")
     if found.waiting:
@@ -210,7 +211,7 @@ def echo_running(runs: Sequence[int]) -> None:
 
 def _these(runs: Sequence[int]) -> str:
     """`3 runs (4, 9, 12) are`."""
-    return f"{bulk.counted(len(runs))} ({_listed(runs)}) {_are(runs)}"
+    return f"{counted(len(runs))} ({_listed(runs)}) {_are(runs)}"
 
 
 def _are(many: Sequence[object]) -> str:
@@ -227,10 +228,6 @@ def _trouble(one: Copied) -> str:
         return f"run {one.run} ({one.there} in the target): {'; '.join(one.problems)}"
     return (f"run {one.run} ({one.there} in the target) differs there: {', '.join(one.problems)}; nothing "
             f"was overwritten. To replace it, delete run {one.there} in the target and copy again")
-
-
-def _artifacts(count: int) -> str:
-    return "1 artifact" if count == 1 else f"{count:,} artifacts"
 
 
 # -- Addresses as arguments of the command -----------------------------------------------------------------

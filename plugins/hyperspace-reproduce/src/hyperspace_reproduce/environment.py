@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.errors import HyperspaceError, NotFound
-from hyperspace_core.plugin import CHANGES, SNAPSHOT, one_line, unpacked
+from hyperspace_core.errors import HyperspaceError, NotFound, error_line
+from hyperspace_core.plugin import CHANGES, SNAPSHOT, unpacked
 from hyperspace_core.records import RunRecord
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def code_of(store: Store, record: RunRecord, package: str) -> Iterator[PastCode]
 
 def _reason(error: HyperspaceError | OSError) -> str:
     """The message of an error; the type is added to those of Python."""
-    return str(error) if isinstance(error, HyperspaceError) else one_line(error)
+    return str(error) if isinstance(error, HyperspaceError) else error_line(error)
 
 
 def section_of(record: RunRecord, name: str) -> dict[str, Any]:

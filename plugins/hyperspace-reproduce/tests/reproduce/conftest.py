@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.extension.discovery import find
+from hyperspace_core.extension.manager import find
 from hyperspace_core.markers import PLUGINS_GROUP
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.study import Study

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from hyperspace_core.errors import HyperspaceError, NotFound, StoreError
-from hyperspace_core.plugin import Clock, one_line
+from hyperspace_core.errors import HyperspaceError, NotFound, StoreError, error_line
+from hyperspace_core.plugin import Clock
 from hyperspace_core.records import ORDER_QUEUE, RunFilter, SearchRecord, SearchState, State
 from hyperspace_core.storage import Searches, Store
 from hyperspace_tuning.history import RunCache
@@ -101,7 +101,7 @@ class Proposals:
         except Exception as error:         # noqa: BLE001 - a broken search must not stop other work
             if not self._over():           # else the proposer was closed
                 self._does_not_fit(search, str(error) if isinstance(error, HyperspaceError)
-                                   else one_line(error))
+                                   else error_line(error))
             return False
 
     def _asked(self, search: SearchRecord) -> bool:

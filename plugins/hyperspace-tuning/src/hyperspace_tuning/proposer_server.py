@@ -8,8 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from hyperspace_core.errors import HyperspaceError, ProjectError
-from hyperspace_core.plugin import described, ending_with, one_line, open_here
+from hyperspace_core.errors import HyperspaceError, ProjectError, error_line
+from hyperspace_core.plugin import described, ending_with, open_here
 from hyperspace_tuning.proposer_protocol import OpenProject, Proposed, ProposeNext, ProposerChannel, Refusal
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ProposerServer:
             return Refusal(" ".join(str(error).split("\n")))
         except BaseException as error:     # noqa: BLE001 - a tuner of the project's own, or its sys.exit()
             self._proposers.pop(ask.search.uid, None)
-            return Refusal(f"its tuner failed: {one_line(error)}")
+            return Refusal(f"its tuner failed: {error_line(error)}")
         if suggestion is None:
             return Proposed(None, 0, repeat=False)
         return Proposed(suggestion.run, suggestion.redrawn, suggestion.repeat)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
+from hyperspace_core.errors import error_line
 from hyperspace_core.plugin import (
     Answer,
     AskWorker,
@@ -20,7 +21,6 @@ from hyperspace_core.plugin import (
     build_component,
     echo,
     numbers_in,
-    one_line,
     states,
     trees,
 )
@@ -75,7 +75,7 @@ class PrunedRun(RunWatcher):
         try:
             return pruning_of(self._answer.value, self._run, self._project, self._ask)
         except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
-            echo(f"the pruner cannot be built, so this run is not stopped early: {one_line(error)}")
+            echo(f"the pruner cannot be built, so this run is not stopped early: {error_line(error)}")
             return None
 
 
@@ -143,7 +143,7 @@ class Pruning:
         try:
             stop = bool(self._pruner.should_stop(curve, _Lazily(self._peers.now), self._watched.goal))
         except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
-            echo(f"the pruner failed, so this run is not stopped early: {one_line(error)}")
+            echo(f"the pruner failed, so this run is not stopped early: {error_line(error)}")
             self._failed = True
             return False
         if stop:
