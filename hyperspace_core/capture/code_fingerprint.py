@@ -21,19 +21,9 @@ from hyperspace_core.capture.files import Stamp
 from hyperspace_core.capture.project_modules import code_units
 from hyperspace_core.capture.syntax import Imported, Reference
 from hyperspace_core.components import Scenario
+from hyperspace_core.config import types
 from hyperspace_core.config.signature import signature_of, signature_of_method
 from hyperspace_core.config.tree import MISSING
-from hyperspace_core.config.types import (
-    DictOf,
-    EnumOf,
-    Kind,
-    LazyOf,
-    ListOf,
-    Nested,
-    OptionalOf,
-    TupleOf,
-    UnionOf,
-)
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
@@ -350,15 +340,8 @@ def _is_nested(held: type) -> bool:
     return hasattr(held, "__dataclass_fields__")
 
 
-def _types_in(kind: Kind) -> list[type]:
+def _types_in(kind: types.Kind) -> list[type]:
     match kind:
-        case Nested(target=target) | EnumOf(type=target):
+        case types.Nested(target=target) | types.EnumOf(type=target):
             return [target]
-        case OptionalOf(kind=inner) | LazyOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner):
-            return _types_in(inner)
-        case TupleOf(items=items, rest=rest):
-            return [held for inner in (*items, *((rest,) if rest else ())) for held in _types_in(inner)]
-        case UnionOf(kinds=kinds):
-            return [held for inner in kinds for held in _types_in(inner)]
-        case _:
-            return []
+    return [held for inner in types.inner_kinds(kind) for held in _types_in(inner)]

@@ -5,32 +5,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import types
 import typing
 from collections import abc
 from collections.abc import Mapping
 from enum import Enum
+from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from hyperspace_core.components import Lazy
-from hyperspace_core.config.types import (
-    AnyValue,
-    DictOf,
-    EnumOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Nested,
-    Opaque,
-    OptionalOf,
-    RawDict,
-    TupleOf,
-    UnionOf,
-    Value,
-    is_checked,
-    union_members,
-)
+from hyperspace_core.config import types
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.ranges import Choice, Float, Int, Range
 
@@ -45,7 +28,7 @@ class Unresolvable(Exception):
 
 def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:
     """Evaluate the strings in an annotation in `names`. Raises `Unresolvable`."""
-    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    holder = SimpleNamespace(__annotations__={"it": annotation})
     # a generated constructor may hide the builtins; without the key, Python inserts its own
     scope = {name: value for name, value in names.items() if name != "__builtins__"}
     try:
@@ -68,7 +51,7 @@ def _is_root(target: Any) -> bool:
 
 def is_run(annotation: Any) -> bool:
     """Whether the parameter receives the live run: `Run` or `Run | None`."""
-    members = [m for m in union_members(annotation) or (annotation,) if m is not type(None)]
+    members = [m for m in types.union_members(annotation) or (annotation,) if m is not type(None)]
     # recognized by name: the config package must not import the live handle
     return len(members) == 1 and getattr(members[0], "__name__", "") == "Run" and (
         getattr(members[0], "__module__", "") == "hyperspace_core.run")
@@ -80,7 +63,7 @@ class Reader:
 
     where: str
 
-    def read(self, annotation: Any) -> tuple[Kind, Range | None, str]:
+    def read(self, annotation: Any) -> tuple[types.Kind, Range | None, str]:
         """Return kind, range and help text of a whole annotation."""
         range_, text = None, ""
         if get_origin(annotation) is Annotated:
@@ -96,103 +79,103 @@ class Reader:
             return _with_range(kind, range_), range_, text
         return kind, range_within(kind), text
 
-    def _inner(self, annotation: Any) -> Kind:
+    def _inner(self, annotation: Any) -> types.Kind:
         return self.read(annotation)[0]
 
-    def _kind(self, annotation: Any) -> Kind:  # noqa: PLR0911 - one line a form
+    def _kind(self, annotation: Any) -> types.Kind:  # noqa: PLR0911 - one line a form
         if annotation is Any or annotation is object:
-            return AnyValue()
+            return types.AnyValue()
         if isinstance(annotation, TypeVar):
-            return self._inner(annotation.__bound__) if annotation.__bound__ else AnyValue()
+            return self._inner(annotation.__bound__) if annotation.__bound__ else types.AnyValue()
         for attribute in ("__supertype__", "__value__"):                   # NewType, `type X = …`
             if hasattr(annotation, attribute) and not isinstance(annotation, type):
                 return self._inner(getattr(annotation, attribute))
         if isinstance(annotation, dataclasses.InitVar):
             return self._inner(annotation.type)
         if annotation is None or annotation is type(None):
-            return OptionalOf(Opaque("None"))
-        members = union_members(annotation)
+            return types.OptionalOf(types.Opaque("None"))
+        members = types.union_members(annotation)
         if members:
             return self._union(members)
         origin = get_origin(annotation) or annotation
         if origin is ClassVar or origin is typing.Final:
-            return self._inner(get_args(annotation)[0]) if get_args(annotation) else AnyValue()
+            return self._inner(get_args(annotation)[0]) if get_args(annotation) else types.AnyValue()
         return self._class(annotation, origin, get_args(annotation))
 
-    def _union(self, members: tuple[Any, ...]) -> Kind:
+    def _union(self, members: tuple[Any, ...]) -> types.Kind:
         kinds = tuple(self._inner(member) for member in members if member is not type(None))
-        joined = kinds[0] if len(kinds) == 1 else UnionOf(kinds)
-        return OptionalOf(joined) if len(kinds) < len(members) else joined
+        joined = kinds[0] if len(kinds) == 1 else types.UnionOf(kinds)
+        return types.OptionalOf(joined) if len(kinds) < len(members) else joined
 
     def _class(self, annotation: Any, origin: Any,  # noqa: PLR0911 - one line a form
-               args: tuple[Any, ...]) -> Kind:
+               args: tuple[Any, ...]) -> types.Kind:
         if origin is Lazy:
             return self._lazy(args)
         if origin in _LISTS:
-            return ListOf(self._inner(args[0]) if args else AnyValue())
+            return types.ListOf(self._inner(args[0]) if args else types.AnyValue())
         if origin in _SETS or origin is frozenset:
-            return ListOf(self._inner(args[0]) if args else AnyValue(),
+            return types.ListOf(self._inner(args[0]) if args else types.AnyValue(),
                           into=frozenset if origin is frozenset else set)
         if origin is tuple:
             return self._tuple(annotation, args)
         if origin in _DICTS:
             return self._dict(args)
         if origin is Literal or not isinstance(origin, type):
-            return Value(annotation) if is_checked(annotation) else Opaque(str(annotation))
+            return types.Value(annotation) if types.is_checked(annotation) else types.Opaque(str(annotation))
         return self._plain_class(origin)
 
-    def _plain_class(self, target: type) -> Kind:
+    def _plain_class(self, target: type) -> types.Kind:
         if _is_root(target):
             raise RegistrationError(f"{self.where}: {target.__name__} is the root of all families; annotate "
                                     "it with a family, a direct subclass of it")
         family = family_of(target)
         if family is not None:
-            return FamilyKind(family, target)
+            return types.FamilyKind(family, target)
         if issubclass(target, Enum):
-            return EnumOf(target)
-        if is_checked(target):
-            return Value(target)
-        return Nested(target) if dataclasses.is_dataclass(target) else Opaque(target.__name__)
+            return types.EnumOf(target)
+        if types.is_checked(target):
+            return types.Value(target)
+        return types.Nested(target) if dataclasses.is_dataclass(target) else types.Opaque(target.__name__)
 
-    def _lazy(self, args: tuple[Any, ...]) -> Kind:
+    def _lazy(self, args: tuple[Any, ...]) -> types.Kind:
         kind = self._inner(args[0]) if args else None
-        if not isinstance(kind, FamilyKind | Nested):
+        if not isinstance(kind, types.FamilyKind | types.Nested):
             raise RegistrationError(f"{self.where}: write Lazy[Family] with a family of components; "
                                     f"found Lazy{list(args) if args else ''}")
-        return LazyOf(kind)
+        return types.LazyOf(kind)
 
-    def _tuple(self, annotation: Any, args: tuple[Any, ...]) -> Kind:
+    def _tuple(self, annotation: Any, args: tuple[Any, ...]) -> types.Kind:
         if annotation in (tuple, typing.Tuple):  # noqa: UP006 - old code may say so
-            return TupleOf(rest=AnyValue())
+            return types.TupleOf(rest=types.AnyValue())
         if args and args[-1] is Ellipsis:
-            return TupleOf(rest=self._inner(args[0]))
-        return TupleOf(items=tuple(map(self._inner, args)))
+            return types.TupleOf(rest=self._inner(args[0]))
+        return types.TupleOf(items=tuple(map(self._inner, args)))
 
-    def _dict(self, args: tuple[Any, ...]) -> Kind:
+    def _dict(self, args: tuple[Any, ...]) -> types.Kind:
         if not args:
-            return RawDict()
+            return types.RawDict()
         key, item = args
         if key is not str and key is not Any:
-            return Opaque(f"dict with keys of type {getattr(key, '__name__', key)}")
+            return types.Opaque(f"dict with keys of type {getattr(key, '__name__', key)}")
         inner = self._inner(item)
-        return RawDict() if inner == AnyValue() else DictOf(inner)
+        return types.RawDict() if inner == types.AnyValue() else types.DictOf(inner)
 
 
-def _with_range(kind: Kind, range_: Range) -> Kind:
+def _with_range(kind: types.Kind, range_: Range) -> types.Kind:
     match kind:
-        case Value(type=type_):
-            return Value(type_, range_)
-        case OptionalOf(kind=inner):
-            return OptionalOf(_with_range(inner, range_))
+        case types.Value(type=type_):
+            return types.Value(type_, range_)
+        case types.OptionalOf(kind=inner):
+            return types.OptionalOf(_with_range(inner, range_))
         case _:
             return kind
 
 
-def range_within(kind: Kind) -> Range | None:
+def range_within(kind: types.Kind) -> Range | None:
     match kind:
-        case Value(range=range_):
+        case types.Value(range=range_):
             return range_
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return range_within(inner)
         case _:
             return None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hyperspace_core.config import types
 from hyperspace_core.config.jsonfile import Syntax, parse_json
 from hyperspace_core.config.registry import Registry, fits
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
@@ -27,21 +28,6 @@ from hyperspace_core.config.tree import (
     merge,
     shown,
     too_deep,
-)
-from hyperspace_core.config.types import (
-    AnyValue,
-    DictOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Nested,
-    OptionalOf,
-    RawDict,
-    TupleOf,
-    UnionOf,
-    is_sequence,
-    item_kinds,
 )
 from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, did_you_mean
 from hyperspace_core.ranges import each
@@ -153,39 +139,41 @@ class _Reading:
                 nodes.append(self.value(value, parameter.kind, default, join(path, key)))
         return Product(tuple(grid), tuple(nodes))
 
-    def value(self, value: Any, kind: Kind, base: Any, path: str) -> Node:
+    def value(self, value: Any, kind: types.Kind, base: Any, path: str) -> Node:
         if isinstance(value, Mapping):
             return self.mapping(value, kind, base, path)
         if not isinstance(value, list | tuple):
             return Leaf(value)
-        if is_sequence(kind, base):
+        if types.is_sequence(kind, base):
             return self.sequence(value, kind, path)
         return self.alternatives(value, kind, base, path)
 
-    def alternatives(self, values: Any, kind: Kind, base: Any, path: str) -> Node:
+    def alternatives(self, values: Any, kind: types.Kind, base: Any, path: str) -> Node:
         if not isinstance(values, list | tuple):
             raise ConfigError(f"`{join(path, EACH)}`: expected a list of alternatives, found {values!r}")
         if not values:
             raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
         return Sum(tuple(self.alternative(value, kind, base, path) for value in values))
 
-    def alternative(self, value: Any, kind: Kind, base: Any, path: str) -> Node:
+    def alternative(self, value: Any, kind: types.Kind, base: Any, path: str) -> Node:
         # inside alternatives, a list can only be a value
         if isinstance(value, list | tuple):
             return self.sequence(value, kind, path)
         return self.value(value, kind, base, path)
 
-    def sequence(self, values: list[Any] | tuple[Any, ...], kind: Kind, path: str) -> Node:
+    def sequence(self, values: list[Any] | tuple[Any, ...], kind: types.Kind, path: str) -> Node:
         """A list that is a value; its items may be sections with alternatives in them."""
         inner = _member(kind, list(values), self.registry)
-        kinds: tuple[Kind, ...] = (AnyValue(),) * len(values)
-        if isinstance(inner, ListOf | TupleOf) and len(item_kinds(inner, len(values))) == len(values):
-            kinds = item_kinds(inner, len(values))
+        kinds: tuple[types.Kind, ...] = ()
+        if isinstance(inner, types.ListOf | types.TupleOf):
+            kinds = types.item_kinds(inner, len(values))
+        if len(kinds) != len(values):
+            kinds = (types.AnyValue(),) * len(values)
         nodes = []
         for index, (value, item) in enumerate(zip(values, kinds, strict=True)):
             here = join(path, index)
             if isinstance(value, list | tuple):
-                if not is_sequence(item) and not isinstance(item, AnyValue):
+                if not types.is_sequence(item) and not isinstance(item, types.AnyValue):
                     raise ConfigError(f"`{here}`: a list inside a list; alternatives of a list parameter "
                                       'are written {"each": [[…], […]]}')
                 nodes.append(self.sequence(value, item, here))
@@ -193,7 +181,7 @@ class _Reading:
                 nodes.append(self.value(value, item, None, here))
         return Product(None, tuple(nodes))
 
-    def mapping(self, value: Mapping[str, Any], kind: Kind, base: Any, path: str) -> Node:
+    def mapping(self, value: Mapping[str, Any], kind: types.Kind, base: Any, path: str) -> Node:
         if set(value) == {EACH}:
             return self.alternatives(value[EACH], kind, base, path)
         family = _family_in(kind)
@@ -209,11 +197,11 @@ class _Reading:
             CLASS_NAME) else None
         return self.section(value, self.signature_for(value, family, base), kept, path)
 
-    def plain_mapping(self, value: Mapping[str, Any], kind: Kind | None, base: Any, path: str) -> Node:
+    def plain_mapping(self, value: Mapping[str, Any], kind: types.Kind | None, base: Any, path: str) -> Node:
         match kind:
-            case Nested(target=target) | LazyOf(kind=Nested(target=target)):
+            case types.Nested(target=target) | types.LazyOf(kind=types.Nested(target=target)):
                 return self.section(value, signature_of(target), base, path)
-            case DictOf(item=item):
+            case types.DictOf(item=item):
                 bases = base if isinstance(base, dict) else {}
                 return Product(tuple(value), tuple(
                     self.value(inner, item, bases.get(key), join(path, key)) for key, inner in value.items()))
@@ -224,13 +212,13 @@ class _Reading:
         """A value of unknown type: only `each` marks alternatives."""
         if isinstance(value, Mapping):
             if set(value) == {EACH} and isinstance(value[EACH], list | tuple):
-                return self.alternatives(value[EACH], RawDict(), None, path)
+                return self.alternatives(value[EACH], types.RawDict(), None, path)
             return Product(tuple(value), tuple(self.untyped(v, join(path, k)) for k, v in value.items()))
         if isinstance(value, list | tuple):
             return Product(None, tuple(self.untyped(v, join(path, i)) for i, v in enumerate(value)))
         return Leaf(value)
 
-    def classes(self, offered: Any, rest: Tree, family: FamilyKind, base: Any, path: str) -> Node:
+    def classes(self, offered: Any, rest: Tree, family: types.FamilyKind, base: Any, path: str) -> Node:
         """Alternative components; each takes the other keys that are its parameters."""
         if not offered:
             raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
@@ -251,12 +239,13 @@ class _Reading:
                               f"{did_you_mean(unused, known)}")
         return Sum(tuple(nodes))
 
-    def names_of(self, one: Any, family: FamilyKind, base: Any) -> list[str]:
+    def names_of(self, one: Any, family: types.FamilyKind, base: Any) -> list[str]:
         own = one if isinstance(one, Mapping) else {CLASS_NAME: one}
         signature = self.signature_for(own, family, base)
         return list(signature.by_name) if signature is not None else []
 
-    def signature_for(self, section: Mapping[str, Any], family: FamilyKind, base: Any) -> Signature | None:
+    def signature_for(self, section: Mapping[str, Any], family: types.FamilyKind,
+                      base: Any) -> Signature | None:
         name = section.get(CLASS_NAME) or (base.get(CLASS_NAME) if isinstance(base, dict) else None)
         name = name or family.base.__name__
         if not isinstance(name, str):
@@ -276,38 +265,39 @@ class _Reading:
         return None if tree is MISSING else tree
 
 
-def _family_in(kind: Kind) -> FamilyKind | None:
+def _family_in(kind: types.Kind) -> types.FamilyKind | None:
     match kind:
-        case FamilyKind():
+        case types.FamilyKind():
             return kind
-        case LazyOf(kind=inner) | OptionalOf(kind=inner):
+        case types.LazyOf(kind=inner) | types.OptionalOf(kind=inner):
             return _family_in(inner)
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             return next((found for found in map(_family_in, kinds) if found is not None), None)
         case _:
             return None
 
 
-def _has_raw(kind: Kind) -> bool:
+def _has_raw(kind: types.Kind) -> bool:
     match kind:
-        case RawDict() | DictOf():
+        case types.RawDict() | types.DictOf():
             return True
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return _has_raw(inner)
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             return any(map(_has_raw, kinds))
         case _:
             return False
 
 
-def _member(kind: Kind, value: Any, registry: Registry) -> Kind | None:
+def _member(kind: types.Kind, value: Any, registry: Registry) -> types.Kind | None:
     """The kind inside Optional, or a union's first member that takes such a value."""
     match kind:
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return _member(inner, value, registry)
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             fitting = next((inner for inner in kinds if fits(inner, value, registry)), None)
-            wanted = (ListOf, TupleOf) if isinstance(value, list) else (Nested, DictOf, RawDict)
+            lists, sections = (types.ListOf, types.TupleOf), (types.Nested, types.DictOf, types.RawDict)
+            wanted = lists if isinstance(value, list) else sections
             return fitting or next((inner for inner in kinds if isinstance(inner, wanted)), None)
         case _:
             return kind

@@ -10,20 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hyperspace_core.config import types
 from hyperspace_core.config.annotations import Reader, Unresolvable, family_of, help_of, is_run, resolve
 from hyperspace_core.config.tree import MISSING
-from hyperspace_core.config.types import (
-    AnyValue,
-    EnumOf,
-    FamilyKind,
-    Kind,
-    Mismatch,
-    Opaque,
-    OptionalOf,
-    UnionOf,
-    Value,
-    accept,
-)
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.ranges import Range
 
@@ -35,7 +24,7 @@ class Parameter:
     """One hyper-parameter. `default` is the object in the signature, or `MISSING`."""
 
     name: str
-    kind: Kind
+    kind: types.Kind
     default: Any = MISSING
     range: Range | None = None
     help: str = ""
@@ -223,33 +212,35 @@ def _default(source: _Source, raw: inspect.Parameter, where: str) -> Any:
     return MISSING if raw.default is raw.empty else raw.default
 
 
-def _guessed(default: Any) -> Kind:
+def _guessed(default: Any) -> types.Kind:
     """The kind of a parameter without annotation: known only for a default component."""
     family = None if isinstance(default, type) else family_of(type(default))
-    return AnyValue(as_tuple=isinstance(default, tuple)) if family is None else FamilyKind(family, family)
+    if family is None:
+        return types.AnyValue(as_tuple=isinstance(default, tuple))
+    return types.FamilyKind(family, family)
 
 
-def _flat(kind: Kind) -> Kind:
+def _flat(kind: types.Kind) -> types.Kind:
     """Simplify a lone `None` and unions in unions."""
     match kind:
-        case OptionalOf(kind=OptionalOf() as inner):
+        case types.OptionalOf(kind=types.OptionalOf() as inner):
             return _flat(inner)
-        case UnionOf(kinds=kinds) if any(isinstance(inner, OptionalOf) for inner in kinds):
-            plain = tuple(inner.kind if isinstance(inner, OptionalOf) else inner for inner in kinds)
-            return OptionalOf(UnionOf(plain))
-        case OptionalOf(kind=Opaque(label="None")):
-            return OptionalOf(AnyValue())
+        case types.UnionOf(kinds=kinds) if any(isinstance(inner, types.OptionalOf) for inner in kinds):
+            plain = tuple(inner.kind if isinstance(inner, types.OptionalOf) else inner for inner in kinds)
+            return types.OptionalOf(types.UnionOf(plain))
+        case types.OptionalOf(kind=types.Opaque(label="None")):
+            return types.OptionalOf(types.AnyValue())
         case _:
             return kind
 
 
-def _as_its_default_says(kind: Kind, default: Any) -> Kind:
+def _as_its_default_says(kind: types.Kind, default: Any) -> types.Kind:
     """Widen a third-party annotation, as `int`, to its default, as None or "auto"."""
     if default is None:
-        return kind if isinstance(kind, OptionalOf) else OptionalOf(kind)
-    if isinstance(kind, Value | EnumOf):
+        return kind if isinstance(kind, types.OptionalOf) else types.OptionalOf(kind)
+    if isinstance(kind, types.Value | types.EnumOf):
         try:
-            accept(kind, default)
-        except Mismatch:
-            return AnyValue(as_tuple=isinstance(default, tuple))
+            types.accept(kind, default)
+        except types.Mismatch:
+            return types.AnyValue(as_tuple=isinstance(default, tuple))
     return kind

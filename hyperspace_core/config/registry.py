@@ -6,27 +6,10 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
+from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.signature import signature_of
 from hyperspace_core.config.tree import CLASS_NAME, match_key, snake_case
-from hyperspace_core.config.types import (
-    AnyValue,
-    DictOf,
-    EnumOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Mismatch,
-    Nested,
-    Opaque,
-    OptionalOf,
-    RawDict,
-    TupleOf,
-    UnionOf,
-    Value,
-    accept,
-)
 from hyperspace_core.errors import RegistrationError, UnknownClassError, nearest
 
 MAX_NAMED = 20                 # more known names than this are counted, not listed
@@ -202,54 +185,55 @@ def place_of(target: Any) -> str:
 
 # -- Pick the member of a union that fits a value, by the value's shape --
 
-def pick(kinds: tuple[Kind, ...], value: Any, registry: Registry) -> Kind | None:
+def pick(kinds: tuple[types.Kind, ...], value: Any, registry: Registry) -> types.Kind | None:
     """The first member that fits the value; exact types first.
 
     `1` is an int in `float | int`. Else the likeliest member, for the message, or None."""
-    exact: list[Kind] = [kind for kind in kinds if isinstance(kind, Value) and kind.type is type(value)]
+    exact: list[types.Kind] = [kind for kind in kinds
+                               if isinstance(kind, types.Value) and kind.type is type(value)]
     if isinstance(value, str):                             # a component's name takes precedence over text
-        exact = [*(kind for kind in kinds if isinstance(kind, FamilyKind | LazyOf)), *exact]
+        exact = [*(kind for kind in kinds if isinstance(kind, types.FamilyKind | types.LazyOf)), *exact]
     fitting = next((kind for kind in [*exact, *kinds] if fits(kind, value, registry)), None)
     return fitting or next((kind for kind in kinds if _resembles(kind, value)), None)
 
 
-def fits(kind: Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR0911, PLR0912 - one line a kind
+def fits(kind: types.Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR0911, PLR0912 - one line a kind
     """Whether the value has the shape of the kind, without a look into sections."""
     match kind:
-        case Value() | EnumOf():
+        case types.Value() | types.EnumOf():
             try:
-                accept(kind, value)
-            except Mismatch:
+                types.accept(kind, value)
+            except types.Mismatch:
                 return False
             return True
-        case FamilyKind():
+        case types.FamilyKind():
             return _names_class(kind, value, registry)
-        case LazyOf(kind=inner):
+        case types.LazyOf(kind=inner):
             return fits(inner, value, registry)
-        case Nested(target=target):
+        case types.Nested(target=target):
             known = signature_of(target).by_name
             return isinstance(value, dict) and all(isinstance(k, str) and match_key(k, known) for k in value)
-        case ListOf(item=item):
+        case types.ListOf(item=item):
             return isinstance(value, list | tuple) and all(fits(item, inner, registry) for inner in value)
-        case TupleOf(items=items, rest=rest):
+        case types.TupleOf(items=items, rest=rest):
             kinds = items if rest is None else (rest,) * len(value) if isinstance(value, list | tuple) else ()
             return isinstance(value, list | tuple) and len(kinds) == len(value) and all(
                 fits(inner, one, registry) for inner, one in zip(kinds, value, strict=True))
-        case DictOf(item=item):
+        case types.DictOf(item=item):
             return isinstance(value, dict) and all(fits(item, inner, registry) for inner in value.values())
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return value is None or fits(inner, value, registry)
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             return any(fits(inner, value, registry) for inner in kinds)
-        case RawDict():
+        case types.RawDict():
             return isinstance(value, dict) and CLASS_NAME not in value
-        case AnyValue():
+        case types.AnyValue():
             return True
-        case Opaque():
+        case types.Opaque():
             return False
 
 
-def _names_class(kind: FamilyKind, value: Any, registry: Registry) -> bool:
+def _names_class(kind: types.FamilyKind, value: Any, registry: Registry) -> bool:
     name = value.get(CLASS_NAME) if isinstance(value, dict) else value
     if not isinstance(name, str):
         return False
@@ -260,13 +244,13 @@ def _names_class(kind: FamilyKind, value: Any, registry: Registry) -> bool:
     return True
 
 
-def _resembles(kind: Kind, value: Any) -> bool:
+def _resembles(kind: types.Kind, value: Any) -> bool:
     match kind:
-        case FamilyKind() | LazyOf() | Nested():
-            return isinstance(value, dict) or (isinstance(value, str) and not isinstance(kind, Nested))
-        case DictOf() | RawDict():
+        case types.FamilyKind() | types.LazyOf() | types.Nested():
+            return isinstance(value, dict) or (isinstance(value, str) and not isinstance(kind, types.Nested))
+        case types.DictOf() | types.RawDict():
             return isinstance(value, dict)
-        case ListOf() | TupleOf():
+        case types.ListOf() | types.TupleOf():
             return isinstance(value, list | tuple)
         case _:
             return False

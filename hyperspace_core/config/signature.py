@@ -12,29 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 from hyperspace_core.components import Lazy
+from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.parameters import Parameter, Signature, read_method, read_signature
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, shown
-from hyperspace_core.config.types import (
-    AnyValue,
-    DictOf,
-    EnumOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Mismatch,
-    Nested,
-    Opaque,
-    OptionalOf,
-    RawDict,
-    TupleOf,
-    UnionOf,
-    Value,
-    accept,
-    describe,
-    item_kinds,
-)
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.ranges import Choice, Float, Range
 
@@ -57,9 +38,9 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
     """
     held = instance.target if isinstance(instance, Lazy) else type(instance)
     family = family_of(held)
-    kind: Kind = Nested(held) if family is None else FamilyKind(family, family)
+    kind: types.Kind = types.Nested(held) if family is None else types.FamilyKind(family, family)
     if isinstance(instance, Lazy):
-        kind = LazyOf(Nested(held) if family is None else FamilyKind(family, family))
+        kind = types.LazyOf(types.Nested(held) if family is None else types.FamilyKind(family, family))
     tree: Tree = value_tree(instance, kind, held.__name__, name_of)
     return tree
 
@@ -73,71 +54,71 @@ def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name)
     return _attribute_tree(parameter.default, parameter, where, name_of)
 
 
-def value_tree(value: Any, kind: Kind, where: str,  # noqa: PLR0911, PLR0912 - one line a kind
+def value_tree(value: Any, kind: types.Kind, where: str,  # noqa: PLR0911, PLR0912 - one line a kind
                name_of: NameOf) -> Any:
     """A Python value as a tree. Raises `RegistrationError` where it is not of `kind`."""
     match kind:
-        case Value() | EnumOf():
+        case types.Value() | types.EnumOf():
             return _plain_tree(value, kind, where)
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return None if value is None else value_tree(value, inner, where, name_of)
-        case FamilyKind():
+        case types.FamilyKind():
             return _component_tree(value, kind, where, name_of)
-        case Nested(target=target):
+        case types.Nested(target=target):
             if type(value) is not target:                  # there is no className to record a subclass
                 raise _unfit(value, kind, where)
             return _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)
-        case LazyOf():
+        case types.LazyOf():
             return _lazy_tree(value, kind, where, name_of)
-        case ListOf() | TupleOf():
+        case types.ListOf() | types.TupleOf():
             return _items_tree(value, kind, where, name_of)
-        case DictOf(item=item):
+        case types.DictOf(item=item):
             if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
                 raise _unfit(value, kind, where)
             return {key: value_tree(inner, item, f"{where}.{key}", name_of) for key, inner in value.items()}
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             return _union_tree(value, kinds, where, name_of)
-        case RawDict():
+        case types.RawDict():
             if not isinstance(value, Mapping) or not is_json(value):
                 raise _unfit(value, kind, where)
             return copied(value)
-        case AnyValue():
+        case types.AnyValue():
             return _untyped_tree(value, where, name_of)
-        case Opaque():
+        case types.Opaque():
             raise _unfit(value, kind, where)
 
 
-def _unfit(value: Any, kind: Kind, where: str) -> RegistrationError:
-    return RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}")
+def _unfit(value: Any, kind: types.Kind, where: str) -> RegistrationError:
+    return RegistrationError(f"{where}: expected {types.describe(kind)}, found {shown(value)}")
 
 
-def _plain_tree(value: Any, kind: Value | EnumOf, where: str) -> Any:
+def _plain_tree(value: Any, kind: types.Value | types.EnumOf, where: str) -> Any:
     try:
-        return accept(kind, value)
-    except Mismatch as error:
+        return types.accept(kind, value)
+    except types.Mismatch as error:
         raise RegistrationError(f"{where}: {error}") from None
 
 
-def _component_tree(value: Any, kind: FamilyKind, where: str, name_of: NameOf) -> Tree:
+def _component_tree(value: Any, kind: types.FamilyKind, where: str, name_of: NameOf) -> Tree:
     target = type(value)
     # a third-party class may be registered in any family; only the registry knows whether it fits
     plain = is_json(value) or isinstance(value, type)
     if plain or (family_of(target) and not isinstance(value, kind.base)):
         cure = f"; write {value.__name__}()" if isinstance(value, type) else ""
-        raise RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}{cure}")
+        raise RegistrationError(f"{where}: expected {types.describe(kind)}, found {shown(value)}{cure}")
     arguments = _arguments_tree(value, read_signature(cast("Any", target)), where, name_of)
     return {CLASS_NAME: name_of(kind.family, target)} | arguments
 
 
-def _lazy_tree(value: Any, kind: LazyOf, where: str, name_of: NameOf) -> Tree:
+def _lazy_tree(value: Any, kind: types.LazyOf, where: str, name_of: NameOf) -> Tree:
     target = value if isinstance(value, type) else getattr(value, "target", None)
-    base = kind.kind.base if isinstance(kind.kind, FamilyKind) else kind.kind.target
-    known = target is base if isinstance(kind.kind, Nested) else isinstance(target, type) and (
+    base = kind.kind.base if isinstance(kind.kind, types.FamilyKind) else kind.kind.target
+    known = target is base if isinstance(kind.kind, types.Nested) else isinstance(target, type) and (
         issubclass(target, base) or family_of(target) is None)
     if not isinstance(target, type) or not known or not isinstance(value, type | Lazy):
-        raise RegistrationError(f"{where}: expected {describe(kind)}, found {shown(value)}; write a class or "
-                                "Lazy(Class, argument=value)")
-    named = {CLASS_NAME: name_of(kind.kind.family, target)} if isinstance(kind.kind, FamilyKind) else {}
+        raise RegistrationError(f"{where}: expected {types.describe(kind)}, found {shown(value)}; write a "
+                                "class or Lazy(Class, argument=value)")
+    named = {CLASS_NAME: name_of(kind.kind.family, target)} if isinstance(kind.kind, types.FamilyKind) else {}
     parameters = read_signature(target).by_name
     arguments = value.arguments if isinstance(value, Lazy) else {}
     for name in arguments:
@@ -147,14 +128,14 @@ def _lazy_tree(value: Any, kind: LazyOf, where: str, name_of: NameOf) -> Tree:
                     for name, argument in arguments.items()}
 
 
-def _items_tree(value: Any, kind: ListOf | TupleOf, where: str, name_of: NameOf) -> list[Any]:
+def _items_tree(value: Any, kind: types.ListOf | types.TupleOf, where: str, name_of: NameOf) -> list[Any]:
     allowed: tuple[type, ...] = (list, tuple)
-    if isinstance(kind, ListOf):
+    if isinstance(kind, types.ListOf):
         allowed = (list, tuple) if kind.into is list else (set, frozenset, list, tuple)
     if not isinstance(value, allowed) or not isinstance(value, Collection):
         raise _unfit(value, kind, where)
     held: list[Any] = [*value]
-    kinds = item_kinds(kind, len(held))
+    kinds = types.item_kinds(kind, len(held))
     if len(kinds) != len(held):
         raise _unfit(value, kind, where)
     items = [value_tree(inner, one, f"{where}.{index}", name_of)
@@ -163,14 +144,14 @@ def _items_tree(value: Any, kind: ListOf | TupleOf, where: str, name_of: NameOf)
     return sorted(items, key=canonical) if isinstance(value, set | frozenset) else items
 
 
-def _union_tree(value: Any, kinds: tuple[Kind, ...], where: str, name_of: NameOf) -> Any:
-    exact = [kind for kind in kinds if isinstance(kind, Value) and kind.type is type(value)]
+def _union_tree(value: Any, kinds: tuple[types.Kind, ...], where: str, name_of: NameOf) -> Any:
+    exact = [kind for kind in kinds if isinstance(kind, types.Value) and kind.type is type(value)]
     for kind in [*exact, *kinds]:
         try:
             return value_tree(value, kind, where, name_of)
         except RegistrationError:
             continue
-    raise _unfit(value, UnionOf(kinds), where)
+    raise _unfit(value, types.UnionOf(kinds), where)
 
 
 def _untyped_tree(value: Any, where: str, name_of: NameOf) -> Any:
@@ -179,7 +160,7 @@ def _untyped_tree(value: Any, where: str, name_of: NameOf) -> Any:
     family = family_of(type(value))
     if family is None:
         raise RegistrationError(f"{where}: {shown(value)} cannot be written in a config")
-    return _component_tree(value, FamilyKind(family, family), where, name_of)
+    return _component_tree(value, types.FamilyKind(family, family), where, name_of)
 
 
 def _arguments_tree(value: Any, signature: Signature, where: str, name_of: NameOf) -> Tree:
@@ -206,22 +187,22 @@ def _attribute_tree(value: Any, parameter: Parameter, where: str, name_of: NameO
     return value_tree(value, parameter.kind, where, name_of)
 
 
-def _only_in_python(value: Any, kind: Kind) -> bool:
+def _only_in_python(value: Any, kind: types.Kind) -> bool:
     """Whether no config can hold a default of this kind: only the constructor has it."""
     match kind:
-        case Opaque():
+        case types.Opaque():
             return True
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return _only_in_python(value, inner)
-        case AnyValue():
+        case types.AnyValue():
             return not is_json(value) and family_of(type(value)) is None
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             return not is_json(value) and any(_only_in_python(value, inner) for inner in kinds)
         case _:
             return False
 
 
-__all__ = ["MISSING", "Parameter", "Signature", "describe", "family_of", "signature_of",
+__all__ = ["MISSING", "Parameter", "Signature", "family_of", "signature_of",
            "signature_of_method"]
 
 
@@ -260,7 +241,7 @@ def _check_parameter(where: str, parameter: Parameter) -> None:
         raise RegistrationError(f"{where}: this name picks a component's class; rename the parameter")
     if parameter.default is None and not _may_be_none(parameter.kind):
         raise RegistrationError(f"{where}: the default is None; annotate it "
-                                f"`{describe(parameter.kind)} | None`")
+                                f"`{types.describe(parameter.kind)} | None`")
     if parameter.range is not None:
         check_range(where, parameter.kind, parameter.range)
     tree = default_tree(parameter, where)
@@ -268,67 +249,62 @@ def _check_parameter(where: str, parameter: Parameter) -> None:
         _check_bounds(where, tree, parameter.kind, parameter.range)
 
 
-def _may_be_none(kind: Kind) -> bool:
-    return isinstance(kind, OptionalOf | AnyValue | Opaque) or (
-        isinstance(kind, UnionOf) and any(map(_may_be_none, kind.kinds)))
+def _may_be_none(kind: types.Kind) -> bool:
+    return isinstance(kind, types.OptionalOf | types.AnyValue | types.Opaque) or (
+        isinstance(kind, types.UnionOf) and any(map(_may_be_none, kind.kinds)))
 
 
-def _dataclasses_in(kind: Kind) -> list[type]:
-    match kind:
-        case Nested(target=target):
-            return [target]
-        case OptionalOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner) | LazyOf(kind=inner):
-            return _dataclasses_in(inner)
-        case TupleOf(items=items, rest=rest):
-            return [t for inner in (*items, *((rest,) if rest else ())) for t in _dataclasses_in(inner)]
-        case UnionOf(kinds=kinds):
-            return [t for inner in kinds for t in _dataclasses_in(inner)]
-        case _:
-            return []
+def _dataclasses_in(kind: types.Kind) -> list[type]:
+    if isinstance(kind, types.Nested):
+        return [kind.target]
+    return [target for inner in types.inner_kinds(kind) for target in _dataclasses_in(inner)]
 
 
-def check_range(where: str, kind: Kind, range_: Range) -> None:
+def check_range(where: str, kind: types.Kind, range_: Range) -> None:
     """Check that a range describes values of the parameter's own type."""
     match kind:
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             check_range(where, inner, range_)
-        case Value() | EnumOf() if isinstance(range_, Choice):
+        case types.Value() | types.EnumOf() if isinstance(range_, Choice):
             for value in range_.values:
                 _accepted(where, kind, value, range_)
-        case Value(type=type_) if type_ is float or (type_ is int and not isinstance(range_, Float)):
+        case types.Value(type=type_) if type_ is float or (type_ is int and not isinstance(range_, Float)):
             return
-        case FamilyKind() if isinstance(range_, Choice) and all(isinstance(v, str) for v in range_.values):
+        case types.FamilyKind() if isinstance(range_, Choice) and all(
+                isinstance(value, str) for value in range_.values):
             return
-        case UnionOf() if isinstance(range_, Choice):
+        case types.UnionOf() if isinstance(range_, Choice):
             return
         case _:
-            raise RegistrationError(f"{where}: {range_!r} does not describe values of type {describe(kind)}")
+            raise RegistrationError(f"{where}: {range_!r} does not describe values of type "
+                                    f"{types.describe(kind)}")
 
 
-def _accepted(where: str, kind: Value | EnumOf, value: Any, range_: Range) -> Any:
+def _accepted(where: str, kind: types.Value | types.EnumOf, value: Any, range_: Range) -> Any:
     try:
-        return accept(kind, value)
-    except Mismatch as error:
+        return types.accept(kind, value)
+    except types.Mismatch as error:
         raise RegistrationError(f"{where}: {range_!r} does not fit the type: {error}") from None
 
 
-def _check_bounds(where: str, tree: Any, kind: Kind, range_: Range | None) -> None:
+def _check_bounds(where: str, tree: Any, kind: types.Kind, range_: Range | None) -> None:
     """Check that a default, as a tree, is in the range of its parameter or item."""
     if tree is None:
         return
     match kind:
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             _check_bounds(where, tree, inner, range_)
-        case ListOf(item=item):
+        case types.ListOf(item=item):
             for index, inner_tree in enumerate(tree):
                 _check_bounds(f"{where}.{index}", inner_tree, item, _range_of(item))
-        case TupleOf():
-            for index, (inner_tree, item) in enumerate(zip(tree, item_kinds(kind, len(tree)), strict=True)):
+        case types.TupleOf():
+            item_kinds = types.item_kinds(kind, len(tree))
+            for index, (inner_tree, item) in enumerate(zip(tree, item_kinds, strict=True)):
                 _check_bounds(f"{where}.{index}", inner_tree, item, _range_of(item))
-        case DictOf(item=item):
+        case types.DictOf(item=item):
             for key, inner_tree in tree.items():
                 _check_bounds(f"{where}.{key}", inner_tree, item, _range_of(item))
-        case Value() | EnumOf() if range_ is not None:
+        case types.Value() | types.EnumOf() if range_ is not None:
             _check_contained(where, tree, in_tree_form(where, kind, range_))
 
 
@@ -338,11 +314,11 @@ def _check_contained(where: str, value: Any, range_: Range) -> None:
                                 "widen the range or change the default")
 
 
-def _range_of(kind: Kind) -> Range | None:
-    return kind.range if isinstance(kind, Value) else None
+def _range_of(kind: types.Kind) -> Range | None:
+    return kind.range if isinstance(kind, types.Value) else None
 
 
-def in_tree_form(where: str, kind: Value | EnumOf, range_: Range) -> Range:
+def in_tree_form(where: str, kind: types.Value | types.EnumOf, range_: Range) -> Range:
     """Choices as in a tree: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
     if not isinstance(range_, Choice):
         return range_

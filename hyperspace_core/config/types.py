@@ -177,6 +177,19 @@ _CHECKED_TYPES = (int, float, str, bool, bytes, type(None), datetime.datetime, d
                   datetime.timedelta, uuid.UUID, decimal.Decimal)
 
 
+def inner_kinds(kind: Kind) -> tuple[Kind, ...]:
+    """The kinds that a kind is made of, one level down; empty for a plain one."""
+    match kind:
+        case OptionalOf(kind=inner) | LazyOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner):
+            return (inner,)
+        case UnionOf(kinds=kinds):
+            return kinds
+        case TupleOf(items=items, rest=rest):
+            return items if rest is None else (*items, rest)
+        case _:
+            return ()
+
+
 class Mismatch(Exception):
     """A value of the wrong kind; the text says what was expected and found."""
 

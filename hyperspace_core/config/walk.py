@@ -10,26 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hyperspace_core.config import types
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.migrate import EVERY
 from hyperspace_core.config.registry import Entry, Registry, pick
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, match_key
-from hyperspace_core.config.types import (
-    DictOf,
-    EnumOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Nested,
-    OptionalOf,
-    TupleOf,
-    UnionOf,
-    Value,
-    describe,
-    item_kinds,
-)
 from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
 from hyperspace_core.ranges import Choice, Range
 
@@ -81,7 +67,7 @@ def component_sections(family: type, tree: Any, registry: Registry, *, path: str
     """The sections of a component's tree; `path` is its place."""
     outside = ConfigSection(path="", entry=None, signature=signature_of(object), given={}, base={})
     spot = _Spot(value=tree, name=path, path=path, written=written)
-    yield from _Walk(registry).component(spot, FamilyKind(family, family), outside)
+    yield from _Walk(registry).component(spot, types.FamilyKind(family, family), outside)
 
 
 def own_default(signature: Signature, parameter: Parameter, registry: Registry) -> Any:
@@ -101,9 +87,11 @@ def found(registry: Registry, family: type, name: Any) -> Entry | None:
         return None
 
 
-def _is_plain(kind: Kind) -> bool:
+def _is_plain(kind: types.Kind) -> bool:
     """Whether it cannot contain a section."""
-    return _is_plain(kind.kind) if isinstance(kind, OptionalOf) else isinstance(kind, Value | EnumOf)
+    if isinstance(kind, types.OptionalOf):
+        return _is_plain(kind.kind)
+    return isinstance(kind, types.Value | types.EnumOf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,33 +127,34 @@ class _Walk:
         except HyperspaceError:            # its class is not registered; completion reports it
             return MISSING
 
-    def value(self, spot: _Spot, kind: Kind, above: ConfigSection) -> Iterator[ConfigSection]:
+    def value(self, spot: _Spot, kind: types.Kind, above: ConfigSection) -> Iterator[ConfigSection]:
         """The sections in a value of a parameter of `above`."""
         match kind:
-            case OptionalOf(kind=inner):
+            case types.OptionalOf(kind=inner):
                 yield from self.value(spot, inner, above)
-            case LazyOf(kind=inner):
+            case types.LazyOf(kind=inner):
                 yield from self.value(replace(spot, lazy=True), inner, above)
-            case FamilyKind():
+            case types.FamilyKind():
                 yield from self.component(spot, kind, above)
-            case Nested(target=target) if isinstance(spot.value, Mapping):
+            case types.Nested(target=target) if isinstance(spot.value, Mapping):
                 yield from self.section(replace(
                     above, path=spot.path, below=join(above.below, spot.name), given=spot.value,
                     signature=replace(signature_of(target), name=above.signature.name),
                     written=spot.written, base=spot.base if isinstance(spot.base, dict) else {},
                     lazy=spot.lazy))
-            case UnionOf(kinds=kinds):
+            case types.UnionOf(kinds=kinds):
                 member = pick(kinds, spot.value, self.registry)
                 if member is not None:
                     yield from self.value(spot, member, above)
-            case ListOf() | TupleOf() | DictOf():
+            case types.ListOf() | types.TupleOf() | types.DictOf():
                 inside = replace(above, whole=above.whole or spot.written is MISSING)
                 for item, item_kind in self.items(spot, kind):
                     yield from self.value(item, item_kind, inside)
 
-    def items(self, spot: _Spot, kind: ListOf | TupleOf | DictOf) -> Iterator[tuple[_Spot, Kind]]:
+    def items(self, spot: _Spot,
+              kind: types.ListOf | types.TupleOf | types.DictOf) -> Iterator[tuple[_Spot, types.Kind]]:
         name, value, written = join(spot.name, EVERY), spot.value, spot.written
-        if isinstance(kind, DictOf):
+        if isinstance(kind, types.DictOf):
             bases = spot.base if isinstance(spot.base, dict) else {}
             texts = written if isinstance(written, Mapping) else {}
             for key, inner in value.items() if isinstance(value, Mapping) else ():
@@ -173,11 +162,12 @@ class _Walk:
                             written=texts.get(key, MISSING)), kind.item
         elif isinstance(value, list | tuple):
             items = written if isinstance(written, list | tuple) else ()
-            for index, (inner, one) in enumerate(zip(value, item_kinds(kind, len(value)), strict=False)):
+            item_kinds = types.item_kinds(kind, len(value))
+            for index, (inner, one) in enumerate(zip(value, item_kinds, strict=False)):
                 yield _Spot(value=inner, name=name, path=join(spot.path, index),
                             written=items[index] if index < len(items) else MISSING), one
 
-    def component(self, spot: _Spot, kind: FamilyKind, above: ConfigSection) -> Iterator[ConfigSection]:
+    def component(self, spot: _Spot, kind: types.FamilyKind, above: ConfigSection) -> Iterator[ConfigSection]:
         called = spot.value.get(CLASS_NAME) if isinstance(spot.value, Mapping) else None
         entry = found(self.registry, kind.family, called)
         if entry is None or not isinstance(called, str):
@@ -215,7 +205,7 @@ def described(signature: Signature, registry: Registry, *, path: str = "",
     for parameter in signature.parameters:
         name = join(path, parameter.name)
         yield Described(
-            name=name, type=describe(parameter.kind), required=parameter.required, help=parameter.help,
+            name=name, type=types.describe(parameter.kind), required=parameter.required, help=parameter.help,
             default=_default(parameter, registry), range=parameter.range,
             choices=tuple(dict.fromkeys(_choices(parameter.kind, registry))))
         nested = _nested(parameter.kind)
@@ -244,29 +234,17 @@ def _default(parameter: Parameter, registry: Registry) -> Any:
     return None if tree is MISSING else tree
 
 
-def _choices(kind: Kind, registry: Registry) -> Iterator[str]:
-    if isinstance(kind, FamilyKind):
+def _choices(kind: types.Kind, registry: Registry) -> Iterator[str]:
+    if isinstance(kind, types.FamilyKind):
         yield from (entry.name for entry in registry.entries(kind.family, below=kind.base))
-    if isinstance(kind, EnumOf):
+    if isinstance(kind, types.EnumOf):
         yield from kind.type.__members__
-    for inner in _inside(kind):
+    for inner in types.inner_kinds(kind):
         yield from _choices(inner, registry)
 
 
-def _nested(kind: Kind) -> Nested | None:
-    if isinstance(kind, Nested):
+def _nested(kind: types.Kind) -> types.Nested | None:
+    if isinstance(kind, types.Nested):
         return kind
-    inner = kind.kind if isinstance(kind, OptionalOf | LazyOf) else None
+    inner = kind.kind if isinstance(kind, types.OptionalOf | types.LazyOf) else None
     return None if inner is None else _nested(inner)
-
-
-def _inside(kind: Kind) -> tuple[Kind, ...]:
-    match kind:
-        case OptionalOf(kind=inner) | LazyOf(kind=inner) | ListOf(item=inner) | DictOf(item=inner):
-            return (inner,)
-        case UnionOf(kinds=kinds):
-            return kinds
-        case TupleOf(items=items, rest=rest):
-            return items if rest is None else (*items, rest)
-        case _:
-            return ()

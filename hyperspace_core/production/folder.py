@@ -12,22 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from hyperspace_core.components import Scenario
+from hyperspace_core.config import types
 from hyperspace_core.config.registry import pick
 from hyperspace_core.config.signature import Signature, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key
-from hyperspace_core.config.types import (
-    DictOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Nested,
-    OptionalOf,
-    TupleOf,
-    UnionOf,
-    describe,
-    item_kinds,
-)
 from hyperspace_core.errors import HyperspaceError, NotFound, UnknownClassError, UsageError, did_you_mean
 from hyperspace_core.extension.project import Project
 
@@ -199,7 +187,7 @@ class Part:
     """A value in the config or scenario of a run."""
 
     path: str
-    kind: Kind
+    kind: types.Kind
     tree: Any
 
 
@@ -225,7 +213,7 @@ def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> Part:
     first, *rest = name.split(".")
     signature = project.scenario_signature(scenario)
     if match_key(first, signature.by_name) is None and first == SCENARIO:
-        part = Part(path=SCENARIO, kind=FamilyKind(Scenario, Scenario), tree=scenario)
+        part = Part(path=SCENARIO, kind=types.FamilyKind(Scenario, Scenario), tree=scenario)
     else:
         part = _parameter(signature, config, first, "")
     for key in rest:
@@ -246,27 +234,27 @@ def _parameter(signature: Signature, tree: Mapping[str, Any], key: str, path: st
 
 def _below(project: Project, part: Part, key: str) -> Part:
     match part.kind:
-        case OptionalOf(kind=inner) | LazyOf(kind=inner) if part.tree is not None:
+        case types.OptionalOf(kind=inner) | types.LazyOf(kind=inner) if part.tree is not None:
             return _below(project, Part(path=part.path, kind=inner, tree=part.tree), key)
-        case UnionOf(kinds=kinds) if (member := pick(kinds, part.tree, project.registry)) is not None:
+        case types.UnionOf(kinds=kinds) if (member := pick(kinds, part.tree, project.registry)) is not None:
             return _below(project, Part(path=part.path, kind=member, tree=part.tree), key)
-        case FamilyKind() if isinstance(part.tree, Mapping):
+        case types.FamilyKind() if isinstance(part.tree, Mapping):
             return _parameter(_signature(project, part, part.kind), part.tree, key, part.path)
-        case Nested(target=target) if isinstance(part.tree, Mapping):
+        case types.Nested(target=target) if isinstance(part.tree, Mapping):
             return _parameter(signature_of(target), part.tree, key, part.path)
-        case DictOf(item=item) if isinstance(part.tree, Mapping) and key in part.tree:
+        case types.DictOf(item=item) if isinstance(part.tree, Mapping) and key in part.tree:
             return Part(path=join(part.path, key), kind=item, tree=part.tree[key])
-        case ListOf() | TupleOf() if isinstance(part.tree, list):
-            kinds = item_kinds(part.kind, len(part.tree))
+        case types.ListOf() | types.TupleOf() if isinstance(part.tree, list):
+            kinds = types.item_kinds(part.kind, len(part.tree))
             if key.isascii() and key.isdigit() and int(key) < min(len(kinds), len(part.tree)):
                 return Part(path=join(part.path, key), kind=kinds[int(key)], tree=part.tree[int(key)])
     inside = list(part.tree) if isinstance(part.tree, Mapping) else range(len(part.tree)) \
         if isinstance(part.tree, list) else ()
     has = f"; it has {', '.join(map(str, inside))}" if inside else ""
-    raise NotFound(f"`{join(part.path, key)}`: no such part in {describe(part.kind)}{has}")
+    raise NotFound(f"`{join(part.path, key)}`: no such part in {types.describe(part.kind)}{has}")
 
 
-def _signature(project: Project, part: Part, kind: FamilyKind) -> Signature:
+def _signature(project: Project, part: Part, kind: types.FamilyKind) -> Signature:
     try:
         entry = project.registry.find(kind.family, part.tree.get(CLASS_NAME), below=kind.base)
     except UnknownClassError as error:
@@ -274,13 +262,13 @@ def _signature(project: Project, part: Part, kind: FamilyKind) -> Signature:
     return signature_of(entry.target)
 
 
-def _is_component(kind: Kind) -> bool:
+def _is_component(kind: types.Kind) -> bool:
     match kind:
-        case FamilyKind() | LazyOf(kind=FamilyKind()):
+        case types.FamilyKind() | types.LazyOf(kind=types.FamilyKind()):
             return True
-        case OptionalOf(kind=inner):
+        case types.OptionalOf(kind=inner):
             return _is_component(inner)
-        case UnionOf(kinds=kinds):
+        case types.UnionOf(kinds=kinds):
             return any(map(_is_component, kinds))
         case _:
             return False

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hyperspace_core.cli.commands import results as command
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.results import results
@@ -151,8 +152,9 @@ def test_numbers_of_parts_are_shown_with_all_columns_only(typed: Typed, harness:
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than two runs count as many, which are not grouped by default."""
-    monkeypatch.setattr(results, "MANY", 2)
-    monkeypatch.setattr(results, "GROUPED", 2)
+    for module in (results, command):
+        monkeypatch.setattr(module, "MANY", 2)
+        monkeypatch.setattr(module, "GROUPED", 2)
     monkeypatch.setattr(results, "SAMPLE", 2)
 
 
@@ -176,7 +178,7 @@ def test_the_first_page_of_many_runs_has_a_row_per_run(typed: Typed, harness: Ha
 @pytest.mark.usefixtures("many")
 def test_repeats_among_thousands_are_one_row_too(typed: Typed, harness: Harness,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "GROUPED", 6)
+    monkeypatch.setattr(command, "GROUPED", 6)
     for trees in (10, 20, 30):
         for seed in (1, 2):
             done(harness, trees / 100 + seed / 1000, forest(trees), seed=seed)
