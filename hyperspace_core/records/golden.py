@@ -1,7 +1,7 @@
 """Golden data: inputs and their outputs, in files readable without pickle.
 
 Each side is a JSON file with the value, in which None replaces each array, and one `.npy` file per array.
-A service's tests pass the inputs to the served model and compare the outputs: see `production.golden`.
+A service's tests pass the inputs to the served model and compare the outputs: see `check_golden`.
 """
 
 from __future__ import annotations

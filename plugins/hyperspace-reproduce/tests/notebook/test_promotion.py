@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 import pytest
-from hyperspace_core.worker.replay import Likeness
+from hyperspace_reproduce.replay import Likeness
 
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
 from hyperspace_core.records.states import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hyperspace_core.worker.replay import Likeness
+from hyperspace_reproduce.replay import Likeness
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.info import pruned_at

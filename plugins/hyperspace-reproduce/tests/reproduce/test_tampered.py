@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_core.worker.replay import Likeness
+from hyperspace_reproduce.replay import Likeness
 
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder
