@@ -54,7 +54,7 @@ def test_a_module_or_an_object_in_it_is_loaded(world: World) -> None:
     ("faulty", "from json import nonsense", "ImportError: cannot import name 'nonsense' from 'json'"),
     ("faulty", "x = 1\nraise ValueError('two\\nlines')", "ValueError: two lines"),
     ("faulty", "def f(:\n    pass", "SyntaxError: "),
-    ("faulty", "import sys; sys.exit(3)", "SystemExit: 3"),
+    ("faulty", "import sys; sys.exit(3)", "SystemExit(3)"),
     ("faulty:absent", "present = 1", "its module 'faulty' has no 'absent'"),
     ("faulty:a b", "", "its entry point 'faulty:a b' is not of the form 'package.module'"),
 ])
