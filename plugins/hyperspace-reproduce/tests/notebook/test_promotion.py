@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable
 
 import pytest
-from hyperspace_reproduce.replay import Likeness
 
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
+from hyperspace_reproduce.replay import Likeness
 from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import Notebook

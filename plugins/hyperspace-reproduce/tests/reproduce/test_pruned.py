@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hyperspace_reproduce.replay import Likeness
 
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.info import pruned_at
@@ -15,6 +14,7 @@ from hyperspace_core.records.states import PRUNED
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
 from hyperspace_reproduce.parity import parity
+from hyperspace_reproduce.replay import Likeness
 from hyperspace_reproduce.reproduce import Site, reproduce
 from pytest_hyperspace.project import ProjectFolder
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperspace_reproduce.replay import Likeness
 
 from hyperspace_core.study import Study
+from hyperspace_reproduce.replay import Likeness
 from pytest_hyperspace.project import ProjectFolder
 
 from .conftest import drained
