@@ -13,7 +13,6 @@ from hyperspace_core.cli.main import run as hyperspace
 from hyperspace_core.errors import ExitCode
 from pytest_hyperspace.project import ProjectFolder
 
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/memory_store"
 PROJECT = "rates"
 FILES = {"hyperspace.py": """
     from typing import Annotated
@@ -42,8 +41,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: memory-store\nVersion: 0\n")
     (info / "entry_points.txt").write_text("[hyperspace.plugins]\nmemory_store = memory_store\n")
-    for folder in (info.parent, EXAMPLE):
-        monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.syspath_prepend(str(info.parent))
     monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
     monkeypatch.setenv("HYPERSPACE_STORAGE", f"memory://{next(NUMBERS)}")
 
