@@ -12,7 +12,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
@@ -23,12 +23,18 @@ from hyperspace_core.records.codec import storable
 from hyperspace_core.records.logged import (
     MAX_INT,
     MAX_NAME,
+    ArtifactStaged,
+    InfoSet,
     Point,
+    Points,
+    PointTuple,
     Progress,
+    ProgressSet,
     check_label,
     check_name,
     check_number,
     check_step,
+    point_of,
     progress_of,
 )
 
@@ -53,16 +59,13 @@ class Absent:
     reason: str
 
 
-class Sink(Protocol):
-    """Receiver of a run's messages; must not block long or raise store errors."""
+Logged = Points | InfoSet | ProgressSet | ArtifactStaged | Section | Absent
 
-    def point(self, point: Point) -> None: ...
-    def info(self, key: str, value: Any) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-    def artifact(self, name: str, path: Path) -> None:
-        """Takes ownership of `path`: it may be moved or deleted afterwards."""
-        ...
-    def section(self, section: Section | Absent) -> None: ...
+
+class Sink(Protocol):
+    """Receiver of what a run logs; must not block long or raise store errors."""
+
+    def emit(self, message: Logged) -> None: ...
 
 
 class RunWatcher:
@@ -93,20 +96,18 @@ class Memory:
     sections: list[Section | Absent] = field(default_factory=list)
     last_progress: Progress | None = None
 
-    def point(self, point: Point) -> None:
-        self.points.append(point)
-
-    def info(self, key: str, value: Any) -> None:
-        self.infos[key] = value
-
-    def progress(self, progress: Progress) -> None:
-        self.last_progress = progress
-
-    def artifact(self, name: str, path: Path) -> None:
-        self.artifacts[name] = path
-
-    def section(self, section: Section | Absent) -> None:
-        self.sections.append(section)
+    def emit(self, message: Logged) -> None:
+        match message:
+            case Points(points=points):
+                self.points += map(point_of, points)
+            case InfoSet(key=key, value=value):
+                self.infos[key] = value
+            case ProgressSet(progress=progress):
+                self.last_progress = progress
+            case ArtifactStaged(name=name, path=path):
+                self.artifacts[name] = Path(path)
+            case Section() | Absent():
+                self.sections.append(message)
 
 
 class RunInterrupted(BaseException):
@@ -155,7 +156,7 @@ class Info(dict[str, Any]):
         checked = storable({key: value}, "info")[key]
         super().__setitem__(key, checked)
         # a copy: it must not change while a thread of the sink writes it
-        self._sink.info(key, storable(checked, "info"))
+        self._sink.emit(InfoSet(key, storable(checked, "info")))
 
     def update(self, *others: Any, **named: Any) -> None:
         for key, value in dict(*others, **named).items():
@@ -240,14 +241,14 @@ class Run:
             self._steps[name] = step
         if not math.isfinite(value):
             self._remark(name, "%s at step %s; it is kept, and never counts as the best", value, step)
-        self.sink.point(Point(seq=next(self._seq), name=name, step=step, value=value, at=time.time()))
+        self.sink.emit(Points([(next(self._seq), name, step, value, time.time())]))
         if self.watcher is not None:
             self.watcher.on_scalar(name, step, value)
 
-    def _log_part(self, point: Point, name: str) -> None:
-        """Add a point of a part of this run, under another name."""
-        self.sink.point(Point(seq=next(self._seq), name=check_name(name), step=point.step, value=point.value,
-                              at=point.at))
+    def _log_part(self, name: str, points: Iterable[PointTuple]) -> None:
+        """Add the points of a part of this run, with the part's name before theirs."""
+        self.sink.emit(Points([(next(self._seq), check_name(f"{name}/{series}"), step, value, at)
+                               for _, series, step, value, at in points]))
 
     def _remark(self, name: str, text: str, *values: Any) -> None:
         """Log a warning once a series: there may be a million points like this one."""
@@ -274,7 +275,7 @@ class Run:
         with source:
             label = check_label(Path(source.name).name if name is None else name)
             staged = self._staged(source)
-        self.sink.artifact(label, staged)
+        self.sink.emit(ArtifactStaged(label, str(staged)))
 
     def _staged(self, source: IO[bytes]) -> Path:
         """Copy the content into the run's directory; a failed copy is removed."""
@@ -319,7 +320,8 @@ class Run:
 
         Values that are not finite numbers count as unknown and raise nothing.
         """
-        self.sink.progress(progress_of(done, total, note, elapsed_s=time.monotonic() - self._began))
+        so_far = progress_of(done, total, note, elapsed_s=time.monotonic() - self._began)
+        self.sink.emit(ProgressSet(so_far))
 
     def should_stop(self) -> bool:
         """True once the run should end early: save, and return the result so far.

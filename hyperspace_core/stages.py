@@ -116,10 +116,10 @@ class HookStages(Stages):
         try:
             name = self._hook.hyperspace_fingerprint(data=data)
         except Exception as error:  # noqa: BLE001 - evidence only
-            self._run.sink.section(Absent("data", f"{type(error).__name__}: {error}"))
+            self._run.sink.emit(Absent("data", f"{type(error).__name__}: {error}"))
             return
         if not isinstance(name, str):
-            self._run.sink.section(Absent("data", f"expected a text, got {type(name).__name__}"))
+            self._run.sink.emit(Absent("data", f"expected a text, got {type(name).__name__}"))
             return
         if len(self._fingerprints) < MAX_FINGERPRINTS:
             self._fingerprints.append(name)
@@ -127,7 +127,7 @@ class HookStages(Stages):
         section: dict[str, Any] = {"fingerprints": list(self._fingerprints)}
         if any(known is not None for known in self._versions):
             section["versions"] = list(self._versions)
-        self._run.sink.section(Section("data", section))
+        self._run.sink.emit(Section("data", section))
 
 
 def _version(dataset: Any) -> Any:

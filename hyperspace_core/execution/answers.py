@@ -14,15 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
-from hyperspace_core.execution.protocol import (
-    HEADER_BYTES,
-    Answered,
-    Ask,
-    Message,
-    answer_frame,
-    answer_in,
-    length_of,
-)
+from hyperspace_core.execution.protocol import ANSWERS, Answered, Ask, Frames, Message
 
 PATIENCE_S = 10.0              # how long a run waits for an answer by default
 SLICE_S = 0.1                  # how often the wait is checked
@@ -73,7 +65,9 @@ def no_worker(topic: str, payload: Any = None) -> Answer:
 
 
 class Sends(Protocol):
-    def send(self, message: Message) -> None: ...
+    """The sink of the run."""
+
+    def emit(self, message: Message) -> None: ...
 
 
 class AnswerPipe:
@@ -95,7 +89,7 @@ class AnswerPipe:
         """Write the whole answer; stop when the pipe is closed at either end.
 
         Raises `TypeError` or `ValueError` for a value that is not plain."""
-        rest = memoryview(answer_frame(Answered(number, value)))
+        rest = memoryview(ANSWERS.frame(Answered(number, value)))
         room = select.poll()
         with self._lock, contextlib.suppress(OSError):
             if self._closing:
@@ -123,7 +117,7 @@ class Answers:
         self._descriptor, self._sink = descriptor, sink
         self._process = os.getpid()
         self._lock = threading.RLock()     # reentrant: a signal handler of user code may ask
-        self._read = b""
+        self._frames = Frames()
         self._number = 0
         self._open: dict[int, Answer] = {}         # questions without an answer
 
@@ -135,7 +129,7 @@ class Answers:
         with self._lock:
             self._number += 1
             number, self._open[self._number] = self._number, answer
-        self._sink.send(Ask(number, topic, payload))
+        self._sink.emit(Ask(number, topic, payload))
         return answer
 
     def _gone(self) -> bool:
@@ -164,13 +158,8 @@ class Answers:
         return data
 
     def _take(self, data: bytes) -> None:
-        self._read += data
-        while len(self._read) >= HEADER_BYTES:
-            end = HEADER_BYTES + length_of(self._read[:HEADER_BYTES])
-            if len(self._read) < end:
-                return
-            answered = answer_in(self._read[HEADER_BYTES:end])
-            self._read = self._read[end:]
+        for content in self._frames.feed(data):
+            answered = ANSWERS.decode(content)
             asked = self._open.pop(answered.number, None)
             if asked is not None:
                 asked.arrive(answered.value)

@@ -14,29 +14,9 @@ import select
 import threading
 import time
 import weakref
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.execution.code import taken
 from hyperspace_core.execution.process_io import echo
-from hyperspace_core.execution.protocol import (
-    ArtifactStaged,
-    CodeDiffers,
-    InfoSet,
-    Message,
-    Points,
-    ProgressSet,
-    Resolved,
-    SectionCaptured,
-    ended,
-    frame,
-)
-from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import Finish, Metric
-from hyperspace_core.run import Absent, Section
-
-if TYPE_CHECKING:
-    from hyperspace_core.capture.snapshot import ProjectCode
+from hyperspace_core.execution.protocol import MESSAGES, Ended, Message
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes of one atomic write to a pipe
 BACKLOG = 8 << 20                              # bytes that may wait before callers are slowed down
@@ -62,51 +42,14 @@ class ChannelSink:
         self._muted = False
         _mute_in_forks(self)
 
-    # -- what a run logs -------------------------------------------------------------------------------------
-
-    def point(self, point: Point) -> None:
-        self.send(Points([(point.seq, point.name, point.step, point.value, point.at)]))
-
-    def info(self, key: str, value: Any) -> None:
-        self.send(InfoSet(key, value))
-
-    def progress(self, progress: Progress) -> None:
-        self.send(ProgressSet(progress.done, progress.total, progress.eta_s, progress.note))
-
-    def artifact(self, name: str, path: Path) -> None:
-        self.send(ArtifactStaged(name, str(path)))
-
-    def section(self, section: Section | Absent) -> None:
-        if isinstance(section, Section):
-            self.send(SectionCaptured(section.name, section.data, None))
-        else:
-            self.send(SectionCaptured(section.name, None, section.reason))
-
-    # -- messages of the executor ----------------------------------------------------------------------------
-
-    def resolved(self, scenario: dict[str, Any], config: dict[str, Any], metric: Metric, seed: int) -> None:
-        self.send(Resolved(scenario, config, metric.name, metric.goal, seed))
-
-    def source(self, code: ProjectCode) -> None:
-        self.send(taken(code))
-
-    def code_differs(self, reason: str) -> None:
-        self.send(CodeDiffers(reason))
-
-    def outcome(self, finish: Finish, *, heard: bool) -> None:
-        with self._lock:
-            self.send(ended(finish, heard=heard))
-            self._ended = True
-
-    # -- the pipe --------------------------------------------------------------------------------------------
-
-    def send(self, message: Message) -> None:
+    def emit(self, message: Message) -> None:
         """Send one message; waits only where the backlog is full, and one millisecond."""
-        data = frame(message)
+        data = MESSAGES.frame(message)
         with self._lock:
             if self._muted or self._broken or self._ended:
                 self._warn_muted()
                 return
+            self._ended = isinstance(message, Ended)
             if not self._waiting() and len(data) <= ATOMIC and self._written(data):
                 return                             # the order of messages is kept: none overtakes the backlog
             # one step: an exception of a signal handler comes before or after it

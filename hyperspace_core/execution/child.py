@@ -22,6 +22,7 @@ from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.job import Job, decode, encode
 from hyperspace_core.execution.process_io import Interruption
+from hyperspace_core.execution.protocol import Ended
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run, Section
 
@@ -110,7 +111,7 @@ def _executed(job: Job, sink: ChannelSink, answers: Answers, opened: Opening | N
     try:
         opening = opened or open_here(job.project, tasks_dir=job.tasks_dir, no_plugins=job.no_plugins)
     except BaseException as error:                 # noqa: BLE001 - an import of user code may raise anything
-        sink.outcome(replace(failure(error), outcome=Outcome.FAILED), heard=False)
+        sink.emit(Ended(replace(failure(error), outcome=Outcome.FAILED), heard=False))
         return
     execute(job, sink, opening.extensions, opening.project, on_run=lambda run: None,
             interruption=interruption, ask=answers.ask)

@@ -19,8 +19,8 @@ from hyperspace_core.capture.project_modules import loaded_sources
 from hyperspace_core.capture.snapshot import SECTION, ProjectCode, project_code
 from hyperspace_core.errors import HyperspaceError, ProjectError, error_line
 from hyperspace_core.execution.failure import traceback_text
-from hyperspace_core.execution.protocol import FileTuple, Opened, SourceTaken
-from hyperspace_core.records.run import CHANGES, SNAPSHOT, Snapshot
+from hyperspace_core.execution.protocol import Message, Opened, SourceTaken
+from hyperspace_core.records.run import CHANGES, SNAPSHOT
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
@@ -182,6 +182,12 @@ def _sources(project: Project) -> set[Path]:
     return loaded_sources({project.module.partition(".")[0]}) | tasks
 
 
+class RunSink(Protocol):
+    """A sink that also receives what is executed, and how it ended."""
+
+    def emit(self, message: Message) -> None: ...
+
+
 # -- The provenance section `source`: the code that a run was executed on --
 
 PINNED = "pinned"              # in the section: whether the pinned snapshot was unpacked for it
@@ -189,24 +195,17 @@ NOTE = "note"                  # in the section: the reason why not
 GIT = "git"                    # in the pinned code: the section `git` of the submission
 
 
-class CodeSink(Protocol):
-    """Receiver of the code."""
-
-    def section(self, section: Section | Absent) -> None: ...
-    def source(self, code: ProjectCode) -> None: ...
-
-
-def tell_code(job: Job, project: Project, sink: CodeSink) -> None:
+def tell_code(job: Job, project: Project, sink: RunSink) -> None:
     """Record the code that is about to run; of pinned code also its git section."""
     try:
         section = _pinned(job) if job.code_folder is not None else _current(job, project, sink)
     except Exception as error:         # noqa: BLE001 - an absent section fails no run
         section = Absent(SECTION, error_line(error))
-    sink.section(section)
+    sink.emit(section)
     git = job.code.get(GIT)
     if job.code_folder is not None and isinstance(git, dict):
         absent = git.get("absent")
-        sink.section(Section(GIT, {**git, PINNED: True}) if absent is None else Absent(GIT, str(absent)))
+        sink.emit(Section(GIT, {**git, PINNED: True}) if absent is None else Absent(GIT, str(absent)))
 
 
 def taken(code: ProjectCode) -> SourceTaken:
@@ -214,11 +213,7 @@ def taken(code: ProjectCode) -> SourceTaken:
     snapshots = [snapshot for snapshot in (code.snapshot, code.changes) if snapshot is not None]
     places = {path: place for path, place in code.contents.items() if isinstance(place, str)}
     contents = {path: content for path, content in code.contents.items() if isinstance(content, bytes)}
-    return SourceTaken([_files(snapshot) for snapshot in snapshots], contents, places)
-
-
-def _files(snapshot: Snapshot) -> list[FileTuple]:
-    return [(file.path, file.digest, file.size) for file in snapshot.files]
+    return SourceTaken(snapshots, contents, places)
 
 
 def _pinned(job: Job) -> Section:
@@ -226,7 +221,7 @@ def _pinned(job: Job) -> Section:
     return Section(SECTION, {**kept, PINNED: True})
 
 
-def _current(job: Job, project: Project, sink: CodeSink) -> Section | Absent:
+def _current(job: Job, project: Project, sink: RunSink) -> Section | Absent:
     if job.stale:
         return Absent(SECTION, job.stale)
     code = project_code(project)
@@ -235,7 +230,7 @@ def _current(job: Job, project: Project, sink: CodeSink) -> Section | Absent:
         return Absent(SECTION, f"{code.reason}; {besides}" if besides else code.reason)
     data: dict[str, Any] = {**code.section(), PINNED: False}
     if not {data[SNAPSHOT], data[CHANGES]} - {None} <= set(job.known_sources):
-        sink.source(code)
+        sink.emit(taken(code))
     same = job.code.get(SNAPSHOT) == data[SNAPSHOT]
     note = "" if same else job.code_note
     return Section(SECTION, {**data, NOTE: note} if note else data)

@@ -9,48 +9,27 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
 from hyperspace_core.capture.code_fingerprint import components_section
-from hyperspace_core.config.tree import Tree, digest
+from hyperspace_core.config.tree import digest
 from hyperspace_core.errors import ConfigError, HyperspaceError, error_line, shortened
 from hyperspace_core.execution.answers import AskWorker, no_worker
-from hyperspace_core.execution.code import tell_code
+from hyperspace_core.execution.code import RunSink, tell_code
 from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.job import Job, Plan, plan_of
 from hyperspace_core.execution.process_io import Interruption, echo, flush
-from hyperspace_core.execution.result import BadResult, BoundedSink, bounded_result, numbers_of
+from hyperspace_core.execution.protocol import CodeDiffers, Ended, Resolved
+from hyperspace_core.execution.result import BadResult, BoundedInfo, bounded_result, numbers_of
 from hyperspace_core.records.info import made_of
-from hyperspace_core.records.run import Attempt, Finish, Metric, RunRecord
+from hyperspace_core.records.run import Attempt, Finish, RunRecord, Update
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.run import Absent, Run, RunInterrupted, RunWatcher, Section, Sink, as_current_run
+from hyperspace_core.run import Absent, Info, Run, RunInterrupted, RunWatcher, Section, as_current_run
 
 if TYPE_CHECKING:
-    from hyperspace_core.capture.snapshot import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
-
-
-
-class RunSink(Sink, Protocol):
-    """A sink that also receives what is executed and how it ended."""
-
-    def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
-        """The trees that are executed, where they differ from the submission's."""
-        ...
-
-    def source(self, code: ProjectCode) -> None:
-        """The code that is executed, where the store may not have it yet."""
-        ...
-
-    def code_differs(self, reason: str) -> None:
-        """A validated submission does not fit this code; `outcome` (RELEASED) follows."""
-        ...
-
-    def outcome(self, finish: Finish, *, heard: bool) -> None:
-        """The last call: how the attempt ended; `heard`: observers here were called."""
-        ...
 
 
 def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *,
@@ -58,8 +37,8 @@ def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *
             ask: AskWorker = no_worker) -> Finish:
     """Execute `job` and report to `sink`; never raises for what user code does.
 
-    `on_run` is called with the live run before user code gets it. The outcome goes to `sink.outcome` and is
-    returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
+    `on_run` is called with the live run before user code gets it. The outcome is the last message to `sink`,
+    and is returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
     RELEASED, since only the caller knows the reason. `ask` sends questions of plugins to the worker.
     """
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
@@ -68,7 +47,7 @@ def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *
         finish, heard = execution.outcome(on_run)
     except BaseException as error:  # noqa: BLE001 - a run always has an outcome
         finish, heard = failure(error), False
-    sink.outcome(finish, heard=heard)
+    sink.emit(Ended(finish, heard))
     return finish
 
 
@@ -92,7 +71,8 @@ class _Execution:
         except HyperspaceError as error:           # a missing or broken task
             return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False), False
         if plan.differs:
-            self.sink.resolved(plan.scenario, plan.config, plan.metric, plan.seed)
+            self.sink.emit(Resolved(Update(scenario=plan.scenario, config=plan.config, metric=plan.metric,
+                                           seed=plan.seed)))
         run = self._live_run(plan)
         run.watcher = self._watcher(run)
         self.interruption.watch(run)
@@ -144,16 +124,17 @@ class _Execution:
         """A misfit: the submitter's mistake or, of a validated run, older code here."""
         if not self.job.validated or self.job.code_folder is not None:
             return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
-        self.sink.code_differs(str(error))
+        self.sink.emit(CodeDiffers(str(error)))
         return Finish(outcome=Outcome.RELEASED, reason=f"this worker's code differs: {shortened(str(error))}")
 
     def _live_run(self, plan: Plan) -> Run:
         from hyperspace_core.stages import HookStages
 
         job, workdir = self.job, Path(self.job.workdir)
-        run = Run(sink=BoundedSink(self.sink, workdir), seed=plan.seed, workdir=workdir, id=job.run,
+        run = Run(sink=self.sink, seed=plan.seed, workdir=workdir, id=job.run,
                   attempt=job.attempt, project=job.project, task=job.task, config=plan.config,
                   scenario=plan.scenario, metric=plan.metric.name, goal=plan.metric.goal, search=job.search)
+        run.info = Info(BoundedInfo(self.sink, workdir))
         run.stages = HookStages(run, self.extensions)
         return run
 
@@ -172,13 +153,13 @@ class _Execution:
         for name, answer in self.extensions.each("hyperspace_capture", run=run):
             if isinstance(answer, BaseException):
                 echo(f"capture by '{name}' failed: {error_line(answer)}")
-                run.sink.section(Absent(name, error_line(answer)))
+                run.sink.emit(Absent(name, error_line(answer)))
             elif isinstance(answer, Section | Absent):
-                run.sink.section(answer)
+                run.sink.emit(answer)
         stale = self.job.stale
         components = Absent(COMPONENTS, stale) if stale else components_section(
             self.project, plan.scenario, plan.config)
-        run.sink.section(components)
+        run.sink.emit(components)
         tell_code(self.job, self.project, self.sink)
         if isinstance(components, Section):
             self._take_up(run, plan, components)

@@ -1,7 +1,7 @@
-"""The messages from the process of a run to its worker, and their framing.
+"""The messages between the processes of a run, and their frames.
 
-MessagePack keeps NaN, infinities and -0.0; only plain values cross, never objects. A frame is the payload's
-length in four bytes, then the payload.
+MessagePack keeps NaN, infinities and -0.0; only plain values cross, never objects. A frame is the length of
+its content in four bytes, then one byte for the kind of the message, then the message.
 """
 
 from __future__ import annotations
@@ -12,144 +12,80 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from hyperspace_core.errors import HyperspaceError
-from hyperspace_core.records.run import Finish, Goal
-from hyperspace_core.records.states import Outcome
+from hyperspace_core.records.logged import ArtifactStaged, InfoSet, Points, ProgressSet
+from hyperspace_core.records.run import Finish, Snapshot, Update
+from hyperspace_core.run import Absent, Section
 
-PointTuple = tuple[int, str, int | None, float, float]      # seq, name, step, value, at: as in `Point`
-
-
-class Points(msgspec.Struct, frozen=True, tag="points", array_like=True):
-    """Metric points in their order."""
-
-    points: list[PointTuple]
-
-
-class InfoSet(msgspec.Struct, frozen=True, tag="info", array_like=True):
-    """`run.info[key] = value`; a later one of the same key replaces the earlier."""
-
-    key: str
-    value: Any
-
-
-class ProgressSet(msgspec.Struct, frozen=True, tag="progress", array_like=True):
-    """The progress of the run; the fields of `records.run.Progress`."""
-
-    done: float
-    total: float | None
-    eta_s: float | None
-    note: str
-
-
-class ArtifactStaged(msgspec.Struct, frozen=True, tag="artifact", array_like=True):
-    """A finished file in the run's workdir; the worker becomes its owner."""
-
-    name: str
-    path: str
-
-
-class SectionCaptured(msgspec.Struct, frozen=True, tag="section", array_like=True):
-    """A part of the provenance: `data`, or the `reason` why there are none."""
-
-    name: str
-    data: dict[str, Any] | None
-    reason: str | None
-
-
-class Resolved(msgspec.Struct, frozen=True, tag="resolved", array_like=True):
-    """The trees that are executed, where they differ from the submission's."""
-
-    scenario: dict[str, Any]
-    config: dict[str, Any]
-    metric_name: str
-    metric_goal: Goal
-    seed: int
-
-
-FileTuple = tuple[str, str, int]       # path, SHA-256, bytes: as in `SourceFile`
-
-
-class SourceTaken(msgspec.Struct, frozen=True, tag="source", array_like=True):
-    """The executed code: snapshots, and for each path its content or its file."""
-
-    snapshots: list[list[FileTuple]]
-    contents: dict[str, bytes]
-    places: dict[str, str]
-
-    @property
-    def all(self) -> dict[str, bytes | str]:
-        return {**self.contents, **self.places}
-
-
-class Ask(msgspec.Struct, frozen=True, tag="ask", array_like=True):
-    """A question of a plugin in the run's process to a plugin in the worker; see `Answered`."""
-
-    number: int
-    topic: str
-    payload: Any
-
-
-class CodeDiffers(msgspec.Struct, frozen=True, tag="code_differs", array_like=True):
-    """A validated run does not fit the installed code: the worker releases it."""
-
-    reason: str
-
-
-class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
-    """The last message: how the attempt ended, as the process knows it.
-
-    `heard`: the observers in the process were called.
-    """
-
-    outcome: Outcome
-    reason: str | None
-    result: float | None
-    metrics: dict[str, Any]
-    traceback: str | None
-    retry: bool
-    heard: bool
-
-    def finish(self) -> Finish:
-        return Finish(outcome=self.outcome, reason=self.reason, result=self.result, metrics=self.metrics,
-                      traceback=self.traceback, retry=self.retry)
-
-
-def ended(finish: Finish, *, heard: bool) -> Ended:
-    return Ended(finish.outcome, finish.reason, finish.result, finish.metrics, finish.traceback, finish.retry,
-                 heard)
-
-
-Message = (Points | InfoSet | ProgressSet | ArtifactStaged | SectionCaptured | SourceTaken | Resolved
-           | Ask | CodeDiffers | Ended)
+# -- Frames --
 
 _HEADER = struct.Struct("!I")
 HEADER_BYTES = _HEADER.size
 MOST_AT_ONCE = 1 << 20         # bytes of one read from a socket
+
+M = TypeVar("M")
 _encode = msgspec.msgpack.Encoder().encode
-_decode: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
-class DamagedChannel(HyperspaceError):
-    """The bytes are no message: user code wrote to a descriptor of the framework."""
+class Codec(Generic[M]):
+    """Turns messages of some classes into frames and back."""
+
+    def __init__(self, *kinds: type[M]) -> None:
+        self._numbers = {kind: bytes([number]) for number, kind in enumerate(kinds)}
+        self._decoders = [msgspec.msgpack.Decoder(kind) for kind in kinds]
+
+    def frame(self, message: M) -> bytes:
+        """One message as bytes. Raises `TypeError` or `ValueError` for values that are not plain."""
+        number = self._numbers.get(type(message)) or self._number(type(message))
+        return framed(number + _encode(message))
+
+    def decode(self, content: bytes) -> M:
+        """Raises `msgspec.MsgspecError` for bytes that are no such message."""
+        if not content or content[0] >= len(self._decoders):
+            raise msgspec.DecodeError("unknown kind of message")
+        return self._decoders[content[0]].decode(memoryview(content)[1:])
+
+    def _number(self, kind: type[M]) -> bytes:
+        """The number of a subclass; it is kept for the next one."""
+        known = next((base for base in kind.__mro__ if base in self._numbers), None)
+        if known is None:
+            raise TypeError(f"{kind.__name__} is no message")
+        self._numbers[kind] = self._numbers[known]
+        return self._numbers[kind]
 
 
-def frame(message: Message) -> bytes:
-    """One message as bytes."""
-    payload = _encode(message)
-    return _HEADER.pack(len(payload)) + payload
-
-
-def frame_bytes(payload: bytes) -> bytes:
-    """Any payload with its length in front."""
-    return _HEADER.pack(len(payload)) + payload
+def framed(content: bytes) -> bytes:
+    return _HEADER.pack(len(content)) + content
 
 
 def length_of(header: bytes) -> int:
     return int(_HEADER.unpack(header)[0])
+
+
+class Frames:
+    """Splits a stream of bytes into the contents of frames; keeps an incomplete rest."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The contents that are complete now, in order."""
+        stream = self._rest + data
+        found = []
+        start = 0
+        while len(stream) - start >= HEADER_BYTES:
+            end = start + HEADER_BYTES + length_of(stream[start:start + HEADER_BYTES])
+            if len(stream) < end:
+                break
+            found.append(stream[start + HEADER_BYTES:end])
+            start = end
+        self._rest = stream[start:]
+        return found
 
 
 def exactly(end: socket.socket, size: int) -> bytes | None:
@@ -168,53 +104,84 @@ def exactly(end: socket.socket, size: int) -> bytes | None:
     return bytes(parts)
 
 
+# -- From the process of a run to its worker, over a pipe; besides what the run logs --
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Scenario, config, metric and seed that are executed, where they differ from the submission's."""
+
+    update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTaken:
+    """The executed code: snapshots, and for each path its content or the file that has it."""
+
+    snapshots: list[Snapshot]
+    contents: dict[str, bytes]
+    places: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question of a plugin in the run's process to a plugin in the worker; see `Answered`."""
+
+    number: int
+    topic: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CodeDiffers:
+    """A validated run does not fit the installed code: the worker releases it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last message: how the attempt ended, as the process knows it."""
+
+    finish: Finish
+    heard: bool                    # the observers in the process were called
+
+
+Message = (Points | InfoSet | ProgressSet | ArtifactStaged | Section | Absent | Resolved | SourceTaken | Ask
+           | CodeDiffers | Ended)
+MESSAGES: Codec[Message] = Codec(Points, InfoSet, ProgressSet, ArtifactStaged, Section, Absent, Resolved,
+                                 SourceTaken, Ask, CodeDiffers, Ended)
+
+
+class DamagedChannel(HyperspaceError):
+    """The bytes are no message: user code wrote to a descriptor of the framework."""
+
+
 class Unframer:
-    """Splits a stream of bytes into messages; keeps an incomplete rest."""
+    """Splits a stream of bytes into messages."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._frames = Frames()
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that are complete now, in order. Raises `DamagedChannel`."""
-        stream = self._rest + data
-        found: list[Message] = []
-        start = 0
-        while len(stream) - start >= HEADER_BYTES:
-            end = start + HEADER_BYTES + length_of(stream[start:start + HEADER_BYTES])
-            if len(stream) < end:
-                break
-            found.append(_read(stream[start + HEADER_BYTES:end]))
-            start = end
-        self._rest = stream[start:]
-        return found
+        try:
+            return [MESSAGES.decode(content) for content in self._frames.feed(data)]
+        except msgspec.MsgspecError as error:
+            why = f"user code wrote to the run's channel; its rest is lost: {error}"
+            raise DamagedChannel(why) from error
 
 
-def _read(payload: bytes) -> Message:
-    try:
-        return _decode.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise DamagedChannel(f"user code wrote to the run's channel; its rest is lost: {error}") from error
+# -- From the worker to the process of a run, over a pipe of its own --
 
-
-# -- The only message from a worker to the process of a run, over a pipe of its own --
-
-class Answered(msgspec.Struct, frozen=True, array_like=True):
+@dataclass(frozen=True, slots=True)
+class Answered:
     """The answer to an `Ask`, by its number."""
 
     number: int
     value: Any
 
 
-_decode_answer: msgspec.msgpack.Decoder[Answered] = msgspec.msgpack.Decoder(Answered)
-
-
-def answer_frame(answered: Answered) -> bytes:
-    """One answer as bytes. Raises `TypeError` or `ValueError` for a value that is not plain."""
-    return frame_bytes(_encode(answered))
-
-
-def answer_in(payload: bytes) -> Answered:
-    return _decode_answer.decode(payload)
+ANSWERS = Codec(Answered)
 
 
 # -- Messages between a worker and a fork server, over a Unix socket --
@@ -226,7 +193,7 @@ MAX_DESCRIPTORS = 3
 Role = Literal["fork", "look", "spawn"]
 
 
-class Begin(msgspec.Struct, frozen=True, tag="begin"):
+class Begin(msgspec.Struct, frozen=True):
     """From the worker: the project to serve. The first message."""
 
     project: str
@@ -237,7 +204,7 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     code: str | None = None        # an unpacked snapshot, found before the installed code
 
 
-class Start(msgspec.Struct, frozen=True, tag="start"):
+class Start(msgspec.Struct, frozen=True):
     """From the worker: execute this job.
 
     Carries three descriptors: for messages, output, and answers."""
@@ -245,19 +212,19 @@ class Start(msgspec.Struct, frozen=True, tag="start"):
     job: bytes
 
 
-class Interrupt(msgspec.Struct, frozen=True, tag="interrupt"):
+class Interrupt(msgspec.Struct, frozen=True):
     """From the worker: request a stop. The pid keeps a late one from the next run."""
 
     pid: int
 
 
-class Kill(msgspec.Struct, frozen=True, tag="kill"):
+class Kill(msgspec.Struct, frozen=True):
     """From the worker: kill the run at once."""
 
     pid: int
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened"):
+class Opened(msgspec.Struct, frozen=True):
     """From the fork server: the project is open."""
 
     tasks: tuple[str, ...]
@@ -267,19 +234,19 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     snapshot: str | None = None    # of the code; None where there is none
 
 
-class CannotOpen(msgspec.Struct, frozen=True, tag="cannot_open"):
+class CannotOpen(msgspec.Struct, frozen=True):
     """From the fork server, as its last message: the project cannot be opened."""
 
     reason: str
 
 
-class Started(msgspec.Struct, frozen=True, tag="started"):
+class Started(msgspec.Struct, frozen=True):
     """From the fork server: the run's process exists."""
 
     pid: int
 
 
-class Exited(msgspec.Struct, frozen=True, tag="exited"):
+class Exited(msgspec.Struct, frozen=True):
     """From the fork server: the run's process and its descendants are gone."""
 
     exit_code: int | None
@@ -290,8 +257,7 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
 
 Word = Begin | Start | Interrupt | Kill | Opened | CannotOpen | Started | Exited
 
-_encode_control = msgspec.msgpack.Encoder().encode
-_control_decoder: msgspec.msgpack.Decoder[Word] = msgspec.msgpack.Decoder(Word)
+WORDS: Codec[Word] = Codec(Begin, Start, Interrupt, Kill, Opened, CannotOpen, Started, Exited)
 
 
 class Control:
@@ -306,7 +272,7 @@ class Control:
 
     def send(self, word: Word, descriptors: Sequence[int] = ()) -> bool:
         """False where the other side is gone."""
-        data = frame_bytes(_encode_control(word))
+        data = WORDS.frame(word)
         with self._sending, contextlib.suppress(OSError):
             # the descriptors travel with the first bytes
             socket.send_fds(self._socket, [data[:HEADER_BYTES]], list(descriptors))
@@ -322,7 +288,7 @@ class Control:
             for descriptor in descriptors:
                 os.close(descriptor)
             return None, []
-        return _control_decoder.decode(body), descriptors
+        return WORDS.decode(body), descriptors
 
     def close(self) -> None:
         """Close the socket, also while a thread receives; the other side sees the end."""

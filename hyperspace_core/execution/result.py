@@ -16,8 +16,8 @@ import msgspec
 
 from hyperspace_core.config.tree import is_number, unwrapped
 from hyperspace_core.errors import HyperspaceError, did_you_mean
-from hyperspace_core.records.logged import MAX_INT, MAX_NAME, Point, Progress
-from hyperspace_core.run import Absent, Section, Sink
+from hyperspace_core.records.logged import MAX_INT, MAX_NAME, ArtifactStaged, InfoSet
+from hyperspace_core.run import Logged, Sink
 
 Number = int | float
 CURE = "; return it too, or name another as the task's metric"
@@ -116,8 +116,8 @@ LIMIT = 1_000_000              # bytes of one value, or of a whole result
 TOTAL_LIMIT = 8_000_000        # bytes of all `run.info`: some stores allow 16 MB a document
 
 
-class BoundedSink:
-    """A wrapper of a sink that turns large values of `run.info` into artifacts."""
+class BoundedInfo:
+    """The sink of `run.info`: turns large values into artifacts."""
 
     def __init__(self, sink: Sink, workdir: Path) -> None:
         self._sink = sink
@@ -125,19 +125,13 @@ class BoundedSink:
         self._sizes: dict[str, int] = {}
         self._sent: dict[str, bytes] = {}
 
-    def point(self, point: Point) -> None:
-        self._sink.point(point)
+    def emit(self, message: Logged) -> None:
+        if isinstance(message, InfoSet):
+            self._info(message.key, message.value)
+        else:
+            self._sink.emit(message)
 
-    def progress(self, progress: Progress) -> None:
-        self._sink.progress(progress)
-
-    def artifact(self, name: str, path: Path) -> None:
-        self._sink.artifact(name, path)
-
-    def section(self, section: Section | Absent) -> None:
-        self._sink.section(section)
-
-    def info(self, key: str, value: Any) -> None:
+    def _info(self, key: str, value: Any) -> None:
         encoded = msgspec.msgpack.encode(value)
         digest = hashlib.blake2b(encoded).digest()
         if self._sent.get(key) == digest:          # unchanged: everything is sent again at the end
@@ -147,11 +141,11 @@ class BoundedSink:
         others = sum(self._sizes.values()) - self._sizes.get(key, 0)
         if size > LIMIT or others + size > TOTAL_LIMIT:
             name = f"info/{_file_name(key)}.json"
-            self._sink.artifact(name, written(value, self._workdir))
+            self._sink.emit(ArtifactStaged(name, str(written(value, self._workdir))))
             value = f"{in_bytes(size)}, kept as the artifact {name}"
             size = len(value)
         self._sizes[key] = size
-        self._sink.info(key, value)
+        self._sink.emit(InfoSet(key, value))
 
 
 def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Number]) -> dict[str, Number]:
@@ -159,9 +153,9 @@ def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Nu
     size = len(msgspec.msgpack.encode(metrics))
     if size <= LIMIT:
         return metrics
-    sink.artifact("result.json", written(metrics, workdir))
-    sink.info("result_omitted", f"result is {in_bytes(size)} (limit {in_bytes(LIMIT)}): kept as the artifact "
-                                "result.json; use log_artifact for large values")
+    sink.emit(ArtifactStaged("result.json", str(written(metrics, workdir))))
+    sink.emit(InfoSet("result_omitted", f"result is {in_bytes(size)} (limit {in_bytes(LIMIT)}): kept as the "
+                                        "artifact result.json; use log_artifact for large values"))
     return {metric: metrics[metric]}
 
 

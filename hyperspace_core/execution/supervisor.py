@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -32,12 +32,12 @@ from hyperspace_core.execution.protocol import (
     Interrupt,
     Kill,
     Opened,
-    Points,
     Role,
     Start,
     Started,
     Unframer,
 )
+from hyperspace_core.records.logged import Points
 
 # -- One attempt as its worker sees it: its messages, its output and its end --
 
@@ -61,13 +61,16 @@ class Output:
     """Bytes of stdout and stderr, in order of arrival; may end within a character."""
 
     data: bytes
+    shown: bool = False            # printed already, by a run in the worker's own process
 
 
-Event = protocol.Message | Output | ChildEnded
+ProcessEvent = protocol.Message | Output | ChildEnded
 
 
 class Child:
     """One running attempt. One thread reads its events; any may interrupt or kill it."""
+
+    killable = True
 
     def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes], *,
                  answers: AnswerPipe, mark: str) -> None:
@@ -82,7 +85,7 @@ class Child:
         self._open = {channel.fileno(), printed.fileno()}
         self._looked = 0.0
 
-    def events(self, timeout_s: float) -> list[Event]:
+    def events(self, timeout_s: float) -> list[ProcessEvent]:
         """Wait for events, at most `timeout_s`. `ChildEnded` comes once, as the last."""
         if self.over:
             return []
@@ -90,7 +93,7 @@ class Child:
         if ready and self._control.fileno() not in ready:
             # a run that logs all the time would wake its worker for each point, which costs a core
             ready |= self._ready({self._control.fileno()}, self._looked + GATHER_S - time.monotonic())
-        found: list[Event] = []
+        found: list[ProcessEvent] = []
         if self._control.fileno() in ready:
             found += self._end()
         else:
@@ -121,7 +124,7 @@ class Child:
             poll.register(descriptor, select.POLLIN)
         return {descriptor for descriptor, _ in poll.poll(max(0, round(timeout_s * 1000)))}
 
-    def _end(self) -> list[Event]:
+    def _end(self) -> list[ProcessEvent]:
         """The last events: the fork server reports the end of the run, or is gone itself."""
         word, _ = self._control.receive()
         if not isinstance(word, Exited):
@@ -136,17 +139,17 @@ class Child:
         return [*rest, ChildEnded(exit_code=word.exit_code, signal=word.signal,
                                   out_of_memory=word.out_of_memory, max_rss_bytes=word.max_rss_bytes)]
 
-    def _said(self, limit: int) -> list[Event]:
+    def _said(self, limit: int) -> list[ProcessEvent]:
         data = self._read(self._channel.fileno(), limit)
         if self._unframer is None:
             return []
         try:
-            return _points_together(self._unframer.feed(data))
+            return points_together(self._unframer.feed(data))
         except DamagedChannel as damage:
             self._unframer = None                  # the rest of the stream is unreadable
             return [Output(f"hyperspace: {damage}\n".encode())]
 
-    def _was_printed(self, limit: int) -> list[Event]:
+    def _was_printed(self, limit: int) -> list[ProcessEvent]:
         data = self._read(self._printed.fileno(), limit)
         return [Output(data)] if data else []
 
@@ -175,15 +178,15 @@ def pipe() -> tuple[IO[bytes], int]:
     return os.fdopen(reader, "rb", buffering=0), writer
 
 
-def _points_together(found: list[protocol.Message]) -> list[Event]:
+def points_together(found: Iterable[ProcessEvent]) -> list[ProcessEvent]:
     """Merge neighbouring `Points` messages into one."""
-    together: list[Event] = []
-    for message in found:
+    together: list[ProcessEvent] = []
+    for event in found:
         last = together[-1] if together else None
-        if isinstance(message, Points) and isinstance(last, Points):
-            last.points.extend(message.points)
+        if isinstance(event, Points) and isinstance(last, Points):
+            last.points.extend(event.points)
         else:
-            together.append(message)
+            together.append(event)
     return together
 
 
@@ -310,7 +313,7 @@ def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
     return defaults | kept
 
 
-__all__ = ["Child", "ChildEnded", "Event", "Isolation", "Output", "ProjectView", "Supervisor"]
+__all__ = ["Child", "ChildEnded", "Isolation", "Output", "ProcessEvent", "ProjectView", "Supervisor"]
 
 Isolation = Literal["warm", "spawn"]
 

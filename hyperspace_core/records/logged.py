@@ -39,6 +39,48 @@ class Progress:
     note: str = ""
 
 
+# -- The messages of a live run to its sink --
+
+PointTuple = tuple[int, str, int | None, float, float]      # seq, name, step, value, at: as in `Point`
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Metric points in their order."""
+
+    points: list[PointTuple]
+
+
+def point_of(values: PointTuple) -> Point:
+    seq, name, step, value, at = values
+    return Point(seq=seq, name=name, step=step, value=value, at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class InfoSet:
+    """`run.info[key] = value`; a later one of the same key replaces the earlier."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressSet:
+    """The progress of the run; a later one replaces the earlier."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactStaged:
+    """A finished file, which the receiver owns from now on: it may be moved or deleted."""
+
+    name: str
+    path: str
+
+
+# -- Checks --
+
 def is_name(name: Any) -> bool:
     """Whether a value is one line of printable text."""
     return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.records.info import MADE_OF, NOTED
-from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.run import Absent, Run, RunInterrupted, Section
+from hyperspace_core.run import Logged, Run, RunInterrupted, Section
 from hyperspace_core.scenarios.parts import (
     DATA,
     SPREAD,
@@ -115,7 +113,7 @@ class _Whole:
             section["versions"] = [one for data in named
                                    for one in data.get("versions", [None] * len(data["fingerprints"]))]
         if named:
-            self.run.sink.section(Section(DATA, section))
+            self.run.sink.emit(Section(DATA, section))
 
     def _progressed(self, part: Part, fraction: float) -> None:
         self._fractions[part.name] = fraction
@@ -170,25 +168,21 @@ class Finished(Protocol):
 
 
 class PipeSink:
-    """The sink in the process of a part: sends all entries to the process of the run."""
+    """The sink in the process of a part: sends all messages to the process of the run."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def point(self, point: Point) -> None:
-        self._pipe.send(("point", point))
+    def emit(self, message: Logged) -> None:
+        self._pipe.send(message)
 
-    def info(self, key: str, value: Any) -> None:
-        self._pipe.send(("info", key, value))
 
-    def progress(self, progress: Progress) -> None:
-        self._pipe.send(("progress", progress))
+@dataclass(frozen=True, kw_only=True)
+class _Failed:
+    """The last message of a part that raised."""
 
-    def artifact(self, name: str, path: Path) -> None:
-        self._pipe.send(("artifact", name, path))
-
-    def section(self, section: Section | Absent) -> None:
-        self._pipe.send(("section", section))
+    line: str
+    traceback: str
 
 
 @dataclass(kw_only=True)
@@ -200,7 +194,7 @@ class _Child:
     sink: PartSink
     began: float
     numbers: Numbers | None = None
-    failure: str | None = None
+    failure: _Failed | None = None
 
 
 def side_by_side(run: Run, parts: Sequence[Part], hyper_parameters: Mapping[str, Any], *, slots: int,
@@ -256,9 +250,9 @@ def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Calla
     try:
         numbers = work()
     except BaseException as error:                     # noqa: BLE001 - only text crosses a process border
-        pipe.send(("failed", error_line(error), traceback_text(error)))
+        pipe.send(_Failed(line=error_line(error), traceback=traceback_text(error)))
     else:
-        pipe.send(("numbers", numbers))
+        pipe.send(numbers)
 
 
 def _goes_on(pipe: Connection, child: _Child) -> bool:
@@ -266,14 +260,15 @@ def _goes_on(pipe: Connection, child: _Child) -> bool:
     gone = child.process.exitcode is not None          # read first: earlier messages are still in the pipe
     try:
         while pipe.poll():
-            kind, *what = pipe.recv()
-            if kind == "numbers":
-                child.numbers = what[0]
-                return False
-            if kind == "failed":
-                child.failure = f"{what[0]}\n{what[1]}"
-                return False
-            getattr(child.sink, kind)(*what)
+            match pipe.recv():
+                case dict() as numbers:
+                    child.numbers = numbers
+                    return False
+                case _Failed() as failed:
+                    child.failure = failed
+                    return False
+                case message:
+                    child.sink.emit(message)
     except EOFError:
         return False
     return not gone
@@ -286,9 +281,8 @@ def _failure(child: _Child) -> PartError | None:
         code = child.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
         return PartError(f"part {child.part.name}: its process was ended {how}")
-    said, _, trace = child.failure.partition("\n")
-    error = PartError(f"part {child.part.name}: {said}")
-    error.add_note(trace)
+    error = PartError(f"part {child.part.name}: {child.failure.line}")
+    error.add_note(child.failure.traceback)
     return error
 
 

@@ -7,13 +7,12 @@ import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hyperspace_core.errors import HyperspaceError, did_you_mean
 from hyperspace_core.records.info import within
-from hyperspace_core.records.logged import Point, Progress, check_label
-from hyperspace_core.run import Absent, Run, Section, Sink, as_current_run
+from hyperspace_core.records.logged import ArtifactStaged, InfoSet, Points, ProgressSet, check_label
+from hyperspace_core.run import Absent, Logged, Run, Section, Sink, as_current_run
 
 Numbers = dict[str, int | float]
 DATA = "data"                  # the section that names what a run loaded
@@ -39,24 +38,21 @@ class PartSink:
         self.data: Section | Absent | None = None
         self._whole, self._name, self._on_progress = whole, name, on_progress
 
-    def point(self, point: Point) -> None:
-        self._whole._log_part(point, f"{self._name}/{point.name}")
-
-    def info(self, key: str, value: Any) -> None:
-        self._whole.info[f"{self._name}/{key}"] = value
-
-    def progress(self, progress: Progress) -> None:
-        if progress.total:
-            self._on_progress(min(1.0, progress.done / progress.total))
-
-    def artifact(self, name: str, path: Path) -> None:
-        self._whole.sink.artifact(check_label(f"{self._name}/{name}"), path)
-
-    def section(self, section: Section | Absent) -> None:
-        if section.name == DATA:
-            self.data = section            # combined for all parts later
-        else:
-            self._whole.sink.section(section)
+    def emit(self, message: Logged) -> None:
+        match message:
+            case Points(points=points):
+                self._whole._log_part(self._name, points)
+            case InfoSet(key=key, value=value):
+                self._whole.info[f"{self._name}/{key}"] = value
+            case ProgressSet(progress=progress):
+                if progress.total:
+                    self._on_progress(min(1.0, progress.done / progress.total))
+            case ArtifactStaged(name=name, path=path):
+                self._whole.sink.emit(ArtifactStaged(check_label(f"{self._name}/{name}"), path))
+            case Section(name=name) | Absent(name=name) if name == DATA:
+                self.data = message        # combined for all parts later
+            case _:
+                self._whole.sink.emit(message)
 
 
 class PartRun(Run):

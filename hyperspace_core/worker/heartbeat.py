@@ -20,7 +20,7 @@ from hyperspace_core.records.states import Command, State
 from hyperspace_core.records.traits import Waiting, group_waiting
 from hyperspace_core.storage import QueueSettings, Store
 from hyperspace_core.worker.held_run import HeldRun
-from hyperspace_core.worker.outcome import Ask
+from hyperspace_core.worker.outcome import RunRequest
 
 SOON_S = 1.0                   # minimum time between two sends of progress and presence
 FIRST_PAUSE_S = 0.1
@@ -104,7 +104,6 @@ class Heartbeat(threading.Thread):
         self._full_at = self._soon_at = self._clock.monotonic()
         self._news = False
         for held_run in self.held_runs():
-            held_run.tick()
             self._beat(held_run)
         for duty in (*self._soon, *self._regular):
             duty()
@@ -158,13 +157,13 @@ class Heartbeat(threading.Thread):
     # -- beats -----------------------------------------------------------------------------------------------
 
     def _beat(self, held_run: HeldRun) -> None:
-        if held_run.asked[0] is Ask.YIELD:
+        if held_run.requested[0] is RunRequest.YIELD:
             return
         progress = held_run.take_progress()
         try:
             answer = self._store.beat(held_run.lease, progress)
         except NotFound:
-            held_run.ask(Ask.YIELD, "the run has been deleted")
+            held_run.request(RunRequest.YIELD, "the run has been deleted")
             return
         except StoreError:
             held_run.give_progress_back()
@@ -172,9 +171,9 @@ class Heartbeat(threading.Thread):
         if not answer.held:
             self._take_up_again(held_run)
         elif answer.command is Command.CANCEL:
-            held_run.ask(Ask.CANCEL, "cancelled")
+            held_run.request(RunRequest.CANCEL, "cancelled")
         elif answer.command is Command.PAUSE:
-            held_run.ask(Ask.RETURN, "paused")
+            held_run.request(RunRequest.RETURN, "paused")
 
     def _take_up_again(self, held_run: HeldRun) -> None:
         if held_run.outbox.ending is not None:        # its end is being delivered: the outbox handles this
@@ -184,7 +183,7 @@ class Heartbeat(threading.Thread):
             self._tell(f"run {run} was reaped; no other worker had started it, so it goes on here",
                        logging.WARNING)
         elif (held_run.outbox.ending is None
-              and held_run.ask(Ask.YIELD, "taken from this worker: its lease expired")):
+              and held_run.request(RunRequest.YIELD, "taken from this worker: its lease expired")):
             self._tell(f"run {run} was reaped and given to another worker; it is stopped here",
                        logging.WARNING)
 

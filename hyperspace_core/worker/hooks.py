@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.clock import Clock
 from hyperspace_core.config.tree import CLASS_NAME
 from hyperspace_core.errors import StoreError, error_line
-from hyperspace_core.execution.answers import Answer
 from hyperspace_core.extension.features import missing_component
 from hyperspace_core.extension.manager import LOAD_ERRORS
 from hyperspace_core.records.run import Claim, Owner, RunRecord
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.storage import Store, searches_of
-from hyperspace_core.worker.state import WorkerOptions, WorkerState
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
+    from hyperspace_core.worker.state import WorkerOptions, WorkerState
 
 OFFER_S = 5.0                  # time limit of an implementation of `hyperspace_offer_run`
 STOP_LOOK_S = 0.2              # how often a waiting slot checks whether the worker stops
@@ -231,35 +230,3 @@ class Questions:
             except Exception as error:     # noqa: BLE001 - not a plain value
                 self._hooks.report(topic, "has an answer that cannot be sent", error_line(error))
                 self._deliver(number, None)
-
-
-class LocalQuestions:
-    """The questions of a run in this process."""
-
-    def __init__(self, hooks: WorkerHooks, record: RunRecord) -> None:
-        self._questions = Questions(hooks, record, self._arrived)
-        self._changed = threading.Condition()
-        self._open: dict[int, Answer] = {}
-        self._number = 0
-
-    def ask(self, topic: str, payload: Any = None) -> Answer:
-        answer = Answer(self._look)
-        with self._changed:
-            self._number += 1
-            number, self._open[self._number] = self._number, answer
-        self._questions.put(number, topic, payload)
-        return answer
-
-    def close(self) -> None:
-        self._questions.close()
-
-    def _look(self, timeout_s: float) -> bool:
-        with self._changed:
-            if timeout_s > 0 and self._open:
-                self._changed.wait(timeout_s)
-        return True
-
-    def _arrived(self, number: int, value: Any) -> None:
-        with self._changed:
-            self._open.pop(number).arrive(value)
-            self._changed.notify_all()

@@ -1,7 +1,7 @@
 """Execute a run in this process: for `Study.run`, for notebooks, for a debugger.
 
-It uses the same executor, outbox and heartbeats as a worker's child. User code shares the process, so it can
-be asked to stop and, in the main thread, be interrupted, but not be killed.
+It uses the same executor, slot, outbox and heartbeats as a worker's child. User code shares the process, so
+it can be asked to stop and, in the main thread, be interrupted, but not be killed.
 """
 
 from __future__ import annotations
@@ -9,91 +9,75 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import shutil
+import os
+import queue
 import sys
-import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.clock import SystemClock
-from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import error_line
-from hyperspace_core.execution.code import taken
+from hyperspace_core.execution.answers import Answer
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.execution.job import Base, job_of
 from hyperspace_core.execution.process_io import Interruption
-from hyperspace_core.execution.supervisor import ChildEnded
-from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import Claim, Finish, Metric, Owner, RunRecord, Update
+from hyperspace_core.execution.protocol import Ask, Message
+from hyperspace_core.execution.supervisor import GATHER_S, ChildEnded, Output, ProcessEvent, points_together
+from hyperspace_core.records.logged import Progress, ProgressSet
+from hyperspace_core.records.run import Claim, Finish, Owner, RunRecord
 from hyperspace_core.records.states import Outcome
-from hyperspace_core.run import Absent, Run, Section
+from hyperspace_core.run import Run
 from hyperspace_core.storage import Store
+from hyperspace_core.worker.events import log_notices
 from hyperspace_core.worker.heartbeat import Heartbeat
-from hyperspace_core.worker.held_run import HeldRun, notify_finished
-from hyperspace_core.worker.hooks import LocalQuestions, WorkerContext, WorkerHooks
-from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
-from hyperspace_core.worker.outcome import Ask, AttemptOutcome, AttemptResult, settle, stops_before
-from hyperspace_core.worker.output import OutputTape
+from hyperspace_core.worker.held_run import HeldRun, RunProcess
+from hyperspace_core.worker.hooks import WorkerHooks, context_of
+from hyperspace_core.worker.outbox import Settlement
+from hyperspace_core.worker.outcome import RunRequest
 from hyperspace_core.worker.signals import UserCodeSignals
-from hyperspace_core.worker.state import WorkerOptions, WorkerState
+from hyperspace_core.worker.slot import Slot
+from hyperspace_core.worker.state import QueueNotifier, WorkerOptions, WorkerState
 
 if TYPE_CHECKING:
-    from hyperspace_core.capture.snapshot import ProjectCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
-# -- Copy what a run prints in this process into its outbox --
+# -- Copy what a run prints in this process into its output --
 
 class Tee:
     """Replaces `sys.stdout` and `sys.stderr` while it is entered.
 
-    Captures only Python's output; C code's output is captured in child processes only.
+    Captures only Python's output; C code's output is captured in child processes only. What the threads
+    `besides` print is not the run's.
     """
 
-    def __init__(self, held_run: HeldRun, *, echo: bool) -> None:
-        self._held_run, self._echo = held_run, echo
-        self._tape = OutputTape(SystemClock())
-        self._lock = threading.RLock()
+    def __init__(self, take: Callable[[bytes], None], *, echo: bool,
+                 besides: Collection[threading.Thread]) -> None:
+        self._take, self._echo, self._besides = take, echo, frozenset(besides)
         self._stack = contextlib.ExitStack()
-        # a worker's display prints in the main thread, its inline runs do not
-        main = threading.main_thread()
-        self._not_of: threading.Thread | None = None if threading.current_thread() is main else main
 
     def __enter__(self) -> Self:
         self._stack.enter_context(contextlib.redirect_stdout(_Stream(self, sys.stdout)))
         self._stack.enter_context(contextlib.redirect_stderr(_Stream(self, sys.stderr)))
-        self._held_run.on_tick = self._deliver
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self._stack.close()
-        self._held_run.on_tick = None
-        with self._lock:
-            chunks = self._tape.close()
-        if chunks:
-            self._held_run.outbox.output(chunks)
 
     def write(self, text: str, to: TextIO) -> None:
-        if threading.current_thread() is self._not_of:
+        if threading.current_thread() in self._besides:
             to.write(text)
             return
-        with self._lock:
-            self._tape.feed(text.encode("utf-8", "backslashreplace"))
-        self._deliver()
+        self._take(text.encode("utf-8", "backslashreplace"))
         if self._echo:
             to.write(text)
-
-    def _deliver(self) -> None:
-        with self._lock:
-            chunks = self._tape.ready()
-            if chunks:
-                self._held_run.outbox.output(chunks)
 
 
 class _Stream:
@@ -120,70 +104,121 @@ class _Stream:
         return getattr(self._original, name)
 
 
-LAST_WORD_S = 5.0              # the wait for an unavailable store after a second Ctrl-C
+# -- A run in this process, which its slot follows like a child process --
+
 _LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
 
 
-def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *, echo: bool = True,
-                 on_progress: Callable[[Progress], None] | None = None) -> RunRecord:
-    """Execute a claimed run now and return its record.
+class InlineProcess:
+    """Executes a run in the thread that calls `execute`; its slot, another thread, makes it."""
 
-    Exceptions of user code are in the record. Ctrl-C cancels the run and is raised again as
-    `KeyboardInterrupt`. At the end of the run, this waits for an unavailable store. `echo`: print the run's
-    output here, too. `on_progress` gets the reported progress, in the thread that reports it.
-    """
-    with _Attended(store, claim) as attended:
-        attended.held_run.on_progress = on_progress
-        hooks = WorkerHooks(_context_here(store, project, _owner_of(claim)), extensions)
-        conducted, interrupted = conduct(attended.held_run, attended.workdir, project, extensions,
-                                         heartbeat=attended.heartbeat, hooks=hooks, echo=echo)
-        attended.settle(conducted.ending)
-    notify_finished(attended.held_run, conducted, store, extensions)
-    if interrupted:
-        raise KeyboardInterrupt
-    return store.get(claim.lease.run)
+    killable = False
 
+    def __init__(self, held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, *,
+                 echo: bool, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self.over = False
+        self._held_run, self._workdir = held_run, workdir
+        self._project, self._extensions = project, extensions
+        self._echo, self._on_progress = echo, on_progress
+        self._slot = threading.current_thread()
+        self._events: queue.SimpleQueue[ProcessEvent] = queue.SimpleQueue()
+        self._done = threading.Event()
+        self._looked = 0.0
+        self._changed = threading.Condition()
+        self._stop = False
+        self._ask_from_elsewhere: Callable[[], None] | None = None     # in the thread of user code
+        self._asked: list[Answer] = []
 
-class _Attended:
-    """A claimed run with its heartbeats, its sender and its directory."""
+    @property
+    def pid(self) -> int:
+        return os.getpid()
 
-    def __init__(self, store: Store, claim: Claim) -> None:
-        log = logging.getLogger("hyperspace.worker")
-        owner = _owner_of(claim)
-        self.heartbeat = Heartbeat(store, owner, clock=SystemClock(),
-                                   tell=lambda text, level: log.log(level, "%s", text),
-                                   heartbeat_s=store.settings(claim.record.project).heartbeat_s,
-                                   away_changed=lambda away: None if away else self._sender.hurry())
-        self._sender = Sender(store, owner.worker, remark=log.warning,
-                              unavailable=self.heartbeat.store_failed)
-        self._outbox = Outbox(claim.lease, owner, remark=log.warning)
-        self.held_run = HeldRun(claim, self._outbox, 0, SystemClock())
-        self.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{claim.lease.run}-"))
+    # -- in the thread of user code --------------------------------------------------------------------------
 
-    def __enter__(self) -> Self:
-        self.heartbeat.add(self.held_run)
-        self._sender.carry(self._outbox)
-        self._sender.start()
-        self.heartbeat.start()
-        return self
+    def execute(self) -> bool:
+        """Execute the run; whether Ctrl-C ended it."""
+        interruption = Interruption()
+        job = job_of(self._held_run.claim, tasks_dir=None, no_plugins=(), workdir=self._workdir,
+                     base=Base(note=_note(self._held_run), stale=_stale(self._project)))
+        here, main = threading.current_thread(), threading.main_thread()
+        besides = {self._slot} if here is main else {self._slot, main}     # a worker's display prints there
+        try:
+            with (Tee(self._print, echo=self._echo, besides=besides),
+                  UserCodeSignals(interruption.ask) as signals):
+                execute(job, self, self._extensions, self._project, interruption=interruption,
+                        on_run=lambda run: self._hear(run, signals), ask=self.ask)
+            if signals.pressed:
+                self._held_run.request(RunRequest.CANCEL, "interrupted with Ctrl-C")
+            return signals.pressed
+        except BaseException as error:     # Ctrl-C outside user code
+            self._held_run.request(RunRequest.CANCEL, error_line(error))
+            raise
+        finally:
+            self._events.put(_LIVES_ON)
+            self._done.set()
 
-    def settle(self, ending: AttemptOutcome) -> None:
-        """Wait until the store has everything, without a time limit."""
-        self._outbox.end(ending)
-        self._outbox.settled.wait()
+    def emit(self, message: Message) -> None:
+        """The sink of the run."""
+        if isinstance(message, ProgressSet) and self._on_progress is not None:
+            self._on_progress(message.progress)
+        self._events.put(message)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        if error is not None:              # Ctrl-C outside user code, or an internal error
-            if self._outbox.ending is None:
-                self._outbox.end(Finish(outcome=Outcome.CANCELLED, reason=error_line(error), retry=False))
-            self._outbox.settled.wait(LAST_WORD_S)
-        self._outbox.give_up(Settlement.ABANDONED)
-        self.heartbeat.close()
-        self._sender.close()
-        for thread in (self.heartbeat, self._sender):     # the caller may close the store now
-            thread.join(LAST_WORD_S)
-        shutil.rmtree(self.workdir, ignore_errors=True)
+    def ask(self, topic: str, payload: Any = None) -> Answer:
+        answer = Answer(self._look)
+        with self._changed:
+            self._asked.append(answer)
+            number = len(self._asked) - 1
+        self._events.put(Ask(number, topic, payload))
+        return answer
+
+    def _print(self, data: bytes) -> None:
+        self._events.put(Output(data, shown=True))
+
+    def _hear(self, run: Run, signals: UserCodeSignals) -> None:
+        def stop() -> None:
+            run.request_stop()
+            signals.ask_from_elsewhere()
+
+        with self._changed:
+            self._ask_from_elsewhere = stop
+            stopped = self._stop
+        if stopped:
+            stop()
+
+    def _look(self, timeout_s: float) -> bool:
+        if timeout_s > 0:
+            with self._changed:
+                self._changed.wait(timeout_s)
+        return True
+
+    # -- in the thread of its slot ---------------------------------------------------------------------------
+
+    def events(self, timeout_s: float) -> list[ProcessEvent]:
+        # a run that logs all the time would take turns with its slot for each point
+        self._done.wait(max(0.0, self._looked + GATHER_S - time.monotonic()))
+        found: list[ProcessEvent] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._events.get(timeout=timeout_s))
+            while True:
+                found.append(self._events.get_nowait())
+        self._looked = time.monotonic()
+        self.over = _LIVES_ON in found
+        return points_together(found)
+
+    def interrupt(self) -> None:
+        with self._changed:
+            self._stop = True
+            stop = self._ask_from_elsewhere
+        if stop is not None:
+            stop()
+
+    def kill(self) -> None:
+        """Do nothing: user code shares the process."""
+
+    def answer(self, number: int, value: object) -> None:
+        with self._changed:
+            self._asked[number].arrive(value)
+            self._changed.notify_all()
 
 
 class InlineRunner:
@@ -194,7 +229,7 @@ class InlineRunner:
     def __init__(self, worker_state: WorkerState, extensions: Extensions) -> None:
         from hyperspace_core.extension.project import open_project
 
-        self._worker_state, self._extensions = worker_state, extensions
+        self._extensions, self._echo = extensions, worker_state.options.echo
         self._project = open_project(worker_state.project, extensions,
                                      tasks_dir=worker_state.options.tasks_dir)
         self.opened: Project | None = self._project
@@ -202,90 +237,120 @@ class InlineRunner:
     def tasks(self) -> frozenset[str]:
         return frozenset(self._project.tasks)
 
-    def conduct(self, held_run: HeldRun, workdir: Path, hooks: WorkerHooks) -> AttemptResult:
-        worker_state = self._worker_state
-        conducted, _ = conduct(held_run, workdir, self._project, self._extensions, hooks=hooks,
-                               heartbeat=worker_state.heartbeat, echo=worker_state.options.echo)
-        return conducted
+    def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
+        process = InlineProcess(held_run, workdir, self._project, self._extensions, echo=self._echo)
+        threading.Thread(target=process.execute, name="hyperspace-run", daemon=True).start()
+        return process
 
     def close(self) -> None:
         """Do nothing: no process is held."""
 
 
-def conduct(held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, *,
-            heartbeat: Heartbeat, hooks: WorkerHooks, echo: bool) -> tuple[AttemptResult, bool]:
-    """Execute a run in this thread; how to settle it, and whether Ctrl-C ended it."""
-    interruption = Interruption()
-    sink = OutboxSink(held_run, heartbeat)
-    job = job_of(held_run.claim, tasks_dir=None, no_plugins=(), workdir=workdir,
-                 base=Base(note=_note(held_run), stale=_stale(project)))
+# -- One run in the thread of the caller: a slot without a worker follows it --
 
-    def hear(run: Run) -> None:
-        def stop() -> None:
-            run.request_stop()
-            signals.ask_from_elsewhere()
-
-        held_run.listen(stop)
-
-    questions = LocalQuestions(hooks, held_run.record)
-    with Tee(held_run, echo=echo), UserCodeSignals(interruption.ask) as signals:
-        finish = execute(job, sink, extensions, project, interruption=interruption, on_run=hear,
-                         ask=questions.ask)
-    questions.close()
-    if signals.pressed:
-        held_run.ask(Ask.CANCEL, "interrupted with Ctrl-C")
-    ask, why = held_run.asked
-    ending = settle(finish, _LIVES_ON, ask, why, differs=sink.differs, failures=held_run.record.failures,
-                    stops=stops_before(held_run.record.attempts))
-    return AttemptResult(ending=ending, silent=not sink.heard), signals.pressed
+LAST_WORD_S = 5.0              # the wait for an unavailable store after a second Ctrl-C
 
 
-class OutboxSink:
-    """A sink that writes into the outbox."""
+def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *, echo: bool = True,
+                 on_progress: Callable[[Progress], None] | None = None) -> RunRecord:
+    """Execute a claimed run now and return its record.
 
-    def __init__(self, held_run: HeldRun, heartbeat: Heartbeat) -> None:
-        self.differs: str | None = None
-        self.heard = False                 # observers of the run's end were called
-        self._held_run, self._outbox, self._heartbeat = held_run, held_run.outbox, heartbeat
-
-    def point(self, point: Point) -> None:
-        self._outbox.points([(point.seq, point.name, point.step, point.value, point.at)])
-
-    def info(self, key: str, value: Any) -> None:
-        self._outbox.info(key, value)
-
-    def progress(self, progress: Progress) -> None:
-        self._held_run.report_progress(progress)
-        self._heartbeat.poke()
-
-    def artifact(self, name: str, path: Path) -> None:
-        self._outbox.artifact(name, path)
-
-    def section(self, section: Section | Absent) -> None:
-        self._outbox.section(section.name, section.data if isinstance(section, Section)
-                             else {"absent": section.reason})
-
-    def resolved(self, scenario: Tree, config: Tree, metric: Metric, seed: int) -> None:
-        self._held_run.resolved(Update(scenario=scenario, config=config, metric=metric, seed=seed))
-
-    def source(self, code: ProjectCode) -> None:
-        message = taken(code)
-        self._outbox.source(message.snapshots, message.all)
-
-    def code_differs(self, reason: str) -> None:
-        self.differs = reason
-
-    def outcome(self, finish: Finish, *, heard: bool) -> None:
-        self.heard = heard                 # the executor returns the outcome itself
+    Exceptions of user code are in the record. Ctrl-C cancels the run and is raised again as
+    `KeyboardInterrupt`. At the end of the run, this waits for an unavailable store. `echo`: print the run's
+    output here, too. `on_progress` gets the reported progress, in the thread that reports it.
+    """
+    runner = _CallersRunner(project, extensions, echo=echo, on_progress=on_progress)
+    with _one_slot(store, project, extensions, runner, _owner_of(claim)) as slot:
+        following = _Following(slot, slot.hold(claim), runner.started)
+        following.start()
+        try:
+            process = runner.started.get()
+            interrupted = process is not None and process.execute()
+            following.join()               # until the store has everything, without a time limit
+        except BaseException as error:     # Ctrl-C outside user code, or an internal error
+            following.end(error)
+            raise
+    if following.error is not None:
+        raise following.error
+    if interrupted:
+        raise KeyboardInterrupt
+    return store.get(claim.lease.run)
 
 
-def _context_here(store: Store, project: Project, owner: Owner) -> WorkerContext:
-    """This process as a worker of one run."""
+class _CallersRunner:
+    """Leaves the execution to the caller of `execute_here`."""
+
+    pinned_only = False
+
+    def __init__(self, project: Project, extensions: Extensions, *, echo: bool,
+                 on_progress: Callable[[Progress], None] | None) -> None:
+        self.opened: Project | None = project
+        self.started: queue.SimpleQueue[InlineProcess | None] = queue.SimpleQueue()
+        self._project, self._extensions = project, extensions
+        self._echo, self._on_progress = echo, on_progress
+
+    def tasks(self) -> frozenset[str]:
+        return frozenset(self._project.tasks)
+
+    def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
+        process = InlineProcess(held_run, workdir, self._project, self._extensions, echo=self._echo,
+                                on_progress=self._on_progress)
+        self.started.put(process)
+        return process
+
+    def close(self) -> None:
+        """Do nothing: no process is held."""
+
+
+class _Following(threading.Thread):
+    """The slot's part in a run of `execute_here`."""
+
+    def __init__(self, slot: Slot, held_run: HeldRun,
+                 started: queue.SimpleQueue[InlineProcess | None]) -> None:
+        super().__init__(name="hyperspace-slot", daemon=True)
+        self.error: Exception | None = None
+        self._slot, self._held_run, self._processes = slot, held_run, started
+
+    def run(self) -> None:
+        try:
+            self._slot.follow(self._held_run)
+        except Exception as error:         # noqa: BLE001 - raised again by `execute_here`
+            self.error = error
+        finally:
+            self._processes.put(None)      # where it could not start
+
+    def end(self, error: BaseException) -> None:
+        """End the run here; do not wait long for its delivery."""
+        if self._held_run.outbox.ending is None:
+            self._held_run.end(Finish(outcome=Outcome.CANCELLED, reason=error_line(error), retry=False))
+        self._held_run.outbox.settled.wait(LAST_WORD_S)
+        self._held_run.outbox.give_up(Settlement.ABANDONED)
+        self.join(LAST_WORD_S)
+
+
+@contextlib.contextmanager
+def _one_slot(store: Store, project: Project, extensions: Extensions, runner: _CallersRunner,
+              owner: Owner) -> Iterator[Slot]:
+    """A slot with a sender and heartbeats, without a worker."""
     log = logging.getLogger("hyperspace.worker")
-    return WorkerContext(store=store, project=project.name, opened=project, owner=owner,
-                         options=WorkerOptions(isolation="inline"), clock=SystemClock(),
-                         stopping=lambda: True, tell=lambda text, level: log.log(level, "%s", text),
-                         wake=lambda: None, preparing=contextlib.nullcontext)
+    heartbeat = Heartbeat(store, owner, clock=SystemClock(),
+                          tell=lambda text, level: log.log(level, "%s", text),
+                          heartbeat_s=store.settings(project.name).heartbeat_s,
+                          away_changed=lambda away: None if away else slot.sender.hurry())
+    state = WorkerState(store=store, project=project.name, owner=owner, clock=SystemClock(),
+                        options=WorkerOptions(isolation="inline"), heartbeat=heartbeat,
+                        bell=QueueNotifier(store, project.name), listener=log_notices,
+                        inbox=queue.SimpleQueue())
+    slot = Slot(0, state, runner, extensions, WorkerHooks(context_of(state, project), extensions))
+    slot.sender.start()
+    heartbeat.start()
+    try:
+        yield slot
+    finally:
+        heartbeat.close()
+        slot.sender.close()
+        for thread in (heartbeat, slot.sender):        # the caller may close the store now
+            thread.join(LAST_WORD_S)
 
 
 def _note(held_run: HeldRun) -> str:

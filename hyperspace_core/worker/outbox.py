@@ -6,28 +6,30 @@ a run's end last.
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hyperspace_core.errors import NotFound, StoreError, StoreUnavailable, error_line
-from hyperspace_core.execution.protocol import FileTuple, PointTuple
+from hyperspace_core.execution.protocol import Message, SourceTaken
 from hyperspace_core.records.codec import storable
-from hyperspace_core.records.logged import Point
-from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Snapshot, SourceFile, Update
+from hyperspace_core.records.logged import ArtifactStaged, InfoSet, Points, PointTuple, point_of
+from hyperspace_core.records.run import Finish, Lease, OutputChunk, Owner, Snapshot, Update
 from hyperspace_core.records.states import Outcome
+from hyperspace_core.run import Absent, Section
 from hyperspace_core.storage import Sources, Store
 from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
 
 # -- Update a record while its run goes on: provenance, info, executed trees --
 
-Remark = Callable[[str], None]
+Tell = Callable[[str], None]
 
 _FILLED, _INFO, _SECTION = "filled:", "info:", "section:"
 
@@ -62,7 +64,7 @@ class Changes:
     def pending(self) -> bool:
         return bool(self._fresh)
 
-    def deliver(self, store: Store, lease: Lease, remark: Remark, *, again: bool = False) -> None:
+    def deliver(self, store: Store, lease: Lease, remark: Tell, *, again: bool = False) -> None:
         """Write the fresh parts; with `again` also those refused before a readoption.
 
         Raises `StoreError`, `StoreUnavailable`, `NotFound`; then all parts are fresh again.
@@ -86,7 +88,7 @@ class Changes:
         return replace(self._filled if _FILLED in parts else Update(),
                        info=dict(self._info) if _INFO in parts else None, provenance=sections or None)
 
-    def _write(self, store: Store, lease: Lease, update: Update, remark: Remark) -> bool:
+    def _write(self, store: Store, lease: Lease, update: Update, remark: Tell) -> bool:
         try:
             return store.update(lease, update)
         except (StoreError, NotFound):
@@ -101,7 +103,7 @@ class Changes:
             return all(held)
 
     @staticmethod
-    def _write_part(store: Store, lease: Lease, what: str, part: Update, remark: Remark) -> bool:
+    def _write_part(store: Store, lease: Lease, what: str, part: Update, remark: Tell) -> bool:
         try:
             return store.update(lease, part)
         except (StoreError, NotFound):
@@ -135,65 +137,94 @@ class Settlement(StrEnum):
     ABANDONED = "abandoned"    # the worker stopped before the store was back
 
 
-class Outbox:
-    """The output of one attempt. Any thread writes to it, one sender delivers it."""
+@dataclass(frozen=True, kw_only=True)
+class SourceStored:
+    """The store has a snapshot."""
 
-    def __init__(self, lease: Lease, owner: Owner, *, remark: Remark,
-                 stored: Callable[[str], object] = lambda digest: None) -> None:
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """What was left out, and why; a line for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreFailed:
+    """The store did not answer; the delivery is tried again."""
+
+    error: StoreUnavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """The delivery is over; the last event."""
+
+    settlement: Settlement
+
+
+OutboxEvent = SourceStored | Remark | StoreFailed | Settled
+
+
+class Outbox:
+    """The output of one attempt. Any thread writes to it, one sender delivers it.
+
+    `events`: what happens to the delivery, for the slot.
+    """
+
+    def __init__(self, lease: Lease, owner: Owner) -> None:
         self.lease = lease
+        self.events: queue.SimpleQueue[OutboxEvent] = queue.SimpleQueue()
         self.settled = threading.Event()
         self.settlement: Settlement | None = None
         self._owner = owner
-        self._stored = stored              # called with snapshots that the store has
-        self._remark = remark              # reports what was left out, and why
         self._changes = Changes()
         self._lock = threading.Lock()
+        self.changed = threading.Condition(self._lock)     # a delivery is due, or there is none any more
         self._sources: list[tuple[Snapshot, Mapping[str, bytes | str]]] = []
         self._artifacts: list[tuple[str, Path]] = []
         self._points: list[PointTuple] = []
         self._output: list[OutputChunk] = []
         self._end: AttemptOutcome | None = None
         self._due_at: float | None = None
-        self._wake: Callable[[], None] = lambda: None
 
     # -- writing ---------------------------------------------------------------------------------------------
+
+    def put(self, message: Message) -> None:
+        """Add what the run has logged or captured. An artifact's file is removed once it is stored."""
+        match message:
+            case Points(points=points):
+                with self._lock:
+                    self._points.extend(points)
+            case InfoSet(key=key, value=value):
+                self._changes.info(key, value)
+            case ArtifactStaged(name=name, path=path):
+                with self._lock:
+                    self._artifacts.append((name, Path(path)))
+            case Section(name=name, data=data):
+                self._changes.section(name, data)
+            case Absent(name=name, reason=reason):
+                self._changes.section(name, {"absent": reason or "no reason given"})
+            case SourceTaken(snapshots=snapshots):
+                contents: dict[str, bytes | str] = {**message.contents, **message.places}
+                with self._lock:
+                    self._sources += [(snapshot, contents) for snapshot in snapshots]
+            case _:
+                return
+        self._ring()
 
     def fill(self, resolved: Update) -> None:
         """Set what is executed: scenario, config, metric, seed."""
         self._changes.fill(resolved)
         self._ring()
 
-    def section(self, name: str, data: dict[str, Any]) -> None:
-        self._changes.section(name, data)
-        self._ring()
-
-    def info(self, key: str, value: Any) -> None:
-        self._changes.info(key, value)
-        self._ring()
-
-    def source(self, snapshots: Iterable[Iterable[FileTuple]], contents: Mapping[str, bytes | str]) -> None:
-        """Add the executed code; a content that is a path is a file."""
-        with self._lock:
-            self._sources += [(Snapshot(files=tuple(
-                SourceFile(path=path, digest=digest, size=size) for path, digest, size in files)), contents)
-                for files in snapshots]
-        self._ring()
-
-    def artifact(self, name: str, staged: Path) -> None:
-        """Add a file; `staged` is removed once the store has its content."""
-        with self._lock:
-            self._artifacts.append((name, staged))
-        self._ring()
-
-    def points(self, points: Iterable[PointTuple]) -> None:
-        with self._lock:
-            self._points.extend(points)
-        self._ring()
-
-    def output(self, chunks: Iterable[OutputChunk]) -> None:
-        with self._lock:
-            self._output.extend(chunks)
-        self._ring()
+    def output(self, chunks: Sequence[OutputChunk]) -> None:
+        if chunks:
+            with self._lock:
+                self._output.extend(chunks)
+            self._ring()
 
     def end(self, ending: AttemptOutcome) -> None:
         """Set the end of the attempt; nothing may follow."""
@@ -202,9 +233,9 @@ class Outbox:
 
     def hurry(self) -> None:
         """Deliver now: the attempt is about to end."""
-        with self._lock:
+        with self.changed:
             self._due_at = time.monotonic()
-        self._wake()
+            self.changed.notify_all()
 
     @property
     def ending(self) -> AttemptOutcome | None:
@@ -213,14 +244,22 @@ class Outbox:
 
     # -- for the sender --------------------------------------------------------------------------------------
 
-    def attach(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when a delivery becomes due."""
-        self._wake = wake
-
     def due_in(self) -> float | None:
         """Seconds until the next delivery; None where there is nothing."""
         with self._lock:
             return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
+
+    def wait_until_due(self, not_before: Callable[[], float]) -> bool:
+        """Wait for the next delivery; False once the outbox is settled."""
+        with self.changed:
+            while not self.settled.is_set():
+                left = None
+                if self._due_at is not None:
+                    left = max(self._due_at, not_before()) - time.monotonic()
+                    if left <= 0:
+                        return True
+                self.changed.wait(left)
+        return False
 
     def deliver(self, store: Store) -> None:
         """Write everything to the store, in order; after an error the next call retries.
@@ -260,7 +299,7 @@ class Outbox:
             try:
                 if isinstance(store, Sources):
                     store.put_snapshot(snapshot, partial(_content, contents))
-                self._stored(snapshot.digest)
+                self.events.put(SourceStored(digest=snapshot.digest))
             except (StoreError, NotFound):
                 raise
             except Exception as error:     # noqa: BLE001 - reported instead
@@ -286,9 +325,8 @@ class Outbox:
             with self._lock:
                 points, output = self._points[:SLICE], self._output[:SLICE]
             try:
-                store.append(self.lease.run, self.lease.attempt, output=output, points=[
-                    Point(seq=seq, name=name, step=step, value=value, at=at)
-                    for seq, name, step, value, at in points])
+                store.append(self.lease.run, self.lease.attempt, output=output,
+                             points=[point_of(values) for values in points])
             except (StoreError, NotFound):
                 raise
             except Exception as error:     # noqa: BLE001 - reported instead
@@ -326,16 +364,22 @@ class Outbox:
         return Settlement.LATE
 
     def _settle(self, settlement: Settlement) -> None:
-        if not self.settled.is_set():
+        with self.changed:
+            if self.settled.is_set():
+                return
             self.settlement = settlement
             self.settled.set()
+            self.changed.notify_all()
+        self.events.put(Settled(settlement=settlement))
+
+    def _remark(self, text: str) -> None:
+        self.events.put(Remark(text=text))
 
     def _ring(self) -> None:
-        with self._lock:
-            if self._due_at is not None:
-                return
-            self._due_at = time.monotonic() + (GATHER_S if self._end is None else 0.0)
-        self._wake()
+        with self.changed:
+            if self._due_at is None:
+                self._due_at = time.monotonic() + (GATHER_S if self._end is None else 0.0)
+                self.changed.notify_all()
 
 
 def _content(contents: Mapping[str, bytes | str], path: str) -> bytes:
@@ -353,85 +397,61 @@ REMIND_S = 60.0            # how often a store error is reported
 class Sender(threading.Thread):
     """Delivers one outbox after the other; while the store is unavailable it retries.
 
-    One for each slot: a slow upload delays no other run. `unavailable` is called after each failed try.
+    One for each slot: a slow upload delays no other run.
     """
 
-    def __init__(self, store: Store, name: str, *, remark: Remark,
-                 unavailable: Callable[[StoreUnavailable], None]) -> None:
+    def __init__(self, store: Store, name: str) -> None:
         super().__init__(name=f"{name}-courier", daemon=True)
         self._store = store
-        self._remark = remark
-        self._unavailable = unavailable
-        self._bell = threading.Condition()
+        self._given: queue.SimpleQueue[Outbox | None] = queue.SimpleQueue()
         self._outbox: Outbox | None = None
-        self._closing = False
         self._pause_s = 0.0
         self._not_before = 0.0
         self._reminded_at: float | None = None
 
     def carry(self, outbox: Outbox) -> None:
-        """Deliver this outbox next; the previous one must be settled."""
-        outbox.attach(self.poke)
-        with self._bell:
-            self._outbox = outbox
-            self._bell.notify()
-
-    def poke(self) -> None:
-        """Check the outbox now: something is due."""
-        with self._bell:
-            self._bell.notify()
+        """Deliver this outbox next, until it is settled."""
+        self._given.put(outbox)
 
     def hurry(self) -> None:
         """Retry at once: the store is available again."""
-        with self._bell:
-            self._not_before = 0.0
-            self._bell.notify()
+        self._not_before = 0.0
+        outbox = self._outbox
+        if outbox is not None:
+            with outbox.changed:
+                outbox.changed.notify_all()
 
     def close(self) -> None:
         """End once the outbox is settled or given up."""
-        with self._bell:
-            self._closing = True
-            self._bell.notify()
+        self._given.put(None)
 
     def run(self) -> None:
-        while (outbox := self._next()) is not None:
-            try:
-                outbox.deliver(self._store)
-                self._pause_s = self._not_before = 0.0
-            except StoreUnavailable as error:
-                self._back_off()
-                self._unavailable(error)
-            except StoreError as error:
-                self._back_off()
-                self._remind(f"run {outbox.lease.run}: the store rejects the run's output, which is "
-                             f"buffered and sent again: {error}")
-            except Exception as error:     # noqa: BLE001 - no retry can succeed
-                self._remark(f"run {outbox.lease.run}: storing failed, its rest is lost: {error_line(error)}")
-                outbox.give_up(Settlement.GONE)
+        while (outbox := self._given.get()) is not None:
+            self._outbox = outbox
+            while outbox.wait_until_due(lambda: self._not_before):
+                self._deliver(outbox)
 
-    def _next(self) -> Outbox | None:
-        """The outbox, once a delivery is due; None when the sender is done."""
-        with self._bell:
-            while True:
-                outbox = self._outbox
-                if outbox is None or outbox.settled.is_set():
-                    if self._closing:
-                        return None
-                    due_in = None
-                else:
-                    due_in = outbox.due_in()
-                if due_in is not None:
-                    due_in = max(due_in, self._not_before - time.monotonic())
-                    if due_in <= 0:
-                        return outbox
-                self._bell.wait(due_in)
+    def _deliver(self, outbox: Outbox) -> None:
+        try:
+            outbox.deliver(self._store)
+            self._pause_s = self._not_before = 0.0
+        except StoreUnavailable as error:
+            self._back_off()
+            outbox.events.put(StoreFailed(error=error))
+        except StoreError as error:
+            self._back_off()
+            self._remind(outbox, f"the store rejects the run's output, which is buffered and sent again: "
+                                 f"{error}")
+        except Exception as error:         # noqa: BLE001 - no retry can succeed
+            outbox.events.put(Remark(text=f"storing failed, its rest is lost: {error_line(error)}"))
+            outbox.give_up(Settlement.GONE)
 
     def _back_off(self) -> None:
         self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
         self._not_before = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)
 
-    def _remind(self, text: str) -> None:
+    def _remind(self, outbox: Outbox, text: str) -> None:
         now = time.monotonic()
         if self._reminded_at is None or now - self._reminded_at >= REMIND_S:
             self._reminded_at = now
-            self._remark(text)
+            outbox.events.put(Remark(text=text))

@@ -16,7 +16,7 @@ STOPPED = "its process was told to stop (SIGTERM), not by its worker"
 MOST_STOPS = 3             # in a row: a run that stops itself is not retried for ever
 
 
-class Ask(IntEnum):
+class RunRequest(IntEnum):
     """What is requested of a running run; the higher one wins."""
 
     NOTHING = 0
@@ -43,30 +43,22 @@ class LateOutcome:
 AttemptOutcome = Finish | Release | LateOutcome
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttemptResult:
-    """An attempt that is over."""
-
-    ending: AttemptOutcome
-    silent: bool               # no observer in the run's process was called
-
-
-def settle(reported: Finish | None, ended: ChildEnded, ask: Ask, why: str, *, differs: str | None = None,
-           failures: int = 0, stops: int = 0) -> AttemptOutcome:
+def settle(reported: Finish | None, ended: ChildEnded, request: RunRequest, why: str, *,
+           differs: str | None = None, failures: int = 0, stops: int = 0) -> AttemptOutcome:
     """The outcome of an attempt.
 
     `reported`: the outcome that its process sent, else None. `why`: the reason of the request. `differs`: why
     the code of this worker does not fit the submission. `failures`: their number so far. `stops`: the number
     of attempts just before this one that were stopped from outside.
     """
-    if ask is Ask.YIELD:
+    if request is RunRequest.YIELD:
         return LateOutcome(finish=reported or Finish(outcome=Outcome.LOST, reason=why))
-    if ask is Ask.CANCEL:
+    if request is RunRequest.CANCEL:
         finish = reported if reported is not None else Finish(outcome=Outcome.CANCELLED)
         return replace(finish, outcome=Outcome.CANCELLED, reason=why, retry=False)
     if reported is not None and reported.outcome is Outcome.COMPLETED:
         return reported
-    back = _given_back(reported, ask, why, differs, stops)
+    back = _given_back(reported, request, why, differs, stops)
     if back is not None:
         return back
     finish = reported if reported is not None else vanished(ended)
@@ -83,9 +75,9 @@ def stops_before(attempts: Sequence[Attempt]) -> int:
     return stops
 
 
-def _given_back(report: Finish | None, ask: Ask, why: str, differs: str | None,
+def _given_back(report: Finish | None, request: RunRequest, why: str, differs: str | None,
                 stops: int) -> AttemptOutcome | None:
-    if ask is Ask.RETURN:
+    if request is RunRequest.RETURN:
         return Release(reason=why)
     if differs is not None:
         return Release(reason=differs, refused=True)

@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from hyperspace_core.capture.snapshot import BadSnapshot, unpack
 from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError, error_line
-from hyperspace_core.execution import protocol
 from hyperspace_core.execution.job import Base, job_of
-from hyperspace_core.execution.supervisor import Child, ChildEnded, Event, Output, Supervisor
-from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import SNAPSHOT, Finish, Metric, RunRecord, SourceFile, Update
+from hyperspace_core.execution.supervisor import Supervisor
+from hyperspace_core.records.run import SNAPSHOT, RunRecord, SourceFile
 from hyperspace_core.storage import Sources, Store, rewritten_of
-from hyperspace_core.worker.events import Printed
-from hyperspace_core.worker.held_run import HeldRun
-from hyperspace_core.worker.hooks import Questions, WorkerHooks
-from hyperspace_core.worker.outcome import Ask, AttemptResult, settle, stops_before
-from hyperspace_core.worker.output import OutputTape
+from hyperspace_core.worker.held_run import HeldRun, RunProcess
 from hyperspace_core.worker.state import WorkerState
 
 if TYPE_CHECKING:
@@ -128,121 +122,6 @@ def _why_not_pinned(record: RunRecord) -> str:
     return f"not pinned: {why}" if why else ""
 
 
-# -- Follow one attempt in its own process: read its messages, send its commands --
-
-LISTEN_S = 0.1             # how often commands to the run are checked
-YIELD_GRACE_S = 5.0        # grace of a run that another worker has taken over
-LINGER_S = 10.0            # time to exit after the outcome (threads, exit handlers)
-DEAF_S = 30.0              # after a kill: then the fork server counts as stuck
-
-
-class ChildSession:
-    """The session with a process, from its start to its end."""
-
-    def __init__(self, child: Child, held_run: HeldRun, worker_state: WorkerState,
-                 hooks: WorkerHooks) -> None:
-        self._child, self._held_run, self._worker_state = child, held_run, worker_state
-        self._questions = Questions(hooks, held_run.record, child.answer)
-        self._outbox = held_run.outbox
-        self._tape = OutputTape(worker_state.clock)
-        self._finish: Finish | None = None
-        self._heard = False                # observers in the process were called
-        self._differs: str | None = None
-        self._ended: ChildEnded | None = None
-        self._asked = Ask.NOTHING          # the strongest request to the process so far
-        self._kill_at: float | None = None
-        self._killed_at: float | None = None
-
-    def follow(self) -> AttemptResult:
-        """Put all events of the process into the outbox; return how the attempt ends."""
-        while self._ended is None:
-            for event in self._child.events(LISTEN_S):
-                self._hear(event)
-            self._outbox_output()
-            if self._ended is None:
-                self._control(self._worker_state.clock.monotonic())
-        self._questions.close()
-        chunks = self._tape.close()
-        if chunks:
-            self._outbox.output(chunks)
-        ask, why = self._held_run.asked
-        ending = settle(self._finish, self._ended, ask, why, differs=self._differs,
-                        failures=self._held_run.record.failures,
-                        stops=stops_before(self._held_run.record.attempts))
-        return AttemptResult(ending=ending, silent=not self._heard)
-
-    # -- events ----------------------------------------------------------------------------------------------
-
-    def _hear(self, event: Event) -> None:
-        match event:
-            case Output(data=data):
-                self._show(self._tape.feed(data))
-            case protocol.Points(points=points):
-                self._outbox.points(points)
-            case protocol.ProgressSet():
-                self._held_run.report_progress(Progress(done=event.done, total=event.total, eta_s=event.eta_s,
-                                                        note=event.note))
-                self._worker_state.heartbeat.poke()
-            case protocol.InfoSet(key=key, value=value):
-                self._outbox.info(key, value)
-            case protocol.ArtifactStaged(name=name, path=path):
-                self._outbox.artifact(name, Path(path))
-            case protocol.SectionCaptured(name=name, data=data, reason=reason):
-                absent = {"absent": reason or "no reason given"}
-                self._outbox.section(name, absent if data is None else data)
-            case protocol.SourceTaken():
-                self._outbox.source(event.snapshots, event.all)
-            case protocol.Resolved():
-                self._held_run.resolved(Update(
-                    scenario=event.scenario, config=event.config, seed=event.seed,
-                    metric=Metric(name=event.metric_name, goal=event.metric_goal)))
-            case protocol.Ask(number=number, topic=topic, payload=payload):
-                self._questions.put(number, topic, payload)
-            case protocol.CodeDiffers(reason=reason):
-                self._differs = reason
-            case protocol.Ended():
-                self._finish, self._heard = event.finish(), event.heard
-                self._kill_by(LINGER_S)
-                self._outbox.hurry()      # deliver while the process ends
-            case ChildEnded():
-                self._ended = event
-
-    def _show(self, text: str) -> None:
-        if text and self._worker_state.options.echo:
-            self._worker_state.emit(Printed(run=self._held_run.lease.run, text=text))
-
-    def _outbox_output(self) -> None:
-        chunks = self._tape.ready()
-        if chunks:
-            self._outbox.output(chunks)
-
-    # -- requests --------------------------------------------------------------------------------------------
-
-    def _control(self, now: float) -> None:
-        ask, why = self._held_run.asked
-        if ask > self._asked:
-            if self._asked is Ask.NOTHING:
-                self._child.interrupt()
-            self._asked = ask
-            self._show(self._tape.note(f"the run is being stopped: {why}"))
-            self._kill_by(YIELD_GRACE_S if ask is Ask.YIELD else self._worker_state.options.grace_s)
-        if self._held_run.wants_kill:
-            self._kill_by(0.0)
-        if self._killed_at is None:
-            if self._kill_at is not None and now >= self._kill_at:
-                self._killed_at = now
-                self._child.kill()
-        elif now - self._killed_at > DEAF_S:
-            self._worker_state.tell(
-    f"run {self._held_run.lease.run}: its process {self._child.pid} was killed, but "
-    "its end was not detected", logging.ERROR)
-            self._ended = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
-
-    def _kill_by(self, seconds: float) -> None:
-        at = self._worker_state.clock.monotonic() + seconds
-        self._kill_at = at if self._kill_at is None else min(self._kill_at, at)
-
-
 class Runner(Protocol):
     """Executes one run at a time."""
 
@@ -253,8 +132,8 @@ class Runner(Protocol):
         """The tasks of the project on disk now. Raises `ProjectError`."""
         ...
 
-    def conduct(self, held_run: HeldRun, workdir: Path, hooks: WorkerHooks) -> AttemptResult:
-        """Execute a run until it has ended or was stopped. Raises `ProjectError`."""
+    def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
+        """Begin to execute a run. Raises `ProjectError`."""
         ...
 
     def close(self) -> None: ...
@@ -295,13 +174,11 @@ class ProcessRunner:
         self._known = frozenset(view.tasks)
         return self._known
 
-    def conduct(self, held_run: HeldRun, workdir: Path, hooks: WorkerHooks) -> AttemptResult:
+    def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
         options = self._worker_state.options
         fork_server, base = self._codebase.choose(held_run.record)
-        job = job_of(held_run.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins,
-                     workdir=workdir, base=base)
-        child = fork_server.start(job)
-        return ChildSession(child, held_run, self._worker_state, hooks).follow()
+        return fork_server.start(job_of(held_run.claim, tasks_dir=options.tasks_dir,
+                                        no_plugins=options.no_plugins, workdir=workdir, base=base))
 
     def close(self) -> None:
         self._codebase.close()

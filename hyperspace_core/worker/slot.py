@@ -6,19 +6,22 @@ import logging
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable, error_line
+from hyperspace_core.execution.supervisor import ChildEnded
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
+from hyperspace_core.records.logged import ProgressSet
 from hyperspace_core.records.run import SNAPSHOT, Claim, Finish
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
-from hyperspace_core.worker.events import RunEnded, RunStarted
-from hyperspace_core.worker.held_run import HeldRun, notify_finished
-from hyperspace_core.worker.hooks import WorkerHooks
-from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
-from hyperspace_core.worker.outcome import AttemptOutcome, AttemptResult, LateOutcome, Release
+from hyperspace_core.worker.events import Printed, RunEnded, RunStarted
+from hyperspace_core.worker.held_run import Deaf, HeldRun, OutputText, RunEvent, Tick, notify_finished
+from hyperspace_core.worker.hooks import Questions, WorkerHooks
+from hyperspace_core.worker.outbox import Outbox, Remark, Sender, Settlement, SourceStored, StoreFailed
+from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
 from hyperspace_core.worker.runners import Runner
 from hyperspace_core.worker.state import GIVE_BACK, KILL, WorkerState
 
@@ -43,8 +46,7 @@ class Slot(threading.Thread):
         self.number = number
         self.held_run: HeldRun | None = None
         self.done = False                  # the thread has ended its work
-        self.sender = Sender(worker_state.store, self.name, remark=worker_state.tell,
-                             unavailable=worker_state.heartbeat.store_failed)
+        self.sender = Sender(worker_state.store, self.name)
         self._worker_state, self._runner, self._extensions = worker_state, runner, extensions
         self._hooks = hooks
         self._token: str | None = None
@@ -60,7 +62,7 @@ class Slot(threading.Thread):
             self._runner.close()
             self.sender.close()
             self.done = True
-            self._worker_state.news()
+            self._worker_state.inbox.put(None)
 
     def _turn(self) -> None:
         rings = self._worker_state.bell.rings
@@ -71,7 +73,7 @@ class Slot(threading.Thread):
         try:
             claim = self._claim(rings)
             if claim is not None:
-                self._execute(claim)
+                self.execute(claim)
                 self._rest()
             elif not self._worker_state.over and not self._worker_state.found_nothing(self.number):
                 self._worker_state.bell.wait(rings, self._longest_wait_s())
@@ -150,64 +152,103 @@ class Slot(threading.Thread):
 
     # -- executing -------------------------------------------------------------------------------------------
 
-    def _execute(self, claim: Claim) -> None:
+    def execute(self, claim: Claim) -> None:
+        """Execute a claimed run."""
+        self.follow(self.hold(claim))
+
+    def follow(self, held_run: HeldRun) -> None:
+        """Start a run, follow it to the delivery of its end, and report it."""
+        try:
+            self._start(held_run)
+            for event in self._events(held_run):
+                self._heed(held_run, event)
+            self._report(held_run)
+        finally:
+            self._let_go(held_run)
+
+    def hold(self, claim: Claim) -> HeldRun:
+        """Keep its lease by heartbeats, and deliver what comes into its outbox."""
         worker_state = self._worker_state
-        outbox = Outbox(claim.lease, worker_state.owner, stored=worker_state.known_sources.add,
-                        remark=lambda text: worker_state.tell(f"run {claim.lease.run}: {text}"))
-        held_run = HeldRun(claim, outbox, self.number, worker_state.clock)
-        self.sender.carry(outbox)
+        held_run = HeldRun(claim, worker_state.owner, self.number, worker_state.clock,
+                           grace_s=worker_state.options.grace_s)
+        self.sender.carry(held_run.outbox)
         worker_state.heartbeat.add(held_run)
         self.held_run = held_run
-        worker_state.news()
-        try:
-            conducted = self._conduct(held_run)
-            outbox.end(conducted.ending)
-            self._see_settled(outbox)
-            self._report(held_run, conducted)
-        finally:
-            worker_state.heartbeat.remove(held_run)
-            self.held_run = None
-            if held_run.workdir is not None:
-                shutil.rmtree(held_run.workdir, ignore_errors=True)
-            worker_state.let_go()
-            worker_state.news()
+        worker_state.inbox.put(None)
+        return held_run
 
-    def _conduct(self, held_run: HeldRun) -> AttemptResult:
+    def _start(self, held_run: HeldRun) -> None:
         worker_state, lease = self._worker_state, held_run.lease
         if worker_state.level:                    # stopped during the claim
-            return AttemptResult(ending=Release(reason="its worker was stopped before it began"),
-                                 silent=False)
+            held_run.end(Release(reason="its worker was stopped before it began"))
+            return
         worker_state.emit(
             RunStarted(run=lease.run, attempt=lease.attempt, task=held_run.record.task, slot=self.number,
                        config=held_run.config, submitted=held_run.record.submitted))
         try:
             held_run.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
-            conducted = self._runner.conduct(held_run, held_run.workdir, self._hooks)
+            process = self._runner.start(held_run, held_run.workdir)
+            held_run.start(process, Questions(self._hooks, held_run.record, process.answer))
             self._troubles, self._last_trouble = 0, ""
-            return conducted
         except (ProjectError, OSError) as error:       # a half-saved edit, a full disk: temporary
             self._troubles += 1
             self._trouble(error)
-            return AttemptResult(ending=Release(reason=error_line(error)), silent=False)
+            held_run.end(Release(reason=error_line(error)))
         except Exception as error:         # noqa: BLE001 - refuse the run, else it would loop
-            worker_state.tell(
-                f"run {lease.run} could not be executed here and is released: {error_line(error)}",
-                logging.ERROR)
-            return AttemptResult(ending=Release(reason=error_line(error), refused=True), silent=False)
+            self._give_back(held_run, error)
 
-    def _see_settled(self, outbox: Outbox) -> None:
-        """Wait for the delivery of the end; an unavailable store may take hours."""
-        while not outbox.settled.wait(0.2):
-            level = self._worker_state.level
-            patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(level)
-            if patience is not None and self._worker_state.since_stop_s() > patience:
-                outbox.give_up(Settlement.ABANDONED)
+    def _events(self, held_run: HeldRun) -> Iterator[RunEvent]:
+        try:
+            yield from held_run.events()
+        except Exception as error:         # noqa: BLE001 - refuse the run, else it would loop
+            self._give_back(held_run, error)
+            yield from held_run.events()
+
+    def _give_back(self, held_run: HeldRun, error: Exception) -> None:
+        self._worker_state.tell(f"run {held_run.lease.run} could not be executed here and is released: "
+                                f"{error_line(error)}", logging.ERROR)
+        held_run.end(Release(reason=error_line(error), refused=True))
+
+    def _heed(self, held_run: HeldRun, event: RunEvent) -> None:
+        worker_state, run = self._worker_state, held_run.lease.run
+        match event:
+            case OutputText(text=text, shown=False) if text and worker_state.options.echo:
+                worker_state.emit(Printed(run=run, text=text))
+            case ProgressSet():
+                worker_state.heartbeat.poke()
+            case SourceStored(digest=digest):
+                worker_state.known_sources.add(digest)
+            case Remark(text=text):
+                worker_state.tell(f"run {run}: {text}")
+            case StoreFailed(error=error):
+                worker_state.heartbeat.store_failed(error)
+            case Deaf(pid=pid):
+                worker_state.tell(f"run {run}: its process {pid} was killed, but its end was not detected",
+                                  logging.ERROR)
+            case ChildEnded():
+                held_run.end(held_run.outcome(event))
+            case Tick() if held_run.outbox.ending is not None:
+                self._limit_patience(held_run.outbox)
+
+    def _limit_patience(self, outbox: Outbox) -> None:
+        """Give up the delivery of an end where the worker stops; else the store may take hours."""
+        patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(self._worker_state.level)
+        if patience is not None and self._worker_state.since_stop_s() > patience:
+            outbox.give_up(Settlement.ABANDONED)
+
+    def _let_go(self, held_run: HeldRun) -> None:
+        self._worker_state.heartbeat.remove(held_run)
+        self.held_run = None
+        if held_run.workdir is not None:
+            shutil.rmtree(held_run.workdir, ignore_errors=True)
+        self._worker_state.let_go()
+        self._worker_state.inbox.put(None)
 
     # -- reporting -------------------------------------------------------------------------------------------
 
-    def _report(self, held_run: HeldRun, conducted: AttemptResult) -> None:
+    def _report(self, held_run: HeldRun) -> None:
         worker_state, lease, record = self._worker_state, held_run.lease, held_run.record
-        ending = held_run.outbox.ending or conducted.ending
+        ending = held_run.outbox.ending
         finish = _as_finish(ending)
         if isinstance(ending, Release):
             worker_state.not_begun()
@@ -219,7 +260,7 @@ class Slot(threading.Thread):
             run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number, state=state,
             outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=held_run.metric,
             seconds=worker_state.clock.monotonic() - held_run.began))
-        notify_finished(held_run, conducted, worker_state.store, self._extensions)
+        notify_finished(held_run, worker_state.store, self._extensions)
 
     def _tell_settlement(self, held_run: HeldRun, finish: Finish) -> None:
         run, what = held_run.lease.run, held_run.outbox.settlement
@@ -244,7 +285,9 @@ class Slot(threading.Thread):
             return State.RUNNING
 
 
-def _as_finish(ending: AttemptOutcome) -> Finish:
+def _as_finish(ending: AttemptOutcome | None) -> Finish:
+    if ending is None:                     # given up before its end
+        return Finish(outcome=Outcome.LOST)
     if isinstance(ending, Release):
         return Finish(outcome=Outcome.RELEASED, reason=ending.reason)
     return ending.finish if isinstance(ending, LateOutcome) else ending

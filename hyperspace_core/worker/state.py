@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -19,7 +20,7 @@ from hyperspace_core.records.traits import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Event, Listener, Notice, RunEnded, Stopping
 from hyperspace_core.worker.heartbeat import RESTING, Heartbeat, what_waits
-from hyperspace_core.worker.outcome import Ask
+from hyperspace_core.worker.outcome import RunRequest
 
 # -- Notify idle slots of queue changes: one slot waits at the store for all --
 
@@ -128,6 +129,15 @@ def _at_least_one(option: str, value: object) -> None:
 GO_ON, FINISH, GIVE_BACK, KILL = range(4)      # the levels of stopping
 
 
+@dataclass(frozen=True, kw_only=True)
+class StopRequest:
+    """A request to stop; without a level one level up, at least to `at_least`."""
+
+    level: int | None = None
+    at_least: int = GO_ON
+    why: str
+
+
 @dataclass
 class WorkerState:
     """The state of one worker from its start to its end. Thread-safe."""
@@ -140,7 +150,7 @@ class WorkerState:
     heartbeat: Heartbeat
     bell: QueueNotifier
     listener: Listener
-    news: Callable[[], None]               # wakes the main thread: the worker has changed
+    inbox: queue.SimpleQueue[StopRequest | None]   # of the main thread; None: the worker has changed
     level: int = GO_ON                     # the current level of stopping
     over: bool = False                     # nothing more is claimed
     silent: bool = False                   # the worker has ended: drop the events of its last threads
@@ -161,8 +171,10 @@ class WorkerState:
 
     # -- stopping --------------------------------------------------------------------------------------------
 
-    def stop(self, level: int, why: str) -> None:
+    def stop(self, request: StopRequest) -> None:
         """Raise the level of stopping; it never goes down."""
+        level = max(self.level + 1, request.at_least) if request.level is None else request.level
+        why = request.why
         with self._lock:
             if level <= self.level:
                 return
@@ -172,7 +184,7 @@ class WorkerState:
         self.emit(Stopping(level=self.level, why=why, running=running))
         for held_run in held_runs:
             if self.level >= GIVE_BACK:
-                held_run.ask(Ask.RETURN, "its worker was stopped")
+                held_run.request(RunRequest.RETURN, "its worker was stopped")
             held_run.wants_kill = self.level >= KILL
         self.close(why)
 
@@ -182,7 +194,7 @@ class WorkerState:
             self.over = True
             self.why = self.why or why
         self.bell.ring()
-        self.news()
+        self.inbox.put(None)
 
     def since_stop_s(self) -> float:
         """Seconds since the level was last raised."""
@@ -266,4 +278,4 @@ class WorkerState:
             self.ended.append(ended)
         self.emit(ended)
         self.bell.ring()                   # idle slots of a draining worker check again
-        self.news()
+        self.inbox.put(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hyperspace_core.clock import Clock, SystemClock
@@ -21,7 +21,7 @@ from hyperspace_core.worker.hooks import WorkerHooks, context_of
 from hyperspace_core.worker.runners import ProcessRunner, Runner
 from hyperspace_core.worker.signals import heard_as_stop
 from hyperspace_core.worker.slot import Slot
-from hyperspace_core.worker.state import KILL, QueueNotifier, WorkerOptions, WorkerState
+from hyperspace_core.worker.state import KILL, QueueNotifier, StopRequest, WorkerOptions, WorkerState
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.manager import Extensions
@@ -45,7 +45,7 @@ class Worker:
         self._clock = clock = clock or SystemClock()
         self._owner = this_process(self.name)
         self._started_at = clock.now()
-        self._news: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[StopRequest | None] = queue.SimpleQueue()
         self._slots: list[Slot] = []
         self._state = ""
         self._counts = Counts(store, project_name, clock)
@@ -62,7 +62,7 @@ class Worker:
         self._worker_state = WorkerState(store=store, project=project_name, owner=self._owner,
                                          options=self._options, clock=clock, heartbeat=self._heartbeat,
                                          bell=QueueNotifier(store, project_name), listener=on_event,
-                                         news=lambda: self._news.put(None))
+                                         inbox=self._inbox)
 
     # -- for other threads and signal handlers ---------------------------------------------------------------
 
@@ -72,11 +72,10 @@ class Worker:
         Returns at once; may be called from any thread and by a signal handler.
         """
         # SimpleQueue.put is reentrant: safe in a signal handler
-        self._news.put(lambda: self._worker_state.stop(
-            self._worker_state.level + 1 if level is None else level, why))
+        self._inbox.put(StopRequest(level=level, why=why))
 
     def _signalled(self, at_least: int, why: str) -> None:
-        self._news.put(lambda: self._worker_state.stop(max(self._worker_state.level + 1, at_least), why))
+        self._inbox.put(StopRequest(at_least=at_least, why=why))
 
     def snapshot(self) -> WorkerView:
         """The worker now; cheap, does not read the store."""
@@ -117,7 +116,7 @@ class Worker:
         self._heartbeat.start()
         worker_state.emit(Ready(worker=self.name, project=self._project,
                           tasks=tuple(sorted(worker_state.tasks))))
-        while not self._news.empty():          # stopped before it started
+        while not self._inbox.empty():          # stopped before it started
             self._hear(timeout_s=0.0)
         for slot in self._slots:
             slot.start()
@@ -140,13 +139,13 @@ class Worker:
 
     def _hear(self, timeout_s: float) -> None:
         try:
-            word = self._news.get(timeout=timeout_s)
+            request = self._inbox.get(timeout=timeout_s)
         except queue.Empty:
             return
-        if word is None:
+        if request is None:
             self._heartbeat.poke()             # a slot has started or ended a run
         else:
-            word()
+            self._worker_state.stop(request)
 
     def _runner(self, number: int) -> Runner:
         if self._options.isolation == "inline":
@@ -182,7 +181,7 @@ class Worker:
                         task=held_run.record.task, config=held_run.config,
                         submitted=held_run.record.submitted, progress=held_run.progress,
                         started_at=held_run.started_at, seconds=self._clock.monotonic() - held_run.began,
-                        stopping=bool(held_run.asked[0]))
+                        stopping=bool(held_run.requested[0]))
 
     def _tell_state(self, state: str) -> None:
         if state == self._state:
@@ -210,7 +209,7 @@ class Worker:
             for slot in self._slots:
                 slot.sender.hurry()
             self._worker_state.bell.ring()
-        self._news.put(None)
+        self._inbox.put(None)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ class Harness:
         self.at_once: list[Any] = []
         self.answers = Answers(reader, self)
 
-    def send(self, message: Message) -> None:
+    def emit(self, message: Message) -> None:
         assert isinstance(message, Ask)
         self.asked.append(message)
         if self.at_once:

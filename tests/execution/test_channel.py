@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hyperspace_core.execution.channel import BACKLOG, ChannelSink
-from hyperspace_core.execution.protocol import Ended, InfoSet, Points, Unframer
-from hyperspace_core.records.logged import Point
+from hyperspace_core.execution.protocol import Ended, Unframer
+from hyperspace_core.records.logged import InfoSet, Points
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run
@@ -46,7 +46,7 @@ def reader():
 
 
 def a_point(seq):
-    return Point(seq=seq, name="loss", step=seq, value=float(seq), at=0.0)
+    return Points([(seq, "loss", seq, float(seq), 0.0)])
 
 
 def seqs(messages):
@@ -54,14 +54,14 @@ def seqs(messages):
 
 
 def test_a_point_is_in_the_pipe_when_the_call_returns(reader):
-    reader.sink.point(a_point(0))
+    reader.sink.emit(a_point(0))
     assert seqs(reader.now()) == [0]
 
 
 def test_points_keep_their_order_while_the_reader_pauses(reader):
     count = 20_000                                              # more than any pipe holds
     for seq in range(count):
-        reader.sink.point(a_point(seq))
+        reader.sink.emit(a_point(seq))
     closing = threading.Thread(target=reader.sink.close)
     closing.start()
     assert seqs(reader.all()) == list(range(count))
@@ -86,6 +86,7 @@ class Alarm:
 
     def __exit__(self, *error):
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)              # drop a late signal
         signal.signal(signal.SIGALRM, self._before)
         signal.setitimer(signal.ITIMER_REAL, *self._timer)         # the test's own limit
 
@@ -102,7 +103,7 @@ def test_signal_handler_exceptions_lose_and_double_nothing(reader):
         while alarm.raised < 1_000:
             try:
                 alarm.armed = True
-                reader.sink.point(a_point(seq))
+                reader.sink.emit(a_point(seq))
                 alarm.armed = False
                 returned.append(seq)
             except Interrupted:
@@ -117,9 +118,9 @@ def test_signal_handler_exceptions_lose_and_double_nothing(reader):
 
 def test_a_message_larger_than_the_pipe_arrives_in_order(reader):
     big = "x" * (3 << 20)
-    reader.sink.point(a_point(0))
-    reader.sink.info("big", big)
-    reader.sink.point(a_point(1))
+    reader.sink.emit(a_point(0))
+    reader.sink.emit(InfoSet("big", big))
+    reader.sink.emit(a_point(1))
     closing = threading.Thread(target=reader.sink.close)
     closing.start()
     heard = reader.all()
@@ -129,10 +130,10 @@ def test_a_message_larger_than_the_pipe_arrives_in_order(reader):
 
 
 def test_a_full_backlog_delays_each_call_by_a_millisecond(reader):
-    reader.sink.info("big", "x" * BACKLOG)
+    reader.sink.emit(InfoSet("big", "x" * BACKLOG))
     began = time.perf_counter()
     for seq in range(20):
-        reader.sink.point(a_point(seq))
+        reader.sink.emit(a_point(seq))
     assert 0.02 <= time.perf_counter() - began < 1.0
     closing = threading.Thread(target=reader.sink.close)
     closing.start()
@@ -143,7 +144,7 @@ def test_a_full_backlog_delays_each_call_by_a_millisecond(reader):
 def test_several_threads_may_log(reader):
     def log(first):
         for seq in range(first, first + 1000):
-            reader.sink.point(a_point(seq))
+            reader.sink.emit(a_point(seq))
 
     threads = [threading.Thread(target=log, args=(1000 * i,)) for i in range(4)]
     closing = threading.Thread(target=lambda: ([t.join() for t in threads], reader.sink.close()))
@@ -156,14 +157,14 @@ def test_several_threads_may_log(reader):
 def test_a_reader_that_is_gone_does_not_disturb_the_run(reader):
     os.close(reader.descriptor)
     for seq in range(3):
-        reader.sink.point(a_point(seq))
+        reader.sink.emit(a_point(seq))
     reader.sink.close()
     reader.descriptor = os.open(os.devnull, os.O_RDONLY)
 
 
 def test_nothing_is_sent_after_the_outcome(reader):
-    reader.sink.outcome(Finish(outcome=Outcome.COMPLETED, result=1.0), heard=True)
-    reader.sink.point(a_point(0))
+    reader.sink.emit(Ended(Finish(outcome=Outcome.COMPLETED, result=1.0), heard=True))
+    reader.sink.emit(a_point(0))
     reader.sink.close()
     assert [type(message) for message in reader.all()] == [Ended]
 
@@ -194,13 +195,13 @@ def test_a_forked_sink_is_muted_and_warns_once(reader):
         import sys
 
         sys.stderr = os.fdopen(says, "w", buffering=1)
-        reader.sink.point(a_point(7))
-        reader.sink.point(a_point(8))
+        reader.sink.emit(a_point(7))
+        reader.sink.emit(a_point(8))
         reader.sink.close()
         os._exit(0)
     os.close(says)
     assert os.waitpid(pid, 0)[1] == 0
-    reader.sink.point(a_point(0))
+    reader.sink.emit(a_point(0))
     assert seqs(reader.now()) == [0]
     with os.fdopen(said) as file:
         assert file.read().count("not recorded") == 1

@@ -9,6 +9,7 @@ import pytest
 
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.process_io import Interruption
+from hyperspace_core.execution.protocol import CodeDiffers, Ended, Resolved
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.run import Absent, Memory
 from support.jobs import job
@@ -82,15 +83,17 @@ class Recorder(Memory):
         super().__init__()
         self.messages = []
 
-    def resolved(self, scenario, config, metric, seed):
-        self.messages.append(("resolved", scenario, config, metric, seed))
-
-    def code_differs(self, reason):
-        self.messages.append(("code differs", reason))
-
-    def outcome(self, finish, *, heard):
-        self.heard = heard
-        self.messages.append(("outcome", finish))
+    def emit(self, message):
+        match message:
+            case Resolved(update=update):
+                self.messages.append(("resolved", update.scenario, update.config, update.metric, update.seed))
+            case CodeDiffers(reason=reason):
+                self.messages.append(("code differs", reason))
+            case Ended(finish=finish, heard=heard):
+                self.heard = heard
+                self.messages.append(("outcome", finish))
+            case _:
+                super().emit(message)
 
 
 class Bench:

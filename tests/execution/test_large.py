@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 
-from hyperspace_core.execution.result import LIMIT, TOTAL_LIMIT, BoundedSink, bounded_result
-from hyperspace_core.run import Memory, Run
+from hyperspace_core.execution.result import LIMIT, TOTAL_LIMIT, BoundedInfo, bounded_result
+from hyperspace_core.run import Info, Memory, Run
 
 
 def a_run(tmp_path):
     memory = Memory()
-    return Run(sink=BoundedSink(memory, tmp_path), seed=0, workdir=tmp_path), memory
+    run = Run(sink=memory, seed=0, workdir=tmp_path)
+    run.info = Info(BoundedInfo(memory, tmp_path))
+    return run, memory
 
 
 def test_small_info_goes_through(tmp_path):
@@ -49,7 +51,7 @@ def test_the_total_size_of_info_is_bounded(tmp_path):
 def test_only_changed_info_is_sent_again(tmp_path):
     run, memory = a_run(tmp_path)
     sent = []
-    memory.info = lambda key, value: sent.append((key, list(value)))
+    memory.emit = lambda message: sent.append((message.key, list(message.value)))
     run.info["a"], run.info["b"] = [1], [2]
     run.info["a"].append(3)
     run.info.update(run.info)

@@ -18,6 +18,7 @@ import pytest
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
+from hyperspace_core.records.logged import ArtifactStaged, InfoSet, ProgressSet
 from hyperspace_core.records.states import Outcome
 from support.jobs import ENTRY, RUNS, Hands, finished, job, until_printed
 
@@ -119,9 +120,9 @@ def test_runs_follow_each_other_in_processes_of_their_own(runner):
 def test_all_kinds_of_messages_arrive(warm, workdir):
     attempt = warm.run("everything")
     kinds = {type(event): event for event in attempt.events}
-    assert kinds[protocol.ProgressSet].note == "first fold"
-    assert kinds[protocol.InfoSet] == protocol.InfoSet("folds", [1, 2, 3])
-    staged = kinds[protocol.ArtifactStaged]
+    assert kinds[ProgressSet].progress.note == "first fold"
+    assert kinds[InfoSet] == InfoSet("folds", [1, 2, 3])
+    staged = kinds[ArtifactStaged]
     assert staged.name == "model.bin"
     assert Path(staged.path).read_bytes() == b"weights"
     assert workdir in Path(staged.path).parents

@@ -39,13 +39,6 @@ class Project:
         return {"run": run}
 
 
-class Sink(Memory):
-    def code_differs(self, reason: str) -> None: ...
-    def source(self, code: Any) -> None: ...
-    def resolved(self, *executed: Any) -> None: ...
-    def outcome(self, finish: Finish, *, heard: bool) -> None: ...
-
-
 class Plugin:
     """Gives each run the watcher that `make(run, ask)` returns."""
 
@@ -77,7 +70,7 @@ def executed(tmp_path: Path, *makes: Any, function: Any = climbing) -> Finish:
         name = f"plugin{number}"
         extensions.add(plugin, Found(name=name, group="", distribution=name, version="1", value=""))
     project: Any = Project(function)
-    return execute(job("climbing", {}, tmp_path), Sink(), extensions, project, on_run=lambda run: None)
+    return execute(job("climbing", {}, tmp_path), Memory(), extensions, project, on_run=lambda run: None)
 
 
 class StopsAt(RunWatcher):

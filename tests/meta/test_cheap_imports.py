@@ -12,7 +12,7 @@ from hyperspace_core.cli.commands import COMMANDS
 HEAVY = {"click", "git", "pandas", "pymongo", "optuna", "rich", "psutil", "sqlite3", "importlib_metadata",
          "platformdirs"}
 FRONT = {f"hyperspace_core.{name}" for name in (
-    "cli", "queue", "study", "stores.sqlite", "worker.worker", "execution.guardian", "storage")}
+    "cli", "queue", "study", "stores.sqlite", "worker.worker", "execution.fork_server", "storage")}
 
 
 def loaded_by(statement: str) -> set[str]:

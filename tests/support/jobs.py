@@ -12,6 +12,8 @@ import pytest
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.job import Job
 from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
+from hyperspace_core.records.logged import Points
+from hyperspace_core.records.run import Finish
 
 RUNS = Path(__file__).with_name("runs.py").read_text(encoding="utf-8")
 
@@ -53,11 +55,11 @@ class Attempt:
         self.end = events[-1]
         data = b"".join(event.data for event in events if isinstance(event, Output))
         self.printed = data.decode(errors="replace")
-        self.points = [p for event in events if isinstance(event, protocol.Points) for p in event.points]
-        self.outcomes = [event for event in events if isinstance(event, protocol.Ended)]
+        self.points = [p for event in events if isinstance(event, Points) for p in event.points]
+        self.outcomes = [event.finish for event in events if isinstance(event, protocol.Ended)]
 
     @property
-    def outcome(self) -> protocol.Ended:
+    def outcome(self) -> Finish:
         assert len(self.outcomes) == 1, f"{self.outcomes}\n{self.printed}"
         return self.outcomes[0]
 

@@ -19,8 +19,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import QueueSettings, Store, new_token
 from hyperspace_core.worker.heartbeat import Heartbeat, Reaper
 from hyperspace_core.worker.held_run import HeldRun
-from hyperspace_core.worker.outbox import Outbox
-from hyperspace_core.worker.outcome import Ask
+from hyperspace_core.worker.outcome import RunRequest
 from pytest_hyperspace.project import FakeClock
 from support.faults import Door
 
@@ -44,7 +43,7 @@ class Scene:
         self.notices.append(text)
 
     def held_run(self, claim: Claim) -> HeldRun:
-        held_run = HeldRun(claim, Outbox(claim.lease, self.owner, remark=self.notices.append), 0, self.clock)
+        held_run = HeldRun(claim, self.owner, 0, self.clock)
         self.heartbeat.add(held_run)
         return held_run
 
@@ -73,7 +72,7 @@ def test_each_round_sends_one_beat_a_run(scene: Scene, claim_one: Callable[[], C
 def test_progress_is_sent_once_with_the_heartbeat(scene: Scene, claim_one: Callable[[], Claim],
                                                   store: Store) -> None:
     held_run = scene.held_run(claim_one())
-    held_run.report_progress(Progress(done=3, total=10))
+    held_run.progress, held_run.progress_is_new = Progress(done=3, total=10), True
     scene.door.before["beat"] = [StoreUnavailable("away")]
     with pytest.raises(StoreUnavailable):
         scene.heartbeat.full_round()
@@ -82,14 +81,14 @@ def test_progress_is_sent_once_with_the_heartbeat(scene: Scene, claim_one: Calla
     assert not held_run.progress_is_new
 
 
-@pytest.mark.parametrize(("command", "ask", "why"), [("cancel", Ask.CANCEL, "cancelled"),
-                                                     ("pause", Ask.RETURN, "paused")])
+@pytest.mark.parametrize(("command", "ask", "why"), [("cancel", RunRequest.CANCEL, "cancelled"),
+                                                     ("pause", RunRequest.RETURN, "paused")])
 def test_commands_come_with_the_heartbeat_answer(scene: Scene, claim_one: Callable[[], Claim], store: Store,
-                                                 command: str, ask: Ask, why: str) -> None:
+                                                 command: str, ask: RunRequest, why: str) -> None:
     held_run = scene.held_run(claim_one())
     getattr(store, command)(held_run.lease.run)
     scene.rounds(1)
-    assert held_run.asked == (ask, why)
+    assert held_run.requested == (ask, why)
 
 
 def test_a_reaped_run_is_readopted(scene: Scene, claim_one: Callable[[], Claim],
@@ -99,7 +98,7 @@ def test_a_reaped_run_is_readopted(scene: Scene, claim_one: Callable[[], Claim],
     scene.rounds(1)
     record = store.get(held_run.lease.run)
     assert (record.state, record.losses, len(record.attempts)) == (State.RUNNING, 0, 1)
-    assert held_run.asked[0] is Ask.NOTHING
+    assert held_run.requested[0] is RunRequest.NOTHING
     assert "goes on here" in scene.notices[0]
 
 
@@ -110,7 +109,7 @@ def test_a_run_taken_over_elsewhere_is_stopped_here(
     other = store.claim(PROJECT, Owner(worker="other", host="h"), new_token())
     assert other is not None
     scene.rounds(2)
-    assert held_run.asked[0] is Ask.YIELD
+    assert held_run.requested[0] is RunRequest.YIELD
     assert scene.door.calls.count("beat") == 1
     assert len(scene.notices) == 1
 
@@ -122,7 +121,7 @@ def test_a_run_whose_end_is_due_is_left_to_its_outbox(
     held_run.outbox.end(finish)
     assert store.finish(held_run.lease, finish)
     scene.rounds(1)
-    assert held_run.asked[0] is Ask.NOTHING
+    assert held_run.requested[0] is RunRequest.NOTHING
     assert "readopt" not in scene.door.calls
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.logged import ArtifactStaged, InfoSet, Points
 from hyperspace_core.records.run import Claim, Finish, Lease, OutputChunk, Owner, Update
 from hyperspace_core.records.states import Outcome, State
+from hyperspace_core.run import Section
 from hyperspace_core.storage import Store, new_token
-from hyperspace_core.worker.outbox import Outbox, Sender, Settlement
+from hyperspace_core.worker.outbox import Outbox, Remark, Sender, Settled, Settlement, StoreFailed
 from hyperspace_core.worker.outcome import LateOutcome, Release
 from support.faults import Door
 
+E = TypeVar("E")
 PROJECT = "behaving"
 DONE = Finish(outcome=Outcome.COMPLETED, result=0.5, metrics={"accuracy": 0.5})
 
@@ -24,18 +28,30 @@ class Scene:
     """One claimed run with a full outbox."""
 
     def __init__(self, claim: Claim, owner: Owner, tmp_path: Path) -> None:
-        self.remarks: list[str] = []
         self.lease = claim.lease
         self.staged = tmp_path / "staged"
         self.staged.write_bytes(b"model")
-        self.outbox = Outbox(claim.lease, owner, remark=self.remarks.append)
+        self.outbox = Outbox(claim.lease, owner)
+
+    def events(self, kind: type[E]) -> list[E]:
+        """The events of this kind so far; the others are dropped."""
+        found = []
+        while not self.outbox.events.empty():
+            event = self.outbox.events.get()
+            if isinstance(event, kind):
+                found.append(event)
+        return found
+
+    @property
+    def remarks(self) -> list[str]:
+        return [event.text for event in self.events(Remark)]
 
     def fill(self) -> None:
-        self.outbox.section("git", {"commit": "abc"})
-        self.outbox.section("python", {"version": "3"})
-        self.outbox.info("lr", 0.1)
-        self.outbox.artifact("model.bin", self.staged)
-        self.outbox.points((seq, "loss", seq, 1.0 / (seq + 1), 0.0) for seq in range(12_000))
+        self.outbox.put(Section("git", {"commit": "abc"}))
+        self.outbox.put(Section("python", {"version": "3"}))
+        self.outbox.put(InfoSet("lr", 0.1))
+        self.outbox.put(ArtifactStaged("model.bin", str(self.staged)))
+        self.outbox.put(Points([(seq, "loss", seq, 1.0 / (seq + 1), 0.0) for seq in range(12_000)]))
         self.outbox.output([OutputChunk(seq=0, text="hello\n", at=0.0)])
         self.outbox.fill(Update(config={"a": 1}, seed=7))
 
@@ -67,14 +83,15 @@ def assert_all_there(store: Store, lease: Lease) -> None:
 
 
 def test_a_whole_run_costs_the_store_three_writes(scene: Scene, door: Door) -> None:
-    scene.outbox.section("git", {"commit": "abc"})
-    scene.outbox.info("lr", 0.1)
-    scene.outbox.points([(0, "loss", 0, 1.0, 0.0)])
+    scene.outbox.put(Section("git", {"commit": "abc"}))
+    scene.outbox.put(InfoSet("lr", 0.1))
+    scene.outbox.put(Points([(0, "loss", 0, 1.0, 0.0)]))
     scene.outbox.output([OutputChunk(seq=0, text="hello\n", at=0.0)])
     scene.outbox.end(DONE)
     scene.outbox.deliver(door.port)
     assert door.calls == ["update", "append", "finish"]
     assert scene.outbox.settlement is Settlement.STORED
+    assert scene.events(Settled) == [Settled(settlement=Settlement.STORED)]
     assert door.store.get(scene.lease.run).state is State.COMPLETED
 
 
@@ -108,7 +125,7 @@ def test_a_disk_that_is_full_does_not_cost_a_result(scene: Scene, door: Door) ->
 
 
 def test_data_logged_during_a_delivery_precede_the_end(scene: Scene, door: Door) -> None:
-    scene.outbox.points([(0, "loss", 0, 1.0, 0.0)])
+    scene.outbox.put(Points([(0, "loss", 0, 1.0, 0.0)]))
     scene.outbox.end(DONE)
     append = door.store.append
 
@@ -117,7 +134,7 @@ def test_data_logged_during_a_delivery_precede_the_end(scene: Scene, door: Door)
             append(*args, **named)         # type: ignore[arg-type]
             if self.calls.count("append") < 1:
                 self.calls.append("append")
-                scene.outbox.section("late", {"x": 1})
+                scene.outbox.put(Section("late", {"x": 1}))
 
     slow = Slow(door.store)
     scene.outbox.deliver(slow.port)
@@ -177,10 +194,10 @@ def test_a_late_outcome_changes_no_state(scene: Scene, door: Door, store: Store)
 
 def test_an_unstorable_value_is_named_and_the_rest_is_kept(scene: Scene, door: Door,
                                                                    store: Store) -> None:
-    scene.outbox.section("git", {"commit": "abc"})
-    scene.outbox.section("odd", {"thing": object()})
-    scene.outbox.info("good", 1)
-    scene.outbox.info("bad", {1, 2})
+    scene.outbox.put(Section("git", {"commit": "abc"}))
+    scene.outbox.put(Section("odd", {"thing": object()}))
+    scene.outbox.put(InfoSet("good", 1))
+    scene.outbox.put(InfoSet("bad", {1, 2}))
     scene.outbox.end(DONE)
     scene.outbox.deliver(door.port)
     record = store.get(scene.lease.run)
@@ -188,8 +205,8 @@ def test_an_unstorable_value_is_named_and_the_rest_is_kept(scene: Scene, door: D
     assert record.attempts[0].provenance == {"git": {"commit": "abc"}}
     assert record.info["good"] == 1
     assert record.info["bad"].startswith("left out: ")
-    assert len(scene.remarks) == 1
-    assert "odd" in scene.remarks[0]
+    remark, = scene.remarks
+    assert "odd" in remark
 
 
 def test_an_unstorable_result_fails_the_run_with_a_reason(scene: Scene, door: Door,
@@ -224,9 +241,7 @@ class Carried:
     """A running sender."""
 
     def __init__(self, door: Door) -> None:
-        self.remarks: list[str] = []
-        self.outages: list[StoreUnavailable] = []
-        self.sender = Sender(door.port, "test", remark=self.remarks.append, unavailable=self.outages.append)
+        self.sender = Sender(door.port, "test")
         self.sender.start()
 
     def end(self) -> None:
@@ -239,7 +254,7 @@ def test_a_sender_gathers_data_and_delivers_the_end_at_once(scene: Scene, door: 
     carried = Carried(door)
     carried.sender.carry(scene.outbox)
     for seq in range(100):
-        scene.outbox.points([(seq, "loss", None, 0.0, 0.0)])
+        scene.outbox.put(Points([(seq, "loss", None, 0.0, 0.0)]))
     scene.outbox.end(DONE)
     assert scene.outbox.settled.wait(5)
     carried.end()
@@ -253,8 +268,8 @@ def test_a_sender_waits_for_a_lost_store_and_resumes(scene: Scene, door: Door) -
     scene.fill()
     scene.outbox.end(DONE)
     assert not scene.outbox.settled.wait(0.3)
-    assert carried.outages
-    assert carried.remarks == []
+    said = [scene.outbox.events.get() for _ in range(scene.outbox.events.qsize())]
+    assert said and all(isinstance(event, StoreFailed) for event in said)
     door.open_it()
     carried.sender.hurry()
     assert scene.outbox.settled.wait(5)
@@ -269,8 +284,8 @@ def test_a_sender_reports_a_store_error_once_and_retries(scene: Scene, door: Doo
     scene.outbox.end(DONE)
     assert scene.outbox.settled.wait(5)
     carried.end()
-    assert len(carried.remarks) == 1
-    assert "disk full" in carried.remarks[0]
+    remark, = scene.remarks
+    assert "disk full" in remark
     assert door.store.get(scene.lease.run).state is State.COMPLETED
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.errors import StoreUnavailable
+from hyperspace_core.execution.answers import Answer
 from hyperspace_core.extension.manager import Extensions, Found
 from hyperspace_core.markers import PLUGINS_GROUP, hookimpl
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
@@ -25,7 +26,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import Store, new_token
 from hyperspace_core.worker import hooks
 from hyperspace_core.worker.events import Notice, RunEnded
-from hyperspace_core.worker.hooks import LocalQuestions, Questions, WorkerContext, WorkerHooks
+from hyperspace_core.worker.hooks import Questions, WorkerContext, WorkerHooks
 from hyperspace_core.worker.state import WorkerOptions
 from pytest_hyperspace.project import FakeClock, ProjectFolder
 from support.behaving import PATIENCE_S, PROJECT, began, in_state, submit
@@ -333,24 +334,48 @@ class Answers:
         return self._answer(payload) if topic == self._topic else None
 
 
-@pytest.fixture
-def questions(bench: Bench) -> Iterator[Callable[..., LocalQuestions]]:
-    made: list[LocalQuestions] = []
+class Asker:
+    """A run that asks."""
 
-    def ask(**plugins: Any) -> LocalQuestions:
-        made.append(LocalQuestions(bench.hooks(**plugins), SimpleNamespace(id=7)))  # type: ignore[arg-type]
+    def __init__(self, hooks: WorkerHooks) -> None:
+        record: Any = SimpleNamespace(id=7)
+        self.questions = Questions(hooks, record, self._arrived)
+        self._asked: list[Answer] = []
+        self._changed = threading.Event()
+
+    def ask(self, topic: str, payload: Any = None) -> Answer:
+        self._asked.append(Answer(self._look))
+        self.questions.put(len(self._asked) - 1, topic, payload)
+        return self._asked[-1]
+
+    def _look(self, timeout_s: float) -> bool:
+        self._changed.wait(timeout_s)
+        self._changed.clear()
+        return True
+
+    def _arrived(self, number: int, value: Any) -> None:
+        self._asked[number].arrive(value)
+        self._changed.set()
+
+
+@pytest.fixture
+def questions(bench: Bench) -> Iterator[Callable[..., Asker]]:
+    made: list[Asker] = []
+
+    def ask(**plugins: Any) -> Asker:
+        made.append(Asker(bench.hooks(**plugins)))
         return made[-1]
 
     yield ask
     for one in made:
-        one.close()
+        one.questions.close()
 
 
 def raising(payload: Any) -> Any:
     raise ValueError(payload)
 
 
-def test_the_plugin_that_knows_a_topic_answers(questions: Callable[..., LocalQuestions]) -> None:
+def test_the_plugin_that_knows_a_topic_answers(questions: Callable[..., Asker]) -> None:
     asked = questions(one=Answers("one", lambda payload: [1, payload]),
                       two=Answers("two", lambda payload: {"two": payload}))
 
@@ -361,7 +386,7 @@ def test_the_plugin_that_knows_a_topic_answers(questions: Callable[..., LocalQue
 
 
 def test_without_a_plugin_the_answer_is_none(
-        bench: Bench, questions: Callable[..., LocalQuestions]) -> None:
+        bench: Bench, questions: Callable[..., Asker]) -> None:
     answer = questions().ask("unknown")
 
     assert answer.wait() and answer.value is None
@@ -369,7 +394,7 @@ def test_without_a_plugin_the_answer_is_none(
 
 
 def test_a_plugin_that_raises_answers_none_and_is_reported_once(
-        bench: Bench, questions: Callable[..., LocalQuestions]) -> None:
+        bench: Bench, questions: Callable[..., Asker]) -> None:
     asked = questions(broken=Answers("topic", raising))
 
     for _ in range(2):
@@ -381,7 +406,7 @@ def test_a_plugin_that_raises_answers_none_and_is_reported_once(
 
 
 def test_a_plugin_that_hangs_holds_up_only_the_run_that_asks(
-        bench: Bench, questions: Callable[..., LocalQuestions]) -> None:
+        bench: Bench, questions: Callable[..., Asker]) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def hang(payload: Any) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,7 @@ from hyperspace_core.plugin import protocol
 from hyperspace_core.records import NewRun, RunRecord, SearchRecord
 
 
-class OpenProject(msgspec.Struct, frozen=True, tag="open"):
+class OpenProject(msgspec.Struct, frozen=True):
     """Worker to proposer: open this project. The first message."""
 
     project: str
@@ -25,7 +24,7 @@ class OpenProject(msgspec.Struct, frozen=True, tag="open"):
     code: str | None               # a folder with code that takes precedence over installed code
 
 
-class ProposeNext(msgspec.Struct, frozen=True, tag="ask"):
+class ProposeNext(msgspec.Struct, frozen=True):
     """Worker to proposer: propose the next run; `records`: new and changed runs."""
 
     search: SearchRecord
@@ -33,7 +32,7 @@ class ProposeNext(msgspec.Struct, frozen=True, tag="ask"):
     whole: bool                    # `records` holds all runs
 
 
-class Proposed(msgspec.Struct, frozen=True, tag="suggested"):
+class Proposed(msgspec.Struct, frozen=True):
     """Proposer to worker: the proposed run; None where the space is exhausted."""
 
     run: NewRun | None
@@ -41,7 +40,7 @@ class Proposed(msgspec.Struct, frozen=True, tag="suggested"):
     repeat: bool
 
 
-class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+class Refusal(msgspec.Struct, frozen=True):
     """Proposer to worker: why it cannot propose or open the project, in one line."""
 
     reason: str
@@ -49,8 +48,8 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
 
 ProposerMessage = OpenProject | ProposeNext | Proposed | Refusal | protocol.Opened
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(ProposerMessage)
+MESSAGES: protocol.Codec[ProposerMessage] = protocol.Codec(OpenProject, ProposeNext, Proposed, Refusal,
+                                                           protocol.Opened)
 
 
 class ProposerChannel:
@@ -65,7 +64,7 @@ class ProposerChannel:
     def send(self, message: ProposerMessage) -> bool:
         """Send a message; False where the other end is closed."""
         with contextlib.suppress(OSError):
-            self._socket.sendall(protocol.frame_bytes(_encode(message)))
+            self._socket.sendall(MESSAGES.frame(message))
             return True
         return False
 
@@ -74,10 +73,7 @@ class ProposerChannel:
         self._socket.settimeout(longest_s)
         header = protocol.exactly(self._socket, protocol.HEADER_BYTES)
         body = None if header is None else protocol.exactly(self._socket, protocol.length_of(header))
-        if body is None:
-            return None
-        message: ProposerMessage = _decode.decode(body)
-        return message
+        return None if body is None else MESSAGES.decode(body)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
